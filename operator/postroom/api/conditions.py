@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conditions, after metav1.Condition of Kubernetes: observations, never a state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.fields import Model
+from postroom.api.reasons import Reason
+
+#: Longest condition message that postroom writes, in characters (metav1 would allow 32768).
+MESSAGE_LIMIT = 512
+
+#: A point in time, RFC 3339 in UTC to the second, as metav1.Time writes it.
+Timestamp = Annotated[
+    str,
+    StringConstraints(
+        max_length=20, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+    ),
+    Field(json_schema_extra={"format": "date-time"}),
+]
+
+
+class ConditionType(StrEnum):
+    """Every condition type, in the order in which status lists them."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    SUSPENDED = "Suspended"
+    OWNERSHIP_VERIFIED = "OwnershipVerified"
+    DKIM_VERIFIED = "DKIMVerified"
+    SPF_VERIFIED = "SPFVerified"
+    DMARC_VERIFIED = "DMARCVerified"
+    MX_VERIFIED = "MXVerified"
+    REFERENCES_RESOLVED = "ReferencesResolved"
+    DEPENDENCIES_READY = "DependenciesReady"
+    TARGET_ALLOWED = "TargetAllowed"
+    SMTP_AVAILABLE = "SMTPAvailable"
+    IMAP_AVAILABLE = "IMAPAvailable"
+    TLS_VERIFIED = "TLSVerified"
+    SMTP_AUTHENTICATED = "SMTPAuthenticated"
+    IMAP_AUTHENTICATED = "IMAPAuthenticated"
+
+
+#: Present only while True, because their True is the abnormal state (kstatus).
+ABNORMAL_TRUE = frozenset(
+    {ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUSPENDED}
+)
+
+
+class ConditionStatus(StrEnum):
+    """Unknown means that postroom could not look; it is never a verdict."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """One observation. `last_transition_time` moves only when `status` flips."""
+
+    type: ConditionType = Field(description="What this condition is about.")
+    status: ConditionStatus = Field(description="True, False or Unknown (could not look).")
+    observed_generation: int = Field(
+        ge=0, description="The metadata.generation that this observation was made for."
+    )
+    last_transition_time: Timestamp = Field(description="When status last flipped.")
+    reason: Annotated[
+        str,
+        StringConstraints(
+            min_length=1, max_length=64, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+        ),
+    ] = Field(description="Stable CamelCase cause, see the reason catalogue.")
+    message: Annotated[str, StringConstraints(max_length=MESSAGE_LIMIT)] = Field(
+        description="One sentence for people: what was found and what to do."
+    )
+
+
+class Verdict(Model):
+    """A condition before it has a place in time: what a reconciler's step found."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: Reason
+    message: str
+
+    @property
+    def passed(self) -> bool:
+        return self.status is ConditionStatus.TRUE
+
+    @property
+    def failed(self) -> bool:
+        return self.status is ConditionStatus.FALSE
+
+
+def find(conditions: Iterable[Condition], wanted: ConditionType) -> Condition | None:
+    """Return the condition of this type, if present."""
+    return next((one for one in conditions if one.type is wanted), None)
+
+
+def is_true(conditions: Iterable[Condition], wanted: ConditionType) -> bool:
+    """Tell whether the condition of this type is present and True."""
+    found = find(conditions, wanted)
+    return found is not None and found.status is ConditionStatus.TRUE
+
+
+def place(
+    verdicts: Iterable[Verdict], previous: Sequence[Condition], generation: int, now: str
+) -> tuple[Condition, ...]:
+    """Turn verdicts into conditions, keeping `last_transition_time` where the status stands.
+
+    The result follows the order of `ConditionType`, so that equal findings give equal lists.
+    """
+    order = list(ConditionType)
+    placed = []
+    for verdict in sorted(verdicts, key=lambda one: order.index(one.type)):
+        before = find(previous, verdict.type)
+        unmoved = before is not None and before.status is verdict.status
+        placed.append(
+            Condition(
+                type=verdict.type,
+                status=verdict.status,
+                observed_generation=generation,
+                last_transition_time=before.last_transition_time if before and unmoved else now,
+                reason=verdict.reason.value,
+                message=shorten(verdict.message),
+            )
+        )
+    return tuple(placed)
+
+
+def shorten(message: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Cut a message to `limit` characters, marking the cut."""
+    return message if len(message) <= limit else message[: limit - 1] + "…"

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EmailAccount: an address that sends through a server and, if asked, reads a mailbox."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.fields import (
+    Deadline,
+    EmailAddress,
+    HostName,
+    Interval,
+    Model,
+    ObjectReference,
+    rule,
+    rules,
+)
+from postroom.api.findings import FINDINGS_LIMIT, Finding
+from postroom.api.mailserver import (
+    CABundleReference,
+    ProbeFacts,
+    ServerFacts,
+    TLSFacts,
+)
+from postroom.api.status import CommonStatus, ResolvedReference
+
+
+class IMAPTLS(Model):
+    """How the IMAP connection, which is TLS from the first byte, is verified."""
+
+    ca_bundle_ref: CABundleReference | None = Field(
+        default=None, description="Authorities to trust instead of the public ones."
+    )
+    server_name: HostName | None = Field(
+        default=None, description="Name to verify in the certificate; default: the host."
+    )
+
+
+class IMAP(Model):
+    """The mailbox of the account (RFC 9051, RFC 3501), opened read-only."""
+
+    host: HostName = Field(description="DNS name of the IMAP server.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=993, description="TCP port; the operator allows only ports of mail."
+    )
+    tls: IMAPTLS = Field(default=IMAPTLS(), description="How the connection is verified.")
+    credentials_ref: ObjectReference | None = Field(
+        default=None,
+        description="Secret with the keys username and password; default: spec.credentialsRef.",
+    )
+    mailbox: Annotated[
+        str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")
+    ] = Field(default="INBOX", description="Mailbox to open.")
+
+
+class Sync(Model):
+    """How often the account is looked at."""
+
+    interval: Interval = Field(default=timedelta(minutes=5), description="How often it is checked.")
+
+
+class EmailAccountSpec(Model):
+    """What the user wants of an email account."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "!has(self.imap) || has(self.imap.credentialsRef) || has(self.credentialsRef)",
+                "must be set, or imap.credentialsRef: IMAP needs credentials",
+                field_path=".credentialsRef",
+            )
+        )
+    }
+
+    address: EmailAddress = Field(
+        description="The address, dot-atom form with an A-label domain. Immutable.",
+        json_schema_extra=rules(rule("self == oldSelf", "may not be changed: create a new EmailAccount")),
+    )
+    server_ref: ObjectReference | None = Field(
+        default=None,
+        description="MailServer to send through; omitted: the namespace's default MailServer.",
+    )
+    credentials_ref: ObjectReference | None = Field(
+        default=None,
+        description="Secret with the keys username and password to sign in as this account; "
+        "omitted: the credentials of the MailServer.",
+    )
+    imap: IMAP | None = Field(default=None, description="The mailbox; omitted: send only.")
+    fallback_sender: EmailAddress | None = Field(
+        default=None, description="Sender to use while the address's domain is not verified."
+    )
+    default: bool = Field(
+        default=False, description="Whether this is the default account of its namespace."
+    )
+    sync: Sync = Field(default=Sync(), description="How often the account is looked at.")
+    progress_deadline: Deadline = Field(
+        default=timedelta(minutes=15),
+        description="How long the first success may take before the account counts as stalled; "
+        "0s: for ever.",
+    )
+    suspend: bool = Field(default=False, description="Stop checking while true.")
+
+    @property
+    def domain(self) -> str:
+        """The domain of the address, lowercase."""
+        return self.address.rpartition("@")[2].lower()
+
+
+class EffectiveSender(Model):
+    """The sender that applications should use now, and why."""
+
+    address: EmailAddress = Field(description="The address to send from.")
+    reason: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="DomainVerified, DomainNotVerified, DomainUnknown, FallbackUsed or NoDomain."
+    )
+
+
+class MailboxFacts(Model):
+    """Counts of the mailbox at the last check."""
+
+    name: Annotated[str, StringConstraints(max_length=255)] = Field(description="The mailbox.")
+    messages: Annotated[int, Field(ge=0)] = Field(description="Messages in it.")
+    unseen: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Messages not seen."
+    )
+    uid_next: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Next UID.")
+    uid_validity: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="UIDVALIDITY."
+    )
+
+
+class ProtocolProbes(Model):
+    """How far the last probe of each protocol came."""
+
+    smtp: ProbeFacts | None = Field(default=None, description="SMTP.")
+    imap: ProbeFacts | None = Field(default=None, description="IMAP.")
+
+
+class EmailAccountStatus(CommonStatus):
+    """What postroom found out about an email account."""
+
+    effective_sender: EffectiveSender | None = Field(
+        default=None, description="The sender that applications should use now."
+    )
+    server_name: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None, description="The MailServer in use."
+    )
+    resolved_refs: Annotated[list[ResolvedReference], Field(max_length=16)] = Field(
+        default=[], description="What the references led to."
+    )
+    mailbox: MailboxFacts | None = Field(default=None, description="Counts of the mailbox.")
+    imap_server: ServerFacts | None = Field(
+        default=None, description="What the IMAP server said of itself."
+    )
+    imap_tls: TLSFacts | None = Field(default=None, description="TLS of the IMAP connection.")
+    last_probe: ProtocolProbes | None = Field(
+        default=None, description="How far the last probes came."
+    )
+    is_default: bool | None = Field(
+        default=None, description="Whether it is the default account of its namespace."
+    )
+    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
+        default=[],
+        description="Causes and warnings, worst first.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["code", "subject"],
+        },
+    )

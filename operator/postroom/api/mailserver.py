@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MailServer: an SMTP server that mail is sent through, and whether it takes our credentials."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.conditions import Timestamp
+from postroom.api.fields import (
+    DataKey,
+    Deadline,
+    HostName,
+    Interval,
+    Model,
+    ObjectName,
+    ObjectReference,
+    rule,
+    rules,
+)
+from postroom.api.findings import FINDINGS_LIMIT, Finding
+from postroom.api.status import CommonStatus, ResolvedReference
+
+#: Bounded texts that come from servers are cut to this length.
+TEXT_LIMIT = 256
+Text = Annotated[str, StringConstraints(max_length=TEXT_LIMIT)]
+
+
+class TLSMode(StrEnum):
+    """How a connection is secured."""
+
+    START_TLS = "StartTLS"
+    IMPLICIT = "Implicit"
+    NONE = "None"
+
+
+class CABundleReference(Model):
+    """Names the PEM bundle of the authorities to trust instead of the public ones."""
+
+    kind: Literal["ConfigMap", "Secret"] = Field(
+        default="ConfigMap", description="ConfigMap or Secret."
+    )
+    name: ObjectName = Field(description="Name of the object in this namespace.")
+    key: DataKey = Field(default="ca.crt", description="Key in its data.")
+
+
+class TLS(Model):
+    """How the connection is secured and what is trusted. Verification cannot be switched off."""
+
+    mode: TLSMode = Field(
+        default=TLSMode.START_TLS,
+        description="StartTLS (mandatory upgrade), Implicit (TLS from the first byte) or None.",
+    )
+    ca_bundle_ref: CABundleReference | None = Field(
+        default=None, description="Authorities to trust instead of the public ones."
+    )
+    server_name: HostName | None = Field(
+        default=None, description="Name to verify in the certificate; default: the host."
+    )
+
+
+class MailServerSpec(Model):
+    """What the user wants of an SMTP server."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            rule(
+                "!(has(self.credentialsRef) && self.tls.mode == 'None')",
+                "may not be set when tls.mode is None: credentials are only sent over TLS",
+                field_path=".credentialsRef",
+                forbidden=True,
+            )
+        )
+    }
+
+    host: HostName = Field(description="DNS name of the server.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=587, description="TCP port; the operator allows only ports of mail."
+    )
+    tls: TLS = Field(default=TLS(), description="How the connection is secured.")
+    credentials_ref: ObjectReference | None = Field(
+        default=None,
+        description="Secret with the keys username and password; omitted: no AUTH.",
+    )
+    default: bool = Field(
+        default=False,
+        description="Whether accounts of this namespace without serverRef use this server.",
+    )
+    interval: Interval = Field(default=timedelta(minutes=5), description="How often it is checked.")
+    progress_deadline: Deadline = Field(
+        default=timedelta(minutes=15),
+        description="How long the first success may take before the server counts as stalled; "
+        "0s: for ever.",
+    )
+    suspend: bool = Field(default=False, description="Stop checking while true.")
+
+
+class ServerFacts(Model):
+    """What the server said of itself."""
+
+    implementation: Text | None = Field(default=None, description="Recognised implementation.")
+    capabilities: Annotated[list[Text], Field(max_length=64)] = Field(
+        default=[], description="Capabilities after TLS, sorted."
+    )
+    auth_mechanisms: Annotated[list[Text], Field(max_length=32)] = Field(
+        default=[], description="SASL mechanisms offered, sorted."
+    )
+    max_message_size: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="SIZE limit in bytes."
+    )
+
+
+class TLSFacts(Model):
+    """The connection's TLS and the certificate that the server showed."""
+
+    version: Text | None = Field(default=None, description="Protocol version.")
+    cipher: Text | None = Field(default=None, description="Cipher suite.")
+    subject: Text | None = Field(default=None, description="Subject of the certificate.")
+    issuer: Text | None = Field(default=None, description="Issuer of the certificate.")
+    dns_names: Annotated[list[Text], Field(max_length=32)] = Field(
+        default=[], description="DNS names in the certificate, sorted."
+    )
+    not_after: Timestamp | None = Field(default=None, description="Expiry of the certificate.")
+    chain_not_after: Timestamp | None = Field(
+        default=None, description="Earliest expiry in the chain that the server sent."
+    )
+
+
+class ProbeStage(StrEnum):
+    """The stages of a probe, in their order."""
+
+    RESOLVE = "Resolve"
+    GUARD = "Guard"
+    CONNECT = "Connect"
+    TLS = "TLS"
+    GREETING = "Greeting"
+    CAPABILITIES = "Capabilities"
+    AUTH = "Auth"
+    MAILBOX = "Mailbox"
+    DONE = "Done"
+
+
+class ProbeFacts(Model):
+    """How far the last probe came."""
+
+    stage: ProbeStage = Field(description="The stage that failed, or Done.")
+    reason: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="Reason of the outcome, see the reason catalogue."
+    )
+    code: Annotated[int, Field(ge=0, le=999)] | None = Field(
+        default=None, description="Reply code of the server, if it gave one."
+    )
+    enhanced_code: Annotated[str, StringConstraints(max_length=16)] | None = Field(
+        default=None, description="Enhanced status code (RFC 3463), if it gave one."
+    )
+
+
+class MailServerStatus(CommonStatus):
+    """What postroom found out about an SMTP server."""
+
+    server: ServerFacts | None = Field(default=None, description="What the server said of itself.")
+    tls: TLSFacts | None = Field(default=None, description="TLS and certificate.")
+    last_probe: ProbeFacts | None = Field(default=None, description="How far the last probe came.")
+    accounts: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How many EmailAccounts use this server."
+    )
+    is_default: bool | None = Field(
+        default=None, description="Whether it is the default of its namespace."
+    )
+    resolved_refs: Annotated[list[ResolvedReference], Field(max_length=8)] = Field(
+        default=[], description="What the references led to."
+    )
+    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
+        default=[],
+        description="Causes and warnings, worst first.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["code", "subject"],
+        },
+    )

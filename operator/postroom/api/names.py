@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The names under which postroom appears in the Kubernetes API."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+GROUP = "postroom.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+#: Any change of the token under either key asks for one check now; acknowledged in
+#: ``status.lastHandledReconcileAt``.
+REQUESTED_AT_ANNOTATIONS = (f"{GROUP}/requested-at", "reconcile.fluxcd.io/requestedAt")
+
+#: On a Secret: the hosts (comma separated, ``*.`` allowed as first label) that may receive it.
+ALLOWED_HOSTS_ANNOTATION = f"{GROUP}/allowed-hosts"
+
+#: On a Secret or ConfigMap: a label that asks postroom to notice a change at once.
+WATCH_LABEL = f"{GROUP}/watch"
+
+#: The label by which the operator recognises its own CustomResourceDefinitions.
+PART_OF_LABEL = ("app.kubernetes.io/part-of", "postroom")
+
+
+class Kind(StrEnum):
+    """The kinds of this API group."""
+
+    SENDING_DOMAIN = "SendingDomain"
+    MAIL_SERVER = "MailServer"
+    EMAIL_ACCOUNT = "EmailAccount"
+
+    @property
+    def plural(self) -> str:
+        """The resource name in URLs and RBAC rules."""
+        return self.value.lower() + "s"
+
+    @classmethod
+    def from_plural(cls, plural: str) -> Kind:
+        """Return the kind with this resource name; raises `ValueError` if there is none."""
+        for kind in cls:
+            if kind.plural == plural:
+                return kind
+        raise ValueError(f"no kind has the plural {plural!r}")
+
+
+class Key(NamedTuple):
+    """Identifies one object of this group: the unit of work of the engine."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.plural}/{self.namespace}/{self.name}"

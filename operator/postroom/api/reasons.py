@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reason catalogue: stable names for every cause that a condition can carry.
+
+A reason is API: it is never renamed. `CATALOGUE` says what each means and what to do about it;
+``docs/reasons.md`` and ``postroom explain`` are made from it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Reason(StrEnum):
+    """Every reason that postroom writes into a condition."""
+
+    # lifecycle
+    SUCCEEDED = "Succeeded"
+    PENDING = "Pending"
+    PROGRESSING = "Progressing"
+    PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
+    AWAITING_DNS = "AwaitingDNS"
+    AWAITING_DEPENDENCY = "AwaitingDependency"
+    OBSERVATION_STALE = "ObservationStale"
+    SUSPENDED = "Suspended"
+    SUSPENDED_BY_SPEC = "SuspendedBySpec"
+    INVALID_SPEC = "InvalidSpec"
+    TARGET_DENIED = "TargetDenied"
+    REFERENCE_NOT_PERMITTED = "ReferenceNotPermitted"
+    AMBIGUOUS_DEFAULT = "AmbiguousDefault"
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    INTERNAL_ERROR = "InternalError"
+    # DNS
+    RECORD_MATCHED = "RecordMatched"
+    RECORDS_MATCHED = "RecordsMatched"
+    RECORD_VALID = "RecordValid"
+    RECORD_NOT_FOUND = "RecordNotFound"
+    RECORD_MISMATCH = "RecordMismatch"
+    MULTIPLE_RECORDS = "MultipleRecords"
+    INVALID_RECORD = "InvalidRecord"
+    SELECTOR_NOT_FOUND = "SelectorNotFound"
+    KEY_MISMATCH = "KeyMismatch"
+    KEY_REVOKED = "KeyRevoked"
+    KEY_TOO_WEAK = "KeyTooWeak"
+    CNAME_TARGET_MISMATCH = "CNAMETargetMismatch"
+    LOOKUP_LIMIT_EXCEEDED = "LookupLimitExceeded"
+    VOID_LOOKUP_LIMIT_EXCEEDED = "VoidLookupLimitExceeded"
+    REQUIRED_MECHANISM_MISSING = "RequiredMechanismMissing"
+    POLICY_TOO_PERMISSIVE = "PolicyTooPermissive"
+    POLICY_TOO_WEAK = "PolicyTooWeak"
+    REPORT_DESTINATION_UNAUTHORIZED = "ReportDestinationUnauthorized"
+    NULL_MX = "NullMX"
+    EXCHANGE_MISMATCH = "ExchangeMismatch"
+    EXCHANGE_UNRESOLVABLE = "ExchangeUnresolvable"
+    LOOKUP_FAILED = "LookupFailed"
+    RESOLVERS_DISAGREE = "ResolversDisagree"
+    # references
+    RESOLVED = "Resolved"
+    MAIL_SERVER_NOT_FOUND = "MailServerNotFound"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - the name of a reason, not a secret
+    SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
+    CONFIG_MAP_KEY_MISSING = "ConfigMapKeyMissing"
+    SENDING_DOMAIN_NOT_FOUND = "SendingDomainNotFound"
+    NO_DEFAULT = "NoDefault"
+    DEPENDENCIES_READY = "DependenciesReady"
+    MAIL_SERVER_NOT_READY = "MailServerNotReady"
+    SENDING_DOMAIN_NOT_READY = "SendingDomainNotReady"
+    DEPENDENCY_UNKNOWN = "DependencyUnknown"
+    DUPLICATE_ADDRESS = "DuplicateAddress"
+    # mail
+    ALLOWED = "Allowed"
+    ADDRESS_DENIED = "AddressDenied"
+    PORT_DENIED = "PortDenied"
+    PROBE_SUCCEEDED = "ProbeSucceeded"
+    PROBE_INCONCLUSIVE = "ProbeInconclusive"
+    HOST_NOT_FOUND = "HostNotFound"
+    CONNECTION_REFUSED = "ConnectionRefused"
+    CONNECTION_TIMEOUT = "ConnectionTimeout"
+    UNEXPECTED_GREETING = "UnexpectedGreeting"
+    SERVICE_UNAVAILABLE = "ServiceUnavailable"
+    START_TLS_NOT_OFFERED = "StartTLSNotOffered"
+    CAPABILITY_MISSING = "CapabilityMissing"
+    CERTIFICATE_VALID = "CertificateValid"
+    CERTIFICATE_EXPIRED = "CertificateExpired"
+    CERTIFICATE_NOT_YET_VALID = "CertificateNotYetValid"
+    CERTIFICATE_NAME_MISMATCH = "CertificateNameMismatch"
+    CERTIFICATE_UNTRUSTED = "CertificateUntrusted"
+    HANDSHAKE_FAILED = "HandshakeFailed"
+    PROTOCOL_TOO_OLD = "ProtocolTooOld"
+    CA_BUNDLE_INVALID = "CABundleInvalid"
+    AUTHENTICATION_SUCCEEDED = "AuthenticationSucceeded"
+    AUTHENTICATION_REJECTED = "AuthenticationRejected"
+    MECHANISM_UNSUPPORTED = "MechanismUnsupported"
+    ACCOUNT_DISABLED = "AccountDisabled"
+    ENCRYPTION_REQUIRED = "EncryptionRequired"
+    SENDER_NOT_AUTHORIZED = "SenderNotAuthorized"
+    MAILBOX_NOT_FOUND = "MailboxNotFound"
+    TEMPORARY_FAILURE = "TemporaryFailure"
+    NOT_ATTEMPTED = "NotAttempted"
+
+
+class Entry(NamedTuple):
+    """What a reason means, and what the reader should do."""
+
+    meaning: str
+    remedy: str
+
+
+_NONE = "Nothing to do."
+_WAIT = "Wait: postroom keeps looking."
+
+CATALOGUE: dict[Reason, Entry] = {
+    Reason.SUCCEEDED: Entry("Everything that was required holds.", _NONE),
+    Reason.PENDING: Entry(
+        "The operator has not looked at the object yet.",
+        "If it stays, check that the operator runs and watches this namespace.",
+    ),
+    Reason.PROGRESSING: Entry("The current spec is being evaluated.", _WAIT),
+    Reason.PROGRESSING_WITH_RETRY: Entry(
+        "A look failed for a passing reason and is repeated.", _WAIT
+    ),
+    Reason.AWAITING_DNS: Entry(
+        "The records of this spec have not been seen complete yet.",
+        "Publish what status.records lists as Missing or Wrong.",
+    ),
+    Reason.AWAITING_DEPENDENCY: Entry(
+        "A server, Secret, ConfigMap or domain that this object needs is missing or not ready.",
+        "Create or mend the object that the message names; the change is noticed by itself.",
+    ),
+    Reason.OBSERVATION_STALE: Entry(
+        "Nothing could be observed for so long that the last verdict no longer counts.",
+        "Mend the operator's way to DNS or to the server; the message names what failed.",
+    ),
+    Reason.SUSPENDED: Entry(
+        "The object is suspended and its current spec was never evaluated.",
+        "Set spec.suspend to false.",
+    ),
+    Reason.SUSPENDED_BY_SPEC: Entry("spec.suspend is true: nothing is checked.", "Set it to false."),
+    Reason.INVALID_SPEC: Entry(
+        "The spec cannot be understood.", "Correct the field that the message names."
+    ),
+    Reason.TARGET_DENIED: Entry(
+        "The operator's dial guard forbids the host or port.",
+        "Use an allowed host and port, or have the operator's --allow-cidr or --allow-port widened.",
+    ),
+    Reason.REFERENCE_NOT_PERMITTED: Entry(
+        "The Secret does not agree to be sent to this host.",
+        "Name the host in the Secret's annotation postroom.dev/allowed-hosts.",
+    ),
+    Reason.AMBIGUOUS_DEFAULT: Entry(
+        "More than one object of the namespace claims to be the default.",
+        "Leave spec.default true on one of those that the message names.",
+    ),
+    Reason.PROGRESS_DEADLINE_EXCEEDED: Entry(
+        "The first success did not come within the deadline; slow checks go on.",
+        "Mend what the other conditions name, or raise the deadline.",
+    ),
+    Reason.INTERNAL_ERROR: Entry(
+        "postroom itself failed while evaluating this object; others are not affected.",
+        "Report it with the operator's log lines of this object; it is retried by itself.",
+    ),
+    Reason.RECORD_MATCHED: Entry("The record is published as required.", _NONE),
+    Reason.RECORDS_MATCHED: Entry("All the records are published as required.", _NONE),
+    Reason.RECORD_VALID: Entry("The record is valid and contains what is required.", _NONE),
+    Reason.RECORD_NOT_FOUND: Entry(
+        "The zone's name servers have no such record.", "Publish the record that status lists."
+    ),
+    Reason.RECORD_MISMATCH: Entry(
+        "A record is there, but not with the required value.",
+        "Replace its value with the one that status lists.",
+    ),
+    Reason.MULTIPLE_RECORDS: Entry(
+        "There are several records where the standard allows one, so receivers ignore all.",
+        "Replace them by the single record that the finding offers.",
+    ),
+    Reason.INVALID_RECORD: Entry(
+        "The record breaks the syntax of its standard.",
+        "Replace it by the record that the finding offers.",
+    ),
+    Reason.SELECTOR_NOT_FOUND: Entry(
+        "There is no DKIM key under the selector.", "Publish the record that status lists."
+    ),
+    Reason.KEY_MISMATCH: Entry(
+        "The DKIM record holds another key than the required one.",
+        "Replace the record by the one that status lists.",
+    ),
+    Reason.KEY_REVOKED: Entry(
+        "The DKIM record has an empty p= tag: the key is revoked (RFC 6376 section 3.6.1).",
+        "Publish the current key, or use another selector.",
+    ),
+    Reason.KEY_TOO_WEAK: Entry(
+        "The RSA key is shorter than 1024 bits; receivers must not accept it (RFC 8301).",
+        "Make a key of 2048 bits and publish it.",
+    ),
+    Reason.CNAME_TARGET_MISMATCH: Entry(
+        "The CNAME points elsewhere.", "Point it to the target that status lists."
+    ),
+    Reason.LOOKUP_LIMIT_EXCEEDED: Entry(
+        "Evaluating the SPF record takes more than 10 DNS lookups (RFC 7208 section 4.6.4).",
+        "Remove mechanisms that are not needed, or send from a return path of its own.",
+    ),
+    Reason.VOID_LOOKUP_LIMIT_EXCEEDED: Entry(
+        "More than two lookups of the SPF record find nothing (RFC 7208 section 4.6.4).",
+        "Remove the mechanisms whose names do not exist.",
+    ),
+    Reason.REQUIRED_MECHANISM_MISSING: Entry(
+        "The SPF record does not authorise everything that spec.spf requires.",
+        "Replace it by the merged record that the finding offers.",
+    ),
+    Reason.POLICY_TOO_PERMISSIVE: Entry(
+        "The SPF record lets everyone send (+all).", "Publish the record that the finding offers."
+    ),
+    Reason.POLICY_TOO_WEAK: Entry(
+        "The published DMARC policy is weaker than spec.dmarc.policy.",
+        "Publish the record that status lists.",
+    ),
+    Reason.REPORT_DESTINATION_UNAUTHORIZED: Entry(
+        "The domain that should receive DMARC reports has not agreed to (RFC 9990).",
+        "Publish the authorisation record at the destination, or report to an address of your own.",
+    ),
+    Reason.NULL_MX: Entry(
+        "The domain says that it accepts no mail (RFC 7505).", "Publish the MX records that status lists."
+    ),
+    Reason.EXCHANGE_MISMATCH: Entry(
+        "The MX records are not the required ones.", "Publish the MX records that status lists."
+    ),
+    Reason.EXCHANGE_UNRESOLVABLE: Entry(
+        "A host named by the MX records has no address.",
+        "Give the host an address, or name another host.",
+    ),
+    Reason.LOOKUP_FAILED: Entry(
+        "DNS could not be asked (timeout, SERVFAIL or REFUSED); this says nothing about the record.",
+        "If it stays, check the zone's name servers and the operator's way to them.",
+    ),
+    Reason.RESOLVERS_DISAGREE: Entry(
+        "The zone has the record, the resolver does not show it yet.",
+        "Wait: caches expire by themselves.",
+    ),
+    Reason.RESOLVED: Entry("Every referenced object was found.", _NONE),
+    Reason.MAIL_SERVER_NOT_FOUND: Entry(
+        "The MailServer of spec.serverRef does not exist in this namespace.", "Create it or correct the name."
+    ),
+    Reason.SECRET_NOT_FOUND: Entry(
+        "The referenced Secret does not exist in this namespace.", "Create it or correct the name."
+    ),
+    Reason.SECRET_KEY_MISSING: Entry(
+        "The Secret lacks a key, or the value under it is empty.", "Set the key that the message names."
+    ),
+    Reason.CONFIG_MAP_NOT_FOUND: Entry(
+        "The referenced ConfigMap does not exist in this namespace.", "Create it or correct the name."
+    ),
+    Reason.CONFIG_MAP_KEY_MISSING: Entry(
+        "The ConfigMap lacks the key, or the value under it is empty.",
+        "Set the key that the message names.",
+    ),
+    Reason.SENDING_DOMAIN_NOT_FOUND: Entry(
+        "No SendingDomain of this namespace covers the domain of the address.",
+        "Create a SendingDomain for it.",
+    ),
+    Reason.NO_DEFAULT: Entry(
+        "spec.serverRef is not set and the namespace has no default MailServer.",
+        "Set spec.serverRef, or spec.default on one MailServer.",
+    ),
+    Reason.DEPENDENCIES_READY: Entry("The objects that this one stands on are ready.", _NONE),
+    Reason.MAIL_SERVER_NOT_READY: Entry(
+        "The MailServer behind the account is not ready.", "Read the MailServer's status."
+    ),
+    Reason.SENDING_DOMAIN_NOT_READY: Entry(
+        "The SendingDomain behind the account is not verified.", "Read the SendingDomain's status."
+    ),
+    Reason.DEPENDENCY_UNKNOWN: Entry(
+        "The state of an object that this one stands on is not known yet.", _WAIT
+    ),
+    Reason.DUPLICATE_ADDRESS: Entry(
+        "An older EmailAccount already stands for this address.",
+        "Remove one of the accounts that the message names.",
+    ),
+    Reason.ALLOWED: Entry("The dial guard permits the host and port.", _NONE),
+    Reason.ADDRESS_DENIED: Entry(
+        "The host resolves to an address that the dial guard forbids.",
+        "Use a public host, or have the operator's --allow-cidr widened.",
+    ),
+    Reason.PORT_DENIED: Entry(
+        "The port is not one for mail.",
+        "Use an allowed port, or have the operator's --allow-port widened.",
+    ),
+    Reason.PROBE_SUCCEEDED: Entry("The server answered as a mail server should.", _NONE),
+    Reason.PROBE_INCONCLUSIVE: Entry(
+        "The probe ended for a passing reason before it could tell.", _WAIT
+    ),
+    Reason.HOST_NOT_FOUND: Entry("The host has no address in DNS.", "Correct the host's name."),
+    Reason.CONNECTION_REFUSED: Entry(
+        "Nothing listens on the port.", "Correct the port, or start the server."
+    ),
+    Reason.CONNECTION_TIMEOUT: Entry(
+        "The server, or a firewall before it, did not answer in time.",
+        "Open the way to the port; many clouds block 25 and 465: try 587.",
+    ),
+    Reason.UNEXPECTED_GREETING: Entry(
+        "What answers on the port does not speak the protocol.", "Correct the host, port or tls.mode."
+    ),
+    Reason.SERVICE_UNAVAILABLE: Entry(
+        "The server says that it is not available now (421, BYE).",
+        "Wait; if it stays, ask the server's operator.",
+    ),
+    Reason.START_TLS_NOT_OFFERED: Entry(
+        "The server does not offer STARTTLS; credentials are never sent in the clear.",
+        "Correct the port or use tls.mode Implicit.",
+    ),
+    Reason.CAPABILITY_MISSING: Entry(
+        "The server lacks something that the spec needs, such as AUTH.",
+        "Use the submission port, or remove the credentials.",
+    ),
+    Reason.CERTIFICATE_VALID: Entry("The certificate is trusted and fits the name.", _NONE),
+    Reason.CERTIFICATE_EXPIRED: Entry("The certificate has expired.", "Renew it on the server."),
+    Reason.CERTIFICATE_NOT_YET_VALID: Entry(
+        "The certificate is not valid yet.", "Check the server's certificate and both clocks."
+    ),
+    Reason.CERTIFICATE_NAME_MISMATCH: Entry(
+        "The certificate is for other names.",
+        "Use a name of the certificate as host, or set tls.serverName to it.",
+    ),
+    Reason.CERTIFICATE_UNTRUSTED: Entry(
+        "No trusted authority vouches for the certificate.",
+        "Reference the authority in tls.caBundleRef, or have the server send its intermediate.",
+    ),
+    Reason.HANDSHAKE_FAILED: Entry(
+        "TLS could not be negotiated.", "Check tls.mode against the port, and the server's TLS settings."
+    ),
+    Reason.PROTOCOL_TOO_OLD: Entry(
+        "The server speaks only TLS versions before 1.2.", "Enable TLS 1.2 or newer on the server."
+    ),
+    Reason.CA_BUNDLE_INVALID: Entry(
+        "The CA bundle holds no readable PEM certificate.", "Mend the data under the referenced key."
+    ),
+    Reason.AUTHENTICATION_SUCCEEDED: Entry("The server accepted the credentials.", _NONE),
+    Reason.AUTHENTICATION_REJECTED: Entry(
+        "The server rejected the credentials; they are not tried again until they change.",
+        "Correct the Secret; many providers want an app password here.",
+    ),
+    Reason.MECHANISM_UNSUPPORTED: Entry(
+        "Server and postroom share no authentication mechanism.",
+        "Enable one of those that the message names on the server.",
+    ),
+    Reason.ACCOUNT_DISABLED: Entry(
+        "The server says that the account is locked, disabled or expired.", "Unlock it with the provider."
+    ),
+    Reason.ENCRYPTION_REQUIRED: Entry(
+        "The server takes credentials only over TLS.", "Set tls.mode to StartTLS or Implicit."
+    ),
+    Reason.SENDER_NOT_AUTHORIZED: Entry(
+        "The server does not let this account send as the address.", "Grant the right on the server."
+    ),
+    Reason.MAILBOX_NOT_FOUND: Entry(
+        "Login works, but the mailbox cannot be opened.", "Correct imap.mailbox or its rights."
+    ),
+    Reason.TEMPORARY_FAILURE: Entry("The server could not check the credentials now.", _WAIT),
+    Reason.NOT_ATTEMPTED: Entry(
+        "The check was not made because an earlier stage failed.", "Mend the earlier stage first."
+    ),
+}

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a raw object, as the API server or a YAML file holds it, to typed values, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from postroom.api.emailaccount import EmailAccountSpec, EmailAccountStatus
+from postroom.api.fields import Model
+from postroom.api.mailserver import MailServerSpec, MailServerStatus
+from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key, Kind
+from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
+from postroom.api.status import CommonStatus
+
+SpecT = TypeVar("SpecT", bound=Model, covariant=True)
+StatusT = TypeVar("StatusT", bound=CommonStatus, covariant=True)
+
+SPECS: dict[Kind, type[Model]] = {
+    Kind.SENDING_DOMAIN: SendingDomainSpec,
+    Kind.MAIL_SERVER: MailServerSpec,
+    Kind.EMAIL_ACCOUNT: EmailAccountSpec,
+}
+STATUSES: dict[Kind, type[CommonStatus]] = {
+    Kind.SENDING_DOMAIN: SendingDomainStatus,
+    Kind.MAIL_SERVER: MailServerStatus,
+    Kind.EMAIL_ACCOUNT: EmailAccountStatus,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a spec: where (``spec.tls.mode``) and what."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+    @property
+    def place(self) -> str:
+        """The path in the notation of kubectl: ``spec.dkim[0].selector``."""
+        text = ""
+        for part in self.path:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        return text or "object"
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class InvalidSpec(ValueError):
+    """The spec cannot be understood; `problems` names every place."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The part of an object's metadata that postroom reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    resource_version: str
+    creation_timestamp: str
+    requested_at: str | None
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Metadata:
+        """Read metadata leniently: what is absent or of a wrong type becomes empty."""
+        annotations = raw.get("annotations") or {}
+        tokens = [
+            f"{annotations[key]}" for key in REQUESTED_AT_ANNOTATIONS if annotations.get(key)
+        ]
+        generation = raw.get("generation")
+        return cls(
+            name=str(raw.get("name") or ""),
+            namespace=str(raw.get("namespace") or ""),
+            uid=str(raw.get("uid") or ""),
+            generation=generation if isinstance(generation, int) else 0,
+            resource_version=str(raw.get("resourceVersion") or ""),
+            creation_timestamp=str(raw.get("creationTimestamp") or ""),
+            requested_at=",".join(tokens)[:128] or None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[SpecT, StatusT]):
+    """One object of this group, typed."""
+
+    kind: Kind
+    metadata: Metadata
+    spec: SpecT
+    #: The stored status; a default one where none is stored or it cannot be understood.
+    status: StatusT
+
+    @property
+    def key(self) -> Key:
+        return Key(self.kind, self.metadata.namespace, self.metadata.name)
+
+
+AnyResource = Resource[Model, CommonStatus]
+SendingDomain = Resource[SendingDomainSpec, SendingDomainStatus]
+MailServer = Resource[MailServerSpec, MailServerStatus]
+EmailAccount = Resource[EmailAccountSpec, EmailAccountStatus]
+
+
+def parse(kind: Kind, raw: Mapping[str, Any]) -> AnyResource:
+    """Type a raw object; raises `InvalidSpec` with every problem of its spec."""
+    return Resource(
+        kind=kind,
+        metadata=Metadata.of(raw.get("metadata") or {}),
+        spec=parse_spec(kind, raw.get("spec")),
+        status=parse_status(kind, raw.get("status")),
+    )
+
+
+def parse_spec(kind: Kind, raw: object) -> Model:
+    """Type a raw spec; raises `InvalidSpec`."""
+    if not isinstance(raw, Mapping):
+        raise InvalidSpec((Problem(("spec",), "must be a mapping of the fields of this kind"),))
+    try:
+        return SPECS[kind].model_validate(raw, by_name=False, by_alias=True)
+    except ValidationError as error:
+        raise InvalidSpec(problems_of(error)) from None
+
+
+def parse_status(kind: Kind, raw: object) -> CommonStatus:
+    """Type a stored status; one that cannot be understood counts as never written."""
+    model = STATUSES[kind]
+    if isinstance(raw, Mapping):
+        try:
+            return model.model_validate(raw, by_name=False, by_alias=True)
+        except ValidationError:
+            pass
+    return model()
+
+
+def problems_of(error: ValidationError) -> tuple[Problem, ...]:
+    """Put pydantic's errors into sentences; never repeats the value, which may be a secret."""
+    return tuple(
+        Problem(("spec", *_location(detail["loc"])), _sentence(detail)) for detail in error.errors()
+    )
+
+
+def _location(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Drop the parts that pydantic adds for validators, which are no fields."""
+    return tuple(part for part in loc if isinstance(part, int) or not ("[" in part or "(" in part))
+
+
+def _sentence(detail: Any) -> str:
+    context = detail.get("ctx") or {}
+    match detail["type"]:
+        case "extra_forbidden":
+            return "is not a field of this kind"
+        case "missing":
+            return "is required"
+        case "string_pattern_mismatch":
+            return f"must match {context.get('pattern')}"
+        case "string_too_long" | "too_long":
+            return f"must have at most {context.get('max_length')} {_unit(detail)}"
+        case "string_too_short" | "too_short":
+            return f"must have at least {context.get('min_length')} {_unit(detail)}"
+        case "enum" | "literal_error":
+            return f"must be one of {context.get('expected')}"
+        case "value_error":
+            return str(context.get("error", detail["msg"]))
+        case _:
+            message: str = detail["msg"]
+            return message.replace("Input should be", "must be").replace("Value error, ", "")
+
+
+def _unit(detail: Any) -> str:
+    return "characters" if detail["type"].startswith("string") else "entries"

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of status that all kinds share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.conditions import Condition, Timestamp
+from postroom.api.fields import Model
+
+#: What the API server fills in before the operator has seen an object, so that kstatus and
+#: ``kubectl wait`` do not take an untouched object for a finished one.
+DEFAULT_STATUS = {
+    "observedGeneration": -1,
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "Unknown",
+            "observedGeneration": 0,
+            "reason": "Pending",
+            "message": "Waiting for controller",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        }
+    ],
+}
+
+
+class CommonStatus(Model):
+    """Generation, conditions and times."""
+
+    observed_generation: int = Field(
+        default=-1, ge=-1, description="The metadata.generation that this status describes."
+    )
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=20)] = Field(
+        default=(),
+        description="Observations; Ready is the summary.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    last_handled_reconcile_at: Annotated[str, StringConstraints(max_length=128)] | None = Field(
+        default=None, description="The token of the last request to check now that was carried out."
+    )
+    last_check_time: Timestamp | None = Field(
+        default=None,
+        description="A recent check; refreshed with other changes, else at most every 15 minutes.",
+    )
+    last_ready_time: Timestamp | None = Field(
+        default=None, description="When the object last became Ready."
+    )
+    last_ready_generation: int | None = Field(
+        default=None, ge=0, description="The latest generation that has been Ready."
+    )
+
+
+class ResolvedReference(Model):
+    """An object that a reference, or a default, led to."""
+
+    kind: Annotated[str, StringConstraints(max_length=63)] = Field(description="Its kind.")
+    name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Its name.")
+    resource_version: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None,
+        description="For a Secret or ConfigMap: the version whose content was used.",
+    )

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verification of a domain yields: values that a reconciler turns into status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postroom.api.findings import Finding
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import Purpose, RecordState
+from postroom.dns.answers import RecordType
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReport:
+    """One record that must be published, what is there, and the reason in catalogue terms.
+
+    `reason` is the reason that the condition of this purpose takes when this record decides it;
+    `message` is the deterministic sentence for people. `host_label` is what to type at the DNS
+    host: relative to the zone, ``@`` for the zone itself.
+    """
+
+    id: str
+    purpose: Purpose
+    name: str
+    host_label: str
+    type: RecordType
+    value: str
+    required: bool
+    state: RecordState
+    reason: Reason
+    message: str
+    observed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReport:
+    """Everything that one look at a domain yielded.
+
+    `zone` is None where the zone could not be found (the findings then say why);
+    `resolver_only` tells that the authoritative servers could not be asked.
+    """
+
+    zone: str | None
+    nameservers: tuple[str, ...]
+    resolver_only: bool
+    records: tuple[RecordReport, ...]
+    findings: tuple[Finding, ...]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from postroom.api.fields import (
     Deadline,
@@ -65,19 +65,21 @@ class Sync(Model):
 class EmailAccountSpec(Model):
     """What the user wants of an email account."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             rule(
                 "!has(self.imap) || has(self.imap.credentialsRef) || has(self.credentialsRef)",
                 "must be set, or imap.credentialsRef: IMAP needs credentials",
                 field_path=".credentialsRef",
             )
         )
-    }
+    )
 
     address: EmailAddress = Field(
         description="The address, dot-atom form with an A-label domain. Immutable.",
-        json_schema_extra=rules(rule("self == oldSelf", "may not be changed: create a new EmailAccount")),
+        json_schema_extra=rules(
+            rule("self == oldSelf", "may not be changed: create a new EmailAccount")
+        ),
     )
     server_ref: ObjectReference | None = Field(
         default=None,

@@ -23,7 +23,9 @@ from pydantic.alias_generators import to_camel
 RULES = "x-kubernetes-validations"
 
 
-def rule(expression: str, message: str, *, field_path: str = "", forbidden: bool = False) -> dict[str, Any]:
+def rule(
+    expression: str, message: str, *, field_path: str = "", forbidden: bool = False
+) -> dict[str, Any]:
     """Return one CEL rule in the form of ``x-kubernetes-validations``.
 
     `message` is the sentence that kubectl shows; `field_path` (``.a.b``) names the place.
@@ -42,7 +44,7 @@ def rules(*all_rules: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Model(BaseModel):
-    """Base of everything that users write or read: camelCase on the wire, nothing unknown accepted."""
+    """Base of all that users write or read: camelCase on the wire, nothing unknown accepted."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
@@ -56,7 +58,12 @@ def parse_duration(text: object) -> timedelta:
     """Parse ``72h``, ``1h30m`` or ``45s``; raises `ValueError` on anything else."""
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or not text or len(text) > 16 or not (match := _DURATION.match(text)):
+    if (
+        not isinstance(text, str)
+        or not text
+        or len(text) > 16
+        or not (match := _DURATION.match(text))
+    ):
         raise ValueError("must be a duration such as 45s, 5m, 1h30m or 72h")
     hours, minutes, seconds = (int(group or 0) for group in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
@@ -67,7 +74,11 @@ def format_duration(value: timedelta) -> str:
     total = int(value.total_seconds())
     hours, rest = divmod(total, 3600)
     minutes, seconds = divmod(rest, 60)
-    parts = [f"{hours}h" * bool(hours), f"{minutes}m" * bool(minutes), f"{seconds}s" * bool(seconds)]
+    parts = [
+        f"{hours}h" * bool(hours),
+        f"{minutes}m" * bool(minutes),
+        f"{seconds}s" * bool(seconds),
+    ]
     return "".join(parts) or "0s"
 
 
@@ -130,9 +141,7 @@ HostName = Annotated[
 #: The name of an object in the same namespace.
 ObjectName = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-    ),
+    StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
 ]
 #: A key in the data of a Secret or ConfigMap.
 DataKey = Annotated[

@@ -34,7 +34,9 @@ class FixAction(StrEnum):
 class Fix(Model):
     """One change that mends a finding; applying it to the zone makes the record valid."""
 
-    action: FixAction = Field(description="Create, Replace (all records of this purpose), Delete or Wait.")
+    action: FixAction = Field(
+        description="Create, Replace (all records of this purpose), Delete or Wait."
+    )
     name: Annotated[str, StringConstraints(max_length=253)] = Field(
         default="", description="Fully qualified name of the record."
     )
@@ -59,4 +61,6 @@ class Finding(Model):
     message: Annotated[str, StringConstraints(max_length=1024)] = Field(
         description="What was found, what was expected and what to do."
     )
-    fix: Fix | None = Field(default=None, description="The one change that mends it, if there is one.")
+    fix: Fix | None = Field(
+        default=None, description="The one change that mends it, if there is one."
+    )

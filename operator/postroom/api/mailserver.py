@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from postroom.api.conditions import Timestamp
 from postroom.api.fields import (
@@ -65,8 +65,8 @@ class TLS(Model):
 class MailServerSpec(Model):
     """What the user wants of an SMTP server."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             rule(
                 "!(has(self.credentialsRef) && self.tls.mode == 'None')",
                 "may not be set when tls.mode is None: credentials are only sent over TLS",
@@ -74,7 +74,7 @@ class MailServerSpec(Model):
                 forbidden=True,
             )
         )
-    }
+    )
 
     host: HostName = Field(description="DNS name of the server.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(

@@ -37,7 +37,7 @@ class Masked:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Masked) and other._value == self._value
 
-    # A hash would have to be derived from the secret and would then travel in dict orders and dumps.
+    # A hash would be derived from the secret, and would travel in dict orders and dumps.
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> NoReturn:

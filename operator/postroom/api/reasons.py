@@ -136,13 +136,15 @@ CATALOGUE: dict[Reason, Entry] = {
         "The object is suspended and its current spec was never evaluated.",
         "Set spec.suspend to false.",
     ),
-    Reason.SUSPENDED_BY_SPEC: Entry("spec.suspend is true: nothing is checked.", "Set it to false."),
+    Reason.SUSPENDED_BY_SPEC: Entry(
+        "spec.suspend is true: nothing is checked.", "Set it to false."
+    ),
     Reason.INVALID_SPEC: Entry(
         "The spec cannot be understood.", "Correct the field that the message names."
     ),
     Reason.TARGET_DENIED: Entry(
         "The operator's dial guard forbids the host or port.",
-        "Use an allowed host and port, or have the operator's --allow-cidr or --allow-port widened.",
+        "Use an allowed host and port, or have the operator's --allow-cidr or --allow-port grow.",
     ),
     Reason.REFERENCE_NOT_PERMITTED: Entry(
         "The Secret does not agree to be sent to this host.",
@@ -220,7 +222,8 @@ CATALOGUE: dict[Reason, Entry] = {
         "Publish the authorisation record at the destination, or report to an address of your own.",
     ),
     Reason.NULL_MX: Entry(
-        "The domain says that it accepts no mail (RFC 7505).", "Publish the MX records that status lists."
+        "The domain says that it accepts no mail (RFC 7505).",
+        "Publish the MX records that status lists.",
     ),
     Reason.EXCHANGE_MISMATCH: Entry(
         "The MX records are not the required ones.", "Publish the MX records that status lists."
@@ -230,7 +233,7 @@ CATALOGUE: dict[Reason, Entry] = {
         "Give the host an address, or name another host.",
     ),
     Reason.LOOKUP_FAILED: Entry(
-        "DNS could not be asked (timeout, SERVFAIL or REFUSED); this says nothing about the record.",
+        "DNS could not be asked (timeout, SERVFAIL, REFUSED); this says nothing about the record.",
         "If it stays, check the zone's name servers and the operator's way to them.",
     ),
     Reason.RESOLVERS_DISAGREE: Entry(
@@ -239,16 +242,19 @@ CATALOGUE: dict[Reason, Entry] = {
     ),
     Reason.RESOLVED: Entry("Every referenced object was found.", _NONE),
     Reason.MAIL_SERVER_NOT_FOUND: Entry(
-        "The MailServer of spec.serverRef does not exist in this namespace.", "Create it or correct the name."
+        "The MailServer of spec.serverRef does not exist in this namespace.",
+        "Create it or correct the name.",
     ),
     Reason.SECRET_NOT_FOUND: Entry(
         "The referenced Secret does not exist in this namespace.", "Create it or correct the name."
     ),
     Reason.SECRET_KEY_MISSING: Entry(
-        "The Secret lacks a key, or the value under it is empty.", "Set the key that the message names."
+        "The Secret lacks a key, or the value under it is empty.",
+        "Set the key that the message names.",
     ),
     Reason.CONFIG_MAP_NOT_FOUND: Entry(
-        "The referenced ConfigMap does not exist in this namespace.", "Create it or correct the name."
+        "The referenced ConfigMap does not exist in this namespace.",
+        "Create it or correct the name.",
     ),
     Reason.CONFIG_MAP_KEY_MISSING: Entry(
         "The ConfigMap lacks the key, or the value under it is empty.",
@@ -298,7 +304,8 @@ CATALOGUE: dict[Reason, Entry] = {
         "Open the way to the port; many clouds block 25 and 465: try 587.",
     ),
     Reason.UNEXPECTED_GREETING: Entry(
-        "What answers on the port does not speak the protocol.", "Correct the host, port or tls.mode."
+        "What answers on the port does not speak the protocol.",
+        "Correct the host, port or tls.mode.",
     ),
     Reason.SERVICE_UNAVAILABLE: Entry(
         "The server says that it is not available now (421, BYE).",
@@ -326,13 +333,15 @@ CATALOGUE: dict[Reason, Entry] = {
         "Reference the authority in tls.caBundleRef, or have the server send its intermediate.",
     ),
     Reason.HANDSHAKE_FAILED: Entry(
-        "TLS could not be negotiated.", "Check tls.mode against the port, and the server's TLS settings."
+        "TLS could not be negotiated.",
+        "Check tls.mode against the port, and the server's TLS settings.",
     ),
     Reason.PROTOCOL_TOO_OLD: Entry(
         "The server speaks only TLS versions before 1.2.", "Enable TLS 1.2 or newer on the server."
     ),
     Reason.CA_BUNDLE_INVALID: Entry(
-        "The CA bundle holds no readable PEM certificate.", "Mend the data under the referenced key."
+        "The CA bundle holds no readable PEM certificate.",
+        "Mend the data under the referenced key.",
     ),
     Reason.AUTHENTICATION_SUCCEEDED: Entry("The server accepted the credentials.", _NONE),
     Reason.AUTHENTICATION_REJECTED: Entry(
@@ -344,13 +353,15 @@ CATALOGUE: dict[Reason, Entry] = {
         "Enable one of those that the message names on the server.",
     ),
     Reason.ACCOUNT_DISABLED: Entry(
-        "The server says that the account is locked, disabled or expired.", "Unlock it with the provider."
+        "The server says that the account is locked, disabled or expired.",
+        "Unlock it with the provider.",
     ),
     Reason.ENCRYPTION_REQUIRED: Entry(
         "The server takes credentials only over TLS.", "Set tls.mode to StartTLS or Implicit."
     ),
     Reason.SENDER_NOT_AUTHORIZED: Entry(
-        "The server does not let this account send as the address.", "Grant the right on the server."
+        "The server does not let this account send as the address.",
+        "Grant the right on the server.",
     ),
     Reason.MAILBOX_NOT_FOUND: Entry(
         "Login works, but the mailbox cannot be opened.", "Correct imap.mailbox or its rights."

@@ -74,9 +74,7 @@ class Metadata:
     def of(cls, raw: Mapping[str, Any]) -> Metadata:
         """Read metadata leniently: what is absent or of a wrong type becomes empty."""
         annotations = raw.get("annotations") or {}
-        tokens = [
-            f"{annotations[key]}" for key in REQUESTED_AT_ANNOTATIONS if annotations.get(key)
-        ]
+        tokens = [f"{annotations[key]}" for key in REQUESTED_AT_ANNOTATIONS if annotations.get(key)]
         generation = raw.get("generation")
         return cls(
             name=str(raw.get("name") or ""),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from postroom.api.conditions import Timestamp
 from postroom.api.fields import (
@@ -58,7 +58,9 @@ class Ownership(Model):
         description="Fully qualified name of the TXT record; "
         "default: the domain itself when value is given, else _postroom-challenge.<domain>.",
     )
-    value: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[ -~]+$")] | None = Field(
+    value: (
+        Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[ -~]+$")] | None
+    ) = Field(
         default=None,
         description="The value that a provider handed out. Omitted: a token derived from the "
         "namespace and the domain, so that a re-created object keeps its published record.",
@@ -68,14 +70,14 @@ class Ownership(Model):
 class SPF(Model):
     """What the SPF record of the domain (RFC 7208) must authorise."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             rule(
                 "size(self.includes) + size(self.ip4) + size(self.ip6) > 0",
                 "must name at least one of includes, ip4 or ip6",
             )
         )
-    }
+    )
 
     includes: Annotated[list[RecordName], Field(max_length=10)] = Field(
         default=[], description="Domains whose SPF records must be included, such as mailgun.org."
@@ -86,7 +88,9 @@ class SPF(Model):
     ] = Field(default=[], description="IPv4 addresses or networks that must be authorised.")
     ip6: Annotated[
         list[
-            Annotated[str, StringConstraints(max_length=43, pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")]
+            Annotated[
+                str, StringConstraints(max_length=43, pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")
+            ]
         ],
         Field(max_length=32),
     ] = Field(default=[], description="IPv6 addresses or networks that must be authorised.")
@@ -105,15 +109,15 @@ class SPF(Model):
 class DKIMKey(Model):
     """One DKIM selector (RFC 6376): a CNAME to the provider, or the public key itself."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             rule(
                 "(has(self.cname) ? 1 : 0) + (has(self.publicKey) ? 1 : 0) + "
                 "(has(self.publicKeyRef) ? 1 : 0) == 1",
                 "must have exactly one of cname, publicKey and publicKeyRef",
             )
         )
-    }
+    )
 
     selector: Annotated[
         str,
@@ -126,9 +130,12 @@ class DKIMKey(Model):
     cname: RecordName | None = Field(
         default=None, description="Target of the CNAME that the provider asks for."
     )
-    public_key: Annotated[
-        str, StringConstraints(min_length=40, max_length=2048, pattern=r"^[A-Za-z0-9+/=\s]+$")
-    ] | None = Field(
+    public_key: (
+        Annotated[
+            str, StringConstraints(min_length=40, max_length=2048, pattern=r"^[A-Za-z0-9+/=\s]+$")
+        ]
+        | None
+    ) = Field(
         default=None,
         description="Public key in base64: DER of an RSA key, or the 32 bytes of an Ed25519 key.",
     )
@@ -138,7 +145,9 @@ class DKIMKey(Model):
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
-        given = [one for one in (self.cname, self.public_key, self.public_key_ref) if one is not None]
+        given = [
+            one for one in (self.cname, self.public_key, self.public_key_ref) if one is not None
+        ]
         if len(given) != 1:
             raise ValueError("must have exactly one of cname, publicKey and publicKeyRef")
         return self
@@ -151,7 +160,11 @@ class DMARC(Model):
         default=DMARCPolicy.NONE, description="The weakest acceptable policy."
     )
     rua: Annotated[
-        list[Annotated[str, StringConstraints(max_length=300, pattern=r"^mailto:[^\s,;!@]+@[^\s,;!@]+$")]],
+        list[
+            Annotated[
+                str, StringConstraints(max_length=300, pattern=r"^mailto:[^\s,;!@]+@[^\s,;!@]+$")
+            ]
+        ],
         Field(max_length=5),
     ] = Field(default=[], description="mailto: addresses that must receive aggregate reports.")
 
@@ -168,8 +181,8 @@ class MX(Model):
 class SendingDomainSpec(Model):
     """What the user wants of a sending domain."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             rule(
                 "!has(self.require) || self.require.all(p, p == 'Ownership' || "
                 "(p == 'SPF' && has(self.spf)) || (p == 'DMARC' && has(self.dmarc)) || "
@@ -178,11 +191,13 @@ class SendingDomainSpec(Model):
                 field_path=".require",
             )
         )
-    }
+    )
 
     domain: DomainName = Field(
         description="The domain in A-label form, lowercase, without trailing dot. Immutable.",
-        json_schema_extra=rules(rule("self == oldSelf", "may not be changed: create a new SendingDomain")),
+        json_schema_extra=rules(
+            rule("self == oldSelf", "may not be changed: create a new SendingDomain")
+        ),
     )
     ownership: Ownership = Field(
         default=Ownership(), description="How control of the domain is proven."
@@ -243,7 +258,7 @@ class SendingDomainSpec(Model):
         for what, keys in (
             ("dkim selector", [one.selector for one in self.dkim]),
             ("mx host", [one.host for one in self.mx]),
-            ("require entry", list(self.require or ())),
+            ("require entry", [one.value for one in self.require or ()]),
         ):
             twice = {key for key in keys if keys.count(key) > 1}
             if twice:
@@ -280,10 +295,12 @@ class RecordStatus(Model):
         description="Fully qualified name."
     )
     host_label: Annotated[str, StringConstraints(max_length=253)] = Field(
-        description="What to type as name at the DNS host: relative to the zone, @ for the zone itself."
+        description="What to type as name at the DNS host: relative to its zone, @ for the zone."
     )
     type: Annotated[str, StringConstraints(max_length=10)] = Field(description="Record type.")
-    value: Annotated[str, StringConstraints(max_length=4096)] = Field(description="The value to publish.")
+    value: Annotated[str, StringConstraints(max_length=4096)] = Field(
+        description="The value to publish."
+    )
     required: bool = Field(description="Whether the record gates Ready.")
     state: RecordState = Field(
         description="Valid, Missing, Wrong, Conflicting, Propagating or Unknown."

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from postroom.api.fields import Model
 from postroom.api.status import CommonStatus
+from postroom.mail.report import ProbeReport
 
 
 class NoticeType(StrEnum):
@@ -26,17 +28,42 @@ class Notice:
     message: str
 
 
-class Memory:
-    """What a reconciler remembers of an object between runs in one process.
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A server's refusal of one version of credentials, and the request token it was seen under."""
 
-    Losing it costs a repeated look, never a wrong verdict: `first_failures` holds when each
-    condition that status shows as True was first seen failing (epoch seconds); `rejected` names
-    credential versions that a server rejected, which are not tried again.
+    token: str | None
+    report: ProbeReport
+
+
+@dataclass(frozen=True, slots=True)
+class RecentProbe:
+    """A probe, what it was made with, and when."""
+
+    inputs: tuple[object, ...]
+    at: datetime
+    report: ProbeReport
+
+
+class Memory:
+    """What the engine remembers of an object between runs in one process.
+
+    Losing it costs a repeated look, never a wrong verdict.
     """
 
     def __init__(self) -> None:
-        self.first_failures: dict[str, float] = {}
-        self.rejected: dict[str, str] = {}
+        #: When each condition that status still shows as True was first seen failing.
+        self.first_failures: dict[str, datetime] = {}
+        #: Credential versions that a server rejected, with its verdict: not tried again.
+        self.rejections: dict[str, Rejection] = {}
+        #: The last probe of each protocol, so that a change elsewhere does not repeat it.
+        self.probes: dict[str, RecentProbe] = {}
+        #: The spec that was evaluated last; tells an edit of ``suspend`` alone from others.
+        self.evaluated: Model | None = None
+        #: How often in a row a look ended without success; spaces the next one.
+        self.failures: int = 0
+        #: The generation that `failures` counts for.
+        self.generation: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +72,13 @@ class Outcome:
 
     `status` is complete: the writer replaces the stored status by it where they differ in more
     than `last_check_time`. `next_check` is how long to wait before looking again; None means
-    only when something changes. `references` are the keys (``Secret/name``,
-    ``MailServer/name``, ...) whose change must bring this object back.
+    only when something changes. `references` are what this object stands on, in its own
+    namespace: ``Secret/<name>``, ``ConfigMap/<name>``, ``<Kind>/<name>`` or
+    ``<Kind>/<index>`` (see `postroom.reconcile.indexes`); a change of any of them, and a flip of
+    a MailServer's or SendingDomain's Ready, must bring this object back.
     """
 
     status: CommonStatus
     next_check: timedelta | None
     notices: tuple[Notice, ...] = ()
-    references: frozenset[str] = field(default_factory=frozenset)
+    references: frozenset[str] = frozenset()

@@ -62,8 +62,11 @@ class MailProbes(Protocol):
         """Connect, secure, greet, read capabilities, authenticate if asked, and quit."""
         ...
 
-    async def imap(self, endpoint: Endpoint, login: Login, mailbox: str) -> ProbeReport:
-        """Connect with TLS, log in, examine the mailbox read-only, and log out."""
+    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
+        """Connect with TLS, log in, examine the mailbox read-only, and log out.
+
+        Without a login, stop after the capabilities.
+        """
         ...
 
 
@@ -88,8 +91,12 @@ class World(Protocol):
         """Return one object, None if there is none (or its spec is invalid)."""
         ...
 
-    async def list(self, kind: Kind, namespace: str) -> Sequence[AnyResource]:
-        """Return all objects of a kind in a namespace with a valid spec, sorted by name."""
+    async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
+        """Return the objects of a namespace that stand under an index, sorted by name.
+
+        `index` is one of the texts that `postroom.reconcile.indexes.indexes_of` gives for an
+        object, such as ``default=true`` or ``address=support@example.com``.
+        """
         ...
 
     async def secret(self, namespace: str, name: str) -> SecretContent | None:

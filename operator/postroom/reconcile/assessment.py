@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the steps of a reconciler found, before `summarize` puts it into conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict
+from postroom.api.findings import FINDINGS_LIMIT, Finding, Severity
+from postroom.api.reasons import Reason
+from postroom.api.status import CommonStatus
+
+#: The verdicts that no second look could change, so that they count at the first: the API
+#: server's word about an object, the guard's, and a refusal that must not be provoked twice.
+CERTAIN = frozenset(
+    {
+        ConditionType.REFERENCES_RESOLVED,
+        ConditionType.DEPENDENCIES_READY,
+        ConditionType.TARGET_ALLOWED,
+        ConditionType.SMTP_AUTHENTICATED,
+        ConditionType.IMAP_AUTHENTICATED,
+    }
+)
+
+#: The failures that only an edit of a spec or of the operator's settings can mend.
+STALLING = frozenset(
+    {
+        Reason.ADDRESS_DENIED,
+        Reason.PORT_DENIED,
+        Reason.REFERENCE_NOT_PERMITTED,
+        Reason.AMBIGUOUS_DEFAULT,
+        Reason.DUPLICATE_ADDRESS,
+        Reason.ENCRYPTION_REQUIRED,
+        Reason.CA_BUNDLE_INVALID,
+    }
+)
+
+_DNS = frozenset(
+    {
+        ConditionType.OWNERSHIP_VERIFIED,
+        ConditionType.DKIM_VERIFIED,
+        ConditionType.SPF_VERIFIED,
+        ConditionType.DMARC_VERIFIED,
+        ConditionType.MX_VERIFIED,
+    }
+)
+_DEPENDENCY = frozenset({ConditionType.REFERENCES_RESOLVED, ConditionType.DEPENDENCIES_READY})
+#: Failures that wait for someone to change a Secret.
+_CREDENTIALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED})
+
+
+#: (conditions that count, stored status, time of the run) -> further status fields.
+Conclude = Callable[[Sequence[Condition], CommonStatus, str], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Everything that one run found.
+
+    `verdicts` are in the order in which the first failing one decides Ready; those in `advisory`
+    do not. `fields` are the status fields of the kind; None keeps what the status holds.
+    `conclude` derives further fields from the conditions that count. `confirm_after` is how long a
+    verified thing must be seen failing before its verdict flips.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    ready_message: str
+    confirm_after: timedelta
+    interval: timedelta
+    deadline: timedelta
+    advisory: frozenset[ConditionType] = frozenset()
+    fields: Mapping[str, object] | None = None
+    references: frozenset[str] = frozenset()
+    conclude: Conclude | None = None
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the run could look at everything that gates Ready."""
+        return all(
+            verdict.status is not ConditionStatus.UNKNOWN
+            for verdict in self.verdicts
+            if verdict.type not in self.advisory
+        )
+
+
+def passed(condition: ConditionType, reason: Reason, message: str) -> Verdict:
+    """A positive verdict."""
+    return Verdict(type=condition, status=ConditionStatus.TRUE, reason=reason, message=message)
+
+
+def failed(condition: ConditionType, reason: Reason, message: str) -> Verdict:
+    """A negative verdict."""
+    return Verdict(type=condition, status=ConditionStatus.FALSE, reason=reason, message=message)
+
+
+def unknown(condition: ConditionType, reason: Reason, message: str) -> Verdict:
+    """No verdict: could not look."""
+    return Verdict(type=condition, status=ConditionStatus.UNKNOWN, reason=reason, message=message)
+
+
+def awaited(verdict: Verdict) -> Reason:
+    """Name what an object waits for that has this verdict before it was ever Ready."""
+    if verdict.type in _DNS and verdict.reason is not Reason.LOOKUP_FAILED:
+        return Reason.AWAITING_DNS
+    if verdict.type in _DEPENDENCY or verdict.reason in _CREDENTIALS:
+        return Reason.AWAITING_DEPENDENCY
+    return Reason.PROGRESSING_WITH_RETRY
+
+
+_SEVERITIES = list(Severity)
+
+
+def worst_first(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Order findings by severity, keeping the order inside one; bounded by the schema's limit."""
+    ordered = sorted(findings, key=lambda one: _SEVERITIES.index(one.severity))
+    return ordered[:FINDINGS_LIMIT]

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The entry to the reconcilers: one raw object in, one outcome out, whatever the object holds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from postroom.api.conditions import (
+    ConditionStatus,
+    ConditionType,
+    Verdict,
+    find,
+    place,
+)
+from postroom.api.fields import Model
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import (
+    AnyResource,
+    EmailAccount,
+    InvalidSpec,
+    MailServer,
+    Metadata,
+    Resource,
+    SendingDomain,
+    parse_spec,
+    parse_status,
+)
+from postroom.api.status import CommonStatus
+from postroom.reconcile import emailaccount, mailserver, schedule, sendingdomain
+from postroom.reconcile.assessment import Assessment, failed, passed, unknown
+from postroom.reconcile.outcome import Memory, Outcome
+from postroom.reconcile.summarize import Moment, build_status, notices_of, summarize
+from postroom.reconcile.world import LookupUnavailable, World
+
+logger = logging.getLogger(__name__)
+
+#: How soon a failure of postroom itself, or of its way to the API, is tried again.
+_RETRY = timedelta(seconds=30)
+_BUG_RETRY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings of the operator that reach into verdicts.
+
+    `regression_confirmation`: how long a verified domain must be seen failing before it counts.
+    """
+
+    regression_confirmation: timedelta = timedelta(minutes=5)
+
+
+async def reconcile(
+    kind: Kind, raw: Mapping[str, Any], world: World, memory: Memory, policy: Policy
+) -> Outcome:
+    """Evaluate one stored object.
+
+    Never raises but for cancellation: an invalid spec stalls the object, an unavailable lookup is
+    retried, and a bug of ours is logged with its traceback and shown as Unknown, all without
+    effect on any other object.
+    """
+    try:
+        resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
+        if getattr(resource.spec, "suspend", False):
+            return _suspended(resource, memory, world.now())
+        memory.evaluated = resource.spec
+        assessment = await _assess(resource, world, memory, policy)
+        return summarize(resource, assessment, memory, world.now())
+    except InvalidSpec as error:
+        return _invalid(_untyped(kind, raw), error, world.now())
+    except LookupUnavailable as error:
+        return _unavailable(_untyped(kind, raw), error.sentence, world.now())
+    except Exception:
+        # The one boundary where a bug of ours must stop; the traceback goes to the log only.
+        logger.exception("evaluating %s failed", _untyped(kind, raw).key)
+        return _bug(_untyped(kind, raw), world.now())
+
+
+def _typed(kind: Kind, raw: Mapping[str, Any], spec: Model) -> AnyResource:
+    return Resource(
+        kind, Metadata.of(raw.get("metadata") or {}), spec, parse_status(kind, raw.get("status"))
+    )
+
+
+def _untyped(kind: Kind, raw: Mapping[str, Any]) -> AnyResource:
+    """The object without its spec, for outcomes that do not depend on it."""
+    return _typed(kind, raw, Model())
+
+
+async def _assess(
+    resource: AnyResource, world: World, memory: Memory, policy: Policy
+) -> Assessment:
+    confirm_after = policy.regression_confirmation
+    match resource.kind:
+        case Kind.SENDING_DOMAIN:
+            return await sendingdomain.assess(cast("SendingDomain", resource), world, confirm_after)
+        case Kind.MAIL_SERVER:
+            return await mailserver.assess(
+                cast("MailServer", resource), world, memory, confirm_after
+            )
+        case Kind.EMAIL_ACCOUNT:
+            return await emailaccount.assess(
+                cast("EmailAccount", resource), world, memory, confirm_after
+            )
+
+
+def _outcome(
+    resource: AnyResource,
+    verdicts: tuple[Verdict, ...],
+    now: datetime,
+    next_check: timedelta | None,
+) -> Outcome:
+    """Replace the lifecycle conditions by these; the rest of the status stays as it is."""
+    before = resource.status
+    moment = Moment(now)
+    placed = place(verdicts, before.conditions, resource.metadata.generation, moment.text)
+    return Outcome(
+        status=build_status(resource, placed, None, moment),
+        next_check=next_check,
+        notices=notices_of(before.conditions, placed),
+    )
+
+
+def _kept(resource: AnyResource) -> tuple[Verdict, ...]:
+    """The dimension verdicts of the stored status, if they are about this generation."""
+    lifecycle = {
+        ConditionType.READY,
+        ConditionType.RECONCILING,
+        ConditionType.STALLED,
+        ConditionType.SUSPENDED,
+    }
+    return tuple(
+        Verdict(type=one.type, status=one.status, reason=Reason(one.reason), message=one.message)
+        for one in resource.status.conditions
+        if one.type not in lifecycle and one.observed_generation == resource.metadata.generation
+    )
+
+
+def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcome:
+    """A spec that cannot be understood waits for the next generation."""
+    first, *rest = error.problems
+    message = f"{first}." + (f" There are {len(rest)} more problems." if rest else "")
+    verdicts = (
+        failed(ConditionType.READY, Reason.INVALID_SPEC, message),
+        passed(ConditionType.STALLED, Reason.INVALID_SPEC, message),
+    )
+    return _outcome(resource, verdicts, now, None)
+
+
+def _suspended(resource: AnyResource, memory: Memory, now: datetime) -> Outcome:
+    """Keep the last verdict if only ``suspend`` changed; else nothing is known of this spec.
+
+    The generation is advanced in either case, so that nobody waits for a suspended object.
+    """
+    before = resource.status
+    generation = resource.metadata.generation
+    ready = find(before.conditions, ConditionType.READY)
+    suspended = passed(
+        ConditionType.SUSPENDED,
+        Reason.SUSPENDED_BY_SPEC,
+        "spec.suspend is true: nothing is checked.",
+    )
+    only_suspend_changed = memory.evaluated is not None and (
+        memory.evaluated.model_copy(update={"suspend": True}) == resource.spec
+    )
+    known = before.observed_generation == generation or only_suspend_changed
+    if ready is None or not known or ready.reason == Reason.PENDING.value:
+        message = "Suspended before this spec was evaluated."
+        verdicts = (unknown(ConditionType.READY, Reason.SUSPENDED, message), suspended)
+        return _outcome(resource, verdicts, now, None)
+    kept = tuple(
+        Verdict(type=one.type, status=one.status, reason=Reason(one.reason), message=one.message)
+        for one in before.conditions
+        if one.type
+        not in (ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUSPENDED)
+    )
+    return _outcome(resource, (*kept, suspended), now, None)
+
+
+def _unavailable(resource: AnyResource, sentence: str, now: datetime) -> Outcome:
+    """The API could not be asked for something this object needs: the last verdict stands."""
+    before = resource.status
+    ready = find(before.conditions, ConditionType.READY)
+    generation = resource.metadata.generation
+    if (
+        ready is not None
+        and ready.status is not ConditionStatus.UNKNOWN
+        and (before.observed_generation == generation)
+    ):
+        return Outcome(status=before, next_check=_RETRY)
+    verdicts = (
+        unknown(ConditionType.READY, Reason.PROGRESSING, sentence),
+        passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),
+        *_kept(resource),
+    )
+    return _outcome(resource, verdicts, now, _RETRY)
+
+
+def _bug(resource: AnyResource, now: datetime) -> Outcome:
+    """Show that postroom failed, not the object."""
+    message = "postroom failed while evaluating this object; it is retried. See the operator's log."
+    verdicts = (
+        unknown(ConditionType.READY, Reason.INTERNAL_ERROR, message),
+        passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, message),
+        *_kept(resource),
+    )
+    return _outcome(resource, verdicts, now, _BUG_RETRY)
+
+
+def progressing(kind: Kind, raw: Mapping[str, Any], now: datetime) -> CommonStatus:
+    """Return the status that says "the current generation is being evaluated", for slow runs.
+
+    The rest of the stored status stays: it tells what was known of the generation before.
+    """
+    resource = _untyped(kind, raw)
+    message = "The current spec is being evaluated."
+    verdicts = (
+        unknown(ConditionType.READY, Reason.PROGRESSING, message),
+        passed(ConditionType.RECONCILING, Reason.PROGRESSING, message),
+    )
+    placed = place(
+        verdicts, resource.status.conditions, resource.metadata.generation, schedule.timestamp(now)
+    )
+    return resource.status.model_copy(
+        update={"observed_generation": resource.metadata.generation, "conditions": placed}
+    )

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The indexes under which objects are found by others that depend on them.
+
+One text per index (``default=true``), so that a world can keep them in a plain dict and a
+dependant can name them in `Outcome.references`: nothing ever scans a namespace.
+"""
+
+from __future__ import annotations
+
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.fields import Model
+from postroom.api.mailserver import MailServerSpec
+from postroom.api.sendingdomain import SendingDomainSpec
+
+#: Servers and accounts that claim to be the default of their namespace.
+DEFAULT = "default=true"
+
+
+def by_address(address: str) -> str:
+    """Accounts of an address; receivers fold the case of addresses, so this does."""
+    return f"address={address.lower()}"
+
+
+def by_domain(domain: str) -> str:
+    """Sending domains for a domain."""
+    return f"domain={domain}"
+
+
+def by_server(name: str | None) -> str:
+    """Accounts that name a server; None: those that leave it to the namespace's default."""
+    return f"server={name or ''}"
+
+
+def indexes_of(spec: Model) -> frozenset[str]:
+    """Return every index that an object with this spec stands under."""
+    match spec:
+        case SendingDomainSpec():
+            return frozenset({by_domain(spec.domain)})
+        case MailServerSpec():
+            return frozenset({DEFAULT}) if spec.default else frozenset()
+        case EmailAccountSpec():
+            found = {
+                by_address(spec.address),
+                by_server(spec.server_ref.name if spec.server_ref else None),
+            }
+            return frozenset(found | ({DEFAULT} if spec.default else set()))
+        case _:
+            return frozenset()

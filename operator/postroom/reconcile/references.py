@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Following references to Secrets, ConfigMaps and servers, always inside the object's namespace.
+
+Each function returns what it found or the verdict that says why not; a reference that could not
+be looked up now raises `LookupUnavailable`, which the engine turns into a retry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.fields import ObjectReference, SecretKeyReference
+from postroom.api.mailserver import CABundleReference
+from postroom.api.reasons import Reason
+from postroom.api.status import ResolvedReference
+from postroom.mail.credentials import BadCredentials, host_allowed, login_from
+from postroom.mail.report import Login
+from postroom.reconcile.assessment import failed
+from postroom.reconcile.world import SecretContent, World
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login and the version of the Secret that it came from."""
+
+    login: Login
+    resolved: ResolvedReference
+    #: Identifies the version of the credentials: a rejected one is not tried again.
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text under a key of a Secret or ConfigMap."""
+
+    value: str
+    resolved: ResolvedReference
+
+
+def reference_to(kind: str, name: str) -> str:
+    """Return the text by which `Outcome.references` names an object."""
+    return f"{kind}/{name}"
+
+
+def _unresolved(reason: Reason, message: str) -> Verdict:
+    return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
+
+
+async def _secret(
+    world: World, namespace: str, name: str, field: str
+) -> tuple[SecretContent, ResolvedReference] | Verdict:
+    content = await world.secret(namespace, name)
+    if content is None:
+        return _unresolved(
+            Reason.SECRET_NOT_FOUND,
+            f"Secret {name} ({field}) does not exist in this namespace: create it or correct "
+            "the name.",
+        )
+    resolved = ResolvedReference(
+        kind="Secret", name=name, resource_version=content.resource_version or None
+    )
+    return content, resolved
+
+
+async def credentials(
+    world: World, namespace: str, reference: ObjectReference, field: str, host: str
+) -> Credentials | Verdict:
+    """Read username and password, and check that the Secret agrees to be sent to `host`."""
+    found = await _secret(world, namespace, reference.name, field)
+    if isinstance(found, Verdict):
+        return found
+    content, resolved = found
+    login = login_from(content.data)
+    if isinstance(login, BadCredentials):
+        return _unresolved(
+            Reason.SECRET_KEY_MISSING, f"Secret {reference.name} ({field}): {login.sentence}"
+        )
+    if not host_allowed(host, content.allowed_hosts):
+        return _unresolved(
+            Reason.REFERENCE_NOT_PERMITTED,
+            f"Secret {reference.name} ({field}) may not be sent to {host}: add the host to the "
+            "Secret's annotation postroom.dev/allowed-hosts.",
+        )
+    return Credentials(login, resolved, f"{content.uid}/{content.resource_version}")
+
+
+async def secret_text(
+    world: World, namespace: str, reference: SecretKeyReference, field: str
+) -> Text | Verdict:
+    """Read the text under one key of a Secret that holds something public, such as a key."""
+    found = await _secret(world, namespace, reference.name, field)
+    if isinstance(found, Verdict):
+        return found
+    content, resolved = found
+    value = content.data.get(reference.key)
+    if not value:
+        return _unresolved(
+            Reason.SECRET_KEY_MISSING,
+            f"Secret {reference.name} ({field}) has no key {reference.key}, or its value is empty.",
+        )
+    return Text(value.reveal(), resolved)
+
+
+async def ca_bundle(
+    world: World, namespace: str, reference: CABundleReference, field: str
+) -> Text | Verdict:
+    """Read the PEM bundle that a reference names."""
+    if reference.kind == "Secret":
+        return await secret_text(
+            world, namespace, SecretKeyReference(name=reference.name, key=reference.key), field
+        )
+    content = await world.config_map(namespace, reference.name)
+    if content is None:
+        return _unresolved(
+            Reason.CONFIG_MAP_NOT_FOUND,
+            f"ConfigMap {reference.name} ({field}) does not exist in this namespace: create it "
+            "or correct the name.",
+        )
+    value = content.data.get(reference.key)
+    if not value:
+        return _unresolved(
+            Reason.CONFIG_MAP_KEY_MISSING,
+            f"ConfigMap {reference.name} ({field}) has no key {reference.key}, or its value is "
+            "empty.",
+        )
+    return Text(
+        value,
+        ResolvedReference(
+            kind="ConfigMap",
+            name=reference.name,
+            resource_version=content.resource_version or None,
+        ),
+    )

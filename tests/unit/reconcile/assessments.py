@@ -8,8 +8,8 @@ from typing import Any
 
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.names import Kind
-from postroom.api.resource import AnyResource, parse
 from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource, parse
 from postroom.api.status import CommonStatus
 from postroom.reconcile.assessment import Assessment, failed, passed, unknown
 

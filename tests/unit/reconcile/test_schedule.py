@@ -8,13 +8,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.reconcile.assessments import GOOD, NOW, assessment, resource
 
 from postroom.api.fields import format_duration, parse_duration
 from postroom.api.names import Kind
 from postroom.reconcile import schedule
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.summarize import summarize
+from unit.reconcile.assessments import GOOD, NOW, assessment, resource
 
 HOUR = timedelta(hours=1)
 

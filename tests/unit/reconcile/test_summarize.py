@@ -10,6 +10,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
+from kstatus import argo_health, compute, conditions_of, lint
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.reasons import Reason
+from postroom.api.status import CommonStatus
+from postroom.reconcile.assessment import failed
+from postroom.reconcile.outcome import Memory, NoticeType
+from postroom.reconcile.summarize import summarize
 from unit.reconcile.assessments import (
     BAD,
     BLIND,
@@ -19,14 +27,6 @@ from unit.reconcile.assessments import (
     assessment,
     resource,
 )
-
-from kstatus import argo_health, compute, conditions_of, lint
-from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.reasons import Reason
-from postroom.api.status import CommonStatus
-from postroom.reconcile.assessment import failed
-from postroom.reconcile.outcome import Memory, NoticeType
-from postroom.reconcile.summarize import summarize
 
 DENIED = failed(ConditionType.TARGET_ALLOWED, Reason.ADDRESS_DENIED, "Denied.")
 

@@ -1,0 +1,52 @@
+# Everything that a fresh machine needs is made here: Python 3.11 or newer, and Go for the real
+# control plane of the cluster tests and of demo-cluster.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo demo-cluster test test-unit lint format bench crds docs clean
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(READY): pyproject.toml
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit("postroom needs Python 3.11 or newer; say which with PYTHON=...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## the story without a cluster: verify, break, read the fix, apply it
+	@$(BIN)/postroom demo
+
+demo-cluster: $(READY) ## the same story with the operator on a real control plane
+	@$(BIN)/postroom demo --cluster
+
+test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real kube-apiserver)
+	$(BIN)/python -m pytest
+
+test-unit: $(READY) ## the fast ones
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(READY) ## ruff, mypy --strict, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## speed and memory, as ratios against a floor of the same run
+	$(BIN)/python tests/bench/bench.py
+
+crds: $(READY) ## write crds/ from the models
+	$(BIN)/postroom crds --output-dir crds
+
+docs: $(READY) ## write the generated pages of docs/
+	$(BIN)/python docs/generate.py
+
+clean: ## remove what the targets above made here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Kubernetes control plane on loopback, for cluster tests and ``postroom demo --cluster``.
+
+Three sources, in this order: the cluster of ``POSTROOM_TEST_KUBECONFIG``; the binaries of
+``KUBEBUILDER_ASSETS`` (as controller-runtime's envtest uses them); the Go module in
+``tests/cluster/controlplane`` of a checkout, built once into a cache directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from postroom.lab.controlplane_build import find_or_build_binaries
+from postroom.lab.controlplane_envtest import EnvtestServers
+
+Progress = Callable[[str], None]
+
+_START_SECONDS = 150
+_STOP_SECONDS = 30
+
+
+class ControlPlaneUnavailable(Exception):
+    """There is no control plane to be had; the text is one sentence that says what to do."""
+
+
+class Servers(Protocol):
+    """The processes of a control plane, which outlive neither their starter nor `stop`."""
+
+    def start(self) -> Path:
+        """Start and return the administrator's kubeconfig once the API server is ready."""
+        ...
+
+    def stop(self, *, kill: bool = False) -> None: ...
+
+
+class ControlPlane:
+    """A running control plane, and kubectl for it.
+
+    `has_controllers` tells whether namespaces are deleted and children collected;
+    `audit_log` is None where the API server is not ours.
+    """
+
+    def __init__(
+        self,
+        servers: Servers | None,
+        kubectl: Path,
+        *,
+        kubeconfig: Path | None = None,
+        audit_log: Path | None = None,
+        has_controllers: bool = True,
+        scratch: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> None:
+        self._servers = servers
+        self._kubectl = kubectl
+        self._scratch = scratch
+        self.audit_log = audit_log
+        self.has_controllers = has_controllers
+        self.kubeconfig = kubeconfig or Path(os.devnull)
+
+    def start(self) -> Self:
+        """Start the servers, unless the cluster is somebody else's."""
+        if self._servers is not None:
+            self.kubeconfig = self._servers.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop what was started, and remove its data."""
+        if self._servers is not None:
+            self._servers.stop()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def restart(self, *, kill: bool = False) -> None:
+        """Restart the API server on the same data, port and keys."""
+        if self._servers is None:
+            raise ControlPlaneUnavailable("a cluster that is not ours cannot be restarted.")
+        self._servers.stop(kill=kill)
+        self._servers.start()
+
+    def kubectl(
+        self, *args: str, input: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as the administrator; with `check`, a failure raises with its output."""
+        done = subprocess.run(  # noqa: S603 - our own binary, arguments of our own
+            [str(self._kubectl), f"--kubeconfig={self.kubeconfig}", *args],
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"kubectl {' '.join(args)} failed: {done.stderr or done.stdout}")
+        return done
+
+    def audit_events(self) -> list[dict[str, Any]]:
+        """Return every request that the API server has answered, oldest first."""
+        if self.audit_log is None or not self.audit_log.exists():
+            return []
+        lines = self.audit_log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class EmbeddedServers:
+    """The Go binary: etcd, API server and two controllers in one process."""
+
+    def __init__(self, binary: Path, directory: Path, audit_log: Path) -> None:
+        self._binary = binary
+        self._directory = directory
+        self._audit_log = audit_log
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> Path:
+        log = self._directory / "controlplane.log"
+        with log.open("a") as stderr:
+            self._process = subprocess.Popen(  # noqa: S603 - our own binary
+                [
+                    str(self._binary),
+                    f"--state-dir={self._directory / 'state'}",
+                    f"--audit-log={self._audit_log}",
+                    f"--parent-pid={os.getpid()}",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                # It would grow to a gigabyte after some ten thousand writes.
+                env={"GOMEMLIMIT": "1500MiB", **os.environ},
+            )
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        kubeconfig = self._process.stdout.readline().strip()
+        if not kubeconfig:
+            self._process.wait(timeout=_STOP_SECONDS)
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise ControlPlaneUnavailable(f"the control plane did not start:\n{tail}")
+        return Path(kubeconfig)
+
+    def stop(self, *, kill: bool = False) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            self._process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=_STOP_SECONDS)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+
+
+def obtain(progress: Progress) -> ControlPlane:
+    """Prepare a control plane from the first source there is; `start` it to use it.
+
+    Raises `ControlPlaneUnavailable`. `progress` receives lines for people.
+    """
+    external = os.environ.get("POSTROOM_TEST_KUBECONFIG")
+    if external:
+        kubectl = shutil.which("kubectl")
+        if kubectl is None:
+            raise ControlPlaneUnavailable(
+                "POSTROOM_TEST_KUBECONFIG is set, but there is no kubectl on the PATH."
+            )
+        return ControlPlane(None, Path(kubectl), kubeconfig=Path(external).expanduser())
+    scratch = tempfile.TemporaryDirectory(prefix="postroom-controlplane-")
+    directory = Path(scratch.name)
+    audit_log = directory / "audit.log"
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets:
+        binaries = Path(assets).expanduser()
+        for name in ("etcd", "kube-apiserver", "kubectl"):
+            if not (binaries / name).exists():
+                raise ControlPlaneUnavailable(f"KUBEBUILDER_ASSETS has no {name}: {binaries}")
+        return ControlPlane(
+            EnvtestServers(binaries, directory, audit_log),
+            binaries / "kubectl",
+            audit_log=audit_log,
+            has_controllers=False,
+            scratch=scratch,
+        )
+    found = find_or_build_binaries(progress)
+    if isinstance(found, str):
+        scratch.cleanup()
+        raise ControlPlaneUnavailable(found)
+    return ControlPlane(
+        EmbeddedServers(found / "controlplane", directory, audit_log),
+        found / "kubectl",
+        audit_log=audit_log,
+        scratch=scratch,
+    )
+
+
+def wait_until(check: Callable[[], bool], what: str, seconds: float = _START_SECONDS) -> None:
+    """Poll until `check` holds; raises `ControlPlaneUnavailable` naming `what` after a while."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise ControlPlaneUnavailable(f"{what} did not happen within {seconds:.0f} seconds.")
+        time.sleep(0.1)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator under test: a subprocess with a token of its own ServiceAccount and the project's
+own RBAC, pointed at a mail lab on loopback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import yaml
+
+NAMESPACE = "postroom-system"
+ACCOUNT = "postroom"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Plane(Protocol):
+    """The part of the control plane that is needed here."""
+
+    kubeconfig: Path
+
+    def kubectl(
+        self, *args: str, input: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+def service_account_kubeconfig(plane: Plane, directory: Path) -> Path:
+    """Write a kubeconfig that authenticates as the operator's ServiceAccount, and nothing more."""
+    token = plane.kubectl("create", "token", ACCOUNT, "-n", NAMESPACE, "--duration=2h").stdout
+    config = yaml.safe_load(plane.kubeconfig.read_text())
+    config["users"] = [{"name": "operator", "user": {"token": token.strip()}}]
+    config["contexts"] = [
+        {
+            "name": "operator",
+            "context": {"cluster": config["clusters"][0]["name"], "user": "operator"},
+        }
+    ]
+    config["current-context"] = "operator"
+    path = directory / "operator.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    path.chmod(0o600)
+    return path
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class OperatorProcess:
+    """One operator process; its log lands in a file that failures show the end of."""
+
+    def __init__(self, kubeconfig: Path, directory: Path, flags: tuple[str, ...] = ()) -> None:
+        self.port = free_port()
+        self.log = directory / f"operator-{self.port}.log"
+        self._command = [
+            sys.executable,
+            "-m",
+            "postroom",
+            "run",
+            f"--kubeconfig={kubeconfig}",
+            f"--health-address=127.0.0.1:{self.port}",
+            *flags,
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, ready_within: float = 60) -> Self:
+        """Start and wait until the caches are filled."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+            )
+        deadline = time.monotonic() + ready_within
+        while not self.answers("/readyz"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the operator did not get ready:\n{self.tail()}")
+            time.sleep(0.1)
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def answers(self, path: str) -> bool:
+        """Whether a health endpoint says 200."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}{path}", timeout=2
+            ) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def metrics(self) -> str:
+        """The text of /metrics."""
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            text: str = response.read().decode()
+            return text
+
+    def stop(self) -> int:
+        """Ask the process to end, and return its exit code."""
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"the operator did not stop:\n{self.tail()}") from None
+
+    def kill(self) -> None:
+        """End the process as a node failure would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+    def exit_code(self) -> int | None:
+        """The exit code, None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def tail(self, lines: int = 40) -> str:
+        """The end of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()

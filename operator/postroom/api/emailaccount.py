@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from postroom.api.fields import (
     Deadline,
@@ -104,6 +104,14 @@ class EmailAccountSpec(Model):
         "0s: for ever.",
     )
     suspend: bool = Field(default=False, description="Stop checking while true.")
+
+    @model_validator(mode="after")
+    def _credentials_for_imap(self) -> Self:
+        if self.imap and not (self.imap.credentials_ref or self.credentials_ref):
+            raise ValueError(
+                "credentialsRef, or imap.credentialsRef, must be set: IMAP needs credentials"
+            )
+        return self
 
     @property
     def domain(self) -> str:

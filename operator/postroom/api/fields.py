@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -51,6 +52,8 @@ class Model(BaseModel):
     )
 
 
+#: Durations in the schema; Go's parser, which CEL uses, reads the same.
+DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 _DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 
 
@@ -99,7 +102,7 @@ def _bounded_duration(shortest: str, longest: str, *, zero: bool = False) -> Any
     schema = {
         "type": "string",
         "maxLength": 16,
-        "pattern": r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
+        "pattern": DURATION_PATTERN,
         RULES: [rule(f"self != '' && ({bounds})", sentence)],
     }
     return Annotated[
@@ -112,8 +115,18 @@ Interval = _bounded_duration("1m", "24h")
 #: How long the first success may take before the resource counts as stalled; 0s: for ever.
 Deadline = _bounded_duration("1m", "720h", zero=True)
 
+_NO_ADDRESS = "must be a DNS name, not an IP address: TLS verifies names"
+
+
+def _not_an_address(host: str) -> str:
+    if re.fullmatch(r"[0-9.]+", host):
+        raise ValueError(_NO_ADDRESS)
+    return host
+
+
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_PATTERN = rf"^{_HOST_LABEL}(\.{_HOST_LABEL})*$"
 
 #: A fully qualified name in A-label form, lowercase, without trailing dot, of two labels or more.
 DomainName = Annotated[
@@ -128,14 +141,17 @@ RecordName = Annotated[
 #: no public authority would vouch for.
 HostName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=253, pattern=rf"^{_HOST_LABEL}(\.{_HOST_LABEL})*$"),
-    Field(
-        json_schema_extra=rules(
-            rule(
-                r"!self.matches('^[0-9.]+$')",
-                "must be a DNS name, not an IP address: TLS verifies names",
-            )
-        )
+    StringConstraints(min_length=1, max_length=253, pattern=_HOST_PATTERN),
+    AfterValidator(_not_an_address),
+    # Written out: pydantic drops the pattern where a rule stands beside it.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 253,
+            "pattern": _HOST_PATTERN,
+            RULES: [rule("!self.matches('^[0-9.]+$')", _NO_ADDRESS)],
+        }
     ),
 ]
 #: The name of an object in the same namespace.

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from postroom.api.conditions import Timestamp
 from postroom.api.fields import (
@@ -96,6 +96,15 @@ class MailServerSpec(Model):
         "0s: for ever.",
     )
     suspend: bool = Field(default=False, description="Stop checking while true.")
+
+    @model_validator(mode="after")
+    def _credentials_over_tls(self) -> Self:
+        if self.credentials_ref is not None and self.tls.mode is TLSMode.NONE:
+            raise ValueError(
+                "credentialsRef may not be set when tls.mode is None: credentials are only sent "
+                "over TLS"
+            )
+        return self
 
 
 class ServerFacts(Model):

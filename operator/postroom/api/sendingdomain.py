@@ -73,7 +73,8 @@ class SPF(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "size(self.includes) + size(self.ip4) + size(self.ip6) > 0",
+                "(has(self.includes) && size(self.includes) > 0) || "
+                "(has(self.ip4) && size(self.ip4) > 0) || (has(self.ip6) && size(self.ip6) > 0)",
                 "must name at least one of includes, ip4 or ip6",
             )
         )
@@ -186,7 +187,8 @@ class SendingDomainSpec(Model):
             rule(
                 "!has(self.require) || self.require.all(p, p == 'Ownership' || "
                 "(p == 'SPF' && has(self.spf)) || (p == 'DMARC' && has(self.dmarc)) || "
-                "(p == 'DKIM' && size(self.dkim) > 0) || (p == 'MX' && size(self.mx) > 0))",
+                "(p == 'DKIM' && has(self.dkim) && size(self.dkim) > 0) || "
+                "(p == 'MX' && has(self.mx) && size(self.mx) > 0))",
                 "must name only what the spec declares",
                 field_path=".require",
             )

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The CustomResourceDefinitions, made from the models: the only source of ``crds/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, Kind
+from postroom.api.resource import SPECS, STATUSES
+from postroom.api.schema import structural
+from postroom.api.status import DEFAULT_STATUS
+
+HEADER = (
+    "# Generated from the models in operator/postroom/api by `make crds`; edit those instead.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of ``kubectl get``; those of priority 1 show with ``-o wide``."""
+
+    name: str
+    path: str
+    type: str = "string"
+    priority: int = 0
+
+    def rendered(self) -> dict[str, Any]:
+        built: dict[str, Any] = {"name": self.name, "type": self.type, "jsonPath": self.path}
+        return {**built, "priority": self.priority} if self.priority else built
+
+
+def _condition(kind: str, field: str = "status") -> str:
+    return f'.status.conditions[?(@.type=="{kind}")].{field}'
+
+
+_READY = (
+    Column("Ready", _condition("Ready")),
+    Column("Reason", _condition("Ready", "reason")),
+)
+_AGE = Column("Age", ".metadata.creationTimestamp", "date")
+_WIDE = (
+    Column("Last Check", ".status.lastCheckTime", "date", 1),
+    Column("Message", _condition("Ready", "message"), priority=1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a definition says of a kind besides its schema."""
+
+    short_name: str
+    description: str
+    columns: tuple[Column, ...]
+    selectable: tuple[str, ...]
+
+
+PRESENTATIONS: dict[Kind, Presentation] = {
+    Kind.SENDING_DOMAIN: Presentation(
+        "sdom",
+        "A domain that mail is sent from. Status tells whether its DNS records (ownership, DKIM, "
+        "SPF, DMARC, MX) really authorise it, and if not, the one thing to change.",
+        (
+            Column("Domain", ".spec.domain"),
+            *_READY,
+            Column("DKIM", _condition("DKIMVerified")),
+            Column("SPF", _condition("SPFVerified")),
+            Column("DMARC", _condition("DMARCVerified")),
+            _AGE,
+            Column("MX", _condition("MXVerified"), priority=1),
+            *_WIDE,
+        ),
+        (".spec.domain",),
+    ),
+    Kind.MAIL_SERVER: Presentation(
+        "msrv",
+        "An SMTP server that mail is sent through. Status tells whether it can be reached, its "
+        "certificate is trusted and it takes the credentials. A check sends no mail.",
+        (
+            Column("Host", ".spec.host"),
+            *_READY,
+            Column("TLS", _condition("TLSVerified")),
+            Column("Accounts", ".status.accounts", "integer"),
+            _AGE,
+            Column("Default", ".status.isDefault", "boolean", 1),
+            *_WIDE,
+        ),
+        (".spec.host",),
+    ),
+    Kind.EMAIL_ACCOUNT: Presentation(
+        "eacct",
+        "An email address that sends through a MailServer and, if asked, reads a mailbox. Status "
+        "tells whether both work.",
+        (
+            Column("Address", ".spec.address"),
+            Column("Server", ".status.serverName"),
+            *_READY,
+            Column("Unseen", ".status.mailbox.unseen", "integer"),
+            _AGE,
+            Column("Sender", ".status.effectiveSender.address", priority=1),
+            *_WIDE,
+        ),
+        (".spec.address",),
+    ),
+}
+
+
+def definition(kind: Kind) -> dict[str, Any]:
+    """Return the CustomResourceDefinition of a kind."""
+    shown = PRESENTATIONS[kind]
+    spec = structural(SPECS[kind])
+    status = structural(STATUSES[kind])
+    status["default"] = DEFAULT_STATUS
+    status["description"] = "What postroom found out; written by the operator alone."
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{kind.plural}.{GROUP}",
+            "labels": {PART_OF_LABEL[0]: PART_OF_LABEL[1]},
+        },
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.value,
+                "listKind": f"{kind.value}List",
+                "plural": kind.plural,
+                "singular": kind.value.lower(),
+                "shortNames": [shown.short_name],
+                "categories": ["postroom", "mail"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "selectableFields": [{"jsonPath": path} for path in shown.selectable],
+                    "additionalPrinterColumns": [one.rendered() for one in shown.columns],
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "description": shown.description,
+                            "required": ["spec"],
+                            "properties": {
+                                "apiVersion": {"type": "string"},
+                                "kind": {"type": "string"},
+                                "metadata": {"type": "object"},
+                                "spec": spec,
+                                "status": status,
+                            },
+                        }
+                    },
+                }
+            ],
+        },
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no anchors: Kubernetes tooling reads them, people do not."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def render() -> dict[str, str]:
+    """Return the definitions as YAML texts by file name."""
+    return {
+        f"{kind.plural}.yaml": HEADER
+        + yaml.dump(definition(kind), Dumper=_Dumper, sort_keys=False, width=100)
+        for kind in Kind
+    }

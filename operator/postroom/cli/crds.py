@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``postroom crds``: the CustomResourceDefinitions, made from the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from postroom.api import crd
+
+
+def crds(
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(help="Write one file per kind into this directory instead of printing."),
+    ] = None,
+) -> None:
+    """Print the CustomResourceDefinitions, ready for `kubectl apply -f -`."""
+    rendered = crd.render()
+    if output_dir is None:
+        typer.echo("---\n".join(rendered.values()), nl=False)
+        return
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for name, text in rendered.items():
+        (output_dir / name).write_text(text)
+        typer.echo(output_dir / name, err=True)

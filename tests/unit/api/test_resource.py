@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From raw objects to typed ones: every problem is named with its place, nothing is raised else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.masked import Masked
+from postroom.api.names import Kind
+from postroom.api.resource import InvalidSpec, Metadata, parse, parse_spec, parse_status
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner),
+    max_leaves=10,
+)
+
+
+def problems(kind: Kind, spec: Any) -> list[str]:
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec(kind, spec)
+    return [str(one) for one in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, "spec.domain: is required"),
+        ({"domain": "example.com", "foo": 1}, "spec.foo: is not a field of this kind"),
+        ({"domain": "example.com", "interval": "1s"}, "spec.interval: must be a duration from 1m"),
+        ({"domain": "example.com", "interval": 5}, "spec.interval: must be a duration"),
+        ({"domain": "Example.com"}, "spec.domain: must match"),
+        ({"domain": "example.com."}, "spec.domain: must match"),
+        (
+            {"domain": "example.com", "dkim": [{"selector": "k1"}]},
+            "spec.dkim[0]: must have exactly",
+        ),
+        ({"domain": "example.com", "dmarc": {"policy": "None"}}, "spec.dmarc.policy: must be one"),
+        ({"domain": "example.com", "require": ["MX"]}, "spec: require names MX"),
+        ([], "spec: must be a mapping"),
+    ],
+)
+def test_problems_name_their_place(spec: Any, expected: str) -> None:
+    assert any(one.startswith(expected) for one in problems(Kind.SENDING_DOMAIN, spec))
+
+
+def test_all_problems_are_named_at_once() -> None:
+    assert (
+        len(problems(Kind.MAIL_SERVER, {"host": "1.2.3.4.", "port": 0, "tls": {"mode": "x"}})) == 3
+    )
+
+
+def test_snake_case_is_no_field() -> None:
+    spec = {"host": "smtp.example.com", "credentials_ref": {"name": "x"}}
+    assert problems(Kind.MAIL_SERVER, spec) == ["spec.credentials_ref: is not a field of this kind"]
+
+
+@given(kind=st.sampled_from(list(Kind)), raw=JSON)
+def test_no_spec_breaks_the_parser(kind: Kind, raw: Any) -> None:
+    try:
+        parse_spec(kind, raw)
+    except InvalidSpec as error:
+        assert error.problems
+
+
+@given(kind=st.sampled_from(list(Kind)), raw=JSON)
+def test_no_stored_status_breaks_the_parser(kind: Kind, raw: Any) -> None:
+    assert parse_status(kind, raw).conditions is not None
+
+
+@given(JSON)
+def test_problems_do_not_repeat_the_value(raw: Any) -> None:
+    canary = "hunter2-canary"
+    spec = {"host": "smtp.example.com", "credentialsRef": {"name": canary, "password": canary}}
+    assert canary not in " ".join(problems(Kind.MAIL_SERVER, {**spec, "x": raw}))
+
+
+def test_request_tokens_of_either_annotation_are_joined() -> None:
+    annotations = {"postroom.dev/requested-at": "a", "reconcile.fluxcd.io/requestedAt": "b"}
+    assert Metadata.of({"annotations": annotations}).requested_at == "a,b"
+    assert Metadata.of({}).requested_at is None
+
+
+def test_a_whole_object() -> None:
+    one = parse(Kind.MAIL_SERVER, {"metadata": {"name": "s"}, "spec": {"host": "smtp.example.com"}})
+    assert str(one.key) == "mailservers//s"
+
+
+@pytest.mark.parametrize("shown", [repr, str, "{}".format, "{:>20}".format, "%s".__mod__])
+def test_masked_values_do_not_show(shown: Any) -> None:
+    assert "hunter2" not in shown(Masked("hunter2"))

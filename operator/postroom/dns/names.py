@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names: relative to a zone, and the way up."""
+"""Names: relative to a zone, the way up, and what can be a name at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 #: What most DNS hosts take as the name of the zone itself.
 APEX = "@"
+
+#: RFC 1035 section 3.1, for names as text without the trailing dot.
+NAME_LIMIT = 253
+_LABEL_LIMIT = 63
 
 
 def host_label(name: str, zone: str | None) -> str:
@@ -32,5 +36,22 @@ def and_ancestors(name: str) -> Iterator[str]:
 
 
 def canonical(name: str) -> str:
-    """Write a name the way postroom compares it: lowercase, without trailing dot."""
-    return name.rstrip(".").lower()
+    """Write a name the way postroom compares it: lowercase, without the trailing dot.
+
+    Only one dot is taken away: a second one belongs to an escaped label.
+    """
+    return name.removesuffix(".").lower()
+
+
+def can_be_asked(name: str) -> bool:
+    """Tell whether a text is a name in A-label form that fits into a query.
+
+    Nothing can exist at any other (RFC 7208 section 4.3 treats it so): U-labels belong to user
+    interfaces, and no mail record stands at a name that needs escapes.
+    """
+    labels = name.split(".")
+    return len(name) <= NAME_LIMIT and all(
+        0 < len(label) <= _LABEL_LIMIT
+        and all("!" <= char <= "~" and char != "\\" for char in label)
+        for label in labels
+    )

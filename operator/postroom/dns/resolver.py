@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks DNS from two points of view: the zone's own servers, and the resolver.
 
-The zone of a name and the addresses of its servers are kept as long as their TTLs say; answers
-about records are not, because "check now" must see the truth now.
+The place of a zone is kept as long as its TTLs say; answers about records are not, because "check
+now" must see the truth now. Equal questions at the same moment share one look.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import dns.message
@@ -17,71 +17,67 @@ import dns.resolver
 
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.cache import SingleFlightCache
-from postroom.dns.names import and_ancestors, canonical, is_within
-from postroom.dns.wire import (
-    Section,
-    ServerAddress,
-    Wire,
-    authority,
-    is_authoritative,
-    read_answer,
-)
+from postroom.dns.names import can_be_asked, canonical
+from postroom.dns.turns import ask_in_turn
+from postroom.dns.wire import ALIAS_LIMIT, Reply, ServerAddress, Wire, answer_of
+from postroom.dns.zones import Servers, ZoneFinder
 
-#: Longest that one question may take, all servers and aliases included.
-QUESTION_SECONDS = 5.0
-_ALIAS_LIMIT = 8
 _REFERRAL_LIMIT = 4
-_SERVERS_LIMIT = 8
-_KEEP_LEAST, _KEEP_MOST = 1, 3600
 
 
 @dataclass(frozen=True, slots=True)
-class _Servers:
-    """A zone and where its servers listen."""
+class Timing:
+    """Seconds: for one query, until the next server is asked too, for the servers of one zone, and
+    for a whole question with all its aliases and the resolver in place of silent servers."""
 
-    zone: Zone
-    addresses: tuple[ServerAddress, ...]
+    query: float = 2.0
+    patience: float = 0.5
+    zone: float = 3.0
+    question: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one server replied, and what that says."""
+
+    reply: Reply
+    answer: Answer
 
 
 class DnsAsker:
     """Implements `postroom.dns.answers.Asker` over the network.
 
-    `resolvers` are asked in their order; None takes those of the system. `authoritative_port` is
-    53 everywhere but in a lab.
+    `resolvers` are (address, port) pairs, asked in their order; None takes those of the system.
+    `authoritative_port` is 53 everywhere but in a lab.
     """
 
     def __init__(
         self,
-        resolvers: Sequence[ServerAddress] | None = None,
+        resolvers: Sequence[tuple[str, int]] | None = None,
         *,
         authoritative_port: int = 53,
-        timeout: float = 2.0,
+        timing: Timing | None = None,
     ) -> None:
-        self._resolvers = tuple(resolvers) if resolvers else _system_resolvers()
-        self._port = authoritative_port
-        self._wire = Wire(timeout)
-        self._zones: SingleFlightCache[str, _Servers | Answer] = SingleFlightCache()
+        self._timing = timing or Timing()
+        named = tuple(ServerAddress(*one) for one in resolvers or ())
+        self._resolvers = named or _system_resolvers()
+        self._wire = Wire(self._timing.query)
+        self._zones = ZoneFinder(
+            self._ask_resolvers, self.recursive, authoritative_port, self._timing.question
+        )
+        self._flights: SingleFlightCache[tuple[str, Question], Answer] = SingleFlightCache()
 
     async def zone_of(self, name: str) -> Zone | Answer:
-        found = await self._servers_of(name)
+        if not can_be_asked(name):
+            return Answer(Question(name, RecordType.SOA), Outcome.NX_DOMAIN)
+        found = await self._zones.find(name)
         return found if isinstance(found, Answer) else found.zone
 
     async def recursive(self, question: Question) -> Answer:
-        outcome = Outcome.TIMEOUT
-        for server in self._resolvers:
-            reply = await self._wire.exchange(server, question, recurse=True)
-            answer = _judge(reply, question, server)
-            if answer.conclusive:
-                return replace(answer, authoritative=False)
-            outcome = answer.outcome
-        return Answer(question, outcome)
+        return await self._once("recursive", question, self._recursive)
 
     async def authoritative(self, question: Question) -> Answer:
-        try:
-            async with asyncio.timeout(QUESTION_SECONDS):
-                return await self._follow(question)
-        except TimeoutError:
-            return Answer(question, Outcome.TIMEOUT)
+        return await self._once("authoritative", question, self._follow)
 
     async def addresses(self, host: str) -> tuple[str, ...] | Answer:
         """Return a host's addresses, IPv4 first, or the answer that says why there are none."""
@@ -94,159 +90,129 @@ class DnsAsker:
             return found
         return next((one for one in answers if not one.conclusive), answers[0])
 
+    async def _once(
+        self, view: str, question: Question, look: Callable[[Question], Awaitable[Answer]]
+    ) -> Answer:
+        """Look in bounded time; who asks the same meanwhile gets the same answer."""
+        if not can_be_asked(question.name):
+            return Answer(question, Outcome.NX_DOMAIN)
+
+        async def bounded() -> tuple[Answer, float]:
+            try:
+                async with asyncio.timeout(self._timing.question):
+                    return await look(question), 0
+            except TimeoutError:
+                return Answer(question, Outcome.TIMEOUT), 0
+
+        return await self._flights.get((view, question), bounded)
+
+    async def _recursive(self, question: Question) -> Answer:
+        async def ask(server: ServerAddress) -> Answer:
+            reply = await self._wire.exchange(server, question, recurse=True)
+            return answer_of(reply, question, server)
+
+        answer, failures = await ask_in_turn(
+            self._resolvers, ask, lambda one: one.conclusive, self._timing.patience
+        )
+        return replace(answer or _worst(failures, question), authoritative=False)
+
+    async def _ask_resolvers(self, question: Question) -> Reply:
+        async def ask(server: ServerAddress) -> _Attempt:
+            reply = await self._wire.exchange(server, question, recurse=True)
+            return _Attempt(reply, answer_of(reply, question, server))
+
+        best, failures = await ask_in_turn(
+            self._resolvers, ask, lambda one: one.answer.conclusive, self._timing.patience
+        )
+        if best is not None:
+            return best.reply
+        return _worst([one.answer for one in failures], question).outcome
+
+    async def resolve_host(self, host: str) -> tuple[str, ...] | None:
+        """Return a host's addresses: empty where it has none, None where that could not be seen."""
+        found = await self.addresses(host)
+        if isinstance(found, Answer):
+            return () if found.conclusive else None
+        return found
+
     async def _follow(self, question: Question) -> Answer:
         """Ask the zone's servers, and those of the zones that CNAMEs lead to."""
         aliases: tuple[str, ...] = ()
         here = question
-        while len(aliases) <= _ALIAS_LIMIT:
+        while True:
             answer = await self._ask_zone(here)
             aliases += answer.aliases
-            dangling = (
-                answer.outcome is Outcome.NO_DATA
-                and answer.aliases
-                and question.type is not RecordType.CNAME
-            )
-            if not dangling:
+            # A server of one zone need not know what stands behind an alias into another.
+            dangling = answer.aliases and answer.conclusive and answer.outcome is not Outcome.FOUND
+            if not dangling or not answer.authoritative:
                 return replace(answer, question=question, aliases=aliases)
-            if len(set(aliases)) < len(aliases):
-                break
+            if len(aliases) > ALIAS_LIMIT or len({question.name, *aliases}) <= len(aliases):
+                return Answer(question, Outcome.MALFORMED, aliases=aliases[:ALIAS_LIMIT])
             here = Question(aliases[-1], question.type)
-        return Answer(question, Outcome.MALFORMED, aliases=aliases[:_ALIAS_LIMIT])
+            if not can_be_asked(here.name):
+                return Answer(question, Outcome.NX_DOMAIN, aliases=aliases, authoritative=True)
 
     async def _ask_zone(self, question: Question) -> Answer:
-        """Ask the servers of one zone in turn until one gives an authoritative answer."""
-        servers = await self._servers_of(question.name)
+        """Ask the servers of the zone that holds the name, and of those it is delegated to."""
+        servers = await self._zones.find(question.name)
         if isinstance(servers, Answer):
             return replace(servers, question=question)
-        failures: list[Outcome] = []
-        queue = list(servers.addresses[:_SERVERS_LIMIT])
-        referrals = 0
-        while queue:
-            server = queue.pop(0)
+        for _ in range(_REFERRAL_LIMIT):
+            found = await self._ask_servers(servers, question)
+            if isinstance(found, Answer):
+                return found
+            servers = found
+        return Answer(question, Outcome.MALFORMED)
+
+    async def _ask_servers(self, servers: Servers, question: Question) -> Answer | Servers:
+        """Ask the servers of one zone until one answers with authority, or refers deeper.
+
+        Where all are silent, the way to them is taken for blocked and the resolver's word stands.
+        """
+
+        async def ask(server: ServerAddress) -> tuple[Answer, Servers | None]:
             reply = await self._wire.exchange(server, question, recurse=False)
-            answer = _judge(reply, question, server)
-            if answer.conclusive and answer.authoritative:
+            deeper = await self._zones.refer(reply, question.name, servers)
+            return answer_of(reply, question, server), deeper
+
+        def usable(one: tuple[Answer, Servers | None]) -> bool:
+            answer, deeper = one
+            return deeper is not None or (answer.conclusive and answer.authoritative)
+
+        try:
+            async with asyncio.timeout(self._timing.zone):
+                found, failures = await ask_in_turn(
+                    servers.addresses, ask, usable, self._timing.patience
+                )
+        except TimeoutError:
+            found, failures = None, ()
+        if found is not None:
+            return found[1] or found[0]
+        # What answers without authority is lame: its word counts as little as a refusal.
+        lame = [
+            replace(answer, outcome=Outcome.REFUSED, values=(), aliases=())
+            if answer.conclusive
+            else answer
+            for answer, _ in failures
+        ]
+        worst = _worst(lame, question)
+        return await self._recursive(question) if worst.outcome is Outcome.TIMEOUT else worst
+
+
+def _worst(failures: Sequence[Answer], question: Question) -> Answer:
+    """Choose the failure to tell, in an order that does not depend on who was faster."""
+    order = (Outcome.SERVER_FAILURE, Outcome.REFUSED, Outcome.MALFORMED)
+    for outcome in order:
+        for answer in failures:
+            if answer.outcome is outcome:
                 return answer
-            deeper = _referral(reply, question.name, servers.zone.apex)
-            if deeper is not None and referrals < _REFERRAL_LIMIT:
-                # The resolver did not know of this delegation yet.
-                referrals += 1
-                queue = list(await self._resolve_servers(deeper)) or queue
-                continue
-            failures.append(Outcome.REFUSED if answer.conclusive else answer.outcome)
-        if all(one is Outcome.TIMEOUT for one in failures):
-            return await self.recursive(question)
-        return Answer(question, next(one for one in failures if one is not Outcome.TIMEOUT))
-
-    async def _servers_of(self, name: str) -> _Servers | Answer:
-        return await self._zones.get(name, lambda: self._find_servers(name))
-
-    async def _find_servers(self, name: str) -> tuple[_Servers | Answer, float]:
-        """Find the zone that holds a name: the nearest SOA at it or above it (RFC 1034)."""
-        for ancestor in and_ancestors(name):
-            question = Question(ancestor, RecordType.SOA)
-            reply = await self._ask_resolvers(question)
-            if isinstance(reply, Outcome):
-                return Answer(question, reply), 0
-            apex = _apex(reply, ancestor)
-            if apex is None:
-                continue
-            ns = await self.recursive(Question(apex, RecordType.NS))
-            if not ns.conclusive or not ns.values:
-                return replace(ns, outcome=Outcome.SERVER_FAILURE), 0
-            nameservers = tuple(sorted(set(ns.values)))
-            addresses = await self._resolve_servers(nameservers)
-            if not addresses:
-                return Answer(ns.question, Outcome.SERVER_FAILURE), 0
-            keep = min(max(ns.ttl or 0, _KEEP_LEAST), _KEEP_MOST)
-            return _Servers(Zone(apex, nameservers), addresses), keep
-        return Answer(Question(name, RecordType.SOA), Outcome.NX_DOMAIN), 0
-
-    async def _ask_resolvers(self, question: Question) -> dns.message.Message | Outcome:
-        outcome: Outcome = Outcome.TIMEOUT
-        for server in self._resolvers:
-            reply = await self._wire.exchange(server, question, recurse=True)
-            if not isinstance(reply, dns.message.Message):
-                outcome = reply
-            elif reply.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                return reply
-            else:
-                outcome = _OUTCOMES.get(reply.rcode(), Outcome.SERVER_FAILURE)
-        return outcome
-
-    async def _resolve_servers(self, nameservers: Sequence[str]) -> tuple[ServerAddress, ...]:
-        """Resolve name servers, the first address of each before the second of any."""
-        found = await asyncio.gather(
-            *(self.addresses(name) for name in nameservers[:_SERVERS_LIMIT])
-        )
-        by_server = [one for one in found if not isinstance(one, Answer)]
-        rounds = max(map(len, by_server), default=0)
-        return tuple(
-            ServerAddress(addresses[index], self._port)
-            for index in range(rounds)
-            for addresses in by_server
-            if index < len(addresses)
-        )
+    return Answer(question, Outcome.TIMEOUT)
 
 
 def _system_resolvers() -> tuple[ServerAddress, ...]:
-    """The resolvers of /etc/resolv.conf."""
+    """The resolvers of /etc/resolv.conf; this host itself where there are none."""
     try:
-        configured = dns.resolver.Resolver().nameservers
+        configured = [str(one) for one in dns.resolver.Resolver().nameservers]
     except dns.resolver.NoResolverConfiguration:
-        return (ServerAddress("127.0.0.1"),)
-    return tuple(ServerAddress(str(one)) for one in configured) or (ServerAddress("127.0.0.1"),)
-
-
-_OUTCOMES = {dns.rcode.SERVFAIL: Outcome.SERVER_FAILURE, dns.rcode.REFUSED: Outcome.REFUSED}
-
-
-def _judge(
-    reply: dns.message.Message | Outcome, question: Question, server: ServerAddress
-) -> Answer:
-    """Turn a reply, or its failure, into an answer."""
-    if isinstance(reply, Outcome):
-        return Answer(question, reply, server=str(server))
-    code = reply.rcode()
-    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        outcome = _OUTCOMES.get(code, Outcome.SERVER_FAILURE)
-        return Answer(question, outcome, server=str(server))
-    section = read_answer(reply, question)
-    if not isinstance(section, Section):
-        return Answer(question, section, server=str(server))
-    if section.values:
-        outcome = Outcome.FOUND
-    elif code == dns.rcode.NXDOMAIN and not section.aliases:
-        outcome = Outcome.NX_DOMAIN
-    else:
-        outcome = Outcome.NO_DATA
-    return Answer(
-        question,
-        outcome,
-        section.values,
-        section.aliases,
-        section.ttl,
-        authoritative=is_authoritative(reply),
-        server=str(server),
-    )
-
-
-def _apex(reply: dns.message.Message, name: str) -> str | None:
-    """Return the apex that a SOA reply shows: of the name itself, or of the zone that denies it."""
-    section = read_answer(reply, Question(name, RecordType.SOA))
-    if isinstance(section, Section) and section.values and not section.aliases:
-        return name
-    for owner, _ in authority(reply, RecordType.SOA):
-        if is_within(name, owner):
-            return owner
-    return None
-
-
-def _referral(reply: dns.message.Message | Outcome, name: str, apex: str) -> tuple[str, ...] | None:
-    """Return the servers of a deeper zone, if the reply refers to one."""
-    if isinstance(reply, Outcome) or reply.answer or is_authoritative(reply):
-        return None
-    for owner, rrset in authority(reply, RecordType.NS):
-        if owner != apex and is_within(owner, apex) and is_within(name, owner):
-            return tuple(sorted(canonical(str(rdata)) for rdata in rrset))
-    return None
+        configured = []
+    return tuple(map(ServerAddress, configured or ["127.0.0.1"]))

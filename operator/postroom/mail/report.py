@@ -52,8 +52,8 @@ class ProbeReport:
 
     `stage` is the stage that failed, or DONE; `reason` is PROBE_SUCCEEDED when DONE, else the
     cause in catalogue terms; `message` is one deterministic sentence with the remedy: no server
-    text, times, ports of ours or ids in it. `conclusive` is False for passing causes (timeouts, 4xx),
-    which must not turn a verified thing False at once. `authenticated` is None when no AUTH was
+    text, times, ports of ours or ids in it. `conclusive` is False for passing causes (4xx, broken
+    off), which must not turn a verified thing False. `authenticated` is None when no AUTH was
     asked for or reached, else whether it was accepted.
     """
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a Secret's data to a login, with the mistakes that users make named before anything is
+dialled; and to which hosts the Secret agrees to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from postroom.api.masked import Masked
+from postroom.mail.report import Login
+
+USERNAME, PASSWORD = "username", "password"
+
+
+@dataclass(frozen=True, slots=True)
+class BadCredentials:
+    """What is wrong with a Secret's data, in a sentence that repeats none of it."""
+
+    sentence: str
+
+
+def login_from(data: Mapping[str, Masked]) -> Login | BadCredentials:
+    """Read username and password; one trailing line end, which editors add, is dropped."""
+    values = {}
+    for key in (USERNAME, PASSWORD):
+        value = data.get(key)
+        if value is None:
+            return BadCredentials(f"key {key} is missing: add it.")
+        text = value.reveal().removesuffix("\n").removesuffix("\r")
+        if not text:
+            return BadCredentials(f"key {key} is empty: set it.")
+        if any(ord(char) < 32 or ord(char) == 127 for char in text):
+            return BadCredentials(
+                f"key {key} holds a control character, perhaps a line end: remove it."
+            )
+        values[key] = text
+    return Login(values[USERNAME], Masked(values[PASSWORD]))
+
+
+def host_allowed(host: str, allowed: Sequence[str] | None) -> bool:
+    """Tell whether a Secret may be sent to a host.
+
+    `allowed` are the patterns of its annotation, of which the first label may be ``*``; None,
+    where there is no annotation, allows any.
+    """
+    if allowed is None:
+        return True
+    host = host.lower().rstrip(".")
+    for pattern in allowed:
+        wanted = pattern.strip().lower().rstrip(".")
+        if host == wanted:
+            return True
+        if wanted.startswith("*.") and host.partition(".")[2] == wanted[2:]:
+            return True
+    return False

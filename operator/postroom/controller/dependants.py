@@ -43,6 +43,10 @@ class Dependants:
         else:
             self._references.pop(key, None)
 
+    def extend(self, key: Key, references: frozenset[str]) -> None:
+        """Note what an object stands on in addition."""
+        self.update(key, self._references.get(key, frozenset()) | references)
+
     def forget(self, key: Key) -> None:
         """Drop an object that is gone."""
         self.update(key, frozenset())

@@ -85,6 +85,12 @@ def _tags(text: str) -> dict[str, str] | str:
     return tags
 
 
+def published_base64(text: str) -> str:
+    """Return the base64 text of the p= tag as far as it goes, without whitespace; "" if none."""
+    match = re.search(r"(?:^|[;\s\"])p\s*=([A-Za-z0-9+/=\s]*)", text)
+    return re.sub(r"\s+", "", match[1]) if match else ""
+
+
 def looks_like_key(text: str) -> bool:
     """Tell whether a TXT text was meant as a DKIM key record."""
     return (
@@ -108,7 +114,9 @@ def decode(encoded: str, algorithm: str) -> PublicKey | str:
         return "p= is not the 32 bytes of an Ed25519 key (RFC 8463)"
     if algorithm != "rsa":
         return "k= names no known algorithm"
-    return _load_der(raw) or "p= is not an RSA public key"
+    key = _load_der(raw)
+    # An Ed25519 key in DER reads as a key, but not as one that k=rsa may announce.
+    return key if key is not None and key.algorithm == "rsa" else "p= is not an RSA public key"
 
 
 def _load_der(raw: bytes) -> PublicKey | None:

@@ -56,13 +56,18 @@ def parse(text: str) -> PolicyRecord:
         if equals:
             tags.setdefault(name.strip().lower(), value.strip())
     rua = tuple(_uris(tags.get("rua", "")))
-    try:
-        policy = DMARCPolicy(tags.get("p", "").lower())
-    except ValueError:
-        if rua:
-            return PolicyRecord(DMARCPolicy.NONE, rua)
-        return PolicyRecord(DMARCPolicy.NONE, (), "p= is missing or unknown, and there is no rua=")
-    return PolicyRecord(_applied(policy, tags), rua)
+    unknown = [tag for tag in ("p", "sp", "np") if not _names_policy(tags.get(tag), tag)]
+    if not unknown:
+        return PolicyRecord(_applied(DMARCPolicy(tags["p"].lower()), tags), rua)
+    if rua:
+        return PolicyRecord(DMARCPolicy.NONE, rua)
+    problem = f"{unknown[0]}= is missing or unknown, and there is no valid rua="
+    return PolicyRecord(DMARCPolicy.NONE, (), problem)
+
+
+def _names_policy(value: str | None, tag: str) -> bool:
+    """Only p= must be there; what is there must be a policy."""
+    return (value is None and tag != "p") or (value or "").lower() in list(DMARCPolicy)
 
 
 def _applied(policy: DMARCPolicy, tags: dict[str, str]) -> DMARCPolicy:

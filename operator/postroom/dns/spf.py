@@ -24,13 +24,24 @@ _COUNTED = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
 _TERM = re.compile(
     r"(?P<qualifier>[+?~-]?)(?P<name>[A-Za-z][A-Za-z0-9._-]*)(?P<rest>.*)", re.DOTALL
 )
-#: domain-spec of RFC 7208 section 7.1: macro text that ends in a top label or a macro.
-_MACRO = r"%\{[slodiphcrtvSLODIPHCRTV][0-9]*r?[-.+,/_=]*\}|%%|%_|%-"
-_DOMAIN_SPEC = re.compile(
-    rf"^(?:{_MACRO}|[\x21-\x24\x26-\x7e])*"
-    rf"(?:\.(?:[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*|[A-Za-z0-9]+-[A-Za-z0-9-]*)\.?|{_MACRO})$"
-)
-_DUAL_CIDR = re.compile(r"^(?P<domain>.*?)(?:/(?P<v4>\d{1,2}))?(?://(?P<v6>\d{1,3}))?$", re.DOTALL)
+#: RFC 7208 section 7.1; the letters c, r and t are for explanations only.
+_TRANSFORM = r"(?:0*[1-9][0-9]*)?r?[-.+,/_=]*"
+_MACRO = rf"%\{{[slodiphvSLODIPHV]{_TRANSFORM}\}}|%[%_-]"
+_LITERAL = r"[\x21-\x24\x26-\x7e]"
+_TOKEN = re.compile(rf"(?P<macro>{_MACRO})|{_LITERAL}")
+_MACRO_STRING = re.compile(rf"(?:%\{{[a-zA-Z]{_TRANSFORM}\}}|%[%_-]|{_LITERAL})*")
+_TOP_LABEL = re.compile(r"(?![0-9]+$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+#: Prefix lengths have no leading zeros (RFC 7208 section 5.6).
+_PREFIX4, _PREFIX6 = r"/(?P<v4>0|[1-9][0-9]?)", r"/(?P<v6>0|[1-9][0-9]{0,2})"
+_DUAL_CIDR = re.compile(rf"(?P<domain>.*?)(?:{_PREFIX4})?(?:/{_PREFIX6})?", re.DOTALL)
+_NETWORK = {
+    "ip4": re.compile(rf"[0-9.]+(?:{_PREFIX4})?"),
+    "ip6": re.compile(rf"[0-9A-Fa-f:.]+(?:{_PREFIX6})?"),
+}
+
+
+#: A version that is misspelt, or stands behind quotes, spaces or an invisible mark.
+_INTENDED = re.compile(r"[\s\\\"'\x80-\xff]*v?\s*=?\s*spf\s?-?\d?(?![a-z0-9=._-])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +144,26 @@ def _parse_modifier(term: Term) -> Term | SyntaxProblem:
         return _problem(term, "is a modifier, which takes no qualifier")
     if term.name in _MECHANISMS:
         return _problem(term, "needs a colon instead of the equals sign")
-    if term.name in ("redirect", "exp") and not _DOMAIN_SPEC.match(term.value):
+    if term.name in ("redirect", "exp") and not _is_domain_spec(term.value):
         return _problem(term, "needs a domain name after the equals sign")
+    if not _MACRO_STRING.fullmatch(term.value):
+        return _problem(term, "has a percent sign that begins no macro")
     return term
+
+
+def _is_domain_spec(value: str) -> bool:
+    """Tell whether a text is macro text that ends in a top label or a macro (section 7.1).
+
+    By hand, in one pass: the regular expression for it takes quadratic time on hostile texts.
+    """
+    position, macro = 0, None
+    while position < len(value):
+        token = _TOKEN.match(value, position)
+        if token is None:
+            return False
+        position, macro = token.end(), token["macro"]
+    before, dot, top = value.removesuffix(".").rpartition(".")
+    return macro is not None or bool(before and dot and _TOP_LABEL.fullmatch(top))
 
 
 def _mechanism_problem(name: str, rest: str, value: str) -> str | None:
@@ -144,7 +172,7 @@ def _mechanism_problem(name: str, rest: str, value: str) -> str | None:
         case "all":
             return "takes no value" if rest else None
         case "include" | "exists":
-            named = rest.startswith(":") and _DOMAIN_SPEC.match(value)
+            named = rest.startswith(":") and _is_domain_spec(value)
             return None if named else "needs a colon and a domain name"
         case "ip4" | "ip6":
             good = rest.startswith(":") and network(name, value) is not None
@@ -152,17 +180,24 @@ def _mechanism_problem(name: str, rest: str, value: str) -> str | None:
         case _:
             if rest and rest[0] not in ":/":
                 return "is followed by something that is neither a domain nor a prefix length"
-            split = _DUAL_CIDR.match(value)
+            split = _DUAL_CIDR.fullmatch(value)
             if split is None or int(split["v4"] or 0) > 32 or int(split["v6"] or 0) > 128:
                 return "has a prefix length that is too long"
             domain = split["domain"]
-            if rest.startswith(":") and not _DOMAIN_SPEC.match(domain):
+            if rest.startswith(":") and not _is_domain_spec(domain):
                 return "needs a domain name after the colon"
+            if not rest.startswith(":") and domain:
+                return "has a prefix length that is no number"
             return None
 
 
 def network(name: str, value: str) -> Network | None:
-    """Return the network of an ip4 or ip6 mechanism, None if it is not one."""
+    """Return the network of an ip4 or ip6 mechanism, None if it is not one.
+
+    Stricter than `ipaddress`, which also takes netmasks and scopes.
+    """
+    if not _NETWORK[name].fullmatch(value):
+        return None
     try:
         if name == "ip4":
             return ipaddress.IPv4Network(value, strict=False)
@@ -198,6 +233,10 @@ class Reach:
     networks: list[Network] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+
+    def within_limits(self) -> bool:
+        """Whether receivers get through the record (section 4.6.4)."""
+        return self.lookups <= LOOKUP_LIMIT and self.void_lookups <= VOID_LOOKUP_LIMIT
 
 
 def referred_names(text: str) -> tuple[str, ...]:
@@ -286,6 +325,11 @@ def _covers(wide: Network, narrow: Network) -> bool:
     if isinstance(wide, IPv6Network) and isinstance(narrow, IPv6Network):
         return narrow.subnet_of(wide)
     return False
+
+
+def looks_like_spf(text: str) -> bool:
+    """Tell whether a TXT text was meant as an SPF record, though receivers may not take it so."""
+    return _INTENDED.match(text) is not None
 
 
 def select(texts: Sequence[str]) -> tuple[str, ...]:

@@ -70,14 +70,35 @@ def _united(existing: Sequence[str]) -> Record:
     modifiers: list[Term] = []
     for record in records:
         mechanisms += [one for one in record.effective if one.name != "all"]
-        modifiers += [one for one in record.terms if one.is_modifier]
+        if record.redirect is not None:
+            # One record has one redirect; an include authorises the same senders.
+            mechanisms.append(_include(record.redirect.value))
+        modifiers += [one for one in record.terms if one.is_modifier and one.name != "redirect"]
         if record.all_term is not None:
             ends.append(f"{record.all_term.qualifier}all")
     laxest = next((one for one in ("+all", *_STRICTNESS) if one in ends), None)
     if laxest is not None:
-        modifiers = [one for one in modifiers if one.name != "redirect"]
         mechanisms.append(Term(laxest, laxest[0], "all", "", False, 0))
     return _written([*mechanisms, *modifiers])
+
+
+def _include(name: str) -> Term:
+    return Term(f"include:{name}", "+", "include", name, False, 0)
+
+
+def without_dead_includes(text: str, required: Requirement, others: Mapping[str, Fetched]) -> str:
+    """Take out the includes that make receivers give up: of names without one sound record.
+
+    They authorise nobody. What is required stays: its name is to be corrected in the spec.
+    """
+    record = parse(text)
+    dead = set(reach(text, others).broken) - set(required.includes)
+    kept = text
+    for term in reversed(list(record.effective)):
+        if term.name == "include" and term.value.rstrip(".").lower() in dead:
+            end = term.start + len(term.text)
+            kept = kept[: term.start].rstrip(" ") + kept[end:]
+    return kept
 
 
 def _without_pass_all(record: Record, required: Requirement) -> Record:

@@ -117,7 +117,7 @@ def answer_of(reply: Reply, question: Question, server: ServerAddress) -> Answer
         outcome,
         section.values,
         section.aliases,
-        section.ttl,
+        section.ttl if section.values else _negative_ttl(reply),
         authoritative=is_authoritative(reply),
         server=str(server),
     )
@@ -190,6 +190,13 @@ def authority(
     for rrset in reply.authority:
         if rrset.rdtype == wanted:
             yield canonical(rrset.name.to_text()), rrset
+
+
+def _negative_ttl(reply: dns.message.Message) -> int | None:
+    """How long a denial may be kept (RFC 2308 section 5); None: not at all."""
+    for _, rrset in authority(reply, RecordType.SOA):
+        return min(rrset.ttl, int(rrset[0].minimum))
+    return None
 
 
 def glue(reply: dns.message.Message, host: str) -> tuple[str, ...]:

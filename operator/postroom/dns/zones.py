@@ -103,7 +103,7 @@ class ZoneFinder:
 
         async def fetch() -> tuple[Answer, float]:
             answer = await self._ask(question)
-            return answer, _bounded(answer.ttl or 0) if answer.values else 0
+            return answer, _bounded(answer.ttl or 0) if answer.conclusive else 0
 
         return await self._answers.get(question, fetch)
 

@@ -22,8 +22,8 @@ from postroom.lab.smtp import LabSmtp
 
 #: The same in every lab, because the samples name them.
 DNS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, IMAPS_PORT = 2053, 2587, 2465, 2993
-#: Makes the derived tokens in the lab's zones; the operator's default.
-OWNERSHIP_KEY = b"postroom"
+#: Makes the derived tokens in the lab's zones: that of an operator that was given none.
+OWNERSHIP_KEY = b""
 NAMESERVER = "ns.lab.example.org"
 #: Lab-only passwords; manifests/samples/secrets.yaml has the same.
 PASSWORDS = {

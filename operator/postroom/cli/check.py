@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``postroom check``: evaluate manifests without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from postroom.api.fields import parse_duration
+from postroom.api.names import API_VERSION
+from postroom.cli import manifests, table
+from postroom.cli.directory import DirectoryWorld
+from postroom.dns.resolver import DnsAsker
+from postroom.dns.wire import ServerAddress
+from postroom.mail.guard import DialPolicy
+from postroom.mail.probes import NetworkProbes
+from postroom.reconcile.engine import Policy
+from postroom.settings import Settings, SettingsError, load
+
+#: One look decides: there is no earlier verdict to protect.
+AT_ONCE = Policy(regression_confirmation=timedelta())
+_AGAIN = 2.0
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+
+
+class ExitCode:
+    """What the exit code says."""
+
+    READY, NOT_READY, BAD_INPUT = 0, 1, 2
+
+
+def check(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files and directories of YAML; - for standard input.")
+    ],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")
+    ] = "default",
+    output: Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")] = (
+        Output.TABLE
+    ),
+    wait: Annotated[
+        str | None,
+        typer.Option(help="Look again until all is Ready, at most this long (such as 5m)."),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again when a file changes, and every 30 s.")
+    ] = False,
+    dns_resolver: Annotated[
+        list[str] | None, typer.Option(help="Resolver (address:port); default: the system's.")
+    ] = None,
+    dns_authoritative_port: Annotated[
+        str | None, typer.Option(help="Port of authoritative servers; only a lab needs this.")
+    ] = None,
+    allow_cidr: Annotated[
+        list[str] | None,
+        typer.Option(help="Private network in which mail servers may be dialled."),
+    ] = None,
+    allow_port: Annotated[
+        list[str] | None, typer.Option(help="Further port that may be dialled.")
+    ] = None,
+    ownership_key_file: Annotated[
+        Path | None, typer.Option(help="File with the operator's ownership key.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the exit code.")] = False,
+) -> None:
+    """Evaluate resources from files, as the operator would in a cluster.
+
+    Exits 0 when all is Ready, 1 when something is not, 2 when the input is bad.
+    """
+    try:
+        settings = load(
+            {
+                "dns_resolvers": dns_resolver,
+                "dns_authoritative_port": dns_authoritative_port,
+                "allow_cidrs": allow_cidr,
+                "allow_ports": allow_port,
+                "ownership_key_file": ownership_key_file,
+            },
+            os.environ,
+        )
+        patience = parse_duration(wait) if wait else timedelta()
+    except (SettingsError, ValueError) as error:
+        typer.echo(f"postroom check: {error}", err=True)
+        raise typer.Exit(ExitCode.BAD_INPUT) from None
+    run = CheckRun(paths, namespace, settings, output, quiet=quiet)
+    raise typer.Exit(asyncio.run(run.watch() if watch else run.once(patience)))
+
+
+class CheckRun:
+    """One invocation: reads, evaluates, prints."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        namespace: str,
+        settings: Settings,
+        output: Output,
+        *,
+        quiet: bool,
+    ) -> None:
+        self._paths, self._namespace, self._settings = paths, namespace, settings
+        self._output, self._quiet = output, quiet
+        self._errors = Console(stderr=True, highlight=False)
+
+    async def once(self, patience: timedelta) -> int:
+        """Evaluate, again and again while there is patience; print; return the exit code."""
+        found = manifests.load(self._paths, self._namespace)
+        world = world_of(found, self._settings)
+        deadline = time.monotonic() + patience.total_seconds()
+        while True:
+            ready = await self._evaluate(world)
+            if ready or time.monotonic() + _AGAIN > deadline:
+                break
+            await asyncio.sleep(_AGAIN)
+        self._print(world, found)
+        return _exit_code(found, ready=ready)
+
+    async def watch(self) -> int:
+        """Evaluate whenever a file changes, and every half a minute, until interrupted."""
+        found = manifests.load(self._paths, self._namespace)
+        world, stamp = world_of(found, self._settings), self._stamp()
+        while True:
+            await self._evaluate(world)
+            console().clear()
+            self._print(world, found)
+            for _ in range(15):
+                await asyncio.sleep(_AGAIN)
+                if (fresh := self._stamp()) != stamp:
+                    stamp, found = fresh, manifests.load(self._paths, self._namespace)
+                    world.replace(found)
+                    break
+
+    def _stamp(self) -> list[tuple[str, int]]:
+        files = [
+            file for path in self._paths for file in (path.rglob("*") if path.is_dir() else [path])
+        ]
+        return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.is_file())
+
+    async def _evaluate(self, world: DirectoryWorld) -> bool:
+        if self._quiet or not self._errors.is_terminal:
+            return await world.check(AT_ONCE)
+        with self._errors.status("Looking ...") as status:
+            return await world.check(
+                AT_ONCE, lambda done, total: status.update(f"Looked at {done} of {total} ...")
+            )
+
+    def _print(self, world: DirectoryWorld, found: manifests.Manifests) -> None:
+        for complaint in found.complaints:
+            typer.echo(str(complaint), err=True)
+        if not found.resources and not found.complaints:
+            typer.echo(
+                "postroom check: there is no resource of postroom.dev in the input.", err=True
+            )
+        if self._quiet:
+            return
+        objects = objects_of(world)
+        if self._output is Output.TABLE:
+            table.show(console(), objects)
+        else:
+            print_objects(objects, self._output)
+
+
+def console() -> Console:
+    """Standard output: coloured on a terminal, plain and wide enough otherwise."""
+    probe = Console(highlight=False)
+    return probe if probe.is_terminal else Console(highlight=False, width=200)
+
+
+def _exit_code(found: manifests.Manifests, *, ready: bool) -> int:
+    if found.complaints or not found.resources:
+        return ExitCode.BAD_INPUT
+    return ExitCode.READY if ready else ExitCode.NOT_READY
+
+
+def world_of(found: manifests.Manifests, settings: Settings) -> DirectoryWorld:
+    """Build the world of manifests, with the network as the settings say."""
+    resolvers = [ServerAddress(address, port) for address, port in settings.dns_resolvers]
+    dns = DnsAsker(resolvers or None, authoritative_port=settings.dns_authoritative_port)
+    policy = DialPolicy(
+        allowed_networks=settings.allow_cidrs, allowed_ports=frozenset(settings.allow_ports)
+    )
+    mail = NetworkProbes(policy, resolve=dns.resolve_host)
+    return DirectoryWorld(found, dns, mail, settings.ownership_key.reveal().encode())
+
+
+def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:
+    """Return every resource with what a reader needs of it."""
+    return [
+        {
+            "apiVersion": API_VERSION,
+            "kind": key.kind.value,
+            "metadata": {"namespace": key.namespace, "name": key.name},
+            "spec": world.raw(key).get("spec"),
+            "status": world.raw(key).get("status"),
+        }
+        for key, _ in world.statuses()
+    ]
+
+
+def print_objects(objects: Sequence[Mapping[str, Any]], output: Output) -> None:
+    """Print objects without their spec, as one YAML or JSON list."""
+    shown = [{key: value for key, value in one.items() if key != "spec"} for one in objects]
+    if output is Output.JSON:
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        typer.echo(yaml.safe_dump(shown, sort_keys=False, width=1000), nl=False)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A World made of manifests: the same reconcilers without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from postroom.api.conditions import ConditionType, is_true
+from postroom.api.masked import Masked
+from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
+from postroom.api.resource import AnyResource, InvalidSpec, parse, parse_status
+from postroom.api.status import CommonStatus
+from postroom.cli.manifests import Manifests, decoded
+from postroom.dns.answers import Asker
+from postroom.reconcile.engine import Policy, reconcile
+from postroom.reconcile.indexes import indexes_of
+from postroom.reconcile.outcome import Memory
+from postroom.reconcile.world import ConfigMapContent, MailProbes, SecretContent
+
+_CONCURRENCY = 16
+Progress = Callable[[int, int], None]
+
+
+class DirectoryWorld:
+    """Implements `postroom.reconcile.world.World` over manifests.
+
+    `check` evaluates every resource, what others depend on first; statuses are kept, so that a
+    second check knows the first.
+    """
+
+    def __init__(
+        self, manifests: Manifests, dns: Asker, mail: MailProbes, ownership_key: bytes
+    ) -> None:
+        self._manifests = manifests
+        self._dns = dns
+        self._mail = mail
+        self._ownership_key = ownership_key
+        self._raw: dict[Key, dict[str, Any]] = {}
+        self._memories: dict[Key, Memory] = {}
+        self.replace(manifests)
+
+    def replace(self, manifests: Manifests) -> None:
+        """Take other manifests; what is unchanged keeps its status, what changed is a new
+        generation."""
+        before = self._raw
+        self._manifests = manifests
+        self._raw = {}
+        for key, manifest in manifests.resources.items():
+            old = before.get(key, {})
+            metadata = dict(manifest.raw.get("metadata") or {})
+            generation = old.get("metadata", {}).get("generation", 1)
+            if old and old.get("spec") != manifest.raw.get("spec"):
+                generation += 1
+            metadata |= {
+                "namespace": key.namespace,
+                "uid": str(uuid.uuid5(uuid.NAMESPACE_URL, str(key))),
+                "generation": generation,
+            }
+            self._raw[key] = {
+                "metadata": metadata,
+                "spec": manifest.raw.get("spec"),
+                "status": old.get("status"),
+            }
+
+    async def check(self, policy: Policy, progress: Progress | None = None) -> bool:
+        """Evaluate everything; return whether all is Ready."""
+        done = 0
+        gate = asyncio.Semaphore(_CONCURRENCY)
+
+        async def evaluate(key: Key) -> None:
+            nonlocal done
+            async with gate:
+                memory = self._memories.setdefault(key, Memory())
+                outcome = await reconcile(key.kind, self._raw[key], self, memory, policy)
+            self._raw[key]["status"] = dumped(outcome.status)
+            done += 1
+            if progress is not None:
+                progress(done, len(self._raw))
+
+        for kind in (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT):
+            await asyncio.gather(*(evaluate(key) for key in sorted(self._raw) if key.kind is kind))
+        return all(is_true(status.conditions, ConditionType.READY) for _, status in self.statuses())
+
+    def statuses(self) -> list[tuple[Key, CommonStatus]]:
+        """Every resource with its status, in the order of evaluation."""
+        order = list(Kind)
+        keys = sorted(self._raw, key=lambda key: (order.index(key.kind), key))
+        return [(key, _status(key, self._raw[key])) for key in keys]
+
+    def raw(self, key: Key) -> dict[str, Any]:
+        """The object as the API server would hold it."""
+        return self._raw[key]
+
+    @property
+    def dns(self) -> Asker:
+        return self._dns
+
+    @property
+    def mail(self) -> MailProbes:
+        return self._mail
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def ownership_key(self) -> bytes:
+        return self._ownership_key
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
+        return self._typed(Key(kind, namespace, name))
+
+    async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
+        keys = sorted(key for key in self._raw if key[:2] == (kind, namespace))
+        found = [one for key in keys if (one := self._typed(key)) is not None]
+        return [one for one in found if index in indexes_of(one.spec)]
+
+    def _typed(self, key: Key) -> AnyResource | None:
+        if key not in self._raw:
+            return None
+        try:
+            return parse(key.kind, self._raw[key])
+        except InvalidSpec:
+            return None
+
+    async def secret(self, namespace: str, name: str) -> SecretContent | None:
+        manifest = self._manifests.secrets.get((namespace, name))
+        if manifest is None:
+            return None
+        data: dict[str, Masked] = {}
+        for key, value in _mapping(manifest.raw.get("data")).items():
+            text = decoded(value) if isinstance(value, str) else None
+            data[key] = Masked(text or "")
+        for key, value in _mapping(manifest.raw.get("stringData")).items():
+            data[key] = Masked(str(value))
+        annotations = _mapping(_mapping(manifest.raw.get("metadata")).get("annotations"))
+        allowed = annotations.get(ALLOWED_HOSTS_ANNOTATION)
+        hosts = tuple(str(allowed).split(",")) if allowed is not None else None
+        return SecretContent(name, f"{namespace}/{name}", "", data, hosts)
+
+    async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
+        manifest = self._manifests.config_maps.get((namespace, name))
+        if manifest is None:
+            return None
+        data = {key: str(value) for key, value in _mapping(manifest.raw.get("data")).items()}
+        return ConfigMapContent(name, f"{namespace}/{name}", "", data)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _status(key: Key, raw: dict[str, Any]) -> CommonStatus:
+    return parse_status(key.kind, raw.get("status"))
+
+
+def dumped(status: CommonStatus) -> dict[str, Any]:
+    """Write a status the way the API server stores it."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``postroom lab``: DNS, SMTP and IMAP on loopback, for which the samples verify."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from postroom.lab.lab import DNS_PORT, Lab, LabUnavailable
+
+
+def default_state() -> Path:
+    """Where the lab's authority is kept."""
+    root = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(root).expanduser() / "postroom" / "lab"
+
+
+def lab(
+    address: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
+    dns_port: Annotated[int, typer.Option(help="Port of the DNS server.")] = DNS_PORT,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Where the lab's certificate authority is kept.")
+    ] = None,
+) -> None:
+    """Run the local mail lab until interrupted. Nothing leaves this machine."""
+    try:
+        asyncio.run(_serve(address, dns_port, state_dir or default_state()))
+    except (LabUnavailable, ValueError) as error:
+        typer.echo(f"postroom lab: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+async def _serve(address: str, dns_port: int, state: Path) -> None:
+    stopped = asyncio.Event()
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(wanted, stopped.set)
+    async with Lab(state, address=address, dns_port=dns_port) as running:
+        manifest = state / "lab-ca.yaml"
+        manifest.write_text(running.ca_manifest())
+        typer.echo("The lab runs:")
+        for name, place in running.listeners:
+            typer.echo(f"  {name:24} {place}")
+        flags = " ".join(running.reach.flags)
+        typer.echo(f"\nIn another terminal:\n  postroom check manifests/samples {manifest} {flags}")
+        typer.echo(
+            f"  nsupdate: server {address} {dns_port}   (edits the zones while they are served)"
+        )
+        typer.echo("\nStop with Ctrl-C.")
+        await stopped.wait()
+    typer.echo("The lab has stopped.")

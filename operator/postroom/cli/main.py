@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``postroom``: the verbs, each in a module of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import typer
+import typer.main
+from typer.core import TyperGroup
+
+from postroom import __version__
+
+#: verb -> (module, what it does). Every module has a function of the verb's name.
+VERBS = {
+    "check": "Evaluate resources from files, without a cluster.",
+    "run": "Run the operator.",
+    "crds": "Print the CustomResourceDefinitions.",
+    "explain": "Explain a reason or finding.",
+    "lab": "Run the local mail lab.",
+    "demo": "See the story: verify, break, read the fix, mend.",
+}
+
+
+class _Verbs(TyperGroup):
+    """Loads only the verb that is called: `check` need not pay for kopf, nor for the lab."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        try:
+            module = import_module(f"postroom.cli.{cmd_name}")
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("postroom"):
+                raise
+            raise typer.BadParameter(
+                f"{error.name} is not installed: pip install 'postroom[lab]'"
+            ) from None
+        app.command(name=cmd_name)(getattr(module, cmd_name))
+        return typer.main.get_command(app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    name="postroom",
+    help="Email infrastructure as Kubernetes resources, with the truth in status.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    invoke_without_command=True,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"postroom {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_version, is_eager=True
+    ),
+) -> None:
+    """Email infrastructure as Kubernetes resources, with the truth in status."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; what users did wrong ends in a sentence, never in a traceback."""
+    run(app, arguments)
+
+
+def run(program: Any, arguments: Sequence[str] | None) -> None:
+    """Run a typer program at the edge of the process."""
+    try:
+        program(args=list(arguments) if arguments is not None else None)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("POSTROOM_DEBUG"):
+            raise
+        typer.echo(
+            f"postroom: an error of postroom itself ({type(error).__name__}): set POSTROOM_DEBUG=1 "
+            "to see where, and report it.",
+            err=True,
+        )
+        sys.exit(70)

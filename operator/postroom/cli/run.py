@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``postroom run``: the operator, in a cluster or against one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from postroom import log
+from postroom.settings import Settings, SettingsError, flag, load
+
+_OPERATOR, _NETWORK, _LIMITS, _PROCESS = "What to serve", "Network", "Limits", "Process"
+
+
+def _option(field: str, panel: str, *short: str) -> Any:
+    """Return the flag for a field of `Settings`, which also reads the environment and defaults."""
+    return typer.Option(
+        flag(field),
+        *short,
+        help=Settings.model_fields[field].description,
+        rich_help_panel=panel,
+        show_default=False,
+    )
+
+
+def _switch(field: str, panel: str) -> Any:
+    """Return the pair of flags for a boolean field."""
+    name = flag(field).removeprefix("--")
+    return typer.Option(
+        f"--{name}/--no-{name}",
+        help=Settings.model_fields[field].description,
+        rich_help_panel=panel,
+        show_default=False,
+    )
+
+
+_KEY_FILE = typer.Option(
+    flag("ownership_key_file"),
+    help="File with the ownership key (or set POSTROOM_OWNERSHIP_KEY).",
+    rich_help_panel=_OPERATOR,
+    show_default=False,
+)
+
+_Text = str | None
+_Many = list[str] | None
+_Switch = bool | None
+
+
+def run(
+    namespaces: Annotated[_Many, _option("namespaces", _OPERATOR, "-n")] = None,
+    kubeconfig: Annotated[Path | None, _option("kubeconfig", _OPERATOR)] = None,
+    ownership_key_file: Annotated[Path | None, _KEY_FILE] = None,
+    watch_secrets: Annotated[_Switch, _switch("watch_secrets", _OPERATOR)] = None,
+    dns_resolvers: Annotated[_Many, _option("dns_resolvers", _NETWORK)] = None,
+    dns_authoritative_port: Annotated[_Text, _option("dns_authoritative_port", _NETWORK)] = None,
+    allow_cidrs: Annotated[_Many, _option("allow_cidrs", _NETWORK)] = None,
+    allow_ports: Annotated[_Many, _option("allow_ports", _NETWORK)] = None,
+    regression_confirmation: Annotated[_Text, _option("regression_confirmation", _LIMITS)] = None,
+    workers: Annotated[_Text, _option("workers", _LIMITS)] = None,
+    probes_per_target: Annotated[_Text, _option("probes_per_target", _LIMITS)] = None,
+    status_writes_per_second: Annotated[_Text, _option("status_writes_per_second", _LIMITS)] = None,
+    status_write_burst: Annotated[_Text, _option("status_write_burst", _LIMITS)] = None,
+    sweep_interval: Annotated[_Text, _option("sweep_interval", _LIMITS)] = None,
+    leader_election: Annotated[_Switch, _switch("leader_election", _PROCESS)] = None,
+    leader_election_namespace: Annotated[
+        _Text, _option("leader_election_namespace", _PROCESS)
+    ] = None,
+    health_address: Annotated[_Text, _option("health_address", _PROCESS)] = None,
+    stuck_after: Annotated[_Text, _option("stuck_after", _PROCESS)] = None,
+    shutdown_grace: Annotated[_Text, _option("shutdown_grace", _PROCESS)] = None,
+    log_level: Annotated[_Text, _option("log_level", _PROCESS)] = None,
+    log_format: Annotated[_Text, _option("log_format", _PROCESS)] = None,
+) -> None:
+    """Run the operator: keep the status of every resource true.
+
+    Every flag can also be set as POSTROOM_<FLAG> in the environment (lists separated by commas).
+    """
+    flags = dict(locals())
+    try:
+        settings = load(flags, os.environ)
+    except SettingsError as error:
+        typer.echo(f"postroom run: {error}", err=True)
+        raise typer.Exit(2) from None
+    # Loading kopf and the Kubernetes client takes half a second, which --help should not cost.
+    from postroom.controller.run import run_process
+
+    log.configure(settings.log_level, settings.log_format)
+    raise typer.Exit(run_process(settings))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people see of statuses: a table per kind, then what is wrong and the fix to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from postroom.api.names import Kind
+
+Object = Mapping[str, Any]
+
+_COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
+_STATE_COLOURS = {
+    "Valid": "green",
+    "Missing": "red",
+    "Wrong": "red",
+    "Conflicting": "red",
+    "Propagating": "yellow",
+    "Unknown": "yellow",
+}
+
+
+def show(console: Console, objects: Sequence[Object], *, details: bool = True) -> None:
+    """Print objects (raw, with kind, metadata, spec, status): tables, then the details of those
+    that are not Ready or have findings."""
+    for kind in Kind:
+        mine = [one for one in objects if one["kind"] == kind.value]
+        if mine:
+            console.print(_table(kind, mine))
+    if details:
+        for one in objects:
+            _show_details(console, one)
+
+
+def _condition(one: Object, kind: str) -> Mapping[str, Any]:
+    conditions = one.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def _verdict(one: Object, kind: str) -> Text:
+    status = _condition(one, kind).get("status", "")
+    return Text(status or "-", style=_COLOURS.get(status, "dim"))
+
+
+def _table(kind: Kind, objects: Sequence[Object]) -> Table:
+    table = Table(
+        title=kind.value, title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    own = {
+        Kind.SENDING_DOMAIN: ("DOMAIN", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
+        Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS"),
+        Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN"),
+    }[kind]
+    for name in ("NAMESPACE", "NAME", own[0], "READY", "REASON", *own[1:]):
+        table.add_column(name, no_wrap=True)
+    for one in objects:
+        metadata, ready = one["metadata"], _condition(one, "Ready")
+        cells = _cells(kind, one)
+        table.add_row(
+            Text(str(metadata.get("namespace", ""))),
+            Text(str(metadata.get("name", ""))),
+            cells[0],
+            _verdict(one, "Ready"),
+            Text(str(ready.get("reason", "-"))),
+            *cells[1:],
+        )
+    return table
+
+
+def _cells(kind: Kind, one: Object) -> list[Text]:
+    spec, status = one.get("spec") or {}, one.get("status") or {}
+    match kind:
+        case Kind.SENDING_DOMAIN:
+            types = (
+                "OwnershipVerified",
+                "DKIMVerified",
+                "SPFVerified",
+                "DMARCVerified",
+                "MXVerified",
+            )
+            return [Text(str(spec.get("domain", ""))), *(_verdict(one, each) for each in types)]
+        case Kind.MAIL_SERVER:
+            return [
+                Text(f"{spec.get('host', '')}:{spec.get('port', 587)}"),
+                _verdict(one, "TLSVerified"),
+                _verdict(one, "SMTPAuthenticated"),
+                Text(str(status.get("accounts", "-"))),
+            ]
+        case Kind.EMAIL_ACCOUNT:
+            return [
+                Text(str(spec.get("address", ""))),
+                Text(str(status.get("serverName", "-"))),
+                _verdict(one, "SMTPAuthenticated"),
+                _verdict(one, "IMAPAuthenticated"),
+                Text(str((status.get("mailbox") or {}).get("unseen", "-"))),
+            ]
+
+
+def _show_details(console: Console, one: Object) -> None:
+    """Say what is wrong with an object, and how to mend it; nothing for one that is well."""
+    status = one.get("status") or {}
+    ready, findings = _condition(one, "Ready"), status.get("findings", [])
+    if ready.get("status") == "True" and not findings:
+        return
+    name = f"{one['metadata'].get('namespace', '')}/{one['metadata'].get('name', '')}"
+    console.print()
+    console.print(Text(f"{one['kind']} {name}", style="bold"), end="")
+    console.print(
+        Text(f"  {ready.get('reason', '')}", style=_COLOURS.get(ready.get("status", ""), ""))
+    )
+    records = {each["id"]: each for each in status.get("records", [])}
+    said = set()
+    for finding in findings:
+        _show_finding(console, finding, records)
+        said.add(finding["message"])
+    message = ready.get("message", "")
+    if ready.get("status") != "True" and not any(message in each for each in said):
+        _line(console, f"  {message}")
+    if records and any(each["state"] != "Valid" for each in records.values()):
+        _show_records(console, list(records.values()))
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    """Print a line whole: a value that is to be copied must not be wrapped."""
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def _show_finding(
+    console: Console, finding: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]
+) -> None:
+    colour = {"Error": "red", "Warning": "yellow"}.get(finding["severity"], "dim")
+    _line(console, f"  {finding['severity']}: {finding['code']}", colour)
+    _line(console, f"    {finding['message']}")
+    fix = finding.get("fix")
+    if not fix:
+        return
+    if fix["action"] == "Wait":
+        _line(console, "    Fix: wait.", "cyan")
+        return
+    record = records.get(finding.get("subject", ""), {})
+    label = record.get("hostLabel") if record.get("name") == fix["name"] else None
+    _line(console, f"    Fix: {fix['action']}", "cyan")
+    _line(
+        console, f"      Name   {fix['name']}" + (f"   (at the DNS host: {label})" if label else "")
+    )
+    _line(console, f"      Type   {fix['type']}")
+    _line(console, f"      Value  {fix['value']}")
+
+
+def _show_records(console: Console, records: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("  RECORD", "STATE", "TYPE", "NAME"):
+        table.add_column(name, no_wrap=True, header_style="dim")
+    for record in records:
+        state = record["state"]
+        table.add_row(
+            Text(f"  {record['id']}"),
+            Text(state, style=_STATE_COLOURS.get(state, "")),
+            Text(record["type"]),
+            Text(record["name"]),
+        )
+    console.print(table)

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's own picture of the cluster's objects, and what a new picture differs in.
+
+The watch feed, the answers to our own writes and the sweep all end here. Two things make it more
+than a dict: an older picture never replaces a newer one, and the echo of our own status write is
+told from a change that somebody else made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Any
+
+from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
+from postroom.api.resource import InvalidSpec, Metadata, parse_spec
+from postroom.reconcile.indexes import indexes_of
+
+#: An object as the API server holds it.
+Raw = Mapping[str, Any]
+
+_KEPT_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "generation",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+
+
+class Difference(Flag):
+    """In what an object differs from what the cache held of it."""
+
+    NOTHING = 0
+    #: It was not there, or another object of the same name was.
+    APPEARED = auto()
+    VANISHED = auto()
+    #: Its generation moved.
+    SPEC = auto()
+    #: Someone asks for a check now.
+    REQUEST = auto()
+    #: Its status was changed by somebody else.
+    STATUS = auto()
+    #: Its Ready condition, or the generation that its status is about, moved.
+    READY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference and the indexes that the object stood under before and stands under now."""
+
+    difference: Difference
+    before: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+
+
+NO_CHANGE = Change(Difference.NOTHING)
+
+
+@dataclass(slots=True)
+class _Entry:
+    raw: Raw
+    indexes: frozenset[str]
+    #: Our own status write is on its way: a changed status may be its echo.
+    writing: bool = False
+    #: A status changed while `writing`; judged when the write ends.
+    suspect: bool = False
+
+
+class Cache:
+    """Objects by key and by index. For one event loop."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Key, _Entry] = {}
+        self._by_index: dict[tuple[Kind, str, str], set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def get(self, key: Key) -> Raw | None:
+        """Return an object (metadata reduced to what is used, spec, status)."""
+        entry = self._entries.get(key)
+        return entry.raw if entry else None
+
+    def keys(self, kind: Kind) -> list[Key]:
+        """Return the keys of all objects of a kind, sorted."""
+        return sorted(key for key in self._entries if key.kind is kind)
+
+    def objects(self) -> Iterator[tuple[Key, Raw]]:
+        """Yield every object; the cache must not be changed meanwhile."""
+        for key, entry in self._entries.items():
+            yield key, entry.raw
+
+    def names_under(self, kind: Kind, namespace: str, index: str) -> list[str]:
+        """Return the names of the objects that stand under an index, sorted."""
+        return sorted(self._by_index.get((kind, namespace, index), ()))
+
+    # -- changes ------------------------------------------------------------------------------
+
+    def put(self, kind: Kind, raw: Raw, *, force: bool = False) -> Change:
+        """Take in a picture of an object; one that is older than the cached one is ignored.
+
+        `force` takes it in even then: resource versions run backwards when a cluster is restored
+        from a backup.
+        """
+        slim = slimmed(raw)
+        key = key_of(kind, slim)
+        entry = self._entries.get(key)
+        if entry is None:
+            indexes = _indexes(kind, slim)
+            self._entries[key] = _Entry(slim, indexes)
+            self._reindex(key, frozenset(), indexes)
+            return Change(Difference.APPEARED | Difference.READY, after=indexes)
+        if not force and not _is_newer(slim, entry.raw):
+            return NO_CHANGE
+        return self._replace(key, entry, slim)
+
+    def drop(self, key: Key, uid: str | None = None) -> Change:
+        """Remove an object; with `uid` only if the cached one is that very object."""
+        entry = self._entries.get(key)
+        if entry is None or (uid is not None and metadata_of(entry.raw).get("uid") != uid):
+            return NO_CHANGE
+        del self._entries[key]
+        self._reindex(key, entry.indexes, frozenset())
+        return Change(Difference.VANISHED, before=entry.indexes)
+
+    def begin_write(self, key: Key) -> None:
+        """Note that our own status write is on its way."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.writing, entry.suspect = True, False
+
+    def end_write(self, key: Key, written: Raw | None) -> Change:
+        """Note the end of our own status write; `written` is the API server's answer.
+
+        STATUS is in the result if somebody else changed the status in the meantime.
+        """
+        entry = self._entries.get(key)
+        if entry is None:
+            return NO_CHANGE
+        entry.writing, suspect, entry.suspect = False, entry.suspect, False
+        if written is None:
+            return Change(Difference.STATUS) if suspect else NO_CHANGE
+        slim = slimmed(written)
+        if _uid(slim) != _uid(entry.raw):
+            return NO_CHANGE
+        if _is_newer(slim, entry.raw):
+            change = self._replace(key, entry, slim)
+            # What changed in status is our own doing.
+            return Change(change.difference & ~Difference.STATUS, change.before, change.after)
+        overwritten = suspect and slim.get("status") != entry.raw.get("status")
+        return Change(Difference.STATUS) if overwritten else NO_CHANGE
+
+    def _replace(self, key: Key, entry: _Entry, slim: Raw) -> Change:
+        before, after = entry.raw, entry.indexes
+        entry.raw = slim
+        difference = _difference(before, slim)
+        if Difference.STATUS in difference and entry.writing:
+            entry.suspect = True
+            difference &= ~Difference.STATUS
+        if Difference.SPEC in difference or Difference.APPEARED in difference:
+            after = _indexes(key.kind, slim)
+            self._reindex(key, entry.indexes, after)
+        change = Change(difference, before=entry.indexes, after=after)
+        entry.indexes = after
+        return change
+
+    def _reindex(self, key: Key, before: frozenset[str], after: frozenset[str]) -> None:
+        for index in before - after:
+            place = (key.kind, key.namespace, index)
+            names = self._by_index[place]
+            names.discard(key.name)
+            if not names:
+                del self._by_index[place]
+        for index in after - before:
+            self._by_index.setdefault((key.kind, key.namespace, index), set()).add(key.name)
+
+
+# -- reading raw objects --------------------------------------------------------------------------
+
+
+def metadata_of(raw: Raw) -> Mapping[str, Any]:
+    """Return an object's metadata; empty where it has none."""
+    metadata = raw.get("metadata")
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def key_of(kind: Kind, raw: Raw) -> Key:
+    """Return the key of a raw object."""
+    metadata = metadata_of(raw)
+    return Key(kind, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+
+
+def slimmed(raw: Raw) -> Raw:
+    """Return the part of an object that is kept: no managedFields, labels or foreign annotations.
+
+    Nothing is copied deeply: spec and status are shared with `raw`, which must not be changed.
+    """
+    metadata = metadata_of(raw)
+    kept = {name: metadata[name] for name in _KEPT_METADATA if name in metadata}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, Mapping):
+        ours = {
+            name: value
+            for name, value in annotations.items()
+            if name in REQUESTED_AT_ANNOTATIONS or str(name).startswith(f"{GROUP}/")
+        }
+        if ours:
+            kept["annotations"] = ours
+    return {"metadata": kept, "spec": raw.get("spec"), "status": raw.get("status") or {}}
+
+
+def _uid(raw: Raw) -> object:
+    return metadata_of(raw).get("uid")
+
+
+def _is_newer(raw: Raw, cached: Raw) -> bool:
+    """Tell whether `raw` is a later picture than `cached`.
+
+    Resource versions are numbers that grow in every implementation there is, but the API promises
+    no more than that equal ones mean equal objects; where they are no numbers, the later arrival
+    counts.
+    """
+    one = str(metadata_of(raw).get("resourceVersion") or "")
+    other = str(metadata_of(cached).get("resourceVersion") or "")
+    if one.isdecimal() and other.isdecimal():
+        return int(one) > int(other)
+    return not one or one != other
+
+
+def _difference(before: Raw, after: Raw) -> Difference:
+    if _uid(before) != _uid(after):
+        return Difference.APPEARED | Difference.VANISHED | Difference.READY
+    old, new = Metadata.of(metadata_of(before)), Metadata.of(metadata_of(after))
+    found = Difference.NOTHING
+    if old.generation != new.generation:
+        found |= Difference.SPEC
+    if old.requested_at != new.requested_at:
+        found |= Difference.REQUEST
+    if before.get("status") != after.get("status"):
+        found |= Difference.STATUS
+        if readiness(before) != readiness(after):
+            found |= Difference.READY
+    return found
+
+
+def readiness(raw: Raw) -> tuple[object, object]:
+    """Return the status of the Ready condition and the generation that it is about."""
+    status = raw.get("status")
+    if not isinstance(status, Mapping):
+        return None, None
+    for condition in conditions_of(raw):
+        if condition.get("type") == "Ready":
+            return condition.get("status"), status.get("observedGeneration")
+    return None, status.get("observedGeneration")
+
+
+def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:
+    """Return the stored conditions that have the shape of conditions."""
+    status = raw.get("status")
+    found = status.get("conditions") if isinstance(status, Mapping) else None
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
+def _indexes(kind: Kind, raw: Raw) -> frozenset[str]:
+    try:
+        return indexes_of(parse_spec(kind, raw.get("spec")))
+    except InvalidSpec:
+        return frozenset()

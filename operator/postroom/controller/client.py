@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way to the API server: credentials, and one typed function per thing that we ask.
+
+The only module that knows the Kubernetes client library. Its transport and credentials are used,
+not its models: they would cost more than the request. Writes are called by `writer` and `lease`
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import yaml
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from postroom import __version__
+from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
+
+USER_AGENT = f"postroom/{__version__}"
+
+_JSON = "application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_MERGE_PATCH = "application/merge-patch+json"
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+_PAGE = 500
+_MESSAGE_LIMIT = 300
+#: The loader indexes into whatever the YAML holds, hence the last four.
+_UNUSABLE_KUBECONFIG = (
+    kube_config.ConfigException,
+    OSError,
+    yaml.YAMLError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+)
+_SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
+_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class ConnectionSettingsError(Exception):
+    """There is no usable way to an API server; the text says what is missing."""
+
+
+class ApiError(Exception):
+    """The API server refused, or did not answer (`status` 0).
+
+    `message` is the server's own sentence, shortened: it may go to the log, never into status.
+    `retry_after` is in seconds, where the server asked for a pause.
+    """
+
+    def __init__(
+        self, what: str, status: int, message: str = "", retry_after: float | None = None
+    ) -> None:
+        answer = f"answered {status}" if status else "failed"
+        super().__init__(f"{what} {answer}" + (f": {message}" if message else ""))
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same request may succeed later without anybody's doing."""
+        return self.status in (0, 401, 408, 429) or self.status >= 500
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a metadata-only list says of one object."""
+
+    uid: str
+    resource_version: str
+
+
+class Cluster:
+    """One API server and our identity there. Close it in the end."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        # Any: the library says it is typed, but half of what we call is not.
+        self._configuration: Any = configuration
+        self._api: Any = ApiClient(configuration)
+        self._api.user_agent = USER_AGENT
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    @property
+    def server(self) -> str:
+        """The URL of the API server."""
+        return str(self._configuration.host)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    async def served_kinds(self) -> frozenset[Kind]:
+        """Return which of our kinds the API server knows."""
+        answer = await self._get(f"/apis/{GROUP}/{VERSION}")
+        names = {one.get("name") for one in _items(answer, "resources")}
+        return frozenset(kind for kind in Kind if kind.plural in names)
+
+    async def list_metadata(self, kind: Kind, namespace: str | None) -> dict[Key, Listed]:
+        """List the objects of a kind, in one namespace or in all; raises `ApiError`.
+
+        An ApiError with status 410 means that the list took too long to be consistent.
+        """
+        found: dict[Key, Listed] = {}
+        async for item in self._pages(_collection(kind, namespace), _METADATA_LIST):
+            metadata = item.get("metadata") or {}
+            key = Key(kind, str(metadata.get("namespace")), str(metadata.get("name")))
+            found[key] = Listed(str(metadata.get("uid")), str(metadata.get("resourceVersion")))
+        return found
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None:
+        """Return one object, None if there is none."""
+        return await self._get_or_none(_path(key))
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """Return one Secret, None if there is none."""
+        return await self._get_or_none(_core(namespace, "secrets", name))
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """Return one ConfigMap, None if there is none."""
+        return await self._get_or_none(_core(namespace, "configmaps", name))
+
+    async def lease(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """Return one Lease, None if there is none."""
+        return await self._get_or_none(_lease(namespace, name))
+
+    # -- writing ------------------------------------------------------------------------------
+
+    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Merge a patch into an object's status and return the object."""
+        return await self._request(
+            "PATCH", f"{_path(key)}/status", body=patch, content_type=_MERGE_PATCH
+        )
+
+    async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
+        """Create an Event of events.k8s.io/v1."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace, safe='')}/events"
+        await self._request("POST", path, body=event)
+
+    async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Create a Lease; an ApiError with status 409 means that somebody was faster."""
+        return await self._request("POST", _lease(namespace, ""), body=lease)
+
+    async def replace_lease(
+        self, namespace: str, name: str, lease: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Replace a Lease; an ApiError with status 409 means that somebody was faster."""
+        return await self._request("PUT", _lease(namespace, name), body=lease)
+
+    # -- transport ----------------------------------------------------------------------------
+
+    def watch_session(self) -> aiohttp.ClientSession:
+        """Return a session with our credentials for the watch feed; the caller closes it.
+
+        Secrets and ConfigMaps come through it as metadata only, so that watching them brings no
+        secret into the process.
+        """
+
+        async def check_open(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            # kopf closes a session on 401, and knows what to do about this error; aiohttp would
+            # repeat a request that was cut off, and fail an assertion.
+            if session.closed:
+                raise RuntimeError("Session is closed")
+            return await handler(request)
+
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=32, ssl=self._api.rest_client.ssl_context),
+            headers={"User-Agent": USER_AGENT},
+            trust_env=True,
+            read_bufsize=2**21,
+            middlewares=(self._authorize, _reduce, check_open),
+            response_class=_WatchResponse,
+        )
+        return session
+
+    async def _authorize(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Add the current credentials to a request: service account tokens are rotated."""
+        for setting in (await self._configuration.auth_settings()).values():
+            if setting.get("in") == "header" and setting.get("value"):
+                request.headers[setting["key"]] = setting["value"]
+        return await handler(request)
+
+    async def _pages(self, path: str, accept: str) -> AsyncIterator[Mapping[str, Any]]:
+        token = ""
+        while True:
+            query = [("limit", str(_PAGE)), *([("continue", token)] if token else [])]
+            answer = await self._request("GET", path, query=query, accept=accept)
+            for item in _items(answer, "items"):
+                yield item
+            token = str((answer.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return
+
+    async def _get(self, path: str) -> Mapping[str, Any]:
+        return await self._request("GET", path)
+
+    async def _get_or_none(self, path: str) -> Mapping[str, Any] | None:
+        try:
+            return await self._get(path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+    ) -> Mapping[str, Any]:
+        """Send one request and return the decoded answer; raises `ApiError`."""
+        what = f"{method} {path}"
+        headers = {"Accept": accept, "Content-Type": content_type}
+        try:
+            serialized = await self._api.param_serialize(
+                method,
+                path,
+                query_params=list(query),
+                header_params=headers,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._api.call_api(
+                method, serialized[1], serialized[2], body, _request_timeout=_TIMEOUT
+            )
+            data = await response.read()
+        except (aiohttp.ClientError, OSError, kube_config.ConfigException) as error:
+            # The type is enough: texts of transport errors may hold paths of credentials.
+            raise ApiError(what, 0, type(error).__name__) from None
+        if not 200 <= response.status < 300:
+            raise _refusal(what, response.status, response.headers, _decoded(data))
+        return _decoded(data)
+
+
+class _WatchResponse(aiohttp.ClientResponse):
+    """An answer in which an empty list is a list.
+
+    The API server writes ``"items": null`` for an empty list of metadata, which kopf takes for
+    something to iterate over.
+    """
+
+    async def json(self, **options: Any) -> Any:
+        """Return the decoded body."""
+        answer = await super().json(**options)
+        if isinstance(answer, dict) and "items" in answer and answer["items"] is None:
+            answer["items"] = []
+        return answer
+
+
+async def _reduce(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Ask for metadata only where an answer would hold the content of Secrets or ConfigMaps."""
+    if request.url.path.endswith(("/secrets", "/configmaps")):
+        watching = request.url.query.get("watch") == "true"
+        request.headers["Accept"] = _METADATA if watching else _METADATA_LIST
+    return await handler(request)
+
+
+async def connect(kubeconfig: Path | None, connections: int) -> Cluster:
+    """Find the way to the API server; raises `ConnectionSettingsError`.
+
+    `kubeconfig` if given; else the service account if we run in a cluster; else the default
+    kubeconfig. `connections` is the most that are open at a time.
+    """
+    configuration = Configuration()
+    loaders: Any = kube_config
+    configuration.connection_pool_maxsize = connections
+    try:
+        if kubeconfig is None and os.environ.get(_SERVICE_HOST):
+            loaders.load_incluster_config(client_configuration=configuration)
+        else:
+            await loaders.load_kube_config(
+                config_file=str(kubeconfig) if kubeconfig else None,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+        return Cluster(configuration)
+    except _UNUSABLE_KUBECONFIG as error:
+        source = f"the kubeconfig {kubeconfig}" if kubeconfig else "any credentials"
+        raise ConnectionSettingsError(
+            f"could not use {source} for the API server ({type(error).__name__}): "
+            "give --kubeconfig, set KUBECONFIG, or run in a cluster with a service account"
+        ) from None
+
+
+def own_namespace() -> str | None:
+    """Return the namespace of our Pod, None outside of a cluster."""
+    try:
+        return _SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def _refusal(
+    what: str, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
+) -> ApiError:
+    """Build the error from a Status object (meta/v1), which the answer need not be."""
+    message = answer.get("message")
+    text = " ".join(message.split())[:_MESSAGE_LIMIT] if isinstance(message, str) else ""
+    pause = headers.get("Retry-After", "")
+    return ApiError(what, status, text, float(pause) if pause.isdecimal() else None)
+
+
+def _decoded(data: bytes) -> Mapping[str, Any]:
+    try:
+        decoded = json.loads(data)
+    except ValueError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _items(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    items = answer.get(name)
+    return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
+
+
+def _collection(kind: Kind, namespace: str | None) -> str:
+    scope = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/apis/{API_VERSION}{scope}/{kind.plural}"
+
+
+def _path(key: Key) -> str:
+    return f"{_collection(key.kind, key.namespace)}/{quote(key.name, safe='')}"
+
+
+def _core(namespace: str, plural: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
+
+
+def _lease(namespace: str, name: str) -> str:
+    base = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
+    return f"{base}/{quote(name, safe='')}" if name else base

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch feed: kopf lists and watches, and tells the intake what it sees. Nothing else.
+
+Handlers of other kinds than ``on.event``, returned values, patches, indices, timers and peering
+are not used: each of them writes to user objects (docs/decisions).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from typing import Any
+
+import kopf
+
+from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Kind
+from postroom.controller.cache import key_of, metadata_of
+from postroom.controller.client import Cluster
+from postroom.controller.intake import Intake
+from postroom.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
+_SOURCES = {"Secret": "secrets", "ConfigMap": "configmaps"}
+
+#: A login that follows another within this time waits, doubling, so that a rejected identity does
+#: not log in hundreds of times a second.
+_CALM_AFTER, _LONGEST_LOGIN_PAUSE = 60.0, 30.0
+
+
+#: Seconds that kopf gets to end by itself, and that each step of ending it by force may take.
+_SHUTDOWN, _FORCE = 10.0, 2.0
+
+
+class FeedEnded(Exception):
+    """The watch has failed; only a restart of the process brings it back."""
+
+
+class _NoMemory(kopf.DiffBaseStorage):
+    """Keeps no last-handled state: kopf would compute it for every event, for handlers not used."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        raise RuntimeError("postroom's watch feed never writes to objects")
+
+
+class Feed:
+    """One kopf operator with our credentials, which only watches."""
+
+    def __init__(self, cluster: Cluster, intake: Intake, settings: Settings) -> None:
+        self._cluster = cluster
+        self._intake = intake
+        self._settings = settings
+        self._logins = 0
+        self._last_login = -_CALM_AFTER
+
+    async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        """Watch until `stop` is set; raises `FeedEnded` when kopf ends for another reason.
+
+        `ready` is set when kopf has started, and with it has taken over the signal handlers.
+        """
+        namespaces = self._settings.namespaces
+        existing = asyncio.all_tasks()
+        roots = await kopf.spawn_tasks(
+            registry=self._registry(),
+            settings=kopf_settings(self._settings),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+            ready_flag=ready,
+        )
+        try:
+            done, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    raise FeedEnded(f"{type(error).__name__}: {error}")
+            async with asyncio.timeout(_SHUTDOWN):
+                await kopf.run_tasks(roots, ignored=existing)
+        finally:
+            await _dispose(roots)
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry, id="login")(self._login)
+        for kind in Kind:
+            self._watch_kind(registry, kind)
+        if self._settings.watch_secrets:
+            for kind_name, plural in _SOURCES.items():
+                self._watch_source(registry, kind_name, plural)
+        return registry
+
+    def _watch_kind(self, registry: kopf.OperatorRegistry, kind: Kind) -> None:
+        async def on_event(event: Any, **_: Any) -> None:
+            raw = event["object"]
+            if event["type"] == "DELETED":
+                self._intake.gone(key_of(kind, raw), str(metadata_of(raw).get("uid") or ""))
+            else:
+                self._intake.seen(kind, raw)
+
+        kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=kind.plural)(on_event)
+
+    def _watch_source(self, registry: kopf.OperatorRegistry, kind: str, plural: str) -> None:
+        async def on_event(event: Any, **_: Any) -> None:
+            metadata = metadata_of(event["object"])
+            deleted = event["type"] == "DELETED"
+            self._intake.source_seen(
+                kind,
+                str(metadata.get("namespace") or ""),
+                str(metadata.get("name") or ""),
+                None if deleted else str(metadata.get("resourceVersion") or ""),
+            )
+
+        kopf.on.event("", "v1", plural, registry=registry, id=plural)(on_event)
+
+    async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        """Give kopf a session of our own; it asks again whenever the server answers 401."""
+        now = time.monotonic()
+        self._logins = self._logins + 1 if now - self._last_login < _CALM_AFTER else 0
+        self._last_login = now
+        if self._logins:
+            pause = min(2.0**self._logins, _LONGEST_LOGIN_PAUSE)
+            logger.warning("the API server rejects our credentials; next attempt in %.0f s", pause)
+            await asyncio.sleep(pause)
+        return kopf.AiohttpSession(
+            server=self._cluster.server, aiohttp_session=self._cluster.watch_session()
+        )
+
+
+async def _dispose(roots: Collection[asyncio.Task[Any]]) -> None:
+    """End what is left of kopf, and do not wait for ever.
+
+    When one of its watches fails, kopf 1.45 closes its sessions under the other ones, which then
+    wait for a login that never comes, and kopf waits for them. So the watches go first.
+    """
+    watches = [one for one in asyncio.all_tasks() if one.get_name().startswith("watcher for ")]
+    for tasks in (watches, [task for task in roots if not task.done()]):
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_FORCE)
+
+
+def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
+    """Return kopf's settings; every one that differs from the default has its reason here."""
+    s = kopf.OperatorSettings()
+    s.peering.standalone = True
+    s.posting.enabled = False
+    s.watching.connect_timeout = 10
+    # A silent watch is taken for dead; bookmarks come every minute.
+    s.watching.inactivity_timeout = 70
+    s.networking.request_timeout = 30
+    s.networking.connect_timeout = 10
+    # Finite: after about two minutes a restart by Kubernetes is the better remedy.
+    s.networking.error_backoffs = [1, 2, 4, 8, 15, 30, 60]
+    # With the default name, kopf would strip finalizers of other kopf operators off our objects.
+    s.persistence.finalizer = f"{GROUP}/never-used"
+    s.persistence.diffbase_storage = _NoMemory()
+    s.execution.max_workers = 4
+    # The process ends when `run` says so.
+    s.process.ultimate_exiting_timeout = None
+    if settings.namespaces:
+        # Neither CRDs nor namespaces are watched; `run` has seen that the CRDs are served.
+        s.scanning.disabled = True
+    else:
+        s.watching.label_selectors[_CRDS] = "=".join(PART_OF_LABEL)
+    for plural in _SOURCES.values():
+        s.watching.label_selectors["", "v1", plural] = f"{WATCH_LABEL}=true"
+    return s

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a piece of news means: which keys must be looked at, and when.
+
+Everything that is learnt about the cluster comes through here: from the watch feed, from the
+answers to our own writes, and from the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from postroom.api.names import Key, Kind
+from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
+from postroom.controller.dependants import Dependants, declared, named
+from postroom.controller.queue import KeyedQueue, Urgency
+from postroom.reconcile.outcome import Memory
+from postroom.reconcile.schedule import due_in
+
+logger = logging.getLogger(__name__)
+
+#: What others stand on goes first, so that they find it judged.
+START_ORDER = (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT)
+
+#: Differences that make the object itself due at once.
+_DUE_NOW = Difference.SPEC | Difference.REQUEST | Difference.STATUS
+
+
+def utc_now() -> datetime:
+    """The current time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class Intake:
+    """Turns news into entries of the cache, the reverse maps and the queue.
+
+    Until `release` it only collects: a run before every kind is known would take what has not
+    arrived yet for missing.
+    """
+
+    def __init__(
+        self, cache: Cache, queue: KeyedQueue, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.cache = cache
+        self.queue = queue
+        self.dependants = Dependants()
+        self._now = now
+        self._memories: dict[Key, Memory] = {}
+        self._sources: dict[tuple[str, str, str], str] = {}
+        #: Told the namespace whose Secrets must be read afresh (and which; None: all of them).
+        self.on_stale_sources: Callable[[str, str | None], None] = lambda namespace, name: None
+        self._released = False
+
+    @property
+    def released(self) -> bool:
+        return self._released
+
+    def memory(self, key: Key) -> Memory:
+        """Return what the engine remembers of an object in this process."""
+        return self._memories.setdefault(key, Memory())
+
+    # -- news ---------------------------------------------------------------------------------
+
+    def seen(self, kind: Kind, raw: Raw, *, force: bool = False) -> None:
+        """An object exists and looks like this."""
+        key = key_of(kind, raw)
+        self._apply(key, self.cache.put(kind, raw, force=force))
+
+    def gone(self, key: Key, uid: str | None = None) -> None:
+        """An object is no more; with `uid`, only that very object."""
+        change = self.cache.drop(key, uid)
+        if Difference.VANISHED in change.difference:
+            self._apply(key, change)
+
+    def written(self, key: Key, answer: Raw | None) -> None:
+        """Our own status write has ended; `answer` is the object as the API server returned it."""
+        self._apply(key, self.cache.end_write(key, answer))
+
+    def source_seen(self, kind: str, namespace: str, name: str, version: str | None) -> None:
+        """A watched Secret or ConfigMap has this resource version; None: it is no more."""
+        place = (kind, namespace, name)
+        before = self._sources.get(place)
+        if version is None:
+            self._sources.pop(place, None)
+        else:
+            self._sources[place] = version
+        if not self._released or before == version:
+            return
+        self.on_stale_sources(namespace, name)
+        self._wake(namespace, [named(kind, name)])
+
+    def release(self) -> None:
+        """Every object is known: from now on the queue gets what is due."""
+        self._released = True
+        for kind in START_ORDER:
+            for key in self.cache.keys(kind):
+                self._enrol(key, Urgency.ROUTINE)
+
+    # -- consequences -------------------------------------------------------------------------
+
+    def _apply(self, key: Key, change: Change) -> None:
+        difference = change.difference
+        if Difference.VANISHED in difference:
+            self._memories.pop(key, None)
+        if difference is Difference.NOTHING or not self._released:
+            return
+        if Difference.VANISHED in difference:
+            self.queue.forget(key)
+            self.dependants.forget(key)
+        if Difference.REQUEST in difference:
+            self.on_stale_sources(key.namespace, None)
+        if Difference.APPEARED in difference:
+            self._enrol(key, Urgency.CHANGE)
+        elif difference & _DUE_NOW:
+            self._renew(key, difference)
+        self._wake(key.namespace, _affected(key, change), but=key)
+
+    def _enrol(self, key: Key, urgency: Urgency) -> None:
+        """Put an object that is new to us into the maps and the queue."""
+        raw = self.cache.get(key)
+        if raw is None or metadata_of(raw).get("deletionTimestamp"):
+            return
+        self.dependants.update(key, declared(key.kind, raw))
+        delay = due_in(key.kind, raw, self._now()).total_seconds()
+        if delay <= 0:
+            self.queue.add(key, urgency)
+        else:
+            self.queue.add_after(key, delay)
+
+    def _renew(self, key: Key, difference: Difference) -> None:
+        """Have a changed object looked at; what its new spec names may change from now on."""
+        raw = self.cache.get(key)
+        if raw is not None and Difference.SPEC in difference:
+            self.dependants.extend(key, declared(key.kind, raw))
+        self.queue.add(key, Urgency.CHANGE)
+
+    def _wake(self, namespace: str, references: list[str], but: Key | None = None) -> None:
+        """Have everything looked at that stands on these."""
+        for dependant in self.dependants.of(namespace, references):
+            if dependant != but:
+                self.queue.add(dependant, Urgency.CHANGE)
+
+
+def _affected(key: Key, change: Change) -> list[str]:
+    """Return the references whose dependants a change concerns.
+
+    A changed spec of a server or domain concerns nobody by itself: its dependants come back when
+    its status is about the new spec, which moves READY. Accounts are counted and compared through
+    indexes only, so for them just the indexes that they entered or left matter.
+    """
+    came_or_went = change.difference & (Difference.APPEARED | Difference.VANISHED)
+    judged = Difference.READY in change.difference and key.kind is not Kind.EMAIL_ACCOUNT
+    if came_or_went or judged:
+        indexes = change.before | change.after
+        return [named(key.kind, name) for name in (key.name, *sorted(indexes))]
+    moved = change.before ^ change.after
+    return [named(key.kind, index) for index in sorted(moved)]

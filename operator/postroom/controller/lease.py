@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leader election on a Lease (coordination.k8s.io/v1), for more than one replica.
+
+Whether another holder is alive is judged by whether its record changes on our own clock, never by
+the times in it, which come from another node's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from postroom.controller.client import ApiError
+
+logger = logging.getLogger(__name__)
+
+LEASE_NAME = "postroom"
+
+#: Seconds, as in client-go: a record that stands still for so long has lost its holder; a holder
+#: that could not renew for so long gives up; the pause between attempts.
+LEASE_DURATION, RENEW_DEADLINE, RETRY_PERIOD = 15.0, 10.0, 2.0
+
+
+class LeaseLost(Exception):
+    """We hold the lease no longer: the process must end before the next holder starts."""
+
+
+class LeaseClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that leader election needs."""
+
+    async def lease(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
+
+    async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    async def replace_lease(
+        self, namespace: str, name: str, lease: Mapping[str, Any]
+    ) -> Mapping[str, Any]: ...
+
+
+def own_identity() -> str:
+    """Return a name for this process that no other has: the Pod's name and a random part."""
+    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{secrets.token_hex(4)}"
+
+
+class LeaderElection:
+    """Acquires, renews and releases one Lease."""
+
+    def __init__(
+        self,
+        client: LeaseClient,
+        namespace: str,
+        identity: str,
+        clock: Callable[[], float] = time.monotonic,
+        retry_period: float = RETRY_PERIOD,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._identity = identity
+        self._clock = clock
+        self._retry_period = retry_period
+        self._seen: tuple[object, ...] | None = None
+        self._seen_at = 0.0
+        self.leading = False
+
+    async def acquire(self) -> None:
+        """Wait until we hold the lease."""
+        while True:
+            if await self._attempt():
+                break
+            await asyncio.sleep(self._retry_period)
+        self.leading = True
+        logger.info("holding lease %s/%s as %s", self._namespace, LEASE_NAME, self._identity)
+
+    async def hold(self) -> None:
+        """Renew until cancelled; raises `LeaseLost`."""
+        renewed = self._clock()
+        while True:
+            await asyncio.sleep(self._retry_period)
+            try:
+                async with asyncio.timeout(max(0.0, renewed + RENEW_DEADLINE - self._clock())):
+                    held = await self._attempt()
+            except TimeoutError:
+                held = False
+            if held:
+                renewed = self._clock()
+            elif self._other_holds() or self._clock() - renewed >= RENEW_DEADLINE:
+                self.leading = False
+                raise LeaseLost(f"lost lease {self._namespace}/{LEASE_NAME}")
+
+    async def release(self) -> None:
+        """Give the lease back, so that the next one need not wait for it to expire."""
+        if not self.leading:
+            return
+        self.leading = False
+        try:
+            lease = await self._client.lease(self._namespace, LEASE_NAME)
+            if lease is not None and _holder(lease) == self._identity:
+                spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._client.replace_lease(
+                    self._namespace, LEASE_NAME, {**lease, "spec": spec}
+                )
+        except ApiError as error:
+            logger.warning("lease not released, it expires by itself: %s", error)
+
+    async def _attempt(self) -> bool:
+        """Try once to get or renew the lease; False if another holds it or nobody answers."""
+        try:
+            lease = await self._client.lease(self._namespace, LEASE_NAME)
+            if lease is None:
+                await self._client.create_lease(self._namespace, self._fresh())
+                return True
+            if not self._may_take(lease):
+                return False
+            await self._client.replace_lease(self._namespace, LEASE_NAME, self._ours(lease))
+            return True
+        except ApiError as error:
+            if error.status == 403:
+                logger.warning(
+                    "not allowed to use leases: grant get, create and update on them (%s)", error
+                )
+            elif error.status != 409:
+                logger.warning("lease not renewed: %s", error)
+            return False
+
+    def _may_take(self, lease: Mapping[str, Any]) -> bool:
+        spec = _spec(lease)
+        record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
+        if record != self._seen:
+            self._seen, self._seen_at = record, self._clock()
+        holder = _holder(lease)
+        if holder in ("", self._identity):
+            return True
+        duration = spec.get("leaseDurationSeconds")
+        patience = float(duration) if isinstance(duration, int) else LEASE_DURATION
+        return self._clock() - self._seen_at >= patience
+
+    def _other_holds(self) -> bool:
+        return self._seen is not None and self._seen[0] not in (None, "", self._identity)
+
+    def _fresh(self) -> dict[str, Any]:
+        now = _micro_time()
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": LEASE_NAME, "namespace": self._namespace},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": int(LEASE_DURATION),
+                "acquireTime": now,
+                "renewTime": now,
+                "leaseTransitions": 0,
+            },
+        }
+
+    def _ours(self, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the lease with us as holder; its resourceVersion makes the replacement safe."""
+        spec = dict(_spec(lease))
+        now = _micro_time()
+        if _holder(lease) != self._identity:
+            transitions = spec.get("leaseTransitions")
+            spec["leaseTransitions"] = (transitions if isinstance(transitions, int) else 0) + 1
+            spec["acquireTime"] = now
+        spec |= {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(LEASE_DURATION),
+            "renewTime": now,
+        }
+        return {**lease, "spec": spec}
+
+
+def _spec(lease: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = lease.get("spec")
+    return spec if isinstance(spec, Mapping) else {}
+
+
+def _holder(lease: Mapping[str, Any]) -> str:
+    return str(_spec(lease).get("holderIdentity") or "")
+
+
+def _micro_time() -> str:
+    """Return the current time as metav1.MicroTime."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator as a process: what starts in which order, what ends it, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from postroom import __version__
+from postroom.api.names import Kind
+from postroom.controller import health as health_server
+from postroom.controller import network
+from postroom.controller.cache import Cache, conditions_of
+from postroom.controller.client import (
+    ApiError,
+    Cluster,
+    ConnectionSettingsError,
+    connect,
+    own_namespace,
+)
+from postroom.controller.events import EventPoster
+from postroom.controller.feed import Feed
+from postroom.controller.health import Health
+from postroom.controller.intake import Intake
+from postroom.controller.lease import LeaderElection, LeaseLost, own_identity
+from postroom.controller.limits import TokenBucket
+from postroom.controller.queue import KeyedQueue
+from postroom.controller.sweep import Sweep
+from postroom.controller.worker import Evaluator, Worker
+from postroom.controller.world import ClusterWorld
+from postroom.controller.writer import Writer
+from postroom.dns.answers import Asker
+from postroom.metrics import ConditionSample, Metrics
+from postroom.reconcile import engine
+from postroom.reconcile.world import MailProbes
+from postroom.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+EXIT_STOPPED, EXIT_FAILED = 0, 1
+_CLOSE_SECONDS = 10.0
+
+
+#: Gives the ways to DNS and to mail servers, from the settings and the URL of the API server.
+Reach = Callable[[Settings, str], tuple[Asker, MailProbes]]
+
+
+class StartError(Exception):
+    """The operator cannot start; the text says what to do."""
+
+
+async def run(settings: Settings, reach: Reach = network.reach) -> int:
+    """Run the operator until a signal or a failure; returns the exit code of the process."""
+    try:
+        cluster = await connect(settings.kubeconfig, connections=2 * settings.workers + 8)
+    except ConnectionSettingsError as error:
+        logger.error("%s", error)  # noqa: TRY400 - one sentence, no traceback
+        return EXIT_FAILED
+    try:
+        return await _Operator(cluster, settings, reach).run()
+    except (StartError, LeaseLost) as error:
+        logger.error("%s", error)  # noqa: TRY400
+        return EXIT_FAILED
+    finally:
+        await cluster.close()
+
+
+def run_process(settings: Settings) -> int:
+    """Run the operator in an event loop of its own; returns the exit code, and does so in time.
+
+    A library's task that cannot be cancelled would keep asyncio from ever closing the loop, and
+    with it a process alive that has stopped working.
+    """
+    with asyncio.Runner() as runner:
+        code = runner.run(run(settings))
+        limit = threading.Timer(_CLOSE_SECONDS, os._exit, (code,))
+        limit.daemon = True
+        limit.start()
+    limit.cancel()
+    return code
+
+
+class _Operator:
+    """Everything that runs, wired together once."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, reach: Reach) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._reach = reach
+        self._identity = own_identity()
+        self._metrics = Metrics()
+        self._queue = KeyedQueue()
+        self._intake = Intake(Cache(), self._queue)
+        self._sweep = Sweep(cluster, self._intake, settings.namespaces, self._metrics)
+        self._health = Health(self._queue, settings.stuck_after.total_seconds())
+        rate, burst = settings.status_writes_per_second, settings.status_write_burst
+        self._writer = Writer(cluster, self._intake, TokenBucket(rate, burst), self._metrics)
+        self._events = EventPoster(self._writer.post, self._identity, self._metrics)
+        self._stop = asyncio.Event()
+        #: Tasks that must not end before we stop; when one does, that is the end.
+        self._vital: set[asyncio.Task[None]] = set()
+        self._workers: list[asyncio.Task[None]] = []
+        self._feed_ready = asyncio.Event()
+        self._stop_feed = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def run(self) -> int:
+        self._observe()
+        if not self._settings.ownership_key:
+            logger.warning(
+                "no ownership key is set, so anyone can compute ownership tokens: "
+                "set POSTROOM_OWNERSHIP_KEY or --ownership-key-file"
+            )
+        self._catch_signals()
+        self._spawn(self._health.beat(), "heartbeat")
+        election: LeaderElection | None = None
+        try:
+            self._runner = await self._serve_health()
+            election = self._election()
+            if election is not None:
+                await self._lead(election)
+            if not self._stop.is_set():
+                await self._check_crds()
+                self._start()
+                await self._until_end()
+            return await self._shut_down()
+        finally:
+            tasks = (*self._vital, *self._workers)
+            for task in tasks:
+                task.cancel()
+            done, _ = await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+            for task in done:
+                if not task.cancelled():
+                    task.exception()  # the first one was told in `_shut_down`
+            if election is not None:
+                await election.release()
+            await self._stop_health()
+
+    # -- start --------------------------------------------------------------------------------
+
+    def _observe(self) -> None:
+        metrics, queue = self._metrics, self._queue
+        cache = self._intake.cache
+
+        def conditions() -> Iterator[ConditionSample]:
+            for key, raw in cache.objects():
+                for one in conditions_of(raw):
+                    yield ConditionSample(key, str(one.get("type")), str(one.get("status")))
+
+        metrics.observe_conditions(conditions)
+        metrics.observe_gauge("postroom_objects", "Objects known.", lambda: len(cache))
+        metrics.observe_gauge("postroom_queue_depth", "Keys waiting.", lambda: queue.waiting)
+        metrics.observe_gauge("postroom_queue_running", "Keys in work.", lambda: queue.running)
+        metrics.observe_gauge(
+            "postroom_queue_oldest_seconds", "Age of the oldest waiting key.", queue.oldest_wait
+        )
+        metrics.observe_gauge(
+            "postroom_sweep_age_seconds",
+            "Time since the watch was last compared with a list; -1 before the first.",
+            self._sweep.age,
+        )
+
+    def _catch_signals(self) -> None:
+        """Stop gracefully on SIGTERM and SIGINT; kopf installs its own handlers, so twice."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with suppress(NotImplementedError, ValueError, RuntimeError):
+                loop.add_signal_handler(number, self._stop.set)
+
+    async def _serve_health(self) -> web.AppRunner | None:
+        if self._settings.health_address is None:
+            return None
+        address, port = self._settings.health_address
+        try:
+            app = health_server.application(self._health, self._metrics)
+            return await health_server.serve(app, address, port)
+        except OSError as error:
+            raise StartError(
+                f"the health server cannot listen on {address}:{port} ({error.strerror}): "
+                "choose another --health-address, or off"
+            ) from None
+
+    def _election(self) -> LeaderElection | None:
+        if not self._settings.leader_election:
+            return None
+        namespace = self._settings.leader_election_namespace or own_namespace()
+        if namespace is None:
+            raise StartError("--leader-election needs --leader-election-namespace outside of a Pod")
+        return LeaderElection(self._cluster, namespace, self._identity)
+
+    async def _lead(self, election: LeaderElection) -> None:
+        """Wait as a standby, which counts as ready, until the lease is ours."""
+        self._health.waiting_for = None
+        await self._first_of(election.acquire())
+        self._health.waiting_for = "the first list of objects"
+        if not self._stop.is_set():
+            self._spawn(election.hold(), "lease")
+
+    async def _first_of(self, step: Coroutine[Any, Any, None]) -> None:
+        """Carry out a step unless the signal to stop comes first."""
+        work = asyncio.ensure_future(step)
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            work.cancel()
+            stopped.cancel()
+            await asyncio.gather(work, stopped, return_exceptions=True)
+
+    async def _check_crds(self) -> None:
+        """See that the API server answers and knows our kinds.
+
+        Cluster-wide, kinds may come later: the watch notices them. In namespaces it does not.
+        """
+        try:
+            served = await self._cluster.served_kinds()
+        except ApiError as error:
+            if error.status != 404:
+                raise StartError(
+                    f"the API server cannot be asked for its resources: {error}"
+                ) from None
+            served = frozenset()
+        missing = sorted(set(Kind) - served)
+        if missing:
+            names = ", ".join(missing)
+            text = f"{names} not served: install the CRDs: kubectl apply -k manifests/crds"
+            if self._settings.namespaces:
+                raise StartError(text)
+            logger.warning("%s", text)
+
+    def _start(self) -> None:
+        """Start everything; kopf comes last, as it cancels what started after it when it ends."""
+        settings = self._settings
+        dns, mail = self._reach(settings, self._cluster.server)
+        world = ClusterWorld(self._intake.cache, self._cluster, dns, mail, settings.ownership_key)
+        policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
+        evaluator = Evaluator(
+            lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
+            engine.progressing,
+        )
+        worker = Worker(self._intake, evaluator, self._writer, self._events, self._metrics)
+        self._intake.on_stale_sources = world.forget_sources
+        self._workers = [asyncio.create_task(worker.run()) for _ in range(settings.workers)]
+        self._spawn(self._events.run(), "events")
+        self._spawn(self._fill_and_sweep(), "sweep")
+        self._spawn(self._feed(), "watch")
+        where = ", ".join(settings.namespaces) or "all namespaces"
+        logger.info("postroom %s serves %s", __version__, where)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._vital.add(asyncio.create_task(work, name=name))
+
+    async def _fill_and_sweep(self) -> None:
+        self._health.waiting_for = "the first list of objects"
+        await self._sweep.fill()
+        self._health.waiting_for = None
+        await self._sweep.run(self._settings.sweep_interval.total_seconds())
+
+    async def _feed(self) -> None:
+        feed = Feed(self._cluster, self._intake, self._settings)
+        reclaim = asyncio.ensure_future(self._reclaim_signals())
+        try:
+            await feed.run(self._stop_feed, self._feed_ready)
+        finally:
+            self._health.feed_ended = True
+            reclaim.cancel()
+
+    async def _reclaim_signals(self) -> None:
+        await self._feed_ready.wait()
+        self._catch_signals()
+
+    # -- end ----------------------------------------------------------------------------------
+
+    async def _until_end(self) -> None:
+        """Wait for the signal to stop, or for the end of anything vital."""
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait(
+                {stopped, *self._vital, *self._workers}, return_when="FIRST_COMPLETED"
+            )
+        finally:
+            stopped.cancel()
+
+    async def _shut_down(self) -> int:
+        """Let running evaluations end within the grace, then stop the watch.
+
+        After a failure there is no grace: whoever lost the lease must not write any more.
+        """
+        failure = self._failure()
+        self._queue.close()
+        if failure is None:
+            logger.info("stopping")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.shutdown_grace.total_seconds()):
+                    await self._queue.settled()
+        # Its connections are tasks that kopf would wait for.
+        await self._stop_health()
+        self._stop_feed.set()
+        feed = [task for task in self._vital if task.get_name() == "watch"]
+        if feed:
+            await asyncio.wait(feed, timeout=5.0)
+        if failure is not None:
+            logger.error("%s", failure)
+            return EXIT_FAILED
+        return EXIT_STOPPED
+
+    async def _stop_health(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    def _failure(self) -> str | None:
+        """Return what ended without being told to; None when we were told to stop."""
+        for task in (*self._vital, *self._workers):
+            if not task.done() or task.cancelled():
+                continue
+            error = task.exception()
+            if error is not None:
+                return f"{task.get_name()} ended: {type(error).__name__}: {error}"
+            if task.get_name() != "watch" and not self._stop.is_set():
+                return f"{task.get_name()} ended"
+        return None

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Comparing what the watch brought with a list of what there is.
+
+At the start, to know when the cache is complete, because the watch does not tell when its first
+list ends. Later, because an object that is deleted while a watch is lost leaves no event, and a
+watch that stalls says nothing at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from postroom.api.names import Key, Kind
+from postroom.controller.cache import metadata_of
+from postroom.controller.client import ApiError, Listed
+from postroom.controller.intake import START_ORDER, Intake
+from postroom.controller.limits import Backoff
+from postroom.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that the watch gets to bring what a list shows, before the object is read by name.
+_WATCH_LAG = 10.0
+#: While waiting for the first list of the watch: how often to look, and when to list again.
+_POLL, _RELIST = 0.05, 10.0
+
+
+class ListingClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that the sweep needs."""
+
+    async def list_metadata(self, kind: Kind, namespace: str | None) -> dict[Key, Listed]: ...
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None: ...
+
+
+class Sweep:
+    """Lists of everything we serve, held against the cache."""
+
+    def __init__(
+        self,
+        client: ListingClient,
+        intake: Intake,
+        namespaces: Sequence[str],
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+        watch_lag: float = _WATCH_LAG,
+    ) -> None:
+        self._client = client
+        self._intake = intake
+        self._cache = intake.cache
+        self._scopes: tuple[str | None, ...] = tuple(namespaces) or (None,)
+        self._metrics = metrics
+        self._clock = clock
+        self._watch_lag = watch_lag
+        self._last_end: float | None = None
+
+    def age(self) -> float:
+        """Return for how many seconds no sweep has ended well; -1 before the first."""
+        return -1.0 if self._last_end is None else self._clock() - self._last_end
+
+    async def fill(self) -> None:
+        """Wait until the cache holds everything that there is, then release the intake."""
+        for kind in START_ORDER:
+            await self._fill_kind(kind)
+        self._last_end = self._clock()
+        logger.info("%d objects known; starting", len(self._cache))
+        self._intake.release()
+
+    async def _fill_kind(self, kind: Kind) -> None:
+        """Wait until each listed object has come, or is gone again from a later list."""
+        backoff, failures = Backoff(cap=30.0), 0
+        while True:
+            try:
+                listed = await self._list(kind)
+            except ApiError as error:
+                failures += 1
+                if error.status == 404:
+                    logger.warning(
+                        "waiting for the CRDs: %s are not served; kubectl apply -k manifests/crds",
+                        kind.plural,
+                    )
+                else:
+                    logger.warning("could not list %s: %s", kind.plural, error)
+                await asyncio.sleep(backoff.delay(failures))
+                continue
+            if await self._arrived(listed):
+                return
+            logger.info("still waiting for the watch of %s", kind.plural)
+
+    async def _arrived(self, listed: Mapping[Key, Listed]) -> bool:
+        deadline = self._clock() + _RELIST
+        missing = [key for key in listed if key not in self._cache]
+        while missing and self._clock() < deadline:
+            await asyncio.sleep(_POLL)
+            missing = [key for key in missing if key not in self._cache]
+        return not missing
+
+    async def run(self, interval: float) -> None:
+        """Sweep at every interval, until cancelled."""
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                await self.once()
+            except ApiError as error:
+                logger.warning("sweep failed: %s", error)
+
+    async def once(self) -> None:
+        """Drop what is gone, read what the watch has not brought; raises `ApiError`."""
+        for kind in START_ORDER:
+            # What appears while the list is under way is not in it, and must not be dropped.
+            known = {key: self._seen(key) for key in self._cache.keys(kind)}
+            listed = await self._list(kind)
+            vanished = [key for key in known if key not in listed]
+            behind = [key for key, one in listed.items() if self._seen(key) != one]
+            if vanished or behind:
+                await asyncio.sleep(self._watch_lag)
+            for key in vanished:
+                seen = known[key]
+                if seen is not None and self._seen(key) == seen:
+                    self._metrics.watch_missed.inc()
+                    self._intake.gone(key, seen.uid)
+            for key in behind:
+                await self._catch_up(key, listed[key])
+        self._last_end = self._clock()
+
+    async def _catch_up(self, key: Key, listed: Listed) -> None:
+        """Read an object by name if the watch still has not brought what the list showed.
+
+        What is read then counts even if its version is lower, as after a restore from a backup.
+        """
+        before = self._seen(key)
+        if before == listed:
+            return
+        raw = await self._client.get(key)
+        after = self._seen(key)
+        # A cache that moved meanwhile has a watch that works.
+        if raw is None or after != before or after == _identity(raw):
+            return
+        self._metrics.watch_missed.inc()
+        self._intake.seen(key.kind, raw, force=True)
+
+    def _seen(self, key: Key) -> Listed | None:
+        raw = self._cache.get(key)
+        return None if raw is None else _identity(raw)
+
+    async def _list(self, kind: Kind) -> dict[Key, Listed]:
+        """List one kind in every scope; a list that expired half way is started again once."""
+        found: dict[Key, Listed] = {}
+        for scope in self._scopes:
+            try:
+                found |= await self._client.list_metadata(kind, scope)
+            except ApiError as error:
+                if error.status != 410:
+                    raise
+                found |= await self._client.list_metadata(kind, scope)
+        return found
+
+
+def _identity(raw: Mapping[str, Any]) -> Listed:
+    metadata = metadata_of(raw)
+    return Listed(str(metadata.get("uid")), str(metadata.get("resourceVersion")))

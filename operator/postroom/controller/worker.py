@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker: takes a key, evaluates the object, hands the status to the writer, plans the next."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from postroom.api.names import Key, Kind
+from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
+from postroom.api.status import CommonStatus
+from postroom.controller.cache import Raw, metadata_of
+from postroom.controller.dependants import declared
+from postroom.controller.events import EventPoster
+from postroom.controller.intake import Intake, utc_now
+from postroom.controller.queue import QueueClosed, Urgency
+from postroom.controller.writer import Evaluated, Writer, WriteResult
+from postroom.log import about
+from postroom.metrics import Metrics
+from postroom.reconcile import schedule
+from postroom.reconcile.outcome import Memory, Outcome
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which a run on a new spec tells in status that it is at work.
+_SLOW_RUN = 5.0
+#: Seconds after which a run is given up: every stage has its own, shorter bound.
+_LONGEST_RUN = 300.0
+#: Seconds until a status that the API server forbids or rejects is tried again.
+_REFUSED_RETRY = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """The engine, bound to its world and policy: see `postroom.reconcile.engine`."""
+
+    reconcile: Callable[[Kind, Raw, Memory], Awaitable[Outcome]]
+    progressing: Callable[[Kind, Raw, datetime], CommonStatus]
+
+
+class Worker:
+    """Works on keys of the queue until it closes."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        evaluator: Evaluator,
+        writer: Writer,
+        events: EventPoster,
+        metrics: Metrics,
+        now: Callable[[], datetime] = utc_now,
+        slow_run: float = _SLOW_RUN,
+    ) -> None:
+        self._intake = intake
+        self._queue = intake.queue
+        self._evaluator = evaluator
+        self._writer = writer
+        self._events = events
+        self._metrics = metrics
+        self._now = now
+        self._slow_run = slow_run
+
+    async def run(self) -> None:
+        """Work until the queue closes."""
+        while True:
+            try:
+                key = await self._queue.take()
+            except QueueClosed:
+                return
+            try:
+                await self._handle(key)
+            finally:
+                self._queue.done(key)
+
+    async def _handle(self, key: Key) -> None:
+        """Work on one key; whatever goes wrong stays with this key."""
+        raw = self._intake.cache.get(key)
+        if raw is None:
+            self._queue.forget(key)
+            return
+        if metadata_of(raw).get("deletionTimestamp"):
+            return
+        try:
+            await self._evaluate(key, raw)
+        except Exception:
+            # The boundary around one object: a bug on its account must not stop the worker.
+            self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
+            delay = self._queue.failed(key)
+            logger.exception("unexpected error; retried in %.0f s", delay, extra=about(key))
+
+    async def _evaluate(self, key: Key, raw: Raw) -> None:
+        metadata = Metadata.of(metadata_of(raw))
+        evaluated = Evaluated(key, metadata.uid, metadata.generation, _heartbeat(key, raw))
+        started = time.monotonic()
+        async with asyncio.timeout(_LONGEST_RUN):
+            outcome = await self._reconcile(key, raw, evaluated)
+        self._metrics.reconcile_seconds.labels(kind=key.kind.value).observe(
+            time.monotonic() - started
+        )
+        # Before the write, so that what changes from here on brings the object back.
+        self._intake.dependants.update(key, outcome.references or declared(key.kind, raw))
+        result = await self._writer.write(evaluated, outcome.status)
+        if result is not WriteResult.GONE:
+            self._conclude(key, metadata.uid, outcome, result)
+        elif key not in self._intake.cache:
+            self._intake.dependants.forget(key)
+
+    async def _reconcile(self, key: Key, raw: Raw, evaluated: Evaluated) -> Outcome:
+        """Evaluate; a slow run on a new generation says so in status, once."""
+        memory = self._intake.memory(key)
+        run = asyncio.ensure_future(self._evaluator.reconcile(key.kind, raw, memory))
+        try:
+            done, _ = await asyncio.wait({run}, timeout=self._slow_run)
+            stored = parse_status(key.kind, raw.get("status"))
+            if not done and stored.observed_generation != evaluated.generation:
+                status = self._evaluator.progressing(key.kind, raw, self._now())
+                await self._writer.write(evaluated, status)
+            return await run
+        finally:
+            run.cancel()
+
+    def _conclude(self, key: Key, uid: str, outcome: Outcome, result: WriteResult) -> None:
+        """Plan what comes next for a key."""
+        match result:
+            case WriteResult.STALE:
+                self._queue.add(key, Urgency.CHANGE)
+                return
+            case WriteResult.UNAVAILABLE:
+                self._queue.failed(key)
+                return
+            case WriteResult.FORBIDDEN | WriteResult.INVALID:
+                self._queue.add_after(key, _REFUSED_RETRY)
+                return
+        self._queue.succeeded(key)
+        self._events.announce(key, uid, outcome.notices)
+        if outcome.next_check is not None:
+            self._queue.add_after(key, outcome.next_check.total_seconds())
+
+
+def _heartbeat(key: Key, raw: Raw) -> timedelta:
+    """Return how old the stored time of the last check may become."""
+    try:
+        interval = schedule.interval_of(parse_spec(key.kind, raw.get("spec")))
+    except InvalidSpec:
+        interval = timedelta()
+    return schedule.heartbeat(interval)

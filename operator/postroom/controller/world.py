@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world of the reconcilers, as a cluster provides it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+from postroom.api.masked import Masked
+from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
+from postroom.api.resource import AnyResource, InvalidSpec, parse
+from postroom.controller.cache import Cache, metadata_of
+from postroom.controller.client import ApiError
+from postroom.controller.intake import utc_now
+from postroom.dns.answers import Asker
+from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.world import (
+    ConfigMapContent,
+    LookupUnavailable,
+    MailProbes,
+    SecretContent,
+)
+
+T = TypeVar("T")
+
+#: Seconds for which a Secret or ConfigMap that was read serves others: long enough for a burst of
+#: accounts that share one, short enough that a rotation is never missed by a check.
+_SHARED_FOR = 2.0
+
+
+class ReadingClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that the world needs."""
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
+
+
+class SharedReads(Generic[T]):
+    """Reads by namespace and name: one at a time for each, shared for a moment, then dropped."""
+
+    def __init__(
+        self, read: Callable[[str, str], Awaitable[T]], shared_for: float = _SHARED_FOR
+    ) -> None:
+        self._read = read
+        self._shared_for = shared_for
+        self._reads: dict[tuple[str, str], asyncio.Future[T]] = {}
+
+    async def get(self, namespace: str, name: str) -> T:
+        """Return what was read, or raise what the read raised."""
+        place = (namespace, name)
+        task = self._reads.get(place)
+        if task is None:
+            task = asyncio.ensure_future(self._read(namespace, name))
+            self._reads[place] = task
+            task.add_done_callback(lambda done: self._expire(place, done))
+        # Whoever came first may be cancelled; the read goes on for the others.
+        return await asyncio.shield(task)
+
+    def forget(self, namespace: str, name: str | None = None) -> None:
+        """Have the next one read afresh: one name, or all of a namespace."""
+        for place in [one for one in self._reads if one[0] == namespace]:
+            if name is None or place[1] == name:
+                del self._reads[place]
+
+    def _expire(self, place: tuple[str, str], done: asyncio.Future[T]) -> None:
+        if not done.cancelled():
+            done.exception()  # whoever waited got it; nobody waiting is no error
+
+        def drop() -> None:
+            if self._reads.get(place) is done:
+                del self._reads[place]
+
+        asyncio.get_running_loop().call_later(self._shared_for, drop)
+
+
+class LimitedProbes:
+    """Mail probes with a bound on how many go to one server at a time."""
+
+    def __init__(self, probes: MailProbes, per_target: int) -> None:
+        self._probes = probes
+        self._per_target = per_target
+        # A semaphore lives as long as somebody holds or awaits it.
+        self._targets: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
+            WeakValueDictionary()
+        )
+
+    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        target = self._target(endpoint)
+        async with target:
+            return await self._probes.smtp(endpoint, login)
+
+    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        target = self._target(endpoint)
+        async with target:
+            return await self._probes.imap(endpoint, login, mailbox)
+
+    def _target(self, endpoint: Endpoint) -> asyncio.Semaphore:
+        place = (endpoint.host, endpoint.port)
+        target = self._targets.get(place)
+        if target is None:
+            target = self._targets[place] = asyncio.Semaphore(self._per_target)
+        return target
+
+
+class ClusterWorld:
+    """Implements `postroom.reconcile.world.World` on the cache and the API server."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        client: ReadingClient,
+        dns: Asker,
+        mail: MailProbes,
+        ownership_key: Masked,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._cache = cache
+        self._dns = dns
+        self._mail = mail
+        self._ownership_key = ownership_key
+        self._now = now
+        self._secrets = SharedReads(client.secret)
+        self._config_maps = SharedReads(client.config_map)
+
+    @property
+    def dns(self) -> Asker:
+        return self._dns
+
+    @property
+    def mail(self) -> MailProbes:
+        return self._mail
+
+    def now(self) -> datetime:
+        """The current time, aware, UTC."""
+        return self._now()
+
+    def ownership_key(self) -> bytes:
+        """The key that derived ownership tokens are made with."""
+        return self._ownership_key.reveal().encode()
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
+        """Return one object, None if there is none (or its spec is invalid)."""
+        raw = self._cache.get(Key(kind, namespace, name))
+        if raw is None:
+            return None
+        try:
+            return parse(kind, raw)
+        except InvalidSpec:
+            return None
+
+    async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
+        """Return the objects of a namespace that stand under an index, sorted by name."""
+        names = self._cache.names_under(kind, namespace, index)
+        found = [await self.get(kind, namespace, name) for name in names]
+        return [one for one in found if one is not None]
+
+    async def secret(self, namespace: str, name: str) -> SecretContent | None:
+        """Return a Secret, None if there is none; raises `LookupUnavailable`."""
+        try:
+            raw = await self._secrets.get(namespace, name)
+        except ApiError as error:
+            raise _unavailable(error, "Secret", namespace, name) from None
+        return None if raw is None else secret_content(raw)
+
+    async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
+        """Return a ConfigMap, None if there is none; raises `LookupUnavailable`."""
+        try:
+            raw = await self._config_maps.get(namespace, name)
+        except ApiError as error:
+            raise _unavailable(error, "ConfigMap", namespace, name) from None
+        return None if raw is None else config_map_content(raw)
+
+    def forget_sources(self, namespace: str, name: str | None = None) -> None:
+        """Have Secrets and ConfigMaps of a namespace read afresh."""
+        self._secrets.forget(namespace, name)
+        self._config_maps.forget(namespace, name)
+
+
+def secret_content(raw: Mapping[str, Any]) -> SecretContent:
+    """Decode a Secret; entries that are no UTF-8 text are left out, as no login can be binary."""
+    metadata = metadata_of(raw)
+    data: dict[str, Masked] = {}
+    for key, value in _mapping(raw.get("data")).items():
+        try:
+            data[str(key)] = Masked(base64.b64decode(str(value), validate=True).decode())
+        except ValueError:  # neither base64 nor UTF-8
+            continue
+    return SecretContent(
+        name=str(metadata.get("name") or ""),
+        uid=str(metadata.get("uid") or ""),
+        resource_version=str(metadata.get("resourceVersion") or ""),
+        data=data,
+        allowed_hosts=_allowed_hosts(_mapping(metadata.get("annotations"))),
+    )
+
+
+def config_map_content(raw: Mapping[str, Any]) -> ConfigMapContent:
+    """Read a ConfigMap's text entries."""
+    metadata = metadata_of(raw)
+    return ConfigMapContent(
+        name=str(metadata.get("name") or ""),
+        uid=str(metadata.get("uid") or ""),
+        resource_version=str(metadata.get("resourceVersion") or ""),
+        data={str(key): str(value) for key, value in _mapping(raw.get("data")).items()},
+    )
+
+
+def _allowed_hosts(annotations: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Parse the annotation; one that is present but empty allows no host."""
+    text = annotations.get(ALLOWED_HOSTS_ANNOTATION)
+    if text is None:
+        return None
+    parts = (part.strip().lower().removesuffix(".") for part in str(text).split(","))
+    return tuple(part for part in parts if part)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _unavailable(error: ApiError, kind: str, namespace: str, name: str) -> LookupUnavailable:
+    """Say why something could not be looked up, in a sentence that is the same every time."""
+    if error.status == 403:
+        return LookupUnavailable(
+            f"{kind} {name} could not be read: the operator lacks the permission to get "
+            f"{kind.lower()}s in namespace {namespace}; bind its role there."
+        )
+    return LookupUnavailable(
+        f"{kind} {name} could not be read: the API server did not answer; it is asked again."
+    )

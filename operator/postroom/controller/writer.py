@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one writer: every status and every Event goes through here, and nothing else is written.
+
+A status is a merge patch with ``metadata.resourceVersion`` as precondition. Server-side apply would
+say the same, but costs the API server 1.3 to 1.4 times as much; and as postroom is the only owner
+of ``status``, the precondition already keeps an older write from winning over a newer one.
+A patch that changes nothing costs as much as one that does, so it is not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from postroom.api.names import Key
+from postroom.api.resource import Metadata
+from postroom.api.status import CommonStatus
+from postroom.controller.cache import Raw, metadata_of
+from postroom.controller.client import ApiError
+from postroom.controller.intake import Intake, utc_now
+from postroom.controller.limits import Backoff, TokenBucket
+from postroom.log import about
+from postroom.metrics import Metrics
+from postroom.reconcile.schedule import parse_timestamp
+
+logger = logging.getLogger(__name__)
+
+_LAST_CHECK_TIME = "lastCheckTime"
+_ATTEMPTS = 5
+#: A server may ask for any pause; a worker does not sleep longer than this over one write.
+_LONGEST_PAUSE = 30.0
+
+
+class WriteResult(StrEnum):
+    """How a write ended; also the label of the metric."""
+
+    WRITTEN = "written"
+    #: The stored status says the same.
+    UNCHANGED = "unchanged"
+    #: The object has moved on: the status is about a spec that is no more.
+    STALE = "stale"
+    GONE = "gone"
+    #: The API server rejects the status: a bug, or CRDs of another version.
+    INVALID = "invalid"
+    FORBIDDEN = "forbidden"
+    #: The API server could not be reached or is overloaded.
+    UNAVAILABLE = "unavailable"
+
+
+class WritingClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that the writer needs."""
+
+    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None: ...
+
+    async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Which object, and which generation of it, a status was made for.
+
+    `heartbeat` is how old a stored ``lastCheckTime`` may become before it alone is worth a write.
+    """
+
+    key: Key
+    uid: str
+    generation: int
+    heartbeat: timedelta
+
+
+class Writer:
+    """Writes statuses and Events within a rate, and takes the API server's answers back in."""
+
+    def __init__(
+        self,
+        client: WritingClient,
+        intake: Intake,
+        bucket: TokenBucket,
+        metrics: Metrics,
+        now: Callable[[], datetime] = utc_now,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._client = client
+        self._intake = intake
+        self._bucket = bucket
+        self._metrics = metrics
+        self._now = now
+        self._backoff = backoff or Backoff(floor=0.5, base=0.5, cap=_LONGEST_PAUSE)
+
+    async def write(self, evaluated: Evaluated, status: CommonStatus) -> WriteResult:
+        """Make the stored status of an object equal to `status`, if it differs and still may."""
+        desired = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        result = await self._write(evaluated, desired)
+        self._metrics.status_writes.labels(result=result.value).inc()
+        return result
+
+    async def _write(self, evaluated: Evaluated, desired: dict[str, Any]) -> WriteResult:
+        for attempt in range(1, _ATTEMPTS + 1):
+            patch = self._patch_for(evaluated, desired)
+            if isinstance(patch, WriteResult):
+                return patch
+            await self._bucket.take()
+            try:
+                await self._send(evaluated.key, patch)
+                return WriteResult.WRITTEN
+            except ApiError as error:
+                if error.status == 409:
+                    self._metrics.write_conflicts.inc()
+                    if not await self._refresh(evaluated.key):
+                        return WriteResult.UNAVAILABLE
+                elif not error.transient:
+                    return self._rejected(evaluated, error)
+                elif attempt < _ATTEMPTS:
+                    pause = max(error.retry_after or 0.0, self._backoff.delay(attempt))
+                    logger.debug("%s; next attempt in %.1f s", error, pause)
+                    await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+                else:
+                    logger.warning("status not written: %s", error, extra=about(evaluated.key))
+        return WriteResult.UNAVAILABLE
+
+    def _patch_for(
+        self, evaluated: Evaluated, desired: dict[str, Any]
+    ) -> dict[str, Any] | WriteResult:
+        """Return the patch to send, or why none is needed; judged anew before every attempt."""
+        raw = self._intake.cache.get(evaluated.key)
+        if raw is None:
+            return WriteResult.GONE
+        current = Metadata.of(metadata_of(raw))
+        if current.uid != evaluated.uid or current.generation != evaluated.generation:
+            return WriteResult.STALE
+        stored = _stored_status(raw)
+        if not differs(stored, desired) and not self._heartbeat_due(stored, desired, evaluated):
+            return WriteResult.UNCHANGED
+        patch: dict[str, Any] = {"status": merge_patch(stored, desired)}
+        if current.resource_version:
+            patch["metadata"] = {"resourceVersion": current.resource_version}
+        return patch
+
+    async def _send(self, key: Key, patch: dict[str, Any]) -> None:
+        answer: Raw | None = None
+        self._intake.cache.begin_write(key)
+        try:
+            answer = await self._client.patch_status(key, patch)
+        finally:
+            self._intake.written(key, answer)
+
+    async def _refresh(self, key: Key) -> bool:
+        """Take in the fresh object after a conflict; False if it could not be read."""
+        try:
+            fresh = await self._client.get(key)
+        except ApiError as error:
+            logger.warning("could not re-read after a conflict: %s", error, extra=about(key))
+            return False
+        if fresh is None:
+            self._intake.gone(key)
+        else:
+            self._intake.seen(key.kind, fresh)
+        return True
+
+    def _rejected(self, evaluated: Evaluated, error: ApiError) -> WriteResult:
+        """Class a refusal that no retry changes."""
+        if error.status == 404:
+            self._intake.gone(evaluated.key, evaluated.uid)
+            return WriteResult.GONE
+        extra = about(evaluated.key)
+        if error.status == 403:
+            logger.error(
+                "not allowed to write status: grant this service account patch on %s/status (%s)",
+                evaluated.key.kind.plural,
+                error,
+                extra=extra,
+            )
+            return WriteResult.FORBIDDEN
+        logger.error(
+            "the API server rejects the status; are the CRDs of this version installed? (%s)",
+            error,
+            extra=extra,
+        )
+        return WriteResult.INVALID
+
+    def _heartbeat_due(
+        self, stored: dict[str, Any], desired: dict[str, Any], evaluated: Evaluated
+    ) -> bool:
+        """Tell whether the stored time of the last check is too old to stand."""
+        fresh, old = desired.get(_LAST_CHECK_TIME), stored.get(_LAST_CHECK_TIME)
+        if fresh is None or fresh == old:
+            return False
+        try:
+            return self._now() - parse_timestamp(str(old)) >= evaluated.heartbeat
+        except ValueError:
+            return True
+
+    async def post(self, namespace: str, event: Mapping[str, Any]) -> None:
+        """Create an Event; raises `ApiError`."""
+        await self._client.create_event(namespace, event)
+
+
+def _stored_status(raw: Raw) -> dict[str, Any]:
+    status = raw.get("status")
+    return dict(status) if isinstance(status, Mapping) else {}
+
+
+def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Tell whether two statuses differ in anything but the time of the last check."""
+    names = (stored.keys() | desired.keys()) - {_LAST_CHECK_TIME}
+    return any(stored.get(name) != desired.get(name) for name in names)
+
+
+def merge_patch(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON merge patch (RFC 7396) that turns `stored` into `desired`.
+
+    Removed members become null; lists are replaced whole. `desired` must hold no null itself.
+    """
+    patch: dict[str, Any] = {name: None for name in stored if name not in desired}
+    for name, value in desired.items():
+        before = stored.get(name)
+        if name in stored and before == value:
+            continue
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            patch[name] = merge_patch(before, value)
+        else:
+            patch[name] = value
+    return patch

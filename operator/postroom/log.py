@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logs: one JSON object per line for machines, or plain lines for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TextIO
+
+from postroom.api.names import Key
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+#: Loggers of libraries that say too much: a line per event, per probe of the kubelet, and the
+#: traffic of mail sessions.
+_QUIET = {
+    "kopf": logging.WARNING,
+    "kopf.objects": logging.WARNING,
+    "kopf.activities": logging.WARNING,
+    "aiohttp.access": logging.WARNING,
+    "aioimaplib": logging.WARNING,
+    "aiosmtplib": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
+
+
+def about(key: Key) -> dict[str, Any]:
+    """Return the ``extra`` that ties a log line to an object."""
+    return {"object": {"kind": key.kind.value, "namespace": key.namespace, "name": key.name}}
+
+
+class _OneLine(logging.Filter):
+    """Leaves the tracebacks of kopf to debugging: it logs one failure up to four times."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("kopf") and logging.getLogger().level > logging.DEBUG:
+            record.exc_info = record.exc_text = None
+        return True
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object per line: timestamp, level, logger, message, object, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(
+                timespec="milliseconds"
+            ),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (concerned := _object_of(record)) is not None:
+            entry["object"] = concerned
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people: time, level, object, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        place = ""
+        if (concerned := _object_of(record)) is not None:
+            place = (
+                f"{concerned.get('kind')} {concerned.get('namespace')}/{concerned.get('name')}: "
+            )
+        line = f"{time} {record.levelname:<7} {place}{record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _object_of(record: logging.LogRecord) -> Mapping[str, Any] | None:
+    """Return what object a record is about; kopf's records name it in their own way."""
+    concerned = getattr(record, "object", None) or getattr(record, "k8s_ref", None)
+    return concerned if isinstance(concerned, Mapping) else None
+
+
+def configure(level: str, form: LogFormat, stream: TextIO | None = None) -> None:
+    """Send all logs of this process to `stream` (default: standard error) in one format."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JSONFormatter() if form is LogFormat.JSON else TextFormatter())
+    handler.addFilter(_OneLine())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(least, root.level))

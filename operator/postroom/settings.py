@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's own configuration: flags, else environment (``POSTROOM_...``), else defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from postroom.api.fields import parse_duration
+from postroom.api.masked import Masked
+from postroom.log import LogFormat
+
+PREFIX = "POSTROOM_"
+#: The ownership key may also be read from a file, as a mounted Secret is.
+KEY_FILE = "ownership_key_file"
+
+#: Flags that are given once per value are named in the singular.
+_SINGULAR = {
+    "namespaces": "namespace",
+    "dns_resolvers": "dns-resolver",
+    "allow_cidrs": "allow-cidr",
+    "allow_ports": "allow-port",
+}
+
+_NAMESPACE = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_KEY_FILE_LIMIT = 4096
+
+Network = IPv4Network | IPv6Network
+Address = tuple[str, int]
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the text is one sentence that names it and says what it takes."""
+
+
+def _split(value: object) -> object:
+    """Lists come as lists from flags and as comma separated text from the environment."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _each(check: Any) -> BeforeValidator:
+    """Split a list and put every entry through `check`, which raises `ValueError`."""
+
+    def validate(value: object) -> object:
+        parts = _split(value)
+        return tuple(check(part) for part in parts) if isinstance(parts, tuple | list) else parts
+
+    return BeforeValidator(validate)
+
+
+def _namespace(value: object) -> str:
+    if not isinstance(value, str) or not _NAMESPACE.match(value):
+        raise ValueError("must be names of namespaces, without patterns")
+    return value
+
+
+def parse_address(value: object) -> Address:
+    """Parse ``address:port``, IPv6 as ``[address]:port``; raises `ValueError`."""
+    if isinstance(value, tuple):
+        value = f"[{value[0]}]:{value[1]}"
+    text = value if isinstance(value, str) else ""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        address = str(ip_address(host))
+        number = int(port) if port.isascii() and port.isdecimal() else 0
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 65535:
+        raise ValueError("must be an IP address and a port, such as 10.0.0.10:53 or [::1]:53")
+    return address, number
+
+
+def _address_or_off(value: object) -> Address | None:
+    return None if value in (None, "off") else parse_address(value)
+
+
+def _network(value: object) -> Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(str(value))
+    except ValueError:
+        raise ValueError("must be networks such as 10.0.0.0/8 or fd00::/8") from None
+
+
+def _port(value: object) -> int:
+    number = int(value) if isinstance(value, int | str) and str(value).isdecimal() else 0
+    if not 1 <= number <= 65535:
+        raise ValueError("must be ports from 1 to 65535")
+    return number
+
+
+def _masked(value: object) -> Masked:
+    return value if isinstance(value, Masked) else Masked(str(value))
+
+
+_Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+_Rate = Annotated[float, Field(gt=0, le=10_000)]
+_Count = Annotated[int, Field(ge=1, le=1024)]
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Every field is also a flag and ``POSTROOM_<FIELD>``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    namespaces: Annotated[tuple[str, ...], _each(_namespace)] = Field(
+        default=(), description="Namespaces to serve; empty: all of the cluster."
+    )
+    kubeconfig: Path | None = Field(
+        default=None,
+        description="Kubeconfig to use; default: the service account of the Pod, else KUBECONFIG.",
+    )
+    dns_resolvers: Annotated[tuple[Address, ...], _each(parse_address)] = Field(
+        default=(), description="Resolvers (address:port); empty: those of the system."
+    )
+    dns_authoritative_port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=53, description="Port at which authoritative servers are asked."
+    )
+    allow_cidrs: Annotated[tuple[Network, ...], _each(_network)] = Field(
+        default=(), description="Private networks in which mail servers may be dialled."
+    )
+    allow_ports: Annotated[tuple[int, ...], _each(_port)] = Field(
+        default=(), description="Ports that may be dialled besides those of mail."
+    )
+    ownership_key: Annotated[Masked, BeforeValidator(_masked)] = Field(
+        default_factory=lambda: Masked(""),
+        description="Key that derived ownership tokens are made with; keep it across "
+        "re-installations, or domains must publish new tokens.",
+    )
+    regression_confirmation: _Duration = Field(
+        default=timedelta(minutes=5),
+        description="How long a verified domain must be seen failing before it counts.",
+    )
+    workers: _Count = Field(default=16, description="Objects that are evaluated at a time.")
+    probes_per_target: _Count = Field(
+        default=4, description="Connections to one mail server at a time."
+    )
+    status_writes_per_second: _Rate = Field(
+        # An API server takes 220 to 265 a second: its own fairness is the real limit.
+        default=300.0,
+        description="Status writes per second on average.",
+    )
+    status_write_burst: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=300, description="Status writes at once."
+    )
+    sweep_interval: _Duration = Field(
+        default=timedelta(minutes=15),
+        description="How often the watch is compared with a list of all objects.",
+    )
+    watch_secrets: bool = Field(
+        default=False,
+        description="Notice changes of Secrets and ConfigMaps labelled postroom.dev/watch=true "
+        "at once; needs list and watch on them.",
+    )
+    leader_election: bool = Field(
+        default=False, description="Run only while holding a Lease, for more than one replica."
+    )
+    leader_election_namespace: Annotated[str, BeforeValidator(_namespace)] | None = Field(
+        default=None, description="Namespace of the Lease; default: that of the Pod."
+    )
+    health_address: Annotated[Address | None, BeforeValidator(_address_or_off)] = Field(
+        # The kubelet and Prometheus ask from outside of the Pod.
+        default=("0.0.0.0", 8080),  # noqa: S104
+        description="Where /healthz, /readyz and /metrics are served (address:port), or off.",
+    )
+    stuck_after: _Duration = Field(
+        default=timedelta(minutes=10),
+        description="How long a key may wait or run before /healthz reports a stuck queue.",
+    )
+    shutdown_grace: _Duration = Field(
+        default=timedelta(seconds=20), description="How long running evaluations may take to end."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level of log lines."
+    )
+    log_format: LogFormat = Field(
+        default=LogFormat.JSON, description="json for machines, text for people."
+    )
+
+
+def flag(name: str) -> str:
+    """Return the command line flag for a field of `Settings`."""
+    return "--" + _SINGULAR.get(name, name.replace("_", "-"))
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
+    """Build the settings; a flag that is None or an empty list counts as not given.
+
+    Raises `SettingsError`, which never shows the value of the ownership key.
+    """
+    given: dict[str, object] = {}
+    origin: dict[str, str] = {}
+    for name in (*Settings.model_fields, KEY_FILE):
+        variable = PREFIX + name.upper()
+        if environment.get(variable, "") != "":
+            given[name], origin[name] = environment[variable], variable
+        if flags.get(name) not in (None, (), []):
+            given[name], origin[name] = flags[name], flag(name)
+    _read_key(given, origin)
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, origin)) from None
+
+
+def _read_key(given: dict[str, object], origin: dict[str, str]) -> None:
+    """Replace the name of the key's file by the key, unless the key itself is given."""
+    file = given.pop(KEY_FILE, None)
+    if file is None or "ownership_key" in given:
+        return
+    try:
+        text = Path(str(file)).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{origin[KEY_FILE]}: the file cannot be read ({type(error).__name__})"
+        ) from None
+    if not 16 <= len(text) <= _KEY_FILE_LIMIT:
+        raise SettingsError(
+            f"{origin[KEY_FILE]}: the key must have 16 to {_KEY_FILE_LIMIT} characters"
+        )
+    given["ownership_key"] = Masked(text)
+
+
+def _sentence(error: ValidationError, origin: Mapping[str, str]) -> str:
+    """Name the first setting that is wrong and say what it takes."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{origin.get(name, name)}: {message}"

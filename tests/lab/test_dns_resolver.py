@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The asker against real DNS servers on loopback, over UDP and TCP.
+
+Covers: zone cuts; both views; NXDOMAIN and NODATA; truncation; servers that are lame, failing,
+silent or without EDNS; blocked authoritative servers; aliases across zones, loops, referrals;
+bounds on absurd answers; lost datagrams, resolvers in turn; shared and limited questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import dns.rcode
+import dns.rrset
+import pytest
+
+from lab.scripted_dns import (
+    Script,
+    ScriptedServer,
+    adds,
+    refers_upwards,
+    resolves,
+    says,
+    serves,
+    silent,
+    without_edns,
+    zone,
+)
+from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
+from postroom.dns.resolver import DnsAsker, Timing
+from postroom.dns.wire import IN_FLIGHT_LIMIT
+
+RESOLVER, NS1, NS2, PROVIDER, DEEP, DEAD = (f"127.0.10.{n}" for n in range(1, 7))
+TIMING = Timing(query=0.6, patience=0.15, zone=0.9, question=3.0)
+LONG = "x" * 250
+
+EXAMPLE = zone(
+    "example.test",
+    f"""
+@ NS ns1
+@ NS ns2
+ns1 A {NS1}
+ns2 A {NS2}
+@ MX 10 MX.Provider.test.
+txt TXT "v=spf1 include:" "provider.test -all"
+big TXT {" ".join([LONG] * 12)}
+alias CNAME target.provider.test.
+inner CNAME alias
+dangling CNAME gone.provider.test.
+loop CNAME loop.provider.test.
+odd CNAME a\\.b.provider.test.
+a.b.c TXT "deep"
+sub NS ns.sub
+ns.sub A {DEEP}
+""",
+)
+PROVIDED = zone(
+    "provider.test",
+    f"""
+@ NS ns
+ns A {PROVIDER}
+mx A 192.0.2.1
+mx AAAA 2001:db8::1
+mail CNAME mx
+target TXT "p=key"
+loop CNAME loop.example.test.
+""",
+)
+SUB = zone("sub.example.test", f"@ NS ns\nns A {DEEP}\n@ TXT deeper\n")
+MANY = zone(
+    "example.test",
+    "@ NS ns1\n"
+    + "".join(f"many TXT {n}\n" for n in range(101))
+    + "long TXT "
+    + " ".join([LONG] * 66),
+)
+
+
+@dataclass
+class Lab:
+    """The servers, and an asker that knows only the resolver."""
+
+    resolver: ScriptedServer
+    ns1: ScriptedServer
+    ns2: ScriptedServer
+    provider: ScriptedServer
+    deep: ScriptedServer
+    port: int
+    asker: DnsAsker
+
+    def both(self, script: Script) -> None:
+        """Script the servers of example.test alike."""
+        self.ns1.script = self.ns2.script = script
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    servers = [
+        ScriptedServer(RESOLVER, resolves(EXAMPLE, PROVIDED)),
+        ScriptedServer(NS1, serves(EXAMPLE)),
+        ScriptedServer(NS2, serves(EXAMPLE)),
+        ScriptedServer(PROVIDER, serves(PROVIDED)),
+        ScriptedServer(DEEP, serves(SUB)),
+    ]
+    port = 0
+    try:
+        for server in servers:
+            port = await server.start(port)
+        asker = DnsAsker([(RESOLVER, port)], authoritative_port=port, timing=TIMING)
+        yield Lab(*servers, port=port, asker=asker)
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def question(name: str, kind: str = "TXT") -> Question:
+    return Question(name, RecordType(kind))
+
+
+async def test_the_zone_of_a_name_is_found_from_below(lab: Lab) -> None:
+    expected = Zone("example.test", ("ns1.example.test", "ns2.example.test"))
+    for name in ("example.test", "nothing.there.example.test", "alias.example.test"):
+        assert await lab.asker.zone_of(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "outcome", "values"),
+    [
+        ("txt.example.test", "TXT", "Found", ("v=spf1 include:provider.test -all",)),
+        ("example.test", "MX", "Found", ("10 mx.provider.test",)),
+        ("alias.example.test", "CNAME", "Found", ("target.provider.test",)),
+        ("txt.example.test", "A", "NoData", ()),
+        ("c.example.test", "TXT", "NoData", ()),
+        ("no.example.test", "TXT", "NXDomain", ()),
+    ],
+)
+async def test_what_the_zone_says(
+    lab: Lab, name: str, kind: str, outcome: str, values: tuple[str, ...]
+) -> None:
+    answer = await lab.asker.authoritative(question(name, kind))
+    assert (answer.outcome, answer.values, answer.authoritative) == (outcome, values, True)
+    cached = await lab.asker.recursive(question(name, kind))
+    assert (cached.outcome, cached.values, cached.authoritative) == (outcome, values, False)
+
+
+async def test_the_zone_is_believed_over_the_resolver(lab: Lab) -> None:
+    fresh = zone("example.test", "@ NS ns1\ntxt TXT new\n")
+    lab.both(serves(fresh))
+    assert (await lab.asker.authoritative(question("txt.example.test"))).values == ("new",)
+    assert (await lab.asker.recursive(question("txt.example.test"))).values != ("new",)
+
+
+async def test_a_truncated_answer_is_asked_for_over_tcp(lab: Lab) -> None:
+    answer = await lab.asker.authoritative(question("big.example.test"))
+    assert answer.values == (LONG * 12,)
+    assert ("big.example.test", "TXT", "TCP") in lab.ns1.asked
+
+
+LAME: list[Script] = [
+    says(dns.rcode.REFUSED),
+    says(dns.rcode.SERVFAIL),
+    refers_upwards,
+    resolves(EXAMPLE),
+]
+
+
+@pytest.mark.parametrize("script", LAME, ids=["refused", "servfail", "upwards", "without aa"])
+async def test_a_lame_server_is_passed_over(lab: Lab, script: Script) -> None:
+    lab.ns1.script = script
+    answer = await lab.asker.authoritative(question("no.example.test"))
+    assert (answer.outcome, answer.authoritative) == (Outcome.NX_DOMAIN, True)
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    list(zip(LAME, ["Refused", "ServerFailure", "Refused", "Refused"], strict=True)),
+    ids=["refused", "servfail", "upwards", "without aa"],
+)
+async def test_all_servers_lame_is_no_answer(lab: Lab, script: Script, outcome: str) -> None:
+    lab.both(script)
+    answer = await lab.asker.authoritative(question("txt.example.test"))
+    assert (answer.outcome, answer.values) == (outcome, ())
+
+
+async def test_a_silent_server_costs_little(lab: Lab) -> None:
+    lab.ns1.script = silent
+    started = asyncio.get_running_loop().time()
+    answer = await lab.asker.authoritative(question("txt.example.test"))
+    assert answer.outcome is Outcome.FOUND
+    assert asyncio.get_running_loop().time() - started < TIMING.query
+
+
+async def test_behind_a_blocked_port_the_resolver_decides(lab: Lab) -> None:
+    lab.both(silent)
+    answer = await lab.asker.authoritative(question("alias.example.test"))
+    assert (answer.values, answer.authoritative) == (("p=key",), False)
+    assert answer.aliases == ("target.provider.test",)
+
+
+async def test_aliases_are_followed_into_other_zones(lab: Lab) -> None:
+    lab.resolver.script = resolves(EXAMPLE, zone("provider.test", f"@ NS ns\nns A {PROVIDER}\n"))
+    answer = await lab.asker.authoritative(question("inner.example.test"))
+    assert (answer.values, answer.authoritative) == (("p=key",), True)
+    assert answer.aliases == ("alias.example.test", "target.provider.test")
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"), [("dangling", "NXDomain"), ("loop", "Malformed"), ("odd", "NXDomain")]
+)
+async def test_aliases_that_lead_nowhere(lab: Lab, name: str, outcome: str) -> None:
+    answer = await lab.asker.authoritative(question(f"{name}.example.test"))
+    assert (answer.outcome, answer.values) == (outcome, ())
+
+
+async def test_a_chain_that_is_too_long_is_malformed(lab: Lab) -> None:
+    chain = "".join(f"c{n} CNAME c{n + 1}\n" for n in range(12))
+    lab.both(serves(zone("example.test", f"@ NS ns1\n{chain}c12 TXT end\n")))
+    answer = await lab.asker.authoritative(question("c0.example.test"))
+    assert answer.outcome is Outcome.MALFORMED
+
+
+async def test_a_delegation_that_the_resolver_does_not_know_is_followed(lab: Lab) -> None:
+    answer = await lab.asker.authoritative(question("sub.example.test"))
+    assert (answer.values, answer.authoritative) == (("deeper",), True)
+
+
+async def test_a_server_without_edns_is_asked_without(lab: Lab) -> None:
+    lab.both(without_edns(serves(EXAMPLE)))
+    answer = await lab.asker.authoritative(question("txt.example.test"))
+    assert answer.outcome is Outcome.FOUND
+
+
+@pytest.mark.parametrize("name", ["many", "long"])
+async def test_absurd_answers_are_malformed(lab: Lab, name: str) -> None:
+    lab.both(serves(MANY))
+    answer = await lab.asker.authoritative(question(f"{name}.example.test"))
+    assert (answer.outcome, answer.values) == (Outcome.MALFORMED, ())
+
+
+async def test_records_that_nobody_asked_for_are_ignored(lab: Lab) -> None:
+    foreign = dns.rrset.from_text("other.test.", 300, "IN", "TXT", "foreign")
+    lab.both(adds(serves(EXAMPLE), foreign))
+    assert (await lab.asker.authoritative(question("no.example.test"))).values == ()
+
+
+async def test_a_lost_datagram_is_sent_again(lab: Lab) -> None:
+    lab.resolver.lose = 1
+    answer = await lab.asker.recursive(question("txt.example.test"))
+    assert answer.outcome is Outcome.FOUND
+
+
+async def test_the_second_resolver_stands_in_for_a_dead_one(lab: Lab) -> None:
+    asker = DnsAsker([(DEAD, lab.port), (RESOLVER, lab.port)], timing=TIMING)
+    assert (await asker.recursive(question("txt.example.test"))).outcome is Outcome.FOUND
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (silent, Outcome.TIMEOUT),
+        (says(dns.rcode.SERVFAIL), Outcome.SERVER_FAILURE),
+        (says(dns.rcode.REFUSED), Outcome.REFUSED),
+    ],
+    ids=["silent", "servfail", "refused"],
+)
+async def test_without_a_resolver_every_look_is_a_value(
+    lab: Lab, script: Script, outcome: Outcome
+) -> None:
+    lab.resolver.script = script
+    asked = question("txt.example.test")
+    looks = (lab.asker.recursive(asked), lab.asker.authoritative(asked))
+    assert {one.outcome for one in await asyncio.gather(*looks)} == {outcome}
+    found = await lab.asker.zone_of("example.test")
+    assert isinstance(found, Answer)
+    assert found.outcome is outcome
+
+
+@pytest.mark.parametrize("name", ["a..test", f"{'x' * 64}.test", "a\\.b.test", "é.test", ""])
+async def test_what_cannot_be_a_name_is_not_asked(lab: Lab, name: str) -> None:
+    for look in (lab.asker.recursive, lab.asker.authoritative):
+        assert (await look(question(name))).outcome is Outcome.NX_DOMAIN
+    assert isinstance(await lab.asker.zone_of(name), Answer)
+    assert lab.resolver.asked == []
+
+
+async def test_the_place_of_a_zone_is_learnt_once(lab: Lab) -> None:
+    asked = question("txt.example.test")
+    await asyncio.gather(*(lab.asker.authoritative(asked) for _ in range(20)))
+    await lab.asker.authoritative(asked)
+    counts = [lab.resolver.count(kind) for kind in ("SOA", "NS", "A", "AAAA")]
+    assert counts == [1, 1, 2, 2]
+
+
+async def test_the_truth_is_asked_for_again_each_time(lab: Lab) -> None:
+    asked = question("txt.example.test")
+    await asyncio.gather(*(lab.asker.authoritative(asked) for _ in range(20)))
+    await lab.asker.authoritative(asked)
+    assert lab.ns1.count("TXT") + lab.ns2.count("TXT") == 2
+
+
+async def test_one_server_gets_few_queries_at_a_time(lab: Lab) -> None:
+    lab.resolver.delay = 0.05
+    many = [question(f"n{n}.example.test") for n in range(40)]
+    answers = await asyncio.gather(*map(lab.asker.recursive, many))
+    assert {one.outcome for one in answers} == {Outcome.NX_DOMAIN}
+    assert 1 < lab.resolver.most_at_once <= IN_FLIGHT_LIMIT
+
+
+async def test_the_addresses_of_a_host(lab: Lab) -> None:
+    assert await lab.asker.addresses("Mail.provider.test.") == ("192.0.2.1", "2001:db8::1")
+    none = await lab.asker.addresses("target.provider.test")
+    assert isinstance(none, Answer)
+    assert none.outcome is Outcome.NO_DATA

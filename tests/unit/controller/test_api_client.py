@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client: pages, errors as values, rotated tokens, and metadata only where secrets would be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from postroom.api.names import Kind
+from postroom.controller.client import (
+    USER_AGENT,
+    ApiError,
+    Cluster,
+    ConnectionSettingsError,
+    Listed,
+    connect,
+)
+from unit.controller.fakeapi import write_kubeconfig
+from unit.controller.samples import SERVER, stored
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def cluster_at(handler: Handler, directory: Path) -> AsyncIterator[Cluster]:
+    """A client of a server with one handler for everything."""
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    cluster = await connect(write_kubeconfig(url, directory), connections=4)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+        await runner.cleanup()
+
+
+def answering(status: int, body: object, **headers: str) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response(body, status=status, headers=headers)
+
+    return handler
+
+
+async def refused(status: int, body: object, directory: Path, **headers: str) -> ApiError:
+    """Patch a status at a server that refuses it."""
+    async with cluster_at(answering(status, body, **headers), directory) as cluster:
+        with pytest.raises(ApiError) as caught:
+            await cluster.patch_status(SERVER, {"status": {}})
+    return caught.value
+
+
+async def test_requests_say_who_asks(tmp_path: Path) -> None:
+    seen: list[web.Request] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append(request)
+        return web.json_response(stored(SERVER))
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        await cluster.get(SERVER)
+    assert seen[0].path == "/apis/postroom.dev/v1alpha1/namespaces/mail/mailservers/smtp"
+    assert seen[0].headers["User-Agent"] == USER_AGENT
+    assert seen[0].headers["Authorization"].lower() == "bearer a-token"
+
+
+async def test_a_status_goes_out_as_a_merge_patch(tmp_path: Path) -> None:
+    seen: list[tuple[str, str, object]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append((request.method, request.content_type, await request.json()))
+        return web.json_response(stored(SERVER))
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        await cluster.patch_status(SERVER, {"status": {"gone": None}})
+    assert seen == [("PATCH", "application/merge-patch+json", {"status": {"gone": None}})]
+
+
+async def test_lists_are_followed_to_their_last_page(tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert "PartialObjectMetadataList" in request.headers["Accept"]
+        first = "continue" not in request.query
+        metadata = {"name": "a" if first else "b", "namespace": "mail", "uid": "u"}
+        item = {"metadata": {**metadata, "resourceVersion": "5"}}
+        return web.json_response(
+            {"items": [item], "metadata": {"continue": "more" if first else ""}}
+        )
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        listed = await cluster.list_metadata(Kind.MAIL_SERVER, None)
+    assert {key.name: one for key, one in listed.items()} == {
+        "a": Listed("u", "5"),
+        "b": Listed("u", "5"),
+    }
+
+
+async def test_what_is_not_found_is_none(tmp_path: Path) -> None:
+    async with cluster_at(answering(404, {}), tmp_path) as cluster:
+        assert await cluster.get(SERVER) is None
+        assert await cluster.secret("mail", "login") is None
+
+
+async def test_a_refusal_carries_status_sentence_and_pause(tmp_path: Path) -> None:
+    body = {"kind": "Status", "message": "too\nmany   requests"}
+    headers = {"Retry-After": "7"}
+    error = await refused(429, body, tmp_path, **headers)
+    assert (error.status, error.message, error.retry_after) == (429, "too many requests", 7.0)
+    assert error.transient
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
+async def test_refusals_that_last_are_not_transient(status: int, tmp_path: Path) -> None:
+    error = await refused(status, {}, tmp_path)
+    assert (error.status, error.transient) == (status, False)
+
+
+@pytest.mark.parametrize("body", ["text", [], None, {"message": 5}, {"message": "x" * 10_000}])
+async def test_absurd_answers_are_bounded(body: object, tmp_path: Path) -> None:
+    error = await refused(500, body, tmp_path)
+    assert len(str(error)) < 500
+
+
+async def test_a_server_that_is_away_is_an_error_without_details(tmp_path: Path) -> None:
+    cluster = await connect(write_kubeconfig("http://127.0.0.1:9", tmp_path), connections=4)
+    with pytest.raises(ApiError) as caught:
+        await cluster.get(SERVER)
+    await cluster.close()
+    assert (caught.value.status, caught.value.transient) == (0, True)
+    assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "clusters: 5", "current-context: none"])
+async def test_an_unusable_kubeconfig_is_one_sentence(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(content)
+    with pytest.raises(ConnectionSettingsError, match="give --kubeconfig"):
+        await connect(path, connections=4)
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/api/v1/secrets", "as=PartialObjectMetadataList"),
+        ("/api/v1/secrets?watch=true", "as=PartialObjectMetadata;"),
+        ("/api/v1/namespaces/mail/configmaps", "as=PartialObjectMetadataList"),
+    ],
+)
+async def test_the_watch_session_never_asks_for_the_content_of_secrets(
+    path: str, accept: str, tmp_path: Path
+) -> None:
+    seen: list[web.BaseRequest] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append(request)
+        return web.json_response({})
+
+    async with cluster_at(handler, tmp_path) as cluster, cluster.watch_session() as session:
+        await session.get(f"{cluster.server}{path}")
+    assert accept in seen[0].headers["Accept"]
+    assert seen[0].headers["Authorization"].lower() == "bearer a-token"

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world of the cluster: objects from the cache, Secrets by name, and limits per mail server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.mailserver import ProbeStage, TLSMode
+from postroom.api.masked import Masked
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.controller.cache import Cache
+from postroom.controller.client import ApiError
+from postroom.controller.world import ClusterWorld, LimitedProbes, SharedReads, secret_content
+from postroom.dns.answers import Asker
+from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.world import LookupUnavailable, MailProbes
+from unit.controller.samples import ACCOUNT, SERVER, stored
+
+SECRET = {
+    "metadata": {"name": "login", "uid": "uid-9", "resourceVersion": "7"},
+    "data": {"username": base64.b64encode(b"me").decode(), "binary": "/w==", "broken": "%"},
+}
+
+
+class Sources:
+    """Secrets and ConfigMaps, and how often they were read."""
+
+    def __init__(self, answer: Mapping[str, Any] | ApiError | None) -> None:
+        self.answer = answer
+        self.reads = 0
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        self.reads += 1
+        await asyncio.sleep(0)
+        if isinstance(self.answer, ApiError):
+            raise self.answer
+        return self.answer
+
+    config_map = secret
+
+
+def world(sources: Sources, cache: Cache | None = None) -> ClusterWorld:
+    nothing = cast("Any", None)
+    return ClusterWorld(cache or Cache(), sources, cast("Asker", nothing), nothing, Masked("a-key"))
+
+
+async def test_objects_come_typed_from_the_cache() -> None:
+    cache = Cache()
+    cache.put(SERVER.kind, stored(SERVER))
+    found = await world(Sources(None), cache).get(*SERVER)
+    assert found is not None and found.key == SERVER
+
+
+async def test_objects_that_are_absent_or_invalid_are_none() -> None:
+    cache = Cache()
+    cache.put(SERVER.kind, stored(SERVER, spec={"host": 5}))
+    one = world(Sources(None), cache)
+    assert await one.get(*SERVER) is None
+    assert await one.get(*ACCOUNT) is None
+
+
+async def test_objects_are_found_by_index_in_the_order_of_their_names() -> None:
+    cache = Cache()
+    for name in "ba":
+        cache.put(SERVER.kind, stored(SERVER._replace(name=name), uid=name))
+    found = await world(Sources(None), cache).find(Kind.MAIL_SERVER, "mail", "default=true")
+    assert [one.metadata.name for one in found] == ["a", "b"]
+
+
+async def test_a_secret_comes_decoded_and_masked() -> None:
+    secret = await world(Sources(SECRET)).secret("mail", "login")
+    assert secret is not None
+    assert secret.data == {"username": Masked("me")}
+    assert (secret.uid, secret.resource_version, secret.allowed_hosts) == ("uid-9", "7", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("smtp.example.com", ("smtp.example.com",)),
+        (" A.example. ,*.example.net,", ("a.example", "*.example.net")),
+        ("", ()),
+    ],
+)
+def test_allowed_hosts_are_parsed_and_an_empty_list_allows_none(
+    text: str, hosts: tuple[str, ...]
+) -> None:
+    raw = {"metadata": {"annotations": {"postroom.dev/allowed-hosts": text}}}
+    assert secret_content(raw).allowed_hosts == hosts
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(max_size=20) | st.none() | st.integers()))
+def test_any_data_of_a_secret_is_survived(data: dict[str, object]) -> None:
+    content = secret_content({"metadata": None, "data": data})
+    assert set(content.data) <= set(data)
+
+
+async def test_a_config_map_comes_as_text() -> None:
+    raw = {"metadata": {"name": "ca", "resourceVersion": "3"}, "data": {"ca.crt": "PEM"}}
+    content = await world(Sources(raw)).config_map("mail", "ca")
+    assert content is not None and content.data == {"ca.crt": "PEM"}
+
+
+async def test_what_does_not_exist_is_none() -> None:
+    assert await world(Sources(None)).secret("mail", "login") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (403, "permission to get secrets in namespace mail"),
+        (503, "asked again"),
+        (0, "asked again"),
+    ],
+)
+async def test_what_could_not_be_asked_is_not_taken_for_absent(status: int, says: str) -> None:
+    with pytest.raises(LookupUnavailable, match=says) as error:
+        await world(Sources(ApiError("GET", status, "internal detail"))).secret("mail", "login")
+    assert "internal detail" not in error.value.sentence
+
+
+async def test_many_who_ask_at_once_share_one_read() -> None:
+    sources = Sources(SECRET)
+    one = world(sources)
+    await asyncio.gather(*(one.secret("mail", "login") for _ in range(20)))
+    assert sources.reads == 1
+
+
+async def test_a_read_serves_for_a_moment_only() -> None:
+    sources = Sources(SECRET)
+    reads = SharedReads(sources.secret, shared_for=0.01)
+    await reads.get("mail", "login")
+    await asyncio.sleep(0.05)
+    assert reads._reads == {}
+    await reads.get("mail", "login")
+    assert sources.reads == 2
+
+
+async def test_a_change_that_is_known_is_read_at_once() -> None:
+    sources = Sources(SECRET)
+    one = world(sources)
+    await one.secret("mail", "login")
+    one.forget_sources("mail", "another")
+    await one.secret("mail", "login")
+    assert sources.reads == 1
+    one.forget_sources("mail", "login")
+    await one.secret("mail", "login")
+    assert sources.reads == 2
+
+
+async def test_who_gives_up_waiting_does_not_end_the_read_of_others() -> None:
+    sources = Sources(SECRET)
+    one = world(sources)
+    first = asyncio.ensure_future(one.secret("mail", "login"))
+    second = asyncio.ensure_future(one.secret("mail", "login"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second is not None
+
+
+class Probes:
+    """Counts how many probes run at a time."""
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+
+    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.001)
+        self.running -= 1
+        return ProbeReport(ProbeStage.DONE, Reason.PROBE_SUCCEEDED, "", conclusive=True)
+
+    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
+        return await self.smtp(endpoint, login)
+
+
+def endpoint(host: str) -> Endpoint:
+    return Endpoint(host, 587, TLSMode.START_TLS, host, None, "mail")
+
+
+async def test_one_mail_server_gets_few_probes_at_a_time() -> None:
+    probes = Probes()
+    limited: MailProbes = LimitedProbes(probes, per_target=2)
+    same = endpoint("smtp.example.com")
+    await asyncio.gather(*(limited.smtp(same, None) for _ in range(10)))
+    assert probes.most == 2
+
+
+async def test_different_mail_servers_do_not_wait_for_each_other() -> None:
+    probes = Probes()
+    limited = LimitedProbes(probes, per_target=1)
+    await asyncio.gather(*(limited.imap(endpoint(f"h{n}"), None, "INBOX") for n in range(5)))
+    assert probes.most == 5
+    assert len(limited._targets) == 0

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What news leads to: who is queued, when, and who is left alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from postroom.api.names import Key, Kind
+from postroom.controller.cache import Cache
+from postroom.controller.intake import Intake
+from postroom.controller.queue import KeyedQueue
+from unit.controller.samples import ACCOUNT, DOMAIN, SERVER, ready, stored
+
+NOW = datetime(2026, 6, 1, 12, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def intake() -> Intake:
+    """An intake that is not released yet."""
+    return Intake(Cache(), KeyedQueue(), now=lambda: NOW)
+
+
+def waiting(intake: Intake) -> set[Key]:
+    """Return the keys that wait, and take them off."""
+    found = set(intake.queue._waiting)
+    for key in found:
+        intake.queue.forget(key)
+    return found
+
+
+def known(intake: Intake, *keys: Key) -> None:
+    """Have objects known that are fresh and Ready, and release."""
+    for key in keys:
+        intake.seen(key.kind, stored(key, version=10, status=ready()))
+    intake.release()
+    waiting(intake)
+
+
+async def test_before_the_release_nothing_is_queued(intake: Intake) -> None:
+    intake.seen(SERVER.kind, stored(SERVER))
+    assert waiting(intake) == set()
+    intake.release()
+    assert waiting(intake) == {SERVER}
+
+
+async def test_what_others_stand_on_is_queued_first(intake: Intake) -> None:
+    for key in (ACCOUNT, SERVER, DOMAIN):
+        intake.seen(key.kind, stored(key))
+    intake.release()
+    assert [await intake.queue.take() for _ in range(3)] == [DOMAIN, SERVER, ACCOUNT]
+
+
+async def test_what_is_fresh_waits_for_its_time(intake: Intake) -> None:
+    intake.seen(SERVER.kind, stored(SERVER, status=ready()))
+    intake.release()
+    assert (intake.queue.waiting, intake.queue.scheduled) == (0, 1)
+
+
+async def test_a_terminating_object_is_left_alone(intake: Intake) -> None:
+    raw = stored(SERVER)
+    raw["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    intake.seen(SERVER.kind, raw)
+    intake.release()
+    assert intake.queue.waiting == intake.queue.scheduled == 0
+
+
+async def test_a_new_generation_is_due_at_once(intake: Intake) -> None:
+    known(intake, SERVER)
+    intake.seen(SERVER.kind, stored(SERVER, version=11, generation=2, status=ready()))
+    assert waiting(intake) == {SERVER}
+
+
+async def test_a_request_is_due_at_once_and_reads_secrets_afresh(intake: Intake) -> None:
+    known(intake, SERVER)
+    stale: list[tuple[str, str | None]] = []
+    intake.on_stale_sources = lambda namespace, name: stale.append((namespace, name))
+    token = {"postroom.dev/requested-at": "now"}
+    intake.seen(SERVER.kind, stored(SERVER, version=11, annotations=token, status=ready()))
+    assert waiting(intake) == {SERVER}
+    assert stale == [("mail", None)]
+
+
+async def test_a_foreign_status_is_due_at_once(intake: Intake) -> None:
+    known(intake, SERVER)
+    intake.seen(SERVER.kind, stored(SERVER, version=11))
+    assert SERVER in waiting(intake)
+
+
+async def test_our_own_write_queues_nothing(intake: Intake) -> None:
+    known(intake, SERVER)
+    intake.cache.begin_write(SERVER)
+    fresh = ready(checked="2026-06-01T12:15:00Z")
+    intake.written(SERVER, stored(SERVER, version=11, status=fresh))
+    assert waiting(intake) == set()
+
+
+async def test_a_flip_of_a_server_brings_its_accounts_back(intake: Intake) -> None:
+    known(intake, SERVER, ACCOUNT)
+    intake.cache.begin_write(SERVER)
+    intake.written(SERVER, stored(SERVER, version=11, status=ready("False")))
+    assert waiting(intake) == {ACCOUNT}
+
+
+async def test_a_new_spec_of_a_server_waits_for_its_verdict(intake: Intake) -> None:
+    known(intake, SERVER, ACCOUNT)
+    intake.seen(SERVER.kind, stored(SERVER, version=11, generation=2, status=ready()))
+    assert waiting(intake) == {SERVER}
+    intake.cache.begin_write(SERVER)
+    answer = stored(SERVER, version=12, generation=2, status=ready(generation=2))
+    intake.written(SERVER, answer)
+    assert waiting(intake) == {ACCOUNT}
+
+
+async def test_a_server_that_appears_brings_waiting_accounts_back(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    intake.seen(SERVER.kind, stored(SERVER, version=11))
+    assert waiting(intake) == {SERVER, ACCOUNT}
+
+
+async def test_a_server_that_vanishes_brings_its_accounts_back(intake: Intake) -> None:
+    known(intake, SERVER, ACCOUNT)
+    intake.gone(SERVER, "uid-1")
+    assert waiting(intake) == {ACCOUNT}
+
+
+async def test_a_server_that_is_default_no_more_brings_accounts_back(intake: Intake) -> None:
+    known(intake, SERVER, ACCOUNT)
+    spec = {"host": "smtp.example.com"}
+    raw = stored(SERVER, version=11, generation=2, spec=spec, status=ready())
+    intake.seen(SERVER.kind, raw)
+    assert waiting(intake) == {SERVER, ACCOUNT}
+
+
+async def test_a_domain_brings_its_accounts_back(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    intake.seen(DOMAIN.kind, stored(DOMAIN, version=11))
+    assert waiting(intake) == {DOMAIN, ACCOUNT}
+
+
+async def test_other_namespaces_are_left_alone(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    elsewhere = SERVER._replace(namespace="other")
+    intake.seen(SERVER.kind, stored(elsewhere, version=11))
+    assert waiting(intake) == {elsewhere}
+
+
+async def test_accounts_come_and_go_in_the_count_of_their_server(intake: Intake) -> None:
+    known(intake, SERVER)
+    intake.dependants.update(SERVER, frozenset({"EmailAccount/server="}))
+    intake.seen(ACCOUNT.kind, stored(ACCOUNT, version=11))
+    assert waiting(intake) == {ACCOUNT, SERVER}
+    intake.gone(ACCOUNT)
+    assert waiting(intake) == {SERVER}
+
+
+async def test_a_verdict_on_an_account_concerns_nobody_else(intake: Intake) -> None:
+    known(intake, SERVER, ACCOUNT)
+    intake.dependants.update(SERVER, frozenset({"EmailAccount/server="}))
+    intake.cache.begin_write(ACCOUNT)
+    intake.written(ACCOUNT, stored(ACCOUNT, version=11, status=ready("False")))
+    assert waiting(intake) == set()
+
+
+async def test_two_accounts_of_an_address_notice_each_other(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    same = "EmailAccount/address=support@example.com"
+    intake.dependants.update(ACCOUNT, frozenset({same}))
+    rival = ACCOUNT._replace(name="rival")
+    intake.seen(rival.kind, stored(rival, version=11, uid="uid-2"))
+    assert waiting(intake) == {rival, ACCOUNT}
+
+
+async def test_a_changed_spec_stands_on_what_it_names_before_it_runs(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    spec = {"address": "support@example.com", "serverRef": {"name": "later"}}
+    raw = stored(ACCOUNT, version=11, generation=2, spec=spec, status=ready())
+    intake.seen(ACCOUNT.kind, raw)
+    waiting(intake)
+    later = SERVER._replace(name="later")
+    intake.seen(later.kind, stored(later, version=12, uid="uid-2"))
+    assert waiting(intake) == {later, ACCOUNT}
+
+
+async def test_what_is_deleted_is_forgotten_altogether(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    memory = intake.memory(ACCOUNT)
+    intake.gone(ACCOUNT)
+    assert intake.queue.scheduled == 0
+    assert intake.dependants.of("mail", ["MailServer/default=true"]) == []
+    assert intake.memory(ACCOUNT) is not memory
+
+
+async def test_a_recreated_object_starts_afresh(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    memory = intake.memory(ACCOUNT)
+    intake.seen(ACCOUNT.kind, stored(ACCOUNT, version=11, uid="uid-2"))
+    assert waiting(intake) == {ACCOUNT}
+    assert intake.memory(ACCOUNT) is not memory
+
+
+async def test_a_changed_secret_brings_back_who_uses_it(intake: Intake) -> None:
+    known(intake, ACCOUNT)
+    intake.dependants.update(ACCOUNT, frozenset({"Secret/login"}))
+    stale: list[tuple[str, str | None]] = []
+    intake.on_stale_sources = lambda namespace, name: stale.append((namespace, name))
+    intake.source_seen("Secret", "mail", "login", "5")
+    assert waiting(intake) == {ACCOUNT}
+    assert stale == [("mail", "login")]
+
+
+@pytest.mark.parametrize(("version", "brought_back"), [("5", False), ("6", True), (None, True)])
+async def test_a_secret_counts_as_changed_by_its_version(
+    intake: Intake, version: str | None, brought_back: bool
+) -> None:
+    intake.source_seen("Secret", "mail", "login", "5")
+    known(intake, ACCOUNT)
+    intake.dependants.update(ACCOUNT, frozenset({"Secret/login"}))
+    intake.source_seen("Secret", "mail", "login", version)
+    assert (ACCOUNT in waiting(intake)) is brought_back
+
+
+async def test_every_kind_has_a_place_in_the_start_order(intake: Intake) -> None:
+    keys = [Key(kind, "mail", "x") for kind in Kind]
+    for key in keys:
+        intake.seen(key.kind, stored(key))
+    intake.release()
+    assert waiting(intake) == set(keys)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keyed queue: nothing lost, nothing twice at a time, namespaces in turn, schedule, backoff."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.names import Key, Kind
+from postroom.controller.limits import Backoff
+from postroom.controller.queue import KeyedQueue, QueueClosed, Urgency
+
+
+def key(name: str, namespace: str = "one") -> Key:
+    return Key(Kind.MAIL_SERVER, namespace, name)
+
+
+async def take_all(queue: KeyedQueue) -> list[Key]:
+    """Run everything that waits now, one after the other."""
+    taken = []
+    while queue.waiting:
+        taken.append(await queue.take())
+        queue.done(taken[-1])
+    return taken
+
+
+async def test_a_key_that_waits_is_not_queued_again() -> None:
+    queue = KeyedQueue()
+    queue.add(key("a"))
+    queue.add(key("a"))
+    assert await take_all(queue) == [key("a")]
+
+
+async def test_a_key_that_is_added_while_it_runs_runs_again_afterwards() -> None:
+    queue = KeyedQueue()
+    queue.add(key("a"))
+    await queue.take()
+    queue.add(key("a"))
+    assert queue.waiting == 0
+    queue.done(key("a"))
+    assert await take_all(queue) == [key("a")]
+
+
+async def test_within_a_namespace_first_in_is_first_out() -> None:
+    queue = KeyedQueue()
+    for name in "cab":
+        queue.add(key(name))
+    assert [one.name for one in await take_all(queue)] == ["c", "a", "b"]
+
+
+async def test_a_busy_namespace_does_not_keep_another_waiting() -> None:
+    queue = KeyedQueue()
+    for number in range(100):
+        queue.add(key(f"n{number}", "busy"))
+    queue.add(key("a", "quiet"))
+    await queue.take()
+    assert await queue.take() == key("a", "quiet")
+
+
+async def test_changes_go_before_routine() -> None:
+    queue = KeyedQueue()
+    queue.add(key("routine"), Urgency.ROUTINE)
+    queue.add(key("change"), Urgency.CHANGE)
+    assert [one.name for one in await take_all(queue)] == ["change", "routine"]
+
+
+async def test_routine_is_not_starved_by_changes() -> None:
+    queue = KeyedQueue()
+    queue.add(key("routine"), Urgency.ROUTINE)
+    for number in range(20):
+        queue.add(key(f"change{number}"), Urgency.CHANGE)
+    assert (await take_all(queue)).index(key("routine")) == 4
+
+
+async def test_a_waiting_key_becomes_urgent() -> None:
+    queue = KeyedQueue()
+    queue.add(key("a"), Urgency.ROUTINE)
+    queue.add(key("b"), Urgency.ROUTINE)
+    queue.add(key("b"), Urgency.CHANGE)
+    assert await take_all(queue) == [key("b"), key("a")]
+
+
+async def test_a_scheduled_key_comes_in_time_and_not_before() -> None:
+    queue = KeyedQueue()
+    queue.add_after(key("a"), 0.02)
+    assert (queue.waiting, queue.scheduled) == (0, 1)
+    assert await asyncio.wait_for(queue.take(), 1) == key("a")
+    assert queue.scheduled == 0
+
+
+async def test_schedules_fire_in_the_order_of_their_times() -> None:
+    queue = KeyedQueue()
+    queue.add_after(key("late"), 0.03)
+    queue.add_after(key("soon"), 0.01)
+    assert [await queue.take(), await queue.take()] == [key("soon"), key("late")]
+
+
+async def test_the_earlier_of_two_schedules_counts() -> None:
+    queue = KeyedQueue()
+    queue.add_after(key("a"), 3600)
+    queue.add_after(key("a"), 0.01)
+    queue.add_after(key("a"), 3600)
+    assert await asyncio.wait_for(queue.take(), 1) == key("a")
+
+
+async def test_a_run_replaces_the_schedule() -> None:
+    queue = KeyedQueue()
+    queue.add_after(key("a"), 0.01)
+    queue.add(key("a"))
+    queue.done(await queue.take())
+    await asyncio.sleep(0.03)
+    assert queue.waiting == 0
+
+
+async def test_replaced_schedules_do_not_pile_up() -> None:
+    queue = KeyedQueue()
+    for number in range(10_000):
+        queue.add_after(key("a"), 20_000 - number)
+    assert len(queue._heap) < 100
+    queue.close()
+
+
+async def test_a_forgotten_key_never_comes() -> None:
+    queue = KeyedQueue()
+    queue.add(key("a"))
+    queue.add_after(key("b"), 0.01)
+    queue.forget(key("a"))
+    queue.forget(key("b"))
+    queue.add(key("c"))
+    assert await queue.take() == key("c")
+    await asyncio.sleep(0.03)
+    assert queue.waiting == 0
+
+
+async def test_failures_back_off_further_each_time_and_success_resets_them() -> None:
+    queue = KeyedQueue(Backoff(draw=lambda: 1.0))
+    assert [queue.failed(key("a")) for _ in range(3)] == [3.0, 5.0, 9.0]
+    queue.succeeded(key("a"))
+    assert queue.failed(key("a")) == 3.0
+    queue.close()
+
+
+async def test_close_wakes_everyone_who_waits() -> None:
+    queue = KeyedQueue()
+    takers = [asyncio.ensure_future(queue.take()) for _ in range(5)]
+    await asyncio.sleep(0)
+    queue.close()
+    results = await asyncio.gather(*takers, return_exceptions=True)
+    assert all(isinstance(one, QueueClosed) for one in results)
+
+
+async def test_settled_waits_for_running_keys() -> None:
+    queue = KeyedQueue()
+    queue.add(key("a"))
+    taken = await queue.take()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(queue.settled(), 0.01)
+    queue.done(taken)
+    await asyncio.wait_for(queue.settled(), 1)
+
+
+async def test_a_cancelled_taker_loses_nothing() -> None:
+    queue = KeyedQueue()
+    taker = asyncio.ensure_future(queue.take())
+    await asyncio.sleep(0)
+    queue.add(key("a"))
+    taker.cancel()
+    await asyncio.gather(taker, return_exceptions=True)
+    if queue.running:  # the taker had got it before it was cancelled
+        queue.done(key("a"))
+        return
+    assert await asyncio.wait_for(queue.take(), 1) == key("a")
+
+
+async def test_ages_are_those_of_the_oldest() -> None:
+    now = 100.0
+    queue = KeyedQueue(clock=lambda: now)
+    queue.add(key("a"))
+    now = 105.0
+    queue.add(key("b"))
+    assert (queue.oldest_wait(), queue.oldest_run()) == (5.0, 0.0)
+    await queue.take()
+    now = 107.0
+    assert (queue.oldest_wait(), queue.oldest_run()) == (2.0, 2.0)
+
+
+names = st.sampled_from("abcde")
+
+
+async def work(queue: KeyedQueue, running: Counter[Key], runs: Counter[Key]) -> None:
+    """A worker that asserts that nobody else works on its key."""
+    while True:
+        try:
+            taken = await queue.take()
+        except QueueClosed:
+            return
+        running[taken] += 1
+        assert running[taken] == 1
+        await asyncio.sleep(0)
+        runs[taken] += 1
+        running[taken] -= 1
+        queue.done(taken)
+
+
+@given(st.lists(st.tuples(names, st.sampled_from(Urgency), st.booleans()), max_size=60))
+def test_every_added_key_runs_after_its_last_addition_and_never_twice_at_a_time(
+    additions: list[tuple[str, Urgency, bool]],
+) -> None:
+    async def scenario() -> None:
+        queue, runs = KeyedQueue(), Counter[Key]()
+        running = Counter[Key]()
+        workers = [asyncio.ensure_future(work(queue, running, runs)) for _ in range(3)]
+        owed: dict[Key, int] = {}
+        for name, urgency, pause in additions:
+            owed[key(name)] = runs[key(name)] + 1
+            queue.add(key(name), urgency)
+            if pause:
+                await asyncio.sleep(0)
+        for _ in range(10 * len(additions)):
+            await asyncio.sleep(0)
+        assert (queue.waiting, queue.running) == (0, 0)
+        queue.close()
+        await asyncio.gather(*workers)
+        assert all(runs[one] >= count for one, count in owed.items())
+        assert sum(runs.values()) <= len(additions)
+
+    asyncio.run(scenario())

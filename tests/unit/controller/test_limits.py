@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Token buckets and backoff."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.controller.limits import Backoff, TokenBucket
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
+    clock = Clock()
+    bucket = TokenBucket(rate=2, burst=3, clock=clock)
+    assert [bucket.try_take() for _ in range(4)] == [True, True, True, False]
+    clock.now = 0.5
+    assert [bucket.try_take() for _ in range(2)] == [True, False]
+
+
+def test_an_idle_bucket_keeps_no_more_than_its_burst() -> None:
+    clock = Clock()
+    bucket = TokenBucket(rate=10, burst=2, clock=clock)
+    clock.now = 1000.0
+    assert [bucket.try_take() for _ in range(3)] == [True, True, False]
+
+
+def test_waiters_are_served_one_after_the_other() -> None:
+    bucket = TokenBucket(rate=2, burst=1, clock=Clock())
+    assert [bucket.reserve() for _ in range(3)] == [0.0, 0.5, 1.0]
+
+
+async def test_take_waits_for_its_token() -> None:
+    bucket = TokenBucket(rate=50, burst=1)
+    started = time.monotonic()
+    await asyncio.gather(*(bucket.take() for _ in range(3)))
+    assert 0.03 <= time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1, 1), (1, 0)])
+def test_a_bucket_that_never_gives_is_refused(rate: float, burst: float) -> None:
+    with pytest.raises(ValueError, match="token bucket"):
+        TokenBucket(rate, burst)
+
+
+@given(st.lists(st.floats(0, 5), max_size=50), st.floats(0.1, 10), st.integers(1, 10))
+def test_a_bucket_never_gives_more_than_burst_and_rate_allow(
+    steps: list[float], rate: float, burst: int
+) -> None:
+    clock = Clock()
+    bucket = TokenBucket(rate, burst, clock)
+    given_out = 0
+    for step in steps:
+        clock.now += step
+        given_out += sum(bucket.try_take() for _ in range(20))
+        assert given_out <= burst + clock.now * rate + 1e-6
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_backoff_stays_between_floor_and_cap(failures: int, drawn: float) -> None:
+    delay = Backoff(floor=1, base=1, cap=60, draw=lambda: drawn).delay(failures)
+    assert 1 <= delay <= 60
+
+
+def test_backoff_spreads_over_a_range_that_doubles() -> None:
+    low, high = Backoff(draw=lambda: 0.0), Backoff(draw=lambda: 1.0)
+    assert [(low.delay(n), high.delay(n)) for n in (1, 2, 3)] == [(1, 3), (1, 5), (1, 9)]

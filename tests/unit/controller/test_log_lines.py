@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log lines for machines and for people."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from postroom.log import LogFormat, about, configure
+from unit.controller.samples import SERVER
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """A stream for the lines; logging is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield io.StringIO()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_a_json_line_names_its_object(stream: io.StringIO) -> None:
+    configure("info", LogFormat.JSON, stream)
+    logging.getLogger("postroom.test").warning("it %s", "happened", extra=about(SERVER))
+    entry = json.loads(stream.getvalue())
+    assert entry["object"] == {"kind": "MailServer", "namespace": "mail", "name": "smtp"}
+    assert (entry["level"], entry["message"]) == ("warning", "it happened")
+    assert entry["logger"] == "postroom.test"
+    assert entry["timestamp"].endswith("+00:00")
+
+
+def test_an_exception_stays_on_its_json_line(stream: io.StringIO) -> None:
+    configure("info", LogFormat.JSON, stream)
+    logging.getLogger("postroom.test").error("failed", exc_info=RuntimeError("two\nlines"))
+    assert stream.getvalue().count("\n") == 1
+    assert "RuntimeError" in json.loads(stream.getvalue())["exception"]
+
+
+def test_a_text_line_names_its_object(stream: io.StringIO) -> None:
+    configure("info", LogFormat.TEXT, stream)
+    logging.getLogger("postroom.test").info("done", extra=about(SERVER))
+    assert stream.getvalue().endswith("INFO    MailServer mail/smtp: done\n")
+
+
+def test_the_object_of_a_record_of_kopf_is_shown_too(stream: io.StringIO) -> None:
+    configure("info", LogFormat.JSON, stream)
+    place = {"kind": "MailServer", "namespace": "mail", "name": "smtp"}
+    logging.getLogger("kopf").error("trouble", extra={"k8s_ref": place})
+    assert json.loads(stream.getvalue())["object"] == place
+
+
+@pytest.mark.parametrize("name", ["kopf.objects", "aiohttp.access", "aioimaplib.aioimaplib"])
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_talkative_libraries_are_quiet_at_any_level(
+    stream: io.StringIO, name: str, level: str
+) -> None:
+    configure(level, LogFormat.TEXT, stream)
+    logging.getLogger(name).info("a password, perhaps")
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", False), ("debug", True)])
+def test_tracebacks_of_kopf_are_for_debugging(stream: io.StringIO, level: str, shown: bool) -> None:
+    configure(level, LogFormat.JSON, stream)
+    logging.getLogger("kopf.reactor").error("failed", exc_info=RuntimeError("why"))
+    assert ("exception" in json.loads(stream.getvalue())) is shown

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Liveness, readiness and metrics, as the kubelet and Prometheus see them."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from postroom.controller.health import Health, application, serve
+from postroom.controller.queue import KeyedQueue
+from postroom.metrics import ConditionSample, Metrics
+from unit.controller.samples import SERVER
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bench:
+    """A health server whose clock moves when told."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.queue = KeyedQueue(clock=self.clock)
+        self.health = Health(self.queue, stuck_after=600, clock=self.clock)
+        self.metrics = Metrics()
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with TestClient(TestServer(application(self.health, self.metrics))) as client:
+            answer = await client.get(path)
+            return answer.status, await answer.text()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.health._beat = self.clock.now
+
+
+async def test_a_fresh_operator_lives_but_is_not_ready() -> None:
+    one = Bench()
+    assert await one.get("/healthz") == (200, "ok")
+    assert await one.get("/readyz") == (503, "waiting for the start")
+
+
+async def test_an_operator_that_waits_for_nothing_is_ready() -> None:
+    one = Bench()
+    one.health.waiting_for = None
+    assert await one.get("/readyz") == (200, "ok")
+
+
+async def test_a_blocked_loop_is_noticed() -> None:
+    one = Bench()
+    one.clock.now = 31.0
+    assert await one.get("/healthz") == (503, "the event loop is blocked")
+
+
+async def test_an_ended_watch_is_noticed() -> None:
+    one = Bench()
+    one.health.feed_ended = True
+    assert (await one.get("/healthz"))[0] == 503
+
+
+async def test_a_key_that_waits_for_ever_is_noticed_once_there_are_workers() -> None:
+    one = Bench()
+    one.queue.add(SERVER)
+    one.pass_time(601)
+    assert (await one.get("/healthz"))[0] == 200
+    one.health.waiting_for = None
+    status, text = await one.get("/healthz")
+    assert status == 503
+    assert "queue is stuck" in text
+
+
+async def test_a_run_that_never_ends_is_noticed() -> None:
+    one = Bench()
+    one.queue.add(SERVER)
+    await one.queue.take()
+    one.pass_time(601)
+    assert await one.get("/healthz") == (503, "an evaluation is stuck")
+
+
+async def test_conditions_are_exported_from_what_is_stored_now() -> None:
+    one, samples = Bench(), [ConditionSample(SERVER, "Ready", "Unknown")]
+    one.metrics.observe_conditions(lambda: samples)
+    series = 'postroom_condition{kind="MailServer",name="smtp",namespace="mail",type="Ready"}'
+    assert f"{series} -1.0" in (await one.get("/metrics"))[1]
+    samples.clear()
+    assert series not in (await one.get("/metrics"))[1]
+
+
+async def test_gauges_are_read_when_asked() -> None:
+    one = Bench()
+    one.metrics.observe_gauge("postroom_queue_depth", "Keys waiting.", lambda: one.queue.waiting)
+    one.queue.add(SERVER)
+    assert "postroom_queue_depth 1.0" in (await one.get("/metrics"))[1]
+
+
+async def test_an_address_in_use_is_an_error() -> None:
+    one = Bench()
+    runner = await serve(application(one.health, one.metrics), "127.0.0.1", 0)
+    port = runner.addresses[0][1]
+    with pytest.raises(OSError, match="in use"):
+        await serve(application(one.health, one.metrics), "127.0.0.1", port)
+    await runner.cleanup()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's settings: where they come from, and one clear sentence when they are wrong."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.log import LogFormat
+from postroom.settings import Settings, SettingsError, flag, load, parse_address
+
+
+def test_defaults_are_usable() -> None:
+    settings = load({}, {})
+    assert settings.namespaces == ()
+    assert settings.health_address is not None and settings.health_address[1] == 8080
+    assert not settings.ownership_key
+
+
+def test_every_field_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_flags_win_over_the_environment_and_that_over_defaults() -> None:
+    environment = {"POSTROOM_WORKERS": "4", "POSTROOM_PROBES_PER_TARGET": "2"}
+    settings = load({"workers": "8", "probes_per_target": None}, environment)
+    assert (settings.workers, settings.probes_per_target) == (8, 2)
+
+
+def test_an_empty_list_of_flags_counts_as_not_given() -> None:
+    assert load({"namespaces": []}, {"POSTROOM_NAMESPACES": "a"}).namespaces == ("a",)
+
+
+def test_lists_are_separated_by_commas_in_the_environment() -> None:
+    assert load({}, {"POSTROOM_NAMESPACES": "a, b,"}).namespaces == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("dns_resolvers", "10.0.0.10:53,[::1]:5353", (("10.0.0.10", 53), ("::1", 5353))),
+        ("allow_cidrs", "10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
+        ("allow_ports", "25,587", (25, 587)),
+        ("sweep_interval", "1h30m", timedelta(minutes=90)),
+        ("watch_secrets", "true", True),
+        ("leader_election", "0", False),
+        ("log_format", "text", LogFormat.TEXT),
+        ("health_address", "off", None),
+        ("health_address", "127.0.0.1:81", ("127.0.0.1", 81)),
+        ("kubeconfig", "/etc/kubeconfig", Path("/etc/kubeconfig")),
+        ("status_writes_per_second", "50.5", 50.5),
+    ],
+)
+def test_texts_of_the_environment_become_values(name: str, text: str, value: object) -> None:
+    assert getattr(load({}, {f"POSTROOM_{name.upper()}": text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("dns_resolvers", "resolver.example:53", "IP address and a port"),
+        ("dns_resolvers", "10.0.0.10", "IP address and a port"),
+        ("dns_resolvers", "10.0.0.10:0", "IP address and a port"),
+        ("allow_cidrs", "10.0.0.1/8", "networks"),
+        ("allow_ports", "smtp", "ports from 1 to 65535"),
+        ("allow_ports", "70000", "ports from 1 to 65535"),
+        ("namespaces", "team-*", "names of namespaces"),
+        ("sweep_interval", "soon", "duration"),
+        ("workers", "0", "greater than or equal to 1"),
+        ("workers", "many", "valid integer"),
+        ("log_format", "xml", "'json' or 'text'"),
+        ("watch_secrets", "maybe", "valid boolean"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_takes(name: str, text: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as from_environment:
+        load({}, {f"POSTROOM_{name.upper()}": text})
+    assert str(from_environment.value).startswith(f"POSTROOM_{name.upper()}: ")
+    with pytest.raises(SettingsError) as from_flag:
+        load({name: text}, {})
+    assert str(from_flag.value).startswith(f"{flag(name)}: ")
+    assert "\n" not in str(from_flag.value)
+
+
+def test_flags_for_lists_are_named_in_the_singular() -> None:
+    assert [flag(name) for name in ("namespaces", "allow_cidrs", "log_level")] == [
+        "--namespace",
+        "--allow-cidr",
+        "--log-level",
+    ]
+
+
+def test_the_ownership_key_is_masked() -> None:
+    settings = load({}, {"POSTROOM_OWNERSHIP_KEY": "canary-of-the-key"})
+    assert settings.ownership_key.reveal() == "canary-of-the-key"
+    assert "canary" not in f"{settings!r} {settings}"
+
+
+def test_the_ownership_key_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("0123456789abcdef\n")
+    settings = load({"ownership_key_file": file}, {})
+    assert settings.ownership_key.reveal() == "0123456789abcdef"
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 32, b"x" * 5000])
+def test_an_unusable_key_file_is_refused_without_its_content(
+    tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match="--ownership-key-file") as error:
+        load({"ownership_key_file": file}, {})
+    assert "short" not in str(error.value)
+
+
+def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load({"ownership_key_file": tmp_path / "absent"}, {})
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    try:
+        _, port = parse_address(text)
+    except ValueError:
+        return
+    assert 1 <= port <= 65535
+
+
+@given(st.ip_addresses(), st.integers(1, 65535))
+def test_every_address_can_be_written_and_read(address: object, port: int) -> None:
+    assert parse_address(f"[{address}]:{port}") == (str(address), port)

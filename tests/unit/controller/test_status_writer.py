@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The writer: what is worth a write, how a patch looks, and what each refusal leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType
+from postroom.api.mailserver import MailServerStatus
+from postroom.api.names import Key
+from postroom.controller.cache import Cache
+from postroom.controller.client import ApiError
+from postroom.controller.intake import Intake
+from postroom.controller.limits import Backoff, TokenBucket
+from postroom.controller.queue import KeyedQueue
+from postroom.controller.writer import Evaluated, Writer, WriteResult, differs, merge_patch
+from postroom.metrics import Metrics
+from unit.controller.fakeapi import merge
+from unit.controller.samples import SERVER, Object, stored
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+
+def status_of(verdict: str = "True", checked: str = "2026-06-01T12:00:00Z") -> MailServerStatus:
+    """Return a desired status."""
+    condition = Condition(
+        type=ConditionType.READY,
+        status=ConditionStatus(verdict),
+        observed_generation=1,
+        last_transition_time="2026-01-01T00:00:00Z",
+        reason="Succeeded",
+        message="",
+    )
+    return MailServerStatus(observed_generation=1, conditions=(condition,), last_check_time=checked)
+
+
+def raw_status(verdict: str = "True", checked: str = "2026-06-01T12:00:00Z") -> Object:
+    """Return the same as it is stored."""
+    return status_of(verdict, checked).model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Server:
+    """Answers status patches from a script, then as an API server does."""
+
+    def __init__(self, raw: Object | None, *script: ApiError | Object) -> None:
+        self.raw = raw
+        self.script = list(script)
+        self.patches: list[Mapping[str, Any]] = []
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None:
+        return self.raw
+
+    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.patches.append(patch)
+        if self.script:
+            next_one = self.script.pop(0)
+            if isinstance(next_one, ApiError):
+                raise next_one
+            # Somebody was faster.
+            self.raw = next_one
+            raise refusal(409)
+        assert self.raw is not None
+        version = int(self.raw["metadata"]["resourceVersion"]) + 1
+        metadata = {**self.raw["metadata"], "resourceVersion": str(version)}
+        status = merge(self.raw["status"], patch["status"])
+        self.raw = {**self.raw, "metadata": metadata, "status": status}
+        return self.raw
+
+    async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
+        raise AssertionError("no event is due")
+
+
+def refusal(status: int, retry_after: float | None = None) -> ApiError:
+    return ApiError("PATCH it", status, "no", retry_after)
+
+
+class Bench:
+    """A writer at a server, with an object in the cache."""
+
+    def __init__(self, server: Server, cached: Object) -> None:
+        self.server = server
+        self.intake = Intake(Cache(), KeyedQueue(), now=lambda: NOW)
+        self.intake.seen(SERVER.kind, cached)
+        self.metrics = Metrics()
+        backoff = Backoff(floor=0, base=0.001, draw=lambda: 1)
+        self.writer = Writer(
+            server, self.intake, TokenBucket(1e6, 1e6), self.metrics, lambda: NOW, backoff
+        )
+
+    async def write(self, status: MailServerStatus, generation: int = 1) -> WriteResult:
+        evaluated = Evaluated(SERVER, "uid-1", generation, timedelta(minutes=15))
+        return await self.writer.write(evaluated, status)
+
+    def count(self, name: str, **labels: str) -> float | None:
+        registry: CollectorRegistry = self.metrics.registry
+        return registry.get_sample_value(name, labels)
+
+
+def bench(*script: ApiError | Object, status: Object | None = None) -> Bench:
+    raw = stored(SERVER, version=10, status=raw_status() if status is None else status)
+    return Bench(Server(raw, *script), raw)
+
+
+# -- the gate -------------------------------------------------------------------------------------
+
+
+async def test_an_equal_status_is_not_written() -> None:
+    one = bench()
+    assert await one.write(status_of()) is WriteResult.UNCHANGED
+    assert one.server.patches == []
+
+
+async def test_a_new_time_alone_is_not_written() -> None:
+    one = bench(status=raw_status(checked="2026-06-01T11:50:00Z"))
+    assert await one.write(status_of()) is WriteResult.UNCHANGED
+
+
+async def test_a_time_that_is_older_than_the_heartbeat_is_refreshed() -> None:
+    one = bench(status=raw_status(checked="2026-06-01T11:45:00Z"))
+    assert await one.write(status_of()) is WriteResult.WRITTEN
+    assert one.server.patches[0]["status"] == {"lastCheckTime": "2026-06-01T12:00:00Z"}
+
+
+@pytest.mark.parametrize("time", ["", "yesterday", "2026-06-01"])
+async def test_a_time_that_cannot_be_read_is_replaced(time: str) -> None:
+    one = bench(status={**raw_status(), "lastCheckTime": time})
+    assert await one.write(status_of(checked="2026-06-01T12:00:01Z")) is WriteResult.WRITTEN
+
+
+async def test_a_different_verdict_is_written_with_the_version_as_precondition() -> None:
+    one = bench()
+    assert await one.write(status_of("False")) is WriteResult.WRITTEN
+    patch = one.server.patches[0]
+    assert patch["metadata"] == {"resourceVersion": "10"}
+    assert list(patch["status"]) == ["conditions"]
+
+
+async def test_what_is_not_in_the_status_any_more_is_removed() -> None:
+    one = bench(status={**raw_status(), "foreign": 1, "accounts": 3})
+    assert await one.write(status_of()) is WriteResult.WRITTEN
+    assert one.server.patches[0]["status"] == {"foreign": None, "accounts": None}
+
+
+async def test_the_cache_holds_what_was_written() -> None:
+    one = bench()
+    await one.write(status_of("False"))
+    assert await one.write(status_of("False")) is WriteResult.UNCHANGED
+    cached = one.intake.cache.get(SERVER)
+    assert cached is not None and cached["metadata"]["resourceVersion"] == "11"
+
+
+async def test_a_poisoned_stored_status_is_replaced() -> None:
+    raw = {**stored(SERVER, version=10), "status": "text"}
+    one = Bench(Server(raw), raw)
+    assert await one.write(status_of()) is WriteResult.WRITTEN
+
+
+# -- the object has moved on ----------------------------------------------------------------------
+
+
+async def test_a_status_for_an_older_generation_is_not_written() -> None:
+    assert await bench().write(status_of("False"), generation=2) is WriteResult.STALE
+
+
+async def test_a_status_for_another_object_of_the_name_is_not_written() -> None:
+    one = bench()
+    one.intake.seen(SERVER.kind, stored(SERVER, version=20, uid="uid-2"))
+    assert await one.write(status_of("False")) is WriteResult.STALE
+
+
+async def test_a_status_for_a_deleted_object_is_not_written() -> None:
+    one = bench()
+    one.intake.gone(SERVER)
+    assert await one.write(status_of("False")) is WriteResult.GONE
+
+
+# -- conflicts ------------------------------------------------------------------------------------
+
+
+async def test_after_a_conflict_the_fresh_object_is_patched() -> None:
+    fresh = stored(SERVER, version=12, status=raw_status())
+    one = bench(fresh)
+    assert await one.write(status_of("False")) is WriteResult.WRITTEN
+    assert one.server.patches[1]["metadata"] == {"resourceVersion": "12"}
+    assert one.count("postroom_status_write_conflicts_total") == 1
+
+
+async def test_after_a_conflict_with_a_new_generation_the_status_is_stale() -> None:
+    one = bench(stored(SERVER, version=12, generation=2, status=raw_status()))
+    assert await one.write(status_of("False")) is WriteResult.STALE
+
+
+async def test_after_a_conflict_with_an_equal_write_nothing_is_left_to_do() -> None:
+    one = bench(stored(SERVER, version=12, status=raw_status("False")))
+    assert await one.write(status_of("False")) is WriteResult.UNCHANGED
+
+
+async def test_endless_conflicts_end() -> None:
+    fresh = [stored(SERVER, version=20 + n, status=raw_status()) for n in range(10)]
+    one = bench(*fresh)
+    assert await one.write(status_of("False")) is WriteResult.UNAVAILABLE
+    assert len(one.server.patches) == 5
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+async def test_an_object_that_is_not_found_is_dropped() -> None:
+    one = bench(refusal(404))
+    assert await one.write(status_of("False")) is WriteResult.GONE
+    assert SERVER not in one.intake.cache
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [
+        (422, WriteResult.INVALID),
+        (400, WriteResult.INVALID),
+        (403, WriteResult.FORBIDDEN),
+    ],
+)
+async def test_a_refusal_is_not_retried_hot(status: int, result: WriteResult) -> None:
+    one = bench(refusal(status))
+    assert await one.write(status_of("False")) is result
+    assert len(one.server.patches) == 1
+    assert one.count("postroom_status_writes_total", result=result.value) == 1
+
+
+@pytest.mark.parametrize("status", [0, 401, 429, 500, 503])
+async def test_a_passing_failure_is_retried(status: int) -> None:
+    one = bench(refusal(status), refusal(status))
+    assert await one.write(status_of("False")) is WriteResult.WRITTEN
+    assert len(one.server.patches) == 3
+
+
+async def test_a_lasting_failure_is_given_back() -> None:
+    one = bench(*(refusal(503) for _ in range(20)))
+    assert await one.write(status_of("False")) is WriteResult.UNAVAILABLE
+    assert len(one.server.patches) == 5
+
+
+async def test_the_server_decides_how_long_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("postroom.controller.writer.asyncio.sleep", sleep)
+    await bench(refusal(429, 7), refusal(429, 3600)).write(status_of("False"))
+    assert pauses == [7, 30]
+
+
+# -- patches --------------------------------------------------------------------------------------
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.integers() | st.text(max_size=3) | st.booleans() | st.lists(st.integers(), max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=10,
+)
+statuses = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
+
+
+@given(statuses, statuses)
+def test_a_merge_patch_turns_the_stored_into_the_desired(stored: Object, desired: Object) -> None:
+    assert merge(stored, merge_patch(stored, desired)) == desired
+
+
+@given(statuses)
+def test_an_equal_status_needs_no_patch(status: Object) -> None:
+    assert merge_patch(status, status) == {}
+    assert not differs(status, status)
+
+
+@given(statuses, statuses)
+def test_statuses_differ_exactly_when_they_are_not_equal(one: Object, other: Object) -> None:
+    assert differs(one, other) == (one != other)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first fill and the sweep: what counts as known, as gone, and as missed by the watch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from postroom.api.names import Key, Kind
+from postroom.controller.cache import Cache
+from postroom.controller.client import ApiError, Listed
+from postroom.controller.intake import Intake
+from postroom.controller.queue import KeyedQueue
+from postroom.controller.sweep import Sweep
+from postroom.metrics import Metrics
+from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
+
+
+class Cluster:
+    """Objects that can be listed and read, and failures of the next lists."""
+
+    def __init__(self, *objects: tuple[Key, Object]) -> None:
+        self.objects = dict(objects)
+        self.failures: list[int] = []
+        self.lists: list[tuple[Kind, str | None]] = []
+
+    async def list_metadata(self, kind: Kind, namespace: str | None) -> dict[Key, Listed]:
+        self.lists.append((kind, namespace))
+        if self.failures:
+            raise ApiError("GET list", self.failures.pop(0))
+        return {
+            key: Listed(raw["metadata"]["uid"], raw["metadata"]["resourceVersion"])
+            for key, raw in self.objects.items()
+            if key.kind is kind and namespace in (None, key.namespace)
+        }
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None:
+        return self.objects.get(key)
+
+
+class Bench:
+    """A sweep over a cluster."""
+
+    def __init__(self, cluster: Cluster, *namespaces: str) -> None:
+        self.intake = Intake(Cache(), KeyedQueue())
+        self.metrics = Metrics()
+        self.sweep = Sweep(cluster, self.intake, namespaces, self.metrics, watch_lag=0.01)
+
+    def released(self, *objects: tuple[Key, Object]) -> Bench:
+        for key, raw in objects:
+            self.intake.seen(key.kind, raw)
+        self.intake.release()
+        return self
+
+    @property
+    def missed(self) -> float | None:
+        return self.metrics.registry.get_sample_value("postroom_watch_missed_total")
+
+
+def server(version: int = 10, **changes: Any) -> tuple[Key, Object]:
+    return SERVER, stored(SERVER, version=version, **{"status": ready(), **changes})
+
+
+async def test_an_empty_cluster_is_filled_at_once() -> None:
+    one = Bench(Cluster())
+    await asyncio.wait_for(one.sweep.fill(), 1)
+    assert one.intake.released
+
+
+async def test_nothing_starts_before_the_watch_has_brought_everything() -> None:
+    one = Bench(Cluster(server()))
+    fill = asyncio.ensure_future(one.sweep.fill())
+    await asyncio.sleep(0.1)
+    assert not fill.done()
+    assert one.intake.queue.waiting == 0
+    one.intake.seen(SERVER.kind, server()[1])
+    await asyncio.wait_for(fill, 1)
+    assert one.intake.released
+    assert one.sweep.age() >= 0
+
+
+async def test_an_object_that_goes_before_it_came_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("postroom.controller.sweep._RELIST", 0.05)
+    cluster = Cluster(server())
+    one = Bench(cluster)
+    fill = asyncio.ensure_future(one.sweep.fill())
+    await asyncio.sleep(0.02)
+    cluster.objects.clear()
+    await asyncio.wait_for(fill, 2)
+
+
+async def test_the_fill_outlasts_failures_and_absent_crds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("postroom.controller.sweep.Backoff.delay", lambda *_: 0.0)
+    cluster = Cluster()
+    cluster.failures = [0, 503, 404]
+    one = Bench(cluster)
+    await asyncio.wait_for(one.sweep.fill(), 1)
+    assert "kubectl apply -k manifests/crds" in caplog.text
+
+
+async def test_a_list_that_expires_half_way_is_started_again() -> None:
+    cluster = Cluster(server())
+    cluster.failures = [410]
+    one = Bench(cluster).released(server())
+    await one.sweep.once()
+    assert SERVER in one.intake.cache
+
+
+async def test_each_namespace_is_listed_by_itself() -> None:
+    cluster = Cluster()
+    await Bench(cluster, "a", "b").sweep.fill()
+    assert {namespace for _, namespace in cluster.lists} == {"a", "b"}
+
+
+async def test_a_sweep_over_an_equal_cluster_reads_nothing_else() -> None:
+    one = Bench(Cluster(server())).released(server())
+    await one.sweep.once()
+    assert one.missed == 0
+
+
+async def test_what_vanished_unseen_is_dropped() -> None:
+    one = Bench(Cluster()).released(server())
+    await one.sweep.once()
+    assert SERVER not in one.intake.cache
+    assert one.missed == 1
+
+
+async def test_what_appears_during_the_list_is_kept() -> None:
+    cluster = Cluster()
+    one = Bench(cluster).released()
+    listing = cluster.list_metadata
+
+    async def slow(kind: Kind, namespace: str | None) -> dict[Key, Listed]:
+        listed = await listing(kind, namespace)
+        one.intake.seen(SERVER.kind, server()[1])
+        return listed
+
+    cluster.list_metadata = slow  # type: ignore[method-assign]
+    await one.sweep.once()
+    assert SERVER in one.intake.cache
+
+
+async def test_what_was_recreated_meanwhile_is_kept() -> None:
+    one = Bench(Cluster()).released(server())
+    sweep = asyncio.ensure_future(one.sweep.once())
+    await asyncio.sleep(0.003)
+    one.intake.seen(*_seen(server(version=20, uid="uid-2")))
+    await sweep
+    assert SERVER in one.intake.cache
+
+
+def _seen(pair: tuple[Key, Object]) -> tuple[Kind, Object]:
+    return pair[0].kind, pair[1]
+
+
+async def test_what_the_watch_never_brought_is_read() -> None:
+    one = Bench(Cluster(server())).released()
+    await one.sweep.once()
+    assert SERVER in one.intake.cache
+    assert one.intake.queue.waiting + one.intake.queue.scheduled == 1
+    assert one.missed == 1
+
+
+async def test_a_change_that_the_watch_never_brought_is_read() -> None:
+    one = Bench(Cluster(server(version=11, generation=2))).released(server())
+    await one.sweep.once()
+    assert one.intake.queue.waiting == 1
+    assert one.missed == 1
+
+
+async def test_a_change_that_the_watch_brings_a_little_late_is_not_missed() -> None:
+    one = Bench(Cluster(server(version=11))).released(server())
+    sweep = asyncio.ensure_future(one.sweep.once())
+    await asyncio.sleep(0.003)
+    one.intake.seen(*_seen(server(version=11)))
+    await sweep
+    assert one.missed == 0
+
+
+async def test_a_cache_that_is_ahead_of_the_list_is_left_alone() -> None:
+    cluster = Cluster(server(version=11))
+    one = Bench(cluster).released(server(version=12))
+    sweep = asyncio.ensure_future(one.sweep.once())
+    await asyncio.sleep(0.003)
+    cluster.objects = dict([server(version=12)])
+    await sweep
+    assert one.missed == 0
+
+
+async def test_versions_that_ran_backwards_are_believed_in_the_end() -> None:
+    restored = (ACCOUNT, stored(ACCOUNT, version=5, uid="uid-restored", status=ready()))
+    one = Bench(Cluster(restored)).released((ACCOUNT, stored(ACCOUNT, version=90)))
+    await one.sweep.once()
+    cached = one.intake.cache.get(ACCOUNT)
+    assert cached is not None and cached["metadata"]["uid"] == "uid-restored"
+
+
+async def test_a_failed_sweep_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = Cluster()
+    cluster.failures = [503]
+    one = Bench(cluster).released()
+    task = asyncio.ensure_future(one.sweep.run(0.01))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    assert "sweep failed" in caplog.text
+    assert one.sweep.age() >= 0

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker: what follows a run, slow runs, and that one failing object harms no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from postroom.api.mailserver import MailServerStatus
+from postroom.api.names import Key, Kind
+from postroom.api.status import CommonStatus
+from postroom.controller.cache import Cache, Raw
+from postroom.controller.client import ApiError
+from postroom.controller.events import EventPoster
+from postroom.controller.intake import Intake
+from postroom.controller.limits import TokenBucket
+from postroom.controller.queue import KeyedQueue
+from postroom.controller.worker import Evaluator, Worker
+from postroom.controller.writer import Writer
+from postroom.metrics import Metrics
+from postroom.reconcile.outcome import Memory, Notice, NoticeType, Outcome
+from unit.controller.fakeapi import merge
+from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+Reconcile = Callable[[Kind, Raw, Memory], Awaitable[Outcome]]
+
+
+def status_for(raw: Raw) -> CommonStatus:
+    return MailServerStatus(observed_generation=raw["metadata"]["generation"], accounts=1)
+
+
+async def settle(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+    """A reconciler that is done at once and looks again in a minute."""
+    notice = Notice(NoticeType.NORMAL, "Succeeded", "")
+    references = frozenset({"Secret/login"})
+    return Outcome(status_for(raw), timedelta(minutes=1), (notice,), references)
+
+
+class Bench:
+    """A worker at a server that takes every write, or refuses each with one status."""
+
+    def __init__(self, reconcile: Reconcile = settle, refuse: int = 0) -> None:
+        self.refuse = refuse
+        self.patches: list[Mapping[str, Any]] = []
+        self.announced: list[Key] = []
+        self.queue = KeyedQueue()
+        self.intake = Intake(Cache(), self.queue, now=lambda: NOW)
+        self.metrics = Metrics()
+        bucket = TokenBucket(1e6, 1e6)
+        writer = Writer(self, self.intake, bucket, self.metrics, lambda: NOW)
+        events = EventPoster(self.create_event, "pod", self.metrics)
+        events.announce = lambda key, uid, notices: self.announced.append(key)  # type: ignore[method-assign]
+        evaluator = Evaluator(reconcile, self.progressing)
+        self.worker = Worker(
+            self.intake, evaluator, writer, events, self.metrics, lambda: NOW, slow_run=0.02
+        )
+
+    def progressing(self, kind: Kind, raw: Raw, now: datetime) -> CommonStatus:
+        return MailServerStatus(observed_generation=raw["metadata"]["generation"])
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None:
+        return self.intake.cache.get(key)
+
+    async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
+        raise AssertionError("not posted here")
+
+    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.patches.append(patch["status"])
+        if self.refuse:
+            raise ApiError("PATCH", self.refuse)
+        raw = self.intake.cache.get(key)
+        assert raw is not None
+        version = str(int(raw["metadata"]["resourceVersion"]) + 1)
+        metadata = {**raw["metadata"], "resourceVersion": version}
+        return {**raw, "metadata": metadata, "status": merge(raw["status"], patch["status"])}
+
+    async def run(self, *objects: tuple[Key, Object]) -> Bench:
+        """Work on objects until nothing waits or runs."""
+        for key, raw in objects or ((SERVER, stored(SERVER)),):
+            self.intake.seen(key.kind, raw)
+        self.intake.release()
+        task = asyncio.ensure_future(self.worker.run())
+        for _ in range(500):
+            await asyncio.sleep(0.001)
+            if not self.queue.waiting and not self.queue.running:
+                break
+        self.queue.close()
+        await asyncio.wait_for(task, 1)
+        return self
+
+
+async def test_a_run_writes_announces_and_plans_the_next() -> None:
+    one = await Bench().run()
+    assert len(one.patches) == 1
+    assert one.announced == [SERVER]
+    assert one.queue.scheduled == 1
+    assert one.intake.dependants.of("mail", ["Secret/login"]) == [SERVER]
+
+
+async def test_an_object_with_nothing_to_plan_is_not_planned() -> None:
+    async def once(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        return Outcome(status_for(raw), None)
+
+    one = await Bench(once).run()
+    assert one.queue.scheduled == 0
+
+
+async def test_a_key_without_object_is_forgotten() -> None:
+    one = Bench()
+    one.queue.add(SERVER)
+    await one.run((ACCOUNT, stored(ACCOUNT, uid="uid-2")))
+    assert len(one.patches) == 1
+
+
+async def test_a_terminating_object_is_not_evaluated() -> None:
+    raw = stored(SERVER)
+    raw["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    one = Bench()
+    one.queue.add(SERVER)
+    assert (await one.run((SERVER, raw))).patches == []
+
+
+async def test_a_bug_stays_with_its_object(caplog: pytest.LogCaptureFixture) -> None:
+    async def buggy(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        if kind is Kind.EMAIL_ACCOUNT:
+            raise RuntimeError("a bug")
+        return await settle(kind, raw, memory)
+
+    one = await Bench(buggy).run((ACCOUNT, stored(ACCOUNT)), (SERVER, stored(SERVER, uid="uid-2")))
+    assert len(one.patches) == 1
+    assert one.queue.scheduled == 2
+    record = next(one for one in caplog.records if one.exc_info)
+    assert record.__dict__["object"]["name"] == "support"
+
+
+async def test_memory_lasts_from_run_to_run() -> None:
+    async def remembering(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        memory.failures += 1
+        return Outcome(status_for(raw), None)
+
+    one = await Bench(remembering).run()
+    assert one.intake.memory(SERVER).failures == 1
+
+
+async def slow(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+    await asyncio.sleep(0.1)
+    return await settle(kind, raw, memory)
+
+
+async def test_a_slow_run_on_a_new_spec_says_that_it_is_at_work_once() -> None:
+    one = await Bench(slow).run()
+    assert len(one.patches) == 2
+    assert one.patches[0]["observedGeneration"] == 1
+    assert one.patches[1] == {"accounts": 1}
+
+
+async def test_a_slow_routine_check_says_nothing() -> None:
+    status = {**ready(checked="2026-01-01T00:00:00Z"), "accounts": 5}
+    one = await Bench(slow).run((SERVER, stored(SERVER, status=status)))
+    assert len(one.patches) == 1
+
+
+async def test_a_change_during_the_run_leads_to_another() -> None:
+    async def overtaken(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        if raw["metadata"]["generation"] == 1:
+            one.intake.seen(kind, stored(SERVER, version=5, generation=2))
+        return await settle(kind, raw, memory)
+
+    one = Bench(overtaken)
+    await one.run()
+    assert [patch["observedGeneration"] for patch in one.patches] == [2]
+
+
+async def test_an_object_that_vanishes_during_the_run_leaves_nothing_behind() -> None:
+    async def vanishing(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        one.intake.gone(SERVER)
+        return await settle(kind, raw, memory)
+
+    one = Bench(vanishing)
+    await one.run()
+    assert (one.patches, one.announced, one.queue.scheduled) == ([], [], 0)
+    assert one.intake.dependants.of("mail", ["Secret/login"]) == []
+
+
+@pytest.mark.parametrize("status", [403, 422])
+async def test_a_refused_status_is_tried_again_much_later(status: int) -> None:
+    one = await Bench(refuse=status).run()
+    assert len(one.patches) == 1
+    assert one.announced == []
+    assert one.queue.scheduled == 1
+    assert next(iter(one.queue._due.values())) - one.queue._clock() > 100
+
+
+async def test_durations_are_measured_by_kind() -> None:
+    one = await Bench().run()
+    name = "postroom_reconcile_duration_seconds_count"
+    assert one.metrics.registry.get_sample_value(name, {"kind": "MailServer"}) == 1

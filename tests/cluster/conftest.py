@@ -8,9 +8,12 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cluster.lab_process import LabProcess
+from cluster.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
 
 HERE = Path(__file__).parent
@@ -47,3 +50,51 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
     plane.kubectl("create", "namespace", name)
     yield name
     plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """The mail lab that all operators under test look at."""
+    with LabProcess("127.0.0.53", tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def installed(plane: ControlPlane) -> ControlPlane:
+    """The control plane with definitions, RBAC and ServiceAccount as users install them."""
+    plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "install" / "cluster"))
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    return plane
+
+
+@pytest.fixture
+def operator(installed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """An operator, not started yet; no request of it may have been forbidden."""
+    kubeconfig = service_account_kubeconfig(installed, tmp_path)
+    flags = (*lab.reach.flags, "--regression-confirmation=1s", "--log-format=text")
+    process = OperatorProcess(kubeconfig, tmp_path, flags)
+    yield process
+    process.stop()
+    assert forbidden(requests_of(installed)) == [], process.tail()
+
+
+def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The requests that RBAC denied; an Event for a namespace that is being deleted is denied by
+    its life cycle, whatever the rights are."""
+    return [
+        one
+        for one in requests
+        if one["responseStatus"]["code"] == 403
+        and "being terminated" not in one["responseStatus"].get("message", "")
+    ]
+
+
+def requests_of(plane: ControlPlane, user: str = USER) -> list[dict[str, Any]]:
+    """Every request of a ServiceAccount, the operator's unless another is named."""
+    return [one for one in plane.audit_events() if one["user"]["username"] == user]
+
+
+def writes_of(plane: ControlPlane) -> list[dict[str, Any]]:
+    """Every request of the operator that writes."""
+    reading = {"get", "list", "watch"}
+    return [one for one in requests_of(plane) if one["verb"] not in reading]

@@ -33,9 +33,11 @@ class Plane(Protocol):
     ) -> subprocess.CompletedProcess[str]: ...
 
 
-def service_account_kubeconfig(plane: Plane, directory: Path) -> Path:
-    """Write a kubeconfig that authenticates as the operator's ServiceAccount, and nothing more."""
-    token = plane.kubectl("create", "token", ACCOUNT, "-n", NAMESPACE, "--duration=2h").stdout
+def service_account_kubeconfig(
+    plane: Plane, directory: Path, account: str = ACCOUNT, namespace: str = NAMESPACE
+) -> Path:
+    """Write a kubeconfig that authenticates as a ServiceAccount, and nothing more."""
+    token = plane.kubectl("create", "token", account, "-n", namespace, "--duration=2h").stdout
     config = yaml.safe_load(plane.kubeconfig.read_text())
     config["users"] = [{"name": "operator", "user": {"token": token.strip()}}]
     config["contexts"] = [

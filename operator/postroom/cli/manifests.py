@@ -90,6 +90,9 @@ def load(paths: Sequence[Path], namespace: str) -> Manifests:
 def _files(path: Path, found: Manifests) -> Iterator[Path]:
     if str(path) == "-" or path.is_file():
         yield path
+    elif path.is_dir() and (listed := _kustomized(path)) is not None:
+        for one in listed:
+            yield from _files(one, found)
     elif path.is_dir():
         yield from (
             one
@@ -98,6 +101,22 @@ def _files(path: Path, found: Manifests) -> Iterator[Path]:
         )
     else:
         found.complaints.append(Complaint(str(path), 0, "there is no such file or directory"))
+
+
+def _kustomized(directory: Path) -> list[Path] | None:
+    """Return the resources that a kustomization lists; None where there is none to be read.
+
+    What else it says, such as patches, is not applied.
+    """
+    for name in _KUSTOMIZATIONS:
+        try:
+            told = yaml.safe_load(_read(directory / name))
+        except (OSError, yaml.YAMLError):
+            continue
+        listed = told.get("resources") if isinstance(told, dict) else None
+        if isinstance(listed, list):
+            return [directory / str(one) for one in listed]
+    return None
 
 
 def _documents(file: Path, found: Manifests) -> Iterator[Manifest]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts, TLSMode
-from postroom.api.reasons import CATALOGUE, Reason
+from postroom.api.reasons import Reason
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile import schedule
 from postroom.reconcile.assessment import failed, passed, unknown
@@ -135,6 +135,9 @@ _TLS_REASONS = frozenset(
 
 def _availability(report: ProbeReport, protocol: Protocol) -> Verdict:
     condition = protocol.available
+    if report.stage is ProbeStage.MAILBOX:
+        verdict = failed if report.conclusive else unknown
+        return verdict(condition, report.reason, report.message)
     if reached(report, ProbeStage.CAPABILITIES):
         return passed(
             condition, Reason.PROBE_SUCCEEDED, f"The server answers as an {protocol.name} server."
@@ -187,9 +190,7 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
                 code=code_of(report.reason),
                 severity=Severity.ERROR if report.conclusive else Severity.WARNING,
                 subject=protocol.name,
-                message=f"{report.message} {CATALOGUE[report.reason].remedy}"
-                if CATALOGUE[report.reason].remedy not in report.message
-                else report.message,
+                message=report.message,
             )
         )
     found.extend(_expiry(report.tls, protocol, now))

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading and waiting for objects of our kinds on the real API server."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kstatus import conditions_of, lint
+from postroom.api.names import API_VERSION, Kind
+from postroom.lab.controlplane import ControlPlane
+
+KINDS = ",".join(kind.plural for kind in Kind)
+
+
+def eventually(check: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Poll until `check` holds."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"it did not happen in time: {what}"
+        time.sleep(0.2)
+
+
+def objects(plane: ControlPlane, namespace: str) -> list[dict[str, Any]]:
+    """Every object of our kinds in a namespace, each of which must honour the status contract."""
+    answer = plane.kubectl("get", KINDS, "-n", namespace, "-o", "json")
+    found: list[dict[str, Any]] = json.loads(answer.stdout)["items"]
+    for one in found:
+        assert lint(one) == [], one["metadata"]["name"]
+        assert_untouched(one)
+    return found
+
+
+def assert_untouched(one: dict[str, Any]) -> None:
+    """Nothing but status may be ours."""
+    metadata = one["metadata"]
+    assert "finalizers" not in metadata
+    for entry in metadata.get("managedFields", []):
+        if entry.get("subresource") != "status":
+            assert "postroom" not in entry["manager"]
+            assert "kopf" not in entry["manager"]
+
+
+def one(plane: ControlPlane, namespace: str, kind: Kind, name: str) -> dict[str, Any]:
+    answer = plane.kubectl("get", kind.plural, name, "-n", namespace, "-o", "json")
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+def reason_of(obj: dict[str, Any]) -> str:
+    """The reason of Ready."""
+    return str(conditions_of(obj).get("Ready", {}).get("reason", ""))
+
+
+def is_ready(obj: dict[str, Any]) -> bool:
+    """Ready for the current generation."""
+    ready = conditions_of(obj).get("Ready", {})
+    observed = obj.get("status", {}).get("observedGeneration")
+    return ready.get("status") == "True" and observed == obj["metadata"]["generation"]
+
+
+def is_judged(obj: dict[str, Any]) -> bool:
+    """Evaluated at its current generation."""
+    observed = obj.get("status", {}).get("observedGeneration")
+    return bool(observed == obj["metadata"]["generation"])
+
+
+def domains(count: int, first: int = 0) -> str:
+    """A List of SendingDomains that exist nowhere."""
+    items = [
+        {
+            "apiVersion": API_VERSION,
+            "kind": "SendingDomain",
+            "metadata": {"name": f"d{number}"},
+            "spec": {"domain": f"d{number}.example.com"},
+        }
+        for number in range(first, first + count)
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def hello(name: str = "hello", **spec: Any) -> str:
+    """A SendingDomain that proves control by a value of the zone send.example.com of the lab."""
+    return json.dumps(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "SendingDomain",
+            "metadata": {"name": name},
+            "spec": {
+                "domain": "send.example.com",
+                "ownership": {"value": "provider-verify=k7f3a9"},
+                **spec,
+            },
+        }
+    )

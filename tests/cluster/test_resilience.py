@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator when things go wrong, and when nothing does.
+
+Covers: no write at rest and after a restart; SIGKILL while 200 objects converge; the API server
+restarted under it; poisoned objects; deletion without the operator; one namespace only.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.conftest import forbidden, requests_of, writes_of
+from cluster.lab_process import LabProcess
+from cluster.objects import domains, eventually, hello, is_judged, is_ready, objects, one, reason_of
+from cluster.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+from kstatus import conditions_of
+from postroom.api.crd import definition
+from postroom.api.names import Kind
+from postroom.lab.controlplane import ControlPlane
+
+DOMAIN = Kind.SENDING_DOMAIN
+
+
+def test_no_write_at_rest_nor_after_a_restart(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    with operator:
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
+        time.sleep(2)
+        before = len(writes_of(installed))
+        time.sleep(10)
+        assert writes_of(installed)[before:] == []
+    with operator:
+        time.sleep(5)
+        assert writes_of(installed)[before:] == []
+
+
+def test_killed_while_converging(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    operator.start()
+    installed.kubectl("create", "-n", namespace, "-f", "-", input=domains(200))
+    eventually(lambda: any(map(is_judged, objects(installed, namespace))), "the first is judged")
+    operator.kill()
+    assert not all(map(is_judged, objects(installed, namespace)))
+    with operator:
+        eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all judged", 120)
+
+
+def test_api_server_restarted(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    if installed.audit_log is None:
+        pytest.skip("a cluster that is not ours is not restarted")
+    operator.start()
+    installed.kubectl("create", "-n", namespace, "-f", "-", input=domains(20))
+    eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all judged")
+    installed.restart()
+    installed.kubectl("create", "-n", namespace, "-f", "-", input=domains(20, first=100))
+
+    def converged() -> bool:
+        if operator.exit_code() is not None:  # Kubernetes would restart it
+            operator.start()
+        return all(map(is_judged, objects(installed, namespace)))
+
+    eventually(converged, "all judged after the restart", 120)
+
+
+def lax() -> dict[str, Any]:
+    """The definition of a domain before its schema was tightened."""
+    loose = definition(DOMAIN)
+    schema = loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    for part in ("spec", "status"):
+        schema[part] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    del loose["spec"]["versions"][0]["selectableFields"]
+    return loose
+
+
+def test_poisoned_objects_affect_no_other(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    poisons: list[dict[str, Any]] = [
+        {"domain": 7},
+        {"domain": "x.example.com", "interval": "5 minutes"},
+        {"domain": "y.example.com", "dkim": {"selector": None}},
+        {"domain": "z.example.com", "surprise": ["a", {"b": 1}], "require": ["Everything"]},
+        {},
+    ]
+    installed.kubectl(*apply, input=json.dumps(lax()))
+    time.sleep(1)
+    for number, spec in enumerate(poisons):
+        item = json.loads(hello(f"poison-{number}")) | {"spec": spec, "status": {"records": 5}}
+        installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(item))
+    installed.kubectl(*apply, input=json.dumps(definition(DOMAIN)))
+    time.sleep(1)
+    with operator:
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
+        assert operator.answers("/healthz")
+        assert operator.exit_code() is None
+    assert "Traceback" not in operator.tail(200)
+
+
+def test_an_invalid_spec_is_said_in_status(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    """What the schema cannot see, such as a key that is none, stalls the object alone."""
+    bad = hello("bad", dkim=[{"selector": "s1", "publicKey": "A" * 60}])
+    with operator:
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=bad)
+        eventually(lambda: is_judged(one(installed, namespace, DOMAIN, "bad")), "judged")
+        found = one(installed, namespace, DOMAIN, "bad")
+        assert reason_of(found) == "InvalidSpec"
+        assert "spec.dkim[0].publicKey" in conditions_of(found)["Stalled"]["message"]
+
+
+def test_objects_can_be_deleted_without_the_operator(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    with operator:
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
+    installed.kubectl("delete", "sdom/hello", "-n", namespace, "--timeout=10s")
+
+
+def test_one_namespace_with_a_role_only(
+    installed: ControlPlane, lab: LabProcess, tmp_path: Path, namespace: str
+) -> None:
+    role = (ROOT / "manifests" / "install" / "namespaced" / "rbac.yaml").read_text()
+    role = role.replace("namespace: mail", f"namespace: {namespace}")
+    role = role.replace(
+        "name: postroom, namespace: postroom-system", f"name: own, namespace: {namespace}"
+    )
+    installed.kubectl("apply", "-f", "-", input=role)
+    installed.kubectl("create", "serviceaccount", "own", "-n", namespace)
+    kubeconfig = service_account_kubeconfig(installed, tmp_path, "own", namespace)
+    flags = (*lab.reach.flags, f"--namespace={namespace}", "--log-format=text")
+    with OperatorProcess(kubeconfig, tmp_path, flags) as operator:
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), operator.tail())
+    user = f"system:serviceaccount:{namespace}:own"
+    assert forbidden(requests_of(installed, user)) == []

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from cluster.lab_process import LabProcess
-from cluster.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
+from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
 
 HERE = Path(__file__).parent
 
@@ -75,7 +75,8 @@ def operator(installed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterat
     process = OperatorProcess(kubeconfig, tmp_path, flags)
     yield process
     process.stop()
-    assert forbidden(requests_of(installed)) == [], process.tail()
+    denied = forbidden(requests_of(installed))
+    assert denied == [], f"{denied[:1]}\n{process.tail()}"
 
 
 def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ import dns.query
 import dns.rcode
 import dns.update
 
-from cluster.operator_process import ROOT
 from postroom.lab.lab import DNS_PORT, Reach
+from postroom.lab.operator_process import ROOT
 
 
 class LabProcess:

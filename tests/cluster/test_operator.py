@@ -26,10 +26,10 @@ from cluster.objects import (
     one,
     reason_of,
 )
-from cluster.operator_process import ROOT, OperatorProcess
 from kstatus import argo_health, compute, conditions_of
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT, OperatorProcess
 
 SAMPLES = ROOT / "manifests" / "samples"
 DOMAIN = Kind.SENDING_DOMAIN

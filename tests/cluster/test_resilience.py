@@ -17,11 +17,11 @@ import pytest
 from cluster.conftest import forbidden, requests_of, writes_of
 from cluster.lab_process import LabProcess
 from cluster.objects import domains, eventually, hello, is_judged, is_ready, objects, one, reason_of
-from cluster.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
 from kstatus import conditions_of
 from postroom.api.crd import definition
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
 
 DOMAIN = Kind.SENDING_DOMAIN
 

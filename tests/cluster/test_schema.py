@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.operator_process import ROOT
 from postroom.api.names import API_VERSION, Kind
 from postroom.api.resource import parse_spec
 from postroom.api.status import DEFAULT_STATUS
 from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT
 
 GOOD: dict[Kind, dict[str, Any]] = {
     Kind.SENDING_DOMAIN: {"domain": "send.example.com"},

@@ -144,8 +144,8 @@ class Cluster:
         )
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
-        """Create an Event of events.k8s.io/v1."""
-        path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace, safe='')}/events"
+        """Create an Event (core/v1)."""
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
         await self._request("POST", path, body=event)
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,11 +22,13 @@ from postroom.controller.limits import TokenBucket
 from postroom.log import about
 from postroom.metrics import Metrics
 from postroom.reconcile.outcome import Notice
+from postroom.reconcile.schedule import timestamp
 
 logger = logging.getLogger(__name__)
 
-CONTROLLER = "postroom.dev/postroom"
-_NOTE_LIMIT = 1024  # bytes, of events.k8s.io/v1
+#: Who reports, in the two forms that an Event has for it.
+COMPONENT, CONTROLLER = "postroom", "postroom.dev/postroom"
+_NOTE_LIMIT = 1024  # bytes, as of a note in events.k8s.io/v1
 _INSTANCE_LIMIT = 128
 _NAME_LIMIT = 253
 _BACKLOG = 1000
@@ -39,7 +41,7 @@ _GLOBAL_RATE, _GLOBAL_BURST = 10.0, 20.0
 
 
 class EventPoster:
-    """Posts notices as Events of events.k8s.io/v1, in the background."""
+    """Posts notices as Events (core/v1, which needs no further API group in RBAC)."""
 
     def __init__(
         self,
@@ -92,25 +94,28 @@ class EventPoster:
 
     def _event(self, key: Key, uid: str, notice: Notice) -> dict[str, Any]:
         suffix = f".{secrets.token_hex(8)}"
+        now = timestamp(self._now())
         return {
-            "apiVersion": "events.k8s.io/v1",
+            "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
                 "name": key.name[: _NAME_LIMIT - len(suffix)].rstrip(".-") + suffix,
                 "namespace": key.namespace,
             },
-            "eventTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "reportingController": CONTROLLER,
-            "reportingInstance": self._instance,
-            "action": "Check",
-            "reason": notice.reason,
-            "note": notice.message.encode()[:_NOTE_LIMIT].decode(errors="ignore"),
-            "type": notice.type.value,
-            "regarding": {
+            "involvedObject": {
                 "apiVersion": API_VERSION,
                 "kind": key.kind.value,
                 "namespace": key.namespace,
                 "name": key.name,
                 "uid": uid,
             },
+            "type": notice.type.value,
+            "reason": notice.reason,
+            "message": notice.message.encode()[:_NOTE_LIMIT].decode(errors="ignore"),
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "source": {"component": COMPONENT},
+            "reportingComponent": CONTROLLER,
+            "reportingInstance": self._instance,
         }

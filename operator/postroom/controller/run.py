@@ -233,7 +233,7 @@ class _Operator:
         missing = sorted(set(Kind) - served)
         if missing:
             names = ", ".join(missing)
-            text = f"{names} not served: install the CRDs: kubectl apply -k manifests/crds"
+            text = f"{names} not served: install the CRDs: kubectl apply -k crds"
             if self._settings.namespaces:
                 raise StartError(text)
             logger.warning("%s", text)

@@ -80,7 +80,7 @@ class Sweep:
                 failures += 1
                 if error.status == 404:
                     logger.warning(
-                        "waiting for the CRDs: %s are not served; kubectl apply -k manifests/crds",
+                        "waiting for the CRDs: %s are not served; kubectl apply -k crds",
                         kind.plural,
                     )
                 else:

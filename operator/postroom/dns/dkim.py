@@ -54,7 +54,7 @@ def parse(text: str) -> KeyRecord:
     if "v" in tags and (next(iter(tags)) != "v" or tags["v"] != "DKIM1"):
         return KeyRecord(None, problem="v= must be first and DKIM1")
     if "p" not in tags:
-        return KeyRecord(None, problem="has no p= tag")
+        return KeyRecord(None, problem="it has no p= tag")
     hashes = tags.get("h", "sha256").split(":")
     if "sha256" not in [one.strip() for one in hashes]:
         return KeyRecord(None, problem="h= does not allow sha256 (RFC 8301)")
@@ -78,9 +78,9 @@ def _tags(text: str) -> dict[str, str] | str:
         name, equals, value = part.partition("=")
         name = name.strip()
         if not equals or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-            return "is not a list of tag=value pairs separated by semicolons"
+            return "it is not a list of tag=value pairs separated by semicolons"
         if name in tags:
-            return f"has the tag {name}= twice"
+            return f"it has the tag {name}= twice"
         tags[name] = value.strip()
     return tags
 

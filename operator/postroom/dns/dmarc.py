@@ -103,7 +103,9 @@ def with_requirements(existing: str, policy: DMARCPolicy, rua: Sequence[str]) ->
     kept = []
     for part in existing.split(";")[1:]:
         name, equals, value = part.partition("=")
-        if equals and name.strip().lower() not in dropped:
+        tag = name.strip().lower()
+        sound = _names_policy(value.strip(), tag) if tag in ("sp", "np") else part.isprintable()
+        if equals and sound and tag not in dropped:
             kept.append(f"{name.strip()}={value.strip()}")
     p = stricter if "t" in dropped else _written_policy(existing, stricter)
     reports = [f"rua={','.join(wanted)}"] if wanted else []
@@ -121,7 +123,7 @@ def _all_uris(existing: str) -> list[str]:
     for part in existing.split(";")[1:]:
         name, equals, value = part.partition("=")
         if equals and name.strip().lower() == "rua":
-            return [one.strip() for one in value.split(",") if ":" in one]
+            return [one.strip() for one in value.split(",") if ":" in one and one.isprintable()]
     return []
 
 

@@ -52,7 +52,7 @@ CATALOGUE: dict[str, FindingEntry] = {
     ),
     "OWNERSHIP_MISSING": FindingEntry(_E, "The ownership record is not published.", _PUBLISH),
     "OWNERSHIP_MISMATCH": FindingEntry(
-        _E, "An ownership record is there, with another value.", _REPLACE
+        _E, "An ownership record is there, with another value.", _PUBLISH
     ),
     "DKIM_MISSING": FindingEntry(_E, "There is no DKIM key under the selector.", _PUBLISH),
     "DKIM_KEY_OTHER": FindingEntry(
@@ -74,6 +74,16 @@ CATALOGUE: dict[str, FindingEntry] = {
         "Wait for the provider, or check the target against what the provider shows.",
     ),
     "CNAME_TARGET_WRONG": FindingEntry(_E, "The CNAME points to another target.", _REPLACE),
+    "CNAME_FLATTENED": FindingEntry(
+        _W,
+        "The key stands at the name itself where a CNAME to the provider is asked for.",
+        "Make it a CNAME if the DNS host can, so that it follows when the provider changes keys.",
+    ),
+    "DKIM_TESTING": FindingEntry(
+        _W,
+        "The DKIM record has the flag t=y: receivers may treat the mail as unsigned.",
+        "Take the flag out when the tests are over.",
+    ),
     "TYPE_TXT_FOR_CNAME": FindingEntry(
         _E, "A TXT record stands where a CNAME is needed.", "Delete the TXT, then add the CNAME."
     ),

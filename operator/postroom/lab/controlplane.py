@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +24,6 @@ from postroom.lab.controlplane_envtest import EnvtestServers
 
 Progress = Callable[[str], None]
 
-_START_SECONDS = 150
 _STOP_SECONDS = 30
 
 
@@ -174,14 +172,9 @@ def obtain(progress: Progress) -> ControlPlane:
 
     Raises `ControlPlaneUnavailable`. `progress` receives lines for people.
     """
-    external = os.environ.get("POSTROOM_TEST_KUBECONFIG")
-    if external:
-        kubectl = shutil.which("kubectl")
-        if kubectl is None:
-            raise ControlPlaneUnavailable(
-                "POSTROOM_TEST_KUBECONFIG is set, but there is no kubectl on the PATH."
-            )
-        return ControlPlane(None, Path(kubectl), kubeconfig=Path(external).expanduser())
+    named = os.environ.get("POSTROOM_TEST_KUBECONFIG")
+    if named:
+        return external(Path(named))
     scratch = tempfile.TemporaryDirectory(prefix="postroom-controlplane-")
     directory = Path(scratch.name)
     audit_log = directory / "audit.log"
@@ -210,10 +203,9 @@ def obtain(progress: Progress) -> ControlPlane:
     )
 
 
-def wait_until(check: Callable[[], bool], what: str, seconds: float = _START_SECONDS) -> None:
-    """Poll until `check` holds; raises `ControlPlaneUnavailable` naming `what` after a while."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            raise ControlPlaneUnavailable(f"{what} did not happen within {seconds:.0f} seconds.")
-        time.sleep(0.1)
+def external(kubeconfig: Path) -> ControlPlane:
+    """Use a cluster that is somebody else's; raises `ControlPlaneUnavailable` without kubectl."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        raise ControlPlaneUnavailable("a cluster was named, but there is no kubectl on the PATH.")
+    return ControlPlane(None, Path(kubectl), kubeconfig=kubeconfig.expanduser())

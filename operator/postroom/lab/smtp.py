@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from postroom.lab.mailboxes import Accounts
+
+#: aiosmtpd tells there, at every session, that it cannot see our TLS and that it is deprecating
+#: things of its own.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 class _Delivery:

@@ -195,13 +195,11 @@ class FakeAPI:
             case "/api/v1":
                 return _resources(["namespaces", "secrets", "configmaps", "events"])
             case "/apis":
-                groups = [_group("apiextensions.k8s.io", "v1"), _group("events.k8s.io", "v1")]
+                groups = [_group("apiextensions.k8s.io", "v1")]
                 groups += [_group(GROUP, VERSION)] if self.served else []
                 return web.json_response({"groups": groups})
             case "/apis/apiextensions.k8s.io/v1":
                 return _resources(["customresourcedefinitions"])
-            case "/apis/events.k8s.io/v1":
-                return _resources(["events"])
             case _ if self.served and request.path == f"/apis/{GROUP}/{VERSION}":
                 return _resources([kind.plural for kind in Kind], ["status"])
         return _status(404)
@@ -320,7 +318,7 @@ def _application(api: FakeAPI) -> web.Application:
     namespaced = "/apis/{group}/{version}/namespaces/{namespace}"
     app.add_routes(
         [
-            web.post("/apis/events.k8s.io/v1/namespaces/{namespace}/events", api.post_event),
+            web.post("/api/v1/namespaces/{namespace}/events", api.post_event),
             web.patch(f"{namespaced}/{{plural}}/{{name}}/status", api.patch_status),
             web.get(f"{namespaced}/{{plural}}/{{name}}", api.item),
             web.get(f"{namespaced}/{{plural}}", api.collection),

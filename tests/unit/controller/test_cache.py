@@ -3,11 +3,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from postroom.api.names import Kind
 from postroom.controller.cache import NO_CHANGE, Cache, Change, Difference, slimmed
-from unit.controller.samples import ACCOUNT, SERVER, ready, stored
+from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=200),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=20,
+)
 
 
 @pytest.fixture
@@ -188,3 +198,22 @@ def test_a_poisoned_status_is_survived(cache: Cache, status: object) -> None:
     raw = stored(SERVER, version=11)
     raw["status"] = status
     assert Difference.STATUS in cache.put(Kind.MAIL_SERVER, raw).difference
+
+
+def test_equal_texts_of_different_objects_are_kept_once() -> None:
+    one, other = (json.loads(json.dumps(stored(SERVER, status=ready()))) for _ in range(2))
+    kept, again = slimmed(one)["status"], slimmed(other)["status"]
+    assert kept == one["status"]
+    assert kept["conditions"][0]["reason"] is again["conditions"][0]["reason"]
+
+
+def test_an_absurdly_deep_object_is_survived() -> None:
+    raw: Object = {"metadata": {}, "spec": None}
+    for _ in range(5000):
+        raw["spec"] = [raw["spec"]]
+    slimmed(raw)
+
+
+@given(json_values)
+def test_what_is_kept_equals_what_came(value: object) -> None:
+    assert slimmed({"metadata": {}, "spec": value})["spec"] == value

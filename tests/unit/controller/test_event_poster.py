@@ -59,9 +59,9 @@ async def test_a_notice_becomes_an_event_about_its_object() -> None:
     await desk.settle()
     namespace, event = desk.events[0]
     assert namespace == event["metadata"]["namespace"] == "mail"
-    assert event["regarding"]["uid"] == "uid-1"
+    assert event["involvedObject"]["uid"] == "uid-1"
     assert (event["type"], event["reason"]) == ("Warning", "AuthenticationRejected")
-    assert event["eventTime"] == "2026-06-01T12:00:00.000000Z"
+    assert event["lastTimestamp"] == "2026-06-01T12:00:00Z"
 
 
 async def test_every_event_has_a_name_of_its_own() -> None:
@@ -84,7 +84,7 @@ def test_a_note_never_exceeds_what_the_api_takes(text: str) -> None:
         desk = Desk()
         desk.poster.announce(SERVER, "uid-1", [Notice(NoticeType.NORMAL, "Ready", text)])
         await desk.settle()
-        assert len(desk.events[0][1]["note"].encode()) <= 1024
+        assert len(desk.events[0][1]["message"].encode()) <= 1024
 
     asyncio.run(scenario())
 
@@ -95,7 +95,9 @@ async def test_a_flapping_object_is_silenced_and_others_are_not() -> None:
         desk.poster.announce(SERVER, "flapping", [NOTICE])
     desk.poster.announce(SERVER, "calm", [NOTICE])
     await desk.settle()
-    assert [event["regarding"]["uid"] for _, event in desk.events] == ["flapping"] * 10 + ["calm"]
+    assert [event["involvedObject"]["uid"] for _, event in desk.events] == ["flapping"] * 10 + [
+        "calm"
+    ]
     assert desk.count("suppressed") == 20
 
 

@@ -102,7 +102,7 @@ async def test_the_fill_outlasts_failures_and_absent_crds(
     cluster.failures = [0, 503, 404]
     one = Bench(cluster)
     await asyncio.wait_for(one.sweep.fill(), 1)
-    assert "kubectl apply -k manifests/crds" in caplog.text
+    assert "kubectl apply -k crds" in caplog.text
 
 
 async def test_a_list_that_expires_half_way_is_started_again() -> None:

@@ -173,12 +173,12 @@ MISTAKES: list[tuple[str, dict[Key, list[str]], str, str, str, str]] = [
     ("other key", {S1: [f"p={OTHER_RSA}"]}, "dkim-s1", "Wrong", "KeyMismatch", "DKIM_KEY_OTHER"),
     ("revoked", {S1: ["v=DKIM1; p="]}, "dkim-s1", "Wrong", "KeyRevoked", "DKIM_REVOKED"),
     (
-        "no whole key",
+        "cut off, without k=",
         {S1: [f"v=DKIM1; p={RSA[:100]}"]},
         "dkim-s1",
         "Wrong",
         "InvalidRecord",
-        "DKIM_SYNTAX",
+        "VALUE_TRUNCATED",
     ),
     (
         "two keys",

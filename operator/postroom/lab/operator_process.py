@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator under test: a subprocess with a token of its own ServiceAccount and the project's
-own RBAC, pointed at a mail lab on loopback."""
+"""The operator as a subprocess with a token of its own ServiceAccount and the project's own RBAC,
+for the cluster tests and ``postroom demo --cluster``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ import yaml
 NAMESPACE = "postroom-system"
 ACCOUNT = "postroom"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
-ROOT = Path(__file__).resolve().parents[2]
+#: The checkout; the manifests are only there.
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class OperatorFailed(Exception):
+    """The operator did not do what it was asked for; the text ends with its log."""
 
 
 class Plane(Protocol):
@@ -90,13 +95,14 @@ class OperatorProcess:
         deadline = time.monotonic() + ready_within
         while not self.answers("/readyz"):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the operator did not get ready:\n{self.tail()}")
+                raise OperatorFailed(f"the operator did not get ready:\n{self.tail()}")
             time.sleep(0.1)
         return self
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
+        if self._process is None:
+            raise OperatorFailed("the operator was not started.")
         return self._process.pid
 
     def answers(self, path: str) -> bool:
@@ -126,11 +132,12 @@ class OperatorProcess:
             return self._process.wait(timeout=40)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            raise AssertionError(f"the operator did not stop:\n{self.tail()}") from None
+            raise OperatorFailed(f"the operator did not stop:\n{self.tail()}") from None
 
     def kill(self) -> None:
         """End the process as a node failure would."""
-        assert self._process is not None
+        if self._process is None:
+            return
         self._process.kill()
         self._process.wait(timeout=10)
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story of ``postroom demo`` with the operator on a real control plane, through kubectl."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+
+from postroom.api.names import Kind
+from postroom.api.resource import parse_status
+from postroom.cli.demo import (
+    SAMPLES,
+    SENDING_DOMAIN,
+    DemoFailed,
+    Narrator,
+    apply_fix,
+    break_record,
+    until,
+)
+from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, external, obtain
+from postroom.lab.lab import Lab
+from postroom.lab.operator_process import (
+    ROOT,
+    OperatorFailed,
+    OperatorProcess,
+    service_account_kubeconfig,
+)
+
+_RESOURCE = ("sendingdomain", SENDING_DOMAIN.name, "-n", SENDING_DOMAIN.namespace)
+
+
+async def tell_on_cluster(narrator: Narrator, address: str, kubeconfig: Path | None) -> None:
+    """Tell the story; raises `DemoFailed`."""
+    narrator.chapter("A real control plane: etcd and kube-apiserver on loopback.")
+    try:
+        plane = external(kubeconfig) if kubeconfig else obtain(narrator.line)
+        with plane:
+            await _Story(narrator, plane).tell(address)
+    except (ControlPlaneUnavailable, OperatorFailed, AssertionError) as error:
+        raise DemoFailed(str(error)) from None
+
+
+class _Story:
+    def __init__(self, narrator: Narrator, plane: ControlPlane) -> None:
+        self._narrator, self._plane = narrator, plane
+
+    async def _kubectl(self, *args: str, quiet: bool = False, check: bool = True) -> str:
+        """Run kubectl as a user would, and show command and answer."""
+        answer = await asyncio.to_thread(self._plane.kubectl, *args, check=check)
+        if not quiet:
+            self._narrator.line(f"$ kubectl {' '.join(args)}\n{answer.stdout.rstrip()}")
+        return answer.stdout
+
+    async def tell(self, address: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="postroom-demo-") as scratch:
+            directory = Path(scratch)
+            async with Lab(directory / "lab", address=address) as lab:
+                await self._install()
+                flags = (*lab.reach.flags, "--regression-confirmation=2s", "--log-format=text")
+                kubeconfig = service_account_kubeconfig(self._plane, directory)
+                operator = OperatorProcess(kubeconfig, directory, flags)
+                self._narrator.chapter("postroom run, with a ServiceAccount and RBAC of its own.")
+                await asyncio.to_thread(operator.start)
+                try:
+                    await self._verify(lab, directory)
+                    await self._break_and_mend(lab)
+                finally:
+                    await asyncio.to_thread(operator.stop)
+                    await self._kubectl("delete", "-k", str(SAMPLES), "--wait=false", quiet=True)
+        self._narrator.chapter("Verified again. Operator, lab and control plane stop.")
+
+    async def _install(self) -> None:
+        """Definitions, RBAC and ServiceAccount, but no Deployment: the operator runs beside us."""
+        install = ROOT / "manifests" / "install"
+        await self._kubectl("apply", "--server-side", "-k", str(ROOT / "crds"), quiet=True)
+        for part in ("base/namespace", "base/serviceaccount", "base/leases", "cluster/rbac"):
+            await self._kubectl("apply", "-f", str(install / f"{part}.yaml"), quiet=True)
+
+    async def _verify(self, lab: Lab, directory: Path) -> None:
+        self._narrator.chapter("The samples are applied; YAML becomes verified truth.")
+        await self._kubectl("apply", "-k", "manifests/samples")
+        ca = directory / "lab-ca.yaml"
+        ca.write_text(lab.ca_manifest(("mail",)))
+        await self._kubectl("apply", "-f", str(ca), quiet=True)
+        for kind in Kind:
+            await self._kubectl(
+                *("wait", "--for=condition=Ready", kind.plural, "--all", "-n", "mail"),
+                "--timeout=60s",
+            )
+        await self._kubectl("get", "postroom", "-n", "mail")
+
+    async def _break_and_mend(self, lab: Lab) -> None:
+        await break_record(self._narrator, lab)
+        await until(self._is_ready, False, "the break is noticed")
+        await self._kubectl("get", *_RESOURCE)
+        shown = (
+            "jsonpath={range .status.findings[*]}{.severity}: {.code}{'\\n'}{.message}{'\\n'}{end}"
+        )
+        await self._kubectl("get", *_RESOURCE, "-o", shown)
+        stored = json.loads(await self._kubectl("get", *_RESOURCE, "-o", "json", quiet=True))
+        self._narrator.chapter("The fix that the finding names is applied to the zone.")
+        apply_fix(self._narrator, lab, parse_status(SENDING_DOMAIN.kind, stored["status"]))
+        await until(self._is_ready, True, "the fix works")
+        await self._kubectl("get", *_RESOURCE)
+
+    async def _is_ready(self) -> bool:
+        """Ask for a look now, as ``kubectl postroom verify`` does, and read the verdict."""
+        token = f"postroom.dev/requested-at={asyncio.get_running_loop().time()}"
+        await self._kubectl("annotate", "--overwrite", *_RESOURCE, token, quiet=True)
+        await asyncio.sleep(1)
+        path = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+        return await self._kubectl("get", *_RESOURCE, "-o", path, quiet=True) == "True"

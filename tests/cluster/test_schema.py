@@ -105,7 +105,7 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
 
 @pytest.fixture(scope="module", autouse=True)
 def definitions(plane: ControlPlane) -> None:
-    plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    plane.kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))
     plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
 
 

@@ -197,7 +197,7 @@ def adds(script: Script, *foreign: dns.rrset.RRset) -> Script:
     def wrapped(query: Message) -> Message | None:
         reply = script(query)
         if reply is not None:
-            reply.answer += foreign
+            reply.answer.extend(foreign)
         return reply
 
     return wrapped

@@ -158,8 +158,9 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     s.watching.inactivity_timeout = 70
     s.networking.request_timeout = 30
     s.networking.connect_timeout = 10
-    # Finite: after about two minutes a restart by Kubernetes is the better remedy.
-    s.networking.error_backoffs = [1, 2, 4, 8, 15, 30, 60]
+    # Finite: after about two minutes of refusals, a restart by Kubernetes is the better remedy.
+    # Steps of 15 s at most: so long may the watch lag behind an API server that is back.
+    s.networking.error_backoffs = [1, 2, 4, 8, *[15] * 7]
     # With the default name, kopf would strip finalizers of other kopf operators off our objects.
     s.persistence.finalizer = f"{GROUP}/never-used"
     s.persistence.diffbase_storage = _NoMemory()

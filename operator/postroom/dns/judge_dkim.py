@@ -14,6 +14,7 @@ from postroom.dns.answers import Answer
 from postroom.dns.expected import AliasWanted, Expected, KeyWanted
 from postroom.dns.findings import finding
 from postroom.dns.judgement import (
+    LISTED,
     Judgement,
     Seen,
     blind,
@@ -111,10 +112,10 @@ def key(expected: Expected, wanted: KeyWanted, seen: Seen) -> Judgement:
         (code, sentence), reason = mangled, Reason.INVALID_RECORD
     elif record is None:
         code, reason = "DKIM_MULTIPLE", Reason.MULTIPLE_RECORDS
-        sentence = f"stands there {len(texts)} times, which leaves the key undefined"
+        sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
     else:
         code, reason, sentence = _key_problem(record)
-    message = f"The {where(expected)} {sentence}. Replace it by the value of this record's fix."
+    message = f"The {where(expected)} {sentence}. Replace it by {LISTED}."
     state, fix = _CONFLICTING if len(texts) > 1 else _WRONG, fix_for(FixAction.REPLACE, expected)
     return faulty(state, reason, code, expected, message, texts or values, fix)
 

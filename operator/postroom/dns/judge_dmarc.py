@@ -13,13 +13,13 @@ from postroom.dns.answers import RecordType
 from postroom.dns.expected import VALUE_LIMIT, Expected, PolicyWanted
 from postroom.dns.findings import change
 from postroom.dns.judgement import (
+    LISTED,
     Judgement,
     Seen,
     blind,
     faulty,
     fix_for,
     missing,
-    sentence_end,
     unquoted,
     valid,
     where,
@@ -32,7 +32,9 @@ def policy(expected: Expected, wanted: PolicyWanted, seen: Seen) -> Judgement:
     records = dmarc.select(seen.answer.values)
     intended = sorted(one for one in seen.answer.values if dmarc.looks_like_dmarc(one))
     if not records and not intended:
-        return _absent(expected, seen)
+        # Tree walk, RFC 9989 section 4.10: not what this spec asks for, but worth knowing.
+        parent = "Until then the policy of a parent domain applies, if it has one."
+        return missing(expected, seen, "DMARC_MISSING", Reason.RECORD_NOT_FOUND, parent)
     if not records:
         return _unrecognised(expected, wanted, intended)
     strictest = max(records, key=lambda one: dmarc.parse(one).strictness)
@@ -41,24 +43,6 @@ def policy(expected: Expected, wanted: PolicyWanted, seen: Seen) -> Judgement:
     if fault is not None:
         return _replaceable(expected, *fault, value, records)
     return _authorised(expected, seen, records)
-
-
-def _absent(expected: Expected, seen: Seen) -> Judgement:
-    """No record of its own: a policy of a parent domain may apply (RFC 9989 section 4.10.1), but
-    is not what this spec asks for."""
-    judged = missing(expected, seen, "DMARC_MISSING", Reason.RECORD_NOT_FOUND)
-    if seen.doubled is not None or judged.finding is None:
-        return judged
-    message = f"{judged.message} Until then the policy of a parent domain applies, if it has one."
-    return faulty(
-        judged.state,
-        judged.reason,
-        judged.finding.code,
-        expected,
-        message,
-        seen.answer.values,
-        judged.finding.fix,
-    )
 
 
 def _unrecognised(expected: Expected, wanted: PolicyWanted, intended: Sequence[str]) -> Judgement:
@@ -79,7 +63,7 @@ def _unrecognised(expected: Expected, wanted: PolicyWanted, intended: Sequence[s
 def _fault(records: Sequence[str], wanted: PolicyWanted) -> tuple[str, Reason, str] | None:
     """Find the worst fault: (code, reason, what the record does or is)."""
     if len(records) > 1:
-        sentence = f"stands there {len(records)} times, so receivers ignore all of them"
+        sentence = f"holds {len(records)} DMARC records, so receivers ignore all of them"
         return "DMARC_MULTIPLE", Reason.MULTIPLE_RECORDS, sentence
     record = dmarc.parse(records[0])
     if record.problem is not None:
@@ -108,7 +92,7 @@ def _replaceable(
     if len(value) > VALUE_LIMIT:
         # What is there is absurd: begin anew.
         value = expected.value
-    message = f"The {where(expected)} {sentence}. Replace it by {sentence_end(expected, value)}"
+    message = f"The {where(expected)} {sentence}. Replace it by {LISTED}."
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
     fix = fix_for(FixAction.REPLACE, expected, value)
     return faulty(state, reason, code, expected, message, observed, fix, value)
@@ -123,7 +107,7 @@ def _authorised(expected: Expected, seen: Seen, records: Sequence[str]) -> Judge
         elif not any(dmarc.is_dmarc(one) for one in answer.values):
             return _unauthorised(expected, name, records)
     if unknown is not None:
-        return blind(expected, f"TXT at {unknown}")
+        return blind(expected, f"TXT at {unknown}", records)
     # What is there is the record to publish: it may be stricter than what is required.
     value = records[0] if len(records[0]) <= VALUE_LIMIT else None
     return valid(Reason.RECORD_VALID, "The DMARC record is valid.", records, value)
@@ -138,4 +122,5 @@ def _unauthorised(expected: Expected, name: str, records: Sequence[str]) -> Judg
         fix = change(FixAction.CREATE, name, RecordType.TXT.value, "v=DMARC1")
     message += "report to an address of the domain itself."
     code, reason = "DMARC_EXTERNAL_RUA_UNAUTHORISED", Reason.REPORT_DESTINATION_UNAUTHORIZED
-    return faulty(RecordState.WRONG, reason, code, expected, message, records, fix)
+    value = records[0] if len(records[0]) <= VALUE_LIMIT else None
+    return faulty(RecordState.WRONG, reason, code, expected, message, records, fix, value)

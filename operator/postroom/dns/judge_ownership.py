@@ -8,12 +8,12 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.expected import Expected, TextWanted
 from postroom.dns.judgement import (
+    LISTED,
     Judgement,
     Seen,
     faulty,
     fix_for,
     missing,
-    sentence_end,
     spoiled,
     valid,
     where,
@@ -37,6 +37,6 @@ def ownership(expected: Expected, wanted: TextWanted, seen: Seen) -> Judgement:
         fix = fix_for(FixAction.CREATE, expected)
     else:
         return missing(expected, seen, "OWNERSHIP_MISSING", Reason.RECORD_NOT_FOUND)
-    message = f"The {where(expected)} {sentence}. Publish {sentence_end(expected)}"
+    message = f"The {where(expected)} {sentence}. Publish {LISTED}."
     reason, observed = Reason.RECORD_MISMATCH, similar or values
     return faulty(RecordState.WRONG, reason, code, expected, message, observed, fix)

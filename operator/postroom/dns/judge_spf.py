@@ -12,6 +12,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import spf
 from postroom.dns.expected import VALUE_LIMIT, Expected
 from postroom.dns.judgement import (
+    LISTED,
     Judgement,
     Seen,
     blind,
@@ -19,7 +20,6 @@ from postroom.dns.judgement import (
     fix_for,
     missing,
     quoted,
-    sentence_end,
     unquoted,
     valid,
     where,
@@ -53,11 +53,16 @@ def sender_policy(expected: Expected, wanted: spf.Requirement, seen: Seen) -> Ju
     fault = _fault_of_reach(found) if not lacking else _not_authorised(records[0], lacking)
     if found.unknown and (lacking or fault is None):
         # What could not be looked at may authorise what is missing, or break what is there.
-        return blind(expected, f"the SPF record of {quoted(min(found.unknown))}")
+        return blind(expected, f"the SPF record of {quoted(min(found.unknown))}", records)
     if fault is not None:
         return _faulty(expected, wanted, seen, fault, records, records)
     value = records[0] if len(records[0]) <= VALUE_LIMIT else None
     return valid(Reason.RECORD_VALID, "The SPF record is valid.", records, value)
+
+
+def _fits(value: str) -> bool:
+    """Sort key: what can be handed out comes first."""
+    return len(value) > VALUE_LIMIT
 
 
 def _misspelt(text: str) -> tuple[_Fault, tuple[str, ...]]:
@@ -67,14 +72,14 @@ def _misspelt(text: str) -> tuple[_Fault, tuple[str, ...]]:
     if spf.is_spf(bare):
         sentence = "has quotation marks inside its value: enter it without them"
         return _Fault("VALUE_QUOTED", reason, sentence), (bare,)
-    sentence = f"does not begin with v=spf1 and a space, so receivers ignore it: {quoted(text)}"
+    sentence = "does not begin with v=spf1 and a space, so receivers ignore it"
     return _Fault("SPF_SYNTAX", reason, sentence), ()
 
 
 def _fault_of_text(records: Sequence[str]) -> _Fault | None:
     """Find what the texts alone show."""
     if len(records) > 1:
-        sentence = f"stands there {len(records)} times, so receivers give permerror"
+        sentence = f"holds {len(records)} SPF records, so receivers give permerror"
         return _Fault("SPF_MULTIPLE", Reason.MULTIPLE_RECORDS, sentence)
     record = spf.parse(records[0])
     if record.problems:
@@ -148,8 +153,9 @@ def _faulty(
         message += " It is too long to be mended: write a shorter one."
     else:
         fix, value = fix_for(FixAction.REPLACE, expected, merged), merged
-        message += f" Replace it by {sentence_end(expected, merged)}"
-    if value is None and len(observed) == 1 and len(observed[0]) <= VALUE_LIMIT:
-        value = observed[0]
+        message += f" Replace it by {LISTED}."
+    if value is None:
+        # Never the bare requirement: publishing that would take away what is there.
+        value = min((observed[0] if len(observed) == 1 else merged, expected.value), key=_fits)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
     return faulty(state, reason, code, expected, message, observed, fix, value)

@@ -17,6 +17,8 @@ from postroom.dns.spf import Fetched
 
 _QUOTE_LIMIT = 256
 _OBSERVED_LIMIT = 10
+#: Where a sentence points to for a value: inside the sentence, its full stop would be copied too.
+LISTED = "the value that status.records lists for it"
 #: Fewest characters of a wanted value by which a cut-off copy of it is known.
 _RECOGNISABLE = 20
 
@@ -83,9 +85,15 @@ def faulty(
     return Judgement(state, reason, message, found, value=value, observed=shown(observed))
 
 
-def missing(expected: Expected, seen: Seen, code: str, reason: Reason) -> Judgement:
-    """Nothing of the kind is there, or it stands at a name with the zone doubled."""
-    message = f"There is no {where(expected)}: publish it with the value {sentence_end(expected)}"
+def missing(
+    expected: Expected, seen: Seen, code: str, reason: Reason, until_then: str = ""
+) -> Judgement:
+    """Nothing of the kind is there, or it stands at a name with the zone doubled.
+
+    `until_then` is a sentence on what holds while it is so.
+    """
+    message = f"There is no {where(expected)}: publish {LISTED}."
+    message = f"{message} {until_then}".rstrip()
     if seen.doubled is not None:
         code = "NAME_ZONE_DOUBLED"
         message = (
@@ -97,11 +105,22 @@ def missing(expected: Expected, seen: Seen, code: str, reason: Reason) -> Judgem
     return faulty(RecordState.MISSING, reason, code, expected, message, values, fix)
 
 
-def blind(expected: Expected, what: str | None = None) -> Judgement:
-    """What must be seen could not be looked at, which says nothing about the record."""
+def blind(expected: Expected, what: str | None = None, observed: Sequence[str] = ()) -> Judgement:
+    """What must be seen could not be looked at, which says nothing about the record.
+
+    A single `observed` value is also the one to publish, for now: it may be as it must be.
+    """
     message = f"DNS could not be asked for {what or where(expected)}; the look is repeated."
     found = finding("LOOKUP_FAILED", expected.id, message)
-    return Judgement(RecordState.UNKNOWN, Reason.LOOKUP_FAILED, message, found)
+    keep = len(observed) == 1 and len(observed[0]) <= VALUE_LIMIT
+    return Judgement(
+        RecordState.UNKNOWN,
+        Reason.LOOKUP_FAILED,
+        message,
+        found,
+        value=observed[0] if keep else None,
+        observed=shown(observed),
+    )
 
 
 def fix_for(action: FixAction, expected: Expected, value: str | None = None) -> Fix | None:
@@ -133,12 +152,6 @@ def unquoted(text: str) -> str:
 def where(expected: Expected) -> str:
     """Name a record for people: ``TXT at _dmarc.example.com``."""
     return f"{expected.type.value} at {expected.name}"
-
-
-def sentence_end(expected: Expected, value: str | None = None) -> str:
-    """A value as the end of a sentence."""
-    text = quoted(expected.value if value is None else value)
-    return text if text.endswith(".") else f"{text}."
 
 
 def shown(values: Sequence[str]) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ class OperatorProcess:
     def start(self, *, ready_within: float = 60) -> Self:
         """Start and wait until the caches are filled."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 self._command,
                 stdout=log,
                 stderr=subprocess.STDOUT,

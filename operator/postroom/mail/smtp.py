@@ -112,8 +112,7 @@ class SmtpProbe:
                 await self._authenticate(client, self._login)
             await _quit(client)
         finally:
-            client.close()
-            connection.close()
+            await _drop(client, connection)
 
     def _client(self, connection: socket.socket, context: ssl.SSLContext | None) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
@@ -310,6 +309,22 @@ async def _quit(client: aiosmtplib.SMTP) -> None:
     """Say goodbye without waiting: the verdict stands."""
     if client.transport is not None and not client.transport.is_closing():
         client.transport.write(b"QUIT\r\n")  # type: ignore[attr-defined]
+
+
+async def _drop(client: aiosmtplib.SMTP, connection: socket.socket) -> None:
+    """Let go of the connection at once.
+
+    The socket is closed by the transport that owns it, never beneath it: a number that the system
+    gives to the next socket while the loop still watches it would mix up two probes.
+    """
+    transport = client.transport
+    client.close()
+    if transport is None:
+        connection.close()
+    elif isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
+    # One turn of the loop, in which the transport closes its socket.
+    await asyncio.sleep(0)
 
 
 async def _ask_for_tls(connection: socket.socket) -> bool:

@@ -7,7 +7,7 @@ from postroom.api.findings import Fix, FixAction
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.dkim import looks_like_key
 from postroom.dns.dmarc import looks_like_dmarc
-from postroom.dns.spf import is_spf
+from postroom.dns.spf import is_spf, looks_like_spf
 
 Key = tuple[str, str]
 
@@ -20,15 +20,21 @@ class FakeZone:
         self.cached: dict[Key, list[str]] = {}
         self.failing: dict[str, Outcome] = {}
         self.blocked = False
-        self.apex = apex
+        self.zone: Zone | Outcome = Zone(apex, ("ns1.example.net", "ns2.example.net"))
+        #: What fails at the resolver only.
+        self.failing_resolver: dict[str, Outcome] = {}
 
     async def zone_of(self, name: str) -> Zone | Answer:
-        return Zone(self.apex, ("ns1.example.net", "ns2.example.net"))
+        if isinstance(self.zone, Zone):
+            return self.zone
+        return Answer(Question(name, RecordType.SOA), self.zone)
 
     async def authoritative(self, question: Question) -> Answer:
         return self._answer(question, self.records, authoritative=not self.blocked)
 
     async def recursive(self, question: Question) -> Answer:
+        if question.name in self.failing_resolver:
+            return Answer(question, self.failing_resolver[question.name])
         return self._answer(question, {**self.records, **self.cached}, authoritative=False)
 
     def _answer(
@@ -55,8 +61,8 @@ class FakeZone:
             case FixAction.REPLACE:
                 self.records[key] = [one for one in there if not _same_purpose(one, fix)]
                 self.records[key].append(fix.value)
-                if fix.type == "CNAME":  # a CNAME stands alone (RFC 1034 section 3.6.2)
-                    self.records.pop((fix.name, "TXT"), None)
+                # A CNAME stands alone (RFC 1034 section 3.6.2).
+                self.records.pop((fix.name, "TXT" if fix.type == "CNAME" else "CNAME"), None)
             case FixAction.DELETE:
                 there.remove(fix.value)
             case FixAction.WAIT:
@@ -68,7 +74,7 @@ def _same_purpose(text: str, fix: Fix) -> bool:
     if fix.type != "TXT":
         return True
     if is_spf(fix.value):
-        return text.lower().startswith("v=spf1")
+        return is_spf(text) or looks_like_spf(text)
     if fix.value.startswith("v=DMARC1"):
         return looks_like_dmarc(text)
     if fix.value.startswith("v=DKIM1"):

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scripted server for every misbehaviour: it plays a list of steps to whoever connects."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+#: A step: bytes to send, or what to do: "read", "tls", "close", "reset", "stall", "endless".
+Step = bytes | str
+
+
+class Hostile:
+    """Listens on a free port; `context` is for "tls" steps or, if `implicit`, for all."""
+
+    def __init__(
+        self,
+        *steps: Step,
+        context: ssl.SSLContext | None = None,
+        implicit: bool = False,
+    ) -> None:
+        self._steps = steps
+        self._context = context
+        self._implicit = implicit
+        self._server: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.received: list[bytes] = []
+
+    async def __aenter__(self) -> Self:
+        context = self._context if self._implicit else None
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=context)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        await asyncio.sleep(0.05)  # connections that were accepted in the last moment
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.current_task()
+        assert talk is not None
+        self._talks.add(talk)
+        try:
+            await self._play(reader, writer)
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+            pass
+        except asyncio.CancelledError:
+            pass  # the end of the test, which asyncio's streams would report as an error
+        finally:
+            writer.transport.abort()
+            self._talks.discard(talk)
+
+    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for step in self._steps:
+            if isinstance(step, bytes):
+                writer.write(step)
+                await writer.drain()
+                continue
+            actions: dict[str, Callable[[], object]] = {"close": lambda: writer.close()}
+            match step:
+                case "read":
+                    self.received.append(await reader.readline())
+                case "tls":
+                    assert self._context is not None
+                    await writer.start_tls(self._context)
+                case "stall":
+                    await asyncio.sleep(3600)
+                case "endless":
+                    while True:
+                        writer.write(b"x" * 65536)
+                        await writer.drain()
+                case "reset":
+                    raw: socket.socket = writer.get_extra_info("socket")
+                    linger = struct.pack("ii", 1, 0)
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    return
+                case _:
+                    actions[step]()
+
+
+def smtp_until_auth(*offers: bytes, after: Sequence[Step] = ()) -> tuple[Step, ...]:
+    """Greet, answer EHLO with these extensions, then play the rest."""
+    lines = [b"250-hostile", *(b"250-" + one for one in offers), b"250 HELP"]
+    return (b"220 hostile\r\n", "read", b"\r\n".join(lines) + b"\r\n", *after)

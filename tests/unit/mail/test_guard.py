@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dial guard: what may be dialled, in every disguise of an address."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.reasons import Reason
+from postroom.mail.guard import Denied, DialPolicy, judge_addresses, judge_port, unwrapped
+
+STRICT = DialPolicy()
+LOOPBACK = DialPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
+EVERYTHING = DialPolicy(
+    allowed_networks=(ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+)
+
+
+def denied(address: str, policy: DialPolicy = STRICT, host: str = "smtp.example.com") -> bool:
+    return judge_addresses(host, [address], "mail", policy) is not None
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"])
+def test_public_addresses_are_allowed(address: str) -> None:
+    assert not denied(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "fd00::1",
+        "169.254.169.254",
+        "fe80::1",
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "ff02::1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "192.0.2.1",
+    ],
+)
+def test_inner_addresses_are_denied(address: str) -> None:
+    assert denied(address)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "fd00:ec2::254", "0.0.0.0"])
+def test_some_addresses_no_setting_opens(address: str) -> None:
+    assert denied(address, EVERYTHING)
+
+
+def test_the_lab_is_opened_by_setting() -> None:
+    assert not denied("127.0.0.1", LOOPBACK)
+
+
+def test_one_denied_address_denies_the_name() -> None:
+    assert judge_addresses("x.example.com", ["8.8.8.8", "10.0.0.1"], "mail", STRICT) is not None
+
+
+def test_the_api_server_is_denied_even_inside_an_opened_range() -> None:
+    policy = DialPolicy(
+        allowed_networks=(ipaddress.ip_network("10.0.0.0/8"),),
+        denied_networks=(ipaddress.ip_network("10.0.0.1/32"),),
+    )
+    assert denied("10.0.0.1", policy)
+    assert not denied("10.0.0.2", policy)
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("postfix.mail.svc", True),
+        ("postfix.mail.svc.cluster.local", True),
+        ("postfix.other.svc", False),
+        ("postfix.mail.svc.example.com", False),
+        ("mail.svc", False),
+    ],
+)
+def test_services_of_the_own_namespace(host: str, allowed: bool) -> None:
+    assert denied("10.96.0.7", host=host) is not allowed
+    assert denied("127.0.0.1", host=host)
+
+
+def test_ports() -> None:
+    assert judge_port(587, STRICT) is None
+    refused = judge_port(6379, STRICT)
+    assert isinstance(refused, Denied)
+    assert refused.reason is Reason.PORT_DENIED
+
+
+@given(st.ip_addresses(v=4))
+def test_wrapping_changes_no_verdict(address: ipaddress.IPv4Address) -> None:
+    packed = int(address)
+    wrapped = [
+        ipaddress.IPv6Address((0xFFFF << 32) | packed),
+        ipaddress.IPv6Address((0x64FF9B << 96) | packed),
+        ipaddress.IPv6Address((0x2002 << 112) | (packed << 80)),
+    ]
+    for one in wrapped:
+        assert unwrapped(one) == address
+        assert denied(str(one)) == denied(str(address))
+
+
+@given(st.text(max_size=20))
+def test_no_text_gets_past(text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        assert denied(text)

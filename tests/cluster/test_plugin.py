@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kubectl-postroom against a cluster: status, verify, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from cluster.objects import eventually, hello, is_ready, one
+from postroom.api.names import Kind
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT, OperatorProcess
+
+
+def plugin(plane: ControlPlane | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kubeconfig = plane.kubeconfig if isinstance(plane, ControlPlane) else plane
+    code = "from postroom.cli.plugin import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments, f"--kubeconfig={kubeconfig}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+    )
+
+
+def test_status_and_verify(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    with operator:
+        apply = ("apply", "-n", namespace, "-f", "-")
+        installed.kubectl(*apply, input=hello())
+        installed.kubectl(*apply, input=hello("missing", mx=[{"host": "mx.other.example.org"}]))
+        eventually(
+            lambda: is_ready(one(installed, namespace, Kind.SENDING_DOMAIN, "hello")), "ready"
+        )
+        good = plugin(installed, "verify", "sdom/hello", "-n", namespace)
+        assert (good.returncode, good.stderr) == (0, "")
+        bad = plugin(installed, "verify", "sendingdomain", "missing", "-n", namespace)
+        assert bad.returncode == 1
+        assert "MX_MISMATCH" in bad.stdout
+        assert "10 mx.other.example.org" in bad.stdout
+        listed = plugin(installed, "status", "-n", namespace, "-o", "json")
+        names = [each["metadata"]["name"] for each in json.loads(listed.stdout)]
+        assert names == ["hello", "missing"]
+
+
+def test_what_it_cannot_do_is_one_sentence(
+    installed: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    gone = plugin(installed, "verify", "sdom/nobody", "-n", namespace)
+    assert (gone.returncode, gone.stderr.count("\n")) == (2, 1)
+    assert "nobody does not exist" in gone.stderr
+    odd = plugin(installed, "status", "pods", "-n", namespace)
+    assert "pods is no kind of postroom" in odd.stderr
+    nowhere = plugin(tmp_path / "none", "status")
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
+
+
+def test_without_an_operator_it_does_not_wait_for_ever(
+    installed: ControlPlane, namespace: str
+) -> None:
+    installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+    answer = plugin(installed, "verify", "sdom/hello", "-n", namespace, "--timeout=1")
+    assert "does the operator run" in answer.stderr

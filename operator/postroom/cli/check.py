@@ -29,7 +29,7 @@ from postroom.reconcile.engine import Policy
 from postroom.settings import Settings, SettingsError, load
 
 #: One look decides: there is no earlier verdict to protect.
-AT_ONCE = Policy(regression_confirmation=timedelta())
+AT_ONCE = Policy(regression_confirmation=timedelta(), dependency_patience=timedelta())
 _AGAIN = 2.0
 
 

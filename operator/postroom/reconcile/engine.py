@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 #: How soon a failure of postroom itself, or of its way to the API, is tried again.
 _RETRY = timedelta(seconds=30)
+_AGAIN_SOON = timedelta(seconds=2)
 _BUG_RETRY = timedelta(minutes=5)
 
 
@@ -49,9 +50,12 @@ class Policy:
     """Settings of the operator that reach into verdicts.
 
     `regression_confirmation`: how long a verified domain must be seen failing before it counts.
+    `dependency_patience`: how long a new spec waits, without a word in status, for the first
+    verdict on what it stands on; both are usually applied together, and one write is enough.
     """
 
     regression_confirmation: timedelta = timedelta(minutes=5)
+    dependency_patience: timedelta = timedelta(seconds=10)
 
 
 async def reconcile(
@@ -69,6 +73,8 @@ async def reconcile(
             return _suspended(resource, memory, world.now())
         memory.evaluated = resource.spec
         assessment = await _assess(resource, world, memory, policy)
+        if _is_premature(resource, assessment, memory, policy, world.now()):
+            return Outcome(resource.status, _AGAIN_SOON, references=assessment.references)
         return summarize(resource, assessment, memory, world.now())
     except InvalidSpec as error:
         return _invalid(_untyped(kind, raw), error, world.now())
@@ -78,6 +84,26 @@ async def reconcile(
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.
         logger.exception("evaluating %s failed", _untyped(kind, raw).key)
         return _bug(_untyped(kind, raw), world.now())
+
+
+def _is_premature(
+    resource: AnyResource,
+    assessment: Assessment,
+    memory: Memory,
+    policy: Policy,
+    now: datetime,
+) -> bool:
+    """Tell whether a new spec should wait a little for the first verdict on its dependencies.
+
+    Their verdict brings the object back at once; the patience only bounds the silence.
+    """
+    if resource.status.observed_generation == resource.metadata.generation or not any(
+        one.reason is Reason.DEPENDENCY_UNKNOWN for one in assessment.verdicts
+    ):
+        memory.deferred_since = None
+        return False
+    since = memory.deferred_since = memory.deferred_since or now
+    return now - since < policy.dependency_patience
 
 
 def _typed(kind: Kind, raw: Mapping[str, Any], spec: Model) -> AnyResource:

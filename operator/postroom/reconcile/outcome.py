@@ -58,6 +58,8 @@ class Memory:
         self.rejections: dict[str, Rejection] = {}
         #: The last probe of each protocol, so that a change elsewhere does not repeat it.
         self.probes: dict[str, RecentProbe] = {}
+        #: Since when a new spec waits for the first verdict on its dependencies.
+        self.deferred_since: datetime | None = None
         #: The spec that was evaluated last; tells an edit of ``suspend`` alone from others.
         self.evaluated: Model | None = None
         #: How often in a row a look ended without success; spaces the next one.

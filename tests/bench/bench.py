@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator costs on a real API server, as ratios against bare PATCHes of the same run.
+
+    make bench                       N = 1000
+    BENCH_N=200 make bench           smaller
+
+Counts are gated (exit code 1); times and memory are only printed, because machines differ. See
+README.md beside this file for what each row means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import ssl
+import sys
+import tempfile
+import time
+from base64 import b64decode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "operator"), str(ROOT / "tests")]
+
+from postroom.api.names import API_VERSION, GROUP, VERSION, Kind  # noqa: E402
+from postroom.lab.controlplane import ControlPlane, obtain  # noqa: E402
+from postroom.lab.lab import Lab  # noqa: E402
+from postroom.lab.operator_process import (  # noqa: E402
+    OperatorProcess,
+    service_account_kubeconfig,
+)
+
+N = int(os.environ.get("BENCH_N", "1000"))
+IN_FLIGHT = 16
+REST_SECONDS = 20
+LIMIT_SECONDS = 120
+SERVER = {
+    "apiVersion": API_VERSION,
+    "kind": "MailServer",
+    "metadata": {"name": "server"},
+    "spec": {
+        "host": "smtp.mail.example.org",
+        "port": 2587,
+        "tls": {"mode": "StartTLS", "caBundleRef": {"name": "lab-ca"}},
+    },
+}
+
+
+@dataclass
+class Row:
+    """One line of the table; `good` is None where a number is only told."""
+
+    name: str
+    value: str
+    goal: str
+    good: bool | None = None
+
+
+class Bare:
+    """The floor: an HTTP client that does nothing but the calls themselves."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        config = yaml.safe_load(plane.kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self._url = cluster["server"]
+        authority = b64decode(cluster["certificate-authority-data"]).decode()
+        self._context = ssl.create_default_context(cadata=authority)
+        with tempfile.TemporaryDirectory() as directory:
+            pair = Path(directory) / "pair.pem"
+            pair.touch(mode=0o600)
+            texts = (user["client-certificate-data"], user["client-key-data"])
+            pair.write_bytes(b"\n".join(b64decode(one) for one in texts))
+            self._context.load_cert_chain(pair)
+
+    async def each(self, requests: list[tuple[str, str, dict[str, Any]]]) -> float:
+        """Send all requests, sixteen in flight; return the seconds that they took."""
+        gate = asyncio.Semaphore(IN_FLIGHT)
+        connector = aiohttp.TCPConnector(ssl=self._context, limit=IN_FLIGHT)
+        headers = {"Content-Type": "application/merge-patch+json"}
+
+        async with aiohttp.ClientSession(self._url, connector=connector) as session:
+
+            async def send(method: str, path: str, body: dict[str, Any]) -> None:
+                async with gate:
+                    kind = {} if method == "POST" else headers
+                    async with session.request(method, path, json=body, headers=kind) as answer:
+                        answer.raise_for_status()
+                        await answer.read()
+
+            began = time.monotonic()
+            await asyncio.gather(*(send(*one) for one in requests))
+            return time.monotonic() - began
+
+
+def path_of(namespace: str, name: str = "", subresource: str = "") -> str:
+    parts = ["/apis", GROUP, VERSION, "namespaces", namespace, Kind.EMAIL_ACCOUNT.plural]
+    return "/".join([*parts, *([name] if name else []), *([subresource] if subresource else [])])
+
+
+def account(number: int) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "EmailAccount",
+        "metadata": {"name": f"a{number}"},
+        "spec": {"address": f"a{number}@example.com", "serverRef": {"name": "server"}},
+    }
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_megabytes(pid: int) -> float:
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+class Bench:
+    """One run: floor, operator, floor again; then rest, restart and change."""
+
+    def __init__(self, plane: ControlPlane, lab: Lab, directory: Path) -> None:
+        self._plane, self._lab, self._directory = plane, lab, directory
+        self._bare = Bare(plane)
+        self.rows: list[Row] = []
+
+    def _writes(self) -> list[dict[str, Any]]:
+        return [
+            one
+            for one in self._plane.audit_events()
+            if one["user"]["username"].endswith(":postroom") and one["verb"] == "patch"
+        ]
+
+    def _operator(self, name: str) -> OperatorProcess:
+        directory = self._directory / name
+        directory.mkdir()
+        kubeconfig = service_account_kubeconfig(self._plane, directory)
+        # Only one namespace: the objects of the floor must be nobody's.
+        return OperatorProcess(kubeconfig, directory, (*self._lab.reach.flags, "--namespace=work"))
+
+    async def run(self) -> None:
+        await self._set_up()
+        empty = self._operator("empty")
+        await asyncio.to_thread(empty.start)
+        await asyncio.sleep(2)
+        at_zero = resident_megabytes(empty.pid)
+        await asyncio.to_thread(empty.stop)
+
+        self._plane.kubectl("apply", "-n", "work", "-f", "-", input=json.dumps(SERVER))
+        await self._create("floor")
+        await self._create("work")
+        first = await self._floor()
+        operator = self._operator("work")
+        wall, cpu, peak = await self._converge(operator)
+        second = await self._floor()
+        floor = min(first, second, key=lambda one: one[0])
+        self._tell(wall, cpu, floor, at_zero, peak)
+        await self._rest_and_restart(operator)
+
+    async def _set_up(self) -> None:
+        install = ROOT / "manifests" / "install"
+        kubectl = self._plane.kubectl
+        kubectl("apply", "--server-side", "-k", str(ROOT / "crds"))
+        for part in ("base/namespace", "base/serviceaccount", "cluster/rbac"):
+            kubectl("apply", "-f", str(install / f"{part}.yaml"))
+        kubectl("wait", "--for=condition=Established", "crd", "--all")
+        for namespace in ("floor", "work"):
+            kubectl("create", "namespace", namespace)
+        kubectl("apply", "-f", "-", input=self._lab.ca_manifest(("work",)))
+
+    async def _create(self, namespace: str) -> None:
+        requests = [("POST", path_of(namespace), account(number)) for number in range(N)]
+        await self._bare.each(requests)
+
+    async def _floor(self) -> tuple[float, float]:
+        """PATCH the status of N objects; return wall and CPU seconds."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time()))
+        conditions = [
+            {
+                "type": name,
+                "status": "True",
+                "observedGeneration": 1,
+                "lastTransitionTime": stamp,
+                "reason": "Succeeded",
+                "message": f"x@example.com sends through MailServer server {stamp}.",
+            }
+            for name in ("Ready", "ReferencesResolved", "DependenciesReady")
+        ]
+        status = {"observedGeneration": 1, "conditions": conditions, "lastCheckTime": stamp}
+        requests = [
+            ("PATCH", path_of("floor", f"a{number}", "status"), {"status": status})
+            for number in range(N)
+        ]
+        began = time.process_time()
+        wall = await self._bare.each(requests)
+        return wall, time.process_time() - began
+
+    async def _converge(self, operator: OperatorProcess) -> tuple[float, float, float]:
+        began = time.monotonic()
+        await asyncio.to_thread(operator.start)
+        ready = time.monotonic()
+        wanted = N + 1
+        while (done := await asyncio.to_thread(written, operator)) < wanted:
+            if time.monotonic() - began > LIMIT_SECONDS:
+                raise SystemExit(f"only {done} of {wanted} statuses were written in {LIMIT_SECONDS} s:\n{operator.tail()}")
+            await asyncio.sleep(0.2)
+        wall = time.monotonic() - ready
+        return wall, cpu_seconds(operator.pid), resident_megabytes(operator.pid)
+
+    def _tell(
+        self, wall: float, cpu: float, floor: tuple[float, float], at_zero: float, peak: float
+    ) -> None:
+        writes = len(self._writes())
+        conflicts = [one for one in self._writes() if one["responseStatus"]["code"] >= 400]
+        slope = (peak - at_zero) * 1024 / N
+        ready = wall / floor[0]
+        self.rows += [
+            Row("floor: bare status PATCHes", f"{N / floor[0]:.0f}/s", "-"),
+            Row("operator: objects converged", f"{N / wall:.0f}/s", "-"),
+            Row("R1 wall, operator / floor", f"{ready:.2f}", "<= 1.5"),
+            Row("R2 CPU, operator / floor", f"{cpu / floor[1]:.1f}", "<= 10"),
+            Row("W1 status writes per object", f"{writes / (N + 1):.3f}", "1", writes == N + 1),
+            Row("W1 refused writes", str(len(conflicts)), "0", not conflicts),
+            Row("M1 memory per object", f"{slope:.0f} KB", "<= 20 KB"),
+            Row("M2 memory without objects", f"{at_zero:.0f} MB", "<= 90 MB"),
+            Row(f"   memory with {N} objects", f"{peak:.0f} MB", "-"),
+        ]
+
+    async def _rest_and_restart(self, operator: OperatorProcess) -> None:
+        before = len(self._writes())
+        await asyncio.sleep(REST_SECONDS)
+        rest = len(self._writes()) - before
+        self.rows.append(Row(f"W3 writes in {REST_SECONDS} s at rest", str(rest), "0", rest == 0))
+        change = json.dumps({"spec": {"fallbackSender": None, "sync": {"interval": "10m"}}})
+        self._plane.kubectl("patch", "eacct", "a1", "-n", "work", "--type=merge", "-p", change)
+        await asyncio.sleep(5)
+        changed = len(self._writes()) - before - rest
+        self.rows.append(Row("W2 writes after one change", str(changed), "1", changed == 1))
+        await asyncio.to_thread(operator.stop)
+        before = len(self._writes())
+        await asyncio.to_thread(operator.start)
+        await asyncio.sleep(10)
+        again = len(self._writes()) - before
+        self.rows.append(Row("W4 writes after a restart", str(again), "0", again == 0))
+        await asyncio.to_thread(operator.stop)
+
+
+def written(operator: OperatorProcess) -> int:
+    """How many statuses the operator says it has written."""
+    found = re.findall(
+        r'^postroom_status_writes_total\{[^}]*result="written"[^}]*\} ([0-9.e+]+)',
+        operator.metrics(),
+        re.MULTILINE,
+    )
+    return int(sum(map(float, found)))
+
+
+async def main() -> int:
+    plane = obtain(lambda line: print(line, file=sys.stderr))
+    with tempfile.TemporaryDirectory() as scratch, plane:
+        async with Lab(Path(scratch) / "lab", address="127.0.0.90") as lab:
+            bench = Bench(plane, lab, Path(scratch))
+            await bench.run()
+    width = max(len(row.name) for row in bench.rows)
+    print(f"\n{'N = ' + str(N):{width}}  {'value':>10}  goal")
+    for row in bench.rows:
+        mark = {True: "ok", False: "MISSED", None: ""}[row.good]
+        print(f"{row.name:{width}}  {row.value:>10}  {row.goal:8} {mark}")
+    return int(any(row.good is False for row in bench.rows))
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

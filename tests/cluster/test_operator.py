@@ -205,7 +205,13 @@ def test_events_tell_transitions_only(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
     with operator:
-        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        apply = ("apply", "-n", namespace, "-f", "-")
+        installed.kubectl(*apply, input=hello(mx=[{"host": "mx.other.example.org"}]))
+        eventually(
+            lambda: reason_of(one(installed, namespace, DOMAIN, "hello")) == "ExchangeMismatch",
+            "the mismatch is seen",
+        )
+        installed.kubectl(*apply, input=hello())
         eventually(lambda: is_ready(one(installed, namespace, DOMAIN, "hello")), "ready")
         for token in ("1", "2", "3"):
             annotation = f"postroom.dev/requested-at={token}"
@@ -213,5 +219,7 @@ def test_events_tell_transitions_only(
             time.sleep(1)
         listed = installed.kubectl("get", "events", "-n", namespace, "-o", "json").stdout
         events = json.loads(listed)["items"]
-        assert [each["reason"] for each in events] == ["Succeeded"]
+        told = {(each["type"], each["reason"]) for each in events}
+        assert told == {("Warning", "ExchangeMismatch"), ("Normal", "Succeeded")}
+        assert len(events) == 2
         assert events[0]["involvedObject"]["kind"] == "SendingDomain"

@@ -76,7 +76,8 @@ class DirectoryWorld:
             async with gate:
                 memory = self._memories.setdefault(key, Memory())
                 outcome = await reconcile(key.kind, self._raw[key], self, memory, policy)
-            self._raw[key]["status"] = dumped(outcome.status)
+            if outcome.status is not None:
+                self._raw[key]["status"] = dumped(outcome.status)
             done += 1
             if progress is not None:
                 progress(done, len(self._raw))

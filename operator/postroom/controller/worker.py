@@ -103,7 +103,9 @@ class Worker:
         )
         # Before the write, so that what changes from here on brings the object back.
         self._intake.dependants.update(key, outcome.references or declared(key.kind, raw))
-        result = await self._writer.write(evaluated, outcome.status)
+        result = WriteResult.UNCHANGED
+        if outcome.status is not None:
+            result = await self._writer.write(evaluated, outcome.status)
         if result is not WriteResult.GONE:
             self._conclude(key, metadata.uid, outcome, result)
         elif key not in self._intake.cache:

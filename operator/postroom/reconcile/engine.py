@@ -74,7 +74,7 @@ async def reconcile(
         memory.evaluated = resource.spec
         assessment = await _assess(resource, world, memory, policy)
         if _is_premature(resource, assessment, memory, policy, world.now()):
-            return Outcome(resource.status, _AGAIN_SOON, references=assessment.references)
+            return Outcome(None, _AGAIN_SOON, references=assessment.references)
         return summarize(resource, assessment, memory, world.now())
     except InvalidSpec as error:
         return _invalid(_untyped(kind, raw), error, world.now())
@@ -217,7 +217,7 @@ def _unavailable(resource: AnyResource, sentence: str, now: datetime) -> Outcome
         and ready.status is not ConditionStatus.UNKNOWN
         and (before.observed_generation == generation)
     ):
-        return Outcome(status=before, next_check=_RETRY)
+        return Outcome(status=None, next_check=_RETRY)
     verdicts = (
         unknown(ConditionType.READY, Reason.PROGRESSING, sentence),
         passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),

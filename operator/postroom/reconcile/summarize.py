@@ -201,12 +201,17 @@ def build_status(
 
 
 def notices_of(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> tuple[Notice, ...]:
-    """Say what is worth telling: a flip of Ready, or another reason while it is not Ready."""
+    """Say what is worth telling: that it failed, why else it fails now, and that it recovered.
+
+    A success at the first look is no news: a thousand objects applied at once would cost a
+    thousand Events more.
+    """
     old, new = find(before, ConditionType.READY), find(after, ConditionType.READY)
     if new is None or (old and (old.status, old.reason) == (new.status, new.reason)):
         return ()
     if new.status is ConditionStatus.TRUE:
-        return (Notice(NoticeType.NORMAL, new.reason, new.message),)
+        untold = old is None or old.reason in (Reason.PENDING.value, Reason.PROGRESSING.value)
+        return () if untold else (Notice(NoticeType.NORMAL, new.reason, new.message),)
     if new.status is ConditionStatus.FALSE:
         return (Notice(NoticeType.WARNING, new.reason, new.message),)
     if new.reason == Reason.OBSERVATION_STALE.value:

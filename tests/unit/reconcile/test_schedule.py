@@ -22,6 +22,7 @@ HOUR = timedelta(hours=1)
 def stored(**metadata: Any) -> dict[str, Any]:
     """A verified domain as the API server holds it."""
     status = summarize(resource(), assessment(GOOD), Memory(), NOW).status
+    assert status is not None
     return {
         "metadata": {"name": "d", "namespace": "n", "uid": "u", "generation": 1, **metadata},
         "spec": {"domain": "send.example.com"},

@@ -41,6 +41,7 @@ def run(
     """Summarize verdicts on top of a stored status, some time later; lint the result."""
     one = resource(before, generation)
     outcome = summarize(one, assessment(*verdicts), memory or Memory(), NOW + after)
+    assert outcome.status is not None
     assert lint(as_object(one, outcome.status)) == []
     return outcome.status
 
@@ -152,7 +153,7 @@ def test_same_findings_give_the_same_status_but_for_the_check_time() -> None:
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
     [
-        ((), GOOD, NoticeType.NORMAL),
+        ((), GOOD, None),
         ((), BAD, NoticeType.WARNING),
         ((GOOD,), GOOD, None),
         ((BAD,), BAD, None),
@@ -172,6 +173,7 @@ def test_advisory_conditions_do_not_gate() -> None:
     advisory = failed(ConditionType.SPF_VERIFIED, Reason.RECORD_NOT_FOUND, "No SPF.")
     found = assessment(GOOD, advisory, advisory=frozenset({ConditionType.SPF_VERIFIED}))
     status = summarize(resource(), found, Memory(), NOW).status
+    assert status is not None
     shown = conditions_of(as_object(resource(), status))
     assert (shown["Ready"]["status"], shown["SPFVerified"]["status"]) == ("True", "False")
 

@@ -209,7 +209,8 @@ class Bench:
         wanted = N + 1
         while (done := await asyncio.to_thread(written, operator)) < wanted:
             if time.monotonic() - began > LIMIT_SECONDS:
-                raise SystemExit(f"only {done} of {wanted} statuses were written in {LIMIT_SECONDS} s:\n{operator.tail()}")
+                tail = operator.tail()
+                raise SystemExit(f"{done} of {wanted} written in {LIMIT_SECONDS} s:\n{tail}")
             await asyncio.sleep(0.2)
         wall = time.monotonic() - ready
         return wall, cpu_seconds(operator.pid), resident_megabytes(operator.pid)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents hold: generated pages do not drift, links lead somewhere, YAML in them is valid."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from postroom.api.names import API_VERSION, Kind
+from postroom.api.resource import parse_spec
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = sorted(
+    path for pattern in ("*.md", "docs/**/*.md", "tests/bench/*.md") for path in ROOT.glob(pattern)
+)
+
+
+def generated() -> dict[str, str]:
+    location = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert location is not None
+    assert location.loader is not None
+    module = importlib.util.module_from_spec(location)
+    location.loader.exec_module(module)
+    pages: dict[str, str] = module.pages()
+    return pages
+
+
+@pytest.mark.parametrize("name", ["reasons.md", "findings.md"])
+def test_generated_pages_do_not_drift(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == generated()[name], "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_resources_in_examples_are_valid(page: Path) -> None:
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+        for document in yaml.safe_load_all(block):
+            if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
+                parse_spec(Kind(document["kind"]), document["spec"])

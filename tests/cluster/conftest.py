@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cluster.lab_process import LabProcess
+from loopback import own_address
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
 from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
 
@@ -55,7 +56,7 @@ def namespace(plane: ControlPlane) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     """The mail lab that all operators under test look at."""
-    with LabProcess("127.0.0.53", tmp_path_factory.mktemp("lab")) as running:
+    with LabProcess(own_address(3), tmp_path_factory.mktemp("lab")) as running:
         yield running
 
 

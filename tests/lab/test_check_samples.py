@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from loopback import own_address
 from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli import manifests
@@ -33,7 +34,7 @@ BROKEN = SAMPLES / "broken"
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with Lab(tmp_path, address="127.0.0.72") as running:
+    async with Lab(tmp_path, address=own_address(1)) as running:
         (tmp_path / "lab-ca.yaml").write_text(running.ca_manifest())
         yield running
 

@@ -22,6 +22,7 @@ import pytest
 import trustme
 
 from lab.hostile import Hostile, Step, smtp_until_auth
+from loopback import own_address
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
@@ -257,7 +258,7 @@ async def test_imap_servers_that_misbehave(
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with Lab(tmp_path, address="127.0.0.71") as running:
+    async with Lab(tmp_path, address=own_address(2)) as running:
         yield running
 
 

@@ -22,7 +22,15 @@ def crds(
     if output_dir is None:
         typer.echo("---\n".join(rendered.values()), nl=False)
         return
-    output_dir.mkdir(parents=True, exist_ok=True)
-    for name, text in rendered.items():
-        (output_dir / name).write_text(text)
-        typer.echo(output_dir / name, err=True)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        for name, text in rendered.items():
+            (output_dir / name).write_text(text, encoding="utf-8")
+            typer.echo(output_dir / name, err=True)
+    except OSError as error:
+        typer.echo(
+            f"postroom crds: cannot write {error.filename or output_dir}: {error.strerror}; name "
+            "another directory with --output-dir.",
+            err=True,
+        )
+        raise typer.Exit(2) from None

@@ -156,6 +156,8 @@ class _Cluster:
         from kubernetes.aio import client, config
 
         path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
+        if kubeconfig is not None and not kubeconfig.exists():
+            raise PluginError(f"there is no kubeconfig at {kubeconfig}.")
         try:
             _, active = config.list_kube_config_contexts(  # type: ignore[no-untyped-call]
                 config_file=path

@@ -57,7 +57,11 @@ def test_what_it_cannot_do_is_one_sentence(
     odd = plugin(installed, "status", "pods", "-n", namespace)
     assert "pods is no kind of postroom" in odd.stderr
     nowhere = plugin(tmp_path / "none", "status")
-    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
+    assert nowhere.returncode == 2
+    assert "does not exist" in nowhere.stderr
+    (tmp_path / "empty").write_text("")
+    empty = plugin(tmp_path / "empty", "status")
+    assert (empty.returncode, empty.stderr.count("\n")) == (2, 1)
 
 
 def test_without_an_operator_it_does_not_wait_for_ever(

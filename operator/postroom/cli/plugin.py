@@ -34,7 +34,10 @@ _Names = Annotated[
 ]
 _Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace.")]
 _Output = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
-_Kubeconfig = Annotated[Path | None, typer.Option(help="Kubeconfig; default: KUBECONFIG.")]
+_Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(help="Kubeconfig; default: KUBECONFIG.", exists=True, dir_okay=False),
+]
 _Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 
 
@@ -156,8 +159,6 @@ class _Cluster:
         from kubernetes.aio import client, config
 
         path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
-        if kubeconfig is not None and not kubeconfig.exists():
-            raise PluginError(f"there is no kubeconfig at {kubeconfig}.")
         try:
             _, active = config.list_kube_config_contexts(  # type: ignore[no-untyped-call]
                 config_file=path

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 from postroom import __version__
 from postroom.api.crd import PRESENTATIONS
@@ -166,9 +167,10 @@ class _Cluster:
             await config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=path, context=context
             )
-        except (config.ConfigException, OSError) as error:
-            cause = " ".join(str(error).split())
-            raise PluginError(f"there is no usable kubeconfig: {cause}") from None
+        except (config.ConfigException, OSError, TypeError, yaml.YAMLError) as error:
+            # A TypeError is what the client makes of an empty file.
+            cause = "" if isinstance(error, TypeError) else f": {' '.join(str(error).split())}"
+            raise PluginError(f"there is no usable kubeconfig{cause}.") from None
         named = (active or {}).get("context", {}).get("namespace") or "default"
         async with client.ApiClient() as api:
             api.user_agent = f"kubectl-postroom/{__version__}"

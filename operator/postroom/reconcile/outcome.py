@@ -76,8 +76,9 @@ class Outcome:
     than `last_check_time`; None leaves the stored one as it is. `next_check` is how long to wait
     before looking again; None means only when something changes. `references` are what this
     object stands on, in its own namespace: ``Secret/<name>``, ``ConfigMap/<name>``,
-    ``<Kind>/<name>`` or ``<Kind>/<index>`` (see `postroom.reconcile.indexes`); a change of any of them, and a flip of
-    a MailServer's or SendingDomain's Ready, must bring this object back.
+    ``<Kind>/<name>`` or ``<Kind>/<index>`` (see `postroom.reconcile.indexes`); a change of any
+    of them, and a flip of a MailServer's or SendingDomain's Ready, must bring this object
+    back.
     """
 
     status: CommonStatus | None

@@ -1,7 +1,8 @@
 # The image carries aioimaplib, which is GPL-3.0-only: see NOTICE.
 FROM python:3.12-slim AS build
 WORKDIR /src
-COPY . .
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY operator operator
 RUN pip install --no-cache-dir --prefix=/install .
 
 FROM python:3.12-slim

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The schemas on the real API server.
 
-Covers: acceptance without structural complaints, defaults as users see them, ``kubectl explain``,
-and a table of bad objects, each with the words that the user must read.
+Covers: acceptance without structural complaints, defaults as users see them, ``kubectl explain``
+and ``kubectl get``, the install manifests, and a table of bad objects, each with the words that the
+user must read, which ``postroom check`` refuses as well.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from postroom.api.names import API_VERSION, Kind
-from postroom.api.resource import parse_spec
+from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.status import DEFAULT_STATUS
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT
@@ -30,8 +31,17 @@ FULL: dict[Kind, dict[str, Any]] = {
     Kind.SENDING_DOMAIN: {
         "domain": "send.example.com",
         "ownership": {"name": "_challenge.send.example.com", "value": "token=1"},
-        "spf": {"includes": ["mailgun.org"], "ip4": ["192.0.2.0/24"], "all": "Fail"},
-        "dkim": [{"selector": "k1", "cname": "k1.domainkey.mailgun.org"}],
+        "spf": {
+            "includes": ["mailgun.org"],
+            "ip4": ["192.0.2.1", "192.0.2.7/24"],
+            "ip6": ["2001:db8::/32", "64:ff9b::192.0.2.1"],
+            "all": "Fail",
+        },
+        "dkim": [
+            {"selector": "k1", "cname": "k1.domainkey.mailgun.org"},
+            {"selector": "s1.mail", "publicKey": "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKC\nAQEA"},
+            {"selector": "s2", "publicKeyRef": {"name": "dkim", "key": "public.pem"}},
+        ],
         "dmarc": {"policy": "reject", "rua": ["mailto:dmarc@example.com"]},
         "mx": [{"host": "mxa.mailgun.org"}],
         "require": ["Ownership", "DKIM"],
@@ -47,7 +57,7 @@ FULL: dict[Kind, dict[str, Any]] = {
         "default": True,
     },
     Kind.EMAIL_ACCOUNT: {
-        "address": "support@send.example.com",
+        "address": "o'support+x@send.example.com",
         "serverRef": {"name": "smtp"},
         "credentialsRef": {"name": "mailbox"},
         "imap": {
@@ -59,47 +69,122 @@ FULL: dict[Kind, dict[str, Any]] = {
     },
 }
 KEY = {"selector": "k1", "cname": "k1.example.net"}
+IMAP = {"host": "imap.example.com"}
 SD, MS, EA = Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT
+NO_DOMAIN = "must be a domain name such as send.example.com: lowercase, without trailing dot"
+NO_INTERVAL = "must be a duration from 1m to 24h, such as 5m or 1h30m"
+NO_DEADLINE = "must be a duration from 1m to 720h, such as 15m or 72h; or 0s to wait for ever"
+NO_HOST = "must be a DNS name such as smtp.example.com, not an IP address (TLS verifies names)"
+NO_EMAIL = "must be an email address such as support@example.com"
+NO_IPV4 = "must be an IPv4 address or network such as 192.0.2.0/24"
+NO_IPV6 = "must be an IPv6 address or network such as 2001:db8::/32"
+NO_REPORT = "must be a mailto: address such as mailto:dmarc@example.com"
+ONE_SOURCE = (
+    "spec.dkim[0]: Invalid value: must have exactly one of cname, publicKey and publicKeyRef"
+)
 #: (kind, change of the good spec, words of the answer)
 BAD: list[tuple[Kind, dict[str, Any], str]] = [
     (SD, {"domian": "x"}, 'unknown field "spec.domian"'),
     (SD, {"domain": None}, "spec.domain: Required value"),
     (SD, {"domain": 7}, 'must be of type string: "integer"'),
-    (SD, {"domain": "Send.example.com"}, "spec.domain in body should match"),
-    (SD, {"domain": "send.example.com."}, "spec.domain in body should match"),
-    (SD, {"domain": "example"}, "spec.domain in body should match"),
+    (
+        SD,
+        {"domain": "Send.example.com"},
+        f'spec.domain: Invalid value: "Send.example.com": {NO_DOMAIN}',
+    ),
+    (SD, {"domain": "send.example.com."}, NO_DOMAIN),
+    (SD, {"domain": "send.example.com\n"}, NO_DOMAIN),
+    (SD, {"domain": "example"}, NO_DOMAIN),
+    (SD, {"domain": "192.0.2.1"}, NO_DOMAIN),
+    (SD, {"domain": "münchen.example"}, "non-ASCII labels as xn--"),
     (SD, {"domain": "a." * 130 + "com"}, "may not be more than 253"),
-    (SD, {"interval": "5 minutes"}, "spec.interval in body should match"),
-    (SD, {"interval": "10s"}, "must be a duration from 1m to 24h"),
-    (SD, {"interval": "25h"}, "must be a duration from 1m to 24h"),
-    (SD, {"propagationDeadline": "1s"}, "must be a duration from 1m to 720h, or 0s"),
-    (SD, {"spf": {}}, "must name at least one of includes, ip4 or ip6"),
+    (SD, {"ownership": {"value": "tök"}}, "must be printable ASCII"),
+    (SD, {"interval": "5 minutes"}, f'spec.interval: Invalid value: "5 minutes": {NO_INTERVAL}'),
+    (SD, {"interval": ""}, NO_INTERVAL),
+    (SD, {"interval": "10s"}, NO_INTERVAL),
+    (SD, {"interval": "25h"}, NO_INTERVAL),
+    (SD, {"interval": "५m"}, NO_INTERVAL),
+    (SD, {"interval": "99999999999h"}, NO_INTERVAL),
+    (SD, {"interval": 300}, 'must be of type string: "integer"'),
+    (SD, {"propagationDeadline": "1s"}, NO_DEADLINE),
+    (SD, {"spf": {}}, "spec.spf: Invalid value: must name at least one of includes, ip4 or ip6"),
     (SD, {"spf": {"includes": ["x.y"], "all": "Pass"}}, 'supported values: "Fail", "SoftFail"'),
-    (SD, {"dkim": [{"selector": "k1"}]}, "must have exactly one of cname, publicKey and"),
-    (SD, {"dkim": [{**KEY, "publicKey": "A" * 60}]}, "must have exactly one of cname, publicKey"),
-    (SD, {"dkim": [KEY, KEY]}, "spec.dkim[1]: Duplicate value"),
-    (SD, {"dkim": [{"selector": f"k{n}", "cname": "k.example"} for n in range(11)]}, "at most 10"),
+    (SD, {"spf": {"includes": ["include:x.y"]}}, "must be a DNS name such as"),
+    (
+        SD,
+        {"spf": {"ip4": ["999.0.2.1"]}},
+        f'spec.spf.ip4[0]: Invalid value: "999.0.2.1": {NO_IPV4}',
+    ),
+    (SD, {"spf": {"ip4": ["192.0.2.0/024"]}}, NO_IPV4),
+    (SD, {"spf": {"ip4": ["::1"]}}, NO_IPV4),
+    (SD, {"spf": {"ip6": ["::ffff:192.0.2.1"]}}, NO_IPV6),
+    (SD, {"spf": {"ip6": ["::ffff:0.0.0.1/64"]}}, NO_IPV6),
+    (SD, {"spf": {"ip6": ["192.0.2.1"]}}, NO_IPV6),
+    (
+        SD,
+        {"spf": {"includes": ["x.y"] * 11}},
+        "spec.spf.includes: Too many: 11: must have at most 10",
+    ),
+    (SD, {"dkim": [{"selector": "k1"}]}, ONE_SOURCE),
+    (SD, {"dkim": [{**KEY, "publicKey": "A" * 60}]}, ONE_SOURCE),
+    (SD, {"dkim": [{**KEY, "selector": "K1"}]}, "must be a DKIM selector such as s1"),
+    (
+        SD,
+        {"dkim": [{"selector": "k1", "publicKey": "v=DKIM1; p=" + "A" * 40}]},
+        "without tags such as",
+    ),
+    (SD, {"dkim": [KEY, KEY]}, 'spec.dkim[1]: Duplicate value: {"selector":"k1"}'),
+    (
+        SD,
+        {"dkim": [{"selector": f"k{n}", "cname": "k.example"} for n in range(11)]},
+        "spec.dkim: Too many: 11: must have at most 10",
+    ),
     (SD, {"dmarc": {"policy": "strict"}}, 'supported values: "none", "quarantine", "reject"'),
-    (SD, {"dmarc": {"rua": ["dmarc@example.com"]}}, "spec.dmarc.rua[0] in body should match"),
-    (SD, {"require": ["MX"]}, "must name only what the spec declares"),
+    (SD, {"dmarc": {"rua": ["dmarc@example.com"]}}, NO_REPORT),
+    (SD, {"dmarc": {"rua": ["mailto:a@b.com; p=none"]}}, NO_REPORT),
+    (SD, {"mx": [{"host": "192.0.2.1"}]}, NO_DOMAIN),
+    (SD, {"mx": [{"host": "mx.example.com", "preference": -1}]}, "greater than or equal to 0"),
+    (
+        SD,
+        {"require": ["MX"]},
+        "spec.require: Invalid value: must name only what the spec declares: add",
+    ),
     (SD, {"require": ["Ownership", "Ownership"]}, "spec.require[1]: Duplicate value"),
+    (SD, {"require": []}, "spec.require in body should have at least 1 items"),
     (SD, {"suspend": "yes"}, 'must be of type boolean: "string"'),
-    (MS, {"host": "192.0.2.1"}, "must be a DNS name, not an IP address"),
-    (MS, {"host": "smtp.example.com:587"}, "spec.host in body should match"),
+    (MS, {"host": None}, "spec.host: Required value"),
+    (MS, {"host": "192.0.2.1"}, f'spec.host: Invalid value: "192.0.2.1": {NO_HOST}'),
+    (MS, {"host": "2001:db8::1"}, NO_HOST),
+    (MS, {"host": "smtp.example.com:587"}, "lowercase, without port or trailing dot"),
     (MS, {"port": 0}, "should be greater than or equal to 1"),
+    (MS, {"port": "587"}, 'must be of type integer: "string"'),
     (MS, {"port": 70000}, "should be less than or equal to 65535"),
     (MS, {"tls": {"mode": "starttls"}}, 'supported values: "StartTLS", "Implicit", "None"'),
     (MS, {"tls": {"insecureSkipVerify": True}}, 'unknown field "spec.tls.insecureSkipVerify"'),
-    (MS, {"credentialsRef": {"name": "x"}, "tls": {"mode": "None"}}, "only sent over TLS"),
+    (
+        MS,
+        {"credentialsRef": {"name": "x"}, "tls": {"mode": "None"}},
+        "spec.credentialsRef: Forbidden: may not be set when tls.mode is None: credentials are only"
+        " sent over TLS",
+    ),
     (MS, {"credentialsRef": {"name": "x", "namespace": "y"}}, "credentialsRef.namespace"),
+    (MS, {"credentialsRef": {"name": "My Secret"}}, "must be the name of an object: lowercase"),
     (MS, {"tls": {"caBundleRef": {"kind": "Pod", "name": "x"}}}, 'supported values: "ConfigMap"'),
-    (EA, {"address": "support"}, "spec.address in body should match"),
-    (EA, {"address": "a@b@example.com"}, "spec.address in body should match"),
-    (EA, {"imap": {"host": "imap.example.com"}}, "IMAP needs credentials"),
-    (EA, {"imap": {"host": "imap.example.com", "mailbox": "a\nb"}}, "mailbox in body should match"),
+    (
+        MS,
+        {"tls": {"caBundleRef": {"name": "x", "key": "a/b"}}},
+        "must be a key of the object's data",
+    ),
+    (EA, {"address": None}, "spec.address: Required value"),
+    (EA, {"address": "support"}, f'spec.address: Invalid value: "support": {NO_EMAIL}'),
+    (EA, {"address": "a@b@example.com"}, NO_EMAIL),
+    (EA, {"address": "A <a@example.com>"}, NO_EMAIL),
+    (EA, {"address": f"{'a' * 65}@example.com"}, "at most 64 characters before the @"),
+    (EA, {"imap": IMAP}, "spec.credentialsRef: Invalid value: must be set where imap is, unless"),
+    (EA, {"imap": {**IMAP, "mailbox": "a\nb"}}, "must be the name of a mailbox, without control"),
     (EA, {"serverRef": {}}, "spec.serverRef.name: Required value"),
-    (EA, {"fallbackSender": "nobody"}, "spec.fallbackSender in body should match"),
-    (EA, {"sync": {"interval": "0s"}}, "must be a duration from 1m to 24h"),
+    (EA, {"fallbackSender": "nobody"}, NO_EMAIL),
+    (EA, {"sync": {"interval": "0s"}}, f'spec.sync.interval: Invalid value: "0s": {NO_INTERVAL}'),
 ]
 
 
@@ -157,6 +242,19 @@ def test_bad_objects_are_refused_with_a_clear_word(
     )
     assert answer.returncode != 0
     assert words in answer.stderr
+    assert "should match" not in answer.stderr
+    assert "evaluating rule" not in answer.stderr
+
+
+@pytest.mark.parametrize(("kind", "change", "words"), BAD)
+def test_check_refuses_what_the_api_server_refuses(
+    kind: Kind, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        parse_spec(kind, changed(kind, change))
+    sentence = words.rpartition(": ")[2]
+    if sentence.startswith("must be a"):
+        assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +275,98 @@ def test_identity_is_immutable(
         check=False,
     )
     assert "may not be changed: create a new" in answer.stderr
+
+
+DEFAULTS: list[tuple[Kind, dict[str, Any]]] = [
+    (
+        SD,
+        {
+            "ownership": {},
+            "interval": "1h",
+            "propagationDeadline": "72h",
+            "suspend": False,
+        },
+    ),
+    (
+        MS,
+        {
+            "port": 587,
+            "tls": {"mode": "StartTLS"},
+            "default": False,
+            "interval": "5m",
+            "progressDeadline": "15m",
+            "suspend": False,
+        },
+    ),
+    (
+        EA,
+        {
+            "default": False,
+            "sync": {"interval": "5m"},
+            "progressDeadline": "15m",
+            "suspend": False,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "defaults"), DEFAULTS)
+def test_defaults_are_visible(
+    plane: ControlPlane, namespace: str, kind: Kind, defaults: dict[str, Any]
+) -> None:
+    created = plane.kubectl(
+        *("create", "-n", namespace, "-o", "json", "-f", "-"), input=manifest(kind, GOOD[kind])
+    )
+    assert json.loads(created.stdout)["spec"] == {**GOOD[kind], **defaults}
+
+
+def test_nested_defaults_apply(plane: ControlPlane, namespace: str) -> None:
+    spec = changed(MS, {"tls": {"caBundleRef": {"name": "ca"}}})
+    created = plane.kubectl(
+        *("create", "-n", namespace, "-o", "json", "-f", "-"), input=manifest(MS, spec)
+    )
+    expected = {
+        "mode": "StartTLS",
+        "caBundleRef": {"kind": "ConfigMap", "name": "ca", "key": "ca.crt"},
+    }
+    assert json.loads(created.stdout)["spec"]["tls"] == expected
+
+
+@pytest.mark.parametrize(
+    ("short_name", "header"),
+    [
+        ("sdom", "NAME DOMAIN READY REASON DKIM SPF DMARC AGE"),
+        ("msrv", "NAME HOST READY REASON SMTP TLS ACCOUNTS AGE"),
+        ("eacct", "NAME ADDRESS SERVER READY REASON UNSEEN AGE"),
+    ],
+)
+def test_the_columns_of_get(
+    plane: ControlPlane, namespace: str, short_name: str, header: str
+) -> None:
+    for kind in Kind:
+        plane.kubectl("create", "-n", namespace, "-f", "-", input=manifest(kind, GOOD[kind]))
+    shown = plane.kubectl("get", short_name, "-n", namespace).stdout.splitlines()
+    assert shown[0].split() == header.split()
+    assert "Unknown" in shown[1]
+
+
+def test_objects_are_found_by_what_they_are_about(plane: ControlPlane, namespace: str) -> None:
+    plane.kubectl("create", "-n", namespace, "-f", "-", input=manifest(SD, GOOD[SD]))
+    command = ("get", "sdom", "-n", namespace, "-o", "name", "--field-selector")
+    assert plane.kubectl(*command, "spec.domain=send.example.com").stdout.strip().endswith("/one")
+    assert plane.kubectl(*command, "spec.domain=other.example.com").stdout == ""
+
+
+@pytest.mark.parametrize("install", ["cluster", "namespaced", "tenants"])
+def test_the_install_manifests_are_accepted(plane: ControlPlane, install: str) -> None:
+    directory = str(ROOT / "manifests" / "install" / install)
+    rendered = list(yaml.safe_load_all(plane.kubectl("kustomize", directory).stdout))
+    needed = {one["metadata"].get("namespace") for one in rendered} - {None}
+    for name in needed:
+        plane.kubectl("create", "namespace", name, check=False)
+    command = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", directory)
+    answered = plane.kubectl(*command, "-o", "name").stdout.split()
+    assert len(answered) == len(rendered)
 
 
 def test_explain_reads_well(plane: ControlPlane) -> None:

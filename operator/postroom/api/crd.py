@@ -81,6 +81,7 @@ PRESENTATIONS: dict[Kind, Presentation] = {
         (
             Column("Host", ".spec.host"),
             *_READY,
+            Column("SMTP", _condition("SMTPAvailable")),
             Column("TLS", _condition("TLSVerified")),
             Column("Accounts", ".status.accounts", "integer"),
             _AGE,
@@ -160,6 +161,11 @@ def definition(kind: Kind) -> dict[str, Any]:
     }
 
 
+def definitions() -> tuple[dict[str, Any], ...]:
+    """Return the CustomResourceDefinitions of all kinds."""
+    return tuple(definition(kind) for kind in Kind)
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes no anchors: Kubernetes tooling reads them, people do not."""
 
@@ -170,7 +176,7 @@ class _Dumper(yaml.SafeDumper):
 def render() -> dict[str, str]:
     """Return the definitions as YAML texts by file name."""
     return {
-        f"{kind.plural}.yaml": HEADER
-        + yaml.dump(definition(kind), Dumper=_Dumper, sort_keys=False, width=100)
-        for kind in Kind
+        f"{one['spec']['names']['plural']}.yaml": HEADER
+        + yaml.dump(one, Dumper=_Dumper, sort_keys=False, width=100)
+        for one in definitions()
     }

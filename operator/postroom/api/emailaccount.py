@@ -15,6 +15,9 @@ from postroom.api.fields import (
     Interval,
     Model,
     ObjectReference,
+    Port,
+    Switch,
+    Text,
     rule,
     rules,
 )
@@ -43,33 +46,38 @@ class IMAP(Model):
     """The mailbox of the account (RFC 9051, RFC 3501), opened read-only."""
 
     host: HostName = Field(description="DNS name of the IMAP server.")
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(
-        default=993, description="TCP port; the operator allows only ports of mail."
-    )
+    port: Port = Field(default=993, description="TCP port; the operator allows only ports of mail.")
     tls: IMAPTLS = Field(default=IMAPTLS(), description="How the connection is verified.")
     credentials_ref: ObjectReference | None = Field(
         default=None,
         description="Secret with the keys username and password; default: spec.credentialsRef.",
     )
     mailbox: Annotated[
-        str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")
+        str,
+        Text(
+            r"^[^\x00-\x1f\x7f]+$",
+            "must be the name of a mailbox, without control characters",
+            longest=255,
+        ),
     ] = Field(default="INBOX", description="Mailbox to open.")
 
 
 class Sync(Model):
     """How often the account is looked at."""
 
-    interval: Interval = Field(default=timedelta(minutes=5), description="How often it is checked.")
+    interval: Interval = Field(
+        default=timedelta(minutes=5), description="How often it is checked: 1m to 24h."
+    )
 
 
 class EmailAccountSpec(Model):
-    """What the user wants of an email account."""
+    """The address, what it sends through and the mailbox it reads; only address is required."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
                 "!has(self.imap) || has(self.imap.credentialsRef) || has(self.credentialsRef)",
-                "must be set, or imap.credentialsRef: IMAP needs credentials",
+                "must be set where imap is, unless imap.credentialsRef is: IMAP needs credentials",
                 field_path=".credentialsRef",
             )
         )
@@ -94,22 +102,23 @@ class EmailAccountSpec(Model):
     fallback_sender: EmailAddress | None = Field(
         default=None, description="Sender to use while the address's domain is not verified."
     )
-    default: bool = Field(
+    default: Switch = Field(
         default=False, description="Whether this is the default account of its namespace."
     )
     sync: Sync = Field(default=Sync(), description="How often the account is looked at.")
     progress_deadline: Deadline = Field(
         default=timedelta(minutes=15),
-        description="How long the first success may take before the account counts as stalled; "
-        "0s: for ever.",
+        description="How long the first success may take before the account counts as stalled: "
+        "1m to 720h; 0s: for ever.",
     )
-    suspend: bool = Field(default=False, description="Stop checking while true.")
+    suspend: Switch = Field(default=False, description="Stop checking while true.")
 
     @model_validator(mode="after")
     def _credentials_for_imap(self) -> Self:
         if self.imap and not (self.imap.credentials_ref or self.credentials_ref):
             raise ValueError(
-                "credentialsRef, or imap.credentialsRef, must be set: IMAP needs credentials"
+                "credentialsRef must be set where imap is, unless imap.credentialsRef is: IMAP "
+                "needs credentials"
             )
         return self
 

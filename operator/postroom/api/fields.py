@@ -4,21 +4,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
-    StringConstraints,
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function, str_schema
 
 #: The JSON schema extension in which the API server finds CEL rules.
 RULES = "x-kubernetes-validations"
@@ -39,9 +42,18 @@ def rule(
     return built
 
 
-def rules(*all_rules: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a ``json_schema_extra`` that carries these CEL rules."""
-    return {RULES: [dict(one) for one in all_rules]}
+def rules(*all_rules: Mapping[str, Any]) -> Callable[[JsonDict], None]:
+    """Return a ``json_schema_extra`` that adds these CEL rules to those of the type.
+
+    A plain mapping would replace them: pydantic lays it over the schema of the type.
+    """
+
+    def add(schema: JsonDict) -> None:
+        before = schema.get(RULES)
+        # A new list: that of the type is shared by all its fields.
+        schema[RULES] = [*(before if isinstance(before, list) else ()), *map(dict, all_rules)]
+
+    return add
 
 
 class Model(BaseModel):
@@ -52,23 +64,62 @@ class Model(BaseModel):
     )
 
 
-#: Durations in the schema; Go's parser, which CEL uses, reads the same.
-DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
-_DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Annotates a string with one pattern, which users never see: they read `sentence`.
+
+    The schema carries the pattern as a CEL rule, because the API server answers a mismatch of
+    ``pattern`` with the expression itself. `also` (Python) and `also_rule` (CEL) say the same and
+    ask for what no pattern can. The pattern must be anchored and legal in RE2.
+    """
+
+    pattern: str
+    sentence: str
+    longest: int
+    shortest: int | None = None
+    also: Callable[[str], bool] | None = None
+    also_rule: str = ""
+
+    def check(self, value: str) -> str:
+        """Return `value`; raises `ValueError` with the sentence if it is none of these."""
+        fits = re.fullmatch(self.pattern, value) and (self.also is None or self.also(value))
+        if not fits:
+            raise ValueError(self.sentence)
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: type[str], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        bounded = str_schema(strict=True, min_length=self.shortest, max_length=self.longest)
+        return no_info_after_validator_function(self.check, bounded)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        more = f" && ({self.also_rule})" if self.also_rule else ""
+        return {**handler(schema), RULES: [rule(_matches(self.pattern) + more, self.sentence)]}
+
+
+def _matches(pattern: str) -> str:
+    """Write a pattern as a CEL expression."""
+    return f'self.matches(r"{pattern}")'
+
+
+#: Durations in the schema; Go's parser, which CEL uses, reads the same. So few digits cannot
+#: overflow, neither there nor here.
+_DURATION_PATTERN = r"^([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$"
+_DURATION = re.compile(_DURATION_PATTERN)
+_DURATION_LENGTH = 16
 
 
 def parse_duration(text: object) -> timedelta:
     """Parse ``72h``, ``1h30m`` or ``45s``; raises `ValueError` on anything else."""
     if isinstance(text, timedelta):
         return text
-    if (
-        not isinstance(text, str)
-        or not text
-        or len(text) > 16
-        or not (match := _DURATION.match(text))
-    ):
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if not match or not 0 < len(match[0]) <= _DURATION_LENGTH:
         raise ValueError("must be a duration such as 45s, 5m, 1h30m or 72h")
-    hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
@@ -85,25 +136,35 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-def _bounded_duration(shortest: str, longest: str, *, zero: bool = False) -> Any:
-    """Build a duration type with bounds that hold in pydantic and, as CEL, in the API server."""
+def _bounded_duration(shortest: str, longest: str, example: str, *, zero: str = "") -> Any:
+    """Build a duration type with bounds that hold in pydantic and, as CEL, in the API server.
+
+    `zero` says what 0s means, where it is allowed.
+    """
     least, most = parse_duration(shortest), parse_duration(longest)
-    sentence = f"must be a duration from {shortest} to {longest}" + (", or 0s" if zero else "")
+    sentence = f"must be a duration from {shortest} to {longest}, such as {example}"
+    if zero:
+        sentence += f"; or 0s {zero}"
 
     def check(value: object) -> timedelta:
-        duration = parse_duration(value)
+        try:
+            duration = parse_duration(value)
+        except ValueError:
+            raise ValueError(sentence) from None
         if not (least <= duration <= most or (zero and duration == timedelta())):
             raise ValueError(sentence)
         return duration
 
     bounds = f"duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')"
     if zero:
-        bounds = f"duration(self) == duration('0s') || ({bounds})"
+        bounds = f"duration(self) == duration('0s') || {bounds}"
+    expression = f"self != '' && {_matches(_DURATION_PATTERN)} && ({bounds})"
     schema = {
         "type": "string",
-        "maxLength": 16,
-        "pattern": DURATION_PATTERN,
-        RULES: [rule(f"self != '' && ({bounds})", sentence)],
+        # As JSON Schema calls a timedelta; `schema` takes the mark off again.
+        "format": "duration",
+        "maxLength": _DURATION_LENGTH,
+        RULES: [rule(expression, sentence)],
     }
     return Annotated[
         timedelta, BeforeValidator(check), PlainSerializer(format_duration), WithJsonSchema(schema)
@@ -111,68 +172,82 @@ def _bounded_duration(shortest: str, longest: str, *, zero: bool = False) -> Any
 
 
 #: How often a resource is checked.
-Interval = _bounded_duration("1m", "24h")
+Interval = _bounded_duration("1m", "24h", "5m or 1h30m")
 #: How long the first success may take before the resource counts as stalled; 0s: for ever.
-Deadline = _bounded_duration("1m", "720h", zero=True)
-
-_NO_ADDRESS = "must be a DNS name, not an IP address: TLS verifies names"
-
-
-def _not_an_address(host: str) -> str:
-    if re.fullmatch(r"[0-9.]+", host):
-        raise ValueError(_NO_ADDRESS)
-    return host
-
+Deadline = _bounded_duration("1m", "720h", "15m or 72h", zero="to wait for ever")
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_HOST_PATTERN = rf"^{_HOST_LABEL}(\.{_HOST_LABEL})*$"
+#: No top-level domain begins with a digit, but the end of every IPv4 address does.
+_TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = rf"({_HOST_LABEL}\.)+{_TOP_LABEL}"
 
 #: A fully qualified name in A-label form, lowercase, without trailing dot, of two labels or more.
 DomainName = Annotated[
     str,
-    StringConstraints(min_length=3, max_length=253, pattern=rf"^({_HOST_LABEL}\.)+{_HOST_LABEL}$"),
+    Text(
+        rf"^{_DOMAIN}$",
+        "must be a domain name such as send.example.com: lowercase, without trailing dot, "
+        "non-ASCII labels as xn--...",
+        longest=253,
+    ),
 ]
 #: A DNS owner name or CNAME target: like a domain name, but underscores are legal in its labels.
 RecordName = Annotated[
-    str, StringConstraints(min_length=3, max_length=253, pattern=rf"^({_LABEL}\.)+{_LABEL}$")
+    str,
+    Text(
+        rf"^({_LABEL}\.)+{_TOP_LABEL}$",
+        "must be a DNS name such as k1._domainkey.example.com: lowercase, complete, without "
+        "trailing dot",
+        longest=253,
+    ),
 ]
 #: A host to connect to: a DNS name of one label or more; never an IP literal, whose certificate
 #: no public authority would vouch for.
 HostName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=253, pattern=_HOST_PATTERN),
-    AfterValidator(_not_an_address),
-    # Written out: pydantic drops the pattern where a rule stands beside it.
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 253,
-            "pattern": _HOST_PATTERN,
-            RULES: [rule("!self.matches('^[0-9.]+$')", _NO_ADDRESS)],
-        }
+    Text(
+        rf"^({_HOST_LABEL}\.)*{_TOP_LABEL}$",
+        "must be a DNS name such as smtp.example.com, not an IP address (TLS verifies names): "
+        "lowercase, without port or trailing dot",
+        longest=253,
     ),
 ]
+#: A TCP port. Strict, as `Switch`: the API server takes neither "587" nor "yes" either.
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+#: True or false.
+Switch = Annotated[bool, Field(strict=True)]
 #: The name of an object in the same namespace.
 ObjectName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+    Text(
+        r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "must be the name of an object: lowercase letters, digits, '-' and '.'",
+        longest=253,
+    ),
 ]
 #: A key in the data of a Secret or ConfigMap.
 DataKey = Annotated[
-    str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    str,
+    Text(
+        r"^[-._a-zA-Z0-9]+$",
+        "must be a key of the object's data: letters, digits, '-', '_' and '.'",
+        longest=253,
+    ),
 ]
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+#: Longest local part (RFC 5321 section 4.5.3.1.1).
+_LOCAL_PART_LIMIT = 64
 #: An addr-spec of RFC 5321 in dot-atom form with an A-label domain.
 EmailAddress = Annotated[
     str,
-    StringConstraints(
-        min_length=3,
-        max_length=254,
-        pattern=(
-            r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-            rf"@({_HOST_LABEL}\.)+{_HOST_LABEL}$"
-        ),
+    Text(
+        rf"^{_ATOM}(\.{_ATOM})*@{_DOMAIN}$",
+        "must be an email address such as support@example.com: its domain lowercase, no display "
+        f"name, at most {_LOCAL_PART_LIMIT} characters before the @",
+        longest=254,
+        also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT,
+        also_rule=f"self.indexOf('@') <= {_LOCAL_PART_LIMIT}",
     ),
 ]
 

@@ -18,6 +18,8 @@ from postroom.api.fields import (
     Model,
     ObjectName,
     ObjectReference,
+    Port,
+    Switch,
     rule,
     rules,
 )
@@ -63,7 +65,7 @@ class TLS(Model):
 
 
 class MailServerSpec(Model):
-    """What the user wants of an SMTP server."""
+    """Where the SMTP server is and how to sign in; only host is required."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -77,25 +79,25 @@ class MailServerSpec(Model):
     )
 
     host: HostName = Field(description="DNS name of the server.")
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(
-        default=587, description="TCP port; the operator allows only ports of mail."
-    )
+    port: Port = Field(default=587, description="TCP port; the operator allows only ports of mail.")
     tls: TLS = Field(default=TLS(), description="How the connection is secured.")
     credentials_ref: ObjectReference | None = Field(
         default=None,
         description="Secret with the keys username and password; omitted: no AUTH.",
     )
-    default: bool = Field(
+    default: Switch = Field(
         default=False,
         description="Whether accounts of this namespace without serverRef use this server.",
     )
-    interval: Interval = Field(default=timedelta(minutes=5), description="How often it is checked.")
+    interval: Interval = Field(
+        default=timedelta(minutes=5), description="How often it is checked: 1m to 24h."
+    )
     progress_deadline: Deadline = Field(
         default=timedelta(minutes=15),
-        description="How long the first success may take before the server counts as stalled; "
-        "0s: for ever.",
+        description="How long the first success may take before the server counts as stalled: "
+        "1m to 720h; 0s: for ever.",
     )
-    suspend: bool = Field(default=False, description="Stop checking while true.")
+    suspend: Switch = Field(default=False, description="Stop checking while true.")
 
     @model_validator(mode="after")
     def _credentials_over_tls(self) -> Self:

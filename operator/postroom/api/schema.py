@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from postroom.api.fields import DURATION_PATTERN, RULES, Model, format_duration
+from postroom.api.fields import RULES, Model, format_duration
 
 #: What a structural schema keeps of a JSON schema.
 _KEPT = (
@@ -26,12 +26,17 @@ _KEPT = (
     "minItems",
     "maxItems",
 )
+#: What is rewritten below, or says nothing to the API server.
+_REWRITTEN = ("const", "properties", "required", "items")
+_DROPPED = ("title", "$defs")
+_EXTENSION = "x-kubernetes-"
 
 
 def structural(model: type[Model]) -> dict[str, Any]:
     """Return the structural schema of a model: references inlined, null alternatives dropped.
 
-    A field that may be absent is simply not required; Kubernetes has no use for ``null``.
+    A field that may be absent is simply not required; Kubernetes has no use for ``null``. Raises
+    `TypeError` for what no structural schema can say, so that no check is lost in silence.
     """
     schema = model.model_json_schema(mode="validation", by_alias=True)
     return _node(schema, schema.get("$defs", {}))
@@ -39,27 +44,40 @@ def structural(model: type[Model]) -> dict[str, Any]:
 
 def _node(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     schema = _resolved(schema, definitions)
+    _refuse_what_would_be_lost(schema)
     built = {key: schema[key] for key in _KEPT if key in schema}
     _put_default(built)
     if "const" in schema:
         built |= {"type": "string", "enum": [schema["const"]]}
     if schema.get("type") == "object":
-        properties = schema.get("properties", {})
+        properties = schema["properties"]
         built["properties"] = {name: _node(one, definitions) for name, one in properties.items()}
         if schema.get("required"):
             built["required"] = list(schema["required"])
     if "items" in schema:
         built["items"] = _node(schema["items"], definitions)
-    elif "prefixItems" in schema:
-        raise TypeError(f"a tuple of fixed length has no structural schema: {schema}")
-    for key, value in schema.items():
-        if key.startswith("x-kubernetes-"):
-            built[key] = value
-    return built
+    return built | {key: value for key, value in schema.items() if key.startswith(_EXTENSION)}
+
+
+def _refuse_what_would_be_lost(schema: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for keywords that the translation does not carry over."""
+    known = {*_KEPT, *_REWRITTEN, *_DROPPED}
+    lost = {key for key in schema if key not in known and not key.startswith(_EXTENSION)}
+    # Unknown fields are pruned, or refused by strict validation.
+    if schema.get("additionalProperties") is False:
+        lost.discard("additionalProperties")
+    if schema.get("type") == "object" and "properties" not in schema:
+        lost.add("an object without properties")
+    if lost:
+        raise TypeError(f"no structural schema for {', '.join(sorted(lost))} of {schema}")
 
 
 def _put_default(built: dict[str, Any]) -> None:
     """Write a default the way the API server wants it, or drop it where it says nothing."""
+    duration = built.get("format") == "duration"
+    if duration:
+        # What Kubernetes calls so is not what users write here; the CRD has a rule instead.
+        del built["format"]
     match built:
         case {"default": None}:
             del built["default"]
@@ -69,9 +87,7 @@ def _put_default(built: dict[str, Any]) -> None:
         case {"type": "array", "default": []}:
             # An absent list reads the same, and Git shows no difference.
             del built["default"]
-        case {"type": "string", "pattern": pattern, "default": str(text)} if (
-            pattern == DURATION_PATTERN
-        ):
+        case {"default": str(text)} if duration:
             # pydantic writes timedeltas in ISO 8601.
             built["default"] = format_duration(TypeAdapter(timedelta).validate_python(text))
 

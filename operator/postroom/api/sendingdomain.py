@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
@@ -17,6 +18,8 @@ from postroom.api.fields import (
     Model,
     RecordName,
     SecretKeyReference,
+    Switch,
+    Text,
     rule,
     rules,
 )
@@ -50,6 +53,47 @@ class DMARCPolicy(StrEnum):
     REJECT = "reject"
 
 
+def _is_network(text: str) -> bool:
+    """Tell what the API server tells by isIP and isCIDR; the pattern has settled the family."""
+    try:
+        address = ipaddress.ip_interface(text).ip
+    except ValueError:
+        return False
+    return isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped is None
+
+
+_IS_NETWORK = "isIP(self) || isCIDR(self)"
+_IPv4Network = Annotated[
+    str,
+    Text(
+        r"^[0-9.]+(/(0|[1-9][0-9]?))?$",
+        "must be an IPv4 address or network such as 192.0.2.0/24",
+        longest=18,
+        also=_is_network,
+        also_rule=_IS_NETWORK,
+    ),
+]
+_IPv6Network = Annotated[
+    str,
+    Text(
+        r"^[0-9a-fA-F]*:[0-9a-fA-F:.]*(/(0|[1-9][0-9]{0,2}))?$",
+        "must be an IPv6 address or network such as 2001:db8::/32",
+        longest=49,
+        also=_is_network,
+        also_rule=_IS_NETWORK,
+    ),
+]
+#: What would end the URI or the tag, or is not ASCII, must be percent-encoded (RFC 9989).
+_ReportAddress = Annotated[
+    str,
+    Text(
+        r"^mailto:[#-+.-:<-?A-~-]+@[0-9A-Za-z.-]+$",
+        "must be a mailto: address such as mailto:dmarc@example.com",
+        longest=300,
+    ),
+]
+
+
 class Ownership(Model):
     """A TXT record that proves control of the domain."""
 
@@ -59,7 +103,7 @@ class Ownership(Model):
         "default: the domain itself when value is given, else _postroom-challenge.<domain>.",
     )
     value: (
-        Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[ -~]+$")] | None
+        Annotated[str, Text(r"^[ -~]+$", "must be printable ASCII, not empty", longest=255)] | None
     ) = Field(
         default=None,
         description="The value that a provider handed out. Omitted: a token derived from the "
@@ -83,18 +127,12 @@ class SPF(Model):
     includes: Annotated[list[RecordName], Field(max_length=10)] = Field(
         default=[], description="Domains whose SPF records must be included, such as mailgun.org."
     )
-    ip4: Annotated[
-        list[Annotated[str, StringConstraints(max_length=18, pattern=r"^[0-9.]+(/[0-9]{1,2})?$")]],
-        Field(max_length=32),
-    ] = Field(default=[], description="IPv4 addresses or networks that must be authorised.")
-    ip6: Annotated[
-        list[
-            Annotated[
-                str, StringConstraints(max_length=43, pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")
-            ]
-        ],
-        Field(max_length=32),
-    ] = Field(default=[], description="IPv6 addresses or networks that must be authorised.")
+    ip4: Annotated[list[_IPv4Network], Field(max_length=32)] = Field(
+        default=[], description="IPv4 addresses or networks that must be authorised."
+    )
+    ip6: Annotated[list[_IPv6Network], Field(max_length=32)] = Field(
+        default=[], description="IPv6 addresses or networks that must be authorised."
+    )
     all: SPFAll = Field(
         default=SPFAll.SOFT_FAIL,
         description="Qualifier of all in a new record; that of an existing record is kept.",
@@ -122,10 +160,11 @@ class DKIMKey(Model):
 
     selector: Annotated[
         str,
-        StringConstraints(
-            min_length=1,
-            max_length=63,
-            pattern=r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*$",
+        Text(
+            r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*$",
+            "must be a DKIM selector such as s1: lowercase letters, digits, '-', '_' and '.', "
+            "without the part from ._domainkey on",
+            longest=63,
         ),
     ] = Field(description="The selector: the record stands at <selector>._domainkey.<domain>.")
     cname: RecordName | None = Field(
@@ -133,7 +172,13 @@ class DKIMKey(Model):
     )
     public_key: (
         Annotated[
-            str, StringConstraints(min_length=40, max_length=2048, pattern=r"^[A-Za-z0-9+/=\s]+$")
+            str,
+            Text(
+                r"^[A-Za-z0-9+/= \t\r\n]+$",
+                "must be the key alone in base64, without tags such as p= and without PEM lines",
+                longest=2048,
+                shortest=40,
+            ),
         ]
         | None
     ) = Field(
@@ -160,27 +205,22 @@ class DMARC(Model):
     policy: DMARCPolicy = Field(
         default=DMARCPolicy.NONE, description="The weakest acceptable policy."
     )
-    rua: Annotated[
-        list[
-            Annotated[
-                str, StringConstraints(max_length=300, pattern=r"^mailto:[^\s,;!@]+@[^\s,;!@]+$")
-            ]
-        ],
-        Field(max_length=5),
-    ] = Field(default=[], description="mailto: addresses that must receive aggregate reports.")
+    rua: Annotated[list[_ReportAddress], Field(max_length=5)] = Field(
+        default=[], description="mailto: addresses that must receive aggregate reports."
+    )
 
 
 class MX(Model):
     """One mail exchange that must receive the domain's mail."""
 
     host: DomainName = Field(description="Name of the mail exchange.")
-    preference: Annotated[int, Field(ge=0, le=65535)] = Field(
+    preference: Annotated[int, Field(strict=True, ge=0, le=65535)] = Field(
         default=10, description="Preference; lower is tried first."
     )
 
 
 class SendingDomainSpec(Model):
-    """What the user wants of a sending domain."""
+    """The domain, and the DNS records that must authorise it; only domain is required."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -189,7 +229,8 @@ class SendingDomainSpec(Model):
                 "(p == 'SPF' && has(self.spf)) || (p == 'DMARC' && has(self.dmarc)) || "
                 "(p == 'DKIM' && has(self.dkim) && size(self.dkim) > 0) || "
                 "(p == 'MX' && has(self.mx) && size(self.mx) > 0))",
-                "must name only what the spec declares",
+                "must name only what the spec declares: add the field (dkim, spf, dmarc, mx) or "
+                "drop the name",
                 field_path=".require",
             )
         )
@@ -225,14 +266,15 @@ class SendingDomainSpec(Model):
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     interval: Interval = Field(
-        default=timedelta(hours=1), description="How often a verified domain is checked again."
+        default=timedelta(hours=1),
+        description="How often a verified domain is checked again: 1m to 24h.",
     )
     propagation_deadline: Deadline = Field(
         default=timedelta(hours=72),
         description="How long the first verification may take before the domain counts as "
-        "stalled; 0s: for ever.",
+        "stalled: 1m to 720h; 0s: for ever.",
     )
-    suspend: bool = Field(default=False, description="Stop checking while true.")
+    suspend: Switch = Field(default=False, description="Stop checking while true.")
 
     @property
     def declared(self) -> tuple[Purpose, ...]:
@@ -256,7 +298,10 @@ class SendingDomainSpec(Model):
     def _consistent(self) -> Self:
         for purpose in self.require or ():
             if purpose not in self.declared:
-                raise ValueError(f"require names {purpose.value}, which the spec does not declare")
+                raise ValueError(
+                    f"require names {purpose.value}, which the spec does not declare: add "
+                    f"{purpose.value.lower()} or drop the name"
+                )
         for what, keys in (
             ("dkim selector", [one.selector for one in self.dkim]),
             ("mx host", [one.host for one in self.mx]),

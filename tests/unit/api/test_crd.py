@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The CustomResourceDefinitions as data.
 
-Covers: drift between crds/ and the models, bounds on every string and list, messages on every
-rule, descriptions on every field, defaults in the form of the API, and columns that lead somewhere.
+Covers: drift between crds/ and the models, bounds on every string, list and number, messages on
+every rule, patterns that Go reads the same, descriptions on every field, defaults in the form of
+the API, names, and columns and selectable fields that lead somewhere.
 """
 
 from __future__ import annotations
@@ -41,12 +42,10 @@ def nodes(node: Node, path: str = "") -> Iterator[tuple[str, Node]]:
         yield from nodes(node["items"], f"{path}[]")
 
 
-ALL = [
-    pytest.param(node, id=f"{kind.value}{path}")
-    for kind in Kind
-    for path, node in nodes(schema_of(kind))
-    if path
-]
+NODES = {
+    f"{kind.value}{path}": node for kind in Kind for path, node in nodes(schema_of(kind)) if path
+}
+ALL = [pytest.param(node, id=place) for place, node in NODES.items()]
 
 
 @pytest.mark.parametrize("name", sorted(crd.render()))
@@ -58,13 +57,27 @@ def test_the_committed_files_are_those_of_the_models(name: str) -> None:
 def test_every_node_is_bounded(node: Node) -> None:
     match node["type"]:
         case "string":
-            assert "maxLength" in node or "enum" in node
+            assert node.get("maxLength", 0) > 0 or node["enum"]
         case "array":
             assert node["maxItems"] <= 64
         case "object":
-            assert "properties" in node
+            assert node["properties"]
+        case "integer":
+            assert "minimum" in node
         case other:
-            assert other in ("boolean", "integer")
+            assert other == "boolean"
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_numbers_of_users_are_bounded_above(kind: Kind) -> None:
+    for path, node in nodes(schema_of(kind)["properties"]["spec"], "spec"):
+        assert node["type"] != "integer" or "maximum" in node, path
+
+
+@pytest.mark.parametrize("node", ALL)
+def test_nothing_is_left_that_is_not_structural(node: Node) -> None:
+    assert not {"$ref", "anyOf", "allOf", "oneOf", "title", "nullable", "const"} & set(node)
+    assert "additionalProperties" not in node
 
 
 @pytest.mark.parametrize("node", ALL)
@@ -79,11 +92,35 @@ def test_every_rule_has_a_message(node: Node) -> None:
         assert rule["message"].startswith(("must ", "may not "))
 
 
-@pytest.mark.parametrize("node", ALL)
-def test_patterns_are_anchored(node: Node) -> None:
-    pattern = node.get("pattern", "^$")
+def patterns_of(node: Node) -> list[str]:
+    """The expressions that stand as ``pattern`` or in a rule."""
+    inside = [re.findall(r'matches\(r"([^"]*)"\)', one["rule"]) for one in node.get(RULES, [])]
+    return [*filter(None, [node.get("pattern")]), *(found for group in inside for found in group)]
+
+
+PATTERNS = sorted({pattern for node in NODES.values() for pattern in patterns_of(node)})
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_are_anchored(pattern: str) -> None:
     assert (pattern[0], pattern[-1]) == ("^", "$")
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_mean_the_same_in_go(pattern: str) -> None:
+    """RE2 knows no look-around, back-references or possessive repeats; \\s and \\d differ."""
     re.compile(pattern)
+    outside = re.sub(r"\[[^]]*\]", "x", pattern)
+    assert "(?" not in outside
+    assert not re.search(r"\\[0-9sSdDwWbBAZ]", pattern)
+    assert not re.search(r"[*+?}]\+", outside)
+    assert all(int(number) <= 1000 for number in re.findall(r"[{,]([0-9]+)\}", outside))
+
+
+def test_users_never_read_a_pattern() -> None:
+    for kind in Kind:
+        for path, node in nodes(schema_of(kind)["properties"]["spec"], "spec"):
+            assert "pattern" not in node, path
 
 
 def test_nothing_untouched_counts_as_finished() -> None:
@@ -96,23 +133,51 @@ def test_durations_default_in_the_form_users_write() -> None:
     assert (spec["interval"]["default"], spec["propagationDeadline"]["default"]) == ("1h", "72h")
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_columns_lead_to_fields_of_the_schema(kind: Kind) -> None:
-    schema = schema_of(kind)
-    for column in crd.PRESENTATIONS[kind].columns:
-        node = schema
-        for part in re.sub(r"\[.*?\]", "", column.path).strip(".").split("."):
-            if node is schema and part == "metadata":
-                break
-            node = node["properties"][part] if "properties" in node else node["items"]
-            node = node.get("items", node)
-        assert node
+def leads_somewhere(schema: Node, path: str) -> bool:
+    """Whether a JSON path of the schema names a field of it."""
+    node = schema
+    for part in re.sub(r"\[.*?\]", "", path).strip(".").split("."):
+        if node is schema and part == "metadata":
+            return True
+        node = node.get("items", node).get("properties", {}).get(part)
+        if node is None:
+            return False
+    return True
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_few_columns_in_the_narrow_view(kind: Kind) -> None:
-    narrow = [one for one in crd.PRESENTATIONS[kind].columns if one.priority == 0]
-    assert len(narrow) <= 7
+def test_columns_and_selectable_fields_lead_to_fields_of_the_schema(kind: Kind) -> None:
+    shown = crd.PRESENTATIONS[kind]
+    for path in (*(one.path for one in shown.columns), *shown.selectable):
+        assert leads_somewhere(schema_of(kind), path), path
+    assert not leads_somewhere(schema_of(kind), ".spec.absent")
+    assert 1 <= len(shown.selectable) <= 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "narrow"),
+    [
+        (Kind.SENDING_DOMAIN, "Domain Ready Reason DKIM SPF DMARC Age"),
+        (Kind.MAIL_SERVER, "Host Ready Reason SMTP TLS Accounts Age"),
+        (Kind.EMAIL_ACCOUNT, "Address Server Ready Reason Unseen Age"),
+    ],
+)
+def test_the_narrow_view(kind: Kind, narrow: str) -> None:
+    columns = crd.PRESENTATIONS[kind].columns
+    assert " ".join(one.name for one in columns if one.priority == 0) == narrow
+    assert {"Last Check", "Message"} <= {one.name for one in columns if one.priority}
+
+
+def test_names_do_not_collide() -> None:
+    names = [one["spec"]["names"] for one in crd.definitions()]
+    assert [one["shortNames"] for one in names] == [["sdom"], ["msrv"], ["eacct"]]
+    assert all(one["categories"] == ["postroom", "mail"] for one in names)
+
+
+def test_definitions_bear_the_label_that_the_operator_looks_for() -> None:
+    for one in crd.definitions():
+        assert one["metadata"]["labels"] == {"app.kubernetes.io/part-of": "postroom"}
+        assert one["spec"]["versions"][0]["subresources"] == {"status": {}}
 
 
 def test_the_text_is_plain_yaml() -> None:

@@ -33,8 +33,12 @@ def problems(kind: Kind, spec: Any) -> list[str]:
         ({"domain": "example.com", "foo": 1}, "spec.foo: is not a field of this kind"),
         ({"domain": "example.com", "interval": "1s"}, "spec.interval: must be a duration from 1m"),
         ({"domain": "example.com", "interval": 5}, "spec.interval: must be a duration"),
-        ({"domain": "Example.com"}, "spec.domain: must match"),
-        ({"domain": "example.com."}, "spec.domain: must match"),
+        (
+            {"domain": "example.com", "interval": "99999999999h"},
+            "spec.interval: must be a duration",
+        ),
+        ({"domain": "Example.com"}, "spec.domain: must be a domain name such as"),
+        ({"domain": "example.com."}, "spec.domain: must be a domain name such as"),
         (
             {"domain": "example.com", "dkim": [{"selector": "k1"}]},
             "spec.dkim[0]: must have exactly",

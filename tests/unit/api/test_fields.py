@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The field types: what they accept and refuse, and that nothing hostile gets past or breaks them.
+
+Covers: durations, DNS names, hosts, addresses, networks, report addresses. That the API server
+judges the same is shown by tests/cluster/test_schema.py.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from postroom.api.fields import (
+    Deadline,
+    DomainName,
+    EmailAddress,
+    HostName,
+    Interval,
+    ObjectName,
+    RecordName,
+    format_duration,
+    parse_duration,
+)
+from postroom.api.mailserver import MailServerSpec
+from postroom.api.sendingdomain import DMARC, SPF
+
+TYPES = (DomainName, RecordName, HostName, ObjectName, EmailAddress, Interval, Deadline)
+
+
+def accepts(type_: Any, value: object) -> bool:
+    try:
+        TypeAdapter(type_).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("45s", timedelta(seconds=45)),
+        ("1h30m", timedelta(minutes=90)),
+        ("0s", timedelta()),
+        ("9999h", timedelta(hours=9999)),
+    ],
+)
+def test_durations_are_read(text: str, expected: timedelta) -> None:
+    assert parse_duration(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5m\n", "५m", "-5m", "1.5h", "5m1h", "5 m", "99999999999h", "9" * 15 + "s"]
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a duration such as"):
+        parse_duration(text)
+
+
+@given(st.text(alphabet="0123456789hms५ \n-.", max_size=20))
+def test_no_text_breaks_the_parser_of_durations(text: str) -> None:
+    try:
+        value = parse_duration(text)
+    except ValueError:
+        return
+    assert parse_duration(format_duration(value)) == value
+
+
+@pytest.mark.parametrize("value", ["1m", "60s", "24h", "1440m"])
+def test_intervals_include_their_bounds(value: str) -> None:
+    assert accepts(Interval, value)
+
+
+@pytest.mark.parametrize("value", ["59s", "0s", "24h1s", "x", 300, True, None])
+def test_other_intervals_are_refused(value: object) -> None:
+    assert not accepts(Interval, value)
+
+
+def test_only_deadlines_may_be_zero() -> None:
+    assert accepts(Deadline, "0s")
+    assert not accepts(Deadline, "1s")
+
+
+@pytest.mark.parametrize("name", ["example.com", "a.b.c.example.xn--p1ai", "1and1.com"])
+def test_domain_names(name: str) -> None:
+    assert accepts(DomainName, name)
+    assert accepts(HostName, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "example",
+        "Example.com",
+        "example.com.",
+        "-a.com",
+        "a-.com",
+        "a..com",
+        "a_b.com",
+        "192.0.2.1",
+        "example.com\n",
+        "münchen.de",
+        "a b.com",
+        "*.example.com",
+        f"{'a' * 64}.com",
+        "a." * 126,
+    ],
+)
+def test_what_is_no_domain_name_is_refused(name: str) -> None:
+    assert not accepts(DomainName, name)
+
+
+def test_record_names_may_have_underscores() -> None:
+    assert accepts(RecordName, "k1._domainkey.example.com")
+    assert not accepts(RecordName, "k1._domainkey.example.com.")
+
+
+def test_a_host_may_be_a_service_but_no_address() -> None:
+    assert accepts(HostName, "smtp")
+    for name in ("192.0.2.1", "2001:db8::1", "[::1]", "smtp.example.com:25", "1"):
+        assert not accepts(HostName, name)
+
+
+@pytest.mark.parametrize("address", ["a@example.com", "O'Brien+x@a.example", f"{'a' * 64}@b.co"])
+def test_email_addresses(address: str) -> None:
+    assert accepts(EmailAddress, address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a",
+        "a@b",
+        "a@b@example.com",
+        ".a@example.com",
+        "a..b@example.com",
+        "a@example.com\r\n",
+        "A <a@example.com>",
+        '"a b"@example.com',
+        "a@Example.com",
+        f"{'a' * 65}@b.co",
+        "a@192.0.2.1",
+    ],
+)
+def test_what_is_no_email_address_is_refused(address: str) -> None:
+    assert not accepts(EmailAddress, address)
+
+
+@pytest.mark.parametrize(
+    "spf",
+    [{"ip4": ["192.0.2.1", "192.0.2.7/24"]}, {"ip6": ["2001:db8::/32", "64:ff9b::192.0.2.1"]}],
+)
+def test_networks(spf: dict[str, list[str]]) -> None:
+    assert accepts(SPF, spf)
+
+
+@pytest.mark.parametrize(
+    "spf",
+    [{"ip4": [one]} for one in ("999.1.1.1", "192.0.2.0/33", "192.0.2.0/024", "::1", "1.2.3", "")]
+    + [{"ip6": [one]} for one in ("192.0.2.1", ":", "::1%eth0", "::/129", "::ffff:192.0.2.1")],
+)
+def test_what_is_no_network_is_refused(spf: dict[str, list[str]]) -> None:
+    assert not accepts(SPF, spf)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_bytes_are_no_text(type_: Any) -> None:
+    """YAML can hold them as !!binary; JSON, and so the API server, cannot."""
+    assert not accepts(type_, b"example.com")
+
+
+@pytest.mark.parametrize("spec", [{"suspend": "yes"}, {"suspend": 1}, {"port": "587"}])
+def test_nothing_is_coerced_that_the_api_server_refuses(spec: dict[str, object]) -> None:
+    assert not accepts(MailServerSpec, {"host": "smtp.example.com", **spec})
+
+
+@pytest.mark.parametrize("uri", ["mailto:d@example.com", "mailto:a+b-c=d@x.example"])
+def test_report_addresses(uri: str) -> None:
+    assert accepts(DMARC, {"rua": [uri]})
+
+
+@pytest.mark.parametrize("end", ["@x\x00.com", "@x.com; p=none", ",mailto:b@x.com", "@x.com!10m"])
+def test_no_report_address_ends_its_tag(end: str) -> None:
+    assert not accepts(DMARC, {"rua": [f"mailto:a{end}"]})
+
+
+@given(st.sampled_from(TYPES), st.text(max_size=300))
+def test_no_text_breaks_a_type(type_: Any, text: str) -> None:
+    if accepts(type_, text):
+        assert text.isascii()
+        assert text.isprintable()

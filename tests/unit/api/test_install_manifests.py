@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The install manifests as data.
+
+Covers: the exact rights of the operator, that both ways of installing differ only in reach, what
+tenants get without being asked, the restricted Pod, and that every definition is installed. That
+they render and are accepted is shown by tests/cluster/test_schema.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from postroom import __version__
+from postroom.api import crd
+from postroom.api.names import GROUP, Kind
+
+ROOT = Path(__file__).resolve().parents[3]
+INSTALL = ROOT / "manifests" / "install"
+Rights = set[tuple[str, str, str]]
+READING = {"get", "list", "watch"}
+PLURALS = [kind.plural for kind in Kind]
+NEEDED: Rights = {
+    *((GROUP, plural, verb) for plural in PLURALS for verb in READING),
+    *((GROUP, f"{plural}/status", "patch") for plural in PLURALS),
+    ("", "secrets", "get"),
+    ("", "configmaps", "get"),
+    ("", "events", "create"),
+    ("", "events", "patch"),
+}
+SCANNING: Rights = {
+    ("apiextensions.k8s.io", "customresourcedefinitions", verb) for verb in ("list", "watch")
+}
+
+
+def objects(path: str, kind: str) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all((INSTALL / path).read_text())
+    return [one for one in documents if one["kind"] == kind]
+
+
+def rights(role: dict[str, Any]) -> Rights:
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def pod() -> dict[str, Any]:
+    (deployment,) = objects("base/deployment.yaml", "Deployment")
+    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return spec
+
+
+def test_cluster_wide_it_may_do_what_it_needs_and_no_more() -> None:
+    (role,) = objects("cluster/rbac.yaml", "ClusterRole")
+    assert rights(role) == NEEDED | SCANNING
+
+
+def test_in_namespaces_it_needs_no_right_outside_of_them() -> None:
+    (role,) = objects("namespaced/rbac.yaml", "Role")
+    assert rights(role) == NEEDED
+    assert objects("namespaced/rbac.yaml", "ClusterRole") == []
+
+
+def test_leases_are_those_of_its_own_namespace() -> None:
+    (role,) = objects("base/leases.yaml", "Role")
+    (account,) = objects("base/serviceaccount.yaml", "ServiceAccount")
+    assert role["metadata"]["namespace"] == account["metadata"]["namespace"]
+    assert {resource for _, resource, _ in rights(role)} == {"leases"}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("cluster/rbac.yaml", "ClusterRoleBinding"),
+        ("namespaced/rbac.yaml", "RoleBinding"),
+        ("base/leases.yaml", "RoleBinding"),
+    ],
+)
+def test_rights_are_bound_to_the_account_of_the_pod(path: str, kind: str) -> None:
+    (binding,) = objects(path, kind)
+    (account,) = objects("base/serviceaccount.yaml", "ServiceAccount")
+    (subject,) = binding["subjects"]
+    assert subject["name"] == account["metadata"]["name"] == pod()["serviceAccountName"]
+    assert subject["namespace"] == account["metadata"]["namespace"]
+
+
+def test_the_namespaces_served_are_those_with_rights() -> None:
+    (patch,) = yaml.safe_load((INSTALL / "namespaced/kustomization.yaml").read_text())["patches"]
+    (operation,) = yaml.safe_load(patch["patch"])
+    granted = {
+        one["metadata"]["namespace"]
+        for kind in ("Role", "RoleBinding")
+        for one in objects("namespaced/rbac.yaml", kind)
+    }
+    assert operation["value"] == ["run", *(f"--namespace={name}" for name in sorted(granted))]
+
+
+def test_who_may_edit_a_namespace_may_not_send_its_secrets_anywhere() -> None:
+    joined = [
+        one
+        for one in objects("tenants/roles.yaml", "ClusterRole")
+        if "rbac.authorization.k8s.io/aggregate-to-edit" in one["metadata"]["labels"]
+    ]
+    written = {
+        resource for one in joined for _, resource, verb in rights(one) if verb not in READING
+    }
+    assert written == {"sendingdomains"}
+
+
+def test_no_tenant_writes_status() -> None:
+    for role in objects("tenants/roles.yaml", "ClusterRole"):
+        assert not any("/status" in resource for _, resource, _ in rights(role))
+
+
+def test_the_pod_is_restricted() -> None:
+    (container,) = pod()["containers"]
+    (namespace,) = objects("base/namespace.yaml", "Namespace")
+    labels = namespace["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert pod()["securityContext"]["runAsNonRoot"] is True
+    assert pod()["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_pod_is_bounded_and_probed() -> None:
+    (container,) = pod()["containers"]
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness")}
+    assert set(container["resources"]) == {"requests", "limits"}
+    assert ports == {"http": 8080}
+    assert probes["liveness"] == {"path": "/healthz", "port": "http"}
+    assert probes["readiness"] == {"path": "/readyz", "port": "http"}
+
+
+def test_one_replica_ends_before_the_next_begins() -> None:
+    (deployment,) = objects("base/deployment.yaml", "Deployment")
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_the_image_is_of_this_version() -> None:
+    (container,) = pod()["containers"]
+    assert container["image"].endswith(f":{__version__}")
+
+
+def test_every_definition_is_installed() -> None:
+    listed = yaml.safe_load((ROOT / "crds" / "kustomization.yaml").read_text())["resources"]
+    assert sorted(listed) == sorted(crd.render())

@@ -11,12 +11,16 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-#: A step: bytes to send, or what to do: "read", "tls", "close", "reset", "stall", "endless".
-Step = bytes | str
+#: A step: bytes to send; what to send after the line that was read last; or what to do, one of
+#: "read" (a line), "tls", "close", "reset", "stall" and "endless" (a line).
+Step = bytes | str | Callable[[bytes], bytes]
 
 
 class Hostile:
-    """Listens on a free port; `context` is for "tls" steps or, if `implicit`, for all."""
+    """Listens on a free port; `context` is for "tls" steps or, if `implicit`, for all.
+
+    `received` holds the lines read and, when a script is over, all that still came.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Hostile:
         self._talks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.received: list[bytes] = []
+        self.connections = 0
 
     async def __aenter__(self) -> Self:
         context = self._context if self._implicit else None
@@ -55,8 +60,12 @@ class Hostile:
         talk = asyncio.current_task()
         assert talk is not None
         self._talks.add(talk)
+        self.connections += 1
         try:
-            await self._play(reader, writer)
+            for step in self._steps:
+                await self._play(step, reader, writer)
+            if rest := await reader.read(65536):
+                self.received.append(rest)
         except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             pass
         except asyncio.CancelledError:
@@ -65,35 +74,55 @@ class Hostile:
             writer.transport.abort()
             self._talks.discard(talk)
 
-    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for step in self._steps:
-            if isinstance(step, bytes):
-                writer.write(step)
-                await writer.drain()
-                continue
-            actions: dict[str, Callable[[], object]] = {"close": lambda: writer.close()}
-            match step:
-                case "read":
-                    self.received.append(await reader.readline())
-                case "tls":
-                    assert self._context is not None
-                    await writer.start_tls(self._context)
-                case "stall":
-                    await asyncio.sleep(3600)
-                case "endless":
-                    while True:
-                        writer.write(b"x" * 65536)
-                        await writer.drain()
-                case "reset":
-                    raw: socket.socket = writer.get_extra_info("socket")
-                    linger = struct.pack("ii", 1, 0)
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    return
-                case _:
-                    actions[step]()
+    async def _play(
+        self, step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if callable(step):
+            step = step(self.received[-1])
+        if isinstance(step, bytes):
+            writer.write(step)
+            await writer.drain()
+            return
+        match step:
+            case "read":
+                self.received.append(await reader.readline())
+            case "tls":
+                assert self._context is not None
+                await writer.start_tls(self._context)
+            case "stall":
+                await asyncio.sleep(3600)
+            case "endless":
+                while True:
+                    writer.write(b"x" * 65536)
+                    await writer.drain()
+            case "close":
+                raise ConnectionAbortedError
+            case "reset":
+                raw: socket.socket = writer.get_extra_info("socket")
+                linger = struct.pack("ii", 1, 0)
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                raise ConnectionAbortedError
+            case _:
+                raise AssertionError(f"unknown step {step}")
 
 
 def smtp_until_auth(*offers: bytes, after: Sequence[Step] = ()) -> tuple[Step, ...]:
     """Greet, answer EHLO with these extensions, then play the rest."""
     lines = [b"250-hostile", *(b"250-" + one for one in offers), b"250 HELP"]
     return (b"220 hostile\r\n", "read", b"\r\n".join(lines) + b"\r\n", *after)
+
+
+def imap_until_login(*capabilities: bytes, after: Sequence[Step] = ()) -> tuple[Step, ...]:
+    """Greet, answer CAPABILITY with IMAP4rev1 and these, then play the rest."""
+    words = b" ".join([b"IMAP4rev1", *capabilities])
+    return (b"* OK hostile\r\n", "read", answer(b"OK done", b"CAPABILITY " + words), *after)
+
+
+def answer(result: bytes, *untagged: bytes) -> Step:
+    """Answer the last command of an IMAP client with its tag, after untagged responses."""
+
+    def made(command: bytes) -> bytes:
+        lines = [b"* " + one for one in untagged]
+        return b"".join(one + b"\r\n" for one in [*lines, command.split()[0] + b" " + result])
+
+    return made

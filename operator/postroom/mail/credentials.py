@@ -4,6 +4,7 @@ dialled; and to which hosts the Secret agrees to be sent."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from postroom.api.masked import Masked
 from postroom.mail.report import Login
 
 USERNAME, PASSWORD = "username", "password"
+
+#: What no protocol can carry: controls, and halves of characters, which no encoding can write.
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +31,19 @@ def login_from(data: Mapping[str, Masked]) -> Login | BadCredentials:
         value = data.get(key)
         if value is None:
             return BadCredentials(f"key {key} is missing: add it.")
-        text = value.reveal().removesuffix("\n").removesuffix("\r")
+        text = _without_line_end(value.reveal())
         if not text:
             return BadCredentials(f"key {key} is empty: set it.")
-        if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        if _UNSENDABLE.search(text):
             return BadCredentials(
                 f"key {key} holds a control character, perhaps a line end: remove it."
             )
         values[key] = text
     return Login(values[USERNAME], Masked(values[PASSWORD]))
+
+
+def _without_line_end(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def host_allowed(host: str, allowed: Sequence[str] | None) -> bool:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
@@ -18,6 +20,8 @@ from postroom.mail.report import Endpoint
 Resolve = Callable[[str], Awaitable[tuple[str, ...] | None]]
 
 _STAGGER = 0.25
+#: Answers of the system that say that there is nothing; all others say that it could not look.
+_NOT_FOUND = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
 _ADDRESS_LIMIT = 8
 
 
@@ -62,7 +66,7 @@ class Dialler:
             denied = judge_addresses(endpoint.host, addresses, endpoint.namespace, self._policy)
         if denied is not None:
             raise Failure(ProbeStage.GUARD, denied.reason, denied.sentence)
-        return await self._connect(addresses[:_ADDRESS_LIMIT], endpoint)
+        return await self._connect(interleaved(addresses)[:_ADDRESS_LIMIT], endpoint)
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
         try:
@@ -80,7 +84,6 @@ class Dialler:
 
     async def _connect(self, addresses: Sequence[str], endpoint: Endpoint) -> socket.socket:
         """Try the addresses one after the other, a little apart (RFC 8305); the first wins."""
-        place = f"{endpoint.host}:{endpoint.port}"
         attempts: set[asyncio.Task[socket.socket]] = set()
         errors: list[BaseException] = []
         queue = list(addresses)
@@ -88,29 +91,42 @@ class Dialler:
             async with asyncio.timeout(self.deadlines.connect):
                 while queue or attempts:
                     if queue:
-                        attempts.add(asyncio.ensure_future(_open(queue.pop(0), endpoint.port)))
-                    wait = _STAGGER if queue else None
-                    done, attempts = await asyncio.wait(
-                        attempts, timeout=wait, return_when=asyncio.FIRST_COMPLETED
+                        attempts.add(asyncio.create_task(_open(queue.pop(0), endpoint.port)))
+                    await asyncio.wait(
+                        attempts,
+                        timeout=_STAGGER if queue else None,
+                        return_when=asyncio.FIRST_COMPLETED,
                     )
-                    winners = [one for one in done if one.exception() is None]
-                    for loser in winners[1:]:
-                        loser.result().close()
-                    if winners:
-                        return winners[0].result()
-                    errors += [error for one in done if (error := one.exception())]
+                    for done in [one for one in attempts if one.done()]:
+                        attempts.remove(done)
+                        error = done.exception()
+                        if error is None:
+                            return done.result()
+                        errors.append(error)
         except TimeoutError:
             errors.append(TimeoutError())
         finally:
-            await _give_up(attempts)
-        if all(isinstance(one, ConnectionRefusedError) for one in errors):
-            message = f"Nothing listens at {place}: correct host and port, or start the server."
-            raise Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
+            for one in attempts:
+                _give_up(one)
+        raise _unreachable(errors, f"{endpoint.host}:{endpoint.port}")
+
+
+def _unreachable(errors: Sequence[BaseException], place: str) -> Failure:
+    numbers = {one.errno if isinstance(one, OSError) else None for one in errors}
+    if numbers == {errno.ECONNREFUSED}:
+        message = f"Nothing listens at {place}: correct host and port, or start the server."
+        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
+    if numbers <= {errno.ENETUNREACH, errno.EHOSTUNREACH}:
         message = (
-            f"{place} does not answer: a firewall or NetworkPolicy may be in the way; many clouds "
-            "block ports 25 and 465, try 587."
+            f"There is no route to {place}: check the network, and whether the host has only "
+            "addresses of an IP version that the network lacks."
         )
-        raise Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
+        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
+    message = (
+        f"{place} does not answer: a firewall or NetworkPolicy may be in the way; many clouds "
+        "block ports 25 and 465, try 587."
+    )
+    return Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
 
 
 async def _open(address: str, port: int) -> socket.socket:
@@ -125,13 +141,27 @@ async def _open(address: str, port: int) -> socket.socket:
     return opened
 
 
-async def _give_up(attempts: set[asyncio.Task[socket.socket]]) -> None:
-    """Cancel what still tries, and close what connected in the meantime."""
-    for one in attempts:
-        one.cancel()
-    for result in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(result, socket.socket):
-            result.close()
+def _give_up(attempt: asyncio.Task[socket.socket]) -> None:
+    """Cancel an attempt, and close what it may have connected in the meantime.
+
+    Waits for nothing: who cancels us in that moment must not make us lose a socket.
+    """
+    attempt.cancel()
+    attempt.add_done_callback(_close_result)
+
+
+def _close_result(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
+
+
+def interleaved(addresses: Sequence[str]) -> list[str]:
+    """Alternate the IP versions, beginning with the first one's (RFC 8305 section 4)."""
+    first_is_v6 = bool(addresses) and ":" in addresses[0]
+    first = [one for one in addresses if (":" in one) is first_is_v6]
+    second = [one for one in addresses if (":" in one) is not first_is_v6]
+    pairs = zip_longest(first, second)
+    return [one for pair in pairs for one in pair if one is not None]
 
 
 class SystemResolver:
@@ -147,5 +177,7 @@ class SystemResolver:
                 self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             )
         except socket.gaierror as error:
-            return None if error.errno == socket.EAI_AGAIN else ()
+            return () if error.errno in _NOT_FOUND else None
+        except UnicodeError:
+            return ()  # no such name can exist
         return tuple(dict.fromkeys(str(one[4][0]) for one in found))

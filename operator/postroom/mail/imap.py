@@ -10,27 +10,35 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts
+from postroom.api.mailserver import ProbeStage, ServerFacts
 from postroom.api.reasons import Reason
 from postroom.mail import tls
-from postroom.mail.dial import Deadlines, Dialler, Failure
-from postroom.mail.imap_protocol import AUTH, ConnectionEnded, GuardedProtocol
+from postroom.mail.certificate import facts_of
+from postroom.mail.dial import Dialler, Failure
+from postroom.mail.imap_protocol import AUTH, ConnectionEnded, Ending, GuardedProtocol
+from postroom.mail.imap_text import login_arguments, mailbox_of, modified_utf7, quoted
+from postroom.mail.probe import Probe, recognised
 from postroom.mail.replies import meaning_of_imap
-from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
+from postroom.mail.report import Endpoint, Login
 
 _IMPLEMENTATIONS = (
-    (b"dovecot", "Dovecot"),
-    (b"gimap", "Gmail"),
-    (b"microsoft exchange", "Microsoft Exchange"),
-    (b"cyrus", "Cyrus"),
-    (b"courier", "Courier"),
-    (b"stalwart", "Stalwart"),
-    (b"postroom lab", "postroom lab"),
+    ("dovecot", "Dovecot"),
+    ("gimap", "Gmail"),
+    ("microsoft exchange", "Microsoft Exchange"),
+    ("cyrus", "Cyrus"),
+    ("courier", "Courier"),
+    ("stalwart", "Stalwart"),
+    ("postroom lab", "postroom lab"),
 )
+#: A capability name (RFC 9051 section 9, capability), with what extensions use in it.
+_CAPABILITY = re.compile(r"[A-Z0-9][A-Z0-9=+._/:-]{0,63}")
+_COUNTS = "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
 
 
-class ImapProbe:
-    """One probe of one mailbox; `run` once."""
+class ImapProbe(Probe):
+    """One probe of one mailbox; `run` once. Without a login it ends after the capabilities."""
+
+    where_tls_begins = "use the port for implicit TLS (993)"
 
     def __init__(
         self,
@@ -40,236 +48,190 @@ class ImapProbe:
         dialler: Dialler,
         trust: tls.TrustStore,
     ) -> None:
-        self._endpoint = endpoint
-        self._login = login
+        super().__init__(endpoint, login, dialler, trust)
         self._mailbox_name = mailbox
-        self._dialler = dialler
-        self._trust = trust
-        self._server: ServerFacts | None = None
-        self._tls: TLSFacts | None = None
-        self._authenticated: bool | None = None
-        self._mailbox: Mailbox | None = None
-
-    @property
-    def _deadlines(self) -> Deadlines:
-        return self._dialler.deadlines
-
-    @property
-    def _place(self) -> str:
-        return f"{self._endpoint.host}:{self._endpoint.port}"
-
-    async def run(self) -> ProbeReport:
-        """Probe; every failure of server or network is in the report."""
-        failure: Failure | None = None
-        try:
-            await self._talk()
-        except Failure as caught:
-            failure = caught
-        return ProbeReport(
-            stage=failure.stage if failure else ProbeStage.DONE,
-            reason=failure.reason if failure else Reason.PROBE_SUCCEEDED,
-            message=failure.message if failure else f"{self._place} works.",
-            conclusive=failure.conclusive if failure else True,
-            authenticated=self._authenticated,
-            server=self._server,
-            tls=self._tls,
-            mailbox=self._mailbox,
-        )
 
     async def _talk(self) -> None:
         context = await self._trust.context(self._endpoint.ca_bundle)
         protocol = await self._connect(context)
         try:
             greeting = await self._greet(protocol)
-            await self._capabilities(protocol, greeting)
+            words = await self._capabilities(protocol, greeting)
             if self._login is not None:
-                await self._authenticate(protocol, self._login)
+                await self._authenticate(protocol, self._login, words)
                 await self._look(protocol)
+            # Not awaited: the verdict stands.
             protocol.send("zz LOGOUT")
         finally:
             protocol.abort()
-            # One turn of the loop, so that the transport lets go of the socket.
+            # One turn of the loop, in which the transport closes its socket.
             await asyncio.sleep(0)
 
     async def _connect(self, context: ssl.SSLContext) -> GuardedProtocol:
         connection = await self._dialler.dial(self._endpoint)
+        self._stage = ProbeStage.TLS
         try:
             async with asyncio.timeout(self._deadlines.tls):
-                _, protocol = await asyncio.get_running_loop().create_connection(
+                transport, protocol = await asyncio.get_running_loop().create_connection(
                     GuardedProtocol,
                     sock=connection,
                     ssl=context,
                     server_hostname=self._endpoint.server_name,
                 )
         except TimeoutError:
-            connection.close()
-            message = (
-                f"{self._place} accepts the connection, but no TLS: use the port for implicit TLS "
-                "(993)."
-            )
-            raise Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message) from None
+            await tls.let_go(None, connection)
+            message = f"{self._place} accepts the connection, but no TLS: {self.where_tls_begins}."
+            raise self._failure(Reason.HANDSHAKE_FAILED, message) from None
         except OSError as error:
-            connection.close()
-            if isinstance(error, ssl.SSLCertVerificationError):
-                self._tls = await self._certificate()
-            raise tls.failure_of(error, self._endpoint, self._tls) from None
+            await tls.let_go(None, connection)
+            raise await self._tls_failure(error) from None
         except BaseException:
-            connection.close()
+            await tls.let_go(None, connection)
             raise
-        if protocol.transport is not None:
-            self._tls = tls.facts_of(protocol.transport.get_extra_info("ssl_object"))
+        self._tls = facts_of(transport.get_extra_info("ssl_object"))
         return protocol
 
-    async def _certificate(self) -> TLSFacts | None:
-        try:
-            async with asyncio.timeout(self._deadlines.tls):
-                connection = await self._dialler.dial(self._endpoint)
-                return await tls.look_at_certificate(connection, self._endpoint)
-        except (Failure, TimeoutError, OSError):
-            return None
-
     async def _greet(self, protocol: GuardedProtocol) -> bytes:
-        async with self._stage(ProbeStage.GREETING, self._deadlines.greeting):
+        async with self._at(ProbeStage.GREETING, self._deadlines.greeting):
             greeting = await asyncio.shield(protocol.greeting)
-        upper = greeting[:32].upper()
-        if upper.startswith(b"* BYE"):
-            message = f"{self._place} says goodbye at once: it is not available now."
-            raise Failure(ProbeStage.GREETING, Reason.SERVICE_UNAVAILABLE, message)
-        if not upper.startswith((b"* OK", b"* PREAUTH")):
+        kind = greeting[:10].upper()
+        if kind.startswith(b"* BYE"):
+            raise self._says_goodbye(greeting[5:].decode("utf-8", "replace"))
+        if kind.startswith(b"* PREAUTH") and self._login is not None:
+            message = (
+                f"{self._place} signs everyone in without asking (PREAUTH), so that credentials "
+                "cannot be checked: use a port that asks for them."
+            )
+            raise self._failure(Reason.CAPABILITY_MISSING, message)
+        if not kind.startswith((b"* OK", b"* PREAUTH")):
             raise self._not_imap()
         return greeting
 
+    def _says_goodbye(self, text: str) -> Failure:
+        """BYE instead of a greeting: the server takes no connection (RFC 9051 section 7.1.5)."""
+        message = (
+            f"{self._place} says BYE instead of greeting: it is not available to us; if it stays "
+            "so, ask its operator."
+        )
+        passing = meaning_of_imap(text, "BYE").reason is Reason.TEMPORARY_FAILURE
+        return Failure(self._stage, Reason.SERVICE_UNAVAILABLE, message, conclusive=not passing)
+
     def _not_imap(self) -> Failure:
         message = f"What answers at {self._place} is no IMAP server: correct host or port."
-        return Failure(ProbeStage.GREETING, Reason.UNEXPECTED_GREETING, message)
+        return self._failure(Reason.UNEXPECTED_GREETING, message)
 
-    async def _capabilities(self, protocol: GuardedProtocol, greeting: bytes) -> None:
-        async with self._stage(ProbeStage.CAPABILITIES, self._deadlines.command):
+    async def _capabilities(self, protocol: GuardedProtocol, greeting: bytes) -> set[str]:
+        async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command):
             result, lines = await protocol.run("CAPABILITY")
         words = {
-            word.decode("ascii", "replace").upper()[:256]
+            word.decode("ascii", "replace").upper()
             for line in lines
-            if line.upper().startswith(b"CAPABILITY")
+            if line[:11].upper() == b"CAPABILITY "
             for word in line.split()[1:]
         }
         if result != "OK" or not words & {"IMAP4REV1", "IMAP4REV2"}:
             raise self._not_imap()
-        protocol.capabilities = words
+        known = sorted(filter(_CAPABILITY.fullmatch, words))
         self._server = ServerFacts(
-            implementation=_implementation(greeting),
-            capabilities=sorted(words)[:64],
-            auth_mechanisms=sorted(one[5:] for one in words if one.startswith("AUTH="))[:32],
+            implementation=recognised(greeting.decode("utf-8", "replace"), _IMPLEMENTATIONS),
+            capabilities=known[:64],
+            auth_mechanisms=_mechanisms(known)[:32],
         )
+        return words
 
-    async def _authenticate(self, protocol: GuardedProtocol, login: Login) -> None:
+    async def _authenticate(
+        self, protocol: GuardedProtocol, login: Login, offered: set[str]
+    ) -> None:
         """Sign in once: AUTHENTICATE PLAIN, which needs no quoting, else LOGIN."""
-        offered: set[str] = protocol.capabilities
+        self._stage = ProbeStage.AUTH
         password = login.password.reveal()
-        async with self._stage(ProbeStage.AUTH, self._deadlines.auth):
-            if "AUTH=PLAIN" in offered:
-                token = base64.b64encode(f"\0{login.username}\0{password}".encode())
-                if "SASL-IR" in offered:
-                    result, lines = await protocol.run("AUTHENTICATE", "PLAIN", token.decode())
-                else:
-                    result, lines = await protocol.run("AUTHENTICATE", "PLAIN", answers=[token])
-            elif "LOGINDISABLED" in offered or not f"{login.username}{password}".isascii():
-                raise self._no_mechanism(offered)
-            else:
-                result, lines = await protocol.run(
-                    "LOGIN", quoted(login.username), quoted(password)
-                )
-        if result == "OK":
-            protocol.state, self._authenticated = AUTH, True
-            return
-        text = lines[-1].decode("utf-8", "replace") if lines else ""
-        meaning = meaning_of_imap(text)
-        self._authenticated = False if meaning.conclusive else None
-        raise Failure(
+        name, arguments, answers = "LOGIN", *login_arguments(login.username, password)
+        if "AUTH=PLAIN" in offered:
+            token = base64.b64encode(f"\0{login.username}\0{password}".encode())
+            name, arguments, answers = "AUTHENTICATE", ["PLAIN"], [token]
+            if "SASL-IR" in offered:
+                arguments, answers = ["PLAIN", token.decode()], []
+        elif "LOGINDISABLED" in offered:
+            raise self._no_mechanism(offered)
+        async with self._at(ProbeStage.AUTH, self._deadlines.auth):
+            result, lines = await protocol.run(name, *arguments, answers=answers)
+        if result != "OK":
+            raise self._refused(result, lines[-1].decode("utf-8", "replace") if lines else "")
+        protocol.state, self._authenticated = AUTH, True
+
+    def _refused(self, result: str, text: str) -> Failure:
+        meaning = meaning_of_imap(text, result)
+        self._authenticated = False if meaning.refuses_credentials else None
+        return Failure(
             ProbeStage.AUTH,
             meaning.reason,
-            f"{self._place} refuses the login. {meaning.hint}",
+            f"{self._place} answers the login with {'NO' if result == 'NO' else 'BAD'}. "
+            f"{meaning.hint}",
             conclusive=meaning.conclusive,
         )
 
     def _no_mechanism(self, offered: set[str]) -> Failure:
-        known = sorted(one[5:] for one in offered if re.fullmatch(r"AUTH=[A-Z0-9_-]{1,20}", one))
+        known = ", ".join(_mechanisms(sorted(offered))[:8]) or "no mechanism"
         message = (
-            f"{self._place} offers {', '.join(known) or 'no mechanism'} for these credentials; "
-            "postroom knows PLAIN and LOGIN."
+            f"{self._place} offers {known} and forbids LOGIN; postroom knows PLAIN and LOGIN: "
+            "enable one of these on the server."
         )
-        return Failure(ProbeStage.AUTH, Reason.MECHANISM_UNSUPPORTED, message)
+        return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
 
     async def _look(self, protocol: GuardedProtocol) -> None:
         """Count, and open read-only: authentication alone does not prove that it can be read."""
         name = quoted(modified_utf7(self._mailbox_name))
-        async with self._stage(ProbeStage.MAILBOX, self._deadlines.command):
-            items = "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
-            counted, lines = await protocol.run("STATUS", name, items)
+        async with self._at(ProbeStage.MAILBOX, self._deadlines.command):
+            counted, lines = await protocol.run("STATUS", name, _COUNTS)
             examined, opened = await protocol.run("EXAMINE", name)
         if examined != "OK":
-            text = opened[-1].decode("utf-8", "replace").upper() if opened else ""
-            passing = any(code in text for code in ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]"))
-            reason = Reason.TEMPORARY_FAILURE if passing else Reason.MAILBOX_NOT_FOUND
-            message = (
-                f"{self._place} signs in, but does not open the mailbox: correct imap.mailbox."
-            )
-            raise Failure(ProbeStage.MAILBOX, reason, message, conclusive=not passing)
-        facts = b" ".join(lines if counted == "OK" else opened)
-        exists = _number(rb"\b(\d+) EXISTS", b" ".join(opened))
-        self._mailbox = Mailbox(
-            name=self._mailbox_name,
-            messages=_first(_number(rb"MESSAGES (\d+)", facts), exists, 0),
-            unseen=_number(rb"\bUNSEEN (\d+)", facts) if counted == "OK" else None,
-            uid_next=_number(rb"UIDNEXT (\d+)", facts),
-            uid_validity=_number(rb"UIDVALIDITY (\d+)", facts),
+            raise self._not_opened(opened[-1].decode("utf-8", "replace") if opened else "")
+        # The last line is the result, which is free text.
+        self._mailbox = mailbox_of(
+            self._mailbox_name, lines[:-1] if counted == "OK" else [], opened[:-1]
         )
 
+    def _not_opened(self, text: str) -> Failure:
+        if meaning_of_imap(text, "BAD").reason is Reason.TEMPORARY_FAILURE:
+            message = f"{self._place} signs in, but cannot open the mailbox now."
+            return self._passing(Reason.TEMPORARY_FAILURE, message)
+        message = (
+            f"{self._place} signs in, but does not open the mailbox: correct imap.mailbox, or "
+            "grant the right to read it."
+        )
+        return self._failure(Reason.MAILBOX_NOT_FOUND, message)
+
     @asynccontextmanager
-    async def _stage(self, stage: ProbeStage, seconds: float) -> AsyncIterator[None]:
+    async def _at(self, stage: ProbeStage, seconds: float) -> AsyncIterator[None]:
         """Bound a stage, and turn what goes wrong on the way into its failure."""
+        self._stage = stage
         try:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            message = f"{self._place} stopped answering."
-            conclusive = stage is ProbeStage.GREETING
-            raise Failure(
-                stage, Reason.CONNECTION_TIMEOUT, message, conclusive=conclusive
-            ) from None
+            if stage is ProbeStage.GREETING:
+                message = f"{self._place} accepts TLS, but does not greet: look at its load."
+                raise self._failure(Reason.CONNECTION_TIMEOUT, message) from None
+            raise self._silent() from None
         except ConnectionEnded as ended:
-            if ended.malformed:
-                raise self._not_imap() from None
-            message = f"{self._place} closed the connection."
-            raise Failure(stage, Reason.PROBE_INCONCLUSIVE, message, conclusive=False) from None
+            raise self._ended(ended.ending) from None
+
+    def _ended(self, ending: Ending) -> Failure:
+        if ending is Ending.GOODBYE:
+            message = (
+                f"{self._place} says BYE: it is not available to us now; if it stays so, ask its "
+                "operator."
+            )
+            return self._passing(Reason.SERVICE_UNAVAILABLE, message)
+        if ending is Ending.CLOSED:
+            return self._broken_off()
+        if self._stage in (ProbeStage.GREETING, ProbeStage.CAPABILITIES):
+            return self._not_imap()
+        message = f"{self._place} breaks the rules of IMAP, or answers without end: read its log."
+        return self._passing(Reason.PROBE_INCONCLUSIVE, message)
 
 
-def quoted(text: str) -> str:
-    """Write a quoted string (RFC 9051 section 4.3); line ends were refused before."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def modified_utf7(name: str) -> str:
-    """Write a mailbox name in the modified UTF-7 of RFC 3501 section 5.1.3."""
-
-    def encode(match: re.Match[str]) -> str:
-        if match[0] == "&":
-            return "&-"
-        packed = base64.b64encode(match[0].encode("utf-16-be")).decode().rstrip("=")
-        return f"&{packed.replace('/', ',')}-"
-
-    return re.sub(r"&|[^\x20-\x7e]+", encode, name)
-
-
-def _number(pattern: bytes, text: bytes) -> int | None:
-    found = re.search(pattern, text, re.IGNORECASE)
-    return int(found[1][:12]) if found else None
-
-
-def _first(*numbers: int | None) -> int:
-    return next((one for one in numbers if one is not None), 0)
-
-
-def _implementation(greeting: bytes) -> str | None:
-    lowered = greeting.lower()
-    return next((name for mark, name in _IMPLEMENTATIONS if mark in lowered), None)
+def _mechanisms(capabilities: list[str]) -> list[str]:
+    """The SASL mechanisms among capabilities (RFC 4422 section 3.1), in their order."""
+    found = (re.fullmatch(r"AUTH=([A-Z0-9_-]{1,20})", one) for one in capabilities)
+    return [one[1] for one in found if one]

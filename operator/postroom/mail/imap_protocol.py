@@ -3,8 +3,8 @@
 
 Of version 2.0.3: waiting for the greeting cannot be cancelled; BYE, garbage and EOF end as
 time-outs; input is unbounded; many lines in one chunk exhaust the stack; debug logs and
-exceptions carry passwords. Here the greeting is a future, every line is fed alone, bytes are
-counted, what goes wrong fails the pending command, and nothing is logged.
+exceptions carry passwords. Here the greeting is a future, every line is fed alone, bytes and lines
+are counted, what goes wrong fails the pending command, and nothing is logged.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 from aioimaplib import aioimaplib
@@ -22,20 +23,30 @@ logging.getLogger(aioimaplib.__name__).setLevel(logging.CRITICAL)
 
 LINE_LIMIT = 64 * 1024
 TOTAL_LIMIT = 1024 * 1024
+#: Of a whole conversation; each line costs CPU, however short it is.
+LINES_LIMIT = 20_000
+
 _LITERAL = re.compile(rb"\{(\d{1,10})\}\Z")
+#: The longest end of a line that may announce a literal.
+_LITERAL_TAIL = 16
 
 NONAUTH, AUTH = aioimaplib.NONAUTH, aioimaplib.AUTH
 
 
+class Ending(Enum):
+    """How a conversation ended before we did."""
+
+    CLOSED = "the connection was closed"
+    GOODBYE = "the server said BYE"
+    MALFORMED = "the server broke the protocol or our bounds"
+
+
 class ConnectionEnded(Exception):
-    """The server ended the conversation, or broke the protocol or our bounds.
+    """The server ended the conversation; carries no text of the server or of ours."""
 
-    `malformed` tells the latter from the former. Carries no text of the server or of ours.
-    """
-
-    def __init__(self, *, malformed: bool) -> None:
-        super().__init__("malformed" if malformed else "closed")
-        self.malformed = malformed
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.value)
+        self.ending = ending
 
 
 class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
@@ -43,14 +54,17 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     state: str
     current_command: Any
-    capabilities: set[str]
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop, self._lost)
         self.greeting: asyncio.Future[bytes] = loop.create_future()
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._read = 0
+        self._searched = 0
         self._received = 0
+        self._lines = 0
+        self._announced = False
         self._ended: ConnectionEnded | None = None
         self._continuations: list[bytes] = []
 
@@ -59,7 +73,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     ) -> tuple[str, list[bytes]]:
         """Execute a command; return its result (OK, NO, BAD) and its lines.
 
-        `answers` are sent one by one when the server asks for more. Raises `ConnectionEnded`.
+        `answers` are sent one by one when the server asks for more. Raises `ConnectionEnded`, and
+        `ValueError` for an argument with a line end or NUL.
         """
         if self._ended is not None:
             raise self._ended
@@ -83,47 +98,62 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         """Feed complete lines, each with its literal, one at a time."""
+        if self._ended is not None:
+            return
         self._received += len(data)
         if self._received > TOTAL_LIMIT:
-            self._end(malformed=True)
+            self._end(Ending.MALFORMED)
             return
         self._buffer += data
         try:
             while self._ended is None and (chunk := self._take()) is not None:
                 self._feed(chunk)
         except (aioimaplib.AioImapException, ValueError, AttributeError, LookupError):
-            self._end(malformed=True)
+            self._end(Ending.MALFORMED)
+        # Once per chunk and not per line, which would copy the rest for each.
+        del self._buffer[: self._read]
+        self._searched -= self._read
+        self._read = 0
 
     def _take(self) -> bytes | None:
-        """Cut the next line, and the literal that it announces, off the buffer."""
-        end = self._buffer.find(b"\r\n")
-        if end < 0:
-            if len(self._buffer) > LINE_LIMIT:
-                self._end(malformed=True)
+        """Return the next line with the literal that it announces, None if it is not complete."""
+        end = self._buffer.find(b"\r\n", max(self._searched, self._read))
+        line_so_far = (end if end >= 0 else len(self._buffer)) - self._read
+        if line_so_far > LINE_LIMIT or self._lines > LINES_LIMIT:
+            self._end(Ending.MALFORMED)
             return None
+        if end < 0:
+            # The last byte may be the first of the two that end a line.
+            self._searched = max(len(self._buffer) - 1, self._read)
+            return None
+        self._searched = end
         stop = end + 2
-        literal = _LITERAL.search(self._buffer[:end])
-        if literal:
+        tail = bytes(self._buffer[max(self._read, end - _LITERAL_TAIL) : end])
+        literal = _LITERAL.search(tail)
+        self._announced = literal is not None
+        if literal is not None:
             stop += int(literal[1])
-            if stop > TOTAL_LIMIT:
-                self._end(malformed=True)
+            if stop - self._read > TOTAL_LIMIT:
+                self._end(Ending.MALFORMED)
                 return None
             if len(self._buffer) < stop:
                 return None
-        chunk, self._buffer = self._buffer[:stop], self._buffer[stop:]
+        chunk = bytes(self._buffer[self._read : stop])
+        self._read = self._searched = stop
+        self._lines += 1
         return chunk
 
     def _feed(self, chunk: bytes) -> None:
         if not self.greeting.done():
             self.greeting.set_result(chunk.rstrip(b"\r\n"))
             return
-        if chunk.upper().startswith(b"* BYE") and self.pending_sync_command is not None:
-            if self.pending_sync_command.name != "LOGOUT":
-                self._end(malformed=False)
+        if self.current_command is None and chunk[:5].upper() == b"* BYE":
+            self._end(Ending.GOODBYE)
             return
         try:
             self._handle_responses(chunk, self._handle_line, self.current_command)
-            self.current_command = None
+            # What follows a literal belongs to the same response.
+            self.current_command = self.pending_sync_command if self._announced else None
         except aioimaplib.IncompleteRead as incomplete:
             self.current_command = incomplete.cmd
 
@@ -140,14 +170,15 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.send("*")
 
     def _lost(self, _: Exception | None) -> None:
-        self._end(malformed=False)
+        self._end(Ending.CLOSED)
 
-    def _end(self, *, malformed: bool) -> None:
+    def _end(self, ending: Ending) -> None:
         """Fail whatever waits, and drop the connection."""
         if self._ended is None:
-            self._ended = ConnectionEnded(malformed=malformed)
+            self._ended = ConnectionEnded(ending)
         if not self.greeting.done():
             self.greeting.set_exception(self._ended)
+            self.greeting.exception()  # seen, should nobody wait for it
         command = self.pending_sync_command
         if command is not None:
             command._exception = self._ended
@@ -157,9 +188,6 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def abort(self) -> None:
         """Drop the connection at once."""
-        if self.greeting.done() and not self.greeting.cancelled():
-            self.greeting.exception()  # mark as seen
-        else:
-            self.greeting.cancel()
+        self.greeting.cancel()
         if self.transport is not None:
             self.transport.abort()

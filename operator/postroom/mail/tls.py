@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS: one context per trust set, certificate facts, and what a failed handshake means.
+"""TLS: one context per trust set, and what a failed handshake means.
 
 Verification is always on. Building a context costs 70 to 95 ms of CPU, hence the sharing.
 """
@@ -12,89 +12,140 @@ import re
 import socket
 import ssl
 from collections import OrderedDict
-from datetime import UTC, datetime
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.reasons import Reason
+from postroom.mail.certificate import facts_of
 from postroom.mail.dial import Failure
 from postroom.mail.report import Endpoint
 
-_BUNDLE_LIMIT = 256 * 1024
+#: Longest bundle in characters: reading PEM costs CPU (CVE-2024-12401).
+BUNDLE_LIMIT = 256 * 1024
 _CONTEXTS_LIMIT = 64
 _NAMES_SHOWN = 5
+_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}")
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 class TrustStore:
     """Shared contexts by trust set, built in a thread; the least recently used go first."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = _CONTEXTS_LIMIT) -> None:
         self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
         self._building = asyncio.Lock()
+        self._limit = limit
 
     async def context(self, ca_bundle: str | None) -> ssl.SSLContext:
         """Return the context that trusts a bundle, or the public authorities.
 
         Raises `Failure` for a bundle that cannot be read.
         """
-        key = hashlib.sha256(ca_bundle.encode()).hexdigest() if ca_bundle is not None else ""
-        async with self._building:
-            context = self._contexts.get(key)
-            if context is None:
-                context = await asyncio.to_thread(_build, ca_bundle)
-                self._contexts[key] = context
-            self._contexts.move_to_end(key)
-            while len(self._contexts) > _CONTEXTS_LIMIT:
-                self._contexts.popitem(last=False)
-        return context
+        if ca_bundle is not None and len(ca_bundle) > BUNDLE_LIMIT:
+            raise _unreadable_bundle()
+        key = "" if ca_bundle is None else hashlib.sha256(_bytes(ca_bundle)).hexdigest()
+        if key not in self._contexts:
+            async with self._building:
+                if key not in self._contexts:
+                    self._contexts[key] = await asyncio.to_thread(build_context, ca_bundle)
+                    if len(self._contexts) > self._limit:
+                        self._contexts.popitem(last=False)
+        self._contexts.move_to_end(key)
+        return self._contexts[key]
 
 
-def _build(ca_bundle: str | None) -> ssl.SSLContext:
-    broken = Failure(
-        ProbeStage.TLS,
-        Reason.CA_BUNDLE_INVALID,
-        "The CA bundle holds no readable PEM certificate: mend the data under the referenced key.",
-    )
-    if ca_bundle is not None and (
-        len(ca_bundle) > _BUNDLE_LIMIT or "BEGIN CERTIFICATE" not in ca_bundle
-    ):
-        raise broken
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def build_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Return a new context that trusts a bundle, or the public authorities; costs CPU.
+
+    Raises `Failure` for a bundle that cannot be read.
+    """
     try:
-        context = ssl.create_default_context(cadata=ca_bundle)
+        cadata = None if ca_bundle is None else certificates_in(ca_bundle)
+        context = ssl.create_default_context(cadata=cadata)
     except (ssl.SSLError, ValueError):
-        raise broken from None
+        raise _unreadable_bundle() from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # As Python 3.13 has it: what the user names may be trusted, be it an intermediate or a leaf.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # As Python before 3.13 has it: many private authorities lack what RFC 5280 asks of them, and
+    # a verdict must not depend on the interpreter.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
+def certificates_in(bundle: str) -> str:
+    """Return the certificates of a PEM bundle without the comments between them (RFC 7468).
+
+    Comments may be in any language, which the ssl module would not take. Raises `ValueError`
+    where there is none, or one that does not end.
+    """
+    blocks = []
+    for part in bundle.split(_BEGIN)[1:]:
+        body, end, _ = part.partition(_END)
+        if not end:
+            raise ValueError("a certificate does not end")
+        blocks.append(f"{_BEGIN}{body}{_END}\n")
+    if not blocks:
+        raise ValueError("no certificate")
+    text = "".join(blocks)
+    if not text.isascii():
+        raise ValueError("a certificate is not base64")
+    return text
+
+
+def _unreadable_bundle() -> Failure:
+    return Failure(
+        ProbeStage.TLS,
+        Reason.CA_BUNDLE_INVALID,
+        f"The CA bundle is no readable PEM of at most {BUNDLE_LIMIT // 1024} KiB: mend the data "
+        "under the referenced key.",
+    )
+
+
 _CERTIFICATE_REASONS = {
-    10: Reason.CERTIFICATE_EXPIRED,
     9: Reason.CERTIFICATE_NOT_YET_VALID,
+    10: Reason.CERTIFICATE_EXPIRED,
     62: Reason.CERTIFICATE_NAME_MISMATCH,
     64: Reason.CERTIFICATE_NAME_MISMATCH,
 }
 
 
-def failure_of(error: BaseException, endpoint: Endpoint, facts: TLSFacts | None) -> Failure:
-    """Say what an error during the handshake means."""
+def certificate_reason(verify_code: int) -> Reason:
+    """Say what a failed verification means; the code of OpenSSL is stable, its text is not."""
+    return _CERTIFICATE_REASONS.get(verify_code, Reason.CERTIFICATE_UNTRUSTED)
+
+
+def failure_of(
+    error: BaseException, endpoint: Endpoint, facts: TLSFacts | None, where_tls_begins: str
+) -> Failure:
+    """Say what an error during the handshake means.
+
+    `where_tls_begins` is the remedy where the server does not begin with TLS.
+    """
     place = f"{endpoint.host}:{endpoint.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        # The verify code is stable, the text is not.
-        reason = _CERTIFICATE_REASONS.get(error.verify_code, Reason.CERTIFICATE_UNTRUSTED)
+        reason = certificate_reason(error.verify_code)
         return Failure(ProbeStage.TLS, reason, _certificate_sentence(reason, endpoint, facts))
-    text = str(error).upper()
+    text = str(error).upper() if isinstance(error, ssl.SSLError) else ""
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
-        message = (
-            f"{place} does not begin with TLS: set tls.mode to StartTLS, or use the port for "
-            "implicit TLS (465 or 993)."
-        )
+        message = f"{place} does not begin with TLS: {where_tls_begins}."
         return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
     if "UNSUPPORTED_PROTOCOL" in text or "PROTOCOL_VERSION" in text:
         message = f"{place} speaks no TLS 1.2 or newer: enable it on the server."
         return Failure(ProbeStage.TLS, Reason.PROTOCOL_TOO_OLD, message)
-    message = f"TLS with {place} could not be negotiated: check tls.mode against the port."
+    if not text or "EOF" in text:
+        message = (
+            f"{place} breaks off the TLS handshake: it may speak no TLS 1.2, or a firewall may "
+            "interfere; check the server's TLS settings."
+        )
+        return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
+    message = (
+        f"TLS with {place} could not be negotiated: check the server's TLS settings and that the "
+        "port is the right one for the TLS mode."
+    )
     return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
 
 
@@ -104,9 +155,12 @@ def _certificate_sentence(reason: Reason, endpoint: Endpoint, facts: TLSFacts | 
         case Reason.CERTIFICATE_EXPIRED:
             return f"The certificate of {place} has expired: renew it on the server."
         case Reason.CERTIFICATE_NOT_YET_VALID:
-            return f"The certificate of {place} is not valid yet: check both clocks."
+            return (
+                f"The certificate of {place} is not valid yet: check its dates and the clocks of "
+                "both sides."
+            )
         case Reason.CERTIFICATE_NAME_MISMATCH:
-            names = ", ".join(facts.dns_names[:_NAMES_SHOWN]) if facts else ""
+            names = ", ".join(shown_names(facts.dns_names)) if facts else ""
             shown = f", only for {names}" if names else ""
             return (
                 f"The certificate of {place} is not for {endpoint.server_name}{shown}: use one of "
@@ -119,87 +173,43 @@ def _certificate_sentence(reason: Reason, endpoint: Endpoint, facts: TLSFacts | 
             )
 
 
+def shown_names(names: list[str]) -> list[str]:
+    """Pick the names of a certificate that a message may show: few, sorted, and only names."""
+    return sorted(one for one in names if len(one) <= 80 and _NAME.fullmatch(one))[:_NAMES_SHOWN]
+
+
 async def look_at_certificate(connection: socket.socket, endpoint: Endpoint) -> TLSFacts | None:
     """Shake hands once more without verification, only to say what the certificate is.
 
-    Nothing is sent after the handshake. Closes the socket.
+    Nothing is sent after the handshake. Closes the socket. None where there is no TLS.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    transport: asyncio.Transport | None = None
     try:
-        _, writer = await asyncio.open_connection(
-            sock=connection, ssl=context, server_hostname=endpoint.server_name
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, sock=connection, ssl=context, server_hostname=endpoint.server_name
         )
-    except (OSError, ssl.SSLError):
-        connection.close()
-        return None
-    try:
-        shown = facts_of(writer.get_extra_info("ssl_object"))
+        shown = facts_of(transport.get_extra_info("ssl_object"))
         # Not verified: the version would read as if it had been.
         return shown.model_copy(update={"version": None, "cipher": None}) if shown else None
-    finally:
-        writer.transport.abort()
-
-
-def facts_of(connection: ssl.SSLObject | None) -> TLSFacts | None:
-    """Return what status says of a connection's TLS and of the certificate shown."""
-    if connection is None:
+    except OSError:
         return None
-    chain = _chain(connection)
-    cipher = connection.cipher()
-    if not chain:
-        return TLSFacts(version=connection.version(), cipher=cipher[0] if cipher else None)
-    leaf = chain[0]
-    return TLSFacts(
-        version=connection.version(),
-        cipher=cipher[0] if cipher else None,
-        subject=_common_name(leaf.subject),
-        issuer=_common_name(leaf.issuer),
-        dns_names=_dns_names(leaf),
-        not_after=_timestamp(leaf.not_valid_after_utc),
-        chain_not_after=_timestamp(min(one.not_valid_after_utc for one in chain)),
-    )
+    finally:
+        await let_go(transport, connection)
 
 
-def _chain(connection: ssl.SSLObject) -> list[x509.Certificate]:
-    """The certificates as the server sent them, leaf first."""
-    encoded: list[bytes] = []
-    inner = getattr(connection, "_sslobj", None)
-    if hasattr(connection, "get_unverified_chain"):
-        encoded = list(connection.get_unverified_chain())
-    elif inner is not None:
-        # Public only from Python 3.13 on; 2 asks for DER.
-        encoded = [one.public_bytes(2) for one in inner.get_unverified_chain() or ()]
-    if not encoded and (leaf := connection.getpeercert(binary_form=True)):
-        encoded = [leaf]
-    chain = []
-    for one in encoded[:10]:
-        try:
-            chain.append(x509.load_der_x509_certificate(one))
-        except ValueError:
-            break
-    return chain
+async def let_go(transport: asyncio.BaseTransport | None, connection: socket.socket) -> None:
+    """Drop a connection at once, with all that it still has to say.
 
-
-def _common_name(name: x509.Name) -> str:
-    names = name.get_attributes_for_oid(NameOID.COMMON_NAME)
-    text = str(names[0].value) if names else name.rfc4514_string()
-    return _printable(text)
-
-
-def _dns_names(certificate: x509.Certificate) -> list[str]:
+    The socket is closed by the transport that owns it, never beneath it: a number that the system
+    gives to the next socket while the loop still watches it would mix up two probes.
+    """
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
     try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
-        return []
-    found = extension.value.get_values_for_type(x509.DNSName)
-    return sorted({_printable(one) for one in found})[:32]
-
-
-def _printable(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e]", "?", text)[:256]
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # One turn of the loop, in which the transport closes its socket.
+        await asyncio.sleep(0)
+    finally:
+        connection.close()

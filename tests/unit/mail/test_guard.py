@@ -53,15 +53,58 @@ def test_public_addresses_are_allowed(address: str) -> None:
         "64:ff9b::a9fe:a9fe",
         "2002:a9fe:a9fe::1",
         "192.0.2.1",
+        "198.18.0.1",
+        "2001:db8::1",
+        "3fff::1",
+        "fec0::1",
+        "4000::1",
+        "64:ff9b:1::a00:1",
+        "::10.0.0.1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:a00:1::1",
+        # Teredo: a public server, and the client 10.0.0.1 with every bit flipped
+        "2001:0:808:808::f5ff:fffe",
     ],
 )
 def test_inner_addresses_are_denied(address: str) -> None:
     assert denied(address)
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "fd00:ec2::254", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "169.254.0.1",
+        "fe80::1",
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "ff02::1",
+        "255.255.255.255",
+        "::ffff:169.254.169.254",
+        "::169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "2001:0:808:808::5601:5601",
+        "fe80::1%eth0",
+        "2606:4700::1%eth0",
+    ],
+)
 def test_some_addresses_no_setting_opens(address: str) -> None:
-    assert denied(address, EVERYTHING)
+    found = judge_addresses("x.example.com", [address], "mail", EVERYTHING)
+    assert found is not None
+    assert "--allow-cidr" not in found.sentence
+
+
+def test_the_sentence_names_the_kind_and_never_the_address() -> None:
+    found = judge_addresses("x.example.com", ["10.1.2.3"], "mail", STRICT)
+    assert found is not None
+    assert "(private)" in found.sentence
+    assert "--allow-cidr" in found.sentence
+    assert "10.1" not in found.sentence
 
 
 def test_the_lab_is_opened_by_setting() -> None:
@@ -96,8 +139,19 @@ def test_services_of_the_own_namespace(host: str, allowed: bool) -> None:
     assert denied("127.0.0.1", host=host)
 
 
+@pytest.mark.parametrize("address", ["10.96.0.7", "100.64.0.7", "fd12::7", "172.20.0.1"])
+def test_services_may_have_any_private_address(address: str) -> None:
+    assert not denied(address, host="postfix.mail.svc")
+
+
+@pytest.mark.parametrize("port", [22, 80, 443, 6379, 6443, 0, 65535])
+def test_other_ports(port: int) -> None:
+    assert judge_port(port, STRICT) is not None
+
+
 def test_ports() -> None:
     assert judge_port(587, STRICT) is None
+    assert judge_port(1025, DialPolicy(allowed_ports=frozenset({1025}))) is None
     refused = judge_port(6379, STRICT)
     assert isinstance(refused, Denied)
     assert refused.reason is Reason.PORT_DENIED
@@ -114,6 +168,27 @@ def test_wrapping_changes_no_verdict(address: ipaddress.IPv4Address) -> None:
     for one in wrapped:
         assert unwrapped(one) == address
         assert denied(str(one)) == denied(str(address))
+
+
+@given(st.ip_addresses())
+def test_nothing_denied_for_good_is_opened(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    if unwrapped(address).is_link_local or unwrapped(address).is_multicast:
+        assert denied(str(address), EVERYTHING)
+
+
+@given(st.ip_addresses(), st.ip_addresses())
+def test_a_denied_network_wins_over_all(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    other: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    policy = DialPolicy(
+        allowed_networks=EVERYTHING.allowed_networks,
+        denied_networks=(ipaddress.ip_network(address),),
+    )
+    found = judge_addresses("postfix.mail.svc", [str(other), str(address)], "mail", policy)
+    assert found is not None
 
 
 @given(st.text(max_size=20))

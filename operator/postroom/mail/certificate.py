@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What status says of a connection's TLS and of the certificates that the server showed.
+
+Certificates come from strangers: what cannot be read is left out, and never ends a probe.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from postroom.api.mailserver import TEXT_LIMIT, TLSFacts
+
+_CHAIN_LIMIT = 10
+_NAMES_LIMIT = 32
+
+#: What cryptography raises, early or late, for certificates that break X.509.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+def facts_of(connection: ssl.SSLObject | None) -> TLSFacts | None:
+    """Return the version, the cipher and what the certificates say; None without TLS."""
+    if connection is None:
+        return None
+    cipher = connection.cipher()
+    shown = certificate_facts(_chain(connection))
+    secured = {"version": connection.version(), "cipher": cipher[0] if cipher else None}
+    return shown.model_copy(update=secured)
+
+
+def certificate_facts(chain: Sequence[bytes]) -> TLSFacts:
+    """Return what certificates say, in DER, leaf first; nothing where the leaf is unreadable."""
+    read = [_read(der) for der in chain[:_CHAIN_LIMIT]]
+    leaf = read[0] if read else None
+    if leaf is None:
+        return TLSFacts()
+    end, ends = _end_of(leaf), [one for item in read if item and (one := _end_of(item))]
+    return TLSFacts(
+        subject=_name(leaf, "subject"),
+        issuer=_name(leaf, "issuer"),
+        dns_names=_dns_names(leaf),
+        not_after=_timestamp(end) if end else None,
+        chain_not_after=_timestamp(min(ends)) if ends else None,
+    )
+
+
+def _chain(connection: ssl.SSLObject) -> list[bytes]:
+    """The certificates as the server sent them, leaf first, in DER."""
+    inner = getattr(connection, "_sslobj", None)
+    if hasattr(connection, "get_unverified_chain"):
+        found = list(connection.get_unverified_chain())
+    elif inner is not None:
+        # Public only from Python 3.13 on; 2 asks for DER.
+        found = [one.public_bytes(2) for one in inner.get_unverified_chain() or ()]
+    else:
+        found = []
+    if not found and (leaf := connection.getpeercert(binary_form=True)):
+        found = [leaf]
+    return found
+
+
+def _read(der: bytes) -> x509.Certificate | None:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except _UNREADABLE:
+        return None
+
+
+def _end_of(certificate: x509.Certificate) -> datetime | None:
+    try:
+        return certificate.not_valid_after_utc
+    except _UNREADABLE:
+        return None
+
+
+def _name(certificate: x509.Certificate, field: str) -> str | None:
+    """The common name, or the whole name where there is none."""
+    try:
+        name: x509.Name = getattr(certificate, field)
+        common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return _printable(str(common[0].value) if common else name.rfc4514_string())
+    except _UNREADABLE:
+        return None
+
+
+def _dns_names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        found = extension.value.get_values_for_type(x509.DNSName)
+    except _UNREADABLE:
+        return []
+    return sorted({_printable(one) for one in found})[:_NAMES_LIMIT]
+
+
+def _printable(text: str) -> str:
+    return re.sub(r"[^\x20-\x7e]", "?", text[:TEXT_LIMIT])
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the probes of both protocols share: stages with deadlines, and the report at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable
+
+from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts
+from postroom.api.reasons import Reason
+from postroom.mail import tls
+from postroom.mail.dial import Deadlines, Dialler, Failure
+from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
+
+#: Brings a connection to the point where TLS begins; False where it does not get there.
+Prelude = Callable[[socket.socket], Awaitable[bool]]
+
+
+class Probe(ABC):
+    """One probe of one endpoint; `run` once."""
+
+    #: The remedy where implicit TLS is asked for and the server does not begin with TLS.
+    where_tls_begins: str
+
+    def __init__(
+        self, endpoint: Endpoint, login: Login | None, dialler: Dialler, trust: tls.TrustStore
+    ) -> None:
+        self._endpoint = endpoint
+        self._login = login
+        self._dialler = dialler
+        self._trust = trust
+        self._stage = ProbeStage.RESOLVE
+        self._server: ServerFacts | None = None
+        self._tls: TLSFacts | None = None
+        self._authenticated: bool | None = None
+        self._mailbox: Mailbox | None = None
+
+    @property
+    def _deadlines(self) -> Deadlines:
+        return self._dialler.deadlines
+
+    @property
+    def _place(self) -> str:
+        return f"{self._endpoint.host}:{self._endpoint.port}"
+
+    @abstractmethod
+    async def _talk(self) -> None:
+        """Go through the stages, keeping `_stage` and the facts; raises `Failure`."""
+
+    async def run(self) -> ProbeReport:
+        """Probe; every failure of server or network is in the report."""
+        try:
+            async with asyncio.timeout(self._deadlines.total):
+                await self._talk()
+        except Failure as failure:
+            return self._report(failure)
+        except TimeoutError:
+            message = f"{self._place} answers too slowly to be checked: look at its load."
+            return self._report(self._passing(Reason.CONNECTION_TIMEOUT, message))
+        return self._report(
+            Failure(ProbeStage.DONE, Reason.PROBE_SUCCEEDED, f"{self._place} works.")
+        )
+
+    def _report(self, end: Failure) -> ProbeReport:
+        return ProbeReport(
+            stage=end.stage,
+            reason=end.reason,
+            message=end.message,
+            conclusive=end.conclusive,
+            authenticated=self._authenticated,
+            code=end.code,
+            enhanced_code=end.enhanced_code,
+            server=self._server,
+            tls=self._tls,
+            mailbox=self._mailbox,
+        )
+
+    def _failure(self, reason: Reason, message: str) -> Failure:
+        """A verdict at the present stage."""
+        return Failure(self._stage, reason, message)
+
+    def _passing(self, reason: Reason, message: str) -> Failure:
+        """An end at the present stage that is no verdict."""
+        return Failure(self._stage, reason, message, conclusive=False)
+
+    def _silent(self) -> Failure:
+        message = f"{self._place} stops answering: look at its load and at firewalls in between."
+        return self._passing(Reason.CONNECTION_TIMEOUT, message)
+
+    def _broken_off(self) -> Failure:
+        message = (
+            f"{self._place} closes the connection: it may be overloaded or refuse our address; "
+            "its log tells."
+        )
+        return self._passing(Reason.PROBE_INCONCLUSIVE, message)
+
+    async def _tls_failure(self, error: BaseException, prelude: Prelude | None = None) -> Failure:
+        """Name the cause of a failed handshake; look at the certificate again if it helps."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self._tls = await self._shown_certificate(prelude)
+        return tls.failure_of(error, self._endpoint, self._tls, self.where_tls_begins)
+
+    async def _shown_certificate(self, prelude: Prelude | None = None) -> TLSFacts | None:
+        """Connect once more to see what certificate there is; None where there is no TLS."""
+        try:
+            async with asyncio.timeout(self._deadlines.tls):
+                connection = await self._dialler.dial(self._endpoint)
+                try:
+                    reached = prelude is None or await prelude(connection)
+                    return (
+                        await tls.look_at_certificate(connection, self._endpoint)
+                        if reached
+                        else None
+                    )
+                finally:
+                    connection.close()
+        except (Failure, TimeoutError, OSError):
+            return None
+
+
+def recognised(text: str, implementations: Iterable[tuple[str, str]]) -> str | None:
+    """Return the implementation whose mark a server's greeting holds."""
+    lowered = text.lower()
+    return next((name for mark, name in implementations if mark in lowered), None)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of probes share: short deadlines, certificates, canaries, and a watch on leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trustme
+
+from lab.hostile import Hostile
+from postroom.api.mailserver import TLSMode
+from postroom.api.masked import Masked
+from postroom.mail.dial import Deadlines
+from postroom.mail.guard import DialPolicy
+from postroom.mail.probes import NetworkProbes
+from postroom.mail.report import Endpoint, Login, ProbeReport
+
+#: What scripts of servers say where a report must not repeat them.
+ECHO = "canary"
+PASSWORD = 'hunter2"\\ secret-Gs8'
+LOGIN = Login("user@example.com", Masked(PASSWORD))
+HOST = "mail.example.com"
+SOON = Deadlines(resolve=0.4, connect=0.4, tls=0.4, greeting=0.4, command=0.4, auth=0.4, total=4)
+AUTHORITY = trustme.CA()
+
+
+def context(*names: str, ca: trustme.CA = AUTHORITY, days: int | None = None) -> ssl.SSLContext:
+    """A server's context whose certificate is for these names and ends in so many days."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ends = datetime.now(UTC) + timedelta(days=days) if days is not None else None
+    ca.issue_cert(*(names or (HOST,)), not_after=ends).configure_cert(made)
+    return made
+
+
+def probes(
+    port: int,
+    addresses: tuple[str, ...] | None = ("127.0.0.1",),
+    deadlines: Deadlines = SOON,
+    other_ports: tuple[int, ...] = (),
+) -> NetworkProbes:
+    """Probes that may dial loopback and these ports, where every name has these addresses."""
+
+    async def resolve(host: str) -> tuple[str, ...] | None:
+        return addresses
+
+    ports = frozenset({port, *other_ports})
+    policy = DialPolicy((ipaddress.ip_network("127.0.0.0/8"),), ports)
+    return NetworkProbes(policy, resolve, deadlines)
+
+
+def endpoint(port: int, mode: TLSMode = TLSMode.NONE, host: str = HOST) -> Endpoint:
+    """An endpoint that trusts `AUTHORITY`."""
+    return Endpoint(host, port, mode, host, AUTHORITY.cert_pem.bytes().decode(), "mail")
+
+
+async def smtp(server: Hostile, mode: TLSMode, login: Login | None = None) -> ProbeReport:
+    return await probes(server.port).smtp(endpoint(server.port, mode), login)
+
+
+async def imap(server: Hostile, login: Login | None = LOGIN, mailbox: str = "INBOX") -> ProbeReport:
+    return await probes(server.port).imap(endpoint(server.port, TLSMode.IMPLICIT), login, mailbox)
+
+
+def outcome(report: ProbeReport) -> tuple[str, str]:
+    return report.stage.value, report.reason.value
+
+
+def verdict(report: ProbeReport) -> tuple[str, str, bool]:
+    return report.stage.value, report.reason.value, report.conclusive
+
+
+@pytest.fixture(autouse=True)
+async def nothing_leaks(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """No secret in any log, no task and no socket left behind (which is a ResourceWarning)."""
+    caplog.set_level(logging.DEBUG)
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(20):
+        left = asyncio.all_tasks() - before - {asyncio.current_task()}
+        if not left:
+            break
+        await asyncio.sleep(0.01)
+    assert left == set()
+    gc.collect()
+    assert "hunter2" not in caplog.text
+    assert ECHO not in caplog.text

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dialling: names are looked up once, all addresses are judged, the first that answers wins, and
+no socket is lost, whoever gives up when. Connects to loopback only."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import ipaddress
+import socket
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.mailserver import ProbeStage, TLSMode
+from postroom.api.reasons import Reason
+from postroom.mail.dial import (
+    Deadlines,
+    Dialler,
+    Failure,
+    Resolve,
+    SystemResolver,
+    _unreachable,
+    interleaved,
+)
+from postroom.mail.guard import DialPolicy
+from postroom.mail.report import Endpoint
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A port on 127.0.0.1, and on no other address of loopback."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await asyncio.sleep(0.01)
+    gc.collect()  # a lost socket would warn here
+
+
+def names(*addresses: str) -> Resolve:
+    asked = 0
+
+    async def resolve(host: str) -> tuple[str, ...] | None:
+        nonlocal asked
+        asked += 1
+        assert asked == 1, "a name is looked up once"
+        return addresses
+
+    return resolve
+
+
+def dialler(port: int, resolve: Resolve, connect: float = 0.5) -> Dialler:
+    policy = DialPolicy(LOOPBACK, frozenset({port}))
+    return Dialler(policy, resolve, Deadlines(resolve=0.1, connect=connect))
+
+
+def endpoint(port: int) -> Endpoint:
+    return Endpoint("mail.example.com", port, TLSMode.NONE, "mail.example.com", None, "mail")
+
+
+async def failure(dialler: Dialler, port: int) -> Failure:
+    with pytest.raises(Failure) as caught:
+        await dialler.dial(endpoint(port))
+    return caught.value
+
+
+async def test_the_judged_address_is_dialled(port: int) -> None:
+    opened = await dialler(port, names("127.0.0.1")).dial(endpoint(port))
+    assert opened.getpeername() == ("127.0.0.1", port)
+    assert not opened.getblocking()
+    opened.close()
+
+
+async def test_the_next_address_is_tried_where_one_refuses(port: int) -> None:
+    opened = await dialler(port, names("127.0.0.9", "127.0.0.1")).dial(endpoint(port))
+    assert opened.getpeername()[0] == "127.0.0.1"
+    opened.close()
+
+
+async def test_all_refuse(port: int) -> None:
+    found = await failure(dialler(port, names("127.0.0.9", "127.0.0.8")), port)
+    assert (found.stage, found.reason) == (ProbeStage.CONNECT, Reason.CONNECTION_REFUSED)
+
+
+@pytest.fixture
+async def full() -> AsyncIterator[tuple[str, int]]:
+    """A listener whose queue is full: it answers nothing more."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.7", 0))
+        listening.listen(0)
+        place = listening.getsockname()
+        waiting = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(place)
+            waiting.append(one)
+        await asyncio.sleep(0.05)
+        yield place
+        for one in waiting:
+            one.close()
+
+
+async def test_an_address_that_does_not_answer(full: tuple[str, int]) -> None:
+    address, port = full
+    found = await failure(dialler(port, names(address), connect=0.2), port)
+    assert (found.stage, found.reason) == (ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT)
+    gc.collect()
+
+
+async def test_a_cancelled_dial_loses_no_socket(full: tuple[str, int]) -> None:
+    address, port = full
+    task = asyncio.create_task(dialler(port, names(address)).dial(endpoint(port)))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gc.collect()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_dial_cancelled_at_any_moment_loses_no_socket(port: int, turns: int) -> None:
+    resolve = names("127.0.0.1", "127.0.0.9")
+    task = asyncio.create_task(dialler(port, resolve).dial(endpoint(port)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    (result,) = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(result, socket.socket):
+        result.close()
+    await asyncio.sleep(0.01)
+    gc.collect()
+
+
+async def test_a_name_that_takes_too_long() -> None:
+    async def resolve(host: str) -> tuple[str, ...] | None:
+        await asyncio.sleep(60)
+        return None
+
+    found = await failure(dialler(587, resolve), 587)
+    assert (found.stage, found.reason) == (ProbeStage.RESOLVE, Reason.LOOKUP_FAILED)
+    assert not found.conclusive
+
+
+async def test_one_denied_address_denies_the_name(port: int) -> None:
+    found = await failure(dialler(port, names("127.0.0.1", "169.254.169.254")), port)
+    assert (found.stage, found.reason) == (ProbeStage.GUARD, Reason.ADDRESS_DENIED)
+
+
+async def test_a_denied_port_is_not_even_looked_up() -> None:
+    async def resolve(host: str) -> tuple[str, ...] | None:
+        raise AssertionError("looked up")
+
+    found = await failure(dialler(587, resolve), 6443)
+    assert (found.stage, found.reason) == (ProbeStage.GUARD, Reason.PORT_DENIED)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason", "word"),
+    [
+        ([errno.ECONNREFUSED], Reason.CONNECTION_REFUSED, "Nothing listens"),
+        ([errno.ECONNREFUSED, errno.ETIMEDOUT], Reason.CONNECTION_TIMEOUT, "does not answer"),
+        ([errno.ENETUNREACH], Reason.CONNECTION_TIMEOUT, "no route"),
+        ([errno.ENETUNREACH, errno.ECONNREFUSED], Reason.CONNECTION_TIMEOUT, "does not answer"),
+    ],
+)
+def test_what_errors_mean(numbers: list[int], reason: Reason, word: str) -> None:
+    found = _unreachable([OSError(one, "x") for one in numbers], "mail.example.com:587")
+    assert found.reason is reason
+    assert word in found.message
+
+
+@given(st.lists(st.ip_addresses().map(str), max_size=12))
+def test_interleaving_loses_and_invents_nothing(addresses: list[str]) -> None:
+    found = interleaved(addresses)
+    assert sorted(found) == sorted(addresses)
+    assert found[:1] == addresses[:1]
+
+
+def test_ip_versions_take_turns() -> None:
+    found = interleaved(["2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2", "192.0.2.3"])
+    assert found == ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "192.0.2.3"]
+
+
+async def test_the_system_is_asked_in_threads_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_in = []
+
+    def lookup(*_: object, **__: object) -> list[tuple[object, ...]]:
+        asked_in.append(threading.current_thread().name)
+        return [(0, 0, 0, "", ("192.0.2.1", 0)), (0, 0, 0, "", ("192.0.2.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    assert await SystemResolver(1)("mail.example.com") == ("192.0.2.1",)
+    assert asked_in[0].startswith("resolve")
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [(socket.EAI_AGAIN, None), (socket.EAI_NONAME, ()), (socket.EAI_FAIL, None)],
+)
+async def test_names_that_the_system_does_not_find(
+    monkeypatch: pytest.MonkeyPatch, number: int, found: tuple[str, ...] | None
+) -> None:
+    def lookup(*_: object, **__: object) -> list[tuple[object, ...]]:
+        raise socket.gaierror(number, "x")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    assert await SystemResolver(1)("mail.example.com") == found

@@ -94,12 +94,16 @@ func followParent(ctx context.Context, pid int, cancel context.CancelFunc) {
 	if pid == 0 {
 		return
 	}
+	// A killed parent that nobody reaps (in a container, say) still looks alive to a signal, and its
+	// number may go to another process. But it loses its children at once, so a child asks for that.
+	child := os.Getppid() == pid
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(time.Second):
-			if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			orphaned := child && os.Getppid() != pid
+			if orphaned || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 				cancel()
 				return
 			}

@@ -284,6 +284,7 @@ DEFAULTS: list[tuple[Kind, dict[str, Any]]] = [
             "ownership": {},
             "interval": "1h",
             "propagationDeadline": "72h",
+            "gracePeriod": "72h",
             "suspend": False,
         },
     ),

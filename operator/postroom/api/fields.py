@@ -202,6 +202,15 @@ RecordName = Annotated[
         longest=253,
     ),
 ]
+#: One or more labels below a domain.
+RecordLabel = Annotated[
+    str,
+    Text(
+        rf"^{_LABEL}(\.{_LABEL})*$",
+        "must be a name below the domain such as bounce: lowercase, without the domain itself",
+        longest=63,
+    ),
+]
 #: A host to connect to: a DNS name of one label or more; never an IP literal, whose certificate
 #: no public authority would vouch for.
 HostName = Annotated[

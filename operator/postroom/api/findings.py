@@ -23,28 +23,56 @@ class Severity(StrEnum):
 
 
 class FixAction(StrEnum):
-    """What to do with the DNS record that a fix names."""
+    """What to do about a finding."""
 
     CREATE = "Create"
     REPLACE = "Replace"
     DELETE = "Delete"
+    MOVE = "Move"
     WAIT = "Wait"
+    EXTERNAL = "External"  # something that no record of this zone can mend
+
+
+class RecordToRemove(Model):
+    """One record that has to go, as it stands in DNS."""
+
+    name: Annotated[str, StringConstraints(max_length=253)] = Field(
+        description="Fully qualified name."
+    )
+    type: Annotated[str, StringConstraints(max_length=10)] = Field(description="Record type.")
+    value: Annotated[str, StringConstraints(max_length=4096)] = Field(
+        description="Its value; empty: all records of this name and type."
+    )
 
 
 class Fix(Model):
-    """One change that mends a finding; applying it to the zone makes the record valid."""
+    """One change that mends a finding; applying it to the zone makes the record valid.
+
+    First everything in `remove` goes, then, but for Delete, Wait and External, the record is added.
+    """
 
     action: FixAction = Field(
-        description="Create, Replace (all records of this purpose), Delete or Wait."
+        description="Create, Replace, Delete, Move, Wait, or External: up to someone else."
     )
     name: Annotated[str, StringConstraints(max_length=253)] = Field(
         default="", description="Fully qualified name of the record."
+    )
+    host_label: Annotated[str, StringConstraints(max_length=253)] = Field(
+        default="", description="What to type as name at the DNS host."
     )
     type: Annotated[str, StringConstraints(max_length=10)] = Field(
         default="", description="Record type."
     )
     value: Annotated[str, StringConstraints(max_length=4096)] = Field(
-        default="", description="The value to publish; for Delete the value to remove."
+        default="", description="The value to publish."
+    )
+    presentation: Annotated[str, StringConstraints(max_length=8192)] = Field(
+        default="",
+        description="The value as a zone file writes it, where a text is longer than one string "
+        "of 255 bytes.",
+    )
+    remove: Annotated[list[RecordToRemove], Field(max_length=16)] = Field(
+        default=[], description="Records that have to go first."
     )
 
 
@@ -61,6 +89,9 @@ class Finding(Model):
     message: Annotated[str, StringConstraints(max_length=1024)] = Field(
         description="What was found, what was expected and what to do."
     )
+    because: Annotated[
+        list[Annotated[str, StringConstraints(max_length=64)]], Field(max_length=8)
+    ] = Field(default=[], description="Codes of what else was found about the same record.")
     fix: Fix | None = Field(
         default=None, description="The one change that mends it, if there is one."
     )

@@ -25,9 +25,10 @@ _KEPT = (
     "maximum",
     "minItems",
     "maxItems",
+    "maxProperties",
 )
 #: What is rewritten below, or says nothing to the API server.
-_REWRITTEN = ("const", "properties", "required", "items")
+_REWRITTEN = ("const", "properties", "required", "items", "additionalProperties")
 _DROPPED = ("title", "$defs")
 _EXTENSION = "x-kubernetes-"
 
@@ -46,16 +47,18 @@ def _node(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
     schema = _resolved(schema, definitions)
     _refuse_what_would_be_lost(schema)
     built = {key: schema[key] for key in _KEPT if key in schema}
-    _put_default(built)
     if "const" in schema:
         built |= {"type": "string", "enum": [schema["const"]]}
-    if schema.get("type") == "object":
+    if _is_map(schema):
+        built["additionalProperties"] = _node(schema["additionalProperties"], definitions)
+    elif schema.get("type") == "object":
         properties = schema["properties"]
         built["properties"] = {name: _node(one, definitions) for name, one in properties.items()}
         if schema.get("required"):
             built["required"] = list(schema["required"])
     if "items" in schema:
         built["items"] = _node(schema["items"], definitions)
+    _put_default(built)
     return built | {key: value for key, value in schema.items() if key.startswith(_EXTENSION)}
 
 
@@ -64,12 +67,19 @@ def _refuse_what_would_be_lost(schema: Mapping[str, Any]) -> None:
     known = {*_KEPT, *_REWRITTEN, *_DROPPED}
     lost = {key for key in schema if key not in known and not key.startswith(_EXTENSION)}
     # Unknown fields are pruned, or refused by strict validation.
-    if schema.get("additionalProperties") is False:
-        lost.discard("additionalProperties")
-    if schema.get("type") == "object" and "properties" not in schema:
+    if schema.get("additionalProperties") is True:
+        lost.add("additionalProperties")
+    if schema.get("type") == "object" and "properties" not in schema and not _is_map(schema):
         lost.add("an object without properties")
+    # The keys of a map are bounded by a CEL rule of the field.
+    lost.discard("propertyNames")
     if lost:
         raise TypeError(f"no structural schema for {', '.join(sorted(lost))} of {schema}")
+
+
+def _is_map(schema: Mapping[str, Any]) -> bool:
+    """Tell whether this is a map from any key to one type of value."""
+    return isinstance(schema.get("additionalProperties"), Mapping)
 
 
 def _put_default(built: dict[str, Any]) -> None:
@@ -80,6 +90,9 @@ def _put_default(built: dict[str, Any]) -> None:
         del built["format"]
     match built:
         case {"default": None}:
+            del built["default"]
+        case {"additionalProperties": _, "default": _}:
+            # An absent map reads the same as an empty one.
             del built["default"]
         case {"type": "object", "default": _}:
             # The defaults of its fields apply inside.

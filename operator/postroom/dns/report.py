@@ -31,6 +31,9 @@ class RecordReport:
     reason: Reason
     message: str
     observed: tuple[str, ...] = ()
+    #: A fact that no second look could change by chance: all servers of the zone agree that the
+    #: key is revoked or another one, so that one observation is enough to count.
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,9 @@ class DomainReport:
     """Everything that one look at a domain yielded.
 
     `zone` is None where the zone could not be found (the findings then say why);
-    `resolver_only` tells that the authoritative servers could not be asked.
+    `resolver_only` tells that the authoritative servers could not be asked. `dns_host` is who
+    hosts the zone, as far as that can be told. `wake_after`, in seconds, is when the last cached
+    denial or old value ends that keeps a published record from being seen.
     """
 
     zone: str | None
@@ -46,3 +51,5 @@ class DomainReport:
     resolver_only: bool
     records: tuple[RecordReport, ...]
     findings: tuple[Finding, ...]
+    dns_host: str | None = None
+    wake_after: int | None = None

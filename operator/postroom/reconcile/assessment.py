@@ -44,6 +44,13 @@ _DNS = frozenset(
         ConditionType.SPF_VERIFIED,
         ConditionType.DMARC_VERIFIED,
         ConditionType.MX_VERIFIED,
+        ConditionType.RETURN_PATH_VERIFIED,
+        ConditionType.TRACKING_VERIFIED,
+        ConditionType.MTA_STS_VERIFIED,
+        ConditionType.TLS_RPT_VERIFIED,
+        ConditionType.BIMI_VERIFIED,
+        ConditionType.DANE_VERIFIED,
+        ConditionType.REVERSE_DNS_VERIFIED,
     }
 )
 _DEPENDENCY = frozenset({ConditionType.REFERENCES_RESOLVED, ConditionType.DEPENDENCIES_READY})

@@ -103,7 +103,7 @@ def test_one_literal_is_an_enum() -> None:
     [
         (Annotated[int, Field(gt=0)], "exclusiveMinimum"),
         (Annotated[int, Field(multiple_of=5)], "multipleOf"),
-        (dict[str, str], "additionalProperties"),
+        (dict[str, Any], "additionalProperties"),
         (set[str], "uniqueItems"),
         (tuple[str, int], "prefixItems"),
         (str | int, "a union"),
@@ -113,3 +113,11 @@ def test_nothing_is_lost_in_silence(type_: Any, lost: str) -> None:
     model = type("Bad", (Model,), {"__annotations__": {"field": type_}})
     with pytest.raises(TypeError, match=lost):
         structural(model)
+
+
+def test_a_map_has_one_schema_for_its_values() -> None:
+    model = type("Map", (Model,), {"__annotations__": {"field": dict[str, bool]}})
+    assert structural(model)["properties"]["field"] == {
+        "type": "object",
+        "additionalProperties": {"type": "boolean"},
+    }

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status of a SendingDomain: every record that must be there, what is, and the verdict."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.conditions import Timestamp
+from postroom.api.fields import Model
+from postroom.api.findings import FINDINGS_LIMIT, Finding
+from postroom.api.sendingdomain_records import Purpose
+from postroom.api.status import CommonStatus
+
+_Name = Annotated[str, StringConstraints(max_length=253)]
+
+
+class Verification(StrEnum):
+    """The verdict on a domain in one word.
+
+    Degraded was verified and fails now, within the grace period; Unknown could not be looked at.
+    """
+
+    PENDING = "Pending"
+    VERIFIED = "Verified"
+    DEGRADED = "Degraded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+class RecordState(StrEnum):
+    """What is there of a required record."""
+
+    VALID = "Valid"
+    MISSING = "Missing"
+    WRONG = "Wrong"
+    CONFLICTING = "Conflicting"
+    PROPAGATING = "Propagating"
+    UNKNOWN = "Unknown"
+
+
+class RecordStatus(Model):
+    """One record that the user must publish, and what is there."""
+
+    id: Annotated[str, StringConstraints(max_length=100)] = Field(description="Stable id.")
+    purpose: Purpose = Field(description="What the record is for.")
+    name: _Name = Field(description="Fully qualified name.")
+    host_label: _Name = Field(
+        description="What to type as name at the DNS host: relative to its zone, @ for the zone."
+    )
+    type: Annotated[str, StringConstraints(max_length=10)] = Field(description="Record type.")
+    value: Annotated[str, StringConstraints(max_length=4096)] = Field(
+        description="The value to publish."
+    )
+    required: bool = Field(description="Whether the record gates Ready.")
+    state: RecordState = Field(
+        description="Valid, Missing, Wrong, Conflicting, Propagating or Unknown."
+    )
+    observed: Annotated[
+        list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=10)
+    ] = Field(default=[], description="What the zone's name servers answer now.")
+    retired_at: Timestamp | None = Field(
+        default=None, description="Since when the spec calls this selector Retired."
+    )
+
+
+class SendingDomainStatus(CommonStatus):
+    """What postroom found out about a sending domain."""
+
+    verification: Verification | None = Field(
+        default=None, description="Pending, Verified, Degraded, Failed or Unknown."
+    )
+    verified_at: Timestamp | None = Field(
+        default=None, description="When the domain became verified."
+    )
+    degraded_at: Timestamp | None = Field(
+        default=None, description="When the verified domain began to fail."
+    )
+    zone: _Name | None = Field(default=None, description="The DNS zone that holds the domain.")
+    nameservers: Annotated[list[_Name], Field(max_length=16)] = Field(
+        default=[], description="The zone's authoritative name servers."
+    )
+    dns_host: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None, description="Who hosts the zone, as far as its name servers tell."
+    )
+    records: Annotated[list[RecordStatus], Field(max_length=64)] = Field(
+        default=[],
+        description="Everything that must be published, and what is there.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+    )
+    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
+        default=[],
+        description="Root causes, worst first, each with one fix.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["code", "subject"],
+        },
+    )

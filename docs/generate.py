@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the pages of docs/ that are made from the code: reasons.md and findings.md."""
+"""Writes the pages of docs/ that are made from code and data: see `pages`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from postroom.api.reasons import CATALOGUE as REASONS
-from postroom.dns.findings import CATALOGUE as FINDINGS
+from postroom.dns.findings import Family, families
+from postroom.dns.presets.load import preset, providers
+from postroom.dns.presets.model import Confirmed, Parameter, Preset, Record
 
 HERE = Path(__file__).parent
+_CELL_LIMIT = 60
 _MADE = "<!-- Made by `make docs` from the code; edit that instead. -->\n"
 
 
@@ -18,10 +21,6 @@ def pages() -> dict[str, str]:
         f"| `{reason.value}` | {entry.meaning} | {entry.remedy} |"
         for reason, entry in REASONS.items()
     ]
-    findings = [
-        f"| `{code}` | {entry.severity.value} | {entry.meaning} | {entry.remedy} |"
-        for code, entry in sorted(FINDINGS.items())
-    ]
     return {
         "reasons.md": _page(
             "Reasons",
@@ -29,14 +28,109 @@ def pages() -> dict[str, str]:
             "`postroom explain REASON` prints the same.",
             ["| Reason | Meaning | What to do |", "|---|---|---|", *reasons],
         ),
-        "findings.md": _page(
+        "findings/README.md": _page(
             "Findings",
-            "What stands as `code` in `status.findings` of a SendingDomain. MailServer and "
-            "EmailAccount use the [reasons](reasons.md) in upper snake case as codes, and "
+            "What stands as `code` in `status.findings` of a SendingDomain, by family. "
+            "`postroom explain CODE` prints the same. MailServer and EmailAccount use the "
+            "[reasons](../reasons.md) in upper snake case as codes, and "
             "`CERTIFICATE_EXPIRING_SOON`.",
-            ["| Code | Severity | Meaning | What to do |", "|---|---|---|---|", *findings],
+            [line for name, family in families().items() for line in _summary(name, family)],
+        ),
+        **{f"findings/{name}.md": _family(family) for name, family in families().items()},
+        "providers.md": _page(
+            "Providers",
+            _PROVIDERS_LEAD,
+            [line for name in providers() for line in _provider(preset(name))],
         ),
     }
+
+
+def _summary(name: str, family: Family) -> list[str]:
+    """Write the entry of one family in the list of all."""
+    codes = ", ".join(f"[`{code}`]({name}.md#{code.lower()})" for code in sorted(family.codes))
+    return [f"## [{family.title}]({name}.md)", "", family.lead, "", codes, ""]
+
+
+def _family(family: Family) -> str:
+    """Write the page of one family."""
+    lines = []
+    for code, entry in sorted(family.codes.items()):
+        lines += [f"## {code}", "", f"*{entry.severity.value}.* {entry.meaning}", ""]
+        lines += [f"**What to do:** {entry.remedy}", "", f"Source: {entry.source}.", ""]
+    return _page(family.title, family.lead, lines[:-1])
+
+
+_PROVIDERS_LEAD = """`spec.provider` of a SendingDomain declares the records that a provider asks
+for; `spec.parameters` holds what it issued for the account. What the spec declares itself is added,
+and wins.
+
+```yaml
+apiVersion: postroom.dev/v1alpha1
+kind: SendingDomain
+metadata: {name: send-example-com, namespace: mail}
+spec:
+  domain: send.example.com
+  provider: Mailgun
+  parameters: {region: EU, dkimHost: 9d876.dkim1.mailgun.com}
+```
+
+Names are relative to the domain, `@` is the domain itself. `{domain}` stands for it, and
+`{domainDashes}` for it with its dots as dashes. What is not required can be left out without the
+provider refusing to work. Every row has a public source; *zones* beside it says that the value was
+read from several published zones or guides, and the source is where the provider describes it."""
+
+
+def _provider(chosen: Preset) -> list[str]:
+    """Write the section of one provider."""
+    lines = [
+        f"## {chosen.title}",
+        "",
+        f"`provider: {chosen.name}` ([documentation]({chosen.documentation}))",
+        "",
+    ]
+    if chosen.parameters:
+        lines += ["| Parameter | Meaning | Example | Default |", "|---|---|---|---|"]
+        lines += [_parameter(one) for one in chosen.parameters] + [""]
+    for group in chosen.one_of:
+        lines += [f"Exactly one of {_codes(group)} must be given.", ""]
+    lines += [
+        "| For | Name | Type | Value | Required | When | Source |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return lines + [_record(one) for one in chosen.records] + [""]
+
+
+def _parameter(one: Parameter) -> str:
+    example = one.example if len(one.example) <= _CELL_LIMIT else f"{one.example[:20]}…"
+    default = "must be given" if one.required else "none"
+    if one.default is not None:
+        default = f"`{one.default}`"
+    meaning = f"{one.description} One of {_codes(one.enum)}." if one.enum else one.description
+    return f"| `{one.name}` | {meaning} | `{example}` | {default} |"
+
+
+def _record(one: Record) -> str:
+    when = [f"`{name}` is `{value}`" for name, value in sorted(one.when.items())]
+    when += [f"{_codes(one.depends_on)} given"] if one.depends_on else []
+    when += [f"`{one.unless}` not given"] if one.unless else []
+    value = f"`{one.value}`" + (f" ({one.note})" if one.note else "")
+    zones = " *zones*" if one.confirmed is Confirmed.ZONES else ""
+    source = f"[{one.checked.isoformat()}]({one.source}){zones}"
+    required = "yes" if one.required else "no"
+    cells = [
+        one.role.value,
+        f"`{one.host}`",
+        one.type.value,
+        value,
+        required,
+        "; ".join(when),
+        source,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _codes(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _page(title: str, lead: str, table: list[str]) -> str:
@@ -45,4 +139,5 @@ def _page(title: str, lead: str, table: list[str]) -> str:
 
 if __name__ == "__main__":
     for name, text in pages().items():
+        (HERE / name).parent.mkdir(exist_ok=True)
         (HERE / name).write_text(text)

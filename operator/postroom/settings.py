@@ -9,6 +9,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -79,6 +80,27 @@ def parse_address(value: object) -> Address:
     return address, number
 
 
+def parse_resolver(value: object) -> Address:
+    """Parse a resolver: ``address:port``, or the ``https://`` URL of one that speaks RFC 8484.
+
+    The URL takes the place of the address, with its port. Raises `ValueError`.
+    """
+    text = value[0] if isinstance(value, tuple) else value
+    if not isinstance(text, str) or "//" not in text:
+        return parse_address(value)
+    try:
+        url = urlsplit(text)
+        port = url.port or 443
+        fits = url.scheme == "https" and url.hostname and url.path not in ("", "/")
+    except ValueError:
+        fits = False
+    if not fits or url.username or url.fragment or not text.isascii() or not text.isprintable():
+        raise ValueError(
+            "must be a URL such as https://resolver.example/dns-query, or an address and a port"
+        )
+    return text, port
+
+
 def _address_or_off(value: object) -> Address | None:
     return None if value in (None, "off") else parse_address(value)
 
@@ -120,8 +142,10 @@ class Settings(BaseModel):
         default=None,
         description="Kubeconfig to use; default: the service account of the Pod, else KUBECONFIG.",
     )
-    dns_resolvers: Annotated[tuple[Address, ...], _each(parse_address)] = Field(
-        default=(), description="Resolvers (address:port); empty: those of the system."
+    dns_resolvers: Annotated[tuple[Address, ...], _each(parse_resolver)] = Field(
+        default=(),
+        description="Resolvers (address:port, or an https:// URL of DNS over HTTPS); "
+        "empty: those of the system.",
     )
     dns_authoritative_port: Annotated[int, Field(ge=1, le=65535)] = Field(
         default=53, description="Port at which authoritative servers are asked."
@@ -138,7 +162,7 @@ class Settings(BaseModel):
         "re-installations, or domains must publish new tokens.",
     )
     regression_confirmation: _Duration = Field(
-        default=timedelta(minutes=5),
+        default=timedelta(minutes=10),
         description="How long a verified domain must be seen failing before it counts.",
     )
     workers: _Count = Field(default=16, description="Objects that are evaluated at a time.")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -25,17 +25,29 @@ import dns.zone
 Message = dns.message.Message
 #: What a server says to a query; None: nothing.
 Script = Callable[[Message], Message | None]
+#: What a server sends to a datagram: the query as it came, and the reply that it should be.
+Datagrams = Callable[[bytes, bytes], Sequence[bytes]]
 
 
 @dataclass
 class ScriptedServer:
-    """Answers over UDP and TCP at one address. `asked` are (name, type, transport) in order."""
+    """Answers over UDP and TCP at one address.
+
+    `asked` are (name, type, transport) in order, `times` when. `datagrams` may send anything in
+    place of the UDP reply; `loses` tells of each datagram whether it is lost.
+    """
 
     address: str
     script: Script
     delay: float = 0.0
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     lose: int = 0  # datagrams to lose before answering
+    loses: Callable[[], bool] = lambda: False
+    datagrams: Datagrams | None = None
+    answers_tcp: bool = True
+    times: list[float] = field(default_factory=list)
+    peers: list[tuple[str, int]] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
     most_at_once: int = 0
     _at_once: int = 0
     _closers: list[Callable[[], None]] = field(default_factory=list)
@@ -73,30 +85,37 @@ class ScriptedServer:
         reply = await self._reply(query, "UDP")
         if reply is None:
             return
-        if self.lose:
-            self.lose -= 1
+        if self.lose or self.loses():
+            self.lose = max(0, self.lose - 1)
             return
         send(b"not DNS at all")
         limit = query.payload if query.edns >= 0 else 512
-        send(reply.to_wire(max_size=limit, prefer_truncation=True))
+        message = reply.to_wire(max_size=limit, prefer_truncation=True)
+        for one in self.datagrams(wire, message) if self.datagrams else [message]:
+            send(one)
 
     async def _serve_stream(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             (length,) = struct.unpack("!H", await reader.readexactly(2))
             query = dns.message.from_wire(await reader.readexactly(length))
             reply = await self._reply(query, "TCP")
-            if reply is not None:
+            if reply is not None and self.answers_tcp:
                 wire = reply.to_wire(max_size=65535)
                 writer.write(struct.pack("!H", len(wire)) + wire)
                 await writer.drain()
-        writer.close()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
 
     async def _reply(self, query: Message, transport: str) -> Message | None:
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
         self.asked.append((name, dns.rdatatype.to_text(question.rdtype), transport))
+        self.times.append(asyncio.get_running_loop().time())
+        self.flags.append(query.flags)
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         await asyncio.sleep(self.delay)
@@ -112,6 +131,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._server.peers.append(addr)
         self._server.spawn(data, lambda wire: self._transport.sendto(wire, addr))
 
 
@@ -131,7 +151,9 @@ def serves(*zones: dns.zone.Zone) -> Script:
             reply.set_rcode(dns.rcode.REFUSED)
             return reply
         cut = _cut(held, query.question[0].name)
-        if cut is not None:
+        # A DS stands with the parent (RFC 4035 section 3.1.4.1).
+        at_parent = query.question[0].rdtype == dns.rdatatype.DS
+        if cut is not None and not (at_parent and cut.name == query.question[0].name):
             reply.authority.append(cut)
             for rdata in cut:
                 for kind in ("A", "AAAA"):
@@ -186,6 +208,33 @@ def without_edns(script: Script) -> Script:
         reply = dns.message.make_response(query)
         reply.use_edns(False)
         reply.set_rcode(dns.rcode.FORMERR)
+        return reply
+
+    return wrapped
+
+
+def silent_to_edns(script: Script) -> Script:
+    """Drop every query with OPT, as some firewalls do."""
+
+    def wrapped(query: Message) -> Message | None:
+        return script(query) if query.edns < 0 else None
+
+    return wrapped
+
+
+def bogus(script: Script, apex: str, *errors: int) -> Script:
+    """Answer SERVFAIL for names of a zone unless checking is disabled, as a validator does."""
+    held = dns.name.from_text(apex)
+
+    def wrapped(query: Message) -> Message | None:
+        if query.flags & dns.flags.CD or not query.question[0].name.is_subdomain(held):
+            return script(query)
+        reply = dns.message.make_response(query, recursion_available=True)
+        reply.set_rcode(dns.rcode.SERVFAIL)
+        codes: list[dns.edns.Option] = [
+            dns.edns.EDEOption(dns.edns.EDECode.make(one)) for one in errors
+        ]
+        reply.use_edns(0, options=codes)
         return reply
 
     return wrapped

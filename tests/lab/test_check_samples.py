@@ -137,7 +137,7 @@ async def test_values_to_copy_are_whole_and_secrets_do_not_show(
     await run(lab, Output.TABLE, BROKEN, SAMPLES, tmp_path / "lab-ca.yaml")
     said = capsys.readouterr().out
     key = yaml.safe_load((BROKEN / "domain-dkim-other-key.yaml").read_text())
-    assert f"Value  v=DKIM1; k=rsa; p={key['spec']['dkim'][0]['publicKey']}\n" in said
+    assert f"        v=DKIM1; k=rsa; p={key['spec']['dkim'][0]['publicKey']}\n" in said
     for password in [*PASSWORDS.values(), "not-the-password"]:
         assert password not in said
 

@@ -133,7 +133,8 @@ class EffectiveSender(Model):
 
     address: EmailAddress = Field(description="The address to send from.")
     reason: Annotated[str, StringConstraints(max_length=64)] = Field(
-        description="DomainVerified, DomainNotVerified, DomainUnknown, FallbackUsed or NoDomain."
+        description="DomainVerified, DomainDegraded, DomainNotVerified, DomainUnknown, "
+        "FallbackUsed or NoDomain."
     )
 
 

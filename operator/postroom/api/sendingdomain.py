@@ -87,15 +87,18 @@ class Provider(StrEnum):
     IMPROV_MX = "ImprovMX"
     MAILCHIMP = "Mailchimp"
     MAILCHIMP_TRANSACTIONAL = "MailchimpTransactional"
+    MAILBOX_ORG = "MailboxOrg"
     MAILER_SEND = "MailerSend"
     MAILGUN = "Mailgun"
     MAILJET = "Mailjet"
     MICROSOFT_365 = "Microsoft365"
+    MIGADU = "Migadu"
     POSTAL = "Postal"
     POSTMARK = "Postmark"
     PROTON = "Proton"
     RESEND = "Resend"
     SEND_GRID = "SendGrid"
+    SMTP2GO = "SMTP2GO"
     SPARK_POST = "SparkPost"
     ZOHO = "Zoho"
 
@@ -105,7 +108,9 @@ _PARAMETER_SENTENCE = "must have names such as region: letters and digits, the f
 _ParameterName = Annotated[str, Text(_PARAMETER_NAME, _PARAMETER_SENTENCE, longest=32)]
 _Parameter = Annotated[
     str,
-    Text(r"^[!-~]([ -~]*[!-~])?$", "must be printable ASCII without spaces around it", longest=512),
+    Text(
+        r"^[!-~]([ -~]*[!-~])?$", "must be printable ASCII without spaces around it", longest=2048
+    ),
 ]
 
 #: The field of the spec that declares each purpose; Ownership is always declared.

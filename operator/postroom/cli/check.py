@@ -21,8 +21,9 @@ from postroom.api.fields import parse_duration
 from postroom.api.names import API_VERSION
 from postroom.cli import manifests, table
 from postroom.cli.directory import DirectoryWorld
-from postroom.dns.resolver import DnsAsker
-from postroom.dns.wire import ServerAddress
+from postroom.controller.policy_fetch import HttpsPolicyFetcher
+from postroom.dns.asking.resolver import DnsAsker
+from postroom.dns.asking.transport import ServerAddress
 from postroom.mail.guard import DialPolicy
 from postroom.mail.probes import NetworkProbes
 from postroom.reconcile.engine import Policy
@@ -199,7 +200,9 @@ def world_of(found: manifests.Manifests, settings: Settings) -> DirectoryWorld:
         allowed_networks=settings.allow_cidrs, allowed_ports=frozenset(settings.allow_ports)
     )
     mail = NetworkProbes(policy, resolve=dns.resolve_host)
-    return DirectoryWorld(found, dns, mail, settings.ownership_key.reveal().encode())
+    policies = HttpsPolicyFetcher(policy, dns.resolve_host)
+    key = settings.ownership_key.reveal().encode()
+    return DirectoryWorld(found, dns, mail, policies, key)
 
 
 def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:

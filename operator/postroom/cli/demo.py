@@ -17,12 +17,12 @@ import typer
 from rich.console import Console
 
 from postroom.api.conditions import ConditionType, is_true
-from postroom.api.findings import FixAction
 from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli import manifests, table
 from postroom.cli.check import AT_ONCE, console, objects_of, world_of
 from postroom.dns import spf
+from postroom.dns.quoting import quoted
 from postroom.lab.lab import Lab, LabUnavailable
 from postroom.settings import Settings, load
 
@@ -158,8 +158,11 @@ def apply_fix(narrator: Narrator, lab: Lab, status: object) -> None:
     """Do to the zone what the first finding's fix says."""
     findings = status.findings if isinstance(status, SendingDomainStatus) else []
     fix = next((one.fix for one in findings if one.fix is not None), None)
-    if fix is None or fix.action is not FixAction.REPLACE:
+    if fix is None or not fix.value:
         raise DemoFailed("no finding offers a fix.")
-    others = [one for one in lab.zones.get(fix.name, fix.type) if not spf.is_spf(one)]
-    lab.zones.replace(fix.name, fix.type, [*others, fix.value])
-    narrator.line(f"  {fix.name} {fix.type} {fix.value}")
+    for gone in fix.remove:
+        there = lab.zones.get(gone.name, gone.type)
+        lab.zones.replace(gone.name, gone.type, [one for one in there if quoted(one) != gone.value])
+        narrator.line(f"  - {gone.name} {gone.type} {gone.value}")
+    lab.zones.add(fix.name, fix.type, fix.value)
+    narrator.line(f"  + {fix.name} {fix.type} {fix.value}")

@@ -16,6 +16,7 @@ from postroom.api.resource import AnyResource, InvalidSpec, parse, parse_status
 from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests, decoded
 from postroom.dns.answers import Asker
+from postroom.dns.policy_host import PolicyFetcher
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
@@ -33,11 +34,17 @@ class DirectoryWorld:
     """
 
     def __init__(
-        self, manifests: Manifests, dns: Asker, mail: MailProbes, ownership_key: bytes
+        self,
+        manifests: Manifests,
+        dns: Asker,
+        mail: MailProbes,
+        policies: PolicyFetcher,
+        ownership_key: bytes,
     ) -> None:
         self._manifests = manifests
         self._dns = dns
         self._mail = mail
+        self._policies = policies
         self._ownership_key = ownership_key
         self._raw: dict[Key, dict[str, Any]] = {}
         self._memories: dict[Key, Memory] = {}
@@ -103,6 +110,10 @@ class DirectoryWorld:
     @property
     def mail(self) -> MailProbes:
         return self._mail
+
+    @property
+    def policies(self) -> PolicyFetcher:
+        return self._policies
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -4,20 +4,32 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from postroom.api.reasons import CATALOGUE as REASONS
-from postroom.dns.findings import CATALOGUE as FINDINGS
+from postroom.dns.findings import catalogue
 
 
-def entries() -> dict[str, tuple[str, str]]:
-    """Return (meaning, remedy) of every reason and every code."""
-    known = {reason.value: (entry.meaning, entry.remedy) for reason, entry in REASONS.items()}
+class Entry(NamedTuple):
+    """What there is to say of a reason or a code; `source` is empty for reasons."""
+
+    meaning: str
+    remedy: str
+    severity: str = ""
+    source: str = ""
+
+
+def entries() -> dict[str, Entry]:
+    """Return what there is to say of every reason and every code."""
+    known = {reason.value: Entry(*entry) for reason, entry in REASONS.items()}
     for reason, entry in REASONS.items():
-        known[reason.name] = (entry.meaning, entry.remedy)
-    return known | {code: (entry.meaning, entry.remedy) for code, entry in FINDINGS.items()}
+        known[reason.name] = Entry(*entry)
+    return known | {
+        code: Entry(entry.meaning, entry.remedy, entry.severity.value, entry.source)
+        for code, entry in catalogue().items()
+    }
 
 
 def explain(
@@ -28,8 +40,8 @@ def explain(
     """Explain a reason or finding; without one, list them all."""
     known = entries()
     if code is None:
-        for name in [*sorted(one.value for one in REASONS), *sorted(FINDINGS)]:
-            typer.echo(f"{name:34} {known[name][0]}")
+        for name in [*sorted(one.value for one in REASONS), *sorted(catalogue())]:
+            typer.echo(f"{name:34} {known[name].meaning}")
         return
     folded = {name.lower(): name for name in known}
     if code.lower() not in folded:
@@ -38,5 +50,7 @@ def explain(
         typer.echo(f"postroom explain: nothing is called {code}.{hint}", err=True)
         raise typer.Exit(2)
     name = folded[code.lower()]
-    meaning, remedy = known[name]
-    typer.echo(f"{name}\n\n{meaning}\n\nWhat to do: {remedy}")
+    entry = known[name]
+    severity = f" ({entry.severity})" if entry.severity else ""
+    source = f"\n\nSource: {entry.source}" if entry.source else ""
+    typer.echo(f"{name}{severity}\n\n{entry.meaning}\n\nWhat to do: {entry.remedy}{source}")

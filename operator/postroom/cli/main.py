@@ -19,6 +19,7 @@ from postroom import __version__
 VERBS = {
     "check": "Evaluate resources from files, without a cluster.",
     "run": "Run the operator.",
+    "records": "Print the DNS records to publish, as a table or for DNS tools.",
     "crds": "Print the CustomResourceDefinitions.",
     "explain": "Explain a reason or finding.",
     "lab": "Run the local mail lab.",

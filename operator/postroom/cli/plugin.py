@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``kubectl postroom``: status and verify for the resources of a cluster."""
+"""``kubectl postroom``: status, verify and records for the resources of a cluster."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from postroom.api.names import API_VERSION, GROUP, REQUESTED_AT_ANNOTATIONS, VER
 from postroom.cli import table
 from postroom.cli.check import Output, console, print_objects
 from postroom.cli.main import run
+from postroom.cli.record_output import Layout, RecordFormat
+from postroom.cli.status_records import show_status_records
+from postroom.dns.publishing.terraform import TerraformProvider
+from postroom.dns.publishing.text import CannotPublish
 
 app = typer.Typer(
     name="kubectl-postroom",
@@ -103,6 +107,54 @@ def verify(
             raise typer.Exit(1)
 
     _edge(ask())
+
+
+@app.command()
+def records(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="SendingDomains by NAME; nothing: all.")
+    ] = None,
+    namespace: _Namespace = None,
+    output: Annotated[
+        RecordFormat, typer.Option("--output", "-o", help="Form of the result.")
+    ] = RecordFormat.TABLE,
+    terraform_provider: Annotated[
+        TerraformProvider, typer.Option(help="Whose resources -o terraform writes.")
+    ] = TerraformProvider.CLOUDFLARE,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only what DNS lacks or has wrong; exits 1 if any.")
+    ] = False,
+    kubeconfig: _Kubeconfig = None,
+    context: _Context = None,
+) -> None:
+    """Print the DNS records that sending domains need, as status lists them."""
+
+    async def show() -> None:
+        async with _Cluster.connect(kubeconfig, context) as cluster:
+            found = await cluster.select(_domains(names or []), namespace or cluster.namespace)
+        if not found:
+            raise PluginError("there is no SendingDomain in this namespace.")
+        layout = Layout(output, terraform_provider)
+        try:
+            if show_status_records(found, layout, missing=missing) and missing:
+                raise typer.Exit(1)
+        except CannotPublish as error:
+            raise PluginError(str(error)) from None
+
+    _edge(show())
+
+
+def _domains(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
+    """Read ``NAME`` or ``sendingdomain/NAME``."""
+    if not words:
+        return [(Kind.SENDING_DOMAIN, None)]
+    targets: list[tuple[Kind, str | None]] = []
+    for word in words:
+        kind, slash, name = word.rpartition("/")
+        if slash and _kind(kind) is not Kind.SENDING_DOMAIN:
+            raise PluginError(f"{word} has no DNS records: name SendingDomains.")
+        targets.append((Kind.SENDING_DOMAIN, name))
+    return targets
 
 
 def _ready(one: Mapping[str, Any]) -> bool:

@@ -116,7 +116,7 @@ def _show_details(console: Console, one: Object) -> None:
     records = {each["id"]: each for each in status.get("records", [])}
     said = set()
     for finding in findings:
-        _show_finding(console, finding, records)
+        _show_finding(console, finding)
         said.add(finding["message"])
     message = ready.get("message", "")
     if ready.get("status") != "True" and not any(message in each for each in said):
@@ -130,26 +130,38 @@ def _line(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style=style), soft_wrap=True)
 
 
-def _show_finding(
-    console: Console, finding: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]
-) -> None:
+def _show_finding(console: Console, finding: Mapping[str, Any]) -> None:
     colour = {"Error": "red", "Warning": "yellow"}.get(finding["severity"], "dim")
+    because = ", ".join(finding.get("because", ()))
     _line(console, f"  {finding['severity']}: {finding['code']}", colour)
     _line(console, f"    {finding['message']}")
+    if because:
+        _line(console, f"    Also found: {because}", "dim")
     fix = finding.get("fix")
-    if not fix:
-        return
-    if fix["action"] == "Wait":
-        _line(console, "    Fix: wait.", "cyan")
-        return
-    record = records.get(finding.get("subject", ""), {})
-    label = record.get("hostLabel") if record.get("name") == fix["name"] else None
+    if fix:
+        _show_fix(console, fix)
+
+
+def _show_fix(console: Console, fix: Mapping[str, Any]) -> None:
+    """Show a fix as what goes and what comes, each in a line of its own to copy from."""
+    match fix["action"]:
+        case "Wait":
+            _line(console, "    Fix: wait.", "cyan")
+            return
+        case "External":
+            _line(console, "    Fix: not in this zone; the sentence above says whose turn it is.")
+            return
     _line(console, f"    Fix: {fix['action']}", "cyan")
-    _line(
-        console, f"      Name   {fix['name']}" + (f"   (at the DNS host: {label})" if label else "")
-    )
-    _line(console, f"      Type   {fix['type']}")
-    _line(console, f"      Value  {fix['value']}")
+    for gone in fix.get("remove", ()):
+        _line(console, f"      - {gone['type']:5} {gone['name']}  {gone['value']}".rstrip(), "red")
+    if fix["action"] == "Delete":
+        return
+    label = fix.get("hostLabel", "")
+    at = f"   (name at the DNS host: {label})" if label not in ("", fix["name"]) else ""
+    _line(console, f"      + {fix['type']:5} {fix['name']}{at}", "green")
+    _line(console, f"        {fix['value']}", "green")
+    if fix.get("presentation"):
+        _line(console, f"        in a zone file: {fix['presentation']}", "dim")
 
 
 def _show_records(console: Console, records: Sequence[Mapping[str, Any]]) -> None:

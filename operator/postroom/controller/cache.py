@@ -277,15 +277,20 @@ def _difference(before: Raw, after: Raw) -> Difference:
     return found
 
 
-def readiness(raw: Raw) -> tuple[object, object]:
-    """Return the status of the Ready condition and the generation that it is about."""
+def readiness(raw: Raw) -> tuple[object, object, object]:
+    """Return the status of the Ready condition, the verdict on a domain, and the generation.
+
+    The verdict counts too: a domain that is Degraded still lets its accounts send, one that has
+    Failed does not, and neither is Ready.
+    """
     status = raw.get("status")
     if not isinstance(status, Mapping):
-        return None, None
+        return None, None, None
+    about = status.get("verification"), status.get("observedGeneration")
     for condition in conditions_of(raw):
         if condition.get("type") == "Ready":
-            return condition.get("status"), status.get("observedGeneration")
-    return None, status.get("observedGeneration")
+            return condition.get("status"), *about
+    return None, *about
 
 
 def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:

@@ -1,23 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operator asks outside of the cluster: DNS, and mail servers behind the dial guard."""
+"""What the operator asks outside of the cluster: DNS, and, behind the dial guard, mail servers and
+the hosts of MTA-STS policies."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
+from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.controller.world import LimitedProbes
 from postroom.dns.answers import Asker
-from postroom.dns.resolver import DnsAsker
-from postroom.dns.wire import ServerAddress
+from postroom.dns.asking.resolver import DnsAsker
+from postroom.dns.asking.transport import ServerAddress
+from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.guard import DialPolicy
 from postroom.mail.probes import NetworkProbes
 from postroom.reconcile.world import MailProbes
 from postroom.settings import Network, Settings
 
 
-def reach(settings: Settings, api_server: str) -> tuple[Asker, MailProbes]:
-    """Return the ways to DNS and to mail servers; `api_server` is a URL that is never dialled."""
+@runtime_checkable
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+class WaysOut(NamedTuple):
+    """The ways to DNS, to mail servers, and to the hosts of MTA-STS policies."""
+
+    dns: Asker
+    mail: MailProbes
+    policies: PolicyFetcher
+
+    async def close(self) -> None:
+        """Give up connections that are kept for the next question."""
+        for one in (self.dns, self.policies):
+            if isinstance(one, _Closable):
+                await one.close()
+
+
+def reach(settings: Settings, api_server: str) -> WaysOut:
+    """Return the ways out of the cluster; `api_server` is a URL that is never dialled."""
     resolvers = [ServerAddress(address, port) for address, port in settings.dns_resolvers]
     dns = DnsAsker(resolvers or None, authoritative_port=settings.dns_authoritative_port)
     policy = DialPolicy(
@@ -26,7 +49,8 @@ def reach(settings: Settings, api_server: str) -> tuple[Asker, MailProbes]:
         denied_networks=networks_of(api_server),
     )
     probes = NetworkProbes(policy, resolve=dns.resolve_host)
-    return dns, LimitedProbes(probes, settings.probes_per_target)
+    policies = HttpsPolicyFetcher(policy, dns.resolve_host)
+    return WaysOut(dns, LimitedProbes(probes, settings.probes_per_target), policies)
 
 
 def networks_of(url: str) -> tuple[Network, ...]:

@@ -37,10 +37,8 @@ from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
 from postroom.controller.writer import Writer
-from postroom.dns.answers import Asker
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
-from postroom.reconcile.world import MailProbes
 from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -49,8 +47,8 @@ EXIT_STOPPED, EXIT_FAILED = 0, 1
 _CLOSE_SECONDS = 10.0
 
 
-#: Gives the ways to DNS and to mail servers, from the settings and the URL of the API server.
-Reach = Callable[[Settings, str], tuple[Asker, MailProbes]]
+#: Gives the ways out of the cluster, from the settings and the URL of the API server.
+Reach = Callable[[Settings, str], network.WaysOut]
 
 
 class StartError(Exception):
@@ -95,6 +93,7 @@ class _Operator:
         self._cluster = cluster
         self._settings = settings
         self._reach = reach
+        self._out: network.WaysOut | None = None
         self._identity = own_identity()
         self._metrics = Metrics()
         self._queue = KeyedQueue()
@@ -241,8 +240,8 @@ class _Operator:
     def _start(self) -> None:
         """Start everything; kopf comes last, as it cancels what started after it when it ends."""
         settings = self._settings
-        dns, mail = self._reach(settings, self._cluster.server)
-        world = ClusterWorld(self._intake.cache, self._cluster, dns, mail, settings.ownership_key)
+        out = self._out = self._reach(settings, self._cluster.server)
+        world = ClusterWorld(self._intake.cache, self._cluster, *out, settings.ownership_key)
         policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
@@ -303,8 +302,10 @@ class _Operator:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.shutdown_grace.total_seconds()):
                     await self._queue.settled()
-        # Its connections are tasks that kopf would wait for.
+        # Their connections are tasks that kopf would wait for.
         await self._stop_health()
+        if self._out is not None:
+            await self._out.close()
         self._stop_feed.set()
         feed = [task for task in self._vital if task.get_name() == "watch"]
         if feed:

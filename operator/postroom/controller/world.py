@@ -17,6 +17,7 @@ from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.dns.answers import Asker
+from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.world import (
     ConfigMapContent,
@@ -118,12 +119,14 @@ class ClusterWorld:
         client: ReadingClient,
         dns: Asker,
         mail: MailProbes,
+        policies: PolicyFetcher,
         ownership_key: Masked,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._cache = cache
         self._dns = dns
         self._mail = mail
+        self._policies = policies
         self._ownership_key = ownership_key
         self._now = now
         self._secrets = SharedReads(client.secret)
@@ -136,6 +139,10 @@ class ClusterWorld:
     @property
     def mail(self) -> MailProbes:
         return self._mail
+
+    @property
+    def policies(self) -> PolicyFetcher:
+        return self._policies
 
     def now(self) -> datetime:
         """The current time, aware, UTC."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -14,9 +14,13 @@ class RecordType(StrEnum):
     A = "A"
     AAAA = "AAAA"
     CNAME = "CNAME"
+    DS = "DS"
     MX = "MX"
     NS = "NS"
+    PTR = "PTR"
     SOA = "SOA"
+    SPF = "SPF"  # type 99, which RFC 7208 section 3.1 abolished: asked for to explain a mistake
+    TLSA = "TLSA"
     TXT = "TXT"
 
 
@@ -37,8 +41,12 @@ class Outcome(StrEnum):
 
 CONCLUSIVE = frozenset({Outcome.FOUND, Outcome.NO_DATA, Outcome.NX_DOMAIN})
 
+#: What we note ourselves among the errors of an answer, beyond the 16 bits of those in messages:
+#: the answer does not fit into a datagram and TCP does not work; the server understands no EDNS.
+TCP_FAILED, EDNS_NOT_UNDERSTOOD = 0x10001, 0x10002
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, order=True)
 class Question:
     """A name (A-label form, lowercase, absolute, no trailing dot) and a type."""
 
@@ -53,8 +61,11 @@ class Answer:
     `values` holds one text per record of the asked type, in the order of the answer, which is
     arbitrary: TXT as its strings joined without separator (RFC 7208 section 3.3), bytes above
     0x7f as latin-1 characters; MX as ``"10 mx.example.com"``; names lowercase without trailing
-    dot. `aliases` is the chain of CNAME targets that was followed, nearest first.
-    `authoritative` tells whether a server of the zone answered with AA.
+    dot; the rest in presentation form. `strings` are the single strings of each TXT record, in
+    the order of `values`. `aliases` is the chain of CNAME targets that was followed, nearest
+    first. `ttl` is in seconds: how long the answer, or the denial (RFC 2308), may be kept.
+    `authoritative` tells whether a server of the zone answered with AA, `authenticated` whether a
+    validating resolver set AD. `errors` are extended error codes (RFC 8914), and ours.
     """
 
     question: Question
@@ -64,6 +75,9 @@ class Answer:
     ttl: int | None = None
     authoritative: bool = False
     server: str | None = None
+    strings: tuple[tuple[str, ...], ...] = ()
+    authenticated: bool = False
+    errors: tuple[int, ...] = ()
 
     @property
     def conclusive(self) -> bool:
@@ -79,6 +93,28 @@ class Zone:
     nameservers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """What one name server of the zone answered; `nameserver` is its name."""
+
+    nameserver: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """What the parent says of a zone: its name servers there (sorted), and whether there is a DS.
+
+    `signed` is None where that could not be seen. `servers` is what those name servers, sorted,
+    answer for the SOA of the zone, which needs not be known at all of them.
+    """
+
+    parent: str
+    nameservers: tuple[str, ...]
+    signed: bool | None
+    servers: tuple[ServerAnswer, ...] = field(default=(), compare=False)
+
+
 class Asker(Protocol):
     """Asks DNS from two points of view. Implementations never raise for what DNS answers."""
 
@@ -87,7 +123,7 @@ class Asker(Protocol):
         ...
 
     async def authoritative(self, question: Question) -> Answer:
-        """Ask the servers of the zone that holds the name: the truth now.
+        """Ask one server of the zone that holds the name: the truth now.
 
         CNAMEs are followed into other zones at their authoritative servers. Where the way to
         those servers is blocked, the answer is that of the resolver, with `authoritative` False.
@@ -95,5 +131,37 @@ class Asker(Protocol):
         ...
 
     async def recursive(self, question: Question) -> Answer:
-        """Ask the resolver: what others see, through caches."""
+        """Ask the resolver afresh: what others see, through its caches."""
+        ...
+
+    async def shared(self, question: Question) -> Answer:
+        """Ask the resolver, or remember what it said as long as its TTL allows.
+
+        For names that many domains share (includes of SPF records, targets at providers), never
+        for a record under test: "check now" must not be answered from memory.
+        """
+        ...
+
+    async def every_server(self, question: Question) -> tuple[ServerAnswer, ...]:
+        """Ask every server of the zone that holds the name, aliases not followed beyond the zone.
+
+        Sorted by name server. A server without address has the answer SERVER_FAILURE; one that
+        answers without AA, or refers upwards, REFUSED (it is lame). Empty where the zone is not
+        found.
+        """
+        ...
+
+    async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
+        """Ask every server of the zone that holds the name for its SOA, as `every_server` does.
+
+        The answer's one value is the serial alone, in decimal.
+        """
+        ...
+
+    async def unvalidated(self, question: Question) -> Answer:
+        """Ask the resolver with checking disabled (CD=1): what it has before DNSSEC (RFC 4035)."""
+        ...
+
+    async def delegation(self, apex: str) -> Delegation | Answer:
+        """Ask the servers of the parent zone about a zone, or say what kept us from it."""
         ...

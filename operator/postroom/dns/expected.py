@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from postroom.api.resource import InvalidSpec, Problem
 from postroom.api.sendingdomain import (
+    MX,
     SPF,
-    DMARCPolicy,
+    DKIMRole,
     Purpose,
     SendingDomainSpec,
     SPFAll,
@@ -18,101 +19,71 @@ from postroom.api.sendingdomain import (
 from postroom.dns import dkim, dmarc, ownership
 from postroom.dns.answers import RecordType
 from postroom.dns.names import NAME_LIMIT
+from postroom.dns.provided import complete
 from postroom.dns.spf import Network, Requirement, mechanism_for, network
+from postroom.dns.wanted import (
+    VALUE_LIMIT,
+    AliasWanted,
+    Behind,
+    CertificateAssociationWanted,
+    DelegationWanted,
+    DomainPlan,
+    ExchangeWanted,
+    Expected,
+    IndicatorWanted,
+    KeyWanted,
+    PolicyWanted,
+    ReverseWanted,
+    TextWanted,
+    TransportPolicyWanted,
+    TransportReportWanted,
+    Wanted,
+)
 
-#: Longest value that is handed out for publishing: more fits into no status, nor a DNS answer.
-VALUE_LIMIT = 4096
+__all__ = ["VALUE_LIMIT", "DomainPlan", "Expected", "complete", "plan"]
+
 _ID_LIMIT = 100
 
-
-@dataclass(frozen=True, slots=True)
-class TextWanted:
-    """A TXT record with this exact text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class AliasWanted:
-    """A CNAME to this target, behind which a DKIM key stands."""
-
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyWanted:
-    """A DKIM key record with this key."""
-
-    key: dkim.PublicKey
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyWanted:
-    """A DMARC record that is at least as strict and reports to these addresses."""
-
-    policy: DMARCPolicy
-    rua: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangeWanted:
-    """An MX record."""
-
-    preference: int
-    host: str
-
-
-Wanted = TextWanted | AliasWanted | KeyWanted | Requirement | PolicyWanted | ExchangeWanted
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One record that must be published; `value` is what to publish where nothing is there yet."""
-
-    id: str
-    purpose: Purpose
-    name: str
-    type: RecordType
-    value: str
-    required: bool
-    wanted: Wanted
-
-
-@dataclass(frozen=True, slots=True)
-class DomainPlan:
-    """A domain and the records that it must have."""
-
-    domain: str
-    records: tuple[Expected, ...]
-
-    @property
-    def exchanges(self) -> tuple[ExchangeWanted, ...]:
-        """All mail exchanges that are required."""
-        wanted = (one.wanted for one in self.records)
-        return tuple(one for one in wanted if isinstance(one, ExchangeWanted))
+_Path = tuple[str | int, ...]
+#: A record, and the part of the spec that asks for it.
+_Made = tuple[Expected, _Path]
 
 
 def plan(
     spec: SendingDomainSpec, namespace: str, ownership_key: bytes, public_keys: Mapping[str, str]
 ) -> DomainPlan:
-    """Work out the records of a spec.
+    """Work out the records of a spec, which `complete` has completed.
 
     `public_keys` are the texts that publicKeyRef led to, by selector. Raises `InvalidSpec` for a
     key or network that cannot be read, and for what does not fit into DNS.
     """
-    made = [_ownership(spec, namespace, ownership_key)]
-    made += [_dkim(spec, index, public_keys) for index in range(len(spec.dkim))]
-    made += _sender_policy(spec) + _report_policy(spec)
-    made += [_exchange(spec, index) for index in range(len(spec.mx))]
+    made = [
+        _ownership(spec, namespace, ownership_key),
+        *(_dkim(spec, index, public_keys) for index in range(len(spec.dkim))),
+        *_dkim_delegation(spec),
+        *_sender_policy(spec),
+        *_report_policy(spec),
+        *(
+            _exchange(spec, Purpose.MX, spec.domain, one, ("mx", index))
+            for index, one in enumerate(spec.mx)
+        ),
+        *_return_path(spec),
+        *_tracking(spec),
+        *_transport_policy(spec),
+        *_transport_reports(spec),
+        *_indicator(spec),
+        *_certificate_associations(spec),
+        *_reverse(spec),
+    ]
     problems = tuple(problem for one, path in made for problem in _problems(one, path))
     if problems:
         raise InvalidSpec(problems)
-    return DomainPlan(spec.domain, tuple(one for one, _ in made))
-
-
-_Path = tuple[str | int, ...]
-#: A record, and the part of the spec that asks for it.
-_Made = tuple[Expected, _Path]
+    return DomainPlan(
+        spec.domain,
+        tuple(one for one, _ in made),
+        spec.provider.value if spec.provider else None,
+        tuple(sorted(one.value for one in spec.bulk_sender_profiles)),
+    )
 
 
 def _problems(made: Expected, path: _Path) -> Iterator[Problem]:
@@ -134,7 +105,18 @@ def _expected(
     value: str,
     wanted: Wanted,
 ) -> Expected:
-    return Expected(id, purpose, name, kind, value, purpose in spec.required, wanted)
+    required = purpose in spec.required
+    if isinstance(wanted, AliasWanted | KeyWanted):
+        # A key that does not sign yet, or no more, keeps nothing from working.
+        required = required and wanted.role is DKIMRole.ACTIVE
+    return Expected(_bounded(id), purpose, name, kind, value, required, wanted)
+
+
+def _bounded(id: str) -> str:
+    if len(id) <= _ID_LIMIT:
+        return id
+    digest = hashlib.sha256(id.encode()).hexdigest()[:12]
+    return f"{id[: _ID_LIMIT - 13]}-{digest}"
 
 
 def _ownership(spec: SendingDomainSpec, namespace: str, key: bytes) -> _Made:
@@ -151,7 +133,7 @@ def _dkim(spec: SendingDomainSpec, index: int, public_keys: Mapping[str, str]) -
     selector, path = spec.dkim[index], ("dkim", index)
     id, name = f"dkim-{selector.selector}", f"{selector.selector}._domainkey.{spec.domain}"
     if selector.cname is not None:
-        target = AliasWanted(selector.cname)
+        target = AliasWanted(selector.cname, Behind.KEY, selector.role)
         kind, value = RecordType.CNAME, selector.cname
         return _expected(spec, id, Purpose.DKIM, name, kind, value, target), path
     field, text = "publicKey", selector.public_key
@@ -160,52 +142,139 @@ def _dkim(spec: SendingDomainSpec, index: int, public_keys: Mapping[str, str]) -
     key = dkim.read_expected(text)
     if isinstance(key, str):
         raise InvalidSpec((Problem(("spec", *path, field), key),))
-    value = dkim.record_for(key)
-    made = _expected(spec, id, Purpose.DKIM, name, RecordType.TXT, value, KeyWanted(key))
-    return made, path
+    value, wanted = dkim.record_for(key), KeyWanted(key, selector.role)
+    return _expected(spec, id, Purpose.DKIM, name, RecordType.TXT, value, wanted), path
 
 
-def _sender_policy(spec: SendingDomainSpec) -> list[_Made]:
-    if spec.spf is None:
-        return []
-    wanted = _requirement(spec.spf)
+def _dkim_delegation(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.dkim_delegation:
+        servers = tuple(sorted(spec.dkim_delegation))
+        name, value = f"_domainkey.{spec.domain}", servers[0]
+        wanted = DelegationWanted(servers)
+        kind, path = RecordType.NS, ("dkimDelegation",)
+        yield _expected(spec, "dkim-delegation", Purpose.DKIM, name, kind, value, wanted), path
+
+
+def _sender_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.spf is not None:
+        yield _spf(spec, "spf", Purpose.SPF, spec.domain, spec.spf, ("spf",))
+
+
+def _spf(
+    spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, declared: SPF, path: _Path
+) -> _Made:
+    wanted = _requirement(declared, path)
     includes = [f"include:{one}" for one in wanted.includes]
     networks = [mechanism_for(one) for one in wanted.networks]
     value = " ".join(["v=spf1", *includes, *networks, wanted.all_term])
-    made = _expected(spec, "spf", Purpose.SPF, spec.domain, RecordType.TXT, value, wanted)
-    return [(made, ("spf",))]
+    return _expected(spec, id, purpose, name, RecordType.TXT, value, wanted), path
 
 
-def _report_policy(spec: SendingDomainSpec) -> list[_Made]:
-    if spec.dmarc is None:
-        return []
-    wanted = PolicyWanted(spec.dmarc.policy, tuple(spec.dmarc.rua))
-    name, value = f"_dmarc.{spec.domain}", dmarc.record_for(wanted.policy, wanted.rua)
-    made = _expected(spec, "dmarc", Purpose.DMARC, name, RecordType.TXT, value, wanted)
-    return [(made, ("domain",))]
+def _report_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.dmarc is not None:
+        wanted = PolicyWanted(spec.dmarc.policy, tuple(spec.dmarc.rua))
+        name, value = f"_dmarc.{spec.domain}", dmarc.record_for(wanted.policy, wanted.rua)
+        kind = RecordType.TXT
+        yield _expected(spec, "dmarc", Purpose.DMARC, name, kind, value, wanted), ("domain",)
 
 
-def _exchange(spec: SendingDomainSpec, index: int) -> _Made:
-    asked = spec.mx[index]
-    id, value = f"mx-{asked.host}", f"{asked.preference} {asked.host}"
-    if len(id) > _ID_LIMIT:
-        digest = hashlib.sha256(asked.host.encode()).hexdigest()[:12]
-        id = f"{id[: _ID_LIMIT - 13]}-{digest}"
-    wanted = ExchangeWanted(asked.preference, asked.host)
-    made = _expected(spec, id, Purpose.MX, spec.domain, RecordType.MX, value, wanted)
-    return made, ("mx", index)
+def _exchange(
+    spec: SendingDomainSpec, purpose: Purpose, name: str, asked: MX, path: _Path
+) -> _Made:
+    id = f"mx-{asked.host}" if purpose is Purpose.MX else f"return-path-mx-{asked.host}"
+    value, wanted = f"{asked.preference} {asked.host}", ExchangeWanted(asked.preference, asked.host)
+    return _expected(spec, id, purpose, name, RecordType.MX, value, wanted), path
+
+
+def _return_path(spec: SendingDomainSpec) -> Iterator[_Made]:
+    declared = spec.return_path
+    if declared is None:
+        return
+    purpose, name, path = Purpose.RETURN_PATH, f"{declared.name}.{spec.domain}", ("returnPath",)
+    if declared.cname is not None:
+        yield _alias(spec, "return-path", purpose, name, declared.cname), path
+    for index, one in enumerate(declared.mx):
+        yield _exchange(spec, purpose, name, one, (*path, "mx", index))
+    if declared.spf is not None:
+        yield _spf(spec, "return-path-spf", purpose, name, declared.spf, (*path, "spf"))
+
+
+def _alias(spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, target: str) -> Expected:
+    wanted = AliasWanted(target, Behind.HOST)
+    return _expected(spec, id, purpose, name, RecordType.CNAME, target, wanted)
+
+
+def _tracking(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.tracking is not None:
+        name = f"{spec.tracking.name}.{spec.domain}"
+        made = _alias(spec, "tracking", Purpose.TRACKING, name, spec.tracking.cname)
+        yield made, ("tracking",)
+
+
+def _transport_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
+    declared = spec.mta_sts
+    if declared is None:
+        return
+    purpose, path = Purpose.MTA_STS, ("mtaSTS",)
+    if declared.cname is not None:
+        name = f"mta-sts.{spec.domain}"
+        yield _alias(spec, "mta-sts-host", purpose, name, declared.cname), path
+    wanted = TransportPolicyWanted(
+        spec.domain, declared.mode, tuple(sorted(one.host for one in spec.mx))
+    )
+    # Any id serves that changes with the policy (RFC 8461 section 3.1).
+    text = f"{wanted.mode.value.lower()} {' '.join(wanted.exchanges)}"
+    value = f"v=STSv1; id={hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    name, kind = f"_mta-sts.{spec.domain}", RecordType.TXT
+    yield _expected(spec, "mta-sts", purpose, name, kind, value, wanted), path
+
+
+def _transport_reports(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.tls_rpt is not None:
+        wanted = TransportReportWanted(tuple(spec.tls_rpt.rua))
+        name, value = f"_smtp._tls.{spec.domain}", f"v=TLSRPTv1; rua={','.join(wanted.rua)}"
+        kind, path = RecordType.TXT, ("tlsRPT",)
+        yield _expected(spec, "tls-rpt", Purpose.TLS_RPT, name, kind, value, wanted), path
+
+
+def _indicator(spec: SendingDomainSpec) -> Iterator[_Made]:
+    declared = spec.bimi
+    if declared is not None:
+        wanted = IndicatorWanted(spec.domain, declared.logo, declared.certificate)
+        name = f"{declared.selector}._bimi.{spec.domain}"
+        mark = f"; a={declared.certificate}" if declared.certificate else ""
+        value, kind = f"v=BIMI1; l={declared.logo}{mark}", RecordType.TXT
+        yield _expected(spec, "bimi", Purpose.BIMI, name, kind, value, wanted), ("bimi",)
+
+
+def _certificate_associations(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.dane is None:
+        return
+    for one in sorted(spec.mx, key=lambda one: one.host):
+        name, wanted = f"_{spec.dane.port}._tcp.{one.host}", CertificateAssociationWanted(one.host)
+        id, kind = f"dane-{one.host}", RecordType.TLSA
+        yield _expected(spec, id, Purpose.DANE, name, kind, "", wanted), ("dane",)
+
+
+def _reverse(spec: SendingDomainSpec) -> Iterator[_Made]:
+    for index, text in enumerate(spec.sending_ips):
+        address = ipaddress.ip_address(text)
+        name, wanted = address.reverse_pointer, ReverseWanted(str(address))
+        id, kind = f"reverse-{address}", RecordType.PTR
+        path = ("sendingIPs", index)
+        yield _expected(spec, id, Purpose.REVERSE_DNS, name, kind, "", wanted), path
 
 
 _ALL = {SPFAll.FAIL: "-all", SPFAll.SOFT_FAIL: "~all", SPFAll.NEUTRAL: "?all"}
 
 
-def _requirement(spec: SPF) -> Requirement:
+def _requirement(spec: SPF, path: _Path) -> Requirement:
     networks: list[Network] = []
     for field, texts in (("ip4", spec.ip4), ("ip6", spec.ip6)):
         for index, text in enumerate(texts):
             made = network(field, text)
             if made is None:
                 message = f"must be an IPv{field[2]} address or network"
-                raise InvalidSpec((Problem(("spec", "spf", field, index), message),))
+                raise InvalidSpec((Problem(("spec", *path, field, index), message),))
             networks.append(made)
     return Requirement(tuple(spec.includes), tuple(networks), _ALL[spec.all])

@@ -1,151 +1,265 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verifying a domain: ask everything at once, from both points of view, then judge.
+"""Verifying a domain: ask what the judges need, from both points of view, then judge.
 
-Asking is here; the judges are pure.
+Asking is here; judging and diagnosis are pure.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 
-from postroom.api.sendingdomain import RecordState
-from postroom.dns import dmarc, spf
-from postroom.dns.answers import Answer, Asker, Question, RecordType, Zone
-from postroom.dns.expected import AliasWanted, DomainPlan, ExchangeWanted, Expected, PolicyWanted
-from postroom.dns.judge import Views, judge, report
-from postroom.dns.judgement import Seen
-from postroom.dns.names import can_be_asked, is_within
+from postroom.api.sendingdomain import Purpose, RecordState
+from postroom.dns.answers import (
+    Answer,
+    Asker,
+    Outcome,
+    Question,
+    RecordType,
+    ServerAnswer,
+    Zone,
+)
+from postroom.dns.diagnosis import receivers
+from postroom.dns.diagnosis.answering import bounce_targets, sidelong
+from postroom.dns.diagnosis.case import Case
+from postroom.dns.diagnosis.diagnose import FAULTY, PROBES_LIMIT, diagnosed, probes
+from postroom.dns.diagnosis.nameservers import sound
+from postroom.dns.diagnosis.rotation import advice
+from postroom.dns.diagnosis.zone import ZoneView, agreed
+from postroom.dns.judging.judge import needs
+from postroom.dns.judging.judgement import Context, Judgement
+from postroom.dns.judging.seen import Needs, Seen
+from postroom.dns.names import is_within
+from postroom.dns.policy_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
+from postroom.dns.quorum import Vote, by_quorum, elected, votes
 from postroom.dns.report import DomainReport
+from postroom.dns.summing_up import (
+    Told,
+    across_views,
+    is_stale,
+    report,
+    wake_after,
+    with_advice,
+)
+from postroom.dns.wanted import DomainPlan, Expected
+from postroom.dns.zone_look import look_at_zone
 
-#: Most SPF records of others that one verification fetches.
-_SPF_FETCH_LIMIT = 20
-
-
-async def verify(plan: DomainPlan, asker: Asker) -> DomainReport:
-    """Look at every record of a plan. Never raises for what DNS answers."""
-    zone, views = await asyncio.gather(
-        asker.zone_of(plan.domain),
-        asyncio.gather(*(_look(expected, asker) for expected in plan.records)),
-    )
-    if isinstance(zone, Zone):
-        apex = zone.apex
-        views = await asyncio.gather(
-            *(
-                _look_for_doubled(expected, seen, plan, apex, asker)
-                for expected, seen in zip(plan.records, views, strict=True)
-            )
-        )
-    return report(plan, zone, views)
+#: Bounds on one look: rounds of questions that follow from answers, and questions in all.
+_ROUNDS_LIMIT = 12
+_QUESTIONS_LIMIT = 400
 
 
-async def _look(expected: Expected, asker: Asker) -> Views:
-    """Ask both views about a record, and whatever its judge needs besides."""
-    question = Question(expected.name, expected.type)
-    truth, cached = await asyncio.gather(asker.authoritative(question), asker.recursive(question))
-    match expected.wanted:
-        case AliasWanted() as wanted:
-            return await _look_behind(wanted, Views(Seen(truth), Seen(cached)), asker)
-        case spf.Requirement() as wanted:
-            texts = [*truth.values, *cached.values, _as_record(wanted)]
-            others = await _fetch_spf(texts, asker)
-            return Views(Seen(truth, spf=others), Seen(cached, spf=others))
-        case PolicyWanted() as wanted:
-            domain = expected.name.removeprefix("_dmarc.")
-            agreed = await _authorizations(domain, wanted, asker)
-            return Views(Seen(truth, authorizations=agreed), Seen(cached, authorizations=agreed))
-        case ExchangeWanted() as wanted:
-            exists = {wanted.host: await _has_address(wanted.host, asker)}
-            return Views(Seen(truth, exchanges=exists), Seen(cached, exchanges=exists))
-        case _:
-            return Views(Seen(truth), Seen(cached))
+async def verify(
+    plan: DomainPlan,
+    asker: Asker,
+    *,
+    policies: PolicyFetcher | None = None,
+    known_valid: Collection[str] = frozenset(),
+    deep: bool = False,
+    retired_at: Mapping[str, datetime] = MappingProxyType({}),
+    now: datetime | None = None,
+) -> DomainReport:
+    """Look at every record of a plan. Never raises for what DNS answers.
 
-
-async def _look_behind(wanted: AliasWanted, views: Views, asker: Asker) -> Views:
-    """Ask for the key behind an alias, and where there is no alias, for its target's."""
-    at_name = Question(views.truth.answer.question.name, RecordType.TXT)
-    text, cached = await asyncio.gather(asker.authoritative(at_name), asker.recursive(at_name))
-    truth, resolver = replace(views.truth, text=text), replace(views.resolver, text=cached)
-    flattened = any(
-        one.text and one.text.values and not one.answer.values for one in (truth, resolver)
-    )
-    if flattened:
-        target = await asker.recursive(Question(wanted.target, RecordType.TXT))
-        truth, resolver = replace(truth, target_text=target), replace(resolver, target_text=target)
-    return Views(truth, resolver)
-
-
-def _as_record(wanted: spf.Requirement) -> str:
-    """The required includes as a record, so that theirs are fetched before they are published."""
-    return " ".join(["v=spf1", *(f"include:{one}" for one in wanted.includes)])
-
-
-async def _fetch_spf(texts: Sequence[str], asker: Asker) -> dict[str, spf.Fetched]:
-    """Fetch the SPF records that includes lead to, level by level, bounded."""
-    fetched: dict[str, spf.Fetched] = {}
-    level = {name for text in spf.select(texts) for name in spf.referred_names(text)}
-    while level and len(fetched) < _SPF_FETCH_LIMIT:
-        names = sorted(level)[: _SPF_FETCH_LIMIT - len(fetched)]
-        answers = await asyncio.gather(
-            *(asker.recursive(Question(name, RecordType.TXT)) for name in names)
-        )
-        level = set()
-        for name, answer in zip(names, answers, strict=True):
-            found = spf.select(answer.values)
-            fetched[name] = spf.Fetched(
-                found,
-                missing=answer.conclusive and not answer.values,
-                unknown=not answer.conclusive,
-            )
-            level |= {other for text in found for other in spf.referred_names(text)}
-        level -= fetched.keys()
-    return fetched
-
-
-async def _authorizations(domain: str, wanted: PolicyWanted, asker: Asker) -> dict[str, Answer]:
-    """Ask foreign report destinations whether they agree."""
-    destinations = sorted(set(map(dmarc.report_domain, wanted.rua)))
-    foreign = [one for one in destinations if not _same_organisation(domain, one)]
-    names = [dmarc.report_authorization(domain, one) for one in foreign]
-    answers = await asyncio.gather(
-        *(asker.recursive(Question(name, RecordType.TXT)) for name in names)
-    )
-    return dict(zip(names, answers, strict=True))
-
-
-def _same_organisation(one: str, other: str) -> bool:
-    """Whether one name is within the other, or both are below a name of two labels or more.
-
-    A narrow stand-in for the tree walk of RFC 9989, which asks too little rather than too much.
+    `known_valid` are the ids of records that both views showed valid before: for them the zone's
+    servers alone are asked, one for each record. `deep` asks all servers, the resolver and the
+    parent zone about everything. `retired_at` tells by record id since when a DKIM selector is
+    retired; only with it, and `now`, can one be called safe to remove.
     """
-    if is_within(one, other) or is_within(other, one):
-        return True
-    return one.split(".")[-2:] == other.split(".")[-2:]
-
-
-async def _has_address(host: str, asker: Asker) -> bool | None:
-    answers = await asyncio.gather(
-        asker.recursive(Question(host, RecordType.A)),
-        asker.recursive(Question(host, RecordType.AAAA)),
+    look = _Look(plan, asker, policies)
+    zone, serials, _ = await asyncio.gather(
+        asker.zone_of(plan.domain), asker.serials(plan.domain), look.truth(plan.records)
     )
-    if any(one.values for one in answers):
-        return True
-    return False if all(one.conclusive for one in answers) else None
+    context = Context(plan, zone if isinstance(zone, Zone) else None)
+    judged = {one.id: look.judged(one, context) for one in plan.records}
+    fresh = [one for one in plan.records if deep or one.id not in known_valid]
+    good = [one for one in fresh if judged[one.id].state is RecordState.VALID]
+    faulty = [one for one in plan.records if judged[one.id].state in FAULTY]
+    doubtful = plan.records if deep or not agreed(serials) else (*good, *faulty)
+    view = ZoneView(plan.domain, zone, serials)
+    thorough = bool(fresh or faulty) or not context.zone or not sound(serials)
+    # The resolver is asked only for what is there: asking before would put a denial into its
+    # cache, and keep everyone behind it from seeing the record once it is published.
+    _, _, view, _, _ = await asyncio.gather(
+        look.cached(good),
+        look.every_server(doubtful),
+        look_at_zone(view, asker) if thorough else _as_it_is(view),
+        look.probe(faulty, judged, context),
+        look.aside(fresh),
+    )
+    # Another server may have what the first one lacks.
+    late = [one for one in faulty if elected(look.votes(one, context)) is not None]
+    await look.cached(late)
+    told = [look.tell(one, judged[one.id], context, [*good, *late]) for one in plan.records]
+    states = {one.expected.id: one.judgement for one in told}
+    told = with_advice(told, advice(context, states, look.everything, retired_at, now))
+    if not thorough and any(one.judgement.state is not RecordState.VALID for one in told):
+        view = await look_at_zone(view, asker)
+    if any(one.judgement.state is RecordState.PROPAGATING for one in told):
+        await look.above_keys()
+    return report(context, view, told, look.everything, look.single_answers)
 
 
-async def _look_for_doubled(
-    expected: Expected, views: Views, plan: DomainPlan, apex: str, asker: Asker
-) -> Views:
-    """For a record that is not there, look at the name with the zone added once more: many DNS
-    hosts add it to whatever is entered. Only the record itself proves it, a wildcard does not."""
-    truth, doubled = views.truth, f"{expected.name}.{apex}"
-    if not truth.answer.conclusive or not can_be_asked(doubled):
-        return views
-    if judge(expected, truth, plan).state is not RecordState.MISSING:
-        return views
-    answer = await asker.authoritative(Question(doubled, expected.type))
-    there = replace(truth, answer=answer, text=None)
-    if not answer.values or judge(expected, there, plan).state is not RecordState.VALID:
-        return views
-    return replace(views, truth=replace(truth, doubled=doubled))
+async def _as_it_is(view: ZoneView) -> ZoneView:
+    return view
+
+
+class _Look:
+    """The answers of one look at a domain, by point of view."""
+
+    def __init__(self, plan: DomainPlan, asker: Asker, policies: PolicyFetcher | None) -> None:
+        self._context = Context(plan)
+        self._asker, self._fetcher = asker, policies
+        self._own: dict[Question, Answer] = {}
+        self._every: dict[Question, tuple[ServerAnswer, ...]] = {}
+        self._own_cached: dict[Question, Answer] = {}
+        self._shared: dict[Question, Answer] = {}
+        self._policies: dict[str, FetchedPolicy] = {}
+
+    @property
+    def everything(self) -> Seen:
+        """What the zone's servers, and others, answered."""
+        return Seen({**self._shared, **self._own}, self._policies)
+
+    @property
+    def _through_cache(self) -> Seen:
+        return Seen({**self._shared, **self._own_cached}, self._policies)
+
+    async def truth(self, records: Sequence[Expected]) -> None:
+        """Ask the zone's servers what the judges of these records need."""
+        await self._ask(records, self._own, self._asker.authoritative, lambda: self.everything)
+
+    async def cached(self, records: Sequence[Expected]) -> None:
+        """Ask the resolver the same."""
+        await self._ask(
+            records, self._own_cached, self._asker.recursive, lambda: self._through_cache
+        )
+
+    async def _ask(
+        self,
+        records: Sequence[Expected],
+        own: dict[Question, Answer],
+        ask: Callable[[Question], Awaitable[Answer]],
+        view: Callable[[], Seen],
+    ) -> None:
+        """Ask until nothing more follows from the answers, in rounds, each at once."""
+        for _ in range(_ROUNDS_LIMIT):
+            wanted = receivers.needs(self._context.plan) if records else Needs()
+            for one in records:
+                wanted |= needs(one, view(), self._context)
+            mine = sorted(wanted.own - own.keys())
+            others = sorted(wanted.shared - self._shared.keys())
+            hosts = sorted(wanted.policies - self._policies.keys())
+            room = _QUESTIONS_LIMIT - len(own) - len(self._shared)
+            if not (mine or others or hosts) or room <= 0:
+                return
+            mine, others = mine[:room], others[: max(room - len(mine), 0)]
+            answers, shared, fetched = await asyncio.gather(
+                asyncio.gather(*map(ask, mine)),
+                asyncio.gather(*map(self._asker.shared, others)),
+                asyncio.gather(*map(self._fetch, hosts)),
+            )
+            if own is self._own:
+                answers = [_current(one) for one in answers]
+            own.update(zip(mine, answers, strict=True))
+            self._shared.update(zip(others, shared, strict=True))
+            self._policies.update(zip(hosts, fetched, strict=True))
+
+    async def _fetch(self, domain: str) -> FetchedPolicy:
+        if self._fetcher is None:
+            return FetchedPolicy(PolicyFetchOutcome.UNREACHABLE)
+        return await self._fetcher.fetch(domain)
+
+    def judged(self, expected: Expected, context: Context) -> Judgement:
+        """Judge by what the zone's servers answered."""
+        return across_views(expected, self.everything, None, context)
+
+    async def every_server(self, records: Iterable[Expected]) -> None:
+        """Ask every server of the zone for each record."""
+        await self._ask_every(Question(one.name, one.type) for one in records)
+
+    async def above_keys(self) -> None:
+        """Ask every server for the name above DKIM keys, where nothing stands itself."""
+        domain = self._context.plan.domain
+        if self._context.plan.of(Purpose.DKIM):
+            await self._ask_every([Question(f"_domainkey.{domain}", RecordType.TXT)])
+
+    async def _ask_every(self, questions: Iterable[Question]) -> None:
+        wanted = sorted(set(questions) - self._every.keys())
+        answers = await asyncio.gather(*map(self._asker.every_server, wanted))
+        self._every.update(zip(wanted, answers, strict=True))
+
+    async def aside(self, fresh: Sequence[Expected]) -> None:
+        """Ask for what nobody requires, but what must not be there."""
+        if not fresh:
+            return
+        own = [Question(*one) for one in sidelong(self._context.plan)]
+        others = [Question(*one) for one in bounce_targets(self._context.plan)]
+        answers, shared = await asyncio.gather(
+            asyncio.gather(*map(self._asker.authoritative, own)),
+            asyncio.gather(*map(self._asker.shared, others)),
+        )
+        self._shared.update(zip(others, shared, strict=True))
+        self._own.update(zip(own, answers, strict=True))
+
+    @property
+    def single_answers(self) -> tuple[Answer, ...]:
+        """What single servers answered, to all that all were asked."""
+        return tuple(one.answer for answers in self._every.values() for one in answers)
+
+    def votes(self, expected: Expected, context: Context) -> tuple[Vote, ...]:
+        """Judge what each server has of a record, where all were asked."""
+        servers = self._every.get(Question(expected.name, expected.type), ())
+        return votes(expected, servers, self.everything, context)
+
+    async def probe(
+        self, records: Sequence[Expected], judged: Mapping[str, Judgement], context: Context
+    ) -> None:
+        """Ask what may tell the cause of faulty records; answers may raise further questions."""
+        left = {one.id: PROBES_LIMIT for one in records}
+        for _ in range(2):
+            cases = [Case(one, context, self.everything, judged[one.id]) for one in records]
+            open_ones = {one.expected.id: probes(one, left[one.expected.id]) for one in cases}
+            left = {id: left[id] - len(asked) for id, asked in open_ones.items()}
+            wanted = sorted({question for asked in open_ones.values() for question in asked})
+            if not wanted:
+                return
+            inside = context.zone.apex if context.zone else context.plan.domain
+            answers = await asyncio.gather(
+                *(
+                    self._asker.authoritative(one)
+                    if is_within(one.name, inside)
+                    else self._asker.shared(one)
+                    for one in wanted
+                )
+            )
+            self._own.update(zip(wanted, answers, strict=True))
+
+    def tell(
+        self,
+        expected: Expected,
+        judged: Judgement,
+        context: Context,
+        cached: Collection[Expected],
+    ) -> Told:
+        """Sum up what is to be told of one record; `cached` are those the resolver was asked."""
+        truth, cast = self.everything, self.votes(expected, context)
+        chosen = elected(cast)
+        if chosen is not None and judged.state is not RecordState.VALID:
+            truth = truth.with_answers([chosen.answer])
+        wake = None
+        if expected in cached:
+            judged = across_views(expected, truth, self._through_cache, context)
+            wake = wake_after(expected, truth, self._through_cache, context)
+        judged = by_quorum(expected, judged, cast)
+        root, because = diagnosed(Case(expected, context, truth, judged))
+        return Told(expected, root, because, cast, wake)
+
+
+def _current(answer: Answer) -> Answer:
+    """Take a stale answer for none: it stands in for servers that could not be asked."""
+    if is_stale(answer):
+        return Answer(answer.question, Outcome.TIMEOUT, errors=answer.errors)
+    return answer

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict
 from postroom.api.findings import FINDINGS_LIMIT, Finding, Severity
@@ -58,8 +58,35 @@ _DEPENDENCY = frozenset({ConditionType.REFERENCES_RESOLVED, ConditionType.DEPEND
 _CREDENTIALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED})
 
 
-#: (conditions that count, stored status, time of the run) -> further status fields.
-Conclude = Callable[[Sequence[Condition], CommonStatus, str], Mapping[str, object]]
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """Status fields that follow from the conditions that count, and how soon time alone may
+    change them."""
+
+    fields: Mapping[str, object]
+    look_again: timedelta | None = None
+
+
+#: (conditions that count, stored status, time of the run) -> what follows from them.
+Conclude = Callable[[Sequence[Condition], CommonStatus, datetime], Conclusion]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What stands behind the verdicts of a look at DNS.
+
+    `certain` are failures that no second look could change. `causes` are the ids of the records
+    that fail, by condition: a regression is confirmed when the same one was seen twice. `lagging`
+    are the conditions that are Unknown only because the resolver does not show yet what the zone
+    has; `propagating` are the ids of these records, and `wake_after` is when the last cached
+    answer ends that hides one of them.
+    """
+
+    certain: frozenset[ConditionType] = frozenset()
+    causes: Mapping[ConditionType, frozenset[str]] = field(default_factory=dict)
+    lagging: frozenset[ConditionType] = frozenset()
+    propagating: frozenset[str] = frozenset()
+    wake_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +96,9 @@ class Assessment:
     `verdicts` are in the order in which the first failing one decides Ready; those in `advisory`
     do not. `fields` are the status fields of the kind; None keeps what the status holds.
     `conclude` derives further fields from the conditions that count. `confirm_after` is how long a
-    verified thing must be seen failing before its verdict flips.
+    verified thing must be seen failing before its verdict flips. Without a verdict on each of
+    `required` nothing is Ready. `own_pace` tells that the wait for the first success is not bound
+    by the interval.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -81,12 +110,18 @@ class Assessment:
     fields: Mapping[str, object] | None = None
     references: frozenset[str] = frozenset()
     conclude: Conclude | None = None
+    required: frozenset[ConditionType] = frozenset()
+    evidence: Evidence = Evidence()
+    own_pace: bool = False
 
     @property
     def conclusive(self) -> bool:
-        """Whether the run could look at everything that gates Ready."""
+        """Whether the run could look at everything that gates Ready.
+
+        What the zone has was looked at, even where a cache still hides it.
+        """
         return all(
-            verdict.status is not ConditionStatus.UNKNOWN
+            verdict.status is not ConditionStatus.UNKNOWN or verdict.type in self.evidence.lagging
             for verdict in self.verdicts
             if verdict.type not in self.advisory
         )

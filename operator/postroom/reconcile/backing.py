@@ -13,6 +13,7 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, EmailAccount, MailServer, SendingDomain
+from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
 from postroom.reconcile.assessment import failed, passed, unknown
@@ -57,6 +58,13 @@ def readiness(resource: AnyResource | None) -> ConditionStatus:
     if ready is None or resource.status.observed_generation != resource.metadata.generation:
         return ConditionStatus.UNKNOWN
     return ready.status
+
+
+def is_degraded(domain: SendingDomain | None) -> bool:
+    """Tell whether a domain fails within its grace period, in which sending goes on."""
+    if domain is None or readiness(domain) is not ConditionStatus.FALSE:
+        return False
+    return domain.status.verification is Verification.DEGRADED
 
 
 async def find_backing(resource: EmailAccount, world: World) -> Backing:
@@ -157,13 +165,18 @@ def _several_defaults(names: tuple[str, ...]) -> tuple[Finding, ...]:
 
 
 def dependency_verdicts(spec: EmailAccountSpec, behind: Backing) -> tuple[Verdict, ...]:
-    """Say whether server and domain are ready; a fallback sender stands in for the domain."""
+    """Say whether server and domain are ready; a fallback sender stands in for the domain.
+
+    A domain that is Degraded does not stop its accounts.
+    """
     condition = ConditionType.DEPENDENCIES_READY
+    degraded = spec.fallback_sender is None and is_degraded(behind.domain)
     states: list[tuple[ConditionStatus, Reason, AnyResource]] = []
     if behind.server is not None:
         states.append((behind.server_state, Reason.MAIL_SERVER_NOT_READY, behind.server))
     if behind.domain is not None and spec.fallback_sender is None:
-        states.append((readiness(behind.domain), Reason.SENDING_DOMAIN_NOT_READY, behind.domain))
+        state = ConditionStatus.TRUE if degraded else readiness(behind.domain)
+        states.append((state, Reason.SENDING_DOMAIN_NOT_READY, behind.domain))
     if not states:
         return ()
     for state, reason, other in states:
@@ -175,7 +188,13 @@ def dependency_verdicts(spec: EmailAccountSpec, behind: Backing) -> tuple[Verdic
             name = f"{other.kind.value} {other.metadata.name}"
             message = f"The state of {name} is not known yet."
             return (unknown(condition, Reason.DEPENDENCY_UNKNOWN, message),)
-    return (passed(condition, Reason.DEPENDENCIES_READY, "Server and domain are ready."),)
+    message = "Server and domain are ready."
+    if degraded and behind.domain is not None:
+        message = (
+            f"SendingDomain {behind.domain.metadata.name} is Degraded: sending goes on until its "
+            "grace period ends. Read its status."
+        )
+    return (passed(condition, Reason.DEPENDENCIES_READY, message),)
 
 
 def effective_sender(spec: EmailAccountSpec, behind: Backing) -> EffectiveSender:
@@ -187,6 +206,8 @@ def effective_sender(spec: EmailAccountSpec, behind: Backing) -> EffectiveSender
     state = readiness(behind.domain)
     if state is ConditionStatus.TRUE:
         return EffectiveSender(address=spec.address, reason="DomainVerified")
+    if is_degraded(behind.domain):
+        return EffectiveSender(address=spec.address, reason="DomainDegraded")
     if spec.fallback_sender is not None:
         return EffectiveSender(address=spec.fallback_sender, reason="FallbackUsed")
     reason = "DomainNotVerified" if state is ConditionStatus.FALSE else "DomainUnknown"

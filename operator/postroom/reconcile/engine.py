@@ -54,7 +54,7 @@ class Policy:
     verdict on what it stands on; both are usually applied together, and one write is enough.
     """
 
-    regression_confirmation: timedelta = timedelta(minutes=5)
+    regression_confirmation: timedelta = timedelta(minutes=10)
     dependency_patience: timedelta = timedelta(seconds=10)
 
 
@@ -123,7 +123,9 @@ async def _assess(
     confirm_after = policy.regression_confirmation
     match resource.kind:
         case Kind.SENDING_DOMAIN:
-            return await sendingdomain.assess(cast("SendingDomain", resource), world, confirm_after)
+            return await sendingdomain.assess(
+                cast("SendingDomain", resource), world, memory, confirm_after
+            )
         case Kind.MAIL_SERVER:
             return await mailserver.assess(
                 cast("MailServer", resource), world, memory, confirm_after
@@ -248,9 +250,9 @@ def progressing(kind: Kind, raw: Mapping[str, Any], now: datetime) -> CommonStat
         unknown(ConditionType.READY, Reason.PROGRESSING, message),
         passed(ConditionType.RECONCILING, Reason.PROGRESSING, message),
     )
-    placed = place(
-        verdicts, resource.status.conditions, resource.metadata.generation, schedule.timestamp(now)
-    )
+    generation = resource.metadata.generation
+    previous = schedule.own_progress(resource.status.conditions, generation)
+    placed = place(verdicts, previous, generation, schedule.timestamp(now))
     return resource.status.model_copy(
-        update={"observed_generation": resource.metadata.generation, "conditions": placed}
+        update={"observed_generation": generation, "conditions": placed}
     )

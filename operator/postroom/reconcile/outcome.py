@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from postroom.api.conditions import ConditionType
 from postroom.api.fields import Model
 from postroom.api.status import CommonStatus
 from postroom.mail.report import ProbeReport
@@ -45,15 +46,34 @@ class RecentProbe:
     report: ProbeReport
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Records that are published but not seen by the resolver, and when its cache lets go of them.
+
+    `renewals` counts how often it denied them anew after that.
+    """
+
+    records: frozenset[str]
+    ends: datetime
+    renewals: int = 0
+
+
 class Memory:
     """What the engine remembers of an object between runs in one process.
 
-    Losing it costs a repeated look, never a wrong verdict.
+    Losing it costs a repeated look or a later one, never a wrong verdict.
     """
 
     def __init__(self) -> None:
-        #: When each condition that status still shows as True was first seen failing.
-        self.first_failures: dict[str, datetime] = {}
+        #: When each condition that status does not show as False yet was first seen failing, and
+        #: which of its records: (condition, record id, or "" where it has none).
+        self.first_failures: dict[tuple[ConditionType, str], datetime] = {}
+        #: What the resolver does not show yet.
+        self.lag: Lag | None = None
+        #: The day of the last thorough look (`schedule.deep_day`).
+        self.deep_day: int | None = None
+        #: When somebody last edited the spec or asked for a look: the next ones follow closely.
+        self.asked_at: datetime | None = None
         #: Credential versions that a server rejected, with its verdict: not tried again.
         self.rejections: dict[str, Rejection] = {}
         #: The last probe of each protocol, so that a change elsewhere does not repeat it.
@@ -62,7 +82,8 @@ class Memory:
         self.deferred_since: datetime | None = None
         #: The spec that was evaluated last; tells an edit of ``suspend`` alone from others.
         self.evaluated: Model | None = None
-        #: How often in a row a look ended without success; spaces the next one.
+        #: How often in a row a look ended without success; spaces the next one where status does
+        #: not tell since when.
         self.failures: int = 0
         #: The generation that `failures` counts for.
         self.generation: int = -1

@@ -4,26 +4,97 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from postroom.api.conditions import ConditionType, is_true
+from postroom.api.conditions import Condition, ConditionType, find, is_true
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
+from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.api.status import CommonStatus
 
-#: Waits between looks at something that is not Ready yet: close together while the user is
-#: likely to be at work on it, then ever wider.
-_PENDING = tuple(timedelta(seconds=seconds) for seconds in (5, 5, 10, 20, 20, 40, 60, 60, 120, 300))
+#: (age of the wait from which on it holds, wait until the next look): close together while the
+#: user is likely to be at work on it, then ever wider.
+_PENDING = tuple(
+    (timedelta(seconds=age), timedelta(seconds=wait))
+    for age, wait in (
+        (0, 5),
+        (10, 10),
+        (20, 20),
+        (60, 40),
+        (100, 60),
+        (220, 120),
+        (340, 300),
+        (3600, 900),
+        (24 * 3600, 3600),
+        (72 * 3600, 6 * 3600),
+    )
+)
 #: ``lastCheckTime`` alone is not worth a write more often than this.
 HEARTBEAT = timedelta(minutes=15)
 _STALE_INTERVALS = 3
 _STALE_LEAST = timedelta(hours=1)
 _JITTER = 0.1
+#: Looks in a row without success that still widen the wait.
+_COUNTED_FAILURES = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The wait of a generation for its first success, as status tells it.
+
+    `since` is None where it only begins; `expired` tells that its deadline has passed already.
+    """
+
+    since: datetime | None = None
+    expired: bool = False
+
+    @classmethod
+    def of(cls, status: CommonStatus, generation: int) -> Waiting:
+        """Read it from a stored status: the wait began when Reconciling became True.
+
+        What an earlier generation waited for is nothing to this one.
+        """
+        stalled = find(status.conditions, ConditionType.STALLED)
+        expired = (
+            stalled is not None
+            and status.observed_generation == generation
+            and stalled.reason == Reason.PROGRESS_DEADLINE_EXCEEDED.value
+        )
+        reconciling = find(own_progress(status.conditions, generation), ConditionType.RECONCILING)
+        since = parse_timestamp(reconciling.last_transition_time) if reconciling else None
+        return cls(since, expired)
+
+    def left(self, deadline: timedelta, now: datetime) -> timedelta | None:
+        """Return what is left of a deadline; None: there is none (zero).
+
+        A deadline that has passed for this generation stays passed.
+        """
+        if deadline == timedelta():
+            return None
+        if self.expired:
+            return timedelta()
+        return deadline if self.since is None else deadline - (now - self.since)
+
+
+def own_progress(conditions: Sequence[Condition], generation: int) -> tuple[Condition, ...]:
+    """Return conditions without a Reconciling that is about another generation.
+
+    A new generation begins to be reconciled: its condition is another one, with a time of its own.
+    """
+    return tuple(
+        one
+        for one in conditions
+        if one.type is not ConditionType.RECONCILING or one.observed_generation == generation
+    )
 
 
 def timestamp(moment: datetime) -> str:
@@ -53,8 +124,12 @@ def jittered(interval: timedelta, uid: str) -> timedelta:
 
     Derived from the uid rather than drawn, so that a restart finds the same schedule.
     """
-    share = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4], "big") / 2**32
-    return interval * (1 - _JITTER + 2 * _JITTER * share)
+    return interval * (1 - _JITTER + 2 * _JITTER * _share(uid))
+
+
+def _share(uid: str) -> float:
+    """Return a number from 0 to below 1 that is always alike for one object."""
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4], "big") / 2**32
 
 
 def heartbeat(interval: timedelta) -> timedelta:
@@ -62,13 +137,50 @@ def heartbeat(interval: timedelta) -> timedelta:
     return max(interval, HEARTBEAT)
 
 
-def is_stale(last_check_time: str | None, interval: timedelta, now: datetime) -> bool:
-    """Tell whether the last conclusive look is so long ago that its verdicts no longer count."""
-    if last_check_time is None:
+def is_stale(last_look: str | None, spacing: timedelta, now: datetime) -> bool:
+    """Tell whether the last conclusive look is so long ago that its verdicts no longer count.
+
+    `spacing` is how far apart the looks are planned.
+    """
+    if last_look is None:
         return True
     # The stored time may lag behind the real one by a heartbeat.
-    bound = max(_STALE_INTERVALS * interval, _STALE_LEAST) + heartbeat(interval)
-    return now - parse_timestamp(last_check_time) > bound
+    bound = max(_STALE_INTERVALS * spacing, _STALE_LEAST) + heartbeat(spacing)
+    return now - parse_timestamp(last_look) > bound
+
+
+def pending_wait(age: timedelta) -> timedelta:
+    """Return how long to wait where success has been missing for `age`.
+
+    Looks come after 0, 5, 10, 20, 40, 60 seconds, ever wider up to 5 minutes in the first hour,
+    then every 15 minutes for a day, hourly for three days, and every 6 hours from then on.
+    """
+    return next((wait for least, wait in reversed(_PENDING) if age >= least), _PENDING[0][1])
+
+
+def elapsed(failures: int) -> timedelta:
+    """Return how old a wait is that has seen so many looks in a row fail."""
+    age = timedelta()
+    for _ in range(min(failures - 1, _COUNTED_FAILURES)):
+        age += pending_wait(age)
+    return age
+
+
+def wait_began(conditions: Sequence[Condition], deadline: timedelta) -> datetime | None:
+    """Return since when success is missing; None: the object is Ready.
+
+    Told by conditions alone, so that a restart goes on where the schedule stood.
+    """
+    ready = find(conditions, ConditionType.READY)
+    if ready is None or is_true(conditions, ConditionType.READY):
+        return None
+    reconciling = find(conditions, ConditionType.RECONCILING)
+    if reconciling is not None:
+        return parse_timestamp(reconciling.last_transition_time)
+    stalled = find(conditions, ConditionType.STALLED)
+    if stalled is not None and stalled.reason == Reason.PROGRESS_DEADLINE_EXCEEDED.value:
+        return parse_timestamp(stalled.last_transition_time) - deadline
+    return parse_timestamp(ready.last_transition_time)
 
 
 def next_check(
@@ -76,24 +188,47 @@ def next_check(
     interval: timedelta,
     *,
     settled: bool,
-    failures: int,
+    age: timedelta,
+    capped: bool = True,
     sooner: Iterable[timedelta | None] = (),
 ) -> timedelta:
-    """Return how long to wait: the interval when settled, else a wait that grows with failures."""
-    regular = jittered(interval, uid)
-    if settled:
-        wait = regular
-    else:
-        step = _PENDING[min(max(failures - 1, 0), len(_PENDING) - 1)]
-        wait = min(regular, jittered(step, uid))
+    """Return how long to wait: the interval when settled, else a wait that grows with its age.
+
+    `capped` keeps the latter within the interval.
+    """
+    wait = regular = jittered(interval, uid)
+    if not settled:
+        step = jittered(pending_wait(age), uid)
+        wait = min(regular, step) if capped else step
     return max(min([wait, *(one for one in sooner if one is not None)]), timedelta(seconds=1))
+
+
+def deep_day(uid: str, moment: datetime) -> int:
+    """Number the days as one object counts them: each begins its days at a time of its own."""
+    # Whole seconds, as stored times have: what was done within a day stays within it.
+    begins = timedelta(seconds=int(_DAY.total_seconds() * _share(f"deep {uid}")))
+    return (moment - _EPOCH - begins) // _DAY
+
+
+def is_deep(uid: str, last_check_time: str | None, now: datetime, done: int | None = None) -> bool:
+    """Tell whether a look at `now` is the thorough one of its day: the first of the day.
+
+    `done` is the day of the last thorough look as far as it is remembered: the stored time of the
+    last check lags, so that a restart may repeat one. The very first look is none, so that many
+    objects applied at once do not ask for everything at once.
+    """
+    today = deep_day(uid, now)
+    if last_check_time is None or done == today:
+        return False
+    return deep_day(uid, parse_timestamp(last_check_time)) < today
 
 
 def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
     """Return how long until a stored object is due; zero when it is due now.
 
-    Due now is what has a generation or a request that its status does not answer, what is not
-    Ready, and what was never checked.
+    Due now is what has a generation or a request that its status does not answer, what was never
+    checked, and what is not Ready for another reason than DNS: what it waits for may have come
+    while nobody watched.
     """
     metadata = Metadata.of(raw.get("metadata") or {})
     status = parse_status(kind, raw.get("status"))
@@ -107,7 +242,28 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
         return timedelta()
     if getattr(spec, "suspend", False):
         return jittered(interval_of(spec), metadata.uid)
-    if status.last_check_time is None or not is_true(status.conditions, ConditionType.READY):
+    if status.last_check_time is None:
         return timedelta()
     checked = parse_timestamp(status.last_check_time)
-    return max(checked + jittered(interval_of(spec), metadata.uid) - now, timedelta())
+    wait = jittered(interval_of(spec), metadata.uid)
+    if not is_true(status.conditions, ConditionType.READY):
+        wait = _unready_wait(spec, status, metadata, checked)
+    return max(checked + wait - now, timedelta())
+
+
+def _unready_wait(
+    spec: Model, status: CommonStatus, metadata: Metadata, checked: datetime
+) -> timedelta:
+    """Return the wait that followed the last look at an object that is not Ready."""
+    if not isinstance(spec, SendingDomainSpec):
+        return timedelta()
+    began = wait_began(status.conditions, spec.propagation_deadline)
+    if began is None or find(status.conditions, ConditionType.REFERENCES_RESOLVED) is not None:
+        return timedelta()
+    return next_check(
+        metadata.uid,
+        interval_of(spec),
+        settled=False,
+        age=checked - began,
+        capped=status.last_ready_generation == metadata.generation,
+    )

@@ -3,68 +3,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 
-from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
-from postroom.api.reasons import Reason
+from postroom.api.conditions import Condition, ConditionType, Verdict
 from postroom.api.resource import SendingDomain
 from postroom.api.sendingdomain import (
-    Purpose,
     RecordState,
-    RecordStatus,
     SendingDomainSpec,
     SendingDomainStatus,
     Verification,
 )
 from postroom.api.status import CommonStatus
 from postroom.dns import expected
-from postroom.dns.report import DomainReport, RecordReport
+from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
-from postroom.reconcile import references
-from postroom.reconcile.assessment import Assessment, failed, passed, unknown, worst_first
+from postroom.reconcile import references, schedule, verification
+from postroom.reconcile.assessment import Assessment, Conclusion, Evidence
+from postroom.reconcile.domain_records import (
+    CONDITIONS,
+    deciding,
+    evidence_of,
+    retired_since,
+    status_fields,
+    verdict_on,
+)
+from postroom.reconcile.outcome import Memory
 from postroom.reconcile.world import World
 
-CONDITIONS: dict[Purpose, ConditionType] = {
-    Purpose.OWNERSHIP: ConditionType.OWNERSHIP_VERIFIED,
-    Purpose.DKIM: ConditionType.DKIM_VERIFIED,
-    Purpose.SPF: ConditionType.SPF_VERIFIED,
-    Purpose.DMARC: ConditionType.DMARC_VERIFIED,
-    Purpose.MX: ConditionType.MX_VERIFIED,
-}
 
-#: What the condition says where all records of the purpose are Valid.
-_PASSED: dict[Purpose, tuple[Reason, str]] = {
-    Purpose.OWNERSHIP: (Reason.RECORD_MATCHED, "The ownership record is published."),
-    Purpose.DKIM: (Reason.RECORDS_MATCHED, "All DKIM selectors are published with the right key."),
-    Purpose.SPF: (Reason.RECORD_VALID, "The SPF record is valid and authorises what is required."),
-    Purpose.DMARC: (Reason.RECORD_VALID, "The DMARC record is valid and strict enough."),
-    Purpose.MX: (Reason.RECORDS_MATCHED, "The MX records are published."),
-}
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """How a look at a domain is made.
 
-#: Which record decides a purpose that has several: a definite failure before a passing state.
-_WORST = (
-    RecordState.CONFLICTING,
-    RecordState.WRONG,
-    RecordState.MISSING,
-    RecordState.UNKNOWN,
-    RecordState.PROPAGATING,
-)
+    `deep` tells that it is the thorough one of the day; `known_valid` are the ids of the records
+    that were valid at the last look; `retired_at` tells by record id since when selectors are
+    Retired.
+    """
+
+    deep: bool
+    known_valid: frozenset[str]
+    retired_at: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged: an object, its spec completed by the preset, and what it stands on."""
+
+    resource: SendingDomain
+    spec: SendingDomainSpec
+    references: frozenset[str]
+    regression_confirmation: timedelta
 
 
 async def assess(
-    resource: SendingDomain, world: World, regression_confirmation: timedelta
+    resource: SendingDomain, world: World, memory: Memory, regression_confirmation: timedelta
 ) -> Assessment:
-    """Look at a sending domain; raises `InvalidSpec` for a key that cannot be read."""
-    spec, namespace = resource.spec, resource.metadata.namespace
+    """Look at a sending domain; raises `InvalidSpec` for what its preset or keys do not allow."""
+    spec, namespace = expected.complete(resource.spec), resource.metadata.namespace
     keys, unresolved, refs = await _public_keys(spec, namespace, world)
+    case = Case(resource, spec, refs, regression_confirmation)
     if unresolved is not None:
-        return _assessment(spec, (unresolved,), None, refs, regression_confirmation)
+        return _assessment(case, (unresolved,), None, Evidence())
     plan = expected.plan(spec, namespace, world.ownership_key(), keys)
-    report = await verify(plan, world.dns)
-    verdicts = tuple(verdict_on(purpose, report.records) for purpose in spec.declared)
-    fields = status_fields(report, _known_records(resource))
-    return _assessment(spec, verdicts, fields, refs, regression_confirmation)
+    approach = approach_to(resource, memory, world.now())
+    report = await verify(
+        plan,
+        world.dns,
+        policies=world.policies,
+        known_valid=approach.known_valid,
+        deep=approach.deep,
+        retired_at=approach.retired_at,
+        now=world.now(),
+    )
+    return judge(case, report, approach)
+
+
+def judge(case: Case, report: DomainReport, approach: Approach) -> Assessment:
+    """Judge what a look at DNS reported."""
+    before, metadata = case.resource.status, case.resource.metadata
+    records = deciding(case.spec, report)
+    verdicts = tuple(verdict_on(purpose, records) for purpose in case.spec.declared)
+    fields = status_fields(
+        report,
+        before,
+        approach.retired_at,
+        same_generation=before.observed_generation == metadata.generation,
+    )
+    return _assessment(case, verdicts, fields, evidence_of(verdicts, records, report.wake_after))
+
+
+def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Approach:
+    """Decide how to look now; a thorough look is noted in `memory`."""
+    uid, status = resource.metadata.uid, resource.status
+    deep = schedule.is_deep(uid, status.last_check_time, now, memory.deep_day)
+    if deep:
+        memory.deep_day = schedule.deep_day(uid, now)
+    known_valid: frozenset[str] = frozenset()
+    if status.observed_generation == resource.metadata.generation:
+        known_valid = frozenset(one.id for one in status.records if one.state is RecordState.VALID)
+    return Approach(deep, known_valid, retired_since(resource.spec, status, now))
 
 
 async def _public_keys(
@@ -89,101 +129,79 @@ async def _public_keys(
 
 
 def _assessment(
-    spec: SendingDomainSpec,
+    case: Case,
     verdicts: tuple[Verdict, ...],
     fields: dict[str, object] | None,
-    refs: frozenset[str],
-    regression_confirmation: timedelta,
+    evidence: Evidence,
 ) -> Assessment:
-    required = {CONDITIONS[purpose] for purpose in spec.required}
+    spec = case.spec
+    required = frozenset(CONDITIONS[purpose] for purpose in spec.required)
+    bounds = verification.Bounds(spec.propagation_deadline, spec.grace_period)
     return Assessment(
         verdicts=verdicts,
         ready_message=f"{spec.domain} is verified.",
-        confirm_after=regression_confirmation,
+        confirm_after=case.regression_confirmation,
         interval=spec.interval,
         deadline=spec.propagation_deadline,
-        advisory=frozenset(set(CONDITIONS.values()) - required),
+        advisory=frozenset(CONDITIONS.values()) - required,
         fields=fields,
-        references=refs,
-        conclude=conclude,
+        references=case.references,
+        conclude=partial(
+            conclude,
+            case.resource.metadata.generation,
+            required,
+            frozenset(one.type for one in verdicts if one.failed),
+            bounds,
+        ),
+        required=required,
+        evidence=evidence,
+        own_pace=True,
     )
 
 
-def verdict_on(purpose: Purpose, records: Sequence[RecordReport]) -> Verdict:
-    """Sum up the records of one purpose: the worst one decides."""
-    condition = CONDITIONS[purpose]
-    mine = [record for record in records if record.purpose is purpose]
-    for state in _WORST:
-        worst = [record for record in mine if record.state is state]
-        if not worst:
-            continue
-        first = worst[0]
-        message = first.message
-        others = sorted(record.name for record in worst[1:])
-        if others:
-            message = f"{message} The same holds for {', '.join(others)}."
-        if state in (RecordState.UNKNOWN, RecordState.PROPAGATING):
-            return unknown(condition, first.reason, message)
-        return failed(condition, first.reason, message)
-    reason, message = _PASSED[purpose]
-    return passed(condition, reason, message)
+def conclude(
+    generation: int,
+    required: Collection[ConditionType],
+    seen_failing: Collection[ConditionType],
+    bounds: verification.Bounds,
+    conditions: Sequence[Condition],
+    before: CommonStatus,
+    now: datetime,
+) -> Conclusion:
+    """Put the verdict on a domain into one word and say since when it holds.
 
-
-def conclude(conditions: Sequence[Condition], before: CommonStatus, now: str) -> dict[str, object]:
-    """Put the verdict on the domain into one word, and say since when it is verified."""
-    ready = find(conditions, ConditionType.READY)
-    verification = Verification.UNKNOWN
-    if ready is not None and ready.status is ConditionStatus.TRUE:
-        verification = Verification.VERIFIED
-    elif any(
-        one.type is ConditionType.RECONCILING and one.reason == Reason.AWAITING_DNS.value
-        for one in conditions
-    ):
-        verification = Verification.PENDING
-    elif ready is not None and ready.status is ConditionStatus.FALSE:
-        waiting = find(conditions, ConditionType.RECONCILING)
-        verification = Verification.PENDING if waiting else Verification.FAILED
-    if verification is not Verification.VERIFIED:
-        return {"verification": verification, "verified_at": None}
-    since = before.verified_at if isinstance(before, SendingDomainStatus) else None
-    return {"verification": verification, "verified_at": since or now}
-
-
-def _known_records(resource: SendingDomain) -> dict[str, RecordStatus]:
-    """What the stored status knows of the records of this generation, by id."""
-    if resource.status.observed_generation != resource.metadata.generation:
-        return {}
-    return {
-        record.id: record
-        for record in resource.status.records
-        if record.state is not RecordState.UNKNOWN
-    }
-
-
-def status_fields(report: DomainReport, known: Mapping[str, RecordStatus]) -> dict[str, object]:
-    """Put a report into the fields of SendingDomainStatus.
-
-    A record that could not be looked at now stays as it is `known`.
+    `conditions` are those that count after the look, `seen_failing` which of them failed in the
+    look itself, and `before` is the stored status.
     """
-    return {
-        "zone": report.zone,
-        "nameservers": list(report.nameservers),
-        "records": [_record_status(record, known.get(record.id)) for record in report.records],
-        "findings": worst_first(report.findings),
+    look = verification.sum_up(conditions, required, seen_failing)
+    state = verification.advance(_standing(before, generation), look, bounds, now)
+    left: timedelta | None = None
+    if state.verification is Verification.DEGRADED and state.degraded_at is not None:
+        left = verification.grace_left(state.degraded_at, bounds, now)
+        if left is not None and left <= timedelta():
+            left = None  # it ends with the next look that sees it fail
+    fields = {
+        "verification": state.verification,
+        "verified_at": _written(state.verified_at),
+        "degraded_at": _written(state.degraded_at),
     }
+    return Conclusion(fields, look_again=left)
 
 
-def _record_status(record: RecordReport, known: RecordStatus | None) -> RecordStatus:
-    if record.state is RecordState.UNKNOWN and known is not None:
-        return known
-    return RecordStatus(
-        id=record.id,
-        purpose=record.purpose,
-        name=record.name,
-        host_label=record.host_label,
-        type=record.type.value,
-        value=record.value,
-        required=record.required,
-        state=record.state,
-        observed=list(record.observed),
+def _standing(before: CommonStatus, generation: int) -> verification.Standing:
+    known = before if isinstance(before, SendingDomainStatus) else SendingDomainStatus()
+    return verification.Standing(
+        verification=known.verification,
+        verified_at=_read(known.verified_at),
+        degraded_at=_read(known.degraded_at),
+        once_verified=known.last_ready_generation == generation,
+        waiting=schedule.Waiting.of(known, generation),
     )
+
+
+def _read(time: str | None) -> datetime | None:
+    return None if time is None else schedule.parse_timestamp(time)
+
+
+def _written(time: datetime | None) -> str | None:
+    return None if time is None else schedule.timestamp(time)

@@ -16,6 +16,7 @@ from postroom.api.masked import Masked
 from postroom.api.names import Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
+from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.report import Endpoint, Login, ProbeReport
 
 
@@ -78,6 +79,9 @@ class World(Protocol):
 
     @property
     def mail(self) -> MailProbes: ...
+
+    @property
+    def policies(self) -> PolicyFetcher: ...
 
     def now(self) -> datetime:
         """The current time, aware, UTC."""

@@ -12,6 +12,8 @@ import yaml
 
 from postroom.api.names import API_VERSION, Kind
 from postroom.api.resource import parse_spec
+from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.dns.expected import complete, plan
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(
@@ -29,9 +31,14 @@ def generated() -> dict[str, str]:
     return pages
 
 
-@pytest.mark.parametrize("name", ["reasons.md", "findings.md"])
+@pytest.mark.parametrize("name", sorted(generated()))
 def test_generated_pages_do_not_drift(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == generated()[name], "run `make docs`"
+
+
+def test_no_generated_page_is_left_over() -> None:
+    there = {f"findings/{path.name}" for path in (ROOT / "docs" / "findings").iterdir()}
+    assert there == {name for name in generated() if name.startswith("findings/")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -45,4 +52,6 @@ def test_resources_in_examples_are_valid(page: Path) -> None:
     for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
         for document in yaml.safe_load_all(block):
             if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
-                parse_spec(Kind(document["kind"]), document["spec"])
+                spec = parse_spec(Kind(document["kind"]), document["spec"])
+                if isinstance(spec, SendingDomainSpec):
+                    plan(complete(spec), "mail", b"key", {})

@@ -49,7 +49,9 @@ class Sources:
 
 def world(sources: Sources, cache: Cache | None = None) -> ClusterWorld:
     nothing = cast("Any", None)
-    return ClusterWorld(cache or Cache(), sources, cast("Asker", nothing), nothing, Masked("a-key"))
+    return ClusterWorld(
+        cache or Cache(), sources, cast("Asker", nothing), nothing, nothing, Masked("a-key")
+    )
 
 
 async def test_objects_come_typed_from_the_cache() -> None:

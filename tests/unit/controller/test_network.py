@@ -29,7 +29,7 @@ def test_the_address_of_the_api_server_is_denied(url: str, networks: list[str]) 
 async def test_a_host_that_cannot_be_looked_up_is_no_verdict() -> None:
     # Port 9 of loopback: nobody answers there.
     settings = load({"dns_resolvers": "127.0.0.1:9", "dns_authoritative_port": "9"}, {})
-    _, mail = reach(settings, "https://127.0.0.1:6443")
+    mail = reach(settings, "https://127.0.0.1:6443").mail
     endpoint = Endpoint(
         "smtp.example.com", 587, TLSMode.START_TLS, "smtp.example.com", None, "mail"
     )

@@ -20,6 +20,7 @@ import pytest
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
+from postroom.controller.network import WaysOut
 from postroom.controller.run import run
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.settings import Settings, load
@@ -60,7 +61,8 @@ def settings(api: FakeAPI, tmp_path: Path) -> Settings:
 
 
 def start(settings: Settings) -> asyncio.Task[int]:
-    return asyncio.ensure_future(run(settings, lambda *_: (cast("Any", None), Probes())))
+    nobody = cast("Any", None)
+    return asyncio.ensure_future(run(settings, lambda *_: WaysOut(nobody, Probes(), nobody)))
 
 
 @asynccontextmanager

@@ -49,6 +49,7 @@ HEALTHY: dict[Key, list[str]] = {
     ("k1.provider.net", "TXT"): [f"k=rsa; p={OTHER_RSA}"],
     (f"s1._domainkey.{DOMAIN}", "TXT"): [f"v=DKIM1; p={RSA}"],
     (f"_dmarc.{DOMAIN}", "TXT"): ["v=DMARC1; p=reject; rua=mailto:dmarc@example.com"],
+    ("_dmarc.example.com", "TXT"): ["v=DMARC1; p=none; rua=mailto:dmarc@example.com"],
     (DOMAIN, "MX"): ["10 mx.provider.net"],
     ("mx.provider.net", "A"): ["192.0.2.1"],
     ("spf.provider.net", "TXT"): ["v=spf1 ip4:198.51.100.0/24 -all"],

@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 from postroom.api.findings import Fix, FixAction
-from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
-from postroom.dns.dkim import looks_like_key
-from postroom.dns.dmarc import looks_like_dmarc
-from postroom.dns.spf import is_spf, looks_like_spf
+from postroom.dns.answers import (
+    Answer,
+    Delegation,
+    Outcome,
+    Question,
+    RecordType,
+    ServerAnswer,
+    Zone,
+)
+from postroom.dns.quoting import quoted
 
 Key = tuple[str, str]
 
@@ -51,33 +57,41 @@ class FakeZone:
         outcome = Outcome.FOUND if values else Outcome.NO_DATA if exists else Outcome.NX_DOMAIN
         return Answer(question, outcome, values, tuple(aliases), 300, authoritative=authoritative)
 
+    async def shared(self, question: Question) -> Answer:
+        return await self.recursive(question)
+
+    async def every_server(self, question: Question) -> tuple[ServerAnswer, ...]:
+        answer = await self.authoritative(question)
+        if not isinstance(self.zone, Zone) or not answer.authoritative:
+            return ()
+        return tuple(ServerAnswer(one, answer) for one in self.zone.nameservers)
+
+    async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
+        if not isinstance(self.zone, Zone):
+            return ()
+        question = Question(self.zone.apex, RecordType.SOA)
+        answer = Answer(question, Outcome.FOUND, ("1",), ttl=300, authoritative=True)
+        if self.blocked:
+            answer = Answer(question, Outcome.TIMEOUT)
+        return tuple(ServerAnswer(one, answer) for one in self.zone.nameservers)
+
+    async def unvalidated(self, question: Question) -> Answer:
+        return await self.recursive(question)
+
+    async def delegation(self, apex: str) -> Delegation | Answer:
+        if not isinstance(self.zone, Zone):
+            return Answer(Question(apex, RecordType.NS), self.zone)
+        if self.blocked:
+            return Answer(Question(apex, RecordType.NS), Outcome.TIMEOUT)
+        return Delegation(apex.partition(".")[2], self.zone.nameservers, signed=False)
+
     def apply(self, fix: Fix) -> None:
         """Do by hand what a fix says."""
-        key = (fix.name, fix.type)
-        there = self.records.setdefault(key, [])
-        match fix.action:
-            case FixAction.CREATE:
-                there.append(fix.value)
-            case FixAction.REPLACE:
-                self.records[key] = [one for one in there if not _same_purpose(one, fix)]
-                self.records[key].append(fix.value)
-                # A CNAME stands alone (RFC 1034 section 3.6.2).
-                self.records.pop((fix.name, "TXT" if fix.type == "CNAME" else "CNAME"), None)
-            case FixAction.DELETE:
-                there.remove(fix.value)
-            case FixAction.WAIT:
-                self.cached.clear()
-
-
-def _same_purpose(text: str, fix: Fix) -> bool:
-    """Replace takes away the records of the same purpose at the name."""
-    if fix.type != "TXT":
-        return True
-    if is_spf(fix.value):
-        return is_spf(text) or looks_like_spf(text)
-    if fix.value.startswith("v=DMARC1"):
-        return looks_like_dmarc(text)
-    if fix.value.startswith("v=DKIM1"):
-        return looks_like_key(text) or "_domainkey" in fix.name
-    prefix = fix.value.partition("=")[0]
-    return prefix in text
+        for gone in fix.remove:
+            there = self.records.get((gone.name, gone.type), [])
+            left = [one for one in there if gone.value and quoted(one) != gone.value]
+            self.records[gone.name, gone.type] = left
+        if fix.action is FixAction.WAIT:
+            self.cached.clear()
+        elif fix.action is not FixAction.DELETE and fix.name:
+            self.records.setdefault((fix.name, fix.type), []).append(fix.value)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dkim, dmarc
-from postroom.dns.findings import CATALOGUE
-from postroom.dns.judgement import quoted
+from postroom.dns.findings import catalogue
 from postroom.dns.names import host_label
+from postroom.dns.quoting import quoted
 
 ED25519 = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 
@@ -114,6 +114,6 @@ def test_quoted_texts_are_printable_and_bounded(text: str) -> None:
 
 
 def test_the_catalogue_is_whole_sentences() -> None:
-    for entry in CATALOGUE.values():
+    for entry in catalogue().values():
         assert entry.meaning.endswith(".")
         assert entry.remedy.endswith(".")

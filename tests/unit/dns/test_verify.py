@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from postroom.api.findings import FixAction
 from postroom.api.names import Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
@@ -53,7 +54,7 @@ MISTAKES: list[tuple[str, dict[Key, list[str]], str, str, str, str]] = [
     ),
     (
         "other token",
-        {APEX_TXT: [SPF, "provider-verify=x"]},
+        {APEX_TXT: [SPF, "provider-verify=of-somebody-else"]},
         "ownership",
         "Wrong",
         "RecordMismatch",
@@ -90,7 +91,7 @@ MISTAKES: list[tuple[str, dict[Key, list[str]], str, str, str, str]] = [
         "spf",
         "Wrong",
         "RequiredMechanismMissing",
-        "SPF_MISSING_INCLUDE",
+        "SPF_INCLUDE_AFTER_ALL",
     ),
     (
         "ipv4",
@@ -141,6 +142,14 @@ MISTAKES: list[tuple[str, dict[Key, list[str]], str, str, str, str]] = [
         "dkim-s1",
         "Conflicting",
         "MultipleRecords",
+        "VALUE_DUPLICATE_RECORD",
+    ),
+    (
+        "two wrong keys",
+        {S1: [f"t=s; p={OTHER_RSA}", f"p={OTHER_RSA}"]},
+        "dkim-s1",
+        "Conflicting",
+        "MultipleRecords",
         "DKIM_MULTIPLE",
     ),
     (
@@ -165,7 +174,7 @@ MISTAKES: list[tuple[str, dict[Key, list[str]], str, str, str, str]] = [
         "dkim-s1",
         "Wrong",
         "InvalidRecord",
-        "DKIM_SYNTAX",
+        "DKIM_SEMICOLON_LOST",
     ),
     (
         "zone doubled",
@@ -178,7 +187,7 @@ MISTAKES: list[tuple[str, dict[Key, list[str]], str, str, str, str]] = [
     ("no cname", {K1: []}, "dkim-k1", "Missing", "SelectorNotFound", "DKIM_MISSING"),
     (
         "cname elsewhere",
-        {K1: ["k1.other.net"]},
+        {K1: ["k1.other.net"], ("k1.other.net", "TXT"): ["other"]},
         "dkim-k1",
         "Wrong",
         "CNAMETargetMismatch",
@@ -223,7 +232,7 @@ MISTAKES: list[tuple[str, dict[Key, list[str]], str, str, str, str]] = [
         "dmarc",
         "Wrong",
         "InvalidRecord",
-        "DMARC_SYNTAX",
+        "DMARC_VERSION",
     ),
     (
         "no reports",
@@ -328,7 +337,9 @@ def test_too_many_lookups_hand_out_no_record() -> None:
         }
     )
     finding = next(one for one in look(zone).findings if one.subject == "spf")
-    assert (finding.code, finding.fix) == ("SPF_TOO_MANY", None)
+    assert finding.fix is not None
+    assert (finding.code, finding.fix.action) == ("SPF_TOO_MANY", FixAction.EXTERNAL)
+    assert "bounce.send.example.com" in finding.message
 
 
 def test_foreign_report_destinations_must_agree() -> None:
@@ -345,7 +356,7 @@ def test_a_foreign_exchange_that_is_preferred_is_advice_only() -> None:
     zone = FakeZone({**HEALTHY, (DOMAIN, "MX"): ["10 mx.provider.net", "5 old.net"]})
     report = look(zone)
     assert record(report, "mx-mx.provider.net").state is RecordState.VALID
-    assert [one.code for one in report.findings] == ["MX_FOREIGN"]
+    assert [one.code for one in report.findings] == ["MX_OLD_PROVIDER"]
 
 
 def test_ed25519_keys_are_compared_raw() -> None:

@@ -102,6 +102,18 @@ def test_deadline_passes_and_stays_passed() -> None:
     assert later.conditions == late.conditions
 
 
+def test_the_deadline_passes_where_nothing_could_be_looked_at() -> None:
+    late = run(BLIND, before=run(BLIND), after=timedelta(hours=73))
+    assert seen(late) == ("False", "ProgressDeadlineExceeded", "Failed", "Degraded")
+
+
+def test_without_a_required_verdict_nothing_is_ready() -> None:
+    required = frozenset({GOOD.type, ConditionType.DKIM_VERIFIED})
+    status = summarize(resource(), assessment(GOOD, required=required), Memory(), NOW).status
+    assert status is not None
+    assert seen(status) == ("Unknown", "Progressing", "InProgress", "Progressing")
+
+
 def test_success_after_the_deadline_counts() -> None:
     late = run(BAD, before=run(BAD), after=timedelta(hours=73))
     assert seen(run(GOOD, before=late, after=timedelta(hours=74)))[0] == "True"

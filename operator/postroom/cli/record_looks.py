@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at DNS before printing records, so that what is there is merged in and not lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from postroom.api.conditions import ConditionType, find
+from postroom.api.names import Kind
+from postroom.api.sendingdomain import SendingDomainStatus
+from postroom.cli.check import AT_ONCE, world_of
+from postroom.cli.directory import DirectoryWorld
+from postroom.cli.manifests import Manifest, Manifests
+from postroom.cli.record_output import Zones, outermost
+from postroom.dns.answers import Asker, Question, RecordType
+from postroom.dns.publishing.beside import kept
+from postroom.dns.publishing.records import (
+    PublishedRecord,
+    RecordSet,
+    delegated,
+    from_status,
+    record_sets,
+)
+from postroom.dns.publishing.text import CannotPublish
+from postroom.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at DNS yielded: records with their state, and the zones that hold them."""
+
+    records: tuple[PublishedRecord, ...]
+    zones: Zones
+
+
+async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl: int) -> Looked:
+    """Look at every sending domain of a world; raises `CannotPublish`.
+
+    `servers` are the name servers of names that are handed to others.
+    """
+    await world.check(AT_ONCE)
+    records: list[PublishedRecord] = []
+    zones: list[str] = []
+    guesses: list[str] = []
+    for key, status in world.statuses():
+        assert isinstance(status, SendingDomainStatus)  # noqa: S101
+        if not status.records:
+            ready = find(status.conditions, ConditionType.READY)
+            message = ready.message if ready is not None else "it was not looked at."
+            raise CannotPublish(f"SendingDomain {key.name} has no records: {message}")
+        messages = {one.subject: one.message for one in reversed(status.findings)}
+        records += from_status(status.records, messages, ttl)
+        if status.zone is not None:
+            zones.append(status.zone)
+        else:
+            guesses.append(str(world.raw(key)["spec"]["domain"]))
+    return Looked(
+        delegated(records, servers), Zones(tuple(dict.fromkeys(zones)), outermost(guesses))
+    )
+
+
+def world_for(found: Manifests, settings: Settings) -> DirectoryWorld:
+    """Build a world of the sending domains alone, none of them suspended."""
+    domains = {
+        key: _resumed(manifest)
+        for key, manifest in found.resources.items()
+        if key.kind is Kind.SENDING_DOMAIN
+    }
+    return world_of(replace(found, resources=domains), settings)
+
+
+def _resumed(manifest: Manifest) -> Manifest:
+    spec = {**(manifest.raw.get("spec") or {}), "suspend": False}
+    return replace(manifest, raw={**manifest.raw, "spec": spec})
+
+
+async def with_others(
+    records: Sequence[PublishedRecord], dns: Asker
+) -> tuple[PublishedRecord, ...]:
+    """Add what stands beside the records for others, for formats that replace whole sets.
+
+    Raises `CannotPublish` where that cannot be seen: it would be lost.
+    """
+    sets = record_sets(records)
+    others = await asyncio.gather(*(_others(one, dns) for one in sets))
+    return (*records, *(one for each in others for one in each))
+
+
+async def _others(wanted: RecordSet, dns: Asker) -> tuple[PublishedRecord, ...]:
+    if wanted.type not in (RecordType.TXT, RecordType.MX):
+        return ()
+    answer = await dns.authoritative(Question(wanted.name, wanted.type))
+    if not answer.conclusive:
+        raise CannotPublish(
+            f"DNS could not be asked what else is in {wanted.type.value} at {wanted.name}, which "
+            "this format replaces as a whole: try again."
+        )
+    # Behind an alias the values are those of its target.
+    return () if answer.aliases else kept(wanted, answer.values)

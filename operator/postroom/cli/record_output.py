@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How records to publish are printed: a table for people, and the formats of DNS tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from postroom.api.sendingdomain import RecordState
+from postroom.cli.check import console
+from postroom.dns.names import host_label, is_within
+from postroom.dns.publishing.beside import is_merged
+from postroom.dns.publishing.dns_endpoint import dns_endpoints
+from postroom.dns.publishing.octodns import octodns
+from postroom.dns.publishing.rdata import rdata
+from postroom.dns.publishing.records import PublishedRecord, ZoneRecords, into_zones
+from postroom.dns.publishing.terraform import TerraformProvider, terraform
+from postroom.dns.publishing.text import CannotPublish
+from postroom.dns.publishing.zone_file import zone_file
+
+
+class RecordFormat(StrEnum):
+    """How records are printed."""
+
+    TABLE = "table"
+    BIND = "bind"
+    TERRAFORM = "terraform"
+    DNSENDPOINT = "dnsendpoint"
+    OCTODNS = "octodns"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the user chose of a format. `nameservers` make a zone file whole."""
+
+    format: RecordFormat = RecordFormat.TABLE
+    terraform_provider: TerraformProvider = TerraformProvider.CLOUDFLARE
+    nameservers: tuple[str, ...] = ()
+
+    @property
+    def whole_sets(self) -> bool:
+        """Whether the format speaks of all records of a name and type, ours or not."""
+        if self.format is RecordFormat.TERRAFORM:
+            return self.terraform_provider is not TerraformProvider.CLOUDFLARE
+        return self.format in (RecordFormat.DNSENDPOINT, RecordFormat.OCTODNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """The zones that records are put into: those that are known, and guesses for the others."""
+
+    known: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
+
+
+def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> None:
+    """Print records; what belongs into none of the zones is said on standard error.
+
+    Raises `CannotPublish`.
+    """
+    known = [one for one in records if one.value]
+    placed, remarks = zones_of(known, (*zones.known, *zones.guessed))
+    if layout.format is RecordFormat.TABLE:
+        for one in placed:
+            show_table(console(), one, relative=one.zone in zones.known)
+    elif placed:
+        typer.echo(text_for(placed, layout), nl=False)
+    remarks += [
+        f"There must also be a {one.type.value} at {one.name}, whose value only who runs the "
+        "server or holds the address can know."
+        for one in records
+        if not one.value
+    ]
+    for sentence in remarks:
+        typer.echo(f"postroom records: {sentence}", err=True)
+
+
+def only_missing(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
+    """Keep what DNS lacks or has wrong; raises `CannotPublish` where that cannot be told."""
+    refuse_undecided(records)
+    return tuple(one for one in records if not one.is_there)
+
+
+def say_nothing_is_missing(layout: Layout) -> None:
+    """For people; a program gets nothing."""
+    if layout.format is RecordFormat.TABLE:
+        typer.echo("Nothing is missing.")
+
+
+def zones_of(
+    records: Sequence[PublishedRecord], zones: Sequence[str]
+) -> tuple[tuple[ZoneRecords, ...], list[str]]:
+    """Put records into zones; what belongs into none of them becomes a sentence each.
+
+    Raises `CannotPublish` where no record is in any of them.
+    """
+    placed, elsewhere = into_zones(records, zones)
+    known = " or ".join(zones)
+    if elsewhere and not placed:
+        raise CannotPublish(f"No record belongs into the zone {known}: correct --zone.")
+    return placed, [
+        f"{one.name} is not in the zone {known}. Publish there, in its own zone: "
+        f"{one.type.value} {rdata(one.type, one.value)}"
+        for one in elsewhere
+    ]
+
+
+def outermost(names: Sequence[str]) -> tuple[str, ...]:
+    """Of names that may be zones, keep those that are in no other: guesses, one per tree."""
+    return tuple(
+        one
+        for one in dict.fromkeys(names)
+        if not any(other != one and is_within(one, other) for other in names)
+    )
+
+
+def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
+    """Write records in a format for programs; raises `CannotPublish`.
+
+    What was looked at and could not be seen is not guessed at.
+    """
+    records = [one for zone in zones for one in zone.records]
+    refuse_undecided([one for one in records if is_merged(one)])
+    match layout.format:
+        case RecordFormat.BIND:
+            return zone_file(zones, layout.nameservers)
+        case RecordFormat.TERRAFORM:
+            return terraform(zones, layout.terraform_provider)
+        case RecordFormat.DNSENDPOINT:
+            return dns_endpoints(zones)
+        case _:
+            if len(zones) > 1:
+                names = ", ".join(one.zone for one in zones)
+                raise CannotPublish(
+                    f"octoDNS has one file per zone, and these are several ({names}): ask for one "
+                    "domain at a time, or name the zone that holds all of them with --zone."
+                )
+            return octodns(zones[0])
+
+
+def refuse_undecided(records: Sequence[PublishedRecord]) -> None:
+    """Raise `CannotPublish` if DNS was asked for a record and gave no answer."""
+    for one in records:
+        if one.state is RecordState.UNKNOWN:
+            raise CannotPublish(
+                f"DNS could not be asked for the {one.type.value} at {one.name}, so what to "
+                "publish there is not known: try again."
+            )
+
+
+def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
+    """Print a table for typing records in at a DNS host; the value comes last, whole.
+
+    Names are `relative` to the zone, or complete where the zone is only guessed: a name relative
+    to the wrong one is the commonest mistake of all.
+    """
+    records, zone = part.records, part.zone if relative else None
+    looked = any(one.state is not None for one in records)
+    titles = ["NAME", "TYPE", "PURPOSE", "REQUIRED", *(["STATE"] if looked else [])]
+    rows = [_cells(one, zone, looked) for one in records]
+    widths = [max(len(row[index]) for row in [titles, *rows]) for index in range(len(titles))]
+    console.print(Text(f"Zone {zone}" if zone else part.zone, style="bold"))
+    _line(console, [*titles, "VALUE"], widths, "dim")
+    for one, row in zip(records, rows, strict=True):
+        _line(console, [*row, _plain(one)], widths, _colour(one.state))
+
+
+def _colour(state: RecordState | None) -> str:
+    match state:
+        case None:
+            return ""
+        case RecordState.VALID:
+            return "green"
+        case RecordState.PROPAGATING | RecordState.UNKNOWN:
+            return "yellow"
+        case _:
+            return "red"
+
+
+def _cells(one: PublishedRecord, zone: str | None, looked: bool) -> list[str]:
+    purpose = one.purpose.value if one.purpose is not None else "-"
+    state = one.state.value if one.state is not None else "-"
+    cells = [host_label(one.name, zone), one.type.value, purpose, "yes" if one.required else "no"]
+    return [*cells, state] if looked else cells
+
+
+def _line(console: Console, cells: Sequence[str], widths: Sequence[int], colour: str) -> None:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
+    text = "  ".join([*padded, *cells[len(widths) :]])
+    console.print(Text(text, style=colour), soft_wrap=True)
+
+
+def _plain(one: PublishedRecord) -> str:
+    """The value as DNS hosts take it: without quotation marks or escapes, if it is printable."""
+    if all(" " <= char <= "~" for char in one.value):
+        return one.value
+    return rdata(one.type, one.value)

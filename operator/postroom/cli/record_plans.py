@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From manifests to the plans of their sending domains; what is wrong gets file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from postroom.api.fields import SecretKeyReference
+from postroom.api.names import Key, Kind
+from postroom.api.resource import InvalidSpec, Problem, parse_spec
+from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.cli.manifests import Complaint, Manifest, Manifests, decoded
+from postroom.dns import expected
+from postroom.dns.publishing.beside import conflict
+from postroom.dns.publishing.records import from_plan
+from postroom.dns.wanted import DomainPlan
+
+#: Stands for the file where a SendingDomain comes from the command line.
+FLAGS = "postroom records"
+_FLAG_OF = {"domain": "DOMAIN", "provider": "--provider", "parameters": "--set"}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A sending domain of the input, and what it must publish."""
+
+    key: Key
+    manifest: Manifest
+    plan: DomainPlan
+    #: Whether the ownership token is derived from the operator's key.
+    derives_token: bool
+
+
+def plan_all(found: Manifests, ownership_key: bytes) -> list[Planned]:
+    """Plan every sending domain; what cannot be planned is added to the complaints."""
+    planned = []
+    for key, manifest in sorted(found.resources.items()):
+        if key.kind is not Kind.SENDING_DOMAIN:
+            continue
+        try:
+            spec = parse_spec(key.kind, manifest.raw.get("spec"))
+        except InvalidSpec:
+            # Reading the manifest has said so already.
+            continue
+        assert isinstance(spec, SendingDomainSpec)  # noqa: S101
+        try:
+            planned.append(_plan(found, key, manifest, spec, ownership_key))
+        except InvalidSpec as error:
+            found.complaints += [complaint(manifest, problem) for problem in error.problems]
+    return planned
+
+
+def _plan(
+    found: Manifests, key: Key, manifest: Manifest, spec: SendingDomainSpec, ownership_key: bytes
+) -> Planned:
+    """Plan one sending domain; raises `InvalidSpec`."""
+    whole = expected.complete(spec)
+    keys = _public_keys(found, key.namespace, whole)
+    plan = expected.plan(whole, key.namespace, ownership_key, keys)
+    return Planned(key, manifest, plan, whole.ownership.value is None)
+
+
+def complaint(manifest: Manifest, problem: Problem) -> Complaint:
+    """Say where a problem is: file and line, or the flag."""
+    if manifest.file == FLAGS and len(problem.path) > 1:
+        flag = _FLAG_OF.get(str(problem.path[1]), problem.place)
+        rest = Problem(problem.path[2:], "").place if problem.path[2:] else ""
+        return Complaint(FLAGS, 0, f"{f'{flag} {rest}'.strip()}: {problem.message}")
+    return manifest.complaint(problem.path, str(problem))
+
+
+def complain_of_conflicts(found: Manifests, planned: Sequence[Planned]) -> None:
+    """Complain of the first record that rules out one of another domain."""
+    owners = [(record, one) for one in planned for record in from_plan(one.plan)]
+    clash = conflict(record for record, _ in owners)
+    if clash is not None:
+        record, sentence = clash
+        owner = next(one for mine, one in owners if mine == record)
+        found.complaints.append(owner.manifest.complaint(("spec",), sentence))
+
+
+def _public_keys(found: Manifests, namespace: str, spec: SendingDomainSpec) -> dict[str, str]:
+    """Read the public keys that Secrets of the input hold; raises `InvalidSpec`."""
+    keys: dict[str, str] = {}
+    for index, selector in enumerate(spec.dkim):
+        reference = selector.public_key_ref
+        if reference is None:
+            continue
+        text = _secret_text(found, namespace, reference)
+        if text is None:
+            path = ("spec", "dkim", index, "publicKeyRef")
+            message = (
+                f"the input has no Secret {reference.name} with a key {reference.key} in "
+                f"namespace {namespace}: add its manifest"
+            )
+            raise InvalidSpec((Problem(path, message),))
+        keys[selector.selector] = text
+    return keys
+
+
+def _secret_text(found: Manifests, namespace: str, reference: SecretKeyReference) -> str | None:
+    secret = found.secrets.get((namespace, reference.name))
+    if secret is None:
+        return None
+    plain = _mapping(secret.raw.get("stringData")).get(reference.key)
+    encoded = _mapping(secret.raw.get("data")).get(reference.key)
+    if plain is None and isinstance(encoded, str):
+        plain = decoded(encoded)
+    return str(plain) if plain else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``postroom records``: the records that must be published, in the form that a DNS tool takes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from postroom.api.names import API_VERSION, Key, Kind
+from postroom.api.resource import InvalidSpec, parse_spec
+from postroom.cli import manifests
+from postroom.cli.check import ExitCode
+from postroom.cli.manifests import Manifest, Manifests
+from postroom.cli.record_looks import look, with_others, world_for
+from postroom.cli.record_output import (
+    Layout,
+    RecordFormat,
+    Zones,
+    only_missing,
+    outermost,
+    say_nothing_is_missing,
+    show,
+)
+from postroom.cli.record_plans import FLAGS, Planned, complain_of_conflicts, complaint, plan_all
+from postroom.dns.names import canonical
+from postroom.dns.publishing.records import DEFAULT_TTL, delegations, distinct, from_plan
+from postroom.dns.publishing.terraform import TerraformProvider
+from postroom.dns.publishing.text import CannotPublish
+from postroom.settings import Settings, SettingsError, load
+
+#: The bounds that Cloudflare sets; other DNS hosts take wider ones.
+_TTL_LEAST, _TTL_MOST = 60, 86400
+_FILE_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def records(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            help="A domain, or files and directories of SendingDomains; - for standard input."
+        ),
+    ],
+    provider: Annotated[
+        str | None, typer.Option(help="Email provider whose records DOMAIN needs.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Value that the provider issued for the account: KEY=VALUE."),
+    ] = None,
+    namespace: Annotated[
+        str,
+        typer.Option(
+            "--namespace", "-n", help="Namespace of what names none; ownership tokens depend on it."
+        ),
+    ] = "default",
+    output: Annotated[
+        RecordFormat, typer.Option("--output", "-o", help="Form of the result.")
+    ] = RecordFormat.TABLE,
+    terraform_provider: Annotated[
+        TerraformProvider, typer.Option(help="Whose resources -o terraform writes.")
+    ] = TerraformProvider.CLOUDFLARE,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="Zone that holds the records; default: with --live what DNS says, else "
+            "the domain itself."
+        ),
+    ] = None,
+    ttl: Annotated[
+        int, typer.Option(min=_TTL_LEAST, max=_TTL_MOST, help="TTL of the records, in seconds.")
+    ] = DEFAULT_TTL,
+    nameserver: Annotated[
+        list[str] | None,
+        typer.Option(help="Name server of the zone: -o bind writes a whole zone with SOA and NS."),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask DNS first, and merge with what is there.")
+    ] = False,
+    missing: Annotated[
+        bool,
+        typer.Option(
+            "--missing",
+            help="Only what DNS lacks or has wrong (asks DNS); exits 1 if there is any.",
+        ),
+    ] = False,
+    dns_resolver: Annotated[
+        list[str] | None, typer.Option(help="Resolver (address:port); default: the system's.")
+    ] = None,
+    dns_authoritative_port: Annotated[
+        str | None, typer.Option(help="Port of authoritative servers; only a lab needs this.")
+    ] = None,
+    ownership_key_file: Annotated[
+        Path | None, typer.Option(help="File with the operator's ownership key.")
+    ] = None,
+) -> None:
+    """Print the DNS records that sending domains need, without a cluster.
+
+    Exits 0, or 2 when the input is bad or a record cannot be written in the form asked for; with
+    --missing 1 when something is missing.
+    """
+    try:
+        settings = load(
+            {
+                "dns_resolvers": dns_resolver,
+                "dns_authoritative_port": dns_authoritative_port,
+                "ownership_key_file": ownership_key_file,
+            },
+            os.environ,
+        )
+        found = _input(targets, namespace, provider, set_ or [])
+        layout = Layout(output, terraform_provider, _names(nameserver or []))
+        run = RecordsRun(
+            found, settings, layout, zone=zone and canonical(zone), ttl=ttl, live=live,
+            missing=missing,
+        )  # fmt: skip
+        code = asyncio.run(run.run())
+    except (SettingsError, CannotPublish, BadFlag) as error:
+        typer.echo(f"postroom records: {error}", err=True)
+        raise typer.Exit(ExitCode.BAD_INPUT) from None
+    raise typer.Exit(code)
+
+
+class BadFlag(ValueError):
+    """Flags do not fit together; the text is one sentence."""
+
+
+def _names(given: list[str]) -> tuple[str, ...]:
+    return tuple(canonical(one) for one in given)
+
+
+def _input(
+    targets: list[str], namespace: str, provider: str | None, parameters: list[str]
+) -> Manifests:
+    """Read what is to be worked on; raises `BadFlag`."""
+    if len(targets) == 1 and _is_domain(targets[0]):
+        return _declared(canonical(targets[0]), namespace, provider, parameters)
+    if provider is not None or parameters:
+        raise BadFlag(
+            "--provider and --set go with a domain: files say spec.provider and spec.parameters."
+        )
+    return manifests.load([Path(one) for one in targets], namespace)
+
+
+def _is_domain(target: str) -> bool:
+    """Tell a domain from a path: what exists is a path, and so is what looks like a manifest."""
+    if target == "-" or "/" in target or target.lower().endswith(_FILE_SUFFIXES):
+        return False
+    return "." in target.strip(".") and not Path(target).exists()
+
+
+def _declared(
+    domain: str, namespace: str, provider: str | None, parameters: list[str]
+) -> Manifests:
+    """Build the SendingDomain that flags describe; raises `BadFlag`."""
+    spec: dict[str, object] = {"domain": domain}
+    if provider is not None:
+        spec["provider"] = provider
+    if parameters:
+        spec["parameters"] = _pairs(parameters)
+    metadata = {"name": domain, "namespace": namespace}
+    kind = Kind.SENDING_DOMAIN
+    raw = {"apiVersion": API_VERSION, "kind": kind.value, "metadata": metadata, "spec": spec}
+    key, manifest = Key(kind, namespace, domain), Manifest(FLAGS, raw, {})
+    found = Manifests(resources={key: manifest})
+    try:
+        parse_spec(kind, spec)
+    except InvalidSpec as error:
+        found.complaints += [complaint(manifest, problem) for problem in error.problems]
+    return found
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise BadFlag(f"--set takes KEY=VALUE, not {text!r}.")
+        if name in pairs:
+            raise BadFlag(f"--set {name} is given twice.")
+        pairs[name] = value
+    return pairs
+
+
+class RecordsRun:
+    """One invocation: works the records out, asks DNS where that is wanted, prints."""
+
+    def __init__(
+        self,
+        found: Manifests,
+        settings: Settings,
+        layout: Layout,
+        *,
+        zone: str | None = None,
+        ttl: int = DEFAULT_TTL,
+        live: bool = False,
+        missing: bool = False,
+    ) -> None:
+        self._found, self._settings, self._layout = found, settings, layout
+        self._zones = Zones(known=(zone,)) if zone else None
+        self._ttl, self._live, self._missing = ttl, live or missing, missing
+
+    async def run(self) -> int:
+        """Print and return the exit code; raises `CannotPublish`."""
+        planned = self._plan()
+        if planned is None:
+            return ExitCode.BAD_INPUT
+        self._warn_of_missing_key(planned)
+        if self._live:
+            return await self._look(planned)
+        made = distinct(one for each in planned for one in from_plan(each.plan, self._ttl))
+        guessed = Zones(guessed=outermost([one.plan.domain for one in planned]))
+        show(made, self._zones or guessed, self._layout)
+        return ExitCode.READY
+
+    async def _look(self, planned: Sequence[Planned]) -> int:
+        """Ask DNS, print what is wanted, return the exit code; raises `CannotPublish`."""
+        world = world_for(self._found, self._settings)
+        servers = {name: to for one in planned for name, to in delegations(one.plan).items()}
+        seen = await look(world, servers, self._ttl)
+        made = seen.records
+        if self._missing:
+            made = only_missing(made)
+            if not made:
+                say_nothing_is_missing(self._layout)
+                return ExitCode.READY
+        whole = await with_others(made, world.dns) if self._layout.whole_sets else made
+        show(whole, self._zones or seen.zones, self._layout)
+        return ExitCode.NOT_READY if self._missing else ExitCode.READY
+
+    def _plan(self) -> list[Planned] | None:
+        """Work the plans out; None, and sentences printed, where the input is bad."""
+        planned = plan_all(self._found, self._settings.ownership_key.reveal().encode())
+        complain_of_conflicts(self._found, planned)
+        for one in self._found.complaints:
+            typer.echo(str(one), err=True)
+        if not planned and not self._found.complaints:
+            typer.echo("postroom records: there is no SendingDomain in the input.", err=True)
+        return planned if planned and not self._found.complaints else None
+
+    def _warn_of_missing_key(self, planned: Sequence[Planned]) -> None:
+        if not self._settings.ownership_key and any(one.derives_token for one in planned):
+            typer.echo(
+                "postroom records: the ownership token is derived without the operator's key, so "
+                "it is not the one that the operator wants: give --ownership-key-file.",
+                err=True,
+            )

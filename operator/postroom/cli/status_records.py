@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records that the statuses of SendingDomains in a cluster list, printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from postroom.api.names import Kind
+from postroom.api.resource import InvalidSpec, parse_spec, parse_status
+from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
+from postroom.cli.record_output import (
+    Layout,
+    Zones,
+    only_missing,
+    outermost,
+    say_nothing_is_missing,
+    show,
+)
+from postroom.dns.expected import complete
+from postroom.dns.publishing.records import (
+    PublishedRecord,
+    delegated,
+    distinct,
+    from_status,
+)
+from postroom.dns.publishing.text import CannotPublish
+
+
+def show_status_records(
+    objects: Sequence[Mapping[str, Any]], layout: Layout, *, missing: bool
+) -> bool:
+    """Print the records of SendingDomains as the API server holds them, with `missing` only what
+    DNS lacks or has wrong; return whether there was any. Raises `CannotPublish`."""
+    records: list[PublishedRecord] = []
+    known, guessed = [], []
+    for one in objects:
+        status = parse_status(Kind.SENDING_DOMAIN, one.get("status"))
+        if not isinstance(status, SendingDomainStatus) or not status.records:
+            name = one["metadata"]["name"]
+            raise CannotPublish(f"SendingDomain {name} has no records in its status yet.")
+        messages = {found.subject: found.message for found in reversed(status.findings)}
+        records += delegated(from_status(status.records, messages), _servers(one["spec"]))
+        if status.zone is not None:
+            known.append(status.zone)
+        else:
+            guessed.append(str(one["spec"]["domain"]))
+    made = distinct(records)
+    if missing:
+        made = only_missing(made)
+        if not made:
+            say_nothing_is_missing(layout)
+            return False
+    show(made, Zones(tuple(dict.fromkeys(known)), outermost(guessed)), layout)
+    return True
+
+
+def _servers(raw: object) -> dict[str, list[str]]:
+    """The name servers to which a spec hands its DKIM selectors, by the name that it hands over."""
+    try:
+        spec = parse_spec(Kind.SENDING_DOMAIN, raw)
+        if not isinstance(spec, SendingDomainSpec):
+            return {}
+        whole = complete(spec)
+    except InvalidSpec:
+        # The status is that of an earlier spec.
+        return {}
+    return {f"_domainkey.{whole.domain}": sorted(whole.dkim_delegation)}

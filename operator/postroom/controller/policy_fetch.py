@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fetches MTA-STS policies over HTTPS (RFC 8461 section 3.3), as guarded as the mail probes.
+
+A domain names the host, so that whoever may write a SendingDomain could make the operator call
+any address: every address is judged by the dial guard before one is dialled, and only judged ones
+are. Nothing of a response is trusted: its time and size are bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Sequence
+from weakref import WeakValueDictionary
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from postroom.api.reasons import Reason
+from postroom.controller.policy_memory import PolicyMemory
+from postroom.dns.policy_host import (
+    POLICY_BYTES_LIMIT,
+    CertificateFault,
+    FetchedPolicy,
+    PolicyFetchOutcome,
+)
+from postroom.mail.dial import Resolve, interleaved
+from postroom.mail.guard import DialPolicy, judge_addresses
+from postroom.mail.tls import TrustStore, certificate_reason
+
+logger = logging.getLogger(__name__)
+
+HTTPS_PORT = 443
+PATH = "/.well-known/mta-sts.txt"
+#: Seconds that one fetch may take, from asking for the addresses to the last byte.
+FETCH_LIMIT = 10.0
+#: Seconds that a fetch waits for others at the same address: one provider serves thousands.
+_WAIT_LIMIT = 30.0
+_PER_ADDRESS = 4
+_ADDRESS_LIMIT = 8
+_HEADERS = {"accept": "text/plain", "accept-encoding": "identity", "user-agent": "postroom"}
+#: Statuses below 500 that say "not now" rather than "not there".
+_PASSING_STATUSES = frozenset({408, 425, 429})
+_CERTIFICATE_FAULTS = {
+    Reason.CERTIFICATE_EXPIRED: CertificateFault.EXPIRED,
+    Reason.CERTIFICATE_NOT_YET_VALID: CertificateFault.NOT_YET_VALID,
+    Reason.CERTIFICATE_NAME_MISMATCH: CertificateFault.OTHER_NAME,
+}
+_UNREACHABLE = FetchedPolicy(PolicyFetchOutcome.UNREACHABLE)
+
+
+class HttpsPolicyFetcher:
+    """Implements `postroom.dns.policy_host.PolicyFetcher`.
+
+    `guard` judges addresses (its ports are those of mail and do not count here: only `port` is
+    dialled); `resolve` looks a host up. `ca_bundle` is PEM that is trusted instead of the public
+    authorities. A policy that was fetched serves all who ask within five minutes, a fault those
+    within seconds; who asks while a fetch is under way waits for that one.
+    """
+
+    def __init__(
+        self,
+        guard: DialPolicy,
+        resolve: Resolve,
+        *,
+        port: int = HTTPS_PORT,
+        ca_bundle: str | None = None,
+        limit: float = FETCH_LIMIT,
+        memory: PolicyMemory | None = None,
+    ) -> None:
+        self._guard, self._resolve = guard, resolve
+        self._port, self._ca_bundle, self._limit = port, ca_bundle, limit
+        self._memory = memory or PolicyMemory()
+        self._trust = TrustStore()
+        self._flights: dict[str, asyncio.Task[FetchedPolicy]] = {}
+        # A semaphore lives as long as somebody holds or awaits it.
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def fetch(self, domain: str) -> FetchedPolicy:
+        """See `postroom.dns.policy_host.PolicyFetcher`."""
+        known = self._memory.get(domain)
+        if known is not None:
+            return known
+        flight = self._flights.get(domain)
+        if flight is None:
+            flight = asyncio.create_task(self._fetch(f"mta-sts.{domain}"))
+            self._flights[domain] = flight
+            flight.add_done_callback(lambda done: self._land(domain, done))
+        # Whoever came first may be cancelled; the fetch goes on for the others.
+        return await asyncio.shield(flight)
+
+    async def close(self) -> None:
+        """End what is under way; connections outlive no fetch."""
+        flights = list(self._flights.values())
+        for one in flights:
+            one.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _land(self, domain: str, done: asyncio.Task[FetchedPolicy]) -> None:
+        self._flights.pop(domain, None)
+        if not done.cancelled() and done.exception() is None:
+            self._memory.put(domain, done.result())
+
+    async def _fetch(self, host: str) -> FetchedPolicy:
+        try:
+            async with asyncio.timeout(self._limit):
+                addresses = await self._resolve(host)
+        except TimeoutError:
+            addresses = None
+        if addresses is None:
+            return _UNREACHABLE
+        if not addresses:
+            return FetchedPolicy(PolicyFetchOutcome.HOST_NOT_FOUND)
+        # In no namespace: a policy host is never a Service.
+        if judge_addresses(host, addresses, "", self._guard) is not None:
+            return FetchedPolicy(PolicyFetchOutcome.DENIED)
+        pinned = interleaved(addresses)[:_ADDRESS_LIMIT]
+        turn = self._turns.setdefault(min(addresses), asyncio.Semaphore(_PER_ADDRESS))
+        try:
+            async with asyncio.timeout(_WAIT_LIMIT):
+                await turn.acquire()
+        except TimeoutError:
+            return _UNREACHABLE
+        try:
+            async with asyncio.timeout(self._limit):
+                return await self._get(host, pinned)
+        except TimeoutError:
+            return _UNREACHABLE
+        finally:
+            turn.release()
+
+    async def _get(self, host: str, addresses: Sequence[str]) -> FetchedPolicy:
+        context = await self._trust.context(self._ca_bundle)
+        # RFC 8461 section 3.3: a DNS name in subjectAltName; the common name does not count.
+        context.hostname_checks_common_name = False
+        connector = aiohttp.TCPConnector(
+            resolver=_Pinned(addresses), use_dns_cache=False, ssl=context, force_close=True
+        )
+        try:
+            async with aiohttp.ClientSession(
+                connector=connector,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limit),
+                trust_env=False,
+            ) as session:
+                url = f"https://{host}:{self._port}{PATH}"
+                async with session.get(url, headers=_HEADERS, allow_redirects=False) as response:
+                    return await _read(response)
+        except (aiohttp.ClientError, OSError) as error:
+            found = _fault(error)
+            logger.debug("fetching the policy of %s: %s", host, type(error).__name__)
+            return found
+
+
+class _Pinned(AbstractResolver):
+    """Answers with addresses that were judged, whatever the name."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """See `aiohttp.abc.AbstractResolver`."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=one,
+                port=port,
+                family=socket.AF_INET6 if ":" in one else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for one in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def _read(response: aiohttp.ClientResponse) -> FetchedPolicy:
+    """Judge a response by its head, then read no more of its body than a policy can have."""
+    status = response.status
+    if status >= 500 or status in _PASSING_STATUSES:
+        return FetchedPolicy(PolicyFetchOutcome.UNREACHABLE, status=status)
+    if 300 <= status < 400:
+        return FetchedPolicy(PolicyFetchOutcome.REDIRECT, status=status)
+    if status != 200:
+        return FetchedPolicy(PolicyFetchOutcome.NOT_FOUND, status=status)
+    if response.content_type != "text/plain":
+        return FetchedPolicy(PolicyFetchOutcome.WRONG_MEDIA_TYPE, status=status)
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > POLICY_BYTES_LIMIT:
+            return FetchedPolicy(PolicyFetchOutcome.TOO_LARGE, status=status)
+    return FetchedPolicy(PolicyFetchOutcome.FETCHED, body.decode("latin-1"), status)
+
+
+def _fault(error: aiohttp.ClientError | OSError) -> FetchedPolicy:
+    """Say what an error means: what TLS shows is definite, all else is a matter of the way."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        code = cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
+        fault = _CERTIFICATE_FAULTS.get(certificate_reason(code), CertificateFault.UNTRUSTED)
+        return FetchedPolicy(PolicyFetchOutcome.CERTIFICATE, certificate=fault)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        broken_off = isinstance(error.os_error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        return _UNREACHABLE if broken_off else FetchedPolicy(PolicyFetchOutcome.HANDSHAKE)
+    return _UNREACHABLE

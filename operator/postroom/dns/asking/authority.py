@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The zone's point of view: its own servers, found from above, each believed only with AA."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from postroom.dns.answers import (
+    TCP_FAILED,
+    Answer,
+    Outcome,
+    Question,
+    RecordType,
+    ServerAnswer,
+)
+from postroom.dns.asking.reach import Reach
+from postroom.dns.asking.recursion import ResolverView
+from postroom.dns.asking.transport import ServerAddress
+from postroom.dns.asking.turns import Found, Heard, Turns
+from postroom.dns.asking.wire import ALIAS_LIMIT, View
+from postroom.dns.asking.zones import Servers, ZoneFinder
+from postroom.dns.names import and_ancestors, can_be_asked
+
+_REFERRAL_LIMIT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No server of a zone said anything; `overloaded`: because we did not ask them.
+
+    `cut_off`: they answered, but what does not fit into a datagram could not be had over TCP.
+    """
+
+    overloaded: bool
+    cut_off: bool = False
+
+    def answer(self, question: Question) -> Answer:
+        """Say that nothing came."""
+        errors = (TCP_FAILED,) if self.cut_off else ()
+        return Answer(question, Outcome.TIMEOUT, errors=errors)
+
+
+class AuthorityView:
+    """Asks the servers of zones. Where the way to them is blocked, the resolver's word stands."""
+
+    def __init__(self, zones: ZoneFinder, resolver: ResolverView, turns: Turns) -> None:
+        self._zones, self._resolver, self._turns = zones, resolver, turns
+        self.reach = Reach()
+
+    async def locate(self, name: str) -> Servers | Answer:
+        """Return the zone that holds a name, exactly.
+
+        Where the resolver fails at it, as it does for a zone with broken DNSSEC, the delegation
+        is followed from the nearest zone above that it can see.
+        """
+        found = await self._zones.exact(name)
+        if isinstance(found, Answer) and found.outcome is Outcome.SERVER_FAILURE:
+            return await self._descend(name) or found
+        return found
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask the zone's servers, and those of the zones that CNAMEs lead to."""
+        aliases: tuple[str, ...] = ()
+        strict, here = True, question
+        while True:
+            answer = await self._ask_zone(here)
+            aliases += answer.aliases
+            strict = strict and answer.authoritative
+            # A server of one zone need not know what stands behind an alias into another.
+            dangling = answer.aliases and answer.conclusive and answer.outcome is not Outcome.FOUND
+            if not dangling or not answer.authoritative:
+                return replace(answer, question=question, aliases=aliases, authoritative=strict)
+            if len(aliases) > ALIAS_LIMIT or len({question.name, *aliases}) <= len(aliases):
+                return Answer(question, Outcome.MALFORMED, aliases=aliases[:ALIAS_LIMIT])
+            here = Question(aliases[-1], question.type)
+            if not can_be_asked(here.name):
+                return Answer(question, Outcome.NX_DOMAIN, aliases=aliases, authoritative=strict)
+
+    async def every(self, question: Question, *, at_apex: bool = False) -> tuple[ServerAnswer, ...]:
+        """Ask every server of the zone that holds the name; `at_apex` asks for the apex instead."""
+        servers = await self.locate(question.name)
+        for _ in range(_REFERRAL_LIMIT):
+            if isinstance(servers, Answer):
+                return ()
+            asked = Question(servers.zone.apex, question.type) if at_apex else question
+            looks = await asyncio.gather(
+                *(self._ask_host(servers, addresses, asked) for _, addresses in servers.hosts)
+            )
+            deeper = next((one for one in looks if isinstance(one, Servers)), None)
+            if deeper is None or at_apex:
+                return tuple(
+                    ServerAnswer(name, look)
+                    for (name, _), look in zip(servers.hosts, looks, strict=True)
+                    if isinstance(look, Answer)
+                )
+            servers = deeper
+        return ()
+
+    async def named(self, apex: str, hosts: Sequence[str]) -> tuple[ServerAnswer, ...]:
+        """Ask servers for the SOA of a zone that somebody names for it; in the order of names."""
+        servers = await self._zones.of_hosts(apex, hosts)
+        question = Question(apex, RecordType.SOA)
+        looks = await asyncio.gather(
+            *(self._ask_host(servers, addresses, question) for _, addresses in servers.hosts)
+        )
+        return tuple(
+            ServerAnswer(name, look)
+            for (name, _), look in zip(servers.hosts, looks, strict=True)
+            if isinstance(look, Answer)
+        )
+
+    async def ask_servers(self, servers: Servers, question: Question) -> Answer | Servers | Silence:
+        """Ask the servers of one zone until one answers with authority, or refers deeper."""
+        return await self._ask(servers, servers.addresses, question)
+
+    async def _ask_zone(self, question: Question) -> Answer:
+        """Ask the servers of the zone that holds the name, and of those it is delegated to."""
+        if not self.reach.may_ask():
+            return (await self._resolver.ask(question)).answer
+        servers = await self._zones.near(question.name)
+        if isinstance(servers, Answer) and servers.outcome is Outcome.SERVER_FAILURE:
+            # Its own records may be what the resolver fails at: a CNAME that leads in a circle.
+            name = question.name
+            servers = await self._descend(name) or await self._zones.above(name) or servers
+        if isinstance(servers, Answer):
+            return replace(servers, question=question, authoritative=False)
+        for _ in range(_REFERRAL_LIMIT):
+            found = await self.ask_servers(servers, question)
+            if isinstance(found, Answer):
+                if not found.conclusive:
+                    self._zones.forget(servers)
+                return found
+            if isinstance(found, Silence):
+                return await self._without_servers(found, question)
+            servers = found
+        return Answer(question, Outcome.MALFORMED)
+
+    async def _without_servers(self, silence: Silence, question: Question) -> Answer:
+        if silence.overloaded:
+            return silence.answer(question)
+        answer = (await self._resolver.ask(question)).answer
+        return silence.answer(question) if silence.cut_off and not answer.conclusive else answer
+
+    async def _ask_host(
+        self, servers: Servers, addresses: Sequence[ServerAddress], question: Question
+    ) -> Answer | Servers:
+        if not addresses:
+            return Answer(question, Outcome.SERVER_FAILURE)
+        if not self.reach.may_ask():
+            return Answer(question, Outcome.TIMEOUT)
+        found = await self._ask(servers, addresses, question)
+        return found.answer(question) if isinstance(found, Silence) else found
+
+    async def _ask(
+        self, servers: Servers, addresses: Sequence[ServerAddress], question: Question
+    ) -> Answer | Servers | Silence:
+        """Ask some servers of a zone until one answers with authority, or refers deeper."""
+        started = asyncio.get_running_loop().time()
+        found = await self._turns.ask(addresses, question, View.NAMESERVER, has_authority)
+        if any(self._turns.health.heard_since(one, started) for one in addresses):
+            self.reach.heard()
+        if found.usable is not None:
+            return found.usable.answer
+        for heard in found.failures:
+            deeper = await self._zones.refer(heard.reply, question.name, servers)
+            if deeper is not None:
+                self._zones.remember(deeper)
+                return deeper
+        return self._failure(servers, addresses, question, found)
+
+    def _failure(
+        self,
+        servers: Servers,
+        addresses: Sequence[ServerAddress],
+        question: Question,
+        found: Found,
+    ) -> Answer | Silence:
+        answer = found.without_authority().answer(question)
+        if answer.outcome is not Outcome.TIMEOUT:
+            return answer
+        cut_off = TCP_FAILED in answer.errors
+        if not (found.overloaded or cut_off) and set(addresses) == set(servers.addresses):
+            self.reach.silent(servers.zone.apex)
+        return Silence(found.overloaded, cut_off)
+
+    async def _descend(self, name: str) -> Servers | None:
+        """Follow the delegations to a name from the nearest zone above that can be found."""
+        for ancestor in list(and_ancestors(name))[1:]:
+            servers = await self._zones.exact(ancestor)
+            if isinstance(servers, Servers):
+                break
+        else:
+            return None
+        above = servers
+        for _ in range(_REFERRAL_LIMIT):
+            found = await self.ask_servers(servers, Question(name, RecordType.SOA))
+            if not isinstance(found, Servers):
+                break
+            servers = found
+        # Whoever answers with authority holds the name, even if it was known from the beginning.
+        held = isinstance(found, Answer) and found.conclusive
+        return servers if held or servers is not above else None
+
+
+def has_authority(heard: Heard) -> bool:
+    """Tell whether a reply says something, with AA."""
+    return heard.answer.conclusive and heard.answer.authoritative

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One query to one server and its reply: over UDP, over TCP where it did not fit, over HTTPS."""
+
+from __future__ import annotations
+
+import asyncio
+
+from postroom.dns.answers import Outcome, Question
+from postroom.dns.asking.health import Health
+from postroom.dns.asking.https import HttpsClient, HttpsServer
+from postroom.dns.asking.transport import ServerAddress, Transport
+from postroom.dns.asking.wire import (
+    Reply,
+    View,
+    is_reply,
+    is_truncated,
+    make_query,
+    read_reply,
+    rejects_edns,
+)
+
+#: Whom a query can be sent to.
+Server = ServerAddress | HttpsServer
+
+#: Of the time for a question, what TCP gets: so much less that its failure is still noticed.
+_TCP_SHARE = 0.5
+
+
+class Exchange:
+    """Sends queries once each; who asks decides about repeating them.
+
+    What is learnt about a server is put into `health`; `over_tcp` is what is being asked over TCP,
+    which takes longer than it took until now.
+    """
+
+    def __init__(self, transport: Transport, https: HttpsClient, health: Health[Server]) -> None:
+        self._transport, self._https, self._health = transport, https, health
+        self.over_tcp: set[tuple[Server, Question]] = set()
+
+    async def ask(
+        self, server: Server, question: Question, view: View, *, edns: bool, limit: float
+    ) -> Reply:
+        """Return the reply of one server, asked with EDNS or without.
+
+        Where the server does not understand EDNS it is asked again without (RFC 6891 section
+        6.2.2), over TCP where the reply was truncated; TIMEOUT where only TCP does not work. Raises
+        `TimeoutError` where nothing comes at all, `OSError` where the server cannot be reached.
+        """
+        reply = await self._send(server, question, view, edns=edns, limit=limit)
+        if edns and rejects_edns(reply):
+            plain = await self._send(server, question, view, edns=False, limit=limit)
+            if not rejects_edns(plain):
+                self._health.without_edns(server)
+            return plain
+        return reply
+
+    async def _send(
+        self, server: Server, question: Question, view: View, *, edns: bool, limit: float
+    ) -> Reply:
+        query = make_query(question, view, edns=edns)
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        if isinstance(server, HttpsServer):
+            message = await self._https.ask(server, query, limit)
+        else:
+            message = await self._transport.udp(server, query, limit)
+        self._health.answered(server, clock() - started)
+        if not is_reply(query, message):
+            return Outcome.MALFORMED
+        if is_truncated(message) and isinstance(server, ServerAddress):
+            self.over_tcp.add((server, question))
+            try:
+                return await self._over_tcp(server, query, limit)
+            finally:
+                self.over_tcp.discard((server, question))
+        return read_reply(message)
+
+    async def _over_tcp(self, server: ServerAddress, query: bytes, limit: float) -> Reply:
+        try:
+            message = await self._transport.tcp(server, query, limit * _TCP_SHARE)
+        except OSError:
+            return Outcome.TIMEOUT
+        return read_reply(message) if is_reply(query, message) else Outcome.MALFORMED

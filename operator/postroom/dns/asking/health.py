@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is remembered of each server: how fast it is, whether it is silent, if it knows EDNS."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+ServerT = TypeVar("ServerT", bound=Hashable)
+
+_SERVERS_LIMIT = 8192
+#: Weight of the newest round trip in the smoothed one (RFC 6298 section 2).
+_NEWEST = 1 / 8
+#: Unanswered queries in a row after which a server counts as dead.
+_DEAD = 2
+#: Seconds for which a silent server is asked last: doubled with every silence, up to the most.
+_AVOID_LEAST, _AVOID_MOST = 30.0, 300.0
+#: Seconds for which a server is asked without EDNS after it did not understand it.
+_PLAIN = 600.0
+#: Questions in a row to which a server was silent with EDNS and not without.
+_SILENT_TO_EDNS = 2
+#: A server this much slower than the fastest is asked only after the fast ones.
+_SLOW_FACTOR, _SLOW_SECONDS = 2.0, 0.05
+
+
+@dataclass(slots=True)
+class _Record:
+    round_trip: float | None = None
+    silences: int = 0
+    avoid_until: float = 0.0
+    plain_until: float = 0.0
+    edns_silences: int = 0
+    heard: float = float("-inf")
+
+
+class Health(Generic[ServerT]):
+    """Remembers servers by whatever names them. Times are in seconds of the running loop.
+
+    `least` bounds the wait for an answer from below; `unknown` is the wait at a new server.
+    """
+
+    def __init__(self, least: float, unknown: float) -> None:
+        self._least, self._unknown = least, unknown
+        self._records: OrderedDict[ServerT, _Record] = OrderedDict()
+        self._rotation = itertools.count()
+
+    @property
+    def remembered(self) -> int:
+        """How many servers are remembered."""
+        return len(self._records)
+
+    def answered(self, server: ServerT, seconds: float) -> None:
+        """A server answered after so many seconds."""
+        record = self._record(server)
+        if record.round_trip is None:
+            record.round_trip = seconds
+        else:
+            record.round_trip += (seconds - record.round_trip) * _NEWEST
+        record.silences, record.avoid_until, record.heard = 0, 0.0, _now()
+
+    def silent(self, server: ServerT) -> None:
+        """A server left a query unanswered for longer than it was given."""
+        record = self._record(server)
+        doubled = _AVOID_LEAST * 2.0 ** min(record.silences, 10)
+        record.silences += 1
+        record.avoid_until = _now() + min(doubled, _AVOID_MOST)
+
+    def wait(self, server: ServerT) -> float:
+        """How long an answer may take before it is worth asking elsewhere, or again."""
+        round_trip = self._record(server).round_trip
+        return self._unknown if round_trip is None else max(2 * round_trip, self._least)
+
+    def is_dead(self, server: ServerT) -> bool:
+        """Tell whether a server has been silent again and again, and lately."""
+        record = self._record(server)
+        return record.silences >= _DEAD and record.avoid_until > _now()
+
+    def heard_since(self, server: ServerT, moment: float) -> bool:
+        """Tell whether anything came from a server since then."""
+        return self._record(server).heard >= moment
+
+    def without_edns(self, server: ServerT) -> None:
+        """A server said that it does not understand EDNS."""
+        self._record(server).plain_until = _now() + _PLAIN
+
+    def silent_to_edns(self, server: ServerT) -> None:
+        """A server was silent with EDNS, and then answered without: once may be a loss."""
+        record = self._record(server)
+        record.edns_silences += 1
+        if record.edns_silences >= _SILENT_TO_EDNS:
+            self.without_edns(server)
+
+    def understood_edns(self, server: ServerT) -> None:
+        """A server answered a query with EDNS."""
+        self._record(server).edns_silences = 0
+
+    def knows_edns(self, server: ServerT) -> bool:
+        """Tell whether a server may be asked with EDNS."""
+        return self._record(server).plain_until <= _now()
+
+    def in_turn(self, servers: Sequence[ServerT]) -> list[ServerT]:
+        """Order equal servers for asking: fast ones first, each in its turn, silent ones last."""
+        now = _now()
+        good = [one for one in servers if self._record(one).avoid_until <= now]
+        known = [trip for one in good if (trip := self._record(one).round_trip) is not None]
+        bound = min(known, default=0.0) * _SLOW_FACTOR + _SLOW_SECONDS
+        fast = [one for one in good if (self._record(one).round_trip or 0.0) <= bound]
+        slow = [one for one in good if one not in fast]
+        start = next(self._rotation) % len(fast) if fast else 0
+        return [*fast[start:], *fast[:start], *slow, *self._silent(servers, now)]
+
+    def in_order(self, servers: Sequence[ServerT]) -> list[ServerT]:
+        """Order servers of which the first is preferred: only silent ones go last."""
+        now = _now()
+        good = [one for one in servers if self._record(one).avoid_until <= now]
+        return [*good, *self._silent(servers, now)]
+
+    def _silent(self, servers: Sequence[ServerT], now: float) -> list[ServerT]:
+        silent = [one for one in servers if self._record(one).avoid_until > now]
+        return sorted(silent, key=lambda one: self._record(one).avoid_until)
+
+    def _record(self, server: ServerT) -> _Record:
+        record = self._records.get(server)
+        if record is None:
+            record = self._records[server] = _Record()
+            if len(self._records) > _SERVERS_LIMIT:
+                self._records.popitem(last=False)
+        else:
+            self._records.move_to_end(server)
+        return record
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resolver's point of view: asked afresh, or remembered as long as TTLs say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import dns.resolver
+
+from postroom.dns.answers import Answer, Question
+from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
+from postroom.dns.asking.exchange import Server
+from postroom.dns.asking.https import HttpsServer
+from postroom.dns.asking.transport import ServerAddress
+from postroom.dns.asking.turns import Heard, Turns
+from postroom.dns.asking.wire import View
+
+#: Answers about names that many domains share.
+_SHARED_LIMIT = 20_000
+#: Seconds that a failure to resolve is kept (RFC 9520 section 3.2 asks for at least one).
+_FAILURE = 5.0
+
+
+class ResolverView:
+    """Asks the resolvers, in their order. Equal questions at the same moment are asked once."""
+
+    def __init__(self, resolvers: Sequence[Server], turns: Turns, clock: Clock | None) -> None:
+        self._resolvers, self._turns = tuple(resolvers), turns
+        self._flights: SingleFlightCache[tuple[Question, View], Heard] = SingleFlightCache()
+        self._shared: SingleFlightCache[Question, Answer] = SingleFlightCache(_SHARED_LIMIT, clock)
+
+    async def ask(self, question: Question, view: View = View.RESOLVER) -> Heard:
+        """Ask now; the answer is never authoritative."""
+
+        async def look() -> tuple[Heard, float]:
+            found = await self._turns.ask(
+                self._resolvers, question, view, lambda one: one.answer.conclusive
+            )
+            answer = replace(found.answer(question), authoritative=False)
+            if found.usable is None:
+                return Heard(self._resolvers[0], answer.outcome, answer), 0
+            return replace(found.usable, answer=answer), 0
+
+        return await self._flights.get((question, view), look)
+
+    async def shared(self, question: Question) -> Answer:
+        """Ask, or remember: denials as long as RFC 2308 says, failures for some seconds."""
+
+        async def look() -> tuple[Answer, float]:
+            answer = (await self.ask(question)).answer
+            return answer, kept_for(answer.ttl) if answer.conclusive else _FAILURE
+
+        return await self._shared.get(question, look)
+
+    def forget(self, question: Question) -> None:
+        """Ask again next time."""
+        self._shared.forget(question)
+
+
+def resolvers_of(given: Sequence[tuple[str, int]] | None) -> tuple[Server, ...]:
+    """Return the resolvers to ask; those of the system where none are given.
+
+    A URL in place of an address is a resolver over HTTPS.
+    """
+    named = tuple(
+        HttpsServer(address) if address.startswith("https://") else ServerAddress(address, port)
+        for address, port in given or ()
+    )
+    return named or _system_resolvers()
+
+
+def _system_resolvers() -> tuple[ServerAddress, ...]:
+    """The resolvers of /etc/resolv.conf; this host itself where there are none."""
+    try:
+        configured = [str(one) for one in dns.resolver.Resolver().nameservers]
+    except dns.resolver.NoResolverConfiguration:
+        configured = []
+    return tuple(map(ServerAddress, configured or ["127.0.0.1"]))

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking several servers in turn, without waiting long for a lost datagram or a dead server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import cycle, islice
+
+from postroom.dns.answers import (
+    EDNS_NOT_UNDERSTOOD,
+    TCP_FAILED,
+    Answer,
+    Outcome,
+    Question,
+)
+from postroom.dns.asking.exchange import Exchange, Server
+from postroom.dns.asking.health import Health
+from postroom.dns.asking.https import HttpsServer
+from postroom.dns.asking.pace import Overloaded, Pace
+from postroom.dns.asking.wire import Reply, View, answer_of
+
+#: Attempts for one question over all servers: at least three, twice each, within the most.
+ATTEMPTS_LEAST, ATTEMPTS_MOST = 3, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds.
+
+    `least` is the shortest wait before a query is sent again (else twice the smoothed round
+    trip), `resolver` the same for resolvers, which may have to ask others first, `unknown` the
+    wait at a server that has not answered yet. `question` bounds asking the servers of one zone,
+    or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers.
+    """
+
+    least: float = 0.15
+    resolver: float = 0.25
+    unknown: float = 0.25
+    question: float = 5.0
+    look: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one server replied, and what that says."""
+
+    server: Server
+    reply: Reply
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first usable reply, if any came, and the replies that were not usable.
+
+    `overloaded`: the limits of the servers allowed no query in time, so that nothing is known.
+    """
+
+    usable: Heard | None
+    failures: tuple[Heard, ...] = ()
+    overloaded: bool = False
+
+    def without_authority(self) -> Found:
+        """Take what answers without authority for lame: its word counts as little as a refusal."""
+        lame = [
+            replace(
+                one, answer=Answer(one.answer.question, Outcome.REFUSED, server=str(one.server))
+            )
+            if one.answer.conclusive
+            else one
+            for one in self.failures
+        ]
+        return replace(self, failures=tuple(lame))
+
+    def answer(self, question: Question) -> Answer:
+        """Return the usable answer, or the failure to tell.
+
+        The choice among failures does not depend on who was faster.
+        """
+        if self.usable is not None:
+            return self.usable.answer
+        for outcome in (Outcome.SERVER_FAILURE, Outcome.REFUSED, Outcome.MALFORMED):
+            of_kind = [one.answer for one in self.failures if one.answer.outcome is outcome]
+            if of_kind:
+                return min(of_kind, key=lambda one: one.server or "")
+        cut_off = any(TCP_FAILED in one.answer.errors for one in self.failures)
+        return Answer(question, Outcome.TIMEOUT, errors=(TCP_FAILED,) if cut_off else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One query of a plan: to whom, how often that server was asked before, how."""
+
+    server: Server
+    repetition: int
+    edns: bool
+
+
+def plan(servers: Sequence[Server], knows_edns: Callable[[Server], bool]) -> Iterable[Attempt]:
+    """Plan the attempts: each server in turn, then again.
+
+    The last attempt, and the third at one server, is without EDNS: some drop queries that have it
+    silently. A resolver over HTTPS is asked once, because its connection repeats what is lost.
+    """
+    total = min(max(ATTEMPTS_LEAST, 2 * len(servers)), ATTEMPTS_MOST)
+    asked: dict[Server, int] = {}
+    for number, server in enumerate(islice(cycle(servers), total), start=1):
+        repetition = asked.get(server, 0)
+        asked[server] = repetition + 1
+        if isinstance(server, HttpsServer):
+            if not repetition:
+                yield Attempt(server, 0, edns=True)
+            continue
+        last = number == total and repetition > 0
+        yield Attempt(server, repetition, edns=knows_edns(server) and not last and repetition < 2)
+
+
+class Turns:
+    """Asks servers in turn, at the pace that is allowed; learns how healthy they are."""
+
+    def __init__(
+        self, exchange: Exchange, health: Health[Server], pace: Pace, timing: Timing
+    ) -> None:
+        self._exchange, self._pace, self._timing = exchange, pace, timing
+        self.health = health
+
+    def order(self, servers: Sequence[Server], view: View) -> list[Server]:
+        """Return the servers in the order in which to ask them: the busy and the silent last."""
+        if view.recursive:
+            return self.health.in_order(servers)
+        inclined = self.health.in_turn(servers)
+        return sorted(inclined, key=lambda one: self._pace.busy(address_of(one), resolver=False))
+
+    async def ask(
+        self,
+        servers: Sequence[Server],
+        question: Question,
+        view: View,
+        usable: Callable[[Heard], bool],
+    ) -> Found:
+        """Ask until a reply is usable, within `Timing.question`.
+
+        The next server is asked at once where one gives an unusable reply, and after twice its
+        round trip where it is silent, while the earlier query stays open; in a second round the
+        waits are doubled. Servers known to be dead get one attempt.
+        """
+        ordered = self.order(servers, view)
+        attempts = plan(ordered, self.health.knows_edns)
+        if all(map(self.health.is_dead, ordered)):
+            attempts = [one for one in attempts if not one.repetition]
+        return await _Round(self, deque(attempts), question, view, usable).run()
+
+    async def attempt(self, attempt: Attempt, question: Question, view: View) -> Heard | None:
+        """Carry out one attempt, for which the pace was granted; None: silence."""
+        server, cut_off = attempt.server, False
+        try:
+            reply = await self._exchange.ask(
+                server, question, view, edns=attempt.edns, limit=self._timing.question
+            )
+            cut_off = reply is Outcome.TIMEOUT
+        except TimeoutError:
+            return None
+        except OSError:
+            self.health.silent(server)
+            reply = Outcome.TIMEOUT
+        answer = answer_of(reply, question, server)
+        if cut_off:
+            answer = replace(answer, errors=(TCP_FAILED,))
+        elif not self.health.knows_edns(server):
+            answer = replace(answer, errors=(*answer.errors, EDNS_NOT_UNDERSTOOD))
+        return Heard(server, reply, answer)
+
+    async def enter(self, server: Server, view: View, *, wait: float | None) -> bool:
+        """Get the permission to send; `wait` None: only if it is to be had at once."""
+        address, resolver = address_of(server), view.recursive
+        if wait is None:
+            return self._pace.try_enter(address, resolver=resolver)
+        try:
+            await self._pace.enter(address, resolver=resolver, patience=wait)
+        except Overloaded:
+            return False
+        return True
+
+    def leave(self, server: Server, view: View) -> None:
+        """Give the permission back."""
+        self._pace.leave(address_of(server), resolver=view.recursive)
+
+    def is_over_tcp(self, attempt: Attempt, question: Question) -> bool:
+        """Tell whether an attempt has led to TCP."""
+        return (attempt.server, question) in self._exchange.over_tcp
+
+    def wait(self, attempt: Attempt, view: View) -> float:
+        """How long an attempt may be open before the next one."""
+        least = self._timing.resolver if view.recursive else 0.0
+        return float(max(self.health.wait(attempt.server), least) * 2**attempt.repetition)
+
+    @property
+    def limit(self) -> float:
+        """Seconds for one question."""
+        return self._timing.question
+
+
+@dataclass(slots=True)
+class _Round:
+    """One question on its way through the servers."""
+
+    turns: Turns
+    waiting: deque[Attempt]
+    question: Question
+    view: View
+    usable: Callable[[Heard], bool]
+    running: dict[asyncio.Task[Heard | None], tuple[Attempt, float]] = field(default_factory=dict)
+    failed: dict[Server, Heard] = field(default_factory=dict)
+    silent: set[Attempt] = field(default_factory=set)
+    overloaded: bool = False
+
+    async def run(self) -> Found:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.turns.limit
+        try:
+            while True:
+                patience = await self._launch(deadline - clock())
+                left = deadline - clock()
+                if not self.running or left <= 0:
+                    return self._nothing()
+                final = not self.waiting and self._is_worth_waiting()
+                done, _ = await asyncio.wait(
+                    self.running,
+                    timeout=left if final else min(patience, left),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                heard = self._sift(done)
+                if heard is not None:
+                    return Found(heard, tuple(self.failed.values()))
+                if not done and not self.waiting:
+                    return self._nothing()
+        finally:
+            await self._end()
+
+    async def _launch(self, left: float) -> float:
+        """Send the next query that makes sense; return how long to wait for its reply."""
+        open_now = (one for one, _ in self.running.values())
+        patience = max((self.turns.wait(one, self.view) for one in open_now), default=0.0)
+        while self.waiting:
+            attempt = self.waiting.popleft()
+            if attempt.server in self.failed:
+                continue
+            # A repetition to a server that is busy with our other queries would only add to them.
+            wait = None if self.running else left
+            if await self.turns.enter(attempt.server, self.view, wait=wait):
+                self._send(attempt)
+            elif not self.running:
+                self.overloaded = True
+                continue
+            return self.turns.wait(attempt, self.view)
+        return patience
+
+    def _send(self, attempt: Attempt) -> None:
+        task = asyncio.ensure_future(self.turns.attempt(attempt, self.question, self.view))
+        # Not inside of the task: one that is cancelled before it starts runs no line of it.
+        task.add_done_callback(lambda _: self.turns.leave(attempt.server, self.view))
+        self.running[task] = (attempt, asyncio.get_running_loop().time())
+
+    def _sift(self, done: set[asyncio.Task[Heard | None]]) -> Heard | None:
+        """Return a usable reply; keep the failures."""
+        for task in done:
+            heard = task.result()
+            attempt, _ = self.running.pop(task)
+            if heard is None:
+                self.turns.health.silent(attempt.server)
+                self.silent.add(attempt)
+            elif self.usable(heard):
+                self._learn_edns(attempt)
+                return heard
+            else:
+                self.failed[heard.server] = heard
+        return None
+
+    def _learn_edns(self, attempt: Attempt) -> None:
+        """Notice who answers without EDNS, and was silent with it."""
+        silent = [*self.silent, *(one for one, _ in self.running.values())]
+        if attempt.edns:
+            self.turns.health.understood_edns(attempt.server)
+        elif any(one.edns and one.server == attempt.server for one in silent):
+            self.turns.health.silent_to_edns(attempt.server)
+
+    def _is_worth_waiting(self) -> bool:
+        """A resolver may be long in asking others, and TCP takes its time."""
+        open_now = [one for one, _ in self.running.values()]
+        if any(self.turns.is_over_tcp(one, self.question) for one in open_now):
+            return True
+        all_dead = all(self.turns.health.is_dead(one.server) for one in open_now)
+        return self.view.recursive and not all_dead
+
+    def _nothing(self) -> Found:
+        overloaded = self.overloaded and not self.running and not self.failed
+        return Found(None, tuple(self.failed.values()), overloaded)
+
+    async def _end(self) -> None:
+        """Give up what is still open, and remember who was silent for too long."""
+        if not self.running:
+            return
+        now = asyncio.get_running_loop().time()
+        since = min(sent for _, sent in self.running.values())
+        for attempt, sent in self.running.values():
+            late = now - sent >= self.turns.wait(attempt, self.view) / 2**attempt.repetition
+            if late and not self.turns.health.heard_since(attempt.server, since):
+                self.turns.health.silent(attempt.server)
+        for task in self.running:
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
+
+
+def address_of(server: Server) -> str:
+    """What the pace goes by: the IP address, or the URL."""
+    return server.url if isinstance(server, HttpsServer) else server.address

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages on the wire: making queries, and reading what the replies of any server say.
+
+The codec is dnspython's; around it stand the bounds that keep a hostile reply cheap.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rdtypes.ANY.MX
+import dns.rdtypes.ANY.TLSA
+import dns.rdtypes.txtbase
+import dns.rrset
+
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.asking.bounds import is_bounded
+from postroom.dns.names import canonical
+
+#: What fits through the internet without fragmentation (DNS flag day 2020).
+EDNS_PAYLOAD = 1232
+#: Bounds on what a hostile server may make us keep.
+RECORDS_LIMIT = 100
+TXT_LIMIT = 16 * 1024
+ALIAS_LIMIT = 8
+_ERRORS_LIMIT = 8
+_QUERIES_LIMIT = 16_384
+
+_HEADER = 12
+
+#: What a server's message says, or why there is none that can be read.
+Reply = dns.message.Message | Outcome
+
+_OUTCOMES = {dns.rcode.SERVFAIL: Outcome.SERVER_FAILURE, dns.rcode.REFUSED: Outcome.REFUSED}
+_EDNS_NOT_UNDERSTOOD = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
+#: With these, a server may leave the question out of its reply (RFC 5452 section 4.3 allows it).
+_WITHOUT_QUESTION = frozenset(
+    {dns.rcode.FORMERR, dns.rcode.SERVFAIL, dns.rcode.NOTIMP, dns.rcode.REFUSED}
+)
+
+
+class View(Enum):
+    """From which point of view a question is asked: the header flags of the query.
+
+    AD asks a validating resolver to say whether it validated (RFC 6840 section 5.7), CD not to.
+    """
+
+    NAMESERVER = 0
+    RESOLVER = dns.flags.RD | dns.flags.AD
+    UNVALIDATED = dns.flags.RD | dns.flags.CD
+
+    @property
+    def recursive(self) -> bool:
+        """Whether a resolver is asked."""
+        return self is not View.NAMESERVER
+
+
+def make_query(question: Question, view: View, *, edns: bool) -> bytes:
+    """Write a query with a random id; absolute, with EDNS (RFC 6891) or without."""
+    return secrets.token_bytes(2) + _query_after_id(question, view, edns)
+
+
+@lru_cache(maxsize=_QUERIES_LIMIT)
+def _query_after_id(question: Question, view: View, edns: bool) -> bytes:
+    """A look asks the same questions every time; writing them is a fifth of its work."""
+    query = dns.message.make_query(
+        dns.name.from_text(question.name),
+        question.type.value,
+        use_edns=0 if edns else None,
+        payload=EDNS_PAYLOAD if edns else None,
+        flags=view.value,
+    )
+    return query.to_wire()[2:]
+
+
+def is_reply(query: bytes, message: bytes) -> bool:
+    """Tell whether a message is a reply to a query: by id, kind and question (RFC 5452)."""
+    if len(message) < _HEADER or message[:2] != query[:2] or message[2] & 0xF8 != 0x80:
+        return False
+    asked = int.from_bytes(message[4:6])
+    if asked == 0:
+        return message[3] & 0x0F in _WITHOUT_QUESTION
+    end = _HEADER
+    while query[end]:
+        end += query[end] + 1
+    end += 5  # the root label, type and class
+    return asked == 1 and message[_HEADER:end].lower() == query[_HEADER:end].lower()
+
+
+def is_truncated(message: bytes) -> bool:
+    """Tell whether the rest is to be had over TCP."""
+    return bool(message[2] & 0x02)
+
+
+def read_reply(message: bytes) -> Reply:
+    """Parse a reply; MALFORMED where it cannot be, or is more work than any honest one."""
+    if not is_bounded(message):
+        return Outcome.MALFORMED
+    try:
+        return dns.message.from_wire(message, ignore_trailing=True)
+    except dns.exception.DNSException:
+        return Outcome.MALFORMED
+
+
+def rejects_edns(reply: Reply) -> bool:
+    """Tell whether a reply may come of EDNS not being understood (RFC 6891 section 7)."""
+    return isinstance(reply, dns.message.Message) and reply.rcode() in _EDNS_NOT_UNDERSTOOD
+
+
+def answer_of(reply: Reply, question: Question, server: object) -> Answer:
+    """Turn a reply, or its failure, into an answer."""
+    told = str(server)
+    if isinstance(reply, Outcome):
+        return Answer(question, reply, server=told)
+    code, errors = reply.rcode(), _extended_errors(reply)
+    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        outcome = _OUTCOMES.get(code, Outcome.SERVER_FAILURE)
+        return Answer(question, outcome, server=told, errors=errors)
+    section = read_answer(reply, question)
+    if not isinstance(section, Section):
+        return Answer(question, section, server=told, errors=errors)
+    if section.values:
+        outcome = Outcome.FOUND
+    else:
+        outcome = Outcome.NX_DOMAIN if code == dns.rcode.NXDOMAIN else Outcome.NO_DATA
+    return Answer(
+        question,
+        outcome,
+        section.values,
+        section.aliases,
+        section.ttl if section.values else _denial_ttl(reply, section.ttl),
+        authoritative=is_authoritative(reply),
+        server=told,
+        strings=section.strings,
+        authenticated=bool(reply.flags & dns.flags.AD),
+        errors=errors,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the answer section says on a question: the alias chain, and the values at its end."""
+
+    aliases: tuple[str, ...]
+    values: tuple[str, ...]
+    ttl: int | None
+    strings: tuple[tuple[str, ...], ...] = ()
+
+
+def read_answer(reply: dns.message.Message, question: Question) -> Section | Outcome:
+    """Read the records that answer the question, following CNAMEs inside the message.
+
+    Records of other owners are ignored. MALFORMED for loops and for more than our bounds.
+    """
+    start = owner = dns.name.from_text(question.name)
+    chain, ttls = list[dns.name.Name](), list[int]()
+    while True:
+        rrset = _rrset(reply, owner, question.type)
+        if rrset is not None:
+            return _section(rrset, chain, ttls)
+        cname = _rrset(reply, owner, RecordType.CNAME)
+        if cname is None:
+            return Section(_texts(chain), (), min(ttls, default=None))
+        target = cname[0].target
+        if target in chain or target == start or len(chain) >= ALIAS_LIMIT:
+            return Outcome.MALFORMED
+        owner = target
+        chain.append(target)
+        ttls.append(cname.ttl)
+
+
+def _section(
+    rrset: dns.rrset.RRset, chain: list[dns.name.Name], ttls: list[int]
+) -> Section | Outcome:
+    if len(rrset) > RECORDS_LIMIT:
+        return Outcome.MALFORMED
+    values = tuple(_text(rdata) for rdata in rrset)
+    if sum(map(len, values)) > TXT_LIMIT:
+        return Outcome.MALFORMED
+    strings = tuple(
+        tuple(one.decode("latin-1") for one in rdata.strings)
+        for rdata in rrset
+        if isinstance(rdata, dns.rdtypes.txtbase.TXTBase)
+    )
+    return Section(_texts(chain), values, min([*ttls, rrset.ttl]), strings)
+
+
+def _rrset(
+    reply: dns.message.Message, owner: dns.name.Name, kind: RecordType
+) -> dns.rrset.RRset | None:
+    wanted = dns.rdatatype.from_text(kind.value)
+    return reply.get_rrset(dns.message.ANSWER, owner, dns.rdataclass.IN, wanted)
+
+
+def _texts(names: list[dns.name.Name]) -> tuple[str, ...]:
+    return tuple(canonical(one.to_text()) for one in names)
+
+
+def _text(rdata: object) -> str:
+    """Write a record the way `Answer.values` promises."""
+    match rdata:
+        case dns.rdtypes.txtbase.TXTBase():
+            return b"".join(rdata.strings).decode("latin-1")
+        case dns.rdtypes.ANY.MX.MX():
+            return f"{rdata.preference} {canonical(rdata.exchange.to_text()) or '.'}"
+        case dns.rdtypes.ANY.TLSA.TLSA():
+            return f"{rdata.usage} {rdata.selector} {rdata.mtype} {rdata.cert.hex()}"
+        case _:
+            return canonical(str(rdata))
+
+
+def authority(
+    reply: dns.message.Message, kind: RecordType
+) -> Iterator[tuple[str, dns.rrset.RRset]]:
+    """Yield (owner, records) of a type in the authority section."""
+    wanted = dns.rdatatype.from_text(kind.value)
+    for rrset in reply.authority:
+        if rrset.rdtype == wanted:
+            yield canonical(rrset.name.to_text()), rrset
+
+
+def _denial_ttl(reply: dns.message.Message, alias_ttl: int | None) -> int | None:
+    """How long a denial may be kept (RFC 2308 section 5); None: not at all."""
+    for _, rrset in authority(reply, RecordType.SOA):
+        least = min(rrset.ttl, int(rrset[0].minimum))
+        return least if alias_ttl is None else min(least, alias_ttl)
+    return None
+
+
+def _extended_errors(reply: dns.message.Message) -> tuple[int, ...]:
+    """The codes of extended errors (RFC 8914), sorted."""
+    codes = {int(option.code) for option in reply.options if isinstance(option, dns.edns.EDEOption)}
+    return tuple(sorted(codes))[:_ERRORS_LIMIT]
+
+
+def glue(reply: dns.message.Message, host: str) -> tuple[str, ...]:
+    """Return the addresses of a host that the additional section holds."""
+    wanted = (dns.rdatatype.A, dns.rdatatype.AAAA)
+    return tuple(
+        str(rdata)
+        for rrset in reply.additional
+        if rrset.rdtype in wanted and canonical(rrset.name.to_text()) == host
+        for rdata in rrset
+    )
+
+
+def is_authoritative(reply: dns.message.Message) -> bool:
+    """Tell whether the AA flag is set."""
+    return bool(reply.flags & dns.flags.AA)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BIMI records (draft-brand-indicators-for-message-identification): a logo beside the message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from postroom.api.sendingdomain import DMARCPolicy
+from postroom.dns import dmarc, tag_list
+
+VERSION = "BIMI1"
+
+
+def is_record(text: str) -> bool:
+    """Tell whether a TXT text is a BIMI record: v=BIMI1 first."""
+    return re.match(r"v[ \t]*=[ \t]*BIMI1[ \t]*(?:;|\Z)", text) is not None
+
+
+def looks_like_record(text: str) -> bool:
+    """Tell whether a TXT text was meant as one."""
+    meant = r"\bv\s{0,4}[=:]\s{0,4}bimi|^[\s\"']{0,4}bimi1\b"
+    return re.search(meant, text, re.IGNORECASE) is not None
+
+
+def declines(tags: dict[str, str]) -> bool:
+    """Tell whether a record says that there is no logo: the locations are there, but empty."""
+    return tags.get("l") == "" and not tags.get("a")
+
+
+def same_location(one: str, other: str) -> bool:
+    """Tell whether two addresses are the same: the case of scheme and host does not matter."""
+    return _location(one) == _location(other)
+
+
+def _location(text: str) -> tuple[str, str, str, str]:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # no address at all, such as one with a broken IPv6 literal
+        return "", "", text, ""
+    return parts.scheme.lower(), parts.netloc.lower(), parts.path, parts.query
+
+
+def record_for(there: Iterable[str], logo: str, certificate: str | None) -> str:
+    """Write a record with this logo and mark certificate; further tags of a single one are kept."""
+    texts = list(there)
+    kept = tag_list.parse(texts[0]).tags if len(texts) == 1 and is_record(texts[0]) else {}
+    tags = {"v": VERSION, "l": logo}
+    if certificate is not None:
+        tags["a"] = certificate
+    elif kept.get("a"):
+        tags["a"] = kept["a"]
+    return tag_list.written(
+        tags | {name: kept[name] for name in kept if name not in ("v", "l", "a")}
+    )
+
+
+def policy_problem(found: dmarc.Discovery) -> str | None:
+    """Say why receivers show no logo under a domain's DMARC policy; None where they may.
+
+    The policy of the domain must be quarantine or reject, all of it (no test mode, and no pct=
+    below 100 with quarantine, for receivers that still read it), and that of subdomains not none
+    where the record is that of the organisational domain.
+    """
+    record = found.record
+    if record is None or found.policy is None:
+        return "no DMARC policy applies to it"
+    if record.testing:
+        return "its DMARC record is in test mode (t=y)"
+    if found.policy is DMARCPolicy.NONE:
+        return "its DMARC policy is none"
+    partly = any(one.name == "pct" and one.value != "100" for one in record.removed)
+    if partly and found.policy is DMARCPolicy.QUARANTINE:
+        return "its DMARC record has pct= below 100"
+    organisational = found.policy_domain == found.organisational_domain
+    if organisational and record.sp is DMARCPolicy.NONE:
+        return "the DMARC policy for subdomains is none (sp=none)"
+    return None

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in how servers answer, seen across all answers about a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from postroom.api.findings import Finding, Fix
+from postroom.api.sendingdomain import Purpose
+from postroom.dns.answers import TCP_FAILED, Answer, Outcome, RecordType
+from postroom.dns.findings import finding
+from postroom.dns.judging.exchange import NOBODY, host_of
+from postroom.dns.judging.fixes import delete, external, removal
+from postroom.dns.judging.seen import Seen
+from postroom.dns.names import is_within
+from postroom.dns.wanted import AliasWanted, DomainPlan, ExchangeWanted
+
+_DAY = 86400
+_NAMED_LIMIT = 4
+
+
+def findings(
+    plan: DomainPlan, seen: Seen, more: Iterable[Answer], *, all_valid: bool
+) -> Iterator[Finding]:
+    """Yield what the answers show; `more` are answers of single servers."""
+    own = [seen.at(one.name, one.type) for one in plan.records]
+    yield from _cut_off(own)
+    yield from _denied_above([*seen.answers.values(), *more], plan.domain)
+    yield from _no_mail(plan, seen)
+    if not all_valid:
+        yield from _kept_long(own)
+
+
+def cut_off(answer: Answer) -> bool:
+    """Tell whether an answer was lost because it needs TCP."""
+    return TCP_FAILED in answer.errors
+
+
+def _cut_off(own: Sequence[Answer]) -> Iterator[Finding]:
+    names = [f"{one.question.type.value} at {one.question.name}" for one in own if cut_off(one)]
+    if names:
+        message = (
+            f"The answer for {_listed(names)} does not fit into a datagram, and the name servers "
+            "do not answer over TCP: open TCP port 53 at them."
+        )
+        yield finding("TCP_BLOCKED", "domain", message, external())
+
+
+def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
+    """A server that denies a name must not have anything below it (RFC 8020 section 2)."""
+    own = [one for one in answers if one.authoritative and is_within(one.question.name, domain)]
+    denied = {(one.server, one.question.name) for one in own if one.outcome is Outcome.NX_DOMAIN}
+    broken = {
+        name
+        for server, name in denied
+        for one in own
+        if one.values
+        and not one.aliases
+        and one.server == server
+        and one.question.name.endswith(f".{name}")
+        and not _is_denied(own, one)
+    }
+    if broken:
+        message = (
+            f"A name server denies {_listed(sorted(broken))} although it has records below: "
+            "resolvers that trust the denial do not see them (RFC 8020)."
+        )
+        yield finding("ENT_NXDOMAIN_BROKEN", "domain", message, external())
+
+
+def _is_denied(own: Sequence[Answer], there: Answer) -> bool:
+    """Whether the same server denied the lower name as well: the zone changed meanwhile."""
+    return any(
+        one.outcome is Outcome.NX_DOMAIN
+        and (one.server, one.question.name) == (there.server, there.question.name)
+        for one in own
+    )
+
+
+def sidelong(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
+    """Names of the domain that need no MX, but must not have a null MX."""
+    if any(
+        isinstance(one.wanted, ExchangeWanted) and one.name == plan.domain for one in plan.records
+    ):
+        return ()
+    return ((plan.domain, RecordType.MX),)
+
+
+def bounce_targets(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
+    """Where bounces go by way of an alias."""
+    return tuple(
+        (one.wanted.target, RecordType.MX)
+        for one in plan.of(Purpose.RETURN_PATH)
+        if isinstance(one.wanted, AliasWanted)
+    )
+
+
+def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
+    """A null MX at a name that mail comes from makes receivers refuse it (RFC 7505 section 4.2)."""
+    for name, kind in sidelong(plan):
+        answer = seen.at(name, kind)
+        null = [one for one in answer.values if host_of(one) == NOBODY]
+        if null:
+            code = "MX_NULL" if len(null) == len(answer.values) else "MX_NULL_MIXED"
+            message = (
+                f"{name} has a null MX, which says that it accepts no mail: receivers may refuse "
+                "what comes from there (RFC 7505)."
+            )
+            fix: Fix = external()
+            if not answer.aliases:
+                fix = delete(removal(name, kind, null))
+            yield finding(code, "domain", message, fix)
+    for one in plan.of(Purpose.RETURN_PATH):
+        if isinstance(one.wanted, AliasWanted):
+            values = seen.at(one.wanted.target, RecordType.MX).values
+            if values and all(host_of(value) == NOBODY for value in values):
+                message = (
+                    f"{one.wanted.target} has a null MX, so that bounces to {one.name} are lost: "
+                    "that is up to the provider."
+                )
+                yield finding("MX_NULL", one.id, message, external())
+
+
+def _kept_long(own: Sequence[Answer]) -> Iterator[Finding]:
+    names = sorted(
+        {
+            one.question.name
+            for one in own
+            if one.authoritative and one.conclusive and (one.ttl or 0) > _DAY
+        }
+    )
+    if names:
+        message = (
+            f"What is, or is not, at {_listed(names)} may be kept for more than a day: others see "
+            "a change that late."
+        )
+        yield finding("TTL_HIGH", "domain", message)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = " and more" if len(names) > _NAMED_LIMIT else ""
+    return ", ".join(names[:_NAMED_LIMIT]) + more

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Undoing damage to texts: it is proven where what is wanted comes out. For all texts but keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import permutations
+
+from postroom.dns import dmarc, spf
+from postroom.dns.diagnosis.case import Case
+from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, placeholder
+from postroom.dns.wanted import PolicyWanted, TextWanted
+
+_TEXTS_LIMIT = 20
+_STRING_LIMIT = 255
+#: Most records that one value is looked for in, and most strings of one record.
+_PIECES_LIMIT = 4
+#: Shortest text of which a few other characters, or a missing end, say anything.
+_TELLING = 12
+_NEAR = 3
+#: Longest text in which single other characters are looked for, and rest of a cut policy.
+_COMPARED_LIMIT = 512
+_MACRO = re.compile(r"%\{[^{}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What happened to a text.
+
+    `detail` ends a sentence about the record, `values` are the texts that are damaged, `meant` is
+    what they were meant to be. `proven`: what is meant is what is wanted.
+    """
+
+    code: str
+    detail: str
+    values: tuple[str, ...]
+    meant: str
+    proven: bool = True
+
+
+def texts_of(case: Case) -> tuple[str, ...]:
+    """The texts at the name that are looked into: bounded in number and length, sorted."""
+    return tuple(one for one in sorted(case.answer.values) if len(one) <= DAMAGE_LIMIT)[
+        :_TEXTS_LIMIT
+    ]
+
+
+def undone(case: Case) -> tuple[Damage, ...]:
+    """Undo the damage of each single text."""
+    found = [damage for text in texts_of(case) for damage in _of_text(case, text)]
+    return tuple(sorted(found, key=lambda one: not one.proven))
+
+
+def _of_text(case: Case, text: str) -> Iterator[Damage]:
+    if _holds(case, text):
+        return
+    mended = list(_mended(case, text))
+    if mended:
+        yield from mended
+        return
+    whole = case.expected.value
+    if isinstance(case.expected.wanted, TextWanted):
+        yield from _of_exact(text, whole)
+    elif _is_cut(text, whole):
+        yield Damage("VALUE_TRUNCATED", _cut(text, whole), (text,), whole)
+    elif text != whole and text == whole.replace("+", " "):
+        yield Damage("VALUE_PLUS_LOST", "has spaces in the place of plus signs", (text,), whole)
+    blank = placeholder(_MACRO.sub("", text))
+    if blank is not None and _is_of_kind(case, text):
+        detail = "still holds a placeholder of the instructions"
+        yield Damage("VALUE_PLACEHOLDER", detail, (text,), whole, proven=False)
+
+
+def _holds(case: Case, text: str) -> bool:
+    """Whether a text is what is wanted, as it is."""
+    wanted = case.expected.wanted
+    if isinstance(wanted, PolicyWanted):
+        return dmarc.is_dmarc(text) and dmarc.satisfies(
+            dmarc.parse(text), wanted.policy, wanted.rua
+        )
+    return text == case.expected.value
+
+
+def _is_of_kind(case: Case, text: str) -> bool:
+    match case.expected.wanted:
+        case TextWanted(wanted):
+            prefix = wanted.partition("=")[0]
+            return bool(prefix) and text.strip().partition("=")[0] == prefix
+        case spf.Requirement():
+            return spf.is_spf(text) and not spf.parse(text).problems
+        case PolicyWanted():
+            return dmarc.is_dmarc(text) and dmarc.parse(text).problem is None
+    return False
+
+
+def _mended(case: Case, text: str) -> Iterator[Damage]:
+    """Undo one kind of damage if that is all it takes, else one after the other."""
+    good = _judge_of(case, text)
+    for code, undo in UNDO:
+        single = undo(text)
+        if single != text and good(single):
+            yield Damage(code, DETAILS[code], (text,), single)
+            return
+    current, codes = text, []
+    for code, undo in UNDO:
+        changed = undo(current)
+        if changed != current:
+            codes.append(code)
+            current = changed
+    if codes and good(current):
+        # Who pastes a whole line of a zone file has quotes in it as well.
+        for code in sorted(codes, key=lambda one: one != "VALUE_INCLUDES_NAME"):
+            yield Damage(code, DETAILS[code], (text,), current)
+
+
+def _judge_of(case: Case, text: str) -> Callable[[str], bool]:
+    """Tell what makes the undoing of damage right: the token itself, or a sound policy at last."""
+    if not isinstance(case.expected.wanted, spf.Requirement | PolicyWanted):
+        return lambda one: one == case.expected.value
+    # A sound policy was not damaged, however little it says.
+    return lambda one: not _is_of_kind(case, text) and _is_of_kind(case, one)
+
+
+def _of_exact(text: str, whole: str) -> Iterator[Damage]:
+    """Compare with the one text that it must be."""
+    if text.casefold() == whole.casefold():
+        detail = "has the case of its letters changed"
+        yield Damage("VALUE_LOWERCASED", detail, (text,), whole)
+    elif "".join(text.split()) == "".join(whole.split()):
+        yield Damage("VALUE_WHITESPACE", DETAILS["VALUE_WHITESPACE"], (text,), whole)
+    elif text == whole.replace("+", " "):
+        yield Damage("VALUE_PLUS_LOST", "has spaces in the place of plus signs", (text,), whole)
+    elif len(text) >= _TELLING and whole.startswith(text):
+        yield Damage("VALUE_TRUNCATED", _cut(text, whole), (text,), whole)
+    elif _TELLING <= len(text) <= _COMPARED_LIMIT and within_distance(text, whole, _NEAR):
+        at = _first_difference(text, whole)
+        detail = f"differs from the required value at character {at + 1}"
+        yield Damage("VALUE_NEAR", detail, (text,), whole, proven=False)
+
+
+def _is_cut(text: str, whole: str) -> bool:
+    """Whether a policy ends inside a term of the wanted one: a shorter policy may be meant."""
+    rest = whole[len(text) :]
+    inside = bool(rest) and rest[0] not in " ;," and text[-1:] not in " ;,:="
+    return len(text) >= _TELLING and whole.startswith(text) and inside
+
+
+def _cut(text: str, whole: str) -> str:
+    return f"was cut off after {len(text)} of {len(whole)} characters"
+
+
+def pieced(case: Case) -> tuple[Damage, ...]:
+    """Put together what was split into records, or whose strings were put in another order."""
+    if any(_holds(case, one) for one in texts_of(case)):
+        return ()
+    return tuple(_pieced(case))
+
+
+def _pieced(case: Case) -> Iterator[Damage]:
+    texts = texts_of(case)
+    whole = case.expected.value
+    parts = [one for one in texts if one and one in whole]
+    for order in _orders(parts):
+        if "".join(order) == whole:
+            yield _split(order, whole)
+            return
+    for text, strings in zip(case.answer.values, case.answer.strings, strict=False):
+        if len(strings) > 1 and any("".join(one) == whole for one in _orders(list(strings))):
+            detail = "holds its strings in another order"
+            yield Damage("VALUE_CHUNK_ORDER", detail, (text,), whole)
+            return
+    yield from _long_policy(case, texts)
+
+
+def _orders(parts: list[str]) -> Iterator[tuple[str, ...]]:
+    bounded = parts[:_PIECES_LIMIT]
+    for count in range(2, len(bounded) + 1):
+        yield from permutations(bounded, count)
+
+
+def _split(parts: tuple[str, ...], whole: str) -> Damage:
+    detail = f"is split into {len(parts)} records, which receivers do not put together"
+    return Damage("VALUE_SPLIT_RECORDS", detail, tuple(sorted(parts)), whole)
+
+
+def _long_policy(case: Case, texts: tuple[str, ...]) -> Iterator[Damage]:
+    """A policy of more than one string, of which the plan does not know the whole."""
+    if not isinstance(case.expected.wanted, spf.Requirement):
+        return
+    for text in texts:
+        if not spf.is_spf(text):
+            continue
+        for other in texts:
+            if len(text) != _STRING_LIMIT or other == text or len(other) > _COMPARED_LIMIT:
+                continue
+            if _ends_policy(text + other):
+                yield _split((text, other), text + other)
+                return
+        closed = text[:_STRING_LIMIT] + text[_STRING_LIMIT + 1 :]
+        if text[_STRING_LIMIT : _STRING_LIMIT + 1] == " " and _was_torn(text, closed):
+            detail = "has a space where its strings were joined"
+            yield Damage("VALUE_CHUNK_ORDER", detail, (text,), closed)
+        elif len(text) == _STRING_LIMIT and not _ends_policy(text):
+            kept = text.rpartition(" ")[0]
+            detail = f"was cut off after {_STRING_LIMIT} characters"
+            yield Damage("VALUE_TRUNCATED", detail, (text,), kept)
+
+
+def _ends_policy(text: str) -> bool:
+    record = spf.parse(text)
+    ends = record.all_term is not None or record.modifier("redirect") is not None
+    return ends and not record.problems
+
+
+def _was_torn(text: str, closed: str) -> bool:
+    """Whether closing the gap mends a record that has a fault at the gap."""
+    return bool(spf.parse(text).problems) and not spf.parse(closed).problems
+
+
+def within_distance(left: str, right: str, limit: int) -> bool:
+    """Tell whether at most `limit` characters were changed, lost or added."""
+    if abs(len(left) - len(right)) > limit:
+        return False
+    previous = list(range(len(right) + 1))
+    for row, one in enumerate(left, 1):
+        current = [row]
+        for column, two in enumerate(right, 1):
+            step = previous[column - 1] + (one != two)
+            current.append(min(step, previous[column] + 1, current[-1] + 1))
+        if min(current) > limit:
+            return False
+        previous = current
+    return previous[-1] <= limit
+
+
+def _first_difference(left: str, right: str) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))

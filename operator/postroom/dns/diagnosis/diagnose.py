@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a faulty record to its root cause: which questions may tell, and which cause comes first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import Question
+from postroom.dns.diagnosis import (
+    aliases,
+    elsewhere,
+    exchanges,
+    keys,
+    names,
+    report_policies,
+    sender_policies,
+    types,
+    values,
+    wildcards,
+)
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.judging.judgement import Cause, Judgement
+from postroom.dns.names import can_be_asked
+
+#: Most questions that are asked besides, for one record.
+PROBES_LIMIT = 12
+_BECAUSE_LIMIT = 8
+
+#: In the order in which equally well proven causes are told.
+FAMILIES: tuple[Family, ...] = (
+    keys.FAMILY,
+    names.FAMILY,
+    wildcards.FAMILY,
+    exchanges.FAMILY,
+    types.FAMILY,
+    aliases.FAMILY,
+    elsewhere.FAMILY,
+    sender_policies.FAMILY,
+    report_policies.FAMILY,
+    values.FAMILY,
+)
+
+#: What a look for causes makes sense for.
+FAULTY = frozenset({RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING})
+
+
+def probes(case: Case, left: int = PROBES_LIMIT) -> tuple[Question, ...]:
+    """Return the questions that may tell the cause, the likeliest first, no more than `left`."""
+    if case.judgement.state not in FAULTY:
+        return ()
+    wanted: list[Probe] = [one for family in FAMILIES for one in family.probes(case)]
+    ordered = dict.fromkeys(one.question for one in sorted(wanted, key=lambda one: one.priority))
+    open_ones = [one for one in ordered if one not in case.seen.answers and can_be_asked(one.name)]
+    return tuple(open_ones[: max(left, 0)])
+
+
+def causes(case: Case) -> tuple[Cause, ...]:
+    """Return every cause that was found, best proven first; what the judge said is among them."""
+    found = [one for family in FAMILIES for one in family.causes(case)]
+    if case.judgement.cause is not None:
+        found.append(case.judgement.cause)
+    return tuple(sorted(found, key=lambda one: one.evidence))
+
+
+def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
+    """Return the judgement with its root cause, and the codes of what else was found."""
+    if case.judgement.state not in FAULTY:
+        return case.judgement, ()
+    found = causes(case)
+    root = found[0]
+    others = dict.fromkeys(one.code for one in found[1:] if one.code != root.code)
+    judged = replace(case.judgement, cause=root, message=root.message)
+    return judged, tuple(others)[:_BECAUSE_LIMIT]

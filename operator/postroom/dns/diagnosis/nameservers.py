@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes at the zone's name servers: old versions, lame or silent ones, a wrong delegation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from postroom.api.findings import Finding
+from postroom.dns.answers import (
+    EDNS_NOT_UNDERSTOOD,
+    Answer,
+    Delegation,
+    Outcome,
+    RecordType,
+    ServerAnswer,
+    Zone,
+)
+from postroom.dns.diagnosis.dns_hosts import hosts_of
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import external, wait
+
+_SERIALS = 2**32
+#: A list of servers that is as long as this may have been cut.
+_SERVERS_LIMIT = 8
+_Families = Mapping[str, frozenset[RecordType]]
+
+
+def findings(
+    zone: Zone,
+    serials: Sequence[ServerAnswer],
+    versions: Sequence[ServerAnswer],
+    delegation: Delegation | Answer | None,
+    families: _Families,
+    *,
+    heard: bool,
+) -> Iterator[Finding]:
+    """Yield what is wrong; `heard`: the way to name servers is open, so that silence counts."""
+    yield from _versions(serials)
+    listed = [*serials, *_only_at_the_parent(zone, delegation)]
+    lame = _names(listed, is_lame)
+    if lame:
+        message = (
+            f"{_listed(lame)} {_verb(lame)} named for the zone {zone.apex}, but "
+            f"{'does' if len(lame) == 1 else 'do'} not serve it."
+        )
+        yield finding("LAME", "domain", message, external())
+    if heard:
+        silent = _names(listed, lambda one: one.answer.outcome is Outcome.TIMEOUT)
+        silent += _names(listed, has_no_address)
+        if silent:
+            message = f"Not every name server answers: {_why(sorted(silent), listed, families)}."
+            yield finding("NS_UNREACHABLE", "domain", message, external())
+    without = _names([*listed, *versions], _lacks_edns)
+    if without:
+        message = (
+            f"{_listed(without)} {'does' if len(without) == 1 else 'do'} not understand EDNS, "
+            "which resolvers use: long answers may be lost."
+        )
+        yield finding("EDNS_BROKEN", "domain", message, external())
+    yield from _delegation(zone, delegation)
+
+
+def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[str, str] | None:
+    """Return the code and the message where not one name server serves the zone."""
+    if not serials or any(one.answer.conclusive for one in serials):
+        return None
+    names = [one.nameserver for one in serials]
+    if any(map(is_lame, serials)):
+        return "LAME", f"None of the name servers serves the zone: {_listed(names)}."
+    return "NS_UNREACHABLE", f"No name server answers: {_why(names, serials, families)}."
+
+
+def _lacks_edns(one: ServerAnswer) -> bool:
+    return EDNS_NOT_UNDERSTOOD in one.answer.errors
+
+
+def sound(serials: Sequence[ServerAnswer]) -> bool:
+    """Tell whether every server of the zone answers for it, with EDNS."""
+    return all(one.answer.conclusive and not _lacks_edns(one) for one in serials)
+
+
+def is_lame(one: ServerAnswer) -> bool:
+    """Tell whether a server answered, but not for the zone."""
+    return one.answer.server is not None and one.answer.outcome in (
+        Outcome.REFUSED,
+        Outcome.SERVER_FAILURE,
+    )
+
+
+def has_no_address(one: ServerAnswer) -> bool:
+    """Tell whether a server could not be asked, because its name leads nowhere."""
+    return one.answer.server is None and one.answer.outcome is Outcome.SERVER_FAILURE
+
+
+def older(serials: Sequence[ServerAnswer]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the servers with the newest version of the zone, and those with an older one.
+
+    Serials are compared as RFC 1982 section 3.2 says.
+    """
+    known = {
+        one.nameserver: int(one.answer.values[0])
+        for one in serials
+        if one.answer.values and one.answer.values[0].isdecimal()
+    }
+
+    def overtakes(serial: int) -> int:
+        return sum(0 < (serial - one) % _SERIALS < _SERIALS // 2 for one in known.values())
+
+    newest = max(sorted(set(known.values())), key=overtakes, default=0)
+    ahead = tuple(sorted(name for name, serial in known.items() if serial == newest))
+    return ahead, tuple(sorted(name for name, serial in known.items() if serial != newest))
+
+
+def _versions(serials: Sequence[ServerAnswer]) -> Iterator[Finding]:
+    ahead, behind = older(serials)
+    if not behind:
+        return
+    hosts = hosts_of([*ahead, *behind])
+    why, fix = "the transfer between them lags, or they belong to two DNS hosts", wait()
+    if len(hosts) > 1:
+        named = " and ".join(one.name for one in hosts)
+        why = f"they belong to several DNS hosts ({named}), each with a zone of its own"
+        fix = external()
+    message = (
+        f"{_listed(behind)} {'has' if len(behind) == 1 else 'have'} another, older version of the "
+        f"zone than {_listed(ahead)}: {why}."
+    )
+    yield finding("NS_INCONSISTENT", "domain", message, fix)
+
+
+def _only_at_the_parent(
+    zone: Zone, delegation: Delegation | Answer | None
+) -> tuple[ServerAnswer, ...]:
+    if not isinstance(delegation, Delegation):
+        return ()
+    return tuple(one for one in delegation.servers if one.nameserver not in zone.nameservers)
+
+
+def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[Finding]:
+    if isinstance(delegation, Answer):
+        if delegation.outcome is Outcome.NX_DOMAIN and delegation.authoritative:
+            message = (
+                f"The zone above says that {zone.apex} does not exist: the registration has ended, "
+                "or the zone is a private one. What is seen of it will vanish."
+            )
+            yield finding("DOMAIN_NXDOMAIN", "domain", message, external())
+        return
+    if delegation is None or len(zone.nameservers) >= _SERVERS_LIMIT:
+        return
+    above, below = set(delegation.nameservers), set(zone.nameservers)
+    if above == below or len(above) >= _SERVERS_LIMIT:
+        return
+    parts = []
+    if above - below:
+        parts.append(
+            f"only the zone {delegation.parent or '.'} above names {_listed(sorted(above - below))}"
+        )
+    if below - above:
+        parts.append(f"only the zone itself names {_listed(sorted(below - above))}")
+    message = f"The name servers of {zone.apex} are not the same everywhere: {'; '.join(parts)}."
+    yield finding("DELEGATION_MISMATCH", "domain", message, external())
+
+
+def _names(serials: Iterable[ServerAnswer], matches: Callable[[ServerAnswer], bool]) -> list[str]:
+    return sorted({one.nameserver for one in serials if matches(one)})
+
+
+def _why(names: Sequence[str], serials: Iterable[ServerAnswer], families: _Families) -> str:
+    """Say of each silent server what is known of it."""
+    homeless = {one.nameserver for one in serials if has_no_address(one)}
+    said = []
+    for name in names:
+        if name in homeless:
+            said.append(f"{name} has no address")
+        elif families.get(name) == frozenset({RecordType.AAAA}):
+            said.append(f"{name} has only IPv6 addresses and is not reached")
+        else:
+            said.append(f"{name} is silent")
+    return ", ".join(said)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _verb(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What large receivers ask of bulk senders, held against a domain: findings that gate nothing.
+
+The requirements are data: see ``receivers.yaml``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+from functools import cache
+from typing import Annotated
+
+from pydantic import Field
+
+from postroom.api.findings import Finding
+from postroom.api.sendingdomain import BulkSenderProfile
+from postroom.dns.answers import RecordType
+from postroom.dns.diagnosis import sender_standing
+from postroom.dns.diagnosis.sender_standing import Standing
+from postroom.dns.findings import finding
+from postroom.dns.judging.judgement import Judgement
+from postroom.dns.judging.seen import Needs, Seen, shared
+from postroom.dns.presets.load import read
+from postroom.dns.presets.model import Row, Source
+from postroom.dns.wanted import DomainPlan
+
+
+class Requirement(StrEnum):
+    """What DNS can decide of the requirements of receivers."""
+
+    SPF = "SPF"
+    DKIM = "DKIM"
+    DKIM_KEY = "DKIMKey"
+    DMARC = "DMARC"
+    ALIGNMENT = "Alignment"
+    REVERSE_DNS = "ReverseDNS"
+
+
+class RequirementRow(Row):
+    """A requirement of a receiver, where it is written, and when that was read."""
+
+    requirement: Annotated[Requirement, Field(strict=False)]
+    source: Source
+    checked: date
+
+
+class BeyondRow(Row):
+    """A requirement that DNS cannot decide, as the end of "asks for"."""
+
+    requirement: Annotated[str, Field(min_length=5, max_length=80)]
+    source: Source
+    checked: date
+
+
+class Receiver(Row):
+    """A receiver; `title` is its name for people."""
+
+    name: Annotated[BulkSenderProfile, Field(strict=False)]
+    title: str
+    requirements: Annotated[tuple[RequirementRow, ...], Field(min_length=1)]
+    beyond: Annotated[tuple[BeyondRow, ...], Field(min_length=1)]
+
+    def requires(self, requirement: Requirement) -> bool:
+        """Tell whether this receiver asks for it."""
+        return any(one.requirement is requirement for one in self.requirements)
+
+
+class Receivers(Row):
+    """The whole file."""
+
+    receivers: Annotated[tuple[Receiver, ...], Field(min_length=1)]
+
+
+@cache
+def receivers() -> tuple[Receiver, ...]:
+    """Load the table, once; raises `InvalidData`."""
+    return read("postroom.dns.diagnosis", "receivers.yaml", Receivers).receivers
+
+
+def needs(plan: DomainPlan) -> Needs:
+    """Return what the profiles of a plan take besides what its records do: the DMARC policies.
+
+    Nothing where the plan has no profile.
+    """
+    if not plan.bulk_receivers:
+        return Needs()
+    names = sender_standing.policy_names(plan)
+    return shared(*((one, RecordType.TXT) for one in names))
+
+
+def findings(
+    plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen
+) -> Iterator[Finding]:
+    """Yield what the receivers of a plan ask for and the domain lacks, then what DNS cannot tell.
+
+    `judgements` are those of the plan's records, by id. What could not be looked at, or is still
+    on its way, yields nothing: the findings of the records tell of it.
+    """
+    asked = [one for one in receivers() if one.name.value in plan.bulk_receivers]
+    if not asked:
+        return
+    standing = sender_standing.standing(plan, judgements, seen)
+    for requirement, fault_of in _FAULTS.items():
+        titles = [one.title for one in asked if one.requires(requirement)]
+        fault = fault_of(standing) if titles else None
+        if fault is not None:
+            code, sentence = fault
+            plural = "require" if len(titles) > 1 else "requires"
+            yield finding(code, "domain", f"{_listed(titles)} {plural} {sentence}.")
+    for receiver in asked:
+        beyond = _listed([one.requirement for one in receiver.beyond])
+        message = f"{receiver.title} also asks for {beyond}, which DNS cannot show."
+        yield finding("BULK_BEYOND_DNS", receiver.name, message)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+_Fault = tuple[str, str]
+
+
+def _spf(standing: Standing) -> _Fault | None:
+    if not standing.spf:
+        what = "SPF, and the spec declares none: add spf, or spf or cname to returnPath"
+        return "BULK_SPF_MISSING", what
+    if sender_standing.all_faulty(standing.spf):
+        return "BULK_SPF_INVALID", f"SPF, and it is not valid: mend {_ids(standing.spf)}"
+    return None
+
+
+def _dkim(standing: Standing) -> _Fault | None:
+    if not standing.dkim:
+        return "BULK_DKIM_MISSING", "DKIM, and the spec declares no active selector: add dkim"
+    if sender_standing.all_faulty(standing.dkim) and not standing.short_keys:
+        return "BULK_DKIM_INVALID", f"DKIM, and no selector is valid: mend {_ids(standing.dkim)}"
+    return None
+
+
+def _dkim_key(standing: Standing) -> _Fault | None:
+    if not standing.short_keys:
+        return None
+    id, bits = standing.short_keys[0]
+    what = f"DKIM keys of 1024 bits or more, and that of {id} has {bits}: use one of 2048"
+    return "BULK_DKIM_KEY_SHORT", what
+
+
+def _dmarc(standing: Standing) -> _Fault | None:
+    if standing.policy_applies is not False:
+        return None
+    what = "a DMARC policy, at least p=none, and none applies to the domain: declare dmarc"
+    return "BULK_DMARC_MISSING", what
+
+
+def _alignment(standing: Standing) -> _Fault | None:
+    if standing.misaligned is None:
+        return None
+    what = (
+        "that the From domain aligns with the domain of SPF or DKIM, and only SPF is declared, "
+        f"for {standing.misaligned}, which does not align: sign with DKIM for the domain itself"
+    )
+    return "BULK_NOT_ALIGNED", what
+
+
+def _reverse(standing: Standing) -> _Fault | None:
+    faulty = [one for one in standing.reverse if sender_standing.all_faulty((one,))]
+    if not faulty:
+        return None
+    what = "that the names of sending addresses lead back to them"
+    return "BULK_REVERSE_DNS", f"{what}: mend {_ids(faulty)}"
+
+
+def _ids(records: Sequence[tuple[str, Judgement]]) -> str:
+    return _listed([id for id, _ in records][:5])
+
+
+_FAULTS: Mapping[Requirement, Callable[[Standing], _Fault | None]] = {
+    Requirement.SPF: _spf,
+    Requirement.DKIM: _dkim,
+    Requirement.DKIM_KEY: _dkim_key,
+    Requirement.DMARC: _dmarc,
+    Requirement.ALIGNMENT: _alignment,
+    Requirement.REVERSE_DNS: _reverse,
+}

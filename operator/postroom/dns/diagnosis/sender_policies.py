@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in SPF that no single record shows: the policy stands where receivers do not look (67)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from postroom.dns import spf
+from postroom.dns.answers import Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.standing import in_the_way, stranger, value_from, with_removed
+from postroom.dns.judging import sender_merge
+from postroom.dns.judging.fixes import create, move, removal
+from postroom.dns.judging.judgement import Cause, Evidence, where
+
+#: Labels below which people put the policy of the domain above.
+_LABELS = ("_spf", "spf", "_spf1", "mail")
+
+
+class _Place(NamedTuple):
+    """Where the policy may stand instead, and why receivers do not look there.
+
+    `own`: what stands there may be meant for that name, so that it stays.
+    """
+
+    name: str
+    why: str
+    own: bool
+
+
+def _places(case: Case) -> Iterator[_Place]:
+    name, domain = case.expected.name, case.domain
+    planned = {one.name for one in case.context.plan.records if _demands(case, one.wanted)}
+    if name == domain:
+        for one in case.context.plan.records:
+            if one.id.startswith("return-path") and one.name not in planned:
+                why = "mail whose envelope sender is of the domain itself is not checked there"
+                yield _Place(one.name, why, own=True)
+        for label in _LABELS:
+            yield _Place(
+                f"{label}.{domain}", "receivers look at the domain itself", own=label == "mail"
+            )
+    elif domain not in planned:
+        why = f"the envelope sender is of {name}, so that receivers look there"
+        yield _Place(domain, why, own=True)
+
+
+def _demands(case: Case, wanted: object) -> bool:
+    """Whether another record of the plan must authorise all of it as well."""
+    if not isinstance(wanted, spf.Requirement) or not isinstance(
+        case.expected.wanted, spf.Requirement
+    ):
+        return False
+    mine = case.expected.wanted
+    return set(mine.includes) <= set(wanted.includes) and set(mine.networks) <= set(wanted.networks)
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Ask for the policy where it does not belong."""
+    if isinstance(case.expected.wanted, spf.Requirement):
+        for number, place in enumerate(_places(case)):
+            yield Probe(3 + number, Question(place.name, RecordType.TXT))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    if not isinstance(case.expected.wanted, spf.Requirement):
+        return
+    said, texts = case.judgement.cause, case.answer.values
+    if spf.select(texts):
+        # What the policy lacks is told by the judge. A damaged text beside it counts for nobody,
+        # and must not take its place.
+        if said is not None and any(sender_merge.meant(one) is not None for one in texts):
+            yield replace(said, evidence=Evidence.PROVEN)
+        return
+    beside = stranger(case)
+    if beside is not None and case.holds(case.at(beside, RecordType.TXT)):
+        return
+    for place in _places(case):
+        answer = case.at(place.name, RecordType.TXT)
+        if answer is None or answer.aliases or not case.holding(answer):
+            continue
+        yield _cause(case, place, case.holding(answer)[0])
+
+
+def _cause(case: Case, place: _Place, text: str) -> Cause:
+    message = f"There is no {where(case.expected)}. The policy stands at {place.name}: {place.why}."
+    if place.own:
+        fix = create(case.expected)
+    else:
+        fix = move(case.expected, place.name, (text,), value_from(case, text))
+    gone = in_the_way(
+        case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
+    )
+    return Cause("SPF_WRONG_NAME", message, with_removed(fix, gone), Evidence.PROVEN)
+
+
+FAMILY = Family(probes, causes)

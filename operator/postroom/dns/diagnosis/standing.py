@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands at the name of a record, what a wildcard only pretends, and what would be valid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from postroom.api.findings import Fix, RecordToRemove
+from postroom.api.sendingdomain import RecordState
+from postroom.dns import dmarc, spf
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.diagnosis.case import Case
+from postroom.dns.judging import sender_policy
+from postroom.dns.judging.judge import judge
+from postroom.dns.names import is_within
+from postroom.dns.spf.merge import merge
+from postroom.dns.wanted import VALUE_LIMIT, PolicyWanted
+
+_REMOVE_LIMIT = 16
+#: What may be seen at the name of a record.
+_TYPES = (RecordType.CNAME, RecordType.TXT, RecordType.A, RecordType.AAAA, RecordType.MX)
+
+
+def parent(name: str) -> str:
+    """The name without its first label."""
+    return name.partition(".")[2]
+
+
+def stranger(case: Case) -> str | None:
+    """A name beside the record's that nobody has made: what it answers, a wildcard answers.
+
+    None for the zone itself.
+    """
+    name = case.expected.name
+    if case.apex is None or name == case.apex or not is_within(name, case.apex):
+        return None
+    return stranger_in(parent(name))
+
+
+def stranger_in(above: str) -> str:
+    """A name below another that looks random, but is always the same, so that messages are."""
+    return f"postroom-{hashlib.sha256(above.encode()).hexdigest()[:16]}.{above}"
+
+
+def there(case: Case) -> Iterator[Answer]:
+    """Yield the answers at the record's own name that show anything in its place, or an alias.
+
+    Of other types only what keeps a CNAME away is in its place.
+    """
+    types = _TYPES if case.expected.type is RecordType.CNAME else (case.expected.type,)
+    for type in types:
+        answer = case.at(case.expected.name, type)
+        if answer is not None and (answer.values or answer.aliases):
+            yield answer
+
+
+def from_wildcard(case: Case, type: RecordType) -> bool:
+    """Tell whether what the name answers for a type is what any name there would answer."""
+    beside = stranger(case)
+    own = case.at(case.expected.name, type)
+    other = case.at(beside, type) if beside else None
+    if own is None or other is None or not (own.values or own.aliases):
+        return False
+    return (sorted(own.values), own.aliases) == (sorted(other.values), other.aliases)
+
+
+def alias_of(case: Case) -> str | None:
+    """Where a CNAME at the record's own name leads; None where there is none, or a wildcard's."""
+    cname = case.at(case.expected.name, RecordType.CNAME)
+    if cname is not None and cname.values and not from_wildcard(case, RecordType.CNAME):
+        return min(cname.values)
+    answer = case.answer
+    if answer.aliases and not from_wildcard(case, case.expected.type):
+        return answer.aliases[0]
+    return None
+
+
+def in_the_way(case: Case, more: Iterable[RecordToRemove] = ()) -> list[RecordToRemove]:
+    """Return what has to go for the record to be valid: `more`, and what the judge said.
+
+    What a wildcard answers stands nowhere, and what a CNAME leads to not here.
+    """
+    cause = case.judgement.cause
+    said = cause.fix.remove if cause is not None and cause.fix is not None else []
+    kept = [one for one in said if _stands(case, one)]
+    found = {(one.name, one.type, one.value): one for one in (*more, *kept)}
+    return list(found.values())[:_REMOVE_LIMIT]
+
+
+def _stands(case: Case, record: RecordToRemove) -> bool:
+    type = RecordType(record.type)
+    answer = case.at(record.name, type)
+    if answer is not None and answer.aliases:
+        return False
+    if record.name != case.expected.name:
+        return True
+    synthesized = type is RecordType.CNAME and any(
+        one.aliases and from_wildcard(case, one.question.type) for one in there(case)
+    )
+    return not synthesized and not from_wildcard(case, type)
+
+
+def with_removed(fix: Fix | None, records: Iterable[RecordToRemove]) -> Fix | None:
+    """Return the fix with exactly these records to remove."""
+    return None if fix is None else fix.model_copy(update={"remove": list(records)})
+
+
+def valid_with(case: Case, text: str) -> bool:
+    """Tell whether the record would be valid if exactly this text were published."""
+    question = Question(case.expected.name, RecordType.TXT)
+    answer = Answer(question, Outcome.FOUND, (text,), strings=((text,),))
+    judged = judge(case.expected, case.seen.with_answers([answer]), case.context)
+    return judged.state is RecordState.VALID
+
+
+def value_from(case: Case, text: str) -> str | None:
+    """Return the value to publish, given a text of the user's own; None: the one of the plan.
+
+    Policies may hold more than what is wanted, which is not to be lost.
+    """
+    wanted = case.expected.wanted
+    if isinstance(wanted, PolicyWanted):
+        made: str | None = dmarc.with_requirements(text, wanted.policy, wanted.rua)
+    elif isinstance(wanted, spf.Requirement):
+        others = sender_policy.others_of(case.expected, wanted, [text], case.seen)
+        made = merge((text,), wanted, others, case.expected.name).value
+    else:
+        return None
+    good = made is not None and len(made) <= VALUE_LIMIT and valid_with(case, made)
+    return made if good else None

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in the type: a record of another type stands where one is needed (14 to 17, 23, 24)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from postroom.api.findings import RecordToRemove
+from postroom.dns import spf
+from postroom.dns.answers import Answer, Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.dns_hosts import host_of
+from postroom.dns.diagnosis.proxies import proxy_of
+from postroom.dns.diagnosis.standing import (
+    alias_of,
+    from_wildcard,
+    in_the_way,
+    value_from,
+    with_removed,
+)
+from postroom.dns.judging.fixes import removal, replace
+from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.pasted import without_caption, without_quotes
+from postroom.dns.presets import title_of
+from postroom.dns.quoting import quoted
+from postroom.dns.wanted import AliasWanted, Behind, ExchangeWanted, KeyWanted, PolicyWanted
+
+_ADDRESSES = (RecordType.A, RecordType.AAAA)
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Ask for the types that are confused with the right one, where nothing better is there."""
+    name, wanted = case.expected.name, case.expected.wanted
+    if isinstance(wanted, AliasWanted):
+        if not case.answer.values:
+            yield Probe(1, Question(name, RecordType.TXT))
+            if _proxies(case):
+                yield from (Probe(1, Question(name, one)) for one in _ADDRESSES)
+    elif isinstance(wanted, spf.Requirement) and not spf.select(case.answer.values):
+        yield Probe(1, Question(name, RecordType.SPF))
+    elif case.answer.values and not case.answer.aliases:
+        yield Probe(4, Question(name, RecordType.CNAME))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    wanted = case.expected.wanted
+    if isinstance(wanted, AliasWanted):
+        yield from _proxied(case)
+        yield from _text_for_alias(case, wanted)
+    else:
+        yield from _alias_for_other(case)
+        yield from _obsolete_type(case)
+    yield from _coexisting(case)
+
+
+def _proxies(case: Case) -> bool:
+    """Whether the zone's DNS host can answer with addresses of its own."""
+    host = host_of(case.context.zone.nameservers) if case.context.zone else None
+    return host is not None and bool(host.proxy)
+
+
+def _seen_at_name(case: Case, types: Iterable[RecordType]) -> list[Answer]:
+    """The answers of these types that stand at the name itself."""
+    answers = (case.at(case.expected.name, one) for one in types)
+    return [
+        one
+        for one in answers
+        if one is not None
+        and one.values
+        and not one.aliases
+        and not from_wildcard(case, one.question.type)
+    ]
+
+
+def _all_of(case: Case, answers: Iterable[Answer]) -> list[RecordToRemove]:
+    found = [
+        record
+        for one in answers
+        for record in removal(case.expected.name, one.question.type, one.values)
+    ]
+    return in_the_way(case, found)
+
+
+def _proxied(case: Case) -> Iterator[Cause]:
+    """The DNS host has the CNAME, but answers with its proxy."""
+    found = _seen_at_name(case, _ADDRESSES)
+    proxy = proxy_of([value for one in found for value in one.values])
+    if case.answer.values or proxy is None or not _proxies(case):
+        return
+    message = (
+        f"{case.expected.name} is answered with addresses of {proxy} itself: the record is "
+        "proxied. Set its proxy status to DNS only (the grey cloud), which comes to the same as "
+        "what follows."
+    )
+    fix = with_removed(replace(case.expected, ()), _all_of(case, found))
+    yield Cause("CNAME_PROXIED", message, fix, Evidence.PROVEN)
+
+
+def _text_for_alias(case: Case, wanted: AliasWanted) -> Iterator[Cause]:
+    """The target was entered as a text; any text keeps a CNAME from being there."""
+    found = _seen_at_name(case, (RecordType.TXT,))
+    if case.answer.values or not found:
+        return
+    texts = found[0].values
+    pasted = any(_as_name(one) == wanted.target for one in texts)
+    if not pasted and wanted.behind is Behind.KEY:
+        return  # The judge has said so.
+    what = f"with the text {quoted(min(texts))}"
+    if pasted:
+        what = "whose text is the target"
+    message = f"There is a TXT at {case.expected.name} {what}, where a CNAME is needed."
+    others = _seen_at_name(case, _ADDRESSES)
+    fix = with_removed(replace(case.expected, ()), _all_of(case, [*found, *others]))
+    yield Cause("TYPE_TXT_FOR_CNAME", message, fix, Evidence.PROVEN if pasted else Evidence.LIKELY)
+
+
+def _as_name(text: str) -> str:
+    """Read a text that was meant as a name."""
+    return without_quotes(without_caption(text[:512])).strip(" .").lower()
+
+
+def _alias_for_other(case: Case) -> Iterator[Cause]:
+    """A CNAME stands where another type is needed, and hides it (RFC 1034 section 3.6.2)."""
+    target, name = alias_of(case), case.expected.name
+    if target is None or not case.answer.aliases:
+        return
+    code = _code_of_alias(case, target)
+    if code is None:
+        return
+    fix = with_removed(
+        replace(case.expected, ()), in_the_way(case, removal(name, RecordType.CNAME, (target,)))
+    )
+    yield Cause(code, _about_alias(case, code, target), fix, Evidence.PROVEN)
+
+
+def _code_of_alias(case: Case, target: str) -> str | None:
+    if case.expected.name == case.domain:
+        return "CNAME_AT_APEX"
+    if not case.answer.values or _is_value(case, target):
+        return "TYPE_CNAME_FOR_TXT" if case.expected.type is RecordType.TXT else "RP_CONFLICT"
+    match case.expected.wanted:
+        case PolicyWanted() | ExchangeWanted():
+            return None  # Those have causes of their own.
+        case KeyWanted():
+            return "CNAME_TARGET_OTHER_PROVIDER" if title_of(target) else "CNAME_TARGET_WRONG"
+        case _:
+            return "TYPE_CNAME_FOR_TXT"
+
+
+def _is_value(case: Case, target: str) -> bool:
+    """Whether the value was entered as the target, which the DNS host may have made longer."""
+    value = re.sub(r"\\(.)", r"\1", target)
+    wanted = case.expected.value.lower()
+    return bool(wanted) and value[: len(wanted)] == wanted
+
+
+def _about_alias(case: Case, code: str, target: str) -> str:
+    name, shown = case.expected.name, quoted(target)
+    if code == "CNAME_AT_APEX":
+        return f"The CNAME at {name} to {shown} hides all other records of the domain."
+    if _is_value(case, target):
+        return f"The value stands at {name} as the target of a CNAME: it belongs into a TXT."
+    if not case.answer.values:
+        return (
+            f"There is a CNAME at {name} to {shown}, where nothing of the type "
+            f"{case.expected.type.value} is; the {where(case.expected)} is needed in its place."
+        )
+    owner = title_of(target)
+    suffix = f", which belongs to {owner}" if owner else ""
+    return (
+        f"There is a CNAME at {name} to {shown}{suffix}; what it leads to is not what is required."
+    )
+
+
+def _obsolete_type(case: Case) -> Iterator[Cause]:
+    """The policy stands in a record of type SPF (RFC 7208 section 3.1)."""
+    answer = case.at(case.expected.name, RecordType.SPF)
+    texts = spf.select(answer.values) if answer is not None and not answer.aliases else ()
+    if not isinstance(case.expected.wanted, spf.Requirement) or not texts:
+        return
+    if from_wildcard(case, RecordType.SPF):
+        return
+    message = (
+        f"There is a record of type SPF at {case.expected.name}, which receivers do not ask for; "
+        f"there is no {where(case.expected)}."
+    )
+    gone = in_the_way(case, removal(case.expected.name, RecordType.SPF, texts))
+    fix = with_removed(replace(case.expected, (), value_from(case, texts[0])), gone)
+    yield Cause("TYPE_SPF99", message, fix, Evidence.PROVEN)
+
+
+def _coexisting(case: Case) -> Iterator[Cause]:
+    """A CNAME and other records stand at one name, so that resolvers see the one or the other."""
+    cname = _seen_at_name(case, (RecordType.CNAME,))
+    others = _seen_at_name(case, (RecordType.TXT, RecordType.MX, *_ADDRESSES))
+    if not cname or not others:
+        return
+    kinds = ", ".join(one.question.type.value for one in others)
+    message = (
+        f"At {case.expected.name} a CNAME to {quoted(min(cname[0].values))} stands beside records "
+        f"of type {kinds}, which DNS does not allow: receivers see the one or the other."
+    )
+    fix = with_removed(replace(case.expected, ()), _all_of(case, [*cname, *_wrong(case, others)]))
+    yield Cause("CNAME_COEXISTS", message, fix, Evidence.PROVEN)
+
+
+def _wrong(case: Case, others: list[Answer]) -> list[Answer]:
+    """All others have to go for a CNAME; for a text, those of its own type that the judge named."""
+    return others if case.expected.type is RecordType.CNAME else []
+
+
+FAMILY = Family(probes, causes)

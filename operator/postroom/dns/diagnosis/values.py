@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in the value: the text was changed on the way into DNS (codes 27 to 40)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from postroom.dns import dkim, spf
+from postroom.dns.answers import Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.damage import Damage, pieced, texts_of, undone
+from postroom.dns.diagnosis.standing import (
+    from_wildcard,
+    in_the_way,
+    value_from,
+    with_removed,
+)
+from postroom.dns.judging.fixes import delete, removal, replace
+from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.wanted import (
+    IndicatorWanted,
+    KeyWanted,
+    PolicyWanted,
+    TextWanted,
+    TransportPolicyWanted,
+    TransportReportWanted,
+)
+
+_KINDS = (
+    TextWanted,
+    KeyWanted,
+    spf.Requirement,
+    PolicyWanted,
+    TransportPolicyWanted,
+    TransportReportWanted,
+    IndicatorWanted,
+)
+#: What only resembles the wanted key, so that what else is there may be meant.
+_SHOWN = frozenset({"VALUE_PLACEHOLDER", "VALUE_NEAR"})
+
+
+def _concerned(case: Case) -> bool:
+    """Whether there are texts at the name itself, of a kind that has damage."""
+    return (
+        case.expected.type is RecordType.TXT
+        and isinstance(case.expected.wanted, _KINDS)
+        and bool(case.answer.values)
+        and not case.answer.aliases
+        and not from_wildcard(case, RecordType.TXT)
+    )
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Ask what a policy leads to when its damage is undone: it may hold more than is wanted."""
+    if not _concerned(case) or not isinstance(case.expected.wanted, spf.Requirement):
+        return
+    for damage in (*undone(case), *pieced(case)):
+        for name in spf.referred_names(damage.meant) if spf.is_spf(damage.meant) else ():
+            yield Probe(2, Question(name, RecordType.TXT))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    if not _concerned(case):
+        return
+    if isinstance(case.expected.wanted, KeyWanted):
+        yield from _of_key(case, case.expected.wanted)
+        return
+    for damage in (*pieced(case), *undone(case)):
+        yield _cause(case, damage)
+
+
+def _cause(case: Case, damage: Damage) -> Cause:
+    evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
+    message = f"The {where(case.expected)} {damage.detail}."
+    value = value_from(case, damage.meant)
+    gone = in_the_way(case, removal(case.expected.name, RecordType.TXT, damage.values))
+    return Cause(
+        damage.code, message, with_removed(replace(case.expected, (), value), gone), evidence
+    )
+
+
+def _of_key(case: Case, wanted: KeyWanted) -> Iterator[Cause]:
+    """What the library knows of key records; what is only of DKIM has a family of its own."""
+    texts = texts_of(case)
+    strings = dict(zip(case.answer.values, case.answer.strings, strict=False))
+    pieces = [strings.get(one, (one,)) for one in texts]
+    slips = dkim.slips(texts, pieces, wanted.key, case.expected.value)
+    # Who pastes a whole line of a zone file has quotes in it as well.
+    for slip in sorted(slips, key=lambda one: one.code != "VALUE_INCLUDES_NAME"):
+        if not slip.code.startswith("VALUE_"):
+            continue
+        evidence = Evidence.SHOWN if slip.code in _SHOWN else Evidence.PROVEN
+        message = f"The {where(case.expected)} {slip.detail}."
+        if slip.code == "VALUE_DUPLICATE_RECORD":
+            yield _duplicate(case, message)
+            continue
+        gone = in_the_way(case, removal(case.expected.name, RecordType.TXT, _parts(case, slip)))
+        yield Cause(slip.code, message, with_removed(replace(case.expected, ()), gone), evidence)
+
+
+def _parts(case: Case, slip: dkim.Slip) -> Sequence[str]:
+    """The values that a slip is about; all pieces of a key that was split into records."""
+    if slip.value:
+        return (slip.value,)
+    return tuple(one for one in texts_of(case) if _is_piece(one, case.expected.value))
+
+
+def _is_piece(text: str, whole: str) -> bool:
+    """Whether a text is a part of the whole, in whatever way its spaces were kept."""
+    bare = "".join(text.split())
+    return bool(bare) and (dkim.looks_like_key(text) or bare in "".join(whole.split()))
+
+
+def _duplicate(case: Case, message: str) -> Cause:
+    """The right one is there: only what stands beside it has to go."""
+    right = case.holding(case.answer)
+    others = [one for one in texts_of(case) if dkim.looks_like_key(one) and one not in right]
+    gone = removal(case.expected.name, RecordType.TXT, [*others, *right[1:]])
+    return Cause("VALUE_DUPLICATE_RECORD", message, delete(gone), Evidence.PROVEN)
+
+
+FAMILY = Family(probes, causes)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes above the name: a wildcard or a DNAME answers in its place (codes 25 and 26)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from postroom.api.findings import RecordToRemove
+from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.standing import (
+    from_wildcard,
+    in_the_way,
+    parent,
+    stranger,
+    there,
+    with_removed,
+)
+from postroom.dns.judging.fixes import create, removal, replace
+from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.names import is_within
+from postroom.dns.quoting import quoted
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Ask beside the name for what is seen at it, and above it where nothing is."""
+    beside = stranger(case)
+    if beside is None:
+        return
+    for answer in there(case):
+        yield Probe(0, Question(beside, answer.question.type))
+    above = parent(case.expected.name)
+    if above != case.domain and is_within(above, case.domain):
+        yield Probe(5, Question(above, RecordType.NS))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    yield from _renamed(case)
+    seen = [one for one in there(case) if from_wildcard(case, one.question.type)]
+    if seen:
+        above = parent(case.expected.name)
+        message = (
+            f"A wildcard above {case.expected.name} answers for it as for any other name in "
+            f"{above}; the {where(case.expected)} itself is missing."
+        )
+        fix = with_removed(create(case.expected), in_the_way(case))
+        yield Cause("WILDCARD_MASKS", message, fix, Evidence.PROVEN)
+    yield from _alias_above(case)
+
+
+def _alias_above(case: Case) -> Iterator[Cause]:
+    """A CNAME at the name above leads nowhere for the names below it (RFC 1034 section 3.6.2)."""
+    above = parent(case.expected.name)
+    answer = case.at(above, RecordType.NS)
+    nothing = case.answer.outcome is Outcome.NX_DOMAIN and not case.answer.aliases
+    if answer is None or not answer.aliases or not nothing or above == case.domain:
+        return
+    message = (
+        f"There is a CNAME at {above} to {quoted(answer.aliases[0])}, but it does not hold for "
+        f"names below it: there is no {where(case.expected)}."
+    )
+    gone = in_the_way(case, removal(above, RecordType.CNAME, answer.aliases[:1]))
+    fix = with_removed(replace(case.expected, ()), gone)
+    yield Cause("ENT_CNAME_PARENT", message, fix, Evidence.SHOWN)
+
+
+def _renamed(case: Case) -> Iterator[Cause]:
+    """A DNAME gives every name below it another end, that of a stranger as well (RFC 6672)."""
+    beside, name = stranger(case), case.expected.name
+    if beside is None:
+        return
+    for answer in there(case):
+        type = answer.question.type
+        other = case.at(beside, type)
+        own = _first_alias(answer.values, answer.aliases, type)
+        strange = _first_alias(other.values, other.aliases, type) if other else None
+        if own is None or strange is None or not own.startswith(f"{name.partition('.')[0]}."):
+            continue
+        if strange == f"{beside.partition('.')[0]}.{parent(own)}":
+            yield _dname(case, *_owner(case, parent(own)))
+            return
+
+
+def _first_alias(values: tuple[str, ...], aliases: tuple[str, ...], type: RecordType) -> str | None:
+    chain = values if type is RecordType.CNAME else aliases
+    return chain[0] if chain else None
+
+
+def _owner(case: Case, target: str) -> tuple[str, str]:
+    """The name that has the DNAME, and where it leads: the lowest that is not renamed itself."""
+    owner = parent(case.expected.name)
+    while owner != case.apex:
+        answer = case.at(owner, RecordType.NS)
+        if answer is None or not answer.aliases:
+            break
+        owner, target = parent(owner), parent(target)
+    return owner, target
+
+
+def _dname(case: Case, owner: str, target: str) -> Cause:
+    message = (
+        f"A DNAME at {owner} makes every name below it one below {quoted(target)}, so that nothing "
+        f"that is published at {case.expected.name} is seen."
+    )
+    gone = RecordToRemove(name=owner, type="DNAME", value=quoted(target))
+    fix = with_removed(replace(case.expected, ()), [gone])
+    return Cause("ENT_CNAME_PARENT", message, fix, Evidence.PROVEN)
+
+
+FAMILY = Family(probes, causes)

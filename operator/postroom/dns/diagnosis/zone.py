@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in the way to the zone: what makes every single record moot, or slow to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from postroom.api.findings import Finding, Severity
+from postroom.dns import dmarc
+from postroom.dns.answers import Answer, Delegation, Outcome, RecordType, ServerAnswer, Zone
+from postroom.dns.diagnosis import nameservers, resolving
+from postroom.dns.diagnosis.parking import Disuse, disuse
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import external
+
+#: The subject of findings that are about no single record.
+DOMAIN = "domain"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneView:
+    """What was seen of the zone itself.
+
+    `serials` is what each of its servers answered for the SOA. All else is asked only where there
+    is reason to: `versions` is their whole SOA; `delegation` what the parent says; `resolver` what
+    the resolver says of the SOA, or of a record that it fails at, and `unvalidated` what it has
+    of the same without DNSSEC; `families` which types of address the silent servers have.
+    """
+
+    domain: str
+    zone: Zone | Answer
+    serials: tuple[ServerAnswer, ...] = ()
+    versions: tuple[ServerAnswer, ...] = ()
+    delegation: Delegation | Answer | None = None
+    resolver: Answer | None = None
+    unvalidated: Answer | None = None
+    families: Mapping[str, frozenset[RecordType]] = field(default_factory=dict)
+
+    @property
+    def open(self) -> bool:
+        """Whether the way to name servers is known to be open: some of them answered something."""
+        heard = any(one.answer.server is not None for one in self.serials)
+        return heard or isinstance(self.delegation, Delegation)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What makes records moot.
+
+    `moot` are the codes of what follows from it at records; None: all of them. `blinds`: what was
+    seen of the records is not what the world sees.
+    """
+
+    finding: Finding
+    moot: frozenset[str] | None = frozenset({"LOOKUP_FAILED"})
+    blinds: bool = False
+
+
+#: What a resolver that fails, or sees another zone, does to the findings about records.
+_OF_RESOLVER = frozenset({"LOOKUP_FAILED", "STALE_NEGATIVE", "STALE_POSITIVE"})
+
+
+def agreed(serials: Sequence[ServerAnswer]) -> bool:
+    """Tell whether all servers that answered have the same version of the zone."""
+    return len({one.answer.values for one in serials if one.answer.conclusive}) <= 1
+
+
+def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
+    """Find what makes the records moot: there is no such domain, or no way to its zone.
+
+    `outcomes` are those of the records at and below the domain.
+    """
+    if _is_denied(view, outcomes):
+        message = f"{view.domain} does not exist in DNS: register it, or correct spec.domain."
+        return Root(finding("DOMAIN_NXDOMAIN", DOMAIN, message, external()), None)
+    parked = _parked(view)
+    if parked is not None:
+        return Root(parked, None)
+    bogus = resolving.bogus(view.domain, view.resolver, view.unvalidated, view.delegation)
+    if bogus is not None:
+        return Root(finding("DNSSEC_BOGUS", DOMAIN, bogus, external()), _OF_RESOLVER)
+    unserved = nameservers.unserved(view.serials, view.families) if view.open else None
+    if unserved is not None:
+        code, message = unserved
+        made = finding(code, DOMAIN, message, external())
+        moot = frozenset({"LOOKUP_FAILED", "RESOLVER_ONLY"})
+        return Root(made.model_copy(update={"severity": Severity.ERROR}), moot)
+    return _resolver_at_fault(view)
+
+
+def _is_denied(view: ZoneView, outcomes: Collection[Outcome]) -> bool:
+    if isinstance(view.zone, Answer):
+        return view.zone.conclusive
+    # Nobody's records stand in the zone of a registry: it only denies that the domain is delegated.
+    apex = view.zone.apex
+    if apex == view.domain or set(outcomes) != {Outcome.NX_DOMAIN}:
+        return False
+    return "." not in apex or dmarc.is_public_suffix(apex)
+
+
+def _parked(view: ZoneView) -> Finding | None:
+    delegated = isinstance(view.delegation, Delegation)
+    named: Sequence[str] = view.zone.nameservers if isinstance(view.zone, Zone) else ()
+    if delegated and isinstance(view.delegation, Delegation):
+        named = view.delegation.nameservers
+    why = disuse(named)
+    if why is None:
+        return None
+    what = {
+        Disuse.PARKING: "a parking service",
+        Disuse.EXPIRED: "a registrar, for registrations that have expired",
+        Disuse.HELD: "a registrar, for domains whose owner has not confirmed the contact data",
+    }[why]
+    message = f"The name servers of {view.domain} are those of {what}: {', '.join(named)}."
+    return finding("DOMAIN_PARKED", DOMAIN, message, external())
+
+
+def _resolver_at_fault(view: ZoneView) -> Root | None:
+    failing = view.resolver is not None and view.resolver.outcome is Outcome.SERVER_FAILURE
+    if failing and view.resolver is not None:
+        message = resolving.failure(view.domain, view.resolver)
+        return Root(finding("SERVFAIL_OTHER", DOMAIN, message, external()), _OF_RESOLVER)
+    if isinstance(view.zone, Answer):
+        message = f"DNS could not be asked for the zone of {view.domain}; the look is repeated."
+        return Root(finding("LOOKUP_FAILED", DOMAIN, message))
+    split = resolving.split(view.zone, view.resolver, view.versions, view.delegation)
+    if split is not None:
+        made = finding("SPLIT_HORIZON", DOMAIN, split.message, external())
+        return Root(made, None if split.private else _OF_RESOLVER, blinds=split.private)
+    return None
+
+
+def findings(view: ZoneView) -> Iterator[Finding]:
+    """Yield what is wrong with the zone's servers or its delegation."""
+    if isinstance(view.zone, Zone):
+        yield from nameservers.findings(
+            view.zone,
+            view.serials,
+            view.versions,
+            view.delegation,
+            view.families,
+            heard=view.open,
+        )
+    if view.delegation is not None and dmarc.is_public_suffix(view.domain):
+        message = f"{view.domain} is a public suffix, below which others register their domains."
+        yield finding("PUBLIC_SUFFIX", DOMAIN, message, external())

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DKIM keys and key records (RFC 6376, RFC 8301, RFC 8463), their mistakes, and their rotation."""
+
+from __future__ import annotations
+
+from postroom.dns.dkim.key import (
+    RSA_BITS_ADVISED,
+    RSA_BITS_LEAST,
+    RSA_BITS_MOST,
+    Algorithm,
+    PublicKey,
+    decode,
+    published_form,
+    read_expected,
+    record_for,
+)
+from postroom.dns.dkim.record import (
+    Fault,
+    KeyRecord,
+    Note,
+    looks_like_key,
+    notes,
+    parse,
+    published_base64,
+    select,
+)
+from postroom.dns.dkim.rotation import (
+    KeyState,
+    RotationStep,
+    SelectorAdvice,
+    SelectorSeen,
+    advise_rotation,
+)
+from postroom.dns.dkim.slips import Slip, is_private, slips
+
+__all__ = [
+    "RSA_BITS_ADVISED",
+    "RSA_BITS_LEAST",
+    "RSA_BITS_MOST",
+    "Algorithm",
+    "Fault",
+    "KeyRecord",
+    "KeyState",
+    "Note",
+    "PublicKey",
+    "RotationStep",
+    "SelectorAdvice",
+    "SelectorSeen",
+    "Slip",
+    "advise_rotation",
+    "decode",
+    "is_private",
+    "looks_like_key",
+    "notes",
+    "parse",
+    "published_base64",
+    "published_form",
+    "read_expected",
+    "record_for",
+    "select",
+    "slips",
+]

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damage to a single key record, and how to undo it: each step is a text before and after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from postroom.dns.dkim.key import Algorithm
+from postroom.dns.pasted import DETAILS, UNDO, Undo
+
+_TAGS = r"(?:[vkphstng])"
+_VERSION = re.compile(r"(?:^|(?<=;))[ \t]{0,8}v[ \t]{0,8}[=:][^;]{0,20}(?:;|\Z)", re.IGNORECASE)
+_VERSION_BARE = re.compile(r"\s{0,8}(?:v\s{0,4}[=:]\s{0,4})?dkim[ _-]?1?\s{0,4};", re.IGNORECASE)
+_JOINED = re.compile(
+    rf"[\s,;:|]{{1,8}}(?={_TAGS}[ \t]{{0,4}}=)|(?<=DKIM1)(?={_TAGS}=)|(?<=k=rsa)(?=p=)"
+    r"|(?<=k=ed25519)(?=p=)"
+)
+_P_TWICE = re.compile(r"\bp[ \t]{0,4}=[ \t]{0,4}p[ \t]{0,4}=")
+_P = re.compile(r"(?:^|(?<=[;\s]))p[ \t]{0,8}=([^;]*)")
+_PEM = re.compile(r"-{2,6}[ \t]{0,4}(?:BEGIN|END)[A-Z0-9 ]{0,40}-{2,6}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s{0,8}")
+_KEY_TYPE = re.compile(r"(?:^|(?<=;))[ \t]{0,8}k[ \t]{0,8}=[^;]{0,40}(?:;|\Z)")
+_HASHES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}h[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
+_SERVICES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}s[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
+
+
+def without_pem(text: str) -> str:
+    """Take away the lines around a key in PEM."""
+    return _PEM.sub("", text)
+
+
+def with_separators(text: str) -> str:
+    """Put semicolons before the tags; only a text that reads as a list then was meant so."""
+    return _JOINED.sub("; ", text).removeprefix("; ")
+
+
+def with_plus(text: str) -> str:
+    """Turn the spaces inside p= back into the plus signs that form encoding made of them."""
+    return _P.sub(lambda match: f"p={match[1].strip(' ').replace(' ', '+')}", text, count=1)
+
+
+def without_percent(text: str) -> str:
+    """Undo percent-encoding."""
+    return unquote(text, errors="replace") if "%" in text else text
+
+
+def without_version(text: str) -> str:
+    """Take away a version that is not exactly ``v=DKIM1`` at the beginning: none is needed."""
+    bare = _VERSION_BARE.sub("", text, count=1) if _VERSION_BARE.match(text) else text
+    return _VERSION.sub("", bare)
+
+
+def without_second_p(text: str) -> str:
+    """Turn ``p=p=`` into ``p=``."""
+    return _P_TWICE.sub("p=", text)
+
+
+def with_p(text: str) -> str:
+    """Put p= before a bare key, or before the part of a list that is one."""
+    if _P.search(text):
+        return text
+    head, separator, last = text.strip(" ;").rpartition(";")
+    if _BASE64.fullmatch(last.strip()) is None:
+        return text
+    return f"{head}{separator} p={last.strip()}"
+
+
+def without_spaces(text: str) -> str:
+    """Take away all whitespace: none is needed in a key record."""
+    return re.sub(r"[\s\x00]+", "", text)
+
+
+def without_hashes(text: str) -> str:
+    return _HASHES.sub("", text)
+
+
+def without_services(text: str) -> str:
+    return _SERVICES.sub("", text)
+
+
+def with_key_type(algorithm: str) -> Undo:
+    """Make the step that says the right k=, and takes an Ed25519 key out of its DER."""
+
+    def undo(text: str) -> str:
+        bare = _KEY_TYPE.sub("", text)
+        if algorithm != Algorithm.ED25519:
+            return bare
+        raw = _P.sub(lambda match: f"p={_inner_ed25519(match[1])}", bare, count=1)
+        return f"{raw.rstrip().rstrip(';')}; k={algorithm}"
+
+    return undo
+
+
+def _inner_ed25519(encoded: str) -> str:
+    """The last 32 of the 44 bytes of an Ed25519 SubjectPublicKeyInfo (RFC 8410), in base64."""
+    compact = re.sub(r"\s+", "", encoded)
+    # 12 bytes of DER are 16 characters of base64.
+    return compact[16:] if len(compact) == 60 else compact
+
+
+#: A code, what to say, and how to undo it.
+Step = tuple[str, str, Callable[[str], str]]
+
+
+def steps(algorithm: str) -> tuple[Step, ...]:
+    """Return every kind of damage, the most telling first, for a key of an algorithm."""
+    return (
+        *((code, DETAILS[code], undo) for code, undo in UNDO),
+        ("VALUE_ESCAPED", "is percent-encoded", without_percent),
+        ("VALUE_PLUS_LOST", "has spaces where the key has plus signs", with_plus),
+        ("DKIM_PEM_HEADERS", "holds the PEM lines around the key", without_pem),
+        ("DKIM_P_MISSING", "has p= twice in a row", without_second_p),
+        ("DKIM_P_MISSING", "holds the key without p= before it", with_p),
+        ("DKIM_SEMICOLON_LOST", "lacks semicolons between its tags", with_separators),
+        ("DKIM_V_WRONG", "does not begin with exactly v=DKIM1", without_version),
+        ("VALUE_WHITESPACE", DETAILS["VALUE_WHITESPACE"], without_spaces),
+        ("DKIM_KTYPE", f"does not say k={algorithm} as the key needs", with_key_type(algorithm)),
+        ("DKIM_HASH", "has an h= that does not allow sha256", without_hashes),
+        ("DKIM_SERVICE", "has an s= that does not allow email", without_services),
+    )

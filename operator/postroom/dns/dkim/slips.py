@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What went wrong between the key that was handed out and what DNS shows.
+
+Each slip is proven by the key where that is possible: undoing the damage yields the wanted key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from postroom.dns.dkim.key import (
+    Algorithm,
+    PublicKey,
+    decode_base64,
+    holds_private_key,
+    published_forms,
+)
+from postroom.dns.dkim.mending import steps, without_pem
+from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64
+from postroom.dns.pasted import DAMAGE_LIMIT, UNDO, placeholder
+
+#: What a TXT string holds at most (RFC 1035 section 3.3.14), and where careless forms cut.
+STRING_LIMIT = 255
+#: Most records, and most strings of a record, that are put together in other orders.
+_PIECE_LIMIT = 5
+#: Most records that are explained; whether the right one is there is told of all.
+_RECORD_LIMIT = 8
+#: Fewest base64 characters by which a part of a key is known: RSA keys of a size begin alike with
+#: up to 44, Ed25519 keys do not.
+_RECOGNISABLE = {Algorithm.RSA.value: 56, Algorithm.ED25519.value: 16}
+_NEAR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A known mistake: the code of its finding, and the end of a sentence about the record.
+
+    `value` is the published text that it is about, "" where it is about all of them.
+    """
+
+    code: str
+    detail: str
+    value: str = ""
+
+
+def slips(
+    values: Sequence[str],
+    strings: Sequence[Sequence[str]],
+    wanted: PublicKey,
+    wanted_text: str,
+) -> tuple[Slip, ...]:
+    """Explain why TXT values do not publish a key, most specific first; () if they do or hold none.
+
+    `strings` are the single strings of each value, in the order of `values`; missing ones are
+    guessed as one string each. `wanted_text` is the whole value that was handed out.
+    """
+    return tuple(dict.fromkeys(_slips(values, strings, wanted, wanted_text)))
+
+
+def _slips(
+    values: Sequence[str],
+    strings: Sequence[Sequence[str]],
+    wanted: PublicKey,
+    wanted_text: str,
+) -> Iterator[Slip]:
+    texts = [one[:DAMAGE_LIMIT] for one in sorted(values)]
+    for text in texts:
+        if is_private(text, wanted):
+            # Without the text: it is a secret, however public by now.
+            yield Slip("DKIM_PRIVATE_KEY_PUBLISHED", "holds the private key")
+    parsed = {text: parse(text) for text in texts}
+    right = [text for text in texts if _is(parsed[text], wanted)]
+    others = [text for text in texts if text not in right and looks_like_key(text)]
+    if right:
+        if others or len(right) > 1:
+            detail = "stands beside the right one and must go"
+            yield Slip("VALUE_DUPLICATE_RECORD", detail, (others or right)[0])
+        return
+    texts = texts[:_RECORD_LIMIT]
+    split = _split(texts, wanted)
+    if split is not None:
+        yield split
+        return
+    pieces = {one[:DAMAGE_LIMIT]: two for one, two in zip(values, strings, strict=False)}
+    proven = {text: _proven(text, pieces.get(text, ()), wanted, wanted_text) for text in texts}
+    for found in proven.values():
+        yield from found
+    if len(others) > 1:
+        yield Slip("DKIM_MULTIPLE", f"is one of {len(others)} key records, which leaves it open")
+    for text in texts:
+        if not proven[text]:
+            yield from _likely(text, parsed[text], wanted)
+
+
+def _is(record: KeyRecord, wanted: PublicKey) -> bool:
+    return record.usable and record.key == wanted
+
+
+def _yields(text: str, wanted: PublicKey) -> bool:
+    return _is(parse(text), wanted)
+
+
+def _proven(text: str, pieces: Sequence[str], wanted: PublicKey, wanted_text: str) -> list[Slip]:
+    """Name the damage whose undoing yields the key, else the part of the key that is there."""
+    whole = [*_mended(text, wanted), *_chunks(text, pieces, wanted)]
+    return whole or list(_partial(text, wanted, wanted_text))
+
+
+def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
+    """Say what stands there, as far as it was meant as a key record."""
+    if not looks_like_key(text):
+        return
+    blank = placeholder(text)
+    if blank is not None and record.key is None:
+        yield Slip("VALUE_PLACEHOLDER", f"still holds the placeholder {blank}", text)
+    elif record.revoked:
+        yield Slip("DKIM_REVOKED", "has an empty p= tag: the key is revoked", text)
+    else:
+        yield from _near(text, wanted)
+        yield _as_it_is(text, record)
+
+
+def _as_it_is(text: str, record: KeyRecord) -> Slip:
+    if record.fault is not None:
+        return Slip(record.fault.code, f"cannot be used: {record.fault.clause}", text)
+    return Slip("DKIM_KEY_OTHER", "holds another key", text)
+
+
+def _mended(text: str, wanted: PublicKey) -> list[Slip]:
+    """Undo one kind of damage if that is all it takes, else one after the other."""
+    current, made = text, []
+    for code, detail, undo in steps(wanted.algorithm):
+        single = undo(text)
+        if single != text and _yields(single, wanted):
+            return [Slip(code, detail, text)]
+    for code, detail, undo in steps(wanted.algorithm):
+        changed = undo(current)
+        if changed != current and code != "VALUE_PLUS_LOST":
+            made.append(Slip(code, detail, text))
+            current = changed
+            if _yields(current, wanted):
+                return made
+    return []
+
+
+def is_private(text: str, wanted: PublicKey | None = None) -> bool:
+    """Tell whether a TXT text gives a private key away: it must not be shown then."""
+    if re.search(r"PRIVATE[ \t]{1,4}KEY", text):
+        return True
+    encoded = published_base64(text) or re.sub(r"\s+", "", without_pem(text))
+    whole = encoded[: len(encoded) // 4 * 4].rstrip("=")
+    raw = decode_base64(encoded) or decode_base64(whole[: len(whole) // 4 * 4])
+    return raw is not None and holds_private_key(raw, wanted)
+
+
+def _bare(text: str) -> str:
+    for _, undo in UNDO:
+        text = undo(text)
+    return text
+
+
+def _split(texts: Sequence[str], wanted: PublicKey) -> Slip | None:
+    """One key in several records: some order of some of them yields it."""
+    pieces = [_bare(one) for one in texts]
+    if not 2 <= len(pieces) <= _PIECE_LIMIT or sum(map(len, pieces)) > DAMAGE_LIMIT:
+        return None
+    for count in range(2, len(pieces) + 1):
+        if any(_yields("".join(order), wanted) for order in permutations(pieces, count)):
+            detail = f"is one of {count} records that hold a part of the key each"
+            return Slip("VALUE_SPLIT_RECORDS", detail)
+    return None
+
+
+def _chunks(text: str, pieces: Sequence[str], wanted: PublicKey) -> Iterator[Slip]:
+    """The strings of one record in another order, or one of them twice."""
+    if not 2 <= len(pieces) <= _PIECE_LIMIT:
+        return
+    code = "VALUE_CHUNK_ORDER"
+    if any(_yields("".join(order), wanted) for order in permutations(pieces)):
+        yield Slip(code, "holds the strings of the key in the wrong order", text)
+    elif _yields("".join(dict.fromkeys(pieces)), wanted):
+        yield Slip(code, "holds a string of the key twice", text)
+
+
+def _partial(text: str, wanted: PublicKey, wanted_text: str) -> Iterator[Slip]:
+    """A part of the key, or all of it in lowercase."""
+    least = _RECOGNISABLE[wanted.algorithm]
+    found = published_base64(_bare(text))
+    bare = re.sub(r"\s+", "", _bare(text))
+    for whole in published_forms(wanted):
+        if found != whole and found.lower() == whole.lower():
+            yield Slip("VALUE_LOWERCASED", "has the case of its letters changed", text)
+            return
+        if len(found) >= least and whole.startswith(found.rstrip("=")) and found != whole:
+            yield Slip("VALUE_TRUNCATED", _cut(text, wanted_text), text)
+            return
+        if len(bare) >= least and whole.endswith(bare):
+            yield Slip("VALUE_CHUNK_ORDER", "holds only the end of the key", text)
+            return
+
+
+def _cut(text: str, wanted_text: str) -> str:
+    if len(text) == STRING_LIMIT:
+        return f"was cut off after {STRING_LIMIT} characters, of {len(wanted_text)}"
+    return f"was cut off after {len(text)} characters"
+
+
+def _near(text: str, wanted: PublicKey) -> Iterator[Slip]:
+    """The key but for a few characters."""
+    found = published_base64(text)
+    for whole in published_forms(wanted):
+        if found != whole and _distance_within(found, whole, _NEAR):
+            position = _first_difference(found, whole)
+            shown = whole[max(position - 8, 0) : position + 8]
+            detail = f"differs from the key at character {position + 1} of p=, near {shown}"
+            yield Slip("VALUE_NEAR", detail, text)
+            return
+
+
+def _first_difference(left: str, right: str) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
+
+
+def _distance_within(left: str, right: str, limit: int) -> bool:
+    """Tell whether at most `limit` characters were changed, lost or added; linear in the length."""
+    if abs(len(left) - len(right)) > limit:
+        return False
+    reached = {0: _run(left, right, 0, 0)}
+    for _ in range(limit + 1):
+        if any(i >= len(left) and i - shift >= len(right) for shift, i in reached.items()):
+            return True
+        following: dict[int, int] = {}
+        for shift, i in reached.items():
+            # Changed, lost from, or added to the left.
+            for turn, step in ((shift, 1), (shift - 1, 0), (shift + 1, 1)):
+                start = min(i + step, len(left))
+                if 0 <= start - turn <= len(right):
+                    end = _run(left, right, start, start - turn)
+                    following[turn] = max(following.get(turn, 0), end)
+        reached = following
+    return False
+
+
+def _run(left: str, right: str, i: int, j: int) -> int:
+    while i < len(left) and j < len(right) and left[i] == right[j]:
+        i, j = i + 1, j + 1
+    return i

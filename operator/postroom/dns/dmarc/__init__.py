@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DMARC (RFC 9989, RFC 9990): records, the tree walk, alignment, reports, and changing a record."""
+
+from __future__ import annotations
+
+from postroom.dns.dmarc.advice import Advice, Circumstances, advise, on_change
+from postroom.dns.dmarc.alignment import (
+    Alignment,
+    Mechanism,
+    Misalignment,
+    PlannedIdentifier,
+    align,
+)
+from postroom.dns.dmarc.change import (
+    record_for,
+    satisfies,
+    with_requirements,
+    without_removed_tags,
+)
+from postroom.dns.dmarc.record import (
+    AlignmentMode,
+    PolicyRecord,
+    PublicSuffixFlag,
+    Reach,
+    is_dmarc,
+    looks_like_dmarc,
+    missing_reports,
+    parse,
+    select,
+)
+from postroom.dns.dmarc.reports import (
+    Consent,
+    ExternalDestination,
+    consent,
+    destinations,
+    external,
+    report_authorization,
+    report_domain,
+)
+from postroom.dns.dmarc.slips import Slip, mended, slip, slips
+from postroom.dns.dmarc.suffixes import (
+    Disagreement,
+    aligned_by_list,
+    disagreement,
+    is_public_suffix,
+)
+from postroom.dns.dmarc.uri import ReportURI
+from postroom.dns.dmarc.walk import (
+    Discovery,
+    PolicySource,
+    discover,
+    existence,
+    walk_domains,
+    walk_names,
+    with_planned,
+)
+
+__all__ = [
+    "Advice",
+    "Alignment",
+    "AlignmentMode",
+    "Circumstances",
+    "Consent",
+    "Disagreement",
+    "Discovery",
+    "ExternalDestination",
+    "Mechanism",
+    "Misalignment",
+    "PlannedIdentifier",
+    "PolicyRecord",
+    "PolicySource",
+    "PublicSuffixFlag",
+    "Reach",
+    "ReportURI",
+    "Slip",
+    "advise",
+    "align",
+    "aligned_by_list",
+    "consent",
+    "destinations",
+    "disagreement",
+    "discover",
+    "existence",
+    "external",
+    "is_dmarc",
+    "is_public_suffix",
+    "looks_like_dmarc",
+    "mended",
+    "missing_reports",
+    "on_change",
+    "parse",
+    "record_for",
+    "report_authorization",
+    "report_domain",
+    "satisfies",
+    "select",
+    "slip",
+    "slips",
+    "walk_domains",
+    "walk_names",
+    "with_planned",
+    "with_requirements",
+    "without_removed_tags",
+]

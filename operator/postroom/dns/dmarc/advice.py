@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advice on a DMARC policy: what works, but not as well as it could."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postroom.api.sendingdomain import DMARCPolicy
+from postroom.dns.dmarc.record import PolicyRecord, PublicSuffixFlag, Reach, strictness
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the record alone does not tell.
+
+    `organisational` is whether it stands at the organisational domain, where sp= and np= count.
+    `previous` is the policy that applied before, None where there was none. `people` is whether
+    people write mail from the domain, to mailing lists and through forwarders, rather than
+    programs.
+    """
+
+    organisational: bool = True
+    previous: DMARCPolicy | None = None
+    people: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The code of a finding, and a whole sentence about the record that says what to do."""
+
+    code: str
+    sentence: str
+
+
+def advise(record: PolicyRecord, circumstances: Circumstances) -> tuple[Advice, ...]:
+    """Say what could be better about a record that receivers apply, what matters most first."""
+    if record.problem is not None:
+        return ()
+    return tuple(_advice(record, circumstances))
+
+
+def on_change(wanted: DMARCPolicy, circumstances: Circumstances) -> tuple[Advice, ...]:
+    """Say what to think of before a policy is published (RFC 9989 section 5.1)."""
+    if wanted is DMARCPolicy.REJECT and circumstances.previous in (None, DMARCPolicy.NONE):
+        sentence = (
+            "The policy goes to reject at once: publish p=none with rua= first, read the reports, "
+            "then go to quarantine and reject."
+        )
+        return (Advice("DMARC_POLICY_JUMP", sentence),)
+    return ()
+
+
+def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
+    yield from _flags(record, circumstances)
+    yield from _subdomains(record, circumstances)
+    yield from _reports(record)
+    if record.removed:
+        names = [one.name for one in record.removed]
+        hint = "; t=y replaces pct below 100" if "pct" in names else ""
+        sentence = f"RFC 9989 receivers ignore {', '.join(names)}{hint}: take it out."
+        yield Advice("DMARC_REMOVED_TAGS", sentence)
+    for one in record.problems:
+        what = f"{one.tag}= {one.sentence}" if one.tag else f"a part {one.sentence}"
+        sentence = f"Receivers ignore a mistake at character {one.position + 1}: {what}."
+        yield Advice("DMARC_IGNORED_TAG", sentence)
+
+
+def _flags(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
+    if record.psd is PublicSuffixFlag.YES:
+        sentence = (
+            "psd=y declares a registry, so each name below counts as an organisation of its own: "
+            "take it out unless names are registered here."
+        )
+        yield Advice("DMARC_PSD", sentence)
+    if record.testing and record.p is not DMARCPolicy.NONE:
+        applied = record.policy.value
+        sentence = f"t=y makes receivers apply {applied}: take it out when the tests are over."
+        yield Advice("DMARC_TEST_MODE", sentence)
+    if circumstances.people and record.policy is DMARCPolicy.REJECT:
+        sentence = (
+            "p=reject loses mail that people send to mailing lists and through forwarders "
+            "(RFC 9989 section 7.4): prefer quarantine for a domain that people write from."
+        )
+        yield Advice("DMARC_REJECT_PEOPLE", sentence)
+
+
+def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
+    if record.fallen_back or record.p is None:
+        return
+    if not circumstances.organisational:
+        if record.sp is not None or record.np is not None:
+            sentence = "sp= and np= count only at the organisational domain: put them there."
+            yield Advice("DMARC_SP_IGNORED", sentence)
+        return
+    for reach, policy in ((Reach.SUBDOMAIN, record.sp), (Reach.MISSING_SUBDOMAIN, record.np)):
+        if policy is not None and strictness(policy) < strictness(record.p):
+            sentence = (
+                f"{reach.value}={policy.value} is weaker than p={record.p.value}: who cannot forge "
+                "the domain forges a subdomain. Raise it, or take it out."
+            )
+            yield Advice("DMARC_SP_WEAKER", sentence)
+    missing, _ = record.written(Reach.MISSING_SUBDOMAIN)
+    if record.np is None and missing is not DMARCPolicy.REJECT:
+        sentence = "Subdomains that do not exist send no mail: np=reject costs nothing."
+        yield Advice("DMARC_NP_ABSENT", sentence)
+
+
+def _reports(record: PolicyRecord) -> Iterator[Advice]:
+    if not any(one.valid for one in record.aggregate):
+        if record.p is DMARCPolicy.NONE:
+            sentence = "p=none without rua= does nothing: add rua= to get reports."
+            yield Advice("DMARC_NONE_WITHOUT_RUA", sentence)
+        else:
+            sentence = "Without rua= nobody tells you which of your mail fails: add it."
+            yield Advice("DMARC_RUA_ABSENT", sentence)
+    if any(one.size for one in (*record.aggregate, *record.failure)):
+        sentence = "RFC 9989 receivers ignore the size behind ! in a report address: take it out."
+        yield Advice("DMARC_URI_SIZE", sentence)

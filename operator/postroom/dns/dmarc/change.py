@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The smallest change of a DMARC record after which it says what is required."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from postroom.api.sendingdomain import DMARCPolicy
+from postroom.dns.dmarc.record import (
+    KNOWN_TAGS,
+    REMOVED_TAGS,
+    URI_TAGS,
+    PolicyRecord,
+    Tag,
+    is_dmarc,
+    missing_reports,
+    parse,
+    split,
+    strictness,
+)
+from postroom.dns.dmarc.slips import VERSION, mended, slips
+from postroom.dns.dmarc.uri import ReportURI, encoded, key_of
+
+
+def record_for(policy: DMARCPolicy, rua: Sequence[str]) -> str:
+    """Write the TXT value for a policy and report addresses."""
+    reports = f"; rua={','.join(map(encoded, rua))}" if rua else ""
+    return f"{VERSION}; p={policy.value}{reports}"
+
+
+def satisfies(record: PolicyRecord, policy: DMARCPolicy, rua: Sequence[str]) -> bool:
+    """Tell whether receivers apply a record, strictly enough, and report to all of `rua`."""
+    return record.problem is None and record.at_least(policy) and not missing_reports(record, rua)
+
+
+def with_requirements(existing: str, policy: DMARCPolicy, rua: Sequence[str]) -> str:
+    """Change an existing record as little as it takes.
+
+    One that satisfies already, and that receivers read whole, comes back as it is. Else plain
+    mistakes are mended; the result is as strict as both what applied before and what is wanted,
+    and reports to all of `rua`. Other tags that mean something are kept, in their order; gone are
+    tags that RFC 9989 removed, values that do not exist, and test mode where it weakens too much.
+    """
+    if is_dmarc(existing) and satisfies(parse(existing), policy, rua) and not slips(existing):
+        return existing
+    base = mended(existing)
+    if not is_dmarc(base):
+        return record_for(policy, rua)
+    record = parse(base)
+    enough = record.problem is None and record.at_least(policy)
+    written = record.p if not record.fallen_back else None
+    chosen = max((policy, written or record.policy), key=strictness)
+    if enough and written is not None:
+        chosen = written
+    dropped = {"p", *REMOVED_TAGS, *_weakening(existing, record, chosen)}
+    if record.testing and not enough:
+        dropped.add("t")
+    return "; ".join([VERSION, f"p={chosen.value}", *_kept(base, record, rua, dropped)])
+
+
+def _weakening(existing: str, mended_record: PolicyRecord, chosen: DMARCPolicy) -> set[str]:
+    """Tags that only mending brought to light, and that would weaken what applied before."""
+    before = parse(existing)
+    if not is_dmarc(existing) or before.problem is not None:
+        return set()
+    subdomains = {"sp": (before.sp, mended_record.sp), "np": (before.np, mended_record.np)}
+    found = {
+        tag
+        for tag, (old, new) in subdomains.items()
+        if old is None and new is not None and strictness(new) < strictness(before.sp or chosen)
+    }
+    return found | ({"t"} if mended_record.testing and not before.testing else set())
+
+
+def without_removed_tags(existing: str) -> str:
+    """Take the tags that RFC 9989 removed out of a record, and nothing else."""
+    removed = {one.position for one in split(existing) if _is_removed(one)}
+    position, kept = 0, []
+    for part in existing.split(";"):
+        start = position + len(part) - len(part.lstrip(" \t"))
+        position += len(part) + 1
+        if start not in removed:
+            kept.append(part)
+    return ";".join(kept)
+
+
+def _is_removed(item: object) -> bool:
+    return isinstance(item, Tag) and item.name in REMOVED_TAGS
+
+
+def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]) -> list[str]:
+    """The tags behind p=: those that are kept as they are written, and the report addresses."""
+    faulty = {one.position for one in record.problems if one.tag not in URI_TAGS}
+    reports = _reports(record.aggregate, rua)
+    kept: list[str] = []
+    seen: set[str] = set()
+    for tag in _tags(base):
+        if tag.name in dropped or tag.position in faulty or tag.name in seen:
+            continue
+        seen.add(tag.name)
+        if tag.name == "rua":
+            kept += [f"rua={','.join(reports)}"] if reports else []
+        elif tag.name == "ruf":
+            failure = _reports(record.failure, ())
+            kept += [f"ruf={','.join(failure)}"] if failure else []
+        else:
+            written = base[tag.position : tag.position + len(tag.name)]
+            kept.append(f"{written}={tag.value}")
+    if reports and "rua" not in seen:
+        kept.append(f"rua={','.join(reports)}")
+    return kept
+
+
+def _tags(base: str) -> list[Tag]:
+    """The tags that a record may hold: those that are known, and others that can be written."""
+    return [
+        one
+        for one in split(base)
+        if isinstance(one, Tag)
+        and (one.name in KNOWN_TAGS or (one.value and one.value.isascii()))
+        and one.value.isprintable()
+    ]
+
+
+def _reports(there: Sequence[ReportURI], rua: Sequence[str]) -> list[str]:
+    """The valid addresses that are there, without sizes, then the wanted ones; each once."""
+    found: dict[str, str] = {}
+    for uri in [*(one.uri for one in there if one.valid), *map(encoded, rua)]:
+        found.setdefault(key_of(uri), uri)
+    return list(found.values())

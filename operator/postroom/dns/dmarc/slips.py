@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Near misses: texts that were meant as a DMARC record, and what they were meant to say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postroom.dns.dmarc.record import (
+    KNOWN_TAGS,
+    URI_TAGS,
+    PolicyRecord,
+    Tag,
+    is_dmarc,
+    looks_like_dmarc,
+    parse,
+    split,
+)
+from postroom.dns.dmarc.uri import MISSPELT
+from postroom.dns.dmarc.uri import parse as parse_uri
+from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, placeholder
+
+VERSION = "v=DMARC1"
+_TAGS = "|".join(sorted(KNOWN_TAGS - {"v"}, key=len, reverse=True))
+#: A version that was meant: other case, letters for the digit, no digit, no ``v=``.
+_VERSION_MEANT = re.compile(
+    r"(?:v[\s=:]{1,8})?d[\s_-]?marc[\s._-]{0,2}(?:1(?:\.0)?|[li]|one)?"
+    rf"(?=\Z|[\s;,:|.]|(?:{_TAGS})[ \t]{{0,4}}=)",
+    re.IGNORECASE,
+)
+_VERSION_LATER = re.compile(r";[ \t]{0,8}v[ \t]{0,8}=[ \t]{0,8}DMARC1[ \t]{0,8}(?=;|\Z)", re.I)
+_POLICY_FIRST = re.compile(r"p[ \t]{0,8}=[ \t]{0,8}(?:none|quarantine|reject)\b", re.IGNORECASE)
+_TAG_INSIDE = re.compile(rf"(?<=[\s,|])(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
+_TAG_BEHIND_VERSION = re.compile(rf"(?<=DMARC1)(?:{_TAGS})[ \t]{{0,8}}=", re.IGNORECASE)
+_VERSION_EXACT = re.compile(rf"[vV][ \t]*=[ \t]*DMARC1(?=\Z|[\s;,:|]|(?:{_TAGS})[ \t]{{0,4}}=)")
+_MAILTO_MEANT = re.compile(
+    rf"\b(?:mailto|{'|'.join(sorted(MISSPELT))})[ \t]{{0,4}}[:=][ \t]{{0,4}}/{{0,2}}"
+    r"(?=[^\s,/:]{1,64}@)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A known mistake: the code of its finding, and the end of a sentence about the record."""
+
+    code: str
+    detail: str
+
+
+def slip(text: str) -> Slip | None:
+    """Name the first mistake of a text that was meant as a DMARC record; None if it has none."""
+    found = slips(text)
+    return found[0] if found else None
+
+
+def slips(text: str) -> tuple[Slip, ...]:
+    """Name the mistakes of a text that was meant as a DMARC record, in the order to mend them.
+
+    Only what receivers would stumble over counts: a record that they read whole has none.
+    """
+    if _clean(text):
+        return ()
+    mended, made = _mended(text)
+    left = parse(mended) if is_dmarc(mended) else None
+    found = list(made)
+    if left is not None and left.p is None:
+        found.append(Slip("DMARC_P_INVALID", "names no policy that exists in p="))
+    blank = placeholder(text)
+    if blank is not None and not _clean(mended):
+        found.append(Slip("VALUE_PLACEHOLDER", "still holds a placeholder"))
+    return tuple(found)
+
+
+def mended(text: str) -> str:
+    """Return the text with the mistakes undone whose meaning is plain; else as it is."""
+    return text if _clean(text) else _mended(text)[0]
+
+
+def _clean(text: str) -> bool:
+    """Whether receivers read all of it; and what is absurd is not worth mending."""
+    if len(text) > DAMAGE_LIMIT or not is_dmarc(text):
+        return len(text) > DAMAGE_LIMIT
+    return not _trouble(parse(text))
+
+
+def _trouble(record: PolicyRecord) -> int:
+    return len(record.problems) + (record.problem is not None)
+
+
+def _score(text: str) -> tuple[bool, int]:
+    """Orders texts by how much receivers stumble over them."""
+    return (not is_dmarc(text), _trouble(parse(text)) if is_dmarc(text) else 0)
+
+
+def _mended(text: str) -> tuple[str, tuple[Slip, ...]]:
+    """Undo one mistake if that is all it takes, else all that can be found, else none."""
+    best, found = text, ()
+    for code, detail, undo in _STEPS:
+        single = undo(text)
+        if single != text and is_dmarc(single) and _clean(single):
+            return single, (Slip(code, detail),)
+    current, made = text, []
+    for code, detail, undo in _STEPS:
+        changed = undo(current)
+        if changed != current:
+            made.append(Slip(code, detail))
+            current = changed
+    return (current, tuple(made)) if _score(current) < _score(text) else (best, found)
+
+
+def _with_version(text: str) -> str:
+    """Write the version as it must be, and put it first."""
+    bare = text.strip()
+    if _VERSION_EXACT.match(bare):
+        return text
+    match = _VERSION_MEANT.match(bare)
+    if match:
+        rest = bare[match.end() :].lstrip(" \t:.")
+        return VERSION + (rest if not rest or rest[0] in ";,|" else f"; {rest}")
+    later = _VERSION_LATER.search(bare)
+    if later:
+        return f"{VERSION}; {bare[: later.start()]}{bare[later.end() :]}"
+    if _POLICY_FIRST.match(bare):
+        return f"{VERSION}; {bare}"
+    return text
+
+
+def _with_separators(text: str) -> str:
+    """Put semicolons between the tags, and commas between the addresses of one tag."""
+    parts: list[str] = []
+    for part in text.split(";"):
+        for piece in _pieces(part):
+            follows = parts and parts[-1].partition("=")[0].strip().lower() in URI_TAGS
+            if follows and "=" not in piece and "@" in piece:
+                parts[-1] = f"{parts[-1]},{piece}"
+            elif piece:
+                parts.append(piece)
+    joined = "; ".join(parts)
+    return text if _same_parts(text, parts) else joined
+
+
+def _same_parts(text: str, parts: list[str]) -> bool:
+    return [one.strip() for one in text.split(";") if one.strip()] == parts
+
+
+def _pieces(part: str) -> Iterator[str]:
+    start = 0
+    for pattern in (_TAG_BEHIND_VERSION, _TAG_INSIDE):
+        for match in pattern.finditer(part):
+            if match.start() > start and part[start : match.start()].strip(" \t\r\n,|"):
+                yield part[start : match.start()].strip(" \t\r\n,|:")
+                start = match.start()
+    yield part[start:].strip(" \t\r\n,|")
+
+
+def _with_uris(text: str) -> str:
+    """Write every report address as a mailto: URI, separated by commas."""
+    for tag in reversed([one for one in split(text) if isinstance(one, Tag)]):
+        if tag.name in URI_TAGS:
+            end = tag.value_position + len(tag.value)
+            text = text[: tag.value_position] + _uri_list(tag.value) + text[end:]
+    return text
+
+
+def _uri_list(value: str) -> str:
+    if all(parse_uri(one.strip(" \t")).valid for one in value.split(",") if one.strip()):
+        return value
+    items = re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", value))
+    return ",".join(_uri(one.strip("<>()'")) for one in items if one.strip("<>()'"))
+
+
+def _uri(item: str) -> str:
+    prefixed = f"mailto:{item}"
+    return prefixed if not parse_uri(item).valid and parse_uri(prefixed).address else item
+
+
+_STEPS: tuple[tuple[str, str, Undo], ...] = (
+    *((code, DETAILS[code], undo) for code, undo in UNDO),
+    ("DMARC_VERSION", f"does not begin with exactly {VERSION}", _with_version),
+    ("DMARC_SEPARATOR", "does not have semicolons between its tags", _with_separators),
+    ("DMARC_URI", "has a report address that is not a mailto: URI", _with_uris),
+)
+
+
+def meant(text: str) -> bool:
+    """Tell whether a text is, or was meant as, a DMARC record, however it is damaged."""
+    return looks_like_dmarc(text) or is_dmarc(mended(text))

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The DNS tree walk (RFC 9989 section 4.10): who a domain belongs to, and which policy applies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from postroom.api.sendingdomain import DMARCPolicy
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.dmarc.record import PolicyRecord, PublicSuffixFlag, Reach, parse, select
+from postroom.dns.names import can_be_asked
+
+#: RFC 9989 section 4.10: a domain of this many labels or more is cut to one less.
+LABEL_LIMIT = 8
+PREFIX = "_dmarc."
+
+
+class PolicySource(StrEnum):
+    """Where the policy of a domain comes from."""
+
+    OWN = "Own"
+    INHERITED = "Inherited"
+    ABSENT = "Absent"  # no record anywhere, or one that receivers do not apply
+    UNKNOWN = "Unknown"  # DNS could not be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One name of the walk, without the ``_dmarc`` label, and what stands there.
+
+    `record` is None where there is none, where several were discarded (`count` > 1), and where
+    the name could not be asked (`failed`).
+    """
+
+    domain: str
+    record: PolicyRecord | None = None
+    text: str | None = None
+    count: int = 0
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What the walk from a domain yields.
+
+    `organisational_domain` is None where a name that decides it could not be asked. `record` is
+    the record that applies, published at `policy_domain`; `policy` what receivers then do, after
+    test mode, None where no DMARC applies or it is not known; `reach` the tag it is taken from.
+    `several` are the domains whose records are discarded because there are several, and `failed`
+    those that could not be asked; both in the order of the walk.
+    """
+
+    domain: str
+    source: PolicySource
+    organisational_domain: str | None
+    policy_domain: str | None = None
+    record: PolicyRecord | None = None
+    policy: DMARCPolicy | None = None
+    reach: Reach | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def several(self) -> tuple[str, ...]:
+        return tuple(one.domain for one in self.steps if one.count > 1)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        return tuple(one.domain for one in self.steps if one.failed)
+
+    @property
+    def records(self) -> Mapping[str, PolicyRecord]:
+        """The single records that were found, by domain."""
+        return {one.domain: one.record for one in self.steps if one.record is not None}
+
+
+def walk_domains(domain: str) -> tuple[str, ...]:
+    """Return the domains of the walk, at most eight, from the start to the top-level domain."""
+    labels = domain.split(".")
+    parents = range(max(len(labels) - LABEL_LIMIT + 1, 1), len(labels))
+    return (domain, *(".".join(labels[index:]) for index in parents))
+
+
+def walk_names(domain: str) -> tuple[str, ...]:
+    """Return the names to ask for TXT, in the order of the walk."""
+    return tuple(f"{PREFIX}{one}" for one in walk_domains(domain))
+
+
+def existence(answer: Answer) -> bool | None:
+    """Tell from any answer about a domain itself whether it exists; None if that is not known.
+
+    Only NXDOMAIN makes it non-existent (RFC 9989 section 3.2, RFC 8020).
+    """
+    return answer.outcome is not Outcome.NX_DOMAIN if answer.conclusive else None
+
+
+def with_planned(answers: Mapping[str, Answer], domain: str, text: str) -> dict[str, Answer]:
+    """Return the answers as they will be once a record is published as the only one at a domain."""
+    name = f"{PREFIX}{domain}"
+    there = answers.get(name, Answer(Question(name, RecordType.TXT), Outcome.NO_DATA))
+    planned = replace(there, outcome=Outcome.FOUND, values=(text,), strings=((text,),))
+    return {**answers, name: planned}
+
+
+def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = True) -> Discovery:
+    """Evaluate the walk from a domain over the answers to `walk_names`.
+
+    A name without an answer counts as one that could not be asked, unless the walk stops before.
+    `exists` is what `existence` tells of the domain: it decides between sp= and np=.
+    """
+    steps = tuple(_walk(domain, answers))
+    organisation = _organisation(domain, steps)
+    found = Discovery(domain, PolicySource.ABSENT, organisation, steps=steps)
+    own = steps[0]
+    if own.record is not None:
+        return _applied(found, own, Reach.SELF)
+    if any(one.failed for one in steps):
+        return replace(found, source=PolicySource.UNKNOWN)
+    inherited = _inherited(steps, organisation)
+    if inherited is None:
+        return found
+    if exists is None and _depends_on_existence(inherited):
+        return replace(
+            found,
+            source=PolicySource.UNKNOWN,
+            policy_domain=inherited.domain,
+            record=inherited.record,
+        )
+    reach = Reach.MISSING_SUBDOMAIN if exists is False else Reach.SUBDOMAIN
+    return _applied(found, inherited, reach)
+
+
+def _walk(domain: str, answers: Mapping[str, Answer]) -> Iterator[Step]:
+    for one in walk_domains(domain):
+        step = _step(one, answers.get(f"{PREFIX}{one}"))
+        yield step
+        if step.record is not None and step.record.psd is not PublicSuffixFlag.UNSAID:
+            return
+
+
+def _step(domain: str, answer: Answer | None) -> Step:
+    if not can_be_asked(f"{PREFIX}{domain}"):
+        # No query can hold the name, so nothing can stand there.
+        return Step(domain)
+    if answer is None or not answer.conclusive:
+        return Step(domain, failed=True)
+    texts = select(answer.values)
+    if len(texts) != 1:
+        return Step(domain, count=len(texts))
+    return Step(domain, parse(texts[0]), texts[0], 1)
+
+
+def _organisation(domain: str, steps: tuple[Step, ...]) -> str | None:
+    """Choose the organisational domain, from the longest name to the shortest (4.10.2)."""
+    if any(one.failed for one in steps):
+        return None
+    found = [one for one in steps if one.record is not None]
+    if not found:
+        return domain
+    last = found[-1]
+    # A walk stops at its first psd=y or psd=n, so only the last record can carry one.
+    if _is_suffix(last) and last.domain != domain:
+        return _one_below(last.domain, domain)
+    return last.domain
+
+
+def _is_suffix(step: Step) -> bool:
+    return step.record is not None and step.record.psd is PublicSuffixFlag.YES
+
+
+def _one_below(parent: str, domain: str) -> str:
+    labels = domain.split(".")
+    return ".".join(labels[-(parent.count(".") + 2) :])
+
+
+def _inherited(steps: tuple[Step, ...], organisation: str | None) -> Step | None:
+    """The record of the organisational domain, else that of the public suffix above it."""
+    for one in steps:
+        if one.record is not None and one.domain == organisation:
+            return one
+    return steps[-1] if _is_suffix(steps[-1]) else None
+
+
+def _depends_on_existence(step: Step) -> bool:
+    record = step.record
+    return record is not None and record.applied(Reach.SUBDOMAIN) is not record.applied(
+        Reach.MISSING_SUBDOMAIN
+    )
+
+
+def _applied(found: Discovery, step: Step, reach: Reach) -> Discovery:
+    if step.record is None:
+        return found
+    policy = step.record.applied(reach)
+    own = step.domain == found.domain
+    source = PolicySource.OWN if own else PolicySource.INHERITED
+    return replace(
+        found,
+        source=PolicySource.ABSENT if policy is None else source,
+        policy_domain=step.domain,
+        record=step.record,
+        policy=policy,
+        reach=step.record.written(reach)[1],
+    )

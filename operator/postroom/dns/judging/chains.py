@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many CNAMEs it takes to get to a record: resolvers do not follow them for ever."""
+
+from __future__ import annotations
+
+from postroom.api.findings import Finding
+from postroom.dns.findings import finding
+from postroom.dns.judging.judgement import where
+from postroom.dns.wanted import Expected
+
+#: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
+LONG_CHAIN = 8
+
+
+def chain_advice(expected: Expected, length: int) -> tuple[Finding, ...]:
+    """Warn of a chain of this many CNAMEs, if that is long."""
+    if length < LONG_CHAIN:
+        return ()
+    message = (
+        f"From the {where(expected)} it takes {length} CNAMEs to get to what is wanted; some "
+        "resolvers give up: point it nearer to the last name."
+    )
+    return (finding("CNAME_CHAIN_LONG", expected.id, message),)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge for MX: each required mail exchange among the records, with its preference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from postroom.api.findings import Finding, Fix
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import Answer, RecordType
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import delete, external, removal, replace
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Evidence,
+    Judgement,
+    blind,
+    faulty,
+    missing,
+    valid,
+    where,
+)
+from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.presets.identify import identify, title_of
+from postroom.dns.quoting import quoted
+from postroom.dns.wanted import ExchangeWanted, Expected
+
+#: How a null MX says that a domain accepts no mail (RFC 7505 section 3).
+NOBODY = "."
+_ADDRESSES = (RecordType.A, RecordType.AAAA)
+
+
+def needs(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Context) -> Needs:
+    """Ask for the MX records, and whether the host exists and is no alias."""
+    return own((expected.name, RecordType.MX)) | shared(*((wanted.host, one) for one in _ADDRESSES))
+
+
+def host_of(value: str) -> str:
+    """Return the host of an MX value."""
+    return value.partition(" ")[2]
+
+
+def judge(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Context) -> Judgement:
+    """Judge one required mail exchange."""
+    answer = seen.at(expected.name, RecordType.MX)
+    values = answer.values
+    hosts = {host_of(value) for value in values}
+    siblings = _siblings(expected, context)
+    if answer.aliases and expected.value not in values:
+        return _behind_alias(expected, answer)
+    if not values:
+        return missing(expected, "MX_MISSING", Reason.RECORD_NOT_FOUND)
+    if NOBODY in hosts:
+        return _null(expected, values)
+    if expected.value in values:
+        return _reachable(expected, wanted, siblings, seen)
+    message, code = f"{expected.name} has no MX {expected.value}.", "MX_MISMATCH"
+    there: list[str] = []
+    if wanted.host in hosts:
+        there = [one for one in values if host_of(one) == wanted.host]
+        message = (
+            f"The MX {wanted.host} of {expected.name} has another preference than "
+            f"{wanted.preference}."
+        )
+        code = "MX_PREFERENCE"
+    cause = Cause(code, message, replace(expected, there))
+    return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
+
+
+def _siblings(expected: Expected, context: Context) -> tuple[ExchangeWanted, ...]:
+    """All exchanges that are required at the same name, this one among them."""
+    return tuple(
+        one.wanted
+        for one in context.plan.records
+        if one.name == expected.name and isinstance(one.wanted, ExchangeWanted)
+    )
+
+
+def _behind_alias(expected: Expected, answer: Answer) -> Judgement:
+    """What the name yields is another name's: an MX of its own cannot stand beside the CNAME."""
+    target = answer.aliases[0]
+    message = f"{expected.name} is a CNAME to {quoted(target)}, beside which no MX can stand."
+    fix = replace(expected, [target], type=RecordType.CNAME)
+    cause = Cause("MX_MISMATCH" if answer.values else "MX_MISSING", message, fix)
+    return faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, answer.values)
+
+
+def _null(expected: Expected, values: Sequence[str]) -> Judgement:
+    """A null MX tells senders to refuse bounces and replies, whatever stands beside it."""
+    null = [one for one in values if host_of(one) == NOBODY]
+    message = f"{expected.name} has a null MX, which says that it accepts no mail (RFC 7505)."
+    code, fix = "MX_NULL", replace(expected, null)
+    if len(values) > len(null):
+        code = "MX_NULL_MIXED"
+    if expected.value in values:
+        fix = delete(removal(expected.name, RecordType.MX, null))
+    cause = Cause(code, message, fix, Evidence.SHOWN)
+    return faulty(RecordState.CONFLICTING, Reason.NULL_MX, cause, values)
+
+
+def _reachable(
+    expected: Expected, wanted: ExchangeWanted, siblings: Sequence[ExchangeWanted], seen: Seen
+) -> Judgement:
+    """The record is there; its host must have an address, and mail should go to it first."""
+    values = seen.at(expected.name, RecordType.MX).values
+    addresses = [seen.at(wanted.host, one) for one in _ADDRESSES]
+    if not any(one.values for one in addresses):
+        if not all(one.conclusive for one in addresses):
+            return blind(expected, f"the addresses of {wanted.host}", values)
+        message = (
+            f"The {where(expected)} is right, but the mail exchange {wanted.host} has no address: "
+            "whoever runs it has to give it one, or the spec to name another."
+        )
+        cause = Cause("MX_UNRESOLVABLE", message, external(), Evidence.SHOWN)
+        return faulty(RecordState.WRONG, Reason.EXCHANGE_UNRESOLVABLE, cause, values)
+    advice: list[Finding] = []
+    if any(one.aliases for one in addresses):
+        message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
+        advice.append(finding("MX_CNAME", expected.id, message, external()))
+    if wanted == siblings[0]:
+        advice += _foreign(expected, siblings, values)
+    return valid(
+        Reason.RECORDS_MATCHED, "The MX record is published.", values, advice=tuple(advice)
+    )
+
+
+def _foreign(
+    expected: Expected, siblings: Sequence[ExchangeWanted], values: Sequence[str]
+) -> Iterator[Finding]:
+    """Warn of the mail exchanges that are not of the spec.
+
+    Those of another provider take mail that never arrives here, at once or when the required ones
+    are busy; an unknown one may belong there, unless it is preferred.
+    """
+    ours, first = {one.host for one in siblings}, min(one.preference for one in siblings)
+    known, unknown = list[str](), list[str]()
+    for value in sorted(values):
+        preference, _, host = value.partition(" ")
+        if host in ours:
+            continue
+        if is_of_another_provider(host, siblings):
+            known.append(value)
+        elif preference.isdecimal() and int(preference) <= first:
+            unknown.append(value)
+    if known:
+        title = title_of(host_of(known[0]))
+        message = f"Some mail to {expected.name} still goes to {title}: {_listed(known)}."
+        fix: Fix | None = delete(removal(expected.name, RecordType.MX, known))
+        yield finding("MX_OLD_PROVIDER", expected.id, message, fix)
+    elif unknown:
+        message = (
+            f"{_listed(unknown)} is not of this spec, but takes mail as soon as the required ones "
+            "or sooner: delete it if it belongs to a former provider."
+        )
+        yield finding("MX_OLD_PROVIDER", expected.id, message)
+
+
+def is_of_another_provider(host: str, siblings: Sequence[ExchangeWanted]) -> bool:
+    """Tell whether a mail exchange belongs to a known provider that has none of the required."""
+    provider = identify(host)
+    return provider is not None and provider not in {identify(one.host) for one in siblings}
+
+
+def _listed(values: Sequence[str]) -> str:
+    return f"MX {', '.join(quoted(host_of(one)) for one in values[:4])}"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building fixes: what has to go, and what has to be there instead.
+
+The name to type and the zone-file form are filled in by `told`, when the zone is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from postroom.api.findings import Fix, FixAction, RecordToRemove
+from postroom.dns.answers import RecordType
+from postroom.dns.names import host_label
+from postroom.dns.publishing.text import presentation
+from postroom.dns.quoting import QUOTE_LIMIT, quoted
+from postroom.dns.wanted import VALUE_LIMIT, Expected
+
+_REMOVE_LIMIT = 16
+#: Longest value that a sentence repeats.
+_SAID_LIMIT = 120
+
+
+def create(expected: Expected, value: str | None = None) -> Fix | None:
+    """Add the record; None where there is no value to hand out."""
+    return _publish(FixAction.CREATE, expected, value, ())
+
+
+def replace(
+    expected: Expected,
+    there: Iterable[str],
+    value: str | None = None,
+    type: RecordType | None = None,
+    more: Iterable[RecordToRemove] = (),
+) -> Fix | None:
+    """Put the record in the place of the values `there`, of the same name and of `type`."""
+    gone = removal(expected.name, type or expected.type, there)
+    return _publish(FixAction.REPLACE, expected, value, (*gone, *more))
+
+
+def move(
+    expected: Expected, name: str, there: Iterable[str], value: str | None = None
+) -> Fix | None:
+    """Take the record from the wrong `name` to the right one."""
+    gone = removal(name, expected.type, there)
+    return _publish(FixAction.MOVE, expected, value, gone)
+
+
+def delete(records: Sequence[RecordToRemove]) -> Fix:
+    """Take records away; the rest is as it must be."""
+    first = records[0]
+    return Fix(
+        action=FixAction.DELETE,
+        name=first.name,
+        type=first.type,
+        remove=list(records[:_REMOVE_LIMIT]),
+    )
+
+
+def wait() -> Fix:
+    """Nothing is to be changed."""
+    return Fix(action=FixAction.WAIT)
+
+
+def external() -> Fix:
+    """Someone else has to act: a provider, a registrar, who runs another zone."""
+    return Fix(action=FixAction.EXTERNAL)
+
+
+def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordToRemove, ...]:
+    """Name the records that have to go; values as `quoted` writes them."""
+    return tuple(
+        RecordToRemove(name=name, type=type.value, value=quoted(one)) for one in sorted(values)
+    )
+
+
+def _publish(
+    action: FixAction, expected: Expected, value: str | None, gone: Sequence[RecordToRemove]
+) -> Fix | None:
+    wanted = expected.value if value is None else value
+    if not wanted or len(wanted) > VALUE_LIMIT:
+        return None
+    return Fix(
+        action=action,
+        name=expected.name,
+        type=expected.type.value,
+        value=wanted,
+        remove=list(gone[:_REMOVE_LIMIT]),
+    )
+
+
+def told(fix: Fix, zone: str | None, label: str | None = None) -> Fix:
+    """Fill in what to type as name, where the cause left that open, and how a long text is cut."""
+    if not fix.name:
+        return fix
+    long = fix.type == RecordType.TXT.value and len(fix.value) > 255
+    return fix.model_copy(
+        update={
+            "host_label": fix.host_label or label or host_label(fix.name, zone),
+            "presentation": presentation(fix.value) if long else "",
+        }
+    )
+
+
+def instruction(fix: Fix | None) -> str:
+    """Say what to do, in the same words for all causes; the value comes last, without full stop."""
+    if fix is None:
+        return ""
+    said = fix.value if len(fix.value) <= _SAID_LIMIT else "the value of the fix in status.findings"
+    record = f"{fix.type} {fix.host_label or fix.name}: {said}"
+    match fix.action:
+        case FixAction.CREATE:
+            return f"Publish {record}"
+        case FixAction.REPLACE:
+            gone = ", ".join(dict.fromkeys(_short(one) for one in fix.remove))
+            return f"Delete {gone}, then publish {record}" if gone else f"Publish {record}"
+        case FixAction.MOVE:
+            gone = ", ".join(dict.fromkeys(f"{one.type} {one.name}" for one in fix.remove))
+            return f"Delete {gone}, then publish {record}" if gone else f"Publish {record}"
+        case FixAction.DELETE:
+            return (
+                f"Delete {'; '.join(f'{one.type} {one.name}: {one.value}' for one in fix.remove)}"
+            )
+        case FixAction.WAIT | FixAction.EXTERNAL:
+            return ""
+
+
+def _short(gone: RecordToRemove) -> str:
+    """Name a record that has to go, its value only as far as it tells it from others."""
+    return f"{gone.type} {gone.name}" if len(gone.value) > QUOTE_LIMIT // 4 else _full(gone)
+
+
+def _full(gone: RecordToRemove) -> str:
+    return f"{gone.type} {gone.name} ({gone.value})" if gone.value else f"{gone.type} {gone.name}"

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of a judgement on one record, and what all judges share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from postroom.api.findings import Finding, Fix
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import Question, Zone
+from postroom.dns.judging.fixes import create
+from postroom.dns.quoting import shown
+from postroom.dns.wanted import VALUE_LIMIT, DomainPlan, Expected
+
+
+class Evidence(IntEnum):
+    """How well a cause is proven; the best proven one is told as the root."""
+
+    PROVEN = 0  # the wanted record was found elsewhere, or undoing the slip yields it
+    SHOWN = 1  # what is there shows it
+    LIKELY = 2  # what is there resembles it
+    PLAIN = 3  # the record is just not as it must be
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a record is not as it must be: a code of the catalogue, and the change that mends it.
+
+    `message` is one or two sentences that end in a full stop: what was looked for and what was
+    seen, where. What to do is said by the fix, in words that are the same for all causes.
+    """
+
+    code: str
+    message: str
+    fix: Fix | None = None
+    evidence: Evidence = Evidence.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a record amounts to in one view.
+
+    `cause` is None for a valid record. `value` is what to publish, where it depends on what is
+    there. `certain` tells that no second look could see it otherwise by chance.
+    """
+
+    state: RecordState
+    reason: Reason
+    message: str
+    cause: Cause | None = None
+    value: str | None = None
+    observed: tuple[str, ...] = ()
+    advice: tuple[Finding, ...] = ()
+    certain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What judges know besides the answers: the whole plan, and the zone where it was found."""
+
+    plan: DomainPlan
+    zone: Zone | None = None
+
+
+def valid(
+    reason: Reason,
+    message: str,
+    observed: Sequence[str],
+    value: str | None = None,
+    advice: tuple[Finding, ...] = (),
+) -> Judgement:
+    """The record is as it must be; `value` is how it is published, where that may vary."""
+    kept = value if value is not None and len(value) <= VALUE_LIMIT else None
+    return Judgement(
+        RecordState.VALID, reason, message, value=kept, observed=shown(observed), advice=advice
+    )
+
+
+def faulty(
+    state: RecordState,
+    reason: Reason,
+    cause: Cause,
+    observed: Sequence[str],
+    value: str | None = None,
+    *,
+    certain: bool = False,
+) -> Judgement:
+    """The record is not as it must be."""
+    return Judgement(
+        state, reason, cause.message, cause, value, observed=shown(observed), certain=certain
+    )
+
+
+def missing(
+    expected: Expected, code: str, reason: Reason, observed: Sequence[str] = (), so: str = ""
+) -> Judgement:
+    """Nothing of the kind is there; `so` is a sentence on what follows."""
+    message = f"There is no {where(expected)}. {so}".rstrip()
+    cause = Cause(code, message, create(expected))
+    return faulty(RecordState.MISSING, reason, cause, observed)
+
+
+def blind(expected: Expected, what: str | None = None, observed: Sequence[str] = ()) -> Judgement:
+    """What must be seen could not be looked at, which says nothing about the record.
+
+    A single `observed` value is also the one to publish, for now: it may be as it must be.
+    """
+    message = f"DNS could not be asked for {what or where(expected)}; the look is repeated."
+    keep = len(observed) == 1 and len(observed[0]) <= VALUE_LIMIT
+    return Judgement(
+        RecordState.UNKNOWN,
+        Reason.LOOKUP_FAILED,
+        message,
+        Cause("LOOKUP_FAILED", message),
+        value=observed[0] if keep else None,
+        observed=shown(observed),
+    )
+
+
+def where(expected: Expected) -> str:
+    """Name a record for people: ``TXT at _dmarc.example.com``."""
+    return f"{expected.type.value} at {expected.name}"
+
+
+def named(question: Question) -> str:
+    """Name what a question is about, in the same way."""
+    return f"{question.type.value} at {question.name}"

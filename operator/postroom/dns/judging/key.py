@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge for DKIM key records: compared by decoded key, wherever a CNAME leads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace as changed
+from itertools import islice
+
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import DKIMRole, RecordState
+from postroom.dns import dkim
+from postroom.dns.answers import Answer, RecordType
+from postroom.dns.findings import finding
+from postroom.dns.judging.chains import chain_advice
+from postroom.dns.judging.fixes import create, delete, removal, replace
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Evidence,
+    Judgement,
+    faulty,
+    missing,
+    valid,
+    where,
+)
+from postroom.dns.judging.published import replacing
+from postroom.dns.judging.seen import Needs, Seen, own
+from postroom.dns.wanted import Expected, KeyWanted
+
+#: What is shown in the place of a private key, however public it is by now.
+MASK = "(a private key)"
+#: How the DER of PKCS#1 and PKCS#8 begins in base64 (RFC 8017, RFC 5958), and how far is looked.
+_BEGINNING = re.compile(r"(?<![A-Za-z0-9+/=])M(?:C4|I)|M(?:C4CAQAw|I[A-Za-z0-9+/]{2,6}(?:IB|EA)A)")
+_FOREIGN = re.compile(r"[^A-Za-z0-9+/\s]")
+_BEGINNINGS_LIMIT, _TEXT_LIMIT = 20, 8192
+
+
+def needs(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -> Needs:
+    """Ask for the texts of the name."""
+    return own((expected.name, RecordType.TXT))
+
+
+def judge(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -> Judgement:
+    """One record with the wanted key."""
+    answer = seen.at(expected.name, RecordType.TXT)
+    if any(holds_private(one, wanted.key) for one in answer.values):
+        return leaked(expected, answer, wanted.key, wanted.role)
+    texts = [one for one in answer.values if dkim.looks_like_key(one)]
+    record = dkim.parse(texts[0]) if len(texts) == 1 else None
+    if record is not None and record.usable and record.key == wanted.key:
+        advice = tuple(
+            finding(one.code, expected.id, f"In the {where(expected)}: {one.sentence}")
+            for one in dkim.notes(record)
+            if wanted.role is not DKIMRole.RETIRED
+        )
+        advice += chain_advice(expected, len(answer.aliases))
+        return valid(Reason.RECORDS_MATCHED, "The DKIM key is published.", texts, advice=advice)
+    if wanted.role is DKIMRole.RETIRED:
+        return retired(texts)
+    if not texts:
+        return absent(expected, wanted.role, answer)
+    if record is None:
+        code, reason = "DKIM_MULTIPLE", Reason.MULTIPLE_RECORDS
+        sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
+    else:
+        code, reason, sentence = problem_of(record)
+    fix = replacing(expected, answer, answer.values)
+    cause = Cause(code, f"The {where(expected)} {sentence}.", fix, Evidence.SHOWN)
+    state = RecordState.CONFLICTING if len(texts) > 1 else RecordState.WRONG
+    certain = reason in (Reason.KEY_REVOKED, Reason.KEY_MISMATCH)
+    return faulty(state, reason, cause, texts, certain=certain)
+
+
+def retired(there: Sequence[str]) -> Judgement:
+    """A retired key may stand there or be gone: neither is a fault."""
+    return valid(Reason.RECORDS_MATCHED, "The selector is retired: no key is demanded.", there)
+
+
+def absent(expected: Expected, role: DKIMRole, answer: Answer) -> Judgement:
+    """Nothing there was meant as a key; a CNAME that leads nowhere must go first."""
+    code, so = "DKIM_MISSING", ""
+    if role is DKIMRole.NEXT:
+        code, so = "DKIM_NEXT_MISSING", "It must be there before mail is signed with that key."
+    judged = missing(expected, code, Reason.SELECTOR_NOT_FOUND, answer.values, so)
+    if not answer.aliases or judged.cause is None:
+        return judged
+    return changed(judged, cause=changed(judged.cause, fix=replacing(expected, answer, ())))
+
+
+def problem_of(record: dkim.KeyRecord) -> tuple[str, Reason, str]:
+    """Say why a record does not serve: code, reason, and what the record does or is."""
+    if record.revoked:
+        return "DKIM_REVOKED", Reason.KEY_REVOKED, "has an empty p= tag: the key is revoked"
+    if record.fault is not None:
+        weak = record.fault.code == "DKIM_WEAK"
+        reason = Reason.KEY_TOO_WEAK if weak else Reason.INVALID_RECORD
+        return record.fault.code, reason, f"cannot be used: {record.fault.clause}"
+    return "DKIM_KEY_OTHER", Reason.KEY_MISMATCH, "holds another key than the required one"
+
+
+def leaked(
+    expected: Expected, answer: Answer, key: dkim.PublicKey | None, role: DKIMRole
+) -> Judgement:
+    """A private key stands in DNS: nothing is more urgent than to take it out of use."""
+    message = (
+        f"The {RecordType.TXT.value} at {expected.name} holds a private key: whoever reads it "
+        "signs mail in the name of the domain. Take it out of DNS, make a new key pair under a new "
+        "selector, and sign with that."
+    )
+    # Without the value, which names all of them: a secret is repeated nowhere.
+    gone = removal(expected.name, RecordType.TXT, [""])
+    if answer.aliases:
+        gone = removal(expected.name, RecordType.CNAME, answer.aliases[:1])
+    fix = replace(expected, (), more=gone) or create(expected)
+    if role is DKIMRole.RETIRED:
+        fix = delete(gone)
+    cause = Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
+    shown = masked(answer.values, key)
+    return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
+
+
+def masked(values: Sequence[str], key: dkim.PublicKey | None = None) -> tuple[str, ...]:
+    """Return the values to show where one of them is a private key: sound public keys alone."""
+    if not any(holds_private(one, key) for one in values):
+        return tuple(values)
+    return tuple(
+        MASK if holds_private(one, key) or dkim.parse(one).key is None else one for one in values
+    )
+
+
+def holds_private(text: str, key: dkim.PublicKey | None = None) -> bool:
+    """Tell whether a private key stands anywhere in a text; the public key may help to know it."""
+    if dkim.is_private(text, key):
+        return True
+    runs = (text[match.start() : _TEXT_LIMIT] for match in _BEGINNING.finditer(text[:_TEXT_LIMIT]))
+    return any(
+        dkim.is_private(f"p={_FOREIGN.split(one, maxsplit=1)[0]}", key)
+        for one in islice(runs, _BEGINNINGS_LIMIT)
+    )

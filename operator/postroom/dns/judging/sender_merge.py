@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which SPF record to offer for what is there: merged, sound, within its limits; or why none is.
+
+What a record was plainly meant to say is read out of it first, so that nothing of it gets lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from postroom.dns import spf
+from postroom.dns.judging import sender_faults
+from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
+from postroom.dns.spf.merge import Merged, merge
+from postroom.dns.spf.record import VERSION
+from postroom.dns.spf.repair import Edit, apply, removal
+from postroom.dns.spf.savings import savings
+from postroom.dns.wanted import VALUE_LIMIT, DomainPlan, Expected
+
+#: A version as people write it, and what they put behind it.
+_VERSION_MEANT = re.compile(
+    r"\s{0,8}(?:v\s{0,4}[=:]?\s{0,4})?spf[\s_-]?1?[\s;,:]{0,8}", re.IGNORECASE
+)
+_VERSION_JOINED = re.compile(
+    rf"{VERSION}(?=[+?~-]?(?:all|a|mx|ptr|include|ip[46]|exists|redirect)(?:[:=/ ]|$))",
+    re.IGNORECASE,
+)
+_VERSION_COLON = re.compile(r"v\s{0,4}[=:]\s{0,4}spf1[\s;,:]", re.IGNORECASE)
+#: Where a term begins inside of another: no name holds such a thing.
+_JOINT = re.compile(r"(?<=[^\s+?~:=-])(?=[+?~-]?(?:include:|ip[46]:|exists:))", re.IGNORECASE)
+#: Hyphens and dashes of U+2010 to U+2015, and the minus sign, in UTF-8.
+_DASHES = re.compile("\xe2\x80[\x90-\x95]|\xe2\x88\x92")
+#: Most terms that are taken out to come within the limits.
+_SAVINGS_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The record to publish; None where there is none: then `why` says so in whole sentences.
+
+    `candidate` is what the merge came to; `too_dear` tells that the number of lookups is why.
+    `taken_out` are terms of no use that had to go.
+    """
+
+    value: str | None
+    candidate: str
+    why: str = ""
+    too_dear: bool = False
+    taken_out: tuple[str, ...] = ()
+
+
+def meant(text: str) -> tuple[str, str] | None:
+    """Read a text that receivers do not take for SPF: (code of the mistake, the record meant).
+
+    None where it was not meant as one.
+    """
+    if spf.is_spf(text) or len(text) > DAMAGE_LIMIT:
+        return None
+    for code, undo in UNDO:
+        if spf.is_spf(undo(text)):
+            return code, undo(text)
+    undone = text
+    for _, undo in UNDO:
+        undone = undo(undone)
+    if spf.is_spf(undone):
+        return "SPF_SYNTAX", undone
+    if _VERSION_JOINED.match(undone):
+        return "SPF_JOINED_TERMS", _VERSION_JOINED.sub(f"{VERSION} ", undone, count=1)
+    if not spf.looks_like_spf(undone) and not _VERSION_COLON.match(undone):
+        return None
+    rest = _VERSION_MEANT.sub("", undone, count=1).strip()
+    return "SPF_SYNTAX", f"{VERSION} {rest}".rstrip()
+
+
+def offered(
+    existing: Sequence[str],
+    expected: Expected,
+    wanted: spf.Requirement,
+    others: Mapping[str, spf.Fetched],
+    plan: DomainPlan,
+    refuses: Callable[[str], bool],
+) -> Offer:
+    """Merge what is required into the records, and see that receivers get through the result.
+
+    `refuses` tells of a record whether a term of it refuses what is required, which then has to
+    come first.
+    """
+    offer = _offered(existing, expected, wanted, others, plan, admit=False)
+    if offer.value is None or not refuses(offer.value):
+        return offer
+    return _offered(existing, expected, wanted, others, plan, admit=True)
+
+
+def _offered(
+    existing: Sequence[str],
+    expected: Expected,
+    wanted: spf.Requirement,
+    others: Mapping[str, spf.Fetched],
+    plan: DomainPlan,
+    *,
+    admit: bool,
+) -> Offer:
+    name = expected.name
+    drafts = [_cleaned(one, wanted, others, name, admit=admit) for one in existing]
+    merged = merge(drafts, wanted, others, name)
+    if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
+        lean = _without_ballast(merged.candidate, others, name)
+        again = merge([lean[0]], wanted, others, name) if lean[1] else merged
+        if again.value is not None and len(again.value) <= VALUE_LIMIT:
+            return Offer(again.value, again.candidate, taken_out=lean[1])
+    if merged.value is not None and len(merged.value) <= VALUE_LIMIT:
+        return Offer(merged.value, merged.candidate)
+    return Offer(
+        None,
+        merged.candidate,
+        _why_not(merged, expected, plan),
+        too_dear=merged.lookups_after > spf.LOOKUP_LIMIT,
+    )
+
+
+def _cleaned(
+    text: str,
+    wanted: spf.Requirement,
+    others: Mapping[str, spf.Fetched],
+    domain: str,
+    *,
+    admit: bool,
+) -> str:
+    """Take out of one record what no merge would leave alone, or would have to go round."""
+    text = _JOINT.sub(" ", _DASHES.sub("-", text))
+    found = spf.reach(text, others, domain)
+    includes = {one.removesuffix(".").lower() for one in wanted.includes}
+    edits: dict[int, Edit] = {}
+    for one in sender_faults.in_a_circle(found):
+        if one.name not in includes:
+            edits[one.start] = removal(one.start, one.term, "leads in a circle")
+    if admit:
+        for term in spf.parse(text).effective:
+            required = term.target in includes if term.name == "include" else False
+            if required or term.network in wanted.networks:
+                edits[term.start] = removal(term.start, term.text, "is put before what refuses it")
+        first = [f"include:{one}" for one in wanted.includes]
+        first += [spf.mechanism_for(one) for one in wanted.networks]
+        put = f" {' '.join(first)}"
+        edits[len(VERSION)] = Edit(len(VERSION), len(VERSION), put, "puts first what is required")
+    return apply(text, list(edits.values())) if edits else text
+
+
+def _without_ballast(
+    text: str, others: Mapping[str, spf.Fetched], domain: str
+) -> tuple[str, tuple[str, ...]]:
+    """Take out the terms without which nobody who passes now would fail."""
+    gone: list[str] = []
+    while len(gone) < _SAVINGS_LIMIT:
+        certain = [one for one in savings(text, others, domain) if one.certain]
+        if not certain:
+            break
+        text = apply(text, [removal(certain[0].start, certain[0].term, certain[0].sentence)])
+        gone.append(certain[0].term)
+    return text, tuple(gone)
+
+
+def _why_not(merged: Merged, expected: Expected, plan: DomainPlan) -> str:
+    """Say why no record can be handed out, and the best thing to do instead."""
+    if merged.problem is None:
+        return "It is too long to be mended: write a shorter one."
+    advice = list(merged.advice)
+    paths = sorted(one.name for one in plan.records if one.id.startswith("return-path"))
+    if advice and paths:
+        # Bounces have a domain of their own already: that is where receivers look.
+        advice[0] = (
+            f"Leave out of spec.spf what sends with the return path {paths[0]}: receivers look "
+            "there, not here."
+        )
+        if expected.name in paths:
+            advice.pop(0)
+    best = f" {advice[0]}" if advice else ""
+    return f"No record is offered: {merged.problem[0].lower()}{merged.problem[1:]}.{best}"

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MTA-STS (RFC 8461): the TXT record, the policy, and which exchanges it covers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postroom.api.sendingdomain import MTASTSMode
+from postroom.dns import tag_list
+from postroom.dns.names import NAME_LIMIT
+
+#: RFC 8461 section 3.2.
+MAX_AGE_LIMIT = 31_557_600
+#: Shorter policies protect little: a sender forgets them between two messages.
+MAX_AGE_LEAST = 86_400
+#: RFC 8461 section 3.2 speaks of weeks or more.
+MAX_AGE_ADVISED = 604_800
+_STRICTNESS = list(MTASTSMode)
+_MODES = {one.value.lower(): one for one in MTASTSMode}
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PATTERN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+_LINES_LIMIT = 200
+_BLANK = " \t"
+
+
+def policy_host(domain: str) -> str:
+    """Return the host that serves the policy of a domain (section 3.3)."""
+    return f"mta-sts.{domain}"
+
+
+def policy_url(domain: str) -> str:
+    """Return where senders fetch the policy of a domain (section 3.3)."""
+    return f"https://{policy_host(domain)}/.well-known/mta-sts.txt"
+
+
+def is_record(text: str) -> bool:
+    """Tell whether a TXT text is an MTA-STS record: v=STSv1 first (section 3.1)."""
+    return re.match(r"v=STSv1[ \t]*;", text) is not None
+
+
+def looks_like_record(text: str) -> bool:
+    """Tell whether a TXT text was meant as one."""
+    return (
+        re.search(r"\bv\s{0,4}[=:]\s{0,4}sts|^[\s\"']{0,4}stsv1\b", text, re.IGNORECASE) is not None
+    )
+
+
+def select(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the records among the TXT texts of a name, in a stable order."""
+    return tuple(sorted(one for one in texts if is_record(one)))
+
+
+def record_problem(text: str) -> str | None:
+    """Say what is wrong with a record for which `is_record` holds."""
+    parsed = tag_list.parse(text)
+    if parsed.problem is not None:
+        return parsed.problem
+    if not re.fullmatch(r"[A-Za-z0-9]{1,32}", parsed.tags.get("id", "")):
+        return "its id= must be 1 to 32 letters and digits"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A parsed policy (section 3.2); `exchanges` are its patterns in lowercase, sorted.
+
+    `problem` says why senders would not apply it.
+    """
+
+    mode: MTASTSMode = MTASTSMode.NONE
+    max_age: int = 0
+    exchanges: tuple[str, ...] = ()
+    problem: str | None = None
+
+    def at_least(self, wanted: MTASTSMode) -> bool:
+        """Tell whether the mode is as strict as the wanted one, or stricter."""
+        return _STRICTNESS.index(self.mode) >= _STRICTNESS.index(wanted)
+
+    def covers(self, host: str) -> bool:
+        """Tell whether a mail exchange matches a pattern: ``*.`` stands for one label (4.1).
+
+        Without a mode that asks for it nothing is restricted, so that everything is covered.
+        """
+        host = host.lower().removesuffix(".")
+        return self.mode is MTASTSMode.NONE or any(
+            host.partition(".")[2] == one[2:] if one.startswith("*.") else host == one
+            for one in self.exchanges
+        )
+
+
+def parse_policy(text: str) -> Policy:
+    """Parse a policy; never raises. Of equal keys but mx the first counts (section 3.2)."""
+    fields: dict[str, str] = {}
+    exchanges: list[str] = []
+    lines = [one.rstrip(_BLANK) for one in text.replace("\r\n", "\n").split("\n")]
+    lines = [one for one in lines if one]
+    if len(lines) > _LINES_LIMIT:
+        return Policy(problem=f"it has more than {_LINES_LIMIT} lines")
+    for line in lines:
+        key, colon, value = line.partition(":")
+        if not colon or not _KEY.fullmatch(key):
+            return Policy(problem="it has a line that is no key, directly followed by a colon")
+        if key == "mx":
+            exchanges.append(value.strip(_BLANK).lower())
+        else:
+            fields.setdefault(key, value.strip(_BLANK))
+    problem = _problem(fields, exchanges)
+    if problem is not None:
+        return Policy(problem=problem)
+    return Policy(_MODES[fields["mode"]], int(fields["max_age"]), tuple(sorted(set(exchanges))))
+
+
+def _problem(fields: dict[str, str], exchanges: Sequence[str]) -> str | None:
+    if fields.get("version") != "STSv1":
+        return "its version must be STSv1"
+    if fields.get("mode") not in _MODES:
+        return "its mode must be enforce, testing or none"
+    age = fields.get("max_age", "")
+    if not re.fullmatch(r"[0-9]{1,10}", age) or int(age) > MAX_AGE_LIMIT:
+        return f"its max_age must be a number of seconds up to {MAX_AGE_LIMIT}"
+    if not exchanges and fields["mode"] != "none":
+        return "it names no mail exchange (mx)"
+    if not all(len(one) <= NAME_LIMIT and _PATTERN.fullmatch(one) for one in exchanges):
+        return "it names a mail exchange that is no host name, or has * elsewhere than in front"
+    return None
+
+
+def policy_text(mode: MTASTSMode, exchanges: Sequence[str], max_age: int = MAX_AGE_ADVISED) -> str:
+    """Write a policy to serve; one in a mode other than None must name an exchange."""
+    lines = ["version: STSv1", f"mode: {mode.value.lower()}"]
+    lines += [f"mx: {one}" for one in exchanges]
+    return "\r\n".join([*lines, f"max_age: {max_age}", ""])

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to a value between a web page and DNS, and how to undo it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+#: Longest text in which such damage is looked for: values to publish are far shorter.
+DAMAGE_LIMIT = 8192
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_WIDE_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_SMART_QUOTES = re.compile(
+    "[\u2018-\u201f\u00ab\u00bb\u2032\u2033\u2039\u203a]|&(?:quot|[lr][sd]quo|apos|#3[49]);"
+)
+_QUOTES = re.compile(r'\\?"')
+_ESCAPE = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
+_STRAY_SPACE = re.compile(r"[\t\n\v\f\r\x00]+")
+#: What people copy along with a value: the name, the class and type, a caption.
+_CAPTION = re.compile(
+    r"\s{0,8}(?:(?:[A-Za-z0-9_.@*-]{1,253}\.?\s{1,8})?(?:[0-9]{1,10}\s{1,8})?(?:IN\s{1,8})?"
+    r"(?:TXT|CNAME)\b|(?:txt\s?)?(?:value|data|content|record|text)\s{0,4}[:=]"
+    r"|[A-Za-z0-9_-]{0,63}\._?(?:domainkey|dmarc)[A-Za-z0-9_.-]{0,190}(?=[\s:=])"
+    r"|_dmarc[A-Za-z0-9_.-]{0,190}(?=[\s:=]))[\s:=\"']{0,8}",
+    re.IGNORECASE,
+)
+
+Undo = Callable[[str], str]
+
+
+def decoded(text: str) -> str:
+    """Read bytes that stand as latin-1 characters as the UTF-8 that was typed, where it is such."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return text
+
+
+def without_invisible(text: str) -> str:
+    """Take away byte order marks and zero-width characters; no-break spaces become spaces."""
+    return _WIDE_SPACE.sub(" ", _INVISIBLE.sub("", decoded(text)))
+
+
+def without_smart_quotes(text: str) -> str:
+    """Take away typographic quotation marks, also as HTML entities."""
+    return _SMART_QUOTES.sub("", decoded(text))
+
+
+def without_quotes(text: str) -> str:
+    """Take away quotation marks, also escaped ones; single ones only around the whole."""
+    bare = _QUOTES.sub("", text)
+    trimmed = bare.strip()
+    if len(trimmed) > 1 and trimmed[0] == trimmed[-1] == "'":
+        return trimmed[1:-1]
+    return text if bare == text else trimmed
+
+
+def without_escapes(text: str) -> str:
+    r"""Undo the escapes of zone files: ``\;`` and ``\059`` become ``;``."""
+    return _ESCAPE.sub(
+        lambda match: chr(int(match[1])) if match[1] and int(match[1]) < 256 else match[2] or "",
+        text,
+    )
+
+
+def without_caption(text: str) -> str:
+    """Take away what stands before the value: its name, its type, or a word such as ``value:``."""
+    match = _CAPTION.match(text)
+    return text[match.end() :] if match else text
+
+
+def without_stray_space(text: str) -> str:
+    """Turn line ends, tabs and NULs into spaces, and take away those around the value."""
+    return _STRAY_SPACE.sub(" ", text).strip()
+
+
+#: Damage that any value may take, by the code of its finding, in the order to undo it.
+UNDO: tuple[tuple[str, Undo], ...] = (
+    ("VALUE_BOM_NBSP", without_invisible),
+    ("VALUE_SMART_QUOTES", without_smart_quotes),
+    ("VALUE_QUOTED", without_quotes),
+    ("VALUE_ESCAPED", without_escapes),
+    ("VALUE_INCLUDES_NAME", without_caption),
+    ("VALUE_WHITESPACE", without_stray_space),
+)
+
+#: What each kind of damage is, for the end of a sentence that begins with "the value".
+DETAILS = {
+    "VALUE_BOM_NBSP": "holds an invisible character",
+    "VALUE_SMART_QUOTES": "holds typographic quotation marks",
+    "VALUE_QUOTED": "has quotation marks inside it",
+    "VALUE_ESCAPED": "holds backslashes of a zone file",
+    "VALUE_INCLUDES_NAME": "begins with the record's name, type or a caption",
+    "VALUE_WHITESPACE": "holds line ends, tabs or spaces that do not belong there",
+}
+_PLACEHOLDER = re.compile(
+    r"<[A-Za-z][^<>]{0,80}>|\{\{?[^{}]{0,80}\}|\[[A-Za-z][A-Za-z _-]{2,80}\]"
+    r"|\bYOUR[ _-]?[A-Z]|\bREPLACE[ _-]?(?:ME|THIS|WITH)|\.\.\.|\u2026|\bX{5,}\b",
+    re.IGNORECASE,
+)
+
+
+def placeholder(text: str) -> str | None:
+    """Return the placeholder of a template that was left in a value, bounded; None if none."""
+    match = _PLACEHOLDER.search(decoded(text[:DAMAGE_LIMIT]))
+    return match[0][:40] if match else None

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of a provider's preset: its parameters, and the records that they fill in.
+
+A preset is data (``providers/*.yaml``). Templates hold ``{parameter}``, and two names derived from
+the sending domain: ``{domain}`` and ``{domainDashes}`` (its dots written as dashes).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+from postroom.dns.names import APEX
+
+DOMAIN = "domain"
+DOMAIN_DASHES = "domainDashes"
+DERIVED = frozenset({DOMAIN, DOMAIN_DASHES})
+_PLACEHOLDER = re.compile(r"\{([a-z][A-Za-z0-9]*)\}")
+_DKIM_END = "._domainkey"
+
+ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{1,31}$")]
+ProviderName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{1,39}$")]
+#: Public documents only, so that whoever doubts a row can read it there.
+Source = Annotated[str, StringConstraints(pattern=r"^https://[^ ]+$", max_length=300)]
+Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z<].*\.$", max_length=300)]
+Suffix = Annotated[str, StringConstraints(pattern=r"^([a-z0-9_-]+\.)+[a-z][a-z0-9-]*$")]
+
+
+class Role(StrEnum):
+    """What a record is for."""
+
+    OWNERSHIP = "Ownership"
+    DKIM = "DKIM"
+    SPF = "SPF"
+    RETURN_PATH = "ReturnPath"
+    MX = "MX"
+    TRACKING = "Tracking"
+    DMARC = "DMARC"
+
+
+class Type(StrEnum):
+    """The types of record that presets ask for."""
+
+    CNAME = "CNAME"
+    MX = "MX"
+    TXT = "TXT"
+
+
+class Match(StrEnum):
+    """How what is published is compared with what is asked for."""
+
+    #: The decoded key is equal.
+    KEY = "Key"
+    #: The CNAME leads to the target.
+    TARGET = "Target"
+    #: The text is equal.
+    EXACT = "Exact"
+    #: The SPF record authorises what the include stands for, in whatever way.
+    SPF_AUTHORISES = "SPFAuthorises"
+    #: The mail exchange is listed.
+    EXCHANGE = "Exchange"
+    #: There is a DMARC record with at least this policy.
+    POLICY = "Policy"
+
+
+class Confirmed(StrEnum):
+    """Where the value of a row was read on the day that it was checked."""
+
+    #: In the source itself, or in a copy of it.
+    DOCUMENT = "Document"
+    #: In several published zones, configurations or guides; the source is where to look it up.
+    ZONES = "Zones"
+
+
+#: What a record of a role may be, and how it is compared.
+MATCHES: Mapping[tuple[Role, Type], Match] = {
+    (Role.OWNERSHIP, Type.TXT): Match.EXACT,
+    (Role.DKIM, Type.CNAME): Match.TARGET,
+    (Role.DKIM, Type.TXT): Match.KEY,
+    (Role.SPF, Type.TXT): Match.SPF_AUTHORISES,
+    (Role.RETURN_PATH, Type.CNAME): Match.TARGET,
+    (Role.RETURN_PATH, Type.MX): Match.EXCHANGE,
+    (Role.RETURN_PATH, Type.TXT): Match.SPF_AUTHORISES,
+    (Role.MX, Type.MX): Match.EXCHANGE,
+    (Role.TRACKING, Type.CNAME): Match.TARGET,
+    (Role.DMARC, Type.TXT): Match.POLICY,
+}
+
+#: What each match can read in a value template.
+_VALUES: Mapping[Match, re.Pattern[str]] = {
+    Match.KEY: re.compile(r"(.*;\s*)?p=\{[A-Za-z0-9]+\};?"),
+    Match.TARGET: re.compile(r"[a-z0-9_.{}A-Z-]+"),
+    Match.EXACT: re.compile(r"[ -~]+"),
+    Match.SPF_AUTHORISES: re.compile(r"include:[a-z0-9_.{}A-Z-]+"),
+    Match.EXCHANGE: re.compile(r"[0-9]{1,5} [a-z0-9.{}A-Z-]+"),
+    Match.POLICY: re.compile(r"v=DMARC1; p=(none|quarantine|reject)"),
+}
+
+
+class Row(BaseModel):
+    """Base of all that stands in the data: camelCase, strict, nothing unknown accepted."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
+    )
+
+
+class Parameter(Row):
+    """A value that the provider issues, or a choice that it offers.
+
+    It must be given unless it has a `default` or is `optional`. The pattern holds for the whole
+    value, and `form` says it in words: "be the key in base64". A default may hold the derived
+    placeholders.
+    """
+
+    name: ParameterName
+    description: Sentence
+    pattern: Annotated[str, Field(min_length=1, max_length=200)]
+    example: Annotated[str, Field(min_length=1)]
+    form: Annotated[str, StringConstraints(pattern=r"^(be|look like) .*[^.]$")] | None = None
+    default: str | None = None
+    optional: bool = False
+    enum: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no preset without it."""
+        return self.default is None and not self.optional
+
+    def accepts(self, value: str) -> bool:
+        """Tell whether a value can be one of this parameter."""
+        fits = re.fullmatch(self.pattern, value) is not None
+        return fits and (not self.enum or value in self.enum)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        try:
+            re.compile(self.pattern)
+        except re.error as problem:
+            raise ValueError(f"pattern is no regular expression: {problem}") from None
+        if self.name in DERIVED:
+            raise ValueError(f"{self.name} is a derived name")
+        if self.default is not None and self.optional:
+            raise ValueError("optional says nothing where there is a default")
+        samples = [self.example, *self.enum]
+        if self.default is not None:
+            samples.append(fill(self.default, derived("example.com")))
+        for sample in samples:
+            if not self.accepts(sample):
+                raise ValueError(f"the pattern and enum do not accept {sample!r}")
+        return self
+
+
+class Record(Row):
+    """One record that the provider asks for.
+
+    `host` is relative to the sending domain, ``@`` for the domain itself. With `depends_on`, the
+    record is asked for only where all these parameters have a value; with `when` only where
+    these have the given values; with `unless` only where this parameter has none. Not `required`:
+    the provider works without it.
+    """
+
+    role: Role
+    host: Annotated[str, Field(min_length=1)]
+    type: Type
+    value: Annotated[str, Field(min_length=1)]
+    required: bool
+    match: Match
+    depends_on: tuple[ParameterName, ...] = ()
+    when: Mapping[ParameterName, str] = {}
+    unless: ParameterName | None = None
+    source: Source
+    checked: date
+    confirmed: Confirmed = Confirmed.DOCUMENT
+    note: str = ""
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The names in its templates."""
+        return placeholders(self.host) | placeholders(self.value)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if MATCHES.get((self.role, self.type)) is not self.match:
+            raise ValueError(f"{self.role} as {self.type} cannot be compared by {self.match}")
+        if not _VALUES[self.match].fullmatch(self.value):
+            raise ValueError(f"value is not what {self.match} can compare")
+        if re.search(r"[{}]", _PLACEHOLDER.sub("", self.host + self.value)):
+            raise ValueError("a brace stands outside of a placeholder")
+        if (self.role is Role.DKIM) != self.host.endswith(_DKIM_END):
+            raise ValueError(f"host of DKIM, and only of it, ends in {_DKIM_END}")
+        if self.role in (Role.SPF, Role.MX) and self.host != APEX:
+            raise ValueError(f"{self.role} stands at the sending domain itself: {APEX}")
+        if (self.role is Role.DMARC) != (self.host == "_dmarc"):
+            raise ValueError("host of DMARC, and only of it, is _dmarc")
+        return self
+
+
+class Preset(Row):
+    """A provider: what it needs to be told, and the records that it then asks for.
+
+    Of each group in `one_of` exactly one parameter must be given.
+    """
+
+    name: ProviderName
+    title: Annotated[str, Field(min_length=1, max_length=60)]
+    documentation: Source
+    parameters: tuple[Parameter, ...] = ()
+    one_of: tuple[tuple[ParameterName, ...], ...] = ()
+    records: Annotated[tuple[Record, ...], Field(min_length=1)]
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Find a parameter by its name."""
+        return next((one for one in self.parameters if one.name == name), None)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [one.name for one in self.parameters]
+        if len(set(names)) < len(names):
+            raise ValueError("a parameter is described twice")
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        names = {one.name for one in self.parameters}
+        certain = {one.name for one in self.parameters if not one.optional} | DERIVED
+        used = {name for group in self.one_of for name in group}
+        for group in self.one_of:
+            if any((one := self.parameter(name)) is None or not one.optional for name in group):
+                yield "oneOf names parameters that are optional"
+        for index, record in enumerate(self.records):
+            used |= record.placeholders | set(record.depends_on) | set(record.when)
+            if record.unless is not None:
+                used.add(record.unless)
+            if unsure := record.placeholders - certain - set(record.depends_on):
+                yield f"records.{index} must depend on {', '.join(sorted(unsure))}"
+            for name, value in record.when.items():
+                parameter = self.parameter(name)
+                if parameter is None or value not in parameter.enum:
+                    yield f"records.{index}.when.{name} is not in the enum of the parameter"
+        if unknown := used - names - DERIVED:
+            yield f"there is no parameter {', '.join(sorted(unknown))}"
+        if idle := names - used:
+            yield f"no record uses the parameter {', '.join(sorted(idle))}"
+
+
+class Target(Row):
+    """A name below which a provider's CNAME targets, mail exchanges or SPF records stand.
+
+    `provider` is the name of a preset, or any other name where there is none. `title` is how
+    people write it.
+    """
+
+    provider: ProviderName
+    title: Annotated[str, Field(min_length=1, max_length=60)]
+    suffix: Suffix
+    source: Source
+    checked: date
+    confirmed: Confirmed = Confirmed.DOCUMENT
+    note: str = ""
+
+
+class Targets(Row):
+    """The whole of ``targets.yaml``."""
+
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        titles: dict[str, str] = {}
+        suffixes: set[str] = set()
+        for row in self.targets:
+            if row.suffix in suffixes:
+                raise ValueError(f"{row.suffix} is listed twice")
+            if titles.setdefault(row.provider, row.title) != row.title:
+                raise ValueError(f"{row.provider} has two titles")
+            suffixes.add(row.suffix)
+        return self
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """Return the names of a template's placeholders."""
+    return frozenset(_PLACEHOLDER.findall(template))
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values into the placeholders of a template; raises `KeyError` where one is missing."""
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
+
+
+def derived(domain: str) -> dict[str, str]:
+    """Return the placeholders that follow from the sending domain."""
+    return {DOMAIN: domain, DOMAIN_DASHES: domain.replace(".", "-")}

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a provider's name and parameters to the records of one domain: pure but for the files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from postroom.dns.names import can_be_asked
+from postroom.dns.presets.load import preset, providers
+from postroom.dns.presets.model import (
+    DERIVED,
+    Match,
+    Parameter,
+    Preset,
+    Record,
+    Role,
+    derived,
+    fill,
+    placeholders,
+)
+from postroom.dns.presets.values import (
+    ParameterProblem,
+    PresetExchange,
+    PresetKey,
+    PresetOwnership,
+    PresetReturnPath,
+    PresetTracking,
+    PresetValues,
+)
+
+#: A public key of 8192 bits; nothing that a provider issues is longer.
+PARAMETER_LIMIT = 2048
+_KEY = re.compile(r"(?:^|;)\s*p=([^;]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class PresetRecord:
+    """A record of a preset with its templates filled in; `host` is relative to the domain."""
+
+    record: Record
+    host: str
+    value: str
+
+
+def resolve(
+    provider: str, parameters: Mapping[str, str], domain: str
+) -> PresetValues | tuple[ParameterProblem, ...]:
+    """Work out what a provider asks for, or say what is wrong with the parameters.
+
+    `domain` is the sending domain as A-labels in lowercase. Problems come in the order of the
+    preset's parameters, unknown ones last and sorted. Raises `InvalidData` where the preset's own
+    file is broken.
+    """
+    if provider not in providers():
+        return (ParameterProblem(None, f"has no preset {provider[:40]!r}"),)
+    chosen = preset(provider)
+    if problems := tuple(_problems(chosen, parameters)):
+        return problems
+    records = tuple(filled(chosen, parameters, domain))
+    return tuple(_misfits(records, domain)) or _values(provider, records)
+
+
+def filled(chosen: Preset, parameters: Mapping[str, str], domain: str) -> Iterator[PresetRecord]:
+    """Yield the records that these valid parameters ask for."""
+    names = derived(domain)
+    values = {one.name: fill(one.default, names) for one in chosen.parameters if one.default}
+    values |= parameters
+    for record in chosen.records:
+        if not all(name in values for name in record.depends_on):
+            continue
+        if any(values.get(name) != value for name, value in record.when.items()):
+            continue
+        if record.unless in values:
+            continue
+        known = values | names
+        yield PresetRecord(record, fill(record.host, known), fill(record.value, known))
+
+
+def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterProblem]:
+    for parameter in chosen.parameters:
+        if parameter.name in given:
+            yield from _of_value(parameter, given[parameter.name])
+        elif parameter.required:
+            yield ParameterProblem(parameter.name, f"is required: {_lead(parameter)}")
+        elif parameter.optional and (partner := _partner(chosen, parameter.name, given)):
+            sentence = f"is required together with {partner}: {_lead(parameter)}"
+            yield ParameterProblem(parameter.name, sentence)
+    for group in chosen.one_of:
+        count = sum(name in given for name in group)
+        if count != 1:
+            how = "one of these must be given" if not count else "only one of these may be given"
+            yield ParameterProblem(group[0], f"{how}: {', '.join(group)}")
+    known = sorted(one.name for one in chosen.parameters)
+    for name in sorted(set(given) - set(known)):
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        yield ParameterProblem(name[:40], f"is no parameter of {chosen.name}: {has}")
+
+
+def _of_value(parameter: Parameter, value: str) -> Iterator[ParameterProblem]:
+    if len(value) <= PARAMETER_LIMIT and parameter.accepts(value):
+        return
+    wanted = f"must {parameter.form or f'look like {parameter.example}'}"
+    if parameter.enum:
+        wanted = f"must be one of {', '.join(parameter.enum)}"
+    yield ParameterProblem(parameter.name, f"{wanted}: {_lead(parameter)}")
+
+
+def _lead(parameter: Parameter) -> str:
+    """Write the description as the end of a sentence."""
+    text = parameter.description.removesuffix(".")
+    second = text[1:2]
+    return text if second.isupper() else text[0].lower() + text[1:]
+
+
+def _partner(chosen: Preset, name: str, given: Mapping[str, str]) -> str | None:
+    """Find the parameter that was given and makes no record without the one of this name."""
+    for record in chosen.records:
+        if name in record.depends_on:
+            for other in record.depends_on:
+                if other in given:
+                    return other
+    return None
+
+
+def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[ParameterProblem]:
+    """Say what DNS could not hold, and which record would stand twice."""
+    taken: set[str] = set()
+    for one in records:
+        owner = _absolute(one.host, domain)
+        names = [owner]
+        if one.record.match in (Match.TARGET, Match.EXCHANGE, Match.SPF_AUTHORISES):
+            names.append(re.split(r"[ :]", one.value)[-1])
+        culprit = _culprit(one.record)
+        if not all(map(can_be_asked, names)):
+            yield ParameterProblem(culprit, f"makes a name of {one.record.role} too long for DNS")
+        if one.record.match in (Match.KEY, Match.TARGET):
+            if owner in taken:
+                yield ParameterProblem(culprit, f"repeats a name: {one.host} is taken already")
+            taken.add(owner)
+
+
+def _culprit(record: Record) -> str | None:
+    """Name the parameter that made a record what it is, one of its name before one of its value."""
+    chosen = placeholders(record.host) - DERIVED or placeholders(record.value) - DERIVED
+    return min(chosen, default=None)
+
+
+def _absolute(host: str, domain: str) -> str:
+    return domain if host == "@" else f"{host}.{domain}"
+
+
+def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
+    by_role = {role: [one for one in records if one.record.role is role] for role in Role}
+    spf, dmarc = by_role[Role.SPF], by_role[Role.DMARC]
+    owned = by_role[Role.OWNERSHIP]
+    return PresetValues(
+        provider=provider,
+        spf_includes=tuple(_include(one) for one in spf),
+        spf_required=any(one.record.required for one in spf),
+        dkim=tuple(_key(one) for one in by_role[Role.DKIM]),
+        return_path=_return_path(by_role[Role.RETURN_PATH]),
+        mx=tuple(_exchange(one) for one in by_role[Role.MX]),
+        tracking=tuple(
+            PresetTracking(one.host, one.value, one.record.required)
+            for one in by_role[Role.TRACKING]
+        ),
+        ownership=(
+            PresetOwnership(owned[0].host, owned[0].value, owned[0].record.required)
+            if owned
+            else None
+        ),
+        dmarc_required=any(one.record.required for one in dmarc),
+        dmarc_policy=dmarc[0].value.rpartition("p=")[2] if dmarc else None,
+    )
+
+
+def _key(one: PresetRecord) -> PresetKey:
+    selector, required = one.host.removesuffix("._domainkey"), one.record.required
+    if one.record.match is Match.TARGET:
+        return PresetKey(selector, one.value, None, None, required)
+    found = _KEY.search(one.value)
+    return PresetKey(selector, None, found[1] if found else "", one.value, required)
+
+
+def _include(one: PresetRecord) -> str:
+    return one.value.removeprefix("include:")
+
+
+def _exchange(one: PresetRecord) -> PresetExchange:
+    preference, _, host = one.value.partition(" ")
+    return PresetExchange(host, int(preference), one.record.required)
+
+
+def _return_path(records: list[PresetRecord]) -> PresetReturnPath | None:
+    if not records:
+        return None
+    of = {match: [one for one in records if one.record.match is match] for match in Match}
+    aliases = of[Match.TARGET]
+    return PresetReturnPath(
+        name=records[0].host,
+        cname=aliases[0].value if aliases else None,
+        mx=tuple(_exchange(one) for one in of[Match.EXCHANGE]),
+        spf_includes=tuple(_include(one) for one in of[Match.SPF_AUTHORISES]),
+        required=any(one.record.required for one in records),
+    )

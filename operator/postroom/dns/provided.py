@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Completing a spec by what its provider's preset asks for: what the spec says itself wins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from postroom.api.resource import InvalidSpec, Problem
+from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.dns.presets.resolve import resolve
+from postroom.dns.presets.values import PresetExchange, PresetReturnPath, PresetValues
+
+
+def complete(spec: SendingDomainSpec) -> SendingDomainSpec:
+    """Return the spec with the records of its provider declared; raises `InvalidSpec`."""
+    if spec.provider is None:
+        return spec
+    found = resolve(spec.provider.value, spec.parameters, spec.domain)
+    if not isinstance(found, PresetValues):
+        raise InvalidSpec(
+            tuple(
+                Problem(
+                    ("spec", "parameters", one.parameter)
+                    if one.parameter
+                    else ("spec", "provider"),
+                    one.sentence,
+                )
+                for one in found
+            )
+        )
+    given = spec.model_dump(by_alias=True, mode="json", exclude_none=True)
+    given.pop("require", None)
+    try:
+        made = SendingDomainSpec.model_validate(_declared(given, found))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        message = f"with the records of {spec.provider.value} {first['msg']}"
+        raise InvalidSpec((Problem(("spec", *first["loc"]), message),)) from None
+    undeclared = [one for one in spec.require or () if one not in made.declared]
+    if undeclared:
+        message = f"names {undeclared[0].value}, which neither the spec nor its provider declares"
+        raise InvalidSpec((Problem(("spec", "require"), message),))
+    return made.model_copy(update={"require": spec.require})
+
+
+def _declared(given: dict[str, Any], found: PresetValues) -> dict[str, Any]:
+    """Lay the spec over the preset, field by field; lists grow, single fields are kept."""
+    made = dict(given)
+    if found.spf_includes:
+        spf = dict(made.get("spf") or {})
+        spf["includes"] = list(dict.fromkeys([*spf.get("includes", ()), *found.spf_includes]))
+        made["spf"] = spf
+    own = made.get("dkim", [])
+    selectors = {one["selector"] for one in own}
+    made["dkim"] = own + [
+        {"selector": one.selector, "cname": one.cname}
+        if one.cname
+        else {"selector": one.selector, "publicKey": one.public_key}
+        for one in found.dkim
+        if one.selector not in selectors
+    ]
+    if found.mx and not made.get("mx"):
+        made["mx"] = _exchanges(found.mx)
+    if found.return_path is not None and "returnPath" not in made:
+        _declare_return_path(made, found.return_path)
+    if found.tracking and "tracking" not in made:
+        first = found.tracking[0]
+        made["tracking"] = {"name": first.name, "cname": first.cname}
+    if found.ownership is not None and not (made.get("ownership") or {}).get("value"):
+        name, domain = found.ownership.name, made["domain"]
+        place = domain if name == "@" else f"{name}.{domain}"
+        made["ownership"] = {"name": place, "value": found.ownership.value}
+    if found.dmarc_required and "dmarc" not in made:
+        made["dmarc"] = {"policy": found.dmarc_policy or "none"}
+    return made
+
+
+def _exchanges(exchanges: tuple[PresetExchange, ...]) -> list[dict[str, Any]]:
+    return [{"host": one.host, "preference": one.preference} for one in exchanges]
+
+
+def _declare_return_path(made: dict[str, Any], path: PresetReturnPath) -> None:
+    if path.name == "@":
+        # Bounces come back to the domain itself, so that its own records are meant.
+        if path.mx and not made.get("mx"):
+            made["mx"] = _exchanges(path.mx)
+        if path.spf_includes:
+            spf = dict(made.get("spf") or {})
+            spf["includes"] = list(dict.fromkeys([*spf.get("includes", ()), *path.spf_includes]))
+            made["spf"] = spf
+        return
+    built: dict[str, Any] = {"name": path.name}
+    if path.cname:
+        built["cname"] = path.cname
+    else:
+        built["mx"] = _exchanges(path.mx)
+        if path.spf_includes:
+            built["spf"] = {"includes": list(path.spf_includes)}
+    made["returnPath"] = built

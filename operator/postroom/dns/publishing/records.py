@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records that a user is to publish, as values, and how they fall into sets and zones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus
+from postroom.dns.answers import RecordType
+from postroom.dns.names import is_within
+from postroom.dns.publishing.text import CannotPublish
+from postroom.dns.wanted import DelegationWanted, DomainPlan
+
+#: Seconds that resolvers keep a record, where nothing else is asked for: a mistake is gone within
+#: the hour.
+DEFAULT_TTL = 3600
+
+#: The types that mail needs; every format knows how to write them, or says that it cannot.
+PUBLISHABLE = frozenset(
+    {
+        RecordType.A,
+        RecordType.AAAA,
+        RecordType.CNAME,
+        RecordType.MX,
+        RecordType.NS,
+        RecordType.PTR,
+        RecordType.TLSA,
+        RecordType.TXT,
+    }
+)
+
+_THERE = frozenset({RecordState.VALID, RecordState.PROPAGATING})
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRecord:
+    """One record to publish.
+
+    `name` is absolute, in A-label form, without trailing dot; `value` as in
+    `postroom.dns.answers.Answer`, empty where only the owner of a server or address knows it; `ttl`
+    in seconds. `purpose` is None for a record that is there for others and only has to be kept.
+    `comment` is one line for people. `state` is what DNS has of it, None where that was not looked
+    at.
+    """
+
+    name: str
+    type: RecordType
+    value: str
+    ttl: int = DEFAULT_TTL
+    purpose: Purpose | None = None
+    comment: str = ""
+    required: bool = False
+    state: RecordState | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether DNS is known to have the record as it must be."""
+        return self.state in _THERE
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSet:
+    """All records of one name and type, which share a TTL (RFC 2181 section 5.2)."""
+
+    name: str
+    type: RecordType
+    ttl: int
+    records: tuple[PublishedRecord, ...]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """One value per record."""
+        return tuple(one.value for one in self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneRecords:
+    """The records that belong into one zone; `zone` is its apex."""
+
+    zone: str
+    records: tuple[PublishedRecord, ...]
+
+
+def from_plan(plan: DomainPlan, ttl: int = DEFAULT_TTL) -> tuple[PublishedRecord, ...]:
+    """Take the records of a plan as they are published where nothing is there yet.
+
+    A record whose value nobody but its server's owner can know has an empty one.
+    """
+    made = _publishable(
+        PublishedRecord(one.name, one.type, one.value, ttl, one.purpose, required=one.required)
+        for one in plan.records
+    )
+    return delegated(made, delegations(plan))
+
+
+def delegations(plan: DomainPlan) -> dict[str, tuple[str, ...]]:
+    """The names that a plan hands to other name servers, with these."""
+    return {
+        one.name: one.wanted.nameservers
+        for one in plan.records
+        if isinstance(one.wanted, DelegationWanted)
+    }
+
+
+def delegated(
+    records: Iterable[PublishedRecord], servers: Mapping[str, Sequence[str]]
+) -> tuple[PublishedRecord, ...]:
+    """Make one NS record per name server of what plans and statuses list as one record."""
+    made: list[PublishedRecord] = []
+    for one in records:
+        if one.type is RecordType.NS and one.name in servers:
+            made += [replace(one, value=server) for server in servers[one.name]]
+        else:
+            made.append(one)
+    return distinct(made)
+
+
+def from_status(
+    records: Iterable[RecordStatus],
+    messages: Mapping[str, str] | None = None,
+    ttl: int = DEFAULT_TTL,
+) -> tuple[PublishedRecord, ...]:
+    """Take the records that a status lists, with what DNS has merged in.
+
+    `messages` say by record id what is wrong. Raises `CannotPublish` for a type nobody knows.
+    """
+    return _publishable(_from_status(one, (messages or {}).get(one.id, ""), ttl) for one in records)
+
+
+def _from_status(one: RecordStatus, message: str, ttl: int) -> PublishedRecord:
+    try:
+        kind = RecordType(one.type)
+    except ValueError:
+        raise CannotPublish(
+            f"The status lists a record of type {one.type}, which is newer than this postroom."
+        ) from None
+    return PublishedRecord(
+        name=one.name,
+        type=kind,
+        value=one.value,
+        ttl=ttl,
+        purpose=one.purpose,
+        comment=message,
+        required=one.required,
+        state=one.state,
+    )
+
+
+def _publishable(made: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:
+    """Leave out types that are not for publishing."""
+    return distinct(one for one in made if one.type in PUBLISHABLE)
+
+
+def distinct(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:
+    """Keep the first of equal records; it is required where any of them is."""
+    kept: dict[tuple[str, RecordType, str], PublishedRecord] = {}
+    for one in records:
+        identity = one.name, one.type, one.value
+        first = kept.setdefault(identity, one)
+        if one.required and not first.required:
+            kept[identity] = replace(first, required=True)
+    return tuple(kept.values())
+
+
+def record_sets(records: Iterable[PublishedRecord]) -> tuple[RecordSet, ...]:
+    """Put the records of one name and type together, in the order in which they first appear."""
+    sets: dict[tuple[str, RecordType], list[PublishedRecord]] = {}
+    for one in distinct(records):
+        sets.setdefault((one.name, one.type), []).append(one)
+    return tuple(
+        RecordSet(name, kind, min(one.ttl for one in members), tuple(members))
+        for (name, kind), members in sets.items()
+    )
+
+
+def into_zones(
+    records: Iterable[PublishedRecord], zones: Iterable[str]
+) -> tuple[tuple[ZoneRecords, ...], tuple[PublishedRecord, ...]]:
+    """Put every record into the deepest zone that holds its name.
+
+    Returns the zones that got records, in the order of `zones`, and the records that are in none.
+    """
+    placed: dict[str, list[PublishedRecord]] = {zone: [] for zone in zones}
+    elsewhere = []
+    for one in distinct(records):
+        holders = [zone for zone in placed if is_within(one.name, zone)]
+        if holders:
+            placed[max(holders, key=len)].append(one)
+        else:
+            elsewhere.append(one)
+    filled = tuple(ZoneRecords(zone, tuple(held)) for zone, held in placed.items() if held)
+    return filled, tuple(elsewhere)

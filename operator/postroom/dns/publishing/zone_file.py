@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Zone files (RFC 1035 section 5): what BIND, Knot, NSD and most DNS hosts import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from postroom.dns.answers import RecordType
+from postroom.dns.names import host_label, is_within
+from postroom.dns.publishing.rdata import absolute, rdata
+from postroom.dns.publishing.records import DEFAULT_TTL, PublishedRecord, ZoneRecords, record_sets
+from postroom.dns.publishing.text import CannotPublish
+
+#: Refresh, retry, expire and negative TTL of a zone that is written whole (RIPE-203; RFC 2308
+#: section 4 for the last one: a record that was missed should show within minutes).
+_SOA_TIMERS = "86400 7200 3600000 300"
+
+
+def zone_file(
+    zones: Sequence[ZoneRecords], nameservers: Sequence[str] = (), serial: int = 1
+) -> str:
+    """Write records as zone file text.
+
+    Without `nameservers` it is for adding to a zone that exists: by ``$INCLUDE``, or by import.
+    With them every zone is whole, with SOA and NS, and a server loads it as it is. Raises
+    `CannotPublish`.
+    """
+    return "\n".join(_zone(one, nameservers, serial) for one in zones)
+
+
+def _zone(part: ZoneRecords, nameservers: Sequence[str], serial: int) -> str:
+    ttl = min((one.ttl for one in part.records), default=DEFAULT_TTL)
+    lines = [f"$ORIGIN {absolute(part.zone)}", f"$TTL {ttl}"]
+    if nameservers:
+        _require_addresses(part, nameservers)
+        primary, mailbox = absolute(nameservers[0]), f"hostmaster.{absolute(part.zone)}"
+        lines.append(f"@ IN SOA {primary} {mailbox} {serial} {_SOA_TIMERS}")
+        lines += [f"@ IN NS {absolute(one)}" for one in nameservers]
+    for found in record_sets(part.records):
+        for one in found.records:
+            lines += _record(one, found.ttl, part.zone)
+    return "\n".join(lines) + "\n"
+
+
+def _require_addresses(part: ZoneRecords, nameservers: Sequence[str]) -> None:
+    """A server refuses a zone whose name servers are inside it and have no address."""
+    addressed = {one.name for one in part.records if one.type in (RecordType.A, RecordType.AAAA)}
+    for one in nameservers:
+        name = one.removesuffix(".")
+        if is_within(name, part.zone) and name not in addressed:
+            raise CannotPublish(
+                f"The name server {name} is inside the zone {part.zone}, which has no address for "
+                "it: name one that is outside, or write the zone without name servers."
+            )
+
+
+def _record(one: PublishedRecord, ttl: int, zone: str) -> list[str]:
+    label = host_label(one.name, zone)
+    return [f"; {remark(one)}", f"{label} {ttl} IN {one.type.value} {rdata(one.type, one.value)}"]
+
+
+def remark(one: PublishedRecord) -> str:
+    """Say in one printable line what a record is for."""
+    what = "there already, kept" if one.purpose is None else one.purpose.value
+    if one.required:
+        what += ", required"
+    if one.comment:
+        what += f": {one.comment}"
+    return "".join(char if char.isprintable() else "?" for char in what)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers of a zone vote on a record. Pure.
+
+Who could not be asked, failed, or serves another zone has no vote: it says nothing of the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import Answer, Outcome, RecordType, ServerAnswer
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import wait
+from postroom.dns.judging.judge import judge
+from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, where
+from postroom.dns.judging.seen import Seen
+from postroom.dns.wanted import Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one name server has of a record, and how that is judged."""
+
+    nameserver: str
+    answer: Answer
+    judgement: Judgement
+
+    @property
+    def valid(self) -> bool:
+        return self.judgement.state is RecordState.VALID
+
+    @property
+    def counts(self) -> bool:
+        return self.judgement.state is not RecordState.UNKNOWN
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the server has something, of which it could not be seen whether it is right."""
+        return self.answer.conclusive and not self.counts
+
+
+def votes(
+    expected: Expected, servers: Sequence[ServerAnswer], seen: Seen, context: Context
+) -> tuple[Vote, ...]:
+    """Judge what each server answered; what is not its own to tell is taken from `seen`."""
+    return tuple(_vote(expected, one, seen, context) for one in servers)
+
+
+def _vote(expected: Expected, one: ServerAnswer, seen: Seen, context: Context) -> Vote:
+    answer = one.answer
+    if answer.conclusive and answer.aliases and not answer.values:
+        # A server follows aliases only as far as its zones reach; the rest is the same for all.
+        whole = seen.at(expected.name, expected.type)
+        if whole.aliases[: len(answer.aliases)] != answer.aliases:
+            return Vote(one.nameserver, answer, blind(expected))
+        answer = whole
+    if not answer.conclusive:
+        return Vote(one.nameserver, answer, blind(expected))
+    whole_view = coherent(expected, seen.with_answers([answer]))
+    return Vote(one.nameserver, answer, judge(expected, whole_view, context))
+
+
+def coherent(expected: Expected, seen: Seen) -> Seen:
+    """Take away what contradicts the answer to the record's own question.
+
+    One server has no CNAME, or another one, than the server that followed it: what that one leads
+    to says nothing of the first.
+    """
+    cname = seen.get(expected.name, RecordType.CNAME)
+    if expected.type is not RecordType.CNAME or cname is None:
+        return seen
+    return seen.with_answers(
+        Answer(question, Outcome.NO_DATA, authoritative=answer.authoritative)
+        for question, answer in seen.answers.items()
+        if question.name == expected.name
+        and answer.aliases
+        and answer.aliases[0] not in cname.values
+    )
+
+
+def elected(cast: Sequence[Vote]) -> Vote | None:
+    """Return a vote of the majority, if more than half of those that count are for valid."""
+    counting = [one for one in cast if one.counts]
+    good = [one for one in counting if one.valid]
+    return good[0] if 2 * len(good) > len(counting) else None
+
+
+def by_quorum(expected: Expected, judged: Judgement, cast: Sequence[Vote]) -> Judgement:
+    """Let the servers decide whether a record may be valid.
+
+    `judged` is by one server and the resolver. What a minority has is on its way, and never valid;
+    where the majority has it, it stays what it is, and who lacks it is told.
+    """
+    counting = [one for one in cast if one.counts]
+    lacking = sorted(one.nameserver for one in counting if not one.valid)
+    hopeful = judged.state in (RecordState.VALID, RecordState.PROPAGATING)
+    undecided = [one for one in cast if one.undecided]
+    if not hopeful and undecided and 2 * len(lacking) < len(counting) + len(undecided):
+        # Most may have it as it must be: what some lack is not the fault of the record.
+        return undecided[0].judgement
+    if not lacking or (len(lacking) == len(counting) and not hopeful):
+        return judged
+    message = (
+        f"Not all name servers of the zone have the {where(expected)} as it must be: "
+        f"{', '.join(lacking)} {'does' if len(lacking) == 1 else 'do'} not."
+    )
+    if elected(cast) is None:
+        return propagating(judged, Cause("NS_INCONSISTENT", message, wait()))
+    if judged.state is not RecordState.VALID:
+        return judged
+    told = finding("NS_INCONSISTENT", expected.id, message, wait())
+    return replace(judged, advice=(*judged.advice, told))
+
+
+def propagating(judged: Judgement, cause: Cause) -> Judgement:
+    """Published, but not everywhere yet."""
+    return replace(
+        judged,
+        state=RecordState.PROPAGATING,
+        reason=Reason.RESOLVERS_DISAGREE,
+        message=cause.message,
+        cause=cause,
+        certain=False,
+    )
+
+
+def is_certain(judged: Judgement, cast: Sequence[Vote]) -> bool:
+    """Tell whether every server that could be asked says what no second look sees otherwise."""
+    counting = [one for one in cast if one.counts]
+    return judged.certain and bool(counting) and all(one.judgement.certain for one in counting)

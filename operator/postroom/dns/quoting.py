@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Foreign texts made fit for status: printable, bounded, and still telling versions apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+#: Longest quoted text, in characters.
+QUOTE_LIMIT = 256
+_SHOWN_LIMIT = 10
+
+
+def quoted(value: str) -> str:
+    """Make a foreign text printable, and cut it with a hash that still tells versions apart."""
+    printable = "".join(
+        one if " " <= one <= "~" else f"\\{ord(one):03d}" if ord(one) < 256 else "?"
+        for one in value[: QUOTE_LIMIT + 1]
+    )
+    if len(value) <= QUOTE_LIMIT and len(printable) <= QUOTE_LIMIT:
+        return printable
+    digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:12]
+    return f"{printable[: QUOTE_LIMIT - 24]}... (sha256 {digest})"
+
+
+def shown(values: Sequence[str]) -> tuple[str, ...]:
+    """Quote the values of an answer: sorted, and no more than a status lists."""
+    return tuple(quoted(one) for one in sorted(values)[:_SHOWN_LIMIT])

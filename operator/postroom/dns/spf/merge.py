@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Merging what is required into the SPF record that is there: never replace it blindly.
+
+What passed before passes afterwards, and every byte that need not change stays. Where no record
+can be handed out that receivers get through, it is said what to do instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from postroom.dns.publishing.text import presentation
+from postroom.dns.quoting import quoted
+from postroom.dns.spf.budget import Fetched, Reach, canonical, reach
+from postroom.dns.spf.record import (
+    LOOKUP_LIMIT,
+    VERSION,
+    VOID_LOOKUP_LIMIT,
+    Record,
+    Term,
+    parse,
+)
+from postroom.dns.spf.repair import Edit, apply, removal, repairs
+from postroom.dns.spf.requirement import Requirement
+from postroom.dns.spf.savings import Saving, savings
+
+__all__ = ["Merged", "merge", "merged_text", "presentation", "without_dead_includes"]
+
+#: Least strict first: of several records the laxest ``all`` is kept (neutral over soft over hard).
+_STRICTNESS = ("+all", "?all", "~all", "-all")
+#: Most changes that are told one by one, and most savings.
+_CHANGES_LIMIT = 16
+_SAVINGS_LIMIT = 5
+#: No record that works is longer, in bytes; mending what is longer would be work without use.
+LENGTH_LIMIT = 4096
+_SHORTER = "Write a shorter record: name what sends mail now, and nothing else."
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What to publish instead of the existing records.
+
+    `value` is the one record to publish; None where none can be handed out: then `problem` says
+    why, and `advice` what to do, best first. `candidate` is what the merge came to, whether it can
+    be handed out or not. `changes` tells what differs from what is there, as predicates.
+    `removed` are the existing records that must go: the value replaces them, and is not added.
+    The lookups are those of the worst case.
+    """
+
+    value: str | None
+    candidate: str
+    changes: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    lookups_before: int = 0
+    lookups_after: int = 0
+    problem: str | None = None
+    advice: tuple[str, ...] = ()
+    savings: tuple[Saving, ...] = ()
+
+    @property
+    def octets(self) -> int:
+        """The length of the candidate in bytes."""
+        return len(self.candidate)
+
+
+def merge(
+    existing: Sequence[str] | None,
+    required: Requirement,
+    others: Mapping[str, Fetched],
+    domain: str = "",
+    *,
+    keep_pass_all: bool = False,
+) -> Merged:
+    """Merge what is required into the SPF records of `domain`.
+
+    `existing` is None where they could not be looked at. `others` are the records that includes
+    lead to, those of the requirement among them. A record that lets everyone send is closed,
+    unless `keep_pass_all`. Merging the value again changes nothing.
+    """
+    if existing is None:
+        blind = "The SPF records that are there could not be looked at"
+        return Merged(None, "", problem=blind)
+    if sum(map(len, existing)) > LENGTH_LIMIT:
+        long = f"What is there is longer than {LENGTH_LIMIT} bytes"
+        return Merged(None, max(existing, key=len), problem=long, advice=(_SHORTER,))
+    draft = _drafted(existing, required, others, domain, keep_pass_all)
+    after = reach(draft.text, others, domain)
+    before = [reach(one, others, domain) for one in existing]
+    problem, advice = _objection(draft.text, after, before, required, domain)
+    changes = draft.changes[:_CHANGES_LIMIT]
+    if len(draft.changes) > _CHANGES_LIMIT:
+        changes = [*changes, f"makes {len(draft.changes) - _CHANGES_LIMIT} more changes"]
+    return Merged(
+        value=None if problem else draft.text,
+        candidate=draft.text,
+        changes=tuple(changes),
+        removed=tuple(sorted(one for one in existing if problem is None and one != draft.text)),
+        lookups_before=max((one.lookups for one in before), default=0),
+        lookups_after=after.lookups,
+        problem=problem,
+        advice=advice,
+        savings=savings(draft.text, others, domain) if problem else (),
+    )
+
+
+def merged_text(
+    existing: Sequence[str], required: Requirement, others: Mapping[str, Fetched]
+) -> str:
+    """Return what the merge comes to, whether receivers get through it or not.
+
+    The longest of the existing records, if they are too long to be merged.
+    """
+    if sum(map(len, existing)) > LENGTH_LIMIT:
+        return max(existing, key=len)
+    return _drafted(existing, required, others, "", keep_pass_all=False).text
+
+
+def without_dead_includes(text: str, required: Requirement, others: Mapping[str, Fetched]) -> str:
+    """Take out what makes receivers give up: includes of names without one sound record.
+
+    They authorise nobody. What is required stays: its name is to be corrected in the spec.
+    """
+    if len(text) > LENGTH_LIMIT:
+        return text
+    draft = _Draft(text)
+    draft.edit(_dead(parse(text), required, reach(text, others)))
+    return draft.text
+
+
+@dataclass
+class _Draft:
+    """The record as it comes to be, and what was changed so far."""
+
+    text: str
+    changes: list[str] = field(default_factory=list)
+
+    def edit(self, edits: Sequence[Edit]) -> None:
+        self.text = apply(self.text, edits)
+        self.changes += [one.change for one in edits]
+
+
+def _drafted(
+    existing: Sequence[str],
+    required: Requirement,
+    others: Mapping[str, Fetched],
+    domain: str,
+    keep_pass_all: bool,
+) -> _Draft:
+    if not existing:
+        mechanisms = required.missing_from(reach(VERSION, others, domain))
+        return _Draft(" ".join([VERSION, *mechanisms, required.all_term]))
+    wanted = frozenset(map(canonical, required.includes))
+
+    def may_include(name: str) -> bool:
+        there = others.get(canonical(name), Fetched(unknown=True))
+        sound = len(there.texts) == 1 and not parse(there.texts[0]).errors
+        return canonical(name) in wanted or sound
+
+    drafts = [_Draft(one) for one in existing]
+    for one in drafts:
+        record = parse(one.text)
+        if record.errors or required.missing_from(reach(one.text, others, domain)):
+            one.edit(repairs(record, also_slips=may_include))
+    draft = drafts[0] if len(drafts) == 1 else _united(drafts)
+    if not keep_pass_all:
+        draft.edit(_closing(parse(draft.text), required))
+    draft.edit(_dead(parse(draft.text), required, reach(draft.text, others, domain)))
+    lacking = required.missing_from(reach(draft.text, others, domain))
+    draft.edit(_admissions(parse(draft.text), lacking))
+    found = reach(draft.text, others, domain)
+    lacking = required.missing_from(found)
+    if lacking:
+        draft.edit(_insertion(found.record, lacking, first=_voids(found) > VOID_LOOKUP_LIMIT))
+    return draft
+
+
+def _united(drafts: Sequence[_Draft]) -> _Draft:
+    """Unite several records: the mechanisms of all in their order, and one ``all``."""
+    records = [parse(one.text) for one in drafts]
+    mechanisms: dict[object, Term] = {}
+    modifiers: dict[str, str] = {}
+    ends: list[str] = []
+    for record in records:
+        for term in record.effective:
+            if term.name == "all":
+                ends.append(f"{term.qualifier}all")
+            elif term.key not in mechanisms or (term.passes and not mechanisms[term.key].passes):
+                mechanisms[term.key] = term
+        if record.redirect is not None:
+            # One record has one redirect; an include authorises the same senders.
+            made = parse(f"{VERSION} include:{record.redirect.value}").terms[0]
+            mechanisms[made.key] = made
+        for term in record.terms:
+            if term.is_modifier and term.name != "redirect":
+                modifiers.setdefault(term.name, term.text)
+    laxest = [one for one in _STRICTNESS if one in ends][:1]
+    texts = [one.text for one in mechanisms.values()]
+    changes = [change for one in drafts for change in one.changes]
+    changes.append(f"unites {len(drafts)} records into one")
+    return _Draft(" ".join([VERSION, *texts, *laxest, *modifiers.values()]), changes)
+
+
+def _closing(record: Record, required: Requirement) -> list[Edit]:
+    """Close a record that lets everyone send."""
+    end = record.all_term
+    if end is None or not end.passes:
+        return []
+    change = f"writes {end.text} as {required.all_term}, so that not everyone may send"
+    return [Edit(end.start, end.end, required.all_term, change)]
+
+
+def _dead(record: Record, required: Requirement, found: Reach) -> list[Edit]:
+    dead = set(found.broken) - set(map(canonical, required.includes))
+    terms = [one for one in record.effective if one.name == "include"]
+    if record.redirect is not None:
+        terms.append(record.redirect)
+    why = "leads to no single valid SPF record"
+    return [removal(one.start, one.text, why) for one in terms if one.target in dead]
+
+
+def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:
+    """Let a required include pass that the record refuses, and take out what repeats it."""
+    wanted = {canonical(one.partition(":")[2]) for one in lacking if one.startswith("include:")}
+    admitted: set[str] = set()
+    edits: list[Edit] = []
+    for term in record.effective:
+        if term.name != "include" or term.target not in wanted:
+            continue
+        if term.target in admitted:
+            edits.append(removal(term.start, term.text, "repeats an include before it"))
+        else:
+            passing = term.text.lstrip("+?~-")
+            change = f"writes {quoted(term.text)} as {quoted(passing)}, which is required"
+            edits.append(Edit(term.start, term.end, passing, change))
+        admitted.add(term.target)
+    return edits
+
+
+def _insertion(record: Record, lacking: Sequence[str], *, first: bool) -> list[Edit]:
+    """Insert mechanisms after the last include, else after the version.
+
+    Always before any term that refuses: it could refuse what is required; and `first` of all
+    where lookups that find nothing may end the evaluation. What of it stands after the ``all``,
+    where it does nothing, is taken out.
+    """
+    head = list(takewhile(lambda one: one.passes and one.name != "all", record.effective))
+    includes = [one for one in head if one.name == "include" and not first]
+    anchor = includes[-1].end if includes else len(VERSION)
+    added = " ".join(lacking)
+    edits = [Edit(anchor, anchor, f" {added}", f"adds {quoted(added)}")]
+    keys = {one.key for one in parse(f"{VERSION} {added}").terms}
+    end = record.all_term
+    if end is not None:
+        edits += [
+            removal(one.start, one.text, "stands after all")
+            for one in record.terms
+            if one.start > end.start and not one.is_modifier and one.key in keys
+        ]
+    return edits
+
+
+def _objection(
+    text: str, after: Reach, before: Sequence[Reach], required: Requirement, domain: str
+) -> tuple[str | None, tuple[str, ...]]:
+    """Say why a record cannot be handed out, and what to do instead; None if it can."""
+    if after.unknown:
+        return f"The SPF record of {quoted(min(after.unknown))} could not be looked at", ()
+    if after.broken:
+        return _broken(after, required), ()
+    if after.overfull:
+        name = quoted(min(after.overfull))
+        return f"The mx of {name} leads to more than ten mail exchangers", ()
+    advice = _advice(after, text, domain)
+    if after.lookups > LOOKUP_LIMIT:
+        return f"The record takes {_counted(after)} DNS lookups; {LOOKUP_LIMIT} are allowed", advice
+    had = max((_voids(one) for one in before), default=0)
+    if after.void_lookups > VOID_LOOKUP_LIMIT or _voids(after) > max(had, VOID_LOOKUP_LIMIT):
+        many = f"More than {VOID_LOOKUP_LIMIT} lookups of the record can find nothing"
+        return many, advice
+    lacking = required.missing_from(after)
+    if lacking:
+        return f"The record would still not authorise {quoted(', '.join(lacking))}", advice
+    return None, ()
+
+
+def _counted(found: Reach) -> str:
+    return str(found.lookups) if not found.loops else f"more than {LOOKUP_LIMIT}"
+
+
+def _voids(found: Reach) -> int:
+    """The most lookups that can find nothing for one client and message."""
+    return max(found.family_voids) + found.dependent_voids
+
+
+def _broken(found: Reach, required: Requirement) -> str:
+    own = sorted(set(found.broken) & set(map(canonical, required.includes)))
+    name = quoted((own or sorted(found.broken))[0])
+    whose = "is required" if own else "is included by another's record"
+    return f"{name}, which {whose}, has no single valid SPF record"
+
+
+def _advice(found: Reach, text: str, domain: str) -> tuple[str, ...]:
+    """Say what to do about a record that is too dear: what works best and breaks least first."""
+    path = f"bounce.{domain}" if domain else "bounce under the domain"
+    advice = [
+        f"Send with a return path of its own, such as {path}: what it needs then need not stand "
+        "here."
+    ]
+    for one in savings(text, found.sources, domain)[:_SAVINGS_LIMIT]:
+        unit = "lookup" if one.lookups == 1 else "lookups"
+        advice.append(
+            f"Take out {quoted(one.term)}, which {one.sentence}: it saves {one.lookups} {unit}."
+        )
+    advice.append(
+        "As a last resort replace an include by the networks that it stands for, and follow its "
+        "changes."
+    )
+    return tuple(advice)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Summing a look up: two points of view, several servers, one report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from postroom.api.findings import Finding, Fix, Severity
+from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import Answer, Zone
+from postroom.dns.diagnosis import answering, receivers
+from postroom.dns.diagnosis import zone as zone_diagnosis
+from postroom.dns.diagnosis.diagnose import FAULTY
+from postroom.dns.diagnosis.dns_hosts import DNSHost, host_of, label_for
+from postroom.dns.diagnosis.rotation import weighed
+from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import instruction, told, wait
+from postroom.dns.judging.judge import judge, needs
+from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, where
+from postroom.dns.judging.seen import Seen
+from postroom.dns.names import host_label, is_within
+from postroom.dns.quorum import Vote, coherent, is_certain, propagating
+from postroom.dns.report import DomainReport, RecordReport
+from postroom.dns.wanted import Expected
+
+_SEVERITIES = list(Severity)
+#: Extended errors that say that an answer outlived its TTL (RFC 8914 sections 4.4 and 4.20).
+_STALE = frozenset({3, 19})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of one record.
+
+    Its judgement with the root cause, the codes of what else was found, how each name server's
+    own answer is judged, where all were asked, and the seconds until caches let go of what they
+    have instead.
+    """
+
+    expected: Expected
+    judgement: Judgement
+    because: tuple[str, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    wake_after: int | None = None
+
+
+def is_stale(answer: Answer) -> bool:
+    """Tell whether a resolver answered from beyond the TTL, for want of anything better."""
+    return not answer.authoritative and not _STALE.isdisjoint(answer.errors)
+
+
+def across_views(
+    expected: Expected, truth: Seen, cached: Seen | None, context: Context
+) -> Judgement:
+    """The authoritative view decides; where it is satisfied, the resolver's, if it was asked,
+    decides between Valid and Propagating. What could not be looked at decides nothing."""
+    if not truth.at(expected.name, expected.type).conclusive:
+        return blind(expected)
+    judged = judge(expected, coherent(expected, truth), context)
+    if judged.state is not RecordState.VALID or cached is None:
+        return judged
+    answer = cached.at(expected.name, expected.type)
+    if not answer.conclusive:
+        return blind(expected, f"{where(expected)} through the resolver")
+    seen = judge(expected, coherent(expected, cached), context)
+    if seen.state in (RecordState.VALID, RecordState.UNKNOWN):
+        return judged if seen.state is RecordState.VALID else seen
+    if is_stale(answer):
+        return blind(expected, f"{where(expected)} through the resolver")
+    code, what = "STALE_NEGATIVE", "does not show it yet"
+    if answer.values:
+        code, what = "STALE_POSITIVE", "still shows the old value"
+    message = (
+        f"The zone has the {where(expected)}, but the resolver {what}: wait until its cache "
+        "expires."
+    )
+    return propagating(judged, Cause(code, message, wait()))
+
+
+def wake_after(expected: Expected, truth: Seen, cached: Seen, context: Context) -> int | None:
+    """Return the seconds until the resolver asks anew for all that it has otherwise."""
+    left = [
+        answer.ttl
+        for one in needs(expected, cached, context).own
+        if (answer := cached.at(one.name, one.type)).ttl is not None
+        and set(answer.values) != set(truth.at(one.name, one.type).values)
+    ]
+    return max(max(one or 0 for one in left), 1) if left else None
+
+
+def with_advice(told_of: Sequence[Told], advice: Mapping[str, Finding]) -> list[Told]:
+    """Add to records what is advised about them, by their ids."""
+    return [
+        replace(one, judgement=replace(one.judgement, advice=(*one.judgement.advice, found)))
+        if (found := advice.get(one.expected.id)) is not None
+        else one
+        for one in told_of
+    ]
+
+
+def report(
+    context: Context,
+    view: ZoneView,
+    told_of: Sequence[Told],
+    seen: Seen,
+    single: Sequence[Answer] = (),
+) -> DomainReport:
+    """Sum a look at a domain up; `single` is what single servers answered."""
+    domain = context.plan.domain
+    inside = [one.expected for one in told_of if is_within(one.expected.name, domain)]
+    root = zone_diagnosis.root_cause(view, {seen.at(one.name, one.type).outcome for one in inside})
+    told_of = [_settled(one, view, root, seen) for one in told_of]
+    zone = context.zone if root is None or root.finding.code != "DOMAIN_NXDOMAIN" else None
+    host = host_of(zone.nameservers) if zone else None
+    resolver_only = _resolver_only(told_of, seen)
+    found = [each for one in told_of for each in _findings(one, zone, host)]
+    about = list(_about_the_domain(context, view, told_of, seen, single))
+    if resolver_only and not view.open:
+        about.append(_seen_through_the_resolver())
+    return DomainReport(
+        zone=zone.apex if zone else None,
+        nameservers=zone.nameservers if zone else (),
+        resolver_only=resolver_only,
+        records=tuple(_record(one, zone, host) for one in told_of),
+        findings=_ranked(root, found, about, _lost(told_of, seen)),
+        dns_host=host.name if host else None,
+        wake_after=min(
+            (
+                one.wake_after
+                for one in told_of
+                if one.wake_after is not None and one.judgement.state is RecordState.PROPAGATING
+            ),
+            default=None,
+        ),
+    )
+
+
+def _settled(one: Told, view: ZoneView, root: Root | None, seen: Seen) -> Told:
+    """Take back what was concluded from something else than the public zone of now.
+
+    Where its servers fail, but the way to them is open, the resolver may only have an old state.
+    """
+    answer = seen.at(one.expected.name, one.expected.type)
+    # What stands behind an alias is another's, of whom the resolver knows as much as anyone.
+    from_cache = view.open and answer.conclusive and not (answer.authoritative or answer.aliases)
+    private = root is not None and root.blinds
+    if private or (from_cache and one.judgement.state in FAULTY):
+        return replace(one, judgement=blind(one.expected), because=(), wake_after=None)
+    return one
+
+
+def _about_the_domain(
+    context: Context,
+    view: ZoneView,
+    told_of: Sequence[Told],
+    seen: Seen,
+    single: Sequence[Answer],
+) -> Iterator[Finding]:
+    states = {one.judgement.state for one in told_of}
+    yield from zone_diagnosis.findings(view)
+    yield from answering.findings(
+        context.plan, seen, single, all_valid=states <= {RecordState.VALID}
+    )
+    judgements = {one.expected.id: one.judgement for one in told_of}
+    yield from receivers.findings(context.plan, judgements, seen)
+
+
+def _lost(told_of: Sequence[Told], seen: Seen) -> frozenset[str]:
+    """The records whose answers got lost for a reason that is told of the domain."""
+    return frozenset(
+        one.expected.id
+        for one in told_of
+        if answering.cut_off(seen.at(one.expected.name, one.expected.type))
+    )
+
+
+def _ranked(
+    root: Root | None, found: Sequence[Finding], about: Sequence[Finding], lost: frozenset[str]
+) -> tuple[Finding, ...]:
+    """The root cause first, then the worst; what follows from a cause is not said again."""
+    codes = {one.code for one in about}
+    kept = [one for one in found if not (one.code == "LOOKUP_FAILED" and one.subject in lost)]
+    if "NS_INCONSISTENT" in codes:
+        kept = [one for one in kept if one.code != "NS_INCONSISTENT"]
+    if root is not None:
+        if root.moot is None:
+            kept, about = [], []
+        kept = [one for one in kept if root.moot is None or one.code not in root.moot]
+        said = {root.finding.code, *(root.moot or ())}
+        about = [one for one in about if one.code not in said]
+    ranked = sorted([*kept, *about], key=lambda one: _SEVERITIES.index(one.severity))
+    if root is not None:
+        ranked.insert(0, root.finding)
+    # In status, code and subject are the key of a list map: the first, which is the worst, stays.
+    return tuple({(one.code, one.subject): one for one in reversed(ranked)}.values())[::-1]
+
+
+def _fix(fix: Fix | None, zone: Zone | None, host: DNSHost | None) -> Fix | None:
+    if fix is None:
+        return None
+    apex = zone.apex if zone else None
+    label = label_for(fix.name, apex, host) if apex and host and fix.name else None
+    # A cause that knows better to which zone the name belongs has said so.
+    return told(fix, apex, fix.host_label or label)
+
+
+def _sentence(cause: Cause, fix: Fix | None) -> str:
+    """What was seen, then what to do; a value stands last, without a full stop behind it."""
+    return f"{cause.message} {instruction(fix)}".rstrip()
+
+
+def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Finding]:
+    cause = one.judgement.cause
+    if cause is not None:
+        fix = _fix(cause.fix, zone, host)
+        made = weighed(
+            one.expected, finding(cause.code, one.expected.id, _sentence(cause, fix), fix)
+        )
+        yield made.model_copy(update={"because": list(one.because)})
+    yield from one.judgement.advice
+
+
+def _record(one: Told, zone: Zone | None, host: DNSHost | None) -> RecordReport:
+    expected, judged = one.expected, one.judgement
+    message, label = judged.message, None
+    if judged.cause is not None:
+        fix = _fix(judged.cause.fix, zone, host)
+        message = _sentence(judged.cause, fix)
+        label = fix.host_label if fix and fix.name == expected.name else None
+    apex = zone.apex if zone else None
+    if not label and label != "":
+        label = label_for(expected.name, apex, host) if apex and host else None
+    return RecordReport(
+        id=expected.id,
+        purpose=expected.purpose,
+        name=expected.name,
+        host_label=host_label(expected.name, apex) if label is None else label,
+        type=expected.type,
+        value=judged.value or expected.value,
+        required=expected.required,
+        state=judged.state,
+        reason=judged.reason,
+        message=message,
+        observed=judged.observed,
+        certain=is_certain(judged, one.votes),
+    )
+
+
+def _resolver_only(told_of: Sequence[Told], seen: Seen) -> bool:
+    """Whether every answer that was to come from the zone's servers came from the resolver."""
+    answers = [seen.at(one.expected.name, one.expected.type) for one in told_of]
+    answers = [one for one in answers if one.conclusive]
+    return bool(answers) and not any(one.authoritative for one in answers)
+
+
+def _seen_through_the_resolver() -> Finding:
+    message = (
+        "The zone's name servers cannot be asked from here; the resolver alone decides, with the "
+        "delay of its cache."
+    )
+    return finding("RESOLVER_ONLY", DOMAIN, message)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS-RPT records (RFC 8460 section 3): where reports on TLS of incoming mail go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from postroom.dns import tag_list
+
+VERSION = "v=TLSRPTv1"
+#: Most report addresses that are read.
+_DESTINATIONS_LIMIT = 50
+#: RFC 3986 section 3; "!", "," and ";" must be percent-encoded (RFC 8460 section 3).
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s,;!\x00-\x20\x7f-\uffff]+")
+_USED = re.compile(r"(?:mailto:[^@]+@[^@]+|https://[^/]+.*)", re.IGNORECASE)
+
+
+def is_record(text: str) -> bool:
+    """Tell whether a TXT text is a TLS-RPT record: v=TLSRPTv1 first (section 3)."""
+    return re.match(r"v=TLSRPTv1[ \t]*;", text) is not None
+
+
+def looks_like_record(text: str) -> bool:
+    """Tell whether a TXT text was meant as one."""
+    meant = r"\bv\s{0,4}[=:]\s{0,4}tls-?rpt|^[\s\"']{0,4}tls-?rptv1\b"
+    return re.search(meant, text, re.IGNORECASE) is not None
+
+
+def record_problem(text: str) -> str | None:
+    """Say what is wrong with a record for which `is_record` holds."""
+    parsed = tag_list.parse(text)
+    if parsed.problem is not None:
+        return parsed.problem
+    parts = _parts(parsed.tags)
+    if not parts:
+        return "it has no report address (rua=)"
+    if len(parts) > _DESTINATIONS_LIMIT:
+        return f"it has more than {_DESTINATIONS_LIMIT} report addresses"
+    if not all(map(_URI.fullmatch, parts)):
+        return "each report address (rua=) must begin with mailto: or https:, parted by commas"
+    if not destinations(text):
+        return "no report address (rua=) is a mailto: or https: one, which senders can use"
+    return None
+
+
+def destinations(text: str) -> tuple[str, ...]:
+    """Return the report addresses that senders can use, as written."""
+    parts = _parts(tag_list.parse(text).tags)[:_DESTINATIONS_LIMIT]
+    return tuple(one for one in parts if _URI.fullmatch(one) and _USED.fullmatch(one))
+
+
+def missing_from(there: Iterable[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the wanted addresses that are not there."""
+    known = {_key(one) for one in there}
+    return tuple(one for one in wanted if _key(one) not in known)
+
+
+def record_for(there: Iterable[str], wanted: Sequence[str]) -> str:
+    """Write a record that reports to what is there and to what is wanted, each once."""
+    by_key = {_key(one): one for one in reversed([*there, *wanted])}
+    return f"{VERSION}; rua={','.join(reversed(list(by_key.values())))}"
+
+
+def _parts(tags: dict[str, str]) -> list[str]:
+    return [one.strip(" \t") for one in tags.get("rua", "").split(",") if one.strip(" \t")]
+
+
+def _key(uri: str) -> str:
+    """What is equal for equal addresses: but for the path of a URL, case does not matter."""
+    if uri.lower().startswith("mailto:"):
+        return uri.lower()
+    scheme, _, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}".lower() + slash + path

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a required record must amount to: one type per kind of record, each with a judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from postroom.api.sendingdomain import DKIMRole, DMARCPolicy, MTASTSMode, Purpose
+from postroom.dns import dkim
+from postroom.dns.answers import RecordType
+from postroom.dns.spf import Requirement
+
+#: Longest value that is handed out for publishing: more fits into no status, nor a DNS answer.
+VALUE_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class TextWanted:
+    """A TXT record with this exact text."""
+
+    text: str
+
+
+class Behind(StrEnum):
+    """What must stand at the target of an alias."""
+
+    KEY = "Key"  # a DKIM key record
+    HOST = "Host"  # an address, or anything else that makes the target exist
+
+
+@dataclass(frozen=True, slots=True)
+class AliasWanted:
+    """A CNAME to this target."""
+
+    target: str
+    behind: Behind = Behind.KEY
+    role: DKIMRole = DKIMRole.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWanted:
+    """A DKIM key record with this key."""
+
+    key: dkim.PublicKey
+    role: DKIMRole = DKIMRole.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationWanted:
+    """NS records that hand a name to these servers."""
+
+    nameservers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyWanted:
+    """A DMARC record that is at least as strict and reports to these addresses."""
+
+    policy: DMARCPolicy
+    rua: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeWanted:
+    """An MX record."""
+
+    preference: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransportPolicyWanted:
+    """An MTA-STS record whose policy is at least as strict and covers these exchanges."""
+
+    domain: str
+    mode: MTASTSMode
+    exchanges: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportReportWanted:
+    """A TLS-RPT record that reports to these addresses."""
+
+    rua: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorWanted:
+    """A BIMI record with this logo and mark certificate."""
+
+    domain: str
+    logo: str
+    certificate: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateAssociationWanted:
+    """Usable TLSA records, protected by DNSSEC, at a mail exchange."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseWanted:
+    """A PTR record of an address whose name leads back to the address."""
+
+    address: str
+
+
+Wanted = (
+    TextWanted
+    | AliasWanted
+    | KeyWanted
+    | DelegationWanted
+    | Requirement
+    | PolicyWanted
+    | ExchangeWanted
+    | TransportPolicyWanted
+    | TransportReportWanted
+    | IndicatorWanted
+    | CertificateAssociationWanted
+    | ReverseWanted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One record that must be published; `value` is what to publish where nothing is there yet.
+
+    An empty `value` means that postroom cannot know it (TLSA of a server, PTR of an address).
+    """
+
+    id: str
+    purpose: Purpose
+    name: str
+    type: RecordType
+    value: str
+    required: bool
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class DomainPlan:
+    """A domain and the records that it must have.
+
+    `from_provider` names the preset, if there is one; `bulk_receivers` whose requirements for bulk
+    senders are checked.
+    """
+
+    domain: str
+    records: tuple[Expected, ...]
+    from_provider: str | None = None
+    bulk_receivers: tuple[str, ...] = ()
+
+    @property
+    def exchanges(self) -> tuple[ExchangeWanted, ...]:
+        """All mail exchanges of the domain itself that are required."""
+        return tuple(
+            one.wanted
+            for one in self.records
+            if isinstance(one.wanted, ExchangeWanted) and one.name == self.domain
+        )
+
+    def of(self, purpose: Purpose) -> tuple[Expected, ...]:
+        """The records of one purpose."""
+        return tuple(one for one in self.records if one.purpose is purpose)

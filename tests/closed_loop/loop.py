@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The closed loop: a mistake is made, its cause is told, the fix is applied, the record is valid.
+
+A mistake is what a user does at a DNS host with quirks, in a whole DNS that is otherwise healthy.
+The engine under test is the real one, over the transport of that DNS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from dnsworld.clock import run
+from dnsworld.fixes import UnusableFix, apply, settle
+from dnsworld.hosts import DNSHost
+from dnsworld.keys import rsa_public_key
+from dnsworld.names import name_of
+from dnsworld.providers import Provider, add_provider
+from dnsworld.quirks import NICE, Quirks
+from dnsworld.rdata import type_of, value_text
+from dnsworld.world import World
+from dnsworld.zone import Zone
+from postroom.api.findings import Finding, Fix
+from postroom.api.names import Kind
+from postroom.api.resource import parse_spec
+from postroom.api.sendingdomain import RecordState, SendingDomainSpec
+from postroom.dns import expected
+from postroom.dns.asking.resolver import DnsAsker
+from postroom.dns.names import host_label
+from postroom.dns.quoting import quoted
+from postroom.dns.report import DomainReport
+from postroom.dns.verify import verify
+from postroom.dns.wanted import DomainPlan, Expected
+
+APEX = "example.com"
+SUBDOMAIN = f"mail.{APEX}"
+#: The key that the domain itself signs with, and one that it does not.
+OWN_KEY, OTHER_KEY = rsa_public_key(4711), rsa_public_key(4712)
+TRACKING = "click.mailprovider.net"
+#: A subject that is no record: findings about the domain as a whole.
+DOMAIN = "domain"
+
+
+@dataclass
+class Stage:
+    """A healthy domain in its world, ready for a mistake.
+
+    `zone` is the user's zone, `hosts` the panels over all of his zones; `world`, `provider` and
+    `plan` are free to be changed by a mistake too.
+    """
+
+    world: World
+    provider: Provider
+    zone: Zone
+    plan: DomainPlan
+    hosts: list[DNSHost] = field(default_factory=list)
+
+    def record(self, id: str) -> Expected:
+        """The expected record with this id."""
+        return next(one for one in self.plan.records if one.id == id)
+
+    def label(self, id: str) -> str:
+        """What a careful user types as its name."""
+        return host_label(self.record(id).name, APEX)
+
+    def value(self, id: str) -> str:
+        """What a careful user types as its value."""
+        return self.record(id).value
+
+    def unpublish(self, id: str) -> None:
+        """Take a record away, for its mistake to be made."""
+        one = self.record(id)
+        value = one.value if one.type.value in ("TXT", "MX") else None
+        assert self.zone.remove(one.name, one.type.value, value)
+
+    def panel(self, quirks: Quirks = NICE, zone: Zone | None = None) -> DNSHost:
+        """Open the control panel of one of the user's zones."""
+        host = DNSHost(self.world, zone or self.zone, quirks)
+        self.hosts.append(host)
+        return host
+
+    def retype(
+        self,
+        id: str,
+        *,
+        name: str | None = None,
+        kind: str | None = None,
+        value: str | None = None,
+        quirks: Quirks = NICE,
+    ) -> None:
+        """Take a record away and type it anew, some of it wrongly, or into a panel with quirks."""
+        self.unpublish(id)
+        self.panel(quirks).add(
+            self.label(id) if name is None else name,
+            kind or self.record(id).type.value,
+            self.value(id) if value is None else value,
+        )
+
+
+Mistake = Callable[[Stage], None]
+#: Plays whoever a fix is up to that the user cannot carry out himself.
+Outsider = Callable[[Stage, Fix], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A mistake, and what must come of it.
+
+    `record` is the id of the record that it hits, or `DOMAIN`; `state` what it must be judged,
+    None for a domain; `code` that of the first finding about it, `also` further codes that must be
+    told with it. `spec` changes the spec of the healthy domain, `before` its world. `advice`: the
+    record is valid before and after, and the finding needs no fix.
+    """
+
+    name: str
+    record: str
+    state: str | None
+    code: str
+    mistake: Mistake
+    also: tuple[str, ...] = ()
+    domain: str = APEX
+    spec: tuple[tuple[str, Any], ...] = ()
+    before: Mistake | None = None
+    outsider: Outsider | None = None
+    advice: bool = False
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.record, self.code))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case: before the fix, of applying it, and after it.
+
+    `healthy` lists what was not valid before the mistake, `harmed` the records that the fix broke.
+    """
+
+    healthy: tuple[str, ...]
+    state: str | None
+    code: str | None
+    because: tuple[str, ...]
+    message: str
+    unusable: str
+    after: str | None
+    harmed: tuple[str, ...]
+
+    def finds_root(self, case: Case) -> bool:
+        """Whether the root cause came first."""
+        return self.code == case.code
+
+    def is_mended(self) -> bool:
+        """Whether applying the fix made the record valid, and broke nothing else."""
+        return not self.unusable and self.after == RecordState.VALID.value and not self.harmed
+
+
+def spec_of(domain: str, provider: Provider, **changes: Any) -> SendingDomainSpec:
+    """The spec of the healthy domain."""
+    document: dict[str, Any] = {
+        "domain": domain,
+        "ownership": {},
+        "dkim": [
+            {"selector": "k1", "cname": provider.dkim["k1"]},
+            {"selector": "s1", "publicKey": OWN_KEY},
+        ],
+        "spf": {"includes": [provider.spf]},
+        "dmarc": {"policy": "quarantine", "rua": [f"mailto:dmarc@{domain}"]},
+        "mx": [
+            {"host": host, "preference": 10 * number}
+            for number, host in enumerate(provider.exchanges, 1)
+        ],
+        "returnPath": {"name": "bounce", "cname": provider.return_path},
+        "tracking": {"name": "click", "cname": TRACKING},
+    }
+    document.update(changes)
+    kept = {key: value for key, value in document.items() if value is not None}
+    spec = parse_spec(Kind.SENDING_DOMAIN, kept)
+    assert isinstance(spec, SendingDomainSpec), spec
+    return spec
+
+
+def healthy(domain: str = APEX, **changes: Any) -> Stage:
+    """Build a world with a zone in which everything is published as it must be."""
+    world = World()
+    provider = add_provider(world)
+    world.publish(TRACKING, "A", "192.0.2.80")
+    zone = world.register(APEX)
+    zone.add(APEX, "A", "192.0.2.99")
+    zone.add(f"www.{APEX}", "A", "192.0.2.99")
+    plan = expected.plan(spec_of(domain, provider, **changes), "mail", b"key", {})
+    for one in plan.records:
+        if one.value:
+            zone.add(one.name, one.type.value, one.value)
+    return Stage(world, provider, zone, plan)
+
+
+@cache
+def outcome(case: Case) -> Outcome:
+    """Play a case on a clock of its own."""
+    return run(_play(case))
+
+
+async def _play(case: Case) -> Outcome:
+    stage = healthy(case.domain, **dict(case.spec))
+    if case.before is not None:
+        case.before(stage)
+    address = stage.world.resolver_address
+    asker = DnsAsker([(address.address, address.port)], transport=stage.world.transport)
+    first = await verify(stage.plan, asker)
+    ill = tuple(one.id for one in first.records if one.state is not RecordState.VALID)
+    await settle(stage.world, DNSHost(stage.world, stage.zone))
+    case.mistake(stage)
+    before = await verify(stage.plan, asker)
+    found = [one for one in before.findings if one.subject == case.record]
+    root = found[0] if found else None
+    unusable = "" if case.advice else await _mend(stage, case, root)
+    await settle(stage.world, *_panels(stage))
+    after = await verify(stage.plan, asker)
+    await asker.close()
+    return Outcome(
+        healthy=ill,
+        state=_state(before, case.record),
+        code=root.code if root else None,
+        because=(*(root.because if root else ()), *(one.code for one in found[1:])),
+        message=root.message if root else "",
+        unusable=unusable,
+        after=_state(after, case.record) or _whole(after),
+        harmed=_harmed(before, after),
+    )
+
+
+async def _mend(stage: Stage, case: Case, root: Finding | None) -> str:
+    """Apply the fix; return why that cannot be done, or ""."""
+    if root is None or root.fix is None:
+        return "There is no fix."
+    outsider = case.outsider
+    try:
+        await apply(
+            _as_it_stands(stage, root.fix),
+            stage.world,
+            *_panels(stage),
+            outsider=(lambda fix: outsider(stage, fix)) if outsider else None,
+        )
+    except UnusableFix as error:
+        return str(error)
+    return ""
+
+
+def _as_it_stands(stage: Stage, fix: Fix) -> Fix:
+    """Find the values to remove as a person does who reads them quoted, cut and with a hash."""
+    gone = []
+    for record in fix.remove:
+        zone = stage.world.zone_at(record.name)
+        kind = type_of(record.type)
+        there = zone.rrset(name_of(record.name), kind)
+        values = [value_text(kind, data) for data in there.data] if there else []
+        value = next((one for one in values if quoted(one) == record.value), record.value)
+        gone.append(record.model_copy(update={"value": value}))
+    return fix.model_copy(update={"remove": gone})
+
+
+def _panels(stage: Stage) -> list[DNSHost]:
+    """Plain panels over all of the user's zones: who applies a fix knows the quirks of his host."""
+    zones = {id(one.zone): one.zone for one in stage.hosts}
+    zones[id(stage.zone)] = stage.zone
+    return [DNSHost(stage.world, zone) for zone in zones.values()]
+
+
+def _state(report: DomainReport, id: str) -> str | None:
+    return next((one.state.value for one in report.records if one.id == id), None)
+
+
+def _whole(report: DomainReport) -> str:
+    """The state of a domain: Valid where every record is."""
+    states = {one.state for one in report.records}
+    return RecordState.VALID.value if states <= {RecordState.VALID} else "NotValid"
+
+
+def _harmed(before: DomainReport, after: DomainReport) -> tuple[str, ...]:
+    valid = {one.id for one in before.records if one.state is RecordState.VALID}
+    return tuple(
+        one.id for one in after.records if one.id in valid and one.state is not RecordState.VALID
+    )

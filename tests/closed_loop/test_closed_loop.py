@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every seeded mistake: its verdict, the root cause first, a fix that makes the record valid.
+
+Covers: each case of ``cases_*.py`` on its own, and the rates over all of them. A case that is known
+to be missed must be listed with the reason, and must be missed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from closed_loop.loop import Case, outcome
+
+#: The modules with cases, by what stands behind ``cases_``.
+FAMILIES = tuple(sorted(one.stem for one in Path(__file__).parent.glob("cases_*.py")))
+NAMED: tuple[tuple[str, Case], ...] = tuple(
+    (f"{family.removeprefix('cases_')}: {case.name} [{case.record}]", case)
+    for family in FAMILIES
+    for case in import_module(f"closed_loop.{family}").CASES
+)
+CASES = tuple(case for _, case in NAMED)
+#: Cases that are known to be missed, by their full name, with the reason.
+MISSES: dict[str, str] = {}
+
+
+def _is_hit(case: Case) -> bool:
+    result = outcome(case)
+    told = (result.state, result.code) == (case.state, case.code)
+    return told and set(case.also) <= set(result.because) and result.is_mended()
+
+
+def test_no_case_is_left_out() -> None:
+    names = Counter(name for name, _ in NAMED)
+    assert [name for name, count in names.items() if count > 1] == []
+    assert MISSES.keys() <= names.keys()
+    assert len(CASES) >= 500
+    assert len({case.code for case in CASES}) >= 100
+
+
+@pytest.mark.parametrize(("name", "case"), NAMED, ids=[name for name, _ in NAMED])
+def test_the_cause_comes_first_and_its_fix_works(name: str, case: Case) -> None:
+    result = outcome(case)
+    assert result.healthy == (), "The domain was not healthy before the mistake."
+    if name in MISSES:
+        assert not _is_hit(case), "This is no miss any more: take it off the list."
+        return
+    assert (result.state, result.code) == (case.state, case.code), result
+    assert set(case.also) <= set(result.because), result
+    assert result.is_mended(), result
+
+
+def test_goals() -> None:
+    rooted = sum(outcome(case).finds_root(case) for case in CASES)
+    mended = sum(outcome(case).is_mended() for case in CASES)
+    print(f"{len(CASES)} cases: root cause first in {rooted}, mended by the fix {mended}")
+    assert rooted >= 0.95 * len(CASES), f"root cause first in {rooted} of {len(CASES)}"
+    assert mended >= 0.98 * len(CASES), f"mended by the fix: {mended} of {len(CASES)}"

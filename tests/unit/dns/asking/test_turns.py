@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking servers in turn over a scripted transport, and what is remembered of them.
+
+Covers: who is asked when, unusable and silent servers, repetition and its waits, queries without
+EDNS, giving up, failures told in a fixed order, overload, and the order of the next question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.asking.exchange import Exchange, Server
+from postroom.dns.asking.health import Health
+from postroom.dns.asking.https import HttpsClient, HttpsServer
+from postroom.dns.asking.pace import Limits, Pace
+from postroom.dns.asking.transport import ServerAddress
+from postroom.dns.asking.turns import ATTEMPTS_MOST, Found, Timing, Turns, plan
+from postroom.dns.asking.wire import View
+
+A, B, C = (ServerAddress(f"192.0.2.{n}") for n in (1, 2, 3))
+URL = HttpsServer("https://resolver.example/dns-query")
+ASKED = Question("x.example", RecordType.TXT)
+QUICK = Timing(least=0.02, resolver=0.02, unknown=0.03, question=0.5, look=1.0)
+
+
+@dataclass
+class Scripted:
+    """A transport: after how many seconds each server says what; None: never."""
+
+    says: dict[str, tuple[float, dns.rcode.Rcode] | None]
+    drops_edns: bool = False
+    asked: list[str] = field(default_factory=list)
+    edns: list[bool] = field(default_factory=list)
+
+    async def udp(self, server: ServerAddress, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
+        parsed = dns.message.from_wire(query)
+        self.asked.append(server.address)
+        self.edns.append(parsed.edns >= 0)
+        said = self.says[server.address]
+        if said is None or (self.drops_edns and parsed.edns >= 0):
+            await asyncio.sleep(timeout)
+            raise TimeoutError
+        await asyncio.sleep(said[0])
+        reply = dns.message.make_response(parsed)
+        reply.flags |= dns.flags.AA
+        reply.set_rcode(said[1])
+        return reply.to_wire()
+
+    async def tcp(self, server: ServerAddress, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
+        raise ConnectionRefusedError
+
+
+YES, NO = dns.rcode.NOERROR, dns.rcode.REFUSED
+
+
+class Client:
+    """Turns over a scripted transport."""
+
+    def __init__(
+        self, pace: Pace | None = None, **says: tuple[float, dns.rcode.Rcode] | None
+    ) -> None:
+        by_address = {f"192.0.2.{'abc'.index(name) + 1}": said for name, said in says.items()}
+        self.transport = Scripted(by_address)
+        self.health: Health[Server] = Health(QUICK.least, QUICK.unknown)
+        exchange = Exchange(self.transport, HttpsClient(), self.health)
+        self.turns = Turns(exchange, self.health, pace or Pace(), QUICK)
+
+    async def ask(self, *servers: Server, view: View = View.RESOLVER) -> Found:
+        return await self.turns.ask(servers, ASKED, view, lambda one: one.answer.conclusive)
+
+
+async def test_the_first_usable_reply_ends_it() -> None:
+    client = Client(a=(0, YES), b=(0, YES))
+    found = await client.ask(A, B)
+    assert found.usable is not None and found.usable.server == A
+    assert client.transport.asked == [A.address]
+
+
+async def test_an_unusable_reply_leads_to_the_next_and_is_not_asked_again() -> None:
+    client = Client(a=(0, NO), b=(0, NO), c=(0, YES))
+    found = await client.ask(A, B, C)
+    assert found.usable is not None
+    assert [one.server for one in found.failures] == [A, B]
+    assert client.transport.asked == [A.address, B.address, C.address]
+
+
+async def test_the_next_is_asked_while_a_slow_one_is_waited_for() -> None:
+    client = Client(a=(0.08, YES), b=None)
+    found = await client.ask(A, B)
+    assert found.usable is not None and found.usable.server == A
+    assert client.transport.asked[:2] == [A.address, B.address]
+
+
+async def test_attempts_are_bounded_and_the_waits_doubled() -> None:
+    client = Client(a=None)
+    started = asyncio.get_running_loop().time()
+    found = await client.ask(A, view=View.NAMESERVER)
+    took = asyncio.get_running_loop().time() - started
+    assert found.answer(ASKED).outcome is Outcome.TIMEOUT
+    assert len(client.transport.asked) == 3
+    assert 7 * QUICK.unknown <= took < 7 * QUICK.unknown + 0.15
+
+
+async def test_a_silent_resolver_gets_all_the_time_there_is() -> None:
+    client = Client(a=(0.4, YES))
+    assert (await client.ask(A)).usable is not None
+
+
+async def test_whom_many_questions_found_silent_gets_one_attempt() -> None:
+    client = Client(a=None)
+    for _ in range(2):
+        client.health.silent(A)
+    await client.ask(A, view=View.NAMESERVER)
+    assert client.transport.asked == [A.address]
+
+
+async def test_the_last_attempt_is_without_edns_and_that_is_learnt() -> None:
+    client = Client(a=(0, YES))
+    client.transport.drops_edns = True
+    for _ in range(2):  # once may be a loss
+        assert (await client.ask(A, view=View.NAMESERVER)).usable is not None
+    assert client.transport.edns == [True, True, False] * 2
+    assert (await client.ask(A, view=View.NAMESERVER)).usable is not None
+    assert client.transport.edns[6:] == [False]
+
+
+async def test_giving_up_from_outside_leaves_nothing_in_flight() -> None:
+    pace = Pace(Limits(1000.0, 1000, 1), Limits(1000.0, 1000, 1), Limits(1000.0, 1000, 10))
+    client = Client(pace, a=None)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await client.ask(A)
+    await asyncio.sleep(0)
+    assert not pace.busy(A.address, resolver=True)
+
+
+async def test_nobody_to_ask_is_no_reply() -> None:
+    found = await Client().ask()
+    assert (found.usable, found.failures, found.overloaded) == (None, (), False)
+
+
+async def test_overload_is_not_silence() -> None:
+    pace = Pace(Limits(1.0, 1, 1), Limits(1.0, 1, 1), Limits(1000.0, 1000, 10))
+    client = Client(pace, a=(0, YES))
+    assert (await client.ask(A)).usable is not None
+    found = await client.ask(A)
+    assert (found.usable, found.overloaded) == (None, True)
+    assert client.transport.asked == [A.address]
+
+
+@pytest.mark.parametrize("order", [(A, B, C), (C, B, A)])
+async def test_the_failure_to_tell_does_not_depend_on_who_was_faster(
+    order: tuple[ServerAddress, ...],
+) -> None:
+    client = Client(a=(0.01, NO), b=(0, dns.rcode.SERVFAIL), c=(0.005, dns.rcode.SERVFAIL))
+    answer = (await client.ask(*order)).answer(ASKED)
+    assert (answer.outcome, answer.server) == (Outcome.SERVER_FAILURE, B.address)
+
+
+async def test_the_busy_are_asked_last() -> None:
+    pace = Pace(Limits(1.0, 1, 1))
+    client = Client(pace, a=(0, YES), b=(0, YES))
+    assert pace.try_enter(A.address, resolver=False)
+    for _ in range(4):
+        assert client.turns.order([A, B], View.NAMESERVER) == [B, A]
+
+
+def test_plans_are_bounded() -> None:
+    for count in range(1, 12):
+        servers = [ServerAddress(f"192.0.2.{n}") for n in range(count)]
+        attempts = list(plan(servers, lambda _: True))
+        assert 3 <= len(attempts) <= ATTEMPTS_MOST
+        assert attempts[0].edns
+    assert [one.edns for one in plan([A], lambda _: True)] == [True, True, False]
+    assert not any(one.edns for one in plan([A], lambda _: False))
+
+
+def test_over_https_nothing_is_repeated() -> None:
+    assert [one.server for one in plan([URL], lambda _: True)] == [URL]
+    attempts = [one.server for one in plan([URL, A], lambda _: True)]
+    assert attempts.count(URL) == 1
+
+
+async def test_servers_take_turns_and_the_silent_go_last() -> None:
+    health: Health[str] = Health(0.1, 0.2)
+    first = [health.in_turn(["a", "b", "c"])[0] for _ in range(6)]
+    assert sorted(first) == ["a", "a", "b", "b", "c", "c"]
+    health.silent("a")
+    assert {health.in_turn(["a", "b", "c"])[-1] for _ in range(6)} == {"a"}
+    assert health.in_order(["a", "b", "c"]) == ["b", "c", "a"]
+    health.answered("a", 0.01)
+    assert health.in_order(["a", "b", "c"]) == ["a", "b", "c"]
+
+
+async def test_the_slow_go_after_the_fast() -> None:
+    health: Health[str] = Health(0.1, 0.2)
+    health.answered("slow", 0.3)
+    health.answered("fast", 0.01)
+    assert [health.in_turn(["slow", "new", "fast"])[-1] for _ in range(3)] == ["slow"] * 3
+
+
+async def test_waits_follow_the_round_trip() -> None:
+    health: Health[str] = Health(0.1, 0.2)
+    assert health.wait("a") == 0.2
+    health.answered("a", 0.01)
+    assert health.wait("a") == 0.1
+    for _ in range(100):
+        health.answered("a", 0.4)
+    assert 0.7 < health.wait("a") <= 0.8
+
+
+async def test_memory_of_servers_is_bounded() -> None:
+    health: Health[int] = Health(0.1, 0.2)
+    for number in range(20_000):
+        health.silent(number)
+    assert health.remembered < 10_000

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DNS messages: queries and their replies, values as text, alias chains, odd names, what can be
+asked at all.
+"""
+
+from __future__ import annotations
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.asking.wire import (
+    EDNS_PAYLOAD,
+    Section,
+    View,
+    answer_of,
+    is_reply,
+    make_query,
+    read_answer,
+)
+from postroom.dns.names import and_ancestors, can_be_asked, canonical
+
+ASKED = Question("a.example", RecordType.TXT)
+
+
+def message(*records: tuple[str, str, str]) -> dns.message.Message:
+    reply = dns.message.make_response(dns.message.make_query("a.example.", "TXT"))
+    reply.answer += [
+        dns.rrset.from_text(f"{owner}.", 60, "IN", kind, text) for owner, kind, text in records
+    ]
+    return dns.message.from_wire(reply.to_wire())
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("TXT", '"one" " two"', "one two"),
+        ("TXT", '"caf\\233"', "caf\xe9"),
+        ("MX", "5 MX.Example.", "5 mx.example"),
+        ("MX", "0 .", "0 ."),
+        ("NS", "NS.Example.", "ns.example"),
+        ("AAAA", "2001:DB8::1", "2001:db8::1"),
+    ],
+)
+def test_values_are_texts(kind: str, text: str, value: str) -> None:
+    found = read_answer(message(("a.example", kind, text)), Question("a.example", RecordType(kind)))
+    assert isinstance(found, Section)
+    assert (found.aliases, found.values, found.ttl) == ((), (value,), 60)
+
+
+def test_a_chain_inside_one_message_is_followed() -> None:
+    reply = message(("a.example", "CNAME", "B.example."), ("b.example", "TXT", '"end"'))
+    assert read_answer(reply, ASKED) == Section(("b.example",), ("end",), 60, (("end",),))
+
+
+@pytest.mark.parametrize("target", ["x\\.\\.example.", "x\\..", "\\000\\255.", "."])
+def test_odd_targets_are_read(target: str) -> None:
+    found = read_answer(message(("a.example", "CNAME", target)), ASKED)
+    assert isinstance(found, Section)
+    assert not can_be_asked(found.aliases[0])
+
+
+def test_a_loop_is_malformed() -> None:
+    reply = message(("a.example", "CNAME", "b.example."), ("b.example", "CNAME", "a.example."))
+    assert read_answer(reply, ASKED) is Outcome.MALFORMED
+
+
+def test_records_of_other_owners_do_not_answer() -> None:
+    assert read_answer(message(("b.example", "TXT", '"x"')), ASKED) == Section((), (), None)
+
+
+@given(st.text(max_size=300))
+def test_whatever_can_be_asked_fits_into_a_query(text: str) -> None:
+    name = canonical(text)
+    if can_be_asked(name):
+        assert dns.message.make_query(f"{name}.", "TXT").to_wire()
+
+
+@pytest.mark.parametrize("name", ["_dmarc.example.com", "a", "xn--bcher-kva.example", "1.2.3.4"])
+def test_ordinary_names_can_be_asked(name: str) -> None:
+    assert can_be_asked(name)
+
+
+def test_the_way_up_ends_at_the_top_level() -> None:
+    assert list(and_ancestors("a.b.example")) == ["a.b.example", "b.example", "example"]
+
+
+@pytest.mark.parametrize("edns", [True, False])
+@pytest.mark.parametrize("view", View)
+def test_queries_are_absolute_and_carry_the_flags_of_the_view(view: View, *, edns: bool) -> None:
+    query = dns.message.from_wire(make_query(ASKED, view, edns=edns))
+    assert query.question[0].name == dns.name.from_text("a.example.")
+    assert (query.flags, query.edns) == (view.value, 0 if edns else -1)
+    assert query.payload == (EDNS_PAYLOAD if edns else 0)
+    assert bool(query.flags & dns.flags.RD) == view.recursive
+
+
+def test_ids_are_random() -> None:
+    queries = [make_query(ASKED, View.RESOLVER, edns=True) for _ in range(50)]
+    assert len({one[:2] for one in queries}) > 40
+    assert len({one[2:] for one in queries}) == 1
+
+
+@given(st.binary(max_size=80), st.integers(0, 79), st.integers(0, 255))
+def test_a_reply_belongs_to_its_query_alone(tail: bytes, at: int, byte: int) -> None:
+    query = make_query(ASKED, View.NAMESERVER, edns=True)
+    end = 12 + len(b"\x01a\x07example\x00") + 4
+    reply = query[:2] + b"\x84\x00" + query[4:end] + tail
+    assert is_reply(query, reply)
+    altered = reply[:at] + bytes([byte]) + reply[at + 1 :]
+    matters = at < 2 or at in (4, 5) or 12 <= at < end
+    if matters and altered.lower() != reply.lower():
+        assert not is_reply(query, altered)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        (dns.rcode.NOERROR, "NoData"),
+        (dns.rcode.NXDOMAIN, "NXDomain"),
+        (dns.rcode.SERVFAIL, "ServerFailure"),
+        (dns.rcode.REFUSED, "Refused"),
+        (dns.rcode.NOTIMP, "ServerFailure"),
+    ],
+)
+def test_codes_have_their_outcome(code: dns.rcode.Rcode, outcome: str) -> None:
+    reply = message()
+    reply.set_rcode(code)
+    assert answer_of(reply, ASKED, "server").outcome == outcome
+
+
+@pytest.mark.parametrize(("ttl", "minimum", "kept"), [(60, 3600, 60), (3600, 60, 60)])
+def test_a_denial_is_kept_as_the_soa_says(ttl: int, minimum: int, kept: int) -> None:
+    reply = message()
+    soa = f"ns. host. 1 1 1 1 {minimum}"
+    reply.authority.append(dns.rrset.from_text("example.", ttl, "IN", "SOA", soa))
+    assert answer_of(reply, ASKED, "server").ttl == kept
+
+
+def test_a_denial_without_soa_is_not_kept() -> None:
+    assert answer_of(message(), ASKED, "server").ttl is None
+
+
+def test_extended_errors_are_told_sorted_and_bounded() -> None:
+    reply = message()
+    options: list[dns.edns.Option] = [
+        dns.edns.EDEOption(dns.edns.EDECode.make(code)) for code in (22, 9, 9, *range(10, 30))
+    ]
+    reply.use_edns(0, options=options)
+    errors = answer_of(reply, ASKED, "server").errors
+    assert errors == (9, 10, 11, 12, 13, 14, 15, 16)
+
+
+def test_tlsa_records_are_one_line() -> None:
+    data = "ab" * 64
+    found = read_answer(
+        message(("a.example", "TLSA", f"3 1 2 {data}")), Question("a.example", RecordType.TLSA)
+    )
+    assert isinstance(found, Section) and found.values == (f"3 1 2 {data}",)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Zones as dictionaries, for evaluating SPF records without DNS, and strategies that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import strategies as st
+
+from postroom.dns import spf
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.spf import Fetched, Limits, Result
+from postroom.dns.spf.driving import drive
+from postroom.dns.spf.evaluate import STANDARD_LIMITS, evaluate
+
+#: Values by ``name TYPE``; None stands for a lookup that fails.
+Zone = Mapping[str, Sequence[str] | None]
+
+DOMAIN = "example.com"
+HOSTS = ("a.net", "b.net", "c.net", "d.net")
+IPV4 = ("192.0.2.1", "192.0.2.200", "198.51.100.7", "203.0.113.9")
+IPV6 = ("2001:db8::1", "2001:db8:1::7")
+
+
+def answer(zone: Zone, name: str, kind: RecordType) -> Answer:
+    """Answer as a resolver does; a name that has nothing does not exist."""
+    question = Question(name, kind)
+    values = zone.get(f"{name} {kind}", ())
+    if values is None:
+        return Answer(question, Outcome.SERVER_FAILURE)
+    if values:
+        return Answer(question, Outcome.FOUND, tuple(values))
+    exists = any(key.startswith(f"{name} ") for key in zone)
+    return Answer(question, Outcome.NO_DATA if exists else Outcome.NX_DOMAIN)
+
+
+def result_for(
+    zone: Zone,
+    ip: str = "192.0.2.1",
+    sender: str = f"user@{DOMAIN}",
+    helo: str = "mx.example.org",
+    limits: Limits = STANDARD_LIMITS,
+) -> Result:
+    """Evaluate for a sender."""
+    steps = evaluate(ip, sender, helo, limits=limits, receiver="mx.example.net", timestamp=1700)
+    return drive(steps, lambda name, kind: answer(zone, name, kind))
+
+
+def fetched(zone: Zone) -> dict[str, Fetched]:
+    """Return all that the zone tells, in the form of the static budget."""
+    made: dict[str, Fetched] = {}
+    for name in {key.rpartition(" ")[0] for key in zone} | set(HOSTS) | {DOMAIN, "gone.net"}:
+        texts = zone.get(f"{name} TXT", ()) or ()
+        made[name] = Fetched(
+            spf.select(texts),
+            missing=not texts,
+            ipv4=tuple(zone.get(f"{name} A", ()) or ()),
+            ipv6=tuple(zone.get(f"{name} AAAA", ()) or ()),
+            exchanges=tuple(one.rpartition(" ")[2] for one in zone.get(f"{name} MX", ()) or ()),
+        )
+    return made
+
+
+NAMES = st.sampled_from([*HOSTS, "gone.net"])
+QUALIFIERS = st.sampled_from(["", "", "", "+", "-", "~", "?"])
+NETWORKS = st.sampled_from(
+    [
+        *(f"ip4:{one}" for one in IPV4),
+        "ip4:192.0.2.0/24",
+        "ip4:198.51.0.0/16",
+        "ip6:2001:db8::1",
+        "ip6:2001:db8::/32",
+    ]
+)
+MECHANISMS = st.one_of(
+    NETWORKS,
+    NETWORKS,
+    NAMES.map("include:{}".format),
+    NAMES.map("include:{}".format),
+    NAMES.map(lambda one: f"include:{one.upper()}."),
+    NAMES.map("a:{}".format),
+    NAMES.map("mx:{}".format),
+    NAMES.map("exists:{}".format),
+    NAMES.map("exists:%{{i}}.{}".format),
+    st.sampled_from(["a", "mx", "a/24", "mx//48", "ptr", "ptr:a.net"]),
+)
+TERMS = st.builds("{}{}".format, QUALIFIERS, MECHANISMS)
+ENDS = st.sampled_from(["", "-all", "~all", "?all", "all", "redirect=a.net", "redirect=gone.net"])
+RECORDS = st.builds(
+    lambda terms, end, more: " ".join(["v=spf1", *terms, end, *more]).strip(),
+    st.lists(TERMS, max_size=6),
+    ENDS,
+    st.lists(TERMS, max_size=1),
+)
+#: Texts that people write instead.
+SLIPS = st.sampled_from(
+    [
+        "ipv4:192.0.2.1",
+        "include: a.net",
+        "include=a.net",
+        "include:a.net,",
+        "a:192.0.2.1",
+        "ip4:192.0.2.1~all",
+        "foo",
+        "x=y",
+        "redirect=b.net",
+        "-all",
+        "mx\tptr",
+        "a:\xe4.net",
+        "192.0.2.1",
+    ]
+)
+SLIPPED = st.builds(
+    lambda text, slips: " ".join([text, *slips]), RECORDS, st.lists(SLIPS, max_size=3)
+)
+
+
+@st.composite
+def zones(draw: st.DrawFn) -> dict[str, list[str]]:
+    """Make a zone of hosts with records; the record of `DOMAIN` itself is left to the test."""
+    zone: dict[str, list[str]] = {}
+    for name in (*HOSTS, DOMAIN):
+        zone[f"{name} A"] = draw(st.lists(st.sampled_from(IPV4), max_size=2, unique=True))
+        zone[f"{name} AAAA"] = draw(st.lists(st.sampled_from(IPV6), max_size=1))
+        hosts = draw(st.lists(st.sampled_from(HOSTS), max_size=2, unique=True))
+        zone[f"{name} MX"] = [f"{n} {one}" for n, one in enumerate(hosts)]
+        if name != DOMAIN:
+            zone[f"{name} TXT"] = draw(
+                st.one_of(
+                    RECORDS.map(lambda one: [one]),
+                    st.just(["v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32 -all"]),
+                )
+            )
+    zone[f"192.0.2.1.{draw(st.sampled_from(HOSTS))} A"] = ["127.0.0.2"]
+    zone["1.2.0.192.in-addr.arpa PTR"] = [draw(st.sampled_from(HOSTS))]
+    return zone

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""check_host of RFC 7208, clause by clause, in tables: one zone, many records, many clients."""
+
+from __future__ import annotations
+
+import pytest
+
+from postroom.dns.spf import Limits, ResultCode
+from unit.dns.spf.spf_cases import CASES, LONG, ZONE
+from unit.dns.spf.spf_zones import DOMAIN, result_for
+
+
+@pytest.mark.parametrize(("clause", "text", "ip", "result"), CASES)
+def test_results(clause: str, text: str, ip: str, result: str) -> None:
+    zone = {**ZONE, f"{DOMAIN} TXT": [text]}
+    assert result_for(zone, ip).result == result, clause
+
+
+@pytest.mark.parametrize(
+    ("sender", "helo", "result"),
+    [
+        ("user@pass.example.com", "x", "pass"),
+        ("user@PASS.Example.COM", "x", "pass"),
+        ("user@pass.example.com.", "x", "pass"),
+        ("pass.example.com", "x", "pass"),
+        ("@pass.example.com", "x", "pass"),
+        ('"a@b"@pass.example.com', "x", "pass"),
+        ("", "pass.example.com", "pass"),
+        ("", "com", "none"),
+        ("", "[192.0.2.1]", "none"),
+        ("user@localhost", "x", "none"),
+        ("user@a..example.com", "x", "none"),
+        (f"user@{LONG}.example.com", "x", "none"),
+        (f"user@{'a.' * 127}example.com", "x", "none"),
+        ("user@gone.example.com", "x", "none"),
+        ("user@none.example.com", "x", "none"),
+        ("user@two.example.com", "x", "permerror"),
+        ("user@broken.example.com", "x", "temperror"),
+        ("", "", "none"),
+    ],
+)
+def test_the_domain_is_that_of_the_sender_else_of_helo(sender: str, helo: str, result: str) -> None:
+    """Sections 2.4, 4.3, 4.4 and 4.5."""
+    assert result_for(ZONE, "192.0.2.1", sender, helo).result == result
+
+
+@pytest.mark.parametrize(
+    ("text", "explanation"),
+    [
+        ("v=spf1 -all exp=why.example.com", "192.0.2.1 may not send for example.com"),
+        ("v=spf1 exp=why.example.com -ip4:192.0.2.1", "192.0.2.1 may not send for example.com"),
+        ("v=spf1 -all exp=%{d1}.%{d2}", ""),
+        ("v=spf1 redirect=fail.example.com", "192.0.2.1 may not send for fail.example.com"),
+        (
+            "v=spf1 redirect=fail.example.com exp=other.example.com",
+            "192.0.2.1 may not send for fail.example.com",
+        ),
+        ("v=spf1 include:fail.example.com -all", ""),
+        ("v=spf1 include:fail.example.com -all exp=r.example.com", "mx.example.net 1700 192.0.2.1"),
+        ("v=spf1 ~all exp=why.example.com", ""),
+        ("v=spf1 -all exp=gone.example.com", ""),
+        ("v=spf1 -all exp=broken.example.com", ""),
+        ("v=spf1 -all exp=a..example.com", ""),
+        ("v=spf1 -all exp=none.example.com", ""),
+        ("v=spf1 -all exp=bad.example.com", ""),
+        ("v=spf1 -all exp=high.example.com", ""),
+        ("v=spf1 -all exp=name.example.com", "from unknown, 100% of a space."),
+    ],
+)
+def test_explanations(text: str, explanation: str) -> None:
+    """Section 6.2: whatever is wrong with it, there is none; it costs none of the limits."""
+    zone = {
+        **ZONE,
+        f"{DOMAIN} TXT": [text],
+        "r.example.com TXT": ["%{r} %{t} %{c}"],
+        "bad.example.com TXT": ["%{x}"],
+        "high.example.com TXT": ["na\xefve"],
+        "name.example.com TXT": ["from %{p}, 100%% of a%_space."],
+    }
+    found = result_for(zone, "192.0.2.1")
+    assert found.explanation == explanation
+    assert found.void_lookups == 0
+
+
+def test_the_result_tells_what_decided() -> None:
+    zone = {**ZONE, f"{DOMAIN} TXT": ["v=spf1 a:gone.example.com redirect=pass.example.com"]}
+    found = result_for(zone, "192.0.2.1")
+    assert (found.domain, found.matched) == ("pass.example.com", "ip4:192.0.2.0/24")
+    assert (found.lookups, found.void_lookups, found.problem) == (2, 1, None)
+
+
+def test_an_error_says_why() -> None:
+    zone = {**ZONE, f"{DOMAIN} TXT": ["v=spf1 include:gone.example.com"]}
+    found = result_for(zone, "192.0.2.1")
+    assert found.result is ResultCode.PERM_ERROR
+    assert found.problem == "the include of gone.example.com leads to no SPF record"
+
+
+@pytest.mark.parametrize(
+    ("limits", "result"),
+    [
+        (Limits(), "permerror"),
+        (Limits(voids=3), "pass"),
+        (Limits(voids=3, terms=2), "permerror"),
+    ],
+)
+def test_limits_can_be_chosen(limits: Limits, result: str) -> None:
+    text = "v=spf1 a:g1.net.x a:g2.net.x a:g3.net.x all"
+    zone = {**ZONE, f"{DOMAIN} TXT": [text]}
+    assert result_for(zone, "192.0.2.1", limits=limits).result == result
+
+
+def test_limits_without_end_are_refused() -> None:
+    with pytest.raises(ValueError, match="above 50"):
+        Limits(terms=51)
+
+
+@pytest.mark.parametrize(("each", "result"), [(False, "pass"), (True, "permerror")])
+def test_voids_are_counted_by_term_or_by_query(each: bool, result: str) -> None:
+    zone = {
+        f"{DOMAIN} TXT": ["v=spf1 mx all"],
+        f"{DOMAIN} MX": ["1 g1.net.x", "1 g2.net.x", "1 g3.net.x"],
+    }
+    assert result_for(zone, limits=Limits(each_void_query=each)).result == result
+
+
+def test_what_is_no_address_raises() -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        result_for(ZONE, "192.0.2.256")
+
+
+@pytest.mark.parametrize(
+    ("text", "passing"),
+    [
+        ("v=spf1 +all", {"192.0.2.3", "192.0.2.10", "192.0.2.129", "192.0.2.130", "192.0.2.65"}),
+        ("v=spf1 a -all", {"192.0.2.10"}),
+        ("v=spf1 a:example.org -all", set()),
+        ("v=spf1 mx -all", {"192.0.2.129", "192.0.2.130"}),
+        ("v=spf1 mx mx:aliasmx.example.com -all", {"192.0.2.129", "192.0.2.130"}),
+        ("v=spf1 mx/30 mx:ten.example.com/30 -all", {"192.0.2.129", "192.0.2.130"}),
+        ("v=spf1 ptr -all", {"192.0.2.10"}),
+        ("v=spf1 ip4:192.0.2.128/28 -all", {"192.0.2.129", "192.0.2.130"}),
+    ],
+)
+def test_simple_records_authorise_whom_they_name(text: str, passing: set[str]) -> None:
+    """The kinds of records of appendix A.1, for the hosts of one domain."""
+    zone = {**ZONE, f"{DOMAIN} TXT": [text]}
+    clients = ("192.0.2.3", "192.0.2.10", "192.0.2.129", "192.0.2.130", "192.0.2.65")
+    assert {one for one in clients if result_for(zone, one).result == "pass"} == passing
+
+
+@pytest.mark.parametrize(
+    ("sender", "ip", "result"),
+    [
+        ("mary@mobile.example.com", "203.0.113.5", "pass"),
+        ("mary@mobile.example.com", "192.0.2.10", "fail"),
+        ("fred@mobile.example.com", "192.0.2.10", "pass"),
+        ("joe@mobile.example.com", "203.0.113.5", "fail"),
+    ],
+)
+def test_each_user_may_have_hosts_of_their_own(sender: str, ip: str, result: str) -> None:
+    """As in appendix A.4: users whose names exist may send from anywhere, or from one host."""
+    zone = {
+        "mobile.example.com TXT": [
+            "v=spf1 exists:%{l1r+}.anywhere.%{d} exists:%{ir}.%{l1r+}.host.%{d} -all"
+        ],
+        "mary.anywhere.mobile.example.com A": ["127.0.0.2"],
+        "10.2.0.192.fred.host.mobile.example.com A": ["127.0.0.2"],
+    }
+    if sender.startswith("mary") and ip == "192.0.2.10":
+        zone["mary.anywhere.mobile.example.com A"] = []
+    assert result_for(zone, ip, sender).result == result
+
+
+def test_domains_of_one_provider_share_a_record() -> None:
+    """As in appendix A.3 and section 6.1: many domains, one record kept by the provider."""
+    zone = {
+        **ZONE,
+        **{f"{one}.example.com TXT": ["v=spf1 redirect=pass.example.com"] for one in ("la", "ny")},
+    }
+    results = {result_for(zone, "192.0.2.1", f"u@{one}.example.com").result for one in ("la", "ny")}
+    assert results == {ResultCode.PASS}

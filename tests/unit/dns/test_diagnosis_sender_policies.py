@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SPF beyond the closed loop: what is told of limits, of others' DNS, and of required senders.
+
+Covers: the dearest terms and the return path first where a record is too dear; what cannot be
+looked up; lookups that find nothing; who is required and yet refused; advice that was asked for;
+the reading of texts that are no SPF records.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from postroom.api.findings import Finding, FixAction, Severity
+from postroom.api.sendingdomain import RecordState
+from postroom.dns import spf
+from postroom.dns.answers import Outcome
+from postroom.dns.judging import sender_faults, sender_merge
+from postroom.dns.report import DomainReport
+from unit.dns.domains import APEX_TXT, DOMAIN, HEALTHY, OWNED, look, record
+from unit.dns.fake_zone import FakeZone, Key
+
+OURS = "include:spf.provider.net ip4:192.0.2.7"
+MANY: dict[Key, list[str]] = {
+    ("big.net", "TXT"): ["v=spf1 include:a.big.net include:b.big.net include:c.big.net -all"],
+    **{(f"{one}.big.net", "TXT"): ["v=spf1 ip4:203.0.113.1 -all"] for one in "abc"},
+    **{(f"s{n}.net", "TXT"): ["v=spf1 ip4:203.0.113.2 -all"] for n in range(8)},
+}
+SMALL = " ".join(f"include:s{n}.net" for n in range(8))
+
+
+def with_spf(text: str, **more: Any) -> FakeZone:
+    return FakeZone({**HEALTHY, **MANY, APEX_TXT: [OWNED, text], **more.get("records", {})})
+
+
+def about_spf(report: DomainReport) -> list[Finding]:
+    return [one for one in report.findings if one.subject == "spf"]
+
+
+def test_the_dearest_terms_are_named() -> None:
+    (found,) = about_spf(look(with_spf(f"v=spf1 {SMALL} include:big.net {OURS} -all")))
+    assert found.code == "SPF_TOO_MANY"
+    assert "takes 13 DNS lookups" in found.message
+    assert "include:big.net (4), include:s0.net (1), include:s1.net (1)" in found.message
+
+
+def test_the_return_path_is_the_first_advice() -> None:
+    zone = with_spf(f"v=spf1 {SMALL} include:big.net -all")
+    (found,) = about_spf(look(zone))
+    assert "Send with a return path of its own, such as bounce.send.example.com" in found.message
+    assert found.fix is not None
+    assert found.fix.action is FixAction.EXTERNAL
+
+
+def test_a_return_path_that_is_there_is_named() -> None:
+    path = {"name": "bounce", "cname": "bounces.provider.net"}
+    zone = with_spf(f"v=spf1 {SMALL} include:big.net -all")
+    zone.records[f"bounce.{DOMAIN}", "CNAME"] = ["bounces.provider.net"]
+    (found,) = about_spf(look(zone, returnPath=path))
+    assert "the return path bounce.send.example.com" in found.message
+
+
+def test_a_limit_behind_what_is_required_is_a_warning() -> None:
+    report = look(with_spf(f"v=spf1 {OURS} {SMALL} include:big.net -all"))
+    assert record(report, "spf").state is RecordState.VALID
+    (found,) = about_spf(report)
+    assert (found.code, found.severity) == ("SPF_BUDGET_WORST_CASE", Severity.WARNING)
+
+
+def test_terms_of_no_use_make_room() -> None:
+    text = f"v=spf1 {SMALL} a:none.net {SMALL} {OURS} -all"
+    zone = with_spf(text)
+    (found,) = about_spf(look(zone))
+    assert (found.code, found.fix and found.fix.action) == ("SPF_TOO_MANY", FixAction.REPLACE)
+    assert found.fix is not None
+    zone.apply(found.fix)
+    assert about_spf(look(zone)) == []
+
+
+def test_a_chain_that_cannot_be_seen_leaves_it_open() -> None:
+    zone = with_spf(f"v=spf1 include:s0.net {OURS} -all")
+    zone.failing["s0.net"] = Outcome.SERVER_FAILURE
+    report = look(zone)
+    assert record(report, "spf").state is RecordState.UNKNOWN
+    (found,) = about_spf(report)
+    assert (found.code, found.fix and found.fix.action) == (
+        "SPF_TEMPERROR_IN_CHAIN",
+        FixAction.WAIT,
+    )
+
+
+def test_a_broken_chain_behind_what_is_required_is_a_warning() -> None:
+    zone = with_spf(f"v=spf1 {OURS} include:s0.net -all")
+    zone.failing["s0.net"] = Outcome.TIMEOUT
+    report = look(zone)
+    assert record(report, "spf").state is RecordState.VALID
+    (found,) = about_spf(report)
+    assert (found.code, found.severity) == ("SPF_TEMPERROR_IN_CHAIN", Severity.WARNING)
+
+
+def test_names_without_addresses_of_one_family() -> None:
+    hosts = {(f"h{n}.net", "A"): [f"203.0.113.{n}"] for n in range(3)}
+    text = f"v=spf1 {OURS} a:h0.net a:h1.net a:h2.net ~all"
+    assert [one.code for one in about_spf(look(with_spf(text, records=hosts)))] == [
+        "SPF_VOID_FOR_ONE_FAMILY"
+    ]
+
+
+@pytest.mark.parametrize("mechanism", ["a:gone{n}.net", "mx:gone{n}.net", "exists:gone{n}.net"])
+def test_lookups_that_find_nothing(mechanism: str) -> None:
+    terms = " ".join(mechanism.format(n=n) for n in range(3))
+    zone = with_spf(f"v=spf1 {terms} {OURS} ~all")
+    (found,) = about_spf(look(zone))
+    assert found.code == "SPF_VOID"
+    assert found.fix is not None
+    zone.apply(found.fix)
+    assert about_spf(look(zone)) == []
+
+
+def test_an_mx_with_too_many_exchanges() -> None:
+    exchanges = {("many.net", "MX"): [f"10 m{n}.many.net" for n in range(11)]}
+    zone = with_spf(f"v=spf1 mx:many.net {OURS} ~all", records=exchanges)
+    (found,) = about_spf(look(zone))
+    assert (found.code, "more than ten mail exchangers" in found.message) == ("SPF_TOO_MANY", True)
+
+
+def test_what_a_provider_refuses_itself_is_not_required() -> None:
+    own = {("spf.provider.net", "TXT"): ["v=spf1 -ip4:198.51.100.0/28 ip4:198.51.100.0/24 -all"]}
+    text = f"v=spf1 -ip4:203.0.113.99 {OURS} ~all"
+    assert about_spf(look(with_spf(text, records=own))) == []
+
+
+def test_who_is_refused_and_by_what() -> None:
+    (found,) = about_spf(look(with_spf(f"v=spf1 -ip4:198.51.100.0/24 {OURS} ~all")))
+    assert found.code == "SPF_SHADOWED"
+    assert "refuses 198.51.100.0, which is required to pass" in found.message
+    assert "-ip4:198.51.100.0/24 stands before" in found.message
+
+
+def test_a_neutral_end_that_was_asked_for_is_no_matter() -> None:
+    spec = {"spf": {"includes": ["spf.provider.net"], "all": "Neutral"}}
+    zone = with_spf("v=spf1 include:spf.provider.net ?all")
+    assert about_spf(look(zone, **spec)) == []
+    assert [one.code for one in about_spf(look(zone, spf={"includes": ["spf.provider.net"]}))] == [
+        "SPF_NEUTRAL_ALL"
+    ]
+
+
+def test_several_records_keep_what_each_admits() -> None:
+    zone = with_spf("v=spf1 include:s0.net -all")
+    zone.records[APEX_TXT].append("v=spf1 include:s1.net ?all")
+    (found,) = about_spf(look(zone))
+    assert found.fix is not None
+    for part in ("include:s0.net", "include:s1.net", "include:spf.provider.net", "?all"):
+        assert part in found.fix.value
+    assert len(found.fix.remove) == 2
+
+
+def test_a_damaged_text_never_takes_the_place_of_a_record() -> None:
+    zone = with_spf("v=spf1 include:s0.net -all")
+    zone.records[APEX_TXT].append('"v=spf1 a -all"')
+    (found,) = about_spf(look(zone))
+    assert found.code == "SPF_MISSING_INCLUDE"
+    assert found.fix is not None
+    assert "include:s0.net" in found.fix.value
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "record"),
+    [
+        ("spf1 a ~all", "SPF_SYNTAX", "v=spf1 a ~all"),
+        ("v=spf1; a ~all", "SPF_SYNTAX", "v=spf1 a ~all"),
+        ("v = spf1 a -all", "SPF_SYNTAX", "v=spf1 a -all"),
+        ("v=spf1a -all", "SPF_JOINED_TERMS", "v=spf1 a -all"),
+        ("v=spf1include:a.net", "SPF_JOINED_TERMS", "v=spf1 include:a.net"),
+        ('"v=spf1 a -all"', "VALUE_QUOTED", "v=spf1 a -all"),
+        ("\xef\xbb\xbfv=spf1 a -all", "VALUE_BOM_NBSP", "v=spf1 a -all"),
+        ("TXT v=spf1 a -all", "VALUE_INCLUDES_NAME", "v=spf1 a -all"),
+    ],
+)
+def test_what_a_text_was_meant_as(text: str, code: str, record: str) -> None:
+    assert sender_merge.meant(text) == (code, record)
+
+
+@pytest.mark.parametrize(
+    "text", ["v=spf1 -all", "spf2.0/pra a -all", "google-site-verification=spf1", "", "spf" * 9000]
+)
+def test_what_was_not_meant_as_one_is_left_alone(text: str) -> None:
+    assert sender_merge.meant(text) is None
+
+
+def test_circles_are_found_below_the_terms_of_the_record() -> None:
+    others = {
+        "a.net": spf.Fetched(("v=spf1 include:b.net -all",)),
+        "b.net": spf.Fetched(("v=spf1 include:a.net -all",)),
+        "c.net": spf.Fetched(("v=spf1 -all",)),
+    }
+    found = spf.reach("v=spf1 include:c.net include:a.net -all", others)
+    assert [one.term for one in sender_faults.in_a_circle(found)] == ["include:a.net"]

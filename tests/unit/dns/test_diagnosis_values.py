@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in values, where no world is needed to see them.
+
+Covers: damage of any kind to any text, proven by undoing it; damage to policies that say more or
+less than is wanted; what must not be suspected; hostile texts; the distance of texts.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.dns.diagnosis.damage import within_distance
+from postroom.dns.diagnosis.diagnose import causes
+from postroom.dns.judging.judgement import Cause, Evidence
+from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of, codes, root
+
+NAMES = {
+    "ownership": "_check.example.com",
+    "dkim-s1": "s1._domainkey.example.com",
+    "spf": "example.com",
+    "dmarc": "_dmarc.example.com",
+}
+VALUES = {
+    "ownership": TOKEN,
+    "dkim-s1": f"v=DKIM1; k=rsa; p={KEY}",
+    "spf": "v=spf1 include:spf.provider.net ~all",
+    "dmarc": "v=DMARC1; p=quarantine",
+}
+_DAMAGE = {
+    "VALUE_QUOTED": '"{}"',
+    "VALUE_SMART_QUOTES": "\u201c{}\u201d",
+    "VALUE_BOM_NBSP": "\ufeff{}",
+    "VALUE_INCLUDES_NAME": "TXT {}",
+}
+
+
+def seen_as(text: str) -> str:
+    """Write a text as answers have it: octets as latin-1 characters."""
+    return text.encode().decode("latin-1")
+
+
+def told(id: str, *texts: str) -> list[str]:
+    return codes(id, {(NAMES[id], "TXT"): list(texts)})
+
+
+def first(id: str, *texts: str) -> Cause:
+    return root(id, {(NAMES[id], "TXT"): list(texts)})
+
+
+@pytest.mark.parametrize("id", NAMES)
+@pytest.mark.parametrize("code", _DAMAGE)
+@pytest.mark.parametrize("beside", [[], ["site-verification=abc"]])
+def test_damage_is_proven_by_undoing_it(id: str, code: str, beside: list[str]) -> None:
+    damaged = seen_as(_DAMAGE[code].format(VALUES[id]))
+    cause = first(id, damaged, *beside)
+    assert (cause.code, cause.evidence) == (code, Evidence.PROVEN)
+    assert cause.fix is not None
+    assert cause.fix.value == VALUES[id]
+    # Nothing else may stand at the name of a key.
+    assert len(cause.fix.remove) == (1 + len(beside) if id == "dkim-s1" else 1)
+
+
+@given(st.sampled_from(sorted(NAMES)), st.sampled_from(sorted(_DAMAGE)), st.data())
+@settings(max_examples=60, deadline=None)
+def test_two_kinds_of_damage_are_undone_as_well(id: str, code: str, data: st.DataObject) -> None:
+    other = data.draw(st.sampled_from(sorted(set(_DAMAGE) - {code})))
+    damaged = seen_as(_DAMAGE[code].format(_DAMAGE[other].format(VALUES[id])))
+    cause = first(id, damaged)
+    assert cause.code in _DAMAGE
+    assert cause.fix is not None
+    assert cause.fix.value == VALUES[id]
+
+
+def test_a_damaged_policy_keeps_what_else_it_says() -> None:
+    cause = first("spf", '"v=spf1 ip4:198.51.100.1 include:spf.provider.net -all"')
+    assert cause.code == "VALUE_QUOTED"
+    assert cause.fix is not None
+    assert cause.fix.value == "v=spf1 ip4:198.51.100.1 include:spf.provider.net -all"
+
+
+def test_a_damaged_policy_that_lacks_something_gets_it() -> None:
+    cause = first("spf", '"v=spf1 ip4:198.51.100.1 -all"')
+    assert cause.code == "VALUE_QUOTED"
+    assert cause.fix is not None
+    assert cause.fix.value == "v=spf1 include:spf.provider.net ip4:198.51.100.1 -all"
+    weak = first("dmarc", '"v=DMARC1; p=none; fo=1"')
+    assert weak.fix is not None
+    assert (weak.code, weak.fix.value) == ("VALUE_QUOTED", "v=DMARC1; p=quarantine; fo=1")
+
+
+@pytest.mark.parametrize(
+    ("id", "text"),
+    [
+        ("spf", "v=spf1 -all"),
+        ("spf", "v=spf1 exists:%{i}.example.com -all"),
+        ("spf", "v=spf1"),
+        ("dmarc", "v=DMARC1; p=none"),
+        ("dmarc", "v=DMARC1; p=quarantine; t=y"),
+        ("dkim-s1", f"v=DKIM1; k=rsa; p={OTHER_KEY}"),
+        ("dkim-s1", "v=DKIM1; p="),
+        ("ownership", "provider-verify=00000000000000000a"),
+        ("ownership", "provider-verify=4f9a0c1"),
+        ("ownership", '"something else"'),
+    ],
+)
+def test_what_only_differs_is_not_damaged(id: str, text: str) -> None:
+    suspected = [one for one in told(id, text) if one.startswith("VALUE_")]
+    assert suspected == ([] if text != "provider-verify=4f9a0c1" else ["VALUE_TRUNCATED"])
+
+
+def test_a_shorter_policy_is_not_cut() -> None:
+    whole = {"policy": "quarantine", "rua": ["mailto:dmarc@example.com"]}
+    there = {("_dmarc.example.com", "TXT"): ["v=DMARC1; p=quarantine"]}
+    assert "VALUE_TRUNCATED" not in codes("dmarc", there, dmarc=whole)
+    cut = {("_dmarc.example.com", "TXT"): ["v=DMARC1; p=quarantine; rua=mailto:dmarc@exa"]}
+    assert codes("dmarc", cut, dmarc=whole)[0] == "VALUE_TRUNCATED"
+
+
+def test_a_key_beside_an_old_one_is_left_alone() -> None:
+    old = f"v=DKIM1; p={OTHER_KEY}"
+    cause = first("dkim-s1", VALUES["dkim-s1"], old)
+    assert cause.code == "VALUE_DUPLICATE_RECORD"
+    assert cause.fix is not None
+    assert cause.fix.action.value == "Delete"
+    assert [one.value[:40] for one in cause.fix.remove] == [old[:40]]
+
+
+def test_all_parts_of_a_split_key_go() -> None:
+    whole = VALUES["dkim-s1"]
+    cause = first("dkim-s1", whole[:250], whole[250:])
+    assert cause.code == "VALUE_SPLIT_RECORDS"
+    assert cause.fix is not None
+    assert len(cause.fix.remove) == 2
+
+
+def test_the_same_text_through_an_alias_is_not_damaged_here() -> None:
+    there = {
+        (NAMES["ownership"], "CNAME"): ["tokens.other.net"],
+        ("tokens.other.net", "TXT"): [f'"{TOKEN}"'],
+    }
+    assert codes("ownership", there) == ["TYPE_CNAME_FOR_TXT", "OWNERSHIP_MISMATCH"]
+
+
+_OCTETS = st.text(st.characters(max_codepoint=255), max_size=300)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(NAMES)), st.lists(_OCTETS, min_size=1, max_size=6))
+def test_no_text_breaks_the_diagnosis(id: str, texts: list[str]) -> None:
+    found = causes(case_of(id, {(NAMES[id], "TXT"): texts}))
+    assert found
+    assert all(one.message.isprintable() and len(one.message) < 1024 for one in found)
+
+
+@pytest.mark.parametrize("id", NAMES)
+@pytest.mark.parametrize(
+    "text",
+    ['"' * 8000, "v=spf1 " * 1100, "\\;" * 4000, "TXT " * 2000, "v=DMARC1;p=" * 700, "x" * 60000],
+)
+def test_absurd_texts_take_no_time(id: str, text: str) -> None:
+    assert causes(case_of(id, {(NAMES[id], "TXT"): [text, *(f"{n}{text}" for n in range(20))]}))
+
+
+@given(st.text("ab", max_size=12), st.text("ab", max_size=12), st.integers(0, 4))
+def test_the_distance_of_texts_is_that_of_edits(left: str, right: str, limit: int) -> None:
+    assert within_distance(left, right, limit) == (_edits(left, right) <= limit)
+
+
+def _edits(left: str, right: str) -> int:
+    if not left or not right:
+        return len(left) + len(right)
+    if left[0] == right[0]:
+        return _edits(left[1:], right[1:])
+    shorter = (left[1:], right), (left, right[1:]), (left[1:], right[1:])
+    return 1 + min(_edits(*pair) for pair in shorter)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vote of the name servers on a record: who counts, who wins, and what is said of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import Purpose, RecordState
+from postroom.dns.answers import Answer, Outcome, Question, RecordType, ServerAnswer
+from postroom.dns.judging.judgement import Context, Judgement, blind
+from postroom.dns.judging.seen import Seen
+from postroom.dns.quorum import Vote, by_quorum, elected, is_certain, votes
+from postroom.dns.summing_up import across_views, wake_after
+from postroom.dns.wanted import AliasWanted, DomainPlan, Expected, TextWanted
+
+DOMAIN = "example.com"
+RIGHT, WRONG = "token=right", "token=wrong"
+TEXT = Expected(
+    "ownership",
+    Purpose.OWNERSHIP,
+    f"_challenge.{DOMAIN}",
+    RecordType.TXT,
+    RIGHT,
+    required=True,
+    wanted=TextWanted(RIGHT),
+)
+ALIAS = Expected(
+    "dkim-k1",
+    Purpose.DKIM,
+    f"k1._domainkey.{DOMAIN}",
+    RecordType.CNAME,
+    "k1.provider.net",
+    required=True,
+    wanted=AliasWanted("k1.provider.net"),
+)
+CONTEXT = Context(DomainPlan(DOMAIN, (TEXT, ALIAS)))
+_QUESTION = Question(TEXT.name, TEXT.type)
+_KEY = "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQ"
+
+
+def _answer(value: str | None, *, ttl: int = 60, errors: tuple[int, ...] = ()) -> Answer:
+    """What a server has: a value, nothing (""), or no answer at all (None)."""
+    if value is None:
+        return Answer(_QUESTION, Outcome.SERVER_FAILURE)
+    values = (value,) if value else ()
+    outcome = Outcome.FOUND if value else Outcome.NX_DOMAIN
+    return Answer(_QUESTION, outcome, values, ttl=ttl, authoritative=not errors, errors=errors)
+
+
+def _cast(*has: str | None) -> tuple[Vote, ...]:
+    servers = [ServerAnswer(f"ns{at}.net", _answer(one)) for at, one in enumerate(has, 1)]
+    return votes(TEXT, servers, Seen(), CONTEXT)
+
+
+def _decided(seen: str | None, *has: str | None) -> RecordState:
+    judged = across_views(TEXT, Seen({_QUESTION: _answer(seen)}), None, CONTEXT)
+    return by_quorum(TEXT, judged, _cast(*has)).state
+
+
+def test_the_majority_has_it() -> None:
+    assert _decided(RIGHT, RIGHT, RIGHT, "") is RecordState.VALID
+    chosen = elected(_cast(RIGHT, "", RIGHT))
+    assert chosen is not None and chosen.answer.values == (RIGHT,)
+
+
+def test_who_lacks_it_is_told() -> None:
+    judged = across_views(TEXT, Seen({_QUESTION: _answer(RIGHT)}), None, CONTEXT)
+    advice = by_quorum(TEXT, judged, _cast(RIGHT, RIGHT, "", None)).advice
+    assert [one.code for one in advice] == ["NS_INCONSISTENT"]
+    assert advice[0].message.endswith("ns3.net does not.")
+
+
+def test_a_minority_or_half_of_them_is_on_its_way() -> None:
+    assert _decided(RIGHT, RIGHT, "") is RecordState.PROPAGATING
+    assert _decided("", RIGHT, "", WRONG) is RecordState.PROPAGATING
+
+
+def test_one_server_alone_is_not_believed_against_all_others() -> None:
+    assert _decided(RIGHT, "", WRONG) is RecordState.PROPAGATING
+
+
+def test_without_a_vote_for_it_the_fault_stays() -> None:
+    assert _decided("", "", WRONG, None) is RecordState.MISSING
+
+
+def test_a_fault_of_few_does_not_stand_against_those_that_may_have_it() -> None:
+    alias = Question(ALIAS.name, ALIAS.type)
+    good = Answer(alias, Outcome.FOUND, (ALIAS.value,), authoritative=True)
+    gone = Answer(alias, Outcome.NX_DOMAIN, authoritative=True)
+    seen = Seen({alias: gone, Question(ALIAS.name, RecordType.TXT): gone})
+    judged = across_views(ALIAS, seen, None, CONTEXT)
+    assert judged.state is RecordState.MISSING
+    servers = [ServerAnswer(f"ns{at}.net", one) for at, one in enumerate((gone, good, good))]
+    decided = by_quorum(ALIAS, judged, votes(ALIAS, servers, seen, CONTEXT))
+    assert decided.state is RecordState.UNKNOWN
+
+
+def test_failures_have_no_vote() -> None:
+    assert _decided(RIGHT, RIGHT, None, None, None) is RecordState.VALID
+    assert _decided(None, None, None) is RecordState.UNKNOWN
+
+
+@given(st.lists(st.sampled_from((RIGHT, WRONG, "", None)), max_size=8))
+def test_never_valid_against_the_majority(has: list[str | None]) -> None:
+    counting = [one for one in has if one is not None]
+    right = counting.count(RIGHT)
+    for seen in {*has, RIGHT}:
+        state = _decided(seen, *has)
+        if 2 * right < len(counting):
+            assert state is not RecordState.VALID
+        if seen is None:
+            assert state not in (RecordState.MISSING, RecordState.WRONG, RecordState.VALID)
+
+
+@given(st.permutations((RIGHT, RIGHT, WRONG, "", None)))
+def test_the_order_of_servers_decides_nothing(has: list[str | None]) -> None:
+    assert _decided(RIGHT, *has) is RecordState.PROPAGATING
+
+
+def test_all_must_agree_on_what_is_certain() -> None:
+    sure = replace(blind(TEXT), state=RecordState.WRONG, certain=True)
+    unsure, silent = replace(sure, certain=False), blind(TEXT)
+
+    def cast(*judged: Judgement) -> tuple[Vote, ...]:
+        return tuple(Vote("ns.net", _answer(WRONG), one) for one in judged)
+
+    assert is_certain(sure, cast(sure, sure, silent))
+    assert not is_certain(sure, cast(sure, unsure))
+    assert not is_certain(unsure, cast(sure))
+    assert not is_certain(sure, cast(silent))
+    assert not is_certain(sure, ())
+
+
+def test_what_another_server_followed_does_not_count_for_one_without_the_alias() -> None:
+    key = Question(ALIAS.name, RecordType.TXT)
+    target = Question("k1.provider.net", RecordType.TXT)
+    elsewhere = Answer(key, Outcome.FOUND, (_KEY,), ("k1.provider.net",), authoritative=True)
+    seen = Seen({key: elsewhere, target: Answer(target, Outcome.FOUND, (_KEY,))})
+    denied = Answer(Question(ALIAS.name, ALIAS.type), Outcome.NX_DOMAIN, authoritative=True)
+    (vote,) = votes(ALIAS, [ServerAnswer("ns1.net", denied)], seen, CONTEXT)
+    assert not vote.valid
+
+
+def test_aliases_into_other_zones_are_the_same_for_all_servers() -> None:
+    behind = Answer(_QUESTION, Outcome.FOUND, (RIGHT,), ("text.elsewhere.net",))
+    seen = Seen({_QUESTION: behind})
+    same = Answer(_QUESTION, Outcome.NO_DATA, (), ("text.elsewhere.net",), authoritative=True)
+    other = Answer(_QUESTION, Outcome.NO_DATA, (), ("text.other.net",), authoritative=True)
+    cast = votes(TEXT, [ServerAnswer("a", same), ServerAnswer("b", other)], seen, CONTEXT)
+    assert [(one.valid, one.counts) for one in cast] == [(True, True), (False, False)]
+
+
+def test_a_stale_denial_of_the_resolver_says_nothing() -> None:
+    truth = Seen({_QUESTION: _answer(RIGHT)})
+    stale = Seen({_QUESTION: _answer("", errors=(3,))})
+    judged = across_views(TEXT, truth, stale, CONTEXT)
+    assert (judged.state, judged.reason) == (RecordState.UNKNOWN, Reason.LOOKUP_FAILED)
+
+
+def test_waking_up_when_the_cache_lets_go() -> None:
+    truth = Seen({_QUESTION: _answer(RIGHT)})
+    for had in ("", WRONG):
+        cached = Seen({_QUESTION: _answer(had, ttl=170)})
+        assert across_views(TEXT, truth, cached, CONTEXT).state is RecordState.PROPAGATING
+        assert wake_after(TEXT, truth, cached, CONTEXT) == 170
+    assert wake_after(TEXT, truth, truth, CONTEXT) is None
+
+
+def test_an_expired_denial_is_asked_for_again_at_once() -> None:
+    cached = Seen({_QUESTION: _answer("", ttl=0)})
+    assert wake_after(TEXT, Seen({_QUESTION: _answer(RIGHT)}), cached, CONTEXT) == 1

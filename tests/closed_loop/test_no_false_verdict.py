@@ -68,7 +68,7 @@ async def _without_messages(seed: int) -> tuple[Scene, DomainReport, _Heard]:
 
 def _wrongly_valid(made: Scene, expected: Expected, found: RecordReport, heard: _Heard) -> bool:
     """Valid, although most of the servers that answered lack it."""
-    answering = made.answering(expected, heard(expected))
+    answering = made.answering(heard(expected))
     lacking = len(answering) - made.right(expected, answering)
     return found.state is RecordState.VALID and 2 * lacking > len(answering)
 
@@ -80,7 +80,7 @@ def _wrongly_faulty(made: Scene, expected: Expected, found: RecordReport, heard:
     """
     if found.state not in _FAULTY or made.world.egress is not Egress.OPEN:
         return False
-    answering = made.answering(expected, heard(expected))
+    answering = made.answering(heard(expected))
     return not answering or 2 * made.right(expected, answering) > len(answering)
 
 

@@ -53,17 +53,19 @@ class Scene:
         """The servers that serve the zone, be it slowly or with losses."""
         return [one for one in self.servers if not one.dead and not one._lame]
 
-    def answering(self, record: Expected, heard: frozenset[str]) -> list[NameServer]:
-        """The servers that a client got to know the record from; `heard` are the names of those
-        that it had any answer of."""
-        return [
-            one for one in self.serving() if one.name in heard and not self._is_cut_off(record, one)
-        ]
+    def answering(self, heard: frozenset[str]) -> list[NameServer]:
+        """The servers that serve the zone, of those with these names."""
+        return [one for one in self.serving() if one.name in heard]
 
     def heard(self, record: Expected) -> frozenset[str]:
         """The servers that answered about the record, by the log of queries."""
         plain = {one.name: one.edns is Edns.UNDERSTOOD for one in self.servers}
-        names = {address: one.name for one in self.servers for address in one.addresses}
+        names = {
+            address: one.name
+            for one in self.servers
+            for address in one.addresses
+            if not self._is_cut_off(record, one)
+        }
         return frozenset(
             name
             for one in self.world.transport.log

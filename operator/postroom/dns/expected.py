@@ -19,6 +19,7 @@ from postroom.api.sendingdomain import (
 from postroom.dns import dkim, dmarc, ownership
 from postroom.dns.answers import RecordType
 from postroom.dns.names import NAME_LIMIT
+from postroom.dns.presets.load import preset
 from postroom.dns.provided import complete
 from postroom.dns.spf import Network, Requirement, mechanism_for, network
 from postroom.dns.wanted import (
@@ -82,6 +83,7 @@ def plan(
         spec.domain,
         tuple(one for one, _ in made),
         spec.provider.value if spec.provider else None,
+        spec.provider is not None and preset(spec.provider.value).people,
         tuple(sorted(one.value for one in spec.bulk_sender_profiles)),
     )
 

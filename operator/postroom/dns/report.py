@@ -36,6 +36,22 @@ class RecordReport:
     certain: bool = False
 
 
+#: The codes of what a regular look at a verified domain does not look for: their findings stand
+#: until the next thorough look takes them away.
+RARELY_LOOKED_FOR = frozenset(
+    {
+        "DELEGATION_MISMATCH",
+        "EDNS_BROKEN",
+        "ENT_NXDOMAIN_BROKEN",
+        "LAME",
+        "MX_NULL",
+        "NS_UNREACHABLE",
+        "SPLIT_HORIZON",
+        "TCP_BLOCKED",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DomainReport:
     """Everything that one look at a domain yielded.
@@ -43,7 +59,8 @@ class DomainReport:
     `zone` is None where the zone could not be found (the findings then say why);
     `resolver_only` tells that the authoritative servers could not be asked. `dns_host` is who
     hosts the zone, as far as that can be told. `wake_after`, in seconds, is when the last cached
-    denial or old value ends that keeps a published record from being seen.
+    denial or old value ends that keeps a published record from being seen. `thorough` tells
+    whether the look would have shown what only `RARELY_LOOKED_FOR` codes tell of.
     """
 
     zone: str | None
@@ -53,3 +70,4 @@ class DomainReport:
     findings: tuple[Finding, ...]
     dns_host: str | None = None
     wake_after: int | None = None
+    thorough: bool = True

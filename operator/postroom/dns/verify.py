@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -96,10 +97,11 @@ async def verify(
     states = {one.expected.id: one.judgement for one in told}
     told = with_advice(told, advice(context, states, look.everything, retired_at, now))
     if not thorough and any(one.judgement.state is not RecordState.VALID for one in told):
-        view = await look_at_zone(view, asker)
+        view, thorough = await look_at_zone(view, asker), True
     if any(one.judgement.state is RecordState.PROPAGATING for one in told):
         await look.above_keys()
-    return report(context, view, told, look.everything, look.single_answers)
+    made = report(context, view, told, look.everything, look.single_answers)
+    return replace(made, thorough=thorough)
 
 
 async def _as_it_is(view: ZoneView) -> ZoneView:

@@ -144,13 +144,14 @@ class Expected:
 class DomainPlan:
     """A domain and the records that it must have.
 
-    `from_provider` names the preset, if there is one; `bulk_receivers` whose requirements for bulk
-    senders are checked.
+    `from_provider` names the preset, if there is one; `people` tells that it hosts mailboxes of
+    people; `bulk_receivers` whose requirements for bulk senders are checked.
     """
 
     domain: str
     records: tuple[Expected, ...]
     from_provider: str | None = None
+    people: bool = False
     bulk_receivers: tuple[str, ...] = ()
 
     @property

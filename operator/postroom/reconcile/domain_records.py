@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import (
     DKIMRole,
@@ -16,7 +17,7 @@ from postroom.api.sendingdomain import (
     SendingDomainSpec,
     SendingDomainStatus,
 )
-from postroom.dns.report import DomainReport, RecordReport
+from postroom.dns.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
 from postroom.reconcile.assessment import Evidence, failed, passed, unknown, worst_first
 from postroom.reconcile.schedule import parse_timestamp, timestamp
 
@@ -209,8 +210,21 @@ def status_fields(
         "records": [
             _record_status(one, known.get(one.id), retired_at.get(one.id)) for one in report.records
         ],
-        "findings": worst_first(report.findings),
+        "findings": worst_first(_with_rare(report, before.findings if same_generation else ())),
     }
+
+
+def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Keep what a regular look did not look for; it would come and go in status otherwise."""
+    if report.thorough:
+        return report.findings
+    told = {(one.code, one.subject) for one in report.findings}
+    kept = [
+        one
+        for one in before
+        if one.code in RARELY_LOOKED_FOR and (one.code, one.subject) not in told
+    ]
+    return (*report.findings, *kept)
 
 
 def _record_status(

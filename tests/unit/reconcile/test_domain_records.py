@@ -17,6 +17,7 @@ import pytest
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, Verification
+from postroom.dns.findings import finding
 from postroom.dns.report import RecordReport
 from postroom.reconcile.domain_records import CONDITIONS, status_fields, verdict_on
 from postroom.reconcile.sendingdomain import approach_to
@@ -182,3 +183,22 @@ def test_a_lookup_that_failed_does_not_lag() -> None:
     domain.wait(timedelta(hours=5))
     assert domain.look(half) is Verification.UNKNOWN
     assert domain.condition(ConditionType.DKIM_VERIFIED) == ("Unknown", Reason.LOOKUP_FAILED.value)
+
+
+@pytest.mark.parametrize(
+    ("thorough", "code", "stays"),
+    [
+        (False, "DELEGATION_MISMATCH", True),
+        (True, "DELEGATION_MISMATCH", False),
+        (False, "NS_INCONSISTENT", False),
+    ],
+)
+def test_what_is_rarely_looked_for_stands_until_it_is(
+    thorough: bool, code: str, stays: bool
+) -> None:
+    found = finding(code, "domain", "The parent zone lists other name servers.")
+    before = verified().status.model_copy(update={"findings": [found]})
+    looked = replace(report(GOOD), thorough=thorough)
+    fields = status_fields(looked, before, {}, same_generation=True)
+    assert fields["findings"] == ([found] if stays else [])
+    assert status_fields(looked, before, {}, same_generation=False)["findings"] == []

@@ -26,7 +26,9 @@ def advice(
     """Say what works, but not as well as it could: the first of each kind."""
     domain = domain_of(expected)
     author = discover(domain, seen)
-    circumstances = dmarc.Circumstances(organisational=author.organisational_domain == domain)
+    circumstances = dmarc.Circumstances(
+        organisational=author.organisational_domain == domain, people=context.plan.people
+    )
     told: dict[str, str] = {}
     aliases = seen.at(expected.name, RecordType.TXT).aliases
     if aliases:

@@ -205,12 +205,14 @@ class Record(Row):
 class Preset(Row):
     """A provider: what it needs to be told, and the records that it then asks for.
 
-    Of each group in `one_of` exactly one parameter must be given.
+    Of each group in `one_of` exactly one parameter must be given. `people` tells that it hosts
+    mailboxes of people, rather than sending for programs.
     """
 
     name: ProviderName
     title: Annotated[str, Field(min_length=1, max_length=60)]
     documentation: Source
+    people: bool = False
     parameters: tuple[Parameter, ...] = ()
     one_of: tuple[tuple[ParameterName, ...], ...] = ()
     records: Annotated[tuple[Record, ...], Field(min_length=1)]

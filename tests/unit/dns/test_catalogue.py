@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue of findings: every code is told by something, and everything told is in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from postroom.dns.findings import FindingEntry, catalogue, families
+
+DNS = Path(__file__).resolve().parents[3] / "operator" / "postroom" / "dns"
+#: Where codes stand: the code, and the data that it reads, without the catalogue itself.
+SOURCES = [
+    path
+    for pattern in ("*.py", "*.yaml")
+    for path in DNS.rglob(pattern)
+    if "catalogue" not in path.parts
+]
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+
+
+def test_there_are_more_than_a_hundred() -> None:
+    assert len(catalogue()) >= 150
+    assert sum(len(one.codes) for one in families().values()) == len(catalogue()), "a code twice"
+
+
+@pytest.mark.parametrize("code", sorted(catalogue()))
+def test_every_code_is_told_by_something(code: str) -> None:
+    assert re.search(rf"\b{code}\b", TEXT)
+
+
+@pytest.mark.parametrize("entry", catalogue().values(), ids=catalogue())
+def test_every_entry_says_what_to_do(entry: FindingEntry) -> None:
+    assert entry.meaning[0].isupper()
+    assert entry.remedy[0].isupper()
+    assert entry.source

@@ -36,6 +36,7 @@ from bench.dns_runs import (  # noqa: E402
 )
 from bench.dns_server import ServedWorld  # noqa: E402
 from bench.dns_world import Layout  # noqa: E402
+from postroom.dns.asking.pace import NAMESERVER_LIMITS  # noqa: E402
 
 DOMAINS = int(os.environ.get("BENCH_DOMAINS", "1000"))
 #: Five mail providers, and enough DNS hosts that politeness to one of them is not what is measured.
@@ -125,7 +126,8 @@ def _goals_of_politeness(results: Results) -> Iterator[Goal]:
     worst = politeness(storm)
     kept = all(politeness(one).kept for one in (*healthy, storm))
     measured = f"{worst.in_flight} in flight, {worst.in_a_second} in the busiest second"
-    rule = "<= 16, <= 100 + 50/s"
+    limits = NAMESERVER_LIMITS
+    rule = f"<= {limits.in_flight}, {limits.burst} + {limits.rate:.0f}/s"
     yield Goal(f"storm of {STORM.domains} domains, one DNS host", rule, measured, kept, True)
     verdicts = f"{results.storm.faults} ({results.storm.unknown} unknown)"
     yield Goal("storm: wrong verdicts", "0", verdicts, results.storm.faults == 0, True)

@@ -159,7 +159,10 @@ async def _serve(orders: Connection) -> None:
         waiting.clear()
         if not orders.poll():
             continue  # told twice of one order: waiting for the next must not stop the answers
-        what, argument = orders.recv()
+        try:
+            what, argument = orders.recv()
+        except EOFError:
+            return  # who gave the orders is gone
         match what:
             case "show":
                 orders.send(await server.show(argument()))

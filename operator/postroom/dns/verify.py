@@ -26,7 +26,7 @@ from postroom.dns.diagnosis import receivers
 from postroom.dns.diagnosis.answering import bounce_targets, sidelong
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.diagnose import FAULTY, PROBES_LIMIT, diagnosed, probes
-from postroom.dns.diagnosis.nameservers import sound
+from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, sound
 from postroom.dns.diagnosis.rotation import advice
 from postroom.dns.diagnosis.zone import ZoneView, agreed
 from postroom.dns.judging.judge import needs
@@ -59,6 +59,7 @@ async def verify(
     policies: PolicyFetcher | None = None,
     known_valid: Collection[str] = frozenset(),
     deep: bool = False,
+    told_before: Collection[str] = frozenset(),
     retired_at: Mapping[str, datetime] = MappingProxyType({}),
     now: datetime | None = None,
 ) -> DomainReport:
@@ -66,8 +67,10 @@ async def verify(
 
     `known_valid` are the ids of records that both views showed valid before: for them the zone's
     servers alone are asked, one for each record. `deep` asks all servers, the resolver and the
-    parent zone about everything. `retired_at` tells by record id since when a DKIM selector is
-    retired; only with it, and `now`, can one be called safe to remove.
+    parent zone about everything. `told_before` are the codes of the findings that stand: trouble
+    at a name server that is known is not looked into again before it changes. `retired_at` tells
+    by record id since when a DKIM selector is retired; only with it, and `now`, can one be called
+    safe to remove.
     """
     look = _Look(plan, asker, policies)
     zone, serials, _ = await asyncio.gather(
@@ -80,7 +83,8 @@ async def verify(
     faulty = [one for one in plan.records if judged[one.id].state in FAULTY]
     doubtful = plan.records if deep or not agreed(serials) else (*good, *faulty)
     view = ZoneView(plan.domain, zone, serials)
-    thorough = bool(fresh or faulty) or not context.zone or not sound(serials)
+    trouble_is_known = bool(OF_NAME_SERVERS.intersection(told_before))
+    thorough = bool(fresh or faulty) or not context.zone or sound(serials) is trouble_is_known
     # The resolver is asked only for what is there: asking before would put a denial into its
     # cache, and keep everyone behind it from seeing the record once it is published.
     _, _, view, _, _ = await asyncio.gather(

@@ -215,16 +215,15 @@ def status_fields(
 
 
 def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Keep what a regular look did not look for; it would come and go in status otherwise."""
+    """Keep what a regular look did not look for; it would come and go in status otherwise.
+
+    Of what it saw of such things anyway, the thorough look's words stand: it knew more.
+    """
     if report.thorough:
         return report.findings
-    told = {(one.code, one.subject) for one in report.findings}
-    kept = [
-        one
-        for one in before
-        if one.code in RARELY_LOOKED_FOR and (one.code, one.subject) not in told
-    ]
-    return (*report.findings, *kept)
+    kept = {(one.code, one.subject): one for one in before if one.code in RARELY_LOOKED_FOR}
+    told = {(one.code, one.subject): one for one in report.findings}
+    return tuple({**told, **kept}.values())
 
 
 def _record_status(

@@ -40,12 +40,13 @@ class Approach:
 
     `deep` tells that it is the thorough one of the day; `known_valid` are the ids of the records
     that were valid at the last look; `retired_at` tells by record id since when selectors are
-    Retired.
+    Retired; `told_before` are the codes of the findings that stand.
     """
 
     deep: bool
     known_valid: frozenset[str]
     retired_at: Mapping[str, datetime]
+    told_before: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ async def assess(
         policies=world.policies,
         known_valid=approach.known_valid,
         deep=approach.deep,
+        told_before=approach.told_before,
         retired_at=approach.retired_at,
         now=world.now(),
     )
@@ -101,10 +103,12 @@ def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Appro
     deep = schedule.is_deep(uid, status.last_check_time, now, memory.deep_day)
     if deep:
         memory.deep_day = schedule.deep_day(uid, now)
-    known_valid: frozenset[str] = frozenset()
+    known_valid, told_before = frozenset[str](), frozenset[str]()
     if status.observed_generation == resource.metadata.generation:
         known_valid = frozenset(one.id for one in status.records if one.state is RecordState.VALID)
-    return Approach(deep, known_valid, retired_since(resource.spec, status, now))
+        told_before = frozenset(one.code for one in status.findings)
+    retired_at = retired_since(resource.spec, status, now)
+    return Approach(deep, known_valid, retired_at, told_before)
 
 
 async def _public_keys(

@@ -15,6 +15,7 @@ from postroom.dns.answers import (
     RecordType,
     ServerAnswer,
 )
+from postroom.dns.asking.cache import SingleFlightCache
 from postroom.dns.asking.reach import Reach
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.transport import ServerAddress
@@ -24,6 +25,8 @@ from postroom.dns.asking.zones import Servers, ZoneFinder
 from postroom.dns.names import and_ancestors, can_be_asked
 
 _REFERRAL_LIMIT = 4
+#: A question to one server of a zone.
+_AtHost = tuple[str, tuple[ServerAddress, ...], Question]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class AuthorityView:
     def __init__(self, zones: ZoneFinder, resolver: ResolverView, turns: Turns) -> None:
         self._zones, self._resolver, self._turns = zones, resolver, turns
         self.reach = Reach()
+        self._hosts: SingleFlightCache[_AtHost, Answer | Servers] = SingleFlightCache()
 
     async def locate(self, name: str) -> Servers | Answer:
         """Return the zone that holds a name, exactly.
@@ -148,10 +152,17 @@ class AuthorityView:
     ) -> Answer | Servers:
         if not addresses:
             return Answer(question, Outcome.SERVER_FAILURE)
-        if not self.reach.may_ask():
+        # A server that is known to be dead is asked again when that is too long ago to count: no
+        # look should wait for the same silence as the one before.
+        if not self.reach.may_ask() or all(map(self._turns.health.is_dead, addresses)):
             return Answer(question, Outcome.TIMEOUT)
-        found = await self._ask(servers, addresses, question)
-        return found.answer(question) if isinstance(found, Silence) else found
+
+        async def look() -> tuple[Answer | Servers, float]:
+            found = await self._ask(servers, addresses, question)
+            return found.answer(question) if isinstance(found, Silence) else found, 0
+
+        # A look at the zone and one at its delegation ask the same servers for the same SOA.
+        return await self._hosts.get((servers.zone.apex, tuple(addresses), question), look)
 
     async def _ask(
         self, servers: Servers, addresses: Sequence[ServerAddress], question: Question

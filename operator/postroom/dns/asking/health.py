@@ -72,7 +72,10 @@ class Health(Generic[ServerT]):
     def wait(self, server: ServerT) -> float:
         """How long an answer may take before it is worth asking elsewhere, or again."""
         round_trip = self._record(server).round_trip
-        return self._unknown if round_trip is None else max(2 * round_trip, self._least)
+        if round_trip is not None:
+            return max(2 * round_trip, self._least)
+        # Nobody should wait long, look after look, for a server that never answered.
+        return self._least if self.is_dead(server) else self._unknown
 
     def is_dead(self, server: ServerT) -> bool:
         """Tell whether a server has been silent again and again, and lately."""

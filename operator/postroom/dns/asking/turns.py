@@ -24,6 +24,8 @@ from postroom.dns.asking.wire import Reply, View, answer_of
 
 #: Attempts for one question over all servers: at least three, twice each, within the most.
 ATTEMPTS_LEAST, ATTEMPTS_MOST = 3, 6
+#: From a datagram in the socket to the end of the task that waits for it.
+_TURNS_OF_THE_LOOP = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +234,25 @@ class _Round:
                     timeout=left if final else min(patience, left),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                heard = self._sift(done)
+                heard = self._sift(done or await self._just_come())
                 if heard is not None:
                     return Found(heard, tuple(self.failed.values()))
                 if not done and not self.waiting:
                     return self._nothing()
         finally:
             await self._end()
+
+    async def _just_come(self) -> set[asyncio.Task[Heard | None]]:
+        """Let replies through that lay in their sockets while this process was busy itself.
+
+        Patience that ended meanwhile is no sign of loss: asking again would only add to the load.
+        """
+        for _ in range(_TURNS_OF_THE_LOOP):
+            await asyncio.sleep(0)
+            done = {one for one in self.running if one.done()}
+            if done:
+                return done
+        return set()
 
     async def _launch(self, left: float) -> float:
         """Send the next query that makes sense; return how long to wait for its reply."""
@@ -248,8 +262,10 @@ class _Round:
             attempt = self.waiting.popleft()
             if attempt.server in self.failed:
                 continue
-            # A repetition to a server that is busy with our other queries would only add to them.
-            wait = None if self.running else left
+            # A repetition to a server that is busy with our other queries would only add to them;
+            # and one that is sent too late to be answered would make the server look silent.
+            in_time = max(left - self.turns.wait(attempt, self.view), 0.0)
+            wait = None if self.running else in_time
             if await self.turns.enter(attempt.server, self.view, wait=wait):
                 self._send(attempt)
             elif not self.running:

@@ -89,6 +89,10 @@ class ZoneFinder:
         them; and the resolver need not be asked about every name of a domain.
         """
         known = self._known(name)
+        coming = self._coming(name)
+        if known is None and coming is not None:
+            await self.exact(coming)
+            known = self._known(name)
         servers = None if known is None else await self._servers_of(known)
         return servers if isinstance(servers, Servers) else await self.exact(_base(name))
 
@@ -139,6 +143,11 @@ class ZoneFinder:
             if isinstance(apex, str) and "." in apex:
                 return apex
         return None
+
+    def _coming(self, name: str) -> str | None:
+        """The nearest name above, or this one, whose zone is being looked for at this moment."""
+        ancestors = (one for one in and_ancestors(name) if "." in one)
+        return next((one for one in ancestors if self._apexes.in_flight(one)), None)
 
     async def _climb(self, name: str) -> tuple[str | Answer, float]:
         """Find the nearest SOA at a name or above it (RFC 1034 section 4.2.1)."""

@@ -19,6 +19,8 @@ from postroom.dns.diagnosis.dns_hosts import hosts_of
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external, wait
 
+#: The codes of what `sound` tells of.
+OF_NAME_SERVERS = frozenset({"EDNS_BROKEN", "LAME", "NS_UNREACHABLE"})
 _SERIALS = 2**32
 #: A list of servers that is as long as this may have been cut.
 _SERVERS_LIMIT = 8

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a look asks: little of a domain that is known to be well, all when something changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from postroom.api.names import Kind
+from postroom.api.resource import parse_spec
+from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.dns import expected
+from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType, ServerAnswer
+from postroom.dns.report import DomainReport
+from postroom.dns.verify import verify
+from unit.dns.domains import HEALTHY, SPEC
+from unit.dns.fake_zone import FakeZone
+
+
+class Counting(FakeZone):
+    """A zone that counts who is asked; one of its servers may be silent."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        super().__init__(HEALTHY)
+        self.silent, self.asked = silent, dict[str, int]()
+
+    def _count(self, what: str) -> None:
+        self.asked[what] = self.asked.get(what, 0) + 1
+
+    async def authoritative(self, question: Question) -> Answer:
+        self._count("servers")
+        return await super().authoritative(question)
+
+    async def recursive(self, question: Question) -> Answer:
+        self._count("resolver")
+        return await super().recursive(question)
+
+    async def shared(self, question: Question) -> Answer:
+        return await super().recursive(question)
+
+    async def every_server(self, question: Question) -> tuple[ServerAnswer, ...]:
+        self._count("all")
+        return await super().every_server(question)
+
+    async def delegation(self, apex: str) -> Delegation | Answer:
+        self._count("parent")
+        return await super().delegation(apex)
+
+    async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
+        found = await super().serials(name)
+        if not self.silent:
+            return found
+        nobody = Answer(Question("example.com", RecordType.SOA), Outcome.TIMEOUT)
+        return (*found[:-1], ServerAnswer(found[-1].nameserver, nobody))
+
+
+def look(zone: Counting, known: bool, before: Collection[str] = (), **how: Any) -> DomainReport:
+    spec = parse_spec(Kind.SENDING_DOMAIN, SPEC)
+    assert isinstance(spec, SendingDomainSpec)
+    plan = expected.plan(spec, "mail", b"key", {})
+    ids = {one.id for one in plan.records} if known else set[str]()
+    return asyncio.run(verify(plan, zone, known_valid=ids, told_before=before, **how))
+
+
+def test_a_domain_that_is_known_to_be_well_costs_one_question_for_each_record() -> None:
+    zone = Counting()
+    report = look(zone, known=True)
+    names = {(one.name, one.type) for one in report.records}
+    assert zone.asked == {"servers": len(names)}
+    assert not report.thorough
+
+
+@pytest.mark.parametrize("how", [{"known": False}, {"known": True, "deep": True}])
+def test_a_first_look_and_a_deep_one_ask_everybody(how: dict[str, Any]) -> None:
+    zone = Counting()
+    assert look(zone, **how).thorough
+    assert {"servers", "resolver", "all", "parent"} <= set(zone.asked)
+
+
+@pytest.mark.parametrize(
+    ("silent", "before", "thorough"),
+    [
+        (True, (), True),
+        (True, ("NS_UNREACHABLE",), False),
+        (False, ("NS_UNREACHABLE",), True),
+        (False, ("DMARC_RUA_ABSENT",), False),
+    ],
+    ids=["new trouble", "known trouble", "trouble is over", "no trouble"],
+)
+def test_trouble_at_a_server_is_looked_into_when_it_changes(
+    silent: bool, before: tuple[str, ...], thorough: bool
+) -> None:
+    assert look(Counting(silent=silent), True, before).thorough is thorough

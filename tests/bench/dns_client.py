@@ -6,7 +6,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -97,10 +105,13 @@ def measuring(served: ServedWorld) -> Iterator[Cost]:
     cost.log = served.take_log()
 
 
-async def look(plan: DomainPlan, asker: DnsAsker, *, known: bool = False) -> DomainReport:
-    """Look at a domain once; `known`: all its records were valid before."""
+async def look(
+    plan: DomainPlan, asker: DnsAsker, *, known: bool = False, told: Collection[str] = ()
+) -> DomainReport:
+    """Look at a domain once, as the operator does; `known`: all its records were valid before;
+    `told`: the codes of the findings that its status has."""
     ids = [one.id for one in plan.records] if known else ()
-    return await verify(plan, asker, known_valid=ids)
+    return await verify(plan, asker, known_valid=ids, told_before=told)
 
 
 async def round_trip(served: ServedWorld) -> float:

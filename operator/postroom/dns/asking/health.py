@@ -124,7 +124,8 @@ class Health(Generic[ServerT]):
 
     def _silent(self, servers: Sequence[ServerT], now: float) -> list[ServerT]:
         silent = [one for one in servers if self._record(one).avoid_until > now]
-        return sorted(silent, key=lambda one: self._record(one).avoid_until)
+        # One loss is soon told from death: who was silent once is asked before who is dead.
+        return sorted(silent, key=lambda one: (self.is_dead(one), self._record(one).avoid_until))
 
     def _record(self, server: ServerT) -> _Record:
         record = self._records.get(server)

@@ -38,7 +38,7 @@ class Timing:
     or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers.
     """
 
-    least: float = 0.15
+    least: float = 0.1
     resolver: float = 0.25
     unknown: float = 0.25
     question: float = 5.0
@@ -224,10 +224,13 @@ class _Round:
         deadline = clock() + self.turns.limit
         try:
             while True:
-                patience = await self._launch(deadline - clock())
+                patience = await self._launch(deadline)
                 left = deadline - clock()
-                if not self.running or left <= 0:
+                if not self.running:
                     return self._nothing()
+                if left <= 0:
+                    heard = self._sift(await self._just_come())
+                    return self._nothing() if heard is None else self._found(heard)
                 final = not self.waiting and self._is_worth_waiting()
                 done, _ = await asyncio.wait(
                     self.running,
@@ -236,7 +239,7 @@ class _Round:
                 )
                 heard = self._sift(done or await self._just_come())
                 if heard is not None:
-                    return Found(heard, tuple(self.failed.values()))
+                    return self._found(heard)
                 if not done and not self.waiting:
                     return self._nothing()
         finally:
@@ -254,7 +257,7 @@ class _Round:
                 return done
         return set()
 
-    async def _launch(self, left: float) -> float:
+    async def _launch(self, deadline: float) -> float:
         """Send the next query that makes sense; return how long to wait for its reply."""
         open_now = (one for one, _ in self.running.values())
         patience = max((self.turns.wait(one, self.view) for one in open_now), default=0.0)
@@ -264,6 +267,7 @@ class _Round:
                 continue
             # A repetition to a server that is busy with our other queries would only add to them;
             # and one that is sent too late to be answered would make the server look silent.
+            left = deadline - asyncio.get_running_loop().time()
             in_time = max(left - self.turns.wait(attempt, self.view), 0.0)
             wait = None if self.running else in_time
             if await self.turns.enter(attempt.server, self.view, wait=wait):
@@ -271,6 +275,10 @@ class _Round:
             elif not self.running:
                 self.overloaded = True
                 continue
+            else:
+                # Kept for later: until it could be sent, what is open is waited for.
+                self.waiting.appendleft(attempt)
+                return patience
             return self.turns.wait(attempt, self.view)
         return patience
 
@@ -310,6 +318,9 @@ class _Round:
             return True
         all_dead = all(self.turns.health.is_dead(one.server) for one in open_now)
         return self.view.recursive and not all_dead
+
+    def _found(self, heard: Heard) -> Found:
+        return Found(heard, tuple(self.failed.values()))
 
     def _nothing(self) -> Found:
         overloaded = self.overloaded and not self.running and not self.failed

@@ -9,6 +9,10 @@ from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.dns.findings import Family, families
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.model import Confirmed, Parameter, Preset, Record
+from postroom.mail import presets as mail
+from postroom.mail.presets.model import Confirmed as MailConfirmed
+from postroom.mail.presets.model import EndpointRow, Limit, Way
+from postroom.mail.presets.model import Preset as MailPreset
 
 HERE = Path(__file__).parent
 _CELL_LIMIT = 60
@@ -42,6 +46,7 @@ def pages() -> dict[str, str]:
             _PROVIDERS_LEAD,
             [line for name in providers() for line in _provider(preset(name))],
         ),
+        "mail-providers.md": _mail_providers(),
     }
 
 
@@ -127,6 +132,79 @@ def _record(one: Record) -> str:
         source,
     ]
     return f"| {' | '.join(cells)} |"
+
+
+_MAIL_LEAD = """What postroom knows of the servers that mail is sent through and read from. The
+first endpoint of each protocol is the one to use. Limits are what the provider documents, for
+planning; what the server itself says counts. *Reported* beside a source says that the fact was read
+in several guides or programs, and the source is where the provider describes it."""
+
+
+def _mail_providers() -> str:
+    """Write the page of the providers of mail servers."""
+    chosen = [mail.preset(name) for name in mail.providers()]
+    lines = [line for one in chosen for line in _mail_provider(one)]
+    return _page("Mail providers", _MAIL_LEAD, lines[:-1])
+
+
+def _mail_provider(chosen: MailPreset) -> list[str]:
+    """Write the section of one provider of mail servers."""
+    aliases = f", also {_codes(chosen.aliases)}" if chosen.aliases else ""
+    lines = [
+        f"## {chosen.title}",
+        "",
+        f"`provider: {chosen.name}`{aliases} ([documentation]({chosen.documentation}))",
+        "",
+    ]
+    if chosen.parameters:
+        lines += ["| Parameter | Meaning | Example | Default |", "|---|---|---|---|"]
+        for one in chosen.parameters:
+            default = f"`{one.default}`" if one.default else "must be given"
+            choice = f" One of {_codes(one.enum)}." if one.enum else ""
+            lines.append(
+                f"| `{one.name}` | {one.description}{choice} | `{one.example}` | {default} |"
+            )
+        lines.append("")
+    source = _mail_source(chosen)
+    lines += [
+        "| Protocol | Host | Ports | Username | Sign in with | Source |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += _mail_rows("SMTP", chosen.smtp, chosen.smtp_username.sentence, chosen.ways, source)
+    if chosen.imap_username is not None:
+        ways = chosen.imap_ways or chosen.ways
+        lines += _mail_rows("IMAP", chosen.imap, chosen.imap_username.sentence, ways, source)
+    lines.append("")
+    if chosen.limits:
+        lines += ["| Limit | Value | For | Source |", "|---|---|---|---|"]
+        lines += [
+            f"| {one.name.value} | {one.value} | {one.scope} | {_mail_source(one)} |"
+            for one in chosen.limits
+        ]
+        lines.append("")
+    return [*lines, *(f"- {note}" for note in chosen.notes), *([""] if chosen.notes else [])]
+
+
+def _mail_source(one: MailPreset | Limit) -> str:
+    reported = " *reported*" if one.confirmed is MailConfirmed.REPORTED else ""
+    return f"[{one.checked.isoformat()}]({one.source}){reported}"
+
+
+def _mail_rows(
+    protocol: str,
+    rows: tuple[EndpointRow, ...],
+    username: str,
+    ways: tuple[Way, ...],
+    source: str,
+) -> list[str]:
+    """Write one line for each host, with all its ports."""
+    lines = []
+    for host in dict.fromkeys(row.host for row in rows):
+        ports = ", ".join(f"{row.port} {row.tls.value}" for row in rows if row.host == host)
+        signing_in = ", ".join(way.value for way in ways)
+        cells = [protocol, f"`{host}`", ports, username.removeprefix("be "), signing_in, source]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _codes(names: tuple[str, ...]) -> str:

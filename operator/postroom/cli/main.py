@@ -15,13 +15,14 @@ from typer.core import TyperGroup
 
 from postroom import __version__
 
-#: verb -> (module, what it does). Every module has a function of the verb's name.
+#: verb -> what it does. Every module has a function of the verb's name, or a program with verbs.
 VERBS = {
     "check": "Evaluate resources from files, without a cluster.",
     "run": "Run the operator.",
     "records": "Print the DNS records to publish, as a table or for DNS tools.",
     "crds": "Print the CustomResourceDefinitions.",
     "explain": "Explain a reason or finding.",
+    "auth": "Sign in to a mailbox with OAuth, and get the Secret for it.",
     "lab": "Run the local mail lab.",
     "demo": "See the story: verify, break, read the fix, mend.",
 }
@@ -45,7 +46,10 @@ class _Verbs(TyperGroup):
             raise typer.BadParameter(
                 f"{error.name} is not installed: pip install 'postroom[lab]'"
             ) from None
-        app.command(name=cmd_name)(getattr(module, cmd_name))
+        verb = getattr(module, cmd_name)
+        if isinstance(verb, typer.Typer):
+            return typer.main.get_command(verb)
+        app.command(name=cmd_name)(verb)
         return typer.main.get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -13,9 +13,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.findings import Finding, Fix, Severity
-from postroom.dns.presets.load import read
 
 _PACKAGE = "postroom.dns.diagnosis"
 #: The files, in the order in which the documentation has them.

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.data_files import InvalidData, validate
 from postroom.dns.diagnosis.dns_hosts import (
     DNSHost,
     DNSHosts,
@@ -17,7 +18,6 @@ from postroom.dns.diagnosis.dns_hosts import (
     hosts_of,
     label_for,
 )
-from postroom.dns.presets.load import InvalidData, validate
 
 KNOWN = [
     ("amy.ns.cloudflare.com", "Cloudflare"),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from postroom.dns.presets.load import InvalidData, preset, validate
+from postroom.api.data_files import InvalidData, validate
+from postroom.dns.presets.load import preset
 from postroom.dns.presets.model import Preset, Targets
 
 ROW: dict[str, Any] = {

@@ -12,8 +12,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from postroom.api.data_files import read
 from postroom.dns.names import NAME_LIMIT, and_ancestors, canonical, host_label, is_within
-from postroom.dns.presets.load import read
 from postroom.dns.presets.model import Confirmed, Row, Source, Suffix
 
 

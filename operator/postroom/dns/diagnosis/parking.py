@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from postroom.api.data_files import read
 from postroom.dns.names import and_ancestors, canonical
-from postroom.dns.presets.load import read
 from postroom.dns.presets.model import Row, Source, Suffix
 
 

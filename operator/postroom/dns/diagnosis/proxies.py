@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from postroom.dns.presets.load import read
+from postroom.api.data_files import read
 from postroom.dns.presets.model import Confirmed, Row, Source
 
 

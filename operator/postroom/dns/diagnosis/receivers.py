@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from postroom.api.data_files import read
 from postroom.api.findings import Finding
 from postroom.api.sendingdomain import BulkSenderProfile
 from postroom.dns.answers import RecordType
@@ -22,7 +23,6 @@ from postroom.dns.diagnosis.sender_standing import Standing
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.judging.seen import Needs, Seen, shared
-from postroom.dns.presets.load import read
 from postroom.dns.presets.model import Row, Source
 from postroom.dns.wanted import DomainPlan
 

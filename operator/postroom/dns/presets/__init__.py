@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+from postroom.api.data_files import InvalidData
 from postroom.dns.presets.identify import identify, title_of
-from postroom.dns.presets.load import InvalidData, preset, providers
+from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.resolve import resolve
 from postroom.dns.presets.values import (
     ParameterProblem,

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``spec.oauth``: how to get the token that a mailbox is signed in with (RFC 6749)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from postroom.api.fields import (
+    EmailAddress,
+    Model,
+    ObjectReference,
+    SecretKeyReference,
+    Text,
+    rule,
+    rules,
+)
+
+
+class OAuthProvider(StrEnum):
+    """Who hands out the tokens."""
+
+    GOOGLE = "Google"
+    MICROSOFT = "Microsoft"
+    GENERIC = "Generic"
+
+
+class OAuthFlow(StrEnum):
+    """What the operator shows to get a token."""
+
+    REFRESH_TOKEN = "RefreshToken"  # noqa: S105 - the name of a flow, not a secret
+    SERVICE_ACCOUNT = "ServiceAccount"
+    CLIENT_CREDENTIALS = "ClientCredentials"
+
+
+class MicrosoftCloud(StrEnum):
+    """The instance of Microsoft's cloud that the organisation lives in."""
+
+    PUBLIC = "Public"
+    US_GOVERNMENT = "USGovernment"
+    CHINA = "China"
+
+
+class OAuthRotation(StrEnum):
+    """What happens to a refresh token that the provider hands out anew."""
+
+    NONE = "None"
+    WRITE_BACK = "WriteBack"
+
+
+#: The tenants that stand for many; an application cannot sign in as itself there.
+SHARED_TENANTS = ("common", "organizations", "consumers")
+_FLOWS = {
+    OAuthProvider.GOOGLE: (OAuthFlow.REFRESH_TOKEN, OAuthFlow.SERVICE_ACCOUNT),
+    OAuthProvider.MICROSOFT: (OAuthFlow.REFRESH_TOKEN, OAuthFlow.CLIENT_CREDENTIALS),
+    OAuthProvider.GENERIC: (OAuthFlow.REFRESH_TOKEN, OAuthFlow.CLIENT_CREDENTIALS),
+}
+
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+#: No user name, query or fragment: RFC 6749 section 3.2 forbids the last, nobody needs the others.
+TokenURL = Annotated[
+    str,
+    Text(
+        rf"^https://({_LABEL}\.)*{_TOP_LABEL}(:[1-9][0-9]{{0,4}})?/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$",
+        "must be a URL such as https://login.example.com/oauth2/token: https, a lowercase DNS "
+        "name, a path, and neither query nor fragment",
+        longest=512,
+    ),
+]
+#: RFC 6749 appendix A.1: VSCHAR; none has a space, and a quote would break the rule of the CRD.
+ClientID = Annotated[
+    str,
+    Text(
+        r"^[!#-~]+$",
+        "must be the client's ID as the provider shows it: printable ASCII without spaces and "
+        "quotes",
+        longest=256,
+    ),
+]
+#: RFC 6749 section 3.3.
+Scope = Annotated[
+    str,
+    Text(
+        r"^[!#-\[\]-~]+$",
+        "must be one scope such as https://mail.google.com/: printable ASCII without spaces, "
+        "quotes and backslashes",
+        longest=256,
+    ),
+]
+Tenant = Annotated[
+    str,
+    Text(
+        r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        "must be a tenant's ID, its domain such as contoso.onmicrosoft.com, or one of common, "
+        "organizations and consumers",
+        longest=253,
+    ),
+]
+
+
+class _Rule(NamedTuple):
+    """One rule in both languages; the sentence begins with the field that it is about."""
+
+    expression: str
+    holds: Callable[[OAuth], bool]
+    field: str
+    sentence: str
+    forbidden: bool = False
+
+
+def _flow_fits(oauth: OAuth) -> bool:
+    return oauth.flow in _FLOWS[oauth.provider]
+
+
+_RULES = (
+    _Rule(
+        "self.flow == 'RefreshToken' || "
+        "(self.provider == 'Google' ? self.flow == 'ServiceAccount' "
+        ": self.flow == 'ClientCredentials')",
+        _flow_fits,
+        "flow",
+        "must be RefreshToken, or ServiceAccount with provider Google, or ClientCredentials with "
+        "provider Microsoft or Generic",
+    ),
+    _Rule(
+        "self.flow == 'ServiceAccount' || has(self.clientID)",
+        lambda one: one.flow is OAuthFlow.SERVICE_ACCOUNT or one.client_id is not None,
+        "clientID",
+        "must be set, unless flow is ServiceAccount, whose key names the client",
+    ),
+    _Rule(
+        "(self.flow == 'RefreshToken') == has(self.refreshTokenRef)",
+        lambda one: (one.flow is OAuthFlow.REFRESH_TOKEN) == (one.refresh_token_ref is not None),
+        "refreshTokenRef",
+        "must be set where flow is RefreshToken, and only there",
+    ),
+    _Rule(
+        "(self.flow == 'ServiceAccount') == has(self.serviceAccountKeyRef)",
+        lambda one: (
+            (one.flow is OAuthFlow.SERVICE_ACCOUNT) == (one.service_account_key_ref is not None)
+        ),
+        "serviceAccountKeyRef",
+        "must be set where flow is ServiceAccount, and only there",
+    ),
+    _Rule(
+        "!(has(self.clientSecretRef) && has(self.certificateRef))",
+        lambda one: one.client_secret_ref is None or one.certificate_ref is None,
+        "certificateRef",
+        "may not be set beside clientSecretRef: the client shows one of them",
+        forbidden=True,
+    ),
+    _Rule(
+        "self.flow != 'ClientCredentials' || has(self.clientSecretRef) || has(self.certificateRef)",
+        lambda one: (
+            one.flow is not OAuthFlow.CLIENT_CREDENTIALS
+            or one.client_secret_ref is not None
+            or one.certificate_ref is not None
+        ),
+        "clientSecretRef",
+        "must be set where flow is ClientCredentials, unless certificateRef is",
+    ),
+    _Rule(
+        "self.flow != 'ServiceAccount' || !has(self.clientSecretRef)",
+        lambda one: one.flow is not OAuthFlow.SERVICE_ACCOUNT or one.client_secret_ref is None,
+        "clientSecretRef",
+        "may not be set where flow is ServiceAccount, which signs with its key",
+        forbidden=True,
+    ),
+    _Rule(
+        "self.provider == 'Microsoft' || "
+        "!(has(self.tenant) || has(self.cloud) || has(self.certificateRef))",
+        lambda one: (
+            one.provider is OAuthProvider.MICROSOFT
+            or (one.tenant, one.cloud, one.certificate_ref) == (None, None, None)
+        ),
+        "provider",
+        "must be Microsoft where tenant, cloud or certificateRef is set",
+    ),
+    _Rule(
+        "!(self.provider == 'Microsoft' && self.flow == 'ClientCredentials') || "
+        "(has(self.tenant) && !(self.tenant in ['common', 'organizations', 'consumers']))",
+        lambda one: (
+            one.provider is not OAuthProvider.MICROSOFT
+            or one.flow is not OAuthFlow.CLIENT_CREDENTIALS
+            or (one.tenant is not None and one.tenant not in SHARED_TENANTS)
+        ),
+        "tenant",
+        "must be the ID or domain of the organisation where an application signs in as itself",
+    ),
+    _Rule(
+        "(self.provider == 'Generic') == has(self.tokenURL)",
+        lambda one: (one.provider is OAuthProvider.GENERIC) == (one.token_url is not None),
+        "tokenURL",
+        "must be set where provider is Generic, and only there: the others' is known",
+    ),
+    _Rule(
+        "self.rotation == 'None' || self.flow == 'RefreshToken'",
+        lambda one: one.rotation is OAuthRotation.NONE or one.flow is OAuthFlow.REFRESH_TOKEN,
+        "rotation",
+        "may be WriteBack only where flow is RefreshToken: nothing else rotates",
+    ),
+)
+
+
+class OAuth(Model):
+    """How to get the token that the mailbox is signed in with, instead of a password."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *(
+                rule(
+                    one.expression,
+                    one.sentence,
+                    field_path=f".{one.field}",
+                    forbidden=one.forbidden,
+                )
+                for one in _RULES
+            )
+        )
+    )
+
+    provider: OAuthProvider = Field(
+        description="Google, Microsoft, or Generic for any other server that speaks OAuth 2.0."
+    )
+    flow: OAuthFlow = Field(
+        default=OAuthFlow.REFRESH_TOKEN,
+        description="RefreshToken (a user consented), ServiceAccount (Google, with domain-wide "
+        "delegation) or ClientCredentials (the application itself, Microsoft 365 or generic).",
+    )
+    client_id: ClientID | None = Field(
+        default=None, alias="clientID", description="ID of the OAuth client."
+    )
+    client_secret_ref: SecretKeyReference | None = Field(
+        default=None, description="The client's secret; omitted: a public client."
+    )
+    certificate_ref: ObjectReference | None = Field(
+        default=None,
+        description="Secret with tls.crt and tls.key (RSA), registered with the Microsoft "
+        "application; used instead of a secret.",
+    )
+    refresh_token_ref: SecretKeyReference | None = Field(
+        default=None, description="The refresh token; postroom auth login makes one."
+    )
+    service_account_key_ref: SecretKeyReference | None = Field(
+        default=None, description="The JSON key of a Google service account."
+    )
+    tenant: Tenant | None = Field(
+        default=None,
+        description="Microsoft tenant: its ID, its domain, or common (default), organizations or "
+        "consumers.",
+    )
+    cloud: MicrosoftCloud | None = Field(
+        default=None,
+        description="Microsoft's cloud: Public (default), USGovernment or China.",
+    )
+    subject: EmailAddress | None = Field(
+        default=None,
+        description="Mailbox to sign in to; default: the address of the account or sender.",
+    )
+    scopes: Annotated[list[Scope], Field(max_length=16)] = Field(
+        default=[], description="Scopes to ask for; default: those that mail needs."
+    )
+    token_url: TokenURL | None = Field(
+        default=None,
+        alias="tokenURL",
+        description="Token endpoint of a generic provider; the operator must allow its host.",
+    )
+    rotation: OAuthRotation = Field(
+        default=OAuthRotation.NONE,
+        description="None, or WriteBack: a refresh token that the provider hands out anew is kept "
+        "in a Secret of the operator.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for one in _RULES:
+            if not one.holds(self):
+                raise ValueError(f"{one.field} {one.sentence}")
+        return self

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a token endpoint answered: a token, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from postroom.api.masked import Masked
+from postroom.api.oauth import OAuthFlow, OAuthProvider
+from postroom.mail.oauth.errors import error_document, meaning_of, shown
+from postroom.mail.oauth.exchange import Answer, NoAnswer
+from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
+
+#: Seconds that a token lasts whose answer does not say (RFC 6749 section 5.1 only recommends it).
+_UNSAID_LIFE = 300.0
+_LONGEST_LIFE = 24 * 3600.0
+_TOKEN_LIMIT = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token to sign in with.
+
+    `expires_in` is in seconds from when it was asked for. `rotated` is the refresh token that the
+    provider handed out with it, if it is another than the one that was shown: it should be kept.
+    `fresh` tells that this very call got it: refused by a mail server, it needs no second try.
+    """
+
+    value: Masked
+    expires_in: float
+    scopes: tuple[str, ...] | None = None
+    rotated: Masked | None = None
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFailure:
+    """Why there is no token.
+
+    `message` is one deterministic sentence or two with the remedy; `retry_after` is in seconds,
+    where the endpoint asked for a pause; `error` is the endpoint's word and number, if any.
+    """
+
+    reason: OAuthReason
+    failure_class: FailureClass
+    message: str
+    retry_after: float | None = None
+    error: str = ""
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether it is a verdict on the credentials; False for all that passes by itself."""
+        return self.failure_class.conclusive
+
+
+def token_from(
+    answer: Answer | NoAnswer, provider: OAuthProvider, flow: OAuthFlow, shown_token: Masked | None
+) -> AccessToken | TokenFailure:
+    """Read what an endpoint answered (RFC 6749 sections 5.1 and 5.2). Never raises."""
+    if isinstance(answer, NoAnswer):
+        return no_answer_failure(answer)
+    if answer.status != 200 or answer.document is None:
+        return failure_from(answer, provider, flow)
+    value = answer.document.get("access_token")
+    kind = answer.document.get("token_type")
+    bearer = isinstance(kind, str) and kind.lower() == "bearer"
+    if not (isinstance(value, str) and _sendable(value) and bearer):
+        return failure_from(answer, provider, flow)
+    scope = answer.document.get("scope")
+    rotated = answer.document.get("refresh_token")
+    another = isinstance(rotated, str) and _sendable(rotated)
+    if another and shown_token is not None and shown_token.reveal() == rotated:
+        another = False
+    return AccessToken(
+        value=Masked(value),
+        expires_in=_life(answer.document),
+        scopes=tuple(scope.split()) if isinstance(scope, str) else None,
+        rotated=Masked(rotated) if another and isinstance(rotated, str) else None,
+    )
+
+
+def _sendable(token: str) -> bool:
+    """Whether a token can go into a SASL message: RFC 6750's b64token, and a little more."""
+    return 0 < len(token) <= _TOKEN_LIMIT and token.isascii() and token.isprintable()
+
+
+def _life(document: Mapping[str, object]) -> float:
+    """Seconds that a token lasts; some servers write the number as text."""
+    said = document.get("expires_in")
+    if isinstance(said, str) and said.isascii() and said.isdecimal():
+        said = int(said[:9])
+    if isinstance(said, bool) or not isinstance(said, int | float) or not said > 0:
+        return _UNSAID_LIFE
+    return min(float(said), _LONGEST_LIFE) if said < 1e9 else _LONGEST_LIFE
+
+
+def no_answer_failure(answer: NoAnswer) -> TokenFailure:
+    """Say why there is no answer: never a verdict on the credentials."""
+    if answer.denied:
+        return TokenFailure(
+            OAuthReason.ENDPOINT_DENIED, FailureClass.CONFIGURATION, answer.sentence
+        )
+    return TokenFailure(OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT, answer.sentence)
+
+
+def failure_from(answer: Answer, provider: OAuthProvider, flow: OAuthFlow) -> TokenFailure:
+    """Say why an answer holds no token."""
+    fault = error_document(answer.document) if answer.document is not None else None
+    # A success without a token is no refusal, whatever else it holds.
+    said = fault if answer.status >= 400 else None
+    meaning = meaning_of(answer.status, said, provider, flow)
+    word = shown(said)
+    sentence = CATALOGUE[meaning.reason].meaning
+    hint = meaning.hint
+    if meaning.reason is OAuthReason.ASSERTION_INVALID and answer.clock_differs:
+        hint = "Set the clock of the operator's machine: it is minutes off."
+    cause = f" The endpoint answers {word}." if word else ""
+    return TokenFailure(
+        reason=meaning.reason,
+        failure_class=meaning.failure_class,
+        message=f"{sentence}{cause} {hint}",
+        retry_after=answer.retry_after,
+        error=word,
+    )

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the error documents of token endpoints mean: a table in ``errors.yaml``, never their words.
+
+Microsoft asks clients not to depend on its numbers; hence an unknown number falls back to the
+`error` of RFC 6749, which alone decides whether the credentials were refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from postroom.api.oauth import OAuthFlow, OAuthProvider
+from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
+
+_TEXT_LIMIT = 2048
+_CODES_LIMIT = 8
+#: What we read and repeat of `error`, which may be anything printable (RFC 6749 section 5.2).
+_ERROR = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_AADSTS = re.compile(r"AADSTS(\d{4,8})\b")
+#: Statuses below 500 that say "not now" rather than "no".
+_PASSING_STATUSES = frozenset({408, 425})
+_TOO_MANY_REQUESTS = 429
+
+_Hint = Annotated[str, StringConstraints(pattern=r"^([A-Z].*\.)?$", max_length=220)]
+
+
+class Source(BaseModel):
+    """Where a fact was read, and when."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, StringConstraints(pattern=r"^https://[^ ]+$")]
+    checked: date
+
+
+class Row(BaseModel):
+    """What an error document means that matches all the given fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    provider: OAuthProvider | None = None
+    flow: OAuthFlow | None = None
+    error: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,39})?$")] = ""
+    code: Annotated[int, Field(ge=1000)] | None = None
+    suberror: Annotated[str, StringConstraints(pattern=r"^[a-z_]*$")] = ""
+    text: Annotated[str, StringConstraints(pattern=r"^[^A-Z]*$")] = ""
+    meaning: Annotated[str, StringConstraints(pattern=r"^[A-Z].*\.$")]
+    reason: OAuthReason
+    failure_class: FailureClass = Field(alias="class")
+    hint: _Hint = ""
+    source: str
+
+    @model_validator(mode="after")
+    def _matches_something(self) -> Self:
+        if not (self.error or self.code):
+            raise ValueError("give error or code: a row must not match everything")
+        if self.code is not None and self.provider is not OAuthProvider.MICROSOFT:
+            raise ValueError("only Microsoft has codes")
+        return self
+
+    def matches(self, fault: ErrorDocument, provider: OAuthProvider, flow: OAuthFlow) -> bool:
+        """Tell whether this row speaks of a document that a provider answered to a flow."""
+        return (
+            self.provider in (None, provider)
+            and self.flow in (None, flow)
+            and self.error in ("", fault.error)
+            and (self.code is None or self.code in fault.codes)
+            and self.suberror in ("", fault.suberror)
+            and self.text in fault.text
+        )
+
+
+class Table(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sources: dict[str, Source]
+    rows: tuple[Row, ...]
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> Self:
+        unknown = {row.source for row in self.rows} - set(self.sources)
+        if unknown:
+            raise ValueError(f"no such source: {', '.join(sorted(unknown))}")
+        return self
+
+
+@cache
+def table() -> Table:
+    """Load and validate the table, once."""
+    text = resources.files("postroom.mail.oauth").joinpath("errors.yaml").read_text("utf-8")
+    return Table.model_validate(yaml.safe_load(text))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDocument:
+    """What is used of an error document; nothing in it may be shown but `error` and `codes`.
+
+    `error` is empty where there is none that can be read; `text` is the description in lowercase.
+    """
+
+    error: str = ""
+    codes: tuple[int, ...] = ()
+    suberror: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """Why there is no token; `hint` is a sentence that says what to do."""
+
+    reason: OAuthReason
+    failure_class: FailureClass
+    hint: str
+
+
+def read_document(body: bytes) -> Mapping[str, object] | None:
+    """Read the JSON object of a response; None for anything else. Never raises."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def error_document(document: Mapping[str, object]) -> ErrorDocument:
+    """Pick what matters from an error response (RFC 6749 section 5.2). Never raises."""
+    error, described = document.get("error"), document.get("error_description")
+    if isinstance(error, dict):
+        # As Google's front end answers, before anything that knows OAuth.
+        nested: dict[str, object] = error
+        error, described = nested.get("status"), nested.get("message")
+    text = described[:_TEXT_LIMIT] if isinstance(described, str) else ""
+    lowered = error.lower() if isinstance(error, str) and len(error) <= 40 else ""
+    return ErrorDocument(
+        error=lowered if _ERROR.fullmatch(lowered) else "",
+        codes=_codes(document.get("error_codes"), text),
+        suberror=_word(document.get("suberror")) or _word(document.get("error_subtype")),
+        text=text.lower(),
+    )
+
+
+def _codes(listed: object, text: str) -> tuple[int, ...]:
+    """The numbers of Microsoft: as a list, else at the begin of the description."""
+    if isinstance(listed, list):
+        whole = (one for one in listed[:_CODES_LIMIT] if isinstance(one, int))
+        found = [one for one in whole if 1000 <= one <= 99_999_999]
+        if found:
+            return tuple(found)
+    match = _AADSTS.match(text)
+    return (int(match[1]),) if match else ()
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) and _ERROR.fullmatch(value) else ""
+
+
+def meaning_of(
+    status: int, fault: ErrorDocument | None, provider: OAuthProvider, flow: OAuthFlow
+) -> Meaning:
+    """Say what a response means that is no success.
+
+    `fault` is None where the response is no error document. A status that says "not now" is an
+    outage whatever the document says: a rejection must never be read into one.
+    """
+    if status == _TOO_MANY_REQUESTS:
+        return _plain(OAuthReason.THROTTLED, FailureClass.THROTTLED)
+    if status >= 500 or status in _PASSING_STATUSES:
+        return _plain(OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT)
+    if fault is None:
+        return _plain(OAuthReason.ENDPOINT_UNEXPECTED, FailureClass.TRANSIENT)
+    for row in table().rows:
+        if row.matches(fault, provider, flow):
+            hint = row.hint or CATALOGUE[row.reason].remedy
+            return Meaning(row.reason, row.failure_class, hint)
+    if fault.error or fault.codes:
+        # A word that is new to us may mean anything: no verdict.
+        return _plain(OAuthReason.REQUEST_INVALID, FailureClass.TRANSIENT)
+    return _plain(OAuthReason.ENDPOINT_UNEXPECTED, FailureClass.TRANSIENT)
+
+
+def _plain(reason: OAuthReason, failure_class: FailureClass) -> Meaning:
+    return Meaning(reason, failure_class, CATALOGUE[reason].remedy)
+
+
+def shown(fault: ErrorDocument | None) -> str:
+    """Name an error in a message: its word and number, which are stable; "" where it has none."""
+    if fault is None:
+        return ""
+    number = f"AADSTS{fault.codes[0]}" if fault.codes else ""
+    if fault.error and number:
+        return f"{fault.error} ({number})"
+    return fault.error or number

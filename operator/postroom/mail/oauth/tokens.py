@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Access tokens by grant: asked for once at a time, kept while they last, renewed ahead of time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from postroom.api.masked import Masked
+from postroom.api.oauth import OAuthProvider
+from postroom.mail.oauth.answers import AccessToken, TokenFailure, token_from
+from postroom.mail.oauth.exchange import Answer, NoAnswer
+from postroom.mail.oauth.grant import Form, Grant
+from postroom.mail.oauth.jwt import UnusableKey
+from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+
+logger = logging.getLogger(__name__)
+
+#: Seconds before its end at which a token is renewed, or this part of its life if that is less.
+_AHEAD, _AHEAD_PART = 300.0, 0.1
+#: Seconds without questions after "too many requests" that names no pause.
+_PAUSE = 60.0
+#: Seconds without questions after an outage, in which a token that still lasts serves.
+_BREATHER = 10.0
+_KEPT = 4096
+
+Clock = Callable[[], float]
+
+
+class Exchange(Protocol):
+    """What `postroom.mail.oauth.exchange.HttpsExchange` does."""
+
+    async def post(
+        self,
+        url: str,
+        form: Form,
+        *,
+        namespace: str = "",
+        ca_bundle: str | None = None,
+        built_in: bool = True,
+    ) -> Answer | NoAnswer:
+        """Send a form."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is known of one grant; times are the clock's."""
+
+    token: AccessToken | None = None
+    renew_at: float = 0.0
+    ends_at: float = 0.0
+    refresh_token: Masked | None = None
+    failure: TokenFailure | None = None
+    quiet_until: float = 0.0
+
+
+class TokenSource:
+    """Hands out tokens.
+
+    `clock` counts seconds and never jumps; `wall` is the time of day, which assertions carry.
+    `spread` returns a number from 0 to 1: renewals of many accounts do not come at once.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        clock: Clock = time.monotonic,
+        wall: Clock = time.time,
+        spread: Callable[[], float] = random.random,
+        limit: int = _KEPT,
+    ) -> None:
+        self._exchange = exchange
+        self._clock, self._wall, self._spread, self._limit = clock, wall, spread, limit
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._flights: dict[str, asyncio.Task[AccessToken | TokenFailure]] = {}
+
+    async def token(self, grant: Grant) -> AccessToken | TokenFailure:
+        """Return a token that lasts, asking for one if there is none.
+
+        An outage while the kept token still lasts goes unnoticed; a refusal does not.
+        """
+        key, now = grant.key, self._clock()
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            if kept.token is not None and now < kept.renew_at:
+                return replace(kept.token, fresh=False)
+            if kept.failure is not None and now < kept.quiet_until:
+                return self._instead(kept, kept.failure, now)
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._fetch(key, grant))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        # Whoever came first may be cancelled; the request goes on for the others.
+        return await asyncio.shield(flight)
+
+    def drop(self, grant: Grant) -> None:
+        """Forget a token that a mail server refused; what was rotated is kept."""
+        kept = self._kept.get(grant.key)
+        if kept is not None:
+            kept.token = None
+
+    async def close(self) -> None:
+        """End what is under way, and forget all tokens."""
+        flights = list(self._flights.values())
+        for one in flights:
+            one.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+        self._kept.clear()
+
+    def _instead(
+        self, kept: _Kept, failure: TokenFailure, now: float
+    ) -> AccessToken | TokenFailure:
+        """The kept token while it lasts, where a failure says nothing against it."""
+        if kept.token is not None and now < kept.ends_at and not failure.conclusive:
+            return replace(kept.token, fresh=False)
+        if failure.retry_after is None:
+            return failure
+        return replace(failure, retry_after=max(kept.quiet_until - now, 0.0))
+
+    async def _fetch(self, key: str, grant: Grant) -> AccessToken | TokenFailure:
+        kept = self._kept.get(key) or _Kept()
+        asked_at = self._clock()
+        got = await self._ask(grant, kept.refresh_token)
+        if (
+            isinstance(got, TokenFailure)
+            and got.reason in (OAuthReason.GRANT_REVOKED, OAuthReason.GRANT_EXPIRED)
+            and kept.refresh_token is not None
+        ):
+            # The rotated one was lost on the way; the Secret's may still serve.
+            kept.refresh_token = None
+            got = await self._ask(grant, None)
+        self._keep(key, kept, got, asked_at)
+        if isinstance(got, TokenFailure):
+            return self._instead(kept, got, self._clock())
+        return got
+
+    def _keep(
+        self, key: str, kept: _Kept, got: AccessToken | TokenFailure, asked_at: float
+    ) -> None:
+        if isinstance(got, AccessToken):
+            ahead = min(_AHEAD, got.expires_in * _AHEAD_PART)
+            kept.token, kept.failure = got, None
+            kept.ends_at = asked_at + got.expires_in
+            kept.renew_at = kept.ends_at - ahead * (1 + self._spread())
+            kept.refresh_token = got.rotated or kept.refresh_token
+        else:
+            kept.failure = got
+            pause = got.retry_after if got.retry_after is not None else 0.0
+            if got.failure_class is FailureClass.THROTTLED:
+                pause = pause or _PAUSE
+            elif got.failure_class is FailureClass.TRANSIENT:
+                pause = max(pause, _BREATHER)
+            kept.quiet_until = self._clock() + pause
+            if got.conclusive:
+                kept.token = None
+        self._kept[key] = kept
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+
+    async def _ask(self, grant: Grant, rotated: Masked | None) -> AccessToken | TokenFailure:
+        try:
+            # Reading a key and signing would hold up the loop for milliseconds.
+            form = await asyncio.to_thread(grant.form, self._wall(), rotated)
+        except UnusableKey as problem:
+            return TokenFailure(
+                OAuthReason.CREDENTIALS_INVALID,
+                FailureClass.CONFIGURATION,
+                f"The private key {problem}: put a PEM key of RSA into the Secret.",
+            )
+        answer = await self._exchange.post(
+            grant.token_url,
+            form,
+            namespace=grant.namespace,
+            ca_bundle=grant.ca_bundle,
+            built_in=grant.provider is not OAuthProvider.GENERIC,
+        )
+        shown = rotated or grant.secrets.refresh_token
+        return token_from(answer, grant.provider, grant.flow, shown)

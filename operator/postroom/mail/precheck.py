@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with an attempt that can be told before anything is dialled, without a network.
+
+What blocks is certain; all else only warns, because a false alarm is worse than a miss: the server
+itself has the last word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from postroom.api.mailserver import TLSMode
+from postroom.api.masked import Masked
+from postroom.mail.presets import identify, nearly, preset, providers
+from postroom.mail.presets.model import EndpointRow, Preset, Username, UsernameForm, Way
+from postroom.mail.replies import Cause, Protocol
+from postroom.mail.report import Login
+
+#: What the standards say of ports (RFC 8314 section 7.3, RFC 9051 section 2.1).
+_IMPLICIT_PORTS = frozenset({465, 993})
+_START_TLS_PORTS = frozenset({25, 143, 587})
+#: Nothing that a shape describes is longer.
+_PASSWORD_LIMIT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What is about to be tried.
+
+    `provider` is the preset that the spec names, None where it names none; `login` is None where
+    nobody signs in with a password; `token` whether it is done with OAuth.
+    """
+
+    protocol: Protocol
+    host: str
+    port: int
+    tls: TLSMode
+    login: Login | None = None
+    token: bool = False
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreCheck:
+    """One thing that is wrong, or looks so.
+
+    `place` is the field or key to change; `sentence` repeats nothing of the credentials. What
+    `blocks` cannot work, and is not to be tried.
+    """
+
+    cause: Cause
+    place: str
+    sentence: str
+    blocks: bool
+
+
+def precheck(attempt: Attempt) -> tuple[PreCheck, ...]:
+    """Look for what cannot work, or hardly can: what blocks comes first. Pure."""
+    found = [*_of_host(attempt), *_of_port(attempt)]
+    chosen = preset_of(attempt)
+    if chosen is not None:
+        found += _of_way(attempt, chosen)
+    if attempt.login is not None:
+        found += _of_white_space(attempt.login)
+        if chosen is not None:
+            found += _of_username(attempt.protocol, chosen, attempt.login.username)
+            found += _of_password(attempt.protocol, chosen, attempt.login.password)
+    return tuple(sorted(found, key=lambda one: not one.blocks))
+
+
+def preset_of(attempt: Attempt) -> Preset | None:
+    """Find the preset of an attempt: the one that the spec names, else the host's."""
+    name = attempt.provider or identify(attempt.host)
+    try:
+        return preset(name) if name else None
+    except KeyError:
+        return None
+
+
+def app_password_shaped(chosen: Preset | None, password: Masked) -> bool | None:
+    """Tell whether a password looks like one of the provider's; None where nothing is known.
+
+    Spaces do not count: providers show app passwords in groups.
+    """
+    if chosen is None or chosen.password is None or chosen.password.shape is None:
+        return None
+    text = password.reveal().replace(" ", "")
+    if len(text) > _PASSWORD_LIMIT:
+        return False
+    return re.fullmatch(chosen.password.shape, text) is not None
+
+
+def _of_host(attempt: Attempt) -> Iterator[PreCheck]:
+    known = nearly(attempt.host) if attempt.provider is None else None
+    if known is not None:
+        sentence = f"The host is nearly {known}: correct its spelling if that is meant."
+        yield PreCheck(Cause.HOST_MISSPELLED, "host", sentence, blocks=False)
+
+
+def _of_port(attempt: Attempt) -> Iterator[PreCheck]:
+    """Compare with what the provider serves, if the host is known, else with the standards."""
+    name = identify(attempt.host)
+    if name is not None:
+        yield from _of_known_port(attempt, preset(name))
+        return
+    wanted = _standard_mode(attempt.port)
+    if wanted is not None and attempt.tls not in (wanted, TLSMode.NONE):
+        sentence = (
+            f"Port {attempt.port} is for {wanted.value}: set tls.mode to {wanted.value}, or use "
+            "another port."
+        )
+        yield PreCheck(Cause.PORT_CONTRADICTS_TLS, "tls.mode", sentence, blocks=False)
+
+
+def _of_known_port(attempt: Attempt, chosen: Preset) -> Iterator[PreCheck]:
+    rows = chosen.smtp if attempt.protocol is Protocol.SMTP else chosen.imap
+    here = [row for row in rows if row.port == attempt.port]
+    if any(row.tls is attempt.tls for row in here):
+        return
+    if here and attempt.tls is not TLSMode.NONE:
+        mode = here[0].tls.value
+        sentence = f"{chosen.title} takes {mode} on port {attempt.port}: set tls.mode to {mode}."
+        yield PreCheck(Cause.PORT_CONTRADICTS_TLS, "tls.mode", sentence, blocks=True)
+    elif chosen.all_ports and not here and rows:
+        sentence = f"{chosen.title} serves {_offers(rows)}: use one of these."
+        yield PreCheck(Cause.PORT_NOT_SERVED, "port", sentence, blocks=True)
+
+
+def _of_way(attempt: Attempt, chosen: Preset) -> Iterator[PreCheck]:
+    """Compare how one would sign in with the ways that the provider has."""
+    ways = chosen.ways
+    if attempt.protocol is Protocol.IMAP:
+        if not chosen.imap:
+            sentence = f"{chosen.title} has no IMAP: remove spec.imap."
+            yield PreCheck(Cause.PROTOCOL_DISABLED, "imap", sentence, blocks=False)
+            return
+        ways = chosen.imap_ways or ways
+    if attempt.login is not None and not attempt.token and set(ways) == {Way.OAUTH}:
+        sentence = (
+            f"{chosen.title} takes no passwords over {attempt.protocol.value}: configure oauth."
+        )
+        yield PreCheck(Cause.BASIC_AUTH_DISABLED, "oauth", sentence, blocks=True)
+    if attempt.token and Way.OAUTH not in ways:
+        sentence = f"{chosen.title} is not known to take OAuth tokens: use credentialsRef."
+        yield PreCheck(Cause.AUTH_MECHANISM_UNSUPPORTED, "oauth", sentence, blocks=False)
+
+
+def _of_white_space(login: Login) -> Iterator[PreCheck]:
+    for key, text in (("username", login.username), ("password", login.password.reveal())):
+        if text != text.strip():
+            sentence = (
+                f"The {key} begins or ends with white space: remove it from the Secret if it does "
+                "not belong there."
+            )
+            yield PreCheck(Cause.CREDENTIAL_HAS_WHITESPACE, key, sentence, blocks=False)
+
+
+def _of_username(protocol: Protocol, chosen: Preset, username: str) -> Iterator[PreCheck]:
+    rule = chosen.smtp_username if protocol is Protocol.SMTP else chosen.imap_username
+    if rule is None or rule.pattern is None or _fits(rule, username):
+        return
+    sentence = f"The username for {chosen.title} must {rule.sentence}: correct it in the Secret."
+    blocks = rule.form is UsernameForm.FIXED
+    yield PreCheck(Cause.USERNAME_MUST_BE, "username", sentence, blocks)
+
+
+def _fits(rule: Username, username: str) -> bool:
+    return rule.pattern is None or re.fullmatch(rule.pattern, username[:512]) is not None
+
+
+def _of_password(protocol: Protocol, chosen: Preset, password: Masked) -> Iterator[PreCheck]:
+    text = password.reveal()
+    rule = chosen.password
+    for wrong in rule.wrong_keys if rule is not None else ():
+        if text.startswith(wrong.prefix):
+            sentence = f"The password {wrong.sentence[0].lower()}{wrong.sentence[1:]}"
+            yield PreCheck(Cause.WRONG_KEY_TYPE, "password", sentence, blocks=True)
+            return
+    owner = next((name for prefix, name in _prefixes() if text.startswith(prefix)), None)
+    if owner is not None and owner != chosen.name:
+        sentence = (
+            f"The password looks like a key of {preset(owner).title}, but is for {chosen.title}: "
+            "correct the Secret or the host."
+        )
+        yield PreCheck(Cause.WRONG_KEY_TYPE, "password", sentence, blocks=False)
+        return
+    ways = (chosen.imap_ways if protocol is Protocol.IMAP else None) or chosen.ways
+    if rule is None or not rule.required or set(ways) == {Way.OAUTH}:
+        return
+    if app_password_shaped(chosen, password) is False:
+        cause = Cause.APP_PASSWORD_REQUIRED if Way.APP_PASSWORD in ways else Cause.WRONG_KEY_TYPE
+        sentence = (
+            f"The password is none that {chosen.title} makes for programs: create one and put it "
+            f"into the Secret. {rule.description}"
+        )
+        yield PreCheck(cause, "password", sentence, blocks=False)
+
+
+@cache
+def _prefixes() -> tuple[tuple[str, str], ...]:
+    """How the keys of providers begin, where no other's do, and whose they are."""
+    found = ((preset(name).password, name) for name in providers())
+    return tuple((rule.prefix, name) for rule, name in found if rule and rule.prefix)
+
+
+def _standard_mode(port: int) -> TLSMode | None:
+    if port in _IMPLICIT_PORTS:
+        return TLSMode.IMPLICIT
+    return TLSMode.START_TLS if port in _START_TLS_PORTS else None
+
+
+def _offers(rows: tuple[EndpointRow, ...]) -> str:
+    """Name the ports, each once, in order."""
+    known = sorted({(row.port, row.tls.value) for row in rows})
+    return ", ".join(f"{port} ({mode})" for port, mode in known)

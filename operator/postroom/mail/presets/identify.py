@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a host is: the provider behind the name, and the known name that a misspelled one means."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from postroom.mail.presets.load import preset, providers
+from postroom.mail.presets.model import expression, placeholders
+
+_HOST_LIMIT = 253
+#: Shorter labels are too often right as they are.
+_SHORTEST_LABEL = 4
+
+
+def identify(host: str) -> str | None:
+    """Name the provider that serves a host; None if unknown.
+
+    Providers that share their servers are known by the name of one: Google Workspace as Gmail.
+    """
+    name = _canonical(host)
+    found = _exact().get(name)
+    if found is not None or len(name) > _HOST_LIMIT:
+        return found
+    return next((provider for known, provider in _patterns() if known.fullmatch(name)), None)
+
+
+def nearly(host: str) -> str | None:
+    """Return the known host that differs from this one by a single slip of the keyboard.
+
+    The slip is one character too many, missing, wrong or swapped with its neighbour, within a
+    label of at least four, and not its first. None where the host is known, or like none.
+    """
+    name = _canonical(host)
+    if len(name) > _HOST_LIMIT or identify(name) is not None:
+        return None
+    return next((known for known in sorted(_exact()) if _one_slip(name, known)), None)
+
+
+def _canonical(host: str) -> str:
+    return host[: _HOST_LIMIT + 2].lower().removesuffix(".")
+
+
+@cache
+def _exact() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in providers():
+        for template in preset(name).known_hosts():
+            for host in _spelled_out(name, template):
+                found.setdefault(host, name)
+    return found
+
+
+def _spelled_out(name: str, template: str) -> list[str]:
+    """Fill in the values of parameters that have few; none where one has many."""
+    hosts = [template]
+    for parameter in preset(name).parameters:
+        if parameter.name in placeholders(template):
+            slot = "{" + parameter.name + "}"
+            hosts = [one.replace(slot, value) for one in hosts for value in parameter.enum]
+    return hosts
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The templates whose parameters can have many values."""
+    return tuple(
+        (expression(template, preset(name).parameters), name)
+        for name in providers()
+        for template in preset(name).known_hosts()
+        if placeholders(template) and not _spelled_out(name, template)
+    )
+
+
+def _one_slip(name: str, known: str) -> bool:
+    ours, theirs = name.split("."), known.split(".")
+    if len(ours) != len(theirs):
+        return False
+    differing = [(one, two) for one, two in zip(ours, theirs, strict=True) if one != two]
+    if len(differing) != 1:
+        return False
+    one, two = differing[0]
+    return len(two) >= _SHORTEST_LABEL and one[:1] == two[:1] and _apart_by_one(one, two)
+
+
+def _apart_by_one(one: str, two: str) -> bool:
+    """Tell whether a single insertion, deletion, substitution or swap makes one the other."""
+    start = next(
+        (at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
+        min(len(one), len(two)),
+    )
+    one, two = one[start:], two[start:]
+    swapped = one[:2] == two[1::-1] and one[2:] == two[2:] and len(one) > 1
+    return swapped or one[1:] == two[1:] or one == two[1:] or one[1:] == two

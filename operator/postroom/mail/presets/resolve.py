@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a provider's name and parameters to endpoints and usernames of one address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from postroom.api.mailserver import TLSMode
+from postroom.mail.presets.load import preset, providers
+from postroom.mail.presets.model import (
+    EndpointRow,
+    LimitName,
+    OAuthProvider,
+    Preset,
+    Username,
+    UsernameForm,
+    Way,
+    fill,
+)
+
+#: Nothing that a host name is made of is longer.
+PARAMETER_LIMIT = 253
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterProblem:
+    """What is wrong with one parameter; None stands for the preset as a whole.
+
+    The sentence continues the parameter's name: "must look like eu-west-1".
+    """
+
+    parameter: str | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresetEndpoint:
+    """Where to connect, and how it is secured."""
+
+    host: str
+    port: int
+    tls: TLSMode
+
+
+@dataclass(frozen=True, slots=True)
+class PresetLimit:
+    """A documented limit: sizes in bytes, else messages, recipients or connections."""
+
+    name: LimitName
+    value: int
+    scope: str
+    source: str
+    checked: date
+
+
+@dataclass(frozen=True, slots=True)
+class MailPreset:
+    """What a provider offers for one address.
+
+    The first endpoint of each protocol is the one to use; `imap` is empty where there is none. A
+    username is None where only the user knows it. `replies_as` is the provider that the catalogue
+    of replies is to be asked for.
+    """
+
+    provider: str
+    title: str
+    replies_as: str
+    smtp: tuple[PresetEndpoint, ...]
+    imap: tuple[PresetEndpoint, ...]
+    smtp_username: str | None
+    imap_username: str | None
+    ways: tuple[Way, ...]
+    imap_ways: tuple[Way, ...]
+    oauth: OAuthProvider | None
+    limits: tuple[PresetLimit, ...]
+    notes: tuple[str, ...]
+
+    def limit(self, name: LimitName) -> int | None:
+        """Return a limit's value; None where the provider documents none."""
+        return next((one.value for one in self.limits if one.name is name), None)
+
+
+def resolve(
+    provider: str, parameters: Mapping[str, str], address: str | None
+) -> MailPreset | tuple[ParameterProblem, ...]:
+    """Work out what a provider offers, or say what is wrong with the parameters.
+
+    `provider` may be an alias. `address` is the account's, None for a server without one: then
+    usernames that follow from it are None too. Problems come in the order of the preset's
+    parameters, unknown ones last and sorted. Raises `InvalidData` where the preset's own file is
+    broken.
+    """
+    try:
+        chosen = preset(provider)
+    except KeyError:
+        known = ", ".join(providers())
+        sentence = f"there is no preset {provider[:40]!r}: choose one of {known}"
+        return (ParameterProblem(None, sentence),)
+    if problems := tuple(_problems(chosen, parameters)):
+        return problems
+    values = {one.name: one.default for one in chosen.parameters if one.default} | dict(parameters)
+    return MailPreset(
+        provider=chosen.name,
+        title=chosen.title,
+        replies_as=chosen.replies_as,
+        smtp=tuple(_endpoints(chosen.smtp, values)),
+        imap=tuple(_endpoints(chosen.imap, values)),
+        smtp_username=_username(chosen.smtp_username, address),
+        imap_username=_username(chosen.imap_username, address) if chosen.imap_username else None,
+        ways=chosen.ways,
+        imap_ways=(chosen.imap_ways or chosen.ways) if chosen.imap else (),
+        oauth=chosen.oauth,
+        limits=tuple(
+            PresetLimit(one.name, one.value, one.scope, one.source, one.checked)
+            for one in chosen.limits
+        ),
+        notes=chosen.notes,
+    )
+
+
+def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterProblem]:
+    for parameter in chosen.parameters:
+        lead = parameter.description.removesuffix(".")
+        value = given.get(parameter.name)
+        if value is None:
+            if parameter.default is None:
+                yield ParameterProblem(parameter.name, f"is required: {lead}")
+        elif len(value) > PARAMETER_LIMIT or not parameter.accepts(value):
+            wanted = f"must look like {parameter.example}"
+            if parameter.enum:
+                wanted = f"must be one of {', '.join(parameter.enum)}"
+            yield ParameterProblem(parameter.name, f"{wanted}: {lead}")
+    known = sorted(one.name for one in chosen.parameters)
+    for name in sorted(set(given) - set(known)):
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        yield ParameterProblem(name[:40], f"is no parameter of {chosen.name}: {has}")
+
+
+def _endpoints(
+    rows: tuple[EndpointRow, ...], values: Mapping[str, str]
+) -> Iterator[PresetEndpoint]:
+    for row in rows:
+        if all(values.get(name) == value for name, value in row.when.items()):
+            yield PresetEndpoint(fill(row.host, values), row.port, row.tls)
+
+
+def _username(rule: Username, address: str | None) -> str | None:
+    if rule.form is UsernameForm.FIXED:
+        return rule.value
+    if address is None or rule.form is UsernameForm.ISSUED:
+        return None
+    if rule.form is UsernameForm.ADDRESS:
+        return address
+    local_part, _, domain = address.rpartition("@")
+    return local_part if domain.lower() in rule.domains else None

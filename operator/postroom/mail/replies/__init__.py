@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What servers' refusals and silences mean: a catalogue of data, never the server's own words.
+
+`meaning_of_smtp` and `meaning_of_imap` judge replies, `meaning_of_signal` what is no reply;
+`normalised` makes a server's own text fit to be shown beside the verdict.
+"""
+
+from __future__ import annotations
+
+from postroom.mail.replies.catalogue import causes, rows, signals
+from postroom.mail.replies.causes import Cause
+from postroom.mail.replies.meaning import (
+    Circumstances,
+    Meaning,
+    Signal,
+    enhanced_code,
+    meaning_of_cause,
+    meaning_of_imap,
+    meaning_of_signal,
+    meaning_of_smtp,
+)
+from postroom.mail.replies.model import FailureClass, Protocol, SignIn, Stage
+from postroom.mail.replies.server_text import normalised
+
+__all__ = [
+    "Cause",
+    "Circumstances",
+    "FailureClass",
+    "Meaning",
+    "Protocol",
+    "SignIn",
+    "Signal",
+    "Stage",
+    "causes",
+    "enhanced_code",
+    "meaning_of_cause",
+    "meaning_of_imap",
+    "meaning_of_signal",
+    "meaning_of_smtp",
+    "normalised",
+    "rows",
+    "signals",
+]

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads the catalogue from its files: once, validated, the most specific rows first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from postroom.api.data_files import InvalidData, read
+from postroom.mail.replies.causes import Cause
+from postroom.mail.replies.model import CauseEntry, Causes, Replies, ReplyRow, SignalRow, Signals
+
+_PACKAGE = "postroom.mail.replies"
+#: The files of rows, in the order in which they are tried: from one provider's wording to the
+#: standards.
+FAMILIES = ("google", "microsoft", "mailboxes", "sending", "wordings", "smtp", "imap")
+
+
+@cache
+def causes() -> Mapping[Cause, CauseEntry]:
+    """Load what each cause means; raises `InvalidData`."""
+    return {one.cause: one for one in read(_PACKAGE, "causes.yaml", Causes).causes}
+
+
+@cache
+def signals() -> tuple[SignalRow, ...]:
+    """Load what is no reply and yet means something; raises `InvalidData`."""
+    return read(_PACKAGE, "signals.yaml", Signals).signals
+
+
+@cache
+def rows() -> tuple[ReplyRow, ...]:
+    """Load all rows of replies in the order in which they are tried; raises `InvalidData`."""
+    found = tuple(
+        row for family in FAMILIES for row in read(_PACKAGE, f"rows/{family}.yaml", Replies).rows
+    )
+    check_order(found)
+    return found
+
+
+def check_order(found: Iterable[ReplyRow]) -> None:
+    """Raise `InvalidData` where a row can never be reached, or two have the same id."""
+    earlier: list[ReplyRow] = []
+    for row in found:
+        for one in earlier:
+            if one.id == row.id:
+                raise InvalidData(f"{row.id}: there are two rows with this id")
+            if one.covers(row):
+                raise InvalidData(f"{row.id}: is never reached, because {one.id} comes before it")
+        earlier.append(row)

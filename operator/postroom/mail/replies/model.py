@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of the catalogue: causes, the replies and signals that tell of them, their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+from postroom.api.reasons import Reason
+from postroom.mail.replies.causes import Cause
+
+_ENHANCED = r"[245]\.\d{1,3}\.\d{1,3}"
+#: Compared with lowercase text, hence without capital letters.
+Fragment = Annotated[str, StringConstraints(pattern=r"^[^A-Z]+$", min_length=4)]
+Hint = Annotated[str, StringConstraints(pattern=r"^([A-Z].*\.)?$", max_length=240)]
+Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].*\.$", max_length=240)]
+#: A public document, or the section of a standard.
+Source = Annotated[str, StringConstraints(pattern=r"^(https://[^ ]+|RFC \d+.*)$", max_length=300)]
+#: A reply code, or all of one class: 4xx.
+Code = Annotated[str, StringConstraints(pattern=r"^[2345](\d\d|xx)$")]
+Provider = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{1,39}$")]
+_HOUR, _DAY = 3600, 86400
+
+
+class FailureClass(StrEnum):
+    """What kind of failure it is, which decides when to look again."""
+
+    #: Passes by itself: look again soon.
+    TRANSIENT = "Transient"
+    #: The server asks to be left alone for a while.
+    THROTTLED = "Throttled"
+    #: Stays until someone acts at the provider or changes the credentials: never tried quickly.
+    PERMANENT = "Permanent"
+    #: Stays until the spec, the Secret or the server's settings change.
+    CONFIGURATION = "Configuration"
+    #: Works, and will not for ever.
+    WARNING = "Warning"
+
+    @property
+    def hard(self) -> bool:
+        """Whether it counts at once, and not only when it was seen several times."""
+        return self in (FailureClass.PERMANENT, FailureClass.CONFIGURATION)
+
+
+class Protocol(StrEnum):
+    """The protocols that are checked."""
+
+    SMTP = "SMTP"
+    IMAP = "IMAP"
+
+
+class Stage(StrEnum):
+    """Where in a conversation something was seen.
+
+    As `postroom.api.mailserver.ProbeStage`, and what comes before and after a probe.
+    """
+
+    LOCAL = "Local"
+    RESOLVE = "Resolve"
+    GUARD = "Guard"
+    CONNECT = "Connect"
+    TLS = "TLS"
+    GREETING = "Greeting"
+    CAPABILITIES = "Capabilities"
+    AUTH = "Auth"
+    MAILBOX = "Mailbox"
+    SEND = "Send"
+
+
+class SignIn(StrEnum):
+    """What we signed in with."""
+
+    PASSWORD = "Password"  # noqa: S105 - a kind of credential
+    TOKEN = "Token"  # noqa: S105
+
+
+class Result(StrEnum):
+    """The results of an IMAP command that are no success (RFC 9051 section 7.1)."""
+
+    NO = "NO"
+    BAD = "BAD"
+    BYE = "BYE"
+
+
+class Row(BaseModel):
+    """Base of all that stands in the data: camelCase, strict, nothing unknown accepted."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
+    )
+
+
+class CauseEntry(Row):
+    """What a cause means; `reason` is what a condition says of it, `wait` seconds to wait."""
+
+    cause: Cause
+    reason: Reason
+    failure_class: FailureClass
+    meaning: Sentence
+    remedy: Sentence
+    wait: Annotated[int, Field(ge=_HOUR, le=_DAY)] | None = None
+
+
+class SignalRow(Row):
+    """What something means that is no reply: an error of the network or of TLS, silence, a lack.
+
+    `verify_code` is the one of OpenSSL (X509_V_ERR).
+    """
+
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    signal: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]+$")]
+    protocol: Protocol | None = None
+    verify_code: int | None = None
+    cause: Cause
+    hint: Hint = ""
+    source: Source
+    checked: date
+
+
+class ReplyRow(Row):
+    """What a reply means that fits all the given fields.
+
+    `provider` is who answers so; with `only_at_provider` the reply alone would not tell, so that
+    the host must be known as that provider's. All fragments in `text` must occur. An example is a
+    code or result and a text; the lines of a reply are separated by line feeds. An empty hint
+    stands for the remedy of the cause, `failure_class` and `wait` override those of the cause.
+    `source` is where the case is described or was reported, `checked` when the row was reviewed.
+    """
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+    protocol: Protocol
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage.AUTH,)
+    provider: Provider | None = None
+    only_at_provider: bool = False
+    codes: tuple[Code, ...] = ()
+    enhanced: Annotated[str, StringConstraints(pattern=rf"^{_ENHANCED}$")] | None = None
+    results: tuple[Result, ...] = ()
+    response: Annotated[str, StringConstraints(pattern=r"^[A-Z-]{2,32}$")] | None = None
+    text: tuple[Fragment, ...] = ()
+    sign_in: SignIn | None = None
+    app_password_shaped: bool | None = None
+    cause: Cause
+    failure_class: FailureClass | None = None
+    hint: Hint = ""
+    wait: Annotated[int, Field(ge=_HOUR, le=_DAY)] | None = None
+    source: Source
+    checked: date
+    examples: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.protocol is Protocol.SMTP:
+            if self.results or self.response:
+                yield "results and response are of IMAP"
+            if not self.codes:
+                yield "a row of SMTP must name codes"
+        elif self.codes or self.enhanced:
+            yield "codes and enhanced are of SMTP"
+        elif not (self.results or self.response or self.text):
+            yield "give results, response or text: a row must not fit everything"
+        if self.only_at_provider and self.provider is None:
+            yield "onlyAtProvider needs a provider"
+
+    def covers(self, other: ReplyRow) -> bool:
+        """Tell whether every reply that fits `other` fits this row too."""
+        mine = self.provider if self.only_at_provider else None
+        theirs = other.provider if other.only_at_provider else None
+        return (
+            self.protocol is other.protocol
+            and set(self.stages) >= set(other.stages)
+            and all(any(_within(code, wide) for wide in self.codes) for code in other.codes)
+            and _allows(self.results, other.results)
+            and all(any(one in more for more in other.text) for one in self.text)
+            and all(
+                wide is None or wide == narrow
+                for wide, narrow in (
+                    (mine, theirs),
+                    (self.enhanced, other.enhanced),
+                    (self.response, other.response),
+                    (self.sign_in, other.sign_in),
+                    (self.app_password_shaped, other.app_password_shaped),
+                )
+            )
+        )
+
+
+class Causes(Row):
+    """The whole of ``causes.yaml``: every cause once."""
+
+    causes: tuple[CauseEntry, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        described = [one.cause for one in self.causes]
+        if len(set(described)) < len(described):
+            raise ValueError("a cause is described twice")
+        if missing := sorted(set(Cause) - set(described)):
+            raise ValueError(f"{', '.join(missing)} must be described")
+        return self
+
+
+class Signals(Row):
+    """The whole of ``signals.yaml``."""
+
+    signals: Annotated[tuple[SignalRow, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        keys = [
+            (stage, row.signal, row.protocol, row.verify_code)
+            for row in self.signals
+            for stage in row.stages
+        ]
+        if len(set(keys)) < len(keys):
+            raise ValueError("a signal is listed twice at the same stage")
+        return self
+
+
+class Replies(Row):
+    """One file of rows."""
+
+    rows: Annotated[tuple[ReplyRow, ...], Field(min_length=1)]
+
+
+def _within(code: str, wide: str) -> bool:
+    return code == wide or (wide.endswith("xx") and code[0] == wide[0])
+
+
+def _allows(wide: tuple[Result, ...], narrow: tuple[Result, ...]) -> bool:
+    return not wide or (bool(narrow) and set(wide) >= set(narrow))

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from postroom.api.reasons import Reason
 from postroom.controller.policy_memory import PolicyMemory
@@ -28,6 +26,7 @@ from postroom.dns.policy_host import (
 )
 from postroom.mail.dial import Resolve, interleaved
 from postroom.mail.guard import DialPolicy, judge_addresses
+from postroom.mail.https import pinned_session
 from postroom.mail.tls import TrustStore, certificate_reason
 
 logger = logging.getLogger(__name__)
@@ -135,17 +134,8 @@ class HttpsPolicyFetcher:
         context = await self._trust.context(self._ca_bundle)
         # RFC 8461 section 3.3: a DNS name in subjectAltName; the common name does not count.
         context.hostname_checks_common_name = False
-        connector = aiohttp.TCPConnector(
-            resolver=_Pinned(addresses), use_dns_cache=False, ssl=context, force_close=True
-        )
         try:
-            async with aiohttp.ClientSession(
-                connector=connector,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limit),
-                trust_env=False,
-            ) as session:
+            async with pinned_session(addresses, context, self._limit) as session:
                 url = f"https://{host}:{self._port}{PATH}"
                 async with session.get(url, headers=_HEADERS, allow_redirects=False) as response:
                     return await _read(response)
@@ -153,32 +143,6 @@ class HttpsPolicyFetcher:
             found = _fault(error)
             logger.debug("fetching the policy of %s: %s", host, type(error).__name__)
             return found
-
-
-class _Pinned(AbstractResolver):
-    """Answers with addresses that were judged, whatever the name."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """See `aiohttp.abc.AbstractResolver`."""
-        return [
-            ResolveResult(
-                hostname=host,
-                host=one,
-                port=port,
-                family=socket.AF_INET6 if ":" in one else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for one in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 async def _read(response: aiohttp.ClientResponse) -> FetchedPolicy:

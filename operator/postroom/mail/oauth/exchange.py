@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from urllib.parse import urlencode, urlsplit
 from weakref import WeakValueDictionary
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from postroom.mail.credentials import host_allowed
 from postroom.mail.dial import Failure, Resolve, interleaved
 from postroom.mail.guard import DEFAULT_PORTS, DialPolicy, judge_addresses
+from postroom.mail.https import pinned_session
 from postroom.mail.oauth.errors import read_document
 from postroom.mail.oauth.grant import Form
 from postroom.mail.tls import TrustStore
@@ -162,18 +161,9 @@ class HttpsExchange:
             context = await self._trust.context(ca_bundle)
         except Failure as failure:
             return NoAnswer(failure.message)
-        connector = aiohttp.TCPConnector(
-            resolver=_Pinned(pinned), use_dns_cache=False, ssl=context, force_close=True
-        )
         try:
             async with (
-                aiohttp.ClientSession(
-                    connector=connector,
-                    auto_decompress=False,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limit),
-                    trust_env=False,
-                ) as session,
+                pinned_session(pinned, context, self._limit) as session,
                 session.post(
                     url, data=_body(form), headers=_HEADERS, allow_redirects=False
                 ) as response,
@@ -200,32 +190,6 @@ def _place(url: str) -> tuple[str, int]:
 def _body(form: Form) -> bytes:
     revealed = {name: value.reveal() for name, value in form.masked.items()}
     return urlencode({**form.open, **revealed}).encode("ascii")
-
-
-class _Pinned(AbstractResolver):
-    """Answers with addresses that were judged, whatever the name."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """See `aiohttp.abc.AbstractResolver`."""
-        return [
-            ResolveResult(
-                hostname=host,
-                host=one,
-                port=port,
-                family=socket.AF_INET6 if ":" in one else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for one in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
-from postroom.cli.demo import (
+from postroom.cli.demo_story import (
     SAMPLES,
     SENDING_DOMAIN,
     DemoFailed,

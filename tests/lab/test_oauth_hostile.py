@@ -302,7 +302,14 @@ async def test_private_addresses_are_for_services_of_the_own_namespace() -> None
         assert got.denied is denied
 
 
-LATER = datetime.now(UTC) + timedelta(hours=1)
+NOW, LATER = timedelta(), timedelta(hours=1)
+
+
+def date_in(header: str | timedelta) -> str:
+    """Write how long from now a header speaks of; counted when the test runs."""
+    if isinstance(header, str):
+        return header
+    return format_datetime(datetime.now(UTC) + header, usegmt=True)
 
 
 @pytest.mark.parametrize(
@@ -311,16 +318,16 @@ LATER = datetime.now(UTC) + timedelta(hours=1)
         ("120", 120.0),
         ("0", 0.0),
         ("999999999999999", 86400.0),
-        (format_datetime(LATER, usegmt=True), 3600.0),
+        (LATER, 3600.0),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
         ("soon", None),
         ("-5", None),
         ("١٢", None),
     ],
 )
-async def test_retry_after(header: str, pause: float | None) -> None:
+async def test_retry_after(header: str | timedelta, pause: float | None) -> None:
     text = response("503 Busy", "{}").replace(
-        b"\r\n\r\n", b"\r\nRetry-After: " + header.encode() + b"\r\n\r\n"
+        b"\r\n\r\n", b"\r\nRetry-After: " + date_in(header).encode() + b"\r\n\r\n"
     )
     async with serving(text) as server:
         got = await posted(server.port, resolving("127.0.0.1"))
@@ -331,13 +338,13 @@ async def test_retry_after(header: str, pause: float | None) -> None:
 @pytest.mark.parametrize(
     ("header", "differs"),
     [
-        (format_datetime(datetime.now(UTC), usegmt=True), False),
-        (format_datetime(LATER, usegmt=True), True),
+        (NOW, False),
+        (LATER, True),
         ("nonsense", False),
     ],
 )
-async def test_clocks_that_differ(header: str, differs: bool) -> None:
-    async with serving(response("400 Bad", INVALID, f"Date: {header}")) as server:
+async def test_clocks_that_differ(header: str | timedelta, differs: bool) -> None:
+    async with serving(response("400 Bad", INVALID, f"Date: {date_in(header)}")) as server:
         got = await posted(server.port, resolving("127.0.0.1"))
     assert isinstance(got, Answer)
     assert got.clock_differs is differs

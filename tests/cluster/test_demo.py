@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``postroom demo --kubeconfig`` tells its story to the end on a real control plane."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from loopback import own_address
+from postroom.lab.controlplane import ControlPlane
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+
+def test_the_story_ends_well(plane: ControlPlane) -> None:
+    told = subprocess.run(
+        [
+            *(sys.executable, "-m", "postroom", "demo"),
+            *("--kubeconfig", str(plane.kubeconfig), "--address", own_address(9)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "SPF_MISSING_INCLUDE" in told.stdout
+    assert "Verified again." in told.stdout
+
+
+def test_by_default_the_lab_is_not_where_the_api_server_is(plane: ControlPlane) -> None:
+    server = plane.kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}").stdout
+    assert "127.0.0.2" not in server

@@ -16,10 +16,8 @@ from dnsworld.clock import run
 from dnsworld.fixes import UnusableFix, apply, settle
 from dnsworld.hosts import DNSHost
 from dnsworld.keys import rsa_public_key
-from dnsworld.names import name_of
 from dnsworld.providers import Provider, add_provider
 from dnsworld.quirks import NICE, Quirks
-from dnsworld.rdata import type_of, value_text
 from dnsworld.world import World
 from dnsworld.zone import Zone
 from postroom.api.findings import Finding, Fix
@@ -29,7 +27,6 @@ from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import expected
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.names import host_label
-from postroom.dns.quoting import quoted
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
 from postroom.dns.wanted import DomainPlan, Expected
@@ -237,7 +234,7 @@ async def _mend(stage: Stage, case: Case, root: Finding | None) -> str:
     outsider = case.outsider
     try:
         await apply(
-            _as_it_stands(stage, root.fix),
+            root.fix,
             stage.world,
             *_panels(stage),
             outsider=(lambda fix: outsider(stage, fix)) if outsider else None,
@@ -245,19 +242,6 @@ async def _mend(stage: Stage, case: Case, root: Finding | None) -> str:
     except UnusableFix as error:
         return str(error)
     return ""
-
-
-def _as_it_stands(stage: Stage, fix: Fix) -> Fix:
-    """Find the values to remove as a person does who reads them quoted, cut and with a hash."""
-    gone = []
-    for record in fix.remove:
-        zone = stage.world.zone_at(record.name)
-        kind = type_of(record.type)
-        there = zone.rrset(name_of(record.name), kind)
-        values = [value_text(kind, data) for data in there.data] if there else []
-        value = next((one for one in values if quoted(one) == record.value), record.value)
-        gone.append(record.model_copy(update={"value": value}))
-    return fix.model_copy(update={"remove": gone})
 
 
 def _panels(stage: Stage) -> list[DNSHost]:

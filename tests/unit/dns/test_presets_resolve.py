@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.parameters import ParameterProblem
 from postroom.dns.presets import (
-    ParameterProblem,
     PresetExchange,
     PresetValues,
     identify,

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from postroom.api.data_files import InvalidData
+from postroom.api.parameters import ParameterProblem
 from postroom.dns.presets.identify import identify, title_of
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.resolve import resolve
 from postroom.dns.presets.values import (
-    ParameterProblem,
     PresetExchange,
     PresetKey,
     PresetOwnership,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from postroom.api.parameters import ParameterProblem
 from postroom.dns.names import can_be_asked
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.model import (
@@ -21,7 +22,6 @@ from postroom.dns.presets.model import (
     placeholders,
 )
 from postroom.dns.presets.values import (
-    ParameterProblem,
     PresetExchange,
     PresetKey,
     PresetOwnership,

@@ -7,17 +7,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterProblem:
-    """What is wrong with one parameter; None stands for the preset as a whole.
-
-    The sentence continues the parameter's name: "must look like eu-west-1".
-    """
-
-    parameter: str | None
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
 class PresetKey:
     """A DKIM selector: either a CNAME target, or a public key in base64.
 

@@ -7,12 +7,12 @@ are read on first use.
 
 from __future__ import annotations
 
+from postroom.api.parameters import ParameterProblem
 from postroom.mail.presets.identify import identify, nearly
 from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import LimitName, OAuthProvider, Way
 from postroom.mail.presets.resolve import (
     MailPreset,
-    ParameterProblem,
     PresetEndpoint,
     PresetLimit,
     resolve,

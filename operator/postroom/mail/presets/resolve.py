@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from postroom.api.mailserver import TLSMode
+from postroom.api.parameters import ParameterProblem
 from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import (
     EndpointRow,
@@ -22,17 +23,6 @@ from postroom.mail.presets.model import (
 
 #: Nothing that a host name is made of is longer.
 PARAMETER_LIMIT = 253
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterProblem:
-    """What is wrong with one parameter; None stands for the preset as a whole.
-
-    The sentence continues the parameter's name: "must look like eu-west-1".
-    """
-
-    parameter: str | None
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)

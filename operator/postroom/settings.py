@@ -27,9 +27,12 @@ _SINGULAR = {
     "dns_resolvers": "dns-resolver",
     "allow_cidrs": "allow-cidr",
     "allow_ports": "allow-port",
+    "allow_token_hosts": "allow-token-host",
 }
 
 _NAMESPACE = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+#: Of the host of a token endpoint the first label may be a pattern.
+_HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _KEY_FILE_LIMIT = 4096
 
 Network = IPv4Network | IPv6Network
@@ -121,6 +124,13 @@ def _port(value: object) -> int:
     return number
 
 
+def _token_host(value: object) -> str:
+    text = str(value).strip().lower().removesuffix(".")
+    if len(text) > 253 or not _HOST.fullmatch(text):
+        raise ValueError("must be hosts such as login.example.com or *.example.com")
+    return text
+
+
 def _masked(value: object) -> Masked:
     return value if isinstance(value, Masked) else Masked(str(value))
 
@@ -155,6 +165,11 @@ class Settings(BaseModel):
     )
     allow_ports: Annotated[tuple[int, ...], _each(_port)] = Field(
         default=(), description="Ports that may be dialled besides those of mail."
+    )
+    allow_token_hosts: Annotated[tuple[str, ...], _each(_token_host)] = Field(
+        default=(),
+        description="Hosts of OAuth token endpoints, besides those of Google and Microsoft, that "
+        "credentials may be sent to; the first label may be *.",
     )
     ownership_key: Annotated[Masked, BeforeValidator(_masked)] = Field(
         default_factory=lambda: Masked(""),

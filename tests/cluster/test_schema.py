@@ -68,8 +68,46 @@ FULL: dict[Kind, dict[str, Any]] = {
         "sync": {"interval": "10m"},
     },
 }
+#: Servers and accounts of known providers, with tokens.
+PROVIDED: dict[Kind, dict[str, Any]] = {
+    Kind.SENDING_DOMAIN: GOOD[Kind.SENDING_DOMAIN],
+    Kind.MAIL_SERVER: {
+        "provider": "Mailgun",
+        "parameters": {"region": "EU"},
+        "port": 587,
+        "oauth": {
+            "provider": "Generic",
+            "flow": "ClientCredentials",
+            "clientID": "id",
+            "clientSecretRef": {"name": "client", "key": "secret"},
+            "tokenURL": "https://login.example.com/token",
+            "caBundleRef": {"name": "ca"},
+            "subject": "relay@example.com",
+            "scopes": ["mail"],
+        },
+    },
+    Kind.EMAIL_ACCOUNT: {
+        "address": "support@example.com",
+        "provider": "Microsoft365",
+        "oauth": {
+            "provider": "Microsoft",
+            "flow": "ClientCredentials",
+            "clientID": "id",
+            "tenant": "contoso.onmicrosoft.com",
+            "cloud": "Public",
+            "certificateRef": {"name": "certificate"},
+        },
+        "imap": {},
+    },
+}
 KEY = {"selector": "k1", "cname": "k1.example.net"}
 IMAP = {"host": "imap.example.com"}
+OAUTH = {
+    "provider": "Google",
+    "clientID": "id",
+    "refreshTokenRef": {"name": "oauth", "key": "refreshToken"},
+    "subject": "support@example.com",
+}
 SD, MS, EA = Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT
 NO_DOMAIN = "must be a domain name such as send.example.com: lowercase, without trailing dot"
 NO_INTERVAL = "must be a duration from 1m to 24h, such as 5m or 1h30m"
@@ -152,7 +190,24 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
     (SD, {"require": ["Ownership", "Ownership"]}, "spec.require[1]: Duplicate value"),
     (SD, {"require": []}, "spec.require in body should have at least 1 items"),
     (SD, {"suspend": "yes"}, 'must be of type boolean: "string"'),
-    (MS, {"host": None}, "spec.host: Required value"),
+    (MS, {"host": None}, "spec.host: Invalid value: must be set, unless provider is"),
+    (MS, {"provider": "Nobody"}, 'supported values: "AOL", "Aliyun"'),
+    (MS, {"parameters": {"region": "US"}}, "spec.parameters: Invalid value: must come with"),
+    (MS, {"provider": "Mailgun", "parameters": {"Region": "US"}}, "must have names such as region"),
+    (
+        MS,
+        {"oauth": OAUTH, "credentialsRef": {"name": "x"}},
+        "spec.oauth: Forbidden: may not be set beside credentialsRef: one of them signs in",
+    ),
+    (MS, {"oauth": OAUTH, "tls": {"mode": "None"}}, "tokens are only sent over TLS"),
+    (
+        MS,
+        {"oauth": {key: value for key, value in OAUTH.items() if key != "subject"}},
+        "spec.oauth.subject: Invalid value: must be set: a MailServer has no address of its own",
+    ),
+    (MS, {"oauth": {**OAUTH, "rotation": "WriteBack"}}, 'unknown field "spec.oauth.rotation"'),
+    (MS, {"oauth": {**OAUTH, "caBundleRef": {"name": "ca"}}}, "unless provider is Generic"),
+    (MS, {"oauth": {**OAUTH, "tenant": "x"}}, "must be Microsoft where tenant, cloud or"),
     (MS, {"host": "192.0.2.1"}, f'spec.host: Invalid value: "192.0.2.1": {NO_HOST}'),
     (MS, {"host": "2001:db8::1"}, NO_HOST),
     (MS, {"host": "smtp.example.com:587"}, "lowercase, without port or trailing dot"),
@@ -181,6 +236,22 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
     (EA, {"address": "A <a@example.com>"}, NO_EMAIL),
     (EA, {"address": f"{'a' * 65}@example.com"}, "at most 64 characters before the @"),
     (EA, {"imap": IMAP}, "spec.credentialsRef: Invalid value: must be set where imap is, unless"),
+    (
+        EA,
+        {"imap": {}, "credentialsRef": {"name": "x"}},
+        "spec.imap.host: Invalid value: must be set where imap is, unless provider is",
+    ),
+    (
+        EA,
+        {"provider": "Gmail"},
+        "spec.credentialsRef: Invalid value: must be set where provider is and neither",
+    ),
+    (
+        EA,
+        {"oauth": OAUTH, "credentialsRef": {"name": "x"}},
+        "spec.oauth: Forbidden: may not be set beside credentialsRef",
+    ),
+    (EA, {"parameters": {"region": "US"}}, "spec.parameters: Invalid value: must come with"),
     (EA, {"imap": {**IMAP, "mailbox": "a\nb"}}, "must be the name of a mailbox, without control"),
     (EA, {"serverRef": {}}, "spec.serverRef.name: Required value"),
     (EA, {"fallbackSender": "nobody"}, NO_EMAIL),
@@ -217,7 +288,7 @@ def test_definitions_are_structural(plane: ControlPlane) -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("specs", [GOOD, FULL])
+@pytest.mark.parametrize("specs", [GOOD, FULL, PROVIDED])
 def test_good_objects_survive_whole(
     plane: ControlPlane, namespace: str, kind: Kind, specs: dict[Kind, dict[str, Any]]
 ) -> None:
@@ -291,8 +362,7 @@ DEFAULTS: list[tuple[Kind, dict[str, Any]]] = [
     (
         MS,
         {
-            "port": 587,
-            "tls": {"mode": "StartTLS"},
+            "tls": {},
             "default": False,
             "interval": "5m",
             "progressDeadline": "15m",
@@ -327,7 +397,6 @@ def test_nested_defaults_apply(plane: ControlPlane, namespace: str) -> None:
         *("create", "-n", namespace, "-o", "json", "-f", "-"), input=manifest(MS, spec)
     )
     expected = {
-        "mode": "StartTLS",
         "caBundleRef": {"kind": "ConfigMap", "name": "ca", "key": "ca.crt"},
     }
     assert json.loads(created.stdout)["spec"]["tls"] == expected

@@ -4,16 +4,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+
+@dataclass(frozen=True)
+class Answers:
+    """Read lines, and play for each what is set for the word in it, up to the one for `until`."""
+
+    steps: Mapping[bytes, Sequence[Step]]
+    until: bytes
+
+
 #: A step: bytes to send; what to send after the line that was read last; or what to do, one of
 #: "read" (a line), "tls", "close", "reset", "stall" and "endless" (a line).
-Step = bytes | str | Callable[[bytes], bytes]
+Step = bytes | str | Callable[[bytes], bytes] | Answers
 
 
 class Hostile:
@@ -77,6 +89,9 @@ class Hostile:
     async def _play(
         self, step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        if isinstance(step, Answers):
+            await self._answer(step, reader, writer)
+            return
         if callable(step):
             step = step(self.received[-1])
         if isinstance(step, bytes):
@@ -105,6 +120,19 @@ class Hostile:
             case _:
                 raise AssertionError(f"unknown step {step}")
 
+    async def _answer(
+        self, answers: Answers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        asked = b""
+        while asked != answers.until:
+            await self._play("read", reader, writer)
+            words = self.received[-1].upper().split()
+            asked = next((one for one in answers.steps if one in words), b"")
+            if not words or not asked:
+                raise ConnectionAbortedError
+            for step in answers.steps[asked]:
+                await self._play(step, reader, writer)
+
 
 def smtp_until_auth(*offers: bytes, after: Sequence[Step] = ()) -> tuple[Step, ...]:
     """Greet, answer EHLO with these extensions, then play the rest."""
@@ -124,5 +152,23 @@ def answer(result: bytes, *untagged: bytes) -> Step:
     def made(command: bytes) -> bytes:
         lines = [b"* " + one for one in untagged]
         return b"".join(one + b"\r\n" for one in [*lines, command.split()[0] + b" " + result])
+
+    return made
+
+
+def packed(document: Mapping[str, object] | str) -> bytes:
+    """An error challenge as servers send it: JSON, or any text, in base64."""
+    text = document if isinstance(document, str) else json.dumps(document)
+    return base64.b64encode(text.encode())
+
+
+def judge(message: str, accepts: bytes, refuses: bytes) -> Step:
+    """Answer by whether the last word of the client is this message in base64."""
+    expected = base64.b64encode(message.encode())
+
+    def made(command: bytes) -> bytes:
+        words = command.split()
+        said = accepts if words and words[-1] == expected else refuses
+        return said.replace(b"TAG", words[0] if words else b"")
 
     return made

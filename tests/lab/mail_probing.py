@@ -26,6 +26,8 @@ from postroom.mail.report import Endpoint, Login, ProbeReport
 ECHO = "canary"
 PASSWORD = 'hunter2"\\ secret-Gs8'
 LOGIN = Login("user@example.com", Masked(PASSWORD))
+TOKEN = "hunter2.Zm9v-token"
+TOKEN_LOGIN = Login("user@example.com", Masked(TOKEN), token=True)
 HOST = "mail.example.com"
 SOON = Deadlines(resolve=0.4, connect=0.4, tls=0.4, greeting=0.4, command=0.4, auth=0.4, total=4)
 AUTHORITY = trustme.CA()
@@ -60,12 +62,20 @@ def endpoint(port: int, mode: TLSMode = TLSMode.NONE, host: str = HOST) -> Endpo
     return Endpoint(host, port, mode, host, AUTHORITY.cert_pem.bytes().decode(), "mail")
 
 
-async def smtp(server: Hostile, mode: TLSMode, login: Login | None = None) -> ProbeReport:
-    return await probes(server.port).smtp(endpoint(server.port, mode), login)
+async def smtp(
+    server: Hostile, mode: TLSMode, login: Login | None = None, host: str = HOST
+) -> ProbeReport:
+    return await probes(server.port).smtp(endpoint(server.port, mode, host), login)
 
 
-async def imap(server: Hostile, login: Login | None = LOGIN, mailbox: str = "INBOX") -> ProbeReport:
-    return await probes(server.port).imap(endpoint(server.port, TLSMode.IMPLICIT), login, mailbox)
+async def imap(
+    server: Hostile,
+    login: Login | None = LOGIN,
+    mailbox: str = "INBOX",
+    mode: TLSMode = TLSMode.IMPLICIT,
+    host: str = HOST,
+) -> ProbeReport:
+    return await probes(server.port).imap(endpoint(server.port, mode, host), login, mailbox)
 
 
 def outcome(report: ProbeReport) -> tuple[str, str]:

@@ -41,6 +41,7 @@ GREETINGS: dict[str, tuple[tuple[Step, ...], str, bool]] = {
     "silence": (("stall",), "ConnectionTimeout", True),
     "bye": ((b"* BYE canary\r\n",), "ServiceUnavailable", True),
     "bye for now": ((b"* BYE [UNAVAILABLE] canary\r\n",), "ServiceUnavailable", False),
+    "bye to many": ((b"* BYE Too many connections from canary\r\n",), "TemporaryFailure", False),
     "smtp": ((b"220 canary ESMTP\r\n", "stall"), "UnexpectedGreeting", True),
     "http": ((b"HTTP/1.1 400 canary\r\n\r\n", "close"), "UnexpectedGreeting", True),
     "binary": ((b"\x00\xff\xfe\r\n", "stall"), "UnexpectedGreeting", True),
@@ -181,11 +182,16 @@ async def test_the_mechanism_plain_in_two_lines() -> None:
 
 async def test_login_in_quoted_strings() -> None:
     steps = imap_until_login(after=("read", answer(b"OK"), *OPENED))
-    report, received = await probed(*steps)
+    report, received = await probed(*steps, login=Login("user@example.com", Masked("a {1} %*~")))
     assert report.authenticated is True
-    assert received[1].partition(b" ")[2] == (
-        b'LOGIN "user@example.com" "hunter2\\"\\\\ secret-Gs8"\r\n'
-    )
+    assert received[1].partition(b" ")[2] == b'LOGIN "user@example.com" "a {1} %*~"\r\n'
+
+
+async def test_what_needs_an_escape_goes_in_a_literal() -> None:
+    steps = imap_until_login(after=("read", b"+ go\r\n", "read", "stall"))
+    _, received = await probed(*steps)
+    assert received[1].partition(b" ")[2] == b'LOGIN "user@example.com" {20}\r\n'
+    assert received[2] == PASSWORD.encode() + b"\r\n"
 
 
 async def test_login_with_literals() -> None:
@@ -225,7 +231,13 @@ async def test_a_mailbox_that_may_only_be_opened() -> None:
 MAILBOXES: dict[str, tuple[Step, str, bool]] = {
     "missing": (answer(b"NO [NONEXISTENT] canary"), "MailboxNotFound", True),
     "forbidden": (answer(b"NO [NOPERM] canary"), "MailboxNotFound", True),
-    "not connected": (answer(b"BAD User is authenticated but canary"), "MailboxNotFound", True),
+    "not connected": (
+        answer(b"BAD User is authenticated but not connected."),
+        "MailboxNotFound",
+        True,
+    ),
+    "bad": (answer(b"BAD canary"), "ProbeInconclusive", False),
+    "full": (answer(b"NO [OVERQUOTA] canary"), "TemporaryFailure", False),
     "in use": (answer(b"NO [INUSE] canary"), "TemporaryFailure", False),
     "throttled": (answer(b"BAD Request is throttled."), "TemporaryFailure", False),
     "bye": (b"* BYE canary\r\n", "ServiceUnavailable", False),
@@ -241,6 +253,34 @@ async def test_mailboxes_that_do_not_open(name: str) -> None:
     assert verdict(report) == ("Mailbox", reason, conclusive)
     assert report.authenticated is True
     assert ECHO not in repr(report)
+
+
+async def test_the_client_says_its_name_before_it_opens_a_mailbox() -> None:
+    unsafe = answer(b"NO EXAMINE Unsafe Login. canary")
+    named = ("read", answer(b"OK", b'ID ("name" "canary")'))
+    opened: tuple[Step, ...] = (*named, *OPENED, "read")
+    steps = imap_until_login(b"ID", after=("read", answer(b"OK"), *opened))
+    report, received = await probed(*steps)
+    assert outcome(report) == ("Done", "ProbeSucceeded")
+    assert received[2].split(b" ", 1)[1] == b'ID ("name" "postroom")\r\n'
+    refusing = imap_until_login(after=("read", answer(b"OK"), "read", unsafe, "read", unsafe))
+    report, received = await probed(*refusing)
+    assert outcome(report) == ("Mailbox", "MailboxNotFound")
+    assert not any(b" ID " in one for one in received)
+
+
+@pytest.mark.parametrize(
+    "welcome",
+    [
+        answer(b"OK [CAPABILITY IMAP4rev1 ID] in"),
+        answer(b"OK in", b"CAPABILITY IMAP4rev1 ID"),
+    ],
+)
+async def test_what_is_offered_after_the_login(welcome: Step) -> None:
+    opened: tuple[Step, ...] = ("read", answer(b"BAD canary"), *OPENED, "read")
+    report, received = await probed(*imap_until_login(after=("read", welcome, *opened)))
+    assert outcome(report) == ("Done", "ProbeSucceeded")
+    assert b" ID " in received[2]
 
 
 async def test_plain_imap_where_tls_is_expected() -> None:

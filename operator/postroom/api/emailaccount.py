@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from postroom.api.ca_bundle import CABundleReference
 from postroom.api.fields import (
     Deadline,
     EmailAddress,
@@ -22,12 +23,13 @@ from postroom.api.fields import (
     rules,
 )
 from postroom.api.findings import FINDINGS_LIMIT, Finding
+from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.mailserver import (
-    CABundleReference,
     ProbeFacts,
     ServerFacts,
     TLSFacts,
 )
+from postroom.api.oauth import OAuth
 from postroom.api.status import CommonStatus, ResolvedReference
 
 
@@ -45,12 +47,19 @@ class IMAPTLS(Model):
 class IMAP(Model):
     """The mailbox of the account (RFC 9051, RFC 3501), opened read-only."""
 
-    host: HostName = Field(description="DNS name of the IMAP server.")
-    port: Port = Field(default=993, description="TCP port; the operator allows only ports of mail.")
+    host: HostName | None = Field(
+        default=None, description="DNS name of the IMAP server; default: the provider's."
+    )
+    port: Port | None = Field(
+        default=None,
+        description="TCP port; default: the provider's, else 993. The operator allows only ports "
+        "of mail.",
+    )
     tls: IMAPTLS = Field(default=IMAPTLS(), description="How the connection is verified.")
     credentials_ref: ObjectReference | None = Field(
         default=None,
-        description="Secret with the keys username and password; default: spec.credentialsRef.",
+        description="Secret with the keys username and password; default: spec.credentialsRef or "
+        "spec.oauth.",
     )
     mailbox: Annotated[
         str,
@@ -76,10 +85,35 @@ class EmailAccountSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "!has(self.imap) || has(self.imap.credentialsRef) || has(self.credentialsRef)",
-                "must be set where imap is, unless imap.credentialsRef is: IMAP needs credentials",
+                "!has(self.imap) || has(self.imap.credentialsRef) || has(self.credentialsRef) "
+                "|| has(self.oauth)",
+                "must be set where imap is, unless imap.credentialsRef or oauth is: IMAP needs "
+                "credentials",
                 field_path=".credentialsRef",
-            )
+            ),
+            rule(
+                "!has(self.imap) || has(self.imap.host) || has(self.provider)",
+                "must be set where imap is, unless provider is, whose host is known",
+                field_path=".imap.host",
+            ),
+            rule(
+                "!has(self.parameters) || has(self.provider)",
+                "must come with provider, whose values they are",
+                field_path=".parameters",
+            ),
+            rule(
+                "!has(self.provider) || has(self.serverRef) || has(self.credentialsRef) "
+                "|| has(self.oauth)",
+                "must be set where provider is and neither serverRef nor oauth: the account signs "
+                "in at the provider's own server",
+                field_path=".credentialsRef",
+            ),
+            rule(
+                "!(has(self.oauth) && has(self.credentialsRef))",
+                "may not be set beside credentialsRef: one of them signs in",
+                field_path=".oauth",
+                forbidden=True,
+            ),
         )
     )
 
@@ -89,14 +123,30 @@ class EmailAccountSpec(Model):
             rule("self == oldSelf", "may not be changed: create a new EmailAccount")
         ),
     )
+    provider: MailProvider | None = Field(
+        default=None,
+        description="Mail provider of the address: its IMAP server is read, and without serverRef "
+        "its own SMTP server is sent through.",
+    )
+    parameters: MailParameters = Field(
+        default={},
+        description="What the provider offers as a choice, such as a region, by the names that "
+        "docs/mail-providers.md lists.",
+    )
     server_ref: ObjectReference | None = Field(
         default=None,
-        description="MailServer to send through; omitted: the namespace's default MailServer.",
+        description="MailServer to send through; omitted: the provider's own, or the namespace's "
+        "default MailServer where provider is omitted, too.",
     )
     credentials_ref: ObjectReference | None = Field(
         default=None,
         description="Secret with the keys username and password to sign in as this account; "
         "omitted: the credentials of the MailServer.",
+    )
+    oauth: OAuth | None = Field(
+        default=None,
+        description="How to get a token to sign in as this account with, over SMTP and IMAP, "
+        "instead of a password.",
     )
     imap: IMAP | None = Field(default=None, description="The mailbox; omitted: send only.")
     fallback_sender: EmailAddress | None = Field(
@@ -114,13 +164,36 @@ class EmailAccountSpec(Model):
     suspend: Switch = Field(default=False, description="Stop checking while true.")
 
     @model_validator(mode="after")
-    def _credentials_for_imap(self) -> Self:
-        if self.imap and not (self.imap.credentials_ref or self.credentials_ref):
+    def _consistent(self) -> Self:
+        if self.imap and not (self.imap.host or self.provider):
             raise ValueError(
-                "credentialsRef must be set where imap is, unless imap.credentialsRef is: IMAP "
-                "needs credentials"
+                "imap.host must be set where imap is, unless provider is, whose host is known"
+            )
+        if self.parameters and self.provider is None:
+            raise ValueError("parameters must come with provider, whose values they are")
+        if self.at_provider and not self.signs_in:
+            raise ValueError(
+                "credentialsRef must be set where provider is and neither serverRef nor oauth: "
+                "the account signs in at the provider's own server"
+            )
+        if self.oauth and self.credentials_ref:
+            raise ValueError("oauth may not be set beside credentialsRef: one of them signs in")
+        if self.imap and not (self.imap.credentials_ref or self.signs_in):
+            raise ValueError(
+                "credentialsRef must be set where imap is, unless imap.credentialsRef or oauth is: "
+                "IMAP needs credentials"
             )
         return self
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether the account has credentials of its own, a password or a token."""
+        return self.credentials_ref is not None or self.oauth is not None
+
+    @property
+    def at_provider(self) -> bool:
+        """Whether mail is sent through the provider's own server, not through a MailServer."""
+        return self.provider is not None and self.server_ref is None
 
     @property
     def domain(self) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from postroom.api.ca_bundle import CABundleReference as CABundleReference
 from postroom.api.conditions import Timestamp
 from postroom.api.fields import (
-    DataKey,
     Deadline,
     HostName,
     Interval,
     Model,
-    ObjectName,
     ObjectReference,
     Port,
     Switch,
@@ -24,6 +23,8 @@ from postroom.api.fields import (
     rules,
 )
 from postroom.api.findings import FINDINGS_LIMIT, Finding
+from postroom.api.mail_provider import MailParameters, MailProvider
+from postroom.api.oauth import OAuth
 from postroom.api.status import CommonStatus, ResolvedReference
 
 #: Bounded texts that come from servers are cut to this length.
@@ -39,22 +40,13 @@ class TLSMode(StrEnum):
     NONE = "None"
 
 
-class CABundleReference(Model):
-    """Names the PEM bundle of the authorities to trust instead of the public ones."""
-
-    kind: Literal["ConfigMap", "Secret"] = Field(
-        default="ConfigMap", description="ConfigMap or Secret."
-    )
-    name: ObjectName = Field(description="Name of the object in this namespace.")
-    key: DataKey = Field(default="ca.crt", description="Key in its data.")
-
-
 class TLS(Model):
     """How the connection is secured and what is trusted. Verification cannot be switched off."""
 
-    mode: TLSMode = Field(
-        default=TLSMode.START_TLS,
-        description="StartTLS (mandatory upgrade), Implicit (TLS from the first byte) or None.",
+    mode: TLSMode | None = Field(
+        default=None,
+        description="StartTLS (mandatory upgrade), Implicit (TLS from the first byte) or None; "
+        "default: the provider's, else StartTLS.",
     )
     ca_bundle_ref: CABundleReference | None = Field(
         default=None, description="Authorities to trust instead of the public ones."
@@ -65,25 +57,72 @@ class TLS(Model):
 
 
 class MailServerSpec(Model):
-    """Where the SMTP server is and how to sign in; only host is required."""
+    """Where the SMTP server is and how to sign in; only host or provider is required."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "!(has(self.credentialsRef) && self.tls.mode == 'None')",
+                "has(self.host) || has(self.provider)",
+                "must be set, unless provider is, whose host is known",
+                field_path=".host",
+            ),
+            rule(
+                "!has(self.parameters) || has(self.provider)",
+                "must come with provider, whose values they are",
+                field_path=".parameters",
+            ),
+            rule(
+                "!(has(self.credentialsRef) && has(self.tls.mode) && self.tls.mode == 'None')",
                 "may not be set when tls.mode is None: credentials are only sent over TLS",
                 field_path=".credentialsRef",
                 forbidden=True,
-            )
+            ),
+            rule(
+                "!(has(self.oauth) && has(self.tls.mode) && self.tls.mode == 'None')",
+                "may not be set when tls.mode is None: tokens are only sent over TLS",
+                field_path=".oauth",
+                forbidden=True,
+            ),
+            rule(
+                "!(has(self.oauth) && has(self.credentialsRef))",
+                "may not be set beside credentialsRef: one of them signs in",
+                field_path=".oauth",
+                forbidden=True,
+            ),
+            rule(
+                "!has(self.oauth) || has(self.oauth.subject)",
+                "must be set: a MailServer has no address of its own",
+                field_path=".oauth.subject",
+            ),
         )
     )
 
-    host: HostName = Field(description="DNS name of the server.")
-    port: Port = Field(default=587, description="TCP port; the operator allows only ports of mail.")
+    provider: MailProvider | None = Field(
+        default=None,
+        description="Mail provider whose server this is; the fields below win over what is known "
+        "of it.",
+    )
+    parameters: MailParameters = Field(
+        default={},
+        description="What the provider offers as a choice, such as a region, by the names that "
+        "docs/mail-providers.md lists.",
+    )
+    host: HostName | None = Field(
+        default=None, description="DNS name of the server; default: the provider's."
+    )
+    port: Port | None = Field(
+        default=None,
+        description="TCP port; default: the provider's, else 587. The operator allows only ports "
+        "of mail.",
+    )
     tls: TLS = Field(default=TLS(), description="How the connection is secured.")
     credentials_ref: ObjectReference | None = Field(
         default=None,
-        description="Secret with the keys username and password; omitted: no AUTH.",
+        description="Secret with the keys username and password; omitted: no AUTH. The username "
+        "may be left out where the provider fixes it.",
+    )
+    oauth: OAuth | None = Field(
+        default=None, description="How to get a token to sign in with instead of a password."
     )
     default: Switch = Field(
         default=False,
@@ -100,13 +139,34 @@ class MailServerSpec(Model):
     suspend: Switch = Field(default=False, description="Stop checking while true.")
 
     @model_validator(mode="after")
-    def _credentials_over_tls(self) -> Self:
+    def _consistent(self) -> Self:
+        if self.host is None and self.provider is None:
+            raise ValueError("host must be set, unless provider is, whose host is known")
+        if self.parameters and self.provider is None:
+            raise ValueError("parameters must come with provider, whose values they are")
         if self.credentials_ref is not None and self.tls.mode is TLSMode.NONE:
             raise ValueError(
                 "credentialsRef may not be set when tls.mode is None: credentials are only sent "
                 "over TLS"
             )
+        if self.oauth is not None:
+            self._check_oauth(self.oauth)
         return self
+
+    def _check_oauth(self, oauth: OAuth) -> None:
+        if self.tls.mode is TLSMode.NONE:
+            raise ValueError(
+                "oauth may not be set when tls.mode is None: tokens are only sent over TLS"
+            )
+        if self.credentials_ref is not None:
+            raise ValueError("oauth may not be set beside credentialsRef: one of them signs in")
+        if oauth.subject is None:
+            raise ValueError("oauth.subject must be set: a MailServer has no address of its own")
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether a check signs in, by password or token."""
+        return self.credentials_ref is not None or self.oauth is not None
 
 
 class ServerFacts(Model):

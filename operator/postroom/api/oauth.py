@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from postroom.api.ca_bundle import CABundleReference
 from postroom.api.fields import (
     EmailAddress,
     Model,
@@ -42,13 +43,6 @@ class MicrosoftCloud(StrEnum):
     PUBLIC = "Public"
     US_GOVERNMENT = "USGovernment"
     CHINA = "China"
-
-
-class OAuthRotation(StrEnum):
-    """What happens to a refresh token that the provider hands out anew."""
-
-    NONE = "None"
-    WRITE_BACK = "WriteBack"
 
 
 #: The tenants that stand for many; an application cannot sign in as itself there.
@@ -198,10 +192,11 @@ _RULES = (
         "must be set where provider is Generic, and only there: the others' is known",
     ),
     _Rule(
-        "self.rotation == 'None' || self.flow == 'RefreshToken'",
-        lambda one: one.rotation is OAuthRotation.NONE or one.flow is OAuthFlow.REFRESH_TOKEN,
-        "rotation",
-        "may be WriteBack only where flow is RefreshToken: nothing else rotates",
+        "self.provider == 'Generic' || !has(self.caBundleRef)",
+        lambda one: one.provider is OAuthProvider.GENERIC or one.ca_bundle_ref is None,
+        "caBundleRef",
+        "may not be set unless provider is Generic: the others have public certificates",
+        forbidden=True,
     ),
 )
 
@@ -269,10 +264,10 @@ class OAuth(Model):
         alias="tokenURL",
         description="Token endpoint of a generic provider; the operator must allow its host.",
     )
-    rotation: OAuthRotation = Field(
-        default=OAuthRotation.NONE,
-        description="None, or WriteBack: a refresh token that the provider hands out anew is kept "
-        "in a Secret of the operator.",
+    ca_bundle_ref: CABundleReference | None = Field(
+        default=None,
+        description="Authorities to trust at a generic provider's token endpoint instead of the "
+        "public ones.",
     )
 
     @model_validator(mode="after")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from postroom.api import oauth_reasons
+
 
 class Reason(StrEnum):
     """Every reason that postroom writes into a condition."""
@@ -98,6 +100,36 @@ class Reason(StrEnum):
     MAILBOX_NOT_FOUND = "MailboxNotFound"
     TEMPORARY_FAILURE = "TemporaryFailure"
     NOT_ATTEMPTED = "NotAttempted"
+    # OAuth
+    OAUTH_ENDPOINT_UNAVAILABLE = "OAuthEndpointUnavailable"
+    OAUTH_ENDPOINT_UNEXPECTED = "OAuthEndpointUnexpected"
+    OAUTH_ENDPOINT_DENIED = "OAuthEndpointDenied"
+    OAUTH_THROTTLED = "OAuthThrottled"
+    OAUTH_CREDENTIALS_INVALID = "OAuthCredentialsInvalid"
+    OAUTH_REQUEST_INVALID = "OAuthRequestInvalid"
+    OAUTH_CLIENT_SECRET_INVALID = "OAuthClientSecretInvalid"  # noqa: S105
+    OAUTH_CLIENT_SECRET_EXPIRED = "OAuthClientSecretExpired"  # noqa: S105
+    OAUTH_CLIENT_UNKNOWN = "OAuthClientUnknown"
+    OAUTH_CLIENT_DISABLED = "OAuthClientDisabled"
+    OAUTH_ASSERTION_INVALID = "OAuthAssertionInvalid"
+    OAUTH_TENANT_UNKNOWN = "OAuthTenantUnknown"
+    OAUTH_DELEGATION_MISSING = "OAuthDelegationMissing"
+    OAUTH_GRANT_EXPIRED = "OAuthGrantExpired"
+    OAUTH_GRANT_REVOKED = "OAuthGrantRevoked"
+    OAUTH_INTERACTION_REQUIRED = "OAuthInteractionRequired"
+    OAUTH_BLOCKED_BY_CONDITIONAL_ACCESS = "OAuthBlockedByConditionalAccess"
+    OAUTH_BLOCKED_BY_ADMIN = "OAuthBlockedByAdmin"
+    OAUTH_CONSENT_REQUIRED = "OAuthConsentRequired"
+    OAUTH_ACCESS_DECLINED = "OAuthAccessDeclined"
+    OAUTH_ACCOUNT_DISABLED = "OAuthAccountDisabled"
+    OAUTH_ACCOUNT_NOT_FOUND = "OAuthAccountNotFound"
+    OAUTH_SCOPE_REJECTED = "OAuthScopeRejected"
+    OAUTH_WRONG_AUDIENCE = "OAuthWrongAudience"
+    OAUTH_SCOPE_MISSING = "OAuthScopeMissing"
+    OAUTH_WRONG_ACCOUNT = "OAuthWrongAccount"
+    OAUTH_LOGIN_PENDING = "OAuthLoginPending"
+    OAUTH_LOGIN_EXPIRED = "OAuthLoginExpired"
+    OAUTH_TOKEN_REJECTED = "OAuthTokenRejected"  # noqa: S105
 
 
 class Entry(NamedTuple):
@@ -370,4 +402,5 @@ CATALOGUE: dict[Reason, Entry] = {
     Reason.NOT_ATTEMPTED: Entry(
         "The check was not made because an earlier stage failed.", "Mend the earlier stage first."
     ),
+    **{Reason(name): Entry(*texts) for name, texts in oauth_reasons.CATALOGUE.items()},
 }

@@ -27,6 +27,7 @@ from postroom.dns.asking.transport import ServerAddress
 from postroom.mail.guard import DialPolicy
 from postroom.mail.probes import NetworkProbes
 from postroom.reconcile.engine import Policy
+from postroom.reconcile.tokens import token_source
 from postroom.settings import Settings, SettingsError, load
 
 #: One look decides: there is no earlier verdict to protect.
@@ -78,6 +79,10 @@ def check(
     allow_port: Annotated[
         list[str] | None, typer.Option(help="Further port that may be dialled.")
     ] = None,
+    allow_token_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host of a token endpoint that is not built in."),
+    ] = None,
     ownership_key_file: Annotated[
         Path | None, typer.Option(help="File with the operator's ownership key.")
     ] = None,
@@ -94,6 +99,7 @@ def check(
                 "dns_authoritative_port": dns_authoritative_port,
                 "allow_cidrs": allow_cidr,
                 "allow_ports": allow_port,
+                "allow_token_hosts": allow_token_host,
                 "ownership_key_file": ownership_key_file,
             },
             os.environ,
@@ -202,7 +208,8 @@ def world_of(found: manifests.Manifests, settings: Settings) -> DirectoryWorld:
     mail = NetworkProbes(policy, resolve=dns.resolve_host)
     policies = HttpsPolicyFetcher(policy, dns.resolve_host)
     key = settings.ownership_key.reveal().encode()
-    return DirectoryWorld(found, dns, mail, policies, key)
+    tokens = token_source(policy, dns.resolve_host, settings.allow_token_hosts)
+    return DirectoryWorld(found, dns, mail, policies, key, tokens)
 
 
 def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from postroom.dns.policy_host import PolicyFetcher
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
-from postroom.reconcile.world import ConfigMapContent, MailProbes, SecretContent
+from postroom.reconcile.tokens import NoTokens
+from postroom.reconcile.world import ConfigMapContent, MailProbes, SecretContent, Tokens
 
 _CONCURRENCY = 16
 Progress = Callable[[int, int], None]
@@ -40,12 +41,14 @@ class DirectoryWorld:
         mail: MailProbes,
         policies: PolicyFetcher,
         ownership_key: bytes,
+        tokens: Tokens | None = None,
     ) -> None:
         self._manifests = manifests
         self._dns = dns
         self._mail = mail
         self._policies = policies
         self._ownership_key = ownership_key
+        self._tokens = tokens or NoTokens()
         self._raw: dict[Key, dict[str, Any]] = {}
         self._memories: dict[Key, Memory] = {}
         self.replace(manifests)
@@ -110,6 +113,10 @@ class DirectoryWorld:
     @property
     def mail(self) -> MailProbes:
         return self._mail
+
+    @property
+    def tokens(self) -> Tokens:
+        return self._tokens
 
     @property
     def policies(self) -> PolicyFetcher:

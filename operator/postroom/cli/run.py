@@ -58,6 +58,7 @@ def run(
     dns_authoritative_port: Annotated[_Text, _option("dns_authoritative_port", _NETWORK)] = None,
     allow_cidrs: Annotated[_Many, _option("allow_cidrs", _NETWORK)] = None,
     allow_ports: Annotated[_Many, _option("allow_ports", _NETWORK)] = None,
+    allow_token_hosts: Annotated[_Many, _option("allow_token_hosts", _NETWORK)] = None,
     regression_confirmation: Annotated[_Text, _option("regression_confirmation", _LIMITS)] = None,
     workers: Annotated[_Text, _option("workers", _LIMITS)] = None,
     probes_per_target: Annotated[_Text, _option("probes_per_target", _LIMITS)] = None,

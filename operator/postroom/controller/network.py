@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operator asks outside of the cluster: DNS, and, behind the dial guard, mail servers and
-the hosts of MTA-STS policies."""
+"""What the operator asks outside of the cluster: DNS, and, behind the dial guard, mail servers, the
+hosts of MTA-STS policies, and token endpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.guard import DialPolicy
 from postroom.mail.probes import NetworkProbes
-from postroom.reconcile.world import MailProbes
+from postroom.reconcile.tokens import NoTokens, token_source
+from postroom.reconcile.world import MailProbes, Tokens
 from postroom.settings import Network, Settings
 
 
@@ -26,15 +27,16 @@ class _Closable(Protocol):
 
 
 class WaysOut(NamedTuple):
-    """The ways to DNS, to mail servers, and to the hosts of MTA-STS policies."""
+    """The ways to DNS, mail servers, the hosts of MTA-STS policies, and token endpoints."""
 
     dns: Asker
     mail: MailProbes
     policies: PolicyFetcher
+    tokens: Tokens = NoTokens()
 
     async def close(self) -> None:
         """Give up connections that are kept for the next question."""
-        for one in (self.dns, self.policies):
+        for one in (self.dns, self.policies, self.tokens):
             if isinstance(one, _Closable):
                 await one.close()
 
@@ -50,7 +52,8 @@ def reach(settings: Settings, api_server: str) -> WaysOut:
     )
     probes = NetworkProbes(policy, resolve=dns.resolve_host)
     policies = HttpsPolicyFetcher(policy, dns.resolve_host)
-    return WaysOut(dns, LimitedProbes(probes, settings.probes_per_target), policies)
+    tokens = token_source(policy, dns.resolve_host, settings.allow_token_hosts)
+    return WaysOut(dns, LimitedProbes(probes, settings.probes_per_target), policies, tokens)
 
 
 def networks_of(url: str) -> tuple[Network, ...]:

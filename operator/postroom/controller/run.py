@@ -241,7 +241,11 @@ class _Operator:
         """Start everything; kopf comes last, as it cancels what started after it when it ends."""
         settings = self._settings
         out = self._out = self._reach(settings, self._cluster.server)
-        world = ClusterWorld(self._intake.cache, self._cluster, *out, settings.ownership_key)
+        world = ClusterWorld(
+            *(self._intake.cache, self._cluster, out.dns, out.mail, out.policies),
+            settings.ownership_key,
+            tokens=out.tokens,
+        )
         policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),

@@ -19,11 +19,13 @@ from postroom.controller.intake import utc_now
 from postroom.dns.answers import Asker
 from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.tokens import NoTokens
 from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,
     MailProbes,
     SecretContent,
+    Tokens,
 )
 
 T = TypeVar("T")
@@ -122,6 +124,7 @@ class ClusterWorld:
         policies: PolicyFetcher,
         ownership_key: Masked,
         now: Callable[[], datetime] = utc_now,
+        tokens: Tokens | None = None,
     ) -> None:
         self._cache = cache
         self._dns = dns
@@ -129,6 +132,7 @@ class ClusterWorld:
         self._policies = policies
         self._ownership_key = ownership_key
         self._now = now
+        self._tokens = tokens or NoTokens()
         self._secrets = SharedReads(client.secret)
         self._config_maps = SharedReads(client.config_map)
 
@@ -139,6 +143,10 @@ class ClusterWorld:
     @property
     def mail(self) -> MailProbes:
         return self._mail
+
+    @property
+    def tokens(self) -> Tokens:
+        return self._tokens
 
     @property
     def policies(self) -> PolicyFetcher:

@@ -24,11 +24,16 @@ class BadCredentials:
     sentence: str
 
 
-def login_from(data: Mapping[str, Masked]) -> Login | BadCredentials:
-    """Read username and password; one trailing line end, which editors add, is dropped."""
+def login_from(data: Mapping[str, Masked], username: str | None = None) -> Login | BadCredentials:
+    """Read username and password; one trailing line end, which editors add, is dropped.
+
+    `username` is the one that the provider fixes; the Secret's, if it has one, wins.
+    """
     values = {}
     for key in (USERNAME, PASSWORD):
         value = data.get(key)
+        if value is None and key == USERNAME and username is not None:
+            value = Masked(username)
         if value is None:
             return BadCredentials(f"key {key} is missing: add it.")
         text = _without_line_end(value.reveal())

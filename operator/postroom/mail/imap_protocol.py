@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
+import ssl
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
@@ -39,6 +41,7 @@ class Ending(Enum):
     CLOSED = "the connection was closed"
     GOODBYE = "the server said BYE"
     MALFORMED = "the server broke the protocol or our bounds"
+    INJECTED = "more came in the clear after the answer to STARTTLS"
 
 
 class ConnectionEnded(Exception):
@@ -54,6 +57,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     state: str
     current_command: Any
+    transport: Any
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -67,6 +71,9 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._announced = False
         self._ended: ConnectionEnded | None = None
         self._continuations: list[bytes] = []
+        self._tls_follows = False
+        #: What the server asked or said last while a command went on; None if nothing.
+        self.challenge: bytes | None = None
 
     async def run(
         self, name: str, *arguments: str, answers: Iterable[bytes] = ()
@@ -79,6 +86,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if self._ended is not None:
             raise self._ended
         self._continuations = list(answers)
+        self.challenge = None
+        self._tls_follows = name == "STARTTLS"
         command = aioimaplib.Command(name, self.new_tag(), *arguments, loop=self.loop)
         # Always as the one pending command: its untagged lines all belong to it.
         self.pending_sync_command = command
@@ -96,9 +105,33 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(f"{line}\r\n".encode())
 
+    async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
+        """Begin TLS, right after the OK to STARTTLS (RFC 9051 section 6.2.1).
+
+        Nothing that came in the clear is left to be taken for an answer later. Raises
+        `ConnectionEnded`, and `OSError` for a handshake that fails.
+        """
+        if self._ended is not None:
+            raise self._ended
+        self._tls_follows = False
+        # A literal that the last line announced belongs to the past as well.
+        self.current_command = None
+        self.transport = await self.loop.start_tls(
+            self.transport, self, context, server_hostname=server_name
+        )
+
+    @property
+    def secured(self) -> ssl.SSLObject | None:
+        """The TLS of the connection; None in the clear."""
+        found = self.transport.get_extra_info("ssl_object") if self.transport else None
+        return found if isinstance(found, ssl.SSLObject) else None
+
     def data_received(self, data: bytes) -> None:
         """Feed complete lines, each with its literal, one at a time."""
         if self._ended is not None:
+            return
+        if self._at_the_switch():
+            self._end(Ending.INJECTED)
             return
         self._received += len(data)
         if self._received > TOTAL_LIMIT:
@@ -108,12 +141,19 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         try:
             while self._ended is None and (chunk := self._take()) is not None:
                 self._feed(chunk)
+                if self._at_the_switch() and self._read < len(self._buffer):
+                    self._end(Ending.INJECTED)
         except (aioimaplib.AioImapException, ValueError, AttributeError, LookupError):
             self._end(Ending.MALFORMED)
         # Once per chunk and not per line, which would copy the rest for each.
         del self._buffer[: self._read]
         self._searched -= self._read
         self._read = 0
+
+    def _at_the_switch(self) -> bool:
+        """Whether STARTTLS is answered, so that nothing more may come in the clear."""
+        command = self.pending_sync_command
+        return self._tls_follows and (command is None or command._event.is_set())
 
     def _take(self) -> bytes | None:
         """Return the next line with the literal that it announces, None if it is not complete."""
@@ -163,6 +203,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         return super()._handle_line(line, current_cmd)
 
     def _continuation(self, line: bytes) -> None:
+        self.challenge = line[1:].strip()
         if self._continuations and self.transport is not None:
             self.transport.write(self._continuations.pop(0) + b"\r\n")
         else:
@@ -191,3 +232,24 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.greeting.cancel()
         if self.transport is not None:
             self.transport.abort()
+
+
+async def ask_for_tls(connection: socket.socket) -> bool:
+    """Bring a plain connection to the point where TLS begins; False where it does not get there."""
+    loop = asyncio.get_running_loop()
+
+    async def line_that_begins(prefix: bytes) -> bool:
+        text = b""
+        while len(text) < LINE_LIMIT:
+            more = await loop.sock_recv(connection, 4096)
+            if not more:
+                return False
+            text += more
+            if text.endswith(b"\n") and text.splitlines()[-1].startswith(prefix):
+                return True
+        return False
+
+    if not await line_that_begins(b"* OK"):
+        return False
+    await loop.sock_sendall(connection, b"a STARTTLS\r\n")
+    return await line_that_begins(b"a OK")

@@ -5,17 +5,26 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
-from postroom.mail.report import Mailbox
+from postroom.mail.report import Login, Mailbox
+from postroom.mail.sign_in import TokenExchange
 
 _LINE_ENDS = re.compile(r"[\x00\r\n]")
-#: A quoted string may hold these (RFC 3501 section 9, QUOTED-CHAR); all else needs a literal.
-_QUOTABLE = re.compile(r"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
+#: Every server reads these in a quoted string; escapes and control characters it may also hold
+#: (RFC 3501 section 9, QUOTED-CHAR), but not all read them back. All else goes in a literal.
+_QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
 #: Servers bound command lines; RFC 7162 section 4 advises 8192 octets for all of a line.
 _QUOTED_LIMIT = 1024
 #: The list of counts in a STATUS response (RFC 3501 section 7.2.4).
 _COUNTS = re.compile(rb"\(([^()]*\bMESSAGES \d+[^()]*)\)", re.IGNORECASE)
+
+#: An untagged response, or a response code in the text of a greeting or result.
+_CAPABILITIES = re.compile(
+    rb"\ACAPABILITY ([^\r\n]*)|\A(?:\* OK )?\[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE
+)
 
 
 def quoted(text: str) -> str:
@@ -29,8 +38,8 @@ def quoted(text: str) -> str:
 def login_arguments(username: str, password: str) -> tuple[list[str], list[bytes]]:
     """Return the arguments of LOGIN, and what to send when the server asks for the literals.
 
-    What is not ASCII goes in a literal (RFC 3501 section 4.3), which the server asks for one by
-    one. Raises `ValueError` for a line end or NUL.
+    What is not ASCII, or would need an escape, goes in a literal (RFC 3501 section 4.3), which the
+    server asks for one by one. Raises `ValueError` for a line end or NUL.
     """
     sent: list[str] = []
     answers: list[bytes] = []
@@ -47,6 +56,51 @@ def login_arguments(username: str, password: str) -> tuple[list[str], list[bytes
         if not plain:
             answers.append(octets)
     return sent, answers
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCommand:
+    """A command that signs in, and what to send when the server asks for more: all of it secret."""
+
+    name: str
+    arguments: Sequence[str] = field(repr=False)
+    answers: Sequence[bytes] = field(repr=False)
+
+
+def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | None:
+    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN; None where both are forbidden."""
+    password = login.password.reveal()
+    if "AUTH=PLAIN" in offered:
+        packed = base64.b64encode(f"\0{login.username}\0{password}".encode()).decode()
+        return _authenticate("PLAIN", packed, offered)
+    if "LOGINDISABLED" in offered:
+        return None
+    return LoginCommand("LOGIN", *login_arguments(login.username, password))
+
+
+def token_command(exchange: TokenExchange, offered: AbstractSet[str]) -> LoginCommand:
+    """AUTHENTICATE with a token; the server's error is answered as its mechanism wants it."""
+    command = _authenticate(exchange.mechanism, exchange.packed.reveal(), offered)
+    return LoginCommand(command.name, command.arguments, [*command.answers, exchange.farewell])
+
+
+def _authenticate(mechanism: str, packed: str, offered: AbstractSet[str]) -> LoginCommand:
+    if "SASL-IR" in offered:  # RFC 4959
+        return LoginCommand("AUTHENTICATE", [mechanism, packed], [])
+    return LoginCommand("AUTHENTICATE", [mechanism], [packed.encode()])
+
+
+def capabilities_in(lines: Iterable[bytes]) -> set[str]:
+    """Return the words of CAPABILITY responses and response codes (RFC 9051 section 7.1)."""
+    found = (_CAPABILITIES.search(line) for line in lines)
+    words = (one[one.lastindex or 0] for one in found if one)
+    return {word.decode("ascii", "replace").upper() for some in words for word in some.split()}
+
+
+def mechanisms_among(capabilities: Iterable[str]) -> list[str]:
+    """The SASL mechanisms among capabilities (RFC 4422 section 3.1), in their order."""
+    found = (re.fullmatch(r"AUTH=([A-Z0-9_-]{1,20})", one) for one in capabilities)
+    return [one[1] for one in found if one]
 
 
 def modified_utf7(name: str) -> str:

@@ -7,9 +7,9 @@ import asyncio
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts
+from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail import tls
 from postroom.mail.dial import Deadlines, Dialler, Failure
@@ -78,6 +78,12 @@ class Probe(ABC):
             mailbox=self._mailbox,
         )
 
+    def _keep_login_out_of_the_clear(self) -> None:
+        """Raise `Failure` where signing in would need no TLS: before anything is dialled."""
+        if self._login is not None and self._endpoint.tls is TLSMode.NONE:
+            message = "Credentials are only sent over TLS: set tls.mode to StartTLS or Implicit."
+            raise Failure(ProbeStage.AUTH, Reason.ENCRYPTION_REQUIRED, message)
+
     def _failure(self, reason: Reason, message: str) -> Failure:
         """A verdict at the present stage."""
         return Failure(self._stage, reason, message)
@@ -89,6 +95,37 @@ class Probe(ABC):
     def _silent(self) -> Failure:
         message = f"{self._place} stops answering: look at its load and at firewalls in between."
         return self._passing(Reason.CONNECTION_TIMEOUT, message)
+
+    def _no_tls(self) -> Failure:
+        message = f"{self._place} accepts the connection, but no TLS: {self.where_tls_begins}."
+        return self._failure(Reason.HANDSHAKE_FAILED, message)
+
+    async def _does_not_greet(self) -> Failure:
+        """Tell a server that waits for TLS from one that waits for nothing."""
+        if self._endpoint.tls is not TLSMode.IMPLICIT and await self._shown_certificate():
+            message = f"{self._place} waits for TLS from the first byte: set tls.mode to Implicit."
+            return self._failure(Reason.UNEXPECTED_GREETING, message)
+        message = (
+            f"{self._place} accepts the connection, but does not greet: look at its load, and "
+            "whether it delays unknown clients."
+        )
+        return self._failure(Reason.CONNECTION_TIMEOUT, message)
+
+    def _unsendable(self) -> Failure:
+        """A token that no message can carry; nothing was sent."""
+        message = (
+            "The username or the token is empty, or holds a space or control character: correct "
+            "the username, and sign in again."
+        )
+        return self._failure(Reason.INVALID_SPEC, message)
+
+    def _takes_no_token(self, offered: Sequence[str]) -> Failure:
+        known = ", ".join(offered[:8]) or "no mechanism"
+        message = (
+            f"{self._place} offers {known}; a token needs XOAUTH2 or OAUTHBEARER: enable one of "
+            "these on the server, or use a password instead of oauth."
+        )
+        return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
 
     def _broken_off(self) -> Failure:
         message = (

@@ -12,10 +12,11 @@ from postroom.api.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Credentials for one AUTH attempt."""
+    """Credentials for one AUTH attempt; `token`: the password is an OAuth access token."""
 
     username: str
     password: Masked
+    token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,22 @@ from postroom.mail import tls
 from postroom.mail.certificate import facts_of
 from postroom.mail.dial import Failure
 from postroom.mail.probe import Probe, recognised
-from postroom.mail.replies import enhanced_code, meaning_of_smtp
+from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.report import Login
+from postroom.mail.sign_in import (
+    circumstances,
+    meaning_of_refusal,
+    refusal_in,
+    status_of,
+    token_exchange,
+    with_refusal,
+)
 from postroom.mail.smtp_session import SmtpSession, ask_for_tls
 
 #: In the order of preference; one attempt with one of them.
 _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
+#: RFC 4954 section 4.
+_ACCEPTED = 235
 #: Greeting or EHLO text -> implementation.
 _IMPLEMENTATIONS = (
     ("postfix", "Postfix"),
@@ -49,9 +59,7 @@ class SmtpProbe(Probe):
     where_tls_begins = "set tls.mode to StartTLS, or use the port for implicit TLS (465)"
 
     async def _talk(self) -> None:
-        if self._login is not None and self._endpoint.tls is TLSMode.NONE:
-            message = "Credentials are only sent over TLS: set tls.mode to StartTLS or Implicit."
-            raise Failure(ProbeStage.AUTH, Reason.ENCRYPTION_REQUIRED, message)
+        self._keep_login_out_of_the_clear()
         context = None
         if self._endpoint.tls is not TLSMode.NONE:
             context = await self._trust.context(self._endpoint.ca_bundle)
@@ -88,57 +96,23 @@ class SmtpProbe(Probe):
                 client.opened = opened
                 response = await client.connect()
         except aiosmtplib.SMTPConnectResponseError as error:
-            raise self._greeting_refused(error.code, error.message) from None
+            raise self._refuses_us(error.code, error.message, "greets with") from None
         except aiosmtplib.SMTPResponseException:
             raise self._not_smtp() from None
         except TimeoutError:
-            raise await self._says_nothing() from None
+            silent = self._stage is not ProbeStage.TLS
+            raise (await self._does_not_greet() if silent else self._no_tls()) from None
         except (aiosmtplib.SMTPException, OSError) as error:
             if self._stage is ProbeStage.TLS:
                 raise await self._tls_failure(error.__cause__ or error) from None
             raise self._broken_off() from None
         return response.message
 
-    def _greeting_refused(self, code: int, text: str) -> Failure:
-        if not 400 <= code <= 599:
-            return self._not_smtp()
-        passing = code < 500
-        return Failure(
-            ProbeStage.GREETING,
-            Reason.SERVICE_UNAVAILABLE,
-            f"{self._place} greets with {code}: "
-            + (
-                "it is not available now; if it stays so, ask its operator."
-                if passing
-                else "it refuses this client; ask its operator whether our address is blocked."
-            ),
-            conclusive=not passing,
-            code=code,
-            enhanced_code=enhanced_code(text),
-        )
-
     def _not_smtp(self) -> Failure:
         message = (
             f"What answers at {self._place} is no SMTP server: correct host, port or tls.mode."
         )
         return self._failure(Reason.UNEXPECTED_GREETING, message)
-
-    async def _says_nothing(self) -> Failure:
-        """Tell a server that waits for TLS from one that waits for nothing."""
-        if self._stage is ProbeStage.TLS:
-            message = (
-                f"{self._place} accepts the connection, but no TLS: set tls.mode to StartTLS, or "
-                "use the port for implicit TLS (465)."
-            )
-            return self._failure(Reason.HANDSHAKE_FAILED, message)
-        if self._endpoint.tls is not TLSMode.IMPLICIT and await self._shown_certificate():
-            message = f"{self._place} waits for TLS from the first byte: set tls.mode to Implicit."
-            return self._failure(Reason.UNEXPECTED_GREETING, message)
-        message = (
-            f"{self._place} accepts the connection, but does not greet: look at its load, and "
-            "whether it delays unknown clients."
-        )
-        return self._failure(Reason.CONNECTION_TIMEOUT, message)
 
     async def _capabilities(self, client: SmtpSession, greeting: str) -> None:
         async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command):
@@ -169,26 +143,24 @@ class SmtpProbe(Probe):
             message = f"{self._place} offers STARTTLS, but does not finish it: look at its load."
             raise self._passing(Reason.HANDSHAKE_FAILED, message) from None
         except aiosmtplib.SMTPResponseException as error:
-            raise self._start_tls_refused(error.code, error.message) from None
+            refused = "offers STARTTLS, but answers it with"
+            raise self._refuses_us(error.code, error.message, refused) from None
         except (aiosmtplib.SMTPException, OSError) as error:
             raise await self._tls_failure(error.__cause__ or error, ask_for_tls) from None
         self._tls = facts_of(client.secured)
 
-    def _start_tls_refused(self, code: int, text: str) -> Failure:
-        if not 400 <= code <= 599:
-            return self._not_smtp()
-        return Failure(
-            self._stage,
-            Reason.HANDSHAKE_FAILED,
-            f"{self._place} offers STARTTLS, but answers it with {code}: mend its TLS settings.",
-            conclusive=code >= 500,
-            code=code,
-            enhanced_code=enhanced_code(text),
-        )
-
     async def _authenticate(self, client: SmtpSession, login: Login) -> None:
         self._stage = ProbeStage.AUTH
         offered = _mechanisms(client)
+        if login.token:
+            await self._present_token(client, login, offered)
+        else:
+            await self._present_password(client, login, offered)
+        self._authenticated = True
+
+    async def _present_password(
+        self, client: SmtpSession, login: Login, offered: list[str]
+    ) -> None:
         mechanism = next((one for one in _MECHANISMS if one in offered), None)
         if mechanism is None:
             raise self._no_mechanism(offered)
@@ -201,8 +173,26 @@ class SmtpProbe(Probe):
             async with self._at(ProbeStage.AUTH, self._deadlines.auth):
                 await attempt(login.username, login.password.reveal())
         except aiosmtplib.SMTPAuthenticationError as error:
-            raise self._refused(error.code, error.message) from None
-        self._authenticated = True
+            raise self._refused(error.code, error.message, login) from None
+
+    async def _present_token(self, client: SmtpSession, login: Login, offered: list[str]) -> None:
+        try:
+            exchange = token_exchange(offered, self._endpoint, login)
+        except ValueError:
+            raise self._unsendable() from None
+        if exchange is None:
+            raise self._takes_no_token(offered) if offered else self._no_mechanism(offered)
+        try:
+            async with self._at(ProbeStage.AUTH, self._deadlines.auth):
+                reply = await client.auth_token(exchange)
+        except Failure:
+            # A server may hang up once it has said why.
+            meaning = meaning_of_refusal(refusal_in(client.challenge))
+            if meaning is None:
+                raise
+            raise self._rejected("a refusal", meaning, client.challenge) from None
+        if reply.code != _ACCEPTED:
+            raise self._refused(reply.code, reply.message, login, client.challenge)
 
     def _no_mechanism(self, offered: list[str]) -> Failure:
         if not offered:
@@ -210,24 +200,32 @@ class SmtpProbe(Probe):
             return self._failure(Reason.CAPABILITY_MISSING, message)
         message = (
             f"{self._place} offers only {', '.join(offered[:8])}; postroom knows "
-            f"{', '.join(_MECHANISMS)}: enable one of these on the server."
+            f"{', '.join(_MECHANISMS)} for passwords: enable one of these on the server, or use "
+            "oauth where it is offered."
         )
         return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
 
-    def _refused(self, code: int, text: str) -> Failure:
+    def _refused(self, code: int, text: str, login: Login, challenge: str | None = None) -> Failure:
         if not 400 <= code <= 599:
             return self._no_verdict()
-        meaning = meaning_of_smtp(code, text)
+        about = circumstances(Stage.AUTH, self._endpoint, login)
+        meaning = with_refusal(meaning_of_smtp(code, text, about), refusal_in(challenge))
         enhanced = enhanced_code(text)
         answer = f"{code} {enhanced}" if enhanced else str(code)
+        failure = self._rejected(answer, meaning, challenge)
+        failure.code, failure.enhanced_code = code, enhanced
+        return failure
+
+    def _rejected(self, answer: str, meaning: Meaning, challenge: str | None) -> Failure:
+        """What an answer to AUTH means."""
         self._authenticated = False if meaning.refuses_credentials else None
+        status = status_of(refusal_in(challenge))
+        said = f"{answer} ({status})" if status else answer
         return Failure(
             ProbeStage.AUTH,
             meaning.reason,
-            f"{self._place} answers AUTH with {answer}. {meaning.hint}",
+            f"{self._place} answers AUTH with {said}. {meaning.hint}",
             conclusive=meaning.conclusive,
-            code=code,
-            enhanced_code=enhanced,
         )
 
     def _no_verdict(self) -> Failure:
@@ -254,19 +252,19 @@ class SmtpProbe(Probe):
         """What an error reply to EHLO means, or one at any stage that is no reply at all."""
         if self._stage is ProbeStage.AUTH:
             return self._no_verdict()
+        return self._refuses_us(code, text, "answers EHLO with")
+
+    def _refuses_us(self, code: int, text: str, does: str) -> Failure:
+        """What an error reply before AUTH means; `does` is what the server does with the code."""
         if not 400 <= code <= 599:
             return self._not_smtp()
-        passing = code < 500
+        about = circumstances(Stage(self._stage.value), self._endpoint, None)
+        meaning = meaning_of_smtp(code, text, about)
         return Failure(
             self._stage,
-            Reason.SERVICE_UNAVAILABLE if passing else Reason.CAPABILITY_MISSING,
-            f"{self._place} answers EHLO with {code}: "
-            + (
-                "it is not available now; if it stays so, ask its operator."
-                if passing
-                else "it knows no extensions, or refuses this client; use the submission port."
-            ),
-            conclusive=not passing,
+            meaning.reason,
+            f"{self._place} {does} {code}. {meaning.hint}",
+            conclusive=meaning.conclusive,
             code=code,
             enhanced_code=enhanced_code(text),
         )

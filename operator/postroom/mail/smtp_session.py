@@ -17,11 +17,16 @@ import aiosmtplib
 from aiosmtplib.protocol import SMTPProtocol
 
 from postroom.mail.report import Endpoint
+from postroom.mail.sign_in import TokenExchange
 
 #: What we say in EHLO: a name that is no one's (RFC 6761); the pod's is nobody's business.
 LOCAL_HOSTNAME = "postroom.invalid"
 
 _REPLY_LIMIT = 64 * 1024
+#: Octets of a command line with its end (RFC 5321 section 4.5.3.1.4); what would be longer waits
+#: until the server asks for it (RFC 4954 section 4).
+_COMMAND_LIMIT = 512
+_GO_ON = 334
 _COMPLETE_REPLY = re.compile(rb"(?m)^\d{3} .*\r?\n\Z")
 
 
@@ -41,6 +46,8 @@ class SmtpSession(aiosmtplib.SMTP):
     ) -> None:
         self._protocol: SMTPProtocol | None = None
         self.opened: Callable[[], None] = lambda: None
+        #: What the server said against a token before its final reply.
+        self.challenge: str | None = None
         super().__init__(
             # Only for SNI and verification: the socket is connected already.
             hostname=endpoint.server_name,
@@ -62,6 +69,23 @@ class SmtpSession(aiosmtplib.SMTP):
         self._protocol = made
         if made is not None:
             self.opened()
+
+    async def auth_token(self, exchange: TokenExchange) -> aiosmtplib.SMTPResponse:
+        """Make one attempt with a token, and return the final reply, whatever it is.
+
+        aiosmtplib's own drops what the server says of the token, and knows XOAUTH2 alone.
+        """
+        name, packed = exchange.mechanism.encode(), exchange.packed.reveal().encode()
+        if len(b"AUTH  \r\n") + len(name) + len(packed) <= _COMMAND_LIMIT:
+            reply = await self.execute_command(b"AUTH", name, packed)
+        else:
+            reply = await self.execute_command(b"AUTH", name)
+            if reply.code == _GO_ON:
+                reply = await self.execute_command(packed)
+        if reply.code == _GO_ON:
+            self.challenge = reply.message
+            reply = await self.execute_command(exchange.farewell)
+        return reply
 
     def close(self) -> None:
         """Drop the connection at once, where aiosmtplib would wait for the peer's end of TLS."""

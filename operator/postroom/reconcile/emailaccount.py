@@ -4,59 +4,50 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
-from postroom.api.emailaccount import (
-    IMAP,
-    EmailAccountSpec,
-    MailboxFacts,
-    ProtocolProbes,
-)
+from postroom.api.emailaccount import EmailAccountSpec, MailboxFacts, ProtocolProbes
 from postroom.api.findings import Finding
-from postroom.api.mailserver import TLSMode
+from postroom.api.names import Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import EmailAccount, MailServer
+from postroom.api.resource import EmailAccount
 from postroom.api.status import ResolvedReference
-from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
-from postroom.reconcile import backing, mailserver, probing, references
+from postroom.mail.report import Mailbox
+from postroom.reconcile import backing, grants, indexes, mailserver, prechecks, probing
+from postroom.reconcile.account_legs import Leg, imap_leg, probed, smtp_leg
 from postroom.reconcile.assessment import Assessment, failed, passed, unknown, worst_first
 from postroom.reconcile.mailserver import CONFIRM_AFTER
 from postroom.reconcile.outcome import Memory
+from postroom.reconcile.prechecks import NOTHING
 from postroom.reconcile.references import reference_to
 from postroom.reconcile.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One protocol of an account: where to connect and as whom, or why that cannot be known."""
-
-    attempt: probing.Attempt | None
-    problem: Verdict | None = None
-    resolved: tuple[ResolvedReference, ...] = ()
-    report: ProbeReport | None = None
 
 
 async def assess(
     resource: EmailAccount, world: World, memory: Memory, confirm_after: timedelta
 ) -> Assessment:
-    """Look at an email account."""
+    """Look at an email account; raises `InvalidSpec` for what its provider does not allow."""
     spec = resource.spec
     behind = await backing.find_backing(resource, world)
-    smtp = await _smtp_leg(resource, behind.server, world)
-    imap = await _imap_leg(resource, world)
-    smtp, imap = await asyncio.gather(
-        _probe_smtp(smtp, behind, world, memory), _probe_imap(imap, spec, world, memory)
-    )
+    if spec.at_provider:
+        behind = _without_server(spec, behind)
+    smtp = await smtp_leg(resource, behind.server, world)
+    imap = await imap_leg(resource, world)
+    if spec.at_provider or behind.server_state is ConditionStatus.TRUE:
+        smtp, imap = await asyncio.gather(probed(smtp, world, memory), probed(imap, world, memory))
+    else:
+        # A second failure at the same server would say nothing new.
+        smtp, imap = replace(smtp, checked=NOTHING), await probed(imap, world, memory)
     problems = [one for one in (behind.problem, smtp.problem, imap.problem) if one is not None]
     verdicts = (
         *_references_verdict(problems),
         *backing.dependency_verdicts(spec, behind),
-        *_leg_verdicts(smtp, imap),
+        *_leg_verdicts(spec, smtp, imap),
     )
     refs = behind.references | _references_of(spec)
-    if behind.server is not None and spec.credentials_ref is not None:
+    if behind.server is not None and spec.signs_in:
         refs |= mailserver.references_of(behind.server.spec)
     return Assessment(
         verdicts=verdicts,
@@ -69,8 +60,24 @@ async def assess(
     )
 
 
+def _without_server(spec: EmailAccountSpec, behind: backing.Backing) -> backing.Backing:
+    """An account of a provider does not care for the namespace's default MailServer."""
+    problem = behind.problem
+    if problem is not None and problem.reason in (Reason.NO_DEFAULT, Reason.AMBIGUOUS_DEFAULT):
+        problem = None
+        if behind.domain is None and spec.fallback_sender is not None:
+            problem = failed(
+                ConditionType.REFERENCES_RESOLVED,
+                Reason.SENDING_DOMAIN_NOT_FOUND,
+                "spec.fallbackSender is set, but no SendingDomain of this namespace is for "
+                f"{spec.domain}: create one.",
+            )
+    refs = behind.references - {reference_to(Kind.MAIL_SERVER, indexes.DEFAULT)}
+    return replace(behind, server=None, problem=problem, references=refs)
+
+
 def _references_of(spec: EmailAccountSpec) -> frozenset[str]:
-    refs = set()
+    refs = set(grants.references_of(spec.oauth))
     for credentials in (spec.credentials_ref, spec.imap.credentials_ref if spec.imap else None):
         if credentials is not None:
             refs.add(reference_to("Secret", credentials.name))
@@ -78,95 +85,6 @@ def _references_of(spec: EmailAccountSpec) -> frozenset[str]:
         bundle = spec.imap.tls.ca_bundle_ref
         refs.add(reference_to(bundle.kind, bundle.name))
     return frozenset(refs)
-
-
-async def _smtp_leg(resource: EmailAccount, server: MailServer | None, world: World) -> Leg:
-    """Prepare signing in as the account; without credentials of its own there is nothing to do."""
-    spec, namespace = resource.spec, resource.metadata.namespace
-    if spec.credentials_ref is None or server is None:
-        return Leg(None)
-    own = server.spec.model_copy(update={"credentials_ref": spec.credentials_ref})
-    connection = await mailserver.connection_of(own, namespace, world)
-    if isinstance(connection, Verdict):
-        return Leg(None, problem=connection)
-    attempt = probing.Attempt(
-        probing.SMTP, connection.endpoint, connection.credentials, resource.metadata.requested_at
-    )
-    if server.spec.tls.mode is TLSMode.NONE:
-        problem = failed(
-            ConditionType.REFERENCES_RESOLVED,
-            Reason.ENCRYPTION_REQUIRED,
-            f"MailServer {server.metadata.name} has tls.mode None: credentials are only sent over "
-            "TLS. Set its tls.mode to StartTLS or Implicit.",
-        )
-        return Leg(None, problem=problem)
-    return Leg(attempt, resolved=connection.resolved)
-
-
-async def _imap_leg(resource: EmailAccount, world: World) -> Leg:
-    """Prepare reading the mailbox."""
-    spec, namespace = resource.spec, resource.metadata.namespace
-    imap = spec.imap
-    reference = (imap.credentials_ref or spec.credentials_ref) if imap else None
-    if imap is None or reference is None:
-        return Leg(None)
-    field = "spec.imap.credentialsRef" if imap.credentials_ref else "spec.credentialsRef"
-    credentials = await references.credentials(world, namespace, reference, field, imap.host)
-    if isinstance(credentials, Verdict):
-        return Leg(None, problem=credentials)
-    resolved = [credentials.resolved]
-    bundle = None
-    if imap.tls.ca_bundle_ref is not None:
-        text = await references.ca_bundle(
-            world, namespace, imap.tls.ca_bundle_ref, "spec.imap.tls.caBundleRef"
-        )
-        if isinstance(text, Verdict):
-            return Leg(None, problem=text)
-        bundle = text.value
-        resolved.append(text.resolved)
-    endpoint = _imap_endpoint(imap, bundle, namespace)
-    attempt = probing.Attempt(
-        probing.IMAP, endpoint, credentials, resource.metadata.requested_at, imap.mailbox
-    )
-    return Leg(attempt, resolved=tuple(resolved))
-
-
-def _imap_endpoint(imap: IMAP, bundle: str | None, namespace: str) -> Endpoint:
-    return Endpoint(
-        host=imap.host,
-        port=imap.port,
-        tls=TLSMode.IMPLICIT,
-        server_name=imap.tls.server_name or imap.host,
-        ca_bundle=bundle,
-        namespace=namespace,
-    )
-
-
-async def _probe_smtp(leg: Leg, behind: backing.Backing, world: World, memory: Memory) -> Leg:
-    """Sign in over SMTP, but only at a server that is known to work: a second failure at the same
-    server would say nothing new."""
-    attempt = leg.attempt
-    if attempt is None or behind.server_state is not ConditionStatus.TRUE:
-        return leg
-
-    async def probe(login: Login | None) -> ProbeReport:
-        return await world.mail.smtp(attempt.endpoint, login)
-
-    report = await probing.probe_once(attempt, probe, memory, world.now())
-    return Leg(attempt, resolved=leg.resolved, report=report)
-
-
-async def _probe_imap(leg: Leg, spec: EmailAccountSpec, world: World, memory: Memory) -> Leg:
-    attempt = leg.attempt
-    if attempt is None or spec.imap is None or attempt.credentials is None:
-        return leg
-    mailbox = spec.imap.mailbox
-
-    async def probe(login: Login | None) -> ProbeReport:
-        return await world.mail.imap(attempt.endpoint, login, mailbox)
-
-    report = await probing.probe_once(attempt, probe, memory, world.now())
-    return Leg(attempt, resolved=leg.resolved, report=report)
 
 
 def _references_verdict(problems: list[Verdict]) -> tuple[Verdict, ...]:
@@ -179,24 +97,25 @@ def _references_verdict(problems: list[Verdict]) -> tuple[Verdict, ...]:
     )
 
 
-def _leg_verdicts(smtp: Leg, imap: Leg) -> tuple[Verdict, ...]:
+def _leg_verdicts(spec: EmailAccountSpec, smtp: Leg, imap: Leg) -> tuple[Verdict, ...]:
     """The verdicts of both legs; TLS and the guard are reported once, the worse of the two."""
     found: list[Verdict] = []
     for leg, protocol in ((smtp, probing.SMTP), (imap, probing.IMAP)):
         if leg.report is not None:
             verdicts = probing.verdicts_of(leg.report, protocol, tls=True, auth=True)
-            # Whether the SMTP server answers is the MailServer's verdict, not the account's.
-            found.extend(one for one in verdicts if one.type is not ConditionType.SMTP_AVAILABLE)
-            if protocol is probing.SMTP:
-                found.extend(_smtp_unavailable(verdicts))
+        elif leg.checked.blocking is not None:
+            verdicts = prechecks.verdicts_of(leg.checked.blocking, protocol, tls=True, auth=True)
         elif leg.attempt is not None:
-            found.append(
-                unknown(
-                    protocol.authenticated,
-                    Reason.NOT_ATTEMPTED,
-                    "Signing in waits until the MailServer is ready.",
-                )
-            )
+            message = "Signing in waits until the MailServer is ready."
+            verdicts = (unknown(protocol.authenticated, Reason.NOT_ATTEMPTED, message),)
+        else:
+            continue
+        if protocol is probing.SMTP and not spec.at_provider:
+            # Whether the SMTP server answers is the MailServer's verdict, not the account's.
+            failures = _smtp_unavailable(verdicts)
+            available = ConditionType.SMTP_AVAILABLE
+            verdicts = (*(one for one in verdicts if one.type is not available), *failures)
+        found.extend(verdicts)
     return tuple(_worse_of_each(found))
 
 
@@ -219,6 +138,8 @@ def _worse_of_each(verdicts: list[Verdict]) -> list[Verdict]:
 
 def _ready_message(spec: EmailAccountSpec, behind: backing.Backing) -> str:
     uses = f" through MailServer {behind.server.metadata.name}" if behind.server else ""
+    if spec.at_provider and spec.provider is not None:
+        uses = f" through {spec.provider.value}"
     reads = f" and reads {spec.imap.mailbox}" if spec.imap else ""
     return f"{spec.address} sends{uses}{reads}."
 
@@ -231,6 +152,7 @@ def _fields(
     for leg, protocol in ((smtp, probing.SMTP), (imap, probing.IMAP)):
         if leg.report is not None:
             findings += probing.findings_of(leg.report, protocol, world.now())
+        findings += prechecks.findings_of(leg.checked, protocol)
     read = imap.report
     mailbox = _mailbox_facts(read.mailbox) if read and read.mailbox else before.mailbox
     probes = ProtocolProbes(

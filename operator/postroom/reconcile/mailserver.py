@@ -5,20 +5,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.fields import ObjectReference
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
+from postroom.api.oauth import OAuth
 from postroom.api.reasons import Reason
-from postroom.api.resource import MailServer
+from postroom.api.resource import EmailAccount, MailServer
 from postroom.api.status import ResolvedReference
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile import indexes, probing, references
+from postroom.reconcile import grants, indexes, prechecks, probing, references
 from postroom.reconcile.assessment import Assessment, passed, worst_first
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.probing import SMTP
 from postroom.reconcile.references import reference_to
+from postroom.reconcile.targets import Target, smtp_target
 from postroom.reconcile.world import World
 
 #: How long a working server must be seen failing before its verdict flips.
@@ -30,45 +34,62 @@ class Connection:
     """Where to connect and with what, after all references were followed."""
 
     endpoint: Endpoint
-    credentials: references.Credentials | None
+    credentials: probing.AnyCredentials | None
     resolved: tuple[ResolvedReference, ...]
+    provider: str | None = None
 
 
-async def connection_of(spec: MailServerSpec, namespace: str, world: World) -> Connection | Verdict:
-    """Follow the references of a server's spec."""
-    resolved = []
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom to sign in: by the Secret or the OAuth that a spec names, or not at all.
+
+    `address` is the mailbox that a token is for, unless `oauth` names another.
+    """
+
+    credentials_ref: ObjectReference | None
+    oauth: OAuth | None
+    address: str = ""
+    field: str = "spec.credentialsRef"
+
+
+async def connection_of(
+    target: Target, identity: Identity, namespace: str, world: World
+) -> Connection | Verdict:
+    """Follow the references of a spec."""
+    resolved: tuple[ResolvedReference, ...] = ()
     bundle = None
-    if spec.tls.ca_bundle_ref is not None:
-        found = await references.ca_bundle(
-            world, namespace, spec.tls.ca_bundle_ref, "spec.tls.caBundleRef"
-        )
+    if target.bundle is not None:
+        found = await references.ca_bundle(world, namespace, target.bundle, target.bundle_field)
         if isinstance(found, Verdict):
             return found
         bundle = found.value
-        resolved.append(found.resolved)
-    credentials = None
-    if spec.credentials_ref is not None:
-        secret = await references.credentials(
-            world, namespace, spec.credentials_ref, "spec.credentialsRef", spec.host
+        resolved += (found.resolved,)
+    credentials = await _credentials(target, identity, namespace, world)
+    if isinstance(credentials, Verdict):
+        return credentials
+    if credentials is not None:
+        resolved += credentials.resolved
+    return Connection(target.endpoint(bundle, namespace), credentials, resolved, target.provider)
+
+
+async def _credentials(
+    target: Target, identity: Identity, namespace: str, world: World
+) -> probing.AnyCredentials | Verdict | None:
+    if identity.credentials_ref is not None:
+        reference, field = identity.credentials_ref, identity.field
+        return await references.credentials(
+            world, namespace, reference, field, target.host, target.username
         )
-        if isinstance(secret, Verdict):
-            return secret
-        credentials = secret
-        resolved.append(secret.resolved)
-    endpoint = Endpoint(
-        host=spec.host,
-        port=spec.port,
-        tls=spec.tls.mode,
-        server_name=spec.tls.server_name or spec.host,
-        ca_bundle=bundle,
-        namespace=namespace,
-    )
-    return Connection(endpoint, credentials, tuple(resolved))
+    if identity.oauth is not None:
+        return await grants.grant_from(
+            world, namespace, identity.oauth, identity.address, target.host
+        )
+    return None
 
 
 def references_of(spec: MailServerSpec) -> frozenset[str]:
-    """The Secret and CA bundle that a server's spec names."""
-    refs = set()
+    """The Secrets and CA bundles that a server's spec names."""
+    refs = set(grants.references_of(spec.oauth))
     if spec.credentials_ref is not None:
         refs.add(reference_to("Secret", spec.credentials_ref.name))
     if spec.tls.ca_bundle_ref is not None:
@@ -79,83 +100,109 @@ def references_of(spec: MailServerSpec) -> frozenset[str]:
 async def assess(
     resource: MailServer, world: World, memory: Memory, confirm_after: timedelta
 ) -> Assessment:
-    """Look at a mail server."""
-    spec, namespace, name = resource.spec, resource.metadata.namespace, resource.metadata.name
+    """Look at a mail server; raises `InvalidSpec` for what its provider does not allow."""
+    spec, namespace = resource.spec, resource.metadata.namespace
+    target = smtp_target(spec)
     defaults = await _defaults(spec, namespace, world)
     is_default = spec.default and len(defaults) == 1
-    own_accounts = reference_to(Kind.EMAIL_ACCOUNT, indexes.by_server(name))
-    refs = references_of(spec) | {own_accounts}
+    identity = Identity(spec.credentials_ref, spec.oauth)
+    connection = await connection_of(target, identity, namespace, world)
+    seen = await _look(resource, connection, world, memory)
+    findings = seen.findings
+    if spec.default and not is_default:
+        findings += (_several_defaults(defaults),)
+    name = resource.metadata.name
+    return Assessment(
+        verdicts=seen.verdicts,
+        ready_message=f"{target.host}:{target.port} answers"
+        + (" and accepts the credentials." if spec.signs_in else "."),
+        confirm_after=min(confirm_after, CONFIRM_AFTER),
+        interval=spec.interval,
+        deadline=spec.progress_deadline,
+        fields={
+            **seen.fields,
+            "accounts": await _count_accounts(name, namespace, world, is_default=is_default),
+            "is_default": is_default,
+            "findings": worst_first(findings),
+        },
+        references=references_of(spec) | _dependants(spec, name),
+    )
+
+
+def _dependants(spec: MailServerSpec, name: str) -> frozenset[str]:
+    """The indexes whose changes matter to a server: who uses it, and who else is a default."""
+    refs = {reference_to(Kind.EMAIL_ACCOUNT, indexes.by_server(name))}
     if spec.default:
         refs |= {
             reference_to(Kind.EMAIL_ACCOUNT, indexes.by_server(None)),
             reference_to(Kind.MAIL_SERVER, indexes.DEFAULT),
         }
-    usage: dict[str, object] = {
-        "accounts": await _count_accounts(name, namespace, world, is_default=is_default),
-        "is_default": is_default,
+    return frozenset(refs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look found, or why there was none."""
+
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    fields: dict[str, object]
+
+
+async def _look(
+    resource: MailServer, connection: Connection | Verdict, world: World, memory: Memory
+) -> _Seen:
+    status = resource.status
+    kept: dict[str, object] = {
+        "server": status.server,
+        "tls": status.tls,
+        "last_probe": status.last_probe,
     }
-    connection = await connection_of(spec, namespace, world)
     if isinstance(connection, Verdict):
-        status = resource.status
-        fields: dict[str, object] = {
-            "server": status.server,
-            "tls": status.tls,
-            "last_probe": status.last_probe,
-        }
-        findings: tuple[Finding, ...] = ()
-        verdicts: tuple[Verdict, ...] = (connection,)
-    else:
-        report = await _probe(resource, connection, world, memory)
-        verdicts = _verdicts(spec, connection, report)
-        findings = probing.findings_of(report, SMTP, world.now())
-        fields = {
-            "server": report.server or resource.status.server,
-            "tls": report.tls or resource.status.tls,
-            "last_probe": probing.facts_of(report),
-            "resolved_refs": list(connection.resolved),
-        }
-    if spec.default and not is_default:
-        findings += (_several_defaults(defaults),)
-    return Assessment(
-        verdicts=verdicts,
-        ready_message=f"{spec.host}:{spec.port} answers"
-        + (" and accepts the credentials." if spec.credentials_ref else "."),
-        confirm_after=min(confirm_after, CONFIRM_AFTER),
-        interval=spec.interval,
-        deadline=spec.progress_deadline,
-        fields={**fields, **usage, "findings": worst_first(findings)},
-        references=refs,
-    )
-
-
-async def _probe(
-    resource: MailServer, connection: Connection, world: World, memory: Memory
-) -> ProbeReport:
+        return _Seen((connection,), (), kept)
+    resolved: dict[str, object] = {"resolved_refs": list(connection.resolved)}
+    tls = probing.uses_tls(connection.endpoint.tls)
+    auth = connection.credentials is not None
     attempt = probing.Attempt(
-        SMTP, connection.endpoint, connection.credentials, resource.metadata.requested_at
-    )
-
-    async def probe(login: Login | None) -> ProbeReport:
-        return await world.mail.smtp(connection.endpoint, login)
-
-    return await probing.probe_once(attempt, probe, memory, world.now())
-
-
-def _verdicts(
-    spec: MailServerSpec, connection: Connection, report: ProbeReport
-) -> tuple[Verdict, ...]:
-    found = probing.verdicts_of(
-        report,
         SMTP,
-        tls=probing.uses_tls(spec.tls.mode),
-        auth=connection.credentials is not None,
+        connection.endpoint,
+        connection.credentials,
+        resource.metadata.requested_at,
+        provider=connection.provider,
     )
+    checked = prechecks.check(attempt)
+    warnings = prechecks.findings_of(checked, SMTP)
+    if checked.blocking is not None:
+        verdicts = prechecks.verdicts_of(checked.blocking, SMTP, tls=tls, auth=auth)
+        return _Seen(_resolved_first(connection, verdicts), warnings, {**kept, **resolved})
+    report = await _probe(attempt, world, memory)
+    verdicts = probing.verdicts_of(report, SMTP, tls=tls, auth=auth)
+    return _Seen(
+        _resolved_first(connection, verdicts),
+        probing.findings_of(report, SMTP, world.now()) + warnings,
+        {
+            **resolved,
+            "server": report.server or status.server,
+            "tls": report.tls or status.tls,
+            "last_probe": probing.facts_of(report),
+        },
+    )
+
+
+async def _probe(attempt: probing.Attempt, world: World, memory: Memory) -> ProbeReport:
+    async def probe(login: Login | None) -> ProbeReport:
+        return await world.mail.smtp(attempt.endpoint, login)
+
+    return await probing.probe_once(attempt, probe, memory, world)
+
+
+def _resolved_first(connection: Connection, verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     if not connection.resolved:
-        return found
+        return verdicts
     resolved = passed(
         ConditionType.REFERENCES_RESOLVED, Reason.RESOLVED, "Every referenced object was found."
     )
-    return (resolved, *found)
+    return (resolved, *verdicts)
 
 
 async def _defaults(spec: MailServerSpec, namespace: str, world: World) -> list[str]:
@@ -168,7 +215,8 @@ async def _defaults(spec: MailServerSpec, namespace: str, world: World) -> list[
 async def _count_accounts(name: str, namespace: str, world: World, *, is_default: bool) -> int:
     accounts = len(await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.by_server(name)))
     if is_default:
-        accounts += len(await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.by_server(None)))
+        without = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.by_server(None))
+        accounts += sum(not cast("EmailAccount", one).spec.at_provider for one in without)
     return accounts
 
 

@@ -4,7 +4,6 @@ turns a probe's report into verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,15 +14,18 @@ from postroom.api.reasons import Reason
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile import schedule
 from postroom.reconcile.assessment import failed, passed, unknown
+from postroom.reconcile.grants import TokenCredentials
 from postroom.reconcile.outcome import Memory, RecentProbe, Rejection
 from postroom.reconcile.references import Credentials
+from postroom.reconcile.signing_in import TOKEN_REFUSALS, Probe, probe_with_token
+from postroom.reconcile.world import World
 
 #: A probe with the same inputs is not repeated within this time, unless someone asks.
 REUSE = timedelta(seconds=30)
 #: How long before its end a certificate is worth a warning.
 EXPIRY_WARNING = timedelta(days=21)
-#: What a server's refusal of credentials looks like.
-_REFUSALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED})
+#: What a refusal of credentials looks like that nothing but other credentials could change.
+_REFUSALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED}) | TOKEN_REFUSALS
 
 _STAGES = list(ProbeStage)
 
@@ -40,7 +42,8 @@ class Protocol:
 SMTP = Protocol("SMTP", ConditionType.SMTP_AVAILABLE, ConditionType.SMTP_AUTHENTICATED)
 IMAP = Protocol("IMAP", ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
 
-Probe = Callable[[Login | None], Awaitable[ProbeReport]]
+
+AnyCredentials = Credentials | TokenCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +52,29 @@ class Attempt:
 
     protocol: Protocol
     endpoint: Endpoint
-    credentials: Credentials | None
+    credentials: AnyCredentials | None
     request: str | None
     extra: str = ""
+    provider: str | None = None
+
+    @property
+    def login(self) -> Login | None:
+        """The password to sign in with; None where a token is, or nobody signs in."""
+        return self.credentials.login if isinstance(self.credentials, Credentials) else None
+
+    @property
+    def by_token(self) -> bool:
+        """Whether a token is what one signs in with."""
+        return isinstance(self.credentials, TokenCredentials)
 
 
-async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, now: datetime) -> ProbeReport:
+async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: World) -> ProbeReport:
     """Probe, or answer from memory where a look would repeat one or provoke a lock-out.
 
     A version of credentials that the server has refused is not sent again until it changes or
     someone asks anew; the connection is still checked. A request token counts once.
     """
+    now = world.now()
     version = attempt.credentials.version if attempt.credentials else ""
     inputs = (attempt.endpoint, version, attempt.request, attempt.extra)
     name = attempt.protocol.name
@@ -71,11 +86,18 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, now: dateti
     if rejection is not None and rejection.token == attempt.request:
         report = _with_refusal(await probe(None), rejection.report)
     else:
-        login = attempt.credentials.login if attempt.credentials else None
-        report = await probe(login)
+        report = await _sign_in(attempt, probe, world)
         _note_refusal(memory, slot, attempt, report)
     memory.probes[name] = RecentProbe(inputs, now, report)
     return report
+
+
+async def _sign_in(attempt: Attempt, probe: Probe, world: World) -> ProbeReport:
+    if isinstance(attempt.credentials, TokenCredentials):
+        return await probe_with_token(
+            attempt.credentials, attempt.protocol.name, probe, world.tokens
+        )
+    return await probe(attempt.login)
 
 
 def _note_refusal(memory: Memory, slot: str, attempt: Attempt, report: ProbeReport) -> None:
@@ -120,7 +142,8 @@ def _guard_verdict(report: ProbeReport) -> Verdict:
     return passed(condition, Reason.ALLOWED, "The host and port may be dialled.")
 
 
-_TLS_REASONS = frozenset(
+#: Failures that are the certificate's or the handshake's.
+TLS_REASONS = frozenset(
     {
         Reason.CERTIFICATE_EXPIRED,
         Reason.CERTIFICATE_NOT_YET_VALID,
@@ -142,7 +165,7 @@ def _availability(report: ProbeReport, protocol: Protocol) -> Verdict:
         return passed(
             condition, Reason.PROBE_SUCCEEDED, f"The server answers as an {protocol.name} server."
         )
-    if report.stage is ProbeStage.GUARD or report.reason in _TLS_REASONS:
+    if report.stage is ProbeStage.GUARD or report.reason in TLS_REASONS:
         return unknown(condition, Reason.NOT_ATTEMPTED, report.message)
     if not report.conclusive:
         return unknown(condition, Reason.PROBE_INCONCLUSIVE, report.message)
@@ -151,7 +174,7 @@ def _availability(report: ProbeReport, protocol: Protocol) -> Verdict:
 
 def _tls_verdict(report: ProbeReport) -> Verdict:
     condition = ConditionType.TLS_VERIFIED
-    if report.reason in _TLS_REASONS:
+    if report.reason in TLS_REASONS:
         return failed(condition, report.reason, report.message)
     if report.tls is not None and report.tls.version is not None:
         return passed(condition, Reason.CERTIFICATE_VALID, "The certificate is trusted and fits.")

@@ -25,7 +25,7 @@ class Credentials:
     """A login and the version of the Secret that it came from."""
 
     login: Login
-    resolved: ResolvedReference
+    resolved: tuple[ResolvedReference, ...]
     #: Identifies the version of the credentials: a rejected one is not tried again.
     version: str
 
@@ -43,16 +43,18 @@ def reference_to(kind: str, name: str) -> str:
     return f"{kind}/{name}"
 
 
-def _unresolved(reason: Reason, message: str) -> Verdict:
+def unresolved(reason: Reason, message: str) -> Verdict:
+    """The verdict on a reference that leads nowhere."""
     return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
 
 
-async def _secret(
+async def secret(
     world: World, namespace: str, name: str, field: str
 ) -> tuple[SecretContent, ResolvedReference] | Verdict:
+    """Read a Secret that a field names."""
     content = await world.secret(namespace, name)
     if content is None:
-        return _unresolved(
+        return unresolved(
             Reason.SECRET_NOT_FOUND,
             f"Secret {name} ({field}) does not exist in this namespace: create it or correct "
             "the name.",
@@ -64,38 +66,54 @@ async def _secret(
 
 
 async def credentials(
-    world: World, namespace: str, reference: ObjectReference, field: str, host: str
+    world: World,
+    namespace: str,
+    reference: ObjectReference,
+    field: str,
+    host: str,
+    username: str | None = None,
 ) -> Credentials | Verdict:
-    """Read username and password, and check that the Secret agrees to be sent to `host`."""
-    found = await _secret(world, namespace, reference.name, field)
+    """Read username and password, and check that the Secret agrees to be sent to `host`.
+
+    `username` is the one that the provider fixes, for a Secret that has none.
+    """
+    found = await secret(world, namespace, reference.name, field)
     if isinstance(found, Verdict):
         return found
     content, resolved = found
-    login = login_from(content.data)
+    login = login_from(content.data, username)
     if isinstance(login, BadCredentials):
-        return _unresolved(
+        return unresolved(
             Reason.SECRET_KEY_MISSING, f"Secret {reference.name} ({field}): {login.sentence}"
         )
-    if not host_allowed(host, content.allowed_hosts):
-        return _unresolved(
-            Reason.REFERENCE_NOT_PERMITTED,
-            f"Secret {reference.name} ({field}) may not be sent to {host}: add the host to the "
-            "Secret's annotation postroom.dev/allowed-hosts.",
-        )
-    return Credentials(login, resolved, f"{content.uid}/{content.resource_version}")
+    refusal = not_permitted(content, field, host)
+    if refusal is not None:
+        return refusal
+    return Credentials(login, (resolved,), f"{content.uid}/{content.resource_version}")
+
+
+def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | None:
+    """Say that a Secret does not agree to be sent to a host; None where it does."""
+    if host_allowed(host, content.allowed_hosts):
+        return None
+    return unresolved(
+        Reason.REFERENCE_NOT_PERMITTED,
+        f"Secret {content.name} ({field}) may not be sent to {host}: add the host to the "
+        "Secret's annotation postroom.dev/allowed-hosts.",
+    )
 
 
 async def secret_text(
     world: World, namespace: str, reference: SecretKeyReference, field: str
 ) -> Text | Verdict:
     """Read the text under one key of a Secret that holds something public, such as a key."""
-    found = await _secret(world, namespace, reference.name, field)
+    found = await secret(world, namespace, reference.name, field)
     if isinstance(found, Verdict):
         return found
     content, resolved = found
     value = content.data.get(reference.key)
     if not value:
-        return _unresolved(
+        return unresolved(
             Reason.SECRET_KEY_MISSING,
             f"Secret {reference.name} ({field}) has no key {reference.key}, or its value is empty.",
         )
@@ -112,14 +130,14 @@ async def ca_bundle(
         )
     content = await world.config_map(namespace, reference.name)
     if content is None:
-        return _unresolved(
+        return unresolved(
             Reason.CONFIG_MAP_NOT_FOUND,
             f"ConfigMap {reference.name} ({field}) does not exist in this namespace: create it "
             "or correct the name.",
         )
     value = content.data.get(reference.key)
     if not value:
-        return _unresolved(
+        return unresolved(
             Reason.CONFIG_MAP_KEY_MISSING,
             f"ConfigMap {reference.name} ({field}) has no key {reference.key}, or its value is "
             "empty.",

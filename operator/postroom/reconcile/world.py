@@ -17,6 +17,8 @@ from postroom.api.names import Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
 from postroom.dns.policy_host import PolicyFetcher
+from postroom.mail.oauth.answers import AccessToken, TokenFailure
+from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, ProbeReport
 
 
@@ -71,6 +73,18 @@ class MailProbes(Protocol):
         ...
 
 
+class Tokens(Protocol):
+    """Hands out access tokens. Implementations never raise for what endpoints or networks do."""
+
+    async def token(self, grant: Grant) -> AccessToken | TokenFailure:
+        """Return a token that lasts, or why there is none."""
+        ...
+
+    def drop(self, grant: Grant) -> None:
+        """Forget a token that a mail server refused."""
+        ...
+
+
 class World(Protocol):
     """What a reconciler may ask. Every read names the namespace of the object it serves."""
 
@@ -79,6 +93,9 @@ class World(Protocol):
 
     @property
     def mail(self) -> MailProbes: ...
+
+    @property
+    def tokens(self) -> Tokens: ...
 
     @property
     def policies(self) -> PolicyFetcher: ...

@@ -38,12 +38,13 @@ def without(spec: dict[str, Any], *names: str) -> dict[str, Any]:
 
 GOOD = [
     GOOGLE,
-    GOOGLE | {"clientSecretRef": REFERENCE, "rotation": "WriteBack"},
+    GOOGLE | {"clientSecretRef": REFERENCE},
     ACCOUNT | {"subject": "bob@example.com"},
     MICROSOFT | {"tenant": "common", "cloud": "China", "certificateRef": {"name": "cert"}},
     APPLICATION,
     without(APPLICATION, "clientSecretRef") | {"certificateRef": {"name": "cert"}},
     GENERIC | {"scopes": ["mail-w"]},
+    GENERIC | {"caBundleRef": {"kind": "Secret", "name": "ca", "key": "ca.pem"}},
     GENERIC | {"tokenURL": "https://keycloak.mail.svc:8443/realms/x/token"},
     without(GENERIC, "refreshTokenRef")
     | {"flow": "ClientCredentials", "clientSecretRef": REFERENCE},
@@ -73,7 +74,8 @@ BAD = [
     (APPLICATION | {"tenant": "common"}, "tenant must be the ID"),
     (without(GENERIC, "tokenURL"), "tokenURL must be set"),
     (GOOGLE | {"tokenURL": URL}, "tokenURL must be set where provider is Generic, and only"),
-    (APPLICATION | {"rotation": "WriteBack"}, "rotation may be WriteBack only"),
+    (GOOGLE | {"caBundleRef": {"name": "ca"}}, "caBundleRef may not be set unless"),
+    (GOOGLE | {"rotation": "WriteBack"}, "rotation"),
     (GOOGLE | {"clientID": "with space"}, "must be the client's ID"),
     (GOOGLE | {"scopes": ["two scopes"]}, "must be one scope"),
     (GOOGLE | {"scopes": ["x"] * 17}, "at most 16"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
 import time
 from itertools import pairwise
 
@@ -158,6 +159,52 @@ async def test_the_greeting_can_be_given_up() -> None:
         await waiting
     protocol.abort()
     assert wire.aborted
+
+
+async def asked_for_tls(*pieces: bytes) -> tuple[GuardedProtocol, tuple[str, list[bytes]]]:
+    """Ask for TLS, and answer with these pieces."""
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("STARTTLS"))
+    await asyncio.sleep(0)
+    for piece in pieces:
+        protocol.data_received(piece.replace(b"TAG", bytes(wire.written).split()[0]))
+    return protocol, await running
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"TAG OK go\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n",),
+        (b"TAG OK go\r\n", b"* CAPABILITY IMAP4rev1\r\n"),
+        (b"TAG OK go\r\n*",),
+        (b"TAG OK go\r\n", b"x"),
+        (b"TAG OK go\r", b"\nx"),
+    ],
+)
+async def test_nothing_may_follow_the_answer_to_starttls(pieces: tuple[bytes, ...]) -> None:
+    protocol, _ = await asked_for_tls(*pieces)
+    with pytest.raises(ConnectionEnded) as ended:
+        await protocol.secure(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "mail.example.com")
+    assert ended.value.ending is Ending.INJECTED
+
+
+async def test_what_comes_before_the_answer_to_starttls_is_no_injection() -> None:
+    protocol, answered = await asked_for_tls(b"* OK wait\r\n", b"TAG OK go\r\n")
+    assert answered == ("OK", [b"OK wait", b"go"])
+    protocol.abort()
+
+
+async def test_what_a_server_asks_last_is_kept() -> None:
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("AUTHENTICATE", "XOAUTH2", answers=[b"x"]))
+    await asyncio.sleep(0)
+    protocol.data_received(b"+ \r\n+ eyJ9 \r\n")
+    assert protocol.challenge == b"eyJ9"
+    assert wire.written.endswith(b"\r\nx\r\n*\r\n")
+    running.cancel()
+    protocol.abort()
 
 
 async def test_nothing_runs_on_a_lost_connection() -> None:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a spec leads: what it says itself, filled up with what is known of its provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from postroom.api.emailaccount import IMAP, EmailAccountSpec
+from postroom.api.mail_provider import MailProvider
+from postroom.api.mailserver import CABundleReference, MailServerSpec, TLSMode
+from postroom.api.resource import InvalidSpec, Problem
+from postroom.mail.presets import MailPreset, PresetEndpoint, resolve
+from postroom.mail.report import Endpoint
+
+SMTP_PORT, IMAP_PORT = 587, 993
+_IMPLICIT_SMTP_PORT = 465
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One server to connect to.
+
+    `username` is what the provider wants, None where only the user knows it. `provider` is the
+    preset that the spec names. `bundle_field` is the field that `bundle` stands in.
+    """
+
+    host: str
+    port: int
+    tls: TLSMode
+    server_name: str
+    username: str | None = None
+    provider: str | None = None
+    bundle: CABundleReference | None = None
+    bundle_field: str = "spec.tls.caBundleRef"
+
+    def endpoint(self, bundle: str | None, namespace: str) -> Endpoint:
+        """Return what to dial for a tenant; `bundle` is the PEM that the reference led to."""
+        return Endpoint(self.host, self.port, self.tls, self.server_name, bundle, namespace)
+
+
+def smtp_target(spec: MailServerSpec, address: str | None = None) -> Target:
+    """Work out where a mail server is; `address` is that of the account that signs in there.
+
+    Raises `InvalidSpec` for parameters that the provider does not take.
+    """
+    known = _preset(spec.provider, spec.parameters, address)
+    found = _fitting(known.smtp if known else (), spec.port, spec.tls.mode)
+    port = spec.port or (found.port if found else _port_of(spec.tls.mode, known))
+    mode = spec.tls.mode or (found.tls if found else _mode_of(port, known))
+    offered = found or (known.smtp[0] if known else None)
+    host = spec.host or (offered.host if offered else "")
+    return Target(
+        host=host,
+        port=port,
+        tls=mode,
+        server_name=spec.tls.server_name or host,
+        username=known.smtp_username if known else None,
+        provider=known.provider if known else None,
+        bundle=spec.tls.ca_bundle_ref,
+    )
+
+
+def own_smtp_target(spec: EmailAccountSpec) -> Target:
+    """Work out the SMTP server of an account's own provider; raises `InvalidSpec`."""
+    server = MailServerSpec(provider=spec.provider, parameters=spec.parameters)
+    return smtp_target(server, spec.address)
+
+
+def imap_target(spec: EmailAccountSpec, imap: IMAP) -> Target:
+    """Work out where an account's mailbox is, with TLS from the first byte.
+
+    Raises `InvalidSpec` for parameters that the provider does not take, and for a provider that
+    has no such server where the spec names none itself.
+    """
+    known = _preset(spec.provider, spec.parameters, spec.address)
+    found = _fitting(known.imap if known else (), imap.port, TLSMode.IMPLICIT)
+    if imap.host is None and known is not None and found is None:
+        found = _fitting(known.imap, None, TLSMode.IMPLICIT)
+        if found is None:
+            sentence = f"must be set: {known.title} has no IMAP server with TLS from the first byte"
+            raise InvalidSpec((Problem(("spec", "imap", "host"), sentence),))
+    host = imap.host or (found.host if found else "")
+    return Target(
+        host=host,
+        port=imap.port or (found.port if found else IMAP_PORT),
+        tls=TLSMode.IMPLICIT,
+        server_name=imap.tls.server_name or host,
+        username=known.imap_username if known else None,
+        provider=known.provider if known else None,
+        bundle=imap.tls.ca_bundle_ref,
+        bundle_field="spec.imap.tls.caBundleRef",
+    )
+
+
+def _preset(
+    provider: MailProvider | None, parameters: Mapping[str, str], address: str | None
+) -> MailPreset | None:
+    if provider is None:
+        return None
+    found = resolve(provider.value, parameters, address)
+    if isinstance(found, MailPreset):
+        return found
+    raise InvalidSpec(
+        tuple(
+            Problem(("spec", "parameters", *filter(None, [one.parameter])), one.sentence)
+            for one in found
+        )
+    )
+
+
+def _fitting(
+    offered: Sequence[PresetEndpoint], port: int | None, mode: TLSMode | None
+) -> PresetEndpoint | None:
+    """The first endpoint that the spec does not contradict."""
+    return next(
+        (one for one in offered if port in (None, one.port) and mode in (None, one.tls)), None
+    )
+
+
+def _port_of(mode: TLSMode | None, known: MailPreset | None) -> int:
+    """The port where the provider has none of this mode; without a provider always the same."""
+    return _IMPLICIT_SMTP_PORT if known and mode is TLSMode.IMPLICIT else SMTP_PORT
+
+
+def _mode_of(port: int, known: MailPreset | None) -> TLSMode:
+    if known and port == _IMPLICIT_SMTP_PORT:
+        return TLSMode.IMPLICIT
+    return TLSMode.START_TLS

@@ -9,10 +9,12 @@ from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.dns.findings import Family, families
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.model import Confirmed, Parameter, Preset, Record
+from postroom.mail import findings as mail_findings
 from postroom.mail import presets as mail
 from postroom.mail.presets.model import Confirmed as MailConfirmed
 from postroom.mail.presets.model import EndpointRow, Limit, Way
 from postroom.mail.presets.model import Preset as MailPreset
+from postroom.mail.replies.catalogue import causes
 
 HERE = Path(__file__).parent
 _CELL_LIMIT = 60
@@ -35,12 +37,12 @@ def pages() -> dict[str, str]:
         "findings/README.md": _page(
             "Findings",
             "What stands as `code` in `status.findings` of a SendingDomain, by family. "
-            "`postroom explain CODE` prints the same. MailServer and EmailAccount use the "
-            "[reasons](../reasons.md) in upper snake case as codes, and "
-            "`CERTIFICATE_EXPIRING_SOON`.",
+            "`postroom explain CODE` prints the same. Those of MailServer and EmailAccount have "
+            "[a page of their own](mail.md).",
             [line for name, family in families().items() for line in _summary(name, family)],
         ),
         **{f"findings/{name}.md": _family(family) for name, family in families().items()},
+        "findings/mail.md": _mail_findings(),
         "providers.md": _page(
             "Providers",
             _PROVIDERS_LEAD,
@@ -63,6 +65,35 @@ def _family(family: Family) -> str:
         lines += [f"## {code}", "", f"*{entry.severity.value}.* {entry.meaning}", ""]
         lines += [f"**What to do:** {entry.remedy}", "", f"Source: {entry.source}.", ""]
     return _page(family.title, family.lead, lines[:-1])
+
+
+_MAIL_FINDINGS_LEAD = """What stands as `code` in `status.findings` of a MailServer or EmailAccount:
+a [reason](../reasons.md) in upper snake case (`CONNECTION_REFUSED`), a cause of the table below, in
+upper snake case, too (`APP_PASSWORD_REQUIRED`), or one of the following. `postroom explain CODE`
+prints the same."""
+
+
+def _mail_findings() -> str:
+    """Write the page of what is found about servers and accounts."""
+    lines = []
+    for code, entry in sorted(mail_findings.catalogue().items()):
+        lines += [f"## {code}", "", f"*{entry.severity.value}.* {entry.meaning}", ""]
+        lines += [f"**What to do:** {entry.remedy}", ""]
+        lines += [f"Source: {entry.source}.", ""] if entry.source else []
+    lines += [
+        "## Causes",
+        "",
+        "What a server's reply, or the look before dialling, comes down to. The reason of the "
+        "condition is coarser.",
+        "",
+        "| Cause | Reason | Meaning | What to do |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{cause.value}` | `{entry.reason.value}` | {entry.meaning} | {entry.remedy} |"
+        for cause, entry in causes().items()
+    ]
+    return _page("Mail servers and accounts", _MAIL_FINDINGS_LEAD, lines)
 
 
 _PROVIDERS_LEAD = """`spec.provider` of a SendingDomain declares the records that a provider asks

@@ -28,10 +28,12 @@ _SINGULAR = {
     "allow_cidrs": "allow-cidr",
     "allow_ports": "allow-port",
     "allow_token_hosts": "allow-token-host",
+    "allow_test_recipients": "allow-test-recipient",
 }
 
 _NAMESPACE = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 #: Of the host of a token endpoint the first label may be a pattern.
+_RECIPIENT = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]*@([a-z0-9-]{1,63}\.)+[a-z0-9-]{1,63}")
 _HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _KEY_FILE_LIMIT = 4096
 
@@ -131,6 +133,13 @@ def _token_host(value: object) -> str:
     return text
 
 
+def _test_recipient(value: object) -> str:
+    text = str(value).strip().lower()
+    if len(text) > 254 or not _RECIPIENT.fullmatch(text):
+        raise ValueError("must be addresses such as ops@example.com, or @example.com")
+    return text
+
+
 def _masked(value: object) -> Masked:
     return value if isinstance(value, Masked) else Masked(str(value))
 
@@ -170,6 +179,16 @@ class Settings(BaseModel):
         default=(),
         description="Hosts of OAuth token endpoints, besides those of Google and Microsoft, that "
         "credentials may be sent to; the first label may be *.",
+    )
+    allow_token_rotation: bool = Field(
+        default=False,
+        description="Keep new refresh tokens in Secrets of the operator's own where a spec says "
+        "rotation: WriteBack; needs create and patch on Secrets.",
+    )
+    allow_test_recipients: Annotated[tuple[str, ...], _each(_test_recipient)] = Field(
+        default=(),
+        description="Addresses (or @domain) that test messages may go to besides the account "
+        "itself and its identities.",
     )
     ownership_key: Annotated[Masked, BeforeValidator(_masked)] = Field(
         default_factory=lambda: Masked(""),

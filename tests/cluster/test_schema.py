@@ -62,10 +62,19 @@ FULL: dict[Kind, dict[str, Any]] = {
         "credentialsRef": {"name": "mailbox"},
         "imap": {
             "host": "imap.example.com",
-            "tls": {"caBundleRef": {"kind": "Secret", "name": "c"}},
+            "port": 143,
+            "tls": {"mode": "StartTLS", "caBundleRef": {"kind": "Secret", "name": "c"}},
         },
+        "displayName": "Support Inbox, Größe",
+        "identities": [
+            {"address": "o'support+x@send.example.com", "type": "Primary", "displayName": "S"},
+            {"address": "b@send.example.com", "type": "Alias", "senderProfile": "billing"},
+        ],
+        "identityVerification": {"method": "Envelope"},
+        "forwarding": {"technicalAddress": "in-1@mx.example.net", "source": "Microsoft365"},
+        "roundTrip": {"enabled": True, "interval": "24h", "receiverRef": {"name": "peer"}},
         "fallbackSender": "noreply@example.net",
-        "sync": {"interval": "10m"},
+        "sync": {"interval": "10m", "backfillDays": 60},
     },
 }
 #: Servers and accounts of known providers, with tokens.
@@ -205,7 +214,7 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
         {"oauth": {key: value for key, value in OAUTH.items() if key != "subject"}},
         "spec.oauth.subject: Invalid value: must be set: a MailServer has no address of its own",
     ),
-    (MS, {"oauth": {**OAUTH, "rotation": "WriteBack"}}, 'unknown field "spec.oauth.rotation"'),
+    (MS, {"oauth": {**OAUTH, "rotation": "Always"}}, 'Unsupported value: "Always"'),
     (MS, {"oauth": {**OAUTH, "caBundleRef": {"name": "ca"}}}, "unless provider is Generic"),
     (MS, {"oauth": {**OAUTH, "tenant": "x"}}, "must be Microsoft where tenant, cloud or"),
     (MS, {"host": "192.0.2.1"}, f'spec.host: Invalid value: "192.0.2.1": {NO_HOST}'),
@@ -255,6 +264,22 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
     (EA, {"imap": {**IMAP, "mailbox": "a\nb"}}, "must be the name of a mailbox, without control"),
     (EA, {"serverRef": {}}, "spec.serverRef.name: Required value"),
     (EA, {"fallbackSender": "nobody"}, NO_EMAIL),
+    (EA, {"sync": {"backfillDays": 61}}, "should be less than or equal to 60"),
+    (EA, {"roundTrip": {"interval": "1h"}}, "must be a duration from 6h to 168h"),
+    (EA, {"forwarding": {}}, "spec.forwarding.technicalAddress: Required value"),
+    (EA, {"forwarding": {"technicalAddress": "in-1"}}, NO_EMAIL),
+    (EA, {"displayName": "a\nb"}, "must be a name without line breaks"),
+    (
+        EA,
+        {"identities": [{"address": "b@example.com", "type": "Primary"}]},
+        "spec.identities: Invalid value: must have type Primary only for the account's own",
+    ),
+    (
+        EA,
+        {"identities": [{"address": "b@example.com"}, {"address": "b@example.com"}]},
+        "Duplicate value",
+    ),
+    (EA, {"imap": {**IMAP, "tls": {"mode": "None"}}}, 'supported values: "StartTLS", "Implicit"'),
     (EA, {"sync": {"interval": "0s"}}, f'spec.sync.interval: Invalid value: "0s": {NO_INTERVAL}'),
 ]
 
@@ -373,7 +398,9 @@ DEFAULTS: list[tuple[Kind, dict[str, Any]]] = [
         EA,
         {
             "default": False,
-            "sync": {"interval": "5m"},
+            "sync": {"interval": "5m", "backfillDays": 7},
+            "roundTrip": {"enabled": False, "interval": "6h"},
+            "identityVerification": {"method": "Provider"},
             "progressDeadline": "15m",
             "suspend": False,
         },
@@ -406,7 +433,7 @@ def test_nested_defaults_apply(plane: ControlPlane, namespace: str) -> None:
     ("short_name", "header"),
     [
         ("sdom", "NAME DOMAIN READY REASON DKIM SPF DMARC AGE"),
-        ("msrv", "NAME HOST READY REASON SMTP TLS ACCOUNTS AGE"),
+        ("msrv", "NAME ENDPOINT READY REASON SMTP TLS ACCOUNTS AGE"),
         ("eacct", "NAME ADDRESS SERVER READY REASON UNSEEN AGE"),
     ],
 )

@@ -24,7 +24,8 @@ class Answers:
 
 
 #: A step: bytes to send; what to send after the line that was read last; or what to do, one of
-#: "read" (a line), "tls", "close", "reset", "stall" and "endless" (a line).
+#: "read" (a line), "content" (of a message, up to its final dot), "tls", "close", "reset", "stall"
+#: and "endless" (a line).
 Step = bytes | str | Callable[[bytes], bytes] | Answers
 
 
@@ -101,6 +102,8 @@ class Hostile:
         match step:
             case "read":
                 self.received.append(await reader.readline())
+            case "content":
+                self.received.append(await reader.readuntil(b"\r\n.\r\n"))
             case "tls":
                 assert self._context is not None
                 await writer.start_tls(self._context)

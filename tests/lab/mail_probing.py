@@ -54,7 +54,7 @@ def probes(
 
     ports = frozenset({port, *other_ports})
     policy = DialPolicy((ipaddress.ip_network("127.0.0.0/8"),), ports)
-    return NetworkProbes(policy, resolve, deadlines)
+    return NetworkProbes(policy, resolve, deadlines, quiet=0)
 
 
 def endpoint(port: int, mode: TLSMode = TLSMode.NONE, host: str = HOST) -> Endpoint:

@@ -53,7 +53,7 @@ async def run(lab: Lab, output: Output, *paths: Path) -> int:
 async def test_the_samples_verify(lab: Lab, tmp_path: Path) -> None:
     made = world(lab, tmp_path, SAMPLES)
     assert await made.check(AT_ONCE)
-    assert len(objects_of(made)) == 8
+    assert len(objects_of(made)) == 9
 
 
 def reasons(made: DirectoryWorld) -> dict[str, str]:

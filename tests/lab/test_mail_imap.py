@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -129,9 +130,12 @@ LOGINS: dict[str, tuple[Step, str, bool, bool | None]] = {
     "expired": (answer(b"NO [EXPIRED] canary"), "AccountDisabled", True, False),
     "wants tls": (answer(b"NO [PRIVACYREQUIRED] canary"), "EncryptionRequired", True, None),
     "unavailable": (answer(b"NO [UNAVAILABLE] canary"), "TemporaryFailure", False, None),
-    "throttled": (answer(b"BAD Request is throttled."), "TemporaryFailure", False, None),
+    "throttled": (answer(b"BAD Request is throttled."), "ServerThrottled", False, None),
     "bad": (answer(b"BAD canary"), "ProbeInconclusive", False, None),
-    "bye": (b"* BYE canary\r\n", "ServiceUnavailable", False, None),
+    "bye": (b"* BYE canary\r\n", "ProbeInconclusive", False, None),
+    "bye for now": (b"* BYE [UNAVAILABLE] canary\r\n", "TemporaryFailure", False, None),
+    "bye to many": (b"* BYE Too many connections, canary\r\n", "TemporaryFailure", False, None),
+    "bye to the account": (b"* BYE [CONTACTADMIN] canary\r\n", "AccountDisabled", True, False),
     "closed": ("close", "ProbeInconclusive", False, None),
     "silence": ("stall", "ConnectionTimeout", False, None),
     "endless line": ("endless", "ProbeInconclusive", False, None),
@@ -146,6 +150,13 @@ async def test_logins_that_fail(name: str) -> None:
     assert verdict(report) == ("Auth", reason, conclusive)
     assert report.authenticated is authenticated
     assert ECHO not in repr(report)
+
+
+async def test_a_server_that_asks_for_time_gets_it() -> None:
+    throttled = answer(b"BAD Request is throttled. Suggested Backoff Time: 90000 milliseconds")
+    report, _ = await probed(*imap_until_login(after=("read", throttled, "stall")))
+    assert report.retry_after == timedelta(seconds=90)
+    assert report.cause == "ServerThrottled"
 
 
 async def test_login_disabled_is_honoured() -> None:
@@ -239,8 +250,9 @@ MAILBOXES: dict[str, tuple[Step, str, bool]] = {
     "bad": (answer(b"BAD canary"), "ProbeInconclusive", False),
     "full": (answer(b"NO [OVERQUOTA] canary"), "TemporaryFailure", False),
     "in use": (answer(b"NO [INUSE] canary"), "TemporaryFailure", False),
-    "throttled": (answer(b"BAD Request is throttled."), "TemporaryFailure", False),
-    "bye": (b"* BYE canary\r\n", "ServiceUnavailable", False),
+    "throttled": (answer(b"BAD Request is throttled."), "ServerThrottled", False),
+    "bye": (b"* BYE canary\r\n", "ProbeInconclusive", False),
+    "bye for now": (b"* BYE [UNAVAILABLE] canary\r\n", "TemporaryFailure", False),
     "silence": ("stall", "ConnectionTimeout", False),
 }
 

@@ -71,8 +71,8 @@ async def test_what_was_offered_in_the_clear_no_longer_counts() -> None:
 
 
 FAILURES: dict[str, tuple[tuple[Step, ...], tuple[str, str, bool]]] = {
-    "no": (("read", answer(b"NO canary"), "stall"), ("TLS", "StartTLSNotOffered", True)),
-    "bad": (("read", answer(b"BAD canary"), "stall"), ("TLS", "StartTLSNotOffered", True)),
+    "no": (("read", answer(b"NO canary"), "stall"), ("TLS", "HandshakeFailed", True)),
+    "bad": (("read", answer(b"BAD canary"), "stall"), ("TLS", "HandshakeFailed", True)),
     "bye": (("read", b"* BYE canary\r\n"), ("TLS", "ServiceUnavailable", False)),
     "silence": (("read", "stall"), ("TLS", "HandshakeFailed", False)),
     "silence after ok": (("read", answer(b"OK"), "stall"), ("TLS", "HandshakeFailed", False)),

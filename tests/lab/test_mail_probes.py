@@ -119,7 +119,7 @@ async def test_too_many_refusals_pause_signing_in_for_all(lab: Lab) -> None:
     for _ in range(3):
         assert (await made.smtp(where, LOGIN)).reason is Reason.AUTHENTICATION_REJECTED
     paused = await made.smtp(where, RELAY)
-    assert (paused.stage, paused.reason) == (ProbeStage.AUTH, Reason.NOT_ATTEMPTED)
+    assert (paused.stage, paused.reason) == (ProbeStage.AUTH, Reason.HOST_AUTH_COOLDOWN)
     assert not paused.conclusive
     assert (await made.smtp(where, None)).stage is ProbeStage.DONE
 
@@ -132,7 +132,7 @@ async def test_probes_at_the_same_time_do_not_overdraw_the_budget() -> None:
     assert sum(one.startswith(b"AUTH") for one in server.received) == 3
     reasons = [one.reason for one in reports]
     assert reasons.count(Reason.AUTHENTICATION_REJECTED) == 3
-    assert reasons.count(Reason.NOT_ATTEMPTED) == 5
+    assert reasons.count(Reason.HOST_AUTH_COOLDOWN) == 5
 
 
 async def test_replies_that_refuse_no_credentials_do_not_count() -> None:

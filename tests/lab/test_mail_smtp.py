@@ -9,6 +9,7 @@ sent in the clear, and one AUTH attempt is made with one mechanism.
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 
 import pytest
 
@@ -212,6 +213,19 @@ async def test_logins_that_fail(name: str) -> None:
     assert report.authenticated is authenticated
     assert sum(one.startswith(b"AUTH") for one in received) == 1
     assert ECHO not in repr(report)
+
+
+async def test_a_refusal_names_its_cause_and_how_long_to_wait() -> None:
+    busy, _ = await signing_in(b"AUTH PLAIN", after=("read", b"454 4.7.0 Too many logins\r\n"))
+    assert (busy.cause, busy.retry_after) == ("TooManyLogins", timedelta(hours=1))
+    wrong, _ = await signing_in(b"AUTH PLAIN", after=("read", b"535 5.7.8 no\r\n"))
+    assert (wrong.cause, wrong.retry_after) == ("AuthenticationFailed", None)
+
+
+async def test_a_greeting_that_refuses_names_its_cause() -> None:
+    async with Hostile(b"421 4.7.0 busy\r\n") as server:
+        report = await smtp(server, TLSMode.NONE)
+    assert (report.cause, report.retry_after) == ("ServerBusy", None)
 
 
 async def test_a_server_without_auth() -> None:

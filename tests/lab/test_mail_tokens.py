@@ -217,7 +217,7 @@ FINAL_IMAP: dict[str, tuple[Step, str, bool, bool | None]] = {
     "no": (answer(b"NO canary"), "AuthenticationRejected", True, False),
     "unavailable": (answer(b"NO [UNAVAILABLE] canary"), "TemporaryFailure", False, None),
     "bad": (answer(b"BAD canary"), "ProbeInconclusive", False, None),
-    "bye": (b"* BYE canary\r\n", "ServiceUnavailable", False, None),
+    "bye": (b"* BYE canary\r\n", "ProbeInconclusive", False, None),
 }
 
 

@@ -45,9 +45,10 @@ from lab.oauth_lab import (
 from lab.token_server import HOST, Scripted, TokenServer, google_error, microsoft_error
 from postroom.mail.dial import Resolve
 from postroom.mail.guard import DialPolicy
+from postroom.mail.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.errors import table
-from postroom.mail.oauth.exchange import BODY_LIMIT, Answer, HttpsExchange, NoAnswer
+from postroom.mail.oauth.exchange import BODY_LIMIT, Answer, HttpsExchange
 from postroom.mail.oauth.grant import Form, Grant
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import TokenSource

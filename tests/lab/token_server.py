@@ -112,9 +112,15 @@ def unsigned_jwt(claims: Mapping[str, Any]) -> str:
 
 
 class TokenServer:
-    """Serves on 127.0.0.1, as `HOST`; entered, `port` says where."""
+    """Serves on an address of loopback, as `HOST`; entered, `port` says where."""
 
-    def __init__(self, made: ssl.SSLContext | None = None, ca: trustme.CA = AUTHORITY) -> None:
+    def __init__(
+        self,
+        made: ssl.SSLContext | None = None,
+        ca: trustme.CA = AUTHORITY,
+        address: str = "127.0.0.1",
+    ) -> None:
+        self.address = address
         self._context = made or context(HOST, ca=ca)
         self.ca_bundle = ca.cert_pem.bytes().decode()
         self.port = 0
@@ -142,7 +148,7 @@ class TokenServer:
         app.router.add_post("/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._context)
+        site = web.TCPSite(self._runner, self.address, 0, ssl_context=self._context)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self

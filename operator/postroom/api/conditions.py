@@ -52,6 +52,9 @@ class ConditionType(StrEnum):
     TLS_VERIFIED = "TLSVerified"
     SMTP_AUTHENTICATED = "SMTPAuthenticated"
     IMAP_AUTHENTICATED = "IMAPAuthenticated"
+    IDENTITIES_VERIFIED = "IdentitiesVerified"
+    ROUND_TRIP_HEALTHY = "RoundTripHealthy"
+    FORWARDING_VERIFIED = "ForwardingVerified"
 
 
 #: Present only while True, because their True is the abnormal state (kstatus).

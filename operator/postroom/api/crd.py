@@ -79,7 +79,7 @@ PRESENTATIONS: dict[Kind, Presentation] = {
         "An SMTP server that mail is sent through. Status tells whether it can be reached, its "
         "certificate is trusted and it takes the credentials. A check sends no mail.",
         (
-            Column("Host", ".spec.host"),
+            Column("Endpoint", ".status.endpoint"),
             *_READY,
             Column("SMTP", _condition("SMTPAvailable")),
             Column("TLS", _condition("TLSVerified")),

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from postroom.api.account_messages import (
+    Forwarding,
+    RoundTrip,
+)
 from postroom.api.ca_bundle import CABundleReference
 from postroom.api.fields import (
     Deadline,
+    DisplayName,
     EmailAddress,
     HostName,
     Interval,
@@ -22,20 +28,32 @@ from postroom.api.fields import (
     rule,
     rules,
 )
-from postroom.api.findings import FINDINGS_LIMIT, Finding
-from postroom.api.mail_provider import MailParameters, MailProvider
-from postroom.api.mailserver import (
-    ProbeFacts,
-    ServerFacts,
-    TLSFacts,
+from postroom.api.identities import (
+    PRIMARY_RULE,
+    PRIMARY_SENTENCE,
+    Identities,
+    IdentityVerification,
+    misplaced_primary,
 )
+from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth
-from postroom.api.status import CommonStatus, ResolvedReference
+
+
+class IMAPTLSMode(StrEnum):
+    """How an IMAP connection is secured; it always is."""
+
+    START_TLS = "StartTLS"
+    IMPLICIT = "Implicit"
 
 
 class IMAPTLS(Model):
-    """How the IMAP connection, which is TLS from the first byte, is verified."""
+    """How the IMAP connection is secured and verified."""
 
+    mode: IMAPTLSMode | None = Field(
+        default=None,
+        description="Implicit (TLS from the first byte) or StartTLS; default: the provider's, else "
+        "StartTLS on port 143 and Implicit on any other.",
+    )
     ca_bundle_ref: CABundleReference | None = Field(
         default=None, description="Authorities to trust instead of the public ones."
     )
@@ -77,6 +95,10 @@ class Sync(Model):
     interval: Interval = Field(
         default=timedelta(minutes=5), description="How often it is checked: 1m to 24h."
     )
+    backfill_days: Annotated[int, Field(strict=True, ge=1, le=60)] = Field(
+        default=7,
+        description="How many days the annotation postroom.dev/backfill looks back: 1 to 60.",
+    )
 
 
 class EmailAccountSpec(Model):
@@ -114,6 +136,7 @@ class EmailAccountSpec(Model):
                 field_path=".oauth",
                 forbidden=True,
             ),
+            PRIMARY_RULE,
         )
     )
 
@@ -122,6 +145,9 @@ class EmailAccountSpec(Model):
         json_schema_extra=rules(
             rule("self == oldSelf", "may not be changed: create a new EmailAccount")
         ),
+    )
+    display_name: DisplayName | None = Field(
+        default=None, description="Name that goes with the address in messages of postroom."
     )
     provider: MailProvider | None = Field(
         default=None,
@@ -149,6 +175,13 @@ class EmailAccountSpec(Model):
         "instead of a password.",
     )
     imap: IMAP | None = Field(default=None, description="The mailbox; omitted: send only.")
+    identities: Identities = Field(
+        default=[], description="Other addresses that the account is to send as."
+    )
+    identity_verification: IdentityVerification = Field(
+        default=IdentityVerification(),
+        description="How it is found out whether the account may send as its identities.",
+    )
     fallback_sender: EmailAddress | None = Field(
         default=None, description="Sender to use while the address's domain is not verified."
     )
@@ -156,6 +189,13 @@ class EmailAccountSpec(Model):
         default=False, description="Whether this is the default account of its namespace."
     )
     sync: Sync = Field(default=Sync(), description="How often the account is looked at.")
+    round_trip: RoundTrip = Field(
+        default=RoundTrip(), description="Test messages that are sent and looked for on a schedule."
+    )
+    forwarding: Forwarding | None = Field(
+        default=None,
+        description="Where mail to the address is sent on to; test messages show whether it is.",
+    )
     progress_deadline: Deadline = Field(
         default=timedelta(minutes=15),
         description="How long the first success may take before the account counts as stalled: "
@@ -176,6 +216,8 @@ class EmailAccountSpec(Model):
                 "credentialsRef must be set where provider is and neither serverRef nor oauth: "
                 "the account signs in at the provider's own server"
             )
+        if misplaced_primary(self.identities, self.address):
+            raise ValueError(f"identities {PRIMARY_SENTENCE}")
         if self.oauth and self.credentials_ref:
             raise ValueError("oauth may not be set beside credentialsRef: one of them signs in")
         if self.imap and not (self.imap.credentials_ref or self.signs_in):
@@ -191,6 +233,11 @@ class EmailAccountSpec(Model):
         return self.credentials_ref is not None or self.oauth is not None
 
     @property
+    def sends_messages(self) -> bool:
+        """Whether messages of postroom's own go out on a schedule."""
+        return self.round_trip.enabled or self.forwarding is not None
+
+    @property
     def at_provider(self) -> bool:
         """Whether mail is sent through the provider's own server, not through a MailServer."""
         return self.provider is not None and self.server_ref is None
@@ -199,67 +246,3 @@ class EmailAccountSpec(Model):
     def domain(self) -> str:
         """The domain of the address, lowercase."""
         return self.address.rpartition("@")[2].lower()
-
-
-class EffectiveSender(Model):
-    """The sender that applications should use now, and why."""
-
-    address: EmailAddress = Field(description="The address to send from.")
-    reason: Annotated[str, StringConstraints(max_length=64)] = Field(
-        description="DomainVerified, DomainDegraded, DomainNotVerified, DomainUnknown, "
-        "FallbackUsed or NoDomain."
-    )
-
-
-class MailboxFacts(Model):
-    """Counts of the mailbox at the last check."""
-
-    name: Annotated[str, StringConstraints(max_length=255)] = Field(description="The mailbox.")
-    messages: Annotated[int, Field(ge=0)] = Field(description="Messages in it.")
-    unseen: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Messages not seen."
-    )
-    uid_next: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Next UID.")
-    uid_validity: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="UIDVALIDITY."
-    )
-
-
-class ProtocolProbes(Model):
-    """How far the last probe of each protocol came."""
-
-    smtp: ProbeFacts | None = Field(default=None, description="SMTP.")
-    imap: ProbeFacts | None = Field(default=None, description="IMAP.")
-
-
-class EmailAccountStatus(CommonStatus):
-    """What postroom found out about an email account."""
-
-    effective_sender: EffectiveSender | None = Field(
-        default=None, description="The sender that applications should use now."
-    )
-    server_name: Annotated[str, StringConstraints(max_length=253)] | None = Field(
-        default=None, description="The MailServer in use."
-    )
-    resolved_refs: Annotated[list[ResolvedReference], Field(max_length=16)] = Field(
-        default=[], description="What the references led to."
-    )
-    mailbox: MailboxFacts | None = Field(default=None, description="Counts of the mailbox.")
-    imap_server: ServerFacts | None = Field(
-        default=None, description="What the IMAP server said of itself."
-    )
-    imap_tls: TLSFacts | None = Field(default=None, description="TLS of the IMAP connection.")
-    last_probe: ProtocolProbes | None = Field(
-        default=None, description="How far the last probes came."
-    )
-    is_default: bool | None = Field(
-        default=None, description="Whether it is the default account of its namespace."
-    )
-    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
-        default=[],
-        description="Causes and warnings, worst first.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["code", "subject"],
-        },
-    )

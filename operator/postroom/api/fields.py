@@ -173,6 +173,8 @@ def _bounded_duration(shortest: str, longest: str, example: str, *, zero: str = 
 
 #: How often a resource is checked.
 Interval = _bounded_duration("1m", "24h", "5m or 1h30m")
+#: How often a message is sent: mail servers count each of them.
+MessageInterval = _bounded_duration("6h", "168h", "6h or 24h")
 #: How long the first success may take before the resource counts as stalled; 0s: for ever.
 Deadline = _bounded_duration("1m", "720h", "15m or 72h", zero="to wait for ever")
 
@@ -257,6 +259,16 @@ EmailAddress = Annotated[
         longest=254,
         also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT,
         also_rule=f"self.indexOf('@') <= {_LOCAL_PART_LIMIT}",
+    ),
+]
+
+#: The display-name before an address (RFC 5322 section 3.4), as people read it.
+DisplayName = Annotated[
+    str,
+    Text(
+        r"^[^\x00-\x1f\x7f]+$",
+        "must be a name without line breaks or other control characters",
+        longest=128,
     ),
 ]
 

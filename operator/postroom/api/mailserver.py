@@ -232,6 +232,9 @@ class ProbeFacts(Model):
 class MailServerStatus(CommonStatus):
     """What postroom found out about an SMTP server."""
 
+    endpoint: Annotated[str, StringConstraints(max_length=260)] | None = Field(
+        default=None, description="Host and port in use, the provider's where the spec has none."
+    )
     server: ServerFacts | None = Field(default=None, description="What the server said of itself.")
     tls: TLSFacts | None = Field(default=None, description="TLS and certificate.")
     last_probe: ProbeFacts | None = Field(default=None, description="How far the last probe came.")

@@ -14,6 +14,13 @@ API_VERSION = f"{GROUP}/{VERSION}"
 #: ``status.lastHandledReconcileAt``.
 REQUESTED_AT_ANNOTATIONS = (f"{GROUP}/requested-at", "reconcile.fluxcd.io/requestedAt")
 
+#: A new value asks for one test message; acknowledged in ``status.lastTest``.
+SEND_TEST_ANNOTATION = f"{GROUP}/send-test"
+#: Who gets the test message instead of the account itself.
+SEND_TEST_TO_ANNOTATION = f"{GROUP}/send-test-to"
+#: A new value asks for one look back over the mailbox; acknowledged in ``status.lastBackfill``.
+BACKFILL_ANNOTATION = f"{GROUP}/backfill"
+
 #: On a Secret: the hosts (comma separated, ``*.`` allowed as first label) that may receive it.
 ALLOWED_HOSTS_ANNOTATION = f"{GROUP}/allowed-hosts"
 

@@ -45,6 +45,15 @@ class MicrosoftCloud(StrEnum):
     CHINA = "China"
 
 
+class Rotation(StrEnum):
+    """What becomes of the new refresh token that a provider hands out with an access token."""
+
+    #: Kept in memory, and lost with it.
+    NONE = "None"
+    #: Written into a Secret that the operator owns.
+    WRITE_BACK = "WriteBack"
+
+
 #: The tenants that stand for many; an application cannot sign in as itself there.
 SHARED_TENANTS = ("common", "organizations", "consumers")
 _FLOWS = {
@@ -192,6 +201,13 @@ _RULES = (
         "must be set where provider is Generic, and only there: the others' is known",
     ),
     _Rule(
+        "self.flow == 'RefreshToken' || !has(self.rotation)",
+        lambda one: one.flow is OAuthFlow.REFRESH_TOKEN or one.rotation is None,
+        "rotation",
+        "may not be set unless flow is RefreshToken: nothing else rotates",
+        forbidden=True,
+    ),
+    _Rule(
         "self.provider == 'Generic' || !has(self.caBundleRef)",
         lambda one: one.provider is OAuthProvider.GENERIC or one.ca_bundle_ref is None,
         "caBundleRef",
@@ -263,6 +279,11 @@ class OAuth(Model):
         default=None,
         alias="tokenURL",
         description="Token endpoint of a generic provider; the operator must allow its host.",
+    )
+    rotation: Rotation | None = Field(
+        default=None,
+        description="WriteBack: new refresh tokens are kept in a Secret that the operator owns, "
+        "if it may; None (default): in memory only.",
     )
     ca_bundle_ref: CABundleReference | None = Field(
         default=None,

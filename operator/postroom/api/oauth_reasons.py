@@ -125,4 +125,12 @@ CATALOGUE: Mapping[str, tuple[str, str]] = {
         "The mail server does not take a token that the provider has just handed out.",
         "Check the mailbox's permissions for the client, and that the mailbox exists.",
     ),
+    "RefreshTokenNotKept": (
+        "A new refresh token could not be written into the Secret that the operator owns.",
+        "Do what the message says; until then the token is in memory only.",
+    ),
+    "RefreshTokenAging": (
+        "No new refresh token was kept for 60 days, and it ends after 90.",
+        "Mend what else is reported of the token, or run postroom auth login again.",
+    ),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from postroom.api import oauth_reasons
+from postroom.api import message_reasons, oauth_reasons
 
 
 class Reason(StrEnum):
@@ -88,6 +88,7 @@ class Reason(StrEnum):
     CERTIFICATE_NOT_YET_VALID = "CertificateNotYetValid"
     CERTIFICATE_NAME_MISMATCH = "CertificateNameMismatch"
     CERTIFICATE_UNTRUSTED = "CertificateUntrusted"
+    CERTIFICATE_CHAIN_INCOMPLETE = "CertificateChainIncomplete"
     HANDSHAKE_FAILED = "HandshakeFailed"
     PROTOCOL_TOO_OLD = "ProtocolTooOld"
     CA_BUNDLE_INVALID = "CABundleInvalid"
@@ -100,6 +101,33 @@ class Reason(StrEnum):
     MAILBOX_NOT_FOUND = "MailboxNotFound"
     TEMPORARY_FAILURE = "TemporaryFailure"
     NOT_ATTEMPTED = "NotAttempted"
+    # identities
+    IDENTITIES_VERIFIED = "IdentitiesVerified"
+    IDENTITY_VERIFIED = "IdentityVerified"
+    IDENTITY_REJECTED = "IdentityRejected"
+    IDENTITY_PENDING = "IdentityPending"
+    IDENTITY_UNVERIFIABLE = "IdentityUnverifiable"
+    HOST_AUTH_COOLDOWN = "HostAuthCooldown"
+    PORT_BLOCKED = "PortBlocked"
+    SERVER_THROTTLED = "ServerThrottled"
+    MAILBOX_NEARLY_FULL = "MailboxNearlyFull"
+    # messages of ours
+    MESSAGE_ACCEPTED = "MessageAccepted"
+    DELIVERED = "Delivered"
+    DELIVERED_TO_SPAM = "DeliveredToSpam"
+    NOT_DELIVERED = "NotDelivered"
+    MESSAGE_UNCONFIRMED = "MessageUnconfirmed"
+    RECIPIENT_REJECTED = "RecipientRejected"
+    MESSAGE_REJECTED = "MessageRejected"
+    MESSAGE_TOO_LARGE = "MessageTooLarge"
+    SEND_LIMIT_EXCEEDED = "SendLimitExceeded"
+    RECIPIENT_NOT_ALLOWED = "RecipientNotAllowed"
+    RECEIVER_NOT_READY = "ReceiverNotReady"
+    SENDER_REWRITTEN = "SenderRewritten"
+    REDIRECTED = "Redirected"
+    HEADERS_REWRITTEN = "HeadersRewritten"
+    NOT_FORWARDED = "NotForwarded"
+    AWAITING_MESSAGE = "AwaitingMessage"
     # OAuth
     OAUTH_ENDPOINT_UNAVAILABLE = "OAuthEndpointUnavailable"
     OAUTH_ENDPOINT_UNEXPECTED = "OAuthEndpointUnexpected"
@@ -130,6 +158,8 @@ class Reason(StrEnum):
     OAUTH_LOGIN_PENDING = "OAuthLoginPending"
     OAUTH_LOGIN_EXPIRED = "OAuthLoginExpired"
     OAUTH_TOKEN_REJECTED = "OAuthTokenRejected"  # noqa: S105
+    REFRESH_TOKEN_NOT_KEPT = "RefreshTokenNotKept"  # noqa: S105
+    REFRESH_TOKEN_AGING = "RefreshTokenAging"  # noqa: S105
 
 
 class Entry(NamedTuple):
@@ -364,6 +394,10 @@ CATALOGUE: dict[Reason, Entry] = {
         "No trusted authority vouches for the certificate.",
         "Reference the authority in tls.caBundleRef, or have the server send its intermediate.",
     ),
+    Reason.CERTIFICATE_CHAIN_INCOMPLETE: Entry(
+        "The server sends its certificate without the intermediate that vouches for it.",
+        "Have the server send the whole chain, or reference the intermediate in tls.caBundleRef.",
+    ),
     Reason.HANDSHAKE_FAILED: Entry(
         "TLS could not be negotiated.",
         "Check tls.mode against the port, and the server's TLS settings.",
@@ -399,8 +433,40 @@ CATALOGUE: dict[Reason, Entry] = {
         "Login works, but the mailbox cannot be opened.", "Correct imap.mailbox or its rights."
     ),
     Reason.TEMPORARY_FAILURE: Entry("The server could not check the credentials now.", _WAIT),
+    Reason.MAILBOX_NEARLY_FULL: Entry(
+        "The mailbox has used most of its quota.",
+        "Delete messages or raise the quota before mail is refused.",
+    ),
     Reason.NOT_ATTEMPTED: Entry(
         "The check was not made because an earlier stage failed.", "Mend the earlier stage first."
+    ),
+    Reason.HOST_AUTH_COOLDOWN: Entry(
+        "The host has refused too many credentials lately; signing in there pauses, so that it "
+        "does not lock out the other accounts behind it.",
+        "Correct the accounts whose credentials are refused; all others are checked again then.",
+    ),
+    Reason.PORT_BLOCKED: Entry(
+        "IMAP works, but the port for SMTP does not answer: many networks and clouds block 25 "
+        "and 465.",
+        "Use port 587 or 2525 with tls.mode StartTLS, or have the port opened.",
+    ),
+    Reason.SERVER_THROTTLED: Entry(
+        "The server asks to be left alone for a while.", "Wait, and raise the interval."
+    ),
+    **{Reason(name): Entry(*texts) for name, texts in message_reasons.CATALOGUE.items()},
+    Reason.IDENTITIES_VERIFIED: Entry("The account may send as all its identities.", _NONE),
+    Reason.IDENTITY_VERIFIED: Entry("The account may send as this address.", _NONE),
+    Reason.IDENTITY_REJECTED: Entry(
+        "The provider or server does not let the account send as an address of spec.identities.",
+        "Register the address or grant the right, as the message says, or remove it.",
+    ),
+    Reason.IDENTITY_PENDING: Entry(
+        "Somebody still has to confirm the address.",
+        "Follow the link in the message that the provider sent to it.",
+    ),
+    Reason.IDENTITY_UNVERIFIABLE: Entry(
+        "Nobody tells whether the account may send as the address; this is no refusal.",
+        "Do what the message says, or send a test message as it.",
     ),
     **{Reason(name): Entry(*texts) for name, texts in oauth_reasons.CATALOGUE.items()},
 }

@@ -9,15 +9,26 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from postroom.api.emailaccount import EmailAccountSpec, EmailAccountStatus
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec, MailServerStatus
-from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key, Kind
+from postroom.api.names import (
+    BACKFILL_ANNOTATION,
+    REQUESTED_AT_ANNOTATIONS,
+    SEND_TEST_ANNOTATION,
+    SEND_TEST_TO_ANNOTATION,
+    Key,
+    Kind,
+)
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
 from postroom.api.status import CommonStatus
 
 SpecT = TypeVar("SpecT", bound=Model, covariant=True)
 StatusT = TypeVar("StatusT", bound=CommonStatus, covariant=True)
+
+#: Longest token of a request that is told apart, and longest address, in characters.
+_TOKEN_LIMIT, _ADDRESS_LIMIT = 128, 320
 
 SPECS: dict[Kind, type[Model]] = {
     Kind.SENDING_DOMAIN: SendingDomainSpec,
@@ -69,6 +80,14 @@ class Metadata:
     resource_version: str
     creation_timestamp: str
     requested_at: str | None
+    send_test: str | None = None
+    send_test_to: str | None = None
+    backfill: str | None = None
+
+    @property
+    def requests(self) -> tuple[str | None, ...]:
+        """Everything that somebody asks for without a change of spec."""
+        return self.requested_at, self.send_test, self.send_test_to, self.backfill
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Metadata:
@@ -83,8 +102,15 @@ class Metadata:
             generation=generation if isinstance(generation, int) else 0,
             resource_version=str(raw.get("resourceVersion") or ""),
             creation_timestamp=str(raw.get("creationTimestamp") or ""),
-            requested_at=",".join(tokens)[:128] or None,
+            requested_at=",".join(tokens)[:_TOKEN_LIMIT] or None,
+            send_test=_token(annotations, SEND_TEST_ANNOTATION),
+            send_test_to=_token(annotations, SEND_TEST_TO_ANNOTATION, _ADDRESS_LIMIT),
+            backfill=_token(annotations, BACKFILL_ANNOTATION),
         )
+
+
+def _token(annotations: Mapping[str, Any], key: str, longest: int = _TOKEN_LIMIT) -> str | None:
+    return str(annotations.get(key) or "")[:longest] or None
 
 
 @dataclass(frozen=True, slots=True)

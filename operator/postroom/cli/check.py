@@ -21,13 +21,8 @@ from postroom.api.fields import parse_duration
 from postroom.api.names import API_VERSION
 from postroom.cli import manifests, table
 from postroom.cli.directory import DirectoryWorld
-from postroom.controller.policy_fetch import HttpsPolicyFetcher
-from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.asking.transport import ServerAddress
-from postroom.mail.guard import DialPolicy
-from postroom.mail.probes import NetworkProbes
+from postroom.controller.network import reach
 from postroom.reconcile.engine import Policy
-from postroom.reconcile.tokens import token_source
 from postroom.settings import Settings, SettingsError, load
 
 #: One look decides: there is no earlier verdict to protect.
@@ -133,11 +128,13 @@ class CheckRun:
         found = manifests.load(self._paths, self._namespace)
         world = world_of(found, self._settings)
         deadline = time.monotonic() + patience.total_seconds()
-        while True:
-            ready = await self._evaluate(world)
-            if ready or time.monotonic() + _AGAIN > deadline:
-                break
-            await asyncio.sleep(_AGAIN)
+        try:
+            while not (ready := await self._evaluate(world)):
+                if time.monotonic() + _AGAIN > deadline:
+                    break
+                await asyncio.sleep(_AGAIN)
+        finally:
+            await world.close()
         self._print(world, found)
         return _exit_code(found, ready=ready)
 
@@ -200,16 +197,9 @@ def _exit_code(found: manifests.Manifests, *, ready: bool) -> int:
 
 def world_of(found: manifests.Manifests, settings: Settings) -> DirectoryWorld:
     """Build the world of manifests, with the network as the settings say."""
-    resolvers = [ServerAddress(address, port) for address, port in settings.dns_resolvers]
-    dns = DnsAsker(resolvers or None, authoritative_port=settings.dns_authoritative_port)
-    policy = DialPolicy(
-        allowed_networks=settings.allow_cidrs, allowed_ports=frozenset(settings.allow_ports)
-    )
-    mail = NetworkProbes(policy, resolve=dns.resolve_host)
-    policies = HttpsPolicyFetcher(policy, dns.resolve_host)
-    key = settings.ownership_key.reveal().encode()
-    tokens = token_source(policy, dns.resolve_host, settings.allow_token_hosts)
-    return DirectoryWorld(found, dns, mail, policies, key, tokens)
+    # No status outlives this process, so that it could not keep from sending a message twice.
+    out = reach(settings, api_server="")._replace(messages=None)
+    return DirectoryWorld(found, out, settings.ownership_key.reveal().encode())
 
 
 def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:

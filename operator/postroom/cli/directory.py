@@ -15,19 +15,17 @@ from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
 from postroom.api.resource import AnyResource, InvalidSpec, parse, parse_status
 from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests, decoded
-from postroom.dns.answers import Asker
-from postroom.dns.policy_host import PolicyFetcher
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
-from postroom.reconcile.tokens import NoTokens
-from postroom.reconcile.world import ConfigMapContent, MailProbes, SecretContent, Tokens
+from postroom.reconcile.ways_out import ReachesOut, WaysOut
+from postroom.reconcile.world import ConfigMapContent, SecretContent
 
 _CONCURRENCY = 16
 Progress = Callable[[int, int], None]
 
 
-class DirectoryWorld:
+class DirectoryWorld(ReachesOut):
     """Implements `postroom.reconcile.world.World` over manifests.
 
     `check` evaluates every resource, what others depend on first; statuses are kept, so that a
@@ -37,18 +35,12 @@ class DirectoryWorld:
     def __init__(
         self,
         manifests: Manifests,
-        dns: Asker,
-        mail: MailProbes,
-        policies: PolicyFetcher,
+        out: WaysOut,
         ownership_key: bytes,
-        tokens: Tokens | None = None,
     ) -> None:
+        super().__init__(out)
         self._manifests = manifests
-        self._dns = dns
-        self._mail = mail
-        self._policies = policies
         self._ownership_key = ownership_key
-        self._tokens = tokens or NoTokens()
         self._raw: dict[Key, dict[str, Any]] = {}
         self._memories: dict[Key, Memory] = {}
         self.replace(manifests)
@@ -105,22 +97,6 @@ class DirectoryWorld:
     def raw(self, key: Key) -> dict[str, Any]:
         """The object as the API server would hold it."""
         return self._raw[key]
-
-    @property
-    def dns(self) -> Asker:
-        return self._dns
-
-    @property
-    def mail(self) -> MailProbes:
-        return self._mail
-
-    @property
-    def tokens(self) -> Tokens:
-        return self._tokens
-
-    @property
-    def policies(self) -> PolicyFetcher:
-        return self._policies
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``postroom explain``: what a reason or a finding means, and what to do about it."""
+"""``postroom explain``: what a reason, a finding or a cause means, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,46 @@ from typing import Annotated, NamedTuple
 import typer
 
 from postroom.api.reasons import CATALOGUE as REASONS
-from postroom.dns.findings import catalogue
+from postroom.dns import findings as dns
+from postroom.mail import findings as mail
+from postroom.mail.replies.catalogue import causes
 
 
 class Entry(NamedTuple):
-    """What there is to say of a reason or a code; `source` is empty for reasons."""
+    """What there is to say of a reason, cause or code.
+
+    `severity` and `source` are empty where there is none; `reason` is what a condition says of a
+    cause, which is coarser.
+    """
 
     meaning: str
     remedy: str
     severity: str = ""
     source: str = ""
+    reason: str = ""
 
 
 def entries() -> dict[str, Entry]:
-    """Return what there is to say of every reason and every code."""
-    known = {reason.value: Entry(*entry) for reason, entry in REASONS.items()}
-    for reason, entry in REASONS.items():
-        known[reason.name] = Entry(*entry)
-    return known | {
-        code: Entry(entry.meaning, entry.remedy, entry.severity.value, entry.source)
-        for code, entry in catalogue().items()
-    }
+    """Return what there is to say of every reason, every cause and every code, by all their names.
+
+    A reason and a cause of one name mean the same; the reason is explained.
+    """
+    known: dict[str, Entry] = {}
+    for cause, what in causes().items():
+        reason = "" if what.reason.value == cause.value else what.reason.value
+        known[cause.value] = known[cause.name] = Entry(what.meaning, what.remedy, reason=reason)
+    for one, text in REASONS.items():
+        known[one.value] = known[one.name] = Entry(*text)
+    for catalogue in (dns.catalogue(), mail.catalogue()):
+        for code, entry in catalogue.items():
+            known[code] = Entry(entry.meaning, entry.remedy, entry.severity.value, entry.source)
+    return known
+
+
+def _names() -> list[str]:
+    """What to list: each thing once."""
+    camel = {one.value for one in REASONS} | {one.value for one in causes()}
+    return [*sorted(camel), *sorted({*dns.catalogue(), *mail.catalogue()})]
 
 
 def explain(
@@ -37,10 +56,10 @@ def explain(
         str | None, typer.Argument(help="A reason (RecordNotFound) or a finding (SPF_MULTIPLE).")
     ] = None,
 ) -> None:
-    """Explain a reason or finding; without one, list them all."""
+    """Explain a reason, finding or cause; without one, list them all."""
     known = entries()
     if code is None:
-        for name in [*sorted(one.value for one in REASONS), *sorted(catalogue())]:
+        for name in _names():
             typer.echo(f"{name:34} {known[name].meaning}")
         return
     folded = {name.lower(): name for name in known}
@@ -50,7 +69,14 @@ def explain(
         typer.echo(f"postroom explain: nothing is called {code}.{hint}", err=True)
         raise typer.Exit(2)
     name = folded[code.lower()]
-    entry = known[name]
+    typer.echo(_text(name, known[name]))
+
+
+def _text(name: str, entry: Entry) -> str:
     severity = f" ({entry.severity})" if entry.severity else ""
-    source = f"\n\nSource: {entry.source}" if entry.source else ""
-    typer.echo(f"{name}{severity}\n\n{entry.meaning}\n\nWhat to do: {entry.remedy}{source}")
+    paragraphs = [f"{name}{severity}", entry.meaning, f"What to do: {entry.remedy}"]
+    if entry.reason:
+        paragraphs.append(f"Conditions say: {entry.reason}")
+    if entry.source:
+        paragraphs.append(f"Source: {entry.source}")
+    return "\n\n".join(paragraphs)

@@ -50,7 +50,8 @@ class Manifest:
     """A raw object and the lines of its parts."""
 
     file: str
-    raw: Mapping[str, Any]
+    #: May be a Secret.
+    raw: Mapping[str, Any] = field(repr=False)
     lines: Mapping[Path_, int]
 
     def line_of(self, path: Path_) -> int:

@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Kind
+from postroom.api.resource import parse_status
+from postroom.cli.account_details import account_lines, print_lines
 
 Object = Mapping[str, Any]
 
@@ -25,16 +28,18 @@ _STATE_COLOURS = {
 }
 
 
-def show(console: Console, objects: Sequence[Object], *, details: bool = True) -> None:
+def show(
+    console: Console, objects: Sequence[Object], *, details: bool = True, full: bool = False
+) -> None:
     """Print objects (raw, with kind, metadata, spec, status): tables, then the details of those
-    that are not Ready or have findings."""
+    that are not Ready or have findings, with `full` of all."""
     for kind in Kind:
         mine = [one for one in objects if one["kind"] == kind.value]
         if mine:
             console.print(_table(kind, mine))
     if details:
         for one in objects:
-            _show_details(console, one)
+            _show_details(console, one, full=full)
 
 
 def _condition(one: Object, kind: str) -> Mapping[str, Any]:
@@ -86,7 +91,7 @@ def _cells(kind: Kind, one: Object) -> list[Text]:
             return [Text(str(spec.get("domain", ""))), *(_verdict(one, each) for each in types)]
         case Kind.MAIL_SERVER:
             return [
-                Text(f"{spec.get('host', '')}:{spec.get('port', 587)}"),
+                Text(str(status.get("endpoint") or _endpoint(spec))),
                 _verdict(one, "TLSVerified"),
                 _verdict(one, "SMTPAuthenticated"),
                 Text(str(status.get("accounts", "-"))),
@@ -94,18 +99,36 @@ def _cells(kind: Kind, one: Object) -> list[Text]:
         case Kind.EMAIL_ACCOUNT:
             return [
                 Text(str(spec.get("address", ""))),
-                Text(str(status.get("serverName", "-"))),
+                Text(str(status.get("serverName") or _own_server(spec))),
                 _verdict(one, "SMTPAuthenticated"),
                 _verdict(one, "IMAPAuthenticated"),
                 Text(str((status.get("mailbox") or {}).get("unseen", "-"))),
             ]
 
 
-def _show_details(console: Console, one: Object) -> None:
-    """Say what is wrong with an object, and how to mend it; nothing for one that is well."""
+def _endpoint(spec: Mapping[str, Any]) -> str:
+    """What a MailServer names as host; before a look nobody knows what its provider fills in."""
+    host, port = spec.get("host"), spec.get("port")
+    if host and port is None and not spec.get("provider"):
+        port = 587
+    return f"{host}:{port}" if host and port else str(host or "-")
+
+
+def _own_server(spec: Mapping[str, Any]) -> str:
+    """The provider, where an account sends through the provider's own server."""
+    provider = spec.get("provider")
+    return str(provider) if provider and not spec.get("serverRef") else "-"
+
+
+def _show_details(console: Console, one: Object, *, full: bool) -> None:
+    """Say what is wrong with an object, and how to mend it.
+
+    Of one that is well nothing is said, or with `full` what else there is to know of an account.
+    """
+    is_account = one["kind"] == Kind.EMAIL_ACCOUNT.value
     status = one.get("status") or {}
     ready, findings = _condition(one, "Ready"), status.get("findings", [])
-    if ready.get("status") == "True" and not findings:
+    if ready.get("status") == "True" and not findings and not (full and is_account):
         return
     name = f"{one['metadata'].get('namespace', '')}/{one['metadata'].get('name', '')}"
     console.print()
@@ -114,7 +137,7 @@ def _show_details(console: Console, one: Object) -> None:
         Text(f"  {ready.get('reason', '')}", style=_COLOURS.get(ready.get("status", ""), ""))
     )
     records = {each["id"]: each for each in status.get("records", [])}
-    said = set()
+    said: set[str] = set()
     for finding in findings:
         _show_finding(console, finding)
         said.add(finding["message"])
@@ -123,6 +146,10 @@ def _show_details(console: Console, one: Object) -> None:
         _line(console, f"  {message}")
     if records and any(each["state"] != "Valid" for each in records.values()):
         _show_records(console, list(records.values()))
+    if is_account:
+        known = parse_status(Kind.EMAIL_ACCOUNT, one.get("status"))
+        if isinstance(known, EmailAccountStatus):
+            print_lines(console, account_lines(known, said | {message}))
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

@@ -268,7 +268,7 @@ def _difference(before: Raw, after: Raw) -> Difference:
     found = Difference.NOTHING
     if old.generation != new.generation:
         found |= Difference.SPEC
-    if old.requested_at != new.requested_at:
+    if old.requests != new.requests:
         found |= Difference.REQUEST
     if before.get("status") != after.get("status"):
         found |= Difference.STATUS

@@ -148,6 +148,16 @@ class Cluster:
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
         await self._request("POST", path, body=event)
 
+    async def create_secret(self, namespace: str, secret: Mapping[str, Any]) -> None:
+        """Create a Secret; an ApiError with status 409 means that there is one of this name."""
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
+        await self._request("POST", path, body=secret)
+
+    async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
+        """Merge a patch into a Secret; an ApiError with status 409 means that it has changed."""
+        path = _core(namespace, "secrets", name)
+        await self._request("PATCH", path, body=patch, content_type=_MERGE_PATCH)
+
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         """Create a Lease; an ApiError with status 409 means that somebody was faster."""
         return await self._request("POST", _lease(namespace, ""), body=lease)

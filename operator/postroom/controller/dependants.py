@@ -17,6 +17,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.reconcile import indexes
+from postroom.reconcile.grants import references_of
 
 
 def named(kind: str, name: str) -> str:
@@ -96,16 +97,19 @@ def _specified(spec: Model) -> Iterator[str]:
                     yield named("Secret", key.public_key_ref.name)
         case MailServerSpec():
             yield from _secret(spec.credentials_ref)
+            yield from references_of(spec.oauth)
             yield from _bundle(spec.tls.ca_bundle_ref)
         case EmailAccountSpec():
             yield from _account(spec)
 
 
 def _account(spec: EmailAccountSpec) -> Iterator[str]:
-    server = spec.server_ref.name if spec.server_ref else indexes.DEFAULT
-    yield named(Kind.MAIL_SERVER, server)
+    if not spec.at_provider:
+        server = spec.server_ref.name if spec.server_ref else indexes.DEFAULT
+        yield named(Kind.MAIL_SERVER, server)
     yield named(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
     yield from _secret(spec.credentials_ref)
+    yield from references_of(spec.oauth)
     if spec.imap is not None:
         yield from _secret(spec.imap.credentials_ref)
         yield from _bundle(spec.imap.tls.ca_bundle_ref)

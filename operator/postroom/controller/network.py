@@ -5,44 +5,24 @@ hosts of MTA-STS policies, and token endpoints."""
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.controller.world import LimitedProbes
-from postroom.dns.answers import Asker
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.guard import DialPolicy
+from postroom.mail.identities.asking import BearerExchange
+from postroom.mail.identities.source import NetworkIdentities
 from postroom.mail.probes import NetworkProbes
-from postroom.reconcile.tokens import NoTokens, token_source
-from postroom.reconcile.world import MailProbes, Tokens
+from postroom.reconcile.tokens import token_source
+from postroom.reconcile.ways_out import WaysOut
+from postroom.reconcile.world import MessagePolicy
 from postroom.settings import Network, Settings
 
 
-@runtime_checkable
-class _Closable(Protocol):
-    async def close(self) -> None: ...
-
-
-class WaysOut(NamedTuple):
-    """The ways to DNS, mail servers, the hosts of MTA-STS policies, and token endpoints."""
-
-    dns: Asker
-    mail: MailProbes
-    policies: PolicyFetcher
-    tokens: Tokens = NoTokens()
-
-    async def close(self) -> None:
-        """Give up connections that are kept for the next question."""
-        for one in (self.dns, self.policies, self.tokens):
-            if isinstance(one, _Closable):
-                await one.close()
-
-
 def reach(settings: Settings, api_server: str) -> WaysOut:
-    """Return the ways out of the cluster; `api_server` is a URL that is never dialled."""
+    """Return the ways out; `api_server` is a URL that is never dialled, or empty."""
     resolvers = [ServerAddress(address, port) for address, port in settings.dns_resolvers]
     dns = DnsAsker(resolvers or None, authoritative_port=settings.dns_authoritative_port)
     policy = DialPolicy(
@@ -53,7 +33,10 @@ def reach(settings: Settings, api_server: str) -> WaysOut:
     probes = NetworkProbes(policy, resolve=dns.resolve_host)
     policies = HttpsPolicyFetcher(policy, dns.resolve_host)
     tokens = token_source(policy, dns.resolve_host, settings.allow_token_hosts)
-    return WaysOut(dns, LimitedProbes(probes, settings.probes_per_target), policies, tokens)
+    mail = LimitedProbes(probes, settings.probes_per_target)
+    messages = MessagePolicy(settings.allow_test_recipients)
+    identities = NetworkIdentities(BearerExchange(policy, dns.resolve_host), tokens)
+    return WaysOut(dns, mail, policies, tokens, identities, messages)
 
 
 def networks_of(url: str) -> tuple[Network, ...]:

@@ -33,12 +33,16 @@ from postroom.controller.intake import Intake
 from postroom.controller.lease import LeaderElection, LeaseLost, own_identity
 from postroom.controller.limits import TokenBucket
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.rotation import NoRotation, OwnedSecrets
 from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
-from postroom.controller.writer import Writer
+from postroom.controller.writer import SecretWriter, Writer
+from postroom.mail.oauth.rotation import RefreshTokenStore
+from postroom.mail.oauth.tokens import TokenSource
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
+from postroom.reconcile.ways_out import WaysOut
 from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,7 +52,7 @@ _CLOSE_SECONDS = 10.0
 
 
 #: Gives the ways out of the cluster, from the settings and the URL of the API server.
-Reach = Callable[[Settings, str], network.WaysOut]
+Reach = Callable[[Settings, str], WaysOut]
 
 
 class StartError(Exception):
@@ -93,7 +97,7 @@ class _Operator:
         self._cluster = cluster
         self._settings = settings
         self._reach = reach
-        self._out: network.WaysOut | None = None
+        self._out: WaysOut | None = None
         self._identity = own_identity()
         self._metrics = Metrics()
         self._queue = KeyedQueue()
@@ -101,7 +105,8 @@ class _Operator:
         self._sweep = Sweep(cluster, self._intake, settings.namespaces, self._metrics)
         self._health = Health(self._queue, settings.stuck_after.total_seconds())
         rate, burst = settings.status_writes_per_second, settings.status_write_burst
-        self._writer = Writer(cluster, self._intake, TokenBucket(rate, burst), self._metrics)
+        self._bucket = TokenBucket(rate, burst)
+        self._writer = Writer(cluster, self._intake, self._bucket, self._metrics)
         self._events = EventPoster(self._writer.post, self._identity, self._metrics)
         self._stop = asyncio.Event()
         #: Tasks that must not end before we stop; when one does, that is the end.
@@ -241,11 +246,9 @@ class _Operator:
         """Start everything; kopf comes last, as it cancels what started after it when it ends."""
         settings = self._settings
         out = self._out = self._reach(settings, self._cluster.server)
-        world = ClusterWorld(
-            *(self._intake.cache, self._cluster, out.dns, out.mail, out.policies),
-            settings.ownership_key,
-            tokens=out.tokens,
-        )
+        if isinstance(out.tokens, TokenSource):
+            out.tokens.keep_in(self._refresh_tokens())
+        world = ClusterWorld(self._intake.cache, self._cluster, out, settings.ownership_key)
         policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
@@ -259,6 +262,11 @@ class _Operator:
         self._spawn(self._feed(), "watch")
         where = ", ".join(settings.namespaces) or "all namespaces"
         logger.info("postroom %s serves %s", __version__, where)
+
+    def _refresh_tokens(self) -> RefreshTokenStore:
+        if not self._settings.allow_token_rotation:
+            return NoRotation()
+        return OwnedSecrets(self._cluster, SecretWriter(self._cluster, self._bucket))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._vital.add(asyncio.create_task(work, name=name))

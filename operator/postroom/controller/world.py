@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -16,16 +16,23 @@ from postroom.api.resource import AnyResource, InvalidSpec, parse
 from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
-from postroom.dns.answers import Asker
-from postroom.dns.policy_host import PolicyFetcher
+from postroom.mail.errands import (
+    EnvelopeReport,
+    HistoryReport,
+    OutgoingMessage,
+    Position,
+    Removal,
+    RemovalReport,
+    ScanReport,
+    SendReport,
+)
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile.tokens import NoTokens
+from postroom.reconcile.ways_out import ReachesOut, WaysOut
 from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,
     MailProbes,
     SecretContent,
-    Tokens,
 )
 
 T = TypeVar("T")
@@ -94,15 +101,46 @@ class LimitedProbes:
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
         """See `postroom.reconcile.world.MailProbes`."""
-        target = self._target(endpoint)
-        async with target:
+        async with self._target(endpoint):
             return await self._probes.smtp(endpoint, login)
 
     async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
         """See `postroom.reconcile.world.MailProbes`."""
-        target = self._target(endpoint)
-        async with target:
+        async with self._target(endpoint):
             return await self._probes.imap(endpoint, login, mailbox)
+
+    async def envelope(
+        self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
+    ) -> EnvelopeReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        async with self._target(endpoint):
+            return await self._probes.envelope(endpoint, login, senders, recipient)
+
+    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        async with self._target(endpoint):
+            return await self._probes.send(endpoint, login, message)
+
+    async def scan(
+        self, endpoint: Endpoint, login: Login, mailbox: str, since: Sequence[Position]
+    ) -> ScanReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        async with self._target(endpoint):
+            return await self._probes.scan(endpoint, login, mailbox, since)
+
+    async def remove(
+        self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
+    ) -> RemovalReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        async with self._target(endpoint):
+            return await self._probes.remove(endpoint, login, removals)
+
+    async def history(
+        self, endpoint: Endpoint, login: Login, mailbox: str, since: date
+    ) -> HistoryReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        async with self._target(endpoint):
+            return await self._probes.history(endpoint, login, mailbox, since)
 
     def _target(self, endpoint: Endpoint) -> asyncio.Semaphore:
         place = (endpoint.host, endpoint.port)
@@ -112,45 +150,23 @@ class LimitedProbes:
         return target
 
 
-class ClusterWorld:
+class ClusterWorld(ReachesOut):
     """Implements `postroom.reconcile.world.World` on the cache and the API server."""
 
     def __init__(
         self,
         cache: Cache,
         client: ReadingClient,
-        dns: Asker,
-        mail: MailProbes,
-        policies: PolicyFetcher,
+        out: WaysOut,
         ownership_key: Masked,
         now: Callable[[], datetime] = utc_now,
-        tokens: Tokens | None = None,
     ) -> None:
+        super().__init__(out)
         self._cache = cache
-        self._dns = dns
-        self._mail = mail
-        self._policies = policies
         self._ownership_key = ownership_key
         self._now = now
-        self._tokens = tokens or NoTokens()
         self._secrets = SharedReads(client.secret)
         self._config_maps = SharedReads(client.config_map)
-
-    @property
-    def dns(self) -> Asker:
-        return self._dns
-
-    @property
-    def mail(self) -> MailProbes:
-        return self._mail
-
-    @property
-    def tokens(self) -> Tokens:
-        return self._tokens
-
-    @property
-    def policies(self) -> PolicyFetcher:
-        return self._policies
 
     def now(self) -> datetime:
         """The current time, aware, UTC."""

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one writer: every status and every Event goes through here, and nothing else is written.
 
+The one exception must be switched on (--allow-token-rotation): Secrets of the operator's own, in
+which new refresh tokens are kept. They go through here, too.
+
 A status is a merge patch with ``metadata.resourceVersion`` as precondition. Server-side apply would
 say the same, but costs the API server 1.3 to 1.4 times as much; and as postroom is the only owner
 of ``status``, the precondition already keeps an older write from winning over a newer one.
@@ -200,6 +203,31 @@ class Writer:
     async def post(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Create an Event; raises `ApiError`."""
         await self._client.create_event(namespace, event)
+
+
+class SecretClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that writing Secrets needs."""
+
+    async def create_secret(self, namespace: str, secret: Mapping[str, Any]) -> None: ...
+
+    async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None: ...
+
+
+class SecretWriter:
+    """Writes Secrets of the operator's own, within the same rate as statuses; raises `ApiError`."""
+
+    def __init__(self, client: SecretClient, bucket: TokenBucket) -> None:
+        self._client, self._bucket = client, bucket
+
+    async def create(self, namespace: str, secret: Mapping[str, Any]) -> None:
+        """Create a Secret unless one of this name exists."""
+        await self._bucket.take()
+        await self._client.create_secret(namespace, secret)
+
+    async def patch(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
+        """Change a Secret if it still has the resourceVersion that the patch names."""
+        await self._bucket.take()
+        await self._client.patch_secret(namespace, name, patch)
 
 
 def _stored_status(raw: Raw) -> dict[str, Any]:

@@ -10,10 +10,13 @@ import re
 import ssl
 from collections.abc import Callable
 
-from postroom.lab.mailboxes import Account, Accounts, Mailbox, Message
+from postroom.lab.mailboxes import QUOTA, SPECIAL_USES, Account, Accounts, Mailbox, Message
 
 _LINE_LIMIT = 64 * 1024
-_CAPABILITIES = "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ ID UIDPLUS NAMESPACE"
+_CAPABILITIES = (
+    "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ ID UIDPLUS MOVE NAMESPACE SPECIAL-USE QUOTA STATUS=SIZE"
+)
+_FIELDS = re.compile(r"BODY(?:\.PEEK)?\[HEADER\.FIELDS \(([^()]*)\) ?\](?:<(\d+)\.(\d+)>)?")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\([^()]*\))|([^\s"()]+)')
 
 
@@ -102,7 +105,11 @@ class _Session:
             await self._authenticate(tag, words)
             return
         handler = self._handlers(by_uid).get(name)
-        self._send(f"{tag} {handler(words) if handler else 'BAD unknown command'}")
+        try:
+            result = handler(words) if handler else "BAD unknown command"
+        except (ValueError, IndexError):
+            result = "BAD arguments"
+        self._send(f"{tag} {result}")
 
     def _handlers(self, by_uid: bool) -> dict[str, Callable[[list[str]], str]]:
         known: dict[str, Callable[[list[str]], str]] = {
@@ -117,6 +124,7 @@ class _Session:
             "LIST": self._list,
             "NAMESPACE": self._namespace,
             "STATUS": self._status,
+            "GETQUOTAROOT": self._quota,
             "SELECT": lambda words: self._select(words, read_only=False),
             "EXAMINE": lambda words: self._select(words, read_only=True),
         }
@@ -126,6 +134,7 @@ class _Session:
                 "SEARCH": lambda words: self._search(words, by_uid),
                 "STORE": lambda words: self._store(words, by_uid),
                 "EXPUNGE": lambda words: self._expunge(words, by_uid),
+                "MOVE": lambda words: self._move(words, by_uid),
                 "CLOSE": lambda _: self._close(),
             }
         return known
@@ -171,8 +180,7 @@ class _Session:
     def _list(self, _: list[str]) -> str:
         assert self._account is not None  # noqa: S101 - only offered then
         for name in self._account.mailboxes:
-            mark = {"Junk": "\\Junk", "Sent": "\\Sent"}.get(name, "")
-            self._send(f'* LIST ({mark}) "/" "{name}"')
+            self._send(f'* LIST ({SPECIAL_USES.get(name, "")}) "/" "{name}"')
         return "OK done"
 
     def _namespace(self, _: list[str]) -> str:
@@ -194,6 +202,7 @@ class _Session:
             "UIDNEXT": mailbox.uid_next,
             "UIDVALIDITY": mailbox.uid_validity,
             "RECENT": 0,
+            "SIZE": mailbox.size,
         }
         asked = [one for one in words[1].strip("()").upper().split() if one in facts]
         shown = " ".join(f"{one} {facts[one]}" for one in asked)
@@ -216,21 +225,18 @@ class _Session:
         self._mailbox = None
         return "OK done"
 
+    def _quota(self, words: list[str]) -> str:
+        assert self._account is not None  # noqa: S101 - only offered then
+        if self._find(words) is None:
+            return "NO [NONEXISTENT] no such mailbox"
+        used = sum(one.size for one in self._account.mailboxes.values()) // 1024
+        self._send(f'* QUOTAROOT "{words[0]}" "user"')
+        self._send(f'* QUOTA "user" (STORAGE {used} {QUOTA // 1024})')
+        return "OK done"
+
     def _chosen(self, numbers: str, by_uid: bool) -> list[tuple[int, Message]]:
-        """The messages of a sequence set, with their sequence numbers."""
         assert self._mailbox is not None  # noqa: S101 - only offered then
-        numbered = list(enumerate(self._mailbox.messages, 1))
-        last = max((one.uid if by_uid else index for index, one in numbered), default=0)
-        wanted: list[tuple[int, int]] = []
-        for part in numbers.split(","):
-            low, _, high = part.partition(":")
-            ends = sorted(last if end == "*" else int(end) for end in (low, high or low))
-            wanted.append((ends[0], ends[1]))
-        return [
-            (index, one)
-            for index, one in numbered
-            if any(low <= (one.uid if by_uid else index) <= high for low, high in wanted)
-        ]
+        return self._mailbox.chosen(numbers, by_uid=by_uid)
 
     def _fetch(self, words: list[str], by_uid: bool) -> str:
         items = " ".join(words[1:]).upper()
@@ -244,16 +250,14 @@ class _Session:
                 facts.append(f"RFC822.SIZE {len(message.content)}")
             self._writer.write(f"* {index} FETCH ({' '.join(facts)}".encode())
             if "BODY" in items:
-                header, separator, _ = message.content.partition(b"\r\n\r\n")
-                part = "HEADER" if "HEADER" in items else ""
-                content = header + separator if part else message.content
-                self._writer.write(f" BODY[{part}] {{{len(content)}}}\r\n".encode() + content)
+                part, content = _section(items, message)
+                self._writer.write(f" BODY[{part} {{{len(content)}}}\r\n".encode() + content)
             self._writer.write(b")\r\n")
         return "OK done"
 
-    def _search(self, _: list[str], by_uid: bool) -> str:
-        chosen = self._chosen("1:*", by_uid)
-        found = [one.uid if by_uid else index for index, one in chosen]
+    def _search(self, words: list[str], by_uid: bool) -> str:
+        assert self._mailbox is not None  # noqa: S101 - only offered then
+        found = [one.uid if by_uid else index for index, one in self._mailbox.found(words)]
         self._send(f"* SEARCH {' '.join(map(str, found))}".rstrip())
         return "OK done"
 
@@ -280,3 +284,28 @@ class _Session:
                 self._mailbox.messages.remove(message)
                 self._send(f"* {index} EXPUNGE")
         return "OK done"
+
+    def _move(self, words: list[str], by_uid: bool) -> str:
+        assert self._mailbox is not None  # noqa: S101 - only offered then
+        target = self._find(words[1:])
+        if self._read_only or target is None:
+            return "NO [TRYCREATE] no such mailbox, or the mailbox was examined"
+        for index, message in reversed(self._chosen(words[0], by_uid)):
+            target.deliver(message.content)
+            self._mailbox.messages.remove(message)
+            self._send(f"* {index} EXPUNGE")
+        return "OK done"
+
+
+def _section(items: str, message: Message) -> tuple[str, bytes]:
+    """What FETCH asks for of a message: its name after ``BODY[``, and its content."""
+    fields = _FIELDS.search(items)
+    if fields is None:
+        header = "HEADER" in items
+        return ("HEADER]", message.header) if header else ("]", message.content)
+    content = message.fields(fields[1].split())
+    name = f"HEADER.FIELDS ({fields[1].strip()})]"
+    if fields[2] is None:
+        return name, content
+    first = int(fields[2])
+    return f"{name}<{first}>", content[first : first + int(fields[3])]

@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import format_datetime
+
+#: Octets that an account may store.
+QUOTA = 64 * 1024 * 1024
+#: Mailboxes of a special use (RFC 6154), by name.
+SPECIAL_USES = {"Junk": "\\Junk", "Sent": "\\Sent", "Trash": "\\Trash"}
 
 
 @dataclass
@@ -16,6 +23,19 @@ class Message:
     content: bytes
     received: datetime
     flags: set[str] = field(default_factory=set)
+
+    @property
+    def header(self) -> bytes:
+        """All header fields, with the empty line after them."""
+        header, separator, _ = self.content.partition(b"\r\n\r\n")
+        return header + separator
+
+    def fields(self, names: Iterable[str]) -> bytes:
+        """The header fields of these names, folded as they are, with the empty line after them."""
+        wanted = {one.lower() for one in names}
+        unfolded = re.split(rb"\r\n(?![ \t])", self.header.removesuffix(b"\r\n\r\n"))
+        kept = [one for one in unfolded if one.partition(b":")[0].decode().lower() in wanted]
+        return b"".join(one + b"\r\n" for one in kept) + b"\r\n"
 
 
 @dataclass
@@ -33,6 +53,58 @@ class Mailbox:
         self.messages.append(message)
         return message
 
+    @property
+    def size(self) -> int:
+        """Octets of all messages."""
+        return sum(len(one.content) for one in self.messages)
+
+    def chosen(self, numbers: str, *, by_uid: bool) -> list[tuple[int, Message]]:
+        """The messages of a sequence set, with their sequence numbers.
+
+        Raises `ValueError` for what is no such set.
+        """
+        numbered = list(enumerate(self.messages, 1))
+        last = max((one.uid if by_uid else index for index, one in numbered), default=0)
+        wanted: list[tuple[int, int]] = []
+        for part in numbers.split(","):
+            low, _, high = part.partition(":")
+            ends = sorted(last if end == "*" else int(end) for end in (low, high or low))
+            wanted.append((ends[0], ends[1]))
+        return [
+            (index, one)
+            for index, one in numbered
+            if any(low <= (one.uid if by_uid else index) <= high for low, high in wanted)
+        ]
+
+    def found(self, criteria: list[str]) -> list[tuple[int, Message]]:
+        """The messages that fit all criteria: sequence sets, ALL, UID, SINCE and DELETED.
+
+        Raises `ValueError` for others.
+        """
+        left = list(enumerate(self.messages, 1))
+        rest = iter(criteria)
+        for key in rest:
+            match key.upper():
+                case "ALL":
+                    continue
+                case "DELETED":
+                    left = [one for one in left if "\\Deleted" in one[1].flags]
+                case "SINCE":
+                    day = _day(next(rest, ""))
+                    left = [one for one in left if one[1].received.date() >= day]
+                case "UID":
+                    within = {index for index, _ in self.chosen(next(rest, ""), by_uid=True)}
+                    left = [one for one in left if one[0] in within]
+                case _:
+                    within = {index for index, _ in self.chosen(key, by_uid=False)}
+                    left = [one for one in left if one[0] in within]
+        return left
+
+
+def _day(text: str) -> date:
+    """Read a day as SEARCH has it. Raises `ValueError`."""
+    return datetime.strptime(text, "%d-%b-%Y").replace(tzinfo=UTC).date()
+
 
 @dataclass
 class Account:
@@ -41,7 +113,7 @@ class Account:
     address: str
     password: str
     mailboxes: dict[str, Mailbox] = field(
-        default_factory=lambda: {name: Mailbox() for name in ("INBOX", "Junk", "Sent")}
+        default_factory=lambda: {name: Mailbox() for name in ("INBOX", *SPECIAL_USES)}
     )
 
 
@@ -60,6 +132,10 @@ class Accounts:
         """Return the account if the password is right."""
         account = self._accounts.get(address.lower())
         return account if account and account.password == password else None
+
+    def knows(self, address: str) -> bool:
+        """Tell whether there is an account with this address."""
+        return address.lower() in self._accounts
 
     def deliver(self, address: str, content: bytes) -> bool:
         """Put a message into an account's INBOX; False where there is no such account."""

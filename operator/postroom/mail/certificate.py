@@ -10,9 +10,11 @@ import re
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from pydantic import Field
 
 from postroom.api.mailserver import TEXT_LIMIT, TLSFacts
 
@@ -30,6 +32,12 @@ _UNREADABLE = (
 )
 
 
+class ShownFacts(TLSFacts):
+    """What certificates say that were not verified; only the inherited fields reach status."""
+
+    lacks_intermediate: bool = Field(default=False, exclude=True)
+
+
 def facts_of(connection: ssl.SSLObject | None) -> TLSFacts | None:
     """Return the version, the cipher and what the certificates say; None without TLS."""
     if connection is None:
@@ -40,9 +48,43 @@ def facts_of(connection: ssl.SSLObject | None) -> TLSFacts | None:
     return shown.model_copy(update=secured)
 
 
+def shown_facts(connection: ssl.SSLObject | None) -> ShownFacts | None:
+    """Return what the certificates of an unverified connection say; None without TLS.
+
+    Without version and cipher, which would read as if it had been verified.
+    """
+    if connection is None:
+        return None
+    chain = _chain(connection)
+    said = certificate_facts(chain).model_dump()
+    return ShownFacts(**said, lacks_intermediate=lacks_intermediate(chain))
+
+
+def lacks_intermediate(chain: Sequence[bytes]) -> bool:
+    """Tell whether a leaf, in DER, is shown alone that names where its issuer's certificate is.
+
+    Such an issuer (RFC 5280 section 4.2.2.1) is mostly an intermediate.
+    """
+    leaf = _read(chain[0]) if len(chain) == 1 else None
+    if leaf is None:
+        return False
+    try:
+        access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
+        methods = {one.access_method for one in access.value}
+        return AuthorityInformationAccessOID.CA_ISSUERS in methods and leaf.issuer != leaf.subject
+    except _UNREADABLE:
+        return False
+
+
 def certificate_facts(chain: Sequence[bytes]) -> TLSFacts:
     """Return what certificates say, in DER, leaf first; nothing where the leaf is unreadable."""
-    read = [_read(der) for der in chain[:_CHAIN_LIMIT]]
+    return _facts(tuple(chain[:_CHAIN_LIMIT]))
+
+
+@lru_cache(maxsize=64)
+def _facts(chain: tuple[bytes, ...]) -> TLSFacts:
+    """Servers show the same chain at every check, and reading it costs."""
+    read = [_read(der) for der in chain]
     leaf = read[0] if read else None
     if leaf is None:
         return TLSFacts()

@@ -6,9 +6,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import zip_longest
 
 from postroom.api.mailserver import ProbeStage
@@ -23,6 +26,9 @@ _STAGGER = 0.25
 #: Answers of the system that say that there is nothing; all others say that it could not look.
 _NOT_FOUND = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
 _ADDRESS_LIMIT = 8
+#: Seconds after which a name counts as slow, and how many such names are remembered.
+_SLOW = 2.0
+_SLOW_NAMES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,10 @@ class Deadlines:
 
 @dataclass(eq=False)
 class Failure(Exception):
-    """A probe's end: the stage, the reason and the sentence that its report will carry."""
+    """A probe's end: the stage, the reason and the sentence that its report will carry.
+
+    `retry_after` and `cause` as in `postroom.mail.report.ProbeReport`.
+    """
 
     stage: ProbeStage
     reason: Reason
@@ -48,6 +57,8 @@ class Failure(Exception):
     conclusive: bool = True
     code: int | None = None
     enhanced_code: str | None = None
+    retry_after: timedelta | None = None
+    cause: str | None = None
 
 
 class Dialler:
@@ -164,20 +175,82 @@ def interleaved(addresses: Sequence[str]) -> list[str]:
     return [one for pair in pairs for one in pair if one is not None]
 
 
-class SystemResolver:
-    """getaddrinfo in threads of its own: dead names must not block other work of the process."""
+class _Look:
+    """One question to the system that several callers may wait for."""
 
-    def __init__(self, threads: int = 32) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, host: str) -> None:
+        self._waiting = 0
+        self._begun_at: float | None = None
+        self._answer = threads.submit(self._look_up, host)
+
+    def _look_up(self, host: str) -> tuple[str, ...] | None:
+        self._begun_at = time.monotonic()
+        return _look_up(host)
+
+    @property
+    def done(self) -> bool:
+        return self._answer.done()
+
+    @property
+    def slow(self) -> bool | None:
+        """Whether the system takes long; None: it was not asked yet, since all threads are busy."""
+        return None if self._begun_at is None else time.monotonic() - self._begun_at >= _SLOW
+
+    async def answer(self) -> tuple[str, ...] | None:
+        """Wait for the answer; a question that nobody waits for any more is not begun."""
+        self._waiting += 1
+        try:
+            # Who gives up must not take the answer from the others.
+            return await asyncio.shield(asyncio.wrap_future(self._answer))
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0:
+                self._answer.cancel()
+
+
+class SystemResolver:
+    """getaddrinfo in threads of its own: dead names must not block other work of the process.
+
+    A name is looked up once at a time. One that was slow before waits for one of `slow_threads`,
+    so that the others remain for names that answer.
+    """
+
+    def __init__(self, threads: int = 24, slow_threads: int = 8) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
+        self._slow_threads = ThreadPoolExecutor(slow_threads, thread_name_prefix="resolve-slow")
+        self._looks: dict[str, _Look] = {}
+        self._slow: OrderedDict[str, None] = OrderedDict()
 
     async def __call__(self, host: str) -> tuple[str, ...] | None:
-        loop = asyncio.get_running_loop()
+        """Return the addresses of a host, empty: it has none, None: it cannot be looked up now."""
+        name = host.lower()
+        look = self._looks.get(name)
+        if look is None or look.done:
+            self._looks = {key: one for key, one in self._looks.items() if not one.done}
+            threads = self._slow_threads if name in self._slow else self._threads
+            look = self._looks[name] = _Look(threads, name)
         try:
-            found = await loop.run_in_executor(
-                self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            )
-        except socket.gaierror as error:
-            return () if error.errno in _NOT_FOUND else None
-        except UnicodeError:
-            return ()  # no such name can exist
-        return tuple(dict.fromkeys(str(one[4][0]) for one in found))
+            return await look.answer()
+        finally:
+            self._note_pace(name, look.slow)
+
+    def _note_pace(self, name: str, slow: bool | None) -> None:
+        if slow is None:
+            return
+        self._slow.pop(name, None)
+        if slow:
+            self._slow[name] = None
+            while len(self._slow) > _SLOW_NAMES:
+                self._slow.popitem(last=False)
+
+
+def _look_up(host: str) -> tuple[str, ...] | None:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        return () if error.errno in _NOT_FOUND else None
+    except UnicodeError:
+        return ()  # no such name can exist
+    except OSError:
+        return None  # the system lacks what it needs to look, such as descriptors
+    return tuple(dict.fromkeys(str(one[4][0]) for one in found))

@@ -13,7 +13,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple
 
 from postroom.api.reasons import Reason
 
@@ -101,32 +103,39 @@ def judge_addresses(
     The sentence names the kind of the address, never the address: it may tell of the inside.
     """
     for text in addresses:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return _denied(host, "unreadable", openable=False)
-        # A zone (fe80::1%eth0) names an interface of this machine: nothing that DNS could say.
-        if isinstance(address, IPv6Address) and address.scope_id is not None:
-            return _denied(host, "link-local", openable=False)
-        denied = _judge(address, host, namespace, policy)
-        if denied is not None:
-            return denied
+        standing = _standing(text, policy)
+        own = standing.kind == "private" and standing.openable and is_own_service(host, namespace)
+        if not standing.allowed and not own:
+            return _denied(host, standing.kind, openable=standing.openable)
     return None
 
 
-def _judge(address: Address, host: str, namespace: str, policy: DialPolicy) -> Denied | None:
+class _Standing(NamedTuple):
+    """What a policy says of an address; `openable`: the operator could allow it."""
+
+    kind: str
+    allowed: bool = False
+    openable: bool = False
+
+
+@lru_cache(maxsize=4096)
+def _standing(text: str, policy: DialPolicy) -> _Standing:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return _Standing("unreadable")
+    # A zone (fe80::1%eth0) names an interface of this machine: nothing that DNS could say.
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        return _Standing("link-local")
     inner = unwrapped(address)
     for kind, networks in _FORBIDDEN.items():
         if _within(address, networks) or _within(inner, networks):
-            return _denied(host, kind, openable=False)
+            return _Standing(kind)
     kind = _kind(inner)
     if _within(address, policy.denied_networks) or _within(inner, policy.denied_networks):
-        return _denied(host, kind, openable=False)
-    if kind == "public" or _within(inner, policy.allowed_networks):
-        return None
-    if kind == "private" and is_own_service(host, namespace):
-        return None
-    return _denied(host, kind, openable=True)
+        return _Standing(kind)
+    allowed = kind == "public" or _within(inner, policy.allowed_networks)
+    return _Standing(kind, allowed, openable=True)
 
 
 def _denied(host: str, kind: str, *, openable: bool) -> Denied:

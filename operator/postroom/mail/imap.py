@@ -1,61 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The IMAP probe: TLS, greeting, capabilities, one login, STATUS and EXAMINE (never SELECT)."""
+"""The IMAP check: TLS, greeting, capabilities, one login, and a look at the mailbox.
+
+EXAMINE and never SELECT, so that nothing in the mailbox changes (RFC 9051 section 6.3.3).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
-from postroom.api.mailserver import ProbeStage, ServerFacts, TLSMode
+from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail import tls
-from postroom.mail.certificate import facts_of
 from postroom.mail.dial import Dialler, Failure
-from postroom.mail.imap_protocol import AUTH, ConnectionEnded, Ending, GuardedProtocol, ask_for_tls
-from postroom.mail.imap_text import (
-    LoginCommand,
-    capabilities_in,
-    mailbox_of,
-    mechanisms_among,
-    modified_utf7,
-    password_command,
-    quoted,
-    token_command,
-)
-from postroom.mail.probe import Probe, recognised
-from postroom.mail.replies import Circumstances, Meaning, Stage, meaning_of_imap
-from postroom.mail.report import Endpoint, Login
-from postroom.mail.sign_in import (
-    circumstances,
-    meaning_of_refusal,
-    refusal_in,
-    status_of,
-    token_exchange,
-    with_refusal,
-)
+from postroom.mail.imap_fetching import fetched
+from postroom.mail.imap_listing import list_command, listed, personal_namespace, special_uses
+from postroom.mail.imap_protocol import Answer, ConnectionEnded, GuardedProtocol
+from postroom.mail.imap_quota import append_limit_in, offers_quota, quotas
+from postroom.mail.imap_session import text_of
+from postroom.mail.imap_sign_in import ImapSignIn
+from postroom.mail.imap_text import mailbox_of, modified_utf7, quoted
+from postroom.mail.report import Endpoint, Login, Mailbox
 
-_IMPLEMENTATIONS = (
-    ("dovecot", "Dovecot"),
-    ("gimap", "Gmail"),
-    ("microsoft exchange", "Microsoft Exchange"),
-    ("cyrus", "Cyrus"),
-    ("courier", "Courier"),
-    ("stalwart", "Stalwart"),
-    ("postroom lab", "postroom lab"),
-)
-#: A capability name (RFC 9051 section 9, capability), with what extensions use in it.
-_CAPABILITY = re.compile(r"[A-Z0-9][A-Z0-9=+._/:-]{0,63}")
-_COUNTS = "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
 _IDENTITY = '("name" "postroom")'
+#: Seconds for what is good to know, once it is known that all works.
+_PATIENCE = 5.0
 
 
-class ImapProbe(Probe):
-    """One probe of one mailbox; `run` once. Without a login it ends after the capabilities."""
-
-    where_tls_begins = "use the port for implicit TLS (993)"
+class ImapProbe(ImapSignIn):
+    """One check of one mailbox; `run` once. Without a login it ends after the capabilities."""
 
     def __init__(
         self,
@@ -68,247 +43,96 @@ class ImapProbe(Probe):
         super().__init__(endpoint, login, dialler, trust)
         self._mailbox_name = mailbox
 
-    async def _talk(self) -> None:
-        self._keep_login_out_of_the_clear()
-        context = None
-        if self._endpoint.tls is not TLSMode.NONE:
-            context = await self._trust.context(self._endpoint.ca_bundle)
-        implicit = context if self._endpoint.tls is TLSMode.IMPLICIT else None
-        protocol = await self._connect(implicit)
-        try:
-            greeting = await self._greet(protocol)
-            offered = await self._capabilities(protocol, greeting)
-            if context is not None and implicit is None:
-                await self._start_tls(protocol, context, offered)
-                offered = await self._capabilities(protocol, greeting)
-            if self._login is not None:
-                offered |= await self._authenticate(protocol, self._login, offered)
-                await self._look(protocol, offered)
-            # Not awaited: the verdict stands.
-            protocol.send("zz LOGOUT")
-        finally:
-            protocol.abort()
-            # One turn of the loop, in which the transport closes its socket.
-            await asyncio.sleep(0)
+    async def _converse(self, protocol: GuardedProtocol, offered: set[str]) -> None:
+        await super()._converse(protocol, offered)
+        if self._login is not None:
+            self._mailbox = await self._look(protocol, offered)
+            self._mailbox = await self._look_around(protocol, offered, self._mailbox)
 
-    async def _connect(self, implicit: ssl.SSLContext | None) -> GuardedProtocol:
-        connection = await self._dialler.dial(self._endpoint)
-        self._stage = ProbeStage.GREETING if implicit is None else ProbeStage.TLS
-        try:
-            async with asyncio.timeout(self._deadlines.tls):
-                _, protocol = await asyncio.get_running_loop().create_connection(
-                    GuardedProtocol,
-                    sock=connection,
-                    ssl=implicit,
-                    server_hostname=self._endpoint.server_name if implicit else None,
-                )
-        except TimeoutError:
-            await tls.let_go(None, connection)
-            raise self._no_tls() from None
-        except OSError as error:
-            await tls.let_go(None, connection)
-            raise await self._tls_failure(error) from None
-        except BaseException:
-            await tls.let_go(None, connection)
-            raise
-        self._tls = facts_of(protocol.secured)
-        return protocol
-
-    async def _greet(self, protocol: GuardedProtocol) -> bytes:
-        async with self._at(ProbeStage.GREETING, self._deadlines.greeting):
-            greeting = await asyncio.shield(protocol.greeting)
-        kind = greeting[:10].upper()
-        if kind.startswith(b"* BYE"):
-            raise self._says_goodbye(greeting[5:].decode("utf-8", "replace"))
-        if kind.startswith(b"* PREAUTH") and self._endpoint.tls is TLSMode.START_TLS:
-            # RFC 9051 section 7.1.4: it is too late for STARTTLS.
-            raise self._no_start_tls("signs everyone in at once (PREAUTH), without STARTTLS")
-        if kind.startswith(b"* PREAUTH") and self._login is not None:
-            message = (
-                f"{self._place} signs everyone in without asking (PREAUTH), so that credentials "
-                "cannot be checked: use a port that asks for them."
-            )
-            raise self._failure(Reason.CAPABILITY_MISSING, message)
-        if not kind.startswith((b"* OK", b"* PREAUTH")):
-            raise self._not_imap()
-        return greeting
-
-    def _says_goodbye(self, text: str) -> Failure:
-        """BYE instead of a greeting: the server takes no connection (RFC 9051 section 7.1.5)."""
-        meaning = meaning_of_imap(text, "BYE", self._about(Stage.GREETING))
-        message = f"{self._place} says BYE instead of greeting. {meaning.hint}"
-        return Failure(self._stage, meaning.reason, message, conclusive=meaning.conclusive)
-
-    def _about(self, stage: Stage) -> Circumstances:
-        return circumstances(stage, self._endpoint, self._login)
-
-    def _not_imap(self) -> Failure:
-        message = f"What answers at {self._place} is no IMAP server: correct host or port."
-        return self._failure(Reason.UNEXPECTED_GREETING, message)
-
-    async def _capabilities(self, protocol: GuardedProtocol, greeting: bytes) -> set[str]:
-        async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command):
-            result, lines = await protocol.run("CAPABILITY")
-        words = capabilities_in(lines)
-        if result != "OK" or not words & {"IMAP4REV1", "IMAP4REV2"}:
-            raise self._not_imap()
-        known = sorted(filter(_CAPABILITY.fullmatch, words))
-        self._server = ServerFacts(
-            implementation=recognised(greeting.decode("utf-8", "replace"), _IMPLEMENTATIONS),
-            capabilities=known[:64],
-            auth_mechanisms=mechanisms_among(known)[:32],
-        )
-        return words
-
-    async def _start_tls(
-        self, protocol: GuardedProtocol, context: ssl.SSLContext, offered: set[str]
-    ) -> None:
-        if "STARTTLS" not in offered:
-            raise self._no_start_tls("does not offer STARTTLS")
-        self._stage = ProbeStage.TLS
-        try:
-            async with asyncio.timeout(self._deadlines.tls):
-                result, _ = await protocol.run("STARTTLS")
-                if result == "OK":
-                    await protocol.secure(context, self._endpoint.server_name)
-        except TimeoutError:
-            message = f"{self._place} offers STARTTLS, but does not finish it: look at its load."
-            raise self._passing(Reason.HANDSHAKE_FAILED, message) from None
-        except ConnectionEnded as ended:
-            raise self._ended(ended.ending) from None
-        except OSError as error:
-            raise await self._tls_failure(error, ask_for_tls) from None
-        if result != "OK":
-            raise self._no_start_tls("offers STARTTLS, but refuses it")
-        self._tls = facts_of(protocol.secured)
-
-    def _no_start_tls(self, does: str) -> Failure:
-        message = (
-            f"{self._place} {does}, and nothing is sent in the clear: {self.where_tls_begins}, or "
-            "enable STARTTLS on the server."
-        )
-        return self._failure(Reason.START_TLS_NOT_OFFERED, message)
-
-    async def _authenticate(
-        self, protocol: GuardedProtocol, login: Login, offered: set[str]
-    ) -> set[str]:
-        """Sign in once with one mechanism; return the capabilities that are told on success."""
-        self._stage = ProbeStage.AUTH
-        command = self._command(login, offered)
-        try:
-            async with self._at(ProbeStage.AUTH, self._deadlines.auth):
-                result, lines = await protocol.run(
-                    command.name, *command.arguments, answers=command.answers
-                )
-        except Failure:
-            # A server may hang up once it has said why.
-            meaning = meaning_of_refusal(refusal_in(protocol.challenge)) if login.token else None
-            if meaning is None:
-                raise
-            raise self._rejected("a refusal", meaning, protocol.challenge) from None
-        if result != "OK":
-            raise self._refused(result, _text_of(lines), protocol.challenge)
-        protocol.state, self._authenticated = AUTH, True
-        return capabilities_in(lines)
-
-    def _command(self, login: Login, offered: set[str]) -> LoginCommand:
-        if not login.token:
-            command = password_command(login, offered)
-            if command is None:
-                raise self._no_mechanism(offered)
-            return command
-        mechanisms = mechanisms_among(sorted(offered))
-        try:
-            exchange = token_exchange(mechanisms, self._endpoint, login)
-        except ValueError:
-            raise self._unsendable() from None
-        if exchange is None:
-            raise self._takes_no_token(mechanisms)
-        return token_command(exchange, offered)
-
-    def _refused(self, result: str, text: str, challenge: bytes | None) -> Failure:
-        meaning = meaning_of_imap(text, result, self._about(Stage.AUTH))
-        token = self._login is not None and self._login.token
-        refusal = refusal_in(challenge) if token else None
-        answer = "NO" if result == "NO" else "BAD"
-        return self._rejected(answer, with_refusal(meaning, refusal), challenge if token else None)
-
-    def _rejected(self, answer: str, meaning: Meaning, challenge: bytes | None) -> Failure:
-        """What an answer to the login means."""
-        self._authenticated = False if meaning.refuses_credentials else None
-        status = status_of(refusal_in(challenge))
-        said = f"{answer} ({status})" if status else answer
-        message = f"{self._place} answers the login with {said}. {meaning.hint}"
-        return Failure(ProbeStage.AUTH, meaning.reason, message, conclusive=meaning.conclusive)
-
-    def _no_mechanism(self, offered: set[str]) -> Failure:
-        known = ", ".join(mechanisms_among(sorted(offered))[:8]) or "no mechanism"
-        message = (
-            f"{self._place} offers {known} and forbids LOGIN; postroom knows PLAIN and LOGIN for "
-            "passwords: enable one of these on the server, or use oauth where it is offered."
-        )
-        return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
-
-    async def _look(self, protocol: GuardedProtocol, offered: set[str]) -> None:
+    async def _look(self, protocol: GuardedProtocol, offered: AbstractSet[str]) -> Mailbox:
         """Count, and open read-only: authentication alone does not prove that it can be read."""
         name = quoted(modified_utf7(self._mailbox_name))
-        async with self._at(ProbeStage.MAILBOX, self._deadlines.command):
-            if "ID" in offered:
-                # RFC 2971; NetEase opens no mailbox for clients that do not say their name.
-                await protocol.run("ID", _IDENTITY)
-            counted, lines = await protocol.run("STATUS", name, _COUNTS)
-            examined, opened = await protocol.run("EXAMINE", name)
+        questions = [("STATUS", name, counts_asked(offered)), ("EXAMINE", name)]
+        if "ID" in offered:
+            # RFC 2971; NetEase opens no mailbox for clients that do not say their name.
+            questions.insert(0, ("ID", _IDENTITY))
+        async with self._at(ProbeStage.MAILBOX, self._deadlines.command, protocol):
+            answers = await protocol.run_all(*questions)
+        (counted, _), (examined, opened) = answers[-2:]
         if examined != "OK":
-            raise self._not_opened(examined, _text_of(opened))
-        # The last line is the result, which is free text.
-        self._mailbox = mailbox_of(
-            self._mailbox_name, lines[:-1] if counted == "OK" else [], opened[:-1]
+            raise await self._closed(protocol, offered, examined, text_of(opened))
+        said = _said(answers)
+        found = mailbox_of(self._mailbox_name, said if counted == "OK" else [], said)
+        limit = found.append_limit
+        return found if limit is not None else replace(found, append_limit=append_limit_in(offered))
+
+    async def _closed(
+        self, protocol: GuardedProtocol, offered: AbstractSet[str], result: str, text: str
+    ) -> Failure:
+        """Say why a mailbox does not open; a name may lack what all names begin with."""
+        failure = self._not_opened(result, text)
+        if failure.reason is not Reason.MAILBOX_NOT_FOUND or "NAMESPACE" not in offered:
+            return failure
+        own = personal_namespace(await self._extra(protocol, [("NAMESPACE",)]))
+        if own is None or not own.prefix or self._mailbox_name.upper() == "INBOX":
+            return failure
+        if self._mailbox_name.startswith(own.prefix):
+            return failure
+        return self._not_opened(
+            result, text, f' The names of this account\'s mailboxes begin with "{own.prefix[:40]}".'
         )
 
-    def _not_opened(self, result: str, text: str) -> Failure:
-        meaning = meaning_of_imap(text, result, self._about(Stage.MAILBOX))
-        reason = meaning.reason
-        if reason is Reason.PROBE_SUCCEEDED:
-            # A mere warning elsewhere, such as a full mailbox; here it keeps the mailbox closed.
-            reason = Reason.TEMPORARY_FAILURE
-        message = f"{self._place} signs in, but does not open the mailbox. {meaning.hint}"
-        return Failure(self._stage, reason, message, conclusive=meaning.conclusive)
+    async def _look_around(
+        self, protocol: GuardedProtocol, offered: AbstractSet[str], mailbox: Mailbox
+    ) -> Mailbox:
+        """Add what else the server tells of the mailbox and those around it."""
+        questions: list[tuple[str, ...]] = []
+        if mailbox.messages:
+            questions.append(("UID FETCH", "*", "(UID INTERNALDATE)"))
+        if "NAMESPACE" in offered:
+            questions.append(("NAMESPACE",))
+        if "SPECIAL-USE" in offered:
+            questions.append(list_command(offered))
+        if offers_quota(offered):
+            name = quoted(modified_utf7(self._mailbox_name))
+            questions.append(("GETQUOTAROOT", name))
+        said = await self._extra(protocol, questions)
+        newest = [one.received_at for one in fetched(said) if one.received_at is not None]
+        octets, messages = quotas(said)
+        own = personal_namespace(said)
+        return replace(
+            mailbox,
+            newest_at=newest[-1] if newest else None,
+            octets=octets,
+            message_quota=messages,
+            special=special_uses(listed(said)),
+            prefix=own.prefix if own is not None else None,
+            delimiter=own.delimiter if own is not None else None,
+        )
 
-    @asynccontextmanager
-    async def _at(self, stage: ProbeStage, seconds: float) -> AsyncIterator[None]:
-        """Bound a stage, and turn what goes wrong on the way into its failure."""
-        self._stage = stage
+    async def _extra(
+        self, protocol: GuardedProtocol, questions: Sequence[Sequence[str]]
+    ) -> list[bytes]:
+        """Ask what the verdict does not hang on; return the untagged lines, or none."""
+        if not questions:
+            return []
         try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError:
-            if stage is ProbeStage.GREETING:
-                raise await self._does_not_greet() from None
-            raise self._silent() from None
-        except ConnectionEnded as ended:
-            raise self._ended(ended.ending) from None
-
-    def _ended(self, ending: Ending) -> Failure:
-        if ending is Ending.GOODBYE:
-            message = (
-                f"{self._place} says BYE: it is not available to us now; if it stays so, ask its "
-                "operator."
-            )
-            return self._passing(Reason.SERVICE_UNAVAILABLE, message)
-        if ending is Ending.INJECTED:
-            message = (
-                f"{self._place} sends more before TLS begins than its answer to STARTTLS, as "
-                f"someone in between would: {self.where_tls_begins}, or mend the server."
-            )
-            return self._failure(Reason.HANDSHAKE_FAILED, message)
-        if ending is Ending.CLOSED:
-            return self._broken_off()
-        if self._stage in (ProbeStage.GREETING, ProbeStage.CAPABILITIES):
-            return self._not_imap()
-        message = f"{self._place} breaks the rules of IMAP, or answers without end: read its log."
-        return self._passing(Reason.PROBE_INCONCLUSIVE, message)
+            async with asyncio.timeout(min(_PATIENCE, self._deadlines.command)):
+                return _said(await protocol.run_all(*questions))
+        except (TimeoutError, ConnectionEnded):
+            return []
 
 
-def _text_of(lines: list[bytes]) -> str:
-    """The text of a result, which is the last line."""
-    return lines[-1].decode("utf-8", "replace") if lines else ""
+def counts_asked(offered: AbstractSet[str]) -> str:
+    """What to ask STATUS for: what every server knows, and what this one offers."""
+    items = ["MESSAGES", "UNSEEN", "UIDNEXT", "UIDVALIDITY"]
+    if offered & {"STATUS=SIZE", "IMAP4REV2"}:  # RFC 8438
+        items.append("SIZE")
+    if "APPENDLIMIT" in offered:  # RFC 7889
+        items.append("APPENDLIMIT")
+    return f"({' '.join(items)})"
+
+
+def _said(answers: Sequence[Answer]) -> list[bytes]:
+    """All untagged lines; the last of each answer is the result, which is free text."""
+    return [line for _, lines in answers for line in lines[:-1]]

@@ -3,8 +3,9 @@
 
 Of version 2.0.3: waiting for the greeting cannot be cancelled; BYE, garbage and EOF end as
 time-outs; input is unbounded; many lines in one chunk exhaust the stack; debug logs and
-exceptions carry passwords. Here the greeting is a future, every line is fed alone, bytes and lines
-are counted, what goes wrong fails the pending command, and nothing is logged.
+exceptions carry passwords; one command at a time. Here the greeting is a future, every line is fed
+alone, bytes and lines are counted, what goes wrong fails the pending commands, commands may be
+pipelined, and nothing is logged.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -24,15 +25,21 @@ from aioimaplib import aioimaplib
 logging.getLogger(aioimaplib.__name__).setLevel(logging.CRITICAL)
 
 LINE_LIMIT = 64 * 1024
+#: Of what is answered to one command, or to several that are sent at once: that much is kept.
 TOTAL_LIMIT = 1024 * 1024
-#: Of a whole conversation; each line costs CPU, however short it is.
+#: The same in lines; each line costs CPU, however short it is.
 LINES_LIMIT = 20_000
+#: Octets of a whole conversation, of which little is kept.
+CONVERSATION_LIMIT = 16 * 1024 * 1024
 
 _LITERAL = re.compile(rb"\{(\d{1,10})\}\Z")
 #: The longest end of a line that may announce a literal.
 _LITERAL_TAIL = 16
 
 NONAUTH, AUTH = aioimaplib.NONAUTH, aioimaplib.AUTH
+
+#: The result of a command (OK, NO, BAD), and its lines, of which the last is the result's text.
+Answer = tuple[str, list[bytes]]
 
 
 class Ending(Enum):
@@ -53,7 +60,7 @@ class ConnectionEnded(Exception):
 
 
 class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
-    """One connection. Await `greeting`, then `run` commands one after the other."""
+    """One connection. Await `greeting`, then `run` or `run_all` one after the other."""
 
     state: str
     current_command: Any
@@ -68,37 +75,68 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._searched = 0
         self._received = 0
         self._lines = 0
+        self._line_limit = LINE_LIMIT
+        self._received_before = 0
+        self._in_flight: dict[str, Any] = {}
         self._announced = False
         self._ended: ConnectionEnded | None = None
         self._continuations: list[bytes] = []
         self._tls_follows = False
         #: What the server asked or said last while a command went on; None if nothing.
         self.challenge: bytes | None = None
+        #: What the server said with BYE; None if it did not.
+        self.farewell: bytes | None = None
 
     async def run(
-        self, name: str, *arguments: str, answers: Iterable[bytes] = ()
-    ) -> tuple[str, list[bytes]]:
-        """Execute a command; return its result (OK, NO, BAD) and its lines.
+        self,
+        name: str,
+        *arguments: str,
+        answers: Iterable[bytes] = (),
+        line_limit: int = LINE_LIMIT,
+    ) -> Answer:
+        """Execute a command, whose name may be two words such as ``UID FETCH``.
 
-        `answers` are sent one by one when the server asks for more. Raises `ConnectionEnded`, and
-        `ValueError` for an argument with a line end or NUL.
+        `answers` are sent one by one when the server asks for more; `line_limit` is the longest
+        line that is taken. Raises `ConnectionEnded`, and `ValueError` for an argument with a line
+        end or NUL.
         """
+        self._continuations = list(answers)
+        self._tls_follows = name == "STARTTLS"
+        self._line_limit = line_limit
+        return (await self._execute([(name, *arguments)]))[0]
+
+    async def run_all(self, *commands: Sequence[str]) -> list[Answer]:
+        """Send commands at once, and return their answers.
+
+        None may depend on the outcome of another (RFC 9051 section 5.5). A server may answer in
+        another order: untagged lines are then found with another command. Raises as `run` does.
+        """
+        self._continuations = []
+        self._tls_follows = False
+        self._line_limit = LINE_LIMIT
+        return await self._execute(commands)
+
+    async def _execute(self, commands: Sequence[Sequence[str]]) -> list[Answer]:
         if self._ended is not None:
             raise self._ended
-        self._continuations = list(answers)
         self.challenge = None
-        self._tls_follows = name == "STARTTLS"
-        command = aioimaplib.Command(name, self.new_tag(), *arguments, loop=self.loop)
-        # Always as the one pending command: its untagged lines all belong to it.
-        self.pending_sync_command = command
-        self.send(str(command))
+        self._received_before += self._received
+        self._received = self._lines = 0
+        made = [
+            aioimaplib.Command(name, self.new_tag(), *arguments, loop=self.loop)
+            for name, *arguments in commands
+        ]
+        self._in_flight = {one.tag: one for one in made}
+        # As the one pending command: all untagged lines belong to the first that is not done.
+        self.pending_sync_command = made[0]
+        self.send("\r\n".join(map(str, made)))
         try:
-            await command.wait()
+            for one in made:
+                await one.wait()
         finally:
+            self._in_flight = {}
             self.pending_sync_command = None
-        response = command.response
-        lines = [bytes(one) for one in response.lines if isinstance(one, bytes | bytearray)]
-        return str(response.result), lines
+        return [_answer(one.response) for one in made]
 
     def send(self, line: str, scrub: str | None = None) -> None:
         """Write a line; nothing is logged."""
@@ -134,7 +172,10 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._end(Ending.INJECTED)
             return
         self._received += len(data)
-        if self._received > TOTAL_LIMIT:
+        if (
+            self._received > TOTAL_LIMIT
+            or self._received_before + self._received > CONVERSATION_LIMIT
+        ):
             self._end(Ending.MALFORMED)
             return
         self._buffer += data
@@ -159,7 +200,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         """Return the next line with the literal that it announces, None if it is not complete."""
         end = self._buffer.find(b"\r\n", max(self._searched, self._read))
         line_so_far = (end if end >= 0 else len(self._buffer)) - self._read
-        if line_so_far > LINE_LIMIT or self._lines > LINES_LIMIT:
+        if line_so_far > self._line_limit or self._lines > LINES_LIMIT:
             self._end(Ending.MALFORMED)
             return None
         if end < 0:
@@ -188,6 +229,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.greeting.set_result(chunk.rstrip(b"\r\n"))
             return
         if self.current_command is None and chunk[:5].upper() == b"* BYE":
+            self.farewell = chunk[5:].strip()
             self._end(Ending.GOODBYE)
             return
         try:
@@ -201,6 +243,19 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         # The parent would take the first line for a greeting and start a task that nobody owns.
         self.state = NONAUTH if self.state == aioimaplib.CONNECTED else self.state
         return super()._handle_line(line, current_cmd)
+
+    def _untagged_response(self, line: bytes) -> Any:
+        # The parent would take the mark out of the middle of the line, too.
+        if self.pending_sync_command is not None:
+            self.pending_sync_command.append_to_resp(line.removeprefix(b"* "))
+        return self.pending_sync_command
+
+    def _response_done(self, line: bytes) -> None:
+        tag, _, response = line.partition(b" ")
+        command = self._in_flight.pop(tag.decode())
+        self.pending_sync_command = next(iter(self._in_flight.values()), None)
+        result, _, text = response.partition(b" ")
+        command.close(text, result=result.decode())
 
     def _continuation(self, line: bytes) -> None:
         self.challenge = line[1:].strip()
@@ -220,8 +275,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if not self.greeting.done():
             self.greeting.set_exception(self._ended)
             self.greeting.exception()  # seen, should nobody wait for it
-        command = self.pending_sync_command
-        if command is not None:
+        for command in self._in_flight.values():
             command._exception = self._ended
             command.close(b"", "KO")
         if self.transport is not None:
@@ -232,6 +286,11 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.greeting.cancel()
         if self.transport is not None:
             self.transport.abort()
+
+
+def _answer(response: Any) -> Answer:
+    lines = [bytes(one) for one in response.lines if isinstance(one, bytes | bytearray)]
+    return str(response.result), lines
 
 
 async def ask_for_tls(connection: socket.socket) -> bool:

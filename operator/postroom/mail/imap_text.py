@@ -128,6 +128,8 @@ def mailbox_of(name: str, counted: Sequence[bytes], opened: Sequence[bytes]) -> 
         unseen=_number(rb"\bUNSEEN (\d+)", status),
         uid_next=_number(rb"\bUIDNEXT (\d+)", facts),
         uid_validity=_number(rb"\bUIDVALIDITY (\d+)", facts),
+        append_limit=_number(rb"\bAPPENDLIMIT (\d+)", status),
+        size=_number(rb"\bSIZE (\d+)", status),
     )
 
 

@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
+from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.mail import tls
 from postroom.mail.dial import Deadlines, Dialler, Failure
+from postroom.mail.repeated import Repetition
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 
 #: Brings a connection to the point where TLS begins; False where it does not get there.
@@ -30,6 +32,7 @@ class Probe(ABC):
     ) -> None:
         self._endpoint = endpoint
         self._login = login
+        self._repeated = Repetition(login.password if login else Masked(""))
         self._dialler = dialler
         self._trust = trust
         self._stage = ProbeStage.RESOLVE
@@ -43,6 +46,11 @@ class Probe(ABC):
         return self._dialler.deadlines
 
     @property
+    def _allowance(self) -> float:
+        """How many seconds all of it may take."""
+        return self._deadlines.total
+
+    @property
     def _place(self) -> str:
         return f"{self._endpoint.host}:{self._endpoint.port}"
 
@@ -53,7 +61,7 @@ class Probe(ABC):
     async def run(self) -> ProbeReport:
         """Probe; every failure of server or network is in the report."""
         try:
-            async with asyncio.timeout(self._deadlines.total):
+            async with asyncio.timeout(self._allowance):
                 await self._talk()
         except Failure as failure:
             return self._report(failure)
@@ -73,9 +81,11 @@ class Probe(ABC):
             authenticated=self._authenticated,
             code=end.code,
             enhanced_code=end.enhanced_code,
-            server=self._server,
-            tls=self._tls,
-            mailbox=self._mailbox,
+            server=self._repeated.without(self._server),
+            tls=self._repeated.without(self._tls),
+            mailbox=self._repeated.without_in_mailbox(self._mailbox),
+            retry_after=end.retry_after,
+            cause=end.cause,
         )
 
     def _keep_login_out_of_the_clear(self) -> None:
@@ -120,7 +130,7 @@ class Probe(ABC):
         return self._failure(Reason.INVALID_SPEC, message)
 
     def _takes_no_token(self, offered: Sequence[str]) -> Failure:
-        known = ", ".join(offered[:8]) or "no mechanism"
+        known = ", ".join(self._repeated.left_out(offered)[:8]) or "no mechanism"
         message = (
             f"{self._place} offers {known}; a token needs XOAUTH2 or OAUTHBEARER: enable one of "
             "these on the server, or use a password instead of oauth."

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
@@ -37,14 +39,37 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What is used of what there is, in the unit of its resource (RFC 9208 section 5)."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mailbox:
-    """Counts of a mailbox (RFC 9051 section 6.3.11)."""
+    """Counts of a mailbox (RFC 9051 section 6.3.11), and what else the server tells of it.
+
+    `newest_at` is when its last message arrived, aware. `octets` and `message_quota` are the quota
+    of RFC 9208, `append_limit` is the largest message in octets (RFC 7889). `special` are the
+    mailboxes of a special use (RFC 6154) by use, such as ``Junk``. `size` is what its messages hold
+    in octets (RFC 8438). The names of the user's own mailboxes begin with `prefix` and have levels
+    between `delimiter` (RFC 2342).
+    """
 
     name: str
     messages: int
     unseen: int | None
     uid_next: int | None
     uid_validity: int | None
+    newest_at: datetime | None = None
+    octets: Quota | None = None
+    message_quota: Quota | None = None
+    append_limit: int | None = None
+    special: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+    prefix: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +80,9 @@ class ProbeReport:
     cause in catalogue terms; `message` is one deterministic sentence with the remedy: no server
     text, times, ports of ours or ids in it. `conclusive` is False for passing causes (4xx, broken
     off), which must not turn a verified thing False. `authenticated` is None when no AUTH was
-    asked for or reached, else whether it was accepted.
+    asked for or reached, else whether it was accepted. `retry_after` is how long to wait at least,
+    where the server or its provider says so; `cause` is the precise cause, as in
+    `postroom.mail.replies.Cause`, where one is known.
     """
 
     stage: ProbeStage
@@ -68,3 +95,5 @@ class ProbeReport:
     server: ServerFacts | None = None
     tls: TLSFacts | None = None
     mailbox: Mailbox | None = None
+    retry_after: timedelta | None = None
+    cause: str | None = None

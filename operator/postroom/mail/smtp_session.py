@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""aiosmtplib's client under our rules; the only module that imports aiosmtplib.
+"""aiosmtplib's client under our rules.
 
 Never ``login()``: it tries every mechanism and loses a 421. Never ``start_tls=None``: it would go
 on in the clear. A socket that we dialled, deadlines of ours, no farewell that could hang.
@@ -12,12 +12,15 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Literal
 
 import aiosmtplib
 from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib.typing import Default
 
 from postroom.mail.report import Endpoint
 from postroom.mail.sign_in import TokenExchange
+from postroom.mail.smtp_last_words import LastWords
 
 #: What we say in EHLO: a name that is no one's (RFC 6761); the pod's is nobody's business.
 LOCAL_HOSTNAME = "postroom.invalid"
@@ -27,6 +30,8 @@ _REPLY_LIMIT = 64 * 1024
 #: until the server asks for it (RFC 4954 section 4).
 _COMMAND_LIMIT = 512
 _GO_ON = 334
+#: The server closes the connection (RFC 5321 section 4.2.2).
+CLOSING = 421
 _COMPLETE_REPLY = re.compile(rb"(?m)^\d{3} .*\r?\n\Z")
 
 
@@ -45,6 +50,7 @@ class SmtpSession(aiosmtplib.SMTP):
         timeout: float,
     ) -> None:
         self._protocol: SMTPProtocol | None = None
+        self._last_words: LastWords | None = None
         self.opened: Callable[[], None] = lambda: None
         #: What the server said against a token before its final reply.
         self.challenge: str | None = None
@@ -68,7 +74,64 @@ class SmtpSession(aiosmtplib.SMTP):
     def protocol(self, made: SMTPProtocol | None) -> None:
         self._protocol = made
         if made is not None:
+            self._listen(made)
             self.opened()
+
+    def _listen(self, protocol: SMTPProtocol) -> None:
+        """Hear what the server says when nothing is asked; what it said before is forgotten."""
+        # What came with the greeting is in the buffer already, and nowhere else.
+        self._last_words = LastWords(protocol, bytes(protocol._buffer))
+        if isinstance(protocol.transport, asyncio.Transport):
+            protocol.transport.set_protocol(self._last_words)
+
+    def _farewell(self) -> aiosmtplib.SMTPResponse | None:
+        """The 421 with which the server left; None where it left without a word."""
+        said = self._last_words.farewell if self._last_words is not None else None
+        return aiosmtplib.SMTPResponse(CLOSING, said) if said is not None else None
+
+    async def execute_command(
+        self,
+        *args: bytes,
+        timeout: float | Literal[Default.token] | None = Default.token,  # noqa: ASYNC109 - theirs
+    ) -> aiosmtplib.SMTPResponse:
+        """Send a command, and return the reply, or the 421 that the server said unasked."""
+        try:
+            return await super().execute_command(*args, timeout=timeout)
+        except aiosmtplib.SMTPServerDisconnected:
+            if (farewell := self._farewell()) is not None:
+                return farewell
+            raise
+
+    async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
+        """Go on over TLS, where the server offers STARTTLS; what came before it is forgotten."""
+        try:
+            await self.starttls(server_hostname=server_name, tls_context=context)
+        except aiosmtplib.SMTPServerDisconnected:
+            if (farewell := self._farewell()) is not None:
+                raise aiosmtplib.SMTPResponseException(*farewell) from None
+            raise
+        if self._protocol is not None:
+            self._listen(self._protocol)
+
+    def hand_over(self, content: bytes) -> None:
+        """Send the content of a message after 354; it must be as `transparent` makes it.
+
+        Raises `aiosmtplib.SMTPServerDisconnected` where nothing of it was sent.
+        """
+        if self._protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("Server not connected")
+        self._protocol.write(content)
+
+    async def final_reply(self) -> aiosmtplib.SMTPResponse:
+        """Await what the server says to the content of a message; set a deadline around it."""
+        if self._protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("Server not connected")
+        try:
+            return await self._protocol.read_response()
+        except aiosmtplib.SMTPServerDisconnected:
+            if (farewell := self._farewell()) is not None:
+                return farewell
+            raise
 
     async def auth_token(self, exchange: TokenExchange) -> aiosmtplib.SMTPResponse:
         """Make one attempt with a token, and return the final reply, whatever it is.

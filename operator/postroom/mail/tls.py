@@ -15,7 +15,7 @@ from collections import OrderedDict
 
 from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.reasons import Reason
-from postroom.mail.certificate import facts_of
+from postroom.mail.certificate import ShownFacts, shown_facts
 from postroom.mail.dial import Failure
 from postroom.mail.report import Endpoint
 
@@ -113,8 +113,20 @@ _CERTIFICATE_REASONS = {
 }
 
 
-def certificate_reason(verify_code: int) -> Reason:
-    """Say what a failed verification means; the code of OpenSSL is stable, its text is not."""
+#: The certificate signs itself; one that signs itself ends the chain.
+_SELF_SIGNED, _OWN_AUTHORITY = 18, 19
+#: Who issued the certificate is neither shown nor trusted.
+_ISSUER_UNKNOWN = (20, 21)
+
+
+def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reason:
+    """Say what a failed verification means; the code of OpenSSL is stable, its text is not.
+
+    `facts` are those of the second look, which tell an incomplete chain.
+    """
+    shown = isinstance(facts, ShownFacts) and facts.lacks_intermediate
+    if shown and verify_code in _ISSUER_UNKNOWN:
+        return Reason.CERTIFICATE_CHAIN_INCOMPLETE
     return _CERTIFICATE_REASONS.get(verify_code, Reason.CERTIFICATE_UNTRUSTED)
 
 
@@ -127,8 +139,12 @@ def failure_of(
     """
     place = f"{endpoint.host}:{endpoint.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = certificate_reason(error.verify_code)
-        return Failure(ProbeStage.TLS, reason, _certificate_sentence(reason, endpoint, facts))
+        reason = certificate_reason(error.verify_code, facts)
+        if reason is Reason.CERTIFICATE_UNTRUSTED:
+            sentence = _untrusted_sentence(error.verify_code, place)
+        else:
+            sentence = _certificate_sentence(reason, endpoint, facts)
+        return Failure(ProbeStage.TLS, reason, sentence)
     text = str(error).upper() if isinstance(error, ssl.SSLError) else ""
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
         message = f"{place} does not begin with TLS: {where_tls_begins}."
@@ -168,9 +184,27 @@ def _certificate_sentence(reason: Reason, endpoint: Endpoint, facts: TLSFacts | 
             )
         case _:
             return (
-                f"No trusted authority vouches for the certificate of {place}: reference its "
-                "authority in tls.caBundleRef, or have the server send its intermediate."
+                f"{place} sends its certificate without the intermediate that vouches for it: have "
+                "the server send the whole chain or, if the authority is a private one, reference "
+                "it in tls.caBundleRef."
             )
+
+
+def _untrusted_sentence(verify_code: int, place: str) -> str:
+    if verify_code == _SELF_SIGNED:
+        return (
+            f"The certificate of {place} is signed by itself alone: have an authority issue one, "
+            "or reference this one in tls.caBundleRef."
+        )
+    if verify_code == _OWN_AUTHORITY:
+        return (
+            f"The certificate of {place} comes from an authority that is not trusted: reference "
+            "that authority in tls.caBundleRef, or use a certificate of a public one."
+        )
+    return (
+        f"No trusted authority vouches for the certificate of {place}: reference its authority in "
+        "tls.caBundleRef, or have the server send its intermediate."
+    )
 
 
 def shown_names(names: list[str]) -> list[str]:
@@ -191,9 +225,7 @@ async def look_at_certificate(connection: socket.socket, endpoint: Endpoint) -> 
         transport, _ = await asyncio.get_running_loop().create_connection(
             asyncio.Protocol, sock=connection, ssl=context, server_hostname=endpoint.server_name
         )
-        shown = facts_of(transport.get_extra_info("ssl_object"))
-        # Not verified: the version would read as if it had been.
-        return shown.model_copy(update={"version": None, "cipher": None}) if shown else None
+        return shown_facts(transport.get_extra_info("ssl_object"))
     except OSError:
         return None
     finally:

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.emailaccount_status import ProtocolProbes
 from postroom.api.mailserver import TLSMode
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.api.status import ResolvedReference
 from postroom.mail.report import Login, ProbeReport
-from postroom.reconcile import mailserver, prechecks, probing
+from postroom.reconcile import both_legs, grants, mailserver, prechecks, probing, retrying
 from postroom.reconcile.assessment import failed
+from postroom.reconcile.both_legs import Side
 from postroom.reconcile.mailserver import Identity
-from postroom.reconcile.outcome import Memory
+from postroom.reconcile.outcome import Memory, Rejection
 from postroom.reconcile.prechecks import NOTHING, Checked
 from postroom.reconcile.targets import Target, imap_target, own_smtp_target, smtp_target
 from postroom.reconcile.world import World
@@ -29,6 +32,13 @@ class Leg:
     resolved: tuple[ResolvedReference, ...] = ()
     checked: Checked = NOTHING
     report: ProbeReport | None = None
+
+    @property
+    def side(self) -> Side | None:
+        """What was tried and what came of it; None where nobody looked."""
+        if self.attempt is None or self.report is None:
+            return None
+        return Side(self.attempt, self.report)
 
 
 async def smtp_leg(resource: EmailAccount, server: MailServer | None, world: World) -> Leg:
@@ -51,7 +61,9 @@ async def smtp_leg(resource: EmailAccount, server: MailServer | None, world: Wor
             return Leg(None)
         if target.tls is TLSMode.NONE:
             return Leg(None, problem=_unencrypted(server))
-    identity = Identity(spec.credentials_ref, spec.oauth, spec.address)
+    identity = Identity(
+        spec.credentials_ref, spec.oauth, spec.address, owner=grants.owner_of(resource)
+    )
     return await _leg(probing.SMTP, target, identity, resource, world)
 
 
@@ -61,7 +73,9 @@ async def imap_leg(resource: EmailAccount, world: World) -> Leg:
     if spec.imap is None:
         return Leg(None)
     own = spec.imap.credentials_ref
-    identity = Identity(spec.credentials_ref, spec.oauth, spec.address)
+    identity = Identity(
+        spec.credentials_ref, spec.oauth, spec.address, owner=grants.owner_of(resource)
+    )
     if own is not None:
         identity = Identity(own, None, spec.address, "spec.imap.credentialsRef")
     target = imap_target(spec, spec.imap)
@@ -80,10 +94,36 @@ async def _leg(
     connection = await mailserver.connection_of(target, identity, namespace, world)
     if isinstance(connection, Verdict):
         return Leg(None, problem=connection)
+    stored = None
+    if connection.credentials is not None:
+        stored = _stored(protocol, resource, connection.credentials.resolved, world)
     attempt = probing.Attempt(
-        protocol, connection.endpoint, connection.credentials, request, mailbox, target.provider
+        protocol,
+        connection.endpoint,
+        connection.credentials,
+        request,
+        mailbox,
+        target.provider,
+        stored,
     )
     return Leg(attempt, resolved=connection.resolved, checked=prechecks.check(attempt))
+
+
+def _stored(
+    protocol: probing.Protocol,
+    resource: EmailAccount,
+    used: tuple[ResolvedReference, ...],
+    world: World,
+) -> Rejection | None:
+    """What the status tells of a refusal of these credentials."""
+    probes = resource.status.last_probe or ProtocolProbes()
+    return retrying.restored(
+        resource,
+        protocol.authenticated,
+        probes.smtp if protocol is probing.SMTP else probes.imap,
+        used,
+        world.now(),
+    )
 
 
 def _unencrypted(server: MailServer) -> Verdict:
@@ -95,15 +135,47 @@ def _unencrypted(server: MailServer) -> Verdict:
     )
 
 
+async def both_probed(smtp: Leg, imap: Leg, world: World, memory: Memory) -> tuple[Leg, Leg]:
+    """Look at both protocols, and judge each in the light of the other.
+
+    Where both lead to one provider SMTP comes first: what it refuses is not sent again.
+    """
+    if smtp.attempt and imap.attempt and _together(smtp.attempt, imap.attempt):
+        smtp = await probed(smtp, world, memory)
+        imap = await _probed_after(smtp, imap, world, memory)
+    else:
+        smtp, imap = await asyncio.gather(probed(smtp, world, memory), probed(imap, world, memory))
+    if smtp.side is not None:
+        smtp = replace(smtp, report=both_legs.judged_by(smtp.side, imap.report))
+    return smtp, imap
+
+
+def _together(one: probing.Attempt, other: probing.Attempt) -> bool:
+    return both_legs.same_family(one.endpoint, other.endpoint)
+
+
+async def _probed_after(smtp: Leg, imap: Leg, world: World, memory: Memory) -> Leg:
+    """Look at IMAP, without signing in where SMTP has refused the same credentials."""
+    if smtp.side is None or imap.attempt is None or imap.checked.blocking is not None:
+        return await probed(imap, world, memory)
+    if not both_legs.depends(smtp.side, imap.attempt):
+        return await probed(imap, world, memory)
+    report = await _look(replace(imap.attempt, credentials=None), world, memory)
+    return replace(imap, report=both_legs.left_out(report))
+
+
 async def probed(leg: Leg, world: World, memory: Memory) -> Leg:
     """Look, unless there is nothing to look at, or something forbids it."""
     attempt = leg.attempt
     if attempt is None or attempt.credentials is None or leg.checked.blocking is not None:
         return leg
+    return replace(leg, report=await _look(attempt, world, memory))
 
+
+async def _look(attempt: probing.Attempt, world: World, memory: Memory) -> ProbeReport:
     async def probe(login: Login | None) -> ProbeReport:
         if attempt.protocol is probing.SMTP:
             return await world.mail.smtp(attempt.endpoint, login)
         return await world.mail.imap(attempt.endpoint, login, attempt.extra)
 
-    return replace(leg, report=await probing.probe_once(attempt, probe, memory, world))
+    return await probing.probe_once(attempt, probe, memory, world)

@@ -98,7 +98,7 @@ class Assessment:
     `conclude` derives further fields from the conditions that count. `confirm_after` is how long a
     verified thing must be seen failing before its verdict flips. Without a verdict on each of
     `required` nothing is Ready. `own_pace` tells that the wait for the first success is not bound
-    by the interval.
+    by the interval. `look_again` is when something else wants another look, if before that.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -113,6 +113,7 @@ class Assessment:
     required: frozenset[ConditionType] = frozenset()
     evidence: Evidence = Evidence()
     own_pace: bool = False
+    look_again: timedelta | None = None
 
     @property
     def conclusive(self) -> bool:

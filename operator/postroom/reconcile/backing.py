@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find
-from postroom.api.emailaccount import EffectiveSender, EmailAccountSpec
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
@@ -70,7 +71,11 @@ def is_degraded(domain: SendingDomain | None) -> bool:
 async def find_backing(resource: EmailAccount, world: World) -> Backing:
     """Find server, domain and rivals of an account."""
     spec, namespace = resource.spec, resource.metadata.namespace
-    server, problem, refs = await _find_server(spec, namespace, world)
+    server: MailServer | None = None
+    problem: Verdict | None = None
+    refs: frozenset[str] = frozenset()
+    if not spec.at_provider:
+        server, problem, refs = await _find_server(spec, namespace, world)
     domain_index = indexes.by_domain(spec.domain)
     domains = await world.find(Kind.SENDING_DOMAIN, namespace, domain_index)
     domain = cast("SendingDomain", domains[0]) if domains else None

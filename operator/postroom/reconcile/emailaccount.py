@@ -3,26 +3,40 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
-from postroom.api.emailaccount import EmailAccountSpec, MailboxFacts, ProtocolProbes
-from postroom.api.findings import Finding
-from postroom.api.names import Kind
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.emailaccount_status import ProtocolProbes
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
 from postroom.api.status import ResolvedReference
-from postroom.mail.report import Mailbox
-from postroom.reconcile import backing, grants, indexes, mailserver, prechecks, probing
-from postroom.reconcile.account_legs import Leg, imap_leg, probed, smtp_leg
-from postroom.reconcile.assessment import Assessment, failed, passed, unknown, worst_first
+from postroom.reconcile import (
+    backing,
+    both_legs,
+    forwarding,
+    grants,
+    identities,
+    mailserver,
+    prechecks,
+    probing,
+    rotation_step,
+    round_trips,
+    send_test,
+    sync,
+)
+from postroom.reconcile.account_legs import Leg, both_probed, imap_leg, probed, smtp_leg
+from postroom.reconcile.account_step import AccountView, Contribution
+from postroom.reconcile.assessment import Assessment, passed, unknown, worst_first
 from postroom.reconcile.mailserver import CONFIRM_AFTER
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.prechecks import NOTHING
 from postroom.reconcile.references import reference_to
 from postroom.reconcile.world import World
+
+Step = Callable[[AccountView], Awaitable[Contribution]]
 
 
 async def assess(
@@ -31,49 +45,51 @@ async def assess(
     """Look at an email account; raises `InvalidSpec` for what its provider does not allow."""
     spec = resource.spec
     behind = await backing.find_backing(resource, world)
-    if spec.at_provider:
-        behind = _without_server(spec, behind)
     smtp = await smtp_leg(resource, behind.server, world)
     imap = await imap_leg(resource, world)
     if spec.at_provider or behind.server_state is ConditionStatus.TRUE:
-        smtp, imap = await asyncio.gather(probed(smtp, world, memory), probed(imap, world, memory))
+        smtp, imap = await both_probed(smtp, imap, world, memory)
     else:
         # A second failure at the same server would say nothing new.
         smtp, imap = replace(smtp, checked=NOTHING), await probed(imap, world, memory)
+    view = AccountView(resource, behind, smtp, imap, world, memory)
+    added = [await step(view) for step in _steps(view)]
     problems = [one for one in (behind.problem, smtp.problem, imap.problem) if one is not None]
     verdicts = (
         *_references_verdict(problems),
         *backing.dependency_verdicts(spec, behind),
         *_leg_verdicts(spec, smtp, imap),
+        *(verdict for one in added for verdict in one.verdicts),
     )
-    refs = behind.references | _references_of(spec)
-    if behind.server is not None and spec.signs_in:
+    refs = behind.references.union(_references_of(spec), *(one.references for one in added))
+    if behind.server is not None and (spec.signs_in or spec.sends_messages):
         refs |= mailserver.references_of(behind.server.spec)
     return Assessment(
-        verdicts=verdicts,
+        verdicts=both_legs.ranked(verdicts),
         ready_message=_ready_message(spec, behind),
         confirm_after=min(confirm_after, CONFIRM_AFTER),
         interval=spec.sync.interval,
         deadline=spec.progress_deadline,
-        fields=_fields(resource, behind, smtp, imap, world),
+        advisory=frozenset().union(*(one.advisory for one in added)),
+        fields=_fields(view, added),
         references=refs,
+        look_again=min((one.look_again for one in added if one.look_again), default=None),
     )
 
 
-def _without_server(spec: EmailAccountSpec, behind: backing.Backing) -> backing.Backing:
-    """An account of a provider does not care for the namespace's default MailServer."""
-    problem = behind.problem
-    if problem is not None and problem.reason in (Reason.NO_DEFAULT, Reason.AMBIGUOUS_DEFAULT):
-        problem = None
-        if behind.domain is None and spec.fallback_sender is not None:
-            problem = failed(
-                ConditionType.REFERENCES_RESOLVED,
-                Reason.SENDING_DOMAIN_NOT_FOUND,
-                "spec.fallbackSender is set, but no SendingDomain of this namespace is for "
-                f"{spec.domain}: create one.",
-            )
-    refs = behind.references - {reference_to(Kind.MAIL_SERVER, indexes.DEFAULT)}
-    return replace(behind, server=None, problem=problem, references=refs)
+def _steps(view: AccountView) -> tuple[Step, ...]:
+    """What there is to do besides looking at both protocols, in this order.
+
+    Without a policy on messages none is sent, and nothing is said of them.
+    """
+    always = (sync.step, _identities, rotation_step.step)
+    if view.world.messages is None:
+        return always
+    return (*always, send_test.step, round_trips.step, forwarding.step)
+
+
+async def _identities(view: AccountView) -> Contribution:
+    return await identities.step(view, view.world.identities)
 
 
 def _references_of(spec: EmailAccountSpec) -> frozenset[str]:
@@ -144,42 +160,33 @@ def _ready_message(spec: EmailAccountSpec, behind: backing.Backing) -> str:
     return f"{spec.address} sends{uses}{reads}."
 
 
-def _fields(
-    resource: EmailAccount, behind: backing.Backing, smtp: Leg, imap: Leg, world: World
-) -> dict[str, object]:
+def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, object]:
+    resource, behind = view.resource, view.behind
+    smtp, imap = view.smtp, view.imap
     spec, before = resource.spec, resource.status
-    findings: tuple[Finding, ...] = behind.findings
+    findings = behind.findings + both_legs.findings_of(smtp.side, imap.side, view.world.now())
     for leg, protocol in ((smtp, probing.SMTP), (imap, probing.IMAP)):
-        if leg.report is not None:
-            findings += probing.findings_of(leg.report, protocol, world.now())
         findings += prechecks.findings_of(leg.checked, protocol)
     read = imap.report
-    mailbox = _mailbox_facts(read.mailbox) if read and read.mailbox else before.mailbox
     probes = ProtocolProbes(
         smtp=probing.facts_of(smtp.report) if smtp.report else None,
         imap=probing.facts_of(read) if read else None,
     )
-    return {
+    fields: dict[str, object] = {
         "effective_sender": backing.effective_sender(spec, behind),
         "server_name": behind.server.metadata.name if behind.server else None,
         "resolved_refs": list(_unique((*behind.resolved, *smtp.resolved, *imap.resolved))),
-        "mailbox": mailbox if spec.imap else None,
         "imap_server": (read and read.server) or (before.imap_server if spec.imap else None),
         "imap_tls": (read and read.tls) or (before.imap_tls if spec.imap else None),
         "last_probe": probes if smtp.report or read else before.last_probe,
         "is_default": spec.default and len(behind.default_accounts) == 1,
-        "findings": worst_first(findings),
+        "last_message_time": before.last_message_time,
+        "last_test": before.last_test,
     }
-
-
-def _mailbox_facts(mailbox: Mailbox) -> MailboxFacts:
-    return MailboxFacts(
-        name=mailbox.name,
-        messages=mailbox.messages,
-        unseen=mailbox.unseen,
-        uid_next=mailbox.uid_next,
-        uid_validity=mailbox.uid_validity,
-    )
+    for one in added:
+        fields |= one.fields
+        findings += one.findings
+    return {**fields, "findings": worst_first(findings)}
 
 
 def _unique(resolved: tuple[ResolvedReference, ...]) -> tuple[ResolvedReference, ...]:

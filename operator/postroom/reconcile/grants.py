@@ -10,18 +10,34 @@ from urllib.parse import urlsplit
 from postroom.api.conditions import Verdict
 from postroom.api.fields import ObjectReference, SecretKeyReference
 from postroom.api.masked import Masked
-from postroom.api.oauth import MicrosoftCloud, OAuth
+from postroom.api.names import Kind
+from postroom.api.oauth import MicrosoftCloud, OAuth, Rotation
 from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource
 from postroom.api.status import ResolvedReference
 from postroom.mail.credentials import host_allowed
 from postroom.mail.oauth.endpoints import mail_hosts_of, token_url_of
-from postroom.mail.oauth.grant import BadGrant, Grant, OAuthSecrets, grant_of
+from postroom.mail.oauth.grant import BadGrant, Grant, KeptFor, OAuthSecrets, grant_of
 from postroom.reconcile import references
 from postroom.reconcile.references import reference_to, unresolved
 from postroom.reconcile.world import World
 
 #: The keys of a Secret of type kubernetes.io/tls.
 _CERTIFICATE, _PRIVATE_KEY = "tls.crt", "tls.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The object whose spec asks for a token."""
+
+    kind: Kind
+    name: str
+    uid: str
+
+
+def owner_of(resource: AnyResource) -> Owner:
+    """Return the object that a resource is."""
+    return Owner(resource.kind, resource.metadata.name, resource.metadata.uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +55,18 @@ class TokenCredentials:
 
 
 async def grant_from(
-    world: World, namespace: str, oauth: OAuth, address: str, mail_host: str
+    world: World,
+    namespace: str,
+    oauth: OAuth,
+    address: str,
+    mail_host: str,
+    owner: Owner | None = None,
 ) -> TokenCredentials | Verdict:
     """Read the Secrets of an object's ``spec.oauth`` and check that they may go where they would.
 
     Each Secret must agree to the host of the token endpoint and to `mail_host`; a token of Google
-    or Microsoft is for their own mail servers only.
+    or Microsoft is for their own mail servers only. New refresh tokens are kept for `owner`, where
+    the spec asks for that.
     """
     known = mail_hosts_of(oauth)
     if known is not None and not host_allowed(mail_host, known):
@@ -73,10 +95,17 @@ async def grant_from(
         version=",".join(read.versions),
         namespace=namespace,
         ca_bundle=bundle,
+        kept_for=_kept_for(oauth, owner, read.source),
     )
     if isinstance(grant, BadGrant):
         return unresolved(Reason.SECRET_KEY_MISSING, f"spec.oauth cannot be used: {grant.sentence}")
     return TokenCredentials(grant, oauth.cloud, tuple(dict.fromkeys(read.resolved)))
+
+
+def _kept_for(oauth: OAuth, owner: Owner | None, source: str) -> KeptFor | None:
+    if owner is None or oauth.rotation is not Rotation.WRITE_BACK:
+        return None
+    return KeptFor(owner.kind.value, owner.name, owner.uid, source)
 
 
 def references_of(oauth: OAuth | None) -> frozenset[str]:
@@ -107,6 +136,8 @@ class _Reading:
         self._world, self._namespace, self._hosts = world, namespace, hosts
         self.resolved: list[ResolvedReference] = []
         self.versions: list[str] = []
+        #: The version of the Secret with the refresh token.
+        self.source = ""
 
     async def key(self, reference: SecretKeyReference, field: str) -> Masked | Verdict:
         """Read one key."""
@@ -148,4 +179,6 @@ async def _secrets(oauth: OAuth, read: _Reading) -> OAuthSecrets | Verdict:
         if isinstance(value, Verdict):
             return value
         values[part] = value
+        if reference is oauth.refresh_token_ref:
+            read.source = read.versions[-1]
     return OAuthSecrets(**values)

@@ -39,10 +39,9 @@ def indexes_of(spec: Model) -> frozenset[str]:
         case MailServerSpec():
             return frozenset({DEFAULT}) if spec.default else frozenset()
         case EmailAccountSpec():
-            found = {
-                by_address(spec.address),
-                by_server(spec.server_ref.name if spec.server_ref else None),
-            }
+            found = {by_address(spec.address)}
+            if not spec.at_provider:
+                found.add(by_server(spec.server_ref.name if spec.server_ref else None))
             return frozenset(found | ({DEFAULT} if spec.default else set()))
         case _:
             return frozenset()

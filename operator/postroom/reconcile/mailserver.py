@@ -17,9 +17,17 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
 from postroom.api.status import ResolvedReference
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile import grants, indexes, prechecks, probing, references
+from postroom.reconcile import (
+    grants,
+    indexes,
+    prechecks,
+    probing,
+    references,
+    retrying,
+    rotation,
+)
 from postroom.reconcile.assessment import Assessment, passed, worst_first
-from postroom.reconcile.outcome import Memory
+from postroom.reconcile.outcome import Memory, Rejection
 from postroom.reconcile.probing import SMTP
 from postroom.reconcile.references import reference_to
 from postroom.reconcile.targets import Target, smtp_target
@@ -43,13 +51,15 @@ class Connection:
 class Identity:
     """As whom to sign in: by the Secret or the OAuth that a spec names, or not at all.
 
-    `address` is the mailbox that a token is for, unless `oauth` names another.
+    `address` is the mailbox that a token is for, unless `oauth` names another; new refresh tokens
+    are kept for `owner`, where `oauth` asks for that.
     """
 
     credentials_ref: ObjectReference | None
     oauth: OAuth | None
     address: str = ""
     field: str = "spec.credentialsRef"
+    owner: grants.Owner | None = None
 
 
 async def connection_of(
@@ -82,7 +92,7 @@ async def _credentials(
         )
     if identity.oauth is not None:
         return await grants.grant_from(
-            world, namespace, identity.oauth, identity.address, target.host
+            world, namespace, identity.oauth, identity.address, target.host, identity.owner
         )
     return None
 
@@ -105,10 +115,12 @@ async def assess(
     target = smtp_target(spec)
     defaults = await _defaults(spec, namespace, world)
     is_default = spec.default and len(defaults) == 1
-    identity = Identity(spec.credentials_ref, spec.oauth)
+    identity = Identity(spec.credentials_ref, spec.oauth, owner=grants.owner_of(resource))
     connection = await connection_of(target, identity, namespace, world)
     seen = await _look(resource, connection, world, memory)
     findings = seen.findings
+    if isinstance(connection, Connection):
+        findings += rotation.findings_of(world.tokens, connection.credentials, world.now())
     if spec.default and not is_default:
         findings += (_several_defaults(defaults),)
     name = resource.metadata.name
@@ -121,6 +133,7 @@ async def assess(
         deadline=spec.progress_deadline,
         fields={
             **seen.fields,
+            "endpoint": f"{target.host}:{target.port}",
             "accounts": await _count_accounts(name, namespace, world, is_default=is_default),
             "is_default": is_default,
             "findings": worst_first(findings),
@@ -169,6 +182,7 @@ async def _look(
         connection.credentials,
         resource.metadata.requested_at,
         provider=connection.provider,
+        stored=_stored(resource, connection.credentials, world),
     )
     checked = prechecks.check(attempt)
     warnings = prechecks.findings_of(checked, SMTP)
@@ -186,6 +200,21 @@ async def _look(
             "tls": report.tls or status.tls,
             "last_probe": probing.facts_of(report),
         },
+    )
+
+
+def _stored(
+    resource: MailServer, credentials: probing.AnyCredentials | None, world: World
+) -> Rejection | None:
+    """What the status tells of a refusal of these credentials."""
+    if credentials is None:
+        return None
+    return retrying.restored(
+        resource,
+        SMTP.authenticated,
+        resource.status.last_probe,
+        credentials.resolved,
+        world.now(),
     )
 
 

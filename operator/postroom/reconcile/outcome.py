@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from postroom.api.conditions import ConditionType
 from postroom.api.fields import Model
 from postroom.api.status import CommonStatus
+from postroom.mail.errands import Answer, SendReport
+from postroom.mail.identities.values import Discovered, DiscoveryFailure
 from postroom.mail.report import ProbeReport
 
 
@@ -31,10 +34,37 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A server's refusal of one version of credentials, and the request token it was seen under."""
+    """A server's refusal of one version of credentials, and the request token it was seen under.
+
+    `at` is when they were refused last, or when that was read from a stored status. `attempts`
+    counts the refusals that came on schedule. `asked_at` is when they were last sent because
+    somebody asked; `declined` tells that the request of `token` came too soon after that.
+    """
 
     token: str | None
     report: ProbeReport
+    at: datetime
+    attempts: int = 1
+    asked_at: datetime | None = None
+    declined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A server's wish to be left alone, as one protocol heard it.
+
+    `inputs` are endpoint and version of credentials; `hinted` tells that the server said for how
+    long. `count` is how often in a row it wished so.
+    """
+
+    protocol: str
+    report: ProbeReport
+    since: datetime
+    until: datetime
+    inputs: tuple[object, ...]
+    request: str | None
+    hinted: bool = False
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +74,21 @@ class RecentProbe:
     inputs: tuple[object, ...]
     at: datetime
     report: ProbeReport
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityLook:
+    """What was found out about identities, what it was asked with, and when.
+
+    `pause` is how long not to ask again; None: as long as usual.
+    """
+
+    inputs: tuple[object, ...]
+    at: datetime
+    pause: timedelta | None = None
+    discovered: Discovered | None = None
+    failure: DiscoveryFailure | None = None
+    answers: Mapping[str, Answer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +119,21 @@ class Memory:
         self.deep_day: int | None = None
         #: When somebody last edited the spec or asked for a look: the next ones follow closely.
         self.asked_at: datetime | None = None
-        #: Credential versions that a server rejected, with its verdict: not tried again.
+        #: Credential versions that a server rejected, with its verdict.
         self.rejections: dict[str, Rejection] = {}
         #: The last probe of each protocol, so that a change elsewhere does not repeat it.
         self.probes: dict[str, RecentProbe] = {}
+        #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
+        #: what became of sending it, so that an old view of status never sends it again.
+        self.sends: dict[str, SendReport | None] = {}
+        #: The servers that want to be left alone, by host.
+        self.pauses: dict[str, Pause] = {}
+        #: How often in a row each protocol failed.
+        self.failed_probes: dict[str, int] = {}
+        #: When each protocol that failed is to be looked at again.
+        self.due: dict[str, datetime] = {}
+        #: The last look at the account's identities: providers and servers are not asked often.
+        self.identities: IdentityLook | None = None
         #: Since when a new spec waits for the first verdict on its dependencies.
         self.deferred_since: datetime | None = None
         #: The spec that was evaluated last; tells an edit of ``suspend`` alone from others.

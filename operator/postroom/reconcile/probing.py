@@ -4,7 +4,7 @@ turns a probe's report into verdicts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
@@ -12,20 +12,18 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile import schedule
+from postroom.reconcile import retrying, schedule
 from postroom.reconcile.assessment import failed, passed, unknown
 from postroom.reconcile.grants import TokenCredentials
 from postroom.reconcile.outcome import Memory, RecentProbe, Rejection
 from postroom.reconcile.references import Credentials
-from postroom.reconcile.signing_in import TOKEN_REFUSALS, Probe, probe_with_token
+from postroom.reconcile.signing_in import Probe, probe_with_token
 from postroom.reconcile.world import World
 
 #: A probe with the same inputs is not repeated within this time, unless someone asks.
 REUSE = timedelta(seconds=30)
 #: How long before its end a certificate is worth a warning.
 EXPIRY_WARNING = timedelta(days=21)
-#: What a refusal of credentials looks like that nothing but other credentials could change.
-_REFUSALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED}) | TOKEN_REFUSALS
 
 _STAGES = list(ProbeStage)
 
@@ -48,7 +46,10 @@ AnyCredentials = Credentials | TokenCredentials
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a probe is about: for whom, where, with what, and at whose request."""
+    """What a probe is about: for whom, where, with what, and at whose request.
+
+    `stored` is what the stored status tells of a refusal of the same credentials.
+    """
 
     protocol: Protocol
     endpoint: Endpoint
@@ -56,6 +57,22 @@ class Attempt:
     request: str | None
     extra: str = ""
     provider: str | None = None
+    stored: Rejection | None = None
+
+    @property
+    def version(self) -> str:
+        """Identifies the version of the credentials; empty where nobody signs in."""
+        return self.credentials.version if self.credentials else ""
+
+    @property
+    def host(self) -> str:
+        """The host as limits know it, however it is written."""
+        return self.endpoint.host.lower().rstrip(".")
+
+    @property
+    def slot(self) -> str:
+        """What a refusal is remembered by: where which credentials were refused."""
+        return f"{self.protocol.name} {self.host}:{self.endpoint.port} {self.version}"
 
     @property
     def login(self) -> Login | None:
@@ -71,24 +88,31 @@ class Attempt:
 async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: World) -> ProbeReport:
     """Probe, or answer from memory where a look would repeat one or provoke a lock-out.
 
-    A version of credentials that the server has refused is not sent again until it changes or
-    someone asks anew; the connection is still checked. A request token counts once.
+    A server that asked to be left alone is. A version of credentials that it has refused is sent
+    only as `retrying` allows; the connection is still checked. A request token counts once.
     """
     now = world.now()
-    version = attempt.credentials.version if attempt.credentials else ""
-    inputs = (attempt.endpoint, version, attempt.request, attempt.extra)
-    name = attempt.protocol.name
+    name, inputs = attempt.protocol.name, (attempt.endpoint, attempt.version, attempt.extra)
     recent = memory.probes.get(name)
-    if recent is not None and recent.inputs == inputs and now - recent.at < REUSE:
+    asked = (*inputs, attempt.request)
+    if recent is not None and recent.inputs == asked and now - recent.at < REUSE:
         return recent.report
-    slot = f"{name} {attempt.endpoint.host}:{attempt.endpoint.port} {version}"
-    rejection = memory.rejections.get(slot)
-    if rejection is not None and rejection.token == attempt.request:
-        report = _with_refusal(await probe(None), rejection.report)
+    pause = memory.pauses.get(attempt.host)
+    if pause is not None and retrying.holds(pause, inputs, attempt.request, now):
+        memory.pauses[attempt.host] = replace(pause, request=attempt.request)
+        memory.due[name] = pause.until
+        return retrying.told_by(pause, name, attempt.endpoint.host)
+    _forget_other_versions(attempt, memory)
+    rejection = _standing_rejection(attempt, memory)
+    if rejection is not None and not retrying.may_send(rejection, attempt.request, now):
+        rejection = memory.rejections[attempt.slot] = retrying.withheld(rejection, attempt.request)
+        report = _with_refusal(await probe(None), rejection)
     else:
         report = await _sign_in(attempt, probe, world)
-        _note_refusal(memory, slot, attempt, report)
-    memory.probes[name] = RecentProbe(inputs, now, report)
+        report = _note_answer(attempt, memory, rejection, report, now)
+    report = _note_pause(attempt, memory, inputs, report, now)
+    _note_due(attempt, memory, report, now)
+    memory.probes[name] = RecentProbe(asked, now, report)
     return report
 
 
@@ -100,17 +124,82 @@ async def _sign_in(attempt: Attempt, probe: Probe, world: World) -> ProbeReport:
     return await probe(attempt.login)
 
 
-def _note_refusal(memory: Memory, slot: str, attempt: Attempt, report: ProbeReport) -> None:
-    """Remember a refusal, and forget those of other versions of the credentials."""
-    for old in [one for one in memory.rejections if one.startswith(f"{attempt.protocol.name} ")]:
+def _forget_other_versions(attempt: Attempt, memory: Memory) -> None:
+    if attempt.credentials is None:
+        return
+    name = f"{attempt.protocol.name} "
+    for old in [one for one in memory.rejections if one.startswith(name) and one != attempt.slot]:
         del memory.rejections[old]
-    if report.reason in _REFUSALS:
-        memory.rejections[slot] = Rejection(attempt.request, report)
 
 
-def _with_refusal(report: ProbeReport, refusal: ProbeReport) -> ProbeReport:
+def _standing_rejection(attempt: Attempt, memory: Memory) -> Rejection | None:
+    """What is known of these credentials; the stored status counts until the first look."""
+    if attempt.stored is not None and attempt.protocol.name not in memory.probes:
+        memory.rejections.setdefault(attempt.slot, attempt.stored)
+    return memory.rejections.get(attempt.slot)
+
+
+def _note_answer(
+    attempt: Attempt,
+    memory: Memory,
+    before: Rejection | None,
+    report: ProbeReport,
+    now: datetime,
+) -> ProbeReport:
+    """Remember a refusal until the server says something else of the same credentials."""
+    if report.reason in retrying.REFUSALS:
+        rejection = retrying.refused(before, attempt.request, report, now)
+        memory.rejections[attempt.slot] = rejection
+        return retrying.worded(rejection)
+    judged = report.stage is ProbeStage.AUTH and report.conclusive
+    if report.authenticated or judged:
+        memory.rejections.pop(attempt.slot, None)
+    elif before is not None and report.reason is not Reason.HOST_AUTH_COOLDOWN:
+        # They may have been sent: the next attempt counts from now.
+        memory.rejections[attempt.slot] = replace(before, at=now, token=attempt.request)
+    return report
+
+
+def _note_pause(
+    attempt: Attempt,
+    memory: Memory,
+    inputs: tuple[object, ...],
+    report: ProbeReport,
+    now: datetime,
+) -> ProbeReport:
+    """Remember that the server wants to be left alone, or that it no longer does."""
+    name, before = attempt.protocol.name, memory.pauses.get(attempt.host)
+    pause = retrying.pause_after(report, before, name, inputs, attempt.request, now)
+    if pause is not None:
+        memory.pauses[attempt.host] = pause
+        return pause.report
+    if before is not None and before.protocol == name:
+        del memory.pauses[attempt.host]
+    return report
+
+
+def _note_due(attempt: Attempt, memory: Memory, report: ProbeReport, now: datetime) -> None:
+    """Plan the next look after a failure; after a success the interval decides."""
+    name = attempt.protocol.name
+    if retrying.class_of(report) is None:
+        memory.failed_probes.pop(name, None)
+        memory.due.pop(name, None)
+        return
+    failures = memory.failed_probes[name] = memory.failed_probes.get(name, 0) + 1
+    rejection = memory.rejections.get(attempt.slot)
+    wait = retrying.wait_after(report, failures)
+    pause = memory.pauses.get(attempt.host)
+    if pause is not None and pause.report is report:
+        wait = max(wait or retrying.REQUESTS_APART, pause.until - now)
+    if wait is not None:
+        memory.due[name] = now + wait
+    elif rejection is not None:
+        memory.due[name] = retrying.next_attempt(rejection) or now + retrying.FAR
+
+
+def _with_refusal(report: ProbeReport, rejection: Rejection) -> ProbeReport:
     """Keep the standing refusal, unless the server cannot even be reached now."""
-    return refusal if report.stage is ProbeStage.DONE else report
+    return retrying.worded(rejection) if report.stage is ProbeStage.DONE else report
 
 
 def reached(report: ProbeReport, stage: ProbeStage) -> bool:
@@ -149,6 +238,7 @@ TLS_REASONS = frozenset(
         Reason.CERTIFICATE_NOT_YET_VALID,
         Reason.CERTIFICATE_NAME_MISMATCH,
         Reason.CERTIFICATE_UNTRUSTED,
+        Reason.CERTIFICATE_CHAIN_INCOMPLETE,
         Reason.HANDSHAKE_FAILED,
         Reason.PROTOCOL_TOO_OLD,
         Reason.CA_BUNDLE_INVALID,
@@ -207,7 +297,8 @@ def facts_of(report: ProbeReport) -> ProbeFacts:
 def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple[Finding, ...]:
     """Return the cause of a failed probe and warnings about the certificate."""
     found = []
-    if report.stage is not ProbeStage.DONE:
+    # What was left out because of something else is told there.
+    if report.stage is not ProbeStage.DONE and report.reason is not Reason.NOT_ATTEMPTED:
         found.append(
             Finding(
                 code=code_of(report.reason),

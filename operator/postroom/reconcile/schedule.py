@@ -11,6 +11,7 @@ from typing import Any
 
 from postroom.api.conditions import Condition, ConditionType, find, is_true
 from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
@@ -41,6 +42,8 @@ HEARTBEAT = timedelta(minutes=15)
 _STALE_INTERVALS = 3
 _STALE_LEAST = timedelta(hours=1)
 _JITTER = 0.1
+#: Longer than any interval: not before something changes.
+FAR_AWAY = timedelta(days=365)
 #: Looks in a row without success that still widen the wait.
 _COUNTED_FAILURES = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -124,11 +127,11 @@ def jittered(interval: timedelta, uid: str) -> timedelta:
 
     Derived from the uid rather than drawn, so that a restart finds the same schedule.
     """
-    return interval * (1 - _JITTER + 2 * _JITTER * _share(uid))
+    return interval * (1 - _JITTER + 2 * _JITTER * share(uid))
 
 
-def _share(uid: str) -> float:
-    """Return a number from 0 to below 1 that is always alike for one object."""
+def share(uid: str) -> float:
+    """Return a number from 0 to below 1 that is always alike for one object, by its uid."""
     return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4], "big") / 2**32
 
 
@@ -190,15 +193,16 @@ def next_check(
     settled: bool,
     age: timedelta,
     capped: bool = True,
+    paced: timedelta | None = None,
     sooner: Iterable[timedelta | None] = (),
 ) -> timedelta:
     """Return how long to wait: the interval when settled, else a wait that grows with its age.
 
-    `capped` keeps the latter within the interval.
+    `capped` keeps the latter within the interval; `paced` replaces it.
     """
     wait = regular = jittered(interval, uid)
     if not settled:
-        step = jittered(pending_wait(age), uid)
+        step = jittered(pending_wait(age), uid) if paced is None else paced
         wait = min(regular, step) if capped else step
     return max(min([wait, *(one for one in sooner if one is not None)]), timedelta(seconds=1))
 
@@ -206,7 +210,7 @@ def next_check(
 def deep_day(uid: str, moment: datetime) -> int:
     """Number the days as one object counts them: each begins its days at a time of its own."""
     # Whole seconds, as stored times have: what was done within a day stays within it.
-    begins = timedelta(seconds=int(_DAY.total_seconds() * _share(f"deep {uid}")))
+    begins = timedelta(seconds=int(_DAY.total_seconds() * share(f"deep {uid}")))
     return (moment - _EPOCH - begins) // _DAY
 
 
@@ -233,6 +237,7 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
     metadata = Metadata.of(raw.get("metadata") or {})
     status = parse_status(kind, raw.get("status"))
     handled = metadata.requested_at in (None, status.last_handled_reconcile_at)
+    handled = handled and not _awaits(status, metadata)
     if status.observed_generation != metadata.generation or not handled:
         return timedelta()
     try:
@@ -249,6 +254,19 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
     if not is_true(status.conditions, ConditionType.READY):
         wait = _unready_wait(spec, status, metadata, checked)
     return max(checked + wait - now, timedelta())
+
+
+def _awaits(status: CommonStatus, metadata: Metadata) -> bool:
+    """Tell whether a message or a look back is asked for, or a message is under way."""
+    if not isinstance(status, EmailAccountStatus):
+        return False
+    test, backfill = status.last_test, status.last_backfill
+    if metadata.send_test not in (None, test.nonce if test else None):
+        return True
+    if metadata.backfill not in (None, backfill.nonce if backfill else None):
+        return True
+    states = (test, status.round_trip, status.forwarding)
+    return any(one is not None and one.in_flight is not None for one in states)
 
 
 def _unready_wait(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import CATALOGUE, Reason
@@ -14,6 +15,9 @@ from postroom.mail.oauth.endpoints import Protocol
 from postroom.mail.report import Login, ProbeReport
 from postroom.reconcile.grants import TokenCredentials
 from postroom.reconcile.world import Tokens
+
+#: Seconds that a token endpoint may ask for.
+_LONGEST_WAIT = 24 * 3600.0
 
 Probe = Callable[[Login | None], Awaitable[ProbeReport]]
 
@@ -46,7 +50,8 @@ async def probe_with_token(
         got = await tokens.token(grant)
         if isinstance(got, TokenFailure):
             reason = Reason(got.reason.value)
-            return _unsigned(await probe(None), reason, got.message, conclusive=got.conclusive)
+            report = _unsigned(await probe(None), reason, got.message, conclusive=got.conclusive)
+            return _later(report, reason, got.retry_after)
         fault = fault_of(got, Protocol(protocol), grant.provider, grant.flow, given.cloud)
         if fault is not None:
             # The next one may carry what was granted meanwhile.
@@ -77,6 +82,13 @@ def _unsigned(
         conclusive=conclusive,
         authenticated=None,
     )
+
+
+def _later(report: ProbeReport, reason: Reason, seconds: float | None) -> ProbeReport:
+    """Keep how long the token endpoint wants to be left alone."""
+    if report.reason is not reason or seconds is None:
+        return report
+    return replace(report, retry_after=timedelta(seconds=min(seconds, _LONGEST_WAIT)))
 
 
 def _refused(report: ProbeReport) -> ProbeReport:

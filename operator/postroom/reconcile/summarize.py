@@ -24,7 +24,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
-from postroom.reconcile import schedule
+from postroom.reconcile import retrying, schedule
 from postroom.reconcile.assessment import (
     STALLING,
     Assessment,
@@ -84,6 +84,7 @@ def summarize(
         confirmed.look_again,
         deadline_in,
         concluded.look_again,
+        assessment.look_again,
         _lag_ends_in(assessment.evidence, memory, now),
     )
     return Outcome(
@@ -138,6 +139,7 @@ def _next_check(
         settled=began is None and assessment.conclusive,
         age=age,
         capped=not assessment.own_pace or status.last_ready_generation == generation,
+        paced=retrying.wait_until_due(memory.due.values(), resource.metadata.uid, now),
         sooner=sooner,
     )
 

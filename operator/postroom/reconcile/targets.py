@@ -13,8 +13,9 @@ from postroom.api.resource import InvalidSpec, Problem
 from postroom.mail.presets import MailPreset, PresetEndpoint, resolve
 from postroom.mail.report import Endpoint
 
-SMTP_PORT, IMAP_PORT = 587, 993
+SMTP_PORT = 587
 _IMPLICIT_SMTP_PORT = 465
+_IMAP_PORTS = {TLSMode.START_TLS: 143, TLSMode.IMPLICIT: 993}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +69,35 @@ def own_smtp_target(spec: EmailAccountSpec) -> Target:
 
 
 def imap_target(spec: EmailAccountSpec, imap: IMAP) -> Target:
-    """Work out where an account's mailbox is, with TLS from the first byte.
+    """Work out where an account's mailbox is.
 
     Raises `InvalidSpec` for parameters that the provider does not take, and for a provider that
-    has no such server where the spec names none itself.
+    has no IMAP server where the spec names none itself.
     """
     known = _preset(spec.provider, spec.parameters, spec.address)
-    found = _fitting(known.imap if known else (), imap.port, TLSMode.IMPLICIT)
-    if imap.host is None and known is not None and found is None:
-        found = _fitting(known.imap, None, TLSMode.IMPLICIT)
-        if found is None:
-            sentence = f"must be set: {known.title} has no IMAP server with TLS from the first byte"
-            raise InvalidSpec((Problem(("spec", "imap", "host"), sentence),))
-    host = imap.host or (found.host if found else "")
+    mode = TLSMode(imap.tls.mode.value) if imap.tls.mode else None
+    found = _fitting(known.imap if known else (), imap.port, mode)
+    offered = found or (known.imap[0] if known and known.imap else None)
+    if imap.host is None and known is not None and offered is None:
+        sentence = f"must be set: {known.title} has no IMAP server"
+        raise InvalidSpec((Problem(("spec", "imap", "host"), sentence),))
+    if mode is None:
+        mode = found.tls if found else _imap_mode_of(imap.port)
+    host = imap.host or (offered.host if offered else "")
     return Target(
         host=host,
-        port=imap.port or (found.port if found else IMAP_PORT),
-        tls=TLSMode.IMPLICIT,
+        port=imap.port or (found.port if found else _IMAP_PORTS[mode]),
+        tls=mode,
         server_name=imap.tls.server_name or host,
         username=known.imap_username if known else None,
         provider=known.provider if known else None,
         bundle=imap.tls.ca_bundle_ref,
         bundle_field="spec.imap.tls.caBundleRef",
     )
+
+
+def _imap_mode_of(port: int | None) -> TLSMode:
+    return TLSMode.START_TLS if port == _IMAP_PORTS[TLSMode.START_TLS] else TLSMode.IMPLICIT
 
 
 def _preset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from postroom.api.masked import Masked
@@ -17,6 +17,17 @@ from postroom.api.names import Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
 from postroom.dns.policy_host import PolicyFetcher
+from postroom.mail.errands import (
+    EnvelopeReport,
+    HistoryReport,
+    OutgoingMessage,
+    Position,
+    Removal,
+    RemovalReport,
+    ScanReport,
+    SendReport,
+)
+from postroom.mail.identities.values import IdentitySource
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, ProbeReport
@@ -58,6 +69,21 @@ class LookupUnavailable(Exception):
         self.sentence = sentence
 
 
+@dataclass(frozen=True, slots=True)
+class MessagePolicy:
+    """Whom test messages may go to besides the account itself and its identities.
+
+    `recipients` are addresses, or domains written ``@example.com``, lowercase.
+    """
+
+    recipients: tuple[str, ...] = ()
+
+    def allows(self, address: str) -> bool:
+        """Tell whether a test message may go to an address."""
+        folded = address.lower()
+        return folded in self.recipients or f"@{folded.rpartition('@')[2]}" in self.recipients
+
+
 class MailProbes(Protocol):
     """Probes mail servers. Implementations never raise for what servers or networks do."""
 
@@ -70,6 +96,38 @@ class MailProbes(Protocol):
 
         Without a login, stop after the capabilities.
         """
+        ...
+
+    async def envelope(
+        self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
+    ) -> EnvelopeReport:
+        """Sign in and ask whether each sender may write to the recipient; send nothing."""
+        ...
+
+    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
+        """Sign in and hand one message over, once."""
+        ...
+
+    async def scan(
+        self, endpoint: Endpoint, login: Login, mailbox: str, since: Sequence[Position]
+    ) -> ScanReport:
+        """Read, without marking, the headers of what arrived since some positions.
+
+        Without any, only note the positions of the mailbox and of the special ones where mail
+        also arrives (junk, all mail).
+        """
+        ...
+
+    async def remove(
+        self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
+    ) -> RemovalReport:
+        """Remove messages of ours, and never any other."""
+        ...
+
+    async def history(
+        self, endpoint: Endpoint, login: Login, mailbox: str, since: date
+    ) -> HistoryReport:
+        """Count what arrived in a mailbox on each day since a date; bounded."""
         ...
 
 
@@ -98,7 +156,15 @@ class World(Protocol):
     def tokens(self) -> Tokens: ...
 
     @property
+    def identities(self) -> IdentitySource: ...
+
+    @property
     def policies(self) -> PolicyFetcher: ...
+
+    @property
+    def messages(self) -> MessagePolicy | None:
+        """The policy on messages of our own; None: none is sent, as no status keeps track."""
+        ...
 
     def now(self) -> datetime:
         """The current time, aware, UTC."""

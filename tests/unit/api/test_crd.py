@@ -160,7 +160,7 @@ def test_columns_and_selectable_fields_lead_to_fields_of_the_schema(kind: Kind) 
     ("kind", "narrow"),
     [
         (Kind.SENDING_DOMAIN, "Domain Ready Reason DKIM SPF DMARC Age"),
-        (Kind.MAIL_SERVER, "Host Ready Reason SMTP TLS Accounts Age"),
+        (Kind.MAIL_SERVER, "Endpoint Ready Reason SMTP TLS Accounts Age"),
         (Kind.EMAIL_ACCOUNT, "Address Server Ready Reason Unseen Age"),
     ],
 )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The install manifests as data.
 
-Covers: the exact rights of the operator, that both ways of installing differ only in reach, what
-tenants get without being asked, the restricted Pod, and that every definition is installed. That
-they render and are accepted is shown by tests/cluster/test_schema.py.
+Covers: the exact rights of the operator, that both ways of installing differ only in reach, that
+writing Secrets is an addition with a policy of its own, what tenants get without being asked, the
+restricted Pod, and that every definition is installed. That they render and are accepted is shown
+by tests/cluster/test_schema.py and test_token_rotation.py.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import yaml
 from postroom import __version__
 from postroom.api import crd
 from postroom.api.names import GROUP, Kind
+from postroom.controller.rotation import SECRET_TYPE
+from postroom.lab.operator_process import USER
+from postroom.settings import flag
 
 ROOT = Path(__file__).resolve().parents[3]
 INSTALL = ROOT / "manifests" / "install"
@@ -68,6 +72,40 @@ def test_in_namespaces_it_needs_no_right_outside_of_them() -> None:
     assert objects("namespaced/rbac.yaml", "ClusterRole") == []
 
 
+def test_writing_secrets_is_an_addition_of_its_own() -> None:
+    (role,) = objects("token-rotation/base/role.yaml", "ClusterRole")
+    assert rights(role) == {("", "secrets", "create"), ("", "secrets", "patch")}
+    for path in ("cluster", "namespaced"):
+        named = yaml.safe_load((INSTALL / path / "kustomization.yaml").read_text())
+        assert "components" not in named
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("cluster", "ClusterRoleBinding"), ("namespaced", "RoleBinding")]
+)
+def test_who_may_write_secrets_is_told_so_and_watched(path: str, kind: str) -> None:
+    where = f"token-rotation/{path}"
+    component = yaml.safe_load((INSTALL / where / "kustomization.yaml").read_text())
+    base = yaml.safe_load((INSTALL / "token-rotation/base/kustomization.yaml").read_text())
+    (operation,) = yaml.safe_load(base["patches"][0]["patch"])
+    assert (component["kind"], component["components"]) == ("Component", ["../base"])
+    assert operation["value"] == flag("allow_token_rotation")
+    (role,) = objects("token-rotation/base/role.yaml", "ClusterRole")
+    (binding,) = objects(f"{where}/binding.yaml", kind)
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+
+
+def test_the_policy_is_about_the_operator_and_its_secrets() -> None:
+    (policy,) = objects("token-rotation/base/policy.yaml", "ValidatingAdmissionPolicy")
+    (binding,) = objects("token-rotation/base/policy.yaml", "ValidatingAdmissionPolicyBinding")
+    (condition,) = policy["spec"]["matchConditions"]
+    (validation,) = policy["spec"]["validations"]
+    assert f"'{USER}'" in condition["expression"]
+    assert f"'{SECRET_TYPE}'" in validation["expression"]
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["validationActions"] == ["Deny"]
+
+
 def test_leases_are_those_of_its_own_namespace() -> None:
     (role,) = objects("base/leases.yaml", "Role")
     (account,) = objects("base/serviceaccount.yaml", "ServiceAccount")
@@ -79,6 +117,8 @@ def test_leases_are_those_of_its_own_namespace() -> None:
     ("path", "kind"),
     [
         ("cluster/rbac.yaml", "ClusterRoleBinding"),
+        ("token-rotation/cluster/binding.yaml", "ClusterRoleBinding"),
+        ("token-rotation/namespaced/binding.yaml", "RoleBinding"),
         ("namespaced/rbac.yaml", "RoleBinding"),
         ("base/leases.yaml", "RoleBinding"),
     ],

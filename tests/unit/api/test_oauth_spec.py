@@ -40,6 +40,8 @@ GOOD = [
     GOOGLE,
     GOOGLE | {"clientSecretRef": REFERENCE},
     ACCOUNT | {"subject": "bob@example.com"},
+    GOOGLE | {"rotation": "None"},
+    MICROSOFT | {"rotation": "WriteBack"},
     MICROSOFT | {"tenant": "common", "cloud": "China", "certificateRef": {"name": "cert"}},
     APPLICATION,
     without(APPLICATION, "clientSecretRef") | {"certificateRef": {"name": "cert"}},
@@ -75,7 +77,9 @@ BAD = [
     (without(GENERIC, "tokenURL"), "tokenURL must be set"),
     (GOOGLE | {"tokenURL": URL}, "tokenURL must be set where provider is Generic, and only"),
     (GOOGLE | {"caBundleRef": {"name": "ca"}}, "caBundleRef may not be set unless"),
-    (GOOGLE | {"rotation": "WriteBack"}, "rotation"),
+    (GOOGLE | {"rotation": "writeBack"}, "rotation"),
+    (ACCOUNT | {"rotation": "WriteBack"}, "rotation may not be set unless flow"),
+    (APPLICATION | {"rotation": "None"}, "rotation may not be set unless flow"),
     (GOOGLE | {"clientID": "with space"}, "must be the client's ID"),
     (GOOGLE | {"scopes": ["two scopes"]}, "must be one scope"),
     (GOOGLE | {"scopes": ["x"] * 17}, "at most 16"),
@@ -113,7 +117,7 @@ def test_what_is_no_token_url(url: str) -> None:
 def test_the_crd_says_the_same() -> None:
     schema = structural(OAuth)
     rules = schema[RULES]
-    assert len(rules) == 11
+    assert len(rules) == 12
     for one in rules:
         name = one["fieldPath"].removeprefix(".")
         assert name in schema["properties"]

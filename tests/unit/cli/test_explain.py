@@ -19,12 +19,26 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 @pytest.mark.parametrize(
-    "name", ["RecordNotFound", "SPF_MULTIPLE", "spf_multiple", "SECRET_NOT_FOUND"]
+    "name",
+    [
+        "RecordNotFound",
+        "SPF_MULTIPLE",
+        "spf_multiple",
+        "SECRET_NOT_FOUND",
+        "AppPasswordRequired",
+        "app_password_required",
+        "MAIL_LOOP",
+    ],
 )
 def test_explain(capsys: pytest.CaptureFixture[str], name: str) -> None:
     code, out, _ = call(capsys, "explain", name)
     assert code == 0
     assert "What to do:" in out
+
+
+def test_a_cause_names_the_reason_of_conditions(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, "explain", "APP_PASSWORD_REQUIRED")
+    assert "Conditions say: AuthenticationRejected" in out
 
 
 def test_explain_offers_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,6 +51,9 @@ def test_explain_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = call(capsys, "explain")
     assert "RecordNotFound" in out
     assert "DKIM_REVOKED" in out
+    assert "AppPasswordRequired" in out
+    listed = [line.split()[0] for line in out.splitlines()]
+    assert len(listed) == len(set(listed))
 
 
 def test_crds_are_printed_as_one_stream(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from postroom.cli.plugin import PluginError, _domains
+from postroom.cli.cluster import PluginError
+from postroom.cli.plugin import _domains
 from postroom.cli.record_output import Layout, RecordFormat
 from postroom.cli.status_records import show_status_records
 from postroom.dns.publishing.text import CannotPublish

@@ -19,10 +19,11 @@ from postroom.api.reasons import Reason
 from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
 from postroom.controller.world import ClusterWorld, LimitedProbes, SharedReads, secret_content
-from postroom.dns.answers import Asker
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.ways_out import WaysOut
 from postroom.reconcile.world import LookupUnavailable, MailProbes
 from unit.controller.samples import ACCOUNT, SERVER, stored
+from unit.reconcile import mail_worlds
 
 SECRET = {
     "metadata": {"name": "login", "uid": "uid-9", "resourceVersion": "7"},
@@ -49,9 +50,8 @@ class Sources:
 
 def world(sources: Sources, cache: Cache | None = None) -> ClusterWorld:
     nothing = cast("Any", None)
-    return ClusterWorld(
-        cache or Cache(), sources, cast("Asker", nothing), nothing, nothing, Masked("a-key")
-    )
+    out = WaysOut(nothing, nothing, nothing)
+    return ClusterWorld(cache or Cache(), sources, out, Masked("a-key"))
 
 
 async def test_objects_come_typed_from_the_cache() -> None:
@@ -168,10 +168,11 @@ async def test_who_gives_up_waiting_does_not_end_the_read_of_others() -> None:
     assert await second is not None
 
 
-class Probes:
+class Probes(mail_worlds.Probes):
     """Counts how many probes run at a time."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.running = self.most = 0
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:

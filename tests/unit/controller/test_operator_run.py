@@ -20,16 +20,17 @@ import pytest
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
-from postroom.controller.network import WaysOut
 from postroom.controller.run import run
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.ways_out import WaysOut
 from postroom.settings import Settings, load
 from unit.controller.fakeapi import FakeAPI, serving, write_kubeconfig
+from unit.reconcile import mail_worlds
 
 SPEC = {"host": "smtp.example.com", "interval": "5m", "default": True}
 
 
-class Probes:
+class Probes(mail_worlds.Probes):
     """Every mail server answers."""
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:

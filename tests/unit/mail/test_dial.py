@@ -10,7 +10,7 @@ import gc
 import ipaddress
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
+from postroom.mail import dial
 from postroom.mail.dial import (
     Deadlines,
     Dialler,
@@ -212,3 +213,142 @@ async def test_names_that_the_system_does_not_find(
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     assert await SystemResolver(1)("mail.example.com") == found
+
+
+BLACKHOLE = "2001:db8::1"
+
+
+@pytest.fixture
+def black_hole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Packets to `BLACKHOLE` are lost; returns what was dialled."""
+    dialled = []
+    really = dial._open
+
+    async def opened(address: str, port: int) -> socket.socket:
+        dialled.append(address)
+        if address == BLACKHOLE:
+            await asyncio.sleep(3600)
+        return await really(address, port)
+
+    monkeypatch.setattr(dial, "_open", opened)
+    return dialled
+
+
+async def test_a_network_that_loses_ipv6_costs_a_quarter_of_a_second(
+    port: int, black_hole: list[str]
+) -> None:
+    policy = DialPolicy((*LOOPBACK, ipaddress.ip_network("2001:db8::/32")), frozenset({port}))
+    deadlines = Deadlines(connect=5)
+    began = asyncio.get_running_loop().time()
+    opened = await Dialler(policy, names(BLACKHOLE, "127.0.0.1"), deadlines).dial(endpoint(port))
+    took = asyncio.get_running_loop().time() - began
+    assert opened.getpeername()[0] == "127.0.0.1"
+    opened.close()
+    assert black_hole == [BLACKHOLE, "127.0.0.1"]
+    assert 0.2 <= took < 2
+
+
+async def test_a_refused_address_does_not_wait_for_its_turn(port: int) -> None:
+    began = asyncio.get_running_loop().time()
+    opened = await dialler(port, names("127.0.0.9", "127.0.0.1")).dial(endpoint(port))
+    opened.close()
+    assert asyncio.get_running_loop().time() - began < 0.2
+
+
+class System:
+    """Stands for getaddrinfo: dead names answer when `answer` is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self._answers = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", self._look_up)
+
+    def _look_up(self, host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        self.asked.append(host)
+        if host.startswith("dead"):
+            self._answers.wait(10)
+        return [(0, 0, 0, "", ("192.0.2.1", 0))]
+
+    def answer(self) -> None:
+        self._answers.set()
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
+    made = System(monkeypatch)
+    yield made
+    made.answer()
+
+
+async def give_up(resolver: SystemResolver, host: str) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await resolver(host)
+
+
+async def test_a_name_is_looked_up_once_at_a_time(system: System) -> None:
+    resolver = SystemResolver(4)
+    waiting = [
+        asyncio.create_task(resolver(one)) for one in ("dead.example.com", "DEAD.Example.com")
+    ]
+    await asyncio.sleep(0.05)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    system.answer()
+    assert await waiting[1] == ("192.0.2.1",)
+    assert system.asked == ["dead.example.com"]
+    await resolver("dead.example.com")
+    assert len(system.asked) == 2, "an answer is not kept"
+
+
+async def test_who_gives_up_and_comes_back_takes_no_second_thread(system: System) -> None:
+    resolver = SystemResolver(4)
+    for _ in range(3):
+        await give_up(resolver, "dead.example.com")
+    assert system.asked == ["dead.example.com"]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(system: System) -> None:
+    resolver = SystemResolver(1)
+    await give_up(resolver, "dead1.example.com")
+    for number in range(2, 6):
+        await give_up(resolver, f"dead{number}.example.com")
+    system.answer()
+    assert await resolver("mail.example.com") == ("192.0.2.1",)
+    assert system.asked == ["dead1.example.com", "mail.example.com"]
+
+
+async def test_slow_names_leave_threads_to_the_others(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "_SLOW", 0.02)
+    resolver = SystemResolver(2, 1)
+    await asyncio.gather(*(give_up(resolver, f"dead{one}.example.com") for one in range(2)))
+    system.answer()
+    await asyncio.sleep(0.05)
+    system._answers.clear()
+    # Both are known to be slow now: one waits for the other, and for nobody else.
+    await asyncio.gather(*(give_up(resolver, f"dead{one}.example.com") for one in range(2)))
+    async with asyncio.timeout(5):
+        assert await resolver("mail.example.com") == ("192.0.2.1",)
+    assert len(system.asked) == 4
+
+
+async def test_slow_names_are_forgotten_in_time(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "_SLOW", 0.0)
+    monkeypatch.setattr(dial, "_SLOW_NAMES", 10)
+    resolver = SystemResolver(2, 1)
+    for number in range(30):
+        await resolver(f"mail{number}.example.com")
+    assert len(resolver._slow) == 10
+    assert len(resolver._looks) <= 1
+
+
+async def test_a_system_without_descriptors_could_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lookup(*_: object, **__: object) -> list[tuple[object, ...]]:
+        raise OSError(errno.EMFILE, "x")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    assert await SystemResolver(1)("mail.example.com") is None

@@ -9,16 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.mailserver import ProbeStage
+from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.mail.limits import (
     HOST_LIMIT,
+    QUIET,
     REFUSALS,
     WINDOW,
     Hosts,
+    Proven,
     RefusalBudget,
     was_refused,
 )
-from postroom.mail.report import ProbeReport
+from postroom.mail.report import Login, ProbeReport
 
 
 class Clock:
@@ -27,6 +30,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def budget_at(clock: Clock) -> RefusalBudget:
+    return RefusalBudget(clock, sleep=clock.sleep)
 
 
 async def refuse(budget: RefusalBudget) -> bool:
@@ -38,13 +48,13 @@ async def refuse(budget: RefusalBudget) -> bool:
 
 
 async def test_a_spent_budget_lets_nobody_sign_in() -> None:
-    budget = RefusalBudget(Clock())
+    budget = budget_at(Clock())
     assert [await refuse(budget) for _ in range(5)] == [True, True, True, False, False]
 
 
 async def test_a_budget_recovers_with_time() -> None:
     clock = Clock()
-    budget = RefusalBudget(clock)
+    budget = budget_at(clock)
     for clock.now in (0.0, 100.0, 200.0):
         assert await refuse(budget)
     clock.now = WINDOW - 1
@@ -54,15 +64,27 @@ async def test_a_budget_recovers_with_time() -> None:
     assert not await refuse(budget)
 
 
+async def test_a_budget_says_when_it_frees() -> None:
+    clock = Clock()
+    budget = budget_at(clock)
+    for clock.now in (0.0, 100.0, 200.0):
+        assert budget.frees_in == 0
+        await refuse(budget)
+    clock.now = 250.0
+    assert budget.frees_in == WINDOW - 250
+    clock.now = WINDOW
+    assert budget.frees_in == 0
+
+
 async def test_logins_that_succeed_cost_nothing() -> None:
-    budget = RefusalBudget(Clock())
+    budget = budget_at(Clock())
     for _ in range(20):
         assert await budget.reserve()
         budget.settle(refused=False)
 
 
 async def test_a_login_waits_for_those_that_may_spend_the_budget() -> None:
-    budget = RefusalBudget(Clock())
+    budget = budget_at(Clock())
     for _ in range(REFUSALS):
         assert await budget.reserve()
     waiting = [asyncio.create_task(budget.reserve()) for _ in range(2)]
@@ -78,7 +100,7 @@ async def test_a_login_waits_for_those_that_may_spend_the_budget() -> None:
 
 
 async def test_who_gives_up_waiting_holds_up_nobody() -> None:
-    budget = RefusalBudget(Clock())
+    budget = budget_at(Clock())
     for _ in range(REFUSALS):
         await budget.reserve()
     impatient = asyncio.create_task(budget.reserve())
@@ -93,7 +115,7 @@ async def test_who_gives_up_waiting_holds_up_nobody() -> None:
 def test_no_window_holds_more_refusals_than_allowed(tries: list[tuple[float, bool]]) -> None:
     async def play() -> list[float]:
         clock, refused = Clock(), []
-        budget = RefusalBudget(clock)
+        budget = budget_at(clock)
         for pause, wrong in tries:
             clock.now += pause
             if await budget.reserve():
@@ -146,3 +168,59 @@ def test_only_a_refusal_of_credentials_counts() -> None:
     later = ProbeReport(ProbeStage.AUTH, Reason.TEMPORARY_FAILURE, "x", False, None)
     assert not was_refused(later)
     assert not was_refused(None)
+
+
+async def test_a_login_that_goes_alone_has_none_beside_it() -> None:
+    budget = budget_at(Clock())
+    assert await budget.reserve(alone=True)
+    other = asyncio.ensure_future(budget.reserve())
+    await asyncio.sleep(0)
+    assert not other.done()
+    budget.settle(refused=False)
+    assert await other
+
+
+async def test_who_goes_alone_waits_for_those_before() -> None:
+    budget = budget_at(Clock())
+    assert await budget.reserve()
+    other = asyncio.ensure_future(budget.reserve(alone=True))
+    await asyncio.sleep(0)
+    assert not other.done()
+    budget.settle(refused=False)
+    assert await other
+    budget.settle(refused=False)
+
+
+async def test_whoever_gives_up_waiting_keeps_nobody_out() -> None:
+    budget = budget_at(Clock())
+    assert await budget.reserve(alone=True)
+    waiting = asyncio.ensure_future(budget.reserve(alone=True))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    budget.settle(refused=False)
+    assert await budget.reserve()
+
+
+async def test_after_a_refusal_the_next_one_waits() -> None:
+    clock = Clock()
+    budget = budget_at(clock)
+    times = []
+    for _ in range(REFUSALS):
+        assert await refuse(budget)
+        times.append(clock.now)
+    assert times == [0.0, QUIET, 2 * QUIET]
+
+
+def test_a_host_knows_what_it_accepted_until_it_refuses_it() -> None:
+    proven, login = Proven(), Login("support", Masked("s3cret"))
+    assert login not in proven
+    proven.note(login, report(True))
+    assert login in proven
+    assert Login("support", Masked("other")) not in proven
+    proven.note(login, report(False))
+    assert login not in proven
+
+
+def report(authenticated: bool | None) -> ProbeReport:
+    stage = ProbeStage.DONE if authenticated else ProbeStage.AUTH
+    return ProbeReport(stage, Reason.PROBE_SUCCEEDED, "", True, authenticated=authenticated)

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.mail.imap_protocol import (
+    CONVERSATION_LIMIT,
     LINE_LIMIT,
     LINES_LIMIT,
     TOTAL_LIMIT,
@@ -226,3 +227,106 @@ async def test_no_log_tells_anything(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     await converse([b"* canary\r\n", b"canary\r\n", b"+ canary\r\n", b"Z1 OK canary\r\n"])
     assert "canary" not in caplog.text
+
+
+async def test_a_farewell_is_kept() -> None:
+    protocol, _ = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("NOOP"))
+    await asyncio.sleep(0)
+    protocol.data_received(b"* 1 EXISTS\r\n* BYE [UNAVAILABLE] later\r\n")
+    with pytest.raises(ConnectionEnded) as ended:
+        await running
+    assert protocol.farewell == b"[UNAVAILABLE] later"
+    assert "later" not in f"{ended.value!r} {ended.value}"
+    protocol.abort()
+
+
+async def test_only_the_mark_of_a_line_is_taken_away() -> None:
+    assert await converse([b'* LIST () "/" "a* b"\r\nTAG OK x\r\n']) == (
+        "OK",
+        [b'LIST () "/" "a* b"', b"x"],
+    )
+
+
+async def pipelined(*answers: bytes) -> list[tuple[str, list[bytes]]] | Ending:
+    """Send three commands at once, and answer with these, where T0 to T2 stand for their tags."""
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run_all(("ID", "NIL"), ("NOOP",), ("UID FETCH", "*")))
+    await asyncio.sleep(0)
+    sent = bytes(wire.written).split(b"\r\n")
+    assert [one.partition(b" ")[2] for one in sent] == [b"ID NIL", b"NOOP", b"UID FETCH *", b""]
+    for piece in answers:
+        for number in range(3):
+            piece = piece.replace(b"T%d" % number, sent[number].split()[0])
+        protocol.data_received(piece)
+    protocol.connection_lost(None)
+    try:
+        return await running
+    except ConnectionEnded as ended:
+        return ended.ending
+    finally:
+        protocol.abort()
+        await asyncio.sleep(0)
+
+
+async def test_commands_that_are_sent_at_once() -> None:
+    found = await pipelined(b"* ID NIL\r\nT0 OK a\r\nT1 NO b\r\n* 3 FETCH (UID 4)\r\nT2 BAD c\r\n")
+    assert found == [
+        ("OK", [b"ID NIL", b"a"]),
+        ("NO", [b"b"]),
+        ("BAD", [b"3 FETCH (UID 4)", b"c"]),
+    ]
+
+
+async def test_answers_in_another_order() -> None:
+    found = await pipelined(b"T2 OK c\r\n", b"T0 OK a\r\n* X\r\n", b"T1 OK b\r\n")
+    assert found == [("OK", [b"a"]), ("OK", [b"X", b"b"]), ("OK", [b"c"])]
+
+
+@pytest.mark.parametrize(
+    ("answer", "ending"),
+    [
+        (b"T0 OK a\r\nT0 OK a\r\n", Ending.MALFORMED),
+        (b"T0 OK a\r\n* BYE\r\n", Ending.GOODBYE),
+        (b"T0 OK a\r\nT1 OK b\r\n", Ending.CLOSED),
+    ],
+)
+async def test_one_answer_too_many_or_too_few(answer: bytes, ending: Ending) -> None:
+    assert await pipelined(answer) is ending
+
+
+@given(st.permutations([b"T0 OK a\r\n", b"T1 NO b\r\n", b"T2 BAD c\r\n"]), PIECES)
+def test_any_answers_to_several_commands_end(tagged: list[bytes], noise: list[bytes]) -> None:
+    pieces = [one for pair in zip(noise, tagged, strict=False) for one in pair]
+    found = asyncio.run(pipelined(*pieces, *tagged[len(noise) :]))
+    assert isinstance(found, Ending) or len(found) == 3
+
+
+async def test_bounds_are_those_of_a_command_and_of_the_conversation() -> None:
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    commands = 0
+    with pytest.raises(ConnectionEnded):
+        while True:
+            running = asyncio.create_task(protocol.run("NOOP"))
+            await asyncio.sleep(0)
+            tag = bytes(wire.written).split(b"\r\n")[-2].split()[0]
+            for _ in range(15):
+                protocol.data_received(b"* " + b"x" * 60_000 + b"\r\n")
+            protocol.data_received(tag + b" OK x\r\n")
+            await running
+            commands += 1
+    assert commands == CONVERSATION_LIMIT // (15 * 60_004 + 15)
+
+
+async def test_a_command_may_have_a_longer_line() -> None:
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("UID SEARCH", "ALL", line_limit=LINE_LIMIT * 2))
+    await asyncio.sleep(0)
+    line = b"SEARCH " + b"1 " * (LINE_LIMIT // 2)
+    protocol.data_received(b"* " + line + b"\r\n" + bytes(wire.written).split()[0] + b" OK x\r\n")
+    assert await running == ("OK", [line, b"x"])
+    protocol.abort()

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from lab.token_server import google_error, microsoft_error
 from postroom.api.oauth import OAuthFlow, OAuthProvider
+from postroom.mail.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure, failure_from, token_from
 from postroom.mail.oauth.errors import (
     ErrorDocument,
@@ -28,7 +29,7 @@ from postroom.mail.oauth.errors import (
     shown,
     table,
 )
-from postroom.mail.oauth.exchange import Answer, NoAnswer
+from postroom.mail.oauth.exchange import Answer
 from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
 
 G, M = OAuthProvider.GOOGLE, OAuthProvider.MICROSOFT
@@ -70,6 +71,8 @@ def test_every_reason_has_a_meaning_and_a_remedy(reason: OAuthReason) -> None:
 
 REFERENCE: list[tuple[OAuthProvider, OAuthFlow, dict[str, Any], str]] = [
     (M, REFRESH, microsoft_error("invalid_client", 7000215), "OAuthClientSecretInvalid"),
+    (M, REFRESH, microsoft_error("invalid_client", None), "OAuthClientSecretInvalid"),
+    (G, REFRESH, google_error("invalid_client"), "OAuthClientSecretInvalid"),
     (M, REFRESH, microsoft_error("invalid_client", 7000222), "OAuthClientSecretExpired"),
     (M, REFRESH, microsoft_error("unauthorized_client", 700016), "OAuthClientUnknown"),
     (M, REFRESH, microsoft_error("invalid_client", 700027), "OAuthAssertionInvalid"),
@@ -104,6 +107,15 @@ def test_the_errors_of_the_reference(
 ) -> None:
     meant = meaning_of(400, error_document(document), provider, flow)
     assert (meant.reason.value, meant.failure_class.conclusive) == (reason, True)
+
+
+def test_the_causes_of_a_revoked_grant_stand_in_the_order_of_the_reference() -> None:
+    document = google_error("invalid_grant", "Token has been expired or revoked.")
+    hint = meaning_of(400, error_document(document), G, REFRESH).hint
+    causes = ("in testing", "password", "6 months", "too many tokens", "session control")
+    places = [hint.find(one) for one in causes]
+    assert -1 not in places
+    assert places == sorted(places)
 
 
 def test_a_number_that_is_only_in_the_text_counts() -> None:

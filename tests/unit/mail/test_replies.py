@@ -78,7 +78,7 @@ IMAP: list[tuple[str, str, Reason]] = [
     ("[ALERT] Your account is not enabled for IMAP use.", "NO", Reason.ACCOUNT_DISABLED),
     ("[ALERT] Application-specific password required", "NO", Reason.AUTHENTICATION_REJECTED),
     ("[ALERT] Too many simultaneous connections. (Failure)", "NO", Reason.TEMPORARY_FAILURE),
-    ("Request is throttled. Suggested Backoff Time: 9 ms", "BAD", Reason.TEMPORARY_FAILURE),
+    ("Request is throttled. Suggested Backoff Time: 9 ms", "BAD", Reason.SERVER_THROTTLED),
     ("LOGIN failed.", "NO", Reason.AUTHENTICATION_REJECTED),
     ("see [UNAVAILABLE] in the manual", "NO", Reason.AUTHENTICATION_REJECTED),
     ("Command syntax", "BAD", Reason.PROBE_INCONCLUSIVE),

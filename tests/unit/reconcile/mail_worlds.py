@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from postroom.api.conditions import ConditionType, find
@@ -17,6 +17,17 @@ from postroom.api.resource import AnyResource, parse
 from postroom.api.status import CommonStatus
 from postroom.dns.answers import Asker
 from postroom.dns.policy_host import PolicyFetcher
+from postroom.mail.errands import (
+    EnvelopeReport,
+    HistoryReport,
+    OutgoingMessage,
+    Position,
+    Removal,
+    RemovalReport,
+    ScanReport,
+    SendReport,
+)
+from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
@@ -68,6 +79,29 @@ class Probes:
     async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
         return self._answer("IMAP", endpoint, login, Mailbox(mailbox, 3, 1, 4, 1))
 
+    async def envelope(
+        self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
+    ) -> EnvelopeReport:
+        raise AssertionError("nobody was to be asked for senders")
+
+    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
+        raise AssertionError("nothing was to be sent")
+
+    async def scan(
+        self, endpoint: Endpoint, login: Login, mailbox: str, since: Sequence[Position]
+    ) -> ScanReport:
+        raise AssertionError("nothing was to be looked for")
+
+    async def remove(
+        self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
+    ) -> RemovalReport:
+        raise AssertionError("nothing was to be removed")
+
+    async def history(
+        self, endpoint: Endpoint, login: Login, mailbox: str, since: date
+    ) -> HistoryReport:
+        raise AssertionError("nobody was to look back")
+
     def _answer(
         self, protocol: str, endpoint: Endpoint, login: Login | None, mailbox: Mailbox | None = None
     ) -> ProbeReport:
@@ -109,6 +143,8 @@ class MailWorld:
     def __init__(self) -> None:
         self.probes, self.scripted = Probes(), Tokens([token()])
         self.source: world.Tokens | None = None
+        self.identity_source: IdentitySource = NoIdentities()
+        self.message_policy: world.MessagePolicy | None = None
         self.time = NOW
         self.objects: dict[Key, dict[str, Any]] = {}
         self.secrets: dict[str, SecretContent] = {}
@@ -144,6 +180,14 @@ class MailWorld:
     @property
     def dns(self) -> Asker:
         return cast("Asker", None)
+
+    @property
+    def identities(self) -> IdentitySource:
+        return self.identity_source
+
+    @property
+    def messages(self) -> world.MessagePolicy | None:
+        return self.message_policy
 
     @property
     def policies(self) -> PolicyFetcher:

@@ -10,10 +10,11 @@ import pytest
 from postroom.api.conditions import ConditionType
 from postroom.cli import manifests
 from postroom.cli.check import world_of
-from postroom.controller.network import WaysOut, reach
+from postroom.controller.network import reach
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import TokenSource
 from postroom.reconcile.tokens import NoTokens
+from postroom.reconcile.ways_out import WaysOut
 from postroom.settings import SettingsError, load
 from unit.reconcile.mail_worlds import ACCOUNT, MailWorld, verdict
 

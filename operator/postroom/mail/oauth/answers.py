@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
+from postroom.mail.https_answers import NoAnswer
 from postroom.mail.oauth.errors import error_document, meaning_of, shown
-from postroom.mail.oauth.exchange import Answer, NoAnswer
+from postroom.mail.oauth.exchange import Answer
 from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
 
 #: Seconds that a token lasts whose answer does not say (RFC 6749 section 5.1 only recommends it).
@@ -29,7 +30,8 @@ class AccessToken:
 
     value: Masked
     expires_in: float
-    scopes: tuple[str, ...] | None = None
+    # A server may repeat the token there.
+    scopes: tuple[str, ...] | None = field(default=None, repr=False)
     rotated: Masked | None = None
     fresh: bool = True
 

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from postroom.api.masked import Masked
+from postroom.mail.https_answers import NoAnswer
 from postroom.mail.oauth.answers import TokenFailure, failure_from, no_answer_failure
 from postroom.mail.oauth.endpoints import url_of
-from postroom.mail.oauth.exchange import Answer, NoAnswer
+from postroom.mail.oauth.exchange import Answer
 from postroom.mail.oauth.login import FLOW, LoginRequest, SignedIn, signed_in, too_late
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import Exchange

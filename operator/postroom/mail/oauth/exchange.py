@@ -9,36 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode, urlsplit
 from weakref import WeakValueDictionary
 
 import aiohttp
 
 from postroom.mail.credentials import host_allowed
-from postroom.mail.dial import Failure, Resolve, interleaved
-from postroom.mail.guard import DEFAULT_PORTS, DialPolicy, judge_addresses
+from postroom.mail.dial import Failure, Resolve
+from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
 from postroom.mail.https import pinned_session
+from postroom.mail.https_answers import (
+    HTTPS_PORT,
+    REQUEST_LIMIT,
+    NoAnswer,
+    date_in,
+    fault_of,
+    json_of,
+    judged_addresses,
+    retry_after,
+    silent,
+)
 from postroom.mail.oauth.errors import read_document
 from postroom.mail.oauth.grant import Form
 from postroom.mail.tls import TrustStore
 
 logger = logging.getLogger(__name__)
 
-HTTPS_PORT = 443
-#: Seconds that one request may take, from asking for the addresses to the last byte.
-REQUEST_LIMIT = 10.0
 BODY_LIMIT = 256 * 1024
 #: Seconds that a request waits for others at the same address.
 _WAIT_LIMIT = 30.0
 _PER_ADDRESS = 8
-_ADDRESS_LIMIT = 8
-#: Seconds; what a server asks for beyond that is kept as this.
-_LONGEST_PAUSE = 24 * 3600.0
 #: Seconds by which clocks may differ before we say so.
 _SKEW_LIMIT = 240.0
 _HEADERS = {
@@ -65,14 +68,6 @@ class Answer:
     def __repr__(self) -> str:
         # The document holds tokens.
         return f"Answer({self.status})"
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """Why there is no answer; `denied` where we did not ask because we may not."""
-
-    sentence: str
-    denied: bool = False
 
 
 class HttpsExchange:
@@ -121,7 +116,7 @@ class HttpsExchange:
                 "it.",
                 denied=True,
             )
-        pinned = await self._addresses(host, namespace)
+        pinned = await judged_addresses(host, namespace, self._resolve, self._guard, self._limit)
         if isinstance(pinned, NoAnswer):
             return pinned
         turn = self._turns.setdefault(min(pinned), asyncio.Semaphore(_PER_ADDRESS))
@@ -129,30 +124,14 @@ class HttpsExchange:
             async with asyncio.timeout(_WAIT_LIMIT):
                 await turn.acquire()
         except TimeoutError:
-            return _silent(host)
+            return silent(host)
         try:
             async with asyncio.timeout(self._limit):
                 return await self._post(url, host, pinned, form, ca_bundle)
         except TimeoutError:
-            return _silent(host)
+            return silent(host)
         finally:
             turn.release()
-
-    async def _addresses(self, host: str, namespace: str) -> Sequence[str] | NoAnswer:
-        """Look a host up once and judge every address, so that rebinding cannot win."""
-        try:
-            async with asyncio.timeout(self._limit):
-                found = await self._resolve(host)
-        except TimeoutError:
-            found = None
-        if found is None:
-            return NoAnswer(f"The addresses of {host} could not be looked up now.")
-        if not found:
-            return NoAnswer(f"{host} has no address in DNS: correct the name, or check DNS.")
-        denied = judge_addresses(host, found, namespace, self._guard)
-        if denied is not None:
-            return NoAnswer(denied.sentence, denied=True)
-        return interleaved(found)[:_ADDRESS_LIMIT]
 
     async def _post(
         self, url: str, host: str, pinned: Sequence[str], form: Form, ca_bundle: str | None
@@ -172,7 +151,7 @@ class HttpsExchange:
         except (aiohttp.ClientError, OSError) as error:
             # The type only: some of them carry the request.
             logger.debug("asking %s for a token: %s", host, type(error).__name__)
-            return _fault(error, host)
+            return fault_of(error, host)
 
 
 def _place(url: str) -> tuple[str, int]:
@@ -193,57 +172,13 @@ def _body(form: Form) -> bytes:
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer:
-    """Read a response, no more of its body than a token response can have."""
-    retry_after = _pause(response.headers.get("Retry-After"))
+    """Read a response, no more of its body than a token response can have (RFC 6749 5.1)."""
+    pause = retry_after(response.headers)
     differs = _clock_differs(response.headers.get("Date"))
-    body = bytearray()
-    # A redirect has nothing to say to us, nor has what is not JSON (RFC 6749 section 5.1).
-    if not 300 <= response.status < 400 and response.content_type == "application/json":
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                body.clear()
-                break
-    return Answer(response.status, read_document(bytes(body)), retry_after, differs)
-
-
-def _pause(text: str | None) -> float | None:
-    """Read Retry-After (RFC 9110 section 10.2.3): seconds, or a date."""
-    if text is None:
-        return None
-    if text.isascii() and text.isdecimal():
-        return min(float(text[:9]), _LONGEST_PAUSE)
-    until = _date(text)
-    if until is None:
-        return None
-    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_PAUSE)
+    document = read_document(await json_of(response, BODY_LIMIT))
+    return Answer(response.status, document, pause, differs)
 
 
 def _clock_differs(text: str | None) -> bool:
-    theirs = _date(text) if text else None
+    theirs = date_in(text) if text else None
     return theirs is not None and abs((theirs - datetime.now(UTC)).total_seconds()) > _SKEW_LIMIT
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        read = parsedate_to_datetime(text[:64])
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
-
-
-def _silent(host: str) -> NoAnswer:
-    return NoAnswer(f"{host} does not answer in time: check the way to it.")
-
-
-def _fault(error: aiohttp.ClientError | OSError, host: str) -> NoAnswer:
-    """Say what an error on the way means; none of them says anything about the credentials."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
-        return NoAnswer(
-            f"The certificate that is shown for {host} is not trusted: a proxy may be in the way."
-        )
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return NoAnswer(f"TLS with {host} could not be negotiated: check the way to it.")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return NoAnswer(f"{host} cannot be connected to: check the way to it.")
-    return NoAnswer(f"{host} breaks the connection off, or does not speak HTTP.")

@@ -50,12 +50,26 @@ class OAuthSecrets:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFor:
+    """The object that new refresh tokens are kept for, beyond the life of this process.
+
+    `source` identifies the version of the Secret that they descend from (uid/resourceVersion).
+    """
+
+    kind: str
+    name: str
+    uid: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """All that is needed to ask for one mailbox's token.
 
     `version` changes whenever a Secret behind it does (uid and resourceVersion), and `namespace`
     is the tenant's: both belong to the key of the cache. `ca_bundle` is PEM that is trusted
     instead of the public authorities. `issuer` and `key_id` are those of a service account.
+    `kept_for` is None where a new refresh token is not to be kept.
     """
 
     provider: OAuthProvider
@@ -69,6 +83,7 @@ class Grant:
     namespace: str
     ca_bundle: str | None = None
     key_id: str = ""
+    kept_for: KeptFor | None = None
 
     @property
     def key(self) -> str:
@@ -76,6 +91,7 @@ class Grant:
         parts = (
             *(self.namespace, self.provider, self.flow, self.token_url, self.client_id),
             *(self.subject, self.version, " ".join(sorted(self.scopes)), self.ca_bundle or ""),
+            *((self.kept_for.kind, self.kept_for.uid) if self.kept_for else ()),
         )
         return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()
 
@@ -154,6 +170,7 @@ def grant_of(
     version: str,
     namespace: str,
     ca_bundle: str | None = None,
+    kept_for: KeptFor | None = None,
 ) -> Grant | BadGrant:
     """Read a spec and its Secrets; `address` is the mailbox where the spec names none."""
     checked = _checked(oauth, given)
@@ -178,6 +195,7 @@ def grant_of(
         namespace=namespace,
         ca_bundle=ca_bundle,
         key_id=key_id,
+        kept_for=kept_for,
     )
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
+from postroom.mail.https_answers import NoAnswer
 from postroom.mail.oauth.answers import TokenFailure, token_from
 from postroom.mail.oauth.diagnosis import signed_in_as
 from postroom.mail.oauth.endpoints import Endpoints
-from postroom.mail.oauth.exchange import Answer, NoAnswer
+from postroom.mail.oauth.exchange import Answer
 from postroom.mail.oauth.grant import Form
 from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
 

@@ -14,11 +14,13 @@ from typing import Protocol
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
+from postroom.mail.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure, token_from
-from postroom.mail.oauth.exchange import Answer, NoAnswer
+from postroom.mail.oauth.exchange import Answer
 from postroom.mail.oauth.grant import Form, Grant
 from postroom.mail.oauth.jwt import UnusableKey
 from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.rotation import NOT_KEPT, Keeping, RefreshTokenStore, Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ _PAUSE = 60.0
 #: Seconds without questions after an outage, in which a token that still lasts serves.
 _BREATHER = 10.0
 _KEPT = 4096
+#: What a refresh token is refused with that has ended, or never was one.
+_ENDED = (OAuthReason.GRANT_REVOKED, OAuthReason.GRANT_EXPIRED)
 
 Clock = Callable[[], float]
 
@@ -77,6 +81,7 @@ class TokenSource:
         limit: int = _KEPT,
     ) -> None:
         self._exchange = exchange
+        self._store: RefreshTokenStore | None = None
         self._clock, self._wall, self._spread, self._limit = clock, wall, spread, limit
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._flights: dict[str, asyncio.Task[AccessToken | TokenFailure]] = {}
@@ -108,6 +113,14 @@ class TokenSource:
         if kept is not None:
             kept.token = None
 
+    def keep_in(self, store: RefreshTokenStore) -> None:
+        """Keep the new refresh tokens of grants that want it where they outlive this process."""
+        self._store = store
+
+    def keeping(self, grant: Grant) -> Keeping:
+        """Return what is known of how a grant's new refresh tokens are kept."""
+        return self._store.keeping(grant) if self._store is not None else NOT_KEPT
+
     async def close(self) -> None:
         """End what is under way, and forget all tokens."""
         flights = list(self._flights.values())
@@ -128,20 +141,36 @@ class TokenSource:
 
     async def _fetch(self, key: str, grant: Grant) -> AccessToken | TokenFailure:
         kept = self._kept.get(key) or _Kept()
+        unreadable = await self._recall(kept, grant)
         asked_at = self._clock()
         got = await self._ask(grant, kept.refresh_token)
-        if (
-            isinstance(got, TokenFailure)
-            and got.reason in (OAuthReason.GRANT_REVOKED, OAuthReason.GRANT_EXPIRED)
-            and kept.refresh_token is not None
-        ):
+        refused = _ended(got) and kept.refresh_token is not None
+        if refused:
             # The rotated one was lost on the way; the Secret's may still serve.
             kept.refresh_token = None
             got = await self._ask(grant, None)
+        elif unreadable is not None and _ended(got):
+            # No verdict: a newer one may be where we could not look.
+            got = TokenFailure(
+                OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT, unreadable.sentence
+            )
         self._keep(key, kept, got, asked_at)
         if isinstance(got, TokenFailure):
             return self._instead(kept, got, self._clock())
+        shown = kept.refresh_token or grant.secrets.refresh_token
+        if self._store is not None and grant.kept_for is not None and shown is not None:
+            await self._store.keep(grant, shown, refused=refused)
         return got
+
+    async def _recall(self, kept: _Kept, grant: Grant) -> Unreadable | None:
+        """Fetch the newest refresh token that was kept, unless memory has it."""
+        if self._store is None or grant.kept_for is None or kept.refresh_token is not None:
+            return None
+        found = await self._store.newest(grant)
+        if isinstance(found, Unreadable):
+            return found
+        kept.refresh_token = found
+        return None
 
     def _keep(
         self, key: str, kept: _Kept, got: AccessToken | TokenFailure, asked_at: float
@@ -186,3 +215,7 @@ class TokenSource:
         )
         shown = rotated or grant.secrets.refresh_token
         return token_from(answer, grant.provider, grant.flow, shown)
+
+
+def _ended(got: AccessToken | TokenFailure) -> bool:
+    return isinstance(got, TokenFailure) and got.reason in _ENDED

@@ -13,7 +13,16 @@ from postroom.mail.replies.model import CauseEntry, Causes, Replies, ReplyRow, S
 _PACKAGE = "postroom.mail.replies"
 #: The files of rows, in the order in which they are tried: from one provider's wording to the
 #: standards.
-FAMILIES = ("google", "microsoft", "mailboxes", "sending", "wordings", "smtp", "imap")
+FAMILIES = (
+    "google",
+    "microsoft",
+    "mailboxes",
+    "sending",
+    "wordings",
+    "smtp",
+    "transaction",
+    "imap",
+)
 
 
 @cache

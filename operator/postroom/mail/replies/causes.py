@@ -87,6 +87,10 @@ class Cause(StrEnum):
     # sending
     SENDER_NOT_PERMITTED = "SenderNotPermitted"
     SENDER_NOT_VERIFIED = "SenderNotVerified"
+    RECIPIENT_REJECTED = "RecipientRejected"
+    RECIPIENT_MAILBOX_FULL = "RecipientMailboxFull"
+    MESSAGE_TOO_LARGE = "MessageTooLarge"
+    MESSAGE_REJECTED = "MessageRejected"
     SEND_LIMIT_EXCEEDED = "SendLimitExceeded"
     SEND_REFUSED = "SendRefused"
     SEND_TEMPORARY_FAILURE = "SendTemporaryFailure"

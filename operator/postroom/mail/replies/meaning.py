@@ -193,7 +193,7 @@ class _Reply:
         about = self.circumstances
         return (
             row.protocol is self.protocol
-            and about.stage in row.stages
+            and row.reaches(about.stage)
             and (not row.codes or self.code in row.codes or f"{self.code[:1]}xx" in row.codes)
             and (not row.results or self.result in row.results)
             and row.enhanced in (None, self.enhanced)

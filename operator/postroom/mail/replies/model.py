@@ -69,7 +69,16 @@ class Stage(StrEnum):
     CAPABILITIES = "Capabilities"
     AUTH = "Auth"
     MAILBOX = "Mailbox"
+    #: Any command of a mail transaction: one of the three below (RFC 5321 section 3.3).
     SEND = "Send"
+    MAIL = "Mail"
+    RCPT = "Rcpt"
+    #: The command, and the end of the content.
+    DATA = "Data"
+
+
+#: The commands of a mail transaction.
+TRANSACTION = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA})
 
 
 class SignIn(StrEnum):
@@ -152,6 +161,10 @@ class ReplyRow(Row):
     checked: date
     examples: Annotated[tuple[str, ...], Field(min_length=1)]
 
+    def reaches(self, stage: Stage) -> bool:
+        """Tell whether it is about a stage."""
+        return stage in self.stages or (stage in TRANSACTION and Stage.SEND in self.stages)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for problem in self._problems():
@@ -177,7 +190,7 @@ class ReplyRow(Row):
         theirs = other.provider if other.only_at_provider else None
         return (
             self.protocol is other.protocol
-            and set(self.stages) >= set(other.stages)
+            and all(map(self.reaches, other.stages))
             and all(any(_within(code, wide) for wide in self.codes) for code in other.codes)
             and _allows(self.results, other.results)
             and all(any(one in more for more in other.text) for one in self.text)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that postroom itself sends through an account: what asks for them, and what came of
+each of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
+from postroom.api.fields import EmailAddress, MessageInterval, Model, ObjectReference, Switch
+from postroom.api.findings import Severity
+
+_Word = Annotated[str, StringConstraints(max_length=64)]
+_Sentence = Annotated[str, StringConstraints(max_length=MESSAGE_LIMIT)]
+_Address = Annotated[str, StringConstraints(max_length=320)]
+_MailboxName = Annotated[str, StringConstraints(max_length=255)]
+_Count = Annotated[int, Field(ge=0)]
+
+
+class RoundTrip(Model):
+    """A message that is sent and looked for, again and again; off unless enabled.
+
+    The account sends as itself and as each of its identities in turn.
+    """
+
+    enabled: Switch = Field(
+        default=False, description="Whether test messages are sent on a schedule."
+    )
+    interval: MessageInterval = Field(
+        default=timedelta(hours=6), description="How often: 6h to 168h."
+    )
+    receiver_ref: ObjectReference | None = Field(
+        default=None,
+        description="EmailAccount of this namespace that receives the message and whose imap is "
+        "read; omitted: the account itself.",
+    )
+
+
+class ForwardingSource(StrEnum):
+    """Where mail to the public address arrives and is sent on; the steps differ."""
+
+    MICROSOFT365 = "Microsoft365"
+    GOOGLE_WORKSPACE = "GoogleWorkspace"
+    OTHER = "Other"
+
+
+class Forwarding(Model):
+    """Mail to the address arrives elsewhere and is sent on to a mailbox that applications read.
+
+    A test message to the address shows whether it is, and whether its header stays as it was.
+    """
+
+    technical_address: EmailAddress = Field(
+        description="Where mail to the address is sent on to. What reads it is the EmailAccount of "
+        "this namespace with that address, or else this account's imap."
+    )
+    source: ForwardingSource = Field(
+        default=ForwardingSource.OTHER, description="Microsoft365, GoogleWorkspace or Other."
+    )
+
+
+class MessageStep(StrEnum):
+    """How far a message of ours is."""
+
+    #: Written before anything is sent, so that a crash never sends a message twice.
+    SENDING = "Sending"
+    #: The server took it over; it is looked for.
+    SENT = "Sent"
+
+
+class MailboxPosition(Model):
+    """What is in a mailbox from this UID on came after the message was sent."""
+
+    mailbox: _MailboxName = Field(description="The mailbox.")
+    uid_validity: _Count = Field(description="UIDVALIDITY.")
+    uid_next: _Count = Field(description="The UID that the next message would get.")
+    special_use: _Word | None = Field(default=None, description="Special use (RFC 6154).")
+
+
+class MessageInFlight(Model):
+    """A message of ours that is being sent or looked for."""
+
+    step: MessageStep = Field(description="Sending or Sent.")
+    token: _Word = Field(description="What the message is recognised by.")
+    time: Timestamp = Field(description="When it was sent, or was decided to be sent.")
+    sender: _Address = Field(description="Whom it is sent from.")
+    recipient: _Address = Field(description="Whom it is sent to.")
+    certain: bool = Field(
+        default=True, description="False: the server's answer was lost, it may not have been sent."
+    )
+    positions: Annotated[list[MailboxPosition], Field(max_length=4)] = Field(
+        default=[], description="Where it is looked for."
+    )
+
+
+class MessageOutcome(StrEnum):
+    """What became of a message of ours."""
+
+    #: The server took it over, and there is no mailbox to look for it in.
+    ACCEPTED = "Accepted"
+    DELIVERED = "Delivered"
+    DELIVERED_TO_SPAM = "DeliveredToSpam"
+    #: It was taken over, but did not arrive within ten minutes.
+    NOT_DELIVERED = "NotDelivered"
+    #: The server refused it, or it could not be sent.
+    FAILED = "Failed"
+    #: It may have been sent; it is never sent again.
+    UNKNOWN = "Unknown"
+
+
+class ReceivedAuthentication(Model):
+    """How the receiver judged the message (RFC 8601), as its own header says."""
+
+    spf: _Word | None = Field(default=None, description="Result of SPF.")
+    dkim: _Word | None = Field(default=None, description="Result of DKIM.")
+    dkim_domain: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None, description="The domain whose signature was judged."
+    )
+    dmarc: _Word | None = Field(default=None, description="Result of DMARC.")
+    arc: _Word | None = Field(default=None, description="Result of ARC.")
+
+
+class Hop(Model):
+    """A server that the message passed (RFC 5321 section 4.4)."""
+
+    by: Annotated[str, StringConstraints(max_length=253)] = Field(description="The server.")
+    protocol: _Word | None = Field(default=None, description="How it got it, such as ESMTPS.")
+    delay_seconds: _Count | None = Field(default=None, description="Time since the hop before.")
+
+
+class MessageWarning(Model):
+    """Something that the message showed besides its outcome."""
+
+    code: _Word = Field(description="What it is, as in findings.")
+    severity: Severity = Field(description="Error, Warning or Info.")
+    message: _Sentence = Field(description="What it means, and what to do.")
+
+
+class MessageResult(Model):
+    """What became of a message of ours."""
+
+    outcome: MessageOutcome = Field(
+        description="Accepted, Delivered, DeliveredToSpam, NotDelivered, Failed or Unknown."
+    )
+    time: Timestamp = Field(description="When it was sent.")
+    recipient: _Address = Field(description="Whom it was sent to.")
+    reason: _Word = Field(description="Reason of the outcome, see the reason catalogue.")
+    message: _Sentence = Field(description="What it means, and what to do.")
+    mailbox: _MailboxName | None = Field(default=None, description="Where it arrived.")
+    latency_seconds: _Count | None = Field(
+        default=None, description="From the server's yes to its arrival."
+    )
+    received_from: _Address | None = Field(
+        default=None, description="The sender that the receiver shows, where it is another one."
+    )
+    authentication: ReceivedAuthentication | None = Field(
+        default=None, description="How the receiver judged it."
+    )
+    warnings: Annotated[list[MessageWarning], Field(max_length=8)] = Field(
+        default=[], description="What else it showed, worst first."
+    )
+    hops: Annotated[list[Hop], Field(max_length=16)] = Field(
+        default=[], description="The servers that it passed, first to last."
+    )
+
+
+class LastTest(Model):
+    """The test message that was asked for last."""
+
+    nonce: Annotated[str, StringConstraints(max_length=128)] = Field(
+        description="The value of the annotation postroom.dev/send-test."
+    )
+    in_flight: MessageInFlight | None = Field(
+        default=None, description="The message while it is sent or looked for."
+    )
+    result: MessageResult | None = Field(default=None, description="What became of it.")
+
+
+class SenderTrip(Model):
+    """What became of the last message that was sent as one of the identities."""
+
+    address: _Address = Field(description="The identity.")
+    outcome: MessageOutcome = Field(
+        description="Delivered, DeliveredToSpam, NotDelivered, Failed or Unknown."
+    )
+    time: Timestamp = Field(description="When it was sent.")
+    reason: _Word = Field(description="Reason of the outcome, see the reason catalogue.")
+
+
+class RoundTripState(Model):
+    """The message that is under way, and what became of the last one."""
+
+    in_flight: MessageInFlight | None = Field(
+        default=None, description="The message while it is sent or looked for."
+    )
+    result: MessageResult | None = Field(
+        default=None, description="The last that the account sent as itself."
+    )
+    senders: Annotated[list[SenderTrip], Field(max_length=32)] = Field(
+        default=[], description="The last that it sent as each of its identities."
+    )
+
+
+class ForwardingVerdict(StrEnum):
+    """How mail to the public address comes to the technical one."""
+
+    #: As it was sent.
+    REDIRECTED = "Redirected"
+    #: As a message of whoever forwards it: replies would go to the wrong one.
+    REWRITTEN = "Rewritten"
+    NOT_ARRIVING = "NotArriving"
+    PENDING = "Pending"
+
+
+class ForwardingState(Model):
+    """Whether forwarding works, and the steps that set it up while it does not."""
+
+    verdict: ForwardingVerdict = Field(
+        description="Redirected, Rewritten, NotArriving or Pending (not known yet)."
+    )
+    technical_address: _Address = Field(description="The technical address that this is about.")
+    in_flight: MessageInFlight | None = Field(
+        default=None, description="The message while it is sent or looked for."
+    )
+    result: MessageResult | None = Field(default=None, description="The last that came to an end.")
+    failures: _Count = Field(
+        default=0, description="Messages in a row that did not arrive as they were sent."
+    )
+    steps: Annotated[list[_Sentence], Field(max_length=16)] = Field(
+        default=[], description="What to set up at the source, in this order; empty once it works."
+    )

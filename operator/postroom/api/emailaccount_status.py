@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What status says of an email account."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.account_messages import ForwardingState, LastTest, RoundTripState
+from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
+from postroom.api.fields import EmailAddress, Model
+from postroom.api.findings import FINDINGS_LIMIT, Finding
+from postroom.api.identities import IdentityStatuses
+from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
+from postroom.api.status import CommonStatus, ResolvedReference
+
+
+class EffectiveSender(Model):
+    """The sender that applications should use now, and why."""
+
+    address: EmailAddress = Field(description="The address to send from.")
+    reason: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="DomainVerified, DomainDegraded, DomainNotVerified, DomainUnknown, "
+        "FallbackUsed or NoDomain."
+    )
+
+
+class SpecialMailbox(Model):
+    """A mailbox of a special use."""
+
+    use: Annotated[str, StringConstraints(max_length=32)] = Field(
+        description="The use, such as Junk or Sent."
+    )
+    name: Annotated[str, StringConstraints(max_length=255)] = Field(description="The mailbox.")
+
+
+class QuotaUsage(Model):
+    """How full a mailbox is (RFC 9208)."""
+
+    used: Annotated[int, Field(ge=0)] = Field(description="What is used.")
+    limit: Annotated[int, Field(ge=0)] = Field(description="What there is.")
+
+
+class MailboxFacts(Model):
+    """Counts of the mailbox at the last check."""
+
+    name: Annotated[str, StringConstraints(max_length=255)] = Field(description="The mailbox.")
+    messages: Annotated[int, Field(ge=0)] = Field(description="Messages in it.")
+    unseen: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Messages not seen."
+    )
+    uid_next: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Next UID.")
+    uid_validity: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="UIDVALIDITY."
+    )
+    newest_time: Timestamp | None = Field(
+        default=None, description="When the newest message arrived."
+    )
+    new_messages: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="UIDs assigned since the sync before: an upper bound of what arrived.",
+    )
+    octets: QuotaUsage | None = Field(
+        default=None, description="Quota in octets (RFC 9208 STORAGE)."
+    )
+    message_quota: QuotaUsage | None = Field(
+        default=None, description="Quota in messages (RFC 9208 MESSAGE)."
+    )
+    append_limit: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Largest message that it takes, in octets (RFC 7889)."
+    )
+    special: Annotated[list[SpecialMailbox], Field(max_length=8)] = Field(
+        default=[], description="Mailboxes of a special use (RFC 6154), sorted by use."
+    )
+
+
+class DayCount(Model):
+    """How many messages arrived on a day."""
+
+    date: Annotated[
+        str, StringConstraints(max_length=10, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+    ] = Field(description="The day, in UTC.")
+    messages: Annotated[int, Field(ge=0)] = Field(description="How many.")
+
+
+class BackfillPhase(StrEnum):
+    """What became of a backfill."""
+
+    DONE = "Done"
+    REFUSED = "Refused"
+
+
+class LastBackfill(Model):
+    """The last look back that was asked for: what arrived on each day."""
+
+    nonce: Annotated[str, StringConstraints(max_length=128)] = Field(
+        description="The value of the annotation postroom.dev/backfill."
+    )
+    phase: BackfillPhase = Field(description="Done or Refused.")
+    time: Timestamp = Field(description="When it was done or refused.")
+    reason: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="Why it was refused, or Succeeded."
+    )
+    message: Annotated[str, StringConstraints(max_length=MESSAGE_LIMIT)] = Field(
+        description="What it means, and what to do."
+    )
+    messages: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Messages in all."
+    )
+    complete: bool | None = Field(
+        default=None, description="False: there are more messages than postroom counts."
+    )
+    days: Annotated[list[DayCount], Field(max_length=61)] = Field(
+        default=[], description="Days with messages, oldest first."
+    )
+
+
+class ProtocolProbes(Model):
+    """How far the last probe of each protocol came."""
+
+    smtp: ProbeFacts | None = Field(default=None, description="SMTP.")
+    imap: ProbeFacts | None = Field(default=None, description="IMAP.")
+
+
+class EmailAccountStatus(CommonStatus):
+    """What postroom found out about an email account."""
+
+    effective_sender: EffectiveSender | None = Field(
+        default=None, description="The sender that applications should use now."
+    )
+    server_name: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None, description="The MailServer in use."
+    )
+    resolved_refs: Annotated[list[ResolvedReference], Field(max_length=16)] = Field(
+        default=[], description="What the references led to."
+    )
+    mailbox: MailboxFacts | None = Field(default=None, description="Counts of the mailbox.")
+    imap_server: ServerFacts | None = Field(
+        default=None, description="What the IMAP server said of itself."
+    )
+    imap_tls: TLSFacts | None = Field(default=None, description="TLS of the IMAP connection.")
+    last_probe: ProtocolProbes | None = Field(
+        default=None, description="How far the last probes came."
+    )
+    last_sync: Timestamp | None = Field(
+        default=None,
+        description="A recent look at the mailbox; refreshed with other changes.",
+    )
+    identities: IdentityStatuses = Field(
+        default=[], description="The addresses that the account may send as, and how that is known."
+    )
+    last_backfill: LastBackfill | None = Field(
+        default=None, description="The last look back that was asked for."
+    )
+    last_message_time: Timestamp | None = Field(
+        default=None, description="When postroom last sent a message of its own as this account."
+    )
+    last_test: LastTest | None = Field(
+        default=None, description="The test message that was asked for last."
+    )
+    round_trip: RoundTripState | None = Field(
+        default=None, description="The messages of the round trip."
+    )
+    forwarding: ForwardingState | None = Field(
+        default=None, description="Whether mail to the address reaches the technical address."
+    )
+    is_default: bool | None = Field(
+        default=None, description="Whether it is the default account of its namespace."
+    )
+    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
+        default=[],
+        description="Causes and warnings, worst first.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["code", "subject"],
+        },
+    )

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``kubectl postroom sync``, ``test`` and ``backfill``: what is asked of an EmailAccount by
+annotation, and the answer that its status gives."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from postroom.api.emailaccount_status import BackfillPhase
+from postroom.api.names import Kind
+from postroom.cli import account_details, account_requests
+from postroom.cli.check import Output, console, print_objects
+from postroom.cli.cluster import Cluster, PluginError
+from postroom.cli.plugin_options import (
+    ContextOption,
+    KubeconfigOption,
+    NamespaceOption,
+    OutputOption,
+    edge,
+    is_ready,
+    kind_of,
+    show,
+)
+
+_Name = Annotated[str, typer.Argument(help="EmailAccount by NAME.")]
+
+
+def sync(
+    name: _Name,
+    namespace: NamespaceOption = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 60,
+    output: OutputOption = Output.TABLE,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+) -> None:
+    """Look at the mailbox of an EmailAccount now, and show it. Exits 1 if it is not Ready."""
+
+    async def ask() -> None:
+        async with Cluster.connect(kubeconfig, context) as cluster:
+            account = await _account(cluster, name, namespace)
+            token = _fresh()
+            await cluster.request(account, token)
+            found = await cluster.answered([account], token, timeout)
+        show(found, output, full=True)
+        if not all(is_ready(one) for one in found):
+            raise typer.Exit(1)
+
+    edge(ask())
+
+
+def test(
+    name: _Name,
+    to: Annotated[
+        str | None, typer.Option(help="Whom to send to; default: the account itself.")
+    ] = None,
+    namespace: NamespaceOption = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait: up to 5 minutes to send, then 10 to arrive.")
+    ] = 960,
+    output: OutputOption = Output.TABLE,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+) -> None:
+    """Send one test message through an EmailAccount, and wait until it is found.
+
+    Exits 0 only when it was delivered, or accepted where no mailbox is read.
+    """
+
+    async def ask() -> None:
+        async with Cluster.connect(kubeconfig, context) as cluster:
+            account = await _account(cluster, name, namespace)
+            nonce = _fresh()
+            await cluster.annotate(account, account_requests.for_test(nonce, to))
+            found = await account_requests.tested(cluster, account, nonce, timeout, _say)
+        status = account_requests.status_of(found)
+        result = status.last_test.result if status.last_test else None
+        _print(found, account_details.result_lines(result), output)
+        if result is None or result.outcome not in account_details.ARRIVED:
+            raise typer.Exit(1)
+
+    edge(ask())
+
+
+def backfill(
+    name: _Name,
+    namespace: NamespaceOption = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 120,
+    output: OutputOption = Output.TABLE,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+) -> None:
+    """Count what arrived in the mailbox of an EmailAccount, day by day: spec.sync.backfillDays.
+
+    Exits 1 if the mailbox cannot be read now.
+    """
+
+    async def ask() -> None:
+        async with Cluster.connect(kubeconfig, context) as cluster:
+            account = await _account(cluster, name, namespace)
+            nonce = _fresh()
+            await cluster.annotate(account, account_requests.for_backfill(nonce))
+            found = await account_requests.looked_back(cluster, account, nonce, timeout)
+        last = account_requests.status_of(found).last_backfill
+        _print(found, account_details.backfill_lines(last), output)
+        if last is None or last.phase is not BackfillPhase.DONE:
+            raise typer.Exit(1)
+
+    edge(ask())
+
+
+async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[str, Any]:
+    """Return the account of ``NAME`` or ``emailaccount/NAME``; raises `PluginError`."""
+    kind, slash, name = word.rpartition("/")
+    if slash and kind_of(kind) is not Kind.EMAIL_ACCOUNT:
+        raise PluginError(f"{word} has no mailbox: name an EmailAccount.")
+    if not name:
+        raise PluginError("name an EmailAccount.")
+    place = namespace or cluster.namespace
+    found = (await cluster.select([(Kind.EMAIL_ACCOUNT, name)], place))[0]
+    if (found.get("spec") or {}).get("suspend"):
+        raise PluginError(f"EmailAccount {name} is suspended: set spec.suspend to false first.")
+    return found
+
+
+def _fresh() -> str:
+    """A value that no annotation has had: when it was asked, and who asked."""
+    return f"{datetime.now(UTC).isoformat(timespec='seconds')}/{secrets.token_hex(4)}"
+
+
+def _say(sentence: str) -> None:
+    """Tell what is waited for, apart from the result."""
+    typer.echo(sentence, err=True)
+
+
+def _print(one: Mapping[str, Any], lines: Sequence[account_details.Line], output: Output) -> None:
+    if output is not Output.TABLE:
+        print_objects([one], output)
+        return
+    account_details.print_lines(console(), lines)

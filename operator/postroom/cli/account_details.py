@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people see of an EmailAccount besides its verdict: mailbox, identities, and what became of
+the messages that postroom sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from postroom.api.account_messages import (
+    ForwardingState,
+    ForwardingVerdict,
+    Hop,
+    LastTest,
+    MessageOutcome,
+    MessageResult,
+    ReceivedAuthentication,
+    RoundTripState,
+)
+from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill, MailboxFacts
+from postroom.api.identities import IdentityState, IdentityStatus
+
+#: Outcomes that `kubectl postroom test` calls a success.
+ARRIVED = frozenset({MessageOutcome.DELIVERED, MessageOutcome.ACCEPTED})
+_OUTCOMES = {
+    MessageOutcome.DELIVERED: "green",
+    MessageOutcome.ACCEPTED: "green",
+    MessageOutcome.NOT_DELIVERED: "red",
+    MessageOutcome.FAILED: "red",
+}
+_STATES = {IdentityState.VERIFIED: "green", IdentityState.REJECTED: "red"}
+_VERDICTS = {
+    ForwardingVerdict.REDIRECTED: "green",
+    ForwardingVerdict.REWRITTEN: "red",
+    ForwardingVerdict.NOT_ARRIVING: "red",
+}
+_OPEN = "yellow"
+
+
+class Line(NamedTuple):
+    """A line of text, printed whole; `style` is a colour of rich."""
+
+    text: str
+    style: str = ""
+
+
+def print_lines(console: Console, lines: Sequence[Line]) -> None:
+    """Print lines whole: what is to be copied must not be wrapped."""
+    for one in lines:
+        console.print(Text(one.text, style=one.style), soft_wrap=True)
+
+
+def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> list[Line]:
+    """Say what there is to know of an account besides its conditions and findings.
+
+    Sentences that were `said` already are not repeated.
+    """
+    lines = list(_mailbox(status.mailbox)) if status.mailbox else []
+    lines += _identities(status.identities, said)
+    if status.forwarding:
+        lines += _forwarding(status.forwarding)
+    if status.round_trip:
+        lines += _round_trip(status.round_trip)
+    if status.last_test:
+        lines += _last_test(status.last_test)
+    return lines
+
+
+def _mailbox(mailbox: MailboxFacts) -> Iterator[Line]:
+    counts = [f"{mailbox.messages} messages"]
+    counts += [f"{mailbox.unseen} unseen"] if mailbox.unseen is not None else []
+    counts += [f"{mailbox.new_messages} new"] if mailbox.new_messages is not None else []
+    yield Line(f"  Mailbox {mailbox.name}: {', '.join(counts)}")
+    if mailbox.newest_time is not None:
+        yield Line(f"    newest: {mailbox.newest_time}", "dim")
+    for usage, unit in ((mailbox.octets, "octets"), (mailbox.message_quota, "messages")):
+        if usage is not None and usage.limit:
+            share = 100 * usage.used // usage.limit
+            yield Line(f"    {usage.used} of {usage.limit} {unit} used ({share}%)", "dim")
+
+
+def _identities(identities: Sequence[IdentityStatus], said: Collection[str]) -> Iterator[Line]:
+    if all(one.state is IdentityState.UNVERIFIABLE and not one.declared for one in identities):
+        return
+    yield Line("  Identities", "bold")
+    address = max(len(one.address) for one in identities)
+    kind = max(len(one.type.value) for one in identities)
+    for one in identities:
+        by = f" ({one.method.value})" if one.method else ""
+        yield Line(
+            f"    {one.address:{address}}  {one.type.value:{kind}}  {one.state.value}{by}",
+            _STATES.get(one.state, _OPEN),
+        )
+        if one.state is not IdentityState.VERIFIED and one.message not in said:
+            yield Line(f"      {one.message}", "dim")
+
+
+def _forwarding(state: ForwardingState) -> Iterator[Line]:
+    yield Line(
+        f"  Forwarding to {state.technical_address}: {state.verdict.value}",
+        _VERDICTS.get(state.verdict, _OPEN),
+    )
+    if state.in_flight is not None:
+        yield Line(f"    A message of {state.in_flight.time} is on its way.", "dim")
+    for number, step in enumerate(state.steps, 1):
+        yield Line(f"    {number}. {step}")
+
+
+def _round_trip(state: RoundTripState) -> Iterator[Line]:
+    if state.result is not None:
+        outcome = state.result.outcome
+        yield Line(
+            f"  Round trip of {state.result.time}: {_arrival(state.result)}",
+            _OUTCOMES.get(outcome, _OPEN),
+        )
+    for one in state.senders:
+        text = f"    as {one.address}: {one.outcome.value} ({one.time})"
+        yield Line(text, _OUTCOMES.get(one.outcome, _OPEN))
+    if state.in_flight is not None:
+        yield Line(f"    A message of {state.in_flight.time} is on its way.", "dim")
+
+
+def _last_test(last: LastTest) -> Iterator[Line]:
+    if last.in_flight is not None:
+        yield Line(
+            f"  Test message to {last.in_flight.recipient} of {last.in_flight.time}: "
+            f"{last.in_flight.step.value}",
+            _OPEN,
+        )
+    if last.result is not None:
+        yield from (Line(f"  {one.text}", one.style) for one in result_lines(last.result))
+
+
+def _arrival(result: MessageResult) -> str:
+    """The outcome, where it arrived, and how fast."""
+    text = result.outcome.value
+    text += f" in {result.mailbox}" if result.mailbox else ""
+    return text + (
+        f" after {result.latency_seconds} s" if result.latency_seconds is not None else ""
+    )
+
+
+def result_lines(result: MessageResult | None) -> list[Line]:
+    """Say what became of a test message: outcome, latency, how it was judged, and its way."""
+    if result is None:
+        return [Line("The message has not come to an end.", _OPEN)]
+    colour = _OUTCOMES.get(result.outcome, _OPEN)
+    lines = [
+        Line(f"Test message to {result.recipient} of {result.time}: {_arrival(result)}", colour),
+        Line(f"  {result.message}"),
+    ]
+    if result.outcome not in ARRIVED:
+        lines.append(Line(f"  Reason: {result.reason}", "dim"))
+    if result.received_from:
+        lines.append(Line(f"  It arrived from {result.received_from}.", _OPEN))
+    if result.authentication:
+        lines.append(Line(f"  Authentication: {_judgement(result.authentication)}"))
+    lines += [
+        Line(f"  {one.severity.value}: {one.code}: {one.message}", _OPEN)
+        for one in result.warnings
+        if one.message != result.message
+    ]
+    lines += [Line("  Hops:")] if result.hops else []
+    return lines + [Line(f"    {_hop(one)}", "dim") for one in result.hops]
+
+
+def _judgement(found: ReceivedAuthentication) -> str:
+    dkim = f"{found.dkim} ({found.dkim_domain})" if found.dkim_domain else found.dkim
+    results = {"spf": found.spf, "dkim": dkim, "dmarc": found.dmarc, "arc": found.arc}
+    return ", ".join(f"{name}={text}" for name, text in results.items() if text) or "none told"
+
+
+def _hop(one: Hop) -> str:
+    parts = [one.by, one.protocol or ""]
+    parts.append(f"+{one.delay_seconds} s" if one.delay_seconds is not None else "")
+    return "  ".join(part for part in parts if part)
+
+
+def backfill_lines(last: LastBackfill | None) -> list[Line]:
+    """Say what a look back found: how many messages arrived on which day."""
+    if last is None:
+        return [Line("The mailbox was not looked at.", _OPEN)]
+    refused = last.messages is None
+    lines = [Line(last.message, "red" if refused else "")]
+    lines += [Line(f"  Reason: {last.reason}", "dim")] if refused else []
+    width = max((len(str(one.messages)) for one in last.days), default=0)
+    return lines + [Line(f"  {one.date}  {one.messages:{width}}") for one in last.days]

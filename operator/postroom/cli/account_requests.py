@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of an EmailAccount by annotation: when it is answered, and what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from postroom.api.account_messages import LastTest, MessageStep
+from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.names import (
+    BACKFILL_ANNOTATION,
+    SEND_TEST_ANNOTATION,
+    SEND_TEST_TO_ANNOTATION,
+    Kind,
+)
+from postroom.api.resource import parse_status
+from postroom.cli.cluster import Cluster, PluginError
+from postroom.reconcile import schedule
+from postroom.reconcile.messages import SPACING, too_early
+
+Raw = Mapping[str, Any]
+_NOBODY = "does the operator run and serve this namespace?"
+
+
+def for_test(nonce: str, recipient: str | None) -> dict[str, str | None]:
+    """The annotations that ask for a test message; a recipient of an earlier one goes."""
+    return {SEND_TEST_ANNOTATION: nonce, SEND_TEST_TO_ANNOTATION: recipient}
+
+
+def for_backfill(nonce: str) -> dict[str, str | None]:
+    """The annotation that asks for a look back."""
+    return {BACKFILL_ANNOTATION: nonce}
+
+
+def status_of(one: Raw) -> EmailAccountStatus:
+    """The status of an account; an empty one where it has none yet."""
+    status = parse_status(Kind.EMAIL_ACCOUNT, one.get("status"))
+    return status if isinstance(status, EmailAccountStatus) else EmailAccountStatus()
+
+
+def tested_now(one: Raw, nonce: str) -> bool:
+    """Whether the test of this nonce came to an end.
+
+    Raises `PluginError` where another one was asked for before it began.
+    """
+    last = status_of(one).last_test
+    if last is not None and last.nonce == nonce:
+        return last.result is not None
+    if _asked(one, SEND_TEST_ANNOTATION) != nonce:
+        raise PluginError("somebody asked for another test message meanwhile: ask again.")
+    return False
+
+
+def waits_for(one: Raw, nonce: str, now: datetime) -> str:
+    """Say in one sentence what the test of this nonce waits for; empty: for the operator."""
+    status = status_of(one)
+    last = status.last_test
+    if last is not None and last.in_flight is not None:
+        return _on_its_way(last, nonce)
+    if last is not None and last.nonce == nonce:
+        return ""
+    left = too_early(status.last_message_time, now)
+    if left is None or status.last_message_time is None:
+        return ""
+    moment = schedule.timestamp(schedule.parse_timestamp(status.last_message_time) + SPACING)
+    return f"One message in five minutes: it is sent at {moment}."
+
+
+def _on_its_way(last: LastTest, nonce: str) -> str:
+    if last.nonce != nonce:
+        return "An earlier test message is still looked for, for ten minutes at most."
+    if last.in_flight is not None and last.in_flight.step is MessageStep.SENDING:
+        return "The message is announced in status, and being sent."
+    return "The server took the message over; it is looked for, for ten minutes at most."
+
+
+async def tested(
+    cluster: Cluster, account: Raw, nonce: str, seconds: float, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Wait for the end of a test, telling what it waits for; return the account as it is then.
+
+    Raises `PluginError` where it does not end in time.
+    """
+    said = ""
+
+    def answer(now: dict[str, Any]) -> dict[str, Any] | None:
+        nonlocal said
+        if tested_now(now, nonce):
+            return now
+        sentence = waits_for(now, nonce, datetime.now(UTC))
+        if sentence and sentence != said:
+            say(sentence)
+        said = sentence
+        return None
+
+    try:
+        async with asyncio.timeout(seconds):
+            return await cluster.until(account, answer)
+    except TimeoutError:
+        raise PluginError(_late(account, seconds, said)) from None
+
+
+def _late(account: Raw, seconds: float, said: str) -> str:
+    name = f"EmailAccount {account['metadata']['name']}"
+    if not said:
+        return f"{name} sent no message within {seconds:.0f} s: {_NOBODY}"
+    rest = f"{said[0].lower()}{said[1:].rstrip('.')}"
+    return f"{name}: {rest}; status.lastTest will say what becomes of it."
+
+
+async def looked_back(cluster: Cluster, account: Raw, nonce: str, seconds: float) -> dict[str, Any]:
+    """Wait for the end of a look back; return the account as it is then. Raises `PluginError`."""
+
+    def answer(now: dict[str, Any]) -> dict[str, Any] | None:
+        last = status_of(now).last_backfill
+        if last is not None and last.nonce == nonce:
+            return now
+        if _asked(now, BACKFILL_ANNOTATION) != nonce:
+            raise PluginError("somebody asked for another backfill meanwhile: ask again.")
+        return None
+
+    try:
+        async with asyncio.timeout(seconds):
+            return await cluster.until(account, answer)
+    except TimeoutError:
+        name = account["metadata"]["name"]
+        raise PluginError(
+            f"the mailbox of EmailAccount {name} was not read within {seconds:.0f} s: {_NOBODY}"
+        ) from None
+
+
+def _asked(one: Raw, annotation: str) -> str | None:
+    found = (one["metadata"].get("annotations") or {}).get(annotation)
+    return str(found) if found is not None else None

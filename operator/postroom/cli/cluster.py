@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resources of a cluster, through the official client: what ``kubectl postroom`` asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from postroom import __version__
+from postroom.api.names import API_VERSION, GROUP, REQUESTED_AT_ANNOTATIONS, VERSION, Kind
+
+Answer = TypeVar("Answer")
+#: Seconds between two looks.
+_POLL = 0.5
+
+
+class PluginError(Exception):
+    """What the user asked for cannot be done; the text is one sentence."""
+
+
+class Cluster:
+    """The cluster of a kubeconfig, through the official client."""
+
+    def __init__(self, api: Any, namespace: str, errors: type[Exception]) -> None:
+        self._api = api
+        self._errors = errors
+        self.namespace = namespace
+
+    @staticmethod
+    @asynccontextmanager
+    async def connect(kubeconfig: Path | None, context: str | None) -> AsyncIterator[Cluster]:
+        """Connect; raises `PluginError` where there is no usable kubeconfig."""
+        from kubernetes.aio import client, config
+
+        path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
+        try:
+            _, active = config.list_kube_config_contexts(  # type: ignore[no-untyped-call]
+                config_file=path
+            )
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=path, context=context
+            )
+        except (config.ConfigException, OSError, TypeError, yaml.YAMLError) as error:
+            # A TypeError is what the client makes of an empty file.
+            cause = "" if isinstance(error, TypeError) else f": {' '.join(str(error).split())}"
+            raise PluginError(f"there is no usable kubeconfig{cause}.") from None
+        named = (active or {}).get("context", {}).get("namespace") or "default"
+        async with client.ApiClient() as api:
+            api.user_agent = f"kubectl-postroom/{__version__}"
+            yield Cluster(client.CustomObjectsApi(api), named, client.ApiException)
+
+    async def select(
+        self, targets: Sequence[tuple[Kind, str | None]], namespace: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the objects meant: all where nothing is named."""
+        found: list[dict[str, Any]] = []
+        for kind, name in targets or [(kind, None) for kind in Kind]:
+            if name is not None:
+                found.append(await self._get(kind, namespace or self.namespace, name))
+            elif namespace is None:
+                listed = await self._call(
+                    self._api.list_cluster_custom_object, GROUP, VERSION, kind.plural
+                )
+                found += _typed(kind, listed["items"])
+            else:
+                listed = await self._call(
+                    self._api.list_namespaced_custom_object, GROUP, VERSION, namespace, kind.plural
+                )
+                found += _typed(kind, listed["items"])
+        return found
+
+    async def request(self, one: Mapping[str, Any], token: str) -> None:
+        """Ask for a check now, by annotation."""
+        await self.annotate(one, {REQUESTED_AT_ANNOTATIONS[0]: token})
+
+    async def annotate(self, one: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of an object; those that are None go."""
+        kind, metadata = Kind(one["kind"]), one["metadata"]
+        await self._call(
+            self._api.patch_namespaced_custom_object,
+            *(GROUP, VERSION, metadata["namespace"], kind.plural, metadata["name"]),
+            {"metadata": {"annotations": dict(annotations)}},
+            _content_type="application/merge-patch+json",
+        )
+
+    async def until(
+        self, one: Mapping[str, Any], answer: Callable[[dict[str, Any]], Answer | None]
+    ) -> Answer:
+        """Look at an object again and again until `answer` makes something of it."""
+        metadata = one["metadata"]
+        while True:
+            now = await self._get(Kind(one["kind"]), metadata["namespace"], metadata["name"])
+            found = answer(now)
+            if found is not None:
+                return found
+            await asyncio.sleep(_POLL)
+
+    async def answered(
+        self, wanted: Sequence[Mapping[str, Any]], token: str, seconds: float
+    ) -> list[dict[str, Any]]:
+        """Wait until every object acknowledges the request; return them as they are then."""
+
+        def acknowledged(now: dict[str, Any]) -> dict[str, Any] | None:
+            handled = now.get("status", {}).get("lastHandledReconcileAt", "")
+            return now if token in handled else None
+
+        found = []
+        try:
+            async with asyncio.timeout(seconds):
+                for one in wanted:
+                    found.append(await self.until(one, acknowledged))
+        except TimeoutError:
+            name = one["metadata"]["name"]
+            raise PluginError(
+                f"{one['kind']} {name} was not checked within {seconds:.0f} s: does the operator "
+                "run and serve this namespace?"
+            ) from None
+        return found
+
+    async def _get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
+        got = await self._call(
+            self._api.get_namespaced_custom_object, GROUP, VERSION, namespace, kind.plural, name
+        )
+        return _typed(kind, [got])[0]
+
+    async def _call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the API; turn its refusals into sentences."""
+        try:
+            return await function(*args, **kwargs)
+        except self._errors as error:
+            code = getattr(error, "status", None)
+            raise PluginError(_refusal(code, args)) from None
+        except OSError as error:
+            raise PluginError(f"the cluster does not answer: {error}") from None
+
+
+def _refusal(code: int | None, args: Sequence[Any]) -> str:
+    match code:
+        case 404 if len(args) >= 5:
+            return f"{args[3]} {args[4]} does not exist in namespace {args[2]}."
+        case 404:
+            return "the cluster does not know postroom's kinds: kubectl apply -k crds"
+        case 401 | 403:
+            return "you may not do that: ask for rights on the resources of postroom.dev."
+        case _:
+            return f"the API server answers {code}."
+
+
+def _typed(kind: Kind, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lists leave kind and version out."""
+    return [{**one, "apiVersion": API_VERSION, "kind": kind.value} for one in items]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs of ``kubectl postroom`` share: options, names of kinds, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from postroom.api.crd import PRESENTATIONS
+from postroom.api.names import GROUP, Kind
+from postroom.cli import table
+from postroom.cli.check import Output, console, print_objects
+from postroom.cli.cluster import PluginError
+
+NamespaceOption = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace.")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
+KubeconfigOption = Annotated[
+    Path | None,
+    typer.Option(help="Kubeconfig; default: KUBECONFIG.", exists=True, dir_okay=False),
+]
+ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
+
+
+def edge(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; what cannot be done becomes one sentence and exit code 2."""
+    try:
+        asyncio.run(work)
+    except PluginError as error:
+        typer.echo(f"kubectl-postroom: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def kind_of(word: str) -> Kind:
+    """Return the kind that kubectl knows by this word; raises `PluginError`."""
+    for kind in Kind:
+        names = {kind.value.lower(), kind.plural, PRESENTATIONS[kind].short_name}
+        if word.lower().removesuffix(f".{GROUP}") in names:
+            return kind
+    known = ", ".join(kind.plural for kind in Kind)
+    raise PluginError(f"{word} is no kind of postroom: use one of {known}.")
+
+
+def is_ready(one: Mapping[str, Any]) -> bool:
+    """Whether an object says that it is Ready."""
+    conditions = (one.get("status") or {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def show(found: Sequence[Mapping[str, Any]], output: Output, *, full: bool = False) -> None:
+    """Print objects; `full` also tells details of what is well."""
+    if output is Output.TABLE:
+        table.show(console(), found, full=full)
+    else:
+        print_objects(found, output)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the codes in the findings of MailServers and EmailAccounts mean.
+
+Most are a `Reason` or a `Cause` in upper snake case, and are explained there. ``findings.yaml`` has
+all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from postroom.api.data_files import read
+from postroom.api.fields import Model
+from postroom.api.findings import Severity
+
+_Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
+_Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].*\.$", max_length=240)]
+
+
+class MailFindingEntry(Model):
+    """What a code means, and what to do; `source` is the standard, empty where there is none."""
+
+    severity: Severity
+    meaning: _Sentence
+    remedy: _Sentence
+    source: Annotated[str, StringConstraints(max_length=300)] = ""
+
+
+class _File(Model):
+    codes: Annotated[dict[_Code, MailFindingEntry], Field(min_length=1)]
+
+
+@cache
+def catalogue() -> Mapping[str, MailFindingEntry]:
+    """Load the catalogue, by code; raises `InvalidData` where the file is broken."""
+    return read("postroom.mail", "findings.yaml", _File).codes

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One GET with a bearer token, as guarded as asking for the token is.
+
+Only https, only verified, only judged addresses, no redirect, no cookie, no proxy, bounded in time
+and size. Nothing of a request or response is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from postroom.api.masked import Masked
+from postroom.mail.dial import Failure, Resolve
+from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
+from postroom.mail.https import pinned_session
+from postroom.mail.https_answers import (
+    HTTPS_PORT,
+    REQUEST_LIMIT,
+    NoAnswer,
+    fault_of,
+    json_of,
+    judged_addresses,
+    retry_after,
+    silent,
+)
+from postroom.mail.oauth.errors import read_document
+from postroom.mail.tls import TrustStore
+
+logger = logging.getLogger(__name__)
+
+BODY_LIMIT = 1024 * 1024
+#: Seconds that a request waits for others, and how many run at a time.
+_WAIT_LIMIT = 30.0
+_AT_A_TIME = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an API answered; `document` is None where the body is no JSON object or too long.
+
+    `retry_after` is in seconds.
+    """
+
+    status: int
+    document: Mapping[str, object] | None
+    retry_after: float | None = None
+
+    def __repr__(self) -> str:
+        # A document may repeat what it was asked with.
+        return f"Reply({self.status})"
+
+
+class BearerExchange:
+    """Asks APIs whose URLs are built in.
+
+    `guard` judges addresses; of its ports only those that the operator has added count, beside
+    443. `resolve` looks a host up. `ca_bundle` is trusted instead of the public authorities.
+    """
+
+    def __init__(
+        self,
+        guard: DialPolicy,
+        resolve: Resolve,
+        *,
+        ca_bundle: str | None = None,
+        limit: float = REQUEST_LIMIT,
+    ) -> None:
+        self._guard, self._resolve = guard, resolve
+        self._ca_bundle, self._limit = ca_bundle, limit
+        self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
+        self._trust = TrustStore()
+        self._turns = asyncio.Semaphore(_AT_A_TIME)
+
+    async def get(self, url: str, token: Masked) -> Reply | NoAnswer:
+        """Ask, and show the token to nobody but the host of the URL."""
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or HTTPS_PORT
+        if port not in self._ports:
+            return NoAnswer(f"The port of {host} may not be dialled.", denied=True)
+        try:
+            async with asyncio.timeout(_WAIT_LIMIT):
+                await self._turns.acquire()
+        except TimeoutError:
+            return silent(host)
+        try:
+            async with asyncio.timeout(self._limit):
+                # In no namespace: an API of a provider is never a Service.
+                pinned = await judged_addresses(host, "", self._resolve, self._guard, self._limit)
+                return (
+                    pinned if isinstance(pinned, NoAnswer) else await self._get(url, pinned, token)
+                )
+        except TimeoutError:
+            return silent(host)
+        finally:
+            self._turns.release()
+
+    async def _get(self, url: str, pinned: Sequence[str], token: Masked) -> Reply | NoAnswer:
+        host = urlsplit(url).hostname or ""
+        headers = {
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "authorization": f"Bearer {token.reveal()}",
+            "user-agent": "postroom",
+        }
+        try:
+            context = await self._trust.context(self._ca_bundle)
+        except Failure as failure:
+            return NoAnswer(failure.message)
+        try:
+            async with (
+                pinned_session(pinned, context, self._limit) as session,
+                # Encoded as it is: a mailbox in the path stays one segment.
+                session.get(
+                    URL(url, encoded=True), headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                return await _read(response)
+        except (aiohttp.ClientError, OSError) as error:
+            # The type only: some of them carry the request.
+            logger.debug("asking %s for identities: %s", host, type(error).__name__)
+            return fault_of(error, host)
+
+
+async def _read(response: aiohttp.ClientResponse) -> Reply:
+    pause = retry_after(response.headers)
+    return Reply(response.status, read_document(await json_of(response, BODY_LIMIT)), pause)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Gmail and Microsoft Graph answer, read tolerantly: what cannot be understood is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from pydantic import TypeAdapter, ValidationError
+
+from postroom.api.fields import EmailAddress
+from postroom.api.identities import DISPLAY_NAME_LIMIT, IdentityState, IdentityType
+from postroom.api.oauth import OAuthProvider
+from postroom.api.reasons import Reason
+from postroom.mail.identities.values import Discovered, DiscoveryFailure, ListedIdentity, same
+
+#: Entries of a list that are looked at, and identities that are kept of them. Exchange Online
+#: allows 400 addresses of a mailbox.
+_ENTRIES_LIMIT, _KEPT_LIMIT = 1000, 400
+_ADDRESS = TypeAdapter[str](EmailAddress)
+
+
+def read(
+    provider: OAuthProvider, document: Mapping[str, object], mailbox: str
+) -> Discovered | DiscoveryFailure:
+    """Read a provider's answer about a mailbox. Never raises."""
+    if provider is OAuthProvider.GOOGLE:
+        return read_gmail(document, mailbox)
+    return read_graph(document, mailbox)
+
+
+def read_gmail(document: Mapping[str, object], mailbox: str) -> Discovered | DiscoveryFailure:
+    """Read the answer of ``users.settings.sendAs.list``.
+
+    Gmail rewrites the sender of a message to the primary address unless it is listed here, so that
+    the list decides about every address.
+    """
+    entries = document.get("sendAs")
+    found = [
+        one
+        for entry in (entries if isinstance(entries, list) else [])[:_ENTRIES_LIMIT]
+        if isinstance(entry, dict) and (one := _send_as(entry)) is not None
+    ]
+    if not found:
+        return _incomprehensible("Gmail")
+    if not any(same(one.address, mailbox) for one in found):
+        return _another_mailbox(mailbox)
+    return Discovered(OAuthProvider.GOOGLE, mailbox, _ordered(found), frozenset(IdentityType))
+
+
+def read_graph(document: Mapping[str, object], mailbox: str) -> Discovered | DiscoveryFailure:
+    """Read the answer of ``GET /me`` or ``/users/{id}``: mail, userPrincipalName, proxyAddresses.
+
+    The type of a proxy address is ``SMTP`` for the primary one, ``smtp`` for an alias. Personal
+    accounts have none, so that nothing is known of their aliases.
+    """
+    proxies = document.get("proxyAddresses")
+    found = list(_proxies(proxies if isinstance(proxies, list) else []))
+    aliases_known = bool(found)
+    mail = _address(document.get("mail"))
+    if mail is not None and not any(same(one.address, mail) for one in found):
+        kind = IdentityType.ALIAS if aliases_known else IdentityType.PRIMARY
+        found.append(ListedIdentity(mail, kind, IdentityState.VERIFIED))
+    # The name to sign in with looks like an address, but need not be one.
+    login = _address(document.get("userPrincipalName"))
+    if not found and login is None:
+        return _incomprehensible("Microsoft Graph")
+    names = [one.address for one in found] + ([login] if login is not None else [])
+    if not any(same(one, mailbox) for one in names):
+        return _another_mailbox(mailbox)
+    decides = {IdentityType.PRIMARY, IdentityType.ALIAS} if aliases_known else set()
+    return Discovered(OAuthProvider.MICROSOFT, mailbox, _ordered(found), frozenset(decides))
+
+
+def _send_as(entry: Mapping[str, object]) -> ListedIdentity | None:
+    address = _address(entry.get("sendAsEmail"))
+    if address is None:
+        return None
+    name = _display_name(entry.get("displayName"))
+    if entry.get("isPrimary") is True:
+        # Only custom addresses have a verification status.
+        return ListedIdentity(address, IdentityType.PRIMARY, IdentityState.VERIFIED, name)
+    kind = IdentityType.ALIAS if entry.get("treatAsAlias") is True else IdentityType.SEND_AS
+    states = {"accepted": IdentityState.VERIFIED, "pending": IdentityState.PENDING}
+    status = entry.get("verificationStatus")
+    state = states.get(status) if isinstance(status, str) else None
+    return ListedIdentity(address, kind, state or IdentityState.UNVERIFIABLE, name)
+
+
+def _proxies(entries: list[object]) -> Iterator[ListedIdentity]:
+    for entry in entries[:_ENTRIES_LIMIT]:
+        kind, _, rest = entry.partition(":") if isinstance(entry, str) else ("", "", "")
+        address = _address(rest)
+        # Others are SIP, X500 and the like.
+        if address is not None and kind.upper() == "SMTP":
+            primary = kind == "SMTP"
+            yield ListedIdentity(
+                address,
+                IdentityType.PRIMARY if primary else IdentityType.ALIAS,
+                IdentityState.VERIFIED,
+            )
+
+
+def _address(value: object) -> str | None:
+    """Return an address as a spec would write it: its domain lowercase."""
+    if not isinstance(value, str):
+        return None
+    local, at, domain = value[:_ENTRIES_LIMIT].rpartition("@")
+    try:
+        return _ADDRESS.validate_python(f"{local}{at}{domain.lower()}")
+    except ValidationError:
+        return None
+
+
+def _display_name(value: object) -> str | None:
+    """Return a name of printable characters, bounded; None where there is nothing left of it."""
+    if not isinstance(value, str):
+        return None
+    kept = "".join(one for one in value[: 4 * DISPLAY_NAME_LIMIT] if one.isprintable())
+    return " ".join(kept.split())[:DISPLAY_NAME_LIMIT].strip() or None
+
+
+def _ordered(found: Iterable[ListedIdentity]) -> tuple[ListedIdentity, ...]:
+    """Drop doubles, and sort: the primary one first."""
+    first: dict[str, ListedIdentity] = {}
+    for one in found:
+        first.setdefault(one.address.casefold(), one)
+    ordered = sorted(
+        first.values(), key=lambda one: (one.type is not IdentityType.PRIMARY, one.address)
+    )
+    return tuple(ordered[:_KEPT_LIMIT])
+
+
+def _another_mailbox(mailbox: str) -> DiscoveryFailure:
+    return DiscoveryFailure(
+        Reason.IDENTITY_UNVERIFIABLE,
+        f"The token was granted by another person, whose list does not name {mailbox}: what this "
+        "mailbox may send as cannot be read with it.",
+    )
+
+
+def _incomprehensible(api: str) -> DiscoveryFailure:
+    return DiscoveryFailure(
+        Reason.PROBE_INCONCLUSIVE, f"{api} answers without any address.", passing=True
+    )

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing in over IMAP: one attempt with one mechanism; and opening a mailbox after it."""
+
+from __future__ import annotations
+
+from postroom.api.mailserver import ProbeStage
+from postroom.api.reasons import Reason
+from postroom.mail.dial import Failure
+from postroom.mail.imap_protocol import AUTH, GuardedProtocol
+from postroom.mail.imap_session import ImapSession, text_of
+from postroom.mail.imap_text import (
+    LoginCommand,
+    capabilities_in,
+    mechanisms_among,
+    password_command,
+    token_command,
+)
+from postroom.mail.replies import Meaning, Stage
+from postroom.mail.report import Login
+from postroom.mail.sign_in import (
+    meaning_of_refusal,
+    refusal_in,
+    status_of,
+    token_exchange,
+    with_refusal,
+)
+
+
+class ImapSignIn(ImapSession):
+    """A conversation in which we sign in, if there is a login."""
+
+    async def _converse(self, protocol: GuardedProtocol, offered: set[str]) -> None:
+        if self._login is not None:
+            offered |= await self._authenticate(protocol, self._login, offered)
+            self._stage = ProbeStage.MAILBOX
+
+    async def _authenticate(
+        self, protocol: GuardedProtocol, login: Login, offered: set[str]
+    ) -> set[str]:
+        """Sign in once with one mechanism; return the capabilities that are told on success."""
+        self._stage = ProbeStage.AUTH
+        command = self._command(login, offered)
+        try:
+            async with self._at(ProbeStage.AUTH, self._deadlines.auth, protocol):
+                result, lines = await protocol.run(
+                    command.name, *command.arguments, answers=command.answers
+                )
+        except Failure:
+            # A server may hang up once it has said why.
+            meaning = meaning_of_refusal(refusal_in(protocol.challenge)) if login.token else None
+            if meaning is None:
+                raise
+            raise self._rejected("a refusal", meaning, protocol.challenge) from None
+        if result != "OK":
+            raise self._refused(result, text_of(lines), protocol.challenge)
+        protocol.state, self._authenticated = AUTH, True
+        return capabilities_in(lines)
+
+    def _command(self, login: Login, offered: set[str]) -> LoginCommand:
+        if not login.token:
+            command = password_command(login, offered)
+            if command is None:
+                raise self._no_mechanism(offered)
+            return command
+        mechanisms = mechanisms_among(sorted(offered))
+        try:
+            exchange = token_exchange(mechanisms, self._endpoint, login)
+        except ValueError:
+            raise self._unsendable() from None
+        if exchange is None:
+            raise self._takes_no_token(mechanisms)
+        return token_command(exchange, offered)
+
+    def _refused(self, result: str, text: str, challenge: bytes | None) -> Failure:
+        answer = "NO" if result == "NO" else "BAD"
+        meaning = self._meaning(Stage.AUTH, text, answer)
+        token = self._login is not None and self._login.token
+        refusal = refusal_in(challenge) if token else None
+        return self._rejected(answer, with_refusal(meaning, refusal), challenge if token else None)
+
+    def _rejected(self, answer: str, meaning: Meaning, challenge: bytes | None) -> Failure:
+        """What an answer to the login means."""
+        self._authenticated = False if meaning.refuses_credentials else None
+        status = status_of(refusal_in(challenge))
+        said = f"{answer} ({status})" if status else answer
+        return self._meant(meaning, f"answers the login with {said}")
+
+    def _no_mechanism(self, offered: set[str]) -> Failure:
+        shown = self._repeated.left_out(mechanisms_among(sorted(offered)))
+        known = ", ".join(shown[:8]) or "no mechanism"
+        message = (
+            f"{self._place} offers {known} and forbids LOGIN; postroom knows PLAIN and LOGIN for "
+            "passwords: enable one of these on the server, or use oauth where it is offered."
+        )
+        return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
+
+    def _not_opened(self, result: str, text: str, more: str = "") -> Failure:
+        """The end of a session by the answer to EXAMINE or SELECT; `more` goes with the hint."""
+        meaning = self._meaning(Stage.MAILBOX, text, "NO" if result == "NO" else "BAD")
+        reason = meaning.reason
+        if reason is Reason.PROBE_SUCCEEDED:
+            # A mere warning elsewhere, such as a full mailbox; here it keeps the mailbox closed.
+            reason = Reason.TEMPORARY_FAILURE
+        failure = self._meant(meaning, "signs in, but does not open the mailbox", reason)
+        failure.message += more
+        return failure

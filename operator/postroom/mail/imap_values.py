@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what IMAP servers answer: atoms, strings, literals and lists (RFC 9051 section 4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+#: An atom or string, None for NIL, or a list.
+Value: TypeAlias = "bytes | list[Value] | None"
+
+#: What servers send has a depth of three or so.
+_DEPTH_LIMIT = 16
+#: A response begins with its kind, or with a number of at most ten digits and its kind.
+_KIND_WITHIN = 32
+_LITERAL = re.compile(rb"~?\{(\d{1,10})\+?\}\Z")
+#: What stands in brackets belongs to the atom: BODY[HEADER.FIELDS (SUBJECT)]<0>. It is bounded, so
+#: that brackets without end do not cost the length of the line each.
+_TOKEN = re.compile(
+    rb' +|(?P<open>\()|(?P<close>\))|"(?P<quoted>(?:[^"\\]|\\.)*)"'
+    rb'|(?P<atom>[^ ()"\[]*+\[[^\]]{0,1000}+\][^ ()"]*|[^ ()"]+)',
+    re.DOTALL,
+)
+
+
+def responses(lines: Sequence[bytes], about: bytes = b"") -> Iterator[list[Value]]:
+    """Read untagged responses, each as its values in order; leaves out what cannot be read.
+
+    Those without the word `about`, in capitals, near their beginning are passed over.
+    `lines` are as `GuardedProtocol.run` returns them, without the last: a line that announces a
+    literal is followed by the literal, and that by the rest of its response.
+    """
+    at = 0
+    while at < len(lines):
+        parts = [lines[at]]
+        at += 1
+        while (size := _announced(parts[-1])) is not None and at < len(lines):
+            if len(lines[at]) != size:
+                break
+            more = lines[at + 1 : at + 2]
+            # An empty rest is not among the lines.
+            rest = more[0] if more and more[0][:1] in (b" ", b")") else b""
+            parts += [lines[at], rest]
+            at += 2 if rest else 1
+        if about in parts[0][:_KIND_WITHIN].upper() and (found := _values(parts)) is not None:
+            yield found
+
+
+def number(value: Value) -> int | None:
+    """Read a number; RFC 9051's have at most 63 bits, and longer ones are none."""
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= 18:
+        return int(value)
+    return None
+
+
+def pairs(values: Value) -> Iterator[tuple[bytes, Value]]:
+    """Read a list of names and values; the names in capitals."""
+    if isinstance(values, list):
+        for name, value in zip(values[::2], values[1::2], strict=False):
+            if isinstance(name, bytes):
+                yield name.upper(), value
+
+
+def _announced(line: bytes) -> int | None:
+    """The length of the literal that a line announces."""
+    found = _LITERAL.search(line[-16:])
+    return int(found[1]) if found else None
+
+
+def _values(parts: Sequence[bytes]) -> list[Value] | None:
+    """Read lines and the literals between them; None for what is no response."""
+    found: list[Value] = []
+    open_lists = [found]
+    for index, part in enumerate(parts):
+        if index % 2:
+            open_lists[-1].append(part)
+        elif not _read_line(part if index + 1 == len(parts) else _unannounced(part), open_lists):
+            return None
+    return found if len(open_lists) == 1 else None
+
+
+def _unannounced(line: bytes) -> bytes:
+    return line[: line.rindex(b"{")].removesuffix(b"~")
+
+
+def _read_line(line: bytes, open_lists: list[list[Value]]) -> bool:
+    at = 0
+    while at < len(line):
+        token = _TOKEN.match(line, at)
+        if token is None:
+            return False
+        at = token.end()
+        if token["open"]:
+            deeper: list[Value] = []
+            open_lists[-1].append(deeper)
+            open_lists.append(deeper)
+            if len(open_lists) > _DEPTH_LIMIT:
+                return False
+        elif token["close"]:
+            open_lists.pop()
+            if not open_lists:
+                return False
+        elif token["quoted"] is not None:
+            open_lists[-1].append(re.sub(rb"\\(.)", rb"\1", token["quoted"], flags=re.DOTALL))
+        elif token["atom"]:
+            open_lists[-1].append(None if token["atom"].upper() == b"NIL" else token["atom"])
+    return True

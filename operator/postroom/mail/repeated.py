@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps what a server repeats of a login out of the facts that it tells of itself.
+
+A hostile server may put the password that it was told into a capability, a mailbox's name or a
+certificate, in any encoding that fits there. What holds a good part of it is left out, without a
+word, since to say so would confirm the guess.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+from urllib.parse import quote
+
+from postroom.api.mailserver import ServerFacts, TLSFacts
+from postroom.api.masked import Masked
+from postroom.mail.report import Mailbox
+
+Facts = TypeVar("Facts", ServerFacts, TLSFacts)
+
+#: Shorter ones stand in ordinary words: to look for them would tell them.
+_SHORTEST = 6
+#: Characters in a row that are a good part of a longer secret.
+_PART = 12
+
+
+class Repetition:
+    """Tells whether text of a server holds a secret, whole or in part."""
+
+    def __init__(self, secret: Masked) -> None:
+        text = secret.reveal()
+        self._width = min(len(_folded(text)), _PART)
+        self._spelt = "\n".join(map(_folded, _spellings(text))) if len(text) >= _SHORTEST else ""
+
+    def __repr__(self) -> str:
+        return "Repetition(***)"
+
+    def within(self, text: str) -> bool:
+        """Look for every part of a text in the secret, regardless of case and white space."""
+        if not self._spelt:
+            return False
+        said = _folded(text)
+        ends = range(self._width, len(said) + 1)
+        return any(said[end - self._width : end] in self._spelt for end in ends)
+
+    def left_out(self, texts: Iterable[str]) -> list[str]:
+        """Return the texts without those that hold it."""
+        return [one for one in texts if not self.within(one)]
+
+    def without(self, facts: Facts | None) -> Facts | None:
+        """Return facts without the texts that hold it."""
+        if facts is None:
+            return None
+        changed: dict[str, object] = {}
+        for name, value in facts:
+            if isinstance(value, str) and self.within(value):
+                changed[name] = None
+            elif isinstance(value, list):
+                changed[name] = self.left_out(value)
+        return facts.model_copy(update=changed)
+
+    def without_in_mailbox(self, facts: Mailbox | None) -> Mailbox | None:
+        """Return a mailbox's facts without names that hold it; its own name is the spec's."""
+        if facts is None:
+            return None
+        return replace(
+            facts,
+            special={use: name for use, name in facts.special.items() if not self.within(name)},
+            prefix=None if self.within(facts.prefix or "") else facts.prefix,
+        )
+
+
+def _folded(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
+def _spellings(secret: str) -> Iterable[str]:
+    """Yield a secret as it is, and in the encodings of which a protocol's words can consist."""
+    octets = secret.encode("utf-8", "surrogatepass")
+    yield secret
+    yield octets.decode("latin-1")
+    yield json.dumps(secret)
+    yield quote(octets)
+    yield secret.encode("utf-7", "replace").decode()
+    yield octets.hex()
+    for shift in range(3):
+        standard = base64.b64encode(b"\0" * shift + octets).decode()
+        yield standard
+        yield standard.translate(str.maketrans("+/", "-_"))
+    for shift in range(5):
+        yield base64.b32encode(b"\0" * shift + octets).decode()

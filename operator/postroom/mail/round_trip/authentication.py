@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the receiver judged a message: which stamps are its own (RFC 8601), and what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from postroom.mail.round_trip.authentication_results import (
+    AuthenticationResults,
+    MethodResult,
+    Outcome,
+    parse,
+)
+from postroom.mail.round_trip.header import Header, host_name
+from postroom.mail.round_trip.receiving_side import same_side
+from postroom.mail.round_trip.trace import hops
+
+_FIELD = "authentication-results"
+_FIELDS_LIMIT = 32
+_SIGNATURES_LIMIT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a DKIM signature was judged; `domain` is that of header.d, else of header.i."""
+
+    outcome: Outcome
+    domain: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What the receiver says of a message; None: it does not say.
+
+    `dkim` is the best of the signatures', of which `dkim_domain` is the domain.
+    """
+
+    server: str | None
+    spf: Outcome | None = None
+    spf_domain: str | None = None
+    dkim: Outcome | None = None
+    dkim_domain: str | None = None
+    signatures: tuple[Signature, ...] = ()
+    dmarc: Outcome | None = None
+    dmarc_domain: str | None = None
+    arc: Outcome | None = None
+    compauth: Outcome | None = None
+
+
+def authentication(header: Header, receivers: Iterable[str] = ()) -> Authentication | None:
+    """Return what the receiver says of a message; None where it says nothing that can be trusted.
+
+    Whoever sends may write such fields, too (RFC 8601 section 7.1), and servers on the way do.
+    Trusted is the topmost field, if it is the receiving side's: the server that it names is of the
+    side of one of `receivers` (host names, such as that of the IMAP server), or of those that took
+    the message last; where it names none, only servers of the side that wrote it took the message
+    afterwards. With it count the fields below it of the same stop on the way and the same side,
+    since some servers write one for each method.
+    """
+    stamps = _stamps(header)
+    if not stamps:
+        return None
+    known = tuple(one.lower().rstrip(".") for one in receivers)
+    stop, first = stamps[0]
+    if not _is_receiving_side(first.server, known, _servers(header), stop):
+        return None
+    results = [
+        result
+        for place, one in stamps
+        if place == stop and _go_together(one.server, first.server)
+        for result in one.results
+    ]
+    return _summary(first.server, results)
+
+
+def _stamps(header: Header) -> list[tuple[int, AuthenticationResults]]:
+    """Return the fields, each with the number of Received fields above it."""
+    found: list[tuple[int, AuthenticationResults]] = []
+    stop = 0
+    for one in header.fields:
+        if one.name == "received":
+            stop += 1
+        elif one.name == _FIELD and len(found) < _FIELDS_LIMIT:
+            found.append((stop, parse(one.value)))
+    return found
+
+
+def _servers(header: Header) -> list[str | None]:
+    """Return the servers of the Received fields, topmost first, where their names are public."""
+    return [_public_name(hop.server) for hop in hops(header.all("Received"))]
+
+
+def _public_name(server: str | None) -> str | None:
+    """Names within a provider, such as compute2.internal, and addresses tell no side."""
+    if server is None or server.endswith((".internal", ".local")):
+        return None
+    return server if re.search(r"\.[a-z][a-z0-9-]*\Z", server) else None
+
+
+def _is_receiving_side(
+    server: str | None, known: Sequence[str], servers: Sequence[str | None], stop: int
+) -> bool:
+    above = [one for one in servers[:stop] if one is not None]
+    below = [one for one in servers[stop : stop + 1] if one is not None]
+    if server is None:
+        # Microsoft also stamps what it sends out.
+        return all(same_side(one, each) for one in above for each in below)
+    if any(same_side(server, one) for one in known):
+        return True
+    nearest = above or below
+    # Delivered locally, a message may have passed no server at all.
+    return not any(servers) or any(same_side(server, one) for one in nearest)
+
+
+def _go_together(one: str | None, other: str | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return same_side(one, other)
+
+
+def _summary(server: str | None, results: Sequence[MethodResult]) -> Authentication:
+    signatures = _signatures(results)
+    best = min(signatures, key=lambda one: _ORDER.index(one.outcome), default=None)
+    return Authentication(
+        server=host_name(server) if server else None,
+        spf=_outcome(results, "spf"),
+        spf_domain=_domain(_first(results, "spf"), "smtp.mailfrom", "smtp.helo"),
+        dkim=best.outcome if best else None,
+        dkim_domain=best.domain if best else None,
+        signatures=signatures,
+        dmarc=_outcome(results, "dmarc"),
+        dmarc_domain=_domain(_first(results, "dmarc"), "header.from"),
+        arc=_outcome(results, "arc"),
+        compauth=_outcome(results, "compauth"),
+    )
+
+
+#: Best first: one good signature is enough (RFC 6376 section 6.1).
+_ORDER = (
+    Outcome.PASS,
+    Outcome.SOFT_PASS,
+    Outcome.TEMPORARY_ERROR,
+    Outcome.NEUTRAL,
+    Outcome.POLICY,
+    Outcome.PERMANENT_ERROR,
+    Outcome.SOFT_FAIL,
+    Outcome.FAIL,
+    Outcome.UNKNOWN,
+    Outcome.NONE,
+)
+
+
+def _first(results: Iterable[MethodResult], method: str) -> MethodResult | None:
+    return next((one for one in results if one.method == method), None)
+
+
+def _outcome(results: Iterable[MethodResult], method: str) -> Outcome | None:
+    found = _first(results, method)
+    return found.outcome if found else None
+
+
+def _signatures(results: Iterable[MethodResult]) -> tuple[Signature, ...]:
+    found = (
+        Signature(one.outcome, _domain(one, "header.d", "header.i"))
+        for one in results
+        if one.method == "dkim"
+    )
+    return tuple(found)[:_SIGNATURES_LIMIT]
+
+
+def _domain(result: MethodResult | None, *names: str) -> str | None:
+    """Return the domain of the first property that has one: an address's, or the value itself."""
+    for name in names:
+        value = result.get(name) if result else None
+        if value:
+            domain = host_name(value.rpartition("@")[2])
+            if domain is not None and "." in domain:
+                return domain
+    return None

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sentences about a test message: what was seen, and what to do about it."""
+
+from __future__ import annotations
+
+from postroom.api.findings import Finding, Severity
+from postroom.mail.round_trip.authentication import Authentication
+from postroom.mail.round_trip.authentication_results import Outcome
+
+#: Characters of a message of a `Finding`.
+_LIMIT = 1024
+
+
+def spam(recipient: str, judged: Authentication | None) -> Finding:
+    """It lies among spam."""
+    failing = judged is not None and any(
+        one is not None and one.failing for one in (judged.spf, judged.dkim, judged.dmarc)
+    )
+    fix = (
+        "mend what the receiver says about SPF, DKIM and DMARC, then mark a test message as not "
+        "spam"
+        if failing
+        else "mark a test message as not spam there, and have the receiver allow the sender"
+    )
+    return _finding(
+        "DELIVERED_TO_SPAM",
+        Severity.WARNING,
+        f"The test message to {recipient} was delivered to the junk folder: {fix}.",
+    )
+
+
+def rewritten(sender: str, received: str) -> Finding:
+    """It arrived from another sender; `received` is empty where it is no readable address."""
+    seen = received or "something that is no address"
+    return _finding(
+        "SENDER_REWRITTEN",
+        Severity.WARNING,
+        f"The test message was sent from {sender} and arrived from {seen}: the server replaces "
+        "senders that it does not know. Register the address with the provider as one that this "
+        "account may send as.",
+    )
+
+
+def undelivered(recipient: str, *, bounced: bool) -> Finding:
+    """It did not arrive in time, or came back."""
+    message = (
+        f"The test message to {recipient} came back as undeliverable: read the report in the "
+        "mailbox, and mend what it names."
+        if bounced
+        else f"The server took the test message to {recipient} over, but it did not arrive within "
+        "10 minutes: look for it in the server's log and queue, and for filters that move or drop "
+        "it."
+    )
+    return _finding("NOT_DELIVERED", Severity.ERROR, message)
+
+
+def late(recipient: str) -> Finding:
+    """It takes longer than it should."""
+    return _finding(
+        "DELIVERY_DELAYED",
+        Severity.WARNING,
+        f"The test message to {recipient} has not arrived within 2 minutes: a queue, or "
+        "greylisting by the receiver, holds it back. Nothing to do unless it stays so.",
+    )
+
+
+def archived(recipient: str) -> Finding:
+    """A filter keeps it out of the mailbox that is read."""
+    return _finding(
+        "ARCHIVED_BY_FILTER",
+        Severity.WARNING,
+        f"The test message to {recipient} was delivered, but only among all mail: a filter of the "
+        "mailbox archives it. Remove the filter if other messages should be seen.",
+    )
+
+
+def looping(recipient: str) -> Finding:
+    """Something answers test messages, or sends them round."""
+    return _finding(
+        "MAIL_LOOP",
+        Severity.WARNING,
+        f"Something answers the test messages to {recipient} or sends them on again: switch off "
+        "automatic replies for them, and rules that send mail back to this mailbox.",
+    )
+
+
+def authentication_findings(judged: Authentication | None) -> tuple[Finding, ...]:
+    """What the receiver did not like, worst first; no result, or none, is no failure."""
+    if judged is None:
+        return ()
+    found = (
+        _dmarc(judged.dmarc, judged.dmarc_domain),
+        _spf(judged.spf, judged.spf_domain),
+        _dkim(judged.dkim, judged.dkim_domain),
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def _dmarc(outcome: Outcome | None, domain: str | None) -> Finding | None:
+    return _failure(
+        "DMARC_FAILED_AT_RECEIVER",
+        Severity.ERROR,
+        outcome,
+        f"DMARC fails{_for(domain)}: neither SPF nor DKIM passes for the domain of the sender. "
+        "Sign with a key of that domain, or send with a return path in it, as the SendingDomain "
+        "lists",
+    )
+
+
+def _spf(outcome: Outcome | None, domain: str | None) -> Finding | None:
+    return _failure(
+        "SPF_FAILED_AT_RECEIVER",
+        Severity.WARNING,
+        outcome,
+        f"SPF fails{_for(domain)}: its record does not authorise the server that delivered. "
+        "Publish the SPF record that the SendingDomain lists, or add that server to it",
+    )
+
+
+def _dkim(outcome: Outcome | None, domain: str | None) -> Finding | None:
+    return _failure(
+        "DKIM_FAILED_AT_RECEIVER",
+        Severity.WARNING,
+        outcome,
+        f"DKIM fails{_for(domain)}: the signature does not fit the published key, or a server on "
+        "the way changed the message. Publish the key that the SendingDomain lists",
+    )
+
+
+def _failure(
+    code: str, severity: Severity, outcome: Outcome | None, sentence: str
+) -> Finding | None:
+    if outcome is None or not outcome.failing:
+        return None
+    return _finding(code, severity, f"The receiver of the test message says that {sentence}.")
+
+
+def _for(domain: str | None) -> str:
+    return f" for {domain}" if domain else ""
+
+
+def _finding(code: str, severity: Severity, message: str) -> Finding:
+    return Finding(code=code, severity=severity, message=message[:_LIMIT])

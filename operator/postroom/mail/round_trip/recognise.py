@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds our own message among those that arrived, and notices what answers it.
+
+Found by its token in the field that we set, else in the Message-ID, else in the subject: servers
+rewrite any of them. A field with a wrong proof makes a message a stranger's, whatever else it says.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from postroom.mail.errands import Removal, ScannedMessage
+from postroom.mail.round_trip.compose import PROBE_FIELD, SUBJECT, proof_of, short_form
+from postroom.mail.round_trip.header import Header, read_header
+
+#: Messages of one scan that are looked at.
+_MESSAGES_LIMIT = 1000
+_PROBE = re.compile(r"v1\s+([A-Za-z0-9-]{1,64})\s+([0-9a-f]{32})\s+([0-9a-f]{32})", re.ASCII)
+#: What programs put before the subject of an answer in English, German, Dutch, Italian,
+#: Scandinavian languages and Polish; no prefix that is a forward's elsewhere.
+_ANSWER = re.compile(r"(re|aw|antw|antwort|rif|sv|odp)\s*(\[\d+\])?\s*:", re.IGNORECASE)
+
+
+class Sign(StrEnum):
+    """What a message was recognised by."""
+
+    PROBE_FIELD = "ProbeField"
+    MESSAGE_ID = "MessageID"
+    SUBJECT = "Subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The message that is looked for."""
+
+    account_uid: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A copy of the message; `proof` is None where only text that others can write tells it."""
+
+    message: ScannedMessage
+    header: Header
+    sign: Sign
+    proof: str | None
+
+    @property
+    def removal(self) -> Removal | None:
+        """How to remove it; None where nothing proves that it is ours."""
+        return _removal(self.message, self.proof)
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A message of ours that this run did not send: left over, or somebody else's."""
+
+    message: ScannedMessage
+    account_uid: str
+    token: str
+    proof: str
+
+    @property
+    def removal(self) -> Removal | None:
+        """How to remove it."""
+        return _removal(self.message, self.proof)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was found among the messages of a scan, in their order."""
+
+    found: tuple[Found, ...] = ()
+    strays: tuple[Stray, ...] = ()
+    #: Automatic or other answers to the message.
+    replies: tuple[ScannedMessage, ...] = ()
+    #: Reports that it could not be delivered (RFC 3464).
+    bounces: tuple[ScannedMessage, ...] = ()
+
+    @property
+    def loops(self) -> bool:
+        """Whether to stop sending until someone has looked: more messages would be answered, too.
+
+        Strays do not count: other accounts, and other tests of this one, are looked for at the
+        same time and may share a mailbox.
+        """
+        copies = [one.message.mailbox for one in self.found if one.proof]
+        return bool(self.replies) or len(copies) > len(set(copies))
+
+
+def recognise(messages: Iterable[ScannedMessage], expected: Expected, key: bytes) -> Sighting:
+    """Sort out which of the messages are ours, and which answer ours."""
+    found: list[Found] = []
+    strays: list[Stray] = []
+    replies: list[ScannedMessage] = []
+    bounces: list[ScannedMessage] = []
+    for message, _ in zip(messages, range(_MESSAGES_LIMIT), strict=False):
+        header = read_header(message.header)
+        if header.all(PROBE_FIELD):
+            own = _proven(header, key)
+            if own is None:
+                continue
+            if own[:2] == (expected.account_uid, expected.token):
+                found.append(Found(message, header, Sign.PROBE_FIELD, own[2]))
+            else:
+                strays.append(Stray(message, *own))
+        elif _is_bounce(header) and _mentions(header, expected.token):
+            bounces.append(message)
+        elif _is_answer(header) and _mentions(header, expected.token):
+            replies.append(message)
+        elif sign := _sign(header, expected.token):
+            found.append(Found(message, header, sign, None))
+    return Sighting(tuple(found), tuple(strays), tuple(replies), tuple(bounces))
+
+
+def _removal(message: ScannedMessage, proof: str | None) -> Removal | None:
+    if proof is None:
+        return None
+    return Removal(message.mailbox, message.uid_validity, message.uid, proof)
+
+
+def _proven(header: Header, key: bytes) -> tuple[str, str, str] | None:
+    """Return UID, token and proof of the field that we set; None for a forged or doubled one."""
+    values = header.all(PROBE_FIELD)
+    found = _PROBE.fullmatch(values[0]) if len(values) == 1 else None
+    if found is None or not hmac.compare_digest(found[3], proof_of(key, found[1], found[2])):
+        return None
+    return found[1], found[2], found[3]
+
+
+def _sign(header: Header, token: str) -> Sign | None:
+    if f"postroom.{token}@" in header.first("Message-ID"):
+        return Sign.MESSAGE_ID
+    if f"{SUBJECT} {short_form(token)}" in " ".join(header.first("Subject").split()):
+        return Sign.SUBJECT
+    return None
+
+
+def _mentions(header: Header, token: str) -> bool:
+    told = (header.first(one) for one in ("In-Reply-To", "References"))
+    return any(token in one for one in told) or _sign(header, token) is not None
+
+
+def _is_bounce(header: Header) -> bool:
+    return header.first("Content-Type").lower().startswith("multipart/report")
+
+
+def _is_answer(header: Header) -> bool:
+    """Tell answers, by RFC 3834 section 5 and what stands in for it."""
+    # Parameters may follow the keyword.
+    submitted = header.first("Auto-Submitted").lower().partition(";")[0].partition("(")[0].strip()
+    marked = header.all("X-Autoreply") or header.all("X-Autorespond")
+    return (
+        submitted in ("auto-replied", "auto-notified")
+        or bool(marked)
+        or header.first("Precedence").lower() == "auto_reply"
+        or _ANSWER.match(header.first("Subject")) is not None
+    )

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of a test message: where it arrived, how soon, from whom, and what to conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from postroom.api.account_messages import MessageOutcome
+from postroom.api.conditions import shorten
+from postroom.api.findings import Finding
+from postroom.api.reasons import Reason
+from postroom.mail.round_trip.authentication import Authentication, authentication
+from postroom.mail.round_trip.conclusions import (
+    archived,
+    authentication_findings,
+    late,
+    looping,
+    rewritten,
+    spam,
+    undelivered,
+)
+from postroom.mail.round_trip.header import addresses
+from postroom.mail.round_trip.recognise import Expected, Found, Sighting
+from postroom.mail.round_trip.trace import Hop, trace
+
+#: From here on a message that has not arrived is worth a warning.
+LATE_AFTER = timedelta(seconds=120)
+#: From here on it counts as not delivered.
+DEADLINE = timedelta(minutes=10)
+
+
+class Placement(StrEnum):
+    """Where a message lies."""
+
+    MAILBOX = "Mailbox"
+    JUNK = "Junk"
+    #: Only among all mail, as where a filter archives it.
+    ARCHIVE = "Archive"
+
+
+_JUNK, _ALL = "\\junk", "\\all"
+_ORDER = tuple(Placement)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent, and where it is looked for.
+
+    `accepted_at` is when the server took it over. `mailbox` is the one that is read. `receivers`
+    are domains whose servers may judge it, where the receiving server's own name does not tell.
+    """
+
+    expected: Expected
+    sender: str
+    recipient: str
+    accepted_at: datetime
+    mailbox: str = "INBOX"
+    receivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What became of a message; `outcome` is None while it is still looked for.
+
+    `latency` is in whole seconds from the server's yes to the arrival. `received_from` is the
+    sender that arrived, where it is another than was sent. `findings` are worst first.
+    """
+
+    outcome: MessageOutcome | None
+    reason: Reason
+    message: str
+    findings: tuple[Finding, ...] = ()
+    copy: Found | None = None
+    placement: Placement | None = None
+    mailbox: str | None = None
+    latency: int | None = None
+    received_from: str | None = None
+    authentication: Authentication | None = None
+    hops: tuple[Hop, ...] = ()
+
+
+def judge(sent: Sent, sighting: Sighting, now: datetime) -> Arrival:
+    """Conclude from what was seen until now. The messages hold no times and no foreign texts."""
+    loop = (looping(sent.recipient),) if sighting.loops else ()
+    copy = best_copy(sent, sighting.found)
+    if copy is None:
+        return _absent(sent, sighting, now, loop)
+    return _present(sent, copy, now, loop)
+
+
+def best_copy(sent: Sent, found: Iterable[Found]) -> Found | None:
+    """Return the copy to judge by: a proven one before others, then the best placed."""
+    return min(
+        found,
+        key=lambda one: (one.proof is None, _ORDER.index(_placement(sent, one))),
+        default=None,
+    )
+
+
+def _placement(sent: Sent, copy: Found) -> Placement:
+    names = (copy.message.mailbox, sent.mailbox)
+    # Only the name INBOX is the same in any case (RFC 9051 section 5.1).
+    if names[0] == names[1] or all(one.upper() == "INBOX" for one in names):
+        return Placement.MAILBOX
+    use = (copy.message.special_use or "").lower()
+    return {_JUNK: Placement.JUNK, _ALL: Placement.ARCHIVE}.get(use, Placement.MAILBOX)
+
+
+def _absent(sent: Sent, sighting: Sighting, now: datetime, loop: tuple[Finding, ...]) -> Arrival:
+    waited = now - sent.accepted_at
+    bounced = bool(sighting.bounces)
+    if bounced or waited >= DEADLINE:
+        finding = undelivered(sent.recipient, bounced=bounced)
+        reason, outcome = Reason.NOT_DELIVERED, MessageOutcome.NOT_DELIVERED
+        return Arrival(outcome, reason, shorten(finding.message), (finding, *loop))
+    message = f"The test message to {sent.recipient} is on its way: postroom keeps looking for it."
+    findings = (late(sent.recipient),) if waited >= LATE_AFTER else ()
+    return Arrival(None, Reason.AWAITING_MESSAGE, message, (*findings, *loop))
+
+
+def _present(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) -> Arrival:
+    placement = _placement(sent, copy)
+    other = received_from(sent, copy)
+    judged = authentication(copy.header, sent.receivers)
+    told = [*authentication_findings(judged)]
+    outcome, reason = MessageOutcome.DELIVERED, Reason.DELIVERED
+    message = f"The test message to {sent.recipient} arrived."
+    if placement is Placement.ARCHIVE:
+        told.append(archived(sent.recipient))
+    if other is not None:
+        told.insert(0, rewritten(sent.sender, other))
+        reason, message = Reason.SENDER_REWRITTEN, told[0].message
+    if placement is Placement.JUNK:
+        told.insert(0, spam(sent.recipient, judged))
+        outcome, reason = MessageOutcome.DELIVERED_TO_SPAM, Reason.DELIVERED_TO_SPAM
+        message = told[0].message
+    return Arrival(
+        outcome,
+        reason,
+        shorten(message),
+        (*told, *loop),
+        copy=copy,
+        placement=placement,
+        mailbox=copy.message.mailbox,
+        latency=_latency(sent, copy, now),
+        received_from=other,
+        authentication=judged,
+        hops=trace(copy.header),
+    )
+
+
+def _latency(sent: Sent, copy: Found, now: datetime) -> int:
+    """Return whole seconds; whatever the receiver's clock says, it was not later than now."""
+    arrived = min(copy.message.received_at, now)
+    return max(0, int((arrived - sent.accepted_at).total_seconds()))
+
+
+def received_from(sent: Sent, copy: Found) -> str | None:
+    """Return the sender that arrived, where it is another than was sent; empty if unreadable."""
+    fields = copy.header.all("From")
+    if not fields:
+        return None
+    found = addresses(fields[0])
+    if found and same_address(found[0], sent.sender):
+        return None
+    return found[0] if found else ""
+
+
+def same_address(one: str, other: str) -> bool:
+    """Compare addresses; the case is taken for nothing, as all servers of today do."""
+    return one.lower() == other.lower()

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The round trip: a message that is sent on a schedule and must arrive; opt-in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from postroom.api.account_messages import MessageOutcome, RoundTripState, SenderTrip
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.reasons import Reason
+from postroom.mail.round_trip.compose import Purpose
+from postroom.reconcile import messages, schedule
+from postroom.reconcile.account_step import AccountView, Contribution
+from postroom.reconcile.assessment import failed, passed, unknown
+from postroom.reconcile.correspondents import (
+    Correspondents,
+    Obstacle,
+    Receiver,
+    own_receiver,
+    receiver_named,
+    references_to_receiver,
+    sender_of,
+)
+from postroom.reconcile.messages import Progress
+
+_CONDITION = ConditionType.ROUND_TRIP_HEALTHY
+#: Outcomes that say that mail does not flow.
+_BROKEN = frozenset({MessageOutcome.FAILED, MessageOutcome.NOT_DELIVERED})
+
+
+async def step(view: AccountView) -> Contribution:
+    """Send a message when it is time, look for one that is under way, and judge the last."""
+    settings, before = view.resource.spec.round_trip, view.resource.status
+    if not settings.enabled:
+        return Contribution()
+    state = before.round_trip or RoundTripState()
+    receiver = await _receiver(view)
+    references = references_to_receiver(
+        name=settings.receiver_ref.name if settings.receiver_ref else None
+    )
+    parties = Correspondents(await sender_of(view), receiver)
+    turn = _turn(state, view)
+    fields: dict[str, object] = {}
+    look_again: timedelta | None = None
+    if state.in_flight is not None:
+        progress = await messages.advance(state.in_flight, Purpose.ROUND_TRIP, parties, view)
+        state = _after(state, state.in_flight.sender, progress, view)
+        look_again = progress.look_again
+        if progress.sent:
+            fields["last_message_time"] = schedule.timestamp(view.world.now())
+    elif (wait := _wait(state, turn, view)) > timedelta():
+        look_again = wait
+    elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
+        progress = await messages.begin(receiver.address, parties, view, turn)
+        state = _after(state, turn or view.resource.spec.address, progress, view)
+        look_again = progress.look_again
+    return Contribution(
+        verdicts=(_verdict(state, parties),),
+        fields={**fields, "round_trip": state},
+        findings=messages.findings_of(state.result, "roundTrip"),
+        references=references,
+        look_again=look_again,
+    )
+
+
+async def _receiver(view: AccountView) -> Receiver | Obstacle:
+    named = view.resource.spec.round_trip.receiver_ref
+    found = own_receiver(view) if named is None else await receiver_named(named.name, view)
+    if found is not None:
+        return found
+    message = (
+        "The round trip needs a mailbox to look in: set spec.imap, or spec.roundTrip.receiverRef "
+        "to an EmailAccount that has one."
+    )
+    return Obstacle(Reason.RECEIVER_NOT_READY, message)
+
+
+def _turn(state: RoundTripState, view: AccountView) -> str | None:
+    """Return the identity whose turn it is to send; None: the account's own address."""
+    trips = {one.address: one.time for one in state.senders}
+    trips[""] = state.result.time if state.result is not None else ""
+    waiting = ["", *_identities(view)]
+    return min(waiting, key=lambda address: trips.get(address, "")) or None
+
+
+def _identities(view: AccountView) -> list[str]:
+    spec = view.resource.spec
+    return [one.address for one in spec.identities if one.address != spec.address]
+
+
+def _after(
+    state: RoundTripState, sender: str, progress: Progress, view: AccountView
+) -> RoundTripState:
+    """Note where the message is; what became of one is kept with whom it was sent as."""
+    result, identities = progress.result, _identities(view)
+    known = [one for one in state.senders if one.address in identities]
+    changes: dict[str, object] = {"in_flight": progress.in_flight, "senders": known}
+    if result is not None and sender in identities:
+        trip = SenderTrip(
+            address=sender, outcome=result.outcome, time=result.time, reason=result.reason
+        )
+        others = [one for one in known if one.address != sender]
+        changes["senders"] = sorted((*others, trip), key=lambda one: one.address)
+    elif result is not None:
+        changes["result"] = result
+    return state.model_copy(update=changes)
+
+
+def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedelta:
+    """Return how long until the next message is due; where they loop, not before somebody asks.
+
+    Whom nothing was sent as yet does not wait for the interval.
+    """
+    now, last = view.world.now(), state.result
+    spacing = messages.too_early(view.resource.status.last_message_time, now) or timedelta()
+    if messages.is_looping(last) and not view.asked:
+        return schedule.FAR_AWAY
+    tried = turn in {one.address for one in state.senders} if turn else last is not None
+    if not tried:
+        return spacing
+    interval: timedelta = view.resource.spec.round_trip.interval
+    times = [one.time for one in state.senders] + ([last.time] if last is not None else [])
+    pause = schedule.jittered(interval, view.resource.metadata.uid)
+    due = schedule.parse_timestamp(max(times)) + pause
+    return max(due - now, spacing, timedelta())
+
+
+def _verdict(state: RoundTripState, parties: Correspondents) -> Verdict:
+    last = state.result
+    if last is None:
+        for party in (parties.sender, parties.receiver):
+            if isinstance(party, Obstacle):
+                return unknown(_CONDITION, Reason.NOT_ATTEMPTED, party.message)
+        message = "The first message of the round trip has not come to an end yet."
+        return unknown(_CONDITION, Reason.AWAITING_MESSAGE, message)
+    reason = Reason(last.reason)
+    if last.outcome in _BROKEN:
+        return failed(_CONDITION, reason, last.message)
+    if last.outcome is MessageOutcome.UNKNOWN:
+        return unknown(_CONDITION, reason, last.message)
+    return passed(_CONDITION, reason, last.message)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The test message that somebody asks for by annotation: one for each new value of it."""
+
+from __future__ import annotations
+
+from postroom.api.account_messages import LastTest, MessageInFlight, MessageResult
+from postroom.api.reasons import Reason
+from postroom.mail.round_trip.compose import Purpose
+from postroom.reconcile import messages, schedule
+from postroom.reconcile.account_step import AccountView, Contribution
+from postroom.reconcile.correspondents import (
+    Correspondents,
+    Obstacle,
+    Receiver,
+    own_receiver,
+    sender_of,
+)
+from postroom.reconcile.messages import Progress
+
+
+async def step(view: AccountView) -> Contribution:
+    """Begin the test that is asked for, or go on with the one that is under way."""
+    metadata, last = view.resource.metadata, view.resource.status.last_test
+    if last is not None and last.in_flight is not None:
+        return await _go_on(last, last.in_flight, view)
+    nonce = metadata.send_test
+    if nonce is None or (last is not None and last.nonce == nonce):
+        return Contribution(fields={"last_test": last})
+    return await _begin(nonce, last, view)
+
+
+async def _begin(nonce: str, last: LastTest | None, view: AccountView) -> Contribution:
+    now = view.world.now()
+    recipient = view.resource.metadata.send_test_to or view.resource.spec.address
+    if not _is_allowed(recipient, view):
+        return _refused(
+            nonce,
+            messages.failed_before(
+                recipient,
+                now,
+                Reason.RECIPIENT_NOT_ALLOWED,
+                "Test messages only go to the account itself, its identities and whom the operator "
+                "allows: correct the annotation postroom.dev/send-test-to, then ask anew.",
+            ),
+        )
+    wait = messages.too_early(view.resource.status.last_message_time, now)
+    if wait is not None:
+        # It is not forgotten: one message in five minutes.
+        return Contribution(fields={"last_test": last}, look_again=wait)
+    parties = Correspondents(await sender_of(view), _receiver(recipient, view))
+    return _contribution(nonce, await messages.begin(recipient, parties, view), view)
+
+
+async def _go_on(last: LastTest, flight: MessageInFlight, view: AccountView) -> Contribution:
+    parties = Correspondents(await sender_of(view), _receiver(flight.recipient, view))
+    progress = await messages.advance(flight, Purpose.SEND_TEST, parties, view)
+    return _contribution(last.nonce, progress, view)
+
+
+def _receiver(recipient: str, view: AccountView) -> Receiver | Obstacle | None:
+    """The account's own mailbox, if the message goes there."""
+    if recipient.lower() != view.resource.spec.address.lower():
+        return None
+    return own_receiver(view)
+
+
+def _is_allowed(recipient: str, view: AccountView) -> bool:
+    spec = view.resource.spec
+    own = {spec.address.lower(), *(one.address.lower() for one in spec.identities)}
+    policy = view.world.messages
+    return recipient.lower() in own or (policy is not None and policy.allows(recipient))
+
+
+def _refused(nonce: str, result: MessageResult) -> Contribution:
+    return Contribution(fields={"last_test": LastTest(nonce=nonce, result=result)})
+
+
+def _contribution(nonce: str, progress: Progress, view: AccountView) -> Contribution:
+    fields: dict[str, object] = {
+        "last_test": LastTest(nonce=nonce, in_flight=progress.in_flight, result=progress.result)
+    }
+    if progress.sent:
+        fields["last_message_time"] = schedule.timestamp(view.world.now())
+    return Contribution(fields=fields, look_again=progress.look_again)

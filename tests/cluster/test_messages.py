@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of postroom's own, with the real operator on a real API server and servers of the lab.
+
+Covers: a test message from the annotation to Delivered, announced in status before the server has
+it, and sent once though the operator is killed meanwhile; recipients; one in five minutes; sync and
+backfill; identities, round trip and forwarding; that nothing but status and Events is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.conftest import forbidden, requests_of, writes_of
+from cluster.objects import KINDS, eventually, is_ready, one
+from cluster.post_office import BILLING, SUPPORT, PostOffice, account
+from loopback import own_address
+from postroom.api.names import Kind
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
+
+ACCOUNT = Kind.EMAIL_ACCOUNT
+
+
+@pytest.fixture
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostOffice]:
+    with PostOffice(own_address(10), tmp_path_factory.mktemp("office")) as running:
+        yield running
+
+
+@pytest.fixture
+def start(
+    installed: ControlPlane, office: PostOffice, tmp_path: Path
+) -> Iterator[Callable[[], OperatorProcess]]:
+    """Starts an operator for this lab, which allows one recipient; all have ended in the end."""
+    kubeconfig = service_account_kubeconfig(installed, tmp_path)
+    flags = (*office.lab.reach.flags, f"--allow-test-recipient={BILLING}", "--log-format=text")
+    running: list[OperatorProcess] = []
+
+    def started() -> OperatorProcess:
+        running.append(OperatorProcess(kubeconfig, tmp_path, flags).start())
+        return running[-1]
+
+    yield started
+    for process in running:
+        process.stop()
+    assert forbidden(requests_of(installed)) == []
+
+
+def plugin(plane: ControlPlane, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from postroom.cli.plugin import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments, f"--kubeconfig={plane.kubeconfig}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+    )
+
+
+def status(plane: ControlPlane, namespace: str, name: str = "support") -> dict[str, Any]:
+    found: dict[str, Any] = one(plane, namespace, ACCOUNT, name).get("status", {})
+    return found
+
+
+def apply(
+    plane: ControlPlane, namespace: str, office: PostOffice, **accounts: dict[str, Any]
+) -> None:
+    """Apply accounts and what they need, and wait until they are Ready."""
+    plane.kubectl("apply", "-n", namespace, "-f", "-", input=office.manifests(**accounts))
+
+    def all_ready() -> bool:
+        return all(is_ready(one(plane, namespace, ACCOUNT, name)) for name in accounts)
+
+    eventually(all_ready, "all are Ready")
+
+
+def only_status_and_events(writes: list[dict[str, Any]]) -> bool:
+    for write in writes:
+        target = write["objectRef"]
+        ours = (write["verb"], target.get("subresource")) == ("patch", "status")
+        event = target["resource"] == "events" and write["verb"] in ("create", "patch")
+        if not (event or (ours and target["resource"] in KINDS.split(","))):
+            return False
+    return bool(writes)
+
+
+def test_a_test_message_is_announced_sent_found_and_removed(
+    installed: ControlPlane,
+    office: PostOffice,
+    start: Callable[[], OperatorProcess],
+    namespace: str,
+) -> None:
+    before, seen = len(writes_of(installed)), []
+    start()
+    apply(installed, namespace, office, support=account(SUPPORT))
+    office.taken_over = lambda _: seen.append(status(installed, namespace)["lastTest"])
+    answer = plugin(installed, "test", "support", "-n", namespace)
+    assert (answer.returncode, seen[0]["inFlight"]["step"]) == (0, "Sending"), answer.stderr
+    last = status(installed, namespace)["lastTest"]
+    assert last["nonce"] == seen[0]["nonce"]
+    assert (last["result"]["outcome"], "inFlight" in last) == ("Delivered", False)
+    assert "Delivered in INBOX" in answer.stdout
+    assert (office.delivered, office.inbox(SUPPORT)) == ([SUPPORT], 3)
+    assert only_status_and_events(writes_of(installed)[before:])
+
+
+def test_it_is_sent_once_though_the_operator_is_killed_while_it_is_taken_over(
+    installed: ControlPlane,
+    office: PostOffice,
+    start: Callable[[], OperatorProcess],
+    namespace: str,
+) -> None:
+    operator = start()
+    apply(installed, namespace, office, support=account(SUPPORT))
+    office.taken_over = lambda _: operator.kill()
+    installed.kubectl(
+        "annotate", "emailaccount/support", "-n", namespace, "postroom.dev/send-test=one"
+    )
+    eventually(lambda: operator.exit_code() is not None, "the operator is gone")
+    assert "result" not in status(installed, namespace)["lastTest"]
+    start()
+    eventually(lambda: "result" in status(installed, namespace)["lastTest"], "it is found")
+    result = status(installed, namespace)["lastTest"]["result"]
+    assert (result["outcome"], office.delivered) == ("Delivered", [SUPPORT])
+
+
+def test_recipients_and_one_message_in_five_minutes(
+    installed: ControlPlane,
+    office: PostOffice,
+    start: Callable[[], OperatorProcess],
+    namespace: str,
+) -> None:
+    start()
+    apply(installed, namespace, office, support=account(SUPPORT, reads=False))
+    denied = plugin(installed, "test", "support", "-n", namespace, "--to=x@example.net")
+    assert (denied.returncode, office.delivered) == (1, [])
+    assert "RecipientNotAllowed" in denied.stdout
+    allowed = plugin(
+        installed, "test", "support", "-n", namespace, f"--to={BILLING}", "--output=json"
+    )
+    result = json.loads(allowed.stdout)[0]["status"]["lastTest"]["result"]
+    assert (allowed.returncode, result["outcome"]) == (0, "Accepted")
+    again = plugin(installed, "test", "support", "-n", namespace, "--timeout=3")
+    assert (again.returncode, office.delivered) == (2, [BILLING])
+    assert "ne message in five minutes: it is sent at" in again.stderr.splitlines()[-1]
+
+
+def test_sync_and_backfill_show_the_mailbox(
+    installed: ControlPlane,
+    office: PostOffice,
+    start: Callable[[], OperatorProcess],
+    namespace: str,
+) -> None:
+    start()
+    apply(installed, namespace, office, support=account(SUPPORT))
+    office.lab.accounts.deliver(SUPPORT, b"Subject: new\r\n\r\n")
+    shown = plugin(installed, "sync", "support", "-n", namespace)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Mailbox INBOX: 4 messages, 4 unseen, 1 new" in shown.stdout
+    counted = plugin(installed, "backfill", "emailaccount/support", "-n", namespace)
+    day = status(installed, namespace)["lastBackfill"]["days"][-1]
+    assert (counted.returncode, day["messages"]) == (0, 4)
+    assert f"  {day['date']}  4\n" in counted.stdout
+    wrong = plugin(installed, "backfill", "mailserver/smtp", "-n", namespace)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_a_backfill_that_cannot_be_done_says_why(
+    installed: ControlPlane,
+    office: PostOffice,
+    start: Callable[[], OperatorProcess],
+    namespace: str,
+) -> None:
+    start()
+    apply(installed, namespace, office, support=account(SUPPORT, reads=False))
+    refused = plugin(installed, "backfill", "support", "-n", namespace)
+    assert refused.returncode == 1
+    assert "set spec.imap" in refused.stdout
+
+
+def test_round_trip_forwarding_and_identities(
+    installed: ControlPlane,
+    office: PostOffice,
+    start: Callable[[], OperatorProcess],
+    namespace: str,
+) -> None:
+    before, technical = len(writes_of(installed)), {"technicalAddress": BILLING}
+    office.redirects = {SUPPORT: BILLING}
+    start()
+    identities = [{"address": "noreply@send.example.com", "displayName": "Nobody"}]
+    verification = {"method": "Envelope"}
+    accounts = {
+        "support": account(SUPPORT, reads=False, forwarding=technical),
+        "billing": account(
+            BILLING,
+            identities=identities,
+            identityVerification=verification,
+            roundTrip={"enabled": True},
+        ),
+    }
+    text = office.manifests(**accounts)
+    installed.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+    for name, kind in (
+        ("billing", "RoundTripHealthy"),
+        ("billing", "IdentitiesVerified"),
+        ("support", "ForwardingVerified"),
+    ):
+        wait = ("wait", f"--for=condition={kind}", f"emailaccount/{name}", "-n", namespace)
+        installed.kubectl(*wait, "--timeout=60s")
+    shown = plugin(installed, "status", "emailaccount/billing", "-n", namespace).stdout
+    assert "noreply@send.example.com  SendAs   Verified (Envelope)" in shown
+    assert "Delivered in INBOX" in shown
+    shown = plugin(installed, "status", "emailaccount/support", "-n", namespace).stdout
+    assert f"Forwarding to {BILLING}: Redirected" in shown
+    assert only_status_and_events(writes_of(installed)[before:])

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of IMAP errands share: the lab's server, scripts that sign in, and errands."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+
+from lab.hostile import Answers, Hostile, Step, answer, imap_until_login
+from lab.mail_probing import HOST, LOGIN, PASSWORD, SOON, context, endpoint, probes
+from postroom.api.mailserver import TLSMode
+from postroom.lab.imap import LabImap
+from postroom.lab.lab import IMAPS_PORT
+from postroom.lab.mailboxes import Account, Accounts
+from postroom.mail.dial import Dialler
+from postroom.mail.errands import HistoryReport, Position, Removal, RemovalReport, ScanReport
+from postroom.mail.guard import DialPolicy
+from postroom.mail.imap_history import ImapHistory
+from postroom.mail.imap_removal import ImapRemoval
+from postroom.mail.imap_scan import ImapScan
+from postroom.mail.report import Endpoint, ProbeReport
+from postroom.mail.tls import TrustStore
+
+ADDRESS = "127.0.0.83"
+OK = answer(b"OK done")
+
+
+class Server:
+    """A server somewhere on loopback, and what to ask it."""
+
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self.where: Endpoint = endpoint(port, TLSMode.IMPLICIT, HOST)
+        self._addresses = (address,)
+
+        async def resolve(host: str) -> tuple[str, ...] | None:
+            return self._addresses
+
+        policy = DialPolicy((ipaddress.ip_network("127.0.0.0/8"),), frozenset({port}))
+        self.dialler = Dialler(policy, resolve, SOON)
+
+    async def check(self, mailbox: str = "INBOX") -> ProbeReport:
+        made = probes(self.where.port, self._addresses)
+        return await made.imap(self.where, LOGIN, mailbox)
+
+    async def scan(self, *since: Position, mailbox: str = "INBOX") -> ScanReport:
+        return await ImapScan(self.where, LOGIN, mailbox, since, self.dialler, TrustStore()).scan()
+
+    async def remove(self, *removals: Removal) -> RemovalReport:
+        return await ImapRemoval(self.where, LOGIN, removals, self.dialler, TrustStore()).remove()
+
+    async def history(self, since: date, limit: int = 20_000) -> HistoryReport:
+        made = ImapHistory(self.where, LOGIN, "INBOX", since, self.dialler, TrustStore(), limit)
+        return await made.count()
+
+
+@asynccontextmanager
+async def lab_server() -> AsyncIterator[tuple[Server, Account]]:
+    """The lab's server with one account, whose INBOX holds three messages."""
+    accounts = Accounts({LOGIN.username: PASSWORD})
+    running = LabImap(accounts, context(), ADDRESS, IMAPS_PORT)
+    await running.start()
+    account = accounts.authenticate(LOGIN.username, PASSWORD)
+    assert account is not None
+    try:
+        yield Server(IMAPS_PORT, ADDRESS), account
+    finally:
+        await running.stop()
+
+
+class Scripted(Server):
+    """A server that plays answers; `said` are its commands without tags."""
+
+    def __init__(self, running: Hostile) -> None:
+        super().__init__(running.port)
+        self._running = running
+
+    @property
+    def said(self) -> list[bytes]:
+        """What it was asked after signing in, up to LOGOUT."""
+        lines = b"".join(self._running.received[2:]).split(b"\r\n")
+        return [one.partition(b" ")[2] for one in lines if one and b"LOGOUT" not in one]
+
+
+@asynccontextmanager
+async def scripted(
+    answers: Mapping[bytes, Step | Sequence[Step]], *capabilities: bytes
+) -> AsyncIterator[Scripted]:
+    """Take any login, and answer each command by the first of these words that is in it."""
+    steps = {
+        word: tuple(one) if isinstance(one, list | tuple) else (one,)
+        for word, one in {**answers, b"LOGOUT": OK}.items()
+    }
+    after = ("read", OK, Answers(steps, until=b"LOGOUT"))
+    script = imap_until_login(*capabilities, after=after)
+    async with Hostile(*script, context=context(), implicit=True) as running:
+        yield Scripted(running)

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people see of statuses: endpoints and servers that only a provider knows, and of accounts
+their mailbox, identities, forwarding steps and messages, whole and in the right place."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
+from postroom.cli import account_details, table
+
+SINCE: dict[str, Any] = {"lastTransitionTime": "2026-11-21T10:00:00Z", "observedGeneration": 1}
+WELL = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "It is.", **SINCE}
+READY = [WELL]
+BROKEN = [{**WELL, "status": "False", "reason": "NotForwarded", "message": "It is not."}]
+RESULT = {
+    "outcome": "DeliveredToSpam",
+    "time": "2026-11-21T10:01:00Z",
+    "recipient": "support@example.com",
+    "reason": "DeliveredToSpam",
+    "message": "The test message was delivered to the junk folder.",
+    "mailbox": "Junk",
+    "latencySeconds": 3,
+    "receivedFrom": "other@example.net",
+    "authentication": {"spf": "pass", "dkim": "fail", "dkimDomain": "example.com"},
+    "warnings": [
+        {"code": "SENDER_REWRITTEN", "severity": "Warning", "message": "It arrived from another."}
+    ],
+    "hops": [
+        {"by": "a.example.net", "protocol": "ESMTPSA"},
+        {"by": "b.example.net", "protocol": "LMTP", "delaySeconds": 2},
+    ],
+}
+STEPS = [f"Step {number} of a long way through the portal of the provider." for number in (1, 2)]
+STATUS: dict[str, Any] = {
+    "mailbox": {
+        "name": "INBOX",
+        "messages": 30,
+        "unseen": 3,
+        "newMessages": 2,
+        "newestTime": "2026-11-21T09:00:00Z",
+        "octets": {"used": 50, "limit": 200},
+    },
+    "identities": [
+        {
+            "address": "support@example.com",
+            "type": "Primary",
+            "declared": False,
+            "state": "Verified",
+            "method": "SignIn",
+            "reason": "IdentityVerified",
+            "message": "The server accepted it.",
+        },
+        {
+            "address": "sales@example.com",
+            "type": "Alias",
+            "declared": True,
+            "state": "Pending",
+            "reason": "IdentityPending",
+            "message": "Follow the link in the message.",
+        },
+    ],
+    "forwarding": {
+        "verdict": "NotArriving",
+        "technicalAddress": "in-7@example.net",
+        "steps": STEPS,
+    },
+    "lastTest": {"nonce": "one", "result": RESULT},
+}
+
+
+def said(kind: str, conditions: list[dict[str, Any]], full: bool = False, **more: Any) -> str:
+    stream = io.StringIO()
+    one = {
+        "kind": kind,
+        "metadata": {"namespace": "mail", "name": "x"},
+        "spec": more.pop("spec", {}),
+        "status": {"conditions": conditions, **more},
+    }
+    table.show(Console(file=stream, width=400), [one], full=full)
+    return stream.getvalue()
+
+
+def row(text: str) -> list[str]:
+    """The cells of the only row."""
+    return text.splitlines()[2].split()
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "shown"),
+    [
+        ({"provider": "SendGrid"}, {"endpoint": "smtp.sendgrid.net:587"}, "smtp.sendgrid.net:587"),
+        ({"provider": "SendGrid"}, {}, "-"),
+        ({"provider": "SendGrid", "host": "smtp.example.com"}, {}, "smtp.example.com"),
+        ({"host": "smtp.example.com"}, {}, "smtp.example.com:587"),
+        ({"host": "smtp.example.com", "port": 465}, {}, "smtp.example.com:465"),
+        ({}, {}, "-"),
+    ],
+)
+def test_host_of_a_server(spec: dict[str, Any], status: dict[str, Any], shown: str) -> None:
+    assert row(said("MailServer", READY, spec=spec, **status))[2] == shown
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "shown"),
+    [
+        ({}, {"serverName": "smtp"}, "smtp"),
+        ({"provider": "Gmail"}, {}, "Gmail"),
+        ({"provider": "Gmail", "serverRef": {"name": "smtp"}}, {}, "-"),
+        ({}, {}, "-"),
+    ],
+)
+def test_server_of_an_account(spec: dict[str, Any], status: dict[str, Any], shown: str) -> None:
+    spec = {"address": "support@example.com", **spec}
+    assert row(said("EmailAccount", READY, spec=spec, **status))[5] == shown
+
+
+def test_of_an_account_that_is_well_the_table_says_enough() -> None:
+    assert "Identities" not in said("EmailAccount", READY, **STATUS)
+
+
+@pytest.mark.parametrize("conditions", [READY, BROKEN])
+def test_details_of_an_account(conditions: list[dict[str, Any]]) -> None:
+    text = said("EmailAccount", conditions, full=conditions is READY, **STATUS)
+    assert "Mailbox INBOX: 30 messages, 3 unseen, 2 new" in text
+    assert "50 of 200 octets used (25%)" in text
+    assert "sales@example.com    Alias    Pending\n      Follow the link" in text
+    assert "Forwarding to in-7@example.net: NotArriving" in text
+    assert f"    1. {STEPS[0]}\n    2. {STEPS[1]}\n" in text
+    assert "Test message to support@example.com of 2026-11-21T10:01:00Z: DeliveredToSpam" in text
+
+
+def test_what_was_said_is_not_repeated() -> None:
+    pending = STATUS["identities"][1]
+    finding = {"code": "IDENTITY_PENDING", "severity": "Warning", "message": pending["message"]}
+    text = said("EmailAccount", READY, identities=[pending], findings=[finding])
+    assert text.count(pending["message"]) == 1
+    assert "sales@example.com  Alias  Pending" in text
+
+
+def test_an_address_of_which_nobody_says_anything_is_left_out() -> None:
+    unknown = {**STATUS["identities"][0], "state": "Unverifiable", "method": None}
+    assert "Identities" not in said("EmailAccount", BROKEN, identities=[unknown])
+
+
+def test_a_status_that_cannot_be_understood_has_no_details() -> None:
+    text = said("EmailAccount", BROKEN, identities="odd")
+    assert "It is not." in text
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    status = EmailAccountStatus.model_validate({"lastTest": {"nonce": "n", "result": result}})
+    assert status.last_test is not None
+    return [one.text for one in account_details.result_lines(status.last_test.result)]
+
+
+def test_result_of_a_test_message() -> None:
+    assert lines(RESULT) == [
+        "Test message to support@example.com of 2026-11-21T10:01:00Z: DeliveredToSpam in Junk "
+        "after 3 s",
+        "  The test message was delivered to the junk folder.",
+        "  Reason: DeliveredToSpam",
+        "  It arrived from other@example.net.",
+        "  Authentication: spf=pass, dkim=fail (example.com)",
+        "  Warning: SENDER_REWRITTEN: It arrived from another.",
+        "  Hops:",
+        "    a.example.net  ESMTPSA",
+        "    b.example.net  LMTP  +2 s",
+    ]
+
+
+def test_result_of_a_message_that_was_refused() -> None:
+    kept = {name: RESULT[name] for name in ("time", "recipient")}
+    found = lines({**kept, "outcome": "Failed", "reason": "MessageRejected", "message": "No."})
+    assert found[0].endswith(": Failed")
+    assert found[1:] == ["  No.", "  Reason: MessageRejected"]
+
+
+def test_a_message_on_its_way() -> None:
+    flight = {
+        "step": "Sent",
+        "token": "t",
+        "time": "2026-11-21T10:01:00Z",
+        "sender": "support@example.com",
+        "recipient": "support@example.com",
+    }
+    text = said("EmailAccount", BROKEN, lastTest={"nonce": "n", "inFlight": flight})
+    assert "Test message to support@example.com of 2026-11-21T10:01:00Z: Sent" in text
+
+
+def test_the_last_round_trip() -> None:
+    trip = {
+        "result": {**RESULT, "outcome": "Delivered", "mailbox": "INBOX"},
+        "senders": [
+            {
+                "address": "sales@example.com",
+                "outcome": "Failed",
+                "time": "2026-11-21T04:00:00Z",
+                "reason": "SenderNotAuthorized",
+            }
+        ],
+    }
+    text = said("EmailAccount", READY, full=True, roundTrip=trip)
+    assert "Round trip of 2026-11-21T10:01:00Z: Delivered in INBOX after 3 s" in text
+    assert "as sales@example.com: Failed (2026-11-21T04:00:00Z)" in text
+
+
+def test_backfill_by_day_and_refused() -> None:
+    kept = {"nonce": "n", "time": "2026-11-21T10:01:00Z"}
+    days = [{"date": "2026-11-19", "messages": 9}, {"date": "2026-11-20", "messages": 11}]
+    done = LastBackfill.model_validate(
+        {
+            **kept,
+            "phase": "Done",
+            "reason": "Succeeded",
+            "message": "20 messages arrived since 2026-11-14.",
+            "messages": 20,
+            "days": days,
+        }
+    )
+    assert [one.text for one in account_details.backfill_lines(done)] == [
+        "20 messages arrived since 2026-11-14.",
+        "  2026-11-19   9",
+        "  2026-11-20  11",
+    ]
+    refused = LastBackfill.model_validate(
+        {**kept, "phase": "Refused", "reason": "AuthenticationRejected", "message": "No."}
+    )
+    assert [one.text for one in account_details.backfill_lines(refused)] == [
+        "No.",
+        "  Reason: AuthenticationRejected",
+    ]

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading the Secrets that hold kept refresh tokens, whatever they hold, and writing at a rate.
+
+What is kept and when is shown with a token server in tests/lab/test_token_rotation.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.kept_secrets import KEPT_NAME, Secrets, kept
+from lab.oauth_lab import microsoft_user
+from postroom.api.masked import Masked
+from postroom.controller.limits import TokenBucket
+from postroom.controller.writer import SecretWriter
+from postroom.mail.oauth.rotation import Keeping, KeepingProblem
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+OWNER = {
+    "apiVersion": "postroom.dev/v1alpha1",
+    "kind": "EmailAccount",
+    "uid": "uid-support",
+    "controller": True,
+}
+
+
+def ours(**changes: Any) -> dict[str, Any]:
+    metadata = {"name": KEPT_NAME, "resourceVersion": "1", "ownerReferences": [OWNER]}
+    secret = {"type": "postroom.dev/refresh-token", "metadata": metadata, "data": {}}
+    return {**secret, **changes}
+
+
+async def newest(secret: dict[str, Any]) -> tuple[object, Keeping]:
+    grant, store = kept(microsoft_user()), Secrets({KEPT_NAME: secret}).store()
+    return await store.newest(grant), store.keeping(grant)
+
+
+@given(st.fixed_dictionaries({}, optional={"type": JSON, "metadata": JSON, "data": JSON}))
+def test_what_is_not_ours_is_never_used(secret: dict[str, Any]) -> None:
+    found, keeping = asyncio.run(newest(secret))
+    assert (found, keeping.problem) == (None, KeepingProblem.NAME_TAKEN)
+
+
+@given(JSON, JSON)
+def test_any_edit_of_ours_can_be_read(data: object, annotations: object) -> None:
+    secret = ours(data=data)
+    secret["metadata"]["annotations"] = annotations
+    found, keeping = asyncio.run(newest(secret))
+    assert found is None or isinstance(found, Masked)
+    assert keeping.problem is None
+
+
+async def test_the_token_counts_where_the_source_fits() -> None:
+    secret = ours(data={"refreshToken": "a2VwdA=="})
+    assert (await newest(secret))[0] is None
+    secret["metadata"]["annotations"] = {"postroom.dev/seeded-from": "uid/1"}
+    assert (await newest(secret))[0] == Masked("kept")
+
+
+async def test_writes_keep_to_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, taken = TokenBucket(1e6, 1), []
+
+    async def take() -> None:
+        taken.append(1)
+
+    monkeypatch.setattr(bucket, "take", take)
+    secrets = Secrets()
+    writer = SecretWriter(secrets, bucket)
+    await writer.create("mail", ours())
+    await writer.patch("mail", KEPT_NAME, {"metadata": {"resourceVersion": "1"}})
+    assert (len(taken), len(secrets.writes)) == (2, 2)

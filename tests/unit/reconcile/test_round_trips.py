@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The round trip on a schedule: when it is sent, what the condition says, whom it goes to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from postroom.api.account_messages import MessageOutcome
+from postroom.api.conditions import ConditionType
+from postroom.api.names import Key, Kind
+from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, message, verdict
+from unit.reconcile.message_worlds import JUNK, REFUSED, MessageWorld, from_another
+
+ENABLED = {"enabled": True, "interval": "6h"}
+HEALTHY = ConditionType.ROUND_TRIP_HEALTHY
+HOURS = timedelta(hours=1).total_seconds()
+
+
+async def through(world: MessageWorld) -> object:
+    """Bring a world to the end of its first message."""
+    await world.ready()
+    return await world.run(times=4)
+
+
+async def test_it_is_off_by_default() -> None:
+    world = MessageWorld()
+    status = await world.ready()
+    status = await world.run(seconds=7 * HOURS, times=3)
+    assert verdict(status, HEALTHY) is None
+    assert world.office.sent == []
+
+
+async def test_a_message_that_arrives_is_healthy() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    await through(world)
+    status = await world.run()
+    assert verdict(status, HEALTHY) == ("True", "Delivered")
+    assert verdict(status, ConditionType.READY) == ("True", "Succeeded")
+    assert len(world.office.sent) == len(world.office.removed) == 1
+
+
+async def test_until_the_first_is_over_nothing_is_claimed() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    status = await world.ready()
+    assert verdict(status, HEALTHY) == ("Unknown", "AwaitingMessage")
+
+
+async def test_the_interval_is_kept() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    await through(world)
+    await world.run(seconds=5 * HOURS)
+    assert len(world.office.sent) == 1
+    await world.run(seconds=2 * HOURS)
+    await world.run(times=3)
+    assert len(world.office.sent) == 2
+
+
+async def test_a_restart_sends_nothing_before_its_time() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    await through(world)
+    world.restart()
+    await world.run(seconds=60, times=5)
+    assert len(world.office.sent) == 1
+
+
+async def test_a_message_that_does_not_arrive_is_a_failure() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    world.office.delivers_to = None
+    await through(world)
+    status = await world.run(seconds=700)
+    assert verdict(status, HEALTHY) == ("False", "NotDelivered")
+    assert verdict(status, ConditionType.READY) == ("False", "NotDelivered")
+
+
+async def test_a_refused_message_is_a_failure() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    world.office.answer = REFUSED
+    await world.ready()
+    status = await world.run()
+    assert verdict(status, HEALTHY) == ("False", "SenderNotAuthorized")
+
+
+async def test_spam_is_a_warning() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    world.office.delivers_to = JUNK
+    await through(world)
+    status = await world.run()
+    assert verdict(status, HEALTHY) == ("True", "DeliveredToSpam")
+    assert "DELIVERED_TO_SPAM" in [one.code for one in status.findings]
+
+
+async def test_without_a_mailbox_it_says_what_to_set() -> None:
+    world = MessageWorld(roundTrip=ENABLED, imap=None)
+    status = await world.ready()
+    assert verdict(status, HEALTHY) == ("Unknown", "NotAttempted")
+    assert "spec.roundTrip.receiverRef" in message(status, HEALTHY)
+    assert world.office.sent == []
+
+
+async def test_another_account_may_receive() -> None:
+    world = MessageWorld(roundTrip={**ENABLED, "receiverRef": {"name": "peer"}}, imap=None)
+    peer = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "peer")
+    world.add(
+        peer,
+        address="peer@example.com",
+        serverRef={"name": "smtp"},
+        credentialsRef={"name": "login"},
+        imap={"host": "imap.example.com"},
+    )
+    await world.ready()
+    status = await world.run()
+    assert verdict(status, HEALTHY) == ("Unknown", "NotAttempted")
+    await world.look(peer)
+    status = await world.run(times=4)
+    assert [one.recipient for one in world.office.sent] == ["peer@example.com"]
+    assert status.round_trip is not None and status.round_trip.result is not None
+    assert status.round_trip.result.outcome is MessageOutcome.DELIVERED
+
+
+async def as_identity(world: MessageWorld, address: str) -> tuple[str, str | None]:
+    """What status says of an identity after each sender had its turn."""
+    await through(world)
+    await world.run(seconds=301)
+    status = await world.run(times=5)
+    found = next(one for one in status.identities if one.address == address)
+    return found.state.value, found.method.value if found.method else None
+
+
+async def test_identities_send_in_turn_and_are_verified_by_arrival() -> None:
+    world = MessageWorld(roundTrip=ENABLED, identities=[{"address": "billing@example.com"}])
+    assert await as_identity(world, "billing@example.com") == ("Verified", "RoundTrip")
+    senders = [one.sender for one in world.office.sent]
+    assert senders == ["support@example.com", "billing@example.com"]
+
+
+async def test_an_identity_that_is_rewritten_is_rejected() -> None:
+    world = MessageWorld(roundTrip=ENABLED, identities=[{"address": "billing@example.com"}])
+    await through(world)
+    world.office.rewrite = from_another
+    assert await as_identity(world, "billing@example.com") == ("Rejected", "RoundTrip")
+    status = await world.run()
+    assert verdict(status, HEALTHY) == ("True", "Delivered")
+    assert verdict(status, ConditionType.READY) == ("False", "IdentityRejected")
+
+
+async def test_a_sender_that_is_gone_from_the_spec_is_forgotten() -> None:
+    world = MessageWorld(roundTrip=ENABLED, identities=[{"address": "billing@example.com"}])
+    await as_identity(world, "billing@example.com")
+    world.add(ACCOUNT, **{**world.objects[ACCOUNT]["spec"], "identities": []})
+    await world.run(seconds=7 * HOURS)
+    status = await world.run(times=5)
+    assert status.round_trip is not None and status.round_trip.senders == []

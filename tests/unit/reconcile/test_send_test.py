@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The test message that an annotation asks for: at most one, through crashes and old views, only to
+whom it may go, and what status says until it is found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from postroom.api.account_messages import LastTest, MessageOutcome, MessageStep
+from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.reasons import Reason
+from postroom.reconcile.world import MessagePolicy
+from unit.reconcile.mail_worlds import ACCOUNT
+from unit.reconcile.mail_worlds import REFUSED as REJECTED
+from unit.reconcile.message_worlds import (
+    JUNK,
+    LOST,
+    REFUSED,
+    MessageWorld,
+    from_another,
+)
+
+
+def last(status: EmailAccountStatus) -> LastTest:
+    assert status.last_test is not None
+    return status.last_test
+
+
+def outcome(status: EmailAccountStatus) -> tuple[MessageOutcome, str]:
+    result = last(status).result
+    assert result is not None
+    return result.outcome, result.reason
+
+
+async def asked(world: MessageWorld, **annotations: str) -> EmailAccountStatus:
+    """Ask for a test, and let it be announced."""
+    await world.ready()
+    world.ask(send_test="one", **annotations)
+    return await world.run()
+
+
+async def test_it_is_announced_before_it_is_sent() -> None:
+    world = MessageWorld()
+    status = await asked(world)
+    flight = last(status).in_flight
+    assert flight is not None and flight.step is MessageStep.SENDING
+    assert world.office.sent == []
+
+
+async def test_it_is_sent_found_and_removed() -> None:
+    world = MessageWorld()
+    await asked(world)
+    status = await world.run()
+    assert last(status).in_flight is not None
+    assert status.last_message_time is not None
+    status = await world.run()
+    assert outcome(status) == (MessageOutcome.DELIVERED, "Delivered")
+    assert last(status).in_flight is None
+    assert len(world.office.sent) == len(world.office.removed) == 1
+
+
+async def test_the_same_value_sends_nothing_more() -> None:
+    world = MessageWorld()
+    await asked(world)
+    await world.run(times=30, seconds=60)
+    assert len(world.office.sent) == 1
+
+
+async def test_another_value_sends_another_one() -> None:
+    world = MessageWorld()
+    await asked(world)
+    await world.run(times=4)
+    world.ask(send_test="two")
+    status = await world.run(seconds=400, times=4)
+    assert (last(status).nonce, len(world.office.sent)) == ("two", 2)
+
+
+async def test_one_in_five_minutes() -> None:
+    world = MessageWorld()
+    await asked(world)
+    await world.run(times=4)
+    world.ask(send_test="two")
+    status = await world.run(times=4)
+    assert (last(status).nonce, len(world.office.sent)) == ("one", 1)
+    await world.run(seconds=301)
+    assert last(await world.run(times=3)).nonce == "two"
+    assert len(world.office.sent) == 2
+
+
+async def test_after_a_crash_before_sending_it_is_not_sent() -> None:
+    world = MessageWorld(imap=None, credentialsRef={"name": "login"})
+    await asked(world)
+    world.restart()
+    status = await world.run()
+    assert outcome(status) == (MessageOutcome.UNKNOWN, "MessageUnconfirmed")
+    await world.run(seconds=700, times=3)
+    assert world.office.sent == []
+
+
+async def test_after_a_crash_while_sending_it_is_looked_for() -> None:
+    world = MessageWorld()
+    stored = (await asked(world)).model_dump(mode="json", by_alias=True, exclude_none=True)
+    await world.run()
+    # The process died before the next status was stored.
+    world.objects[ACCOUNT]["status"] = stored
+    world.restart()
+    status = await world.run(times=2)
+    assert outcome(status) == (MessageOutcome.DELIVERED, "Delivered")
+    assert len(world.office.sent) == 1
+
+
+async def test_an_old_view_of_status_sends_nothing() -> None:
+    world = MessageWorld()
+    stored = (await asked(world)).model_dump(mode="json", by_alias=True, exclude_none=True)
+    await world.run()
+    world.objects[ACCOUNT]["status"] = stored
+    await world.run(times=3)
+    assert len(world.office.sent) == 1
+
+
+async def test_a_lost_answer_is_unknown_unless_the_message_arrives() -> None:
+    world = MessageWorld()
+    world.office.answer, world.office.delivers_to = LOST, None
+    await asked(world)
+    status = await world.run(times=3)
+    assert last(status).in_flight is not None
+    status = await world.run(seconds=700)
+    assert outcome(status) == (MessageOutcome.UNKNOWN, "MessageUnconfirmed")
+    assert len(world.office.sent) == 1
+
+
+async def test_a_message_that_does_not_arrive_is_given_up() -> None:
+    world = MessageWorld()
+    world.office.delivers_to = None
+    await asked(world)
+    await world.run(times=3)
+    status = await world.run(seconds=700)
+    assert outcome(status) == (MessageOutcome.NOT_DELIVERED, "NotDelivered")
+
+
+async def test_a_refused_message_is_no_success() -> None:
+    world = MessageWorld()
+    world.office.answer = REFUSED
+    await asked(world)
+    status = await world.run()
+    assert outcome(status) == (MessageOutcome.FAILED, Reason.SENDER_NOT_AUTHORIZED.value)
+
+
+async def test_spam_is_told() -> None:
+    world = MessageWorld()
+    world.office.delivers_to = JUNK
+    await asked(world)
+    status = await world.run(times=2)
+    assert outcome(status)[0] is MessageOutcome.DELIVERED_TO_SPAM
+
+
+async def test_another_sender_is_told() -> None:
+    world = MessageWorld()
+    world.office.rewrite = from_another
+    await asked(world)
+    status = await world.run(times=2)
+    assert outcome(status) == (MessageOutcome.DELIVERED, "SenderRewritten")
+
+
+@pytest.mark.parametrize("recipient", ["boss@elsewhere.example", "not an address"])
+async def test_strangers_get_nothing(recipient: str) -> None:
+    world = MessageWorld()
+    status = await asked(world, send_test_to=recipient)
+    assert outcome(status) == (MessageOutcome.FAILED, "RecipientNotAllowed")
+    await world.run(times=3)
+    assert world.office.sent == []
+
+
+@pytest.mark.parametrize("allowed", ["ops@elsewhere.example", "@elsewhere.example"])
+async def test_the_operator_may_allow_more(allowed: str) -> None:
+    world = MessageWorld()
+    world.message_policy = MessagePolicy((allowed,))
+    await asked(world, send_test_to="ops@elsewhere.example")
+    status = await world.run()
+    assert outcome(status) == (MessageOutcome.ACCEPTED, "MessageAccepted")
+    assert [one.recipient for one in world.office.sent] == ["ops@elsewhere.example"]
+
+
+async def test_identities_may_be_written_to() -> None:
+    world = MessageWorld(identities=[{"address": "billing@example.com"}])
+    await asked(world, send_test_to="billing@example.com")
+    await world.run()
+    assert [one.recipient for one in world.office.sent] == ["billing@example.com"]
+
+
+async def test_an_account_without_credentials_sends_as_its_server() -> None:
+    world = MessageWorld(credentialsRef=None, imap=None)
+    await asked(world)
+    status = await world.run()
+    assert outcome(status)[0] is MessageOutcome.ACCEPTED
+
+
+async def test_where_signing_in_fails_nothing_is_sent() -> None:
+    world = MessageWorld()
+    await world.ready()
+    world.add_secret("login", version="2", username="support@example.com", password="wrong")
+    world.office.refuses = {"wrong": REJECTED}
+    world.ask(send_test="one")
+    status = await world.run(seconds=60)
+    assert outcome(status) == (MessageOutcome.FAILED, "AuthenticationRejected")
+    assert world.office.sent == []
+
+
+async def test_without_a_policy_nothing_is_said() -> None:
+    world = MessageWorld()
+    world.message_policy = None
+    await world.ready()
+    world.ask(send_test="one")
+    status = await world.run(times=3)
+    assert status.last_test is None
+    assert world.office.sent == []
+
+
+async def test_the_message_is_not_forgotten_by_other_looks() -> None:
+    world = MessageWorld()
+    world.office.delivers_to = None
+    await asked(world)
+    await world.run(times=2)
+    status = await world.run(seconds=timedelta(minutes=5).total_seconds())
+    assert last(status).in_flight is not None

@@ -43,6 +43,7 @@ bench: $(READY) ## speed, queries and memory, against a floor of the same run
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@status=0; \
 	$(BIN)/python tests/bench/dns_bench.py || status=1; \
+	$(BIN)/python tests/bench/mail_bench.py || status=1; \
 	$(BIN)/python tests/bench/bench.py || status=1; \
 	exit $$status
 

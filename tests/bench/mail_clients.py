@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is compared: our probes, and the bare libraries with the same verbs and a shared context."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiosmtplib
+from aioimaplib import aioimaplib
+
+from bench.mail_servers import (
+    FAR,
+    IMAP_TLS,
+    NAME,
+    PASSWORD,
+    SILENT,
+    SMTP_STARTTLS,
+    SMTP_TLS,
+    USER,
+    Place,
+)
+from postroom.api.mailserver import ProbeStage, TLSMode
+from postroom.api.masked import Masked
+from postroom.mail.dial import Deadlines, Dialler
+from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
+from postroom.mail.imap import ImapProbe
+from postroom.mail.probes import NetworkProbes
+from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.mail.smtp import SmtpProbe
+from postroom.mail.tls import TrustStore, build_context
+
+#: One probe; the number tells it from the others. Returns whether all went well.
+Attempt = Callable[[int], Awaitable[bool]]
+LOGIN = Login(USER, Masked(PASSWORD))
+_MAILBOX = "INBOX"
+_COUNTS = "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)"
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our probes of the servers at a place, without the limits of `NetworkProbes`."""
+
+    place: Place
+    dialler: Dialler
+    trust: TrustStore
+
+    def smtp(self, endpoint: Endpoint) -> SmtpProbe:
+        return SmtpProbe(endpoint, LOGIN, self.dialler, self.trust)
+
+    def imap(self, endpoint: Endpoint) -> ImapProbe:
+        return ImapProbe(endpoint, LOGIN, _MAILBOX, self.dialler, self.trust)
+
+    def attempt(self, port: int, mode: TLSMode) -> Attempt:
+        """Probe whatever listens at the port, with everything that a check does."""
+        target = endpoint(self.place, port, mode)
+
+        async def probe(_: int) -> bool:
+            made = self.imap(target) if port % FAR == IMAP_TLS else self.smtp(target)
+            return works(await made.run())
+
+        return probe
+
+
+def ours(place: Place, deadlines: Deadlines | None = None, *ports: int) -> Ours:
+    """Make what our probes share; `ports` may be dialled besides those of the servers."""
+    dialler = Dialler(_policy(*ports), _resolver(place), deadlines or Deadlines())
+    return Ours(place, dialler, TrustStore())
+
+
+def limited(place: Place, deadlines: Deadlines | None = None) -> NetworkProbes:
+    """Our probes with all their limits, for any name of a host."""
+    return NetworkProbes(_policy(), _resolver(place), deadlines)
+
+
+def endpoint(place: Place, port: int, mode: TLSMode, host: str = NAME) -> Endpoint:
+    return Endpoint(host, port, mode, NAME, place.authority, "bench")
+
+
+def works(report: ProbeReport) -> bool:
+    """Tell whether a probe came to its end: a healthy server that is called ill is a bug."""
+    return report.stage is ProbeStage.DONE
+
+
+def _policy(*ports: int) -> DialPolicy:
+    far = (one + FAR for one in (SMTP_TLS, SMTP_STARTTLS, IMAP_TLS))
+    allowed = DEFAULT_PORTS | {IMAP_TLS, SILENT, *far, *ports}
+    return DialPolicy((ipaddress.ip_network("127.0.0.0/8"),), allowed)
+
+
+def _resolver(place: Place) -> Callable[[str], Awaitable[tuple[str, ...] | None]]:
+    async def resolve(_: str) -> tuple[str, ...] | None:
+        return (place.address,)
+
+    return resolve
+
+
+def bare_smtp(place: Place, mode: TLSMode, port: int | None = None) -> Attempt:
+    """aiosmtplib: connect, EHLO, STARTTLS or not, AUTH PLAIN, QUIT; `port` if not the usual."""
+    context, implicit = build_context(place.authority), mode is TLSMode.IMPLICIT
+    usual = SMTP_TLS if implicit else SMTP_STARTTLS
+
+    async def probe(_: int) -> bool:
+        client = aiosmtplib.SMTP(
+            hostname=place.address,
+            port=port or usual,
+            use_tls=implicit,
+            start_tls=False,
+            tls_context=context,
+            local_hostname="bench.invalid",
+        )
+        await client.connect()
+        await client.ehlo()
+        if not implicit:
+            await client.starttls()
+            await client.ehlo()
+        answer = await client.auth_plain(USER, PASSWORD)
+        await client.quit()
+        return answer.code == 235
+
+    return probe
+
+
+def bare_imap(place: Place, *, everything: bool = False) -> Attempt:
+    """aioimaplib: CAPABILITY (its own wish), LOGIN, STATUS, EXAMINE, LOGOUT.
+
+    With `everything` also the other questions of our check: ID, the newest message, NAMESPACE.
+    """
+    context = build_context(place.authority)
+
+    async def probe(_: int) -> bool:
+        client = aioimaplib.IMAP4_SSL(place.address, IMAP_TLS, ssl_context=context)
+        await client.wait_hello_from_server()
+        answers = [await client.login(USER, PASSWORD)]
+        if everything:
+            answers.append(await client.id(name="bench"))
+        answers.append(await client.status(_MAILBOX, _COUNTS))
+        if not everything:
+            answers.append(await client.examine(_MAILBOX))
+        else:
+            # Its EXAMINE does not let it go on to FETCH; the cost is the same.
+            answers.append(await client.select(_MAILBOX))
+            answers.append(await client.uid("fetch", "*", "(UID INTERNALDATE)"))
+            answers.append(await client.namespace())
+        answers.append(await client.logout())
+        return all(one.result == "OK" for one in answers)
+
+    return probe
+
+
+def bare_handshake(place: Place) -> Attempt:
+    """Connect, shake hands, hang up: below this no probe with TLS can be."""
+    context = build_context(place.authority)
+
+    async def probe(_: int) -> bool:
+        transport, _protocol = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, place.address, SMTP_TLS, ssl=context, server_hostname=NAME
+        )
+        secured = isinstance(transport.get_extra_info("ssl_object"), ssl.SSLObject)
+        transport.abort()
+        await asyncio.sleep(0)
+        return secured
+
+    return probe

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The servers of the mail benchmark, on loopback in a process of their own.
+
+SMTP and IMAP of the lab over real TLS, the same behind a network with a long way, and one that
+accepts and never says anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import resource
+import ssl
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+import trustme
+
+from bench.mail_delay import LongWay
+from loopback import own_address
+from postroom.lab.certificates import NAMES
+from postroom.lab.imap import LabImap
+from postroom.lab.mailboxes import Accounts
+from postroom.lab.smtp import LabSmtp
+
+#: Ports on the address of the process; those of the long way are so many higher.
+SMTP_TLS, SMTP_STARTTLS, IMAP_TLS, SILENT = 2465, 2587, 2993, 2000
+FAR = 10_000
+#: The name in the certificates, besides the address itself.
+NAME = NAMES[0]
+USER, PASSWORD = "user@example.com", "correct horse Gs8"
+_SECONDS_TO_START = 60
+_BACKLOG = 2048
+
+
+def allow_many_sockets() -> None:
+    """Let this process have as many open sockets as the system lets it ask for."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def serve(orders: Connection, address: str, far: float, pair: bytes) -> None:
+    """Serve until told to stop: the main function of the process.
+
+    `far` is the way to the far ports in seconds, `pair` a key and its certificate in PEM. Says
+    "ready" once; whatever it hears after that, be it the end of `orders`, ends it.
+    """
+    allow_many_sockets()
+    asyncio.run(_serve(orders, address, far, pair))
+
+
+async def _serve(orders: Connection, address: str, far: float, pair: bytes) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    context = _context(pair)
+    accounts = Accounts({USER: PASSWORD})
+    await LabSmtp(accounts, context, address, SMTP_TLS, implicit=True).start()
+    await LabSmtp(accounts, context, address, SMTP_STARTTLS, implicit=False).start()
+    await LabImap(accounts, context, address, IMAP_TLS).start()
+    for port in (SMTP_TLS, SMTP_STARTTLS, IMAP_TLS):
+        await LongWay(address, port, far).start(port + FAR)
+    # Accepts, and never says anything.
+    await loop.create_server(asyncio.Protocol, address, SILENT, backlog=_BACKLOG)
+    loop.add_reader(orders.fileno(), told.set)
+    orders.send("ready")
+    await told.wait()
+    # Conversations that end with this process are no errors.
+    loop.set_exception_handler(lambda _loop, _context: None)
+
+
+def _context(pair: bytes) -> ssl.SSLContext:
+    mark = b"-----BEGIN CERTIFICATE-----"
+    key, _, certificate = pair.partition(mark)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.LeafCert(key, mark + certificate, []).configure_cert(made)
+    return made
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the servers listen and whom to trust: the PEM of the authority."""
+
+    address: str
+    authority: str
+
+
+class MailServers:
+    """The process that serves, to be used as a context manager; `far` in seconds, one way.
+
+    `context` is for servers in this process that are to show the same certificate.
+    """
+
+    def __init__(self, far: float) -> None:
+        authority = trustme.CA()
+        address = own_address(7)
+        leaf = authority.issue_cert(*NAMES, address)
+        pair = leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes()
+        context = multiprocessing.get_context("spawn")
+        self._orders, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(theirs, address, far, pair), daemon=True
+        )
+        self.context = _context(pair)
+        self.place = Place(address, authority.cert_pem.bytes().decode())
+
+    def __enter__(self) -> MailServers:
+        self._process.start()
+        if not self._orders.poll(_SECONDS_TO_START):
+            raise SystemExit("The mail servers of the benchmark do not start.")
+        self._orders.recv()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._orders.send("stop")
+        self._process.join(_SECONDS_TO_START)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from postroom.api import message_reasons, oauth_reasons
+from postroom.api import dns_reasons, mail_reasons, message_reasons, oauth_reasons
 
 
 class Reason(StrEnum):
@@ -172,7 +172,7 @@ class Entry(NamedTuple):
 _NONE = "Nothing to do."
 _WAIT = "Wait: postroom keeps looking."
 
-CATALOGUE: dict[Reason, Entry] = {
+_ENTRIES: dict[Reason, Entry] = {
     Reason.SUCCEEDED: Entry("Everything that was required holds.", _NONE),
     Reason.PENDING: Entry(
         "The operator has not looked at the object yet.",
@@ -224,84 +224,6 @@ CATALOGUE: dict[Reason, Entry] = {
         "postroom itself failed while evaluating this object; others are not affected.",
         "Report it with the operator's log lines of this object; it is retried by itself.",
     ),
-    Reason.RECORD_MATCHED: Entry("The record is published as required.", _NONE),
-    Reason.RECORDS_MATCHED: Entry("All the records are published as required.", _NONE),
-    Reason.RECORD_VALID: Entry("The record is valid and contains what is required.", _NONE),
-    Reason.RECORD_NOT_FOUND: Entry(
-        "The zone's name servers have no such record.", "Publish the record that status lists."
-    ),
-    Reason.RECORD_MISMATCH: Entry(
-        "A record is there, but not with the required value.",
-        "Replace its value with the one that status lists.",
-    ),
-    Reason.MULTIPLE_RECORDS: Entry(
-        "There are several records where the standard allows one, so receivers ignore all.",
-        "Replace them by the single record that the finding offers.",
-    ),
-    Reason.INVALID_RECORD: Entry(
-        "The record breaks the syntax of its standard.",
-        "Replace it by the record that the finding offers.",
-    ),
-    Reason.SELECTOR_NOT_FOUND: Entry(
-        "There is no DKIM key under the selector.", "Publish the record that status lists."
-    ),
-    Reason.KEY_MISMATCH: Entry(
-        "The DKIM record holds another key than the required one.",
-        "Replace the record by the one that status lists.",
-    ),
-    Reason.KEY_REVOKED: Entry(
-        "The DKIM record has an empty p= tag: the key is revoked (RFC 6376 section 3.6.1).",
-        "Publish the current key, or use another selector.",
-    ),
-    Reason.KEY_TOO_WEAK: Entry(
-        "The RSA key is shorter than 1024 bits; receivers must not accept it (RFC 8301).",
-        "Make a key of 2048 bits and publish it.",
-    ),
-    Reason.CNAME_TARGET_MISMATCH: Entry(
-        "The CNAME points elsewhere.", "Point it to the target that status lists."
-    ),
-    Reason.LOOKUP_LIMIT_EXCEEDED: Entry(
-        "Evaluating the SPF record takes more than 10 DNS lookups (RFC 7208 section 4.6.4).",
-        "Remove mechanisms that are not needed, or send from a return path of its own.",
-    ),
-    Reason.VOID_LOOKUP_LIMIT_EXCEEDED: Entry(
-        "More than two lookups of the SPF record find nothing (RFC 7208 section 4.6.4).",
-        "Remove the mechanisms whose names do not exist.",
-    ),
-    Reason.REQUIRED_MECHANISM_MISSING: Entry(
-        "The SPF record does not authorise everything that spec.spf requires.",
-        "Replace it by the merged record that the finding offers.",
-    ),
-    Reason.POLICY_TOO_PERMISSIVE: Entry(
-        "The SPF record lets everyone send (+all).", "Publish the record that the finding offers."
-    ),
-    Reason.POLICY_TOO_WEAK: Entry(
-        "The published DMARC policy is weaker than spec.dmarc.policy.",
-        "Publish the record that status lists.",
-    ),
-    Reason.REPORT_DESTINATION_UNAUTHORIZED: Entry(
-        "The domain that should receive DMARC reports has not agreed to (RFC 9990).",
-        "Publish the authorisation record at the destination, or report to an address of your own.",
-    ),
-    Reason.NULL_MX: Entry(
-        "The domain says that it accepts no mail (RFC 7505).",
-        "Publish the MX records that status lists.",
-    ),
-    Reason.EXCHANGE_MISMATCH: Entry(
-        "The MX records are not the required ones.", "Publish the MX records that status lists."
-    ),
-    Reason.EXCHANGE_UNRESOLVABLE: Entry(
-        "A host named by the MX records has no address.",
-        "Give the host an address, or name another host.",
-    ),
-    Reason.LOOKUP_FAILED: Entry(
-        "DNS could not be asked (timeout, SERVFAIL, REFUSED); this says nothing about the record.",
-        "If it stays, check the zone's name servers and the operator's way to them.",
-    ),
-    Reason.RESOLVERS_DISAGREE: Entry(
-        "The zone has the record, the resolver does not show it yet.",
-        "Wait: caches expire by themselves.",
-    ),
     Reason.RESOLVED: Entry("Every referenced object was found.", _NONE),
     Reason.MAIL_SERVER_NOT_FOUND: Entry(
         "The MailServer of spec.serverRef does not exist in this namespace.",
@@ -344,101 +266,9 @@ CATALOGUE: dict[Reason, Entry] = {
         "An older EmailAccount already stands for this address.",
         "Remove one of the accounts that the message names.",
     ),
-    Reason.ALLOWED: Entry("The dial guard permits the host and port.", _NONE),
-    Reason.ADDRESS_DENIED: Entry(
-        "The host resolves to an address that the dial guard forbids.",
-        "Use a public host, or have the operator's --allow-cidr widened.",
-    ),
-    Reason.PORT_DENIED: Entry(
-        "The port is not one for mail.",
-        "Use an allowed port, or have the operator's --allow-port widened.",
-    ),
-    Reason.PROBE_SUCCEEDED: Entry("The server answered as a mail server should.", _NONE),
-    Reason.PROBE_INCONCLUSIVE: Entry(
-        "The probe ended for a passing reason before it could tell.", _WAIT
-    ),
-    Reason.HOST_NOT_FOUND: Entry("The host has no address in DNS.", "Correct the host's name."),
-    Reason.CONNECTION_REFUSED: Entry(
-        "Nothing listens on the port.", "Correct the port, or start the server."
-    ),
-    Reason.CONNECTION_TIMEOUT: Entry(
-        "The server, or a firewall before it, did not answer in time.",
-        "Open the way to the port; many clouds block 25 and 465: try 587.",
-    ),
-    Reason.UNEXPECTED_GREETING: Entry(
-        "What answers on the port does not speak the protocol.",
-        "Correct the host, port or tls.mode.",
-    ),
-    Reason.SERVICE_UNAVAILABLE: Entry(
-        "The server says that it is not available now (421, BYE).",
-        "Wait; if it stays, ask the server's operator.",
-    ),
-    Reason.START_TLS_NOT_OFFERED: Entry(
-        "The server does not offer STARTTLS; credentials are never sent in the clear.",
-        "Correct the port or use tls.mode Implicit.",
-    ),
-    Reason.CAPABILITY_MISSING: Entry(
-        "The server lacks something that the spec needs, such as AUTH.",
-        "Use the submission port, or remove the credentials.",
-    ),
-    Reason.CERTIFICATE_VALID: Entry("The certificate is trusted and fits the name.", _NONE),
-    Reason.CERTIFICATE_EXPIRED: Entry("The certificate has expired.", "Renew it on the server."),
-    Reason.CERTIFICATE_NOT_YET_VALID: Entry(
-        "The certificate is not valid yet.", "Check the server's certificate and both clocks."
-    ),
-    Reason.CERTIFICATE_NAME_MISMATCH: Entry(
-        "The certificate is for other names.",
-        "Use a name of the certificate as host, or set tls.serverName to it.",
-    ),
-    Reason.CERTIFICATE_UNTRUSTED: Entry(
-        "No trusted authority vouches for the certificate.",
-        "Reference the authority in tls.caBundleRef, or have the server send its intermediate.",
-    ),
-    Reason.CERTIFICATE_CHAIN_INCOMPLETE: Entry(
-        "The server sends its certificate without the intermediate that vouches for it.",
-        "Have the server send the whole chain, or reference the intermediate in tls.caBundleRef.",
-    ),
-    Reason.HANDSHAKE_FAILED: Entry(
-        "TLS could not be negotiated.",
-        "Check tls.mode against the port, and the server's TLS settings.",
-    ),
-    Reason.PROTOCOL_TOO_OLD: Entry(
-        "The server speaks only TLS versions before 1.2.", "Enable TLS 1.2 or newer on the server."
-    ),
-    Reason.CA_BUNDLE_INVALID: Entry(
-        "The CA bundle holds no readable PEM certificate.",
-        "Mend the data under the referenced key.",
-    ),
-    Reason.AUTHENTICATION_SUCCEEDED: Entry("The server accepted the credentials.", _NONE),
-    Reason.AUTHENTICATION_REJECTED: Entry(
-        "The server rejected the credentials; they are not tried again until they change.",
-        "Correct the Secret; many providers want an app password here.",
-    ),
-    Reason.MECHANISM_UNSUPPORTED: Entry(
-        "Server and postroom share no authentication mechanism.",
-        "Enable one of those that the message names on the server.",
-    ),
-    Reason.ACCOUNT_DISABLED: Entry(
-        "The server says that the account is locked, disabled or expired.",
-        "Unlock it with the provider.",
-    ),
-    Reason.ENCRYPTION_REQUIRED: Entry(
-        "The server takes credentials only over TLS.", "Set tls.mode to StartTLS or Implicit."
-    ),
-    Reason.SENDER_NOT_AUTHORIZED: Entry(
-        "The server does not let this account send as the address.",
-        "Grant the right on the server.",
-    ),
-    Reason.MAILBOX_NOT_FOUND: Entry(
-        "Login works, but the mailbox cannot be opened.", "Correct imap.mailbox or its rights."
-    ),
-    Reason.TEMPORARY_FAILURE: Entry("The server could not check the credentials now.", _WAIT),
     Reason.MAILBOX_NEARLY_FULL: Entry(
         "The mailbox has used most of its quota.",
         "Delete messages or raise the quota before mail is refused.",
-    ),
-    Reason.NOT_ATTEMPTED: Entry(
-        "The check was not made because an earlier stage failed.", "Mend the earlier stage first."
     ),
     Reason.HOST_AUTH_COOLDOWN: Entry(
         "The host has refused too many credentials lately; signing in there pauses, so that it "
@@ -453,20 +283,11 @@ CATALOGUE: dict[Reason, Entry] = {
     Reason.SERVER_THROTTLED: Entry(
         "The server asks to be left alone for a while.", "Wait, and raise the interval."
     ),
-    **{Reason(name): Entry(*texts) for name, texts in message_reasons.CATALOGUE.items()},
-    Reason.IDENTITIES_VERIFIED: Entry("The account may send as all its identities.", _NONE),
-    Reason.IDENTITY_VERIFIED: Entry("The account may send as this address.", _NONE),
-    Reason.IDENTITY_REJECTED: Entry(
-        "The provider or server does not let the account send as an address of spec.identities.",
-        "Register the address or grant the right, as the message says, or remove it.",
-    ),
-    Reason.IDENTITY_PENDING: Entry(
-        "Somebody still has to confirm the address.",
-        "Follow the link in the message that the provider sent to it.",
-    ),
-    Reason.IDENTITY_UNVERIFIABLE: Entry(
-        "Nobody tells whether the account may send as the address; this is no refusal.",
-        "Do what the message says, or send a test message as it.",
-    ),
-    **{Reason(name): Entry(*texts) for name, texts in oauth_reasons.CATALOGUE.items()},
+    **{
+        Reason(name): Entry(*texts)
+        for part in (dns_reasons, mail_reasons, message_reasons, oauth_reasons)
+        for name, texts in part.CATALOGUE.items()
+    },
 }
+#: What each reason means, in the order of `Reason`.
+CATALOGUE = {reason: _ENTRIES[reason] for reason in Reason}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the reasons about DNS mean, by their values in `Reason`."""
+
+from __future__ import annotations
+
+_NONE = "Nothing to do."
+
+CATALOGUE: dict[str, tuple[str, str]] = {
+    "RecordMatched": ("The record is published as required.", _NONE),
+    "RecordsMatched": ("All the records are published as required.", _NONE),
+    "RecordValid": ("The record is valid and contains what is required.", _NONE),
+    "RecordNotFound": (
+        "The zone's name servers have no such record.",
+        "Publish the record that status lists.",
+    ),
+    "RecordMismatch": (
+        "A record is there, but not with the required value.",
+        "Replace its value with the one that status lists.",
+    ),
+    "MultipleRecords": (
+        "There are several records where the standard allows one, so receivers ignore all.",
+        "Replace them by the single record that the finding offers.",
+    ),
+    "InvalidRecord": (
+        "The record breaks the syntax of its standard.",
+        "Replace it by the record that the finding offers.",
+    ),
+    "SelectorNotFound": (
+        "There is no DKIM key under the selector.",
+        "Publish the record that status lists.",
+    ),
+    "KeyMismatch": (
+        "The DKIM record holds another key than the required one.",
+        "Replace the record by the one that status lists.",
+    ),
+    "KeyRevoked": (
+        "The DKIM record has an empty p= tag: the key is revoked (RFC 6376 section 3.6.1).",
+        "Publish the current key, or use another selector.",
+    ),
+    "KeyTooWeak": (
+        "The RSA key is shorter than 1024 bits; receivers must not accept it (RFC 8301).",
+        "Make a key of 2048 bits and publish it.",
+    ),
+    "CNAMETargetMismatch": (
+        "The CNAME points elsewhere.",
+        "Point it to the target that status lists.",
+    ),
+    "LookupLimitExceeded": (
+        "Evaluating the SPF record takes more than 10 DNS lookups (RFC 7208 section 4.6.4).",
+        "Remove mechanisms that are not needed, or send from a return path of its own.",
+    ),
+    "VoidLookupLimitExceeded": (
+        "More than two lookups of the SPF record find nothing (RFC 7208 section 4.6.4).",
+        "Remove the mechanisms whose names do not exist.",
+    ),
+    "RequiredMechanismMissing": (
+        "The SPF record does not authorise everything that spec.spf requires.",
+        "Replace it by the merged record that the finding offers.",
+    ),
+    "PolicyTooPermissive": (
+        "The SPF record lets everyone send (+all).",
+        "Publish the record that the finding offers.",
+    ),
+    "PolicyTooWeak": (
+        "The published DMARC policy is weaker than spec.dmarc.policy.",
+        "Publish the record that status lists.",
+    ),
+    "ReportDestinationUnauthorized": (
+        "The domain that should receive DMARC reports has not agreed to (RFC 9990).",
+        "Publish the authorisation record at the destination, or report to an address of your own.",
+    ),
+    "NullMX": (
+        "The domain says that it accepts no mail (RFC 7505).",
+        "Publish the MX records that status lists.",
+    ),
+    "ExchangeMismatch": (
+        "The MX records are not the required ones.",
+        "Publish the MX records that status lists.",
+    ),
+    "ExchangeUnresolvable": (
+        "A host named by the MX records has no address.",
+        "Give the host an address, or name another host.",
+    ),
+    "LookupFailed": (
+        "DNS could not be asked (timeout, SERVFAIL, REFUSED); this says nothing about the record.",
+        "If it stays, check the zone's name servers and the operator's way to them.",
+    ),
+    "ResolversDisagree": (
+        "The zone has the record, the resolver does not show it yet.",
+        "Wait: caches expire by themselves.",
+    ),
+}

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the reasons about mail servers and identities mean, by their values in `Reason`."""
+
+from __future__ import annotations
+
+_NONE = "Nothing to do."
+_WAIT = "Wait: postroom keeps looking."
+
+CATALOGUE: dict[str, tuple[str, str]] = {
+    "Allowed": ("The dial guard permits the host and port.", _NONE),
+    "AddressDenied": (
+        "The host resolves to an address that the dial guard forbids.",
+        "Use a public host, or have the operator's --allow-cidr widened.",
+    ),
+    "PortDenied": (
+        "The port is not one for mail.",
+        "Use an allowed port, or have the operator's --allow-port widened.",
+    ),
+    "ProbeSucceeded": ("The server answered as a mail server should.", _NONE),
+    "ProbeInconclusive": ("The probe ended for a passing reason before it could tell.", _WAIT),
+    "HostNotFound": ("The host has no address in DNS.", "Correct the host's name."),
+    "ConnectionRefused": ("Nothing listens on the port.", "Correct the port, or start the server."),
+    "ConnectionTimeout": (
+        "The server, or a firewall before it, did not answer in time.",
+        "Open the way to the port; many clouds block 25 and 465: try 587.",
+    ),
+    "UnexpectedGreeting": (
+        "What answers on the port does not speak the protocol.",
+        "Correct the host, port or tls.mode.",
+    ),
+    "ServiceUnavailable": (
+        "The server says that it is not available now (421, BYE).",
+        "Wait; if it stays, ask the server's operator.",
+    ),
+    "StartTLSNotOffered": (
+        "The server does not offer STARTTLS; credentials are never sent in the clear.",
+        "Correct the port or use tls.mode Implicit.",
+    ),
+    "CapabilityMissing": (
+        "The server lacks something that the spec needs, such as AUTH.",
+        "Use the submission port, or remove the credentials.",
+    ),
+    "CertificateValid": ("The certificate is trusted and fits the name.", _NONE),
+    "CertificateExpired": ("The certificate has expired.", "Renew it on the server."),
+    "CertificateNotYetValid": (
+        "The certificate is not valid yet.",
+        "Check the server's certificate and both clocks.",
+    ),
+    "CertificateNameMismatch": (
+        "The certificate is for other names.",
+        "Use a name of the certificate as host, or set tls.serverName to it.",
+    ),
+    "CertificateUntrusted": (
+        "No trusted authority vouches for the certificate.",
+        "Reference the authority in tls.caBundleRef, or have the server send its intermediate.",
+    ),
+    "CertificateChainIncomplete": (
+        "The server sends its certificate without the intermediate that vouches for it.",
+        "Have the server send the whole chain, or reference the intermediate in tls.caBundleRef.",
+    ),
+    "HandshakeFailed": (
+        "TLS could not be negotiated.",
+        "Check tls.mode against the port, and the server's TLS settings.",
+    ),
+    "ProtocolTooOld": (
+        "The server speaks only TLS versions before 1.2.",
+        "Enable TLS 1.2 or newer on the server.",
+    ),
+    "CABundleInvalid": (
+        "The CA bundle holds no readable PEM certificate.",
+        "Mend the data under the referenced key.",
+    ),
+    "AuthenticationSucceeded": ("The server accepted the credentials.", _NONE),
+    "AuthenticationRejected": (
+        "The server rejected the credentials; they are not tried again until they change.",
+        "Correct the Secret; many providers want an app password here.",
+    ),
+    "MechanismUnsupported": (
+        "Server and postroom share no authentication mechanism.",
+        "Enable one of those that the message names on the server.",
+    ),
+    "AccountDisabled": (
+        "The server says that the account is locked, disabled or expired.",
+        "Unlock it with the provider.",
+    ),
+    "EncryptionRequired": (
+        "The server takes credentials only over TLS.",
+        "Set tls.mode to StartTLS or Implicit.",
+    ),
+    "SenderNotAuthorized": (
+        "The server does not let this account send as the address.",
+        "Grant the right on the server.",
+    ),
+    "MailboxNotFound": (
+        "Login works, but the mailbox cannot be opened.",
+        "Correct imap.mailbox or its rights.",
+    ),
+    "TemporaryFailure": ("The server could not check the credentials now.", _WAIT),
+    "NotAttempted": (
+        "The check was not made because an earlier stage failed.",
+        "Mend the earlier stage first.",
+    ),
+    "IdentitiesVerified": ("The account may send as all its identities.", _NONE),
+    "IdentityVerified": ("The account may send as this address.", _NONE),
+    "IdentityRejected": (
+        "The provider or server does not let the account send as an address of spec.identities.",
+        "Register the address or grant the right, as the message says, or remove it.",
+    ),
+    "IdentityPending": (
+        "Somebody still has to confirm the address.",
+        "Follow the link in the message that the provider sent to it.",
+    ),
+    "IdentityUnverifiable": (
+        "Nobody tells whether the account may send as the address; this is no refusal.",
+        "Do what the message says, or send a test message as it.",
+    ),
+}

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-cluster test test-unit lint format bench crds docs clean
+.PHONY: help demo demo-cluster test test-unit test-pythons lint format bench crds docs clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,24 @@ test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real
 
 test-unit: $(READY) ## the fast ones
 	$(BIN)/python -m pytest tests/unit
+
+# aioimaplib and cancellation differ from one Python to the next. A newer Python is found by name, or
+# where pyenv keeps it.
+OTHERS ?= 3.12 3.13
+SESSIONS := tests/lab/test_mail_imap.py tests/lab/test_mail_imap_cancelling.py \
+	tests/lab/test_mail_imap_hazards.py tests/lab/test_mail_imap_starttls.py \
+	tests/lab/test_mail_smtp.py
+
+test-pythons: ## the tests of mail sessions on newer Pythons, as far as they are installed
+	@for version in $(OTHERS); do \
+	  python=$$(ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python 2>/dev/null | tail -1); \
+	  python=$${python:-python$$version}; \
+	  if ! $$python -c '' 2>/dev/null; then echo "Python $$version is not installed: left out."; continue; fi; \
+	  echo "Python $$version:"; \
+	  $$python -m venv $(VENV)-$$version && \
+	  $(VENV)-$$version/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' && \
+	  $(VENV)-$$version/bin/python -m pytest -q $(SESSIONS) || exit 1; \
+	done
 
 lint: $(READY) ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .
@@ -54,4 +72,4 @@ docs: $(READY) ## write the generated pages of docs/
 	$(BIN)/python docs/generate.py
 
 clean: ## remove what the targets above made here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-3.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

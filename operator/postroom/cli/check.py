@@ -141,17 +141,26 @@ class CheckRun:
     async def watch(self) -> int:
         """Evaluate whenever a file changes, and every half a minute, until interrupted."""
         found = manifests.load(self._paths, self._namespace)
-        world, stamp = world_of(found, self._settings), self._stamp()
-        while True:
-            await self._evaluate(world)
-            console().clear()
-            self._print(world, found)
-            for _ in range(15):
-                await asyncio.sleep(_AGAIN)
-                if (fresh := self._stamp()) != stamp:
-                    stamp, found = fresh, manifests.load(self._paths, self._namespace)
+        world = world_of(found, self._settings)
+        try:
+            while True:
+                stamp = self._stamp()
+                await self._evaluate(world)
+                console().clear()
+                self._print(world, found)
+                if await self._changes(stamp):
+                    found = manifests.load(self._paths, self._namespace)
                     world.replace(found)
-                    break
+        finally:
+            await world.close()
+
+    async def _changes(self, stamp: list[tuple[str, int]]) -> bool:
+        """Wait for half a minute, or until a file changes; tell whether one did."""
+        for _ in range(15):
+            await asyncio.sleep(_AGAIN)
+            if self._stamp() != stamp:
+                return True
+        return False
 
     def _stamp(self) -> list[tuple[str, int]]:
         files = [

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from abc import abstractmethod
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from postroom.mail.certificate import facts_of
 from postroom.mail.dial import Failure
 from postroom.mail.imap_protocol import ConnectionEnded, Ending, GuardedProtocol, ask_for_tls
 from postroom.mail.imap_text import capabilities_in, mechanisms_among
+from postroom.mail.offers import known_capabilities, known_mechanisms
 from postroom.mail.probe import Probe, recognised
 from postroom.mail.replies import Meaning, Stage, meaning_of_imap
 from postroom.mail.sign_in import circumstances
@@ -31,8 +31,6 @@ _IMPLEMENTATIONS = (
     ("postroom lab", "postroom lab"),
 )
 _PROTOCOLS = {"IMAP4REV1", "IMAP4REV2"}
-#: A capability name (RFC 9051 section 9, capability), with what extensions use in it.
-_CAPABILITY = re.compile(r"[A-Z0-9][A-Z0-9=+._/:-]{0,63}")
 
 
 class ImapSession(Probe):
@@ -144,11 +142,10 @@ class ImapSession(Probe):
         self._stage = ProbeStage.CAPABILITIES
         if not words & _PROTOCOLS:
             raise self._not_imap()
-        known = sorted(filter(_CAPABILITY.fullmatch, words))
         self._server = ServerFacts(
             implementation=recognised(greeting.decode("utf-8", "replace"), _IMPLEMENTATIONS),
-            capabilities=known[:64],
-            auth_mechanisms=mechanisms_among(known)[:32],
+            capabilities=known_capabilities(words)[:64],
+            auth_mechanisms=known_mechanisms(mechanisms_among(words))[:32],
         )
         return words
 

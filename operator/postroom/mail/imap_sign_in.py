@@ -15,6 +15,7 @@ from postroom.mail.imap_text import (
     password_command,
     token_command,
 )
+from postroom.mail.offers import known_mechanisms
 from postroom.mail.replies import Meaning, Stage
 from postroom.mail.report import Login
 from postroom.mail.sign_in import (
@@ -86,11 +87,12 @@ class ImapSignIn(ImapSession):
         return self._meant(meaning, f"answers the login with {said}")
 
     def _no_mechanism(self, offered: set[str]) -> Failure:
-        shown = self._repeated.left_out(mechanisms_among(sorted(offered)))
+        shown = known_mechanisms(mechanisms_among(offered))
         known = ", ".join(shown[:8]) or "no mechanism"
         message = (
-            f"{self._place} offers {known} and forbids LOGIN; postroom knows PLAIN and LOGIN for "
-            "passwords: enable one of these on the server, or use oauth where it is offered."
+            f"{self._place} offers {known} and forbids the command LOGIN; postroom knows PLAIN and "
+            "LOGIN for passwords: enable one of these on the server, or use oauth where it is "
+            "offered."
         )
         return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
 

@@ -68,14 +68,19 @@ class LoginCommand:
 
 
 def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | None:
-    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN; None where both are forbidden."""
+    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN in either form; None where all are
+    forbidden."""
     password = login.password.reveal()
     if "AUTH=PLAIN" in offered:
         packed = base64.b64encode(f"\0{login.username}\0{password}".encode()).decode()
         return _authenticate("PLAIN", packed, offered)
-    if "LOGINDISABLED" in offered:
+    if "LOGINDISABLED" not in offered:
+        return LoginCommand("LOGIN", *login_arguments(login.username, password))
+    if "AUTH=LOGIN" not in offered:
         return None
-    return LoginCommand("LOGIN", *login_arguments(login.username, password))
+    # Two questions, whatever they say, for the name and the password.
+    answers = [base64.b64encode(one.encode()) for one in (login.username, password)]
+    return LoginCommand("AUTHENTICATE", ["LOGIN"], answers)
 
 
 def token_command(exchange: TokenExchange, offered: AbstractSet[str]) -> LoginCommand:

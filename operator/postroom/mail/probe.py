@@ -14,6 +14,7 @@ from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.mail import tls
 from postroom.mail.dial import Deadlines, Dialler, Failure
+from postroom.mail.offers import known_mechanisms
 from postroom.mail.repeated import Repetition
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 
@@ -81,7 +82,7 @@ class Probe(ABC):
             authenticated=self._authenticated,
             code=end.code,
             enhanced_code=end.enhanced_code,
-            server=self._repeated.without(self._server),
+            server=self._server,
             tls=self._repeated.without(self._tls),
             mailbox=self._repeated.without_in_mailbox(self._mailbox),
             retry_after=end.retry_after,
@@ -130,7 +131,7 @@ class Probe(ABC):
         return self._failure(Reason.INVALID_SPEC, message)
 
     def _takes_no_token(self, offered: Sequence[str]) -> Failure:
-        known = ", ".join(self._repeated.left_out(offered)[:8]) or "no mechanism"
+        known = ", ".join(known_mechanisms(offered)[:8]) or "no mechanism"
         message = (
             f"{self._place} offers {known}; a token needs XOAUTH2 or OAUTHBEARER: enable one of "
             "these on the server, or use a password instead of oauth."

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps what a server repeats of a login out of the facts that it tells of itself.
 
-A hostile server may put the password that it was told into a capability, a mailbox's name or a
-certificate, in any encoding that fits there. What holds a good part of it is left out, without a
-word, since to say so would confirm the guess.
+A hostile server may put the password that it was told into a mailbox's name or a certificate, in
+any encoding that fits there. What holds a good part of it is left out, without a word, since to say
+so would confirm the guess.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ import base64
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar
 from urllib.parse import quote
 
-from postroom.api.mailserver import ServerFacts, TLSFacts
+from postroom.api.mailserver import TLSFacts
 from postroom.api.masked import Masked
 from postroom.mail.report import Mailbox
-
-Facts = TypeVar("Facts", ServerFacts, TLSFacts)
 
 #: Shorter ones stand in ordinary words: to look for them would tell them.
 _SHORTEST = 6
@@ -46,11 +43,7 @@ class Repetition:
         ends = range(self._width, len(said) + 1)
         return any(said[end - self._width : end] in self._spelt for end in ends)
 
-    def left_out(self, texts: Iterable[str]) -> list[str]:
-        """Return the texts without those that hold it."""
-        return [one for one in texts if not self.within(one)]
-
-    def without(self, facts: Facts | None) -> Facts | None:
+    def without(self, facts: TLSFacts | None) -> TLSFacts | None:
         """Return facts without the texts that hold it."""
         if facts is None:
             return None
@@ -59,7 +52,7 @@ class Repetition:
             if isinstance(value, str) and self.within(value):
                 changed[name] = None
             elif isinstance(value, list):
-                changed[name] = self.left_out(value)
+                changed[name] = [one for one in value if not self.within(one)]
         return facts.model_copy(update=changed)
 
     def without_in_mailbox(self, facts: Mailbox | None) -> Mailbox | None:

@@ -17,6 +17,7 @@ from postroom.api.reasons import Reason
 from postroom.mail import tls
 from postroom.mail.certificate import facts_of
 from postroom.mail.dial import Failure
+from postroom.mail.offers import known_keywords, known_mechanisms
 from postroom.mail.probe import Probe, recognised
 from postroom.mail.replies import Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.sign_in import circumstances
@@ -38,7 +39,6 @@ _IMPLEMENTATIONS = (
     ("postroom lab", "postroom lab"),
 )
 #: An EHLO keyword (RFC 5321 section 4.1.1.1) and a SASL mechanism (RFC 4422 section 3.1).
-_KEYWORD = re.compile(r"[A-Z0-9][A-Z0-9-]{0,63}")
 _MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
 
 
@@ -132,8 +132,8 @@ class SmtpConversation(Probe):
         offered = {one.upper() for one in client.esmtp_extensions}
         self._server = ServerFacts(
             implementation=recognised(f"{greeting} {response.message}", _IMPLEMENTATIONS),
-            capabilities=sorted(filter(_KEYWORD.fullmatch, offered))[:64],
-            auth_mechanisms=mechanisms(client)[:32],
+            capabilities=known_keywords(offered)[:64],
+            auth_mechanisms=known_mechanisms(mechanisms(client))[:32],
             # Zero: it has no fixed maximum (RFC 1870 section 4).
             max_message_size=(int(size[0]) or None) if size else None,
         )

@@ -8,6 +8,7 @@ import aiosmtplib
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.dial import Failure
+from postroom.mail.offers import known_mechanisms
 from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.report import Login
 from postroom.mail.sign_in import (
@@ -83,7 +84,7 @@ class SmtpSignIn(SmtpConversation):
         if not offered:
             message = f"{self._place} offers no AUTH: use the submission port (587 or 465)."
             return self._failure(Reason.CAPABILITY_MISSING, message)
-        shown = ", ".join(self._repeated.left_out(offered)[:8]) or "others"
+        shown = ", ".join(known_mechanisms(offered)[:8]) or "others"
         message = (
             f"{self._place} offers only {shown}; postroom knows "
             f"{', '.join(_MECHANISMS)} for passwords: enable one of these on the server, or use "

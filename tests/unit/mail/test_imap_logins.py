@@ -99,3 +99,10 @@ def test_no_status_repeats_the_servers_words(said: str) -> None:
     document = base64.b64encode(b'{"status":"' + said.encode("utf-8", "replace") + b'"}')
     shown = status_of(refusal_in(document))
     assert shown is None or shown.isdigit() or shown.startswith(("invalid_", "insufficient_"))
+
+
+def test_login_as_a_mechanism_where_the_command_is_forbidden() -> None:
+    command = password_command(Login("me", Masked("s3cret")), {"LOGINDISABLED", "AUTH=LOGIN"})
+    assert command is not None
+    assert (command.name, command.arguments) == ("AUTHENTICATE", ["LOGIN"])
+    assert [base64.b64decode(one) for one in command.answers] == [b"me", b"s3cret"]

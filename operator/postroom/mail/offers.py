@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words by which servers say what they offer, as far as they are known.
+
+Others are not shown: a hostile server could put into a word what it was told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from postroom.api.data_files import read
+
+#: Capabilities with a parameter that tells nothing but numbers or single letters (RFC 7889, RFC
+#: 4314 section 2.2, RFC 9738).
+_WITH_PARAMETER = re.compile(r"(APPENDLIMIT|MESSAGELIMIT|SAVELIMIT)=[0-9]{1,20}")
+
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_=+-]{0,31}$")]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class _Names(_Data):
+    source: Annotated[str, StringConstraints(pattern=r"^https://", max_length=300)]
+    names: Annotated[tuple[_Name, ...], Field(min_length=1)]
+
+
+class _Offers(_Data):
+    smtp: _Names
+    smtp_of_vendors: _Names
+    imap: _Names
+    imap_of_vendors: _Names
+    sasl: _Names
+
+
+@cache
+def _offers() -> _Offers:
+    return read("postroom.mail", "offers.yaml", _Offers)
+
+
+@cache
+def _keywords() -> frozenset[str]:
+    return frozenset((*_offers().smtp.names, *_offers().smtp_of_vendors.names))
+
+
+@cache
+def _mechanisms() -> frozenset[str]:
+    return frozenset(_offers().sasl.names)
+
+
+@cache
+def _capabilities() -> frozenset[str]:
+    found = _offers()
+    signing_in = (f"AUTH={one}" for one in found.sasl.names)
+    return frozenset((*found.imap.names, *found.imap_of_vendors.names, *signing_in))
+
+
+def known_keywords(words: Iterable[str]) -> list[str]:
+    """Return the known EHLO keywords (RFC 5321 section 4.1.1.1) among words, in capitals."""
+    return sorted({one for one in words if one in _keywords()})
+
+
+def known_mechanisms(words: Iterable[str]) -> list[str]:
+    """Return the known SASL mechanisms (RFC 4422) among words, in capitals."""
+    return sorted({one for one in words if one in _mechanisms()})
+
+
+def known_capabilities(words: Iterable[str]) -> list[str]:
+    """Return the known IMAP capabilities (RFC 9051 section 7.2.2) among words, in capitals."""
+    known = _capabilities()
+    return sorted({one for one in words if one in known or _WITH_PARAMETER.fullmatch(one)})

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No secret shows in what the operator makes of hostile servers on a real API server.
+
+Covers: status, Events, the log at DEBUG and the metrics of the operator as users install it, with
+passwords that hostile SMTP and IMAP servers repeat in each of their answers, refresh tokens and
+client secrets that a token endpoint repeats, and the ownership key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from cluster.lab_process import LabProcess
+from cluster.objects import KINDS, eventually, is_judged, objects
+from lab.canary import Secret, leaks
+from lab.canary_secrets import Secrets
+from lab.canary_servers import IMAP, IMAP_ERRANDS, SMTP, SMTP_ERRANDS, Row
+from lab.canary_world import ADDRESS, Ports
+from lab.canary_world import objects as mail_objects
+from lab.hostile import Hostile
+from lab.mail_probing import context
+from lab.token_server import GOOGLE_PATH, HOST, Scripted, TokenServer
+from loopback import own_address
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+
+MAIL_HOST = "mail.example.com"
+#: What servers do, by the name of the account that meets them.
+ROWS: dict[str, tuple[Row, Row]] = {
+    "refused": (SMTP["refuses in lines"], IMAP["refuses"]),
+    "talked-of": (SMTP_ERRANDS["250 to QUIT"], IMAP_ERRANDS["talks of it"]),
+}
+
+
+class HostileElsewhere(Hostile):
+    """A server at an address that is not that of the API server, which is never dialled."""
+
+    address = own_address(6)
+
+    async def __aenter__(self) -> Self:
+        context = self._context if self._implicit else None
+        self._server = await asyncio.start_server(self._accept, self.address, 0, ssl=context)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+
+class Servers:
+    """Hostile servers and a token endpoint, in a thread of their own."""
+
+    def __init__(self, made: Secrets) -> None:
+        self.tokens = TokenServer(address=own_address(5))
+        self.passwords = {name: made.password(at) for at, name in enumerate(ROWS)}
+        self.oauth = {"client": made.password(1), "refresh": made.token()}
+        self.running: dict[str, tuple[Hostile, Hostile]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._stack = AsyncExitStack()
+
+    async def _start(self) -> None:
+        await self._stack.enter_async_context(self.tokens)
+        text = json.dumps(self.oauth)
+        document = {"error": "invalid_grant", "error_description": text, "error_uri": text}
+        self.tokens.script.extend([Scripted(400, document)] * 50)
+        for name, rows in ROWS.items():
+            hostile = [
+                HostileElsewhere(*row(self.passwords[name]), context=context(), implicit=True)
+                for row in rows
+            ]
+            for one in hostile:
+                await self._stack.enter_async_context(one)
+            self.running[name] = (hostile[0], hostile[1])
+
+    def start(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        ports = [one.port for pair in self.running.values() for one in pair]
+        return (
+            f"--allow-token-host={HOST}",
+            f"--allow-cidr={self.tokens.address}/32",
+            f"--allow-cidr={HostileElsewhere.address}/32",
+            *(f"--allow-port={port}" for port in [self.tokens.port, *ports]),
+        )
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """A server, an account and a Secret for each row, and one account with tokens."""
+        made: dict[tuple[str, str], dict[str, Any]] = {}
+        for name, (smtp, imap) in self.running.items():
+            login = {name: {"username": ADDRESS, "password": self.passwords[name]}}
+            spec: dict[str, Any] = {
+                "address": f"{name}@example.com",
+                "credentialsRef": {"name": name},
+                "serverRef": {"name": name},
+            }
+            made |= _named(name, mail_objects(Ports(smtp.port, imap.port), login, spec))
+        smtp, imap = self.running["talked-of"]
+        oauth = {
+            "provider": "Generic",
+            "clientID": "postroom",
+            "subject": ADDRESS,
+            "scopes": ["mail"],
+            "tokenURL": self.tokens.url(GOOGLE_PATH),
+            "clientSecretRef": {"name": "oauth", "key": "client"},
+            "refreshTokenRef": {"name": "oauth", "key": "refresh"},
+            "caBundleRef": {"name": "ca"},
+        }
+        spec = {"oauth": oauth, "serverRef": {"name": "tokens"}}
+        ports = Ports(smtp.port, imap.port)
+        made |= _named("tokens", mail_objects(ports, {"oauth": self.oauth}, spec))
+        # What others refer to comes first.
+        return sorted(made.values(), key=lambda one: "spec" in one)
+
+
+def _named(name: str, made: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Objects by kind and name, where those of our kinds have this name."""
+    found = {}
+    for one in made:
+        metadata: dict[str, Any] = {"name": name if "spec" in one else one["metadata"]["name"]}
+        if one["kind"] == "EmailAccount":
+            metadata["annotations"] = {"postroom.dev/send-test": "1", "postroom.dev/backfill": "1"}
+        found[one["kind"], metadata["name"]] = {**one, "metadata": metadata}
+    return found
+
+
+@pytest.fixture
+def servers(lab: LabProcess) -> Iterator[Servers]:
+    made = Servers(Secrets(700))
+    made.start()
+    lab.put("example.com", "login", "A", made.tokens.address)
+    lab.put("example.com", "mail", "A", HostileElsewhere.address)
+    yield made
+    made.stop()
+
+
+def metrics_of(running: OperatorProcess) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics", timeout=5) as said:
+        return str(said.read().decode())
+
+
+def test_no_secret_shows(
+    installed: ControlPlane, lab: LabProcess, servers: Servers, namespace: str, tmp_path: Path
+) -> None:
+    made = Secrets(701)
+    key = tmp_path / "key"
+    key.write_text(made.core(40))
+    secrets = [
+        *(Secret(f"password of {name}", text) for name, text in servers.passwords.items()),
+        *(Secret(name, text) for name, text in servers.oauth.items()),
+        Secret("ownership key", key.read_text()),
+    ]
+    flags = (*lab.reach.flags, *servers.flags, f"--ownership-key-file={key}", "--log-level=debug")
+    kubeconfig = service_account_kubeconfig(installed, tmp_path)
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": servers.manifests()})
+    with OperatorProcess(kubeconfig, tmp_path, flags) as running:
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=_in(namespace, text))
+        eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all are judged", 60)
+        metrics = metrics_of(running)
+    shown = installed.kubectl("get", f"{KINDS},events", "-n", namespace, "-o", "json").stdout
+    assert "AuthenticationRejected" in shown
+    assert '"kind": "Event"' in shown
+    assert "postroom_condition" in metrics
+    for place, seen in {
+        "status and Events": shown,
+        "log": running.log.read_text(),
+        "metrics": metrics,
+    }.items():
+        assert (place, leaks(seen, secrets)) == (place, [])
+    assert all(smtp.connections for smtp, _ in servers.running.values())
+    assert servers.running["talked-of"][1].connections
+    assert servers.oauth["refresh"] in {one["refresh_token"] for one in servers.tokens.forms}
+
+
+def _in(namespace: str, text: str) -> str:
+    return text.replace('"namespace": "mail"', f'"namespace": "{namespace}"')

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`postroom check` shows no secret: in no form of its output, on no stream, and in no log.
+
+Covers: each output against hostile servers and the lab's; input that is broken around a Secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lab.canary_secrets import Secrets
+from lab.canary_servers import IMAP, IMAP_ERRANDS, SMTP, SMTP_ERRANDS, Row
+from lab.canary_watch import Watch, watching
+from lab.canary_world import (
+    ADDRESS,
+    Ports,
+    impatient,  # noqa: F401 - a fixture
+    objects,
+    written,
+)
+from lab.hostile import Hostile
+from lab.mail_probing import HOST, context
+from loopback import own_address
+from postroom.api.masked import Masked
+from postroom.cli.check import CheckRun, ExitCode, Output
+from postroom.lab.dns import LabDns, ZoneData
+from postroom.settings import Settings, load
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+DNS_PORT = 2053
+
+
+@asynccontextmanager
+async def names(address: str) -> AsyncIterator[None]:
+    """A name server that leads to 127.0.0.1."""
+    zones = ZoneData(("example.com",), "ns.example.com", address)
+    zones.add(HOST, "A", "127.0.0.1")
+    server = LabDns(zones, address, DNS_PORT)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+def settings(address: str, ports: Ports, key: str) -> Settings:
+    given = {
+        "dns_resolvers": [f"{address}:{DNS_PORT}"],
+        "dns_authoritative_port": str(DNS_PORT),
+        "allow_cidrs": ["127.0.0.0/8"],
+        "allow_ports": [str(ports.smtp), str(ports.imap)],
+    }
+    made = load(given, {})
+    return made.model_copy(update={"ownership_key": Masked(key)})
+
+
+PAIRS: dict[str, tuple[Row, Row]] = {
+    "refused": (SMTP["refuses in lines"], IMAP["refuses"]),
+    "offered": (SMTP["offers it"], IMAP["offers it"]),
+    "talked of": (SMTP_ERRANDS["250 to QUIT"], IMAP_ERRANDS["talks of it"]),
+    "broken off": (SMTP["ends within a line"], IMAP["ends in a literal"]),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+async def test_each_output(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = list(PAIRS).index(name)
+    made, address = Secrets(500 + number), own_address(32)
+    secret, key = made.password(2 * number + 1), made.core(32)
+    smtp, imap = (row(secret) for row in PAIRS[name])
+    codes = set()
+    async with (
+        watching() as watch,
+        names(address),
+        Hostile(*smtp, context=context(), implicit=True) as sending,
+        Hostile(*imap, context=context(), implicit=True) as reading,
+    ):
+        watch.hide("password", secret)
+        watch.hide("ownership key", key)
+        ports = Ports(sending.port, reading.port)
+        login = {"login": {"username": ADDRESS, "password": secret}}
+        spec = {"credentialsRef": {"name": "login"}}
+        file = written(tmp_path, objects(ports, login, spec))
+        known = settings(address, ports, key)
+        watch.see("settings", known)
+        for output in Output:
+            run = CheckRun([file], "default", known, output, quiet=False)
+            codes.add(await run.once(timedelta()))
+            show(watch, capsys, output.value)
+    assert sending.connections >= 3
+    assert codes <= {ExitCode.READY, ExitCode.NOT_READY}
+
+
+def show(watch: Watch, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Have what was printed searched; something must have been."""
+    out, err = capsys.readouterr()
+    assert out or err
+    watch.see(f"standard output as {name}", out)
+    watch.see(f"standard error as {name}", err)
+
+
+BROKEN = {
+    "no mapping": "apiVersion: v1\nkind: Secret\nmetadata: {{name: login}}\nstringData: {0}\n",
+    "a list": "apiVersion: v1\nkind: Secret\nmetadata: {{name: login}}\nstringData: [{0}]\n",
+    "no YAML": "apiVersion: v1\nkind: Secret\nstringData:\n  password: {0}: {0}\n - x\n",
+    "unknown field": "apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\n{0}: {0}\n",
+    "in data": "apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\ndata: {{password: {0}}}\n",
+    "twice": "apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\ndata: {{a: b, a: {0}}}\n",
+    "as its name": "apiVersion: v1\nkind: Secret\nmetadata: {{name: [{0}]}}\nstringData: {{}}\n",
+    "unclosed": 'apiVersion: v1\nkind: Secret\nstringData: {{password: "{0}\n',
+    "odd tag": "apiVersion: v1\nkind: Secret\nstringData: {{password: !{0} {0}}}\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_broken_input(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Secrets(600)
+    secret = made.core(24)
+    file = tmp_path / "broken.yaml"
+    file.write_text(BROKEN[name].format(secret))
+    async with watching() as watch:
+        watch.hide("password", secret)
+        known = settings(own_address(32), Ports(1, 2), made.core(32))
+        for output in Output:
+            run = CheckRun([file], "default", known, output, quiet=False)
+            with contextlib.suppress(ValueError):
+                assert await run.once(timedelta()) == ExitCode.BAD_INPUT
+            show(watch, capsys, output.value)

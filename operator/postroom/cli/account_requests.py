@@ -19,7 +19,7 @@ from postroom.api.names import (
 from postroom.api.resource import parse_status
 from postroom.cli.cluster import Cluster, PluginError
 from postroom.reconcile import schedule
-from postroom.reconcile.messages import SPACING, too_early
+from postroom.reconcile.messages.flight import SPACING, too_early
 
 Raw = Mapping[str, Any]
 _NOBODY = "does the operator run and serve this namespace?"

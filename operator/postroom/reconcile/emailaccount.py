@@ -16,21 +16,19 @@ from postroom.api.status import ResolvedReference
 from postroom.reconcile import (
     backing,
     both_legs,
-    forwarding,
     grants,
     identities,
     mailserver,
     prechecks,
     probing,
     rotation_step,
-    round_trips,
-    send_test,
     sync,
 )
 from postroom.reconcile.account_legs import Leg, both_probed, imap_leg, probed, smtp_leg
 from postroom.reconcile.account_step import AccountView, Contribution
 from postroom.reconcile.assessment import Assessment, passed, unknown, worst_first
 from postroom.reconcile.mailserver import CONFIRM_AFTER
+from postroom.reconcile.messages import forwarding, requested, round_trips
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.prechecks import NOTHING
 from postroom.reconcile.references import reference_to
@@ -85,7 +83,7 @@ def _steps(view: AccountView) -> tuple[Step, ...]:
     always = (sync.step, _identities, rotation_step.step)
     if view.world.messages is None:
         return always
-    return (*always, send_test.step, round_trips.step, forwarding.step)
+    return (*always, requested.step, round_trips.step, forwarding.step)
 
 
 async def _identities(view: AccountView) -> Contribution:

@@ -23,8 +23,8 @@ from postroom.mail.identities.values import DiscoveryFailure, IdentitySource, sa
 from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView, Contribution
 from postroom.reconcile.assessment import failed, passed, unknown
-from postroom.reconcile.correspondents import Obstacle, sender_of
 from postroom.reconcile.identity_looks import WHILE_OPEN, find_out, knowledge_of
+from postroom.reconcile.messages.correspondents import Obstacle, sender_of
 from postroom.reconcile.probing import Attempt, code_of
 
 _CONDITION = ConditionType.IDENTITIES_VERIFIED

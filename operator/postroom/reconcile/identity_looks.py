@@ -21,8 +21,8 @@ from postroom.mail.identities.values import (
 from postroom.mail.presets import identify, preset
 from postroom.reconcile import grants, references
 from postroom.reconcile.account_step import AccountView
-from postroom.reconcile.correspondents import login_for
 from postroom.reconcile.grants import TokenCredentials
+from postroom.reconcile.messages.correspondents import login_for
 from postroom.reconcile.outcome import IdentityLook
 from postroom.reconcile.probing import Attempt
 from postroom.reconcile.references import Credentials

@@ -21,7 +21,7 @@ from postroom.mail.errands import Answer, HistoryReport
 from postroom.mail.report import Mailbox, Quota
 from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView, Contribution
-from postroom.reconcile.correspondents import Obstacle, Receiver, login_for, own_receiver
+from postroom.reconcile.messages.correspondents import Obstacle, Receiver, login_for, own_receiver
 from postroom.reconcile.probing import code_of
 
 #: Shares of a quota from which on it is worth a warning, and an error.

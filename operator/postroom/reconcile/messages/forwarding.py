@@ -15,10 +15,11 @@ from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.forwarding import judge_forwarding
 from postroom.mail.round_trip.forwarding_steps import steps_for
-from postroom.reconcile import messages, schedule
+from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView, Contribution
 from postroom.reconcile.assessment import failed, passed, unknown
-from postroom.reconcile.correspondents import (
+from postroom.reconcile.messages import flight as flights
+from postroom.reconcile.messages.correspondents import (
     Correspondents,
     Obstacle,
     Receiver,
@@ -26,7 +27,7 @@ from postroom.reconcile.correspondents import (
     references_to_receiver,
     sender_of,
 )
-from postroom.reconcile.messages import Progress
+from postroom.reconcile.messages.flight import Progress
 
 _CONDITION = ConditionType.FORWARDING_VERIFIED
 #: After this many messages in a row that did not arrive as sent, the wait until the next.
@@ -47,11 +48,11 @@ async def step(view: AccountView) -> Contribution:
     progress: Progress | None = None
     look_again: timedelta | None = None
     if state.in_flight is not None:
-        progress = await messages.advance(state.in_flight, Purpose.FORWARDING, parties, view)
+        progress = await flights.advance(state.in_flight, Purpose.FORWARDING, parties, view)
     elif (wait := _wait(state, view)) > timedelta():
         look_again = wait
     elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
-        progress = await messages.begin(spec.address, parties, view)
+        progress = await flights.begin(spec.address, parties, view)
     if progress is not None:
         state, look_again = _after(state, progress, wanted, view), progress.look_again
         if progress.sent:
@@ -60,7 +61,7 @@ async def step(view: AccountView) -> Contribution:
     steps = () if works else steps_for(wanted.source, spec.address, wanted.technical_address)
     return Contribution(
         verdicts=(_verdict(state, wanted, spec.address, parties),),
-        findings=messages.findings_of(state.result, "forwarding"),
+        findings=flights.findings_of(state.result, "forwarding"),
         fields={**fields, "forwarding": state.model_copy(update={"steps": list(steps)})},
         references=references_to_receiver(address=wanted.technical_address),
         look_again=look_again,
@@ -97,10 +98,10 @@ def _after(
 def _wait(state: ForwardingState, view: AccountView) -> timedelta:
     """Return how long until the next message is due; whoever asks for a check has it at once."""
     metadata, status, now = view.resource.metadata, view.resource.status, view.world.now()
-    spacing = messages.too_early(status.last_message_time, now) or timedelta()
+    spacing = flights.too_early(status.last_message_time, now) or timedelta()
     if state.result is None or view.asked:
         return spacing
-    if messages.is_looping(state.result):
+    if flights.is_looping(state.result):
         return schedule.FAR_AWAY
     pause = _RETRIES[min(state.failures, len(_RETRIES)) - 1] if state.failures else _AGAIN
     due = schedule.parse_timestamp(state.result.time) + schedule.jittered(pause, metadata.uid)

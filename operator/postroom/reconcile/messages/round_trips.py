@@ -9,10 +9,11 @@ from postroom.api.account_messages import MessageOutcome, RoundTripState, Sender
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
-from postroom.reconcile import messages, schedule
+from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView, Contribution
 from postroom.reconcile.assessment import failed, passed, unknown
-from postroom.reconcile.correspondents import (
+from postroom.reconcile.messages import flight as flights
+from postroom.reconcile.messages.correspondents import (
     Correspondents,
     Obstacle,
     Receiver,
@@ -21,7 +22,7 @@ from postroom.reconcile.correspondents import (
     references_to_receiver,
     sender_of,
 )
-from postroom.reconcile.messages import Progress
+from postroom.reconcile.messages.flight import Progress
 
 _CONDITION = ConditionType.ROUND_TRIP_HEALTHY
 #: Outcomes that say that mail does not flow.
@@ -43,7 +44,7 @@ async def step(view: AccountView) -> Contribution:
     fields: dict[str, object] = {}
     look_again: timedelta | None = None
     if state.in_flight is not None:
-        progress = await messages.advance(state.in_flight, Purpose.ROUND_TRIP, parties, view)
+        progress = await flights.advance(state.in_flight, Purpose.ROUND_TRIP, parties, view)
         state = _after(state, state.in_flight.sender, progress, view)
         look_again = progress.look_again
         if progress.sent:
@@ -51,13 +52,13 @@ async def step(view: AccountView) -> Contribution:
     elif (wait := _wait(state, turn, view)) > timedelta():
         look_again = wait
     elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
-        progress = await messages.begin(receiver.address, parties, view, turn)
+        progress = await flights.begin(receiver.address, parties, view, turn)
         state = _after(state, turn or view.resource.spec.address, progress, view)
         look_again = progress.look_again
     return Contribution(
         verdicts=(_verdict(state, parties),),
         fields={**fields, "round_trip": state},
-        findings=messages.findings_of(state.result, "roundTrip"),
+        findings=flights.findings_of(state.result, "roundTrip"),
         references=references,
         look_again=look_again,
     )
@@ -112,8 +113,8 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
     Whom nothing was sent as yet does not wait for the interval.
     """
     now, last = view.world.now(), state.result
-    spacing = messages.too_early(view.resource.status.last_message_time, now) or timedelta()
-    if messages.is_looping(last) and not view.asked:
+    spacing = flights.too_early(view.resource.status.last_message_time, now) or timedelta()
+    if flights.is_looping(last) and not view.asked:
         return schedule.FAR_AWAY
     tried = turn in {one.address for one in state.senders} if turn else last is not None
     if not tried:

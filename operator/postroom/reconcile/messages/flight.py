@@ -36,7 +36,8 @@ from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.verdict import DEADLINE
 from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView
-from postroom.reconcile.arrivals import (
+from postroom.reconcile.backing import effective_sender
+from postroom.reconcile.messages.arrivals import (
     Look,
     look_for,
     new_token,
@@ -45,8 +46,7 @@ from postroom.reconcile.arrivals import (
     stored,
     written,
 )
-from postroom.reconcile.backing import effective_sender
-from postroom.reconcile.correspondents import Correspondents, Obstacle, Receiver, login_for
+from postroom.reconcile.messages.correspondents import Correspondents, Obstacle, Receiver, login_for
 from postroom.reconcile.probing import Attempt
 
 #: Between two messages of ours through one account.

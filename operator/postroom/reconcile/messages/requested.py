@@ -6,16 +6,17 @@ from __future__ import annotations
 from postroom.api.account_messages import LastTest, MessageInFlight, MessageResult
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
-from postroom.reconcile import messages, schedule
+from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView, Contribution
-from postroom.reconcile.correspondents import (
+from postroom.reconcile.messages import flight as flights
+from postroom.reconcile.messages.correspondents import (
     Correspondents,
     Obstacle,
     Receiver,
     own_receiver,
     sender_of,
 )
-from postroom.reconcile.messages import Progress
+from postroom.reconcile.messages.flight import Progress
 
 
 async def step(view: AccountView) -> Contribution:
@@ -35,7 +36,7 @@ async def _begin(nonce: str, last: LastTest | None, view: AccountView) -> Contri
     if not _is_allowed(recipient, view):
         return _refused(
             nonce,
-            messages.failed_before(
+            flights.failed_before(
                 recipient,
                 now,
                 Reason.RECIPIENT_NOT_ALLOWED,
@@ -43,17 +44,17 @@ async def _begin(nonce: str, last: LastTest | None, view: AccountView) -> Contri
                 "allows: correct the annotation postroom.dev/send-test-to, then ask anew.",
             ),
         )
-    wait = messages.too_early(view.resource.status.last_message_time, now)
+    wait = flights.too_early(view.resource.status.last_message_time, now)
     if wait is not None:
         # It is not forgotten: one message in five minutes.
         return Contribution(fields={"last_test": last}, look_again=wait)
     parties = Correspondents(await sender_of(view), _receiver(recipient, view))
-    return _contribution(nonce, await messages.begin(recipient, parties, view), view)
+    return _contribution(nonce, await flights.begin(recipient, parties, view), view)
 
 
 async def _go_on(last: LastTest, flight: MessageInFlight, view: AccountView) -> Contribution:
     parties = Correspondents(await sender_of(view), _receiver(flight.recipient, view))
-    progress = await messages.advance(flight, Purpose.SEND_TEST, parties, view)
+    progress = await flights.advance(flight, Purpose.SEND_TEST, parties, view)
     return _contribution(last.nonce, progress, view)
 
 

@@ -25,7 +25,7 @@ from postroom.mail.round_trip.recognise import Expected, Sighting, recognise
 from postroom.mail.round_trip.verdict import Arrival, Sent, judge
 from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView
-from postroom.reconcile.correspondents import Receiver
+from postroom.reconcile.messages.correspondents import Receiver
 
 _HOPS_LIMIT, _WARNINGS_LIMIT = 16, 8
 _WORD_LIMIT = 64

@@ -13,7 +13,7 @@ from postroom.api.account_messages import (
     Forwarding,
     RoundTrip,
 )
-from postroom.api.ca_bundle import CABundleReference
+from postroom.api.ca_bundle import Trust
 from postroom.api.fields import (
     Deadline,
     DisplayName,
@@ -46,19 +46,13 @@ class IMAPTLSMode(StrEnum):
     IMPLICIT = "Implicit"
 
 
-class IMAPTLS(Model):
+class IMAPTLS(Trust):
     """How the IMAP connection is secured and verified."""
 
     mode: IMAPTLSMode | None = Field(
         default=None,
         description="Implicit (TLS from the first byte) or StartTLS; default: the provider's, else "
         "StartTLS on port 143 and Implicit on any other.",
-    )
-    ca_bundle_ref: CABundleReference | None = Field(
-        default=None, description="Authorities to trust instead of the public ones."
-    )
-    server_name: HostName | None = Field(
-        default=None, description="Name to verify in the certificate; default: the host."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from postroom.api.ca_bundle import CABundleReference as CABundleReference
+from postroom.api.ca_bundle import Trust
 from postroom.api.conditions import Timestamp
 from postroom.api.fields import (
     Deadline,
@@ -40,19 +40,13 @@ class TLSMode(StrEnum):
     NONE = "None"
 
 
-class TLS(Model):
+class TLS(Trust):
     """How the connection is secured and what is trusted. Verification cannot be switched off."""
 
     mode: TLSMode | None = Field(
         default=None,
         description="StartTLS (mandatory upgrade), Implicit (TLS from the first byte) or None; "
         "default: the provider's, else StartTLS.",
-    )
-    ca_bundle_ref: CABundleReference | None = Field(
-        default=None, description="Authorities to trust instead of the public ones."
-    )
-    server_name: HostName | None = Field(
-        default=None, description="Name to verify in the certificate; default: the host."
     )
 
 

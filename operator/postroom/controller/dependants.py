@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from postroom.api.ca_bundle import CABundleReference
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.fields import Model
-from postroom.api.mailserver import CABundleReference, MailServerSpec
+from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec

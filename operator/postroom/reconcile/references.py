@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from postroom.api.ca_bundle import CABundleReference
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.fields import ObjectReference, SecretKeyReference
-from postroom.api.mailserver import CABundleReference
 from postroom.api.reasons import Reason
 from postroom.api.status import ResolvedReference
 from postroom.mail.credentials import BadCredentials, host_allowed, login_from

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from postroom.api.ca_bundle import CABundleReference
 from postroom.api.emailaccount import IMAP, EmailAccountSpec
 from postroom.api.mail_provider import MailProvider
-from postroom.api.mailserver import CABundleReference, MailServerSpec, TLSMode
+from postroom.api.mailserver import MailServerSpec, TLSMode
 from postroom.api.resource import InvalidSpec, Problem
 from postroom.mail.presets import MailPreset, PresetEndpoint, resolve
 from postroom.mail.report import Endpoint

@@ -23,6 +23,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from postroom.api.names import Key
+from postroom.mail.report import ProbeReport
 
 #: The value of ``postroom_condition`` per status; a status that is none of these has no series.
 _CONDITION_VALUES = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
@@ -89,10 +90,27 @@ class Metrics:
         self.watch_missed = self._counter(
             "postroom_watch_missed", "Changes that the sweep found and the watch had not brought."
         )
+        self.mail_seconds = Histogram(
+            "postroom_mail_session_duration_seconds",
+            "How long a session with a mail server took, by what it was for.",
+            ("kind",),
+            buckets=_DURATION_BUCKETS,
+            registry=self.registry,
+        )
+        self.mail_sessions = self._counter(
+            "postroom_mail_sessions",
+            "Sessions with mail servers: what for, the stage reached, and the reason.",
+            ("kind", "stage", "reason"),
+        )
         self._gauges: dict[str, Gauge] = {}
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+    def observe_session(self, kind: str, seconds: float, report: ProbeReport) -> None:
+        """Count a session with a mail server; never by address or host, of which there are many."""
+        self.mail_seconds.labels(kind=kind).observe(seconds)
+        self.mail_sessions.labels(kind, report.stage.value, report.reason.value).inc()
 
     def observe_conditions(self, samples: Callable[[], Iterable[ConditionSample]]) -> None:
         """Export the conditions that `samples` yields whenever Prometheus asks."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
+from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
-from postroom.controller.world import LimitedProbes
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
 from postroom.mail.guard import DialPolicy

@@ -32,6 +32,7 @@ from postroom.controller.health import Health
 from postroom.controller.intake import Intake
 from postroom.controller.lease import LeaderElection, LeaseLost, own_identity
 from postroom.controller.limits import TokenBucket
+from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets
 from postroom.controller.sweep import Sweep
@@ -246,6 +247,8 @@ class _Operator:
         """Start everything; kopf comes last, as it cancels what started after it when it ends."""
         settings = self._settings
         out = self._out = self._reach(settings, self._cluster.server)
+        if isinstance(out.mail, LimitedProbes):
+            out.mail.observe = self._metrics.observe_session
         if isinstance(out.tokens, TokenSource):
             out.tokens.keep_in(self._refresh_tokens())
         world = ClusterWorld(self._intake.cache, self._cluster, out, settings.ownership_key)

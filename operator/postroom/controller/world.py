@@ -6,9 +6,8 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 from postroom.api.masked import Masked
 from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
@@ -16,22 +15,10 @@ from postroom.api.resource import AnyResource, InvalidSpec, parse
 from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
-from postroom.mail.errands import (
-    EnvelopeReport,
-    HistoryReport,
-    OutgoingMessage,
-    Position,
-    Removal,
-    RemovalReport,
-    ScanReport,
-    SendReport,
-)
-from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.ways_out import ReachesOut, WaysOut
 from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,
-    MailProbes,
     SecretContent,
 )
 
@@ -86,68 +73,6 @@ class SharedReads(Generic[T]):
                 del self._reads[place]
 
         asyncio.get_running_loop().call_later(self._shared_for, drop)
-
-
-class LimitedProbes:
-    """Mail probes with a bound on how many go to one server at a time."""
-
-    def __init__(self, probes: MailProbes, per_target: int) -> None:
-        self._probes = probes
-        self._per_target = per_target
-        # A semaphore lives as long as somebody holds or awaits it.
-        self._targets: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
-            WeakValueDictionary()
-        )
-
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
-        """See `postroom.reconcile.world.MailProbes`."""
-        async with self._target(endpoint):
-            return await self._probes.smtp(endpoint, login)
-
-    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
-        """See `postroom.reconcile.world.MailProbes`."""
-        async with self._target(endpoint):
-            return await self._probes.imap(endpoint, login, mailbox)
-
-    async def envelope(
-        self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
-    ) -> EnvelopeReport:
-        """See `postroom.reconcile.world.MailProbes`."""
-        async with self._target(endpoint):
-            return await self._probes.envelope(endpoint, login, senders, recipient)
-
-    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
-        """See `postroom.reconcile.world.MailProbes`."""
-        async with self._target(endpoint):
-            return await self._probes.send(endpoint, login, message)
-
-    async def scan(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: Sequence[Position]
-    ) -> ScanReport:
-        """See `postroom.reconcile.world.MailProbes`."""
-        async with self._target(endpoint):
-            return await self._probes.scan(endpoint, login, mailbox, since)
-
-    async def remove(
-        self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
-    ) -> RemovalReport:
-        """See `postroom.reconcile.world.MailProbes`."""
-        async with self._target(endpoint):
-            return await self._probes.remove(endpoint, login, removals)
-
-    async def history(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: date
-    ) -> HistoryReport:
-        """See `postroom.reconcile.world.MailProbes`."""
-        async with self._target(endpoint):
-            return await self._probes.history(endpoint, login, mailbox, since)
-
-    def _target(self, endpoint: Endpoint) -> asyncio.Semaphore:
-        place = (endpoint.host, endpoint.port)
-        target = self._targets.get(place)
-        if target is None:
-            target = self._targets[place] = asyncio.Semaphore(self._per_target)
-        return target
 
 
 class ClusterWorld(ReachesOut):

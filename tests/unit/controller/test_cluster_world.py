@@ -18,8 +18,10 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
-from postroom.controller.world import ClusterWorld, LimitedProbes, SharedReads, secret_content
+from postroom.controller.mail_limits import LimitedProbes
+from postroom.controller.world import ClusterWorld, SharedReads, secret_content
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.metrics import Metrics
 from postroom.reconcile.ways_out import WaysOut
 from postroom.reconcile.world import LookupUnavailable, MailProbes
 from unit.controller.samples import ACCOUNT, SERVER, stored
@@ -204,3 +206,16 @@ async def test_different_mail_servers_do_not_wait_for_each_other() -> None:
     await asyncio.gather(*(limited.imap(endpoint(f"h{n}"), None, "INBOX") for n in range(5)))
     assert probes.most == 5
     assert len(limited._targets) == 0
+
+
+async def test_sessions_are_counted_by_what_came_of_them() -> None:
+    metrics = Metrics()
+    limited = LimitedProbes(Probes(), per_target=1)
+    limited.observe = metrics.observe_session
+    for host in ("a.example", "b.example"):
+        await limited.imap(endpoint(host), None, "INBOX")
+    labels = {"kind": "imap", "stage": "Done", "reason": "ProbeSucceeded"}
+    assert metrics.registry.get_sample_value("postroom_mail_sessions_total", labels) == 2
+    count = "postroom_mail_session_duration_seconds_count"
+    assert metrics.registry.get_sample_value(count, {"kind": "imap"}) == 2
+    assert "example" not in metrics.render().decode()

@@ -108,6 +108,8 @@ class MessageOutcome(StrEnum):
     NOT_DELIVERED = "NotDelivered"
     #: The server refused it, or it could not be sent.
     FAILED = "Failed"
+    #: It could not be taken over or looked for now; another one may be.
+    DEFERRED = "Deferred"
     #: It may have been sent; it is never sent again.
     UNKNOWN = "Unknown"
 
@@ -144,7 +146,8 @@ class MessageResult(Model):
     """What became of a message of ours."""
 
     outcome: MessageOutcome = Field(
-        description="Accepted, Delivered, DeliveredToSpam, NotDelivered, Failed or Unknown."
+        description="Accepted, Delivered, DeliveredToSpam, NotDelivered, Failed, Deferred or "
+        "Unknown."
     )
     time: Timestamp = Field(description="When it was sent.")
     recipient: _Address = Field(description="Whom it was sent to.")
@@ -185,7 +188,7 @@ class SenderTrip(Model):
 
     address: _Address = Field(description="The identity.")
     outcome: MessageOutcome = Field(
-        description="Delivered, DeliveredToSpam, NotDelivered, Failed or Unknown."
+        description="Delivered, DeliveredToSpam, NotDelivered, Failed, Deferred or Unknown."
     )
     time: Timestamp = Field(description="When it was sent.")
     reason: _Word = Field(description="Reason of the outcome, see the reason catalogue.")

@@ -18,7 +18,10 @@ from postroom.reconcile.world import World
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """An account, what stands behind it, and its two protocols after they were looked at."""
+    """An account, what stands behind it, and its two protocols after they were looked at.
+
+    `begun` are the tokens of messages that were announced in this run.
+    """
 
     resource: EmailAccount
     behind: Backing
@@ -26,6 +29,7 @@ class AccountView:
     imap: Leg
     world: World
     memory: Memory
+    begun: list[str] = field(default_factory=list)
 
     @property
     def asked(self) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from unit.reconcile.mail_worlds import ACCOUNT, SERVER, WELL, MailWorld, Probes
 TAKEN = Answer(Acceptance.ACCEPTED, Reason.PROBE_SUCCEEDED, "Taken over.", 250)
 LOST = Answer(Acceptance.UNKNOWN, Reason.MESSAGE_UNCONFIRMED, "The answer was lost.")
 REFUSED = Answer(Acceptance.REFUSED, Reason.SENDER_NOT_AUTHORIZED, "Not yours.", 550, "5.7.60")
+BUSY = Answer(Acceptance.DEFERRED, Reason.TEMPORARY_FAILURE, "Later.", 451)
 INBOX = Position("INBOX", 7, 10)
 JUNK = Position("Junk", 8, 3, "\\Junk")
 
@@ -48,6 +50,8 @@ class PostOffice(Probes):
     arrived: list[ScannedMessage] = field(default_factory=list)
     removed: list[Removal] = field(default_factory=list)
     scans: int = 0
+    #: Whether the server takes messages over and says nothing.
+    hangs: bool = False
 
     async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
         self.sent.append(message)
@@ -67,6 +71,8 @@ class PostOffice(Probes):
                     self.rewrite(header).encode(),
                 )
             )
+        if self.hangs:
+            await asyncio.sleep(60)
         return SendReport(WELL, self.answer)
 
     async def scan(

@@ -4,6 +4,7 @@ whom it may go, and what status says until it is found."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from postroom.reconcile.world import MessagePolicy
 from unit.reconcile.mail_worlds import ACCOUNT
 from unit.reconcile.mail_worlds import REFUSED as REJECTED
 from unit.reconcile.message_worlds import (
+    BUSY,
     JUNK,
     LOST,
     REFUSED,
@@ -225,3 +227,35 @@ async def test_the_message_is_not_forgotten_by_other_looks() -> None:
     await world.run(times=2)
     status = await world.run(seconds=timedelta(minutes=5).total_seconds())
     assert last(status).in_flight is not None
+
+
+async def test_a_run_that_is_cancelled_while_sending_sends_nothing_more() -> None:
+    world = MessageWorld()
+    await asked(world)
+    world.office.hangs = True
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await world.run()
+    world.office.hangs = False
+    status = await world.run(times=3)
+    assert outcome(status) == (MessageOutcome.DELIVERED, "Delivered")
+    assert len(world.office.sent) == 1
+
+
+async def test_a_server_that_is_busy_now_is_no_failure() -> None:
+    world = MessageWorld()
+    world.office.answer = BUSY
+    await asked(world)
+    status = await world.run()
+    assert outcome(status) == (MessageOutcome.DEFERRED, "TemporaryFailure")
+
+
+async def test_two_messages_do_not_go_out_together() -> None:
+    world = MessageWorld(roundTrip={"enabled": True})
+    await asked(world)
+    status = await world.run(times=5)
+    assert len(world.office.sent) == 1
+    assert status.round_trip is not None and status.round_trip.in_flight is None
+    await world.run(seconds=301)
+    await world.run(times=4)
+    assert len(world.office.sent) == 2

@@ -9,7 +9,7 @@ from postroom.api.account_messages import MessageOutcome
 from postroom.api.conditions import ConditionType
 from postroom.api.names import Key, Kind
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, message, verdict
-from unit.reconcile.message_worlds import JUNK, REFUSED, MessageWorld, from_another
+from unit.reconcile.message_worlds import BUSY, JUNK, REFUSED, TAKEN, MessageWorld, from_another
 
 ENABLED = {"enabled": True, "interval": "6h"}
 HEALTHY = ConditionType.ROUND_TRIP_HEALTHY
@@ -150,3 +150,29 @@ async def test_a_sender_that_is_gone_from_the_spec_is_forgotten() -> None:
     await world.run(seconds=7 * HOURS)
     status = await world.run(times=5)
     assert status.round_trip is not None and status.round_trip.senders == []
+
+
+async def test_a_busy_server_keeps_the_verdict_and_is_tried_again_soon() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    await through(world)
+    world.office.answer = BUSY
+    await world.run(seconds=7 * HOURS)
+    status = await world.run(times=2)
+    assert verdict(status, HEALTHY) == ("True", "Delivered")
+    assert status.round_trip is not None and status.round_trip.result is not None
+    assert status.round_trip.result.outcome is MessageOutcome.DEFERRED
+    assert len(world.office.sent) == 2
+    await world.run(seconds=16 * 60)
+    await world.run(times=2)
+    assert len(world.office.sent) == 3
+
+
+async def test_who_asks_after_a_failure_gets_another_message() -> None:
+    world = MessageWorld(roundTrip=ENABLED)
+    world.office.answer = REFUSED
+    await through(world)
+    world.office.answer = TAKEN
+    world.ask(requested_at="now")
+    await world.run(seconds=301)
+    status = await world.run(times=4)
+    assert verdict(status, HEALTHY) == ("True", "Delivered")

@@ -57,6 +57,8 @@ _AT_ONCE = timedelta(milliseconds=50)
 _LOOKS = (1, 2, 4, 8, 15, 30, 60)
 _LATER = timedelta(seconds=60)
 _LOOP = "MAIL_LOOP"
+#: How long a message waits that finds another one under way.
+_BUSY = timedelta(seconds=30)
 #: Tokens to remember of one account.
 _REMEMBERED = 8
 
@@ -91,15 +93,16 @@ async def begin(
         recipient=recipient,
     )
     if isinstance(sender, Obstacle):
-        return Progress(result=_ended(flight, MessageOutcome.FAILED, _answer(sender)))
+        return Progress(result=_hindered(flight, sender))
     if isinstance(receiver, Receiver):
         report = await _scan(receiver, (), view)
         if report.session.stage is not ProbeStage.DONE:
-            return Progress(result=_ended(flight, MessageOutcome.FAILED, _why(report.session)))
+            return Progress(result=_ended(flight, MessageOutcome.DEFERRED, _why(report.session)))
         flight = flight.model_copy(update={"positions": [stored(one) for one in report.positions]})
     while len(view.memory.sends) >= _REMEMBERED:
         view.memory.sends.pop(next(iter(view.memory.sends)))
     view.memory.sends[flight.token] = None
+    view.begun.append(flight.token)
     return Progress(in_flight=flight, look_again=_AT_ONCE)
 
 
@@ -123,9 +126,11 @@ async def _send(
     if report is not None:
         return _after(flight, report.answer)
     if isinstance(sender, Obstacle):
-        return Progress(result=_ended(flight, MessageOutcome.FAILED, _answer(sender)))
-    report = await _handed_over(written(flight, purpose, view), sender, view)
-    memory.sends[flight.token] = report
+        return Progress(result=_hindered(flight, sender))
+    message = written(flight, purpose, view)
+    # Should this run be cancelled or fail, nobody may take the message for one that is to be sent.
+    del memory.sends[flight.token]
+    report = memory.sends[flight.token] = await _handed_over(message, sender, view)
     sent = report.answer.acceptance in (Acceptance.ACCEPTED, Acceptance.UNKNOWN)
     flight = flight.model_copy(update={"time": schedule.timestamp(view.world.now())})
     return replace(_after(flight, report.answer), sent=sent)
@@ -142,8 +147,10 @@ async def _handed_over(message: OutgoingMessage, sender: Attempt, view: AccountV
 def _after(flight: MessageInFlight, answer: Answer) -> Progress:
     """Go on by what the server said to the message."""
     accepted = answer.acceptance is Acceptance.ACCEPTED
-    if answer.acceptance in (Acceptance.REFUSED, Acceptance.DEFERRED):
+    if answer.acceptance is Acceptance.REFUSED:
         return Progress(result=_ended(flight, MessageOutcome.FAILED, answer))
+    if answer.acceptance is Acceptance.DEFERRED:
+        return Progress(result=_ended(flight, MessageOutcome.DEFERRED, answer))
     if not flight.positions:
         outcome = MessageOutcome.ACCEPTED if accepted else MessageOutcome.UNKNOWN
         return Progress(result=_ended(flight, outcome, _TAKEN if accepted else answer))
@@ -193,6 +200,21 @@ async def _clean_up(receiver: Receiver, look: Look, view: AccountView) -> None:
         await view.world.mail.remove(receiver.attempt.endpoint, login, removals)
 
 
+def not_before(view: AccountView) -> timedelta:
+    """Return how long the next message must wait: for one under way, and five minutes after it."""
+    if view.begun or _under_way(view.resource.status):
+        return _BUSY
+    return too_early(view.resource.status.last_message_time, view.world.now()) or timedelta()
+
+
+def too_early(last: str | None, now: datetime) -> timedelta | None:
+    """Return what is left of the five minutes after a message; None: nothing."""
+    if last is None:
+        return None
+    left = schedule.parse_timestamp(last) + SPACING - now
+    return left if left > timedelta() else None
+
+
 def _under_way(status: EmailAccountStatus) -> frozenset[str]:
     states = (status.last_test, status.round_trip, status.forwarding)
     return frozenset(one.in_flight.token for one in states if one and one.in_flight)
@@ -219,14 +241,6 @@ def _next_look(age: timedelta) -> timedelta:
     return _LATER
 
 
-def too_early(last: str | None, now: datetime) -> timedelta | None:
-    """Return how long the next message must wait; None: not at all."""
-    if last is None:
-        return None
-    left = schedule.parse_timestamp(last) + SPACING - now
-    return left if left > timedelta() else None
-
-
 def _ended(flight: MessageInFlight, outcome: MessageOutcome, answer: Answer) -> MessageResult:
     return MessageResult(
         outcome=outcome,
@@ -246,6 +260,11 @@ def failed_before(recipient: str, now: datetime, reason: Reason, message: str) -
         reason=reason.value,
         message=shorten(message),
     )
+
+
+def _hindered(flight: MessageInFlight, obstacle: Obstacle) -> MessageResult:
+    outcome = MessageOutcome.DEFERRED if obstacle.passing else MessageOutcome.FAILED
+    return _ended(flight, outcome, _answer(obstacle))
 
 
 def _unknown(flight: MessageInFlight, answer: Answer) -> MessageResult:

@@ -97,8 +97,8 @@ def _after(
 
 def _wait(state: ForwardingState, view: AccountView) -> timedelta:
     """Return how long until the next message is due; whoever asks for a check has it at once."""
-    metadata, status, now = view.resource.metadata, view.resource.status, view.world.now()
-    spacing = flights.too_early(status.last_message_time, now) or timedelta()
+    metadata, now = view.resource.metadata, view.world.now()
+    spacing = flights.not_before(view)
     if state.result is None or view.asked:
         return spacing
     if flights.is_looping(state.result):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from postroom.api.account_messages import LastTest, MessageInFlight, MessageResult
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
@@ -44,8 +46,8 @@ async def _begin(nonce: str, last: LastTest | None, view: AccountView) -> Contri
                 "allows: correct the annotation postroom.dev/send-test-to, then ask anew.",
             ),
         )
-    wait = flights.too_early(view.resource.status.last_message_time, now)
-    if wait is not None:
+    wait = flights.not_before(view)
+    if wait > timedelta():
         # It is not forgotten: one message in five minutes.
         return Contribution(fields={"last_test": last}, look_again=wait)
     parties = Correspondents(await sender_of(view), _receiver(recipient, view))

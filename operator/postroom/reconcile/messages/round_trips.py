@@ -25,6 +25,9 @@ from postroom.reconcile.messages.correspondents import (
 from postroom.reconcile.messages.flight import Progress
 
 _CONDITION = ConditionType.ROUND_TRIP_HEALTHY
+_WELL = frozenset({MessageOutcome.DELIVERED, MessageOutcome.DELIVERED_TO_SPAM})
+#: How soon another message follows one that could not be sent or looked for.
+_DEFERRED = timedelta(minutes=15)
 #: Outcomes that say that mail does not flow.
 _BROKEN = frozenset({MessageOutcome.FAILED, MessageOutcome.NOT_DELIVERED})
 
@@ -110,15 +113,19 @@ def _after(
 def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedelta:
     """Return how long until the next message is due; where they loop, not before somebody asks.
 
-    Whom nothing was sent as yet does not wait for the interval.
+    Whom nothing was sent as yet does not wait for the interval, nor does who asks for a check after
+    a failure; what was deferred is tried again soon.
     """
-    now, last = view.world.now(), state.result
-    spacing = flights.too_early(view.resource.status.last_message_time, now) or timedelta()
+    now, last, spacing = view.world.now(), state.result, flights.not_before(view)
     if flights.is_looping(last) and not view.asked:
         return schedule.FAR_AWAY
     tried = turn in {one.address for one in state.senders} if turn else last is not None
-    if not tried:
+    asked_again = view.asked and last is not None and last.outcome not in _WELL
+    if not tried or asked_again:
         return spacing
+    if last is not None and last.outcome is MessageOutcome.DEFERRED:
+        due = schedule.parse_timestamp(last.time) + _DEFERRED
+        return max(due - now, spacing)
     interval: timedelta = view.resource.spec.round_trip.interval
     times = [one.time for one in state.senders] + ([last.time] if last is not None else [])
     pause = schedule.jittered(interval, view.resource.metadata.uid)
@@ -137,6 +144,6 @@ def _verdict(state: RoundTripState, parties: Correspondents) -> Verdict:
     reason = Reason(last.reason)
     if last.outcome in _BROKEN:
         return failed(_CONDITION, reason, last.message)
-    if last.outcome is MessageOutcome.UNKNOWN:
+    if last.outcome in (MessageOutcome.DEFERRED, MessageOutcome.UNKNOWN):
         return unknown(_CONDITION, reason, last.message)
     return passed(_CONDITION, reason, last.message)

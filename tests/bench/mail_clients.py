@@ -26,6 +26,7 @@ from bench.mail_servers import (
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
 from postroom.mail.dial import Deadlines, Dialler
+from postroom.mail.gate import Gate
 from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
 from postroom.mail.imap import ImapProbe
 from postroom.mail.probes import NetworkProbes
@@ -71,9 +72,11 @@ def ours(place: Place, deadlines: Deadlines | None = None, *ports: int) -> Ours:
     return Ours(place, dialler, TrustStore())
 
 
-def limited(place: Place, deadlines: Deadlines | None = None) -> NetworkProbes:
+def limited(
+    place: Place, deadlines: Deadlines | None = None, gate: Gate | None = None
+) -> NetworkProbes:
     """Our probes with all their limits, for any name of a host."""
-    return NetworkProbes(_policy(), _resolver(place), deadlines)
+    return NetworkProbes(_policy(), _resolver(place), deadlines, gate=gate)
 
 
 def endpoint(place: Place, port: int, mode: TLSMode, host: str = NAME) -> Endpoint:

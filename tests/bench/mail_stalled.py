@@ -21,6 +21,7 @@ from bench.mail_runs import Scale
 from bench.mail_servers import SILENT, SMTP_TLS, Place, allow_many_sockets
 from postroom.api.mailserver import TLSMode
 from postroom.mail.dial import Deadlines
+from postroom.mail.gate import PATIENCE, Gate
 from postroom.mail.probe import Probe
 
 _ALONE = 20
@@ -51,7 +52,8 @@ class Crowded:
 class Queued:
     """The same through all limits: what a healthy probe took that came last, and the longest.
 
-    Seconds; deadlines were shorter by the factor `hurry`. `in_flight` stalled ones were seen.
+    Seconds; deadlines and patience were shorter by the factor `hurry`. `in_flight` stalled ones
+    were seen.
     """
 
     mode: TLSMode
@@ -117,7 +119,7 @@ async def queued(place: Place, mode: TLSMode, scale: Scale) -> Queued:
     """Through the limits, each at a host of its own; the healthy one comes when all are there."""
     full = Deadlines()
     shorter = Deadlines(*(getattr(full, one.name) / scale.hurry for one in fields(full)))
-    probes = limited(place, shorter)
+    probes = limited(place, shorter, Gate(patience=PATIENCE / scale.hurry))
 
     async def healthy(number: int) -> bool:
         host = f"healthy{number}.example.com"

@@ -33,7 +33,8 @@ class Probe(ABC):
     ) -> None:
         self._endpoint = endpoint
         self._login = login
-        self._repeated = Repetition(login.password if login else Masked(""))
+        names = (endpoint.host, endpoint.server_name)
+        self._repeated = Repetition(login.password if login else Masked(""), names)
         self._dialler = dialler
         self._trust = trust
         self._stage = ProbeStage.RESOLVE

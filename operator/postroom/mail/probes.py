@@ -55,7 +55,7 @@ class NetworkProbes:
     """Implements `postroom.reconcile.world.MailProbes`.
 
     `resolve` finds the addresses of hosts; None asks the system. `quiet` is for how many seconds
-    nobody signs in where somebody was refused.
+    nobody signs in where somebody was refused; `gate` bounds what is under way over all hosts.
     """
 
     def __init__(
@@ -64,10 +64,11 @@ class NetworkProbes:
         resolve: Resolve | None = None,
         deadlines: Deadlines | None = None,
         quiet: float = QUIET,
+        gate: Gate | None = None,
     ) -> None:
         self._dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
         self._trust = TrustStore()
-        self._gate = Gate()
+        self._gate = gate or Gate()
         self._hosts = Hosts(time.monotonic, quiet)
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:

@@ -12,12 +12,15 @@ import base64
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 from urllib.parse import quote
 
 from postroom.api.mailserver import TLSFacts
 from postroom.api.masked import Masked
 from postroom.mail.report import Mailbox
 
+#: What a certificate's maker writes; all else is ours or OpenSSL's.
+_TOLD = ("subject", "issuer", "dns_names")
 #: Shorter ones stand in ordinary words: to look for them would tell them.
 _SHORTEST = 6
 #: Characters in a row that are a good part of a longer secret.
@@ -27,19 +30,25 @@ _PART = 12
 class Repetition:
     """Tells whether text of a server holds a secret, whole or in part."""
 
-    def __init__(self, secret: Masked) -> None:
-        text = secret.reveal()
-        self._width = min(len(_folded(text)), _PART)
-        self._spelt = "\n".join(map(_folded, _spellings(text))) if len(text) >= _SHORTEST else ""
+    def __init__(self, secret: Masked, innocent: Iterable[str] = ()) -> None:
+        """`innocent` are names that we know the server by, and so need not look at."""
+        self._secret = secret
+        self._innocent = frozenset(innocent)
+        self._width = min(len(_folded(secret.reveal())), _PART)
+
+    @cached_property
+    def _spelt(self) -> str:
+        # Most servers tell nothing that is long enough to be looked for.
+        return "\n".join(map(_folded, _spellings(self._secret.reveal())))
 
     def __repr__(self) -> str:
         return "Repetition(***)"
 
     def within(self, text: str) -> bool:
         """Look for every part of a text in the secret, regardless of case and white space."""
-        if not self._spelt:
-            return False
         said = _folded(text)
+        if self._width < _SHORTEST or len(said) < self._width or text in self._innocent:
+            return False
         ends = range(self._width, len(said) + 1)
         return any(said[end - self._width : end] in self._spelt for end in ends)
 
@@ -48,7 +57,8 @@ class Repetition:
         if facts is None:
             return None
         changed: dict[str, object] = {}
-        for name, value in facts:
+        for name in _TOLD:
+            value = getattr(facts, name)
             if isinstance(value, str) and self.within(value):
                 changed[name] = None
             elif isinstance(value, list):

@@ -126,5 +126,5 @@ async def test_the_servers_of_the_lab(tmp_path: Path, right: bool) -> None:
         await world.look("lab", 6)
         await smtp.stop()
         await imap.stop()
-    expected = "Succeeded" if right else "AuthenticationRejected"
+    expected = "AuthenticationSucceeded" if right else "AuthenticationRejected"
     assert expected in reasons([world])

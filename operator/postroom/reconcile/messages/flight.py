@@ -200,6 +200,11 @@ async def _clean_up(receiver: Receiver, look: Look, view: AccountView) -> None:
         await view.world.mail.remove(receiver.attempt.endpoint, login, removals)
 
 
+def noted(progress: Progress, view: AccountView) -> dict[str, object]:
+    """Return the status fields that say when a message last went out."""
+    return {"last_message_time": schedule.timestamp(view.world.now())} if progress.sent else {}
+
+
 def not_before(view: AccountView) -> timedelta:
     """Return how long the next message must wait: for one under way, and five minutes after it."""
     if view.begun or _under_way(view.resource.status):

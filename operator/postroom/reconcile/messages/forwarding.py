@@ -55,8 +55,7 @@ async def step(view: AccountView) -> Contribution:
         progress = await flights.begin(spec.address, parties, view)
     if progress is not None:
         state, look_again = _after(state, progress, wanted, view), progress.look_again
-        if progress.sent:
-            fields["last_message_time"] = schedule.timestamp(view.world.now())
+        fields = flights.noted(progress, view)
     works = state.verdict is ForwardingVerdict.REDIRECTED
     steps = () if works else steps_for(wanted.source, spec.address, wanted.technical_address)
     return Contribution(

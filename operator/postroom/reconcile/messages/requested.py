@@ -8,7 +8,6 @@ from datetime import timedelta
 from postroom.api.account_messages import LastTest, MessageInFlight, MessageResult
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
-from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView, Contribution
 from postroom.reconcile.messages import flight as flights
 from postroom.reconcile.messages.correspondents import (
@@ -79,9 +78,6 @@ def _refused(nonce: str, result: MessageResult) -> Contribution:
 
 
 def _contribution(nonce: str, progress: Progress, view: AccountView) -> Contribution:
-    fields: dict[str, object] = {
-        "last_test": LastTest(nonce=nonce, in_flight=progress.in_flight, result=progress.result)
-    }
-    if progress.sent:
-        fields["last_message_time"] = schedule.timestamp(view.world.now())
+    last = LastTest(nonce=nonce, in_flight=progress.in_flight, result=progress.result)
+    fields = {**flights.noted(progress, view), "last_test": last}
     return Contribution(fields=fields, look_again=progress.look_again)

@@ -50,8 +50,7 @@ async def step(view: AccountView) -> Contribution:
         progress = await flights.advance(state.in_flight, Purpose.ROUND_TRIP, parties, view)
         state = _after(state, state.in_flight.sender, progress, view)
         look_again = progress.look_again
-        if progress.sent:
-            fields["last_message_time"] = schedule.timestamp(view.world.now())
+        fields = flights.noted(progress, view)
     elif (wait := _wait(state, turn, view)) > timedelta():
         look_again = wait
     elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):

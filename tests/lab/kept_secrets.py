@@ -12,7 +12,7 @@ from typing import Any
 
 from postroom.controller.client import ApiError
 from postroom.controller.limits import TokenBucket
-from postroom.controller.rotation import OwnedSecrets
+from postroom.controller.rotation import SECRET_TYPE, OwnedSecrets
 from postroom.controller.writer import SecretWriter
 from postroom.mail.oauth.grant import Grant, KeptFor
 from unit.controller.fakeapi import merge
@@ -31,6 +31,9 @@ class Secrets:
     faults: list[int] = field(default_factory=list)
     unreadable: bool = False
     stalled: bool = False
+    #: Whether a policy refuses Secrets that are not the operator's.
+    guarded: bool = True
+    tries: list[Mapping[str, Any]] = field(default_factory=list)
     now: datetime = NOW
     _version: int = 0
 
@@ -39,11 +42,24 @@ class Secrets:
             raise ApiError("GET secret", 503)
         return self.there.get(name)
 
-    async def create_secret(self, namespace: str, secret: Mapping[str, Any]) -> None:
+    async def create_secret(
+        self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
+    ) -> None:
+        if dry_run:
+            return await self._try(secret)
         await self._answer("create", secret["metadata"]["name"], secret)
         if secret["metadata"]["name"] in self.there:
             raise ApiError("POST secret", 409)
         self.put(secret)
+        return None
+
+    async def _try(self, secret: Mapping[str, Any]) -> None:
+        if self.stalled:
+            await asyncio.sleep(3600)
+        self.tries.append(secret)
+        own = secret["type"] == SECRET_TYPE and "ownerReferences" in secret["metadata"]
+        if self.guarded and not own:
+            raise ApiError("POST secret", 422, str(secret))
 
     async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         await self._answer("patch", name, patch)

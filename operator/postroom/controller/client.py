@@ -148,10 +148,16 @@ class Cluster:
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
         await self._request("POST", path, body=event)
 
-    async def create_secret(self, namespace: str, secret: Mapping[str, Any]) -> None:
-        """Create a Secret; an ApiError with status 409 means that there is one of this name."""
+    async def create_secret(
+        self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
+    ) -> None:
+        """Create a Secret; an ApiError with status 409 means that there is one of this name.
+
+        A dry run passes authorization and admission, and persists nothing.
+        """
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
-        await self._request("POST", path, body=secret)
+        query = [("dryRun", "All")] if dry_run else []
+        await self._request("POST", path, query=query, body=secret)
 
     async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Merge a patch into a Secret; an ApiError with status 409 means that it has changed."""

@@ -23,6 +23,7 @@ from postroom.api.names import API_VERSION, GROUP, Key, Kind
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
+from postroom.controller.secret_guard import SecretGuard
 from postroom.controller.world import secret_content
 from postroom.controller.writer import SecretWriter
 from postroom.log import about
@@ -110,6 +111,7 @@ class OwnedSecrets:
     ) -> None:
         self._client, self._writer, self._now, self._limit = client, writer, now, limit
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._guard = SecretGuard(writer, now)
 
     def keeping(self, grant: Grant) -> Keeping:
         """Return what is known; nothing speaks against what has not been tried."""
@@ -172,8 +174,13 @@ class OwnedSecrets:
             if not self._worth_it(known, grant, token, refused=refused):
                 return known
             now = self._now()
+            content = _content(grant, kept_for, token, now)
+            if not await self._guard.in_force(
+                grant.namespace, _new(grant.namespace, secret_name(kept_for), kept_for, {})
+            ):
+                return _troubled(known, KeepingProblem.UNGUARDED)
             try:
-                await self._send(grant, kept_for, token, there, now)
+                await self._send(grant, kept_for, content, there)
             except ApiError as error:
                 if error.status not in (404, 409) or attempt == _ATTEMPTS:
                     raise
@@ -182,10 +189,13 @@ class OwnedSecrets:
         raise AssertionError("unreachable")
 
     async def _send(
-        self, grant: Grant, kept_for: KeptFor, token: Masked, there: _Kept | None, now: datetime
+        self,
+        grant: Grant,
+        kept_for: KeptFor,
+        content: Mapping[str, Any],
+        there: _Kept | None,
     ) -> None:
         name = secret_name(kept_for)
-        content = _content(grant, kept_for, token, now)
         if there is None:
             secret = _new(grant.namespace, name, kept_for, content)
             await self._writer.create(grant.namespace, secret)
@@ -293,7 +303,7 @@ def _new(
         "type": SECRET_TYPE,
         **content,
         "metadata": {
-            **content["metadata"],
+            **content.get("metadata", {}),
             "name": name,
             "namespace": namespace,
             "labels": dict([MANAGED_BY]),

@@ -208,7 +208,9 @@ class Writer:
 class SecretClient(Protocol):
     """The part of `postroom.controller.client.Cluster` that writing Secrets needs."""
 
-    async def create_secret(self, namespace: str, secret: Mapping[str, Any]) -> None: ...
+    async def create_secret(
+        self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
+    ) -> None: ...
 
     async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None: ...
 
@@ -219,10 +221,12 @@ class SecretWriter:
     def __init__(self, client: SecretClient, bucket: TokenBucket) -> None:
         self._client, self._bucket = client, bucket
 
-    async def create(self, namespace: str, secret: Mapping[str, Any]) -> None:
-        """Create a Secret unless one of this name exists."""
+    async def create(
+        self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
+    ) -> None:
+        """Create a Secret unless one of this name exists; a dry run persists nothing."""
         await self._bucket.take()
-        await self._client.create_secret(namespace, secret)
+        await self._client.create_secret(namespace, secret, dry_run=dry_run)
 
     async def patch(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Change a Secret if it still has the resourceVersion that the patch names."""

@@ -106,6 +106,12 @@ def _sentence(problem: KeepingProblem, kept_for: KeptFor) -> str:
                 "operator lacks the permission to create and patch Secrets here; install "
                 f"{COMPONENT}, and look for a quota on Secrets."
             )
+        case KeepingProblem.UNGUARDED:
+            return (
+                "New refresh tokens are not kept: no admission policy is in force that keeps the "
+                "operator from all other Secrets, so it writes none. Install the policy of "
+                f"{COMPONENT}, with its binding; the operator looks again with the next token."
+            )
         case KeepingProblem.REFUSED:
             return (
                 f"The API server does not accept Secret {name}, so new refresh tokens are not "

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lab.kept_secrets import KEPT_NAME, Secrets, kept
 from lab.oauth_lab import microsoft_user
 from postroom.api.masked import Masked
+from postroom.controller.client import ApiError
 from postroom.controller.limits import TokenBucket
 from postroom.controller.writer import SecretWriter
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem
@@ -78,3 +79,61 @@ async def test_writes_keep_to_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     await writer.create("mail", ours())
     await writer.patch("mail", KEPT_NAME, {"metadata": {"resourceVersion": "1"}})
     assert (len(taken), len(secrets.writes)) == (2, 2)
+
+
+async def test_nothing_is_written_where_nothing_keeps_us_from_other_secrets() -> None:
+    secrets = Secrets(guarded=False)
+    store, grant = secrets.store(), kept(microsoft_user())
+    await store.keep(grant, Masked("new"), refused=False)
+    assert (secrets.there, secrets.writes) == ({}, [])
+    assert store.keeping(grant).problem is KeepingProblem.UNGUARDED
+
+
+async def test_a_policy_that_comes_is_noticed_and_one_that_goes_within_minutes() -> None:
+    secrets = Secrets(guarded=False)
+    store, grant = secrets.store(), kept(microsoft_user())
+    await store.keep(grant, Masked("first"), refused=False)
+    secrets.guarded = True
+    await store.keep(grant, Masked("second"), refused=False)
+    assert secrets.value() == "second"
+    secrets.guarded = False
+    secrets.passes(days=2)
+    await store.keep(grant, Masked("third"), refused=False)
+    assert secrets.value() == "second"
+    assert store.keeping(grant).problem is KeepingProblem.UNGUARDED
+
+
+async def test_what_is_tried_carries_no_token_and_differs_in_one_respect() -> None:
+    secrets = Secrets()
+    store, grant = secrets.store(), kept(microsoft_user())
+    await store.keep(grant, Masked("canary"), refused=False)
+    ours = secrets.sent[0]
+    assert len(secrets.tries) == 2
+    for tried in secrets.tries:
+        assert "data" not in tried
+        assert "canary" not in str(tried)
+        same_type = tried["type"] == ours["type"]
+        same_owner = tried["metadata"].get("ownerReferences") == ours["metadata"]["ownerReferences"]
+        assert same_type != same_owner
+
+
+async def test_a_policy_that_was_in_force_is_not_tried_at_every_write() -> None:
+    secrets = Secrets()
+    store, grant = secrets.store(), kept(microsoft_user())
+    for number in range(3):
+        await store.keep(grant, Masked(f"token-{number}"), refused=True)
+    assert (len(secrets.writes), len(secrets.tries)) == (3, 2)
+
+
+@pytest.mark.parametrize("status", [0, 429, 500, 503])
+async def test_an_api_server_that_does_not_say_is_no_permission(status: int) -> None:
+    secrets = Secrets()
+
+    async def unanswered(secret: object) -> None:
+        raise ApiError("POST secret", status)
+
+    secrets._try = unanswered  # type: ignore[method-assign,assignment]
+    store, grant = secrets.store(), kept(microsoft_user())
+    await store.keep(grant, Masked("new"), refused=False)
+    assert secrets.writes == []
+    assert store.keeping(grant).problem is KeepingProblem.UNAVAILABLE

@@ -104,6 +104,7 @@ EXPECTED = {
     KeepingProblem.NOT_ALLOWED: ("Warning", "--allow-token-rotation"),
     KeepingProblem.NAME_TAKEN: ("Warning", "Secret support-oauth exists and does not belong"),
     KeepingProblem.FORBIDDEN: ("Warning", "permission to create and patch Secrets"),
+    KeepingProblem.UNGUARDED: ("Warning", "no admission policy is in force"),
     KeepingProblem.REFUSED: ("Warning", "does not accept Secret support-oauth"),
     KeepingProblem.UNAVAILABLE: ("Warning", "tried again"),
 }

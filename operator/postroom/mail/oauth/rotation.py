@@ -23,6 +23,8 @@ class KeepingProblem(StrEnum):
     NAME_TAKEN = "NameTaken"
     #: The operator lacks the right.
     FORBIDDEN = "Forbidden"
+    #: Nothing keeps the operator from other Secrets, so it writes none.
+    UNGUARDED = "Unguarded"
     #: What would be written is not accepted.
     REFUSED = "Refused"
     #: It could not be written now; it is tried again with the next token.

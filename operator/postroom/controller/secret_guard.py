@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether admission keeps the operator from Secrets that are not its own, tried before it writes.
+
+RBAC cannot tell the operator's Secrets from others, so that a policy does
+(``manifests/install/token-rotation``). A policy can be missing, unbound or narrowed, and nothing
+would look broken. Only a try tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from postroom.controller.client import ApiError
+from postroom.controller.writer import SecretWriter
+
+#: For how long a policy that was in force is taken to be so still.
+_HOLDS = timedelta(minutes=10)
+#: Policies answer with the first, webhooks and quotas with the second.
+_REFUSED = (422, 403)
+
+
+class SecretGuard:
+    """Tries, as a dry run, Secrets that the policy must refuse."""
+
+    def __init__(self, writer: SecretWriter, now: Callable[[], datetime]) -> None:
+        self._writer, self._now = writer, now
+        #: By namespace: until when the policy is taken to be in force. As many as namespaces that
+        #: ask for write-back.
+        self._until: dict[str, datetime] = {}
+
+    async def in_force(self, namespace: str, own: Mapping[str, Any]) -> bool:
+        """Tell whether every Secret that only resembles `own` is refused in a namespace.
+
+        `own` is a Secret of the operator's, without content. Raises `ApiError` where the API
+        server does not answer the question.
+        """
+        until = self._until.get(namespace)
+        if until is not None and until - _HOLDS <= self._now() < until:
+            return True
+        self._until.pop(namespace, None)
+        for foreign in _foreign(own):
+            if not await self._refused(namespace, foreign):
+                return False
+        self._until[namespace] = self._now() + _HOLDS
+        return True
+
+    async def _refused(self, namespace: str, secret: Mapping[str, Any]) -> bool:
+        try:
+            await self._writer.create(namespace, secret, dry_run=True)
+        except ApiError as error:
+            if error.status not in _REFUSED:
+                raise
+            return True
+        return False
+
+
+def _foreign(own: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Make Secrets that differ from one of ours in a single respect, under names of their own.
+
+    Each alone must be refused: a rule about something else would refuse ours as well, and that is
+    told when ours is written.
+    """
+    metadata = {
+        name: value for name, value in own["metadata"].items() if name not in ("name", "namespace")
+    }
+    metadata["generateName"] = "postroom-dry-run-"
+    orphaned = {name: value for name, value in metadata.items() if name != "ownerReferences"}
+    yield {**own, "type": "Opaque", "metadata": metadata}
+    yield {**own, "metadata": orphaned}

@@ -213,7 +213,8 @@ def _mail_provider(chosen: MailPreset) -> list[str]:
             for one in chosen.limits
         ]
         lines.append("")
-    return [*lines, *(f"- {note}" for note in chosen.notes), *([""] if chosen.notes else [])]
+    said = [*chosen.notes, *(one.sentence for one in chosen.mistaken)]
+    return [*lines, *(f"- {sentence}" for sentence in said), *([""] if said else [])]
 
 
 def _mail_source(one: MailPreset | Limit) -> str:

@@ -94,6 +94,12 @@ def app_password_shaped(chosen: Preset | None, password: Masked) -> bool | None:
 
 
 def _of_host(attempt: Attempt) -> Iterator[PreCheck]:
+    owner = identify(attempt.host)
+    if owner is not None and (attempt.login is not None or attempt.token):
+        host = attempt.host.lower().removesuffix(".")
+        for mistaken in preset(owner).mistaken:
+            if mistaken.host == host:
+                yield PreCheck(Cause.HOST_MISSPELLED, "host", mistaken.sentence, blocks=False)
     known = nearly(attempt.host) if attempt.provider is None else None
     if known is not None:
         sentence = f"The host is nearly {known}: correct its spelling if that is meant."

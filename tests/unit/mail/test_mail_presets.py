@@ -100,6 +100,39 @@ def test_the_first_endpoint(
 
 
 @pytest.mark.parametrize(
+    ("host", "provider"),
+    [
+        ("smtp-relay.gmail.com", "GoogleWorkspace"),
+        ("smtp-legacy.office365.com", "Microsoft365"),
+        ("smtp.office365.us", "Microsoft365"),
+        ("outlook.office365.us", "Microsoft365"),
+        ("partner.outlook.cn", "Microsoft365"),
+        ("smtp.partner.outlook.cn", "Microsoft365"),
+        ("sandbox.smtp.mailtrap.io", "Mailtrap"),
+        ("bulk.smtp.mailtrap.io", "Mailtrap"),
+        ("smtp.secureserver.net", "GoDaddy"),
+    ],
+)
+def test_more_hosts_of_a_provider_lead_to_it(host: str, provider: str) -> None:
+    assert identify(host) == provider
+    assert identify(f"{host.upper()}.") == provider
+    assert nearly(host) is None
+
+
+def test_the_clouds_of_microsoft_have_hosts_of_their_own() -> None:
+    hosts = {
+        cloud: (resolved("Microsoft365", cloud=cloud).smtp[0].host,
+                resolved("Microsoft365", cloud=cloud).imap[0].host)
+        for cloud in ("Public", "USGovernment", "China")
+    }  # fmt: skip
+    assert hosts == {
+        "Public": ("smtp.office365.com", "outlook.office365.com"),
+        "USGovernment": ("smtp.office365.us", "outlook.office365.us"),
+        "China": ("smtp.partner.outlook.cn", "partner.outlook.cn"),
+    }
+
+
+@pytest.mark.parametrize(
     ("provider", "address", "smtp", "imap"),
     [
         ("Gmail", "a@gmail.com", "a@gmail.com", "a@gmail.com"),

@@ -194,3 +194,20 @@ def test_fixed_usernames_are_the_only_ones_that_block() -> None:
         blocking = {one.cause for one in found if one.blocks}
         fixed = chosen.smtp_username.form is UsernameForm.FIXED
         assert (Cause.USERNAME_MUST_BE in blocking) == fixed
+
+
+@pytest.mark.parametrize(
+    ("host", "meant"),
+    [
+        ("smtp.secureserver.net", "smtpout.secureserver.net"),
+        ("SMTP.secureserver.net.", "smtpout.secureserver.net"),
+        ("relay-hosting.secureserver.net", "smtpout.secureserver.net"),
+        ("aspmx.l.google.com", "smtp.gmail.com"),
+    ],
+)
+def test_a_host_that_takes_mail_in_is_not_the_one_to_send_through(host: str, meant: str) -> None:
+    attempt = smtp(host, 587, START_TLS, "me@example.com", "abcdefghijklmnop")
+    (found,) = precheck(attempt)
+    assert (found.cause, found.place, found.blocks) == (Cause.HOST_MISSPELLED, "host", False)
+    assert meant in found.sentence
+    assert precheck(replace(attempt, login=None)) == ()

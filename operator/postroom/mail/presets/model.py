@@ -197,6 +197,15 @@ class Password(Row):
         return self
 
 
+class Mistaken(Row):
+    """A host of the provider that is taken for the one to use; `sentence` says what it is."""
+
+    host: HostTemplate
+    sentence: Sentence
+    source: Source
+    checked: date
+
+
 class Limit(Row):
     """A limit that the provider documents; `scope` says for whom it holds: "a paid account"."""
 
@@ -236,6 +245,7 @@ class Preset(Row):
     oauth: OAuthProvider | None = None
     password: Password | None = None
     limits: tuple[Limit, ...] = ()
+    mistaken: tuple[Mistaken, ...] = ()
     notes: tuple[Sentence, ...] = ()
 
     @property
@@ -245,9 +255,10 @@ class Preset(Row):
 
     def known_hosts(self) -> tuple[str, ...]:
         """Return the templates of the host names by which the provider is known."""
-        if self.hosts is not None:
-            return self.hosts
-        return tuple(dict.fromkeys(one.host for one in (*self.smtp, *self.imap)))
+        hosts = self.hosts
+        if hosts is None:
+            hosts = tuple(dict.fromkeys(one.host for one in (*self.smtp, *self.imap)))
+        return (*hosts, *(one.host for one in self.mistaken))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

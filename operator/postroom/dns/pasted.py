@@ -95,14 +95,41 @@ DETAILS = {
     "VALUE_INCLUDES_NAME": "begins with the record's name, type or a caption",
     "VALUE_WHITESPACE": "holds line ends, tabs or spaces that do not belong there",
 }
-_PLACEHOLDER = re.compile(
-    r"<[A-Za-z][^<>]{0,80}>|\{\{?[^{}]{0,80}\}|\[[A-Za-z][A-Za-z _-]{2,80}\]"
-    r"|\bYOUR[ _-]?[A-Z]|\bREPLACE[ _-]?(?:ME|THIS|WITH)|\.\.\.|\u2026|\bX{5,}\b",
+#: What no name and no token holds: a gap in brackets. Braces behind a percent sign are a macro.
+_GAP = re.compile(r"<[A-Za-z][^<>]{0,80}>|(?<!%)\{\{?[^{}]{0,80}\}|\[[A-Za-z][A-Za-z _-]{2,80}\]")
+#: Words that are a placeholder only where they are all there is: names begin with them as well.
+_BLANK = re.compile(
+    r"(?:your|my|insert|enter|paste|put|add)(?:[ _-][a-z]{1,24}){1,6}"
+    r"|your(?:domain|host|key|name|server|string|token|value|code|id)s?"
+    r"|(?:replace|change)[ _-]?(?:me|this|with)(?:[ _-][a-z]{1,24}){0,6}"
+    r"|x{5,}|\.\.\.|\u2026",
     re.IGNORECASE,
 )
+_CUT_SHORT = re.compile(r"[^\s.\u2026]{1,8192}(?:\.\.\.|\u2026)")
+_VALUE_ENDS = re.compile(r"[;,=:\"']")
+_SHOWN = 40
 
 
 def placeholder(text: str) -> str | None:
-    """Return the placeholder of a template that was left in a value, bounded; None if none."""
-    match = _PLACEHOLDER.search(decoded(text[:DAMAGE_LIMIT]))
-    return match[0][:40] if match else None
+    """Return the placeholder of a template that was left in a value, bounded; None if none.
+
+    A gap in brackets counts wherever it stands. Words such as ``YOUR_TOKEN`` count where they are
+    a whole value or a whole label: ``your-server.de`` is somebody's name. Ask only of a value that
+    cannot be read as what it must be: what can be read is no template.
+    """
+    text = decoded(text[:DAMAGE_LIMIT])
+    gap = _GAP.search(text)
+    if gap is not None:
+        return gap[0][:_SHOWN]
+    for value in map(str.strip, _VALUE_ENDS.split(text)):
+        if _BLANK.fullmatch(value) or _CUT_SHORT.fullmatch(value):
+            return value[-_SHOWN:]
+        label = next((one for one in value.split(".") if _is_capital_blank(one)), None)
+        if label is not None:
+            return label[:_SHOWN]
+    return None
+
+
+def _is_capital_blank(label: str) -> bool:
+    """Whether a label is written as instructions write a gap, and as nobody writes a name."""
+    return label.isupper() and "_" in label and _BLANK.fullmatch(label) is not None

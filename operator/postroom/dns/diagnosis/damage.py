@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
@@ -22,7 +21,6 @@ _TELLING = 12
 _NEAR = 3
 #: Longest text in which single other characters are looked for, and rest of a cut policy.
 _COMPARED_LIMIT = 512
-_MACRO = re.compile(r"%\{[^{}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +65,10 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
         yield Damage("VALUE_TRUNCATED", _cut(text, whole), (text,), whole)
     elif text != whole and text == whole.replace("+", " "):
         yield Damage("VALUE_PLUS_LOST", "has spaces in the place of plus signs", (text,), whole)
-    blank = placeholder(_MACRO.sub("", text))
-    if blank is not None and _is_of_kind(case, text):
+    if _is_template(case, text):
         detail = "still holds a placeholder of the instructions"
-        yield Damage("VALUE_PLACEHOLDER", detail, (text,), whole, proven=False)
+        meant = whole if isinstance(case.expected.wanted, TextWanted) else text
+        yield Damage("VALUE_PLACEHOLDER", detail, (text,), meant, proven=False)
 
 
 def _holds(case: Case, text: str) -> bool:
@@ -85,13 +83,25 @@ def _holds(case: Case, text: str) -> bool:
 
 def _is_of_kind(case: Case, text: str) -> bool:
     match case.expected.wanted:
-        case TextWanted(wanted):
-            prefix = wanted.partition("=")[0]
-            return bool(prefix) and text.strip().partition("=")[0] == prefix
         case spf.Requirement():
             return spf.is_spf(text) and not spf.parse(text).problems
         case PolicyWanted():
             return dmarc.is_dmarc(text) and dmarc.parse(text).problem is None
+    return False
+
+
+def _is_template(case: Case, text: str) -> bool:
+    """Whether the gap of a template is why a text is not read. What is read is no template.
+
+    Of SPF the judge tells: there a gap is a fault of one term, and the others stay.
+    """
+    match case.expected.wanted:
+        case TextWanted(wanted):
+            prefix, _, rest = text.strip().partition("=")
+            same = bool(prefix) and prefix == wanted.partition("=")[0]
+            return same and placeholder(rest) is not None
+        case PolicyWanted():
+            return any(one.code == "VALUE_PLACEHOLDER" for one in dmarc.slips(text))
     return False
 
 

@@ -121,8 +121,10 @@ def value_from(case: Case, text: str) -> str | None:
     """
     wanted = case.expected.wanted
     if isinstance(wanted, PolicyWanted):
-        made: str | None = dmarc.with_requirements(text, wanted.policy, wanted.rua)
-    elif isinstance(wanted, spf.Requirement):
+        # What else may keep the record from being valid, the plan's own value would not mend.
+        policy = dmarc.with_requirements(text, wanted.policy, wanted.rua)
+        return policy if len(policy) <= VALUE_LIMIT else None
+    if isinstance(wanted, spf.Requirement):
         others = sender_policy.others_of(case.expected, wanted, [text], case.seen)
         made = merge((text,), wanted, others, case.expected.name).value
     else:

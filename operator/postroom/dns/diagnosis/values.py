@@ -72,7 +72,10 @@ def causes(case: Case) -> Iterable[Cause]:
 def _cause(case: Case, damage: Damage) -> Cause:
     evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
     message = f"The {where(case.expected)} {damage.detail}."
-    value = value_from(case, damage.meant)
+    value, said = value_from(case, damage.meant), case.judgement.cause
+    if value is None and isinstance(case.expected.wanted, spf.Requirement) and said is not None:
+        # Never the bare requirement: publishing that would take away what is there.
+        return Cause(damage.code, message, said.fix, evidence)
     gone = in_the_way(case, removal(case.expected.name, RecordType.TXT, damage.values))
     return Cause(
         damage.code, message, with_removed(replace(case.expected, (), value), gone), evidence

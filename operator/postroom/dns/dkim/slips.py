@@ -113,8 +113,9 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
     """Say what stands there, as far as it was meant as a key record."""
     if not looks_like_key(text):
         return
-    blank = placeholder(text)
-    if blank is not None and record.key is None:
+    readable = record.key is not None or record.revoked
+    blank = None if readable else placeholder(text)
+    if blank is not None:
         yield Slip("VALUE_PLACEHOLDER", f"still holds the placeholder {blank}", text)
     elif record.revoked:
         yield Slip("DKIM_REVOKED", "has an empty p= tag: the key is revoked", text)

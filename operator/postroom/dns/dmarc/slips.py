@@ -67,10 +67,27 @@ def slips(text: str) -> tuple[Slip, ...]:
     found = list(made)
     if left is not None and left.p is None:
         found.append(Slip("DMARC_P_INVALID", "names no policy that exists in p="))
-    blank = placeholder(text)
-    if blank is not None and not _clean(mended):
+    if any(placeholder(one) is not None for one in _unread(mended)):
         found.append(Slip("VALUE_PLACEHOLDER", "still holds a placeholder"))
     return tuple(found)
+
+
+def _unread(text: str) -> Iterator[str]:
+    """The values that receivers cannot read: what they can read is no template.
+
+    Of report addresses each stands for itself.
+    """
+    if not is_dmarc(text):
+        yield text
+        return
+    faulty = {one.tag for one in parse(text).problems}
+    for tag in split(text):
+        if not isinstance(tag, Tag):
+            yield text[tag.position :].partition(";")[0]
+        elif tag.name in URI_TAGS:
+            yield from (one for one in tag.value.split(",") if not parse_uri(one.strip()).valid)
+        elif tag.name in faulty:
+            yield tag.value
 
 
 def mended(text: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
@@ -60,3 +61,28 @@ def disuse(nameservers: Sequence[str]) -> Disuse | None:
         if kind in kinds:
             return kind
     return Disuse.PARKING if kinds and set(kinds) == {Disuse.PARKING} else None
+
+
+#: Words that registrars put into the names of such servers; a whole label, or a part between
+#: hyphens, begins with them.
+_WORDS = {
+    Disuse.EXPIRED: re.compile(
+        r"(?:^|[.-])(?:expire[ds]?(?:ns|dns|domains?)?|expir(?:ation|ing)|renewyour|renew-your"
+        r"|pendingrenew|pending-renew|pendingdelet|pending-delet|redemption)[a-z0-9]*(?=[.-])"
+    ),
+    Disuse.HELD: re.compile(
+        r"(?:^|[.-])(?:verify-(?:contact|whois|registrant|email)|(?:whois|contact|registrant|email)"
+        r"-?verification|unverified-(?:contact|registrant|whois))[a-z0-9-]*(?=\.)"
+    ),
+}
+
+
+def seems_disused(nameservers: Sequence[str]) -> Disuse | None:
+    """Tell what the mere names of all of a domain's name servers say of its use.
+
+    For registrars that the table lacks: a likeness, not a fact.
+    """
+    for kind, words in _WORDS.items():
+        if nameservers and all(words.search(canonical(one)) for one in nameservers):
+            return kind
+    return None

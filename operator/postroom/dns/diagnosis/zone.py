@@ -10,7 +10,7 @@ from postroom.api.findings import Finding, Severity
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, Delegation, Outcome, RecordType, ServerAnswer, Zone
 from postroom.dns.diagnosis import nameservers, resolving
-from postroom.dns.diagnosis.parking import Disuse, disuse
+from postroom.dns.diagnosis.parking import Disuse, disuse, seems_disused
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external
 
@@ -76,7 +76,7 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
         return Root(finding("DOMAIN_NXDOMAIN", DOMAIN, message, external()), None)
     parked = _parked(view)
     if parked is not None:
-        return Root(parked, None)
+        return parked
     bogus = resolving.bogus(view.domain, view.resolver, view.unvalidated, view.delegation)
     if bogus is not None:
         return Root(finding("DNSSEC_BOGUS", DOMAIN, bogus, external()), _OF_RESOLVER)
@@ -99,21 +99,44 @@ def _is_denied(view: ZoneView, outcomes: Collection[Outcome]) -> bool:
     return "." not in apex or dmarc.is_public_suffix(apex)
 
 
-def _parked(view: ZoneView) -> Finding | None:
+_USES = {
+    Disuse.PARKING: (
+        "a parking service",
+        "set the name servers of the DNS host that is to serve it at the registrar",
+    ),
+    Disuse.EXPIRED: (
+        "a registrar, for registrations that have expired",
+        "renew it at the registrar, and set its name servers there again where that does not do it",
+    ),
+    Disuse.HELD: (
+        "a registrar, for domains whose owner has not confirmed the contact data",
+        "confirm them with the link that the registrar has mailed, or have it sent again",
+    ),
+}
+
+
+def _parked(view: ZoneView) -> Root | None:
+    """Tell whether the domain is out of use; a likeness of names takes no other finding away."""
     delegated = isinstance(view.delegation, Delegation)
     named: Sequence[str] = view.zone.nameservers if isinstance(view.zone, Zone) else ()
     if delegated and isinstance(view.delegation, Delegation):
         named = view.delegation.nameservers
-    why = disuse(named)
-    if why is None:
-        return None
-    what = {
-        Disuse.PARKING: "a parking service",
-        Disuse.EXPIRED: "a registrar, for registrations that have expired",
-        Disuse.HELD: "a registrar, for domains whose owner has not confirmed the contact data",
-    }[why]
-    message = f"The name servers of {view.domain} are those of {what}: {', '.join(named)}."
-    return finding("DOMAIN_PARKED", DOMAIN, message, external())
+    known, alike = disuse(named), seems_disused(named)
+    if known is not None:
+        what, todo = _USES[known]
+        message = (
+            f"The name servers of {view.domain} are those of {what}: {', '.join(named)}. Nobody "
+            f"sees its records: {todo}."
+        )
+        return Root(finding("DOMAIN_PARKED", DOMAIN, message, external()), None)
+    if alike is not None:
+        what, todo = _USES[alike]
+        message = (
+            f"The name servers of {view.domain} are named like those of {what}: "
+            f"{', '.join(named)}. If the registrar has set them: {todo}."
+        )
+        return Root(finding("DOMAIN_PARKED", DOMAIN, message, external()), frozenset())
+    return None
 
 
 def _resolver_at_fault(view: ZoneView) -> Root | None:

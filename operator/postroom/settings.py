@@ -231,6 +231,20 @@ class Settings(BaseModel):
         default=("0.0.0.0", 8080),  # noqa: S104
         description="Where /healthz, /readyz and /metrics are served (address:port), or off.",
     )
+    metrics_address: Annotated[Address | None, BeforeValidator(_address_or_off)] = Field(
+        default=None,
+        description="Where /metrics is served instead of at the health address (address:port).",
+    )
+    metrics_tls_directory: Path | None = Field(
+        default=None,
+        description="Directory with tls.crt and tls.key, with which --metrics-address speaks TLS; "
+        "read anew when they change.",
+    )
+    metrics_auth: bool = Field(
+        default=False,
+        description="Serve /metrics only to bearer tokens whose user may get /metrics; needs "
+        "create on TokenReviews and SubjectAccessReviews.",
+    )
     stuck_after: _Duration = Field(
         default=timedelta(minutes=10),
         description="How long a key may wait or run before /healthz reports a stuck queue.",

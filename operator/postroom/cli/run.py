@@ -72,6 +72,11 @@ def run(
         _Text, _option("leader_election_namespace", _PROCESS)
     ] = None,
     health_address: Annotated[_Text, _option("health_address", _PROCESS)] = None,
+    metrics_address: Annotated[_Text, _option("metrics_address", _PROCESS)] = None,
+    metrics_tls_directory: Annotated[
+        Path | None, _option("metrics_tls_directory", _PROCESS)
+    ] = None,
+    metrics_auth: Annotated[_Switch, _switch("metrics_auth", _PROCESS)] = None,
     stuck_after: Annotated[_Text, _option("stuck_after", _PROCESS)] = None,
     shutdown_grace: Annotated[_Text, _option("shutdown_grace", _PROCESS)] = None,
     log_level: Annotated[_Text, _option("log_level", _PROCESS)] = None,

@@ -22,6 +22,7 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from postroom import __version__
+from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
 
 USER_AGENT = f"postroom/{__version__}"
@@ -173,6 +174,42 @@ class Cluster:
     ) -> Mapping[str, Any]:
         """Replace a Lease; an ApiError with status 409 means that somebody was faster."""
         return await self._request("PUT", _lease(namespace, name), body=lease)
+
+    # -- asking about others ------------------------------------------------------------------
+
+    async def review_token(self, token: Masked) -> Mapping[str, Any] | None:
+        """Return the user whom a bearer token authenticates, None if it is good for nobody."""
+        review = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token.reveal()},
+        }
+        answer = await self._request(
+            "POST", "/apis/authentication.k8s.io/v1/tokenreviews", body=review
+        )
+        status = answer.get("status") or {}
+        user = status.get("user")
+        known = status.get("authenticated") is True and isinstance(user, Mapping)
+        return user if known else None
+
+    async def may_get(self, user: Mapping[str, Any], path: str) -> bool:
+        """Tell whether a reviewed user may ``get`` a non-resource URL."""
+        extra = user.get("extra") or {}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user.get("username"),
+                "uid": user.get("uid"),
+                "groups": user.get("groups") or [],
+                "extra": extra,
+                "nonResourceAttributes": {"path": path, "verb": "get"},
+            },
+        }
+        answer = await self._request(
+            "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=review
+        )
+        return (answer.get("status") or {}).get("allowed") is True
 
     # -- transport ----------------------------------------------------------------------------
 

@@ -4,16 +4,25 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 
 from aiohttp import web
 
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.scraping import Permission, ScrapePermission
 from postroom.metrics import Metrics
 
 #: Seconds: how often the heart beats, and how late a beat may come before the loop counts as stuck.
 _BEAT, _LATE = 1.0, 30.0
+
+METRICS_PATH = "/metrics"
+_REFUSALS = {
+    Permission.UNAUTHENTICATED: "a bearer token is needed that this cluster's API server knows",
+    Permission.FORBIDDEN: f"the token's user may not get the non-resource URL {METRICS_PATH}",
+    Permission.UNKNOWN: "the API server does not say whose token this is; try again",
+}
 
 
 class Health:
@@ -50,8 +59,8 @@ class Health:
         return found
 
 
-def application(health: Health, metrics: Metrics) -> web.Application:
-    """Return the web application with /healthz, /readyz and /metrics."""
+def application(health: Health) -> web.Application:
+    """Return the web application with /healthz and /readyz."""
 
     async def live(_: web.Request) -> web.Response:
         problems = health.problems()
@@ -62,22 +71,34 @@ def application(health: Health, metrics: Metrics) -> web.Application:
         text = f"waiting for {waiting}" if waiting else "ok"
         return web.Response(status=503 if waiting else 200, text=text)
 
-    async def render(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")
-
     app = web.Application()
-    app.add_routes(
-        [web.get("/healthz", live), web.get("/readyz", ready), web.get("/metrics", render)]
-    )
+    app.add_routes([web.get("/healthz", live), web.get("/readyz", ready)])
     return app
 
 
-async def serve(app: web.Application, address: str, port: int) -> web.AppRunner:
+def add_metrics(
+    app: web.Application, metrics: Metrics, permission: ScrapePermission | None = None
+) -> None:
+    """Serve /metrics as well; with a `permission`, only to whom it is granted."""
+
+    async def render(request: web.Request) -> web.Response:
+        if permission is not None:
+            granted = await permission.of(request.headers.get("Authorization"))
+            if granted is not Permission.GRANTED:
+                return web.Response(status=granted.value, text=_REFUSALS[granted])
+        return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")
+
+    app.add_routes([web.get(METRICS_PATH, render)])
+
+
+async def serve(
+    app: web.Application, address: str, port: int, tls: ssl.SSLContext | None = None
+) -> web.AppRunner:
     """Start the server; raises `OSError` where the address cannot be had. Clean the runner up."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, address, port).start()
+        await web.TCPSite(runner, address, port, ssl_context=tls).start()
     except OSError:
         await runner.cleanup()
         raise

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
@@ -35,6 +36,8 @@ from postroom.controller.limits import TokenBucket
 from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets
+from postroom.controller.scraping import ScrapePermission
+from postroom.controller.server_tls import CertificateUnusable, ServerTLS
 from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
@@ -44,7 +47,7 @@ from postroom.mail.oauth.tokens import TokenSource
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
 from postroom.reconcile.ways_out import WaysOut
-from postroom.settings import Settings
+from postroom.settings import Address, Settings, flag
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +118,7 @@ class _Operator:
         self._workers: list[asyncio.Task[None]] = []
         self._feed_ready = asyncio.Event()
         self._stop_feed = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+        self._runners: list[web.AppRunner] = []
 
     async def run(self) -> int:
         self._observe()
@@ -128,7 +131,7 @@ class _Operator:
         self._spawn(self._health.beat(), "heartbeat")
         election: LeaderElection | None = None
         try:
-            self._runner = await self._serve_health()
+            await self._serve_health()
             election = self._election()
             if election is not None:
                 await self._lead(election)
@@ -180,17 +183,50 @@ class _Operator:
             with suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.add_signal_handler(number, self._stop.set)
 
-    async def _serve_health(self) -> web.AppRunner | None:
-        if self._settings.health_address is None:
+    async def _serve_health(self) -> None:
+        """Listen for the kubelet and for scrapers: at one address, or at one for each."""
+        settings = self._settings
+        if settings.metrics_tls_directory is not None and settings.metrics_address is None:
+            raise StartError(
+                "--metrics-tls-directory needs --metrics-address: the kubelet's probes speak no TLS"
+            )
+        app = health_server.application(self._health)
+        permission = None
+        if settings.metrics_auth:
+            permission = ScrapePermission(self._cluster, health_server.METRICS_PATH)
+        if settings.metrics_address is None:
+            health_server.add_metrics(app, self._metrics, permission)
+        if settings.health_address is not None:
+            await self._listen(app, settings.health_address, "health_address")
+        if settings.metrics_address is not None:
+            metrics = web.Application()
+            health_server.add_metrics(metrics, self._metrics, permission)
+            await self._listen(metrics, settings.metrics_address, "metrics_address", self._tls())
+        if settings.metrics_auth and settings.metrics_tls_directory is None:
+            logger.warning(
+                "--metrics-auth without --metrics-tls-directory: tokens of scrapers come in clear"
+            )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        directory = self._settings.metrics_tls_directory
+        if directory is None:
             return None
-        address, port = self._settings.health_address
         try:
-            app = health_server.application(self._health, self._metrics)
-            return await health_server.serve(app, address, port)
+            served = ServerTLS(directory)
+        except CertificateUnusable as error:
+            raise StartError(f"{flag('metrics_tls_directory')}: {error}") from None
+        self._spawn(served.follow(), "certificate")
+        return served.context
+
+    async def _listen(
+        self, app: web.Application, where: Address, field: str, tls: ssl.SSLContext | None = None
+    ) -> None:
+        try:
+            self._runners.append(await health_server.serve(app, *where, tls))
         except OSError as error:
             raise StartError(
-                f"the health server cannot listen on {address}:{port} ({error.strerror}): "
-                "choose another --health-address, or off"
+                f"nothing can listen on {where[0]}:{where[1]} ({error.strerror}): "
+                f"choose another {flag(field)}, or off"
             ) from None
 
     def _election(self) -> LeaderElection | None:
@@ -331,9 +367,8 @@ class _Operator:
         return EXIT_STOPPED
 
     async def _stop_health(self) -> None:
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        while self._runners:
+            await self._runners.pop().cleanup()
 
     def _failure(self) -> str | None:
         """Return what ended without being told to; None when we were told to stop."""

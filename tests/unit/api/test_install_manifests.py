@@ -9,6 +9,7 @@ by tests/cluster/test_schema.py and test_token_rotation.py.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ import yaml
 from postroom import __version__
 from postroom.api import crd
 from postroom.api.names import GROUP, Kind
+from postroom.controller.health import METRICS_PATH
 from postroom.controller.rotation import SECRET_TYPE
 from postroom.lab.operator_process import USER
+from postroom.mail.guard import DEFAULT_PORTS
 from postroom.settings import flag
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -114,6 +117,69 @@ def test_the_policy_is_about_the_operator_and_its_secrets() -> None:
     assert binding["spec"]["validationActions"] == ["Deny"]
 
 
+def test_the_network_is_open_where_the_operator_dials() -> None:
+    (policy,) = objects("base/networkpolicy.yaml", "NetworkPolicy")
+    spec = policy["spec"]
+    ports = {(port["protocol"], port["port"]) for rule in spec["egress"] for port in rule["ports"]}
+    mail = {("TCP", port) for port in DEFAULT_PORTS}
+    assert ports == mail | {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443)}
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    (ingress,) = spec["ingress"]
+    assert ingress["ports"] == [
+        {"protocol": "TCP", "port": pod()["containers"][0]["ports"][0]["name"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "selector"),
+    [
+        ("base/networkpolicy.yaml", "NetworkPolicy", ("podSelector", "matchLabels")),
+        ("base/poddisruptionbudget.yaml", "PodDisruptionBudget", ("selector", "matchLabels")),
+    ],
+)
+def test_what_guards_the_pod_selects_it(path: str, kind: str, selector: tuple[str, str]) -> None:
+    (guard,) = objects(path, kind)
+    (deployment,) = objects("base/deployment.yaml", "Deployment")
+    selected = guard["spec"][selector[0]][selector[1]]
+    assert selected.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert guard["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+
+
+def test_a_drain_is_never_held_up() -> None:
+    (budget,) = objects("base/poddisruptionbudget.yaml", "PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert "minAvailable" not in budget["spec"]
+
+
+def test_whoever_scrapes_with_a_token_needs_one_right() -> None:
+    asking, reading = objects("metrics-auth/rbac.yaml", "ClusterRole")
+    assert rights(asking) == {
+        ("authentication.k8s.io", "tokenreviews", "create"),
+        ("authorization.k8s.io", "subjectaccessreviews", "create"),
+    }
+    assert reading["rules"] == [{"nonResourceURLs": [METRICS_PATH], "verbs": ["get"]}]
+
+
+def test_the_metrics_component_sets_flags_that_exist() -> None:
+    component = yaml.safe_load((INSTALL / "metrics-auth/kustomization.yaml").read_text())
+    operations = yaml.safe_load(component["patches"][0]["patch"])
+    given = [
+        each["value"].partition("=")[0] for each in operations if each["path"].endswith("/args/-")
+    ]
+    assert given == [
+        flag("metrics_auth"),
+        flag("metrics_address"),
+        flag("metrics_tls_directory"),
+    ]
+
+
+def test_the_base_image_is_named_by_its_digest() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    (pinned,) = [line for line in lines if line.startswith("ARG PYTHON=")]
+    assert re.fullmatch(r"ARG PYTHON=python:3\.\d+-slim@sha256:[0-9a-f]{64}", pinned)
+    assert all("${PYTHON}" in line for line in lines if line.startswith("FROM "))
+
+
 def test_leases_are_those_of_its_own_namespace() -> None:
     (role,) = objects("base/leases.yaml", "Role")
     (account,) = objects("base/serviceaccount.yaml", "ServiceAccount")
@@ -129,6 +195,7 @@ def test_leases_are_those_of_its_own_namespace() -> None:
         ("token-rotation/namespaced/binding.yaml", "RoleBinding"),
         ("namespaced/rbac.yaml", "RoleBinding"),
         ("base/leases.yaml", "RoleBinding"),
+        ("metrics-auth/rbac.yaml", "ClusterRoleBinding"),
     ],
 )
 def test_rights_are_bound_to_the_account_of_the_pod(path: str, kind: str) -> None:
@@ -160,6 +227,14 @@ def test_who_may_edit_a_namespace_may_not_send_its_secrets_anywhere() -> None:
         resource for one in joined for _, resource, verb in rights(one) if verb not in READING
     }
     assert written == {"sendingdomains"}
+
+
+def test_every_role_that_writes_may_read_what_it_writes() -> None:
+    # On its own, too: kubectl apply gets before it patches.
+    for role in objects("tenants/roles.yaml", "ClusterRole"):
+        written = {resource for _, resource, verb in rights(role) if verb not in READING}
+        for resource in written:
+            assert {(GROUP, resource, verb) for verb in READING} <= rights(role), role
 
 
 def test_no_tenant_writes_status() -> None:

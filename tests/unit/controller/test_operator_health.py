@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from postroom.controller.health import Health, application, serve
+from postroom.controller.health import Health, add_metrics, application, serve
 from postroom.controller.queue import KeyedQueue
 from postroom.metrics import ConditionSample, Metrics
 from unit.controller.samples import SERVER
@@ -29,7 +29,9 @@ class Bench:
         self.metrics = Metrics()
 
     async def get(self, path: str) -> tuple[int, str]:
-        async with TestClient(TestServer(application(self.health, self.metrics))) as client:
+        app = application(self.health)
+        add_metrics(app, self.metrics)
+        async with TestClient(TestServer(app)) as client:
             answer = await client.get(path)
             return answer.status, await answer.text()
 
@@ -99,8 +101,8 @@ async def test_gauges_are_read_when_asked() -> None:
 
 async def test_an_address_in_use_is_an_error() -> None:
     one = Bench()
-    runner = await serve(application(one.health, one.metrics), "127.0.0.1", 0)
+    runner = await serve(application(one.health), "127.0.0.1", 0)
     port = runner.addresses[0][1]
     with pytest.raises(OSError, match="in use"):
-        await serve(application(one.health, one.metrics), "127.0.0.1", port)
+        await serve(application(one.health), "127.0.0.1", port)
     await runner.cleanup()

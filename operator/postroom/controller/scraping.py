@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may read /metrics: asked of the API server, as kube-rbac-proxy and controller-runtime do.
+
+A TokenReview tells who a bearer token is, a SubjectAccessReview whether that user may ``get`` the
+path as a non-resource URL. Without the opt-in everybody who reaches the port may.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, Protocol
+
+from postroom.api.masked import Masked
+from postroom.controller.client import ApiError
+
+#: Seconds for which an answer holds, and how many are kept: scrapers are few, guesses are many.
+_HOLDS, _REMEMBERED = 60.0, 128
+#: Characters; a token of a ServiceAccount has about a thousand.
+_TOKEN_LIMIT = 16_384
+
+
+class Permission(Enum):
+    """What a request for the metrics is answered with."""
+
+    GRANTED = 200
+    #: No token, or one that the API server does not know.
+    UNAUTHENTICATED = 401
+    FORBIDDEN = 403
+    #: The API server did not say.
+    UNKNOWN = 503
+
+
+class Reviewer(Protocol):
+    """The part of `postroom.controller.client.Cluster` that answers for tokens."""
+
+    async def review_token(self, token: Masked) -> Mapping[str, Any] | None: ...
+
+    async def may_get(self, user: Mapping[str, Any], path: str) -> bool: ...
+
+
+class ScrapePermission:
+    """Judges the ``Authorization`` header of a request, and keeps the answer for a minute."""
+
+    def __init__(
+        self, reviewer: Reviewer, path: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._reviewer, self._path, self._clock = reviewer, path, clock
+        #: By the token's hash, so that no token outlives its request.
+        self._known: OrderedDict[bytes, tuple[float, Permission]] = OrderedDict()
+
+    async def of(self, authorization: str | None) -> Permission:
+        """Return what the bearer of a header's token may; an API server that fails grants none."""
+        scheme, _, value = (authorization or "").partition(" ")
+        token = value.strip()
+        if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_LIMIT:
+            return Permission.UNAUTHENTICATED
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        if known is not None and self._clock() < known[0]:
+            return known[1]
+        try:
+            permission = await self._ask(Masked(token))
+        except ApiError:
+            return Permission.UNKNOWN
+        self._known[digest] = (self._clock() + _HOLDS, permission)
+        self._known.move_to_end(digest)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return permission
+
+    async def _ask(self, token: Masked) -> Permission:
+        user = await self._reviewer.review_token(token)
+        if user is None:
+            return Permission.UNAUTHENTICATED
+        granted = await self._reviewer.may_get(user, self._path)
+        return Permission.GRANTED if granted else Permission.FORBIDDEN

@@ -199,9 +199,18 @@ class Settings(BaseModel):
         default=timedelta(minutes=10),
         description="How long a verified domain must be seen failing before it counts.",
     )
-    workers: _Count = Field(default=16, description="Objects that are evaluated at a time.")
+    workers: _Count = Field(
+        # What waits for the network costs memory only.
+        default=512,
+        description="Objects that are evaluated at a time; namespaces share them evenly.",
+    )
+    workers_per_namespace: _Count = Field(
+        default=64, description="Objects of one namespace that are evaluated at a time."
+    )
     probes_per_target: _Count = Field(
-        default=4, description="Connections to one mail server at a time."
+        default=4,
+        description="Connections from one namespace to one mail server at a time; all namespaces "
+        "together make at most three times as many.",
     )
     status_writes_per_second: _Rate = Field(
         # An API server takes 220 to 265 a second: its own fairness is the real limit.
@@ -247,7 +256,8 @@ class Settings(BaseModel):
     )
     stuck_after: _Duration = Field(
         default=timedelta(minutes=10),
-        description="How long a key may wait or run before /healthz reports a stuck queue.",
+        description="How long one evaluation may run, or keys may wait while no evaluation begins "
+        "or ends, before /healthz reports a stuck queue.",
     )
     shutdown_grace: _Duration = Field(
         default=timedelta(seconds=20), description="How long running evaluations may take to end."

@@ -63,6 +63,7 @@ def run(
     allow_token_rotation: Annotated[_Switch, _switch("allow_token_rotation", _OPERATOR)] = None,
     regression_confirmation: Annotated[_Text, _option("regression_confirmation", _LIMITS)] = None,
     workers: Annotated[_Text, _option("workers", _LIMITS)] = None,
+    workers_per_namespace: Annotated[_Text, _option("workers_per_namespace", _LIMITS)] = None,
     probes_per_target: Annotated[_Text, _option("probes_per_target", _LIMITS)] = None,
     status_writes_per_second: Annotated[_Text, _option("status_writes_per_second", _LIMITS)] = None,
     status_write_burst: Annotated[_Text, _option("status_write_burst", _LIMITS)] = None,

@@ -52,8 +52,9 @@ class Health:
             found.append("the event loop is blocked")
         if self.feed_ended:
             found.append("the watch has ended")
-        if self.waiting_for is None and self._queue.oldest_wait() > self._stuck_after:
-            found.append("the queue is stuck: a key waits for too long")
+        # A backlog is no reason to restart, which would only lengthen it: standing still is.
+        if self.waiting_for is None and self._queue.stalled_for() > self._stuck_after:
+            found.append("the queue is stuck: keys wait and no evaluation begins or ends")
         if self._queue.oldest_run() > self._stuck_after:
             found.append("an evaluation is stuck")
         return found

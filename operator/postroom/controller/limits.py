@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from postroom.concurrency.shares import Line, Shares
+
 
 class TokenBucket:
     """Allows `rate` things per second on average and `burst` of them at once.
 
-    Waiters are served in the order in which they came: each reserves the next free moment.
+    Parties that wait are served in turns, so that one with many things to do keeps no other
+    waiting; those of one party in the order in which they came.
     """
 
     def __init__(
@@ -26,6 +29,10 @@ class TokenBucket:
         self._clock = clock
         self._tokens = float(burst)
         self._filled_at = clock()
+        # A place that is given back at once: what remains is whose turn it is.
+        self._turns = Shares(1, 1)
+        self._line: Line[asyncio.Future[None]] = Line(self._turns)
+        self._timer: asyncio.TimerHandle | None = None
 
     def _refill(self) -> None:
         now = self._clock()
@@ -40,17 +47,39 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
-    def reserve(self) -> float:
-        """Take one token, on credit if need be, and return how many seconds it is away."""
-        self._refill()
-        self._tokens -= 1
-        return max(0.0, -self._tokens / self._rate)
+    async def take(self, party: str = "") -> None:
+        """Take one token on behalf of a party, waiting for it if need be."""
+        if not self._line and self.try_take():
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.push(party, turn)
+        self._serve()
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._tokens += 1  # it was served in the moment in which it gave up
+            self._line.remove(party, turn)
+            raise
 
-    async def take(self) -> None:
-        """Take one token, waiting for it if need be."""
-        delay = self.reserve()
-        if delay > 0:
-            await asyncio.sleep(delay)
+    def _serve(self) -> None:
+        """Hand tokens out, and come again when there is another."""
+        while self._line and self.try_take():
+            popped = self._line.pop()
+            assert popped is not None  # noqa: S101 - the place is always free
+            party, turn = popped
+            self._turns.give_back(party)
+            if turn.done():  # it has been given up, and did not get to say so yet
+                self._tokens += 1
+            else:
+                turn.set_result(None)
+        if self._line and self._timer is None:
+            delay = max(0.0, (1 - self._tokens) / self._rate)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._serve()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keyed queue: what must be looked at, each key once, never twice at the same time.
 
-Namespaces take turns, so that a tenant with a thousand objects does not keep another waiting;
-within a namespace, first in is first out. Changes that someone waits for go before routine
-checks, which still get every fifth turn.
+Namespaces share the runs evenly: of those that wait, the one with the fewest runs goes first, and
+none has so many that another finds no room. So a tenant with a thousand objects, or with servers
+that say nothing for as long as they are let, keeps nobody else waiting. Within a namespace, first
+in is first out. Changes that someone waits for go before routine checks, which still get every
+fifth turn.
 """
 
 from __future__ import annotations
@@ -11,15 +13,18 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 
 from postroom.api.names import Key
+from postroom.concurrency.shares import Line, Shares
 from postroom.controller.limits import Backoff
 
 #: After so many changes in a row, a routine check gets its turn.
 _CHANGES_IN_A_ROW = 4
+#: Runs at a time, over all namespaces and of one. What waits for the network costs memory only.
+RUNS, RUNS_OF_ONE = 512, 64
 
 
 class Urgency(IntEnum):
@@ -33,34 +38,6 @@ class QueueClosed(Exception):
     """The queue hands out no more work: the operator is stopping."""
 
 
-class _Lane:
-    """Keys of one urgency: round robin over namespaces, first in first out within each."""
-
-    def __init__(self) -> None:
-        # OrderedDict: popping the first item of a plain dict again and again is quadratic.
-        self._turns: OrderedDict[str, OrderedDict[Key, None]] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._turns)
-
-    def push(self, key: Key) -> None:
-        self._turns.setdefault(key.namespace, OrderedDict())[key] = None
-
-    def remove(self, key: Key) -> None:
-        keys = self._turns.get(key.namespace)
-        if keys is not None and key in keys:
-            del keys[key]
-            if not keys:
-                del self._turns[key.namespace]
-
-    def pop(self) -> Key:
-        namespace, keys = self._turns.popitem(last=False)
-        key, _ = keys.popitem(last=False)
-        if keys:
-            self._turns[namespace] = keys
-        return key
-
-
 class KeyedQueue:
     """Keys to work on, with deduplication, schedule and backoff. For one event loop.
 
@@ -69,11 +46,15 @@ class KeyedQueue:
     """
 
     def __init__(
-        self, backoff: Backoff | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        shares: Shares | None = None,
     ) -> None:
         self._backoff = backoff or Backoff()
         self._clock = clock
-        self._lanes = {urgency: _Lane() for urgency in Urgency}
+        self._shares = shares or Shares(RUNS, RUNS_OF_ONE)
+        self._lanes: dict[Urgency, Line[Key]] = {one: Line(self._shares) for one in Urgency}
         #: Since when each key waits, and how urgently.
         self._waiting: dict[Key, tuple[float, Urgency]] = {}
         self._running: dict[Key, float] = {}
@@ -84,8 +65,10 @@ class KeyedQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._failures: dict[Key, int] = {}
         self._changes_in_a_row = 0
-        #: At least one per waiting key; the surplus is harmless, see `take`.
-        self._tokens = asyncio.Semaphore(0)
+        #: Who waits in `take`, in the order of their coming.
+        self._takers: deque[asyncio.Future[Key]] = deque()
+        #: When a run last began or ended.
+        self._moved_at = clock()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -100,13 +83,13 @@ class KeyedQueue:
         if (before := self._waiting.get(key)) is not None:
             since, current = before
             if urgency < current:
-                self._lanes[current].remove(key)
-                self._lanes[urgency].push(key)
+                self._lanes[current].remove(key.namespace, key)
+                self._lanes[urgency].push(key.namespace, key)
                 self._waiting[key] = (since, urgency)
             return
         self._waiting[key] = (self._clock(), urgency)
-        self._lanes[urgency].push(key)
-        self._tokens.release()
+        self._lanes[urgency].push(key.namespace, key)
+        self._hand_out()
 
     def add_after(self, key: Key, delay: float) -> None:
         """Have a key worked on after `delay` seconds, or at its earlier scheduled time."""
@@ -127,7 +110,7 @@ class KeyedQueue:
         """
         before = self._waiting.pop(key, None)
         if before is not None:
-            self._lanes[before[1]].remove(key)
+            self._lanes[before[1]].remove(key.namespace, key)
         self._again.pop(key, None)
         self._due.pop(key, None)
         self._failures.pop(key, None)
@@ -136,40 +119,63 @@ class KeyedQueue:
 
     async def take(self) -> Key:
         """Return the next key, which then counts as running until `done`; raises `QueueClosed`."""
-        while True:
-            await self._tokens.acquire()
-            if self._closed:
-                self._tokens.release()  # wakes the next one that waits here
-                raise QueueClosed
+        if self._closed:
+            raise QueueClosed
+        if not self._takers and (key := self._pop()) is not None:
+            return key
+        taker: asyncio.Future[Key] = asyncio.get_running_loop().create_future()
+        self._takers.append(taker)
+        try:
+            return await taker
+        except asyncio.CancelledError:
+            if taker.done() and not taker.cancelled() and taker.exception() is None:
+                # It was served in the moment in which it gave up: the key's turn is not lost.
+                self._again.setdefault(taker.result(), Urgency.CHANGE)
+                self.done(taker.result())
+            raise
+
+    def _hand_out(self) -> None:
+        """Give keys that may run to those who wait for one."""
+        while self._takers:
+            if self._takers[0].done():
+                self._takers.popleft()
+                continue
             key = self._pop()
-            if key is not None:
-                return key
-            # The key that this token was for has been forgotten meanwhile.
+            if key is None:
+                return
+            self._takers.popleft().set_result(key)
 
     def _pop(self) -> Key | None:
         changes, routine = self._lanes[Urgency.CHANGE], self._lanes[Urgency.ROUTINE]
-        if changes and not (routine and self._changes_in_a_row >= _CHANGES_IN_A_ROW):
+        routine_may = routine.next_party() is not None
+        urgent = changes.next_party() is not None
+        if urgent and not (routine_may and self._changes_in_a_row >= _CHANGES_IN_A_ROW):
             self._changes_in_a_row += 1
-            key = changes.pop()
-        elif routine:
+            popped = changes.pop()
+        elif routine_may:
             self._changes_in_a_row = 0
-            key = routine.pop()
+            popped = routine.pop()
         else:
             return None
+        assert popped is not None  # noqa: S101 - asked just above
+        _, key = popped
         del self._waiting[key]
         self._due.pop(key, None)
-        self._running[key] = self._clock()
+        self._running[key] = self._moved_at = self._clock()
         self._idle.clear()
         return key
 
     def done(self, key: Key) -> None:
         """End the run of a key; it waits again if it was added meanwhile."""
         del self._running[key]
+        self._shares.give_back(key.namespace)
+        self._moved_at = self._clock()
         urgency = self._again.pop(key, None)
         if urgency is not None:
             self.add(key, urgency)
         if not self._running:
             self._idle.set()
+        self._hand_out()
 
     def failed(self, key: Key) -> float:
         """Schedule a key for another try after a failure; returns the delay in seconds."""
@@ -190,7 +196,10 @@ class KeyedQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._tokens.release()
+        for taker in self._takers:
+            if not taker.done():
+                taker.set_exception(QueueClosed())
+        self._takers.clear()
 
     async def settled(self) -> None:
         """Wait until nothing runs."""
@@ -215,6 +224,15 @@ class KeyedQueue:
         if not self._waiting:
             return 0.0
         return self._clock() - min(since for since, _ in self._waiting.values())
+
+    def stalled_for(self) -> float:
+        """Return for how many seconds keys have waited while no run began or ended; 0 otherwise.
+
+        A backlog that is worked off, however slowly, is no stall.
+        """
+        if not self._waiting:
+            return 0.0
+        return min(self.oldest_wait(), self._clock() - self._moved_at)
 
     def oldest_run(self) -> float:
         """Return for how many seconds the longest run has lasted; 0 when none runs."""

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from postroom import __version__
 from postroom.api.names import Kind
+from postroom.concurrency.shares import Shares
 from postroom.controller import health as health_server
 from postroom.controller import network
 from postroom.controller.cache import Cache, conditions_of
@@ -53,6 +54,9 @@ logger = logging.getLogger(__name__)
 
 EXIT_STOPPED, EXIT_FAILED = 0, 1
 _CLOSE_SECONDS = 10.0
+#: Evaluations that use the API server at a time have connections of their own; more would not be
+#: faster.
+_EVALUATIONS_AT_THE_API = 32
 
 
 #: Gives the ways out of the cluster, from the settings and the URL of the API server.
@@ -66,7 +70,8 @@ class StartError(Exception):
 async def run(settings: Settings, reach: Reach = network.reach) -> int:
     """Run the operator until a signal or a failure; returns the exit code of the process."""
     try:
-        cluster = await connect(settings.kubeconfig, connections=2 * settings.workers + 8)
+        connections = 2 * min(settings.workers, _EVALUATIONS_AT_THE_API) + 8
+        cluster = await connect(settings.kubeconfig, connections=connections)
     except ConnectionSettingsError as error:
         logger.error("%s", error)  # noqa: TRY400 - one sentence, no traceback
         return EXIT_FAILED
@@ -104,7 +109,8 @@ class _Operator:
         self._out: WaysOut | None = None
         self._identity = own_identity()
         self._metrics = Metrics()
-        self._queue = KeyedQueue()
+        shares = Shares(settings.workers, settings.workers_per_namespace)
+        self._queue = KeyedQueue(shares=shares)
         self._intake = Intake(Cache(), self._queue)
         self._sweep = Sweep(cluster, self._intake, settings.namespaces, self._metrics)
         self._health = Health(self._queue, settings.stuck_after.total_seconds())

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.status import CommonStatus
+from postroom.concurrency.acting import acting_for
 from postroom.controller.cache import Raw, metadata_of
 from postroom.controller.dependants import declared
 from postroom.controller.events import EventPoster
@@ -72,7 +73,8 @@ class Worker:
             except QueueClosed:
                 return
             try:
-                await self._handle(key)
+                with acting_for(key.namespace):
+                    await self._handle(key)
             finally:
                 self._queue.done(key)
 

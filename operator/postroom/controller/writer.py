@@ -109,7 +109,7 @@ class Writer:
             patch = self._patch_for(evaluated, desired)
             if isinstance(patch, WriteResult):
                 return patch
-            await self._bucket.take()
+            await self._bucket.take(evaluated.key.namespace)
             try:
                 await self._send(evaluated.key, patch)
                 return WriteResult.WRITTEN
@@ -225,12 +225,12 @@ class SecretWriter:
         self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
     ) -> None:
         """Create a Secret unless one of this name exists; a dry run persists nothing."""
-        await self._bucket.take()
+        await self._bucket.take(namespace)
         await self._client.create_secret(namespace, secret, dry_run=dry_run)
 
     async def patch(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Change a Secret if it still has the resourceVersion that the patch names."""
-        await self._bucket.take()
+        await self._bucket.take(namespace)
         await self._client.patch_secret(namespace, name, patch)
 
 

@@ -37,9 +37,40 @@ def test_an_idle_bucket_keeps_no_more_than_its_burst() -> None:
     assert [bucket.try_take() for _ in range(3)] == [True, True, False]
 
 
-def test_waiters_are_served_one_after_the_other() -> None:
-    bucket = TokenBucket(rate=2, burst=1, clock=Clock())
-    assert [bucket.reserve() for _ in range(3)] == [0.0, 0.5, 1.0]
+async def test_parties_that_wait_are_served_in_turns() -> None:
+    clock, served = Clock(), list[str]()
+    bucket = TokenBucket(rate=1000, burst=1, clock=clock)
+    assert bucket.try_take()
+
+    async def take(party: str, name: str) -> None:
+        await bucket.take(party)
+        served.append(name)
+
+    names = [("busy", f"b{number}") for number in range(50)] + [("quiet", "q0"), ("quiet", "q1")]
+    tasks = [asyncio.ensure_future(take(*one)) for one in names]
+    await asyncio.sleep(0)
+    while len(served) < len(names):
+        clock.now += 0.001
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*tasks)
+    assert served[:4] == ["b0", "q0", "b1", "q1"]
+    assert served[4:] == [f"b{number}" for number in range(2, 50)]
+
+
+async def test_who_gives_up_waiting_takes_no_token() -> None:
+    clock = Clock()
+    bucket = TokenBucket(rate=100, burst=1, clock=clock)
+    assert bucket.try_take()
+    impatient = [asyncio.ensure_future(bucket.take("x")) for _ in range(3)]
+    patient = asyncio.ensure_future(bucket.take("y"))
+    await asyncio.sleep(0)
+    for one in impatient:
+        one.cancel()
+    clock.now = 0.01
+    await asyncio.wait_for(patient, 1)
+    assert not bucket.try_take()
+    clock.now = 0.02
+    assert bucket.try_take()
 
 
 async def test_take_waits_for_its_token() -> None:

@@ -75,6 +75,21 @@ async def test_a_key_that_waits_for_ever_is_noticed_once_there_are_workers() -> 
     assert "queue is stuck" in text
 
 
+async def test_a_backlog_is_no_reason_to_restart() -> None:
+    """Four hundred silent servers: keys wait for long, but evaluations begin and end."""
+    one = Bench()
+    one.health.waiting_for = None
+    keys = [SERVER._replace(name=f"silent{number}") for number in range(400)]
+    for key in keys:
+        one.queue.add(key)
+    for _ in range(300):
+        running = await one.queue.take()
+        one.pass_time(15)
+        one.queue.done(running)
+    assert one.queue.oldest_wait() > 3600
+    assert await one.get("/healthz") == (200, "ok")
+
+
 async def test_a_run_that_never_ends_is_noticed() -> None:
     one = Bench()
     one.queue.add(SERVER)

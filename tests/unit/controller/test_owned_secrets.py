@@ -68,17 +68,17 @@ async def test_the_token_counts_where_the_source_fits() -> None:
 
 
 async def test_writes_keep_to_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket, taken = TokenBucket(1e6, 1), []
+    bucket, taken = TokenBucket(1e6, 1), list[str]()
 
-    async def take() -> None:
-        taken.append(1)
+    async def take(party: str = "") -> None:
+        taken.append(party)
 
     monkeypatch.setattr(bucket, "take", take)
     secrets = Secrets()
     writer = SecretWriter(secrets, bucket)
     await writer.create("mail", ours())
     await writer.patch("mail", KEPT_NAME, {"metadata": {"resourceVersion": "1"}})
-    assert (len(taken), len(secrets.writes)) == (2, 2)
+    assert (taken, len(secrets.writes)) == (["mail", "mail"], 2)
 
 
 async def test_nothing_is_written_where_nothing_keeps_us_from_other_secrets() -> None:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A semaphore whose places are shared evenly among parties. For one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from postroom.concurrency.shares import Line, Shares
+
+
+class Slots:
+    """`total` places, at most `each` for one party; who waits is served as `Line` says."""
+
+    def __init__(self, total: int, each: int) -> None:
+        self._shares = Shares(total, each)
+        self._line: Line[asyncio.Future[None]] = Line(self._shares)
+
+    @property
+    def taken(self) -> int:
+        """How many places are taken."""
+        return self._shares.taken
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody holds a place or waits for one."""
+        return not self._shares.taken and not self._line
+
+    def try_acquire(self, party: str) -> bool:
+        """Take a place if a party may have one at once."""
+        if not self._shares.may_take(party):
+            return False
+        self._shares.take(party)
+        return True
+
+    async def acquire(self, party: str) -> None:
+        """Take a place, waiting for it if need be."""
+        if self.try_acquire(party):
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.push(party, turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self.release(party)  # it was served in the moment in which it gave up
+            else:
+                self._line.remove(party, turn)
+            raise
+
+    def release(self, party: str) -> None:
+        """Give a place back."""
+        self._shares.give_back(party)
+        while (served := self._line.pop()) is not None:
+            whose, turn = served
+            if turn.done():  # it has been given up, and did not get to say so yet
+                self._shares.give_back(whose)
+            else:
+                turn.set_result(None)
+
+    @asynccontextmanager
+    async def slot(self, party: str) -> AsyncIterator[None]:
+        """Hold a place while the block runs."""
+        await self.acquire(party)
+        try:
+            yield
+        finally:
+            self.release(party)

@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-
-import yaml
 
 from postroom import __version__
 from postroom.api.masked import Masked
@@ -43,19 +40,18 @@ def secret_of(
 
 async def apply(secret: Mapping[str, Any], kubeconfig: Path | None, context: str | None) -> str:
     """Create the Secret, or set its keys where it exists; say which. Raises `CannotApply`."""
-    from kubernetes.aio import client, config
+    from kubernetes.aio import client
 
-    path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
-    try:
-        await config.load_kube_config(  # type: ignore[no-untyped-call]
-            config_file=path, context=context
-        )
-    except (config.ConfigException, OSError, TypeError, yaml.YAMLError):
-        raise CannotApply("there is no usable kubeconfig: name one with --kubeconfig.") from None
+    from postroom.controller.kubeconfig import ConnectionSettingsError, connection
+
     # At DEBUG it logs bodies, and with them the Secret.
     logging.getLogger("kubernetes.aio.client.rest").setLevel(logging.WARNING)
     metadata, body = secret["metadata"], cast(Any, secret)
-    async with client.ApiClient() as api:
+    try:
+        found = await connection(kubeconfig, context)
+    except ConnectionSettingsError as error:
+        raise CannotApply(f"{error}.") from None
+    async with found.api as api:
         api.user_agent = f"postroom/{__version__}"
         core = client.CoreV1Api(api)
         try:

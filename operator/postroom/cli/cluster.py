@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from postroom import __version__
 from postroom.api.names import API_VERSION, GROUP, REQUESTED_AT_ANNOTATIONS, VERSION, Kind
@@ -36,24 +33,17 @@ class Cluster:
     @asynccontextmanager
     async def connect(kubeconfig: Path | None, context: str | None) -> AsyncIterator[Cluster]:
         """Connect; raises `PluginError` where there is no usable kubeconfig."""
-        from kubernetes.aio import client, config
+        from kubernetes.aio import client
 
-        path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
+        from postroom.controller.kubeconfig import ConnectionSettingsError, connection
+
         try:
-            _, active = config.list_kube_config_contexts(  # type: ignore[no-untyped-call]
-                config_file=path
-            )
-            await config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=path, context=context
-            )
-        except (config.ConfigException, OSError, TypeError, yaml.YAMLError) as error:
-            # A TypeError is what the client makes of an empty file.
-            cause = "" if isinstance(error, TypeError) else f": {' '.join(str(error).split())}"
-            raise PluginError(f"there is no usable kubeconfig{cause}.") from None
-        named = (active or {}).get("context", {}).get("namespace") or "default"
-        async with client.ApiClient() as api:
+            found = await connection(kubeconfig, context)
+        except ConnectionSettingsError as error:
+            raise PluginError(f"{error}.") from None
+        async with found.api as api:
             api.user_agent = f"kubectl-postroom/{__version__}"
-            yield Cluster(client.CustomObjectsApi(api), named, client.ApiException)
+            yield Cluster(client.CustomObjectsApi(api), found.namespace, client.ApiException)
 
     async def select(
         self, targets: Sequence[tuple[Kind, str | None]], namespace: str | None

@@ -9,7 +9,6 @@ alone.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,14 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-import yaml
 from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import ApiClient, Configuration
 
 from postroom import __version__
 from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
+from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
+
+__all__ = ["ConnectionSettingsError"]
 
 USER_AGENT = f"postroom/{__version__}"
 
@@ -34,22 +34,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _PAGE = 500
 _MESSAGE_LIMIT = 300
-#: The loader indexes into whatever the YAML holds, hence the last four.
-_UNUSABLE_KUBECONFIG = (
-    kube_config.ConfigException,
-    OSError,
-    yaml.YAMLError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-)
-_SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-
-class ConnectionSettingsError(Exception):
-    """There is no usable way to an API server; the text says what is missing."""
 
 
 class ApiError(Exception):
@@ -85,10 +70,10 @@ class Listed:
 class Cluster:
     """One API server and our identity there. Close it in the end."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, found: Connection) -> None:
         # Any: the library says it is typed, but half of what we call is not.
-        self._configuration: Any = configuration
-        self._api: Any = ApiClient(configuration)
+        self._configuration: Any = found.configuration
+        self._api: Any = found.api
         self._api.user_agent = USER_AGENT
 
     async def close(self) -> None:
@@ -331,28 +316,10 @@ async def _reduce(
 async def connect(kubeconfig: Path | None, connections: int) -> Cluster:
     """Find the way to the API server; raises `ConnectionSettingsError`.
 
-    `kubeconfig` if given; else the service account if we run in a cluster; else the default
-    kubeconfig. `connections` is the most that are open at a time.
+    `connections` is the most that are open at a time.
     """
-    configuration = Configuration()
-    loaders: Any = kube_config
-    configuration.connection_pool_maxsize = connections
-    try:
-        if kubeconfig is None and os.environ.get(_SERVICE_HOST):
-            loaders.load_incluster_config(client_configuration=configuration)
-        else:
-            await loaders.load_kube_config(
-                config_file=str(kubeconfig) if kubeconfig else None,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-        return Cluster(configuration)
-    except _UNUSABLE_KUBECONFIG as error:
-        source = f"the kubeconfig {kubeconfig}" if kubeconfig else "any credentials"
-        raise ConnectionSettingsError(
-            f"could not use {source} for the API server ({type(error).__name__}): "
-            "give --kubeconfig, set KUBECONFIG, or run in a cluster with a service account"
-        ) from None
+    found = await connection(kubeconfig, in_cluster=True, connections=connections)
+    return Cluster(found)
 
 
 def own_namespace() -> str | None:

@@ -231,6 +231,7 @@ async def test_a_kubeconfig_that_is_absent_is_one_sentence(
 ) -> None:
     one = settings.model_copy(update={"kubeconfig": tmp_path / "absent"})
     assert await asyncio.wait_for(start(one), 10) == 1
+    assert "there is no kubeconfig" in caplog.text
     assert "give --kubeconfig" in caplog.text
 
 

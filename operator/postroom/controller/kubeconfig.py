@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a kubeconfig, or the Pod's service account, to settings of a connection: for every verb.
+
+The library's loader indexes into whatever the YAML holds and reads certificates late, so that a
+broken file ends in a `KeyError` here and an `SSLError` there. Whatever it raises is looked at once
+more, to name the place that is wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import ApiClient, Configuration
+
+_SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
+_DEFAULT = "~/.kube/config"
+#: The loader indexes into whatever the YAML holds, hence the last five.
+_UNUSABLE = (
+    kube_config.ConfigException,
+    OSError,
+    yaml.YAMLError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+)
+#: Fields that hold PEM in base64, and the file that may be named instead.
+_PEM_FIELDS = {
+    "clusters": ("certificate-authority",),
+    "users": ("client-certificate", "client-key"),
+}
+
+
+class ConnectionSettingsError(Exception):
+    """There is no usable way to an API server; the text is one sentence that says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How an API server is reached, and the namespace that is meant where none is named.
+
+    `configuration` and `api` are the library's; whoever takes the connection closes `api`.
+    """
+
+    configuration: Any
+    api: Any
+    namespace: str
+
+
+async def connection(
+    kubeconfig: Path | None,
+    context: str | None = None,
+    *,
+    in_cluster: bool = False,
+    connections: int | None = None,
+) -> Connection:
+    """Find the way to the API server; raises `ConnectionSettingsError`.
+
+    `kubeconfig` if given; else, with `in_cluster`, the Pod's service account where there is one;
+    else the files of KUBECONFIG, else the default one. `connections` is the most that are open.
+    """
+    configuration: Any = Configuration()
+    if connections is not None:
+        configuration.connection_pool_maxsize = connections
+    loaders: Any = kube_config
+    try:
+        if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
+            loaders.load_incluster_config(client_configuration=configuration)
+            return Connection(configuration, ApiClient(configuration), "default")
+        paths = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG") or _DEFAULT
+        await loaders.load_kube_config(
+            config_file=paths,
+            context=context,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+        return Connection(configuration, ApiClient(configuration), _namespace(paths, context))
+    except _UNUSABLE as error:
+        if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
+            raise ConnectionSettingsError(
+                f"the Pod's service account cannot be used ({type(error).__name__}): see that "
+                "automountServiceAccountToken is not false"
+            ) from None
+        raise ConnectionSettingsError(_sentence(paths, context, error)) from None
+
+
+def _sentence(paths: str, context: str | None, error: Exception) -> str:
+    """Say what is wrong with the files; never repeats a value of theirs but names."""
+    files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
+    if not any(file.exists() for file in files):
+        named = " or ".join(str(file) for file in files)
+        return f"there is no kubeconfig {named}: give --kubeconfig, or set KUBECONFIG"
+    named = ", ".join(str(file) for file in files)
+    problem = next(_problems(files, context), None) or f"it cannot be used ({type(error).__name__})"
+    return f"kubeconfig {named}: {problem}"
+
+
+def _namespace(paths: str, context: str | None) -> str:
+    contents = [
+        content
+        for path in paths.split(os.pathsep)
+        if path and (content := _read(Path(path).expanduser())) is not None
+    ]
+    entry = _entry(contents, "contexts", context or _current(contents))
+    inner = entry.get("context") if entry is not None else None
+    return str((inner if isinstance(inner, Mapping) else {}).get("namespace") or "default")
+
+
+class _Unreadable(ValueError):
+    """What a file holds is no kubeconfig; the text continues its name."""
+
+
+def _read(file: Path) -> Mapping[str, Any] | None:
+    """Return what a file holds, None where there is no such file; raises `_Unreadable`."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise _Unreadable(f"it cannot be read ({reason})") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark is not None else ""
+        raise _Unreadable(f"it is not YAML{line}") from None
+    if not isinstance(content, Mapping):
+        raise _Unreadable("it is empty, or no mapping of clusters, contexts and users")
+    return content
+
+
+def _problems(files: list[Path], context: str | None) -> Iterator[str]:
+    """Yield what is wrong, in the order in which a reader would meet it."""
+    contents: list[Mapping[str, Any]] = []
+    for file in files:
+        try:
+            content = _read(file)
+        except _Unreadable as error:
+            yield str(error)
+            return
+        if content is not None:
+            contents.append(content)
+    for section in ("clusters", "contexts", "users"):
+        for content in contents:
+            entries = content.get(section) or []
+            if not isinstance(entries, list) or not all(
+                isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+                for entry in entries
+            ):
+                yield f"{section} must be a list of entries with a name"
+                return
+    chosen = context or _current(contents)
+    if not chosen:
+        yield "it has no current-context: set one (kubectl config use-context), or give --context"
+        return
+    yield from _problems_of_context(contents, chosen)
+
+
+def _problems_of_context(contents: Sequence[Mapping[str, Any]], chosen: object) -> Iterator[str]:
+    entry = _entry(contents, "contexts", chosen)
+    if entry is None:
+        names = sorted(
+            str(each["name"]) for content in contents for each in content.get("contexts") or []
+        )
+        yield f"there is no context {str(chosen)!r}" + (
+            f" among {', '.join(names)}" if names else ""
+        )
+        return
+    inner = entry.get("context")
+    if not isinstance(inner, Mapping) or "cluster" not in inner:
+        yield f"context {chosen} must name a cluster and a user"
+        return
+    for section, field in (("clusters", "cluster"), ("users", "user")):
+        name = inner.get(field)
+        if name is None:
+            continue
+        found = _entry(contents, section, name)
+        body = found.get(field) if found is not None else None
+        if not isinstance(body, Mapping):
+            yield f"context {chosen} names {field} {name}, which {section} does not define"
+            continue
+        if section == "clusters" and not _is_url(body.get("server")):
+            yield f"cluster {name} has no server: it must be a URL such as https://10.0.0.1:6443"
+        yield from _problems_of_pem(f"{field} {name}", section, body)
+
+
+def _problems_of_pem(owner: str, section: str, body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with certificates and keys, each read as TLS would read it."""
+    material: dict[str, bytes] = {}
+    for name in _PEM_FIELDS[section]:
+        data, file = body.get(f"{name}-data"), body.get(name)
+        if data is not None:
+            try:
+                material[name] = base64.b64decode(str(data), validate=True)
+            except (binascii.Error, ValueError):
+                yield f"{name}-data of {owner} is not base64"
+                continue
+        elif file is not None:
+            try:
+                material[name] = Path(str(file)).expanduser().read_bytes()
+            except OSError as error:
+                yield f"{name} of {owner}, {file}, cannot be read ({error.strerror})"
+                continue
+        if name in material and b"-----BEGIN " not in material[name]:
+            yield f"{name} of {owner} is not PEM (it must begin with -----BEGIN)"
+    authority = material.get("certificate-authority")
+    if authority is not None and b"-----BEGIN " in authority:
+        try:
+            ssl.create_default_context(cadata=authority.decode("ascii", "replace"))
+        except (ssl.SSLError, ValueError):
+            yield f"certificate-authority of {owner} is damaged: no certificate can be read from it"
+    if "client-certificate" in material:
+        yield f"client-certificate and client-key of {owner} are damaged, or do not fit together"
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("https://", "http://"))
+
+
+def _current(contents: Sequence[Mapping[str, Any]]) -> object:
+    return next(
+        (content["current-context"] for content in contents if content.get("current-context")), None
+    )
+
+
+def _entry(
+    contents: Sequence[Mapping[str, Any]], section: str, name: object
+) -> Mapping[str, Any] | None:
+    for content in contents:
+        entries = content.get(section)
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, Mapping) and entry.get("name") == name:
+                return entry
+    return None

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broken kubeconfigs: one sentence that names the place, in every verb that needs a cluster.
+
+Covers: a table of broken files, each with its words; any YAML at all (property); several files in
+KUBECONFIG; the namespace of the context; that no value of the file is repeated; the verbs as
+processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from postroom.api.masked import Masked
+from postroom.cli import plugin
+from postroom.cli.auth_secret import CannotApply, apply, secret_of
+from postroom.controller.kubeconfig import ConnectionSettingsError, connection
+from postroom.controller.run import EXIT_FAILED, run
+from postroom.settings import load
+
+SERVER = "https://127.0.0.1:9"
+AUTHORITY = trustme.CA()
+ISSUED = AUTHORITY.issue_cert("me.example")
+OTHER = trustme.CA().issue_cert("other.example")
+
+
+def encoded(pem: bytes) -> str:
+    return base64.b64encode(pem).decode()
+
+
+CA_DATA = encoded(AUTHORITY.cert_pem.bytes())
+CERTIFICATE = encoded(ISSUED.cert_chain_pems[0].bytes())
+KEY, OTHER_KEY = (encoded(each.private_key_pem.bytes()) for each in (ISSUED, OTHER))
+
+
+def config(
+    cluster: Any = None, user: Any = None, context: Any = None, **fields: Any
+) -> dict[str, Any]:
+    named = {"cluster": "prod", "user": "me"} if context is None else context
+    return {
+        "clusters": [{"name": "prod", "cluster": {"server": SERVER} | (cluster or {})}],
+        "users": [{"name": "me", "user": user or {"token": "canary-token"}}],
+        "contexts": [{"name": "work", "context": named}],
+        "current-context": "work",
+        **fields,
+    }
+
+
+#: Each with the words that its sentence must have.
+BROKEN: dict[str, tuple[Any, str]] = {
+    "empty": ("", "it is empty, or no mapping"),
+    "a list": ([1], "it is empty, or no mapping"),
+    "no YAML": ("{", "it is not YAML (line"),
+    "a number of clusters": ({"clusters": 5, "current-context": "x"}, "clusters must be a list"),
+    "a context that is a number": (config(context=7), "context work must name a cluster"),
+    "contexts without names": (config(contexts=[{"context": {}}]), "contexts must be a list of"),
+    "contexts that are a number": (config(contexts=7), "contexts must be a list of entries"),
+    "no current-context": (config(**{"current-context": None}), "it has no current-context"),
+    "another current-context": (
+        config(**{"current-context": "gone"}),
+        "there is no context 'gone' among work",
+    ),
+    "a number as current-context": (config(**{"current-context": 7}), "there is no context '7'"),
+    "a context without cluster": (config(context={"user": "me"}), "must name a cluster and a user"),
+    "a cluster that is not there": (
+        config(context={"cluster": "gone", "user": "me"}),
+        "context work names cluster gone, which clusters does not define",
+    ),
+    "a user that is not there": (
+        config(context={"cluster": "prod", "user": "gone"}),
+        "context work names user gone, which users does not define",
+    ),
+    "a cluster without server": (config({"server": None}), "cluster prod has no server"),
+    "a server that is no URL": (config({"server": 7}), "cluster prod has no server"),
+    "an authority that is no base64": (
+        config({"certificate-authority-data": "abc"}),
+        "certificate-authority-data of cluster prod is not base64",
+    ),
+    "an authority that is no PEM": (
+        config({"certificate-authority-data": encoded(b"abc")}),
+        "certificate-authority of cluster prod is not PEM",
+    ),
+    "a damaged authority": (
+        config(
+            {"certificate-authority-data": encoded(AUTHORITY.cert_pem.bytes().replace(b"M", b"*"))}
+        ),
+        "certificate-authority of cluster prod is damaged",
+    ),
+    "an authority that is not there": (
+        config({"certificate-authority": "/nowhere/ca.crt"}),
+        "certificate-authority of cluster prod, /nowhere/ca.crt, cannot be read",
+    ),
+    "a client certificate that is no base64": (
+        config(user={"client-certificate-data": "abc", "client-key-data": KEY}),
+        "client-certificate-data of user me is not base64",
+    ),
+    "a damaged client certificate": (
+        config(user={"client-certificate-data": encoded(b"x"), "client-key-data": KEY}),
+        "client-certificate of user me is not PEM",
+    ),
+    "another key": (
+        config(user={"client-certificate-data": CERTIFICATE, "client-key-data": OTHER_KEY}),
+        "client-certificate and client-key of user me are damaged, or do not fit",
+    ),
+}
+
+
+def written(content: Any, directory: Path, name: str = "kubeconfig") -> Path:
+    path = directory / name
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return path
+
+
+async def sentence(path: Path) -> str:
+    with pytest.raises(ConnectionSettingsError) as caught:
+        await connection(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_what_is_broken_is_named(name: str, tmp_path: Path) -> None:
+    content, words = BROKEN[name]
+    told = await sentence(written(content, tmp_path))
+    assert words in told
+    assert "\n" not in told
+    for secret in ("canary-token", KEY, OTHER_KEY):
+        assert secret not in told
+
+
+async def test_a_good_one_is_taken(tmp_path: Path) -> None:
+    content = config(
+        {"certificate-authority-data": CA_DATA},
+        {"client-certificate-data": CERTIFICATE, "client-key-data": KEY},
+        {"cluster": "prod", "user": "me", "namespace": "mail"},
+    )
+    found = await connection(written(content, tmp_path))
+    await found.api.close()
+    assert (found.configuration.host, found.namespace) == (SERVER, "mail")
+
+
+async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    told = await sentence(tmp_path / "absent")
+    assert told.startswith(f"there is no kubeconfig {tmp_path}/absent")
+
+
+async def test_a_directory_in_its_place(tmp_path: Path) -> None:
+    assert "cannot be read" in await sentence(tmp_path)
+
+
+async def test_several_files_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = written(config(clusters=[], users=[]), tmp_path, "first")
+    second = written(config(contexts=[]), tmp_path, "second")
+    monkeypatch.setenv("KUBECONFIG", f"{first}:{tmp_path}/absent:{second}")
+    found = await connection(None)
+    await found.api.close()
+    assert found.configuration.host == SERVER
+    second.unlink()
+    with pytest.raises(ConnectionSettingsError, match="names cluster prod, which clusters does"):
+        await connection(None)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["work", "prod", "me", "", "abc"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["name", "cluster", "user", "context", "server", "certificate-authority-data"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "clusters": JSON,
+            "users": JSON,
+            "contexts": JSON,
+            "current-context": JSON,
+        },
+    )
+    | JSON
+)
+def test_whatever_it_holds_is_taken_or_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, content: Any
+) -> None:
+    path = written(content, tmp_path_factory.mktemp("k"))
+
+    async def tried() -> None:
+        try:
+            found = await connection(path)
+        except ConnectionSettingsError as error:
+            assert "\n" not in str(error)
+        else:
+            await found.api.close()
+
+    asyncio.run(tried())
+
+
+#: The four that crashed.
+FOUR = (
+    "a context that is a number",
+    "an authority that is no base64",
+    "a damaged client certificate",
+    "a cluster without server",
+)
+VERBS = (
+    ["status"],
+    ["verify", "sendingdomain/x"],
+    ["records"],
+    ["sync", "x"],
+    ["test", "x"],
+    ["backfill", "x"],
+)
+
+
+@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_each_verb_of_the_plugin_says_so(name: str, verb: list[str], tmp_path: Path) -> None:
+    content, words = BROKEN[name]
+    path = written(content, tmp_path)
+    done = CliRunner().invoke(plugin.app, [*verb, "--kubeconfig", str(path)])
+    assert done.exit_code == 2
+    assert done.output.startswith(f"kubectl-postroom: kubeconfig {path}: ")
+    assert words in done.output
+    assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", FOUR)
+async def test_signing_in_says_so(name: str, tmp_path: Path) -> None:
+    content, words = BROKEN[name]
+    path = written(content, tmp_path)
+    with pytest.raises(CannotApply) as caught:
+        await apply(secret_of("s", "mail", Masked("canary"), None), path, None)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FOUR)
+async def test_the_operator_says_so(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content, words = BROKEN[name]
+    settings = load({"kubeconfig": written(content, tmp_path), "health_address": "off"}, {})
+    assert await run(settings) == EXIT_FAILED
+    assert words in caplog.text
+    assert "Traceback" not in caplog.text

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from postroom.api.fields import parse_duration
 from postroom.api.masked import Masked
+from postroom.dns.ownership import OwnershipRules
 from postroom.log import LogFormat
 
 PREFIX = "POSTROOM_"
@@ -35,7 +36,7 @@ _NAMESPACE = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 #: Of the host of a token endpoint the first label may be a pattern.
 _RECIPIENT = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]*@([a-z0-9-]{1,63}\.)+[a-z0-9-]{1,63}")
 _HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-_KEY_FILE_LIMIT = 4096
+_KEY_LEAST, _KEY_FILE_LIMIT = 16, 4096
 
 Network = IPv4Network | IPv6Network
 Address = tuple[str, int]
@@ -144,6 +145,13 @@ def _masked(value: object) -> Masked:
     return value if isinstance(value, Masked) else Masked(str(value))
 
 
+def _accepted_key(value: object) -> Masked:
+    key = _masked(value)
+    if not _KEY_LEAST <= len(key.reveal()) <= _KEY_FILE_LIMIT:
+        raise ValueError(f"must be keys of {_KEY_LEAST} to {_KEY_FILE_LIMIT} characters")
+    return key
+
+
 _Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 _Rate = Annotated[float, Field(gt=0, le=10_000)]
 _Count = Annotated[int, Field(ge=1, le=1024)]
@@ -194,6 +202,16 @@ class Settings(BaseModel):
         default_factory=lambda: Masked(""),
         description="Key that derived ownership tokens are made with; keep it across "
         "re-installations, or domains must publish new tokens.",
+    )
+    earlier_ownership_keys: Annotated[tuple[Masked, ...], _each(_accepted_key)] = Field(
+        default=(),
+        description="Keys that made ownership tokens before and whose tokens are still accepted, "
+        "while domains publish those of the present key.",
+    )
+    require_ownership_token: bool = Field(
+        default=False,
+        description="Verify no domain without its derived ownership token, whatever its spec "
+        "requires or hands out.",
     )
     regression_confirmation: _Duration = Field(
         default=timedelta(minutes=10),
@@ -269,6 +287,15 @@ class Settings(BaseModel):
         default=LogFormat.JSON, description="json for machines, text for people."
     )
 
+    @property
+    def ownership(self) -> OwnershipRules:
+        """How control of domains is proven; `load` has seen to it that a key is there if needed."""
+        keys = [self.ownership_key, *self.earlier_ownership_keys] if self.ownership_key else []
+        return OwnershipRules(
+            tuple(one.reveal().encode() for one in keys),
+            token_required=self.require_ownership_token,
+        )
+
 
 def flag(name: str) -> str:
     """Return the command line flag for a field of `Settings`."""
@@ -288,29 +315,48 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
             given[name], origin[name] = environment[variable], variable
         if flags.get(name) not in (None, (), []):
             given[name], origin[name] = flags[name], flag(name)
-    _read_key(given, origin)
+    _read_keys(given, origin)
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError(_sentence(error, origin)) from None
+    for name in ("earlier_ownership_keys", "require_ownership_token"):
+        if getattr(settings, name) and not settings.ownership_key:
+            raise SettingsError(
+                f"{origin.get(name, name)}: needs the present ownership key, too: set "
+                f"{PREFIX}OWNERSHIP_KEY or {flag(KEY_FILE)}"
+            )
+    return settings
 
 
-def _read_key(given: dict[str, object], origin: dict[str, str]) -> None:
-    """Replace the name of the key's file by the key, unless the key itself is given."""
-    file = given.pop(KEY_FILE, None)
-    if file is None or "ownership_key" in given:
+def _read_keys(given: dict[str, object], origin: dict[str, str]) -> None:
+    """Replace the names of key files by the keys, unless the key itself is given.
+
+    The first file holds the present key, those after it hold earlier ones.
+    """
+    files = _split(given.pop(KEY_FILE, None))
+    if files is None or "ownership_key" in given:
         return
+    several = files if isinstance(files, tuple | list) else [files]
+    first, *earlier = [_read_key(str(file), origin) for file in several]
+    given["ownership_key"] = first
+    if earlier and "earlier_ownership_keys" not in given:
+        given["earlier_ownership_keys"] = earlier
+        origin["earlier_ownership_keys"] = origin[KEY_FILE]
+
+
+def _read_key(file: str, origin: Mapping[str, str]) -> Masked:
     try:
-        text = Path(str(file)).read_text(encoding="utf-8").strip()
+        text = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{origin[KEY_FILE]}: the file cannot be read ({type(error).__name__})"
         ) from None
-    if not 16 <= len(text) <= _KEY_FILE_LIMIT:
+    if not _KEY_LEAST <= len(text) <= _KEY_FILE_LIMIT:
         raise SettingsError(
-            f"{origin[KEY_FILE]}: the key must have 16 to {_KEY_FILE_LIMIT} characters"
+            f"{origin[KEY_FILE]}: the key must have {_KEY_LEAST} to {_KEY_FILE_LIMIT} characters"
         )
-    given["ownership_key"] = Masked(text)
+    return Masked(text)
 
 
 def _sentence(error: ValidationError, origin: Mapping[str, str]) -> str:

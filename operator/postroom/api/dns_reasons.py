@@ -81,6 +81,17 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "A host named by the MX records has no address.",
         "Give the host an address, or name another host.",
     ),
+    "DomainClaimed": (
+        "Another namespace claims the domain, or one above or below it: its ownership token is "
+        "published, or it was verified earlier, and this namespace's token is not published.",
+        "Publish the ownership token that the finding names, or use another domain.",
+    ),
+    "OwnershipKeyMissing": (
+        "Without an ownership key there is no derived token, so control of the domain could not "
+        "be looked at; this says nothing about the record.",
+        "Set POSTROOM_OWNERSHIP_KEY or --ownership-key-file for the operator; give postroom check "
+        "the same key.",
+    ),
     "LookupFailed": (
         "DNS could not be asked (timeout, SERVFAIL, REFUSED); this says nothing about the record.",
         "If it stays, check the zone's name servers and the operator's way to them.",

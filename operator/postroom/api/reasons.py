@@ -54,6 +54,8 @@ class Reason(StrEnum):
     NULL_MX = "NullMX"
     EXCHANGE_MISMATCH = "ExchangeMismatch"
     EXCHANGE_UNRESOLVABLE = "ExchangeUnresolvable"
+    DOMAIN_CLAIMED = "DomainClaimed"
+    OWNERSHIP_KEY_MISSING = "OwnershipKeyMissing"
     LOOKUP_FAILED = "LookupFailed"
     RESOLVERS_DISAGREE = "ResolversDisagree"
     # references

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -208,7 +209,7 @@ def world_of(found: manifests.Manifests, settings: Settings) -> DirectoryWorld:
     """Build the world of manifests, with the network as the settings say."""
     # No status outlives this process, so that it could not keep from sending a message twice.
     out = reach(settings, api_server="")._replace(messages=None)
-    return DirectoryWorld(found, out, settings.ownership_key.reveal().encode())
+    return DirectoryWorld(found, out, replace(settings.ownership, key_elsewhere=True))
 
 
 def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
 from postroom.api.resource import AnyResource, InvalidSpec, parse, parse_status
 from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests, decoded
+from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
@@ -36,11 +37,11 @@ class DirectoryWorld(ReachesOut):
         self,
         manifests: Manifests,
         out: WaysOut,
-        ownership_key: bytes,
+        ownership: OwnershipRules,
     ) -> None:
         super().__init__(out)
         self._manifests = manifests
-        self._ownership_key = ownership_key
+        self._ownership = ownership
         self._raw: dict[Key, dict[str, Any]] = {}
         self._memories: dict[Key, Memory] = {}
         self.replace(manifests)
@@ -101,8 +102,9 @@ class DirectoryWorld(ReachesOut):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def ownership_key(self) -> bytes:
-        return self._ownership_key
+    @property
+    def ownership(self) -> OwnershipRules:
+        return self._ownership
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         return self._typed(Key(kind, namespace, name))

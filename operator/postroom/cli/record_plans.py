@@ -33,7 +33,7 @@ class Planned:
     derives_token: bool
 
 
-def plan_all(found: Manifests, ownership_key: bytes) -> list[Planned]:
+def plan_all(found: Manifests, ownership_keys: Sequence[bytes]) -> list[Planned]:
     """Plan every sending domain; what cannot be planned is added to the complaints."""
     planned = []
     for key, manifest in sorted(found.resources.items()):
@@ -46,19 +46,23 @@ def plan_all(found: Manifests, ownership_key: bytes) -> list[Planned]:
             continue
         assert isinstance(spec, SendingDomainSpec)  # noqa: S101
         try:
-            planned.append(_plan(found, key, manifest, spec, ownership_key))
+            planned.append(_plan(found, key, manifest, spec, ownership_keys))
         except InvalidSpec as error:
             found.complaints += [complaint(manifest, problem) for problem in error.problems]
     return planned
 
 
 def _plan(
-    found: Manifests, key: Key, manifest: Manifest, spec: SendingDomainSpec, ownership_key: bytes
+    found: Manifests,
+    key: Key,
+    manifest: Manifest,
+    spec: SendingDomainSpec,
+    ownership_keys: Sequence[bytes],
 ) -> Planned:
     """Plan one sending domain; raises `InvalidSpec`."""
     whole = expected.complete(spec)
     keys = _public_keys(found, key.namespace, whole)
-    plan = expected.plan(whole, key.namespace, ownership_key, keys)
+    plan = expected.plan(whole, key.namespace, ownership_keys, keys)
     return Planned(key, manifest, plan, whole.ownership.value is None)
 
 

@@ -234,7 +234,7 @@ class RecordsRun:
 
     def _plan(self) -> list[Planned] | None:
         """Work the plans out; None, and sentences printed, where the input is bad."""
-        planned = plan_all(self._found, self._settings.ownership_key.reveal().encode())
+        planned = plan_all(self._found, self._settings.ownership.keys)
         complain_of_conflicts(self._found, planned)
         for one in self._found.complaints:
             typer.echo(str(one), err=True)
@@ -245,7 +245,7 @@ class RecordsRun:
     def _warn_of_missing_key(self, planned: Sequence[Planned]) -> None:
         if not self._settings.ownership_key and any(one.derives_token for one in planned):
             typer.echo(
-                "postroom records: the ownership token is derived without the operator's key, so "
-                "it is not the one that the operator wants: give --ownership-key-file.",
+                "postroom records: the ownership record is left out, because its token is made "
+                "with the operator's key: give --ownership-key-file.",
                 err=True,
             )

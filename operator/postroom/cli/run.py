@@ -39,7 +39,8 @@ def _switch(field: str, panel: str) -> Any:
 
 _KEY_FILE = typer.Option(
     flag("ownership_key_file"),
-    help="File with the ownership key (or set POSTROOM_OWNERSHIP_KEY).",
+    help="File with the ownership key (or set POSTROOM_OWNERSHIP_KEY); given again: with an "
+    "earlier key, whose tokens are still accepted.",
     rich_help_panel=_OPERATOR,
     show_default=False,
 )
@@ -52,7 +53,10 @@ _Switch = bool | None
 def run(
     namespaces: Annotated[_Many, _option("namespaces", _OPERATOR, "-n")] = None,
     kubeconfig: Annotated[Path | None, _option("kubeconfig", _OPERATOR)] = None,
-    ownership_key_file: Annotated[Path | None, _KEY_FILE] = None,
+    ownership_key_file: Annotated[list[Path] | None, _KEY_FILE] = None,
+    require_ownership_token: Annotated[
+        _Switch, _switch("require_ownership_token", _OPERATOR)
+    ] = None,
     watch_secrets: Annotated[_Switch, _switch("watch_secrets", _OPERATOR)] = None,
     dns_resolvers: Annotated[_Many, _option("dns_resolvers", _NETWORK)] = None,
     dns_authoritative_port: Annotated[_Text, _option("dns_authoritative_port", _NETWORK)] = None,

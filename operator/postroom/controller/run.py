@@ -130,7 +130,7 @@ class _Operator:
         self._observe()
         if not self._settings.ownership_key:
             logger.warning(
-                "no ownership key is set, so anyone can compute ownership tokens: "
+                "no ownership key is set, so no ownership token is offered or accepted: "
                 "set POSTROOM_OWNERSHIP_KEY or --ownership-key-file"
             )
         self._catch_signals()
@@ -293,7 +293,7 @@ class _Operator:
             out.mail.observe = self._metrics.observe_session
         if isinstance(out.tokens, TokenSource):
             out.tokens.keep_in(self._refresh_tokens())
-        world = ClusterWorld(self._intake.cache, self._cluster, out, settings.ownership_key)
+        world = ClusterWorld(self._intake.cache, self._cluster, out, settings.ownership)
         policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),

@@ -15,6 +15,7 @@ from postroom.api.resource import AnyResource, InvalidSpec, parse
 from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
+from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile.ways_out import ReachesOut, WaysOut
 from postroom.reconcile.world import (
     ConfigMapContent,
@@ -83,12 +84,12 @@ class ClusterWorld(ReachesOut):
         cache: Cache,
         client: ReadingClient,
         out: WaysOut,
-        ownership_key: Masked,
+        ownership: OwnershipRules,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         super().__init__(out)
         self._cache = cache
-        self._ownership_key = ownership_key
+        self._ownership = ownership
         self._now = now
         self._secrets = SharedReads(client.secret)
         self._config_maps = SharedReads(client.config_map)
@@ -97,9 +98,10 @@ class ClusterWorld(ReachesOut):
         """The current time, aware, UTC."""
         return self._now()
 
-    def ownership_key(self) -> bytes:
-        """The key that derived ownership tokens are made with."""
-        return self._ownership_key.reveal().encode()
+    @property
+    def ownership(self) -> OwnershipRules:
+        """How control of domains is proven, and with which keys."""
+        return self._ownership
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         """Return one object, None if there is none (or its spec is invalid)."""

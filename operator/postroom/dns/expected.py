@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from postroom.api.resource import InvalidSpec, Problem
 from postroom.api.sendingdomain import (
@@ -51,15 +51,24 @@ _Made = tuple[Expected, _Path]
 
 
 def plan(
-    spec: SendingDomainSpec, namespace: str, ownership_key: bytes, public_keys: Mapping[str, str]
+    spec: SendingDomainSpec,
+    namespace: str,
+    ownership_keys: bytes | Sequence[bytes],
+    public_keys: Mapping[str, str],
+    *,
+    token: bool = False,
 ) -> DomainPlan:
     """Work out the records of a spec, which `complete` has completed.
 
+    `ownership_keys` make the derived token, the first of them, and accept it; without one there is
+    no record for it. `token` asks for the derived token even where the spec hands a value out.
     `public_keys` are the texts that publicKeyRef led to, by selector. Raises `InvalidSpec` for a
     key or network that cannot be read, and for what does not fit into DNS.
     """
+    keys = (ownership_keys,) if isinstance(ownership_keys, bytes) else tuple(ownership_keys)
+    proof = ownership.tokens([key for key in keys if key], namespace, spec.domain)
     made = [
-        _ownership(spec, namespace, ownership_key),
+        *_ownership(spec, proof, token=token),
         *(_dkim(spec, index, public_keys) for index in range(len(spec.dkim))),
         *_dkim_delegation(spec),
         *_sender_policy(spec),
@@ -121,14 +130,34 @@ def _bounded(id: str) -> str:
     return f"{id[: _ID_LIMIT - 13]}-{digest}"
 
 
-def _ownership(spec: SendingDomainSpec, namespace: str, key: bytes) -> _Made:
-    name, value = ownership.challenge(key, namespace, spec.domain)
-    if spec.ownership.value is not None:
-        name, value = spec.domain, spec.ownership.value
-    name = spec.ownership.name or name
-    wanted = TextWanted(value)
-    made = _expected(spec, "ownership", Purpose.OWNERSHIP, name, RecordType.TXT, value, wanted)
-    return made, ("ownership" if spec.ownership.name else "domain",)
+def _ownership(spec: SendingDomainSpec, proof: Sequence[str], *, token: bool) -> Iterator[_Made]:
+    """The value that a provider handed out, and the derived token where it is the proof.
+
+    `proof` are the tokens that prove control, the one to publish first.
+    """
+    given, challenge = spec.ownership, f"{ownership.CHALLENGE_LABEL}.{spec.domain}"
+    if given.value is not None and given.value not in proof:
+        if proof and ownership.is_token(given.value):
+            message = (
+                "is a token of postroom, but not that of this namespace and of the operator's "
+                "keys: leave it out, and status names the right one"
+            )
+            raise InvalidSpec((Problem(("spec", "ownership", "value"), message),))
+        id, purpose, name = "ownership", Purpose.OWNERSHIP, given.name or spec.domain
+        wanted = TextWanted(given.value)
+        made = _expected(spec, id, purpose, name, RecordType.TXT, given.value, wanted)
+        yield made, ("ownership" if given.name else "domain",)
+    elif proof:
+        name = given.name or (challenge if given.value is None else spec.domain)
+        yield _proof(spec, "ownership", name, proof), ("ownership" if given.name else "domain",)
+        token = token and not ownership.speaks_for(name, spec.domain)
+    if token and proof:
+        yield _proof(spec, "ownership-token", challenge, proof), ("domain",)
+
+
+def _proof(spec: SendingDomainSpec, id: str, name: str, proof: Sequence[str]) -> Expected:
+    wanted = TextWanted(proof[0], tuple(proof[1:]))
+    return _expected(spec, id, Purpose.OWNERSHIP, name, RecordType.TXT, proof[0], wanted)
 
 
 def _dkim(spec: SendingDomainSpec, index: int, public_keys: Mapping[str, str]) -> _Made:

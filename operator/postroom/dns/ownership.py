@@ -10,11 +10,35 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from postroom.dns.names import is_within
 
 #: The label under which a derived token is published.
 CHALLENGE_LABEL = "_postroom-challenge"
 _PREFIX = "postroom-verification="
 _TOKEN_LENGTH = 32  # base32 characters: 160 bits
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipRules:
+    """How control of domains is proven here.
+
+    The first of `keys` makes tokens, those of the others are still accepted; without one there are
+    no derived tokens. `token_required` makes the derived token mandatory for every domain.
+    `key_elsewhere` tells that an operator that is not us holds the key: what cannot be looked at
+    without it is then said, and held against nobody.
+    """
+
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    token_required: bool = False
+    key_elsewhere: bool = False
+
+    @property
+    def message_key(self) -> bytes:
+        """The key that messages of our own are marked with."""
+        return self.keys[0] if self.keys else b""
 
 
 def derive_token(key: bytes, namespace: str, domain: str) -> str:
@@ -31,3 +55,32 @@ def challenge(key: bytes, namespace: str, domain: str) -> tuple[str, str]:
     """Return name and value of the TXT record for a derived token."""
     value = f"{_PREFIX}{derive_token(key, namespace, domain)}"
     return f"{CHALLENGE_LABEL}.{domain}", value
+
+
+def tokens(keys: Sequence[bytes], namespace: str, domain: str) -> tuple[str, ...]:
+    """Return the values that prove control, the one to publish first."""
+    return tuple(challenge(key, namespace, domain)[1] for key in keys)
+
+
+def is_token(text: str) -> bool:
+    """Tell whether a text is a token of postroom's, of whatever namespace and key."""
+    return text.strip().strip('"').lower().startswith(_PREFIX)
+
+
+def speaks_for(name: str, domain: str) -> bool:
+    """Tell whether a TXT record at `name` shows control of the domain itself.
+
+    A host below the domain may be in other hands than the domain; names with an underscore are
+    not given away (RFC 8552).
+    """
+    if not is_within(name, domain):
+        return False
+    return all(label.startswith("_") for label in name[: -len(domain)].split(".") if label)
+
+
+def proves(
+    seen: Iterable[tuple[str, str]], keys: Sequence[bytes], namespace: str, domain: str
+) -> bool:
+    """Tell whether published records, as name and text, prove control between namespaces."""
+    texts: Collection[str] = {text for name, text in seen if speaks_for(name, domain)}
+    return bool(texts) and any(one in texts for one in tokens(keys, namespace, domain))

@@ -17,9 +17,10 @@ VALUE_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class TextWanted:
-    """A TXT record with this exact text."""
+    """A TXT record with this exact text; `also` are others that do as well."""
 
     text: str
+    also: tuple[str, ...] = ()
 
 
 class Behind(StrEnum):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -18,6 +18,7 @@ from postroom.api.sendingdomain import (
 )
 from postroom.api.status import CommonStatus
 from postroom.dns import expected
+from postroom.dns.ownership import OwnershipRules
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
 from postroom.reconcile import references, schedule, verification
@@ -31,7 +32,10 @@ from postroom.reconcile.domain_records import (
     verdict_on,
 )
 from postroom.reconcile.outcome import Memory
+from postroom.reconcile.ownership import finding_without_key, requiring, without_key
 from postroom.reconcile.world import World
+
+_NO_RULES = OwnershipRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +55,40 @@ class Approach:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is judged: an object, its spec completed by the preset, and what it stands on."""
+    """What is judged: an object, its spec completed by the preset, and what it stands on.
+
+    `keyless` tells that its ownership token cannot be known, for want of a key.
+    """
 
     resource: SendingDomain
     spec: SendingDomainSpec
     references: frozenset[str]
     regression_confirmation: timedelta
+    rules: OwnershipRules = _NO_RULES
+    keyless: bool = False
+
+    @property
+    def required(self) -> frozenset[ConditionType]:
+        """The conditions that gate Ready; what only another's key could show is not held against
+        the domain."""
+        required = {CONDITIONS[purpose] for purpose in self.spec.required}
+        if self.keyless and self.rules.key_elsewhere:
+            required.discard(ConditionType.OWNERSHIP_VERIFIED)
+        return frozenset(required)
 
 
 async def assess(
     resource: SendingDomain, world: World, memory: Memory, regression_confirmation: timedelta
 ) -> Assessment:
     """Look at a sending domain; raises `InvalidSpec` for what its preset or keys do not allow."""
-    spec, namespace = expected.complete(resource.spec), resource.metadata.namespace
+    rules, namespace = world.ownership, resource.metadata.namespace
+    spec = requiring(expected.complete(resource.spec), rules)
     keys, unresolved, refs = await _public_keys(spec, namespace, world)
-    case = Case(resource, spec, refs, regression_confirmation)
+    keyless = not rules.keys and spec.ownership.value is None
+    case = Case(resource, spec, refs, regression_confirmation, rules, keyless)
     if unresolved is not None:
         return _assessment(case, (unresolved,), None, Evidence())
-    plan = expected.plan(spec, namespace, world.ownership_key(), keys)
+    plan = expected.plan(spec, namespace, rules.keys, keys, token=rules.token_required)
     approach = approach_to(resource, memory, world.now())
     report = await verify(
         plan,
@@ -88,6 +108,12 @@ def judge(case: Case, report: DomainReport, approach: Approach) -> Assessment:
     before, metadata = case.resource.status, case.resource.metadata
     records = deciding(case.spec, report)
     verdicts = tuple(verdict_on(purpose, records) for purpose in case.spec.declared)
+    if case.keyless:
+        required = ConditionType.OWNERSHIP_VERIFIED in case.required
+        unseen = without_key(case.rules)
+        verdicts = (unseen, *(one for one in verdicts if one.type is not unseen.type))
+        told = finding_without_key(case.rules, required=required)
+        report = replace(report, findings=(*report.findings, told))
     fields = status_fields(
         report,
         before,
@@ -138,8 +164,7 @@ def _assessment(
     fields: dict[str, object] | None,
     evidence: Evidence,
 ) -> Assessment:
-    spec = case.spec
-    required = frozenset(CONDITIONS[purpose] for purpose in spec.required)
+    spec, required = case.spec, case.required
     bounds = verification.Bounds(spec.propagation_deadline, spec.grace_period)
     return Assessment(
         verdicts=verdicts,

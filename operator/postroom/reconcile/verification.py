@@ -32,6 +32,9 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Verification
 from postroom.reconcile.schedule import Waiting
 
+#: Why nothing could be seen; anything else that is Unknown is there and only hidden by a cache.
+_BLIND = frozenset({Reason.LOOKUP_FAILED.value, Reason.OWNERSHIP_KEY_MISSING.value})
+
 
 class Look(StrEnum):
     """What the verdicts that count amount to."""
@@ -97,7 +100,7 @@ def sum_up(
     unseen = [one for one in mine.values() if one.status is ConditionStatus.UNKNOWN]
     if not unseen:
         return Look.PASSED
-    blind = any(one.reason == Reason.LOOKUP_FAILED.value for one in unseen)
+    blind = any(one.reason in _BLIND for one in unseen)
     return Look.UNKNOWN if blind else Look.PROPAGATING
 
 

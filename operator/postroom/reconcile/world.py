@@ -16,6 +16,7 @@ from postroom.api.masked import Masked
 from postroom.api.names import Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
+from postroom.dns.ownership import OwnershipRules
 from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.errands import (
     EnvelopeReport,
@@ -170,8 +171,9 @@ class World(Protocol):
         """The current time, aware, UTC."""
         ...
 
-    def ownership_key(self) -> bytes:
-        """The key that derived ownership tokens are made with."""
+    @property
+    def ownership(self) -> OwnershipRules:
+        """How control of domains is proven, and with which keys."""
         ...
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:

@@ -20,6 +20,7 @@ from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
 from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.world import ClusterWorld, SharedReads, secret_content
+from postroom.dns.ownership import OwnershipRules
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.metrics import Metrics
 from postroom.reconcile.ways_out import WaysOut
@@ -53,7 +54,7 @@ class Sources:
 def world(sources: Sources, cache: Cache | None = None) -> ClusterWorld:
     nothing = cast("Any", None)
     out = WaysOut(nothing, nothing, nothing)
-    return ClusterWorld(cache or Cache(), sources, out, Masked("a-key"))
+    return ClusterWorld(cache or Cache(), sources, out, OwnershipRules((b"a-key",)))
 
 
 async def test_objects_come_typed_from_the_cache() -> None:

@@ -136,3 +136,40 @@ def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
 @given(st.ip_addresses(), st.integers(1, 65535))
 def test_every_address_can_be_written_and_read(address: object, port: int) -> None:
     assert parse_address(f"[{address}]:{port}") == (str(address), port)
+
+
+def test_files_after_the_first_hold_earlier_ownership_keys(tmp_path: Path) -> None:
+    files = []
+    for number in range(3):
+        file = tmp_path / f"key{number}"
+        file.write_text(f"canary-of-key-number-{number}\n")
+        files.append(file)
+    keys = tuple(f"canary-of-key-number-{number}".encode() for number in range(3))
+    for settings in (
+        load({"ownership_key_file": files}, {}),
+        load({}, {"POSTROOM_OWNERSHIP_KEY_FILE": ",".join(map(str, files))}),
+        load(
+            {},
+            {
+                "POSTROOM_OWNERSHIP_KEY": keys[0].decode(),
+                "POSTROOM_EARLIER_OWNERSHIP_KEYS": f"{keys[1].decode()}, {keys[2].decode()}",
+            },
+        ),
+    ):
+        assert settings.ownership.keys == keys
+        assert "canary" not in f"{settings!r} {settings} {settings.ownership!r}"
+
+
+@pytest.mark.parametrize("variable", ["EARLIER_OWNERSHIP_KEYS", "REQUIRE_OWNERSHIP_TOKEN"])
+def test_what_needs_the_present_ownership_key_says_so(variable: str) -> None:
+    value = "true" if variable.startswith("REQUIRE") else "canary-of-the-earlier-key"
+    with pytest.raises(SettingsError, match=f"^POSTROOM_{variable}: needs the present") as error:
+        load({}, {f"POSTROOM_{variable}": value})
+    assert "canary" not in str(error.value)
+    assert load({}, {f"POSTROOM_{variable}": value, "POSTROOM_OWNERSHIP_KEY": "x" * 16})
+
+
+def test_an_earlier_key_that_is_too_short_is_refused_without_its_content() -> None:
+    with pytest.raises(SettingsError, match="EARLIER_OWNERSHIP_KEYS: must be keys of 16") as error:
+        load({}, {"POSTROOM_OWNERSHIP_KEY": "x" * 16, "POSTROOM_EARLIER_OWNERSHIP_KEYS": "shorty"})
+    assert "shorty" not in str(error.value)

@@ -10,12 +10,13 @@ import pytest
 
 from postroom.dns.findings import FindingEntry, catalogue, families
 
-DNS = Path(__file__).resolve().parents[3] / "operator" / "postroom" / "dns"
+POSTROOM = Path(__file__).resolve().parents[3] / "operator" / "postroom"
 #: Where codes stand: the code, and the data that it reads, without the catalogue itself.
 SOURCES = [
     path
+    for room in ("dns", "reconcile")
     for pattern in ("*.py", "*.yaml")
-    for path in DNS.rglob(pattern)
+    for path in (POSTROOM / room).rglob(pattern)
     if "catalogue" not in path.parts
 ]
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)

@@ -16,6 +16,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, parse
 from postroom.api.status import CommonStatus
 from postroom.dns.answers import Asker
+from postroom.dns.ownership import OwnershipRules
 from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.errands import (
     EnvelopeReport,
@@ -204,8 +205,9 @@ class MailWorld:
     def now(self) -> datetime:
         return self.time
 
-    def ownership_key(self) -> bytes:
-        return b"key"
+    @property
+    def ownership(self) -> OwnershipRules:
+        return OwnershipRules((b"key",))
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         raw = self.objects.get(Key(kind, namespace, name))

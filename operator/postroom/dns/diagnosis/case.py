@@ -69,8 +69,8 @@ class Case:
 
     def _is_wanted(self, value: str) -> bool:
         match self.expected.wanted:
-            case TextWanted(text):
-                return value == text
+            case TextWanted(text, also):
+                return value == text or value in also
             case AliasWanted() as wanted:
                 return value == wanted.target
             case KeyWanted() as wanted:

@@ -72,7 +72,7 @@ def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> Out
         recipient=flight.recipient,
         moment=view.world.now(),
     )
-    octets = compose(draft, probe_key(view.world.ownership_key()))
+    octets = compose(draft, probe_key(view.world.ownership.message_key))
     return OutgoingMessage(flight.sender, flight.recipient, octets)
 
 
@@ -89,7 +89,7 @@ def look_for(
         mailbox=receiver.attempt.extra,
         receivers=(receiver.address.rpartition("@")[2], receiver.attempt.endpoint.host),
     )
-    sighting = recognise(report.messages, expected, probe_key(view.world.ownership_key()))
+    sighting = recognise(report.messages, expected, probe_key(view.world.ownership.message_key))
     return Look(sent, sighting, judge(sent, sighting, view.world.now()))
 
 

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may use a domain that several namespaces claim.
+
+Two claims contend where they are of different namespaces and their domains are equal or one lies
+below the other. A published ownership token, which is bound to namespace and key, decides; among
+those without one the domain that was verified earlier keeps it (ties: the older object, then
+namespace and name). Everything follows from the stored status, so that the order of events and a
+restart change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from postroom.api.names import Key, Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import SendingDomain
+from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainStatus
+from postroom.dns import ownership
+from postroom.dns.names import and_ancestors, is_within
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One namespace's claim on a domain, as its SendingDomain's stored status has it.
+
+    `proven` tells that its token is published; `verified_at` is empty where it is not verified;
+    `refused` tells that the status says DomainClaimed.
+    """
+
+    namespace: str
+    name: str
+    domain: str
+    created: str = ""
+    verified_at: str = ""
+    proven: bool = False
+    refused: bool = False
+
+    @property
+    def key(self) -> Key:
+        return Key(Kind.SENDING_DOMAIN, self.namespace, self.name)
+
+    @property
+    def seniority(self) -> tuple[str, str, str, str]:
+        """What is less came first, among claims that are verified."""
+        return self.verified_at, self.created, self.namespace, self.name
+
+    def contends_with(self, other: Claim) -> bool:
+        """Tell whether both cannot be had, unless both are proven."""
+        if self.namespace == other.namespace:
+            return False
+        return is_within(self.domain, other.domain) or is_within(other.domain, self.domain)
+
+
+def is_lost(mine: Claim, others: Iterable[Claim]) -> bool:
+    """Tell whether a claim must give way to others that it contends with.
+
+    Nobody is kept from a domain by a claim that is neither proven nor verified.
+    """
+    if mine.proven:
+        return False
+    rivals = [one for one in others if one.contends_with(mine)]
+    if any(one.proven for one in rivals):
+        return True
+    verified = [one for one in rivals if one.verified_at]
+    if not mine.verified_at:
+        return bool(verified)
+    return any(one.seniority < mine.seniority for one in verified)
+
+
+def claim_of(resource: SendingDomain, keys: Sequence[bytes]) -> Claim:
+    """Read the claim of a typed object."""
+    metadata, status = resource.metadata, resource.status
+    mine = Claim(
+        metadata.namespace,
+        metadata.name,
+        resource.spec.domain,
+        metadata.creation_timestamp,
+        verified_at=status.verified_at or "",
+        refused=any(one.reason == Reason.DOMAIN_CLAIMED.value for one in status.conditions),
+    )
+    return with_proof(mine, status, keys)
+
+
+def with_proof(claim: Claim, status: SendingDomainStatus, keys: Sequence[bytes]) -> Claim:
+    """Say whether the records of a status prove a claim.
+
+    What was observed counts, not what was to be published: that changes with the keys.
+    """
+    seen = [
+        (one.name, text)
+        for one in status.records
+        if one.purpose is Purpose.OWNERSHIP and one.state is RecordState.VALID
+        for text in one.observed
+    ]
+    proven = ownership.proves(seen, keys, claim.namespace, claim.domain)
+    return replace(claim, proven=proven)
+
+
+class ClaimBook:
+    """All claims of a world, found by domain. For one event loop."""
+
+    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+        self.keys = tuple(key for key in keys if key)
+        self._claims: dict[Key, Claim] = {}
+        self._at: dict[str, set[Key]] = {}
+        self._below: dict[str, set[Key]] = {}
+
+    def note(self, resource: SendingDomain) -> None:
+        """Take in the present picture of a domain."""
+        claim = claim_of(resource, self.keys)
+        before = self._claims.get(claim.key)
+        if before is not None and before.domain != claim.domain:
+            self.forget(claim.key)
+        self._claims[claim.key] = claim
+        domain, *above = and_ancestors(claim.domain)
+        self._at.setdefault(domain, set()).add(claim.key)
+        for parent in above:
+            self._below.setdefault(parent, set()).add(claim.key)
+
+    def hold(self, claim: Claim) -> None:
+        """Let a claim count as it is about to be stored: who is judged meanwhile must know it."""
+        if claim.key in self._claims:
+            self._claims[claim.key] = claim
+
+    def forget(self, key: Key) -> None:
+        """A domain is no more, or claims nothing."""
+        claim = self._claims.pop(key, None)
+        if claim is None:
+            return
+        domain, *above = and_ancestors(claim.domain)
+        _take(self._at, domain, key)
+        for parent in above:
+            _take(self._below, parent, key)
+
+    def rivals(self, namespace: str, domain: str) -> tuple[Claim, ...]:
+        """Return the claims of other namespaces that contend for a domain, sorted."""
+        keys = {key for name in and_ancestors(domain) for key in self._at.get(name, ())}
+        keys |= self._below.get(domain, set())
+        return tuple(self._claims[key] for key in sorted(keys) if key.namespace != namespace)
+
+    def is_lost(self, claim: Claim) -> bool:
+        """Tell whether a claim must give way now."""
+        return is_lost(claim, self.rivals(claim.namespace, claim.domain))
+
+    def unsettled(self, namespace: str, domain: str) -> Iterator[Key]:
+        """Yield whom the present claims treat otherwise than their status says, among the rivals
+        of a domain: they must be looked at again."""
+        for claim in self.rivals(namespace, domain):
+            if self.is_lost(claim) is not claim.refused and (claim.refused or claim.verified_at):
+                yield claim.key
+
+
+def _take(index: dict[str, set[Key]], name: str, key: Key) -> None:
+    keys = index[name]
+    keys.discard(key)
+    if not keys:
+        del index[name]
+
+
+def readiness_of_claim(raw: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what of a raw status decides on claims, to notice when it moves."""
+    status = raw.get("status")
+    if not isinstance(status, Mapping):
+        return ()
+    records = status.get("records")
+    proofs = [
+        (one.get("name"), one.get("state"), str(one.get("observed")))
+        for one in (records if isinstance(records, list) else ())
+        if isinstance(one, Mapping) and one.get("purpose") == Purpose.OWNERSHIP.value
+    ]
+    return (status.get("verifiedAt"), *proofs)

@@ -65,7 +65,7 @@ FULL: dict[Kind, dict[str, Any]] = {
             "port": 143,
             "tls": {"mode": "StartTLS", "caBundleRef": {"kind": "Secret", "name": "c"}},
         },
-        "displayName": "Support Inbox, Größe",
+        "displayName": "Support, Größe & Co. (Müller: [1]; x=y?)",
         "identities": [
             {"address": "o'support+x@send.example.com", "type": "Primary", "displayName": "S"},
             {"address": "b@send.example.com", "type": "Alias", "senderProfile": "billing"},
@@ -123,6 +123,21 @@ NO_INTERVAL = "must be a duration from 1m to 24h, such as 5m or 1h30m"
 NO_DEADLINE = "must be a duration from 1m to 720h, such as 15m or 72h; or 0s to wait for ever"
 NO_HOST = "must be a DNS name such as smtp.example.com, not an IP address (TLS verifies names)"
 NO_EMAIL = "must be an email address such as support@example.com"
+NO_NAMES = (
+    "a\nb",
+    "=?utf-8?b?DQpCY2M6IGVAZS5leGFtcGxl?=",
+    "x =?UTF-8?Q?y?= z",
+    'Say "hello"',
+    "a\\b",
+    "Support <a",
+    "a@example.com",
+    "a\x7fb",
+    "a\x85b",
+    "a\u2028b",
+    "a\u202eb",
+    "a\u2066b",
+    "a\u200bb",
+)
 NO_IPV4 = "must be an IPv4 address or network such as 192.0.2.0/24"
 NO_IPV6 = "must be an IPv6 address or network such as 2001:db8::/32"
 NO_REPORT = "must be a mailto: address such as mailto:dmarc@example.com"
@@ -268,7 +283,14 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
     (EA, {"roundTrip": {"interval": "1h"}}, "must be a duration from 6h to 168h"),
     (EA, {"forwarding": {}}, "spec.forwarding.technicalAddress: Required value"),
     (EA, {"forwarding": {"technicalAddress": "in-1"}}, NO_EMAIL),
-    (EA, {"displayName": "a\nb"}, "must be a name without line breaks"),
+    *((EA, {"displayName": name}, "must be a name as people read it") for name in NO_NAMES),
+    (
+        EA,
+        {"identities": [{"address": "b@example.com", "displayName": "a<b>"}]},
+        "must be a name as",
+    ),
+    (EA, {"fallbackSender": "=?utf-8?q?a?=@example.com"}, "and no =?"),
+    (EA, {"imap": {**IMAP, "mailbox": "a\u2028b"}}, "must be the name of a mailbox, without"),
     (
         EA,
         {"identities": [{"address": "b@example.com", "type": "Primary"}]},

@@ -15,6 +15,7 @@ from postroom.api.account_messages import (
 )
 from postroom.api.ca_bundle import Trust
 from postroom.api.fields import (
+    UNPRINTED,
     Deadline,
     DisplayName,
     EmailAddress,
@@ -76,7 +77,7 @@ class IMAP(Model):
     mailbox: Annotated[
         str,
         Text(
-            r"^[^\x00-\x1f\x7f]+$",
+            rf"^[^{UNPRINTED}]+$",
             "must be the name of a mailbox, without control characters",
             longest=255,
         ),

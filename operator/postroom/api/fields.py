@@ -17,6 +17,8 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    TypeAdapter,
+    ValidationError,
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
@@ -70,7 +72,8 @@ class Text:
 
     The schema carries the pattern as a CEL rule, because the API server answers a mismatch of
     ``pattern`` with the expression itself. `also` (Python) and `also_rule` (CEL) say the same and
-    ask for what no pattern can. The pattern must be anchored and legal in RE2.
+    ask for what no pattern can. The pattern must be anchored, free of double quotes, and legal in
+    RE2 but for ``\\uXXXX``, which is translated.
     """
 
     pattern: str
@@ -100,9 +103,13 @@ class Text:
         return {**handler(schema), RULES: [rule(_matches(self.pattern) + more, self.sentence)]}
 
 
+_WIDE = re.compile(r"\\u([0-9a-f]{4})")
+
+
 def _matches(pattern: str) -> str:
-    """Write a pattern as a CEL expression."""
-    return f'self.matches(r"{pattern}")'
+    """Write a pattern as a CEL expression; RE2 writes ``\\x{2028}`` for ``\\u2028``."""
+    translated = _WIDE.sub(r"\\x{\1}", pattern)
+    return f'self.matches(r"{translated}")'
 
 
 #: Durations in the schema; Go's parser, which CEL uses, reads the same. So few digits cannot
@@ -255,20 +262,45 @@ EmailAddress = Annotated[
     Text(
         rf"^{_ATOM}(\.{_ATOM})*@{_DOMAIN}$",
         "must be an email address such as support@example.com: its domain lowercase, no display "
-        f"name, at most {_LOCAL_PART_LIMIT} characters before the @",
+        f"name, at most {_LOCAL_PART_LIMIT} characters before the @, and no =?",
         longest=254,
-        also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT,
-        also_rule=f"self.indexOf('@') <= {_LOCAL_PART_LIMIT}",
+        # Atoms may hold what readers of a header take for an encoded-word (RFC 2047).
+        also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT and "=?" not in address,
+        also_rule=f"self.indexOf('@') <= {_LOCAL_PART_LIMIT} && !self.contains('=?')",
     ),
 ]
 
-#: The display-name before an address (RFC 5322 section 3.4), as people read it.
+
+def is_email_address(text: str) -> bool:
+    """Tell whether a text that no schema has seen is an `EmailAddress`."""
+    try:
+        _ADDRESS.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+_ADDRESS: TypeAdapter[str] = TypeAdapter(EmailAddress)
+
+#: For a class of characters: controls (C0, DEL, C1), line and paragraph separators, and what turns
+#: text round or hides in it without being part of any script.
+UNPRINTED = (
+    r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069"
+    r"\ufeff\ufff9-\ufffb"
+)
+#: The display-name before an address (RFC 5322 section 3.4), as people read it. Commas, dots and
+#: brackets belong to names ("Miller, Jane", "Example Inc. (Support)"), and whoever writes them into
+#: a header must quote them anyway. What makes an address of a name, ends a quoted string or is
+#: decoded by readers has no place in one.
 DisplayName = Annotated[
     str,
     Text(
-        r"^[^\x00-\x1f\x7f]+$",
-        "must be a name without line breaks or other control characters",
+        rf"^[^<>@\x22\\{UNPRINTED}]+$",
+        "must be a name as people read it: without <, >, @, double quotes, backslashes, =? "
+        "(encoded-words), line breaks and other control characters",
         longest=128,
+        also=lambda name: "=?" not in name,
+        also_rule="!self.contains('=?')",
     ),
 ]
 

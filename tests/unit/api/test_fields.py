@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from postroom.api.fields import (
     Deadline,
+    DisplayName,
     DomainName,
     EmailAddress,
     HostName,
@@ -24,6 +25,7 @@ from postroom.api.fields import (
     ObjectName,
     RecordName,
     format_duration,
+    is_email_address,
     parse_duration,
 )
 from postroom.api.mailserver import MailServerSpec
@@ -193,3 +195,62 @@ def test_no_text_breaks_a_type(type_: Any, text: str) -> None:
     if accepts(type_, text):
         assert text.isascii()
         assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Support",
+        "Smith, John",
+        "Müller (Support)",
+        "Example Inc.",
+        "Team: Sales; EMEA [1]",
+        "O'Brien & Søn",
+        "株式会社サンプル",
+        "نمونه\u200cها",  # Persian needs the joiner
+        "👩\u200d💻",
+        "a=b?",
+        "🏴\U000e0067\U000e0062\U000e007f",
+    ],
+)
+def test_names_of_people_and_firms_are_taken(name: str) -> None:
+    assert accepts(DisplayName, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "x" * 129,
+        "=?utf-8?b?DQpTdWJqZWN0OiBQYXkNCg==?=",
+        "a =?iso-8859-1?q?=0A?= b",
+        "=?",
+        "\ud800",
+        "a\udfffb",
+        *(f"a{letter}b" for letter in '<>@"\\'),
+        *(f"a{chr(code)}b" for code in (*range(0x20), *range(0x7F, 0xA0))),
+        *(f"a{letter}b" for letter in "\u2028\u2029\u061c\u200e\u200f\ufeff\u200b\u2060\ufffa"),
+        *(f"a{chr(code)}b" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))),
+    ],
+)
+def test_what_could_be_more_than_a_name_is_refused(name: str) -> None:
+    assert not accepts(DisplayName, name)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_one"),
+    [
+        ("a@example.com", True),
+        ("a=b?@example.com", True),
+        ("=?utf-8?q?a?=@example.com", False),
+        ("a@example.com\r\nBcc: b@example.com", False),
+        ("a@Example.com", False),
+        ("a@example.com>", False),
+        ("a\x85@example.com", False),
+        ("\ud800@example.com", False),
+        ("", False),
+    ],
+)
+def test_an_address_is_no_more_than_one(address: str, is_one: bool) -> None:
+    assert is_email_address(address) is is_one
+    assert accepts(EmailAddress, address) is is_one

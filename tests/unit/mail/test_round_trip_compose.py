@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The test message: its fields, its size, names of all scripts, no injection, equal each time."""
+"""The test message: its fields, its size, names of all scripts, no injection, equal each time.
+
+Run on every Python that is supported (`make test-pythons`): some versions of the standard library
+decode what looks like an encoded-word when they write it (CPython gh-121650).
+"""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -14,7 +20,9 @@ from email.utils import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from postroom.api.emailaccount import EmailAccountSpec
 from postroom.mail.round_trip.compose import (
     MESSAGE_LIMIT,
     Draft,
@@ -23,6 +31,7 @@ from postroom.mail.round_trip.compose import (
     probe_key,
     proof_of,
 )
+from postroom.mail.round_trip.exactness import InexactMessage
 
 KEY = probe_key(b"ownership")
 UID = "0f3a2b1c-1111-2222-3333-444455556666"
@@ -61,7 +70,7 @@ def draft(**changes: object) -> Draft:
 def shown_name(octets: bytes) -> str:
     """Decode the name; the parser of the standard library keeps spaces of folding (bpo-35547)."""
     name = message_from_bytes(octets)["From"].rpartition("<")[0].strip()
-    return unquote(str(make_header(decode_header(name))))
+    return unquote(name) if name.startswith('"') else str(make_header(decode_header(name)))
 
 
 def test_the_fields() -> None:
@@ -182,3 +191,159 @@ def test_the_key_is_not_the_operators_own() -> None:
     assert probe_key(b"ownership") != b"ownership"
     assert proof_of(KEY, UID, TOKEN) != proof_of(b"ownership", UID, TOKEN)
     assert TOKEN not in proof_of(KEY, UID, TOKEN)
+
+
+FIELDS = (
+    "From",
+    "To",
+    "Date",
+    "Message-ID",
+    "Subject",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "X-Postroom-Probe",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+)
+PAY = base64.b64encode(b"\r\nSubject: Pay\r\n\r\nPay at http://evil.example/x now\r\n").decode()
+INJECTIONS = [
+    f"=?utf-8?b?{PAY}?=",
+    f"=?UTF-8?B?{PAY}?= =?utf-8?B?{PAY}?=",
+    f'"=?utf-8?b?{PAY}?="',
+    f"Support (=?utf-8?b?{PAY}?=)",
+    "=?utf-8?q?=0D=0ABcc:_e@evil.example?=",
+    "=?iso-8859-1*en?q?=0a=0abody?=",
+    "=?utf-7?q?+AA0ACg-Bcc?=",
+    "=?us-ascii?q?a,_b@evil.example?=",
+    "=?utf-8?b?" + base64.b64encode("x\u2028Bcc: e".encode()).decode() + "?=",
+    "a <e@evil.example>, b",
+    "evil@evil.example, Support",
+    "Group: e@evil.example;",
+    'a" <e@evil.example>, "b',
+    "a\\",
+    'a\\"',
+    "(comment",
+    "a\x00b",
+    "a\x85b",
+    "x\r\n\r\nbody",
+    "x\r\n .\r\n",
+    "\ud800\udc00",
+    "a, " * 42,
+    "=?utf-8?q?" + "a" * 60 + "?=, x",
+    "é, ü <e@evil.example>",
+    "é" * 30 + ", e@evil.example, " + "é" * 30,
+]
+
+
+def strict_fields(octets: bytes) -> list[tuple[str, str]]:
+    """Split a message as RFC 5322 says, and not at all as the standard library does."""
+    assert octets.count(b"\r") == octets.count(b"\n") == octets.count(b"\r\n")
+    header = octets[: octets.index(b"\r\n\r\n")].decode("ascii")
+    fields: list[tuple[str, str]] = []
+    for line in header.split("\r\n"):
+        if line.startswith(" "):
+            assert line.strip()
+            fields[-1] = (fields[-1][0], fields[-1][1] + line)
+        else:
+            name, _, value = line.partition(": ")
+            assert value
+            fields.append((name, value))
+    return fields
+
+
+def holds_exactly_our_fields(octets: bytes, like: Draft) -> None:
+    fields = strict_fields(octets)
+    assert tuple(name for name, _ in fields) == FIELDS
+    plain = compose(dataclasses.replace(like, display_name=""), KEY)
+    assert fields[1:] == strict_fields(plain)[1:]
+    assert octets.partition(b"\r\n\r\n")[2] == plain.partition(b"\r\n\r\n")[2]
+    before, _, address = fields[0][1].rpartition("<")
+    assert address == f"{like.sender}>" or fields[0][1] == like.sender
+    if not (before.startswith('"') and before.rstrip().endswith('"')):
+        # Outside of quotes nothing that has a meaning of its own in an address (RFC 5322, 3.2.3).
+        assert not set(before) & set('()<>[]:;@\\,."')
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_no_name_adds_a_line_a_field_or_an_address(name: str) -> None:
+    octets = compose(draft(display_name=name), KEY)
+    holds_exactly_our_fields(octets, DRAFT)
+    assert b"Subject: Pay" not in octets
+
+
+@pytest.mark.parametrize("name", INJECTIONS[:9])
+def test_what_looks_like_an_encoded_word_is_shown_as_it_stands(name: str) -> None:
+    assert shown_name(compose(draft(display_name=name), KEY)) == name
+
+
+@given(
+    st.text(max_size=140)
+    | st.lists(st.sampled_from([*INJECTIONS, *'"\\,;:<>@()=?_ \r\n', "é", "=?", "?="])).map("".join)
+)
+def test_whatever_the_name_the_octets_hold_exactly_our_fields(name: str) -> None:
+    holds_exactly_our_fields(compose(draft(display_name=name), KEY), DRAFT)
+
+
+LOCAL_PARTS = st.from_regex(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,70}", fullmatch=True
+) | st.sampled_from(["=?utf-8?q?a?=", "a=?b", "a\r\nBcc: x", "a,b", "<a", "a>"])
+
+
+@given(
+    address=LOCAL_PARTS,
+    other=LOCAL_PARTS,
+    name=st.text(max_size=128) | st.sampled_from(INJECTIONS),
+    purpose=st.sampled_from(Purpose),
+)
+def test_whatever_spec_is_taken_is_written_exactly(
+    address: str, other: str, name: str, purpose: Purpose
+) -> None:
+    """What the schema takes is composed; what it refuses never comes so far."""
+    raw = {
+        "address": f"{address}@send.example.com",
+        "displayName": name,
+        "forwarding": {"technicalAddress": f"{other}@mx.example.net"},
+    }
+    try:
+        spec = EmailAccountSpec.model_validate(raw)
+    except ValidationError:
+        return
+    assert spec.forwarding is not None
+    mine = draft(
+        sender=spec.address,
+        recipient=spec.forwarding.technical_address,
+        display_name=spec.display_name,
+        purpose=purpose,
+    )
+    octets = compose(mine, KEY)
+    holds_exactly_our_fields(octets, mine)
+    assert shown_name(octets) == " ".join(name.split())
+    assert strict_fields(octets)[1] == ("To", spec.forwarding.technical_address)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ("Support\r\nBcc: e@evil.example",),
+        ("Support\r\n\r\nbody",),
+        ("e@evil.example,",),
+        ("a,", "b"),
+        ("<e@evil.example>,",),
+        ('"Support', '" <e@evil.example>, "'),
+        (f"=?utf-8?b?{PAY}?=",),
+        ("=?utf-8?q?Support?=x",),
+        ("Somebody",),
+        ("Support\x00",),
+        ("Support\t",),
+        ("Support ",),
+        ("x" * 990,),
+    ],
+)
+def test_a_fault_of_ours_is_noticed_and_nothing_is_sent(
+    broken: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The package gives out the function under the name of its module.
+    monkeypatch.setattr(sys.modules[compose.__module__], "phrase", lambda name: broken)
+    with pytest.raises(InexactMessage):
+        compose(DRAFT, KEY)

@@ -5,6 +5,7 @@ whom it may go, and what status says until it is found."""
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from postroom.api.account_messages import LastTest, MessageOutcome, MessageStep
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.reasons import Reason
+from postroom.mail.round_trip.compose import compose
 from postroom.reconcile.world import MessagePolicy
 from unit.reconcile.mail_worlds import ACCOUNT
 from unit.reconcile.mail_worlds import REFUSED as REJECTED
@@ -183,6 +185,39 @@ async def test_the_operator_may_allow_more(allowed: str) -> None:
     status = await world.run()
     assert outcome(status) == (MessageOutcome.ACCEPTED, "MessageAccepted")
     assert [one.recipient for one in world.office.sent] == ["ops@elsewhere.example"]
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "a@b.example>\r\nRCPT TO:<c@elsewhere.example",
+        "a b@elsewhere.example",
+        "=?utf-8?q?a?=@elsewhere.example",
+        "a@b.example,c@elsewhere.example",
+        "@elsewhere.example",
+        "a\x85b@elsewhere.example",
+    ],
+)
+async def test_what_is_no_address_gets_nothing_though_its_domain_may(recipient: str) -> None:
+    world = MessageWorld()
+    world.message_policy = MessagePolicy(("@elsewhere.example",))
+    status = await asked(world, send_test_to=recipient)
+    assert outcome(status) == (MessageOutcome.FAILED, "RecipientNotAllowed")
+    await world.run(times=3)
+    assert world.office.sent == []
+
+
+async def test_a_message_that_would_say_something_else_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = MessageWorld(displayName="Support")
+    await asked(world)
+    broken = ("Support\r\nBcc: e@evil.example",)
+    monkeypatch.setattr(sys.modules[compose.__module__], "phrase", lambda name: broken)
+    status = await world.run()
+    assert outcome(status) == (MessageOutcome.FAILED, "InvalidSpec")
+    await world.run(times=3)
+    assert world.office.sent == []
 
 
 async def test_identities_may_be_written_to() -> None:

@@ -6,14 +6,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 from enum import StrEnum
+
+from postroom.mail.round_trip.display_names import folded, phrase, readable
+from postroom.mail.round_trip.exactness import require_exact, require_mailbox
 
 #: Most octets of a test message.
 MESSAGE_LIMIT = 2048
@@ -27,14 +25,13 @@ _VERSION = "v1"
 _TOKEN_LENGTH = 32
 _PROOF_LENGTH = 32
 _SHORT_LENGTH = 12
-#: Octets of UTF-8; more would not fit beside the longest addresses.
-_DISPLAY_NAME_LIMIT = 256
 _UID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TOKEN = re.compile(rf"[0-9a-f]{{{_TOKEN_LENGTH}}}")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-#: Control characters, line and paragraph separators, and what has no meaning outside of UTF-16.
-_NOT_IN_NAMES = frozenset({"Cc", "Zl", "Zp", "Cs"})
+#: Names in English, whatever the locale (RFC 5322 section 3.3).
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Purpose(StrEnum):
@@ -100,20 +97,32 @@ def compose(draft: Draft, key: bytes) -> bytes:
 
     Raises `ValueError` for addresses that are not dot-atom ASCII of at most 254 characters, a UID
     or token that is none, and a naive moment. No display name is refused: what cannot stand in a
-    header is left out.
+    header is left out, and the rest is written as the text that it is. The octets are read again
+    before anyone gets them: raises `InexactMessage`, a `ValueError`, unless they hold these
+    fields, this body and nothing else.
     """
     _check(draft)
-    message = EmailMessage(policy=SMTP)
-    message["From"] = _mailbox(draft.sender, _printable(draft.display_name))
-    message["To"] = _mailbox(draft.recipient)
-    message["Date"] = format_datetime(draft.moment.astimezone(UTC))
-    message["Message-ID"] = message_id(draft.sender, draft.token)
-    message["Subject"] = f"{SUBJECT} {short_form(draft.token)}"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
-    message["X-Auto-Response-Suppress"] = "All"  # asks Exchange for no out-of-office reply
-    message[PROBE_FIELD] = probe_value(key, draft.account_uid, draft.token)
-    message.set_content(_text(draft.purpose), charset="us-ascii", cte="7bit")
-    return message.as_bytes()
+    name = readable(draft.display_name)
+    words = phrase(name)
+    sender = (*words, f"<{draft.sender}>") if words else (draft.sender,)
+    fields = {
+        "From": sender,
+        "To": (draft.recipient,),
+        "Date": (_date(draft.moment),),
+        "Message-ID": (message_id(draft.sender, draft.token),),
+        "Subject": (f"{SUBJECT} {short_form(draft.token)}",),
+        "Auto-Submitted": ("auto-generated",),  # RFC 3834 section 5
+        "X-Auto-Response-Suppress": ("All",),  # asks Exchange for no out-of-office reply
+        PROBE_FIELD: (probe_value(key, draft.account_uid, draft.token),),
+        "MIME-Version": ("1.0",),
+        "Content-Type": ('text/plain; charset="us-ascii"',),
+        "Content-Transfer-Encoding": ("7bit",),
+    }
+    body = _text(draft.purpose)
+    octets = b"".join(folded(field, parts) for field, parts in fields.items()) + b"\r\n" + body
+    require_exact(octets, [(field, " ".join(parts)) for field, parts in fields.items()], body)
+    require_mailbox(" ".join(sender), name, draft.sender)
+    return octets
 
 
 def _check(draft: Draft) -> None:
@@ -126,21 +135,17 @@ def _check(draft: Draft) -> None:
         raise ValueError("the moment of a test message is aware")
 
 
-def _mailbox(address: str, display_name: str = "") -> Address:
-    local, _, domain = address.rpartition("@")
-    return Address(display_name, local, domain)
+def _date(moment: datetime) -> str:
+    """Write a moment in UTC (RFC 5322 section 3.3)."""
+    there = moment.astimezone(UTC)
+    day, month = _DAYS[there.weekday()], _MONTHS[there.month - 1]
+    return f"{day}, {there.day:02} {month} {there.year:04} {there:%H:%M:%S} +0000"
 
 
-def _printable(name: str) -> str:
-    """Return a display name without what breaks lines, cut to what fits."""
-    kept = "".join(" " if unicodedata.category(one) in _NOT_IN_NAMES else one for one in name)
-    octets = " ".join(kept.split()).encode()[:_DISPLAY_NAME_LIMIT]
-    return octets.decode(errors="ignore").strip()
-
-
-def _text(purpose: Purpose) -> str:
-    return (
-        "This is an automatic test of a mail account by postroom.\n"
-        f"{_SENTENCES[purpose]}\n"
-        "Nobody wrote it; please do not answer.\n"
+def _text(purpose: Purpose) -> bytes:
+    lines = (
+        "This is an automatic test of a mail account by postroom.",
+        _SENTENCES[purpose],
+        "Nobody wrote it; please do not answer.",
     )
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")

@@ -127,7 +127,11 @@ async def _send(
         return _after(flight, report.answer)
     if isinstance(sender, Obstacle):
         return Progress(result=_hindered(flight, sender))
-    message = written(flight, purpose, view)
+    try:
+        message = written(flight, purpose, view)
+    except ValueError:
+        del memory.sends[flight.token]
+        return Progress(result=_ended(flight, MessageOutcome.FAILED, _UNWRITABLE))
     # Should this run be cancelled or fail, nobody may take the message for one that is to be sent.
     del memory.sends[flight.token]
     report = memory.sends[flight.token] = await _handed_over(message, sender, view)
@@ -294,6 +298,12 @@ _LOST = Answer(
     Reason.MESSAGE_UNCONFIRMED,
     "Whether the server took the message over is not known, because its answer was lost or "
     "postroom was restarted; it is not sent again. Ask for another one.",
+)
+_UNWRITABLE = Answer(
+    Acceptance.REFUSED,
+    Reason.INVALID_SPEC,
+    "The message was not sent: its header would not say exactly what the spec says. Correct the "
+    "addresses and spec.displayName.",
 )
 _NOWHERE_TO_LOOK = Answer(
     Acceptance.UNKNOWN,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from postroom.api.account_messages import LastTest, MessageInFlight, MessageResult
+from postroom.api.fields import is_email_address
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
 from postroom.reconcile.account_step import AccountView, Contribution
@@ -67,6 +68,8 @@ def _receiver(recipient: str, view: AccountView) -> Receiver | Obstacle | None:
 
 
 def _is_allowed(recipient: str, view: AccountView) -> bool:
+    if not is_email_address(recipient.lower()):
+        return False  # the annotation is of no schema
     spec = view.resource.spec
     own = {spec.address.lower(), *(one.address.lower() for one in spec.identities)}
     policy = view.world.messages

@@ -113,7 +113,10 @@ spec:
 Names are relative to the domain, `@` is the domain itself. `{domain}` stands for it, and
 `{domainDashes}` for it with its dots as dashes. What is not required can be left out without the
 provider refusing to work. Every row has a public source; *zones* beside it says that the value was
-read from several published zones or guides, and the source is where the provider describes it."""
+read from several published zones or guides, and the source is where the provider describes it.
+
+A default may depend on another parameter, such as the region; what the provider shows for the
+account goes before it. Capitals in the name of a host, and a dot at its end, make no difference."""
 
 
 def _provider(chosen: Preset) -> list[str]:
@@ -141,6 +144,15 @@ def _parameter(one: Parameter) -> str:
     default = "must be given" if one.required else "none"
     if one.default is not None:
         default = f"`{one.default}`"
+    if one.default_by is not None:
+        by = one.default_by
+        others = ", ".join(
+            f"`{value}`: {f'`{other}`' if other else 'must be given'}"
+            for value, other in by.values.items()
+        )
+        zones = " *zones*" if by.confirmed is Confirmed.ZONES else ""
+        source = f"[{by.checked.isoformat()}]({by.source}){zones}"
+        default += f"; by `{by.parameter}` ({source}): {others}"
     meaning = f"{one.description} One of {_codes(one.enum)}." if one.enum else one.description
     return f"| `{one.name}` | {meaning} | `{example}` | {default} |"
 

@@ -16,7 +16,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
-from postroom.dns.names import APEX
+from postroom.dns.names import APEX, canonical
 
 DOMAIN = "domain"
 DOMAIN_DASHES = "domainDashes"
@@ -111,12 +111,27 @@ class Row(BaseModel):
     )
 
 
+class DefaultBy(Row):
+    """Defaults that depend on another parameter: a region, a cloud, a data centre.
+
+    `values` holds them by its value; None: there is none, so that the parameter must be given. For
+    values that are not listed the parameter's own default holds.
+    """
+
+    parameter: ParameterName
+    values: Annotated[Mapping[str, str | None], Field(min_length=1)]
+    source: Source
+    checked: date
+    confirmed: Confirmed = Confirmed.DOCUMENT
+
+
 class Parameter(Row):
     """A value that the provider issues, or a choice that it offers.
 
     It must be given unless it has a `default` or is `optional`. The pattern holds for the whole
     value, and `form` says it in words: "be the key in base64". A default may hold the derived
-    placeholders.
+    placeholders, and `default_by` may have another one. A `host` is the name of one: capitals and
+    a dot at its end make no difference.
     """
 
     name: ParameterName
@@ -125,13 +140,25 @@ class Parameter(Row):
     example: Annotated[str, Field(min_length=1)]
     form: Annotated[str, StringConstraints(pattern=r"^(be|look like) .*[^.]$")] | None = None
     default: str | None = None
+    default_by: DefaultBy | None = None
     optional: bool = False
     enum: tuple[str, ...] = ()
+    host: bool = False
 
     @property
     def required(self) -> bool:
         """Whether there is no preset without it."""
         return self.default is None and not self.optional
+
+    def default_for(self, chosen: Mapping[str, str]) -> str | None:
+        """Return the template of the default where the other parameters have these values."""
+        if self.default_by is None:
+            return self.default
+        return self.default_by.values.get(chosen.get(self.default_by.parameter, ""), self.default)
+
+    def tidied(self, value: str) -> str:
+        """Write a value the way it is compared and published."""
+        return canonical(value) if self.host else value
 
     def accepts(self, value: str) -> bool:
         """Tell whether a value can be one of this parameter."""
@@ -148,9 +175,12 @@ class Parameter(Row):
             raise ValueError(f"{self.name} is a derived name")
         if self.default is not None and self.optional:
             raise ValueError("optional says nothing where there is a default")
+        if self.default_by is not None and self.default is None:
+            raise ValueError("defaultBy needs a default for the values that it does not list")
         samples = [self.example, *self.enum]
-        if self.default is not None:
-            samples.append(fill(self.default, derived("example.com")))
+        by = self.default_by.values.values() if self.default_by is not None else ()
+        defaults = [one for one in (self.default, *by) if one is not None]
+        samples += [fill(one, derived("example.com")) for one in defaults]
         for sample in samples:
             if not self.accepts(sample):
                 raise ValueError(f"the pattern and enum do not accept {sample!r}")
@@ -234,6 +264,10 @@ class Preset(Row):
         names = {one.name for one in self.parameters}
         certain = {one.name for one in self.parameters if not one.optional} | DERIVED
         used = {name for group in self.one_of for name in group}
+        for parameter in self.parameters:
+            if parameter.default_by is not None:
+                used.add(parameter.default_by.parameter)
+                yield from self._problems_of_default(parameter.name, parameter.default_by)
         for group in self.one_of:
             if any((one := self.parameter(name)) is None or not one.optional for name in group):
                 yield "oneOf names parameters that are optional"
@@ -244,13 +278,20 @@ class Preset(Row):
             if unsure := record.placeholders - certain - set(record.depends_on):
                 yield f"records.{index} must depend on {', '.join(sorted(unsure))}"
             for name, value in record.when.items():
-                parameter = self.parameter(name)
-                if parameter is None or value not in parameter.enum:
+                chosen = self.parameter(name)
+                if chosen is None or value not in chosen.enum:
                     yield f"records.{index}.when.{name} is not in the enum of the parameter"
         if unknown := used - names - DERIVED:
             yield f"there is no parameter {', '.join(sorted(unknown))}"
         if idle := names - used:
             yield f"no record uses the parameter {', '.join(sorted(idle))}"
+
+    def _problems_of_default(self, name: str, by: DefaultBy) -> Iterator[str]:
+        other = self.parameter(by.parameter)
+        if other is None or other.optional or other.default_by is not None or by.parameter == name:
+            yield f"the default of {name} depends on what need not be known"
+        elif any(not other.accepts(value) for value in by.values):
+            yield f"the default of {name} lists a value that {by.parameter} cannot have"
 
 
 class Target(Row):

@@ -56,26 +56,39 @@ def resolve(
     if provider not in providers():
         return (ParameterProblem(None, f"has no preset {provider[:40]!r}"),)
     chosen = preset(provider)
-    if problems := tuple(_problems(chosen, parameters)):
+    given = {name: _tidied(chosen, name, value) for name, value in parameters.items()}
+    if problems := tuple(_problems(chosen, given)):
         return problems
-    records = tuple(filled(chosen, parameters, domain))
+    records = tuple(filled(chosen, given, domain))
     return tuple(_misfits(records, domain)) or _values(provider, records)
 
 
 def filled(chosen: Preset, parameters: Mapping[str, str], domain: str) -> Iterator[PresetRecord]:
     """Yield the records that these valid parameters ask for."""
     names = derived(domain)
-    values = {one.name: fill(one.default, names) for one in chosen.parameters if one.default}
-    values |= parameters
+    values = _with_defaults(chosen, parameters, names)
     for record in chosen.records:
-        if not all(name in values for name in record.depends_on):
-            continue
-        if any(values.get(name) != value for name, value in record.when.items()):
-            continue
-        if record.unless in values:
+        if not _is_asked(record, values):
             continue
         known = values | names
         yield PresetRecord(record, fill(record.host, known), fill(record.value, known))
+
+
+def _tidied(chosen: Preset, name: str, value: str) -> str:
+    parameter = chosen.parameter(name)
+    return value if parameter is None else parameter.tidied(value)
+
+
+def _with_defaults(
+    chosen: Preset, given: Mapping[str, str], names: Mapping[str, str]
+) -> dict[str, str]:
+    """Add the defaults: first those that depend on nothing, on which the others may depend."""
+    values = dict(given)
+    for one in sorted(chosen.parameters, key=lambda one: one.default_by is not None):
+        default = one.default_for(values)
+        if one.name not in given and default:
+            values[one.name] = fill(default, names)
+    return values
 
 
 def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterProblem]:
@@ -87,6 +100,9 @@ def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterPro
         elif parameter.optional and (partner := _partner(chosen, parameter.name, given)):
             sentence = f"is required together with {partner}: {_lead(parameter)}"
             yield ParameterProblem(parameter.name, sentence)
+        elif (by := _without_default(chosen, parameter, given)) is not None:
+            sentence = f"is required where {by}: {_lead(parameter)}"
+            yield ParameterProblem(parameter.name, sentence)
     for group in chosen.one_of:
         count = sum(name in given for name in group)
         if count != 1:
@@ -96,6 +112,27 @@ def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterPro
     for name in sorted(set(given) - set(known)):
         has = f"it has {', '.join(known)}" if known else "it has none"
         yield ParameterProblem(name[:40], f"is no parameter of {chosen.name}: {has}")
+
+
+def _without_default(chosen: Preset, parameter: Parameter, given: Mapping[str, str]) -> str | None:
+    """Say on what it depends that a parameter has no default, where a record needs it."""
+    by = parameter.default_by
+    values = _with_defaults(chosen, given, derived(""))
+    if by is None or parameter.name in values:
+        return None
+    asked = (one for one in chosen.records if _is_asked(one, values))
+    if not any(parameter.name in one.placeholders for one in asked):
+        return None
+    return f"{by.parameter} is {values.get(by.parameter, '')[:40]}"
+
+
+def _is_asked(record: Record, values: Mapping[str, str]) -> bool:
+    """Tell whether a record is asked for with these parameters."""
+    return (
+        all(name in values for name in record.depends_on)
+        and all(values.get(name) == value for name, value in record.when.items())
+        and record.unless not in values
+    )
 
 
 def _of_value(parameter: Parameter, value: str) -> Iterator[ParameterProblem]:

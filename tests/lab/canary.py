@@ -8,9 +8,11 @@ searched for windows of the secret: a message that was cut still holds one.
 from __future__ import annotations
 
 import base64
+import codecs
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator
+from string import ascii_letters
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -67,6 +69,8 @@ def views(seen: bytes, depth: int = DEPTH) -> Iterator[tuple[tuple[str, ...], by
             if level == depth:
                 continue
             for name, decode in DECODERS.items():
+                if path and name in _FIRST_ALONE:
+                    continue
                 decoded = decode(view)
                 if decoded and decoded not in known and len(known) < _VIEWS_LIMIT:
                     known.add(decoded)
@@ -192,6 +196,13 @@ def _doubled(seen: bytes) -> bytes:
     return seen.replace(b"''", b"'").replace(b'""', b'"')
 
 
+_ROT13 = bytes.maketrans(
+    *(text.encode() for text in (ascii_letters, codecs.encode(ascii_letters, "rot13")))
+)
+
+#: Undone before all others, or not at all: they would double everything that comes after.
+_FIRST_ALONE = frozenset({"backwards", "rot13"})
+
 DECODERS: dict[str, Decoder] = {
     "escapes": _unescaped(bytes),
     "escapes of characters": _unescaped(lambda octets: octets.decode("latin-1").encode()),
@@ -202,6 +213,8 @@ DECODERS: dict[str, Decoder] = {
     "base64": _base64,
     "hexadecimal": _hexadecimal,
     "numbers": _numbers,
+    "backwards": lambda seen: seen.decode("utf-8", "replace")[::-1].encode(),
+    "rot13": lambda seen: seen.translate(_ROT13),
     "UTF-7": _utf7(_UTF7, b"/"),
     "UTF-7 of IMAP": _utf7(_UTF7_OF_IMAP, b","),
 }

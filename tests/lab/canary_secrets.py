@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
+import quopri
 import random
 import string
 from urllib.parse import quote
 
 ALPHABET = string.ascii_letters + string.digits
+_SYLLABLE = "bcdfghklmnprstvw", "aeiou"
 _FOREIGN = "äöüßéñçøåłžαβγδεζηθλμξπφψωабвгдежзийклмнопрстуфхцчшщ한국어日本語字漢🐤🔑"
 
 #: What surrounds the random part, so that quoting, escaping and decoding have something to break;
@@ -39,13 +42,22 @@ class Secrets:
 
     def password(self, number: int) -> str:
         """Of another shape for each number in a row."""
-        shapes = [*SHAPES.values(), "long", "all foreign"]
+        shapes = [*SHAPES.values(), "long", "all foreign", "word", "words"]
         shape = shapes[number % len(shapes)]
         if shape == "long":
             return self.core(200)
         if shape == "all foreign":
             return "".join(self._source.choices(_FOREIGN, k=18))
+        if shape == "word":
+            return self._letters(14).capitalize()
+        if shape == "words":
+            return " ".join(self._letters(7) for _ in range(3))
         return shape.format(self.core())
+
+    def _letters(self, count: int) -> str:
+        """What reads like a word, so that it passes wherever words may."""
+        pairs = ["".join(self._source.choice(one) for one in _SYLLABLE) for _ in range(count)]
+        return "".join(pairs)[:count]
 
     def token(self) -> str:
         """An access or refresh token."""
@@ -65,6 +77,10 @@ def spellings(secret: str) -> list[bytes]:
         json.dumps(secret).encode(),
         secret.encode("utf-7"),
         octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"'),
+        secret[::-1].encode(),
+        codecs.encode(secret, "rot13").encode(),
+        secret[len(secret) // 4 :].encode(),
+        quopri.encodestring(octets, quotetabs=True).replace(b"=\n", b""),
     ]
 
 

@@ -57,7 +57,7 @@ def challenge_with_status(code: bytes, secret: str) -> bytes:
 def lines(code: bytes, secret: str) -> bytes:
     """A reply of SMTP in several lines, with a spelling in each."""
     return b"".join(
-        code + (b"-" if at < 8 else b" ") + b"5.7.8 " + one + b"\r\n"
+        code + (b"-" if at + 1 < len(spellings(secret)) else b" ") + b"5.7.8 " + one + b"\r\n"
         for at, one in enumerate(spellings(secret))
     )
 

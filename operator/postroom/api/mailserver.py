@@ -30,6 +30,8 @@ from postroom.api.status import CommonStatus, ResolvedReference
 #: Bounded texts that come from servers are cut to this length.
 TEXT_LIMIT = 256
 Text = Annotated[str, StringConstraints(max_length=TEXT_LIMIT)]
+#: Of a server's own words this much is shown.
+SERVER_TEXT_LIMIT = 200
 
 
 class TLSMode(StrEnum):
@@ -220,6 +222,11 @@ class ProbeFacts(Model):
     )
     enhanced_code: Annotated[str, StringConstraints(max_length=16)] | None = Field(
         default=None, description="Enhanced status code (RFC 3463), if it gave one."
+    )
+    server_text: Annotated[str, StringConstraints(max_length=SERVER_TEXT_LIMIT)] | None = Field(
+        default=None,
+        description="What the server said when it refused, in its own words, which are not "
+        "postroom's: … stands for what is secret, foreign or different each time.",
     )
 
 

@@ -4,8 +4,8 @@ the messages that postroom sent."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -22,6 +22,7 @@ from postroom.api.account_messages import (
 )
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill, MailboxFacts
 from postroom.api.identities import IdentityState, IdentityStatus
+from postroom.api.names import Kind
 
 #: Outcomes that `kubectl postroom test` calls a success.
 ARRIVED = frozenset({MessageOutcome.DELIVERED, MessageOutcome.ACCEPTED})
@@ -47,7 +48,7 @@ class Line(NamedTuple):
     style: str = ""
 
 
-def print_lines(console: Console, lines: Sequence[Line]) -> None:
+def print_lines(console: Console, lines: Iterable[Line]) -> None:
     """Print lines whole: what is to be copied must not be wrapped."""
     for one in lines:
         console.print(Text(one.text, style=one.style), soft_wrap=True)
@@ -67,6 +68,21 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> lis
     if status.last_test:
         lines += _last_test(status.last_test)
     return lines
+
+
+def server_lines(one: Mapping[str, Any]) -> Iterator[Line]:
+    """Quote what servers said in their own words when they refused, and say that it is theirs."""
+    status = one.get("status") or {}
+    last = status.get("lastProbe") or {}
+    probes = (
+        {"SMTP": last}
+        if one["kind"] == Kind.MAIL_SERVER.value
+        else {name.upper(): last.get(name) or {} for name in ("smtp", "imap")}
+    )
+    for protocol, facts in probes.items():
+        if text := facts.get("serverText"):
+            code = f"{facts['code']} " if "code" in facts else ""
+            yield Line(f'    The {protocol} server\'s own words: "{code}{text}"', "dim")
 
 
 def _mailbox(mailbox: MailboxFacts) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from rich.text import Text
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
-from postroom.cli.account_details import account_lines, print_lines
+from postroom.cli.account_details import account_lines, print_lines, server_lines
 
 Object = Mapping[str, Any]
 
@@ -144,6 +144,7 @@ def _show_details(console: Console, one: Object, *, full: bool) -> None:
     message = ready.get("message", "")
     if ready.get("status") != "True" and not any(message in each for each in said):
         _line(console, f"  {message}")
+    print_lines(console, server_lines(one))
     if records and any(each["state"] != "Valid" for each in records.values()):
         _show_records(console, list(records.values()))
     if is_account:

@@ -182,6 +182,7 @@ class ImapSession(Probe):
 
     def _meaning(self, stage: Stage, text: str, result: str) -> Meaning:
         """What NO, BAD or BYE means here."""
+        self._said = text
         about = circumstances(stage, self._endpoint, self._login)
         return meaning_of_imap(text, result, about)
 

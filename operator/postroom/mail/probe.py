@@ -16,6 +16,7 @@ from postroom.mail import tls
 from postroom.mail.dial import Deadlines, Dialler, Failure
 from postroom.mail.offers import known_mechanisms
 from postroom.mail.repeated import Repetition
+from postroom.mail.replies import normalised
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 
 #: Brings a connection to the point where TLS begins; False where it does not get there.
@@ -42,6 +43,8 @@ class Probe(ABC):
         self._tls: TLSFacts | None = None
         self._authenticated: bool | None = None
         self._mailbox: Mailbox | None = None
+        #: What the server said last when it refused something; never shown as it is.
+        self._said: str | None = None
 
     @property
     def _deadlines(self) -> Deadlines:
@@ -88,7 +91,16 @@ class Probe(ABC):
             mailbox=self._repeated.without_in_mailbox(self._mailbox),
             retry_after=end.retry_after,
             cause=end.cause,
+            server_text=self._server_text(end),
         )
+
+    def _server_text(self, end: Failure) -> str | None:
+        """The server's own words at the end, fit for status; None where it gave none."""
+        if self._said is None or end.stage is ProbeStage.DONE or end.cause is None:
+            return None
+        login = self._login
+        secrets, names = ((login.password,), (login.username,)) if login else ((), ())
+        return normalised(self._said, secrets, names) or None
 
     def _keep_login_out_of_the_clear(self) -> None:
         """Raise `Failure` where signing in would need no TLS: before anything is dialled."""

@@ -194,7 +194,8 @@ def _cooling_down(
     `report` is of the connection, None where it was not checked.
     """
     if report is not None and report.stage is not ProbeStage.DONE:
-        return report
+        # Without the login nobody could tell whether the server repeats it.
+        return replace(report, server_text=None)
     pause = ProbeReport(
         ProbeStage.AUTH,
         Reason.HOST_AUTH_COOLDOWN,

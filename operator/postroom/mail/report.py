@@ -82,7 +82,8 @@ class ProbeReport:
     off), which must not turn a verified thing False. `authenticated` is None when no AUTH was
     asked for or reached, else whether it was accepted. `retry_after` is how long to wait at least,
     where the server or its provider says so; `cause` is the precise cause, as in
-    `postroom.mail.replies.Cause`, where one is known.
+    `postroom.mail.replies.Cause`, where one is known. `server_text` is what the server said when it
+    refused, as `postroom.mail.replies.normalised` writes it: for `lastProbe` alone, in no repr.
     """
 
     stage: ProbeStage
@@ -97,3 +98,4 @@ class ProbeReport:
     mailbox: Mailbox | None = None
     retry_after: timedelta | None = None
     cause: str | None = None
+    server_text: str | None = field(default=None, repr=False)

@@ -183,6 +183,7 @@ class SmtpConversation(Probe):
         """What an error reply before AUTH means; `does` is what the server does with the code."""
         if not 400 <= code <= 599:
             return self._not_smtp()
+        self._said = text
         about = circumstances(Stage(self._stage.value), self._endpoint, None)
         meaning = meaning_of_smtp(code, text, about)
         return Failure(

@@ -95,6 +95,7 @@ class SmtpSignIn(SmtpConversation):
     def _refused(self, code: int, text: str, login: Login, challenge: str | None = None) -> Failure:
         if not 400 <= code <= 599:
             return self._no_verdict()
+        self._said = text
         about = circumstances(Stage.AUTH, self._endpoint, login)
         meaning = with_refusal(meaning_of_smtp(code, text, about), refusal_in(challenge))
         enhanced = enhanced_code(text)

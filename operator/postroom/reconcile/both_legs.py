@@ -80,7 +80,8 @@ def _username(attempt: Attempt) -> str | None:
 def left_out(report: ProbeReport) -> ProbeReport:
     """Say of a connection that was checked why nobody signed in; `report` is the connection's."""
     if report.stage is not ProbeStage.DONE:
-        return report
+        # Without the login nobody could tell whether the server repeats it.
+        return replace(report, server_text=None)
     return replace(
         report,
         stage=ProbeStage.AUTH,

@@ -106,7 +106,8 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
     rejection = _standing_rejection(attempt, memory)
     if rejection is not None and not retrying.may_send(rejection, attempt.request, now):
         rejection = memory.rejections[attempt.slot] = retrying.withheld(rejection, attempt.request)
-        report = _with_refusal(await probe(None), rejection)
+        # Without the login nobody could tell whether the server repeats it.
+        report = _with_refusal(replace(await probe(None), server_text=None), rejection)
     else:
         report = await _sign_in(attempt, probe, world)
         report = _note_answer(attempt, memory, rejection, report, now)
@@ -291,6 +292,7 @@ def facts_of(report: ProbeReport) -> ProbeFacts:
         reason=report.reason.value,
         code=report.code,
         enhanced_code=report.enhanced_code,
+        server_text=report.server_text,
     )
 
 

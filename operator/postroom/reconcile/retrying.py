@@ -240,5 +240,6 @@ def restored(
         authenticated=False,
         code=about.code if about else None,
         enhanced_code=about.enhanced_code if about else None,
+        server_text=about.server_text if about else None,
     )
     return Rejection(status.last_handled_reconcile_at, report, now, attempts)

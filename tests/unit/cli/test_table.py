@@ -234,3 +234,20 @@ def test_backfill_by_day_and_refused() -> None:
         "No.",
         "  Reason: AuthenticationRejected",
     ]
+
+
+PROBE = {"stage": "Auth", "reason": "x", "code": 535, "serverText": "5.7.8 [b]no … canary"}
+
+
+def test_the_words_of_a_server_are_quoted_as_its_own() -> None:
+    text = said("MailServer", BROKEN, lastProbe=PROBE)
+    assert 'The SMTP server\'s own words: "535 5.7.8 [b]no … canary"' in text
+    both = {"smtp": PROBE, "imap": {"stage": "Auth", "reason": "x", "serverText": "no way"}}
+    text = said("EmailAccount", BROKEN, lastProbe=both)
+    assert "The SMTP server's own words" in text
+    assert 'The IMAP server\'s own words: "no way"' in text
+
+
+def test_where_a_server_said_nothing_nothing_is_quoted() -> None:
+    assert "own words" not in said("MailServer", BROKEN, lastProbe={"stage": "TLS", "reason": "x"})
+    assert "own words" not in said("MailServer", BROKEN)

@@ -21,8 +21,18 @@ CASES = [
     ("no [AM0PR01CA0104.eurprd01.prod.outlook.com 2026-01-02T03:04:05.678Z 08DCBB43]", "no …"),
     ("client host [192.0.2.1] blocked using zen.example.org", "client host … blocked using …"),
     ("<b@example.com>: Sender address rejected", "… Sender address rejected"),
-    ("Disconnected (0.001 + 0.000 secs).", "Disconnected … secs)."),
-    ("wait 9000 milliseconds", "wait … milliseconds"),
+    ("Disconnected (0.001 + 0.000 secs).", "Disconnected …"),
+    ("wait 9000 milliseconds", "wait …"),
+    ("Try again in 1 hour and 5 minutes", "Try again in …"),
+    ("Try again in 59 seconds.", "Try again in …"),
+    ("Mon, 28 Nov 2026 17:37:24 +0000 (UTC) too many", "… too many"),
+    ("locked until Nov 28 12:30 PM", "locked until …"),
+    ("you may see the March rules on Sunday", "you may see the March rules on Sunday"),
+    ("1 attempt left", "… attempts left"),
+    ("2 attempts left", "… attempts left"),
+    ("Session id: ABCDEFGH closed", "Session id: … closed"),
+    ("queued as ADFBCEAF by mx-a", "queued as … by …"),
+    ("STARTTLS e-mail strengths gsmtp",) * 2,
     ("see 2001:db8::1 at 12:30:01 on 2026-11-21", "see … at … on …"),
     ("token dXNlcjpwYXNzd29yZA== refused", "token … refused"),
     ("[ALERT] Too many simultaneous connections. (Failure)",) * 2,
@@ -99,6 +109,100 @@ def test_given_secrets_never_remain_in_any_form(secret: str, around: str) -> Non
     for form in forms:
         shown = normalised(around.format(form), [Masked(secret)])
         assert form not in shown or not form.strip(" …\n\r\t")
+
+
+SECRET = "correct horse battery staple"
+ECHOES = {
+    "as it is": SECRET,
+    "in capitals": SECRET.upper(),
+    "backwards": SECRET[::-1],
+    "word by word backwards": "staple battery horse correct",
+    "in lines": "corr\n5.7.8 ect ho\n5.7.8 rse battery staple",
+    "hyphens": "c-o-r rect-horse batt-ery staple",
+    "a part": "no such horse battery here",
+    "a part backwards": "no elpats yrettab",
+    "pieces": "correct your horse and pay for the battery or staple",
+    "rot13": "pbeerpg ubefr onggrel",
+    "percent": "%63orrect%20horse battery staple",
+    "quoted-printable": "=63orrect=20horse battery sta=\nple",
+    "HTML": "&#99;orrect horse battery staple",
+}
+
+
+@pytest.mark.parametrize("name", ECHOES)
+def test_an_echo_silences_the_server(name: str) -> None:
+    text = f"5.7.8 denied: {ECHOES[name]} is wrong"
+    assert "denied" in normalised(text)
+    assert normalised(text, [Masked(SECRET)]) == ""
+
+
+@given(st.from_regex(r"[a-z]{8,24}", fullmatch=True), st.integers(0, 30), st.booleans())
+def test_no_six_letters_of_a_secret_remain(secret: str, at: int, backwards: bool) -> None:
+    spelt = secret[::-1] if backwards else secret
+    begin = at % (len(spelt) - 5)
+    shown = normalised(f"no {spelt[begin : begin + 6]} no", [Masked(secret)])
+    assert spelt[begin : begin + 6] not in shown
+
+
+@pytest.mark.parametrize(
+    ("username", "text", "shown"),
+    [
+        ("bob@example.com", "5.7.8 bob is unknown", "5.7.8 … is unknown"),
+        ("bob@example.com", "<bob@example.com> is unknown", "… is unknown"),
+        ("bob", "user=bob, denied to BOB", "… denied to …"),
+        ("Bob Smith", "no bob  smith here", "no … here"),
+        ("apikey", "use apikeys or yekipa", "use …"),
+        ("alice", "authentication failed", "authentication failed"),
+    ],
+)
+def test_names_are_left_out(username: str, text: str, shown: str) -> None:
+    assert normalised(text, names=[username]) == shown
+
+
+@pytest.mark.parametrize("secret", ["", " ", "\0"])
+def test_a_secret_that_is_none_silences_nobody(secret: str) -> None:
+    assert normalised("no such user", [Masked(secret)]) == "no such user"
+
+
+_KINDS_OF_IDS = (
+    st.uuids().map(str),
+    st.integers(0, 10**12).map(str),
+    st.binary(min_size=6, max_size=12).map(lambda octets: octets.hex().upper()),
+    st.binary(min_size=9, max_size=18).map(lambda octets: base64.b64encode(octets).decode() + "0="),
+    st.ip_addresses().map(lambda address: f"[{address}]"),
+    st.from_regex(r"mx[0-9]{1,3}(\.[a-z]{3,8}\.example\.net)?", fullmatch=True),
+    st.from_regex(r"[A-F0-9]{10,12}", fullmatch=True),
+    st.from_regex(r"4[A-Z][a-zB-DF-H]{8,10}", fullmatch=True),
+    st.from_regex(
+        r"[a-z0-9]{3}-20020a[0-9a-f]{12}sm[0-9]{7}[a-z]{2}\.[0-9]{2} - gsmtp", fullmatch=True
+    ),
+)
+#: Two of one kind.
+IDS = st.one_of(*(st.tuples(kind, kind) for kind in _KINDS_OF_IDS))
+MOMENTS = st.one_of(
+    st.datetimes().map(lambda moment: moment.isoformat()),
+    st.datetimes().map(lambda moment: format(moment, "%a, %d %b %Y %H:%M:%S +0000")),
+    st.datetimes().map(lambda moment: format(moment, "%d/%b/%Y:%H:%M:%S")),
+    st.datetimes().map(lambda moment: format(moment, "%B %d %I:%M %p")),
+)
+WAITS = st.one_of(
+    st.integers(1, 120).map(lambda number: f"{number} minute{'s' * (number != 1)}"),
+    st.integers(1, 120).map(lambda number: f"{number} seconds"),
+    st.integers(1, 9).map(lambda number: f"{number} hours and {number} minutes"),
+)
+
+
+@given(IDS, MOMENTS, MOMENTS, WAITS, WAITS)
+def test_the_same_refusal_reads_the_same(
+    ids: tuple[str, str], then: str, now: str, wait: str, longer: str
+) -> None:
+    """Whatever ids, times and hosts it names, so that a repeated refusal writes nothing."""
+    one, other = ids
+    said = "4.7.0 Too many logins at {}, wait {} ({}) and ask with {}\n4.7.0 {} thank you"
+    first = normalised(said.format(then, wait, one, one, one))
+    assert first == normalised(said.format(now, longer, other, other, other))
+    assert first.startswith("4.7.0 Too many logins at … wait …")
+    assert first.endswith("thank you")
 
 
 def test_a_secret_of_plain_words_is_known_by_being_given() -> None:

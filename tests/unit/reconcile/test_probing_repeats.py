@@ -18,6 +18,7 @@ from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import ProbeStage
 from postroom.api.names import REQUESTED_AT_ANNOTATIONS
 from postroom.api.reasons import Reason
+from postroom.controller.writer import differs
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.reasons import FailureClass, OAuthReason
 from postroom.mail.report import ProbeReport
@@ -359,3 +360,54 @@ async def test_an_outage_of_the_token_endpoint_is_never_a_rejection() -> None:
         status = await world.look(ACCOUNT, 20 * MINUTE)
         assert verdict(status, IN) == ("Unknown", "OAuthEndpointUnavailable")
     assert len(world.scripted.asked) == 20
+
+
+SAID = "5.7.8 canary is not accepted"
+
+
+async def test_the_words_of_a_server_stand_in_one_place_and_outlive_a_restart() -> None:
+    world = world_with(replace(REFUSED, code=535, server_text=SAID))
+    first = await world.look(ACCOUNT)
+    for again in range(3):
+        if again == 1:
+            restart(world)
+        status = await world.look(ACCOUNT, 10 * MINUTE)
+        assert status.last_probe is not None
+        assert status.last_probe.smtp is not None
+        assert status.last_probe.smtp.server_text == SAID
+        assert status.last_probe == first.last_probe
+    stored = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert stored.pop("lastProbe")["smtp"]["serverText"] == SAID
+    assert "canary" not in str(stored)
+
+
+async def test_a_repeated_refusal_with_the_same_words_writes_nothing() -> None:
+    world = world_with(replace(BUSY, code=454, server_text=SAID))
+    await looks(world, 2, HOUR)
+    before = world.objects[ACCOUNT]["status"]
+    for _ in range(3):
+        await world.look(ACCOUNT, HOUR)
+        assert not differs(before, world.objects[ACCOUNT]["status"])
+    world.probes.refuses = {"old": replace(BUSY, code=454, server_text="others")}
+    await world.look(ACCOUNT, DAY)
+    assert differs(before, world.objects[ACCOUNT]["status"])
+
+
+async def test_words_of_a_session_without_the_refused_login_are_not_told() -> None:
+    """Only who has the password at hand can tell that a server repeats it."""
+    world = world_with(REFUSED)
+    await world.look(ACCOUNT)
+
+    async def greets(*_: object) -> ProbeReport:
+        return ProbeReport(
+            ProbeStage.GREETING, Reason.SERVICE_UNAVAILABLE, "No.", True, server_text=SAID
+        )
+
+    world.probes.smtp = greets  # type: ignore[method-assign]
+    status = await world.look(ACCOUNT, MINUTE)
+    assert status.last_probe is not None
+    assert status.last_probe.smtp is not None
+    assert (status.last_probe.smtp.stage.value, status.last_probe.smtp.server_text) == (
+        "Greeting",
+        None,
+    )

@@ -8,18 +8,18 @@ that the same refusal reads the same every time.
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from itertools import pairwise
-from urllib.parse import quote
 
+from postroom.api.mailserver import SERVER_TEXT_LIMIT
 from postroom.api.masked import Masked
 from postroom.mail.replies.catalogue import rows
+from postroom.mail.replies.echoes import is_echoed
 
 #: Characters of the result.
-TEXT_LIMIT = 160
+TEXT_LIMIT = SERVER_TEXT_LIMIT
 _READ_LIMIT = 4096
 _LEFT_OUT = "…"
 _WORD = re.compile(r"[A-Za-z]?[a-z]{0,19}|[A-Z]{1,20}")
@@ -28,50 +28,114 @@ _WRAPPED = re.compile(r"([(\[]*)(.*?)([)\].,;:!?]*)")
 #: Parts of a word: Application-specific, user's, and/or.
 _JOINTS = re.compile(r"[-'/]")
 _PARTS_LIMIT = 3
+_MONTHS = "january february march april may june july august september october november december"
+_DAYS = "monday tuesday wednesday thursday friday saturday sunday"
+_ZONES = "am pm gmt utc cet cest est edt cst cdt mst mdt pst pdt jst ist bst"
+_CLOCK = (
+    "ms msec msecs millisecond milliseconds s sec secs second seconds m min mins minute minutes "
+    "h hr hrs hour hours d day days week weeks month months"
+)
+_COUNTABLE = "attempt connection error failure login message recipient retry session time"
+_LABEL = "id ref reference ticket session trace guid uuid nonce cookie queue instance request"
+_SPOKEN_BY_NONE = "dnsbl dnswl esmtps esmtpsa gsmtp https imaps rhsbl smtps smtpsvc starttls"
+#: Words of a date or time of day, beside a number; short and long.
+_DATES = frozenset(_ZONES.split()).union(
+    *({name, name[:3]} for name in f"{_MONTHS} {_DAYS}".split()), {"sept", "tues", "thurs"}
+)
+#: Months only where they begin with a capital.
+_VERBS = frozenset({"may", "march"})
+#: What is counted by a clock: a wait is told in others each time.
+_UNITS = frozenset(_CLOCK.split())
+#: What else servers count: one of them must not read otherwise than two.
+_PLURALS = {one: "retries" if one == "retry" else f"{one}s" for one in _COUNTABLE.split()}
+#: After these, with a colon, stands what identifies this one refusal.
+_LABELS = frozenset(_LABEL.split())
+#: Words of the trade that no one could speak.
+_TRADE = frozenset(_SPOKEN_BY_NONE.split())
+_VOWELS = frozenset("aeiouy")
+#: Shorter words are left alone: abbreviations need no vowels.
+_SPEAKABLE_FROM = 5
+_CONSONANTS_LIMIT = 5
 
 
-def normalised(text: str, secrets: Iterable[Masked] = ()) -> str:
+def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] = ()) -> str:
     """Return what a server said without what is secret, foreign or changing; idempotent.
 
     At most `TEXT_LIMIT` characters. `secrets` are the credentials that were sent: if any form of
-    one would remain, nothing does. Without them a secret that looks like a plain word stays.
+    one would remain, or a good part of it, nothing does. Without them a secret that looks like a
+    plain word stays. `names` are those that we signed in with, which are left out.
     """
-    kept: list[str] = []
-    for token in text[:_READ_LIMIT].split():
-        # The lines of a reply repeat its code.
-        if kept and _ENHANCED.fullmatch(token):
-            continue
-        if (shown := _shown(token)) != _LEFT_OUT or kept[-1:] != [_LEFT_OUT]:
-            kept.append(shown)
+    said = text[:_READ_LIMIT]
+    ours = _folded_names(names)
+    for name in sorted((one for one in ours if " " in one), key=len, reverse=True):
+        pattern = r"\s+".join(map(re.escape, name.split()))
+        said = re.sub(pattern, f" {_LEFT_OUT} ", said, flags=re.IGNORECASE)
+    kept = _settled([_shown(token, ours) for token in said.split()])
     if all(one == _LEFT_OUT for one in kept):
         return ""
-    forms = {form for secret in secrets for form in _forms(secret.reveal())}
+    shown = _cut(kept)
     # In the whole, too: a part of a secret at the end of what is shown would be one too much.
-    said = _squeezed(text)
-    return "" if any(form in said for form in forms) else _cut(kept)
+    if any(is_echoed(secret.reveal(), said, shown) for secret in secrets):
+        return ""
+    return shown
 
 
-def _shown(token: str) -> str:
+def _folded_names(names: Iterable[str]) -> frozenset[str]:
+    """The names in lowercase, forwards and backwards, and what stands before their ``@``."""
+    folded = {one.strip().lower() for one in names}
+    folded |= {one.partition("@")[0] for one in folded}
+    return frozenset(way for one in folded if one for way in (one, one[::-1]))
+
+
+def _shown(token: str, names: Collection[str]) -> str:
     """Return a token as it may be shown."""
     found = _WRAPPED.fullmatch(token)
     if found is None:
         return _LEFT_OUT
     before, core, after = found.groups()
-    if not (_ENHANCED.fullmatch(core) or _is_words(core)):
+    if not (_ENHANCED.fullmatch(core) or _is_words(core)) or _names(core.lower(), names):
         return _LEFT_OUT
     return f"{before[:2]}{core}{after[:2]}"
+
+
+def _names(core: str, names: Collection[str]) -> bool:
+    """Tell whether a word is a name, or holds one that is long enough to be seen in it."""
+    return any(core == one or (len(one) >= _SPEAKABLE_FROM and one in core) for one in names)
 
 
 def _is_words(core: str) -> bool:
     if core.lower() in _known():
         return True
     parts = _JOINTS.split(core)
-    return len(parts) <= _PARTS_LIMIT and all(map(_is_word, parts))
+    return len(parts) <= _PARTS_LIMIT and all(map(_is_word, parts)) and not _is_counter(core)
 
 
 def _is_word(part: str) -> bool:
     """Tell a word from an id; four equal letters in a row are in no word."""
-    return bool(part) and _WORD.fullmatch(part) is not None and not _repeats(part.lower())
+    if not part or _WORD.fullmatch(part) is None:
+        return False
+    word = part.lower()
+    return not _repeats(word) and (word in _TRADE or _is_speakable(part))
+
+
+def _is_counter(core: str) -> bool:
+    """Tell a host's name such as ``mail-b`` from a word such as ``e-mail``."""
+    return any(len(part) < 2 for part in core.split("-")[1:])
+
+
+def _is_speakable(part: str) -> bool:
+    """Tell a word from letters that a machine drew; hexadecimal digits in capitals are none."""
+    word = part.lower()
+    if len(word) < _SPEAKABLE_FROM:
+        return True
+    if part.isupper() and set(word) <= set("abcdef"):
+        return False
+    run = 0
+    for letter in word:
+        run = 0 if letter in _VOWELS else run + 1
+        if run > _CONSONANTS_LIMIT:
+            return False
+    return bool(set(word) & _VOWELS)
 
 
 def _repeats(word: str) -> bool:
@@ -94,6 +158,59 @@ def _known() -> frozenset[str]:
     )
 
 
+def _settled(tokens: list[str]) -> list[str]:
+    """Leave out also what only makes sense with what was left out, until nothing changes.
+
+    A second time the result is the same, since what was left out is seen as such again.
+    """
+    while True:
+        following = _joined(_without_dates(tokens))
+        if following == tokens:
+            return tokens
+        tokens = following
+
+
+def _without_dates(tokens: list[str]) -> list[str]:
+    """Leave out dates, times and ids beside what was left out; count in the plural."""
+    result = list(tokens)
+    for at, token in enumerate(tokens):
+        word = token.strip("()[].,;:!?").lower()
+        before = result[at - 1] if at else ""
+        after = tokens[at + 1] if at + 1 < len(tokens) else ""
+        beside = _LEFT_OUT in (before, after) or _is_date(before) or _is_date(after)
+        labelled = before[-1:] == ":" and before.strip("()[]:").lower() in _LABELS
+        if (
+            (word in _DATES and beside and not (word in _VERBS and token.islower()))
+            or (word in _UNITS and before == _LEFT_OUT)
+            or (labelled and word)
+        ):
+            result[at] = _LEFT_OUT
+        elif word in _PLURALS and before == _LEFT_OUT:
+            result[at] = token.lower().replace(word, _PLURALS[word])
+    return result
+
+
+def _is_date(token: str) -> bool:
+    """Tell ``Mon,`` which begins a date from a word in a sentence."""
+    return token.endswith(",") and token[:-1].lower() in _DATES
+
+
+def _joined(tokens: list[str]) -> list[str]:
+    """Write what was left out in a row once, and the enhanced code, which each line repeats."""
+    kept: list[str] = []
+    for token in tokens:
+        if kept and _ENHANCED.fullmatch(token):
+            continue
+        if token == _LEFT_OUT:
+            # One hour and two minutes, or one hour alone.
+            if len(kept) > 1 and kept[-1] in ("and", "or", "-", ",") and kept[-2] == _LEFT_OUT:
+                kept.pop()
+            if kept[-1:] == [_LEFT_OUT]:
+                continue
+        kept.append(token)
+    return kept
+
+
 def _cut(tokens: list[str]) -> str:
     """Join as many tokens as fit."""
     result = ""
@@ -103,18 +220,3 @@ def _cut(tokens: list[str]) -> str:
             break
         result = longer
     return result
-
-
-def _squeezed(text: str) -> str:
-    return re.sub(r"[\s…]", "", text).lower()
-
-
-def _forms(secret: str) -> set[str]:
-    """The forms in which a secret may come back, as `_squeezed` would leave them."""
-    data = secret.encode("utf-8", "surrogatepass")
-    encoded = base64.b64encode(data).decode()
-    forms = {secret, encoded, encoded.rstrip("="), quote(data, safe=""), data.hex()}
-    forms.add(base64.urlsafe_b64encode(data).decode().rstrip("="))
-    # As an IMAP quoted string (RFC 9051 section 4.3).
-    forms.add(secret.replace("\\", "\\\\").replace('"', '\\"'))
-    return {squeezed for form in forms if (squeezed := _squeezed(form))}

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells whether a server repeats a secret in its own words, whole or in part.
+
+A hostile server may spell what it was told in words: as it is, backwards, in an encoding, in
+pieces. Whoever can read a status must not read a password there.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import html
+import json
+import quopri
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, unquote
+
+#: Letters in a row that are a good part of a secret; of its encodings, which are longer.
+_PART, _ENCODED_PART = 6, 8
+#: Pieces of a secret that count, and how much of it they may make up together.
+_PIECE, _PIECES_SHARE = 3, 0.5
+_LINE_CODE = re.compile(r"(?m)(?:^|(?<=\s))[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")
+_NO_LETTER = re.compile(r"[\W_]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def is_echoed(secret: str, said: str, shown: str) -> bool:
+    """Tell whether what a server `said` holds a secret, or what is `shown` of it a good part."""
+    if not secret.strip():
+        return False
+    whole = {form for one in _encodings(secret) for form in _forms(one)} - {""}
+    if any(form in view for view in _views(said) for form in whole):
+        return True
+    return _holds_a_part(secret, shown) or _is_pieced_together(secret, shown)
+
+
+def _holds_a_part(secret: str, shown: str) -> bool:
+    letters = _letters(shown)
+    for number, encoded in enumerate(_encodings(secret)):
+        width = _PART if number < _UNENCODED else _ENCODED_PART
+        spelt = _letters(encoded)
+        if len(spelt) >= width and any(
+            letters[at : at + width] in spelt for at in range(len(letters) - width + 1)
+        ):
+            return True
+    return False
+
+
+def _is_pieced_together(secret: str, shown: str) -> bool:
+    """Tell whether words that are part of a secret make up half of it, whatever is in between."""
+    words = {word for word in _LETTERS.findall(shown.lower()) if len(word) >= _PIECE}
+    for way in (secret, secret[::-1]):
+        spelt = _letters(way)
+        covered = {
+            place
+            for word in words
+            for begin in _places(word, spelt)
+            for place in range(begin, begin + len(word))
+        }
+        if len(covered) >= max(_PART, _PIECES_SHARE * len(spelt)):
+            return True
+    return False
+
+
+def _places(word: str, text: str) -> Iterator[int]:
+    at = text.find(word)
+    while at >= 0:
+        yield at
+        at = text.find(word, at + 1)
+
+
+#: How many of `_encodings` are the secret itself, in other words of one letter for each.
+_UNENCODED = 3
+
+
+def _encodings(secret: str) -> Iterator[str]:
+    """Yield a secret in the ways that a text can hold it; the plain ones first."""
+    yield secret
+    yield secret[::-1]
+    yield codecs.encode(secret, "rot13")
+    octets = secret.encode("utf-8", "surrogatepass")
+    for data in (octets, octets[::-1]):
+        yield data.hex()
+        for shift in range(3):
+            yield base64.b64encode(b"\0" * shift + data).decode()[4 if shift else 0 :].rstrip("=")
+    yield base64.b64encode(octets).decode()[::-1].lstrip("=")
+    yield base64.b32encode(octets).decode().rstrip("=")
+    yield quote(octets, safe="")
+    yield json.dumps(secret)[1:-1]
+    # As an IMAP quoted string (RFC 9051 section 4.3).
+    yield secret.replace("\\", "\\\\").replace('"', '\\"')
+    yield secret.encode("utf-7", "replace").decode()
+
+
+def _views(said: str) -> Iterable[str]:
+    """What was said, as it is and decoded, as `_forms` writes it."""
+    return {
+        form
+        for text in (said, _decoded_quoted_printable(said), unquote(said), html.unescape(said))
+        for way in (text, _LINE_CODE.sub("", text))
+        for form in _forms(way)
+    }
+
+
+def _forms(text: str) -> set[str]:
+    """Without white space, and without all that is neither letter nor digit."""
+    squeezed = re.sub(r"[\s…]", "", text).lower()
+    letters = _letters(text)
+    # What has few letters among its signs is in every text.
+    return {squeezed, letters} if len(letters) >= _PART else {squeezed}
+
+
+def _letters(text: str) -> str:
+    return _NO_LETTER.sub("", text).lower()
+
+
+def _decoded_quoted_printable(text: str) -> str:
+    octets = text.encode("utf-8", "surrogatepass")
+    return quopri.decodestring(octets).decode("utf-8", "replace")

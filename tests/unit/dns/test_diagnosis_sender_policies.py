@@ -198,3 +198,59 @@ def test_circles_are_found_below_the_terms_of_the_record() -> None:
     }
     found = spf.reach("v=spf1 include:c.net include:a.net -all", others)
     assert [one.term for one in sender_faults.in_a_circle(found)] == ["include:a.net"]
+
+
+HOSTS: dict[Key, list[str]] = {
+    (DOMAIN, "A"): ["192.0.2.99"],
+    (DOMAIN, "MX"): ["10 mx.provider.net", "20 mx2.provider.net"],
+    ("mx.provider.net", "A"): ["192.0.2.1"],
+    ("mx2.provider.net", "A"): ["203.0.113.130"],
+    ("mx2.provider.net", "AAAA"): ["2001:db8:2::2"],
+}
+
+
+@pytest.mark.parametrize(
+    ("terms", "wanted"),
+    [
+        ("mx", {"ip4": ["192.0.2.1", "203.0.113.130"]}),
+        ("mx", {"ip6": ["2001:db8:2::2"]}),
+        ("mx//48", {"ip6": ["2001:db8:2::/48"]}),
+        (f"mx:{DOMAIN}/25", {"ip4": ["203.0.113.128/25"]}),
+        ("a", {"ip4": ["192.0.2.99"]}),
+        ("a/24", {"ip4": ["192.0.2.0/25", "192.0.2.128/25"]}),
+        ("a:mx2.provider.net", {"ip4": ["203.0.113.130"], "ip6": ["2001:db8:2::2"]}),
+        ("ip4:203.0.113.0/25 ip4:203.0.113.128/25", {"ip4": ["203.0.113.0/24"]}),
+        ("redirect=s0.net", {"ip4": ["203.0.113.2"]}),
+        ("ip4:198.51.100.0/25 ip4:198.51.100.128/25", {"includes": ["spf.provider.net"]}),
+    ],
+)
+def test_what_passes_by_other_terms_needs_no_change(terms: str, wanted: dict[str, Any]) -> None:
+    end = "" if "redirect" in terms else " -all"
+    report = look(with_spf(f"v=spf1 {terms}{end}", records=HOSTS), spf=wanted)
+    assert record(report, "spf").state is RecordState.VALID
+    # Nor does the merge beside another record add what passes.
+    zone = with_spf(f"v=spf1 {terms}{end}", records=HOSTS)
+    zone.records[APEX_TXT].append("v=spf1 ip4:192.0.2.200 -all")
+    (found,) = about_spf(look(zone, spf=wanted))
+    assert found.fix is not None
+    made = {*terms.replace("redirect=", "include:").split(), "ip4:192.0.2.200", "-all", "v=spf1"}
+    assert set(found.fix.value.split()) == made
+
+
+def test_an_exchange_that_cannot_be_looked_up_leaves_it_open() -> None:
+    zone = with_spf("v=spf1 mx -all", records=HOSTS)
+    zone.failing["mx2.provider.net"] = Outcome.SERVER_FAILURE
+    report = look(zone, spf={"ip4": ["203.0.113.130"]})
+    assert record(report, "spf").state is RecordState.UNKNOWN
+    (found,) = about_spf(report)
+    assert found.code == "SPF_TEMPERROR_IN_CHAIN"
+    assert "the addresses of mx2.provider.net" in found.message
+
+
+def test_a_refusal_of_a_part_is_told() -> None:
+    """Not only of the network's first address."""
+    (found,) = about_spf(look(with_spf(f"v=spf1 -ip4:198.51.100.128/25 {OURS} ~all")))
+    assert found.code == "SPF_SHADOWED"
+    assert "refuses 198.51.100.128, which is required to pass" in found.message
+    assert found.fix is not None
+    assert found.fix.value.startswith("v=spf1 include:spf.provider.net")

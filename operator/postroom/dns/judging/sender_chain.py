@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.judging.seen import Seen
+from postroom.dns.names import canonical
+from postroom.dns.spf.passing import passed
+from postroom.dns.spf.spans import without
 
-#: Most SPF records of others that one verification fetches, and most hosts of a and mx.
+#: Most SPF records of others that one verification fetches, most hosts of a and mx, and most
+#: exchanges that the mx lead to.
 FETCH_LIMIT = 30
 _HOSTS_LIMIT = 12
+_EXCHANGES_LIMIT = 20
 #: Most addresses that are tried for one requirement.
 _TRIED_LIMIT = 64
+_LEFT_OUT_LIMIT = 8
 _TYPES = {
     "a": (RecordType.A, RecordType.AAAA),
     "exists": (RecordType.A,),
@@ -40,7 +47,8 @@ def chain(texts: Iterable[str], seen: Seen) -> tuple[str, ...]:
 
 
 def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str, RecordType], ...]:
-    """Return what has to be asked besides: the chain, and the hosts of a, mx and exists."""
+    """Return what has to be asked besides: the chain, the hosts of a, mx and exists, and the
+    exchanges that an mx leads to."""
     names = chain(texts, seen)
     records = [(text, domain) for text in texts]
     followed = ((_record(seen.get(one, RecordType.TXT)), one) for one in names)
@@ -49,6 +57,10 @@ def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str,
     made = [(one, RecordType.TXT) for one in names]
     for mechanism, host in list(dict.fromkeys(hosts))[:_HOSTS_LIMIT]:
         made += [(host, kind) for kind in _TYPES[mechanism]]
+    answers = [seen.get(host, RecordType.MX) for host, kind in made if kind is RecordType.MX]
+    exchanges = [one for answer in answers for one in _exchanges(answer)]
+    for host in list(dict.fromkeys(exchanges))[:_EXCHANGES_LIMIT]:
+        made += [(host, kind) for kind in _TYPES["a"]]
     return tuple(dict.fromkeys(made))
 
 
@@ -70,19 +82,27 @@ def _records(answer: Answer | None) -> tuple[str, ...]:
 
 def _fetched(name: str, seen: Seen) -> spf.Fetched:
     text = seen.get(name, RecordType.TXT)
-    exchanges = _values(seen.get(name, RecordType.MX))
+    hosts = [seen.get(name, kind) for kind in (RecordType.A, RecordType.AAAA, RecordType.MX)]
+    four, six, mail = hosts
     return spf.Fetched(
         _records(text),
         missing=text is not None and text.conclusive and not text.values,
         unknown=text is None or not text.conclusive,
-        ipv4=_values(seen.get(name, RecordType.A)),
-        ipv6=_values(seen.get(name, RecordType.AAAA)),
-        exchanges=None if exchanges is None else tuple(one.partition(" ")[2] for one in exchanges),
+        ipv4=_values(four),
+        ipv6=_values(six),
+        exchanges=None if _values(mail) is None else _exchanges(mail),
+        failed=any(one is not None and not one.conclusive for one in hosts),
     )
 
 
 def _values(answer: Answer | None) -> tuple[str, ...] | None:
     return answer.values if answer is not None and answer.conclusive else None
+
+
+def _exchanges(answer: Answer | None) -> tuple[str, ...]:
+    """The exchanges of an answer; that of a null MX is the root, and has no name."""
+    hosts = (canonical(one.partition(" ")[2]) for one in _values(answer) or ())
+    return tuple(one for one in hosts if one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +122,14 @@ def try_required(
 ) -> Trial:
     """Evaluate a record as receivers do, for an address of everyone who is required.
 
-    One address of each network that the requirement names, directly or by its includes, unless
-    what is required refuses it itself.
+    One address of each network that the requirement names, directly or by its includes, and of
+    each part of them that the record seems to leave out, unless what is required refuses it itself.
     """
     stated = spf.reach(as_record(wanted), others).networks
-    networks = [*wanted.networks, *stated][:_TRIED_LIMIT]
+    networks = [*wanted.networks, *stated]
     alone = " ".join([as_record(wanted), *map(spf.mechanism_for, wanted.networks), "-all"])
+    doubtful = _left_out(text, alone, others, domain)
+    addresses = [*doubtful, *(str(one.network_address) for one in networks)]
 
     def decided(record: str, address: str) -> spf.Result:
         def of_record(name: str, kind: RecordType) -> Answer:
@@ -118,8 +140,7 @@ def try_required(
         return spf.check_host_with(address, f"postmaster@{domain}", domain, of_record)
 
     failing, tried = [], 0
-    for one in networks:
-        address = str(one.network_address)
+    for address in list(dict.fromkeys(addresses))[:_TRIED_LIMIT]:
         result = decided(text, address)
         if result.result is spf.ResultCode.PASS:
             tried += 1
@@ -127,3 +148,14 @@ def try_required(
             tried += 1
             failing.append((address, result))
     return Trial(tried, tuple(failing))
+
+
+def _left_out(
+    text: str, required: str, others: dict[str, spf.Fetched], domain: str
+) -> Iterator[str]:
+    """Yield the first address of each span that is required and seems not to pass."""
+    for version, address_of in ((4, IPv4Address), (6, IPv6Address)):
+        wanted = passed(spf.parse(required), version, others, domain).spans
+        there = passed(spf.parse(text), version, others, domain, wanted).spans
+        for first, _ in without(wanted, there)[:_LEFT_OUT_LIMIT]:
+            yield str(address_of(first))

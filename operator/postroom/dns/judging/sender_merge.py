@@ -16,7 +16,7 @@ from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
 from postroom.dns.spf.merge import Merged, merge
 from postroom.dns.spf.record import VERSION
 from postroom.dns.spf.repair import Edit, apply, removal
-from postroom.dns.spf.savings import savings
+from postroom.dns.spf.savings import Saving, Worth, savings
 from postroom.dns.wanted import VALUE_LIMIT, DomainPlan, Expected
 
 #: A version as people write it, and what they put behind it.
@@ -154,12 +154,17 @@ def _without_ballast(
     """Take out the terms without which nobody who passes now would fail."""
     gone: list[str] = []
     while len(gone) < _SAVINGS_LIMIT:
-        certain = [one for one in savings(text, others, domain) if one.certain]
-        if not certain:
+        useless = [one for one in savings(text, others, domain) if _is_ballast(one)]
+        if not useless:
             break
-        text = apply(text, [removal(certain[0].start, certain[0].term, certain[0].sentence)])
-        gone.append(certain[0].term)
+        text = apply(text, [removal(useless[0].start, useless[0].term, useless[0].sentence)])
+        gone.append(useless[0].term)
     return text, tuple(gone)
+
+
+def _is_ballast(one: Saving) -> bool:
+    """Whether nobody fails without a term, given that the record comes within its limits."""
+    return one.certain or one.worth is Worth.COVERED_ONCE_SOUND
 
 
 def _why_not(merged: Merged, expected: Expected, plan: DomainPlan) -> str:

@@ -93,8 +93,12 @@ def judge(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Cont
     lacking = wanted.missing_from(found)
     if lacking:
         # What could not be looked at may authorise what is missing.
-        fault = sender_faults.of_authorisation(records[0], lacking)
-        return _unseen(look, found) if found.unknown else _faulty(look, fault)
+        unseen = wanted.unseen_in(found)
+        if found.unknown:
+            return _unseen(look, found)
+        if unseen:
+            return _unseen_host(look, min(unseen))
+        return _faulty(look, sender_faults.of_authorisation(records[0], lacking))
     return _judged_by_trial(look, found)
 
 
@@ -145,6 +149,17 @@ def _unseen(look: _Look, found: spf.Reach) -> Judgement:
     )
     cause = Cause("SPF_TEMPERROR_IN_CHAIN", message, wait())
     return changed(judged, message=message, cause=cause)
+
+
+def _unseen_host(look: _Look, name: str) -> Judgement:
+    """What is missing may be authorised by a host that could not be looked up."""
+    judged = blind(look.expected, f"the addresses of {quoted(name)}", look.records)
+    message = (
+        f"The {where(look.expected)} authorises the addresses of {quoted(name)}, which cannot be "
+        "looked up now: receivers give temperror meanwhile. Its DNS is up to who runs that name; "
+        "the look is repeated."
+    )
+    return changed(judged, message=message, cause=Cause("SPF_TEMPERROR_IN_CHAIN", message, wait()))
 
 
 def _broken_chain(look: _Look, found: spf.Reach) -> Finding:

@@ -41,6 +41,7 @@ class Fetched:
     ipv4: tuple[str, ...] | None = None
     ipv6: tuple[str, ...] | None = None
     exchanges: tuple[str, ...] | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,8 @@ class Reach:
     IPv4 and for IPv6 clients, `dependent_voids` those where it depends on the message. `broken`
     are the names whose records make the whole evaluation a permerror, `unknown` those not looked
     at, `loops` those that lead back to themselves, `overfull` those with too many exchangers.
-    `dependent` are terms whose record depends on the message. `open_ended` tells that more than
-    the networks may be authorised. `costs` is the tree of what costs lookups. `record`, `domain`
-    and `sources` are what the walk began with.
+    `dependent` are terms whose record depends on the message. `costs` is the tree of what costs
+    lookups. `record`, `domain` and `sources` are what the walk began with.
     """
 
     lookups: int = 0
@@ -83,7 +83,6 @@ class Reach:
     loops: list[str] = field(default_factory=list)
     overfull: list[str] = field(default_factory=list)
     dependent: list[str] = field(default_factory=list)
-    open_ended: bool = False
     costs: tuple[Cost, ...] = ()
     record: Record = field(default=Record("", ()), repr=False)
     domain: str = ""
@@ -139,19 +138,14 @@ class _Content:
     record: Record
     counted: tuple[Term, ...]
     networks: tuple[Network, ...]
-    open_ended: bool
 
     @classmethod
     def of(cls, record: Record) -> _Content:
         terms = tuple(record.effective)
         counted = tuple(one for one in terms if one.name in COUNTED)
         networks = tuple(one.network for one in terms if one.network is not None and one.passes)
-        followed = ("include", "ip4", "ip6")
-        open_ended = any(
-            one.passes and (one.name not in followed or "%" in one.target) for one in terms
-        )
         redirect = () if record.redirect is None else (record.redirect,)
-        return cls(record, counted + redirect, networks, open_ended)
+        return cls(record, counted + redirect, networks)
 
 
 class _Walk:
@@ -171,7 +165,6 @@ class _Walk:
         if authorising and content.record.text not in self._listed:
             self._listed.add(content.record.text)
             self.found.networks += content.networks
-            self.found.open_ended |= content.open_ended
         costs: list[Cost] = []
         for term in content.counted:
             passes = authorising and (term.passes or term.is_modifier)
@@ -237,7 +230,8 @@ class _Walk:
         elif there.exchanges is not None:
             if len(there.exchanges) > NAMES_LIMIT:
                 self.found.overfull.append(name)
-            hosts = [self._others.get(canonical(one), Fetched()) for one in there.exchanges if one]
+            names = filter(None, map(canonical, there.exchanges))
+            hosts = [self._others.get(one, Fetched()) for one in names]
             empty = not there.exchanges
             self._add_voids(
                 empty or any(one.ipv4 == () for one in hosts),

@@ -69,6 +69,7 @@ _BY_WORTH = {
     Worth.DEAD_INCLUDE: Rule.DEAD_INCLUDE,
     Worth.NO_ADDRESS: Rule.UNUSED_HOST,
     Worth.COVERED: Rule.UNUSED_HOST,
+    Worth.COVERED_ONCE_SOUND: Rule.UNUSED_HOST,
     Worth.PTR: Rule.PTR,
 }
 

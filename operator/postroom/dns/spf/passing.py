@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a whole network passes: evaluation for a block of addresses instead of one."""
+"""Which addresses pass: evaluation for sets of addresses instead of a single one.
+
+It decides as `postroom.dns.spf.evaluate` does, term by term in their order, and leaves the limits
+and the errors of others' records to it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Network, IPv6Network
 
 from postroom.dns.spf.budget import Fetched, canonical
 from postroom.dns.spf.record import LOOKUP_LIMIT, Network, Record, Term, network, parse
+from postroom.dns.spf.spans import Span, Spans, span_of, take_all, united
 
 
 class Passing(Enum):
@@ -20,105 +25,146 @@ class Passing(Enum):
     UNCLEAR = "unclear"  # it depends on the message, or on what nobody looked at
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The addresses of a set that pass whatever the message is.
+
+    `unclear` tells that more of them may, which depends on the message or on what nobody saw;
+    `unseen` names the hosts and records among that whose lookup failed.
+    """
+
+    spans: Spans
+    unclear: bool = False
+    unseen: frozenset[str] = frozenset()
+
+
+#: All addresses, by version.
+EVERYONE: Mapping[int, Spans] = {4: ((0, 2**32 - 1),), 6: ((0, 2**128 - 1),)}
+
+
+def passed(
+    record: Record,
+    version: int,
+    others: Mapping[str, Fetched],
+    domain: str = "",
+    among: Spans | None = None,
+) -> Passed:
+    """Tell which addresses pass, of all those of an IP version or of some.
+
+    A term that refuses where that cannot be told in advance, such as one that asks a block list,
+    is taken as one that does not match.
+    """
+    region = EVERYONE[version] if among is None else among
+    return _Evaluation(version, others, region).passed(record, canonical(domain), 0)
+
+
 def passing(
     record: Record, block: Network, others: Mapping[str, Fetched], domain: str = ""
 ) -> Passing:
-    """Tell how much of a block passes, as far as `others` tells.
-
-    A term that refuses where that cannot be told in advance, such as one that asks a block list,
-    is taken as one that does not match. Several networks that only together hold the block make
-    it pass in part.
-    """
-    return _Block(block, others).passing(record, canonical(domain), 0)
-
-
-def covers(wide: Network, narrow: Network) -> bool:
-    """Tell whether a network holds all of another."""
-    if isinstance(wide, IPv4Network) and isinstance(narrow, IPv4Network):
-        return narrow.subnet_of(wide)
-    if isinstance(wide, IPv6Network) and isinstance(narrow, IPv6Network):
-        return narrow.subnet_of(wide)
-    return False
+    """Tell how much of a block passes, as far as `others` tells."""
+    whole = (span_of(block),)
+    found = passed(record, block.version, others, domain, whole)
+    if found.spans == whole:
+        return Passing.ALL
+    if found.spans:
+        return Passing.SOME
+    return Passing.UNCLEAR if found.unclear else Passing.NONE
 
 
-class _Block:
-    """The evaluation for one block; every record is evaluated once."""
+def networks_of(
+    term: Term, version: int, others: Mapping[str, Fetched], domain: str
+) -> tuple[Network, ...] | None:
+    """Return the networks that an a or mx stands for, None if its addresses are not known."""
+    hosts = hosts_of(term, others, domain)
+    if hosts is None:
+        return None
+    kind, prefix = ("ip4", term.prefix4) if version == 4 else ("ip6", term.prefix6)
+    made: list[Network] = []
+    for host in hosts:
+        there = others.get(host, Fetched())
+        addresses = there.ipv4 if version == 4 else there.ipv6
+        if addresses is None:
+            return None
+        found = (network(kind, f"{address}/{prefix}") for address in addresses)
+        made += [one for one in found if one is not None]
+    return tuple(made)
 
-    def __init__(self, block: Network, others: Mapping[str, Fetched]) -> None:
-        self._block = block
+
+def hosts_of(term: Term, others: Mapping[str, Fetched], domain: str) -> tuple[str, ...] | None:
+    """Return the names whose addresses an a or mx stands for, None if that is not known."""
+    name = term.target or canonical(domain)
+    if "%" in name:
+        return None
+    if term.name == "a":
+        return (name,)
+    exchanges = others.get(name, Fetched()).exchanges
+    if exchanges is None:
+        return None
+    # The exchange of a null MX is the root, which has no address (RFC 7505).
+    return tuple(host for host in map(canonical, exchanges) if host)
+
+
+class _Evaluation:
+    """The evaluation for the addresses of a region; every record is evaluated once."""
+
+    def __init__(self, version: int, others: Mapping[str, Fetched], region: Spans) -> None:
+        self._version = version
         self._others = others
-        self._known: dict[str, Passing] = {}
+        self._region = region
+        self._known: dict[str, Passed] = {}
 
-    def passing(self, record: Record, domain: str, depth: int) -> Passing:
-        so_far = Passing.NONE
+    def passed(self, record: Record, domain: str, depth: int) -> Passed:
+        left, through = list(self._region), list[Span]()
+        unclear, unseen = False, frozenset[str]()
         for term in record.effective:
             matched = self._matched(term, domain, depth)
-            if matched is Passing.NONE or (matched is Passing.UNCLEAR and not term.passes):
-                continue
-            if matched is Passing.ALL:
-                return Passing.ALL if term.passes else so_far
-            if not term.passes:
-                return Passing.SOME
-            so_far = Passing.SOME if Passing.SOME in (so_far, matched) else matched
-        if record.redirect is not None:
+            if term.passes and left:
+                unclear, unseen = unclear or matched.unclear, unseen | matched.unseen
+            hit = take_all(left, matched.spans)
+            through += hit if term.passes else []
+        if record.redirect is not None and left:
             rest = self._record_at(record.redirect.target, depth)
-            return rest if rest is Passing.ALL or so_far is Passing.NONE else so_far
-        return so_far
+            unclear, unseen = unclear or rest.unclear, unseen | rest.unseen
+            through += take_all(left, rest.spans)
+        return Passed(united(through), unclear, unseen)
 
-    def _matched(self, term: Term, domain: str, depth: int) -> Passing:
+    def _matched(self, term: Term, domain: str, depth: int) -> Passed:
         match term.name:
             case "all":
-                return Passing.ALL
+                return Passed(self._region)
             case "ip4" | "ip6":
-                return self._overlap(() if term.network is None else (term.network,))
+                own = term.network is not None and term.network.version == self._version
+                return self._of_networks((term.network,) if own and term.network else ())
             case "include":
                 return self._record_at(term.target, depth)
             case "a" | "mx":
-                found = self._networks(term, term.target or domain)
-                return Passing.UNCLEAR if found is None else self._overlap(found)
+                found = networks_of(term, self._version, self._others, domain)
+                return self._of_networks(found) if found is not None else self._unseen(term, domain)
             case "exists" if "%" not in term.target:
                 addresses = self._others.get(term.target, Fetched()).ipv4
                 if addresses is not None:
-                    return Passing.ALL if addresses else Passing.NONE
-        return Passing.UNCLEAR
+                    return Passed(self._region if addresses else ())
+        return Passed((), unclear=True)
 
-    def _overlap(self, networks: tuple[Network, ...]) -> Passing:
-        if any(covers(one, self._block) for one in networks):
-            return Passing.ALL
-        inside = any(covers(self._block, one) for one in networks)
-        return Passing.SOME if inside else Passing.NONE
+    def _of_networks(self, networks: tuple[Network, ...]) -> Passed:
+        return Passed(united(map(span_of, networks)))
 
-    def _record_at(self, name: str, depth: int) -> Passing:
+    def _unseen(self, term: Term, domain: str) -> Passed:
+        name = term.target or domain
+        hosts = (name, *(hosts_of(term, self._others, domain) or ()))
+        failed = {host for host in hosts if self._others.get(host, Fetched()).failed}
+        return Passed((), unclear=True, unseen=frozenset(failed))
+
+    def _record_at(self, name: str, depth: int) -> Passed:
         there = self._others.get(name)
         if there is None or there.unknown:
-            return Passing.UNCLEAR
+            return Passed((), unclear=True)
         if len(there.texts) != 1 or depth > LOOKUP_LIMIT:
-            return Passing.NONE
+            return Passed(())
         if name not in self._known:
             # A record that leads back to itself authorises nobody by that.
-            self._known[name] = Passing.NONE
+            self._known[name] = Passed(())
             record = parse(there.texts[0])
             if not record.errors:
-                self._known[name] = self.passing(record, name, depth + 1)
+                self._known[name] = self.passed(record, name, depth + 1)
         return self._known[name]
-
-    def _networks(self, term: Term, name: str) -> tuple[Network, ...] | None:
-        """Return the networks that an a or mx stands for, None if its addresses are not known."""
-        there = self._others.get(name, Fetched())
-        hosts = [there]
-        if term.name == "mx":
-            if there.exchanges is None:
-                return None
-            hosts = [self._others.get(canonical(one), Fetched()) for one in there.exchanges if one]
-        four = self._block.version == 4
-        made: list[Network] = []
-        for host in hosts:
-            addresses = host.ipv4 if four else host.ipv6
-            if addresses is None:
-                return None
-            for one in addresses:
-                text = f"{one}/{term.prefix4 if four else term.prefix6}"
-                found = network("ip4" if four else "ip6", text)
-                if found is not None:
-                    made.append(found)
-        return tuple(made)

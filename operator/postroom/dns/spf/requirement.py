@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postroom.dns.spf.budget import Reach, canonical, reach
-from postroom.dns.spf.passing import Passing, passing
-from postroom.dns.spf.record import VERSION, Network, mechanism_for
+from postroom.dns.spf.passing import EVERYONE, Passing, passed, passing
+from postroom.dns.spf.record import VERSION, Network, mechanism_for, parse
 
-#: Nobody spells out more networks than this, but hostile records could make comparing take long.
-_SPELLED_OUT_LIMIT = 64
+#: Most networks of required includes that are held against a record one by one.
+_NETWORKS_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,13 @@ class Requirement:
     def missing_from(self, found: Reach) -> tuple[str, ...]:
         """Return the mechanisms that a record lacks, in the order of the requirement.
 
-        An include counts as there if all the networks that it stands for are authorised.
+        What counts is who passes, by whatever terms: an include is there as well where every
+        address that it authorises is authorised without it, and a network where its parts are.
         """
         lacking = [
             f"include:{one}"
             for one in self.includes
-            if canonical(one) not in found.includes and not _is_spelled_out(one, found)
+            if canonical(one) not in found.includes and not _passes_without(one, found)
         ]
         lacking += [
             mechanism_for(wanted) for wanted in self.networks if not authorises(found, wanted)
@@ -43,8 +44,19 @@ class Requirement:
         That is the owner's right, so it counts as no lack. At most 64 networks are looked at.
         """
         text = " ".join([VERSION, *(f"include:{one}" for one in self.includes)])
-        wanted = reach(text, found.sources).networks[:_SPELLED_OUT_LIMIT]
+        wanted = reach(text, found.sources).networks[:_NETWORKS_LIMIT]
         return tuple(one for one in dict.fromkeys(wanted) if not authorises(found, one))
+
+    def unseen_in(self, found: Reach) -> frozenset[str]:
+        """Return the hosts that may authorise what seems to be missing, could they be looked up."""
+        texts = [f"include:{one}" for one in self.includes]
+        texts += [mechanism_for(one) for one in self.networks]
+        wanted = parse(" ".join([VERSION, *texts]))
+        unseen = frozenset[str]()
+        for version in EVERYONE:
+            region = passed(wanted, version, found.sources).spans
+            unseen |= passed(found.record, version, found.sources, found.domain, region).unseen
+        return unseen
 
 
 def authorises(found: Reach, wanted: Network) -> bool:
@@ -52,12 +64,19 @@ def authorises(found: Reach, wanted: Network) -> bool:
     return passing(found.record, wanted, found.sources, found.domain) is Passing.ALL
 
 
-def _is_spelled_out(name: str, found: Reach) -> bool:
-    """Tell whether an include's networks are all authorised without it."""
+def _passes_without(name: str, found: Reach) -> bool:
+    """Tell whether every address that an include authorises passes without it."""
     alone = reach(f"{VERSION} include:{name}", found.sources)
     incomplete: Sequence[str] = [*alone.broken, *alone.unknown, *alone.dependent]
-    if alone.open_ended or incomplete or not alone.within_limits():
+    if incomplete or not alone.within_limits():
         return False
-    if not 0 < len(alone.networks) <= _SPELLED_OUT_LIMIT:
-        return False
-    return all(authorises(found, one) for one in alone.networks)
+    somebody = False
+    for version in EVERYONE:
+        wanted = passed(alone.record, version, found.sources)
+        if wanted.unclear:
+            return False
+        there = passed(found.record, version, found.sources, found.domain, wanted.spans)
+        if there.spans != wanted.spans:
+            return False
+        somebody = somebody or bool(wanted.spans)
+    return somebody

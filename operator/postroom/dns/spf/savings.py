@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 
 from postroom.dns.spf.budget import COUNT_LIMIT, Cost, Fetched, Reach, canonical, reach
-from postroom.dns.spf.record import Record, Term, network, parse
+from postroom.dns.spf.passing import EVERYONE, Passing, networks_of, passing
+from postroom.dns.spf.record import VOID_LOOKUP_LIMIT, Network, Record, Term, parse
+from postroom.dns.spf.repair import apply, removal
 
 
 class Worth(StrEnum):
@@ -18,7 +19,8 @@ class Worth(StrEnum):
     DUPLICATE = "Duplicate"  # the same mechanism stands before it
     DEAD_INCLUDE = "DeadInclude"  # no single valid record there: permerror
     NO_ADDRESS = "NoAddress"  # an a, mx or exists that finds nothing
-    COVERED = "Covered"  # its addresses are authorised by ip4 or ip6 terms
+    COVERED = "Covered"  # its addresses are authorised by other terms
+    COVERED_ONCE_SOUND = "CoveredOnceSound"  # the same, as soon as receivers get through the record
     REACHED_TWICE = "ReachedTwice"  # an include before it already leads there
     PTR = "Ptr"  # RFC 7208 section 5.5 says not to use it
     HOST_THAT_MAY_NOT_SEND = "HostThatMayNotSend"  # an a or mx
@@ -30,7 +32,8 @@ _SENTENCES = {
     Worth.REACHED_TWICE: "leads to what an include before it leads to",
     Worth.DEAD_INCLUDE: "leads to no single valid SPF record",
     Worth.NO_ADDRESS: "finds no address",
-    Worth.COVERED: "only finds addresses that ip4 or ip6 terms authorise",
+    Worth.COVERED: "only finds addresses that other terms authorise",
+    Worth.COVERED_ONCE_SOUND: "only finds addresses that other terms authorise",
     Worth.PTR: "is not to be used (RFC 7208 section 5.5)",
     Worth.HOST_THAT_MAY_NOT_SEND: "is of use only if that host sends mail itself",
 }
@@ -110,42 +113,37 @@ def _authorised_below(cost: Cost) -> Iterator[str]:
 def _worth_of_host(
     term: Term, record: Record, others: Mapping[str, Fetched], domain: str
 ) -> Worth | None:
-    there = others.get(term.target or domain)
-    addresses = None if there is None or "%" in term.target else _addresses(term, there, others)
-    if addresses == []:
-        return Worth.NO_ADDRESS
     if term.name == "exists":
-        return None
-    whole = term.prefix4 == 32 and term.prefix6 == 128
-    if addresses and whole and term.passes and _all_covered(addresses, record):
-        return Worth.COVERED
-    return Worth.HOST_THAT_MAY_NOT_SEND
+        there = others.get(term.target, Fetched())
+        return Worth.NO_ADDRESS if "%" not in term.target and there.ipv4 == () else None
+    families = [networks_of(term, version, others, domain) for version in EVERYONE]
+    found = [one for networks in families for one in networks or ()]
+    if None not in families and not found:
+        return Worth.NO_ADDRESS
+    if None in families or not term.passes:
+        return Worth.HOST_THAT_MAY_NOT_SEND
+    return _worth_beside_others(term, found, record, others, domain)
 
 
-def _addresses(term: Term, there: Fetched, others: Mapping[str, Fetched]) -> Sequence[str] | None:
-    """Return the addresses that a term finds, None if they are not all known."""
-    hosts = [there]
-    if term.name == "mx":
-        if there.exchanges is None:
-            return None
-        hosts = [others.get(canonical(one), Fetched()) for one in there.exchanges if one]
-    found: list[str] = []
-    for host in hosts:
-        if host.ipv4 is None or (host.ipv6 is None and term.name != "exists"):
-            return None
-        found += [*host.ipv4, *(host.ipv6 or ())]
-    return found
+def _worth_beside_others(
+    term: Term,
+    networks: Sequence[Network],
+    record: Record,
+    others: Mapping[str, Fetched],
+    domain: str,
+) -> Worth:
+    """Tell whether all whom a term admits pass without it."""
+    rest = parse(apply(record.text, [removal(term.start, term.text, "")]))
+    if any(passing(rest, one, others, domain) is not Passing.ALL for one in networks):
+        return Worth.HOST_THAT_MAY_NOT_SEND
+    # They pass by what may stand behind a term at which receivers give up.
+    sound = _gets_through(reach(rest.text, others, domain))
+    return Worth.COVERED if sound else Worth.COVERED_ONCE_SOUND
 
 
-def _all_covered(addresses: Sequence[str], record: Record) -> bool:
-    """Tell whether terms of the record itself, none of which refuses anyone, authorise them all."""
-    if any(not one.passes and one.name != "all" for one in record.effective):
+def _gets_through(found: Reach) -> bool:
+    """Tell whether receivers come to the end of a record whoever the client is."""
+    if found.record.errors or found.broken or found.unknown or found.overfull or found.loops:
         return False
-    nets = [one.network for one in record.effective if one.network is not None]
-    made: list[IPv4Address | IPv6Address] = []
-    for text in addresses:
-        single = network("ip6" if ":" in text else "ip4", text)
-        if single is None:
-            return False
-        made.append(single.network_address)
-    return all(any(one in net for net in nets) for one in made)
+    most_voids = max(found.family_voids) + found.dependent_voids
+    return found.within_limits() and most_voids <= VOID_LOOKUP_LIMIT

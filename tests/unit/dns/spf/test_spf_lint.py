@@ -46,7 +46,7 @@ OTHERS = {
         ("v=spf1 exp=other.net -all", []),
         (
             "v=spf1 a:four.net a:four.net/31 a:four.net/30 -all",
-            [(Rule.VOIDS_FOR_ONE_FAMILY, 0)],
+            [(Rule.VOIDS_FOR_ONE_FAMILY, 0), (Rule.UNUSED_HOST, 7), (Rule.UNUSED_HOST, 18)],
         ),
         (f"v=spf1 x={'y' * 450} -all", [(Rule.TOO_LONG, 0)]),
     ],

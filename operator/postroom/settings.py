@@ -226,9 +226,9 @@ class Settings(BaseModel):
         default=64, description="Objects of one namespace that are evaluated at a time."
     )
     probes_per_target: _Count = Field(
-        default=4,
-        description="Connections from one namespace to one mail server at a time; all namespaces "
-        "together make at most three times as many.",
+        default=3,
+        description="Connections from one namespace to one mail host at a time; all namespaces "
+        "together make at most four times as many.",
     )
     status_writes_per_second: _Rate = Field(
         # An API server takes 220 to 265 a second: its own fairness is the real limit.

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import date
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
+from postroom.concurrency.slots import Slots
 from postroom.mail.errands import (
     EnvelopeReport,
     HistoryReport,
@@ -20,6 +21,7 @@ from postroom.mail.errands import (
     ScanReport,
     SendReport,
 )
+from postroom.mail.limits import HOST_TOGETHER
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.world import MailProbes
 
@@ -30,17 +32,19 @@ Observe = Callable[[str, float, ProbeReport], None]
 
 
 class LimitedProbes:
-    """Mail probes with a bound on how many go to one server at a time."""
+    """Mail probes, each of them counted.
 
-    def __init__(self, probes: MailProbes, per_target: int) -> None:
+    `per_target` bounds how many of one namespace go to one server at a time, and four times as many
+    over all; None: the probes see to that themselves, knowing which of them only wait.
+    """
+
+    def __init__(self, probes: MailProbes, per_target: int | None) -> None:
         self._probes = probes
         self._per_target = per_target
         #: Told of every session.
         self.observe: Observe = lambda kind, seconds, report: None
-        # A semaphore lives as long as somebody holds or awaits it.
-        self._targets: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
-            WeakValueDictionary()
-        )
+        # They live as long as somebody holds or awaits one.
+        self._targets: WeakValueDictionary[tuple[str, int], Slots] = WeakValueDictionary()
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
         """See `postroom.reconcile.world.MailProbes`."""
@@ -114,15 +118,18 @@ class LimitedProbes:
         perform: Callable[[], Awaitable[Done]],
         session: Callable[[Done], ProbeReport],
     ) -> Done:
-        async with self._target(endpoint):
+        async with self._place(endpoint):
             begun = time.monotonic()
             done = await perform()
             self.observe(kind, time.monotonic() - begun, session(done))
             return done
 
-    def _target(self, endpoint: Endpoint) -> asyncio.Semaphore:
+    def _place(self, endpoint: Endpoint) -> AbstractAsyncContextManager[None]:
+        if self._per_target is None:
+            return nullcontext()
         place = (endpoint.host, endpoint.port)
         target = self._targets.get(place)
         if target is None:
-            target = self._targets[place] = asyncio.Semaphore(self._per_target)
-        return target
+            slots = Slots(HOST_TOGETHER * self._per_target, self._per_target)
+            target = self._targets[place] = slots
+        return target.slot(endpoint.namespace)

@@ -30,10 +30,10 @@ def reach(settings: Settings, api_server: str) -> WaysOut:
         allowed_ports=frozenset(settings.allow_ports),
         denied_networks=networks_of(api_server),
     )
-    probes = NetworkProbes(policy, resolve=dns.resolve_host)
+    probes = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target)
     policies = HttpsPolicyFetcher(policy, dns.resolve_host)
     tokens = token_source(policy, dns.resolve_host, settings.allow_token_hosts)
-    mail = LimitedProbes(probes, settings.probes_per_target)
+    mail = LimitedProbes(probes, per_target=None)
     messages = MessagePolicy(settings.allow_test_recipients)
     identities = NetworkIdentities(BearerExchange(policy, dns.resolve_host), tokens)
     return WaysOut(dns, mail, policies, tokens, identities, messages)

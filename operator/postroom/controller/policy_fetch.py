@@ -17,6 +17,8 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from postroom.api.reasons import Reason
+from postroom.concurrency.acting import party
+from postroom.concurrency.slots import Slots
 from postroom.controller.policy_memory import PolicyMemory
 from postroom.dns.policy_host import (
     POLICY_BYTES_LIMIT,
@@ -37,7 +39,7 @@ PATH = "/.well-known/mta-sts.txt"
 FETCH_LIMIT = 10.0
 #: Seconds that a fetch waits for others at the same address: one provider serves thousands.
 _WAIT_LIMIT = 30.0
-_PER_ADDRESS = 4
+_PER_ADDRESS, _PER_NAMESPACE = 16, 4
 _ADDRESS_LIMIT = 8
 _HEADERS = {"accept": "text/plain", "accept-encoding": "identity", "user-agent": "postroom"}
 #: Statuses below 500 that say "not now" rather than "not there".
@@ -73,20 +75,22 @@ class HttpsPolicyFetcher:
         self._port, self._ca_bundle, self._limit = port, ca_bundle, limit
         self._memory = memory or PolicyMemory()
         self._trust = TrustStore()
-        self._flights: dict[str, asyncio.Task[FetchedPolicy]] = {}
-        # A semaphore lives as long as somebody holds or awaits it.
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._flights: dict[tuple[str, str], asyncio.Task[FetchedPolicy]] = {}
+        # They live as long as somebody holds or awaits one.
+        self._turns: WeakValueDictionary[str, Slots] = WeakValueDictionary()
 
     async def fetch(self, domain: str) -> FetchedPolicy:
         """See `postroom.dns.policy_host.PolicyFetcher`."""
         known = self._memory.get(domain)
         if known is not None:
             return known
-        flight = self._flights.get(domain)
+        # Of the own namespace: that of another may have to wait for what else that one wants.
+        key = (party(), domain)
+        flight = self._flights.get(key)
         if flight is None:
             flight = asyncio.create_task(self._fetch(f"mta-sts.{domain}"))
-            self._flights[domain] = flight
-            flight.add_done_callback(lambda done: self._land(domain, done))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda done: self._land(key, done))
         # Whoever came first may be cancelled; the fetch goes on for the others.
         return await asyncio.shield(flight)
 
@@ -97,10 +101,10 @@ class HttpsPolicyFetcher:
             one.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _land(self, domain: str, done: asyncio.Task[FetchedPolicy]) -> None:
-        self._flights.pop(domain, None)
+    def _land(self, key: tuple[str, str], done: asyncio.Task[FetchedPolicy]) -> None:
+        self._flights.pop(key, None)
         if not done.cancelled() and done.exception() is None:
-            self._memory.put(domain, done.result())
+            self._memory.put(key[1], done.result())
 
     async def _fetch(self, host: str) -> FetchedPolicy:
         try:
@@ -116,10 +120,11 @@ class HttpsPolicyFetcher:
         if judge_addresses(host, addresses, "", self._guard) is not None:
             return FetchedPolicy(PolicyFetchOutcome.DENIED)
         pinned = interleaved(addresses)[:_ADDRESS_LIMIT]
-        turn = self._turns.setdefault(min(addresses), asyncio.Semaphore(_PER_ADDRESS))
+        whose = party()
+        turn = self._turns.setdefault(min(addresses), Slots(_PER_ADDRESS, _PER_NAMESPACE))
         try:
             async with asyncio.timeout(_WAIT_LIMIT):
-                await turn.acquire()
+                await turn.acquire(whose)
         except TimeoutError:
             return _UNREACHABLE
         try:
@@ -128,7 +133,7 @@ class HttpsPolicyFetcher:
         except TimeoutError:
             return _UNREACHABLE
         finally:
-            turn.release()
+            turn.release(whose)
 
     async def _get(self, host: str, addresses: Sequence[str]) -> FetchedPolicy:
         context = await self._trust.context(self._ca_bundle)

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from postroom.concurrency.slots import Slots
+
 #: Probes at a time that have only begun, over all hosts.
 PLACES = 100
 #: Probes at a time that take longer; with TLS each may hold 300 KB.
@@ -25,38 +27,35 @@ class Gate:
     """Bounds what is under way. A probe that takes long moves over to places of its own.
 
     Servers that say nothing hold a probe until its deadlines end. Hosts that are known to be like
-    that begin there.
+    that begin there. Namespaces share the places of either kind evenly.
     """
 
     def __init__(
         self, places: int = PLACES, slow_places: int = SLOW_PLACES, patience: float = PATIENCE
     ) -> None:
-        self._places = asyncio.Semaphore(places)
-        self._slow_places = slow_places
-        self._slow = 0
-        self._slow_left = asyncio.Event()
+        self._places = Slots(places, places)
+        self._slow_places = Slots(slow_places, slow_places)
         self._patience = patience
 
     @asynccontextmanager
-    async def place(self, pace: Pace) -> AsyncIterator[None]:
+    async def place(self, pace: Pace, namespace: str) -> AsyncIterator[None]:
         """Wait for a place; notes how long it was needed."""
         loop = asyncio.get_running_loop()
-        slow = pace.slow
-        await (self._enter_slowly() if slow else self._places.acquire())
+        held = self._slow_places if pace.slow else self._places
+        await held.acquire(namespace)
         begun = loop.time()
         alarm: asyncio.TimerHandle | None = None
 
         def move_over() -> None:
-            nonlocal slow, alarm
+            nonlocal held, alarm
             pace.slow = True
-            if self._slow < self._slow_places:
-                slow = True
-                self._slow += 1
-                self._places.release()
+            if self._slow_places.try_acquire(namespace):
+                held = self._slow_places
+                self._places.release(namespace)
             else:
                 alarm = loop.call_later(self._patience, move_over)
 
-        if not slow:
+        if held is self._places:
             alarm = loop.call_later(self._patience, move_over)
         try:
             yield
@@ -64,14 +63,4 @@ class Gate:
             if alarm is not None:
                 alarm.cancel()
             pace.slow = loop.time() - begun >= self._patience
-            self._leave_slowly() if slow else self._places.release()
-
-    async def _enter_slowly(self) -> None:
-        while self._slow >= self._slow_places:
-            await self._slow_left.wait()
-        self._slow += 1
-
-    def _leave_slowly(self) -> None:
-        self._slow -= 1
-        self._slow_left.set()
-        self._slow_left = asyncio.Event()
+            held.release(namespace)

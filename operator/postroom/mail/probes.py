@@ -32,13 +32,10 @@ from postroom.mail.imap_history import ImapHistory
 from postroom.mail.imap_removal import ImapRemoval
 from postroom.mail.imap_scan import ImapScan
 from postroom.mail.limits import (
+    HOST_LIMIT,
     QUIET,
-    Host,
     Hosts,
     RefusalBudget,
-    holds_refusals_against_all,
-    is_resentful,
-    was_refused,
 )
 from postroom.mail.probe import Probe
 from postroom.mail.report import Endpoint, Login, ProbeReport
@@ -47,7 +44,9 @@ from postroom.mail.smtp_envelope import SmtpEnvelope
 from postroom.mail.smtp_sending import SmtpSending
 from postroom.mail.tls import TrustStore
 
-Done = TypeVar("Done")
+#: Seconds.
+_LEAST_PAUSE = 60
+
 Errand = TypeVar("Errand", EnvelopeReport, SendReport, ScanReport, RemovalReport, HistoryReport)
 
 
@@ -55,7 +54,8 @@ class NetworkProbes:
     """Implements `postroom.reconcile.world.MailProbes`.
 
     `resolve` finds the addresses of hosts; None asks the system. `quiet` is for how many seconds
-    nobody signs in where somebody was refused; `gate` bounds what is under way over all hosts.
+    nobody signs in where somebody was refused; `gate` bounds what is under way over all hosts,
+    and `per_host` what one namespace has under way at one.
     """
 
     def __init__(
@@ -65,11 +65,12 @@ class NetworkProbes:
         deadlines: Deadlines | None = None,
         quiet: float = QUIET,
         gate: Gate | None = None,
+        per_host: int = HOST_LIMIT,
     ) -> None:
         self._dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
         self._trust = TrustStore()
         self._gate = gate or Gate()
-        self._hosts = Hosts(time.monotonic, quiet)
+        self._hosts = Hosts(time.monotonic, quiet, per_host)
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
         """Connect, secure, greet, read capabilities, authenticate if asked, and quit."""
@@ -131,14 +132,19 @@ class NetworkProbes:
         self, endpoint: Endpoint, login: Login | None, probe: Callable[[Login | None], Probe]
     ) -> ProbeReport:
         """Probe within the limits, without the login where the host has refused too many."""
-        host = self._hosts.of(endpoint.host)
-        # The global gate comes last: who waits for a slow host must not keep others out.
-        async with host.turn():
-            if login is None or not await _reserved(host, endpoint, login):
-                async with self._gate.place(host.pace):
-                    report = await probe(None).run()
-                return report if login is None else _cooling_down(report, endpoint, host.budget)
-            return await self._signed_in(host, login, probe(login).run, lambda done: done)
+        host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
+        if login is None:
+            async with host.turn(namespace), self._gate.place(host.pace, namespace):
+                return await probe(None).run()
+        # A turn is taken by who may go: waiting for others, or for quiet, is no use of a host. The
+        # global gate comes last: who waits for a slow host must not keep others out.
+        async with host.signing_in(namespace, login) as attempt:
+            async with host.turn(namespace), self._gate.place(host.pace, namespace):
+                if attempt.allowed:
+                    attempt.report = await probe(login).run()
+                    return attempt.report
+                report = await probe(None).run()
+            return _cooling_down(report, endpoint, host.budget(namespace))
 
     async def _errand(
         self, endpoint: Endpoint, login: Login, perform: Callable[[], Awaitable[Errand]]
@@ -147,39 +153,14 @@ class NetworkProbes:
 
         In that case returns the report of a session in which nobody signed in.
         """
-        host = self._hosts.of(endpoint.host)
-        async with host.turn():
-            if not await _reserved(host, endpoint, login):
-                return _cooling_down(None, endpoint, host.budget)
-            return await self._signed_in(host, login, perform, lambda done: done.session)
-
-    async def _signed_in(
-        self,
-        host: Host,
-        login: Login,
-        perform: Callable[[], Awaitable[Done]],
-        session: Callable[[Done], ProbeReport],
-    ) -> Done:
-        """Do something with the login that was reserved for it; `session` tells how that went."""
-        report: ProbeReport | None = None
-        try:
-            async with self._gate.place(host.pace):
+        host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
+        async with host.signing_in(namespace, login) as attempt:
+            if not attempt.allowed:
+                return _cooling_down(None, endpoint, host.budget(namespace))
+            async with host.turn(namespace), self._gate.place(host.pace, namespace):
                 done = await perform()
-            report = session(done)
-            host.proven.note(login, report)
-            return done
-        finally:
-            host.budget.settle(refused=was_refused(report), resentful=is_resentful(report))
-
-
-async def _reserved(host: Host, endpoint: Endpoint, login: Login) -> bool:
-    """Tell whether a login may be tried now.
-
-    One that was never accepted goes alone, so that its refusal is held against nobody beside it;
-    at the large providers, who know accounts apart, nobody waits for that.
-    """
-    alone = login not in host.proven and holds_refusals_against_all(endpoint.host)
-    return await host.budget.reserve(alone=alone)
+                attempt.report = done.session
+                return done
 
 
 def _unasked(session: ProbeReport) -> Answer:
@@ -202,7 +183,7 @@ def _cooling_down(
         f"Signing in at {endpoint.host} pauses: it has refused too many credentials lately, and "
         "might lock out other accounts.",
         conclusive=False,
-        retry_after=timedelta(seconds=math.ceil(budget.frees_in)),
+        retry_after=timedelta(seconds=max(math.ceil(budget.frees_in), _LEAST_PAUSE)),
     )
     if report is None:
         return pause

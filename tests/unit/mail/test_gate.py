@@ -12,15 +12,15 @@ from postroom.mail.gate import Gate, Pace
 PATIENCE = 0.01
 
 
-async def stall(gate: Gate, pace: Pace, until: asyncio.Event) -> None:
-    async with gate.place(pace):
+async def stall(gate: Gate, pace: Pace, until: asyncio.Event, namespace: str = "x") -> None:
+    async with gate.place(pace, namespace):
         await until.wait()
 
 
-async def enters(gate: Gate, pace: Pace, within: float) -> bool:
+async def enters(gate: Gate, pace: Pace, within: float, namespace: str = "healthy") -> bool:
     """Tell whether a probe gets a place in time."""
     try:
-        async with asyncio.timeout(within), gate.place(pace):
+        async with asyncio.timeout(within), gate.place(pace, namespace):
             return True
     except TimeoutError:
         return False
@@ -32,8 +32,8 @@ def end() -> asyncio.Event:
 
 
 async def stalled(gate: Gate, number: int, end: asyncio.Event) -> list[asyncio.Task[None]]:
-    """Let probes of different hosts begin, and stall."""
-    found = [asyncio.create_task(stall(gate, Pace(), end)) for _ in range(number)]
+    """Let probes of different hosts and namespaces begin, and stall."""
+    found = [asyncio.create_task(stall(gate, Pace(), end, f"n{one}")) for one in range(number)]
     await asyncio.sleep(0)
     return found
 
@@ -77,7 +77,7 @@ async def test_a_host_that_is_known_to_stall_takes_no_place(end: asyncio.Event) 
 
 async def test_a_host_that_answers_again_is_no_longer_slow() -> None:
     gate, pace = Gate(1, 1, PATIENCE), Pace()
-    async with gate.place(pace):
+    async with gate.place(pace, "x"):
         await asyncio.sleep(3 * PATIENCE)
     assert pace.slow
     assert await enters(gate, pace, PATIENCE)
@@ -97,3 +97,17 @@ async def test_whoever_gives_up_leaves_its_place(end: asyncio.Event) -> None:
     slow = Pace()
     slow.slow = True
     assert await enters(gate, slow, PATIENCE)
+
+
+async def test_stalled_probes_of_one_namespace_leave_room_for_another(end: asyncio.Event) -> None:
+    """Even where they are more than all places of either kind."""
+    gate = Gate(10, 10, PATIENCE)
+    tasks = [asyncio.create_task(stall(gate, Pace(), end, "silent")) for _ in range(100)]
+    for _ in range(3):
+        assert await enters(gate, Pace(), PATIENCE / 2)
+        slow = Pace()
+        slow.slow = True
+        assert await enters(gate, slow, PATIENCE / 2)
+        await asyncio.sleep(3 * PATIENCE)
+    end.set()
+    await asyncio.gather(*tasks)

@@ -134,7 +134,7 @@ async def test_turns_of_a_host() -> None:
 
     async def visit() -> None:
         nonlocal inside, most
-        async with host.turn():
+        async with host.turn("a"):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
@@ -153,8 +153,8 @@ def test_a_name_is_one_host_however_it_is_written() -> None:
 async def test_idle_hosts_are_forgotten_and_others_are_not() -> None:
     hosts = Hosts(Clock())
     refusing, busy = hosts.of("refusing.example.com"), hosts.of("busy.example.com")
-    await refuse(refusing.budget)
-    async with busy.turn():
+    await refuse(refusing.budget("a"))
+    async with busy.turn("a"):
         for number in range(5000):
             hosts.of(f"h{number}.example.com")
         assert len(hosts) < 2000
@@ -211,14 +211,32 @@ async def test_after_a_refusal_the_next_one_waits() -> None:
     assert times == [0.0, QUIET, 2 * QUIET]
 
 
-def test_a_host_knows_what_it_accepted_until_it_refuses_it() -> None:
+def test_what_a_host_accepted_is_known_until_it_refuses_it() -> None:
+    proven, login, host = Proven(), Login("support", Masked("s3cret")), "mail.example.com"
+    assert not proven.has("a", host, login)
+    proven.note("a", host, login, report(True))
+    assert proven.has("a", host, login)
+    assert not proven.has("b", host, login)
+    assert not proven.has("a", "other.example.com", login)
+    assert not proven.has("a", host, Login("support", Masked("other")))
+    proven.note("a", host, login, report(False))
+    assert not proven.has("a", host, login)
+
+
+def test_logins_of_one_namespace_do_not_crowd_out_those_of_another() -> None:
     proven, login = Proven(), Login("support", Masked("s3cret"))
-    assert login not in proven
-    proven.note(login, report(True))
-    assert login in proven
-    assert Login("support", Masked("other")) not in proven
-    proven.note(login, report(False))
-    assert login not in proven
+    proven.note("a", "mail.example.com", login, report(True))
+    for number in range(5000):
+        proven.note("b", f"h{number}.example.com", login, report(True))
+    assert proven.has("a", "mail.example.com", login)
+    assert not proven.has("b", "h0.example.com", login)
+
+
+def test_an_access_token_is_known_by_its_account() -> None:
+    proven = Proven()
+    proven.note("a", "mail.example.com", Login("user", Masked("t1"), token=True), report(True))
+    assert proven.has("a", "mail.example.com", Login("user", Masked("t2"), token=True))
+    assert not proven.has("a", "mail.example.com", Login("user", Masked("t1")))
 
 
 def report(authenticated: bool | None) -> ProbeReport:

@@ -17,6 +17,8 @@ import aiohttp
 from yarl import URL
 
 from postroom.api.masked import Masked
+from postroom.concurrency.acting import party
+from postroom.concurrency.slots import Slots
 from postroom.mail.dial import Failure, Resolve
 from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
 from postroom.mail.https import pinned_session
@@ -38,7 +40,7 @@ logger = logging.getLogger(__name__)
 BODY_LIMIT = 1024 * 1024
 #: Seconds that a request waits for others, and how many run at a time.
 _WAIT_LIMIT = 30.0
-_AT_A_TIME = 16
+_AT_A_TIME, _PER_NAMESPACE = 32, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class BearerExchange:
         self._ca_bundle, self._limit = ca_bundle, limit
         self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
         self._trust = TrustStore()
-        self._turns = asyncio.Semaphore(_AT_A_TIME)
+        self._turns = Slots(_AT_A_TIME, _PER_NAMESPACE)
 
     async def get(self, url: str, token: Masked) -> Reply | NoAnswer:
         """Ask, and show the token to nobody but the host of the URL."""
@@ -84,9 +86,10 @@ class BearerExchange:
         host, port = parts.hostname or "", parts.port or HTTPS_PORT
         if port not in self._ports:
             return NoAnswer(f"The port of {host} may not be dialled.", denied=True)
+        whose = party()
         try:
             async with asyncio.timeout(_WAIT_LIMIT):
-                await self._turns.acquire()
+                await self._turns.acquire(whose)
         except TimeoutError:
             return silent(host)
         try:
@@ -99,7 +102,7 @@ class BearerExchange:
         except TimeoutError:
             return silent(host)
         finally:
-            self._turns.release()
+            self._turns.release(whose)
 
     async def _get(self, url: str, pinned: Sequence[str], token: Masked) -> Reply | NoAnswer:
         host = urlsplit(url).hostname or ""

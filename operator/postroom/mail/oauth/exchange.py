@@ -17,6 +17,8 @@ from weakref import WeakValueDictionary
 
 import aiohttp
 
+from postroom.concurrency.acting import party
+from postroom.concurrency.slots import Slots
 from postroom.mail.credentials import host_allowed
 from postroom.mail.dial import Failure, Resolve
 from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
@@ -41,7 +43,7 @@ logger = logging.getLogger(__name__)
 BODY_LIMIT = 256 * 1024
 #: Seconds that a request waits for others at the same address.
 _WAIT_LIMIT = 30.0
-_PER_ADDRESS = 8
+_PER_ADDRESS, _PER_NAMESPACE = 32, 8
 #: Seconds by which clocks may differ before we say so.
 _SKEW_LIMIT = 240.0
 _HEADERS = {
@@ -90,8 +92,8 @@ class HttpsExchange:
         self._generic_hosts = tuple(generic_hosts)
         self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
         self._trust = TrustStore()
-        # A semaphore lives as long as somebody holds or awaits it.
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        # They live as long as somebody holds or awaits one.
+        self._turns: WeakValueDictionary[str, Slots] = WeakValueDictionary()
 
     async def post(
         self,
@@ -119,10 +121,11 @@ class HttpsExchange:
         pinned = await judged_addresses(host, namespace, self._resolve, self._guard, self._limit)
         if isinstance(pinned, NoAnswer):
             return pinned
-        turn = self._turns.setdefault(min(pinned), asyncio.Semaphore(_PER_ADDRESS))
+        whose = party()
+        turn = self._turns.setdefault(min(pinned), Slots(_PER_ADDRESS, _PER_NAMESPACE))
         try:
             async with asyncio.timeout(_WAIT_LIMIT):
-                await turn.acquire()
+                await turn.acquire(whose)
         except TimeoutError:
             return silent(host)
         try:
@@ -131,7 +134,7 @@ class HttpsExchange:
         except TimeoutError:
             return silent(host)
         finally:
-            turn.release()
+            turn.release(whose)
 
     async def _post(
         self, url: str, host: str, pinned: Sequence[str], form: Form, ca_bundle: str | None

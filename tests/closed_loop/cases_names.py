@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from closed_loop.loop import APEX, OTHER_KEY, OWN_KEY, SUBDOMAIN, Case, Mistake, Stage
 from dnsworld.quirks import NICE, QUIRKS, Quirks
 
@@ -72,6 +74,19 @@ def _elsewhere() -> list[Case]:
         ("NAME_TYPO", "dkim-s1", "sl._domainkey", APEX),
         ("NAME_TYPO", "return-path", "bounces", APEX),
         ("NAME_TYPO", "tracking", "clicks", APEX),
+        ("NAME_UNDERSCORE_LOST", "dmarc", "-dmarc", APEX),
+        ("NAME_UNDERSCORE_LOST", "dmarc", "-dmarc.mail", SUBDOMAIN),
+        ("NAME_AT_WWW", "dmarc", "www._dmarc", APEX),
+        ("NAME_TYPO", "dkim-s1", "_s1._domainkey", APEX),
+        ("NAME_LABELS_SWAPPED", "dkim-s1", "s1-_domainkey", APEX),
+        ("NAME_LABELS_SWAPPED", "dkim-k1", "_domainkey", APEX),
+        ("NAME_UNDERSCORE_LOST", "dkim-s1", "s1.domainkey", APEX),
+        ("NAME_LABELS_SWAPPED", "dmarc", "_dmarc._dmarc", APEX),
+        ("NAME_ZONE_DOUBLED", "dmarc", "_dmarc.example", APEX),
+        ("NAME_ZONE_DOUBLED", "dmarc", "_dmarc.mail.example", SUBDOMAIN),
+        ("NAME_ZONE_DOUBLED", "spf", "example", APEX),
+        ("NAME_TYPO", "dmarc", "_mdarc", APEX),
+        ("NAME_TYPO", "dkim-s1", "s1._domanikey", APEX),
     ]
     return [
         _missing(f"typed as {label}", id, code, typed_as(id, label), domain)
@@ -121,6 +136,23 @@ def _policy_with_more_at_the_wrong_name(stage: Stage) -> None:
     stage.retype("spf", name=APEX, value=value, quirks=QUIRKS["appends-zone"])
 
 
+def _quoted_at_the_wrong_name(id: str, name: str) -> Mistake:
+    def mistake(stage: Stage) -> None:
+        stage.retype(id, name=name, quirks=QUIRKS["adds-quotes"])
+
+    return mistake
+
+
+def _commas_at_the_wrong_name(stage: Stage) -> None:
+    value = stage.value("dmarc").replace(";", ",")
+    stage.retype("dmarc", name="_dmarc.example.com", value=value, quirks=QUIRKS["appends-zone"])
+
+
+def _doubled_at_the_wrong_name(stage: Stage) -> None:
+    quirks = replace(QUIRKS["appends-zone"], appends_zone_to_targets=True)
+    stage.retype("tracking", name="click.example.com", quirks=quirks)
+
+
 def _keys_exchanged(stage: Stage) -> None:
     for id, other in (("dkim-s1", "s2"), ("dkim-s2", "s1")):
         stage.unpublish(id)
@@ -137,6 +169,12 @@ def _kind_cases() -> list[Case]:
         _missing(
             "a policy with more", "spf", "NAME_ZONE_DOUBLED", _policy_with_more_at_the_wrong_name
         ),
+        *(
+            _missing(f"quoted at {name}", id, code, _quoted_at_the_wrong_name(id, name))
+            for id, name, code in _TWICE
+        ),
+        _missing("commas", "dmarc", "NAME_ZONE_DOUBLED", _commas_at_the_wrong_name),
+        _missing("doubled target", "tracking", "NAME_ZONE_DOUBLED", _doubled_at_the_wrong_name),
         Case(
             "NAME_OTHER_SELECTOR: under a selector of its own",
             "dkim-s1",
@@ -154,6 +192,16 @@ def _kind_cases() -> list[Case]:
             spec=(("dkim", two),),
         ),
     ]
+
+
+#: (record, where it stands with quotes kept, code)
+_TWICE = (
+    ("dkim-s1", "s1.domainkey", "NAME_UNDERSCORE_LOST"),
+    ("dkim-s1", "s1", "NAME_LABELS_SWAPPED"),
+    ("dmarc", "dmarc", "NAME_UNDERSCORE_LOST"),
+    ("dmarc", "_dmrac", "NAME_TYPO"),
+    ("ownership", "postroom-challenge", "NAME_UNDERSCORE_LOST"),
+)
 
 
 def _all_gone(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 #: What most DNS hosts take as the name of the zone itself.
@@ -11,6 +12,8 @@ APEX = "@"
 #: RFC 1035 section 3.1, for names as text without the trailing dot.
 NAME_LIMIT = 253
 _LABEL_LIMIT = 63
+#: One octet of a label beyond ASCII, as presentation form writes it.
+_OCTET = re.compile(r"\\(?:12[89]|1[3-9][0-9]|2[0-4][0-9]|25[0-5])")
 
 
 def host_label(name: str, zone: str | None) -> str:
@@ -55,3 +58,11 @@ def can_be_asked(name: str) -> bool:
         and all("!" <= char <= "~" and char != "\\" for char in label)
         for label in labels
     )
+
+
+def fits_into_query(name: str) -> bool:
+    r"""Tell whether a text is a name to ask for, be it one that only a slip can have made.
+
+    Octets beyond ASCII (``b\195\188cher``) are what a DNS host makes of a U-label.
+    """
+    return can_be_asked(_OCTET.sub("x", name))

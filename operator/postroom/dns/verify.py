@@ -25,7 +25,14 @@ from postroom.dns.answers import (
 from postroom.dns.diagnosis import receivers
 from postroom.dns.diagnosis.answering import bounce_targets, sidelong
 from postroom.dns.diagnosis.case import Case
-from postroom.dns.diagnosis.diagnose import FAULTY, PROBES_LIMIT, diagnosed, probes
+from postroom.dns.diagnosis.diagnose import (
+    FAULTY,
+    NEAR_LIMIT,
+    PROBE_ROUNDS,
+    PROBES_LIMIT,
+    diagnosed,
+    probes,
+)
 from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, sound
 from postroom.dns.diagnosis.rotation import advice
 from postroom.dns.diagnosis.zone import ZoneView, agreed
@@ -50,6 +57,8 @@ from postroom.dns.zone_look import look_at_zone
 #: Bounds on one look: rounds of questions that follow from answers, and questions in all.
 _ROUNDS_LIMIT = 12
 _QUESTIONS_LIMIT = 400
+#: Questions about causes that all faulty records share, beyond the likely ones of each.
+_PROBES_SHARED = 96
 
 
 async def verify(
@@ -224,8 +233,9 @@ class _Look:
         self, records: Sequence[Expected], judged: Mapping[str, Judgement], context: Context
     ) -> None:
         """Ask what may tell the cause of faulty records; answers may raise further questions."""
-        left = {one.id: PROBES_LIMIT for one in records}
-        for _ in range(2):
+        share = _PROBES_SHARED // max(len(records), 1)
+        left = {one.id: max(NEAR_LIMIT, min(PROBES_LIMIT, share)) for one in records}
+        for _ in range(PROBE_ROUNDS):
             cases = [Case(one, context, self.everything, judged[one.id]) for one in records]
             open_ones = {one.expected.id: probes(one, left[one.expected.id]) for one in cases}
             left = {id: left[id] - len(asked) for id, asked in open_ones.items()}

@@ -9,7 +9,7 @@ from typing import Any
 from dnsworld.keys import rsa_public_key
 from postroom.dns.answers import Outcome, Zone
 from postroom.dns.diagnosis.case import Case
-from postroom.dns.diagnosis.diagnose import PROBES_LIMIT, causes, probes
+from postroom.dns.diagnosis.diagnose import PROBE_ROUNDS, PROBES_LIMIT, causes, probes
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Context
 from postroom.dns.wanted import DomainPlan
@@ -49,7 +49,7 @@ def case_of(
     outcomes: Mapping[Key, Outcome] | None = None,
     **changes: Any,
 ) -> Case:
-    """Look at a record with everything that the others need, then ask the probes in two rounds.
+    """Look at a record with everything that the others need, then ask the probes in rounds.
 
     `outcomes` are those of questions that the map cannot answer.
     """
@@ -61,7 +61,7 @@ def case_of(
         seen = seen.with_answers(names.seen(one, context).answers.values())
     expected, left = record(whole, id), PROBES_LIMIT
     judged = judge(expected, seen, context)
-    for _ in range(2):
+    for _ in range(PROBE_ROUNDS):
         asked = probes(Case(expected, context, seen, judged), left)
         left -= len(asked)
         seen = seen.with_answers([names.answer(one, authenticated=False) for one in asked])

@@ -8,7 +8,11 @@ and moved domains.
 
 from __future__ import annotations
 
+import base64
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +22,7 @@ from postroom.dns.diagnosis.diagnose import PROBES_LIMIT, causes, probes
 from postroom.dns.diagnosis.places import places
 from postroom.dns.findings import catalogue
 from postroom.dns.judging.judgement import Evidence
+from postroom.dns.names import fits_into_query
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of, codes, root
 
 S1, DMARC = ("s1._domainkey.example.com", "TXT"), ("_dmarc.example.com", "TXT")
@@ -176,3 +181,198 @@ def test_a_moved_domain_is_told_where_nothing_is_there() -> None:
 def test_a_moved_domain_is_not_told_where_the_user_found_the_way() -> None:
     there = {("example.com", "SOA"): [SOA], ("_check.example.com", "TXT"): [TOKEN]}
     assert codes("dmarc", there, nameservers=CLOUDFLARE) == ["DMARC_MISSING"]
+
+
+# Places of slips, and damage on top ---------------------------------------------------------------
+
+TLS_RPT, BIMI = "v=TLSRPTv1; rua=mailto:tls@example.com", "v=BIMI1; l=https://example.com/l.svg"
+MORE: dict[str, object] = {
+    "tlsRPT": {"rua": ["mailto:tls@example.com"]},
+    "bimi": {"logo": "https://example.com/l.svg"},
+}
+VALUES = {"dkim-s1": f"v=DKIM1; k=rsa; p={KEY}", "dmarc": POLICY, "ownership": TOKEN}
+VALUES |= {"tls-rpt": TLS_RPT, "bimi": BIMI}
+
+
+@pytest.mark.parametrize(
+    ("id", "label", "code"),
+    [
+        ("dmarc", "-dmarc", "NAME_UNDERSCORE_LOST"),
+        ("dmarc", "dmarc", "NAME_UNDERSCORE_LOST"),
+        ("dmarc", "www._dmarc", "NAME_AT_WWW"),
+        ("dmarc", "_dmarc.www", "NAME_AT_WWW"),
+        ("dmarc", "_dmarc._dmarc", "NAME_LABELS_SWAPPED"),
+        ("dmarc", "_dmarc.example", "NAME_ZONE_DOUBLED"),
+        ("dmarc", "_dmarc.example.com", "NAME_ZONE_DOUBLED"),
+        *(
+            ("dmarc", label, "NAME_TYPO")
+            for label in ("_dmrac", "_damrc", "_mdarc", "d_marc", "_dmacr", "_dmar", "_darc")
+        ),
+        *(
+            ("dmarc", label, "NAME_TYPO")
+            for label in ("_marc", "_ddmarc", "__dmarc", "_dmarcc", "_dmarcs", "_demarc", "_dmark")
+        ),
+        ("tls-rpt", "_tls._smtp", "NAME_LABELS_SWAPPED"),
+        ("tls-rpt", "_tls", "NAME_LABELS_SWAPPED"),
+        ("tls-rpt", "_smtp", "NAME_LABELS_SWAPPED"),
+        ("tls-rpt", "_smtp_tls", "NAME_LABELS_SWAPPED"),
+        ("tls-rpt", "_smtp-_tls", "NAME_LABELS_SWAPPED"),
+        ("tls-rpt", "_smtp.tls", "NAME_UNDERSCORE_LOST"),
+        ("tls-rpt", "smtp._tls", "NAME_UNDERSCORE_LOST"),
+        ("tls-rpt", "smtp.tls", "NAME_UNDERSCORE_LOST"),
+        ("tls-rpt", "-smtp.-tls", "NAME_UNDERSCORE_LOST"),
+        ("tls-rpt", "_stmp._tls", "NAME_TYPO"),
+        ("tls-rpt", "_smtp._tsl", "NAME_TYPO"),
+        ("bimi", "_bimi.default", "NAME_LABELS_SWAPPED"),
+        ("bimi", "_bimi", "NAME_LABELS_SWAPPED"),
+        ("bimi", "default.bimi", "NAME_UNDERSCORE_LOST"),
+        ("bimi", "default_bimi", "NAME_LABELS_SWAPPED"),
+        ("bimi", "defualt._bimi", "NAME_TYPO"),
+        ("bimi", "_default._bimi", "NAME_TYPO"),
+        ("dkim-s1", "_s1._domainkey", "NAME_TYPO"),
+        ("dkim-s1", "s1-_domainkey", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1_domainkey", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1.domainkey", "NAME_UNDERSCORE_LOST"),
+        ("dkim-s1", "s1.-domainkey", "NAME_UNDERSCORE_LOST"),
+        ("dkim-s1", "_domainkey", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "_domainkey.s1", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1._domainkey._domainkey", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1.s1._domainkey", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1._domainkey.s1._domainkey", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1._domainkey.example", "NAME_ZONE_DOUBLED"),
+        ("dkim-s1", "s1._domiankey", "NAME_TYPO"),
+        ("dkim-s1", "s1._domankey", "NAME_TYPO"),
+        ("dkim-s1", "1s._domainkey", "NAME_TYPO"),
+        ("ownership", "check", "NAME_UNDERSCORE_LOST"),
+        ("ownership", "_chekc", "NAME_TYPO"),
+        ("ownership", "_check.example", "NAME_ZONE_DOUBLED"),
+    ],
+)
+def test_a_record_at_a_place_of_a_slip_is_found(id: str, label: str, code: str) -> None:
+    cause = root(id, {(f"{label}.example.com", "TXT"): [VALUES[id]]}, **MORE)
+    assert (cause.code, cause.evidence) == (code, Evidence.PROVEN)
+    assert f"{label}.example.com instead of" in cause.message
+    assert cause.fix is not None
+    assert cause.fix.action is FixAction.MOVE
+    assert [one.name for one in cause.fix.remove] == [f"{label}.example.com"]
+
+
+@pytest.mark.parametrize("apex", ["example.com", "example.co.uk", "mail.example.com"])
+def test_the_zone_may_be_typed_in_part(apex: str) -> None:
+    labels = apex.split(".")
+    names = {one.name for one in places(f"_dmarc.{apex}", RecordType.TXT, apex, apex)}
+    for count in range(1, len(labels) + 1):
+        assert f"_dmarc.{'.'.join(labels[:count])}.{apex}" in names
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "apex", "written"),
+    [
+        (
+            "_dmarc.xn--bcher-kva.example",
+            "xn--bcher-kva.example",
+            "xn--bcher-kva.example",
+            r"_dmarc.b\195\188cher.example.xn--bcher-kva.example",
+        ),
+        (
+            "_dmarc.xn--bcher-kva.example.com",
+            "xn--bcher-kva.example.com",
+            "example.com",
+            r"_dmarc.b\195\188cher.example.com",
+        ),
+        (
+            "_dmarc.xn--caf-dma.xn--bcher-kva.example",
+            "xn--caf-dma.xn--bcher-kva.example",
+            "xn--bcher-kva.example",
+            r"_dmarc.caf\195\169.xn--bcher-kva.example",
+        ),
+    ],
+)
+def test_letters_beyond_ascii_are_looked_for(
+    name: str, domain: str, apex: str, written: str
+) -> None:
+    found = {one.name: one for one in places(name, RecordType.TXT, domain, apex)}
+    assert found[written].code == "IDN_ULABEL"
+    assert fits_into_query(written)
+
+
+@pytest.mark.parametrize("name", [r"b\127cher.example", r"b\256cher.example", r"b\\cher", "ü.de"])
+def test_other_escapes_are_not_asked_for(name: str) -> None:
+    assert not fits_into_query(name)
+
+
+@pytest.mark.parametrize(
+    ("id", "label", "value", "also"),
+    [
+        ("dkim-s1", "s1", f'"p={KEY}"', "VALUE_QUOTED"),
+        ("dkim-s1", "s1.domainkey", f"v=DKIM1, k=rsa, p={KEY}", "DKIM_SEMICOLON_LOST"),
+        ("dkim-s1", "s1._domainkey.example.com", f"p={KEY[:200]}", "VALUE_TRUNCATED"),
+        ("dkim-s1", "_domainkey.s1", f"v=DKIM1\\; k=rsa\\; p={KEY}", "VALUE_ESCAPED"),
+        ("dmarc", "_dmarc.example.com", "v=DMARC1, p=quarantine", "DMARC_SEPARATOR"),
+        ("dmarc", "dmarc", f'"{POLICY}"', "VALUE_QUOTED"),
+        ("dmarc", "-dmarc", "v=DMARC1; p=none", "DMARC_POLICY_WEAK"),
+        ("dmarc", "_dmarc.example", f'"{POLICY}"', "VALUE_QUOTED"),
+        ("ownership", "_check.example.com", f'"{TOKEN}"', "VALUE_QUOTED"),
+        ("ownership", "check", TOKEN[:-4], "VALUE_TRUNCATED"),
+        ("tls-rpt", "_tls._smtp", f'"{TLS_RPT}"', "VALUE_QUOTED"),
+        ("bimi", "_bimi.default", f'"{BIMI}"', "VALUE_QUOTED"),
+    ],
+)
+def test_two_slips_at_once_are_both_told(id: str, label: str, value: str, also: str) -> None:
+    there = {(f"{label}.example.com", "TXT"): [value]}
+    case = case_of(id, there, **MORE)
+    cause, *others = causes(case)
+    assert cause.code.startswith("NAME_")
+    assert also in [one.code for one in others]
+    assert f"{label}.example.com" in cause.message
+    assert "wrong in itself too" in cause.message
+    assert cause.fix is not None
+    assert cause.fix.value == case.expected.value
+    assert [one.name for one in cause.fix.remove] == [f"{label}.example.com"]
+
+
+def test_the_doubled_target_of_a_misplaced_alias_is_told_too() -> None:
+    there = {("click.example.com.example.com", "CNAME"): ["click.provider.net.example.com"]}
+    cause, *others = causes(case_of("tracking", there))
+    assert cause.code == "NAME_ZONE_DOUBLED"
+    assert "CNAME_TARGET_DOUBLED" in [one.code for one in others]
+    assert cause.fix is not None
+    assert cause.fix.value == "click.provider.net"
+
+
+def test_the_doubled_host_of_a_misplaced_exchange_is_told_too() -> None:
+    there = {("@.example.com", "MX"): ["10 mx.provider.net.example.com"]}
+    cause, *others = causes(case_of("mx-mx.provider.net", there))
+    assert (cause.code, cause.evidence) == ("NAME_LITERAL_AT", Evidence.PROVEN)
+    assert "MX_TARGET_DOUBLED" in [one.code for one in others]
+
+
+@pytest.mark.parametrize(
+    ("id", "label", "value"),
+    [
+        # Each may be for somebody else, or is none of the kind.
+        ("dkim-s1", "_domainkey", f"p={OTHER_KEY}"),
+        ("dkim-s1", "_domainkey", "o=~"),
+        ("dkim-s1", "s1", "hello"),
+        ("dkim-s1", "s2", f"p={OTHER_KEY}"),
+        ("dmarc", "_dmarc.example", "v=DMARC1; p=none"),
+        ("ownership", "check", "another=token"),
+        ("tls-rpt", "_tls", "some text"),
+        ("bimi", "_bimi", "v=BIMI1; l=https://example.com/other.svg"),
+    ],
+)
+def test_what_may_be_meant_for_something_else_is_no_cause(id: str, label: str, value: str) -> None:
+    cause = root(id, {(f"{label}.example.com", "TXT"): [value]}, **MORE)
+    assert not cause.code.startswith("NAME_")
+
+
+def test_a_private_key_at_a_wrong_name_is_repeated_nowhere() -> None:
+    private = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    )
+    secret = base64.b64encode(private).decode()
+    cause = root("dkim-s1", {("s1.domainkey.example.com", "TXT"): [f"v=DKIM1; p={secret}"]})
+    assert cause.code == "DKIM_PRIVATE_KEY_PUBLISHED"
+    assert "s1.domainkey.example.com" in cause.message
+    assert secret[:16] not in repr(cause)

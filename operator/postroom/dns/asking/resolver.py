@@ -35,7 +35,7 @@ from postroom.dns.asking.transport import Transport
 from postroom.dns.asking.turns import Timing, Turns
 from postroom.dns.asking.wire import View
 from postroom.dns.asking.zones import ZoneFinder
-from postroom.dns.names import can_be_asked, canonical
+from postroom.dns.names import canonical, fits_into_query
 
 ResultT = TypeVar("ResultT")
 
@@ -100,7 +100,7 @@ class DnsAsker:
         return await self._recursive(question)
 
     async def shared(self, question: Question) -> Answer:
-        if not can_be_asked(question.name):
+        if not fits_into_query(question.name):
             return Answer(question, Outcome.NX_DOMAIN)
         return await self._resolver.shared(question)
 
@@ -165,7 +165,7 @@ class _Looks(Generic[ResultT]):
         self._flights: SingleFlightCache[Question, ResultT] = SingleFlightCache()
 
     async def __call__(self, question: Question) -> ResultT:
-        if not can_be_asked(question.name):
+        if not fits_into_query(question.name):
             return self._otherwise(question, Outcome.NX_DOMAIN)
         return await self._flights.get(question, lambda: self._bounded(question))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from postroom.api.sendingdomain import RecordState
@@ -20,11 +21,16 @@ from postroom.dns.diagnosis import (
     wildcards,
 )
 from postroom.dns.diagnosis.case import Case, Family, Probe
-from postroom.dns.judging.judgement import Cause, Judgement
-from postroom.dns.names import can_be_asked
+from postroom.dns.diagnosis.places import FAR
+from postroom.dns.judging.judgement import Cause, Evidence, Judgement
+from postroom.dns.names import fits_into_query
 
-#: Most questions that are asked besides, for one record.
-PROBES_LIMIT = 12
+#: Most questions that are asked besides, for one record: first the likely ones, and only where
+#: these explain nothing the many that are each unlikely.
+NEAR_LIMIT = 24
+PROBES_LIMIT = 50
+#: How often answers may raise further questions.
+PROBE_ROUNDS = 3
 _BECAUSE_LIMIT = 8
 
 #: In the order in which equally well proven causes are told.
@@ -50,9 +56,22 @@ def probes(case: Case, left: int = PROBES_LIMIT) -> tuple[Question, ...]:
     if case.judgement.state not in FAULTY:
         return ()
     wanted: list[Probe] = [one for family in FAMILIES for one in family.probes(case)]
-    ordered = dict.fromkeys(one.question for one in sorted(wanted, key=lambda one: one.priority))
-    open_ones = [one for one in ordered if one not in case.seen.answers and can_be_asked(one.name)]
-    return tuple(open_ones[: max(left, 0)])
+    ordered = sorted(wanted, key=lambda one: one.priority)
+    likely = [one for one in ordered if one.priority < FAR]
+    near = _unasked(case, likely)
+    if near:
+        return near[: max(min(left, NEAR_LIMIT), 0)]
+    asked = (case.seen.answers.get(one.question) for one in likely)
+    # Where servers answer badly, the many unlikely questions would only be lost as well.
+    heard = all(one is None or one.conclusive for one in asked)
+    if not heard or any(one.evidence <= Evidence.SHOWN for one in causes(case)):
+        return ()
+    return _unasked(case, ordered)[: max(left, 0)]
+
+
+def _unasked(case: Case, probes: Iterable[Probe]) -> tuple[Question, ...]:
+    asked = dict.fromkeys(one.question for one in probes)
+    return tuple(one for one in asked if one not in case.seen.answers and fits_into_query(one.name))
 
 
 def causes(case: Case) -> tuple[Cause, ...]:

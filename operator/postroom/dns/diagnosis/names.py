@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from postroom.dns import dkim, dmarc, spf
+from postroom.dns import spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.misplaced import found_at
 from postroom.dns.diagnosis.places import Place, places
 from postroom.dns.diagnosis.standing import (
     in_the_way,
@@ -17,9 +18,10 @@ from postroom.dns.diagnosis.standing import (
     value_from,
     with_removed,
 )
-from postroom.dns.judging.fixes import create, move, removal
+from postroom.dns.judging.fixes import create, delete, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.names import can_be_asked
+from postroom.dns.judging.key import holds_private
+from postroom.dns.names import fits_into_query
 from postroom.dns.wanted import (
     AliasWanted,
     ExchangeWanted,
@@ -54,7 +56,7 @@ def _places(case: Case) -> tuple[Place, ...]:
 def probes(case: Case) -> Iterable[Probe]:
     """Ask at the places where slips put a record."""
     for one in _places(case):
-        if can_be_asked(one.name):
+        if fits_into_query(one.name):
             yield Probe(one.priority, Question(one.name, case.expected.type))
     if _places(case):
         for zone in _zones(case):
@@ -89,26 +91,43 @@ def _zones(case: Case) -> tuple[str, ...]:
 
 
 def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
-    """Tell what stands at a wrong place: the record, or another of its kind."""
-    held = case.holding(answer)
-    if place.code == "NAME_AT_APEX":
-        # An alias or an SPF record of the domain itself is at its own place there.
-        held = tuple(one for one in held if case.expected.type is RecordType.TXT)
-    kin = () if held or not _tells(case, place) else tuple(_of_kind(case, answer))
-    if not held and not kin:
+    """Tell what stands at a wrong place: the record, be it damaged, or another of its kind."""
+    found = found_at(case, answer)
+    if found is None or not (found.held or _tells(case, place)):
         return
-    found = sorted(held or kin)
-    name = case.expected.name
-    message = f"The record stands at {place.name} instead of {name}: {place.how}."
-    if kin:
-        message = f"A record that was meant for {name} stands at {place.name}: {place.how}."
-    fix = move(case.expected, place.name, found, value_from(case, found[0]))
+    if found.held and place.code == "NAME_AT_APEX" and case.expected.type is not RecordType.TXT:
+        return  # An alias of the domain itself is at its own place there.
+    name, texts = case.expected.name, sorted(found.texts)
+    if isinstance(case.expected.wanted, KeyWanted) and any(map(holds_private, texts)):
+        yield _leaked(case, place)
+        return
+    message = f"A record that was meant for {name} stands at {place.name}: {place.how}."
+    if found.held:
+        message = f"The record stands at {place.name} instead of {name}: {place.how}."
+    value = value_from(case, texts[0])
+    if found.fault is not None:
+        said = found.fault.message.replace(f" {name} ", f" {place.name} ")
+        message = f"{message} It is wrong in itself too. {said}"
+        value = found.fault.fix.value if found.fault.fix is not None else None
+    fix = move(case.expected, place.name, texts, value or None)
     if _may_serve_another(case, place):
-        fix = create(case.expected, value_from(case, found[0]))
-        found = []
-    gone = in_the_way(case, removal(place.name, case.expected.type, found))
-    evidence = Evidence.PROVEN if held else Evidence.SHOWN
+        fix, texts = create(case.expected, value or None), []
+    gone = in_the_way(case, removal(place.name, case.expected.type, texts))
+    evidence = Evidence.PROVEN if found.held else Evidence.SHOWN
     yield Cause(place.code, message, with_removed(fix, gone), evidence)
+    if found.fault is not None:
+        yield Cause(found.fault.code, message, with_removed(fix, gone), Evidence.LIKELY)
+
+
+def _leaked(case: Case, place: Place) -> Cause:
+    """A private key is as public at a wrong name; its text is repeated nowhere."""
+    message = (
+        f"The {case.expected.type.value} at {place.name} holds a private key: whoever reads it "
+        "signs mail in the name of the domain. Take it out of DNS, make a new key pair under a new "
+        "selector, and sign with that."
+    )
+    fix = delete(removal(place.name, case.expected.type, [""]))
+    return Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
 
 
 def _may_serve_another(case: Case, place: Place) -> bool:
@@ -123,17 +142,6 @@ def _tells(case: Case, place: Place) -> bool:
     if place.code == "NAME_AT_APEX":
         return not place.own and isinstance(case.expected.wanted, PolicyWanted)
     return place.telling
-
-
-def _of_kind(case: Case, answer: Answer) -> Iterator[str]:
-    for value in answer.values:
-        match case.expected.wanted:
-            case KeyWanted() if dkim.looks_like_key(value):
-                yield value
-            case PolicyWanted() if dmarc.is_dmarc(value):
-                yield value
-            case spf.Requirement() if spf.is_spf(value):
-                yield value
 
 
 def _above_keys(case: Case) -> str | None:
@@ -160,10 +168,15 @@ def _other_selector(case: Case) -> Iterator[Cause]:
     below = case.at(above, RecordType.NS)
     if below is None or below.outcome is not Outcome.NO_DATA or below.aliases:
         return
+    own = case.at(above, RecordType.TXT)
+    if own is not None and own.values:
+        return  # That the name exists says nothing of names below it then.
     asked = [case.seen.get(one.name, one.type) for one in siblings]
     if all(one is not None and one.outcome is Outcome.NX_DOMAIN for one in asked):
         selector = name.removesuffix(f".{above}")
-        message = f"There are names below {above}, but none for the selector {selector}."
+        message = (
+            f"There is something at {above} or below it, but nothing for the selector {selector}."
+        )
         yield Cause("NAME_OTHER_SELECTOR", message, create(case.expected))
 
 

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
+import idna
+
 from postroom.dns.answers import RecordType
+from postroom.dns.diagnosis.misspellings import misspellings
 from postroom.dns.names import APEX, is_within
 
 _KEYS = "_domainkey"
 _POLICY = "_dmarc"
-#: The misspellings that differ from the label by one slip of the hand, the frequent ones first.
-_MISSPELT: dict[str, tuple[str, ...]] = {
-    _KEYS: ("_domainkeys", "_domiankey"),
-    _POLICY: ("_dmrac", "_damrc", "_demarc", "_dmark", "_dmarc1"),
-}
-_LOOK_ALIKE = str.maketrans({"1": "l", "l": "1", "0": "o", "o": "0"})
+#: From this priority on a place is one of many that are each unlikely.
+FAR = 10
+#: Most misspellings of one name that are looked for.
+_MISSPELLINGS_LIMIT = 32
+_IDN = "xn--"
 
 
 class Place(NamedTuple):
@@ -48,13 +51,8 @@ def places(name: str, type: RecordType, domain: str, apex: str) -> tuple[Place, 
 
 def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Place]:
     label = "" if name == domain else name.removesuffix(f".{domain}")
-    yield Place(
-        1,
-        f"{name}.{apex}",
-        "NAME_ZONE_DOUBLED",
-        "the DNS host has added the zone to a name that held it already",
-        telling=True,
-    )
+    yield from _zone_again(name, apex)
+    yield from _international(name, apex)
     if domain != apex:
         yield from _of_subdomain(label, domain, apex)
     if not label:
@@ -65,6 +63,52 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
         for one in dict.fromkeys((domain, apex)):
             yield Place(2, one, "NAME_AT_APEX", how, own=one != domain)
     yield from _of_label(label, domain)
+    yield from _of_labels(tuple(label.split(".")), domain)
+    yield from _misspelt(tuple(label.split(".")), domain)
+
+
+def _zone_again(name: str, apex: str) -> Iterator[Place]:
+    """The DNS host adds the zone to whatever does not end in it, or to everything."""
+    how = "the DNS host has added the zone to a name that held it already"
+    yield Place(1, f"{name}.{apex}", "NAME_ZONE_DOUBLED", how, telling=True)
+    above = name.removesuffix(apex)
+    labels = apex.split(".")
+    how = "the DNS host has added the zone to a name that held a part of it already"
+    for count in range(1, len(labels)):
+        part = ".".join(labels[:count])
+        yield Place(5, f"{above}{part}.{apex}", "NAME_ZONE_DOUBLED", how)
+
+
+def _international(name: str, apex: str) -> Iterator[Place]:
+    """A name that was entered in letters beyond ASCII, which some DNS hosts store as UTF-8."""
+    how = "the DNS host has stored its letters beyond ASCII as they are, where DNS has xn-- forms"
+    written = _as_octets(name)
+    if written == name:
+        return
+    if _as_octets(apex) == apex:
+        yield Place(2, written, "IDN_ULABEL", how, telling=True)
+    else:
+        yield Place(2, f"{written}.{apex}", "IDN_ULABEL", how, telling=True)
+        above = name.removesuffix(apex)
+        if _as_octets(above) != above:
+            yield Place(2, f"{_as_octets(above)}{apex}", "IDN_ULABEL", how, telling=True)
+
+
+def _as_octets(name: str) -> str:
+    """Write the A-labels of a name as UTF-8, the octets beyond ASCII escaped as in zone files."""
+    return ".".join(
+        "".join(chr(one) if one < 128 else f"\\{one:03d}" for one in _unicode(label).encode())
+        for label in name.split(".")
+    )
+
+
+def _unicode(label: str) -> str:
+    if not label.startswith(_IDN):
+        return label
+    try:
+        return idna.decode(label)
+    except idna.IDNAError:
+        return label
 
 
 def _of_domain(type: RecordType, domain: str) -> Iterator[Place]:
@@ -79,6 +123,12 @@ def _of_domain(type: RecordType, domain: str) -> Iterator[Place]:
 def _of_subdomain(label: str, domain: str, apex: str) -> Iterator[Place]:
     """What becomes of the part between the zone and the sending domain."""
     part = domain.removesuffix(f".{apex}")
+    for _, labels in islice(misspellings(tuple(part.split("."))), _MISSPELLINGS_LIMIT // 4):
+        wrong = ".".join(labels)
+        other = f"{label}.{wrong}.{apex}" if label else f"{wrong}.{apex}"
+        yield Place(
+            FAR + _MISSPELLINGS_LIMIT, other, "NAME_TYPO", f"{wrong} is not {part}", own=True
+        )
     if not label:
         how = "the DNS host took @ for a name"
         yield Place(4, f"{APEX}.{domain}", "NAME_LITERAL_AT", how, telling=True)
@@ -94,34 +144,69 @@ def _of_subdomain(label: str, domain: str, apex: str) -> Iterator[Place]:
 
 
 def _of_label(label: str, domain: str) -> Iterator[Place]:
-    how = f"www has nothing to do with {label.rpartition('.')[2]}"
-    yield Place(5, f"{label}.www.{domain}", "NAME_AT_WWW", how, telling=True)
-    if "_" in label:
+    """What becomes of all that stands before the domain, taken as one text."""
+    last = label.rpartition(".")[2]
+    how = f"www has nothing to do with {last}"
+    # No host has an underscore in its name, so that nothing else stands at such places.
+    fixed = "_" in label
+    for one in (f"{label}.www", f"www.{label}"):
+        yield Place(6, f"{one}.{domain}", "NAME_AT_WWW", how, telling=fixed)
+    how = f"{label} stands in it twice"
+    yield Place(4, f"{label}.{label}.{domain}", "NAME_LABELS_SWAPPED", how, telling=fixed)
+    if fixed:
         how = "the underscore is missing"
         bare = label.replace("_", "")
         yield Place(3, f"{bare}.{domain}", "NAME_UNDERSCORE_LOST", how, telling=True)
-    selector, dot, last = label.rpartition(".")
-    if last == _KEYS and dot:
-        yield from _of_key(selector, domain)
-    for misspelt in _MISSPELT.get(last, ()):
-        other = f"{selector}{dot}{misspelt}.{domain}"
-        yield Place(7, other, "NAME_TYPO", f"{last} is misspelt", telling=True)
-    alike = selector.translate(_LOOK_ALIKE)
-    if alike != selector:
-        other = f"{alike}.{last}.{domain}"
-        yield Place(8, other, "NAME_TYPO", f"{alike} looks like {selector}, but is not")
-    if not label.startswith("_") and not dot:
-        other = label[:-1] if label.endswith("s") else f"{label}s"
-        if other:
-            yield Place(6, f"{other}.{domain}", "NAME_TYPO", f"{other} is not {label}")
+        how = "the underscore has become a hyphen"
+        hyphened = label.replace("_", "-")
+        yield Place(4, f"{hyphened}.{domain}", "NAME_UNDERSCORE_LOST", how, telling=True)
     yield Place(8, f"https://{label}.{domain}", "NAME_URL_OR_SPACE", "a URL is no name")
     yield Place(9, f"{label}.{APEX}.{domain}", "NAME_LITERAL_AT", "the DNS host took @ for a name")
 
 
-def _of_key(selector: str, domain: str) -> Iterator[Place]:
-    how = f"the name must read {selector}.{_KEYS}"
-    for number, swapped in enumerate(
-        (f"{selector}", f"{_KEYS}.{selector}", f"{selector}{_KEYS}"), start=3
-    ):
-        priority = min(number, 4)
-        yield Place(priority, f"{swapped}.{domain}", "NAME_LABELS_SWAPPED", how)
+def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
+    """What becomes of several labels: their order, the dots between them, one too few or many."""
+    label, keys = ".".join(labels), labels[-1:] == (_KEYS,)
+    how = f"the name must read {label}"
+    if len(labels) < 2:
+        return
+    code = "NAME_LABELS_SWAPPED"
+
+    def place(priority: int, made: str, *, telling: bool = not keys) -> Place:
+        return Place(priority, f"{made}.{domain}", code, how, telling=telling)
+
+    for at in range(len(labels) - 1):
+        swapped = (*labels[:at], labels[at + 1], labels[at], *labels[at + 2 :])
+        yield place(4, ".".join(swapped))
+        doubled = (*labels[:at], labels[at], *labels[at:])
+        yield place(7, ".".join(doubled), telling=True)
+    yield place(7, ".".join((*labels, labels[-1])), telling=True)
+    for at in range(len(labels)):
+        kept = (*labels[:at], *labels[at + 1 :])
+        # Two labels of one standard serve nothing else alone; a selector, or the keys, may.
+        fixed = len(labels) == 2 and all(one.startswith("_") for one in labels)
+        yield place(3 if at else 4, ".".join(kept), telling=fixed)
+    for joint in ("", "-", "_"):
+        yield place(4 if not joint else 5, joint.join(labels), telling=True)
+    lean = [one.removeprefix("_") for one in labels]
+    for at, one in enumerate(labels):
+        # With two underscores only one of them may be lost.
+        if one.startswith("_") and label.count("_") > 1:
+            lost = ".".join((*labels[:at], lean[at], *labels[at + 1 :]))
+            how_lost = f"the underscore of {one} is missing"
+            yield Place(5, f"{lost}.{domain}", "NAME_UNDERSCORE_LOST", how_lost, telling=True)
+        elif not one.startswith("_"):
+            more = ".".join((*labels[:at], f"_{one}", *labels[at + 1 :]))
+            how_more = f"{one} has no underscore"
+            yield Place(6, f"{more}.{domain}", "NAME_TYPO", how_more)
+
+
+def _misspelt(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
+    for number, (label, made) in enumerate(islice(misspellings(labels), _MISSPELLINGS_LIMIT)):
+        fixed = label.startswith("_")
+        wrong = next(one for one, right in zip(made, labels, strict=True) if one != right)
+        how = f"{label} is misspelt" if fixed else f"{wrong} is not {label}"
+        other = f"{'.'.join(made)}.{domain}"
+        # The first few are as frequent as other slips.
+        priority = 7 if number < 3 else FAR + number
+        yield Place(priority, other, "NAME_TYPO", how, telling=fixed)

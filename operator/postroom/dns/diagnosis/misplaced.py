@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands at a wrong place: the record, a damaged form of it, or another one of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from postroom.api.sendingdomain import RecordState
+from postroom.dns import bimi, dkim, dmarc, mta_sts, spf, tls_report
+from postroom.dns.answers import Answer, Question
+from postroom.dns.diagnosis import aliases, exchanges, keys, report_policies, values
+from postroom.dns.diagnosis.case import Case
+from postroom.dns.diagnosis.damage import undone
+from postroom.dns.judging import sender_merge
+from postroom.dns.judging.judge import judge
+from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.pasted import UNDO
+from postroom.dns.wanted import (
+    AliasWanted,
+    ExchangeWanted,
+    IndicatorWanted,
+    KeyWanted,
+    PolicyWanted,
+    TransportPolicyWanted,
+    TransportReportWanted,
+)
+
+#: The families that tell what is wrong with a value, wherever it stands.
+_OF_VALUES = (keys, values, exchanges, aliases, report_policies)
+#: What is no damage, or says nothing of what was meant.
+_NO_PROOF = frozenset({"DKIM_MULTIPLE", "DKIM_PRIVATE_KEY_PUBLISHED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands at a place: the values that are meant, and what is wrong with them besides.
+
+    `held` tells that it is the record itself, be it damaged; else it is only one of its kind.
+    `fault` is None where nothing else is wrong.
+    """
+
+    texts: tuple[str, ...]
+    held: bool
+    fault: Cause | None = None
+
+
+def found_at(case: Case, answer: Answer) -> Found | None:
+    """Read the answer of a wrong place as if it came from the right one; None: nothing is meant."""
+    held = case.holding(answer)
+    if held:
+        return Found(held, held=True)
+    for text in sorted(answer.values):
+        moved = _moved(case, answer, (text,))
+        fault = _fault(moved)
+        if fault is not None and _proves(moved, fault):
+            return Found((text,), held=True, fault=fault)
+    kin = tuple(one for one in sorted(answer.values) if _is_kin(case, one))
+    return Found(kin, held=False, fault=_fault(_moved(case, answer, kin))) if kin else None
+
+
+def _moved(case: Case, answer: Answer, texts: tuple[str, ...]) -> Case:
+    """The same case with these values of an answer at the record's own name."""
+    question = Question(case.expected.name, case.expected.type)
+    strings = dict(zip(answer.values, answer.strings, strict=False))
+    there = replace(
+        answer,
+        question=question,
+        values=texts,
+        strings=tuple(strings.get(one, (one,)) for one in texts),
+    )
+    seen = case.seen.with_answers([there])
+    return replace(case, seen=seen, judgement=judge(case.expected, seen, case.context))
+
+
+def _fault(moved: Case) -> Cause | None:
+    """The best proven of what is wrong with the values; None where nothing is."""
+    if moved.judgement.state in (RecordState.VALID, RecordState.UNKNOWN):
+        return None
+    causes = [one for family in _OF_VALUES for one in family.FAMILY.causes(moved)]
+    if moved.judgement.cause is not None:
+        causes.append(moved.judgement.cause)
+    return min(causes, key=lambda one: one.evidence, default=None)
+
+
+def _proves(moved: Case, fault: Cause) -> bool:
+    """Whether undoing the damage yields what is wanted, so that nothing else can be meant."""
+    if isinstance(moved.expected.wanted, KeyWanted | AliasWanted | ExchangeWanted):
+        return fault.evidence is Evidence.PROVEN and fault.code not in _NO_PROOF
+    return moved.holds(replace(moved.answer, values=tuple(_meant(moved))))
+
+
+def _meant(moved: Case) -> Iterable[str]:
+    """The texts that come out when damage is undone."""
+    yield from (one.meant for one in undone(moved))
+    for text in moved.answer.values:
+        if isinstance(moved.expected.wanted, PolicyWanted):
+            yield dmarc.mended(text)
+        elif isinstance(moved.expected.wanted, spf.Requirement):
+            read = sender_merge.meant(text)
+            if read is not None:
+                yield read[1]
+        else:
+            yield from _mended(text)
+
+
+def _mended(text: str) -> Iterable[str]:
+    """Undo all damage that any value may take, one kind after the other."""
+    for _, undo in UNDO:
+        text = undo(text)
+        yield text
+
+
+def _is_kin(case: Case, text: str) -> bool:
+    """Whether a text is of the wanted kind, be it broken."""
+    match case.expected.wanted:
+        case KeyWanted():
+            return dkim.looks_like_key(text)
+        case PolicyWanted():
+            return dmarc.looks_like_dmarc(text)
+        case spf.Requirement():
+            return spf.is_spf(text) or sender_merge.meant(text) is not None
+        case TransportReportWanted():
+            return tls_report.looks_like_record(text)
+        case TransportPolicyWanted():
+            return mta_sts.looks_like_record(text)
+        case IndicatorWanted():
+            return bimi.looks_like_record(text)
+    return False

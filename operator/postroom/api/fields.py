@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
+import idna
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -73,7 +74,8 @@ class Text:
     The schema carries the pattern as a CEL rule, because the API server answers a mismatch of
     ``pattern`` with the expression itself. `also` (Python) and `also_rule` (CEL) say the same and
     ask for what no pattern can. The pattern must be anchored, free of double quotes, and legal in
-    RE2 but for ``\\uXXXX``, which is translated.
+    RE2 but for ``\\uXXXX``, which is translated. `mend` turns what is often written into what is
+    meant, which is offered where it would be taken.
     """
 
     pattern: str
@@ -82,13 +84,22 @@ class Text:
     shortest: int | None = None
     also: Callable[[str], bool] | None = None
     also_rule: str = ""
+    mend: Callable[[str], str] | None = None
 
     def check(self, value: str) -> str:
         """Return `value`; raises `ValueError` with the sentence if it is none of these."""
-        fits = re.fullmatch(self.pattern, value) and (self.also is None or self.also(value))
-        if not fits:
-            raise ValueError(self.sentence)
+        if not self._fits(value):
+            meant = self.mend(value) if self.mend is not None else value
+            hint = f": did you mean {meant}?" if self._fits(meant) else ""
+            raise ValueError(self.sentence + hint)
         return value
+
+    def _fits(self, value: str) -> bool:
+        return bool(
+            re.fullmatch(self.pattern, value)
+            and len(value) <= self.longest
+            and (self.also is None or self.also(value))
+        )
 
     def __get_pydantic_core_schema__(
         self, source: type[str], handler: GetCoreSchemaHandler
@@ -191,6 +202,31 @@ _HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = rf"({_HOST_LABEL}\.)+{_TOP_LABEL}"
 
+
+def _as_a_labels(name: str) -> str:
+    """Write a domain name as DNS has it (RFC 5891): A-labels, lowercase, without trailing dot."""
+    bare = name.strip().rstrip(".")
+    try:
+        return idna.encode(bare, uts46=True).decode("ascii").lower()
+    except (UnicodeError, idna.IDNAError):
+        # An underscore is no letter of a host, but legal in DNS.
+        return bare.lower()
+
+
+def _as_address(text: str) -> str:
+    """Take the address out of ``Name <local@DOMAIN>``, its domain as DNS has it."""
+    address = text.strip().removeprefix("mailto:")
+    if address.endswith(">"):
+        address = address[:-1].rpartition("<")[2]
+    local_part, at, domain = address.rpartition("@")
+    return f"{local_part}{at}{_as_a_labels(domain)}"
+
+
+def _as_host(text: str) -> str:
+    """Take the host out of a URL or of ``host:port``."""
+    return _as_a_labels(text.strip().rpartition("://")[2].partition("/")[0].partition(":")[0])
+
+
 #: A fully qualified name in A-label form, lowercase, without trailing dot, of two labels or more.
 DomainName = Annotated[
     str,
@@ -199,6 +235,7 @@ DomainName = Annotated[
         "must be a domain name such as send.example.com: lowercase, without trailing dot, "
         "non-ASCII labels as xn--...",
         longest=253,
+        mend=_as_a_labels,
     ),
 ]
 #: A DNS owner name or CNAME target: like a domain name, but underscores are legal in its labels.
@@ -209,6 +246,7 @@ RecordName = Annotated[
         "must be a DNS name such as k1._domainkey.example.com: lowercase, complete, without "
         "trailing dot",
         longest=253,
+        mend=_as_a_labels,
     ),
 ]
 #: One or more labels below a domain.
@@ -229,6 +267,7 @@ HostName = Annotated[
         "must be a DNS name such as smtp.example.com, not an IP address (TLS verifies names): "
         "lowercase, without port or trailing dot",
         longest=253,
+        mend=_as_host,
     ),
 ]
 #: A TCP port. Strict, as `Switch`: the API server takes neither "587" nor "yes" either.
@@ -267,6 +306,7 @@ EmailAddress = Annotated[
         # Atoms may hold what readers of a header take for an encoded-word (RFC 2047).
         also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT and "=?" not in address,
         also_rule=f"self.indexOf('@') <= {_LOCAL_PART_LIMIT} && !self.contains('=?')",
+        mend=_as_address,
     ),
 ]
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus
@@ -23,6 +24,7 @@ from postroom.api.names import (
 )
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
 from postroom.api.status import CommonStatus
+from postroom.api.suggest import nearest
 
 SpecT = TypeVar("SpecT", bound=Model, covariant=True)
 StatusT = TypeVar("StatusT", bound=CommonStatus, covariant=True)
@@ -151,7 +153,7 @@ def parse_spec(kind: Kind, raw: object) -> Model:
     try:
         return SPECS[kind].model_validate(raw, by_name=False, by_alias=True)
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error)) from None
+        raise InvalidSpec(problems_of(error, SPECS[kind])) from None
 
 
 def parse_status(kind: Kind, raw: object) -> CommonStatus:
@@ -165,10 +167,11 @@ def parse_status(kind: Kind, raw: object) -> CommonStatus:
     return model()
 
 
-def problems_of(error: ValidationError) -> tuple[Problem, ...]:
+def problems_of(error: ValidationError, model: type[Model]) -> tuple[Problem, ...]:
     """Put pydantic's errors into sentences; never repeats the value, which may be a secret."""
     return tuple(
-        Problem(("spec", *_location(detail["loc"])), _sentence(detail)) for detail in error.errors()
+        Problem(("spec", *_location(detail["loc"])), _sentence(detail, model))
+        for detail in error.errors()
     )
 
 
@@ -177,27 +180,92 @@ def _location(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return tuple(part for part in loc if isinstance(part, int) or not ("[" in part or "(" in part))
 
 
-def _sentence(detail: Any) -> str:
-    context = detail.get("ctx") or {}
-    match detail["type"]:
+#: What a value must be, by the type of pydantic's error: its own words name Python's types.
+_TYPES = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number, without quotation marks",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false, without quotation marks",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+    "model_type": "must be a mapping of fields",
+    "model_attributes_type": "must be a mapping of fields",
+    "none_required": "must be left out",
+    "recursion_loop": "must not refer to itself",
+}
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
+
+def _sentence(detail: Any, model: type[Model]) -> str:
+    context, kind = detail.get("ctx") or {}, detail["type"]
+    match kind:
         case "extra_forbidden":
-            return "is not a field of this kind"
+            return "is not a field of this kind" + _meant_field(detail["loc"], model)
         case "missing":
             return "is required"
-        case "string_pattern_mismatch":
-            return f"must match {context.get('pattern')}"
         case "string_too_long" | "too_long":
             return f"must have at most {context.get('max_length')} {_unit(detail)}"
         case "string_too_short" | "too_short":
             return f"must have at least {context.get('min_length')} {_unit(detail)}"
         case "enum" | "literal_error":
-            return f"must be one of {context.get('expected')}"
+            return f"must be one of {context.get('expected')}" + _meant_value(detail)
         case "value_error":
-            return str(context.get("error", detail["msg"]))
+            return str(context.get("error"))
+        case _ if kind in _BOUNDS:
+            word, bound = _BOUNDS[kind]
+            return f"must be {word} {context.get(bound)}"
         case _:
-            message: str = detail["msg"]
-            return message.replace("Input should be", "must be").replace("Value error, ", "")
+            return _TYPES.get(kind, "is not a value that this field takes")
 
 
 def _unit(detail: Any) -> str:
     return "characters" if detail["type"].startswith("string") else "entries"
+
+
+def _meant_field(loc: tuple[str | int, ...], model: type[Model]) -> str:
+    """Offer the field whose name is nearest to an unknown one."""
+    meant = nearest(str(loc[-1]), _fields_at(loc[:-1], model))
+    return f": did you mean {meant}?" if meant is not None else ""
+
+
+def _fields_at(loc: tuple[str | int, ...], model: type[Model]) -> list[str]:
+    """Return the names that are legal at a place, as they are written in YAML."""
+    here: type[BaseModel] = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        found = next(
+            (info for name, info in here.model_fields.items() if part in (name, info.alias)), None
+        )
+        inner = next(_models_in(found.annotation), None) if found is not None else None
+        if inner is None:
+            return []
+        here = inner
+    return [info.alias or name for name, info in here.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that a type is made of, such as that of ``list[DKIMSelector] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _meant_value(detail: Any) -> str:
+    """Offer the value of an enumeration that is nearest to what is there."""
+    given = detail.get("input")
+    choices = re.findall(r"'([^']*)'", str((detail.get("ctx") or {}).get("expected")))
+    meant = nearest(given, choices) if isinstance(given, str) else None
+    return f": did you mean {meant}?" if meant is not None else ""

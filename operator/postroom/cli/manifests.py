@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +20,20 @@ import yaml
 
 from postroom.api.names import API_VERSION, GROUP, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
+from postroom.api.suggest import nearest
+from postroom.cli import manifest_files
+from postroom.cli.manifest_files import SIZE_LIMIT, content_of
+from postroom.cli.provider_parameters import refuse_parameters
 
-_SIZE_LIMIT = 4 * 1024 * 1024
 _DEPTH_LIMIT = 50
 _NODES_LIMIT = 200_000
-_SUFFIXES = (".yaml", ".yml", ".json")
-_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
+_TOP_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+#: Names of objects and of namespaces (Kubernetes: DNS subdomain and label, RFC 1123).
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAME = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
+_LABEL_LIMIT, _NAME_LIMIT = 63, 253
+#: Templates of Go (Helm), Jinja and ERB; variables of envsubst, Flux and Argo CD's plugins.
+_TEMPLATE = re.compile(r"\{\{.*|\{%.*|<%.*|\$\{.*|<path:.*")
 
 Path_ = tuple[str | int, ...]
 
@@ -81,55 +90,25 @@ def load(paths: Sequence[Path], namespace: str) -> Manifests:
     `namespace` is for objects that name none.
     """
     found = Manifests()
-    for path in paths:
-        for file in _files(path, found):
-            for manifest in _documents(file, found):
-                _file_away(manifest, namespace, found)
+    files, problems = manifest_files.listed(paths)
+    found.complaints += [Complaint(*problem) for problem in problems]
+    for file in files:
+        for manifest in _documents(file, found):
+            _file_away(manifest, namespace, found)
     return found
-
-
-def _files(path: Path, found: Manifests) -> Iterator[Path]:
-    if str(path) == "-" or path.is_file():
-        yield path
-    elif path.is_dir() and (listed := _kustomized(path)) is not None:
-        for one in listed:
-            yield from _files(one, found)
-    elif path.is_dir():
-        yield from (
-            one
-            for one in sorted(path.rglob("*"))
-            if one.suffix in _SUFFIXES and one.name not in _KUSTOMIZATIONS and one.is_file()
-        )
-    else:
-        found.complaints.append(Complaint(str(path), 0, "there is no such file or directory"))
-
-
-def _kustomized(directory: Path) -> list[Path] | None:
-    """Return the resources that a kustomization lists; None where there is none to be read.
-
-    What else it says, such as patches, is not applied.
-    """
-    for name in _KUSTOMIZATIONS:
-        try:
-            told = yaml.safe_load(_read(directory / name))
-        except (OSError, yaml.YAMLError):
-            continue
-        listed = told.get("resources") if isinstance(told, dict) else None
-        if isinstance(listed, list):
-            return [directory / str(one) for one in listed]
-    return None
 
 
 def _documents(file: Path, found: Manifests) -> Iterator[Manifest]:
     name = "<stdin>" if str(file) == "-" else str(file)
     try:
-        raw = sys.stdin.buffer.read(_SIZE_LIMIT + 1) if name == "<stdin>" else _read(file)
+        raw = sys.stdin.buffer.read(SIZE_LIMIT + 1) if name == "<stdin>" else content_of(file)
     except OSError as error:
         found.complaints.append(Complaint(name, 0, f"cannot be read: {error.strerror}"))
         return
-    if len(raw) > _SIZE_LIMIT:
+    if len(raw) > SIZE_LIMIT:
         found.complaints.append(Complaint(name, 0, "is larger than 4 MiB"))
         return
+    text = ""
     try:
         text = raw.decode("utf-8")
         for node in yaml.compose_all(text, Loader=yaml.CSafeLoader):
@@ -139,14 +118,37 @@ def _documents(file: Path, found: Manifests) -> Iterator[Manifest]:
         found.complaints.append(Complaint(name, 0, "is not UTF-8 text"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        found.complaints.append(Complaint(name, line, f"is not YAML: {error.problem}"))
+        found.complaints.append(Complaint(name, *_no_yaml(text, line, error)))
     except (yaml.YAMLError, RecursionError):
-        found.complaints.append(Complaint(name, 0, "is not YAML that can be read"))
+        found.complaints.append(
+            Complaint(name, 0, _template(text) or "is not YAML that can be read")
+        )
 
 
-def _read(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(_SIZE_LIMIT + 1)
+def _no_yaml(text: str, line: int, error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """Say where and why a document is no YAML: what people do is likelier than what the parser
+    met, which is often a line further."""
+    lines = text.splitlines()
+    around = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "\t" in around[: len(around) - len(around.lstrip())]:
+        return line, "has a tab where YAML wants spaces: indent with spaces"
+    template = _TEMPLATE.search(text)
+    if template is not None:
+        return text.count("\n", 0, template.start()) + 1, _rendered_first(template[0])
+    return line, f"is not YAML: {error.problem}"
+
+
+def _template(text: str) -> str | None:
+    """Say so if a text is the template of something else."""
+    found = _TEMPLATE.search(text)
+    return _rendered_first(found[0]) if found is not None else None
+
+
+def _rendered_first(start: str) -> str:
+    return (
+        f"looks like a template ({start[:20].strip()} ...): render it first, such as with "
+        "helm template, and pipe the result into postroom check -"
+    )
 
 
 def _manifests(file: str, node: yaml.Node, found: Manifests) -> Iterator[Manifest]:
@@ -205,7 +207,10 @@ class _Builder:
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
-                self._complain(key_node.start_mark.line + 1, "has a key that is no text")
+                # ``{{ x }}`` without quotation marks is a mapping whose key is a mapping.
+                braces = isinstance(key_node, yaml.MappingNode) and key_node.flow_style
+                message = _rendered_first("{{") if braces else "has a key that is no text"
+                self._complain(key_node.start_mark.line + 1, message)
                 return built
             if key in built:
                 place = ".".join(map(str, (*path, key)))
@@ -243,6 +248,9 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
         found.complaints.append(manifest.complaint(("metadata",), "metadata.name: is required"))
         return
     place = str(metadata.get("namespace") or namespace)
+    if refusals := _bad_names(manifest, name, place):
+        found.complaints += refusals
+        return
     if ours:
         _file_resource(manifest, str(version), str(kind), place, name, found)
     elif kind == "Secret":
@@ -263,20 +271,55 @@ def _file_resource(
         key = Key(Kind(kind), namespace, name)
     except ValueError:
         kinds = ", ".join(one.value for one in Kind)
-        found.complaints.append(manifest.complaint(("kind",), f"kind: must be one of {kinds}"))
+        meant = nearest(kind, [one.value for one in Kind])
+        hint = f": did you mean {meant}?" if meant is not None else ""
+        message = f"kind: must be one of {kinds}{hint}"
+        found.complaints.append(manifest.complaint(("kind",), message))
         return
     _put(found.resources, key, manifest, found)
-    unknown = sorted(set(manifest.raw) - {"apiVersion", "kind", "metadata", "spec", "status"})
-    for one in unknown:
-        found.complaints.append(manifest.complaint((one,), f"{one}: is not a field of this kind"))
+    unknown = sorted(set(manifest.raw) - _TOP_FIELDS)
+    for field_ in unknown:
+        meant = nearest(field_, _TOP_FIELDS)
+        hint = f": did you mean {meant}?" if meant is not None else ""
+        message = f"{field_}: is not a field of this kind{hint}"
+        found.complaints.append(manifest.complaint((field_,), message))
     try:
-        parse_spec(key.kind, manifest.raw.get("spec"))
+        refuse_parameters(parse_spec(key.kind, manifest.raw.get("spec")))
     except InvalidSpec as error:
         found.complaints += [_place(manifest, problem) for problem in error.problems]
 
 
 def _place(manifest: Manifest, problem: Problem) -> Complaint:
-    return manifest.complaint(problem.path, str(problem))
+    value: Any = manifest.raw
+    for part in problem.path:
+        inner = isinstance(value, dict | list) and (
+            isinstance(part, int) == isinstance(value, list)
+        )
+        try:
+            value = value[part] if inner else None
+        except (KeyError, IndexError):
+            value = None
+    template = _template(value) if isinstance(value, str) else None
+    message = f"{problem.place}: {template}" if template else str(problem)
+    return manifest.complaint(problem.path, message)
+
+
+def _bad_names(manifest: Manifest, name: str, namespace: str) -> list[Complaint]:
+    """Complain of names that the API server refuses (RFC 1123)."""
+    bad = []
+    if len(name) > _NAME_LIMIT or not _NAME.fullmatch(name):
+        message = (
+            f"metadata.name: must be at most {_NAME_LIMIT} characters: lowercase letters, digits, "
+            "'-' and '.', with a letter or digit at both ends of each part"
+        )
+        bad.append(manifest.complaint(("metadata", "name"), message))
+    if len(namespace) > _LABEL_LIMIT or not _LABEL.fullmatch(namespace):
+        message = (
+            f"metadata.namespace: must be at most {_LABEL_LIMIT} characters: lowercase letters, "
+            "digits and '-', with a letter or digit at both ends"
+        )
+        bad.append(manifest.complaint(("metadata", "namespace"), message))
+    return bad
 
 
 def _put(shelf: dict[Any, Manifest], key: Any, manifest: Manifest, found: Manifests) -> None:
@@ -293,7 +336,9 @@ def _bad_base64(manifest: Manifest) -> list[Complaint]:
     data = manifest.raw.get("data")
     for key, value in (data if isinstance(data, dict) else {}).items():
         if not isinstance(value, str) or decoded(value) is None:
-            message = f"data.{key}: must be base64 of UTF-8 text"
+            message = (
+                f"data.{key}: must be base64 of UTF-8 text; plain text belongs under stringData"
+            )
             found.append(manifest.complaint(("data", key), message))
     return found
 

@@ -60,7 +60,9 @@ def test_all_problems_are_named_at_once() -> None:
 
 def test_snake_case_is_no_field() -> None:
     spec = {"host": "smtp.example.com", "credentials_ref": {"name": "x"}}
-    assert problems(Kind.MAIL_SERVER, spec) == ["spec.credentials_ref: is not a field of this kind"]
+    assert problems(Kind.MAIL_SERVER, spec) == [
+        "spec.credentials_ref: is not a field of this kind: did you mean credentialsRef?"
+    ]
 
 
 @given(kind=st.sampled_from(list(Kind)), raw=JSON)

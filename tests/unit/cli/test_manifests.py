@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from postroom.api import crd
 from postroom.api.names import Key, Kind
+from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.cli.manifests import Manifests, load
 
 GOOD = """\
@@ -57,11 +65,123 @@ def test_a_good_file(tmp_path: Path) -> None:
         (("  domain: ", "  domain: a.example.com\n  domain: "), "7: spec.domain is given twice"),
         (("kind: SendingDomain\n", ""), "1: kind: must be one of"),
         (("spec:\n  domain: send.example.com", "spec: 5"), "5: spec: must be a mapping"),
+        (("spec:", "spec:\n  provider: Mailgnu"), "6: spec.provider: must be one of"),
+        (
+            ("spec:", "spec:\n  provider: Mailgun\n  parameters: {region: Mars}"),
+            "7: spec.parameters.region: must be one of",
+        ),
+        (
+            ("spec:", "spec:\n  provider: Mailgun\n  parameters:\n    regoin: EU"),
+            "8: spec.parameters.regoin: is no parameter of Mailgun",
+        ),
+        (("name: good", "name: Good_One"), "4: metadata.name: must be at most 253 characters"),
+        (("name: good", f"name: {'a' * 254}"), "4: metadata.name: must be at most 253"),
+        (("name: good", "name: a..b"), "4: metadata.name: must be"),
+        (("name: good", "name: a-"), "4: metadata.name: must be"),
+        (
+            ("name: good", "name: good\n  namespace: a.b"),
+            "5: metadata.namespace: must be at most 63",
+        ),
+        (("name: good", "name: good\n  namespace: Mail"), "5: metadata.namespace: must be"),
+        (("  domain:", "\tdomain:"), "6: has a tab where YAML wants spaces"),
+        (("send.example.com", "{{ .Values.domain }}"), "6: looks like a template ({{"),
+        (("send.example.com", '"{{ domain }}"'), "6: spec.domain: looks like a template ({{ dom"),
+        (("send.example.com", "${DOMAIN}"), "6: spec.domain: looks like a template (${DOMAIN}"),
+        (("spec:", "{{- if .Values.mail }}\nspec:"), "5: looks like a template"),
     ],
 )
 def test_complaints_name_the_line(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
     said = complaints(tmp_path, GOOD.replace(*change))
     assert any(one.startswith(complaint) for one in said), said
+
+
+#: What is written, for which field of which kind, and what is offered.
+MEANT = [
+    ("SendingDomain", "domain: bücher.example", "did you mean xn--bcher-kva.example?"),
+    ("SendingDomain", "domain: Send.Example.COM.", "did you mean send.example.com?"),
+    ("SendingDomain", "domain: a.example\n  provider: Mailgnu", "did you mean Mailgun?"),
+    ("SendingDomain", "domain: a.example\n  provider: fastmail", "did you mean Fastmail?"),
+    ("SendingDomain", "domain: a.example\n  provider: SES", "did you mean AmazonSES?"),
+    ("SendingDomain", "domain: a.example\n  provider: Office365", "did you mean Microsoft365?"),
+    ("SendingDomain", "domain: a.example\n  dkimm: []", "did you mean dkim?"),
+    (
+        "SendingDomain",
+        "domain: a.example\n  dkim: [{selectr: a, cname: b.example}]",
+        "did you mean selector?",
+    ),
+    ("SendingDomain", "domain: a.example\n  dmarc: {policy: Reject}", "did you mean reject?"),
+    ("SendingDomain", "domain: a.example\n  spf: {include: [b.example]}", "did you mean includes?"),
+    ("MailServer", "provider: O365", "did you mean Microsoft365?"),
+    ("MailServer", "provider: sendgrid", "did you mean SendGrid?"),
+    ("MailServer", "host: SMTP.example.com", "did you mean smtp.example.com?"),
+    ("MailServer", "host: smtps://smtp.example.com:465", "did you mean smtp.example.com?"),
+    ("MailServer", "hostname: smtp.example.com", "did you mean host?"),
+    ("MailServer", "host: smtp.example.com\n  tls: {mode: starttls}", "did you mean StartTLS?"),
+    ("MailServer", "host: smtp.example.com\n  tls: {mode: SSL}", "did you mean Implicit?"),
+    (
+        "MailServer",
+        "host: smtp.example.com\n  credentialsRef: {naem: x}",
+        "did you mean name?",
+    ),
+    ("EmailAccount", "address: Desk <desk@Example.com>", "did you mean desk@example.com?"),
+    ("EmailAccount", "adress: desk@example.com", "did you mean address?"),
+]
+
+
+@pytest.mark.parametrize(("kind", "spec", "offered"), MEANT)
+def test_what_was_meant_is_offered(tmp_path: Path, kind: str, spec: str, offered: str) -> None:
+    text = GOOD.replace("SendingDomain", kind).replace("domain: send.example.com", spec)
+    assert any(one.endswith(offered) for one in complaints(tmp_path, text))
+
+
+def test_nothing_is_offered_for_what_resembles_nothing(tmp_path: Path) -> None:
+    text = GOOD.replace("domain: send", "zzyzx: 1\n  domain: send")
+    assert complaints(tmp_path, text) == ["6: spec.zzyzx: is not a field of this kind"]
+
+
+def test_a_kind_that_is_nearly_one_is_offered(tmp_path: Path) -> None:
+    said = complaints(tmp_path, GOOD.replace("SendingDomain", "sendingdomain"))
+    assert said[0].endswith("did you mean SendingDomain?")
+
+
+#: Values of every wrong type, put at every field.
+WRONG: list[object] = [None, 7, -1, 7.5, True, "x", "", [], ["x"], {}, {"x": 1}, [[]], "x" * 5000]
+_PYDANTIC = re.compile(
+    r"Input should|valid (string|integer|dictionary|list|boolean)|instance of|dictionary|pydantic|"
+    r"(?<!')\bNone\b(?!')|NoneType|\bdict\b|\bstr\b|\bint\b|\bbool\b|Extra inputs|Field required|"
+    r"should match|\^|\(\?|Value error|type=",
+)
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[tuple[str | int, ...]]:
+    for name, inner in schema.get("properties", {}).items():
+        yield (name,)
+        yield from ((name, *rest) for rest in _fields(inner))
+        if inner.get("type") == "array":
+            yield from ((name, 0, *rest) for rest in _fields(inner["items"]))
+
+
+def _with(place: tuple[str | int, ...], value: object) -> object:
+    for part in reversed(place):
+        value = [value] if isinstance(part, int) else {part: value}
+    return value
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_no_sentence_speaks_of_python(kind: Kind) -> None:
+    definition = yaml.safe_load(crd.render()[f"{kind.plural}.yaml"])
+    version = definition["spec"]["versions"][0]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    places = list(_fields(schema))
+    assert len(places) > 10
+    for place in places:
+        for value in WRONG:
+            try:
+                parse_spec(kind, _with(place, value))
+            except InvalidSpec as error:
+                for problem in error.problems:
+                    assert not _PYDANTIC.search(problem.message), (place, value, problem)
+                    assert problem.message[0].islower(), problem
 
 
 def test_one_bad_object_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -84,7 +204,9 @@ def test_lists_keep_their_lines(tmp_path: Path) -> None:
 def test_secrets_must_be_base64(tmp_path: Path) -> None:
     text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  password: hunter2!\n"
     said = complaints(tmp_path, text)
-    assert said == ["5: data.password: must be base64 of UTF-8 text"]
+    assert said == [
+        "5: data.password: must be base64 of UTF-8 text; plain text belongs under stringData"
+    ]
     assert "hunter2" not in "".join(said)
 
 
@@ -96,6 +218,102 @@ def test_directories_are_read_whole_or_as_their_kustomization_says(tmp_path: Pat
     assert len(load([tmp_path], "default").resources) == 2
     (tmp_path / "kustomization.yaml").write_text("resources: [sub]\n")
     assert [key.name for key in load([tmp_path], "default").resources] == ["other"]
+
+
+def read_directory(directory: Path, kustomization: str) -> tuple[list[str], list[str]]:
+    (directory / "kustomization.yaml").write_text(kustomization)
+    found = load([directory], "default")
+    return [key.name for key in found.resources], [str(one) for one in found.complaints]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "namespace: other",
+        "namePrefix: x-",
+        "nameSuffix: -x",
+        "patches: [{path: p.yaml}]",
+        "patchesStrategicMerge: [p.yaml]",
+        "patchesJson6902: [{path: p.yaml}]",
+        "components: [../c]",
+        "bases: [../b]",
+        "commonAnnotations: {a: b}",
+        "commonLabels: {a: b}",
+        "labels: [{pairs: {a: b}}]",
+        "secretGenerator: [{name: s}]",
+        "configMapGenerator: [{name: c}]",
+        "replacements: [{path: r.yaml}]",
+        "transformers: [t.yaml]",
+        "generators: [g.yaml]",
+        "helmCharts: [{name: c}]",
+        "somethingNew: 1",
+    ],
+)
+def test_a_kustomization_is_read_whole_or_not_at_all(tmp_path: Path, more: str) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    names, said = read_directory(tmp_path, f"resources: [a.yaml]\n{more}\n")
+    assert names == []
+    (complaint,) = said
+    assert f"says {more.partition(':')[0]}, which is not applied here" in complaint
+    assert f"`kubectl kustomize {tmp_path}` into `postroom check -`" in complaint
+
+
+@pytest.mark.parametrize("more", ["images: [{name: a}]", "metadata: {name: x}", "namespace: ''"])
+def test_what_changes_none_of_our_resources_is_no_obstacle(tmp_path: Path, more: str) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    assert read_directory(tmp_path, f"resources: [a.yaml]\n{more}\n") == (["good"], [])
+
+
+@pytest.mark.parametrize(
+    "text", ["resources: [", "[]", "resources: 5", "resources: [7]", "\x00", "resources: [a: b]"]
+)
+def test_a_kustomization_that_cannot_be_read_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    names, said = read_directory(tmp_path, text)
+    assert names == []
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "remote", ["https://example.com/a.yaml", "github.com/a/b", "git@example.com:a/b", "a/b?ref=v1"]
+)
+def test_what_is_elsewhere_is_not_fetched(tmp_path: Path, remote: str) -> None:
+    names, said = read_directory(tmp_path, f"resources: ['{remote}']\n")
+    assert (names, "remote resource" in said[0]) == ([], True)
+
+
+def test_an_overlay_and_its_base_are_read_once(tmp_path: Path) -> None:
+    for name, text in {"base": "resources: [a.yaml]", "overlay": "resources: [../base]"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kustomization.yaml").write_text(text)
+    (tmp_path / "base" / "a.yaml").write_text(GOOD)
+    found = load([tmp_path], "default")
+    assert (len(found.resources), found.complaints) == (1, [])
+
+
+def test_a_kustomization_that_lists_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    assert read_directory(tmp_path, "resources: [., a.yaml, '../" + tmp_path.name + "']\n") == (
+        ["good"],
+        [],
+    )
+
+
+def test_a_directory_that_links_to_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert len(load([tmp_path], "default").resources) == 1
+
+
+def test_pipes_and_devices_are_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(GOOD))
+    writer.start()
+    found = load([pipe, Path("/dev/null")], "default")
+    writer.join(5)
+    assert [key.name for key in found.resources] == ["good"]
+    assert found.complaints == []
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

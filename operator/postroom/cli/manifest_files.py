@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files there are to read: files, pipes, directories, and what kustomizations list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+#: Bytes; no manifest is larger.
+SIZE_LIMIT = 4 * 1024 * 1024
+SUFFIXES = (".yaml", ".yml", ".json")
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+#: What a kustomization may say without changing a resource of ours, or what it refers to.
+_HARMLESS = frozenset(
+    {"apiVersion", "kind", "metadata", "resources", "images", "replicas", "sortOptions"}
+)
+
+#: How kustomize names repositories without a scheme.
+_REMOTE = ("git@", "github.com/", "git::")
+
+#: File, line (0: none) and sentence.
+Problem = tuple[str, int, str]
+
+
+@dataclass
+class _Listing:
+    files: list[Path] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    #: What was listed already: an overlay and its base, or a kustomization that names itself.
+    seen: set[Path] = field(default_factory=set)
+
+
+def listed(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
+    """List the files below some paths, each once, and what cannot be read.
+
+    ``-`` is standard input. Whatever is no directory is read, such as a pipe. A directory with a
+    kustomization is what that lists; one that does more than to list is refused, as half of what it
+    says would be a verdict on something else.
+    """
+    listing = _Listing()
+    for path in paths:
+        _add(path, listing)
+    return listing.files, listing.problems
+
+
+def content_of(file: Path) -> bytes:
+    """Read a file up to a byte beyond the limit; raises `OSError`."""
+    with file.open("rb") as stream:
+        return stream.read(SIZE_LIMIT + 1)
+
+
+def _add(path: Path, listing: _Listing) -> None:
+    if str(path) == "-":
+        listing.files.append(path)
+        return
+    resolved = path.resolve()
+    if resolved in listing.seen:
+        return
+    listing.seen.add(resolved)
+    if path.is_dir():
+        _add_directory(path, listing)
+    elif path.exists():
+        listing.files.append(path)
+    else:
+        listing.problems.append((str(path), 0, "there is no such file or directory"))
+
+
+def _add_directory(directory: Path, listing: _Listing) -> None:
+    for name in _KUSTOMIZATIONS:
+        if (directory / name).is_file():
+            _add_kustomized(directory / name, listing)
+            return
+    try:
+        entries = sorted(directory.iterdir())
+    except OSError as error:
+        listing.problems.append((str(directory), 0, f"cannot be read: {error.strerror}"))
+        return
+    for entry in entries:
+        if entry.is_dir() or (entry.suffix in SUFFIXES and entry.is_file()):
+            _add(entry, listing)
+
+
+def _add_kustomized(file: Path, listing: _Listing) -> None:
+    instead = f"pipe `kubectl kustomize {file.parent}` into `postroom check -`"
+    try:
+        content = yaml.safe_load(content_of(file)[:SIZE_LIMIT])
+    except OSError as error:
+        listing.problems.append((str(file), 0, f"cannot be read: {error.strerror}"))
+        return
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 0
+        listing.problems.append((str(file), line, f"is not YAML that can be read: {instead}"))
+        return
+    if not isinstance(content, dict) or not isinstance(content.get("resources", []), list):
+        listing.problems.append((str(file), 0, f"is no kustomization that can be read: {instead}"))
+        return
+    more = ", ".join(_beyond_listing(content))
+    if more:
+        sentence = f"says {more}, which is not applied here: {instead}"
+        listing.problems.append((str(file), 0, sentence))
+        return
+    for resource in content.get("resources", []):
+        _add(file.parent / str(resource), listing)
+
+
+def _beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
+    """Yield what a kustomization does besides listing files that are here."""
+    yield from sorted(str(name) for name in content if name not in _HARMLESS and content[name])
+    for resource in content.get("resources", []):
+        if not isinstance(resource, str):
+            yield "a resource that is no path"
+        elif (
+            "://" in resource or "?ref=" in resource or resource.startswith(("git@", "github.com/"))
+        ):
+            yield f"the remote resource {resource[:80]}"

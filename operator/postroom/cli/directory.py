@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from postroom.api.conditions import ConditionType, is_true
 from postroom.api.masked import Masked
 from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
-from postroom.api.resource import AnyResource, InvalidSpec, parse, parse_status
+from postroom.api.resource import AnyResource, InvalidSpec, SendingDomain, parse, parse_status
 from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests, decoded
 from postroom.dns.ownership import OwnershipRules
+from postroom.reconcile.claims import ClaimBook, claim_of
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
@@ -44,6 +45,7 @@ class DirectoryWorld(ReachesOut):
         self._ownership = ownership
         self._raw: dict[Key, dict[str, Any]] = {}
         self._memories: dict[Key, Memory] = {}
+        self._claims = ClaimBook(ownership.keys)
         self.replace(manifests)
 
     def replace(self, manifests: Manifests) -> None:
@@ -68,6 +70,13 @@ class DirectoryWorld(ReachesOut):
                 "spec": manifest.raw.get("spec"),
                 "status": old.get("status"),
             }
+        self._claims = ClaimBook(self._ownership.keys)
+        for key in sorted(self._raw):
+            self._note_claim(key)
+
+    def _note_claim(self, key: Key) -> None:
+        if key.kind is Kind.SENDING_DOMAIN and (typed := self._typed(key)) is not None:
+            self._claims.note(claim_of(cast("SendingDomain", typed), self._claims.keys))
 
     async def check(self, policy: Policy, progress: Progress | None = None) -> bool:
         """Evaluate everything; return whether all is Ready."""
@@ -81,13 +90,26 @@ class DirectoryWorld(ReachesOut):
                 outcome = await reconcile(key.kind, self._raw[key], self, memory, policy)
             if outcome.status is not None:
                 self._raw[key]["status"] = dumped(outcome.status)
+                self._note_claim(key)
             done += 1
             if progress is not None:
                 progress(done, len(self._raw))
 
-        for kind in (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT):
+        await self._check_domains(evaluate)
+        for kind in (Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT):
             await asyncio.gather(*(evaluate(key) for key in sorted(self._raw) if key.kind is kind))
         return all(is_true(status.conditions, ConditionType.READY) for _, status in self.statuses())
+
+    async def _check_domains(self, evaluate: Callable[[Key], Awaitable[None]]) -> None:
+        """Evaluate what several namespaces claim one by one, so that DNS's pace decides nothing."""
+        keys = sorted(key for key in self._raw if key.kind is Kind.SENDING_DOMAIN)
+        contested = [key for key in keys if self._claims.is_contested(key)]
+        await asyncio.gather(*(evaluate(key) for key in keys if key not in contested))
+        for key in contested:
+            await evaluate(key)
+        for key in contested:
+            if self._claims.is_unsettled(key):
+                await evaluate(key)
 
     def statuses(self) -> list[tuple[Key, CommonStatus]]:
         """Every resource with its status, in the order of evaluation."""
@@ -105,6 +127,10 @@ class DirectoryWorld(ReachesOut):
     @property
     def ownership(self) -> OwnershipRules:
         return self._ownership
+
+    @property
+    def claims(self) -> ClaimBook:
+        return self._claims
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         return self._typed(Key(kind, namespace, name))

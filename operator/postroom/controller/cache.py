@@ -15,7 +15,8 @@ from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
-from postroom.reconcile.indexes import indexes_of
+from postroom.reconcile.claims import ClaimBook, claim_from, standing_of
+from postroom.reconcile.indexes import domain_among, indexes_of
 
 #: An object as the API server holds it.
 Raw = Mapping[str, Any]
@@ -73,7 +74,8 @@ class _Entry:
 class Cache:
     """Objects by key and by index. For one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, claims: ClaimBook | None = None) -> None:
+        self.claims = claims or ClaimBook()
         self._entries: dict[Key, _Entry] = {}
         self._by_index: dict[tuple[Kind, str, str], set[str]] = {}
 
@@ -118,6 +120,7 @@ class Cache:
             indexes = _indexes(kind, slim)
             self._entries[key] = _Entry(slim, indexes)
             self._reindex(key, frozenset(), indexes)
+            self._claim(key, slim, indexes)
             return Change(Difference.APPEARED | Difference.READY, after=indexes)
         return self._replace(key, entry, slim)
 
@@ -128,6 +131,7 @@ class Cache:
             return NO_CHANGE
         del self._entries[key]
         self._reindex(key, entry.indexes, frozenset())
+        self.claims.forget(key)
         return Change(Difference.VANISHED, before=entry.indexes)
 
     def begin_write(self, key: Key) -> None:
@@ -169,7 +173,20 @@ class Cache:
             self._reindex(key, entry.indexes, after)
         change = Change(difference, before=entry.indexes, after=after)
         entry.indexes = after
+        self._claim(key, slim, after)
         return change
+
+    def _claim(self, key: Key, slim: Raw, indexes: frozenset[str]) -> None:
+        """Keep the book of claims; a spec that cannot be understood claims nothing."""
+        if key.kind is not Kind.SENDING_DOMAIN:
+            return
+        domain = domain_among(indexes)
+        if domain is None:
+            self.claims.forget(key)
+            return
+        status, metadata = slim.get("status"), Metadata.of(metadata_of(slim))
+        known = status if isinstance(status, Mapping) else {}
+        self.claims.note(claim_from(metadata, domain, known, self.claims.keys))
 
     def _reindex(self, key: Key, before: frozenset[str], after: frozenset[str]) -> None:
         for index in before - after:
@@ -277,16 +294,17 @@ def _difference(before: Raw, after: Raw) -> Difference:
     return found
 
 
-def readiness(raw: Raw) -> tuple[object, object, object]:
-    """Return the status of the Ready condition, the verdict on a domain, and the generation.
+def readiness(raw: Raw) -> tuple[object, ...]:
+    """Return the status of the Ready condition, the verdict on a domain, the generation, and what
+    a claim on the domain stands on.
 
     The verdict counts too: a domain that is Degraded still lets its accounts send, one that has
     Failed does not, and neither is Ready.
     """
     status = raw.get("status")
     if not isinstance(status, Mapping):
-        return None, None, None
-    about = status.get("verification"), status.get("observedGeneration")
+        return None, None, None, ()
+    about = status.get("verification"), status.get("observedGeneration"), standing_of(status)
     for condition in conditions_of(raw):
         if condition.get("type") == "Ready":
             return condition.get("status"), *about

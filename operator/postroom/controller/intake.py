@@ -15,6 +15,7 @@ from postroom.api.names import Key, Kind
 from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
 from postroom.controller.dependants import Dependants, declared, named
 from postroom.controller.queue import KeyedQueue, Urgency
+from postroom.reconcile.indexes import domain_among
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.schedule import due_in
 
@@ -115,6 +116,17 @@ class Intake:
         elif difference & _DUE_NOW:
             self._renew(key, difference)
         self._wake(key.namespace, _affected(key, change), but=key)
+        self._settle(key, change)
+
+    def _settle(self, key: Key, change: Change) -> None:
+        """Have the domains of other namespaces looked at whose claims this decides anew."""
+        if key.kind is not Kind.SENDING_DOMAIN:
+            return
+        domain = domain_among(change.after | change.before)
+        moved = Difference.READY | Difference.APPEARED | Difference.VANISHED
+        if domain is not None and (change.difference & moved or change.before != change.after):
+            for rival in self.cache.claims.unsettled_by(key.namespace, domain):
+                self.queue.add(rival, Urgency.CHANGE)
 
     def _enrol(self, key: Key, urgency: Urgency) -> None:
         """Put an object that is new to us into the maps and the queue."""
@@ -123,7 +135,7 @@ class Intake:
             return
         self.dependants.update(key, declared(key.kind, raw))
         delay = due_in(key.kind, raw, self._now()).total_seconds()
-        if delay <= 0:
+        if delay <= 0 or self.cache.claims.is_unsettled(key):
             self.queue.add(key, urgency)
         else:
             self.queue.add_after(key, delay)

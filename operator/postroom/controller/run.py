@@ -47,6 +47,7 @@ from postroom.mail.oauth.rotation import RefreshTokenStore
 from postroom.mail.oauth.tokens import TokenSource
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
+from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.ways_out import WaysOut
 from postroom.settings import Address, Settings, flag
 
@@ -111,7 +112,7 @@ class _Operator:
         self._metrics = Metrics()
         shares = Shares(settings.workers, settings.workers_per_namespace)
         self._queue = KeyedQueue(shares=shares)
-        self._intake = Intake(Cache(), self._queue)
+        self._intake = Intake(Cache(ClaimBook(settings.ownership.keys)), self._queue)
         self._sweep = Sweep(cluster, self._intake, settings.namespaces, self._metrics)
         self._health = Health(self._queue, settings.stuck_after.total_seconds())
         rate, burst = settings.status_writes_per_second, settings.status_write_burst

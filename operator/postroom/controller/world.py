@@ -16,6 +16,7 @@ from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.dns.ownership import OwnershipRules
+from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.ways_out import ReachesOut, WaysOut
 from postroom.reconcile.world import (
     ConfigMapContent,
@@ -102,6 +103,11 @@ class ClusterWorld(ReachesOut):
     def ownership(self) -> OwnershipRules:
         """How control of domains is proven, and with which keys."""
         return self._ownership
+
+    @property
+    def claims(self) -> ClaimBook:
+        """Who claims which domain, in all namespaces."""
+        return self._cache.claims
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         """Return one object, None if there is none (or its spec is invalid)."""

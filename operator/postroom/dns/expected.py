@@ -44,6 +44,8 @@ from postroom.dns.wanted import (
 __all__ = ["VALUE_LIMIT", "DomainPlan", "Expected", "complete", "plan"]
 
 _ID_LIMIT = 100
+#: The id of the derived token where it stands beside a value that was handed out.
+TOKEN_ID = "ownership-token"  # noqa: S105 - the id of a record, not a secret
 
 _Path = tuple[str | int, ...]
 #: A record, and the part of the spec that asks for it.
@@ -152,7 +154,7 @@ def _ownership(spec: SendingDomainSpec, proof: Sequence[str], *, token: bool) ->
         yield _proof(spec, "ownership", name, proof), ("ownership" if given.name else "domain",)
         token = token and not ownership.speaks_for(name, spec.domain)
     if token and proof:
-        yield _proof(spec, "ownership-token", challenge, proof), ("domain",)
+        yield _proof(spec, TOKEN_ID, challenge, proof), ("domain",)
 
 
 def _proof(spec: SendingDomainSpec, id: str, name: str, proof: Sequence[str]) -> Expected:

@@ -24,12 +24,14 @@ CERTAIN = frozenset(
     }
 )
 
-#: The failures that only an edit of a spec or of the operator's settings can mend.
+#: The failures that only an edit of a spec or of the operator's settings, or a proof that nobody
+#: has given yet, can mend.
 STALLING = frozenset(
     {
         Reason.ADDRESS_DENIED,
         Reason.PORT_DENIED,
         Reason.REFERENCE_NOT_PERMITTED,
+        Reason.DOMAIN_CLAIMED,
         Reason.AMBIGUOUS_DEFAULT,
         Reason.DUPLICATE_ADDRESS,
         Reason.ENCRYPTION_REQUIRED,

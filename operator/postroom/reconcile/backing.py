@@ -37,6 +37,18 @@ class Backing:
     findings: tuple[Finding, ...]
     default_accounts: tuple[str, ...]
     references: frozenset[str]
+    #: Whether another namespace has the domain now, whatever its status says yet.
+    domain_claimed: bool = False
+
+    @property
+    def domain_state(self) -> ConditionStatus:
+        """Whether the domain is ready for its current spec, and may be had."""
+        return ConditionStatus.FALSE if self.domain_claimed else readiness(self.domain)
+
+    @property
+    def domain_degraded(self) -> bool:
+        """Whether the domain fails within its grace period, in which sending goes on."""
+        return not self.domain_claimed and is_degraded(self.domain)
 
     @property
     def server_state(self) -> ConditionStatus:
@@ -100,7 +112,8 @@ async def find_backing(resource: EmailAccount, world: World) -> Backing:
         claimed = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.DEFAULT)
         defaults = tuple(one.metadata.name for one in claimed)
         findings = _several_defaults(defaults)
-    return Backing(server, domain, duplicate or problem, findings, defaults, refs)
+    taken = domain is not None and world.claims.refuses(domain.key)
+    return Backing(server, domain, duplicate or problem, findings, defaults, refs, taken)
 
 
 async def _find_server(
@@ -175,12 +188,12 @@ def dependency_verdicts(spec: EmailAccountSpec, behind: Backing) -> tuple[Verdic
     A domain that is Degraded does not stop its accounts.
     """
     condition = ConditionType.DEPENDENCIES_READY
-    degraded = spec.fallback_sender is None and is_degraded(behind.domain)
+    degraded = spec.fallback_sender is None and behind.domain_degraded
     states: list[tuple[ConditionStatus, Reason, AnyResource]] = []
     if behind.server is not None:
         states.append((behind.server_state, Reason.MAIL_SERVER_NOT_READY, behind.server))
     if behind.domain is not None and spec.fallback_sender is None:
-        state = ConditionStatus.TRUE if degraded else readiness(behind.domain)
+        state = ConditionStatus.TRUE if degraded else behind.domain_state
         states.append((state, Reason.SENDING_DOMAIN_NOT_READY, behind.domain))
     if not states:
         return ()
@@ -208,10 +221,10 @@ def effective_sender(spec: EmailAccountSpec, behind: Backing) -> EffectiveSender
         if spec.fallback_sender is not None:
             return EffectiveSender(address=spec.fallback_sender, reason="FallbackUsed")
         return EffectiveSender(address=spec.address, reason="NoDomain")
-    state = readiness(behind.domain)
+    state = behind.domain_state
     if state is ConditionStatus.TRUE:
         return EffectiveSender(address=spec.address, reason="DomainVerified")
-    if is_degraded(behind.domain):
+    if behind.domain_degraded:
         return EffectiveSender(address=spec.address, reason="DomainDegraded")
     if spec.fallback_sender is not None:
         return EffectiveSender(address=spec.fallback_sender, reason="FallbackUsed")

@@ -16,10 +16,12 @@ from typing import Any
 
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import SendingDomain
-from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainStatus
+from postroom.api.resource import Metadata, SendingDomain
+from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus
 from postroom.dns import ownership
 from postroom.dns.names import and_ancestors, is_within
+
+_OWNERSHIP = Purpose.OWNERSHIP.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +83,17 @@ def claim_of(resource: SendingDomain, keys: Sequence[bytes]) -> Claim:
         verified_at=status.verified_at or "",
         refused=any(one.reason == Reason.DOMAIN_CLAIMED.value for one in status.conditions),
     )
-    return with_proof(mine, status, keys)
+    return with_proof(mine, status.records, keys)
 
 
-def with_proof(claim: Claim, status: SendingDomainStatus, keys: Sequence[bytes]) -> Claim:
+def with_proof(claim: Claim, records: Iterable[RecordStatus], keys: Sequence[bytes]) -> Claim:
     """Say whether the records of a status prove a claim.
 
     What was observed counts, not what was to be published: that changes with the keys.
     """
     seen = [
         (one.name, text)
-        for one in status.records
+        for one in records
         if one.purpose is Purpose.OWNERSHIP and one.state is RecordState.VALID
         for text in one.observed
     ]
@@ -108,9 +110,8 @@ class ClaimBook:
         self._at: dict[str, set[Key]] = {}
         self._below: dict[str, set[Key]] = {}
 
-    def note(self, resource: SendingDomain) -> None:
+    def note(self, claim: Claim) -> None:
         """Take in the present picture of a domain."""
-        claim = claim_of(resource, self.keys)
         before = self._claims.get(claim.key)
         if before is not None and before.domain != claim.domain:
             self.forget(claim.key)
@@ -145,12 +146,27 @@ class ClaimBook:
         """Tell whether a claim must give way now."""
         return is_lost(claim, self.rivals(claim.namespace, claim.domain))
 
-    def unsettled(self, namespace: str, domain: str) -> Iterator[Key]:
-        """Yield whom the present claims treat otherwise than their status says, among the rivals
-        of a domain: they must be looked at again."""
-        for claim in self.rivals(namespace, domain):
-            if self.is_lost(claim) is not claim.refused and (claim.refused or claim.verified_at):
-                yield claim.key
+    def is_contested(self, key: Key) -> bool:
+        """Tell whether other namespaces claim a domain, too."""
+        claim = self._claims.get(key)
+        return claim is not None and bool(self.rivals(claim.namespace, claim.domain))
+
+    def refuses(self, key: Key) -> bool:
+        """Tell whether a domain must give way now, whatever its status says."""
+        claim = self._claims.get(key)
+        return claim is not None and self.is_lost(claim)
+
+    def is_unsettled(self, key: Key) -> bool:
+        """Tell whether the claims treat a domain otherwise than its status says."""
+        claim = self._claims.get(key)
+        if claim is None or not (claim.refused or claim.verified_at):
+            return False
+        return self.is_lost(claim) is not claim.refused
+
+    def unsettled_by(self, namespace: str, domain: str) -> list[Key]:
+        """Return whom news of a claim on a domain concerns: they must be looked at again."""
+        rivals = self.rivals(namespace, domain)
+        return [one.key for one in rivals if self.is_unsettled(one.key)]
 
 
 def _take(index: dict[str, set[Key]], name: str, key: Key) -> None:
@@ -160,15 +176,39 @@ def _take(index: dict[str, set[Key]], name: str, key: Key) -> None:
         del index[name]
 
 
-def readiness_of_claim(raw: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return what of a raw status decides on claims, to notice when it moves."""
-    status = raw.get("status")
-    if not isinstance(status, Mapping):
-        return ()
-    records = status.get("records")
-    proofs = [
-        (one.get("name"), one.get("state"), str(one.get("observed")))
-        for one in (records if isinstance(records, list) else ())
-        if isinstance(one, Mapping) and one.get("purpose") == Purpose.OWNERSHIP.value
+def claim_from(
+    metadata: Metadata, domain: str, status: Mapping[str, Any], keys: Sequence[bytes]
+) -> Claim:
+    """Read the claim of a raw object, without the cost of its models; any status will do."""
+    seen = [
+        (str(one.get("name")), str(text))
+        for one in _entries(status, "records")
+        if one.get("purpose") == _OWNERSHIP and one.get("state") == RecordState.VALID.value
+        for text in (one.get("observed") or ())
     ]
+    return Claim(
+        metadata.namespace,
+        metadata.name,
+        domain,
+        metadata.creation_timestamp,
+        verified_at=str(status.get("verifiedAt") or ""),
+        proven=ownership.proves(seen, keys, metadata.namespace, domain),
+        refused=any(
+            one.get("reason") == Reason.DOMAIN_CLAIMED.value
+            for one in _entries(status, "conditions")
+        ),
+    )
+
+
+def standing_of(status: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what of a raw status claims stand on, to notice when it moves."""
+    records = [one for one in _entries(status, "records") if one.get("purpose") == _OWNERSHIP]
+    proofs = ((one.get("name"), one.get("state"), str(one.get("observed"))) for one in records)
     return (status.get("verifiedAt"), *proofs)
+
+
+def _entries(status: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
+    found = status.get(field)
+    for one in found if isinstance(found, list) else ():
+        if isinstance(one, Mapping):
+            yield one

@@ -17,6 +17,7 @@ from postroom.api.sendingdomain import (
     SendingDomainSpec,
     SendingDomainStatus,
 )
+from postroom.dns.expected import TOKEN_ID
 from postroom.dns.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
 from postroom.reconcile.assessment import Evidence, failed, passed, unknown, worst_first
 from postroom.reconcile.schedule import parse_timestamp, timestamp
@@ -95,12 +96,17 @@ def record_id(selector: str) -> str:
     return f"dkim-{selector}"
 
 
-def deciding(spec: SendingDomainSpec, report: DomainReport) -> tuple[RecordReport, ...]:
+def deciding(
+    spec: SendingDomainSpec, report: DomainReport, *, token: bool = False
+) -> tuple[RecordReport, ...]:
     """Return the records that decide a condition.
 
-    A selector that is not in use yet, or no longer, is listed in status and decides nothing.
+    A selector that is not in use yet, or no longer, is listed in status and decides nothing; nor
+    does, without `token`, the ownership token beside a value that was handed out.
     """
     idle = {record_id(one.selector) for one in spec.dkim if one.role is not DKIMRole.ACTIVE}
+    if not token:
+        idle.add(TOKEN_ID)
     return tuple(one for one in report.records if one.id not in idle)
 
 
@@ -178,6 +184,14 @@ def retired_since(
         id: parse_timestamp(dated[id]) if id in dated else now.replace(microsecond=0)
         for id in retired
     }
+
+
+def records_of(fields: Mapping[str, object]) -> list[RecordStatus]:
+    """Return the records among the fields of a status."""
+    found = fields.get("records")
+    return (
+        [one for one in found if isinstance(one, RecordStatus)] if isinstance(found, list) else []
+    )
 
 
 def status_fields(

@@ -7,6 +7,8 @@ dependant can name them in `Outcome.references`: nothing ever scans a namespace.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec
@@ -14,6 +16,7 @@ from postroom.api.sendingdomain import SendingDomainSpec
 
 #: Servers and accounts that claim to be the default of their namespace.
 DEFAULT = "default=true"
+_DOMAIN = "domain="
 
 
 def by_address(address: str) -> str:
@@ -23,7 +26,12 @@ def by_address(address: str) -> str:
 
 def by_domain(domain: str) -> str:
     """Sending domains for a domain."""
-    return f"domain={domain}"
+    return f"{_DOMAIN}{domain}"
+
+
+def domain_among(indexes: Iterable[str]) -> str | None:
+    """Return the domain that a sending domain's indexes name."""
+    return next((one[len(_DOMAIN) :] for one in indexes if one.startswith(_DOMAIN)), None)
 
 
 def by_server(name: str | None) -> str:

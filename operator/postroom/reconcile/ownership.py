@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said of a domain's ownership where no record tells it: there is no key."""
+"""What is said of a domain's ownership besides its record: no key, or another namespace's claim."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.findings import Finding, Severity
+from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.reasons import Reason
-from postroom.api.sendingdomain import Purpose, SendingDomainSpec
+from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainSpec
+from postroom.dns.expected import TOKEN_ID
 from postroom.dns.findings import finding
-from postroom.dns.ownership import OwnershipRules
-from postroom.reconcile.assessment import unknown
+from postroom.dns.ownership import OwnershipRules, is_token
+from postroom.dns.report import DomainReport, RecordReport
+from postroom.reconcile.assessment import failed, unknown
 
 _NO_KEY = (
     "The operator has no ownership key, so there is no ownership token to publish or to look for: "
@@ -38,3 +42,58 @@ def finding_without_key(rules: OwnershipRules, *, required: bool) -> Finding:
     made = finding("OWNERSHIP_KEY_MISSING", "ownership", without_key(rules).message)
     severity = Severity.ERROR if required and not rules.key_elsewhere else Severity.INFO
     return made.model_copy(update={"severity": severity})
+
+
+def token_of(report: DomainReport, rules: OwnershipRules) -> RecordReport | None:
+    """Return the record by which a claim is proven; None where there is no key."""
+    records = [one for one in report.records if one.purpose is Purpose.OWNERSHIP]
+    proofs = [one for one in records if rules.keys and is_token(one.value)]
+    return proofs[-1] if proofs else None
+
+
+def without_needless_token(report: DomainReport) -> DomainReport:
+    """Leave out a token that is not published and that nothing asks for any more."""
+    gone = {
+        one.id
+        for one in report.records
+        if one.id == TOKEN_ID and one.state not in (RecordState.VALID, RecordState.UNKNOWN)
+    }
+    return replace(
+        report,
+        records=tuple(one for one in report.records if one.id not in gone),
+        findings=tuple(one for one in report.findings if one.subject not in gone),
+    )
+
+
+def claimed(domain: str, token: RecordReport | None) -> Verdict:
+    """The verdict on a domain that another namespace has; it says nothing more about that one."""
+    message = (
+        f"{domain}, or a domain above or below it, is claimed by another namespace, and nothing "
+        "proves that this one may use it."
+    )
+    todo = (
+        "Without an ownership key of the operator there is no token that could prove it: its "
+        "administrator sets POSTROOM_OWNERSHIP_KEY or --ownership-key-file."
+    )
+    if token is not None:
+        todo = f"Publish this namespace's token as TXT at {token.name}: {token.value}"
+    return failed(ConditionType.OWNERSHIP_VERIFIED, Reason.DOMAIN_CLAIMED, f"{message} {todo}")
+
+
+def telling_of_claim(
+    report: DomainReport, verdict: Verdict, token: RecordReport | None
+) -> DomainReport:
+    """Tell of the claim in the place of what else is said about the token."""
+    subject = token.id if token is not None else "ownership"
+    fix = None
+    if token is not None:
+        fix = Fix(
+            action=FixAction.CREATE,
+            name=token.name,
+            host_label=token.host_label,
+            type=token.type.value,
+            value=token.value,
+        )
+    told = finding("DOMAIN_CLAIMED", subject, verdict.message, fix)
+    others = [one for one in report.findings if one.subject != subject]
+    return replace(report, findings=(told, *others))

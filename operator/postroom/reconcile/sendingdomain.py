@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,16 +23,26 @@ from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
 from postroom.reconcile import references, schedule, verification
 from postroom.reconcile.assessment import Assessment, Conclusion, Evidence
+from postroom.reconcile.claims import Claim, ClaimBook, claim_of, with_proof
 from postroom.reconcile.domain_records import (
     CONDITIONS,
     deciding,
     evidence_of,
+    records_of,
     retired_since,
     status_fields,
     verdict_on,
 )
 from postroom.reconcile.outcome import Memory
-from postroom.reconcile.ownership import finding_without_key, requiring, without_key
+from postroom.reconcile.ownership import (
+    claimed,
+    finding_without_key,
+    requiring,
+    telling_of_claim,
+    token_of,
+    without_key,
+    without_needless_token,
+)
 from postroom.reconcile.world import World
 
 _NO_RULES = OwnershipRules()
@@ -57,7 +67,8 @@ class Approach:
 class Case:
     """What is judged: an object, its spec completed by the preset, and what it stands on.
 
-    `keyless` tells that its ownership token cannot be known, for want of a key.
+    `keyless` tells that its ownership token cannot be known, for want of a key; `book` who else
+    claims the domain.
     """
 
     resource: SendingDomain
@@ -66,15 +77,33 @@ class Case:
     regression_confirmation: timedelta
     rules: OwnershipRules = _NO_RULES
     keyless: bool = False
+    book: ClaimBook = field(default_factory=ClaimBook)
+
+    @property
+    def claim(self) -> Claim:
+        """The claim as the stored status has it."""
+        return claim_of(self.resource, self.rules.keys)
 
     @property
     def required(self) -> frozenset[ConditionType]:
-        """The conditions that gate Ready; what only another's key could show is not held against
-        the domain."""
+        """The conditions that gate Ready; what only another's key could show does not."""
         required = {CONDITIONS[purpose] for purpose in self.spec.required}
         if self.keyless and self.rules.key_elsewhere:
             required.discard(ConditionType.OWNERSHIP_VERIFIED)
         return frozenset(required)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The claim on the domain after the look, whether it must give way, and where it is noted."""
+
+    claim: Claim
+    lost: bool
+    book: ClaimBook
+
+    def note(self, verified_at: str | None) -> None:
+        """Let others who are judged before the status is stored know how this one ended."""
+        self.book.hold(replace(self.claim, verified_at=verified_at or "", refused=self.lost))
 
 
 async def assess(
@@ -85,10 +114,15 @@ async def assess(
     spec = requiring(expected.complete(resource.spec), rules)
     keys, unresolved, refs = await _public_keys(spec, namespace, world)
     keyless = not rules.keys and spec.ownership.value is None
-    case = Case(resource, spec, refs, regression_confirmation, rules, keyless)
+    case = Case(resource, spec, refs, regression_confirmation, rules, keyless, world.claims)
+    claim = case.claim
     if unresolved is not None:
-        return _assessment(case, (unresolved,), None, Evidence())
-    plan = expected.plan(spec, namespace, rules.keys, keys, token=rules.token_required)
+        lost = world.claims.is_lost(claim)
+        verdicts = (claimed(spec.domain, None), unresolved) if lost else (unresolved,)
+        return _assessment(case, verdicts, None, Evidence(), Contest(claim, lost, world.claims))
+    # A token that settled a contest is looked for as long as it may be needed to keep it so.
+    token = rules.token_required or claim.proven or world.claims.is_lost(claim)
+    plan = expected.plan(spec, namespace, rules.keys, keys, token=token)
     approach = approach_to(resource, memory, world.now())
     report = await verify(
         plan,
@@ -104,23 +138,33 @@ async def assess(
 
 
 def judge(case: Case, report: DomainReport, approach: Approach) -> Assessment:
-    """Judge what a look at DNS reported."""
+    """Judge what a look at DNS reported, and whether the domain may be had at all."""
     before, metadata = case.resource.status, case.resource.metadata
-    records = deciding(case.spec, report)
+    same_generation = before.observed_generation == metadata.generation
+
+    def fields_of(report: DomainReport) -> dict[str, object]:
+        return status_fields(report, before, approach.retired_at, same_generation=same_generation)
+
+    claim = with_proof(case.claim, records_of(fields_of(report)), case.rules.keys)
+    lost = case.book.is_lost(claim)
+    if not lost and not case.rules.token_required:
+        report = without_needless_token(report)
+    records = deciding(case.spec, report, token=case.rules.token_required)
     verdicts = tuple(verdict_on(purpose, records) for purpose in case.spec.declared)
+    owned: Verdict | None = None
     if case.keyless:
+        owned = without_key(case.rules)
         required = ConditionType.OWNERSHIP_VERIFIED in case.required
-        unseen = without_key(case.rules)
-        verdicts = (unseen, *(one for one in verdicts if one.type is not unseen.type))
         told = finding_without_key(case.rules, required=required)
         report = replace(report, findings=(*report.findings, told))
-    fields = status_fields(
-        report,
-        before,
-        approach.retired_at,
-        same_generation=before.observed_generation == metadata.generation,
-    )
-    return _assessment(case, verdicts, fields, evidence_of(verdicts, records, report.wake_after))
+    if lost:
+        proof = token_of(report, case.rules)
+        owned = claimed(case.spec.domain, proof)
+        report = telling_of_claim(report, owned, proof)
+    if owned is not None:
+        verdicts = (owned, *(one for one in verdicts if one.type is not owned.type))
+    evidence = evidence_of(verdicts, records, report.wake_after)
+    return _assessment(case, verdicts, fields_of(report), evidence, Contest(claim, lost, case.book))
 
 
 def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Approach:
@@ -163,8 +207,12 @@ def _assessment(
     verdicts: tuple[Verdict, ...],
     fields: dict[str, object] | None,
     evidence: Evidence,
+    contest: Contest,
 ) -> Assessment:
     spec, required = case.spec, case.required
+    if contest.lost:
+        owned = frozenset({ConditionType.OWNERSHIP_VERIFIED})
+        required, evidence = required | owned, replace(evidence, certain=evidence.certain | owned)
     bounds = verification.Bounds(spec.propagation_deadline, spec.grace_period)
     return Assessment(
         verdicts=verdicts,
@@ -181,6 +229,7 @@ def _assessment(
             required,
             frozenset(one.type for one in verdicts if one.failed),
             bounds,
+            contest,
         ),
         required=required,
         evidence=evidence,
@@ -193,6 +242,7 @@ def conclude(
     required: Collection[ConditionType],
     seen_failing: Collection[ConditionType],
     bounds: verification.Bounds,
+    contest: Contest,
     conditions: Sequence[Condition],
     before: CommonStatus,
     now: datetime,
@@ -202,6 +252,11 @@ def conclude(
     `conditions` are those that count after the look, `seen_failing` which of them failed in the
     look itself, and `before` is the stored status.
     """
+    if contest.lost:
+        contest.note(None)
+        # Whoever gets the domain later begins anew: nothing of what was is worth a grace period.
+        lost = {"verification": Verification.FAILED, "verified_at": None, "degraded_at": None}
+        return Conclusion({**lost, "last_ready_generation": None})
     look = verification.sum_up(conditions, required, seen_failing)
     state = verification.advance(_standing(before, generation), look, bounds, now)
     left: timedelta | None = None
@@ -209,9 +264,11 @@ def conclude(
         left = verification.grace_left(state.degraded_at, bounds, now)
         if left is not None and left <= timedelta():
             left = None  # it ends with the next look that sees it fail
+    verified_at = _written(state.verified_at)
+    contest.note(verified_at)
     fields = {
         "verification": state.verification,
-        "verified_at": _written(state.verified_at),
+        "verified_at": verified_at,
         "degraded_at": _written(state.degraded_at),
     }
     return Conclusion(fields, look_again=left)

@@ -32,6 +32,7 @@ from postroom.mail.identities.values import IdentitySource
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.claims import ClaimBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,11 @@ class World(Protocol):
     @property
     def ownership(self) -> OwnershipRules:
         """How control of domains is proven, and with which keys."""
+        ...
+
+    @property
+    def claims(self) -> ClaimBook:
+        """Who claims which domain, in all namespaces."""
         ...
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:

@@ -33,6 +33,7 @@ from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.reconcile import world
+from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
@@ -208,6 +209,10 @@ class MailWorld:
     @property
     def ownership(self) -> OwnershipRules:
         return OwnershipRules((b"key",))
+
+    @property
+    def claims(self) -> ClaimBook:
+        return ClaimBook()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         raw = self.objects.get(Key(kind, namespace, name))

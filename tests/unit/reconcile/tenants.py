@@ -14,13 +14,14 @@ from typing import Any, cast
 from postroom.api.conditions import ConditionType, find
 from postroom.api.masked import Masked
 from postroom.api.names import Key, Kind
-from postroom.api.resource import AnyResource, InvalidSpec, parse
+from postroom.api.resource import AnyResource, InvalidSpec, SendingDomain, parse
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.dns import ownership
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.policy_host import PolicyFetcher
+from postroom.reconcile.claims import ClaimBook, claim_of
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
@@ -55,6 +56,7 @@ class Tenants(ReachesOut):
         self.config_maps: dict[tuple[str, str], dict[str, str]] = {}
         self.memories: dict[Key, Memory] = {}
         self.created = 0
+        self.book = ClaimBook(self.rules.keys)
 
     # -- what people do -----------------------------------------------------------------------
 
@@ -69,7 +71,15 @@ class Tenants(ReachesOut):
         metadata["generation"] += 1
         status = old["status"] if old else None
         self.objects[key] = {"metadata": metadata, "spec": spec, "status": status}
+        self._note(key)
         return key
+
+    def _note(self, key: Key) -> None:
+        typed = self._typed(key) if key.kind is Kind.SENDING_DOMAIN else None
+        if typed is None:
+            self.book.forget(key)
+        else:
+            self.book.note(claim_of(cast("SendingDomain", typed), self.rules.keys))
 
     def _born(self, key: Key) -> dict[str, Any]:
         self.created += 1
@@ -85,10 +95,14 @@ class Tenants(ReachesOut):
         """Delete an object."""
         self.objects.pop(key, None)
         self.memories.pop(key, None)
+        self.book.forget(key)
 
     def restart(self) -> None:
         """Lose what only the process knows."""
         self.memories.clear()
+        self.book = ClaimBook(self.rules.keys)
+        for key in self.objects:
+            self._note(key)
 
     def publish(self, name: str, value: str) -> None:
         """Put a TXT record into DNS."""
@@ -117,6 +131,7 @@ class Tenants(ReachesOut):
         if made.status is not None:
             stored = made.status.model_dump(mode="json", by_alias=True, exclude_none=True)
             self.objects[key]["status"] = stored
+            self._note(key)
         return parse(key.kind, self.objects[key]).status
 
     def status(self, key: Key) -> SendingDomainStatus:
@@ -131,6 +146,10 @@ class Tenants(ReachesOut):
     @property
     def ownership(self) -> OwnershipRules:
         return self.rules
+
+    @property
+    def claims(self) -> ClaimBook:
+        return self.book
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         return self._typed(Key(kind, namespace, name))

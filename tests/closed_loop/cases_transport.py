@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from closed_loop.loop import APEX, Case, Mistake, Outsider, Stage
+from closed_loop.loop import APEX, SUBDOMAIN, Case, Mistake, Outsider, Stage
 from dnsworld.quirks import NICE, QUIRKS, Quirks
 from postroom.api.findings import Fix
 
@@ -54,6 +54,8 @@ def _reports() -> list[Case]:
         ("zone added", "Missing", "NAME_ZONE_DOUBLED", _in_full(id)),
         ("no mailto", "Wrong", "TLS_RPT_SYNTAX", _typed(id, f"{version}tls@example.com")),
         ("lower case", "Wrong", "TLS_RPT_SYNTAX", _typed(id, f"v=tlsrptv1; rua={REPORTS}")),
+        ("blanks", "Wrong", "TLS_RPT_SYNTAX", _typed(id, f"v=TLSRPTv1; rua = {REPORTS}")),
+        ("last comma", "Wrong", "TLS_RPT_SYNTAX", _typed(id, f"{version}{REPORTS},")),
         (
             "other address",
             "Wrong",
@@ -81,6 +83,11 @@ def _strict_policy(stage: Stage, fix: Fix) -> None:
     stage.zone.replace(f"_dmarc.{APEX}", "TXT", "v=DMARC1; p=reject")
 
 
+def _logo_above(stage: Stage) -> None:
+    stage.unpublish("bimi")
+    stage.zone.add(f"default._bimi.{APEX}", "TXT", stage.value("bimi"))
+
+
 def _indicators() -> list[Case]:
     id = "bimi"
     rows: list[tuple[str, str, str, Mistake]] = [
@@ -102,8 +109,20 @@ def _indicators() -> list[Case]:
         before=lambda stage: stage.zone.replace(f"_dmarc.{APEX}", "TXT", "v=DMARC1; p=reject"),
         outsider=_strict_policy,
     )
+    inherited = Case(
+        "BIMI_INHERITED: the organisation's",
+        id,
+        "Valid",
+        "BIMI_INHERITED",
+        _logo_above,
+        domain=SUBDOMAIN,
+        spec=BIMI,
+        before=lambda stage: stage.zone.add(f"_dmarc.{APEX}", "TXT", "v=DMARC1; p=reject"),
+        advice=True,
+    )
     return [
         weak,
+        inherited,
         *(
             Case(f"{code}: {name}", id, state, code, mistake, spec=BIMI)
             for name, state, code, mistake in rows

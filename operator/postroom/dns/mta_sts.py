@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postroom.api.sendingdomain import MTASTSMode
-from postroom.dns import tag_list
 from postroom.dns.names import NAME_LIMIT
+from postroom.dns.text_fields import fields
 
 #: RFC 8461 section 3.2.
 MAX_AGE_LIMIT = 31_557_600
@@ -55,10 +55,13 @@ def select(texts: Sequence[str]) -> tuple[str, ...]:
 
 def record_problem(text: str) -> str | None:
     """Say what is wrong with a record for which `is_record` holds."""
-    parsed = tag_list.parse(text)
-    if parsed.problem is not None:
-        return parsed.problem
-    if not re.fullmatch(r"[A-Za-z0-9]{1,32}", parsed.tags.get("id", "")):
+    found, problem = fields(text, "id")
+    if problem is not None:
+        return problem
+    ids = [one.value for one in found if one.name == "id"]
+    if len(ids) > 1:
+        return "it has id= twice"
+    if not ids or not re.fullmatch(r"[A-Za-z0-9]{1,32}", ids[0]):
         return "its id= must be 1 to 32 letters and digits"
     return None
 

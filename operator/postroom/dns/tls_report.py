@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from postroom.dns import tag_list
+from postroom.dns.text_fields import fields
 
 VERSION = "v=TLSRPTv1"
 #: Most report addresses that are read.
@@ -29,14 +29,16 @@ def looks_like_record(text: str) -> bool:
 
 def record_problem(text: str) -> str | None:
     """Say what is wrong with a record for which `is_record` holds."""
-    parsed = tag_list.parse(text)
-    if parsed.problem is not None:
-        return parsed.problem
-    parts = _parts(parsed.tags)
+    problem = fields(text, "rua")[1]
+    if problem is not None:
+        return problem
+    parts = _parts(text)
     if not parts:
         return "it has no report address (rua=)"
     if len(parts) > _DESTINATIONS_LIMIT:
         return f"it has more than {_DESTINATIONS_LIMIT} report addresses"
+    if any(not one for one in parts):
+        return "a comma in rua= stands where no report address follows or precedes it"
     if not all(map(_URI.fullmatch, parts)):
         return "each report address (rua=) must begin with mailto: or https:, parted by commas"
     if not destinations(text):
@@ -45,8 +47,11 @@ def record_problem(text: str) -> str | None:
 
 
 def destinations(text: str) -> tuple[str, ...]:
-    """Return the report addresses that senders can use, as written."""
-    parts = _parts(tag_list.parse(text).tags)[:_DESTINATIONS_LIMIT]
+    """Return the report addresses that senders can use, as written; rua= may be there repeatedly.
+
+    Of a record that breaks the grammar those that were meant, so that mending it loses none.
+    """
+    parts = _parts(text)[:_DESTINATIONS_LIMIT]
     return tuple(one for one in parts if _URI.fullmatch(one) and _USED.fullmatch(one))
 
 
@@ -62,8 +67,10 @@ def record_for(there: Iterable[str], wanted: Sequence[str]) -> str:
     return f"{VERSION}; rua={','.join(reversed(list(by_key.values())))}"
 
 
-def _parts(tags: dict[str, str]) -> list[str]:
-    return [one.strip(" \t") for one in tags.get("rua", "").split(",") if one.strip(" \t")]
+def _parts(text: str) -> list[str]:
+    """The items of every rua=, in their order; empty ones, which the grammar forbids, as well."""
+    lists = [one.value for one in fields(text, "rua")[0] if one.name == "rua"]
+    return [item.strip(" \t") for one in lists for item in one.split(",") if one]
 
 
 def _key(uri: str) -> str:

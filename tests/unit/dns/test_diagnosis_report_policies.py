@@ -74,6 +74,55 @@ def test_a_destination_above_that_has_no_record_is_worth_a_note() -> None:
     assert told({PARENT: [], **agreed}) == []
 
 
+REFUSED = ("DMARC_OTHER_RUA_UNAUTHORISED", "Warning")
+
+
+@pytest.mark.parametrize(
+    ("tags", "more", "wanted"),
+    [
+        ("rua=mailto:dmarc@example.com,mailto:d@reports.net", {}, [REFUSED]),
+        ("rua=mailto:dmarc@example.com; ruf=mailto:d@reports.net", {}, [REFUSED]),
+        (
+            "rua=mailto:dmarc@example.com,mailto:d@reports.net,mailto:e@reports.org",
+            {},
+            [REFUSED],
+        ),
+        (
+            "rua=mailto:dmarc@example.com,mailto:d@reports.net",
+            {(f"{DOMAIN}._report._dmarc.reports.net", "TXT"): ["v=DMARC1"]},
+            [],
+        ),
+        (
+            "rua=mailto:dmarc@example.com,mailto:d@reports.net",
+            {("*._report._dmarc.reports.net", "TXT"): ["v=DMARC1"]},
+            [REFUSED],
+        ),
+        (
+            "rua=mailto:dmarc@example.com,mailto:d@reports.net",
+            {
+                (f"{DOMAIN}._report._dmarc.reports.net", "TXT"): [
+                    "v=DMARC1; rua=mailto:a@elsewhere.net"
+                ]
+            },
+            [REFUSED],
+        ),
+        ("rua=mailto:dmarc@example.com,mailto:e@example.com", {}, []),
+        ("rua=mailto:dmarc@example.com,https://reports.net/x", {}, []),
+    ],
+)
+def test_a_stranger_who_gets_no_reports_is_told_though_nobody_asked_for_him(
+    tags: str, more: dict[Key, list[str]], wanted: list[tuple[str, str]]
+) -> None:
+    change = {DMARC: [f"v=DMARC1; p=reject; {tags}"], **more}
+    assert told(change) == wanted
+    report = look(FakeZone({**HEALTHY, **change}))
+    assert record(report, "dmarc").state is RecordState.VALID
+    for one in about_dmarc(report):
+        assert ("reports.org" in one.message) is ("reports.org" in tags)
+        assert one.fix is not None
+        assert one.fix.action is FixAction.EXTERNAL
+
+
 ELSEWHERE = {"dmarc": {"policy": "reject", "rua": ["mailto:d@reports.net"]}}
 TO_ELSEWHERE = {DMARC: ["v=DMARC1; p=reject; rua=mailto:d@reports.net"]}
 

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc
 from postroom.dns.dmarc import AlignmentMode, PublicSuffixFlag
+from postroom.dns.dmarc.record import strictness
 from postroom.dns.dmarc.uri import parse as parse_uri
 
 GOOD = "v=DMARC1; p=none; rua=mailto:a@x.org"
+
+RUA = "mailto:r@example.org"
 
 
 @pytest.mark.parametrize(
@@ -45,13 +48,13 @@ def test_what_was_not_meant_as_one(text: str) -> None:
 
 def test_every_tag_is_read() -> None:
     found = dmarc.parse(
-        "V = DMARC1;P=Quarantine ; SP = reject;np=none; ADKIM=S;aspf=s; fo=1:D:s; psd=N; T=y;"
+        "V = DMARC1;P=Quarantine ; SP = reject;np=none; ADKIM=S;aspf=s; fo=D:s; psd=N; T=y;"
         "rua=mailto:A@x.org , https://x.org/r;ruf=mailto:f@x.org!10m; x=1;"
     )
     assert (found.p, found.sp, found.np) == ("quarantine", "reject", "none")
     assert (found.adkim, found.aspf) == (AlignmentMode.STRICT, AlignmentMode.STRICT)
     assert (found.psd, found.testing) == (PublicSuffixFlag.NO, True)
-    assert found.failure_options == ("1", "d", "s")
+    assert found.failure_options == ("d", "s")
     assert found.rua == ("mailto:a@x.org",)
     assert [one.uri for one in found.aggregate] == ["mailto:A@x.org", "https://x.org/r"]
     assert [(one.uri, one.size) for one in found.failure] == [("mailto:f@x.org", "10m")]
@@ -99,9 +102,66 @@ def test_removed_tags_are_kept_with_what_they_said(tag: str) -> None:
     assert found.problems == ()
 
 
-def test_of_a_tag_twice_the_first_counts() -> None:
-    found = dmarc.parse("v=DMARC1; p=none; p=reject; x=1; x=2")
-    assert (found.p, [one.tag for one in found.problems]) == ("none", ["p"])
+@pytest.mark.parametrize("tag", ["p", "P", "sp", "rua", "ruf", "t", "adkim", "pct", "x", "v"])
+def test_no_tag_may_stand_there_twice(tag: str) -> None:
+    value = {"rua": RUA, "ruf": RUA, "v": "DMARC1", "t": "y", "adkim": "s"}.get(tag, "reject")
+    once = f"v=DMARC1; p=none; {tag}={value}" if tag not in "pPv" else "v=DMARC1; p=none"
+    assert dmarc.parse(once).problem is None
+    found = dmarc.parse(f"{once}; {tag}={value}; rua={RUA}" if tag != "rua" else f"{once}; rua=x:y")
+    assert found.problem == f"it has the tag {tag.lower()}= twice (RFC 6376 section 3.2)"
+    assert found.p == "none"
+    assert tag.lower() in [one.tag for one in found.problems]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "p=none", "p=reject", "P=quarantine", "sp=none", "sp=reject", "np=reject", "t=y",
+                "rua=mailto:a@example.org", "rua=mailto:b@example.org,mailto:c@example.org",
+                "ruf=mailto:f@example.org", "fo=1", "fo=0:1", "adkim=s", "x=1", "v=DMARC1", "junk",
+            ]
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_what_a_record_with_tags_twice_becomes_loses_nobody(tags: list[str]) -> None:
+    text = "; ".join(["v=DMARC1", *tags])
+    wanted = ["mailto:w@example.org"]
+    made = dmarc.with_requirements(text, DMARCPolicy.NONE, wanted)
+    found = dmarc.parse(made)
+    assert dmarc.satisfies(found, DMARCPolicy.NONE, wanted)
+    written = {uri for one in tags if one.startswith("rua=") for uri in one[4:].split(",")}
+    assert written <= set(found.rua)
+    policies = [one[2:] for one in tags if one.lower().startswith("p=")]
+    assert found.p is max(map(DMARCPolicy, policies), key=strictness, default=DMARCPolicy.NONE)
+    assert dmarc.with_requirements(made, DMARCPolicy.NONE, wanted) == made
+
+
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [
+        ("0", ("0",)), ("1", ("1",)), ("d", ("d",)), ("s", ("s",)), ("d:s", ("d", "s")),
+        ("S:D", ("s", "d")), ("0:1", None), ("1:0", None), ("1:d:s", None), ("0:d", None),
+        ("d:1", None), ("2", None), ("", None), ("d:", None), ("ds", None), ("0:0", None),
+    ],
+)  # fmt: skip
+def test_failure_options_are_a_digit_or_letters(
+    value: str, options: tuple[str, ...] | None
+) -> None:
+    found = dmarc.parse(f"v=DMARC1; p=none; fo={value}")
+    assert found.failure_options == (options or ("0",))
+    assert [one.tag for one in found.problems] == ([] if options else ["fo"])
+    assert found.problem is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("fo=0:1", "fo=1"), ("fo=1:d:s", "fo=1"), ("fo=0:d", "fo=d"), ("fo=0:0", ""), ("fo=x", "")],
+)
+def test_failure_options_of_old_are_written_as_receivers_take_them(before: str, after: str) -> None:
+    made = dmarc.with_requirements(f"v=DMARC1; p=none; {before}", DMARCPolicy.REJECT, [])
+    assert made == "; ".join(one for one in ("v=DMARC1", "p=reject", after) if one)
 
 
 @pytest.mark.parametrize("bad", ["", "p=x", "p=", "p=none; sp=x", "p=reject; np=maybe"])

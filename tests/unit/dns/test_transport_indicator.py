@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.findings import FixAction
 from postroom.dns import bimi
 from postroom.dns.answers import Outcome
-from unit.dns.judging_looks import DOMAIN, Key, Names, plan_of, verdict
+from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, verdict
 
 TXT: Key = (f"default._bimi.{DOMAIN}", "TXT")
 DMARC: Key = (f"_dmarc.{DOMAIN}", "TXT")
@@ -115,6 +116,46 @@ def test_the_policy_may_come_from_the_parent(text: str, shown: bool) -> None:
     judged = seen.judged(plan, "bimi")
     assert verdict(judged) == (("Valid", None) if shown else ("Wrong", "BIMI_DMARC_WEAK"))
     assert shown or f"_dmarc.{DOMAIN}" in judged.message
+
+
+ORGANISATION: Key = TXT
+NEWS = f"news.{DOMAIN}"
+OWN: Key = (f"default._bimi.{NEWS}", "TXT")
+ENFORCING: dict[Key, list[str]] = {DMARC: ["v=DMARC1; p=reject"]}
+
+
+@pytest.mark.parametrize(
+    ("records", "wanted", "told"),
+    [
+        ({ORGANISATION: [RECORD]}, ("Valid", None), ["BIMI_INHERITED"]),
+        ({ORGANISATION: [RECORD, "other"], OWN: ["other"]}, ("Valid", None), ["BIMI_INHERITED"]),
+        ({ORGANISATION: [RECORD], DMARC: ["v=DMARC1; p=none"]}, ("Wrong", "BIMI_DMARC_WEAK"), []),
+        ({ORGANISATION: ["v=BIMI1; l=https://a.example/b.svg"]}, ("Missing", "BIMI_MISSING"), []),
+        ({ORGANISATION: [RECORD, RECORD + ";"]}, ("Missing", "BIMI_MISSING"), []),
+        ({}, ("Missing", "BIMI_MISSING"), []),
+        # What stands at the domain itself goes before it, whatever it says.
+        ({ORGANISATION: [RECORD], OWN: ["v=BIMI1; l=; a="]}, ("Wrong", "BIMI_DECLINED"), []),
+        ({ORGANISATION: [RECORD], OWN: ["v=bimi1; l=x"]}, ("Wrong", "BIMI_SYNTAX"), []),
+    ],
+)
+def test_the_organisation_s_logo_counts_for_a_subdomain(
+    records: dict[Key, list[str]], wanted: tuple[str, str | None], told: list[str]
+) -> None:
+    plan = plan_of(**SPEC, domain=NEWS)
+    seen = Names({**ENFORCING, **records})
+    judged = seen.judged(plan, "bimi")
+    assert (verdict(judged), advice(judged)) == (wanted, told)
+    fix = judged.cause.fix if judged.cause is not None else None
+    if fix is not None and fix.action is not FixAction.EXTERNAL:
+        seen.apply(fix)
+        assert verdict(seen.judged(plan, "bimi")) == ("Valid", None)
+
+
+@pytest.mark.parametrize("place", [ORGANISATION, DMARC, (f"_dmarc.{NEWS}", "TXT")])
+def test_a_logo_of_the_organisation_that_could_not_be_seen_is_unknown(place: Key) -> None:
+    seen = Names({**ENFORCING, ORGANISATION: [RECORD]}, failing={place: Outcome.TIMEOUT})
+    judged = seen.judged(plan_of(**SPEC, domain=NEWS), "bimi")
+    assert verdict(judged) == ("Unknown", "LOOKUP_FAILED")
 
 
 def test_a_policy_that_could_not_be_seen_is_unknown() -> None:

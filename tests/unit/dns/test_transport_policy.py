@@ -56,6 +56,16 @@ RECORDS = [
     ("long id", [f"v=STSv1; id={'1' * 33}"], "Wrong", "MTA_STS_SYNTAX"),
     ("id twice", ["v=STSv1; id=1; id=2"], "Wrong", "MTA_STS_SYNTAX"),
     ("no tag", ["v=STSv1; id=1; x"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank before =", ["v=STSv1; id =1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank behind =", ["v=STSv1; id= 1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("tabs around =", ["v=STSv1; id\t=\t1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank in the version", ["v = STSv1; id=1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank in another field", ["v=STSv1; id=1; x= y"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank in a value", ["v=STSv1; id=1; x=y z"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank at the end", ["v=STSv1; id=1 "], "Wrong", "MTA_STS_SYNTAX"),
+    ("empty field", ["v=STSv1; id=1; x="], "Wrong", "MTA_STS_SYNTAX"),
+    ("case of id", ["v=STSv1; ID=1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("semicolons", ["v=STSv1;; id=1"], "Wrong", "MTA_STS_SYNTAX"),
 ]
 
 
@@ -74,7 +84,7 @@ def test_a_faulty_record_is_named_and_its_fix_works(
     assert verdict(seen.judged(PLAN, "mta-sts")) == ("Valid", None)
 
 
-@pytest.mark.parametrize("text", ["v=STSv1;id=1;", "v=STSv1 ; id=1 ;x=y", "v=STSv1; id=aZ9"])
+@pytest.mark.parametrize("text", ["v=STSv1;id=1;", "v=STSv1 ; id=1 ;x=y", "v=STSv1\t;\t id=aZ9 ; "])
 def test_what_the_grammar_allows_is_valid(text: str) -> None:
     assert verdict(names({TXT: [text, "other"]}).judged(PLAN, "mta-sts")) == ("Valid", None)
 

@@ -23,6 +23,8 @@ VALID = [
     f"v=TLSRPTv1; rua=mailto:TLS@Example.com,HTTPS://Reports.example.net/v1/Tls,{MAIL}",
     f"v=TLSRPTv1; rua=mailto:other@example.org,{MAIL},{WEB}; future=1",
     f"v=TLSRPTv1; rua={MAIL},{WEB},ftp://old.example.org/",
+    f"v=TLSRPTv1; rua={MAIL}; rua={WEB}",
+    f"v=TLSRPTv1 \t;\t rua={WEB}\t;  x-1=a ; rua={MAIL} ; ",
 ]
 FAULTS = [
     ("missing", [], "Missing", "TLS_RPT_MISSING"),
@@ -37,7 +39,17 @@ FAULTS = [
     ("space", [f"v=TLSRPTv1; rua={MAIL} {WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
     ("plain http", ["v=TLSRPTv1; rua=http://example.com/"], "Wrong", "TLS_RPT_SYNTAX"),
     ("comma for semicolon", [f"v=TLSRPTv1;, rua={MAIL}"], "Wrong", "TLS_RPT_SYNTAX"),
-    ("twice", [f"v=TLSRPTv1; rua={MAIL}; rua={WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("blank before =", [f"v=TLSRPTv1; rua ={MAIL},{WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("blank behind =", [f"v=TLSRPTv1; rua= {MAIL},{WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("tab around =", [f"v=TLSRPTv1; rua\t=\t{MAIL},{WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("blank in the version", [f"v =TLSRPTv1; rua={MAIL},{WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("blank elsewhere", [f"v=TLSRPTv1; rua={MAIL},{WEB}; x = 1"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("blank at the end", [f"v=TLSRPTv1; rua={MAIL},{WEB} "], "Wrong", "TLS_RPT_SYNTAX"),
+    ("case of rua", [f"v=TLSRPTv1; RUA={MAIL},{WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("comma at the end", [f"v=TLSRPTv1; rua={MAIL},{WEB},"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("two commas", [f"v=TLSRPTv1; rua={MAIL},,{WEB}"], "Wrong", "TLS_RPT_SYNTAX"),
+    ("empty field", [f"v=TLSRPTv1; rua={MAIL},{WEB}; x="], "Wrong", "TLS_RPT_SYNTAX"),
+    ("twice, one absent", [f"v=TLSRPTv1; rua={MAIL}; rua=x:y"], "Wrong", "TLS_RPT_RUA_MISSING"),
     ("one absent", [f"v=TLSRPTv1; rua={MAIL}"], "Wrong", "TLS_RPT_RUA_MISSING"),
     ("other path", [f"v=TLSRPTv1; rua={MAIL},{WEB.lower()}"], "Wrong", "TLS_RPT_RUA_MISSING"),
 ]
@@ -68,6 +80,21 @@ def test_the_fix_keeps_the_addresses_that_are_there() -> None:
     assert judged.value == (
         f"v=TLSRPTv1; rua=mailto:a@example.org,mailto:b@example.org,{MAIL},{WEB}"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "v=TLSRPTv1; rua = mailto:a@example.org",
+        "v=TLSRPTv1; rua=mailto:a@example.org; rua =mailto:b@example.org",
+        "v=TLSRPTv1; rua=mailto:a@example.org,; rua=mailto:b@example.org",
+    ],
+)
+def test_the_fix_keeps_what_a_broken_record_meant(text: str) -> None:
+    value = Names({TXT: [text]}).judged(PLAN, "tls-rpt").value
+    assert value is not None
+    assert all(one in value for one in ("a", "b") if f"mailto:{one}@example.org" in text)
+    assert "mailto:a@example.org" in value
 
 
 def test_a_record_that_cannot_be_kept_is_begun_anew() -> None:

@@ -95,6 +95,9 @@ def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]
     kept: list[str] = []
     seen: set[str] = set()
     for tag in _tags(base):
+        if tag.name == "fo" and tag.position in faulty and "fo" not in seen:
+            seen.add("fo")
+            kept += _failure_option(tag.value)
         if tag.name in dropped or tag.position in faulty or tag.name in seen:
             continue
         seen.add(tag.name)
@@ -109,6 +112,15 @@ def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]
     if reports and "rua" not in seen:
         kept.append(f"rua={','.join(reports)}")
     return kept
+
+
+def _failure_option(value: str) -> list[str]:
+    """Write fo= of RFC 7489 as RFC 9989 takes it: 1 asks for what the letters ask for, and more."""
+    options = [one.strip(" \t").lower() for one in value.split(":", 8)]
+    if any(one not in ("0", "1", "d", "s") for one in options):
+        return []
+    letters = ":".join(one for one in ("d", "s") if one in options)
+    return ["fo=1"] if "1" in options else [f"fo={letters}"] if letters else []
 
 
 def _tags(base: str) -> list[Tag]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroom.api.sendingdomain import DMARCPolicy
@@ -18,7 +18,7 @@ TAG_LIMIT = 100
 PROBLEM_LIMIT = 16
 POLICY_TAGS = ("p", "sp", "np")
 URI_TAGS = ("rua", "ruf")
-#: Tags of RFC 7489 that RFC 9989 took away (appendix A.6 for pct).
+#: Tags of RFC 7489 that RFC 9989 took away (section 9.3; appendix A.6 for pct).
 REMOVED_TAGS = frozenset({"pct", "rf", "ri"})
 #: The values that each tag may have, where they can be listed.
 _VALUES: Mapping[str, frozenset[str]] = {
@@ -89,8 +89,8 @@ class PolicyRecord:
     where a valid rua= is present (RFC 9989 section 4.10.1), and test mode lowers it by one level.
     `rua` are the mailto: URIs that get aggregate reports, in lowercase without a size. `problem`
     says why receivers would not apply the record at all. `p`, `sp` and `np` are the valid values
-    as written. `removed` are the tags that RFC 9989 took away; `problems` what else receivers
-    ignore, by position.
+    as written, the first where one is there twice. `removed` are the tags that RFC 9989 took away;
+    `problems` what else receivers ignore, by position.
     """
 
     policy: DMARCPolicy
@@ -175,22 +175,29 @@ def select(texts: Sequence[str]) -> tuple[str, ...]:
 def parse(text: str) -> PolicyRecord:
     """Parse a record for which `is_dmarc` holds; never raises.
 
-    Unknown tags are ignored; of a tag that stands there twice, the first counts.
+    Unknown tags are ignored. A tag that stands there twice makes the whole list invalid
+    (RFC 6376 section 3.2, which RFC 9989 section 4.8 builds on): what of it counts is up to the
+    receiver. The first is read here.
     """
     problems: list[TagProblem] = []
     tags: dict[str, Tag] = {}
+    twice = ""
     for item in split(text):
         if isinstance(item, TagProblem):
             problems.append(item)
-        elif item.name in tags and item.name in KNOWN_TAGS:
+        elif item.name in tags or item.name == "v":
+            twice = twice or item.name
             problems.append(TagProblem(item.name, item.position, "is there twice"))
         else:
-            tags.setdefault(item.name, item)
+            tags[item.name] = item
     problems += [one for one in map(_value_problem, tags.values()) if one is not None]
     aggregate, failure = _uris(tags, "rua"), _uris(tags, "ruf")
     for name, uris in (("rua", aggregate), ("ruf", failure)):
         problems += [TagProblem(name, one.position, one.problem) for one in uris if one.problem]
-    return _record(tags, aggregate, failure, problems)
+    made = _record(tags, aggregate, failure, problems)
+    if twice and made.problem is None:
+        return replace(made, problem=f"it has the tag {twice[:20]}= twice (RFC 6376 section 3.2)")
+    return made
 
 
 def split(text: str) -> Iterator[Tag | TagProblem]:
@@ -222,19 +229,23 @@ def _value_problem(tag: Tag) -> TagProblem | None:
     """Say why a value falls to the default of its tag; URIs are judged one by one."""
     if tag.name not in KNOWN_TAGS or tag.name in (*URI_TAGS, *REMOVED_TAGS):
         return None
-    if tag.name == "v":
-        return TagProblem("v", tag.position, "stands there again")
+    sentence = "has a value that does not exist"
     if tag.name == "fo":
-        sound = _failure_options(tag.value) is not None
+        sound, sentence = failure_options(tag.value) is not None, "must be 0, 1, d, s or d:s"
     else:
         sound = tag.value.lower() in _VALUES[tag.name]
-    return None if sound else TagProblem(tag.name, tag.position, "has a value that does not exist")
+    return None if sound else TagProblem(tag.name, tag.position, sentence)
 
 
-def _failure_options(value: str) -> tuple[str, ...] | None:
-    """The options of fo=; None where one of them does not exist."""
+def failure_options(value: str) -> tuple[str, ...] | None:
+    """Return the options of fo=; None where they do not exist.
+
+    It is 0 or 1, or a list of letters (RFC 9989 section 4.7): RFC 7489 took digits in a list, too.
+    """
     options = tuple(one.strip(" \t").lower() for one in value.split(":", 8))
-    return options if all(one in ("0", "1", "d", "s") for one in options) else None
+    if options in (("0",), ("1",)):
+        return options
+    return options if all(one in ("d", "s") for one in options) else None
 
 
 def _uris(tags: Mapping[str, Tag], name: str) -> tuple[ReportURI, ...]:
@@ -281,7 +292,7 @@ def _record(
         aspf=AlignmentMode(_choice(tags, "aspf", "r")),
         psd=PublicSuffixFlag(_choice(tags, "psd", "u")),
         testing=testing,
-        failure_options=(_failure_options(fo.value) if fo else None) or ("0",),
+        failure_options=(failure_options(fo.value) if fo else None) or ("0",),
         aggregate=aggregate,
         failure=failure,
         removed=tuple(tags[name] for name in sorted(REMOVED_TAGS & tags.keys())),

@@ -7,15 +7,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.dmarc.record import (
     KNOWN_TAGS,
+    POLICY_TAGS,
     URI_TAGS,
     PolicyRecord,
     Tag,
+    TagProblem,
     is_dmarc,
     looks_like_dmarc,
     parse,
     split,
+    strictness,
 )
 from postroom.dns.dmarc.uri import MISSPELT
 from postroom.dns.dmarc.uri import parse as parse_uri
@@ -188,6 +192,37 @@ def _uri_list(value: str) -> str:
     return ",".join(_uri(one.strip("<>()'")) for one in items if one.strip("<>()'"))
 
 
+def _with_single_tags(text: str) -> str:
+    """Make one of the tags that are there twice: the strictest policy, all report addresses.
+
+    Which one receivers took is not known: so nobody's policy is weakened, and no report is lost.
+    """
+    items = list(split(text))
+    names = [one.name for one in items if isinstance(one, Tag)]
+    if not is_dmarc(text) or (len(set(names)) == len(names) and "v" not in names):
+        return text
+    kept: dict[str, str] = {}
+    for item in items:
+        if isinstance(item, TagProblem):
+            kept[f" {item.position}"] = text[item.position :].partition(";")[0].rstrip()
+        elif item.name != "v":
+            written, value = text[item.position :][: len(item.name)], item.value
+            if item.name in kept:
+                value = _joined(item.name, kept[item.name].partition("=")[2], value)
+            kept[item.name] = f"{written}={value}"
+    return "; ".join([VERSION, *kept.values()])
+
+
+def _joined(name: str, first: str, second: str) -> str:
+    """What two values of one tag come to."""
+    if name in URI_TAGS:
+        return ",".join(one for one in (first, second) if one.strip())
+    if name in POLICY_TAGS:
+        order = {one.value: strictness(one) for one in DMARCPolicy}
+        return max((first, second), key=lambda one: order.get(one.lower(), -1))
+    return first
+
+
 def _uri(item: str) -> str:
     prefixed = f"mailto:{item}"
     return prefixed if not parse_uri(item).valid and parse_uri(prefixed).address else item
@@ -198,6 +233,11 @@ _STEPS: tuple[tuple[str, str, Undo], ...] = (
     ("DMARC_VERSION", f"does not begin with exactly {VERSION}", _with_version),
     ("DMARC_SEPARATOR", "does not have semicolons between its tags", _with_separators),
     ("DMARC_URI", "has a report address that is not a mailto: URI", _with_uris),
+    (
+        "DMARC_SYNTAX",
+        "has a tag twice, so that receivers may take either or ignore the record",
+        _with_single_tags,
+    ),
 )
 
 

@@ -10,6 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import bimi, dmarc, tag_list
 from postroom.dns.answers import RecordType
+from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external, replace
 from postroom.dns.judging.judgement import (
     Cause,
@@ -31,9 +32,11 @@ from postroom.dns.wanted import VALUE_LIMIT, Expected, IndicatorWanted
 def needs(expected: Expected, wanted: IndicatorWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the texts, and for the DMARC records that the domain's policy may come from."""
     names = dmarc.walk_names(wanted.domain)
-    return own_names((expected.name, RecordType.TXT)) | shared(
+    needed = own_names((expected.name, RecordType.TXT)) | shared(
         *((one, RecordType.TXT) for one in names)
     )
+    above = _above(expected, wanted, seen)
+    return needed if above is None else needed | shared((above, RecordType.TXT))
 
 
 def judge(expected: Expected, wanted: IndicatorWanted, seen: Seen, context: Context) -> Judgement:
@@ -43,7 +46,7 @@ def judge(expected: Expected, wanted: IndicatorWanted, seen: Seen, context: Cont
     if not records:
         intended = sorted(filter(bimi.looks_like_record, values))
         if not intended:
-            return missing(expected, "BIMI_MISSING", Reason.RECORD_NOT_FOUND)
+            return _inherited(expected, wanted, seen)
         sentence = "does not begin with v=BIMI1; so that receivers ignore it"
         return _faulty(expected, wanted, "BIMI_SYNTAX", sentence, intended)
     if len(records) > 1:
@@ -53,6 +56,44 @@ def judge(expected: Expected, wanted: IndicatorWanted, seen: Seen, context: Cont
     if fault is not None:
         return _faulty(expected, wanted, *fault, records)
     return _with_policy(expected, wanted, seen, records)
+
+
+def _above(expected: Expected, wanted: IndicatorWanted, seen: Seen) -> str | None:
+    """Where receivers look next: the same selector at the organisational domain.
+
+    None where that is the domain itself, or is not known.
+    """
+    organisation = _policy(wanted, seen).organisational_domain
+    if organisation is None or organisation == wanted.domain:
+        return None
+    return f"{expected.name.removesuffix(wanted.domain)}{organisation}"
+
+
+def _policy(wanted: IndicatorWanted, seen: Seen) -> dmarc.Discovery:
+    names = dmarc.walk_names(wanted.domain)
+    return dmarc.discover(wanted.domain, {one: seen.at(one, RecordType.TXT) for one in names})
+
+
+def _inherited(expected: Expected, wanted: IndicatorWanted, seen: Seen) -> Judgement:
+    """Without a record at the domain itself, that of the organisational domain applies."""
+    if _policy(wanted, seen).organisational_domain is None:
+        return blind(expected, f"the organisational domain of {wanted.domain}")
+    above = _above(expected, wanted, seen)
+    answer = None if above is None else seen.at(above, RecordType.TXT)
+    if answer is not None and not answer.conclusive:
+        return blind(expected, f"TXT at {above}")
+    records = sorted(filter(bimi.is_record, answer.values)) if answer is not None else []
+    if len(records) != 1 or _fault(records[0], wanted) is not None:
+        so = ""
+        if records:
+            so = f"What stands at {above} applies, which is not what spec.bimi asks for."
+        return missing(expected, "BIMI_MISSING", Reason.RECORD_NOT_FOUND, (), so)
+    judged = _with_policy(expected, wanted, seen, records)
+    if judged.state is not RecordState.VALID:
+        return judged
+    message = f"There is no {where(expected)}: the record at {above} applies, as spec.bimi asks."
+    inherited = finding("BIMI_INHERITED", expected.id, message)
+    return valid(Reason.RECORD_VALID, "The BIMI record is valid.", (), advice=(inherited,))
 
 
 def _fault(text: str, wanted: IndicatorWanted) -> tuple[str, str] | None:
@@ -74,9 +115,7 @@ def _with_policy(
     expected: Expected, wanted: IndicatorWanted, seen: Seen, records: Sequence[str]
 ) -> Judgement:
     """The record is right: what is left is the DMARC policy, which may come from a parent."""
-    names = dmarc.walk_names(wanted.domain)
-    answers = {one: seen.at(one, RecordType.TXT) for one in names}
-    found = dmarc.discover(wanted.domain, answers)
+    found = _policy(wanted, seen)
     if found.source is dmarc.PolicySource.UNKNOWN:
         return blind(expected, f"the DMARC policy of {wanted.domain}", records)
     problem = bimi.policy_problem(found)

@@ -14,11 +14,19 @@ from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.wanted import PolicyWanted
 
+#: Most destinations that are looked at besides those of the spec.
+_OTHERS_LIMIT = 6
 
-def needs(domain: str, wanted: PolicyWanted, seen: Seen) -> Needs:
-    """Ask who the destinations belong to, and whether those agree that look foreign."""
+
+def needs(
+    domain: str, wanted: PolicyWanted, seen: Seen, record: dmarc.PolicyRecord | None = None
+) -> Needs:
+    """Ask who the destinations belong to, and whether those agree that look foreign.
+
+    Those of the spec, and those of the `record` that is published.
+    """
     needed = Needs()
-    for one in _destinations(domain, wanted):
+    for one in (*_destinations(domain, wanted), *_others(domain, wanted, record)):
         needed |= shared(*((name, RecordType.TXT) for name in dmarc.walk_names(one)))
         asked = dmarc.ExternalDestination(domain, one)
         near = is_within(one, domain) or is_within(domain, one)
@@ -33,6 +41,33 @@ def needs(domain: str, wanted: PolicyWanted, seen: Seen) -> Needs:
 def _destinations(domain: str, wanted: PolicyWanted) -> tuple[str, ...]:
     found = set(map(dmarc.report_domain, wanted.rua))
     return tuple(sorted(one for one in found if one != domain))
+
+
+def _others(
+    domain: str, wanted: PolicyWanted, record: dmarc.PolicyRecord | None
+) -> tuple[str, ...]:
+    """The destinations of a record that the spec does not ask for."""
+    there = dmarc.destinations(record) if record is not None else ()
+    known = {domain, *_destinations(domain, wanted)}
+    return tuple(one for one in there if one not in known)[:_OTHERS_LIMIT]
+
+
+def unasked(
+    domain: str, wanted: PolicyWanted, seen: Seen, record: dmarc.PolicyRecord
+) -> tuple[tuple[str, Cause], ...]:
+    """Tell which destinations of a published record, that the spec does not name, get no reports.
+
+    Only what is known counts: one that could not be asked is left out.
+    """
+    there = _others(domain, wanted, record)
+    organisations = {one: _organisation(one, seen) for one in (domain, *there)}
+    found: list[tuple[str, Cause]] = []
+    for one in dmarc.external(domain, there, organisations)[0]:
+        wildcard = seen.get(one.wildcard, RecordType.TXT)
+        said = dmarc.consent(one, seen.at(one.name, RecordType.TXT), wildcard)
+        if said in _WHY and not (_is_near(one) and said is not dmarc.Consent.OVERRIDE_FOREIGN):
+            found.append((one.destination, _refused(one, said, None)))
+    return tuple(found)
 
 
 def _organisation(domain: str, seen: Seen) -> str | None:

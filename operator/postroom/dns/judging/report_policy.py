@@ -38,7 +38,9 @@ def needs(expected: Expected, wanted: PolicyWanted, seen: Seen, context: Context
         names += dmarc.walk_names(identifier.domain)
     mine = own((expected.name, RecordType.TXT))
     more = shared(*((one, RecordType.TXT) for one in names if one != expected.name))
-    return mine | more | report_destinations.needs(domain, wanted, seen)
+    records = dmarc.select(seen.at(expected.name, RecordType.TXT).values)
+    record = dmarc.parse(records[0]) if len(records) == 1 else None
+    return mine | more | report_destinations.needs(domain, wanted, seen, record)
 
 
 def judge(expected: Expected, wanted: PolicyWanted, seen: Seen, context: Context) -> Judgement:
@@ -60,7 +62,7 @@ def _united(records: Sequence[str], wanted: PolicyWanted) -> str:
     """Make one record of several: the strictest, with the report addresses of all."""
     if len(records) == 1:
         return dmarc.with_requirements(dmarc.mended(records[0]), wanted.policy, wanted.rua)
-    parsed = {one: dmarc.parse(one) for one in records}
+    parsed = {one: dmarc.parse(dmarc.mended(one)) for one in records}
     base = max(records, key=lambda one: parsed[one].strictness)
     others = [uri for one in records if one != base for uri in parsed[one].rua]
     return dmarc.with_requirements(base, wanted.policy, (*others, *wanted.rua))
@@ -193,7 +195,15 @@ def _reporting(
     if verdict.unseen is not None:
         return blind(expected, verdict.unseen, records)
     # What is there is the record to publish: it may be stricter than what is required.
-    advice = [*report_advice.advice(expected, seen, context, dmarc.parse(records[0]))]
+    record = dmarc.parse(records[0])
+    advice = [*report_advice.advice(expected, seen, context, record)]
+    unasked = report_destinations.unasked(domain_of(expected), wanted, seen, record)
+    if unasked:
+        (_, cause), *others = unasked
+        message = f"{cause.message.removesuffix('.')}, or the address be taken out of the record."
+        if others:
+            message += f" The same goes for {', '.join(name for name, _ in others)}."
+        advice.append(finding("DMARC_OTHER_RUA_UNAUTHORISED", expected.id, message, cause.fix))
     for one in verdict.apart:
         message = (
             f"By RFC 9990 {one.destination} and {one.policy_domain} count as two organisations, "

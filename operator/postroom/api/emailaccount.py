@@ -82,6 +82,11 @@ class IMAP(Model):
             longest=255,
         ),
     ] = Field(default="INBOX", description="Mailbox to open.")
+    allow_select: Switch = Field(
+        default=False,
+        description="Open it with SELECT where the server knows no EXAMINE: that may take the mark "
+        "\\Recent from new messages.",
+    )
 
 
 class Sync(Model):

@@ -58,11 +58,13 @@ class ImapProbe(ImapSignIn):
             questions.insert(0, ("ID", _IDENTITY))
         async with self._at(ProbeStage.MAILBOX, self._deadlines.command, protocol):
             answers = await protocol.run_all(*questions)
+            answers[-1], selected = await self._examined(protocol, name, answers[-1])
         (counted, _), (examined, opened) = answers[-2:]
         if examined != "OK":
             raise await self._closed(protocol, offered, examined, text_of(opened))
         said = _said(answers)
         found = mailbox_of(self._mailbox_name, said if counted == "OK" else [], said)
+        found = replace(found, selected=selected)
         limit = found.append_limit
         return found if limit is not None else replace(found, append_limit=append_limit_in(offered))
 

@@ -58,7 +58,10 @@ class ImapErrand(ImapSignIn):
 
     async def _examine(self, protocol: GuardedProtocol, mailbox: str) -> Opened:
         """Open a mailbox read-only; raises `Failure` where it does not open."""
-        result, lines = await self._ask(protocol, "EXAMINE", written(mailbox))
+        name = written(mailbox)
+        async with self._at(ProbeStage.MAILBOX, self._deadlines.command, protocol):
+            examined = await protocol.run("EXAMINE", name)
+            (result, lines), _ = await self._examined(protocol, name, examined)
         if result != "OK":
             raise self._not_opened(result, text_of(lines))
         return opened(lines[:-1])

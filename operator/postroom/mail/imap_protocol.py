@@ -15,7 +15,7 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -32,12 +32,18 @@ LINES_LIMIT = 20_000
 #: Octets of a whole conversation, of which little is kept.
 CONVERSATION_LIMIT = 16 * 1024 * 1024
 
+_BYE = re.compile(rb"\* BYE(?=\s)", re.IGNORECASE)
+#: The tag is ours, in capitals.
+_RESULT = re.compile(rb"\A[A-Z0-9]+ (?:OK|NO|BAD)(?= |\Z)", re.IGNORECASE)
 _LITERAL = re.compile(rb"\{(\d{1,10})\}\Z")
 #: The longest end of a line that may announce a literal.
 _LITERAL_TAIL = 16
 
 NONAUTH, AUTH = aioimaplib.NONAUTH, aioimaplib.AUTH
 
+#: What is sent when the server asks for more: that, or what is made of the question; `ValueError`
+#: where nothing can be.
+Continuation = bytes | Callable[[bytes], bytes]
 #: The result of a command (OK, NO, BAD), and its lines, of which the last is the result's text.
 Answer = tuple[str, list[bytes]]
 
@@ -76,11 +82,12 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._received = 0
         self._lines = 0
         self._line_limit = LINE_LIMIT
+        self._line_end = b"\r\n"
         self._received_before = 0
         self._in_flight: dict[str, Any] = {}
         self._announced = False
         self._ended: ConnectionEnded | None = None
-        self._continuations: list[bytes] = []
+        self._continuations: list[Continuation] = []
         self._tls_follows = False
         #: What the server asked or said last while a command went on; None if nothing.
         self.challenge: bytes | None = None
@@ -91,7 +98,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self,
         name: str,
         *arguments: str,
-        answers: Iterable[bytes] = (),
+        answers: Iterable[Continuation] = (),
         line_limit: int = LINE_LIMIT,
     ) -> Answer:
         """Execute a command, whose name may be two words such as ``UID FETCH``.
@@ -198,7 +205,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def _take(self) -> bytes | None:
         """Return the next line with the literal that it announces, None if it is not complete."""
-        end = self._buffer.find(b"\r\n", max(self._searched, self._read))
+        self._note_line_ends()
+        end = self._buffer.find(self._line_end, max(self._searched, self._read))
         line_so_far = (end if end >= 0 else len(self._buffer)) - self._read
         if line_so_far > self._line_limit or self._lines > LINES_LIMIT:
             self._end(Ending.MALFORMED)
@@ -208,7 +216,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._searched = max(len(self._buffer) - 1, self._read)
             return None
         self._searched = end
-        stop = end + 2
+        begin, line_stop = self._read, end + len(self._line_end)
+        stop = line_stop
         tail = bytes(self._buffer[max(self._read, end - _LITERAL_TAIL) : end])
         literal = _LITERAL.search(tail)
         self._announced = literal is not None
@@ -219,16 +228,26 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 return None
             if len(self._buffer) < stop:
                 return None
-        chunk = bytes(self._buffer[self._read : stop])
+        chunk = bytes(self._buffer[begin:stop])
+        if self._line_end == b"\n":
+            line, rest = chunk[: end - begin], chunk[line_stop - begin :]
+            chunk = line.removesuffix(b"\r") + b"\r\n" + rest
         self._read = self._searched = stop
         self._lines += 1
         return chunk
+
+    def _note_line_ends(self) -> None:
+        """Take bare line feeds for line ends where the greeting ends with one, as clients do."""
+        if not self.greeting.done() and self._line_end == b"\r\n":
+            end = self._buffer.find(b"\n", self._read)
+            if end == 0 or (end > 0 and self._buffer[end - 1 : end] != b"\r"):
+                self._line_end = b"\n"
 
     def _feed(self, chunk: bytes) -> None:
         if not self.greeting.done():
             self.greeting.set_result(chunk.rstrip(b"\r\n"))
             return
-        if self.current_command is None and chunk[:5].upper() == b"* BYE":
+        if self.current_command is None and _BYE.match(chunk):
             self.farewell = chunk[5:].strip()
             self._end(Ending.GOODBYE)
             return
@@ -242,6 +261,9 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def _handle_line(self, line: bytes, current_cmd: Any) -> Any:
         # The parent would take the first line for a greeting and start a task that nobody owns.
         self.state = NONAUTH if self.state == aioimaplib.CONNECTED else self.state
+        if current_cmd is None and line[:1] not in (b"*", b"+"):
+            # RFC 9051 section 9: in either case.
+            line = _RESULT.sub(lambda found: found[0].upper(), line)
         return super()._handle_line(line, current_cmd)
 
     def _untagged_response(self, line: bytes) -> Any:
@@ -259,11 +281,21 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def _continuation(self, line: bytes) -> None:
         self.challenge = line[1:].strip()
-        if self._continuations and self.transport is not None:
-            self.transport.write(self._continuations.pop(0) + b"\r\n")
+        made = self._next_answer(self.challenge)
+        if made is not None and self.transport is not None:
+            self.transport.write(made + b"\r\n")
         else:
             # Asked for more than there is: cancel the exchange (RFC 9051 section 6.2.2).
             self.send("*")
+
+    def _next_answer(self, challenge: bytes) -> bytes | None:
+        following = self._continuations.pop(0) if self._continuations else None
+        if following is None or isinstance(following, bytes):
+            return following
+        try:
+            return following(challenge)
+        except ValueError:
+            return None
 
     def _lost(self, _: Exception | None) -> None:
         self._end(Ending.CLOSED)

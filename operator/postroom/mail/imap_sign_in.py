@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
+
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.dial import Failure
-from postroom.mail.imap_protocol import AUTH, GuardedProtocol
+from postroom.mail.imap_protocol import AUTH, Answer, GuardedProtocol
 from postroom.mail.imap_session import ImapSession, text_of
 from postroom.mail.imap_text import (
     LoginCommand,
@@ -24,6 +26,16 @@ from postroom.mail.sign_in import (
     status_of,
     token_exchange,
     with_refusal,
+)
+
+#: How servers say that they do not know a command.
+_UNKNOWN = re.compile(
+    r"(unknown|unrecogni[sz]ed|unsupported|unimplemented|undefined|invalid|illegal|no such|bad)"
+    r"\s+(imap4?(rev1)?\s+)?command|command\s+(\S+\s+)?(is\s+)?(not\s+|un)"
+    r"(known|recogni[sz]ed|supported|implemented|understood)|not implemented"
+    r"|(unknown|unsupported|unrecogni[sz]ed|not supported)\W*examine"
+    r"|examine\W*(is\s+)?(unknown|unsupported|not\s+(known|supported|implemented|recogni[sz]ed))",
+    re.IGNORECASE,
 )
 
 
@@ -90,11 +102,31 @@ class ImapSignIn(ImapSession):
         shown = known_mechanisms(mechanisms_among(offered))
         known = ", ".join(shown[:8]) or "no mechanism"
         message = (
-            f"{self._place} offers {known} and forbids the command LOGIN; postroom knows PLAIN and "
-            "LOGIN for passwords: enable one of these on the server, or use oauth where it is "
-            "offered."
+            f"{self._place} offers {known} and forbids the command LOGIN; postroom knows PLAIN, "
+            "LOGIN and CRAM-MD5 for passwords: enable one of these on the server, or use oauth "
+            "where it is offered."
         )
         return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
+
+    async def _examined(
+        self, protocol: GuardedProtocol, name: str, examined: Answer
+    ) -> tuple[Answer, bool]:
+        """Return how a mailbox was opened, and whether only with SELECT, which must be allowed.
+
+        `examined` is the answer to EXAMINE for the mailbox, whose `name` is as it is written.
+        Raises `Failure` where EXAMINE is not known and nothing else is allowed.
+        """
+        unknown = _is_unknown(*examined)
+        if self._endpoint.may_select and (unknown or examined[0] == "BAD"):
+            return await protocol.run("SELECT", name), True
+        if unknown:
+            message = (
+                f"{self._place} does not know EXAMINE, which opens a mailbox without changing it: "
+                "set imap.allowSelect to true to have it opened with SELECT, which may take the "
+                "mark \\Recent from new messages."
+            )
+            raise self._failure(Reason.CAPABILITY_MISSING, message)
+        return examined, False
 
     def _not_opened(self, result: str, text: str, more: str = "") -> Failure:
         """The end of a session by the answer to EXAMINE or SELECT; `more` goes with the hint."""
@@ -106,3 +138,11 @@ class ImapSignIn(ImapSession):
         failure = self._meant(meaning, "signs in, but does not open the mailbox", reason)
         failure.message += more
         return failure
+
+
+def _is_unknown(result: str, lines: list[bytes]) -> bool:
+    """Tell whether a command was refused because the server does not know it.
+
+    BAD alone does not say so (RFC 9051 section 7.1.3): servers also slow down with it.
+    """
+    return result in ("BAD", "NO") and _UNKNOWN.search(text_of(lines)) is not None

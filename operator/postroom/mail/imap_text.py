@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
 
+from postroom.mail.imap_protocol import Continuation
 from postroom.mail.report import Login, Mailbox
 from postroom.mail.sign_in import TokenExchange
 
@@ -64,23 +67,37 @@ class LoginCommand:
 
     name: str
     arguments: Sequence[str] = field(repr=False)
-    answers: Sequence[bytes] = field(repr=False)
+    answers: Sequence[Continuation] = field(repr=False)
 
 
 def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | None:
-    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN in either form; None where all are
-    forbidden."""
+    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN in either form, else CRAM-MD5; None
+    where all are forbidden.
+
+    Who offers mechanisms, and none for which the password is sent, takes no command LOGIN either,
+    whether it says so or not.
+    """
     password = login.password.reveal()
     if "AUTH=PLAIN" in offered:
         packed = base64.b64encode(f"\0{login.username}\0{password}".encode()).decode()
         return _authenticate("PLAIN", packed, offered)
-    if "LOGINDISABLED" not in offered:
+    hashed_alone = "AUTH=CRAM-MD5" in offered and "AUTH=LOGIN" not in offered
+    if "LOGINDISABLED" not in offered and not hashed_alone:
         return LoginCommand("LOGIN", *login_arguments(login.username, password))
+    if hashed_alone:
+        return LoginCommand("AUTHENTICATE", ["CRAM-MD5"], [partial(cram_md5, login)])
     if "AUTH=LOGIN" not in offered:
         return None
     # Two questions, whatever they say, for the name and the password.
     answers = [base64.b64encode(one.encode()) for one in (login.username, password)]
     return LoginCommand("AUTHENTICATE", ["LOGIN"], answers)
+
+
+def cram_md5(login: Login, challenge: bytes) -> bytes:
+    """Answer a challenge (RFC 2195 section 2); raises `ValueError` for what is no base64."""
+    asked = base64.b64decode(challenge, validate=True)
+    digest = hmac.new(login.password.reveal().encode(), asked, "md5").hexdigest()
+    return base64.b64encode(f"{login.username} {digest}".encode())
 
 
 def token_command(exchange: TokenExchange, offered: AbstractSet[str]) -> LoginCommand:

@@ -27,7 +27,8 @@ class Endpoint:
 
     `ca_bundle` is a PEM text; None means the public authorities. `server_name` is the name to
     verify in the certificate and to send as SNI. `namespace` is the tenant: only its own
-    Services may be dialled at private addresses.
+    Services may be dialled at private addresses. With `may_select` a mailbox may be opened by
+    SELECT where the server knows no EXAMINE.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Endpoint:
     server_name: str
     ca_bundle: str | None
     namespace: str
+    may_select: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Mailbox:
     of RFC 9208, `append_limit` is the largest message in octets (RFC 7889). `special` are the
     mailboxes of a special use (RFC 6154) by use, such as ``Junk``. `size` is what its messages hold
     in octets (RFC 8438). The names of the user's own mailboxes begin with `prefix` and have levels
-    between `delimiter` (RFC 2342).
+    between `delimiter` (RFC 2342). `selected` tells that it was not opened read-only.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Mailbox:
     size: int | None = None
     prefix: str | None = None
     delimiter: str | None = None
+    selected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

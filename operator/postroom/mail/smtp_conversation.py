@@ -51,6 +51,8 @@ class SmtpConversation(Probe):
 
     where_tls_begins = "set tls.mode to StartTLS, or use the port for implicit TLS (465)"
     _errand_seconds = 0.0
+    #: False where it took HELO alone, which has no extensions.
+    _knows_ehlo = True
 
     @property
     def _allowance(self) -> float:
@@ -126,8 +128,7 @@ class SmtpConversation(Probe):
         return self._failure(Reason.UNEXPECTED_GREETING, message)
 
     async def _capabilities(self, client: SmtpSession, greeting: str) -> None:
-        async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command):
-            response = await client.ehlo()
+        response = await self._introduce(client)
         size = re.match(r"\d{1,12}", client.esmtp_extensions.get("size", ""))
         offered = {one.upper() for one in client.esmtp_extensions}
         self._server = ServerFacts(
@@ -138,10 +139,29 @@ class SmtpConversation(Probe):
             max_message_size=(int(size[0]) or None) if size else None,
         )
 
+    async def _introduce(self, client: SmtpSession) -> aiosmtplib.SMTPResponse:
+        """Say EHLO, or HELO to a server that does not know that (RFC 5321 section 3.2)."""
+        try:
+            async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command):
+                return await client.ehlo()
+        except Failure as refused:
+            if refused.code is None or not 500 <= refused.code <= 599:
+                raise
+            said = self._said
+            try:
+                async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command):
+                    response = await client.helo()
+            except Failure:
+                self._said = said
+                raise refused from None
+        self._said, self._knows_ehlo = None, False
+        return response
+
     async def _start_tls(self, client: SmtpSession, context: ssl.SSLContext) -> None:
         if not client.supports_extension("starttls"):
+            lacks = "does not offer" if self._knows_ehlo else "knows no EHLO, and so no"
             message = (
-                f"{self._place} does not offer STARTTLS, and nothing is sent in the clear: correct "
+                f"{self._place} {lacks} STARTTLS, and nothing is sent in the clear: correct "
                 "the port, or set tls.mode to Implicit."
             )
             raise self._failure(Reason.START_TLS_NOT_OFFERED, message)
@@ -166,8 +186,6 @@ class SmtpConversation(Probe):
         try:
             async with asyncio.timeout(seconds):
                 yield
-        except aiosmtplib.SMTPAuthenticationError:
-            raise
         except TimeoutError:
             raise self._silent() from None
         except aiosmtplib.SMTPResponseException as error:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import aiosmtplib
-
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.dial import Failure
@@ -50,16 +48,10 @@ class SmtpSignIn(SmtpConversation):
         mechanism = next((one for one in _MECHANISMS if one in offered), None)
         if mechanism is None:
             raise self._no_mechanism(offered)
-        attempt = {
-            "PLAIN": client.auth_plain,
-            "LOGIN": client.auth_login,
-            "CRAM-MD5": client.auth_crammd5,
-        }[mechanism]
-        try:
-            async with self._at(ProbeStage.AUTH, self._deadlines.auth):
-                await attempt(login.username, login.password.reveal())
-        except aiosmtplib.SMTPAuthenticationError as error:
-            raise self._refused(error.code, error.message, login) from None
+        async with self._at(ProbeStage.AUTH, self._deadlines.auth):
+            reply = await client.auth_password(mechanism, login)
+        if reply.code != _ACCEPTED:
+            raise self._refused(reply.code, reply.message, login)
 
     async def _present_token(self, client: SmtpSession, login: Login, offered: list[str]) -> None:
         try:
@@ -82,7 +74,8 @@ class SmtpSignIn(SmtpConversation):
 
     def _no_mechanism(self, offered: list[str]) -> Failure:
         if not offered:
-            message = f"{self._place} offers no AUTH: use the submission port (587 or 465)."
+            lacks = "offers no" if self._knows_ehlo else "knows no EHLO, and so no"
+            message = f"{self._place} {lacks} AUTH: use the submission port (587 or 465)."
             return self._failure(Reason.CAPABILITY_MISSING, message)
         shown = ", ".join(known_mechanisms(offered)[:8]) or "others"
         message = (

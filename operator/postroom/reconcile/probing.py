@@ -309,8 +309,20 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
                 message=report.message,
             )
         )
+    if report.mailbox is not None and report.mailbox.selected:
+        found.append(_SELECTED)
     found.extend(_expiry(report.tls, protocol, now))
     return tuple(found)
+
+
+_SELECTED = Finding(
+    code="MAILBOX_OPENED_WITH_SELECT",
+    severity=Severity.WARNING,
+    subject=IMAP.name,
+    message="The server does not take EXAMINE, and imap.allowSelect is true: the mailbox was "
+    "opened with SELECT, which may take the mark \\Recent from new messages; none is marked as "
+    "read.",
+)
 
 
 def code_of(reason: Reason) -> str:

@@ -35,10 +35,13 @@ class Target:
     provider: str | None = None
     bundle: CABundleReference | None = None
     bundle_field: str = "spec.tls.caBundleRef"
+    may_select: bool = False
 
     def endpoint(self, bundle: str | None, namespace: str) -> Endpoint:
         """Return what to dial for a tenant; `bundle` is the PEM that the reference led to."""
-        return Endpoint(self.host, self.port, self.tls, self.server_name, bundle, namespace)
+        return Endpoint(
+            self.host, self.port, self.tls, self.server_name, bundle, namespace, self.may_select
+        )
 
 
 def smtp_target(spec: MailServerSpec, address: str | None = None) -> Target:
@@ -94,6 +97,7 @@ def imap_target(spec: EmailAccountSpec, imap: IMAP) -> Target:
         provider=known.provider if known else None,
         bundle=imap.tls.ca_bundle_ref,
         bundle_field="spec.imap.tls.caBundleRef",
+        may_select=imap.allow_select,
     )
 
 

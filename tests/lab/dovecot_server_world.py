@@ -19,6 +19,7 @@ from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
 from postroom.cli.directory import DirectoryWorld
 from postroom.dns.answers import Asker
+from postroom.dns.ownership import OwnershipRules
 from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.dial import Deadlines
 from postroom.mail.probes import NetworkProbes
@@ -127,7 +128,7 @@ def world_at(
         tokens or NoTokens(),
         messages=messages,
     )
-    return DovecotWorld(found, out, b"k" * 32)
+    return DovecotWorld(found, out, OwnershipRules((b"k" * 32,)))
 
 
 def _where(server: Dovecot, service: str) -> dict[str, Any]:

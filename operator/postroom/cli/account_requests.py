@@ -19,7 +19,8 @@ from postroom.api.names import (
 from postroom.api.resource import parse_status
 from postroom.cli.cluster import Cluster, PluginError
 from postroom.reconcile import schedule
-from postroom.reconcile.messages.flight import SPACING, too_early
+from postroom.reconcile.messages.budgets import SPACING
+from postroom.reconcile.messages.flight import too_early
 
 Raw = Mapping[str, Any]
 _NOBODY = "does the operator run and serve this namespace?"

@@ -7,7 +7,7 @@ its stage is not DONE, what was asked for may not have been done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -40,11 +40,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message for one recipient; `octets` are RFC 5322 text with CRLF line ends."""
+    """One message for one recipient; `octets` are RFC 5322 text with CRLF line ends.
+
+    `may_be_sent` is asked immediately before a server is given them.
+    """
 
     sender: str
     recipient: str
     octets: bytes = field(repr=False)
+    may_be_sent: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

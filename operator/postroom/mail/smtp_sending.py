@@ -29,6 +29,11 @@ from postroom.mail.smtp_session import SmtpSession
 PATIENCE = 60.0
 #: RFC 5321 section 4.2.3.
 _GO_ON = 354
+_FENCED = Answer(
+    Acceptance.DEFERRED,
+    Reason.NOT_ATTEMPTED,
+    "The message was not sent: another process of the operator has taken over.",
+)
 
 
 class SmtpSending(SmtpErrand):
@@ -60,7 +65,7 @@ class SmtpSending(SmtpErrand):
         return SendReport(session, self._answer or self._unanswered(session))
 
     async def _transact(self, client: SmtpSession) -> None:
-        self._answer = self._objection(client)
+        self._answer = _FENCED if not self._message.may_be_sent() else self._objection(client)
         if self._answer is not None:
             return
         for stage, words in (
@@ -80,6 +85,10 @@ class SmtpSending(SmtpErrand):
     async def _hand_over(self, client: SmtpSession) -> None:
         """Send the content, and note what the server says to it."""
         self._asked = "DATA"
+        if not self._message.may_be_sent():
+            # Without the final dot nothing is delivered (RFC 5321 section 4.1.1.4).
+            self._answer = _FENCED
+            raise self._no_reply()
         async with self._at(ProbeStage.DONE, self._patience):
             client.hand_over(transparent(self._lines))
         self._handed_over = True

@@ -28,7 +28,7 @@ from postroom.reconcile.account_legs import Leg, both_probed, imap_leg, probed, 
 from postroom.reconcile.account_step import AccountView, Contribution
 from postroom.reconcile.assessment import Assessment, passed, unknown, worst_first
 from postroom.reconcile.mailserver import CONFIRM_AFTER
-from postroom.reconcile.messages import forwarding, requested, round_trips
+from postroom.reconcile.messages import forwarding, requested, round_trips, spending
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.prechecks import NOTHING
 from postroom.reconcile.references import reference_to
@@ -51,6 +51,8 @@ async def assess(
         # A second failure at the same server would say nothing new.
         smtp, imap = replace(smtp, checked=NOTHING), await probed(imap, world, memory)
     view = AccountView(resource, behind, smtp, imap, world, memory)
+    if world.messages is not None:
+        spending.learn(world.messages.budgets, resource, behind.server, world.now())
     added = [await step(view) for step in _steps(view)]
     problems = [one for one in (behind.problem, smtp.problem, imap.problem) if one is not None]
     verdicts = (

@@ -7,8 +7,8 @@ implement it, so that both run the same reconcilers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
@@ -33,6 +33,7 @@ from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.claims import ClaimBook
+from postroom.reconcile.messages.budgets import Budgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,14 @@ class LookupUnavailable(Exception):
 class MessagePolicy:
     """Whom test messages may go to besides the account itself and its identities.
 
-    `recipients` are addresses, or domains written ``@example.com``, lowercase.
+    `recipients` are addresses, or domains written ``@example.com``, lowercase. `budgets` are what
+    all accounts together spend. `may_send` is asked immediately before a server is given a message:
+    no longer, where another process has taken over.
     """
 
     recipients: tuple[str, ...] = ()
+    budgets: Budgets = field(default_factory=Budgets)
+    may_send: Callable[[], bool] = lambda: True
 
     def allows(self, address: str) -> bool:
         """Tell whether a test message may go to an address."""

@@ -73,7 +73,9 @@ def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> Out
         moment=view.world.now(),
     )
     octets = compose(draft, probe_key(view.world.ownership.message_key))
-    return OutgoingMessage(flight.sender, flight.recipient, octets)
+    policy = view.world.messages
+    may_send = policy.may_send if policy is not None else lambda: False
+    return OutgoingMessage(flight.sender, flight.recipient, octets, may_send)
 
 
 def look_for(

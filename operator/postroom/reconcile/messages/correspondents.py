@@ -10,13 +10,14 @@ from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, is_
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import EmailAccount, InvalidSpec
+from postroom.api.resource import EmailAccount, InvalidSpec, SendingDomain
 from postroom.mail.errands import Acceptance, Answer
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.report import Login
 from postroom.reconcile import grants, indexes, mailserver, probing
 from postroom.reconcile.account_legs import imap_leg
 from postroom.reconcile.account_step import AccountView
+from postroom.reconcile.backing import is_degraded, readiness
 from postroom.reconcile.grants import TokenCredentials
 from postroom.reconcile.mailserver import Identity
 from postroom.reconcile.probing import Attempt
@@ -97,6 +98,27 @@ async def _as_the_server(view: AccountView) -> Attempt | Obstacle:
         view.resource.metadata.requested_at,
         provider=found.provider,
     )
+
+
+async def unverified_domain(address: str, view: AccountView) -> Obstacle | None:
+    """Return why nothing may leave from an address: its SendingDomain is not verified.
+
+    One that is Degraded still sends; an address without a SendingDomain is judged by nobody.
+    """
+    domain = address.rpartition("@")[2].lower()
+    namespace, index = view.resource.metadata.namespace, indexes.by_domain(domain)
+    for found in await view.world.find(Kind.SENDING_DOMAIN, namespace, index):
+        declared = cast("SendingDomain", found)
+        if readiness(declared) is ConditionStatus.TRUE or is_degraded(declared):
+            continue
+        name = declared.metadata.name
+        return Obstacle(
+            Reason.SENDING_DOMAIN_NOT_READY,
+            f"Nothing was sent from {address}: SendingDomain {name} is not verified. Read its "
+            "status, then ask anew.",
+            passing=True,
+        )
+    return None
 
 
 def own_receiver(view: AccountView) -> Receiver | Obstacle | None:

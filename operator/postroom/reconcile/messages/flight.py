@@ -46,11 +46,17 @@ from postroom.reconcile.messages.arrivals import (
     stored,
     written,
 )
-from postroom.reconcile.messages.correspondents import Correspondents, Obstacle, Receiver, login_for
+from postroom.reconcile.messages.budgets import SPACING, Budgets
+from postroom.reconcile.messages.correspondents import (
+    Correspondents,
+    Obstacle,
+    Receiver,
+    login_for,
+    unverified_domain,
+)
+from postroom.reconcile.messages.spending import message_id, spender_of
 from postroom.reconcile.probing import Attempt
 
-#: Between two messages of ours through one account.
-SPACING = timedelta(minutes=5)
 #: Soon enough to go on as soon as status is written.
 _AT_ONCE = timedelta(milliseconds=50)
 #: Seconds after sending at which the mailbox is looked at; afterwards each minute.
@@ -59,6 +65,10 @@ _LATER = timedelta(seconds=60)
 _LOOP = "MAIL_LOOP"
 #: How long a message waits that finds another one under way.
 _BUSY = timedelta(seconds=30)
+#: Over how long those are spread who wait for the same.
+_SPREAD = timedelta(seconds=10)
+#: How often to look at a message that another process is sending.
+_OTHERS = timedelta(seconds=15)
 #: Tokens to remember of one account.
 _REMEMBERED = 8
 
@@ -74,6 +84,8 @@ class Progress:
     look: Look | None = None
     #: Whether a server was given the message in this run, or may have been.
     sent: bool = False
+    #: Whether it was not begun, because no more may be sent now.
+    waits: bool = False
 
 
 async def begin(
@@ -85,18 +97,26 @@ async def begin(
     from the one that applications should use now.
     """
     now, sender, receiver = view.world.now(), parties.sender, parties.receiver
+    address = sender_address or effective_sender(view.resource.spec, view.behind).address
     flight = MessageInFlight(
         step=MessageStep.SENDING,
         token=new_token(),
         time=schedule.timestamp(now),
-        sender=sender_address or effective_sender(view.resource.spec, view.behind).address,
+        sender=address,
         recipient=recipient,
     )
     if isinstance(sender, Obstacle):
         return Progress(result=_hindered(flight, sender))
+    unverified = await unverified_domain(address, view)
+    if unverified is not None:
+        return Progress(result=_hindered(flight, unverified))
+    wait = _reserve(flight, sender, view)
+    if wait > timedelta():
+        return Progress(look_again=wait, waits=True)
     if isinstance(receiver, Receiver):
         report = await _scan(receiver, (), view)
         if report.session.stage is not ProbeStage.DONE:
+            _budgets(view).give_back(flight.token)
             return Progress(result=_ended(flight, MessageOutcome.DEFERRED, _why(report.session)))
         flight = flight.model_copy(update={"positions": [stored(one) for one in report.positions]})
     while len(view.memory.sends) >= _REMEMBERED:
@@ -104,6 +124,24 @@ async def begin(
     view.memory.sends[flight.token] = None
     view.begun.append(flight.token)
     return Progress(in_flight=flight, look_again=_AT_ONCE)
+
+
+def _budgets(view: AccountView) -> Budgets:
+    return policy.budgets if (policy := view.world.messages) is not None else Budgets(is_open=False)
+
+
+def _reserve(flight: MessageInFlight, sender: Attempt, view: AccountView) -> timedelta:
+    """Count the message against what may be sent; return how long it must wait instead."""
+    budgets, metadata, now = _budgets(view), view.resource.metadata, view.world.now()
+    spender = spender_of(view.resource, view.behind.server, sender)
+    wait = budgets.reserve(
+        flight.token, spender, flight.recipient, metadata.creation_timestamp, now
+    )
+    if wait == timedelta():
+        budgets.know(flight.token, now)
+        budgets.know(message_id(metadata.uid, flight.time), now)
+    # Whoever waits for the same is not to come back at the same moment.
+    return wait and wait + _SPREAD * schedule.share(metadata.uid)
 
 
 async def advance(
@@ -118,25 +156,33 @@ async def advance(
 async def _send(
     flight: MessageInFlight, purpose: Purpose, sender: Attempt | Obstacle, view: AccountView
 ) -> Progress:
-    memory = view.memory
+    memory, budgets, now = view.memory, _budgets(view), view.world.now()
     if flight.token not in memory.sends:
+        if budgets.is_of_another(flight.token, schedule.parse_timestamp(flight.time), now):
+            return Progress(in_flight=flight, look_again=_OTHERS)
         # Another process announced it, and may have sent it before it ended.
         return _after(flight, _LOST)
     report = memory.sends[flight.token]
     if report is not None:
         return _after(flight, report.answer)
     if isinstance(sender, Obstacle):
+        budgets.give_back(flight.token)
         return Progress(result=_hindered(flight, sender))
     try:
         message = written(flight, purpose, view)
     except ValueError:
         del memory.sends[flight.token]
+        budgets.give_back(flight.token)
         return Progress(result=_ended(flight, MessageOutcome.FAILED, _UNWRITABLE))
     # Should this run be cancelled or fail, nobody may take the message for one that is to be sent.
     del memory.sends[flight.token]
     report = memory.sends[flight.token] = await _handed_over(message, sender, view)
     sent = report.answer.acceptance in (Acceptance.ACCEPTED, Acceptance.UNKNOWN)
     flight = flight.model_copy(update={"time": schedule.timestamp(view.world.now())})
+    if sent:
+        budgets.know(message_id(view.resource.metadata.uid, flight.time), now)
+    else:
+        budgets.give_back(flight.token)
     return replace(_after(flight, report.answer), sent=sent)
 
 
@@ -210,10 +256,16 @@ def noted(progress: Progress, view: AccountView) -> dict[str, object]:
 
 
 def not_before(view: AccountView) -> timedelta:
-    """Return how long the next message must wait: for one under way, and five minutes after it."""
+    """Return how long the next message must wait: for one under way, and five minutes after it.
+
+    An account that was deleted and created again is taken for the one that it was.
+    """
     if view.begun or _under_way(view.resource.status):
         return _BUSY
-    return too_early(view.resource.status.last_message_time, view.world.now()) or timedelta()
+    metadata, now = view.resource.metadata, view.world.now()
+    early = too_early(view.resource.status.last_message_time, now) or timedelta()
+    spender = spender_of(view.resource, view.behind.server)
+    return max(early, _budgets(view).wait(spender, metadata.creation_timestamp, now))
 
 
 def too_early(last: str | None, now: datetime) -> timedelta | None:

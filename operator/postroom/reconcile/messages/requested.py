@@ -51,7 +51,10 @@ async def _begin(nonce: str, last: LastTest | None, view: AccountView) -> Contri
         # It is not forgotten: one message in five minutes.
         return Contribution(fields={"last_test": last}, look_again=wait)
     parties = Correspondents(await sender_of(view), _receiver(recipient, view))
-    return _contribution(nonce, await flights.begin(recipient, parties, view), view)
+    progress = await flights.begin(recipient, parties, view)
+    if progress.waits:
+        return Contribution(fields={"last_test": last}, look_again=progress.look_again)
+    return _contribution(nonce, progress, view)
 
 
 async def _go_on(last: LastTest, flight: MessageInFlight, view: AccountView) -> Contribution:

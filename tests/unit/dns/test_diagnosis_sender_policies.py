@@ -254,3 +254,67 @@ def test_a_refusal_of_a_part_is_told() -> None:
     assert "refuses 198.51.100.128, which is required to pass" in found.message
     assert found.fix is not None
     assert found.fix.value.startswith("v=spf1 include:spf.provider.net")
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ("ip4:host", "ip4:host, which needs a colon and an IPv4 address or network:"),
+        ("ip4:a-b", "ip4:a-b, which needs"),
+        ("include:gone.net", "include:gone.net, which leads to no single valid SPF record:"),
+        ("foo bar", "foo, which is not a mechanism of SPF; bar, which is not a mechanism of SPF:"),
+        (
+            " ".join(f"foo{n}" for n in range(9)),
+            "foo0, foo1, foo2, foo3, foo4, foo5, foo6, foo7 and",
+        ),
+    ],
+)
+def test_what_the_fix_leaves_out_is_named(slip: str, told: str) -> None:
+    (found,) = about_spf(look(with_spf(f"v=spf1 {OURS} {slip}")))
+    assert f"The fix leaves out {told}" in found.message
+    assert "who was to pass by that alone does not." in found.message
+
+
+@pytest.mark.parametrize(
+    ("slip", "term"),
+    [
+        ("includes:s1.net", "include:s1.net"),
+        ("include:https://s1.net/", "include:s1.net"),
+        ("include: s1.net", "include:s1.net"),
+        ("ip4:203.0.113.0 /24", "ip4:203.0.113.0/24"),
+        ("a:mail.s1.net/24/64", "a:mail.s1.net/24//64"),
+    ],
+)
+def test_who_was_plainly_meant_passes_and_nobody_needs_to_be_named(slip: str, term: str) -> None:
+    """Also where the name is looked up only because of the mending."""
+    (found,) = about_spf(look(with_spf(f"v=spf1 {OURS} {slip} -all")))
+    assert found.fix is not None
+    assert found.fix.value == f"v=spf1 {OURS} {term} -all"
+    assert "leaves out" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ("~-all", "reads ~-all as ~all: the former has several qualifiers"),
+        ("a:s1.net/ -all", "reads a:s1.net/ as a:s1.net: the former lacks its prefix length"),
+        ("ip4:mail.s1.net -all", "reads ip4:mail.s1.net as a:mail.s1.net: the former names a host"),
+        ("+all", "It ends in ~all, so that not everyone may send."),
+    ],
+)
+def test_what_is_read_as_something_else_is_told(slip: str, told: str) -> None:
+    (found,) = about_spf(look(with_spf(f"v=spf1 {OURS} {slip}")))
+    assert told in found.message
+
+
+def test_an_all_that_was_joined_to_a_name_is_kept() -> None:
+    (found,) = about_spf(look(with_spf(f"v=spf1 {OURS} include:s1.net-all")))
+    assert found.fix is not None
+    assert found.fix.value == f"v=spf1 {OURS} include:s1.net -all"
+
+
+def test_the_end_of_several_records_is_told() -> None:
+    zone = with_spf(f"v=spf1 {OURS} -all")
+    zone.records[APEX_TXT].append("v=spf1 mx ~all")
+    (found,) = about_spf(look(zone))
+    assert "The records end in ~all and -all; the one in ~all." in found.message

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,10 +11,10 @@ from postroom.dns import spf
 from postroom.dns.judging.sender_chain import Trial
 from postroom.dns.pasted import placeholder
 from postroom.dns.quoting import quoted
+from postroom.dns.spf.repair import GAP
 
 #: Most terms that are named as those that cost most.
 _DEAREST = 3
-_GAP = re.compile(r"[^ <{[]{0,80}(?:<[^<>]{0,80}>|\{[^{}]{0,80}\}\}?|\[[^][]{0,80}\])[^ ]{0,80}")
 _JOINED = ("~all", "-all", "?all", "+all", "include:", "ip4:", "ip6:", "v=spf1")
 
 
@@ -56,7 +55,7 @@ def _syntax_code(text: str, problem: spf.SyntaxProblem) -> str:
         return "SPF_NON_ASCII"
     if placeholder(_with_its_gap(text, problem)) is not None:
         return "VALUE_PLACEHOLDER"
-    behind = problem.term[1:].lower()
+    behind = problem.term.lstrip("+?~-")[1:].lower()
     separated = any(mark in problem.term for mark in ",;|")
     joined = not separated and any(mark in behind for mark in _JOINED)
     return "SPF_JOINED_TERMS" if joined else "SPF_SYNTAX"
@@ -64,7 +63,7 @@ def _syntax_code(text: str, problem: spf.SyntaxProblem) -> str:
 
 def _with_its_gap(text: str, problem: spf.SyntaxProblem) -> str:
     """The term with all of a gap in brackets that holds spaces, such as ``<your provider>``."""
-    gap = _GAP.match(text, problem.start)
+    gap = GAP.match(text, problem.start)
     return gap[0] if gap is not None else problem.term
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from postroom.dns import spf
 from postroom.dns.judging import sender_faults
 from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
+from postroom.dns.quoting import quoted
 from postroom.dns.spf.merge import Merged, merge
 from postroom.dns.spf.record import VERSION
-from postroom.dns.spf.repair import Edit, apply, removal
+from postroom.dns.spf.repair import Edit, apply, leaving_out, removal, repairs
 from postroom.dns.spf.savings import Saving, Worth, savings
 from postroom.dns.wanted import VALUE_LIMIT, DomainPlan, Expected
 
@@ -32,6 +33,12 @@ _VERSION_COLON = re.compile(r"v\s{0,4}[=:]\s{0,4}spf1[\s;,:]", re.IGNORECASE)
 _JOINT = re.compile(r"(?<=[^\s+?~:=-])(?=[+?~-]?(?:include:|ip[46]:|exists:))", re.IGNORECASE)
 #: Hyphens and dashes of U+2010 to U+2015, and the minus sign, in UTF-8.
 _DASHES = re.compile("\xe2\x80[\x90-\x95]|\xe2\x88\x92")
+#: An ``all`` that was joined to a name: no top-level domain ends like that.
+_JOINED_END = re.compile(
+    r"((?:include|exists|a|mx|ptr):[^ ]{1,253}|redirect=[^ ]{1,253})(?=-all(?: |$))", re.IGNORECASE
+)
+#: Most terms whose reasons are told, most characters that they take, most terms that are named.
+_REASONS_LIMIT, _SAID_LIMIT, _NAMES_LIMIT, _NAME_LIMIT = 4, 480, 8, 64
 #: Most terms that are taken out to come within the limits.
 _SAVINGS_LIMIT = 10
 
@@ -41,7 +48,8 @@ class Offer:
     """The record to publish; None where there is none: then `why` says so in whole sentences.
 
     `candidate` is what the merge came to; `too_dear` tells that the number of lookups is why.
-    `taken_out` are terms of no use that had to go.
+    `taken_out` are terms of no use that had to go, and `left_out` clauses on terms by which
+    somebody was meant to pass and does not; `doubts` say what was read as something else.
     """
 
     value: str | None
@@ -49,6 +57,31 @@ class Offer:
     why: str = ""
     too_dear: bool = False
     taken_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def consequences(self) -> str:
+        """What the record to publish does not say any more, in whole sentences; "" for nothing."""
+        sentences = []
+        if self.taken_out:
+            terms = ", ".join(map(quoted, self.taken_out))
+            sentences.append(f"{terms} is of no use and makes way.")
+        if self.left_out:
+            sentences.append(_left_out(self.left_out))
+        return " ".join([*sentences, *self.doubts[:_REASONS_LIMIT]])
+
+
+def _left_out(clauses: Sequence[str]) -> str:
+    """Name who does not pass: with the reasons where they are few, as many as fit otherwise."""
+    if len(clauses) <= _REASONS_LIMIT and sum(map(len, clauses)) <= _SAID_LIMIT:
+        said = "; ".join(clauses)
+    else:
+        names = [one.partition(", which ")[0] for one in clauses]
+        short = [one if len(one) <= _NAME_LIMIT else f"{one[:_NAME_LIMIT]}..." for one in names]
+        more = len(short) - _NAMES_LIMIT
+        said = ", ".join(short[:_NAMES_LIMIT]) + (f" and {more} more" if more > 0 else "")
+    return f"The fix leaves out {said}: who was to pass by that alone does not."
 
 
 def meant(text: str) -> tuple[str, str] | None:
@@ -103,15 +136,19 @@ def _offered(
     admit: bool,
 ) -> Offer:
     name = expected.name
-    drafts = [_cleaned(one, wanted, others, name, admit=admit) for one in existing]
-    merged = merge(drafts, wanted, others, name)
+    cleaned = [_cleaned(one, wanted, others, name, admit=admit) for one in existing]
+    cut = [clause for _, clauses in cleaned for clause in clauses]
+    merged = merge([draft for draft, _ in cleaned], wanted, others, name)
     if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
         lean = _without_ballast(merged.candidate, others, name)
         again = merge([lean[0]], wanted, others, name) if lean[1] else merged
         if again.value is not None and len(again.value) <= VALUE_LIMIT:
-            return Offer(again.value, again.candidate, taken_out=lean[1])
+            left_out = (*cut, *merged.left_out, *again.left_out)
+            doubts = (*merged.doubts, *again.doubts)
+            return Offer(again.value, again.candidate, "", False, lean[1], left_out, doubts)
     if merged.value is not None and len(merged.value) <= VALUE_LIMIT:
-        return Offer(merged.value, merged.candidate)
+        left_out = (*cut, *merged.left_out)
+        return Offer(merged.value, merged.candidate, left_out=left_out, doubts=merged.doubts)
     return Offer(
         None,
         merged.candidate,
@@ -127,15 +164,18 @@ def _cleaned(
     domain: str,
     *,
     admit: bool,
-) -> str:
-    """Take out of one record what no merge would leave alone, or would have to go round."""
-    text = _JOINT.sub(" ", _DASHES.sub("-", text))
+) -> tuple[str, tuple[str, ...]]:
+    """Take out of one record what no merge would leave alone, or would have to go round.
+
+    Also says what does not pass any more.
+    """
+    text = parted(text)
     found = spf.reach(text, others, domain)
     includes = {one.removesuffix(".").lower() for one in wanted.includes}
     edits: dict[int, Edit] = {}
     for one in sender_faults.in_a_circle(found):
         if one.name not in includes:
-            edits[one.start] = removal(one.start, one.term, "leads in a circle")
+            edits[one.start] = leaving_out(one.start, one.term, "leads in a circle")
     if admit:
         for term in spf.parse(text).effective:
             required = term.target in includes if term.name == "include" else False
@@ -145,7 +185,19 @@ def _cleaned(
         first += [spf.mechanism_for(one) for one in wanted.networks]
         put = f" {' '.join(first)}"
         edits[len(VERSION)] = Edit(len(VERSION), len(VERSION), put, "puts first what is required")
-    return apply(text, list(edits.values())) if edits else text
+    said = tuple(clause for one in edits.values() for clause in one.left_out)
+    return (apply(text, list(edits.values())) if edits else text), said
+
+
+def parted(text: str) -> str:
+    """Part the terms of a record that run together, and write its dashes as hyphens."""
+    return _JOINED_END.sub(r"\1 ", _JOINT.sub(" ", _DASHES.sub("-", text)))
+
+
+def reading(text: str) -> str:
+    """Return a record as a merge reads it, before anything is known of the names in it."""
+    whole = spf.parse(parted(text))
+    return apply(whole.text, repairs(whole, also_slips=lambda name: True))
 
 
 def _without_ballast(

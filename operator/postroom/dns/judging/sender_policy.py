@@ -59,7 +59,7 @@ def needs(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Cont
     The required includes are asked for at once: they will be needed whatever stands there.
     """
     answer = seen.at(expected.name, RecordType.TXT)
-    texts = [*read(answer.values), sender_chain.as_record(wanted)]
+    texts = _with_what_they_mean(read(answer.values), wanted)
     return own((expected.name, RecordType.TXT)) | shared(
         *sender_chain.questions(texts, expected.name, seen)
     )
@@ -75,7 +75,13 @@ def others_of(
     expected: Expected, wanted: spf.Requirement, texts: Sequence[str], seen: Seen
 ) -> dict[str, spf.Fetched]:
     """Return what was seen of the names that these records, and the requirement, lead to."""
-    return sender_chain.fetched([*texts, sender_chain.as_record(wanted)], expected.name, seen)
+    return sender_chain.fetched(_with_what_they_mean(texts, wanted), expected.name, seen)
+
+
+def _with_what_they_mean(texts: Sequence[str], wanted: spf.Requirement) -> list[str]:
+    """The records, as they are and mended, and the requirement: all that may be published."""
+    mended = [sender_merge.reading(one) for one in texts if len(one) <= VALUE_LIMIT]
+    return list(dict.fromkeys([*texts, *mended, sender_chain.as_record(wanted)]))
 
 
 def judge(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Context) -> Judgement:
@@ -262,8 +268,7 @@ def _faulty(
     code, reason, fix, value = fault.code, fault.reason, external(), offer.value
     if value is not None:
         fix = replacing(expected, look.answer, observed, value) or fix
-        if offer.taken_out:
-            message += f" {', '.join(map(quoted, offer.taken_out))} is of no use and makes way."
+        message = f"{message} {offer.consequences}".rstrip()
     else:
         message += f" {offer.why}"
         if offer.too_dear:

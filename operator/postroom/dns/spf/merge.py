@@ -22,7 +22,7 @@ from postroom.dns.spf.record import (
     Term,
     parse,
 )
-from postroom.dns.spf.repair import Edit, apply, removal, repairs
+from postroom.dns.spf.repair import Edit, apply, leaving_out, needs_repair, removal, repairs
 from postroom.dns.spf.requirement import Requirement
 from postroom.dns.spf.savings import Saving, savings
 
@@ -45,6 +45,8 @@ class Merged:
     `value` is the one record to publish; None where none can be handed out: then `problem` says
     why, and `advice` what to do, best first. `candidate` is what the merge came to, whether it can
     be handed out or not. `changes` tells what differs from what is there, as predicates.
+    `left_out` are clauses on the terms by which somebody was meant to pass and does not, `doubts`
+    sentences on terms and on an ``all`` that were read as something else than what stands there.
     `removed` are the existing records that must go: the value replaces them, and is not added.
     The lookups are those of the worst case.
     """
@@ -52,6 +54,8 @@ class Merged:
     value: str | None
     candidate: str
     changes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     lookups_before: int = 0
     lookups_after: int = 0
@@ -96,6 +100,8 @@ def merge(
         value=None if problem else draft.text,
         candidate=draft.text,
         changes=tuple(changes),
+        left_out=tuple(dict.fromkeys(draft.left_out)),
+        doubts=tuple(dict.fromkeys(draft.doubts)),
         removed=tuple(sorted(one for one in existing if problem is None and one != draft.text)),
         lookups_before=max((one.lookups for one in before), default=0),
         lookups_after=after.lookups,
@@ -135,10 +141,14 @@ class _Draft:
 
     text: str
     changes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def edit(self, edits: Sequence[Edit]) -> None:
         self.text = apply(self.text, edits)
         self.changes += [one.change for one in edits]
+        self.left_out += [clause for one in edits for clause in one.left_out]
+        self.doubts += [sentence for one in edits for sentence in one.doubts]
 
 
 def _drafted(
@@ -161,11 +171,14 @@ def _drafted(
     drafts = [_Draft(one) for one in existing]
     for one in drafts:
         record = parse(one.text)
-        if record.errors or required.missing_from(reach(one.text, others, domain)):
+        faulty = needs_repair(record) or required.missing_from(reach(one.text, others, domain))
+        if faulty:
             one.edit(repairs(record, also_slips=may_include))
     draft = drafts[0] if len(drafts) == 1 else _united(drafts)
-    if not keep_pass_all:
-        draft.edit(_closing(parse(draft.text), required))
+    closing = [] if keep_pass_all else _closing(parse(draft.text), required)
+    if closing:
+        draft.edit(closing)
+        draft.doubts.append(f"It ends in {required.all_term}, so that not everyone may send.")
     draft.edit(_dead(parse(draft.text), required, reach(draft.text, others, domain)))
     lacking = required.missing_from(reach(draft.text, others, domain))
     draft.edit(_admissions(parse(draft.text), lacking))
@@ -181,12 +194,13 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
     records = [parse(one.text) for one in drafts]
     mechanisms: dict[object, Term] = {}
     modifiers: dict[str, str] = {}
-    ends: list[str] = []
+    left_out = [clause for one in drafts for clause in one.left_out]
+    doubts = [sentence for one in drafts for sentence in one.doubts]
     for record in records:
         for term in record.effective:
             if term.name == "all":
-                ends.append(f"{term.qualifier}all")
-            elif term.key not in mechanisms or (term.passes and not mechanisms[term.key].passes):
+                continue
+            if term.key not in mechanisms or (term.passes and not mechanisms[term.key].passes):
                 mechanisms[term.key] = term
         if record.redirect is not None:
             # One record has one redirect; an include authorises the same senders.
@@ -194,12 +208,29 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
             mechanisms[made.key] = made
         for term in record.terms:
             if term.is_modifier and term.name != "redirect":
-                modifiers.setdefault(term.name, term.text)
-    laxest = [one for one in _STRICTNESS if one in ends][:1]
+                kept = modifiers.setdefault(term.name, term.text)
+                if kept != term.text:
+                    left_out.append(f"{quoted(term.text)}, of which there can be one only")
+    end, differing = _common_end(records)
     texts = [one.text for one in mechanisms.values()]
     changes = [change for one in drafts for change in one.changes]
     changes.append(f"unites {len(drafts)} records into one")
-    return _Draft(" ".join([VERSION, *texts, *laxest, *modifiers.values()]), changes)
+    text = " ".join([VERSION, *texts, *end, *modifiers.values()])
+    return _Draft(text, changes, left_out, [*doubts, *differing])
+
+
+def _common_end(records: Sequence[Record]) -> tuple[list[str], list[str]]:
+    """Choose the laxest ``all`` of several records, and say so where they differ."""
+    terms = [one.all_term for one in records]
+    ends = [f"{one.qualifier}all" for one in terms if one is not None]
+    laxest = [one for one in _STRICTNESS if one in ends][:1]
+    told = dict.fromkeys([*(one for one in _STRICTNESS if one in ends)])
+    if None in terms:
+        told["no all"] = None
+    if len(told) < 2:
+        return laxest, []
+    *first, last = told
+    return laxest, [f"The records end in {', '.join(first)} and {last}; the one in {laxest[0]}."]
 
 
 def _closing(record: Record, required: Requirement) -> list[Edit]:
@@ -217,7 +248,7 @@ def _dead(record: Record, required: Requirement, found: Reach) -> list[Edit]:
     if record.redirect is not None:
         terms.append(record.redirect)
     why = "leads to no single valid SPF record"
-    return [removal(one.start, one.text, why) for one in terms if one.target in dead]
+    return [leaving_out(one.start, one.text, why) for one in terms if one.target in dead]
 
 
 def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:

@@ -1,46 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mending slips of an SPF record whose meaning is beyond doubt, and leaving out the rest.
 
-A record with a syntax error authorises nobody (RFC 7208 section 4.6), so nothing is lost.
+A record with a syntax error authorises nobody (RFC 7208 section 4.6), so nothing is lost that
+worked; but what its author meant is told apart term by term, and what is left out is said.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from postroom.dns.quoting import quoted
-from postroom.dns.spf.record import VERSION, Record, SyntaxProblem, parse
+from postroom.dns.spf.mending import Reading, names_nothing, read, read_modifier
+from postroom.dns.spf.record import VERSION, Record, SyntaxProblem, Term, parse
 
 #: What people put between terms instead of a space, among it marks that nobody sees.
-_SEPARATORS = re.compile(r"[,;\t\r\n\x0b\x0c]|\xc2?\xa0|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf")
-_JOINED_ALL = re.compile(r"(?P<term>.+?)(?P<all>[+?~-]all)", re.IGNORECASE | re.DOTALL)
-_REPAIRS = (
-    (re.compile(r"([+?~-]?)ipv([46])[:=]", re.IGNORECASE), r"\1ip\2:"),
-    (
-        re.compile(r"([+?~-]?)(?:a|ip|ip6):(?=[0-9]+\.[0-9.]+(?:/[0-9]+)?$)", re.IGNORECASE),
-        r"\1ip4:",
-    ),
-    (re.compile(r"([+?~-]?)ip4:(?=[0-9a-f]*:[0-9a-f:.]+(?:/[0-9]+)?$)", re.IGNORECASE), r"\1ip6:"),
-    (re.compile(r"([+?~-]?)(?=[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?:/[0-9]+)?$)"), r"\1ip4:"),
-    (re.compile(r"([+?~-])(include|ip4|ip6|exists)=", re.IGNORECASE), r"\1\2:"),
+_SEPARATORS = re.compile(
+    r"[,;|\t\r\n\x0b\x0c]|\xc2?\xa0|\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
 )
-_SLIP = re.compile(r"(include|ip4|ip6|exists)=", re.IGNORECASE)
-_OPEN = re.compile(r"[+?~-]?(?:include|exists|ip4|ip6|a|mx)[:=]|(?:redirect|exp)=", re.IGNORECASE)
+_INVISIBLE = re.compile(r"\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf")
+_OPEN = re.compile(r"[+?~-]?(?:[a-z]{4,9}|ip_?v?[46]|a|mx|exp)[:=;]{0,2}", re.IGNORECASE)
+_PREFIX = re.compile(r"/{1,2}[0-9.]{1,15}(?:/{1,2}[0-9]{1,3})?")
+_QUALIFIER = re.compile(r"[+?~-]")
+#: A gap of instructions in its term, spaces and all.
+GAP = re.compile(
+    r"[^ <{[]{0,80}(?:<[^<>]{0,80}>|\{[^{}]{0,80}\}\}?|\[[A-Za-z][A-Za-z _-]{2,80}\])[^ ]{0,80}"
+)
 #: No slip is longer; what is longer is left out.
 _MENDED_LIMIT = 512
+#: Most tokens that are read as one term.
+_JOINED_LIMIT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Bytes of a record to replace; an empty `text` takes them out, with the spaces before."""
+    """Bytes of a record to replace; an empty `text` takes them out, with the spaces before.
+
+    `left_out` are clauses on terms by which nobody passes any more, `doubts` sentences on readings
+    that may not be the whole of what was meant.
+    """
 
     start: int
     end: int
     text: str
     change: str
+    left_out: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def apply(text: str, edits: Sequence[Edit]) -> str:
@@ -56,8 +62,14 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
 
 
 def removal(start: int, term: str, why: str) -> Edit:
-    """Return the edit that takes out a term, which stands at `start`."""
+    """Return the edit that takes out a term, which stands at `start`, and that nobody needs."""
     return Edit(start, start + len(term), "", f"takes out {quoted(term)}, which {why}")
+
+
+def leaving_out(start: int, term: str, why: str) -> Edit:
+    """Return the edit that takes out a term by which somebody was meant to pass."""
+    clause = f"{quoted(term)}, which {why}"
+    return Edit(start, start + len(term), "", f"takes out {clause}", (clause,))
 
 
 def repairs(record: Record, *, also_slips: Callable[[str], bool]) -> tuple[Edit, ...]:
@@ -66,83 +78,137 @@ def repairs(record: Record, *, also_slips: Callable[[str], bool]) -> tuple[Edit,
     `also_slips` tells of the name in a term such as ``include=name``, which is lawful but does
     nothing, whether the mechanism may be made of it.
     """
-    edits: list[Edit] = []
-    problems = deque(record.problems)
-    while problems:
-        problem = problems.popleft()
-        following = problems[0] if problems else None
-        joined = _joined(record.text, problem, following)
-        if joined is not None:
-            edits.append(joined)
-            problems.popleft()
-        elif problem.fatal:
-            edits.append(_repair(problem))
-        else:
-            mended = _pieces(_SLIP.sub(r"\1:", problem.term))
-            terms = parse(f"{VERSION} {mended}").terms if mended else ()
-            if mended and all(also_slips(one.target) for one in terms if one.name == "include"):
-                edits.append(_replacement(problem, mended))
-    return tuple(edits)
+    return tuple(_Repair(record, also_slips).edits())
 
 
-def _joined(text: str, problem: SyntaxProblem, following: SyntaxProblem | None) -> Edit | None:
-    """Join ``include: name``, two terms of which neither is sound."""
-    if following is None or not _OPEN.fullmatch(problem.term):
+def needs_repair(record: Record) -> bool:
+    """Tell whether a record has faults, or names what cannot be."""
+    return bool(record.errors) or any(map(names_nothing, record.terms))
+
+
+class _Repair:
+    """The repair of one record, from its first token to its last."""
+
+    def __init__(self, record: Record, also_slips: Callable[[str], bool]) -> None:
+        self._text = record.text
+        self._also_slips = also_slips
+        self._problems = {one.start: one for one in record.problems}
+        self._terms = {one.start: one for one in record.terms}
+        self._tokens = [
+            (match.start() + len(VERSION), match.group())
+            for match in re.finditer(r"[^ ]+", record.text[len(VERSION) :])
+        ]
+
+    def edits(self) -> Iterator[Edit]:
+        at = 0
+        while at < len(self._tokens):
+            count, edit = self._joined(at) or (1, self._single(at))
+            if edit is not None:
+                yield edit
+            at += count
+
+    def _is_unsound(self, at: int) -> bool:
+        start = self._tokens[at][0]
+        problem, term = self._problems.get(start), self._terms.get(start)
+        return (problem is not None and problem.fatal) or (term is not None and names_nothing(term))
+
+    def _single(self, at: int) -> Edit | None:
+        start, token = self._tokens[at]
+        problem, term = self._problems.get(start), self._terms.get(start)
+        if problem is not None and problem.sentence == "appears twice":
+            return leaving_out(start, token, problem.sentence)
+        if self._is_unsound(at):
+            return _repaired(start, token, problem)
+        if term is not None and term.is_modifier and term.name not in ("redirect", "exp"):
+            return self._modifier(term)
         return None
-    end = following.start + len(following.term)
-    if text[problem.start + len(problem.term) : following.start].strip(" "):
-        return None
-    pieces = _pieces(problem.term + following.term)
-    if pieces is None:
-        return None
-    change = f"writes {quoted(text[problem.start : end])} as {quoted(pieces)}"
-    return Edit(problem.start, end, pieces, change)
 
-
-def _repair(problem: SyntaxProblem) -> Edit:
-    mended = None if problem.sentence == "appears twice" else _pieces(problem.term)
-    if mended is None:
-        return removal(problem.start, problem.term, problem.sentence)
-    if not mended:
-        return removal(problem.start, problem.term, "is no term")
-    return _replacement(problem, mended)
-
-
-def _replacement(problem: SyntaxProblem, mended: str) -> Edit:
-    end = problem.start + len(problem.term)
-    change = f"writes {quoted(problem.term)} as {quoted(mended)}"
-    return Edit(problem.start, end, mended, change)
-
-
-def _pieces(term: str) -> str | None:
-    """Return the sound terms that one unsound term was meant as, None if that is not clear."""
-    if len(term) > _MENDED_LIMIT:
-        return None
-    mended: list[str] = []
-    for piece in _SEPARATORS.sub(" ", term).split(" "):
-        if not piece:
-            continue
-        made = _mended(piece)
+    def _modifier(self, term: Term) -> Edit | None:
+        """Make a mechanism of what is lawful, but does nothing."""
+        made = read_modifier(term.text)
         if made is None:
             return None
-        mended.append(made)
-    return " ".join(mended)
+        terms = parse(f"{VERSION} {made.text}").terms
+        named = [one.target for one in terms if one.name in ("include", "redirect")]
+        return (
+            _rewritten(term.start, term.text, made) if all(map(self._also_slips, named)) else None
+        )
+
+    def _joined(self, at: int) -> tuple[int, Edit] | None:
+        """Read a term that stray spaces have torn, such as ``include: name``: (tokens, edit)."""
+        gap = self._gap(at)
+        if gap is not None:
+            return gap
+        for count in range(2, _JOINED_LIMIT + 1):
+            tokens = self._tokens[at : at + count]
+            if len(tokens) == count and self._belong_together(at, count):
+                made = _read_together([token for _, token in tokens])
+                if made is not None:
+                    start, end = tokens[0][0], tokens[-1][0] + len(tokens[-1][1])
+                    return count, _rewritten(start, self._text[start:end], made)
+        return None
+
+    def _gap(self, at: int) -> tuple[int, Edit] | None:
+        start = self._tokens[at][0]
+        match = GAP.match(self._text, start) if self._is_unsound(at) else None
+        if match is None or " " not in match[0]:
+            return None
+        count = len(match[0].split())
+        return count, leaving_out(start, match[0], "is a placeholder of the instructions")
+
+    def _belong_together(self, at: int, count: int) -> bool:
+        """Whether tokens may be one term: none of them could stand alone, but for the first of
+        a prefix length and the ``all`` behind a qualifier."""
+        tokens = [token for _, token in self._tokens[at : at + count]]
+        unsound = [self._is_unsound(at + n) for n in range(count)]
+        if _PREFIX.fullmatch("".join(tokens[1:])):
+            return all(unsound[1:])
+        if _QUALIFIER.fullmatch(tokens[0]):
+            return count == 2 and not _QUALIFIER.match(tokens[1])
+        if tokens[0].endswith("/"):
+            return all(unsound) and tokens[1].isdigit()
+        return all(unsound) and _OPEN.fullmatch(tokens[0]) is not None
 
 
-def _mended(piece: str) -> str | None:
-    if _is_sound(piece):
-        return piece
-    for pattern, replacement in _REPAIRS:
-        made, count = pattern.subn(replacement, piece, count=1)
-        if count and _is_sound(made):
-            return made
-    joined = _JOINED_ALL.fullmatch(piece)
-    if joined is not None:
-        term = _mended(joined["term"])
-        return None if term is None else f"{term} {joined['all']}"
-    return None
+def _read_together(tokens: Sequence[str]) -> Reading | None:
+    made = read("".join(tokens))
+    if made is None and _OPEN.fullmatch(tokens[0]) is not None:
+        made = read(":".join(tokens))
+    return made
 
 
-def _is_sound(term: str) -> bool:
-    record = parse(f"{VERSION} {term}")
-    return len(record.terms) == 1 and not record.problems
+def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
+    """Mend one unsound token, or leave out what of it is not clear."""
+    why = "names what no domain can be called" if problem is None else problem.sentence
+    if len(token) > _MENDED_LIMIT:
+        return leaving_out(start, token, why)
+    whole = read(token)
+    if whole is not None:
+        return _rewritten(start, token, whole)
+    pieces = [one for one in _SEPARATORS.sub(" ", _INVISIBLE.sub("", token)).split(" ") if one]
+    if not pieces:
+        return removal(start, token, "is no term")
+    readings = [read(one) for one in pieces]
+    made = " ".join(one.text for one in readings if one is not None)
+    if not made:
+        return leaving_out(start, token, why)
+    lost = [
+        f"{quoted(piece)}, which {_fault_of(piece)}"
+        for piece, one in zip(pieces, readings, strict=True)
+        if one is None
+    ]
+    doubts = [one.doubt for one in readings if one is not None]
+    edit = _rewritten(start, token, Reading(made, next(filter(None, doubts), "")))
+    return replace(edit, left_out=tuple(lost))
+
+
+def _fault_of(piece: str) -> str:
+    problems = parse(f"{VERSION} {piece}").problems
+    return problems[0].sentence if problems else "names what no domain can be called"
+
+
+def _rewritten(start: int, token: str, made: Reading) -> Edit:
+    change = f"writes {quoted(token)} as {quoted(made.text)}"
+    end, term = start + len(token), quoted(token)
+    doubt = f"The fix reads {term} as {quoted(made.text)}: the former {made.doubt}."
+    return Edit(start, end, made.text, change, doubts=(doubt,) if made.doubt else ())

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading one unsound term as what it was plainly meant to be; None where that is not clear."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+import idna
+
+from postroom.dns.pasted import decoded
+from postroom.dns.spf.record import VERSION, Term, mechanism_for, network, parse
+
+#: Quotation marks and brackets that people put around terms and names. Those of IPv6 are apart, and
+#: angle brackets are a gap in instructions: whoever may be called as it says is nobody's sender.
+_AROUND = re.compile(r"[\"'`()]")
+_GAP = re.compile(r"[<>{}]")
+_LABEL = re.compile(r"[a-z0-9_*-]{1,63}")
+#: The end of a record with its qualifier at a wrong place or twice, or with marks around it.
+_ALL = re.compile(r"(?P<before>[^A-Za-z0-9]*)(?:all|al|alll|aall)(?P<behind>[^A-Za-z0-9]*)", re.I)
+_JOINED_ALL = re.compile(r"(?P<term>.+?)(?P<all>[+?~-]all)", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(
+    r"(?P<name>[A-Za-z][A-Za-z0-9_-]{0,15})(?P<mark>[:=;,]{1,3}|(?=/)|\Z)(?P<value>.*)"
+)
+_SCHEME = re.compile(r"[a-z]{3,6}:/{1,2}", re.IGNORECASE)
+_PREFIXES = re.compile(
+    r"(?P<host>[^/\\]*)[/\\]+0*(?P<v4>[0-9]{1,3})(?:[/\\]+0*(?P<v6>[0-9]{1,3}))?[/\\]*"
+)
+_IPV4 = re.compile(
+    r"\[?(?P<octets>[0-9]{1,5}(?:\.(?:[0-9]{1,5}|\*)){1,3})\.?\]?(?::[0-9]{1,5})?"
+    r"(?P<slash>[/\\]+)?(?P<prefix>[0-9.]*)[/\\]*"
+)
+_IPV6 = re.compile(
+    r"(?:\[(?P<inside>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*))"
+    r"(?P<slash>[/\\]+)?(?P<prefix>[0-9]*)[/\\]*"
+)
+_RANGE = re.compile(r"(?P<first>[0-9A-Fa-f.:]+)-(?P<last>[0-9A-Fa-f.:]+)")
+#: Names that are long enough for one wrong letter to leave no doubt.
+_LONG_NAMES = ("include", "exists", "redirect")
+#: What holds an address whatever it is called.
+_ADDRESSED = re.compile(r"(?:ip[_-]?v?[_-]?[0-9]?v?|a|mx|include|host|addr(?:ess)?)", re.IGNORECASE)
+#: Most networks that one range is written as.
+_RANGE_LIMIT = 16
+#: From the laxest; ``+all`` is nobody's intention where another qualifier stands beside it.
+_LAXEST_FIRST = "?~-+"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The sound terms that one was meant as; `doubt` is what is to be said of it, if anything."""
+
+    text: str
+    doubt: str = ""
+
+
+def read(piece: str) -> Reading | None:
+    """Read one term."""
+    if is_sound(piece):
+        return Reading(piece)
+    bare = _AROUND.sub("", piece)
+    if is_sound(bare):
+        return Reading(bare)
+    if _GAP.search(bare.replace("%{", "")):
+        return None
+    return _as_all(bare) or _before_all(bare) or _as_term(bare)
+
+
+def read_modifier(text: str) -> Reading | None:
+    """Read what stands as a modifier that SPF does not know, if it was meant as a term of SPF."""
+    if not text.isascii() or _GAP.search(text.replace("%{", "")):
+        return None
+    made = _as_named(text)
+    changed = made is not None and made.text != text
+    return made if changed and made and all(map(is_sound, made.text.split())) else None
+
+
+def is_sound(term: str) -> bool:
+    """Tell whether a text is one term without any fault, which names what there can be."""
+    record = parse(f"{VERSION} {term}")
+    return len(record.terms) == 1 and not record.problems and not names_nothing(record.terms[0])
+
+
+def names_nothing(term: Term) -> bool:
+    """Tell whether a lawful term names what no host or domain can be called, such as a URL."""
+    if "%" in term.target or not term.target:
+        return False
+    known = not term.is_modifier or term.name in ("redirect", "exp")
+    return known and not all(_LABEL.fullmatch(one) for one in term.target.split("."))
+
+
+def _as_all(piece: str) -> Reading | None:
+    """Read what was meant as the end of the record."""
+    match = _ALL.fullmatch(piece)
+    if match is None:
+        return None
+    marks = [one for one in match["before"] + match["behind"] if one in _LAXEST_FIRST]
+    made = f"{min(marks, key=_LAXEST_FIRST.index)}all" if marks else "all"
+    several = len(set(marks)) > 1
+    return Reading(made, "has several qualifiers, of which the laxest counts" if several else "")
+
+
+def _before_all(piece: str) -> Reading | None:
+    """Part a term from an ``all`` that was joined to it."""
+    match = _JOINED_ALL.fullmatch(piece)
+    term = read(match["term"]) if match is not None else None
+    return Reading(f"{term.text} {match['all']}", term.doubt) if match and term else None
+
+
+def _as_term(piece: str) -> Reading | None:
+    rest = piece.lstrip("+?~-")
+    qualifiers = set(piece[: len(piece) - len(rest)])
+    if len(qualifiers) > 1:
+        return None
+    qualifier = "".join(qualifiers)
+    made = _addresses(rest) or _as_named(rest)
+    if made is None:
+        return None
+    if qualifier and not (qualifier == "+" and made.text.startswith(("redirect=", "exp="))):
+        made = Reading(" ".join(f"{qualifier}{one}" for one in made.text.split()), made.doubt)
+    return made if all(map(is_sound, made.text.split())) else None
+
+
+def _as_named(text: str) -> Reading | None:
+    """Read a name, known or misspelt, and what follows it."""
+    match = _NAMED.fullmatch(text)
+    if match is None:
+        return None
+    value = match["value"]
+    if _ADDRESSED.fullmatch(match["name"]):
+        made = _addresses(value)
+        if made is not None:
+            return made
+    name = _meant_name(match["name"].lower())
+    if name in ("redirect", "exp"):
+        return Reading(f"{name}={_host(value)}")
+    if name in ("include", "exists"):
+        return Reading(f"{name}:{_host(value)}")
+    if name in ("ip4", "ip6"):
+        host = _host(value)
+        made_of = Reading(f"a:{host}", "names a host instead of an address")
+        return made_of if "." in host and is_sound(made_of.text) else None
+    if name not in ("a", "mx"):
+        return None
+    return _with_prefixes(name, value)
+
+
+def _meant_name(name: str) -> str:
+    """Return the name of SPF that one differs from by a letter at most, itself where none is."""
+    near = [one for one in _LONG_NAMES if _one_slip_apart(name, one)]
+    return near[0] if near else name
+
+
+def _one_slip_apart(left: str, right: str) -> bool:
+    """Tell whether one letter is missing, too many or another, or two have changed places."""
+    if left == right or abs(len(left) - len(right)) > 1:
+        return left == right
+    at = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), None)
+    if at is None:
+        return True
+    tails = {left[at:], left[at + 1 :]}, {right[at:], right[at + 1 :]}
+    swapped = left[at : at + 2] == right[at : at + 2][::-1] and left[at + 2 :] == right[at + 2 :]
+    same = left[at + 1 :] in tails[1] or right[at + 1 :] in tails[0]
+    return swapped or same
+
+
+def _host(value: str) -> str:
+    """A name without what a browser, a mail address or a careless hand puts around it."""
+    bare = _SCHEME.sub("", value, count=1).removeprefix("@").rstrip("/\\:;,").lstrip(":=")
+    typed = decoded(bare)
+    if bare.isascii() or typed == bare:
+        return bare
+    try:
+        return idna.encode(typed, uts46=True).decode()
+    except idna.IDNAError:
+        return bare
+
+
+def _with_prefixes(name: str, value: str) -> Reading | None:
+    """Read what follows an a or mx: a name, prefix lengths, or both."""
+    bare = _SCHEME.sub("", value, count=1)
+    match = _PREFIXES.fullmatch(bare)
+    host = _host(bare if match is None else match["host"])
+    made = f"{name}:{host}" if host else name
+    if match is None:
+        # A slash with nothing behind it may have lost its prefix length.
+        cut = bare.rstrip(":;,") != bare.rstrip("/\\:;,")
+        doubt = "lacks its prefix length, if it had one" if cut else ""
+        return Reading(made, doubt) if host or cut else None
+    six = "" if match["v6"] is None else f"//{int(match['v6'])}"
+    return Reading(f"{made}/{int(match['v4'])}{six}")
+
+
+def _addresses(value: str) -> Reading | None:
+    """Read an address, a network, or a range of addresses, as ip4 or ip6."""
+    four, six = _IPV4.fullmatch(value), _IPV6.fullmatch(value)
+    if four is not None:
+        return _ipv4(four)
+    if six is not None:
+        return _network("ip6", six["inside"] or six["bare"], six["slash"], six["prefix"])
+    span = _RANGE.fullmatch(value)
+    return None if span is None else _range(span["first"], span["last"])
+
+
+def _ipv4(match: re.Match[str]) -> Reading | None:
+    octets = match["octets"].split(".")
+    known = [one for one in octets if one != "*"]
+    if octets != known + ["*"] * (len(octets) - len(known)):
+        return None
+    prefix, slash = match["prefix"], match["slash"]
+    if len(known) < len(octets) and not slash:
+        slash, prefix = "/", str(8 * len(known))
+    elif len(octets) < 4 and not prefix:
+        return None
+    # Some read leading zeros as octal numbers; who writes them here aligns columns.
+    address = ".".join([*(str(int(one)) for one in known), *["0"] * (4 - len(known))])
+    if "." in prefix:
+        prefix = _prefix_of_mask(prefix)
+        if not prefix:
+            return None
+    return _network("ip4", address, slash, prefix)
+
+
+def _prefix_of_mask(mask: str) -> str:
+    """The prefix length of a netmask; "" where it is none."""
+    try:
+        return str(ipaddress.IPv4Network(f"0.0.0.0/{mask}", strict=False).prefixlen)
+    except ValueError:
+        return ""
+
+
+def _network(kind: str, address: str, slash: str | None, prefix: str) -> Reading | None:
+    if not slash and prefix:
+        return None
+    text = f"{address}/{int(prefix)}" if prefix else address
+    if network(kind, text) is None:
+        return None
+    doubt = "lacks its prefix length, if it had one" if slash and not prefix else ""
+    return Reading(f"{kind}:{text}", doubt)
+
+
+def _range(first: str, last: str) -> Reading | None:
+    try:
+        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+        made = [mechanism_for(one) for one in _summarized(low, high)]
+    except (TypeError, ValueError):
+        return None
+    return Reading(" ".join(made)) if 0 < len(made) <= _RANGE_LIMIT else None
+
+
+def _summarized(
+    low: IPv4Address | IPv6Address, high: IPv4Address | IPv6Address
+) -> Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    if isinstance(low, IPv4Address) and isinstance(high, IPv4Address):
+        return ipaddress.summarize_address_range(low, high)
+    if isinstance(low, IPv6Address) and isinstance(high, IPv6Address):
+        return ipaddress.summarize_address_range(low, high)
+    return ()

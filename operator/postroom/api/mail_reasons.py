@@ -80,8 +80,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Enable one of those that the message names on the server.",
     ),
     "AccountDisabled": (
-        "The server says that the account is locked, disabled or expired.",
-        "Unlock it with the provider.",
+        "The server says that the account is locked, disabled, expired or not permitted.",
+        "Have the provider unlock or permit it, as the message says.",
     ),
     "EncryptionRequired": (
         "The server takes credentials only over TLS.",

@@ -26,9 +26,13 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "The server takes no mail for the recipient.",
         "Correct the recipient, and check that its mailbox exists and takes mail.",
     ),
+    "SendingDenied": (
+        "The server sends no mail for this account or this client, whoever the recipient is.",
+        "Do what the message says at the provider or on the server.",
+    ),
     "MessageRejected": (
-        "The server refuses what the message holds.",
-        "Read the server's own log: a filter for spam or a policy may have refused it.",
+        "The server refuses the message.",
+        "Do what the message says; the server's own log tells more.",
     ),
     "MessageTooLarge": (
         "The message is larger than the server takes.",

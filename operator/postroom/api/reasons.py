@@ -100,6 +100,7 @@ class Reason(StrEnum):
     ACCOUNT_DISABLED = "AccountDisabled"
     ENCRYPTION_REQUIRED = "EncryptionRequired"
     SENDER_NOT_AUTHORIZED = "SenderNotAuthorized"
+    SENDING_DENIED = "SendingDenied"
     MAILBOX_NOT_FOUND = "MailboxNotFound"
     TEMPORARY_FAILURE = "TemporaryFailure"
     NOT_ATTEMPTED = "NotAttempted"

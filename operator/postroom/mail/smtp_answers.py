@@ -33,11 +33,12 @@ def accepts(code: int) -> bool:
 def answer_to_sender(code: int, text: str, meaning: Meaning, message: str) -> Answer:
     """Judge an error reply to MAIL, or to RCPT with a recipient that is beyond doubt.
 
-    What a server says of the recipient, the account or itself is never held against the sender.
+    What a server says of the recipient, the account or itself is never held against the sender,
+    nor what passes by its own words.
     """
     if 400 <= code <= 499 and meaning.cause not in _ABOUT_THE_RECIPIENT:
         acceptance = Acceptance.DEFERRED
-    elif 500 <= code <= 599 and meaning.cause in _ABOUT_THE_SENDER:
+    elif 500 <= code <= 599 and meaning.conclusive and meaning.cause in _ABOUT_THE_SENDER:
         acceptance = Acceptance.REFUSED
     else:
         acceptance = Acceptance.UNKNOWN

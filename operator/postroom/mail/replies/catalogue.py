@@ -23,6 +23,8 @@ FAMILIES = (
     "transaction",
     "imap",
 )
+#: Those of them that say what codes mean, whoever sends them.
+_STANDARDS = ("smtp", "transaction", "imap")
 
 
 @cache
@@ -40,11 +42,33 @@ def signals() -> tuple[SignalRow, ...]:
 @cache
 def rows() -> tuple[ReplyRow, ...]:
     """Load all rows of replies in the order in which they are tried; raises `InvalidData`."""
-    found = tuple(
-        row for family in FAMILIES for row in read(_PACKAGE, f"rows/{family}.yaml", Replies).rows
-    )
+    found = tuple(row for family in FAMILIES for row in _file(family))
     check_order(found)
     return found
+
+
+@cache
+def specific_rows() -> tuple[ReplyRow, ...]:
+    """The rows that know what a server says: some of its words, or its provider's own codes."""
+    standard = {row.id for family in _STANDARDS for row in _file(family)}
+    return tuple(
+        row
+        for row in rows()
+        if row.text
+        or (row.id not in standard and not row.only_at_provider and (row.response or row.enhanced))
+    )
+
+
+@cache
+def general_rows() -> tuple[ReplyRow, ...]:
+    """The other rows: what a code means, in general or at a provider."""
+    known = {row.id for row in specific_rows()}
+    return tuple(row for row in rows() if row.id not in known)
+
+
+@cache
+def _file(family: str) -> tuple[ReplyRow, ...]:
+    return read(_PACKAGE, f"rows/{family}.yaml", Replies).rows
 
 
 def check_order(found: Iterable[ReplyRow]) -> None:

@@ -75,10 +75,18 @@ class Cause(StrEnum):
     PASSWORD_EXPIRED = "PasswordExpired"  # noqa: S105
     PROTOCOL_DISABLED = "ProtocolDisabled"
     IMAP_DISABLED = "IMAPDisabled"
+    ACCOUNT_NOT_ACTIVATED = "AccountNotActivated"
+    PLAN_INSUFFICIENT = "PlanInsufficient"
+    PERMISSION_MISSING = "PermissionMissing"
     TOO_MANY_LOGINS = "TooManyLogins"
     TOO_MANY_CONNECTIONS = "TooManyConnections"
     BANDWIDTH_EXCEEDED = "BandwidthExceeded"
+    # whom the server takes mail from
+    CLIENT_NOT_ALLOWED = "ClientNotAllowed"
+    CLIENT_NAME_REJECTED = "ClientNameRejected"
+    BLOCK_LISTED = "BlockListed"
     # mailbox
+    MAILBOX_TEMPORARY_FAILURE = "MailboxTemporaryFailure"
     MAILBOX_UNAVAILABLE = "MailboxUnavailable"
     MAILBOX_NOT_CONNECTED = "MailboxNotConnected"
     CLIENT_ID_REQUIRED = "ClientIDRequired"
@@ -87,9 +95,13 @@ class Cause(StrEnum):
     # sending
     SENDER_NOT_PERMITTED = "SenderNotPermitted"
     SENDER_NOT_VERIFIED = "SenderNotVerified"
+    SENDER_UNAUTHENTICATED = "SenderUnauthenticated"
+    SENDING_BLOCKED = "SendingBlocked"
+    RELAY_DENIED = "RelayDenied"
     RECIPIENT_REJECTED = "RecipientRejected"
     RECIPIENT_MAILBOX_FULL = "RecipientMailboxFull"
     MESSAGE_TOO_LARGE = "MessageTooLarge"
+    MESSAGE_SUSPECTED = "MessageSuspected"
     MESSAGE_REJECTED = "MessageRejected"
     SEND_LIMIT_EXCEEDED = "SendLimitExceeded"
     SEND_REFUSED = "SendRefused"

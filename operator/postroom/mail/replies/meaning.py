@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a reply or a signal to its meaning: the first row of the catalogue that fits decides."""
+"""From a reply or a signal to its meaning: the first row of the catalogue that fits decides.
+
+Where no row knows the words, the family decides that they are of, and last the code. What says
+that it passes outranks what says that it stays: a limit of the server's is never a wrong password.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
 from postroom.api.reasons import Reason
-from postroom.mail.replies.catalogue import causes, rows, signals
+from postroom.mail.replies.catalogue import causes, general_rows, signals, specific_rows
 from postroom.mail.replies.causes import Cause
+from postroom.mail.replies.families import family_of, passes, spoken
 from postroom.mail.replies.model import (
+    TRANSACTION,
     FailureClass,
+    FamilyEntry,
     Protocol,
     ReplyRow,
     Result,
@@ -30,6 +37,43 @@ _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _RESPONSE = re.compile(r"\s*\[([A-Za-z-]{1,32})")
 #: Exchange Online, in milliseconds.
 _BACK_OFF = re.compile(r"suggested backoff time: (\d{1,12}) milliseconds")
+#: Anyone: "try again in 92 seconds", "wait one hour".
+_IN_A_WHILE = re.compile(
+    r"\b(?:in|for|after|wait)\s(?:about |at least |another )?(\d{1,5}|an?|one) ?(sec|min|hour|day)"
+)
+_UNITS = {
+    "sec": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "hou": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+#: What blames the credentials, the recipient or nobody by name: not so if the server speaks of
+#: something that passes. All other causes stay what they are, and pass.
+_NOT_WHEN_PASSING = frozenset(
+    {
+        Cause.AUTHENTICATION_FAILED,
+        Cause.OAUTH_TOKEN_REJECTED,
+        Cause.WRONG_REGION_OR_APP_PASSWORD,
+        Cause.GREETING_REJECTED,
+        Cause.AUTH_NOT_OFFERED,
+        Cause.MAILBOX_UNAVAILABLE,
+        Cause.RECIPIENT_REJECTED,
+        Cause.MESSAGE_REJECTED,
+        Cause.SEND_REFUSED,
+    }
+)
+_TEMPORARY = {
+    Stage.AUTH: Cause.AUTH_TEMPORARY_FAILURE,
+    Stage.MAILBOX: Cause.MAILBOX_TEMPORARY_FAILURE,
+    **dict.fromkeys((Stage.SEND, *TRANSACTION), Cause.SEND_TEMPORARY_FAILURE),
+}
+#: Response codes of IMAP after which the same may work later (RFC 5530 section 3).
+_PASSING_RESPONSES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
+_STAYING_RESPONSES = frozenset(
+    {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN", "NOPERM"}
+)
+_CODE_STAYS = "The code says that it stays, the words that it passes: it is taken as passing."
+_CODE_PASSES = "The code says that it passes, the words that someone must act."
 
 
 class Signal(StrEnum):
@@ -188,6 +232,25 @@ class _Reply:
     result: Result | None = None
     response: str | None = None
 
+    @property
+    def said(self) -> str:
+        """The words without what is none."""
+        return spoken(self.words)
+
+    @property
+    def code_stays(self) -> bool:
+        """Whether the code says that it stays: 5xx, or AUTHENTICATIONFAILED and the like."""
+        if self.protocol is Protocol.SMTP:
+            return self.code.startswith("5")
+        return self.response in _STAYING_RESPONSES
+
+    @property
+    def code_passes(self) -> bool:
+        """Whether the code says that it passes; only NO refuses a login."""
+        if self.protocol is Protocol.SMTP:
+            return self.code.startswith("4")
+        return self.result is not Result.NO or self.response in _PASSING_RESPONSES
+
     def fits(self, row: ReplyRow) -> bool:
         """Tell whether all that the row names is so."""
         about = self.circumstances
@@ -206,15 +269,86 @@ class _Reply:
 
 
 def _meaning_of(reply: _Reply) -> Meaning:
-    row = next((one for one in rows() if reply.fits(one)), None)
+    """Judge by a row that knows the words, else by their family, else by the code.
+
+    Whichever it is, words that say that it passes outrank what says that it stays.
+    """
+    about = reply.circumstances
+    row = next((one for one in specific_rows() if reply.fits(one)), None)
     if row is None:
-        # A stage at which no command is sent: nothing there can be a reply.
-        return meaning_of_cause(Cause.PROTOCOL_ERROR)
+        family = family_of(reply.protocol, about.stage, about.sign_in, reply.said)
+        row = next((one for one in general_rows() if reply.fits(one)), None)
+        if family is not None and not _as_good(row, family):
+            return _weighed(_of_family(family), reply)
+        if row is None:
+            # A stage at which no command is sent: nothing there can be a reply.
+            return meaning_of_cause(Cause.PROTOCOL_ERROR)
+    meaning = _of_row(row, reply)
+    explained = (*row.text, *row.despite)
+    return _softened(meaning, reply, explained) if meaning.conclusive else meaning
+
+
+def _as_good(row: ReplyRow | None, family: FamilyEntry) -> bool:
+    """Tell whether what the code means says as much as the words do."""
+    if row is None:
+        return False
+    soft = not (row.failure_class or causes()[row.cause].failure_class).hard
+    return row.cause is family.cause or (family.passing and soft)
+
+
+def _of_row(row: ReplyRow, reply: _Reply) -> Meaning:
     entry = causes()[row.cause]
     seconds = row.wait or entry.wait
-    wait = _suggested(reply.words) or (timedelta(seconds=seconds) if seconds else None)
     failure_class = row.failure_class or entry.failure_class
+    wait = timedelta(seconds=seconds) if seconds else None
+    if not failure_class.hard:
+        wait = _suggested(reply.words) or wait
     return Meaning(row.cause, entry.reason, failure_class, row.hint or entry.remedy, wait, row.id)
+
+
+def _of_family(family: FamilyEntry) -> Meaning:
+    return replace(meaning_of_cause(family.cause, family.hint), row=family.id)
+
+
+def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
+    """Hold what the words mean against the code: the softer of the two counts, and it is said."""
+    if not meaning.conclusive:
+        wait = _suggested(reply.words) or meaning.wait
+        hint = f"{meaning.hint} {_CODE_STAYS}" if reply.code_stays else meaning.hint
+        return replace(meaning, hint=hint, wait=wait)
+    softened = _softened(meaning, reply)
+    if softened.conclusive and reply.code_passes:
+        hint = f"{meaning.hint} {_CODE_PASSES}"
+        reason = Reason.TEMPORARY_FAILURE if meaning.refuses_credentials else meaning.reason
+        return replace(meaning, failure_class=FailureClass.THROTTLED, reason=reason, hint=hint)
+    return softened
+
+
+def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) -> Meaning:
+    """Take what would stay for passing where the words say so; `explained` is what a row knows."""
+    said = reply.said
+    for fragment in explained:
+        said = said.replace(fragment, " ")
+    if not passes(said):
+        return meaning
+    wait = _suggested(reply.words)
+    if meaning.cause in _NOT_WHEN_PASSING:
+        # A passing limit is never a wrong password.
+        about = reply.circumstances
+        family = family_of(reply.protocol, about.stage, about.sign_in, said)
+        passing = _of_family(family) if family is not None else meaning
+        if passing.conclusive:
+            cause = _TEMPORARY.get(about.stage, Cause.SERVER_BUSY)
+            passing = replace(meaning_of_cause(cause), row=meaning.row)
+        hint = f"{passing.hint} {_CODE_STAYS}" if reply.code_stays else passing.hint
+        return replace(passing, hint=hint, wait=wait or passing.wait)
+    return replace(
+        meaning,
+        reason=Reason.TEMPORARY_FAILURE,
+        failure_class=FailureClass.THROTTLED,
+        hint=f"{meaning.hint} {_CODE_STAYS}",
+        wait=wait or meaning.wait,
+    )
 
 
 def _of_signal(row: SignalRow) -> Meaning:
@@ -222,8 +356,15 @@ def _of_signal(row: SignalRow) -> Meaning:
 
 
 def _suggested(words: str) -> timedelta | None:
+    """How long the server asks to be left alone, believed up to a day; None: it does not say."""
     found = _BACK_OFF.search(words)
-    return min(timedelta(milliseconds=int(found[1])), _LONGEST_WAIT) if found else None
+    if found:
+        return min(timedelta(milliseconds=int(found[1])), _LONGEST_WAIT)
+    found = _IN_A_WHILE.search(words)
+    if found is None:
+        return None
+    number = 1 if found[1].startswith(("a", "o")) else int(found[1])
+    return min(number * _UNITS[found[2][:3]], _LONGEST_WAIT)
 
 
 def _words(text: str) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
@@ -138,6 +138,7 @@ class ReplyRow(Row):
     the host must be known as that provider's. All fragments in `text` must occur. An example is a
     code or result and a text; the lines of a reply are separated by line feeds. An empty hint
     stands for the remedy of the cause, `failure_class` and `wait` override those of the cause.
+    `despite` are words that would speak of something passing, and do not here.
     `source` is where the case is described or was reported, `checked` when the row was reviewed.
     """
 
@@ -151,6 +152,7 @@ class ReplyRow(Row):
     results: tuple[Result, ...] = ()
     response: Annotated[str, StringConstraints(pattern=r"^[A-Z-]{2,32}$")] | None = None
     text: tuple[Fragment, ...] = ()
+    despite: tuple[Fragment, ...] = ()
     sign_in: SignIn | None = None
     app_password_shaped: bool | None = None
     cause: Cause
@@ -205,6 +207,52 @@ class ReplyRow(Row):
                 )
             )
         )
+
+
+#: A regular expression on lowercase text, in which {name} stands for a word of the vocabulary.
+Words = Annotated[str, StringConstraints(pattern=r"^[^\n]+$", min_length=4)]
+
+
+class FamilyEntry(Row):
+    """What replies mean that share words, whoever says them: those that no row knows.
+
+    It fits where one of `words` is found and none of `unless`; `passing` adds the words of all that
+    passes by itself. `protocol` None stands for both.
+    """
+
+    id: Annotated[str, StringConstraints(pattern=r"^family(-[a-z0-9]+)+$", max_length=60)]
+    protocol: Protocol | None = None
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage.AUTH,)
+    words: tuple[Words, ...] = ()
+    unless: tuple[Words, ...] = ()
+    passing: bool = False
+    sign_in: SignIn | None = None
+    cause: Cause
+    hint: Hint = ""
+    source: Source
+    checked: date
+    examples: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _matches_something(self) -> Self:
+        if not (self.words or self.passing):
+            raise ValueError("give words: a family must not fit everything")
+        return self
+
+
+class FamilyEntries(Row):
+    """The whole of ``families.yaml``: the vocabulary, the words of what passes, the families."""
+
+    vocabulary: Mapping[Annotated[str, StringConstraints(pattern=r"^[a-z]+$")], tuple[str, ...]]
+    passing: Annotated[tuple[Words, ...], Field(min_length=1)]
+    families: Annotated[tuple[FamilyEntry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        ids = [one.id for one in self.families]
+        if len(set(ids)) < len(ids):
+            raise ValueError("there are two families with the same id")
+        return self
 
 
 class Causes(Row):

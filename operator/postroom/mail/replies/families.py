@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Families of words: what a reply means whose wording no row knows, and whether it passes.
+
+Servers word the same refusal in countless ways, with the same few words in them. The families are
+data (``families.yaml``); here they are read and held against a reply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from postroom.api.data_files import InvalidData, read
+from postroom.mail.replies.model import (
+    TRANSACTION,
+    FamilyEntries,
+    FamilyEntry,
+    Protocol,
+    SignIn,
+    Stage,
+)
+
+_TEXT_LIMIT = 1000
+#: What is no word of the server's: addresses, URLs, the ids and hosts in brackets at the end.
+_NO_WORDS = re.compile(
+    r"<?(?:https?|mailto):[^\s>]*>?|\bwww\.[^\s]+|<[^<>\s]*@[^<>\s]*>|[^\s<>\"']+@[^\s<>\"']+"
+)
+_RESPONSE_CODE = re.compile(r"^\s*\[[a-z-]{1,32}[^\]]*\]")
+_INNER_DOT = re.compile(r"\.(?=\S)")
+_LISTS = re.compile(r"spamhaus|spamcop|sorbs|barracudacentral|abuseat|block-?list|black-?list")
+_SLOT = re.compile(r"\{([a-z]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """An entry with its words compiled."""
+
+    entry: FamilyEntry
+    words: re.Pattern[str]
+    unless: re.Pattern[str] | None
+
+    def fits(self, protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> bool:
+        """Tell whether what was said, as `spoken` returns it, is of this family."""
+        entry = self.entry
+        return (
+            entry.protocol in (None, protocol)
+            and (stage in entry.stages or (stage in TRANSACTION and Stage.SEND in entry.stages))
+            and entry.sign_in in (None, sign_in)
+            and self.words.search(said) is not None
+            and (self.unless is None or self.unless.search(said) is None)
+        )
+
+
+def spoken(words: str) -> str:
+    """Return lowercase words of a reply without what is none: response code, URLs, addresses.
+
+    A dot that ends no sentence becomes another character.
+    """
+    said = _NO_WORDS.sub(_what_it_tells, _RESPONSE_CODE.sub("", words)[:_TEXT_LIMIT])
+    return _INNER_DOT.sub("·", said)
+
+
+def _what_it_tells(address: re.Match[str]) -> str:
+    """Keep of a URL or address only that it is of a block list."""
+    found = _LISTS.search(address[0])
+    return found[0] if found else "<>"
+
+
+def family_of(protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> FamilyEntry | None:
+    """Return the first family that fits what was said; None where none does."""
+    found = (one for one in families() if one.fits(protocol, stage, sign_in, said))
+    return next((one.entry for one in found), None)
+
+
+def passes(said: str) -> bool:
+    """Tell whether words say that it passes: a limit, a rate, a while, a fault of the server."""
+    return _passing().search(said) is not None
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Load the families in the order in which they are tried; raises `InvalidData`."""
+    data = _data()
+    return tuple(
+        Family(
+            one,
+            _compiled((*one.words, *(data.passing if one.passing else ())), data.vocabulary),
+            _compiled(one.unless, data.vocabulary) if one.unless else None,
+        )
+        for one in data.families
+    )
+
+
+@cache
+def _passing() -> re.Pattern[str]:
+    data = _data()
+    return _compiled(data.passing, data.vocabulary)
+
+
+@cache
+def _data() -> FamilyEntries:
+    return read("postroom.mail.replies", "families.yaml", FamilyEntries)
+
+
+def _compiled(
+    expressions: Iterable[str], vocabulary: Mapping[str, tuple[str, ...]]
+) -> re.Pattern[str]:
+    """Join expressions to one, with the words of the vocabulary in their slots."""
+
+    def filled(slot: re.Match[str]) -> str:
+        return f"(?:{'|'.join(vocabulary[slot[1]])})"
+
+    try:
+        whole = "|".join(f"(?:{_SLOT.sub(filled, one)})" for one in expressions)
+        return re.compile(whole)
+    except (re.error, KeyError) as problem:
+        raise InvalidData(f"families.yaml: words: {problem}") from None

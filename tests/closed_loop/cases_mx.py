@@ -22,6 +22,9 @@ _BY_MX = (
         },
     ),
 )
+_FEEDBACK = "feedback-smtp.eu-west-1.amazonses.com"
+_FEEDBACK_ID = f"return-path-mx-{_FEEDBACK}"
+_BY_SES = (("returnPath", {"name": "bounce", "mx": [{"host": _FEEDBACK, "preference": 10}]}),)
 RETURN_MX = "return-path-mx-mx1.mailprovider.net"
 _NO_MX = (("mx", None),)
 _OWN_MX = (("mx", [{"host": _OWN_HOST, "preference": 10}]),)
@@ -65,6 +68,17 @@ def _alone(*records: tuple[str, str]) -> Mistake:
             stage.zone.add(BOUNCE, kind, value)
 
     return put
+
+
+def _others_exist(stage: Stage) -> None:
+    """The exchanges of others that the mistakes name have addresses."""
+    for host in (*_ELSEWHERE, *(one.partition(" ")[2] for one in _GOOGLE)):
+        stage.world.publish(host, "A", "192.0.2.77")
+
+
+def _feedback_exists(stage: Stage) -> None:
+    _others_exist(stage)
+    stage.world.publish(_FEEDBACK, "A", "192.0.2.78")
 
 
 def _alias_to_wanted(stage: Stage) -> None:
@@ -116,13 +130,14 @@ def _alias_left(stage: Stage) -> None:
     stage.world.publish("bounces.otherprovider.net", "A", "192.0.2.66")
 
 
+_ELSEWHERE = ("mail.elsewhere.net", "feedback.elsewhere.net", "mx.zoho.com", "mx9.mailprovider.net")
 _GOOGLE = ("1 smtp.google.com", "5 alt1.aspmx.l.google.com")
 _DOUBLED = QUIRKS["appends-zone-to-targets"]
 _JOINED = replace(QUIRKS["joins-preference"], appends_zone_to_targets=True)
 
 
 def _wrong(name: str, code: str, mistake: Mistake, id: str = FIRST) -> Case:
-    return Case(f"{code}: {name}", id, "Wrong", code, mistake)
+    return Case(f"{code}: {name}", id, "Wrong", code, mistake, before=_others_exist)
 
 
 def _conflict(name: str, mistake: Mistake, state: str) -> Case:
@@ -224,9 +239,21 @@ CASES: tuple[Case, ...] = (
         outsider=_host_is_back,
     ),
     Case("MX_CNAME: the required host", FIRST, "Valid", "MX_CNAME", _host_is_alias, advice=True),
-    Case("MX_OLD_PROVIDER: preferred", FIRST, "Valid", "MX_OLD_PROVIDER", _beside(*_GOOGLE)),
     Case(
-        "MX_OLD_PROVIDER: in reserve", FIRST, "Valid", "MX_OLD_PROVIDER", _beside("99 mx.zoho.com")
+        "MX_OLD_PROVIDER: preferred",
+        FIRST,
+        "Valid",
+        "MX_OLD_PROVIDER",
+        _beside(*_GOOGLE),
+        before=_others_exist,
+    ),
+    Case(
+        "MX_OLD_PROVIDER: in reserve",
+        FIRST,
+        "Valid",
+        "MX_OLD_PROVIDER",
+        _beside("99 mx.zoho.com"),
+        before=_others_exist,
     ),
     Case(
         "MX_OLD_PROVIDER: unknown, preferred",
@@ -234,7 +261,40 @@ CASES: tuple[Case, ...] = (
         "Valid",
         "MX_OLD_PROVIDER",
         _beside("1 mail.elsewhere.net"),
+        before=_others_exist,
         advice=True,
+    ),
+    _wrong("an address beside", "MX_IP", _beside("10 192.0.2.25")),
+    _wrong("localhost beside", "MX_LOCALHOST", _beside("5 localhost")),
+    _wrong("localhost, the zone added", "MX_LOCALHOST", _beside(f"50 localhost.{APEX}")),
+    _wrong("a URL beside", "MX_NOT_A_HOST", _beside("10 https://mx1.mailprovider.net/")),
+    _wrong("a single word beside", "MX_NOT_A_HOST", _beside("10 mail")),
+    _wrong("a typo beside", "MX_TYPO", _beside("10 mx1.mailprovidr.net")),
+    _wrong("a host that is gone beside", "MX_UNRESOLVABLE", _beside("99 gone.elsewhere.net")),
+    _wrong("a host of the zone without address", "MX_UNRESOLVABLE", _beside(f"30 old.{APEX}")),
+    _wrong(
+        "the zone added, beside", "MX_TARGET_DOUBLED", _beside(f"10 mx1.mailprovider.net.{APEX}")
+    ),
+    _wrong("several beside", "MX_LOCALHOST", _beside("5 localhost", "10 mail", "10 192.0.2.25")),
+    _wrong("localhost instead", "MX_LOCALHOST", _only("10 localhost", "20 mx2.mailprovider.net")),
+    _wrong("gone instead", "MX_MISMATCH", _only("10 gone.elsewhere.net")),
+    Case(
+        "MX_NOT_ALONE: at the return path of SES",
+        _FEEDBACK_ID,
+        "Wrong",
+        "MX_NOT_ALONE",
+        lambda stage: stage.zone.add(BOUNCE, "MX", "20 mail.elsewhere.net"),
+        spec=_BY_SES,
+        before=_feedback_exists,
+    ),
+    Case(
+        "MX_MISMATCH: another at the return path of SES",
+        _FEEDBACK_ID,
+        "Wrong",
+        "MX_MISMATCH",
+        lambda stage: stage.zone.replace(BOUNCE, "MX", "20 mail.elsewhere.net"),
+        spec=_BY_SES,
+        before=_feedback_exists,
     ),
     _conflict("an address", _alone(("A", "192.0.2.66")), "Conflicting"),
     _conflict("addresses", _alone(("A", "192.0.2.66"), ("AAAA", "2001:db8::66")), "Conflicting"),
@@ -261,6 +321,7 @@ CASES: tuple[Case, ...] = (
         "Wrong",
         "MX_MISMATCH",
         lambda stage: stage.zone.replace(BOUNCE, "MX", "10 feedback.elsewhere.net"),
+        before=_others_exist,
         spec=_BY_MX,
     ),
     Case(

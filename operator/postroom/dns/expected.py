@@ -19,6 +19,7 @@ from postroom.api.sendingdomain import (
 from postroom.dns import dkim, dmarc, ownership
 from postroom.dns.answers import RecordType
 from postroom.dns.names import NAME_LIMIT
+from postroom.dns.presets.alone import must_be_alone
 from postroom.dns.presets.load import preset
 from postroom.dns.provided import complete
 from postroom.dns.spf import Network, Requirement, mechanism_for, network
@@ -215,7 +216,8 @@ def _exchange(
     spec: SendingDomainSpec, purpose: Purpose, name: str, asked: MX, path: _Path
 ) -> _Made:
     id = f"mx-{asked.host}" if purpose is Purpose.MX else f"return-path-mx-{asked.host}"
-    value, wanted = f"{asked.preference} {asked.host}", ExchangeWanted(asked.preference, asked.host)
+    value = f"{asked.preference} {asked.host}"
+    wanted = ExchangeWanted(asked.preference, asked.host, must_be_alone(asked.host))
     return _expected(spec, id, purpose, name, RecordType.MX, value, wanted), path
 
 

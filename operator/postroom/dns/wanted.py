@@ -64,10 +64,11 @@ class PolicyWanted:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeWanted:
-    """An MX record."""
+    """An MX record; `alone` where its provider takes no other one at the same name."""
 
     preference: int
     host: str
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

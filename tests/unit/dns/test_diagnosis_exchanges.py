@@ -83,7 +83,8 @@ def test_a_host_that_is_an_alias_works_but_must_not_be() -> None:
 
 @pytest.mark.parametrize("value", ["1 smtp.google.com", "99 smtp.google.com"])
 def test_mail_that_still_goes_to_a_provider_of_old(value: str) -> None:
-    zone, report = _looked({MX: ["10 mx.provider.net", value]})
+    there = {("smtp.google.com", "A"): ["192.0.2.8"]}
+    zone, report = _looked({MX: ["10 mx.provider.net", value], **there})
     assert (record(report, ID).state, _codes(report)) == (RecordState.VALID, ["MX_OLD_PROVIDER"])
     found = next(one for one in report.findings if one.subject == ID)
     assert found.fix is not None
@@ -92,8 +93,17 @@ def test_mail_that_still_goes_to_a_provider_of_old(value: str) -> None:
 
 
 def test_an_unknown_exchange_in_reserve_is_nobodys_concern() -> None:
-    _, report = _looked({MX: ["10 mx.provider.net", "20 backup.other.net"]})
+    there = {("backup.other.net", "AAAA"): ["2001:db8::8"]}
+    _, report = _looked({MX: ["10 mx.provider.net", "20 backup.other.net"], **there})
     assert _codes(report) == []
+
+
+def test_an_exchange_in_reserve_that_does_not_exist_goes() -> None:
+    zone, report = _looked({MX: ["10 mx.provider.net", "20 backup.other.net"]})
+    assert _codes(report) == ["MX_UNRESOLVABLE"]
+    assert report.findings[0].fix is not None
+    zone.apply(report.findings[0].fix)
+    assert zone.records[MX] == ["10 mx.provider.net"]
 
 
 def test_a_null_mx_where_mail_comes_from() -> None:

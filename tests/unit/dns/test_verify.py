@@ -353,7 +353,8 @@ def test_foreign_report_destinations_must_agree() -> None:
 
 
 def test_a_foreign_exchange_that_is_preferred_is_advice_only() -> None:
-    zone = FakeZone({**HEALTHY, (DOMAIN, "MX"): ["10 mx.provider.net", "5 old.net"]})
+    there = {("old.net", "A"): ["192.0.2.8"]}
+    zone = FakeZone({**HEALTHY, **there, (DOMAIN, "MX"): ["10 mx.provider.net", "5 old.net"]})
     report = look(zone)
     assert record(report, "mx-mx.provider.net").state is RecordState.VALID
     assert [one.code for one in report.findings] == ["MX_OLD_PROVIDER"]

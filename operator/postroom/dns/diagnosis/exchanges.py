@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
@@ -12,9 +11,10 @@ from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import from_wildcard, stranger
-from postroom.dns.judging.exchange import NOBODY, host_of, is_of_another_provider
+from postroom.dns.judging.exchange import is_of_another_provider
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.judging.stray_exchange import NOBODY, WITH_PREFERENCE, host_of, siblings, strays
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
@@ -23,8 +23,6 @@ from postroom.dns.wanted import AliasWanted, ExchangeWanted
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 #: What may stand where the CNAME of a return path belongs.
 _IN_THE_WAY = (RecordType.MX, RecordType.TXT, RecordType.A, RecordType.AAAA)
-#: A preference that was typed into the field for the host, as DNS writes the space after it.
-_WITH_PREFERENCE = re.compile(r"[0-9]{1,5}(?:\\032|\\009|[ ._])+(?P<host>[a-z].*)")
 _LOOK_BEHIND = 3
 
 
@@ -56,7 +54,11 @@ def causes(case: Case) -> Iterable[Cause]:
 
 
 def _slips(case: Case, wanted: ExchangeWanted) -> Iterator[Cause]:
-    """A value that became of the wanted one on its way into DNS."""
+    """A value that became of the wanted one on its way into DNS, or that names no host at all."""
+    if case.expected.value in case.answer.values or NOBODY in map(host_of, case.answer.values):
+        return  # What stands beside it is told by the judge.
+    found_strays = strays(case.expected, case.seen, case.context)
+    gone = [one.value for one in found_strays]
     for value in sorted(case.answer.values):
         host = host_of(value)
         if host in (NOBODY, wanted.host):
@@ -65,7 +67,16 @@ def _slips(case: Case, wanted: ExchangeWanted) -> Iterator[Cause]:
         if found is not None:
             code, what, evidence = found
             message = f"The MX {quoted(host)} of {case.expected.name} {what}."
-            yield Cause(code, message, replace(case.expected, [value]), evidence)
+            fix = replace(case.expected, dict.fromkeys([value, *gone]))
+            yield Cause(code, message, fix, evidence)
+    for stray in found_strays:
+        if stray.code in ("MX_UNRESOLVABLE", "MX_NOT_ALONE"):
+            continue  # No form of the required one: the judge takes them away.
+        message = (
+            f"The MX {quoted(host_of(stray.value))} of {case.expected.name} {stray.what}; there is "
+            f"no MX {case.expected.value}."
+        )
+        yield Cause(stray.code, message, replace(case.expected, gone), Evidence.LIKELY)
 
 
 def _slip(case: Case, wanted: ExchangeWanted, host: str) -> tuple[str, str, Evidence] | None:
@@ -78,7 +89,7 @@ def _slip(case: Case, wanted: ExchangeWanted, host: str) -> tuple[str, str, Evid
         if _is_address(bare):
             what = f"is an address{doubled}, where only the name of a host can stand"
             return "MX_IP", what, Evidence.SHOWN
-        typed = _WITH_PREFERENCE.fullmatch(bare)
+        typed = WITH_PREFERENCE.fullmatch(bare)
         if typed is not None:
             what = f"begins with the preference{doubled}, which has a field of its own"
             sure = typed["host"] == wanted.host
@@ -114,20 +125,12 @@ def _foreign_hosts(case: Case) -> list[str]:
 
 def _other_provider(case: Case) -> Iterator[Cause]:
     """Every mail exchange that is there belongs to a provider that is not the wanted one."""
-    values, ours = case.answer.values, _siblings(case)
+    values, ours = case.answer.values, siblings(case.expected, case.context)
     if not values or not all(is_of_another_provider(host_of(one), ours) for one in values):
         return
     title = title_of(host_of(min(values)))
     message = f"Mail to {case.expected.name} goes to {title}, not to {_wanted_host(case)}."
     yield Cause("MX_OTHER_PROVIDER", message, replace(case.expected, values), Evidence.SHOWN)
-
-
-def _siblings(case: Case) -> list[ExchangeWanted]:
-    return [
-        one.wanted
-        for one in case.context.plan.records
-        if one.name == case.expected.name and isinstance(one.wanted, ExchangeWanted)
-    ]
 
 
 def _wanted_host(case: Case) -> str:

@@ -23,23 +23,20 @@ from postroom.dns.judging.judgement import (
     where,
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.judging.stray_exchange import ADDRESSES, NOBODY, Stray, host_of, siblings
+from postroom.dns.judging.stray_exchange import needs as needs_of_others
+from postroom.dns.judging.stray_exchange import strays as strays_of
 from postroom.dns.presets.identify import identify, title_of
 from postroom.dns.quoting import quoted
 from postroom.dns.wanted import ExchangeWanted, Expected
 
-#: How a null MX says that a domain accepts no mail (RFC 7505 section 3).
-NOBODY = "."
-_ADDRESSES = (RecordType.A, RecordType.AAAA)
+__all__ = ["NOBODY", "host_of", "is_of_another_provider", "judge", "needs"]
 
 
 def needs(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Context) -> Needs:
-    """Ask for the MX records, and whether the host exists and is no alias."""
-    return own((expected.name, RecordType.MX)) | shared(*((wanted.host, one) for one in _ADDRESSES))
-
-
-def host_of(value: str) -> str:
-    """Return the host of an MX value."""
-    return value.partition(" ")[2]
+    """Ask for the MX records, and whether the host exists and is no alias; so do others there."""
+    mine = own((expected.name, RecordType.MX)) | shared(*((wanted.host, one) for one in ADDRESSES))
+    return mine | needs_of_others(expected, seen, context)
 
 
 def judge(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Context) -> Judgement:
@@ -47,15 +44,18 @@ def judge(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Conte
     answer = seen.at(expected.name, RecordType.MX)
     values = answer.values
     hosts = {host_of(value) for value in values}
-    siblings = _siblings(expected, context)
+    ours = siblings(expected, context)
+    strays = strays_of(expected, seen, context) if _reports(expected, values, context) else ()
     if answer.aliases and expected.value not in values:
         return _behind_alias(expected, answer)
     if not values:
         return missing(expected, "MX_MISSING", Reason.RECORD_NOT_FOUND)
     if NOBODY in hosts:
-        return _null(expected, values)
+        return _null(expected, values, [one.value for one in strays])
+    if expected.value in values and strays:
+        return _beside(expected, strays, values)
     if expected.value in values:
-        return _reachable(expected, wanted, siblings, seen)
+        return _reachable(expected, wanted, ours, seen)
     message, code = f"{expected.name} has no MX {expected.value}.", "MX_MISMATCH"
     there: list[str] = []
     if wanted.host in hosts:
@@ -65,17 +65,46 @@ def judge(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Conte
             f"{wanted.preference}."
         )
         code = "MX_PREFERENCE"
-    cause = Cause(code, message, replace(expected, there))
+    if strays:
+        message += f" What stands there instead must go: {_said(strays[0])}."
+    gone = dict.fromkeys([*there, *(one.value for one in strays)])
+    cause = Cause(code, message, replace(expected, gone))
     return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
 
-def _siblings(expected: Expected, context: Context) -> tuple[ExchangeWanted, ...]:
-    """All exchanges that are required at the same name, this one among them."""
-    return tuple(
-        one.wanted
+def _reports(expected: Expected, values: Sequence[str], context: Context) -> bool:
+    """Tell whether what else stands there is told with this record: one of them is enough.
+
+    It is the first that is missing, because its mistyped form may be what stands there.
+    """
+    at_name = [
+        one
         for one in context.plan.records
         if one.name == expected.name and isinstance(one.wanted, ExchangeWanted)
-    )
+    ]
+    absent = [one for one in at_name if one.value not in values]
+    return expected == (absent or at_name)[0]
+
+
+def _beside(expected: Expected, strays: Sequence[Stray], values: Sequence[str]) -> Judgement:
+    """The record is there, but so is one that takes mail and gets it nowhere."""
+    first, *more = strays
+    message = f"Beside the required MX of {expected.name} stands one that must go: {_said(first)}."
+    if first.code == "MX_NOT_ALONE":
+        title = title_of(host_of(expected.value)) or "the provider"
+        message = (
+            f"The {where(expected)} to {host_of(expected.value)} must be the only one there, or "
+            f"{title} does not use the name: {_said(first)}."
+        )
+    if more:
+        message += f" So must {_named([one.value for one in more])}."
+    fix = delete(removal(expected.name, RecordType.MX, [one.value for one in strays]))
+    cause = Cause(first.code, message, fix, Evidence.SHOWN)
+    return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
+
+
+def _said(stray: Stray) -> str:
+    return f"{quoted(host_of(stray.value))} {stray.what}"
 
 
 def _behind_alias(expected: Expected, answer: Answer) -> Judgement:
@@ -87,25 +116,26 @@ def _behind_alias(expected: Expected, answer: Answer) -> Judgement:
     return faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, answer.values)
 
 
-def _null(expected: Expected, values: Sequence[str]) -> Judgement:
+def _null(expected: Expected, values: Sequence[str], strays: Sequence[str]) -> Judgement:
     """A null MX tells senders to refuse bounces and replies, whatever stands beside it."""
     null = [one for one in values if host_of(one) == NOBODY]
     message = f"{expected.name} has a null MX, which says that it accepts no mail (RFC 7505)."
-    code, fix = "MX_NULL", replace(expected, null)
+    gone = [*null, *strays]
+    code, fix = "MX_NULL", replace(expected, gone)
     if len(values) > len(null):
         code = "MX_NULL_MIXED"
     if expected.value in values:
-        fix = delete(removal(expected.name, RecordType.MX, null))
+        fix = delete(removal(expected.name, RecordType.MX, gone))
     cause = Cause(code, message, fix, Evidence.SHOWN)
     return faulty(RecordState.CONFLICTING, Reason.NULL_MX, cause, values)
 
 
 def _reachable(
-    expected: Expected, wanted: ExchangeWanted, siblings: Sequence[ExchangeWanted], seen: Seen
+    expected: Expected, wanted: ExchangeWanted, ours: Sequence[ExchangeWanted], seen: Seen
 ) -> Judgement:
     """The record is there; its host must have an address, and mail should go to it first."""
     values = seen.at(expected.name, RecordType.MX).values
-    addresses = [seen.at(wanted.host, one) for one in _ADDRESSES]
+    addresses = [seen.at(wanted.host, one) for one in ADDRESSES]
     if not any(one.values for one in addresses):
         if not all(one.conclusive for one in addresses):
             return blind(expected, f"the addresses of {wanted.host}", values)
@@ -119,28 +149,28 @@ def _reachable(
     if any(one.aliases for one in addresses):
         message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
         advice.append(finding("MX_CNAME", expected.id, message, external()))
-    if wanted == siblings[0]:
-        advice += _foreign(expected, siblings, values)
+    if wanted == ours[0]:
+        advice += _foreign(expected, ours, values)
     return valid(
         Reason.RECORDS_MATCHED, "The MX record is published.", values, advice=tuple(advice)
     )
 
 
 def _foreign(
-    expected: Expected, siblings: Sequence[ExchangeWanted], values: Sequence[str]
+    expected: Expected, required: Sequence[ExchangeWanted], values: Sequence[str]
 ) -> Iterator[Finding]:
     """Warn of the mail exchanges that are not of the spec.
 
     Those of another provider take mail that never arrives here, at once or when the required ones
     are busy; an unknown one may belong there, unless it is preferred.
     """
-    ours, first = {one.host for one in siblings}, min(one.preference for one in siblings)
+    ours, first = {one.host for one in required}, min(one.preference for one in required)
     known, unknown = list[str](), list[str]()
     for value in sorted(values):
         preference, _, host = value.partition(" ")
         if host in ours:
             continue
-        if is_of_another_provider(host, siblings):
+        if is_of_another_provider(host, required):
             known.append(value)
         elif preference.isdecimal() and int(preference) <= first:
             unknown.append(value)
@@ -157,11 +187,15 @@ def _foreign(
         yield finding("MX_OLD_PROVIDER", expected.id, message)
 
 
-def is_of_another_provider(host: str, siblings: Sequence[ExchangeWanted]) -> bool:
+def is_of_another_provider(host: str, required: Sequence[ExchangeWanted]) -> bool:
     """Tell whether a mail exchange belongs to a known provider that has none of the required."""
     provider = identify(host)
-    return provider is not None and provider not in {identify(one.host) for one in siblings}
+    return provider is not None and provider not in {identify(one.host) for one in required}
 
 
 def _listed(values: Sequence[str]) -> str:
-    return f"MX {', '.join(quoted(host_of(one)) for one in values[:4])}"
+    return f"MX {_named(values)}"
+
+
+def _named(values: Sequence[str]) -> str:
+    return ", ".join(quoted(host_of(one)) for one in values[:4])

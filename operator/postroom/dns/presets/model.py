@@ -193,7 +193,7 @@ class Record(Row):
     `host` is relative to the sending domain, ``@`` for the domain itself. With `depends_on`, the
     record is asked for only where all these parameters have a value; with `when` only where
     these have the given values; with `unless` only where this parameter has none. Not `required`:
-    the provider works without it.
+    the provider works without it. An exchange that must be `alone` is refused beside another one.
     """
 
     role: Role
@@ -201,6 +201,7 @@ class Record(Row):
     type: Type
     value: Annotated[str, Field(min_length=1)]
     required: bool
+    alone: bool = False
     match: Match
     depends_on: tuple[ParameterName, ...] = ()
     when: Mapping[ParameterName, str] = {}
@@ -221,6 +222,8 @@ class Record(Row):
             raise ValueError(f"{self.role} as {self.type} cannot be compared by {self.match}")
         if not _VALUES[self.match].fullmatch(self.value):
             raise ValueError(f"value is not what {self.match} can compare")
+        if self.alone and self.match is not Match.EXCHANGE:
+            raise ValueError("alone is said of exchanges")
         if re.search(r"[{}]", _PLACEHOLDER.sub("", self.host + self.value)):
             raise ValueError("a brace stands outside of a placeholder")
         if (self.role is Role.DKIM) != self.host.endswith(_DKIM_END):
@@ -326,6 +329,12 @@ class Targets(Row):
                 raise ValueError(f"{row.provider} has two titles")
             suffixes.add(row.suffix)
         return self
+
+
+def fits(template: str, text: str) -> bool:
+    """Tell whether a text can be what a template comes to, whatever the values."""
+    parts = _PLACEHOLDER.split(template)[::2]
+    return re.fullmatch("[^ ]+".join(map(re.escape, parts)), text) is not None
 
 
 def placeholders(template: str) -> frozenset[str]:

@@ -109,6 +109,39 @@ async def test_the_fixes_of_the_broken_domains_work(lab: Lab, tmp_path: Path) ->
     assert await made.check(AT_ONCE), reasons(made)
 
 
+async def test_a_line_end_in_a_password_is_said_although_it_is_left_out(
+    lab: Lab, tmp_path: Path
+) -> None:
+    text = (SAMPLES / "secrets.yaml").read_text()
+    changed = text.replace("lab-relay-password", '"lab-relay-password\\n"')
+    assert changed != text
+    (tmp_path / "secrets.yaml").write_text(changed)
+    names = ("domains.yaml", "servers.yaml", "accounts.yaml", "namespace.yaml")
+    for name in names:
+        (tmp_path / name).write_text((SAMPLES / name).read_text())
+    found = manifests.load([tmp_path], "mail")
+    made = world_of(found, settings_for(lab))
+    await made.check(AT_ONCE)
+    server = dict(made.statuses())[Key(Kind.MAIL_SERVER, "mail", "production-smtp")]
+    assert server.conditions[0].reason == "Succeeded"
+    assert [
+        (one.code, one.severity.value, "ends with a line end" in one.message)
+        for one in server.findings
+    ] == [("CREDENTIAL_HAS_WHITESPACE", "Warning", True)]
+
+
+async def test_a_run_says_how_often_it_signed_in(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await run(lab, Output.JSON, SAMPLES, tmp_path / "lab-ca.yaml")
+    assert "of which 0 were refused." in capsys.readouterr().err
+    wrong = (BROKEN / "server-wrong-password.yaml", BROKEN / "secrets.yaml")
+    await run(lab, Output.JSON, *wrong, tmp_path / "lab-ca.yaml")
+    assert "Signed in to mail servers 1 time, of which 1 was refused." in capsys.readouterr().err
+    await run(lab, Output.JSON, SAMPLES / "domains.yaml")
+    assert "Signed in" not in capsys.readouterr().err
+
+
 async def test_exit_codes(lab: Lab, tmp_path: Path) -> None:
     ca = tmp_path / "lab-ca.yaml"
     assert await run(lab, Output.TABLE, SAMPLES, ca) == ExitCode.READY

@@ -27,7 +27,7 @@ from postroom.cli.demo_story import (
     until,
 )
 from postroom.lab.lab import Lab, LabUnavailable
-from postroom.settings import Settings, load
+from postroom.settings import KEY_FILE, Settings, load
 
 
 def demo(
@@ -100,6 +100,7 @@ def settings_for(lab: Lab) -> Settings:
         "--dns-authoritative-port": "dns_authoritative_port",
         "--allow-cidr": "allow_cidrs",
         "--allow-port": "allow_ports",
+        "--ownership-key-file": KEY_FILE,
     }
     for flag in lab.reach.flags:
         name, _, value = flag.partition("=")

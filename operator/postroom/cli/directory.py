@@ -15,13 +15,14 @@ from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
 from postroom.api.resource import AnyResource, InvalidSpec, SendingDomain, parse, parse_status
 from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests, decoded
+from postroom.cli.secret_sources import why_elsewhere
 from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile.claims import ClaimBook, claim_of
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.ways_out import ReachesOut, WaysOut
-from postroom.reconcile.world import ConfigMapContent, SecretContent
+from postroom.reconcile.world import ConfigMapContent, LookupUnavailable, SecretContent
 
 _CONCURRENCY = 16
 Progress = Callable[[int, int], None]
@@ -150,8 +151,13 @@ class DirectoryWorld(ReachesOut):
 
     async def secret(self, namespace: str, name: str) -> SecretContent | None:
         manifest = self._manifests.secrets.get((namespace, name))
-        if manifest is None:
+        maker = self._manifests.made_secrets.get((namespace, name))
+        if manifest is None and maker is None:
             return None
+        if manifest is None:
+            raise _elsewhere(name, f"is made by {maker}")
+        if (reason := why_elsewhere(manifest.raw)) is not None:
+            raise _elsewhere(name, reason)
         data: dict[str, Masked] = {}
         for key, value in _mapping(manifest.raw.get("data")).items():
             text = decoded(value) if isinstance(value, str) else None
@@ -169,6 +175,14 @@ class DirectoryWorld(ReachesOut):
             return None
         data = {key: str(value) for key, value in _mapping(manifest.raw.get("data")).items()}
         return ConfigMapContent(name, f"{namespace}/{name}", "", data)
+
+
+def _elsewhere(name: str, reason: str) -> LookupUnavailable:
+    """Nothing that stands in for a credential is sent: a few refusals lock a mailbox."""
+    return LookupUnavailable(
+        f"Secret {name} has no content in the input, as it {reason}: its credentials come from "
+        "elsewhere and are not tried."
+    )
 
 
 def _mapping(value: object) -> dict[str, Any]:

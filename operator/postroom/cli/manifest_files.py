@@ -15,9 +15,9 @@ SIZE_LIMIT = 4 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 #: What a kustomization may say without changing a resource of ours, or what it refers to.
-_HARMLESS = frozenset(
-    {"apiVersion", "kind", "metadata", "resources", "images", "replicas", "sortOptions"}
-)
+_HARMLESS = frozenset({"apiVersion", "kind", "metadata", "images", "replicas", "sortOptions"})
+#: What is carried out here.
+_APPLIED = frozenset({"resources", "namespace"})
 
 #: How kustomize names repositories without a scheme.
 _REMOTE = ("git@", "github.com/", "git::")
@@ -26,15 +26,23 @@ _REMOTE = ("git@", "github.com/", "git::")
 Problem = tuple[str, int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file to read; `namespace` is the one that a kustomization puts all of its objects into."""
+
+    path: Path
+    namespace: str | None = None
+
+
 @dataclass
 class _Listing:
-    files: list[Path] = field(default_factory=list)
+    files: list[ListedFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     #: What was listed already: an overlay and its base, or a kustomization that names itself.
-    seen: set[Path] = field(default_factory=set)
+    seen: set[tuple[Path, str | None]] = field(default_factory=set)
 
 
-def listed(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
+def listed(paths: Sequence[Path]) -> tuple[list[ListedFile], list[Problem]]:
     """List the files below some paths, each once, and what cannot be read.
 
     ``-`` is standard input. Whatever is no directory is read, such as a pipe. A directory with a
@@ -43,7 +51,7 @@ def listed(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
     """
     listing = _Listing()
     for path in paths:
-        _add(path, listing)
+        _add(path, None, listing)
     return listing.files, listing.problems
 
 
@@ -53,26 +61,26 @@ def content_of(file: Path) -> bytes:
         return stream.read(SIZE_LIMIT + 1)
 
 
-def _add(path: Path, listing: _Listing) -> None:
+def _add(path: Path, namespace: str | None, listing: _Listing) -> None:
     if str(path) == "-":
-        listing.files.append(path)
+        listing.files.append(ListedFile(path))
         return
-    resolved = path.resolve()
-    if resolved in listing.seen:
+    place = (path.resolve(), namespace)
+    if place in listing.seen:
         return
-    listing.seen.add(resolved)
+    listing.seen.add(place)
     if path.is_dir():
-        _add_directory(path, listing)
+        _add_directory(path, namespace, listing)
     elif path.exists():
-        listing.files.append(path)
+        listing.files.append(ListedFile(path, namespace))
     else:
         listing.problems.append((str(path), 0, "there is no such file or directory"))
 
 
-def _add_directory(directory: Path, listing: _Listing) -> None:
+def _add_directory(directory: Path, namespace: str | None, listing: _Listing) -> None:
     for name in _KUSTOMIZATIONS:
         if (directory / name).is_file():
-            _add_kustomized(directory / name, listing)
+            _add_kustomized(directory / name, namespace, listing)
             return
     try:
         entries = sorted(directory.iterdir())
@@ -81,10 +89,11 @@ def _add_directory(directory: Path, listing: _Listing) -> None:
         return
     for entry in entries:
         if entry.is_dir() or (entry.suffix in SUFFIXES and entry.is_file()):
-            _add(entry, listing)
+            _add(entry, namespace, listing)
 
 
-def _add_kustomized(file: Path, listing: _Listing) -> None:
+def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> None:
+    """List what a kustomization does; `namespace` is that of an outer one, which counts."""
     instead = f"pipe `kubectl kustomize {file.parent}` into `postroom check -`"
     try:
         content = yaml.safe_load(content_of(file)[:SIZE_LIMIT])
@@ -104,13 +113,17 @@ def _add_kustomized(file: Path, listing: _Listing) -> None:
         sentence = f"says {more}, which is not applied here: {instead}"
         listing.problems.append((str(file), 0, sentence))
         return
+    own = content.get("namespace") or None
     for resource in content.get("resources", []):
-        _add(file.parent / str(resource), listing)
+        _add(file.parent / str(resource), namespace or own, listing)
 
 
 def _beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
     """Yield what a kustomization does besides listing files that are here."""
-    yield from sorted(str(name) for name in content if name not in _HARMLESS and content[name])
+    known = _HARMLESS | _APPLIED
+    yield from sorted(str(name) for name in content if name not in known and content[name])
+    if not isinstance(content.get("namespace") or "", str):
+        yield "a namespace that is no name"
     for resource in content.get("resources", []):
         if not isinstance(resource, str):
             yield "a resource that is no path"

@@ -12,7 +12,7 @@ import binascii
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from postroom.api.suggest import nearest
 from postroom.cli import manifest_files
 from postroom.cli.manifest_files import SIZE_LIMIT, content_of
 from postroom.cli.provider_parameters import refuse_parameters
+from postroom.cli.secret_sources import secrets_made_by, why_elsewhere
 
 _DEPTH_LIMIT = 50
 _NODES_LIMIT = 200_000
@@ -80,6 +81,8 @@ class Manifests:
     resources: dict[Key, Manifest] = field(default_factory=dict)
     secrets: dict[tuple[str, str], Manifest] = field(default_factory=dict)
     config_maps: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    #: By namespace and name: which object's controller makes a Secret that is not here.
+    made_secrets: dict[tuple[str, str], str] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
     ignored: int = 0
 
@@ -93,9 +96,20 @@ def load(paths: Sequence[Path], namespace: str) -> Manifests:
     files, problems = manifest_files.listed(paths)
     found.complaints += [Complaint(*problem) for problem in problems]
     for file in files:
-        for manifest in _documents(file, found):
+        for manifest in _documents(file.path, found):
+            if file.namespace is not None:
+                manifest = _moved(manifest, file.namespace)
             _file_away(manifest, namespace, found)
     return found
+
+
+def _moved(manifest: Manifest, namespace: str) -> Manifest:
+    """Put an object into a namespace, whichever it names."""
+    metadata = manifest.raw.get("metadata")
+    if not isinstance(metadata, dict):
+        return manifest
+    moved = {**metadata, "namespace": namespace}
+    return replace(manifest, raw={**manifest.raw, "metadata": moved})
 
 
 def _documents(file: Path, found: Manifests) -> Iterator[Manifest]:
@@ -240,6 +254,7 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
                 (), "is no Kubernetes object: apiVersion or kind is missing"
             )
             found.complaints.append(complaint)
+        _note_made_secrets(raw, namespace, found)
         found.ignored += 1
         return
     metadata = raw.get("metadata")
@@ -255,9 +270,18 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
         _file_resource(manifest, str(version), str(kind), place, name, found)
     elif kind == "Secret":
         _put(found.secrets, (place, name), manifest, found)
-        found.complaints += _bad_base64(manifest)
+        if why_elsewhere(raw) is None:
+            found.complaints += _bad_base64(manifest)
     else:
         _put(found.config_maps, (place, name), manifest, found)
+
+
+def _note_made_secrets(raw: Mapping[str, Any], namespace: str, found: Manifests) -> None:
+    metadata = raw.get("metadata")
+    own = metadata if isinstance(metadata, dict) else {}
+    place = str(own.get("namespace") or namespace)
+    for name in secrets_made_by(raw):
+        found.made_secrets[place, name] = f"{raw.get('kind')} {own.get('name')}"
 
 
 def _file_resource(

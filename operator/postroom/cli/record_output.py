@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import typer
@@ -68,6 +68,7 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
     if layout.format is RecordFormat.TABLE:
         for one in placed:
             show_table(console(), one, relative=one.zone in zones.known)
+            _show_comments(console(), one)
     elif placed:
         typer.echo(text_for(placed, layout), nl=False)
     remarks += [
@@ -78,6 +79,18 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
     ]
     for sentence in remarks:
         typer.echo(f"postroom records: {sentence}", err=True)
+
+
+def with_warnings(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
+    """Say of records that nobody looked at what would be lost where one is there already."""
+    return tuple(replace(one, comment=_MERGE_FIRST) if is_merged(one) else one for one in records)
+
+
+#: There may be one SPF record (RFC 7208 section 3.2), and one DMARC record (RFC 9989 section 4.10).
+_MERGE_FIRST = (
+    "if there is one at this name already, do not replace it nor add a second: merge the two, as "
+    "--live does"
+)
 
 
 def only_missing(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
@@ -132,7 +145,7 @@ def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
         case RecordFormat.TERRAFORM:
             return terraform(zones, layout.terraform_provider)
         case RecordFormat.DNSENDPOINT:
-            return dns_endpoints(zones)
+            return _unlooked(records) + dns_endpoints(zones)
         case _:
             if len(zones) > 1:
                 names = ", ".join(one.zone for one in zones)
@@ -140,7 +153,16 @@ def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
                     f"octoDNS has one file per zone, and these are several ({names}): ask for one "
                     "domain at a time, or name the zone that holds all of them with --zone."
                 )
-            return octodns(zones[0])
+            return _unlooked(records) + octodns(zones[0])
+
+
+def _unlooked(records: Sequence[PublishedRecord]) -> str:
+    """Write as comments at the head what these formats have no place for beside a record."""
+    return "".join(
+        f"# {one.name} {one.type.value}: {one.comment}.\n"
+        for one in records
+        if one.comment == _MERGE_FIRST
+    )
 
 
 def refuse_undecided(records: Sequence[PublishedRecord]) -> None:
@@ -168,6 +190,13 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
     _line(console, [*titles, "VALUE"], widths, "dim")
     for one, row in zip(records, rows, strict=True):
         _line(console, [*row, _plain(one)], widths, _colour(one.state))
+
+
+def _show_comments(console: Console, part: ZoneRecords) -> None:
+    """Say what was not looked at, where the value could be copied without."""
+    for one in part.records:
+        if one.comment == _MERGE_FIRST:
+            console.print(Text(f"{one.name} {one.type.value}: {one.comment}."), soft_wrap=True)
 
 
 def _colour(state: RecordState | None) -> str:

@@ -25,6 +25,7 @@ from postroom.cli.record_output import (
     outermost,
     say_nothing_is_missing,
     show,
+    with_warnings,
 )
 from postroom.cli.record_plans import FLAGS, Planned, complain_of_conflicts, complaint, plan_all
 from postroom.dns.names import canonical
@@ -214,7 +215,7 @@ class RecordsRun:
             return await self._look(planned)
         made = distinct(one for each in planned for one in from_plan(each.plan, self._ttl))
         guessed = Zones(guessed=outermost([one.plan.domain for one in planned]))
-        show(made, self._zones or guessed, self._layout)
+        show(with_warnings(made), self._zones or guessed, self._layout)
         return ExitCode.READY
 
     async def _look(self, planned: Sequence[Planned]) -> int:

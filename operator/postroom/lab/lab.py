@@ -22,8 +22,8 @@ from postroom.lab.smtp import LabSmtp
 
 #: The same in every lab, because the samples name them.
 DNS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, IMAPS_PORT = 2053, 2587, 2465, 2993
-#: Makes the derived tokens in the lab's zones: that of an operator that was given none.
-OWNERSHIP_KEY = b""
+#: Makes the derived tokens in the lab's zones; no secret.
+OWNERSHIP_KEY_FILE = Path(__file__).with_name("ownership-key.txt")
 NAMESERVER = "ns.lab.example.org"
 #: Lab-only passwords; manifests/samples/secrets.yaml has the same.
 PASSWORDS = {
@@ -54,6 +54,7 @@ class Reach:
             f"--allow-port={SUBMISSION_PORT}",
             f"--allow-port={SUBMISSIONS_PORT}",
             f"--allow-port={IMAPS_PORT}",
+            f"--ownership-key-file={OWNERSHIP_KEY_FILE}",
         )
 
 
@@ -141,12 +142,13 @@ def load_zones(address: str) -> ZoneData:
     here = resources.files("postroom.lab")
     described = yaml.safe_load(here.joinpath("zones.yaml").read_text())
     known = yaml.safe_load(here.joinpath("keys.yaml").read_text()) | {"address": address}
+    key = OWNERSHIP_KEY_FILE.read_text(encoding="utf-8").strip().encode()
 
     def fill(match: re.Match[str]) -> str:
         kind, _, rest = match[1].partition(":")
         if kind == "token":
             namespace, _, domain = rest.partition(":")
-            return ownership.challenge(OWNERSHIP_KEY, namespace, domain)[1]
+            return ownership.challenge(key, namespace, domain)[1]
         return str(known[kind])
 
     zones = ZoneData(tuple(described), NAMESERVER, address)

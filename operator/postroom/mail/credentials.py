@@ -29,7 +29,7 @@ def login_from(data: Mapping[str, Masked], username: str | None = None) -> Login
 
     `username` is the one that the provider fixes; the Secret's, if it has one, wins.
     """
-    values = {}
+    values, trimmed = {}, []
     for key in (USERNAME, PASSWORD):
         value = data.get(key)
         if value is None and key == USERNAME and username is not None:
@@ -44,7 +44,9 @@ def login_from(data: Mapping[str, Masked], username: str | None = None) -> Login
                 f"key {key} holds a control character, perhaps a line end: remove it."
             )
         values[key] = text
-    return Login(values[USERNAME], Masked(values[PASSWORD]))
+        if text != value.reveal():
+            trimmed.append(key)
+    return Login(values[USERNAME], Masked(values[PASSWORD]), trimmed=tuple(trimmed))
 
 
 def _without_line_end(text: str) -> str:

@@ -155,6 +155,13 @@ def _of_way(attempt: Attempt, chosen: Preset) -> Iterator[PreCheck]:
 
 
 def _of_white_space(login: Login) -> Iterator[PreCheck]:
+    for key in login.trimmed:
+        sentence = (
+            f"The {key} ends with a line end. It is left out here, but others that read the Secret "
+            "send it, and are refused: store it without, such as with printf or "
+            "kubectl create secret --from-literal."
+        )
+        yield PreCheck(Cause.CREDENTIAL_HAS_WHITESPACE, key, sentence, blocks=False)
     for key, text in (("username", login.username), ("password", login.password.reveal())):
         if text != text.strip():
             sentence = (

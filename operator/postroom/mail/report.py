@@ -14,11 +14,15 @@ from postroom.api.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Credentials for one AUTH attempt; `token`: the password is an OAuth access token."""
+    """Credentials for one AUTH attempt; `token`: the password is an OAuth access token.
+
+    `trimmed` are the keys of the Secret whose value ended in a line end, which is left out.
+    """
 
     username: str
     password: Masked
     token: bool = False
+    trimmed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def read_directory(directory: Path, kustomization: str) -> tuple[list[str], list
 @pytest.mark.parametrize(
     "more",
     [
-        "namespace: other",
+        "namespace: [other]",
         "namePrefix: x-",
         "nameSuffix: -x",
         "patches: [{path: p.yaml}]",
@@ -254,7 +254,9 @@ def test_a_kustomization_is_read_whole_or_not_at_all(tmp_path: Path, more: str) 
     names, said = read_directory(tmp_path, f"resources: [a.yaml]\n{more}\n")
     assert names == []
     (complaint,) = said
-    assert f"says {more.partition(':')[0]}, which is not applied here" in complaint
+    field = more.partition(":")[0]
+    said_so = f"says {field}, which is" if field != "namespace" else "says a namespace that is no"
+    assert said_so in complaint
     assert f"`kubectl kustomize {tmp_path}` into `postroom check -`" in complaint
 
 
@@ -289,6 +291,23 @@ def test_an_overlay_and_its_base_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "base" / "a.yaml").write_text(GOOD)
     found = load([tmp_path], "default")
     assert (len(found.resources), found.complaints) == (1, [])
+
+
+def test_a_kustomization_puts_all_into_its_namespace_and_the_outer_one_counts(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "base").mkdir()
+    placed = GOOD.replace("name: good", "name: placed\n  namespace: elsewhere")
+    (tmp_path / "base" / "a.yaml").write_text(f"{GOOD}---\n{placed}")
+    (tmp_path / "base" / "kustomization.yaml").write_text("namespace: inner\nresources: [a.yaml]")
+    assert {key.namespace for key in load([tmp_path / "base"], "default").resources} == {"inner"}
+    (tmp_path / "kustomization.yaml").write_text("namespace: outer\nresources: [base]")
+    found = load([tmp_path], "default")
+    assert {(key.name, key.namespace) for key in found.resources} == {
+        ("good", "outer"),
+        ("placed", "outer"),
+    }
+    assert found.complaints == []
 
 
 def test_a_kustomization_that_lists_itself_ends(tmp_path: Path) -> None:

@@ -108,13 +108,16 @@ def test_names_are_as_the_dns_host_wants_them_where_the_zone_is_known(
 ) -> None:
     _, out, _ = run(capsys, write(sending_domain(), SECRET), "--zone=example.com.")
     assert out.splitlines()[0] == "Zone example.com"
-    assert {line.split()[0] for line in out.splitlines()[2:]} == {
+    listed, told = out.splitlines()[2:-2], out.splitlines()[-2:]
+    assert {line.split()[0] for line in listed} == {
         "_postroom-challenge.send",
         "k1._domainkey.send",
         "s1._domainkey.send",
         "send",
         "_dmarc.send",
     }
+    assert [line.split()[0] for line in told] == ["send.example.com", "_dmarc.send.example.com"]
+    assert all("do not replace it nor add a second: merge the two" in line for line in told)
 
 
 @pytest.mark.parametrize(
@@ -266,3 +269,11 @@ def test_a_token_without_the_operators_key_is_warned_of(
     assert (code, err) == (0, "")
     assert challenge(KEY.encode(), "mail", DOMAIN)[1] in with_key
     assert with_key != out
+
+
+@pytest.mark.parametrize("output", ["table", "bind", "terraform", "dnsendpoint", "octodns"])
+def test_whoever_did_not_look_is_told_to_merge(
+    write: Any, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    _, out, _ = run(capsys, write(sending_domain(), SECRET), "--zone=example.com", "-o", output)
+    assert out.count("if there is one at this name already, do not replace it") == 2

@@ -51,6 +51,24 @@ def test_what_is_accepted_can_be_sent(username: str, password: str) -> None:
         assert password.removesuffix("\n").removesuffix("\r") == found.password.reveal()
 
 
+@pytest.mark.parametrize(
+    ("username", "password", "trimmed"),
+    [
+        ("me", "hunter2", ()),
+        ("me", "hunter2\n", ("password",)),
+        ("me\r\n", "hunter2", ("username",)),
+        ("me\n", "hunter2\r\n", ("username", "password")),
+        ("me", "hunter2 ", ()),
+    ],
+)
+def test_a_line_end_that_is_left_out_is_known(
+    username: str, password: str, trimmed: tuple[str, ...]
+) -> None:
+    found = login_from(secret(username=username, password=password))
+    assert isinstance(found, Login)
+    assert found.trimmed == trimmed
+
+
 @given(st.text(min_size=6), st.text(min_size=6))
 def test_no_value_is_repeated(username: str, password: str) -> None:
     found = login_from(secret(username=username, password=f"canary-{password}"))

@@ -79,6 +79,9 @@ WRONG: list[tuple[Attempt, Cause, str, bool, str]] = [
      "username", False, "white space"),
     (smtp("mail.example.com", 587, START_TLS, "me", " hunter2"), Cause.CREDENTIAL_HAS_WHITESPACE,
      "password", False, "white space"),
+    (replace(smtp("mail.example.com", 587, START_TLS),
+             login=Login("me", Masked("hunter2"), trimmed=("password",))),
+     Cause.CREDENTIAL_HAS_WHITESPACE, "password", False, "ends with a line end"),
 ]  # fmt: skip
 
 

@@ -17,8 +17,11 @@ from postroom.dns.publishing.rdata import NAMED, exchange, relative_to_root
 from postroom.dns.publishing.records import RecordSet, ZoneRecords, record_sets
 from postroom.dns.publishing.text import CannotPublish, presentation
 
+#: The flag is repeated for each type: external-dns takes a list with commas for one type's name.
 _HEADER = """\
-# For external-dns: --source=crd --managed-record-types=A,AAAA,CNAME,MX,NS,TXT
+# For external-dns: --source=crd --managed-record-types=A --managed-record-types=AAAA
+# --managed-record-types=CNAME --managed-record-types=MX --managed-record-types=NS
+# --managed-record-types=TXT
 # Each endpoint holds all records of its name and type: add what else you have there.
 """
 

@@ -58,6 +58,14 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "The server sends its certificate without the intermediate that vouches for it.",
         "Have the server send the whole chain, or reference the intermediate in tls.caBundleRef.",
     ),
+    "CertificateWeak": (
+        "The certificate or one above it has a key or a signature that is too weak.",
+        "Have it issued anew, with RSA of 2048 bits or EC, and signed with SHA-256.",
+    ),
+    "ClientCertificateRequired": (
+        "The server lets nobody in without a client certificate, and postroom has none.",
+        "Have the server ask for none on this port, or use another port.",
+    ),
     "HandshakeFailed": (
         "TLS could not be negotiated.",
         "Check tls.mode against the port, and the server's TLS settings.",

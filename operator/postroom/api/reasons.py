@@ -91,6 +91,8 @@ class Reason(StrEnum):
     CERTIFICATE_NAME_MISMATCH = "CertificateNameMismatch"
     CERTIFICATE_UNTRUSTED = "CertificateUntrusted"
     CERTIFICATE_CHAIN_INCOMPLETE = "CertificateChainIncomplete"
+    CERTIFICATE_WEAK = "CertificateWeak"
+    CLIENT_CERTIFICATE_REQUIRED = "ClientCertificateRequired"
     HANDSHAKE_FAILED = "HandshakeFailed"
     PROTOCOL_TOO_OLD = "ProtocolTooOld"
     CA_BUNDLE_INVALID = "CABundleInvalid"

@@ -11,8 +11,11 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TypedDict
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from pydantic import Field
 
@@ -20,6 +23,8 @@ from postroom.api.mailserver import TEXT_LIMIT, TLSFacts
 
 _CHAIN_LIMIT = 10
 _NAMES_LIMIT = 32
+_RSA_BITS, _EC_BITS = 2048, 224
+_WEAK_DIGESTS = {"sha1": "SHA-1", "md5": "MD5"}
 
 #: What cryptography raises, early or late, for certificates that break X.509.
 _UNREADABLE = (
@@ -36,6 +41,13 @@ class ShownFacts(TLSFacts):
     """What certificates say that were not verified; only the inherited fields reach status."""
 
     lacks_intermediate: bool = Field(default=False, exclude=True)
+    #: How many were shown.
+    count: int = Field(default=0, exclude=True)
+    #: Which of those that were shown, leaf first, has expired, or is not valid yet.
+    expired: int | None = Field(default=None, exclude=True)
+    not_yet_valid: int | None = Field(default=None, exclude=True)
+    #: Which of them is too weak, and what is weak of it.
+    weakness: tuple[int, str] | None = Field(default=None, exclude=True)
 
 
 def facts_of(connection: ssl.SSLObject | None) -> TLSFacts | None:
@@ -57,7 +69,12 @@ def shown_facts(connection: ssl.SSLObject | None) -> ShownFacts | None:
         return None
     chain = _chain(connection)
     said = certificate_facts(chain).model_dump()
-    return ShownFacts(**said, lacks_intermediate=lacks_intermediate(chain))
+    return ShownFacts(
+        **said,
+        lacks_intermediate=lacks_intermediate(chain),
+        count=len(chain),
+        **_faults(chain, datetime.now(UTC)),
+    )
 
 
 def lacks_intermediate(chain: Sequence[bytes]) -> bool:
@@ -74,6 +91,46 @@ def lacks_intermediate(chain: Sequence[bytes]) -> bool:
         return AuthorityInformationAccessOID.CA_ISSUERS in methods and leaf.issuer != leaf.subject
     except _UNREADABLE:
         return False
+
+
+class _Faults(TypedDict):
+    expired: int | None
+    not_yet_valid: int | None
+    weakness: tuple[int, str] | None
+
+
+def _faults(chain: Sequence[bytes], now: datetime) -> _Faults:
+    """Which certificates of a chain, leaf first, are out of date or too weak."""
+    expired = not_yet_valid = weakness = None
+    for at, der in enumerate(chain[:_CHAIN_LIMIT]):
+        certificate = _read(der)
+        if certificate is None:
+            continue
+        begins, ends = _begin_of(certificate), _end_of(certificate)
+        if expired is None and ends is not None and ends < now:
+            expired = at
+        if not_yet_valid is None and begins is not None and begins > now:
+            not_yet_valid = at
+        if weakness is None and (why := _weakness(certificate)) is not None:
+            weakness = (at, why)
+    return _Faults(expired=expired, not_yet_valid=not_yet_valid, weakness=weakness)
+
+
+def _weakness(certificate: x509.Certificate) -> str | None:
+    """What is weaker than 112 bits (RFC 9325 section 4.5); who signs itself needs no signature."""
+    try:
+        key, digest = certificate.public_key(), certificate.signature_hash_algorithm
+        self_signed = certificate.issuer == certificate.subject
+    except (*_UNREADABLE, UnsupportedAlgorithm):
+        return None
+    if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey) and key.key_size < _RSA_BITS:
+        kind = "an RSA" if isinstance(key, rsa.RSAPublicKey) else "a DSA"
+        return f"has {kind} key of {key.key_size} bits"
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _EC_BITS:
+        return f"has an EC key of {key.key_size} bits"
+    if digest is not None and digest.name in _WEAK_DIGESTS and not self_signed:
+        return f"is signed with {_WEAK_DIGESTS[digest.name]}"
+    return None
 
 
 def certificate_facts(chain: Sequence[bytes]) -> TLSFacts:
@@ -123,6 +180,13 @@ def _read(der: bytes) -> x509.Certificate | None:
 def _end_of(certificate: x509.Certificate) -> datetime | None:
     try:
         return certificate.not_valid_after_utc
+    except _UNREADABLE:
+        return None
+
+
+def _begin_of(certificate: x509.Certificate) -> datetime | None:
+    try:
+        return certificate.not_valid_before_utc
     except _UNREADABLE:
         return None
 

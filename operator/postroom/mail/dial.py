@@ -124,10 +124,17 @@ class Dialler:
 
 def _unreachable(errors: Sequence[BaseException], place: str) -> Failure:
     numbers = {one.errno if isinstance(one, OSError) else None for one in errors}
-    if numbers == {errno.ECONNREFUSED}:
+    if numbers & {errno.ECONNRESET, errno.ECONNABORTED}:
+        message = (
+            f"{place} resets the connection at once: see that the server is the one that listens "
+            "there, and that it lets this address in; its log tells more."
+        )
+        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
+    unreachable = {errno.ENETUNREACH, errno.EHOSTUNREACH}
+    if errno.ECONNREFUSED in numbers and numbers <= {errno.ECONNREFUSED, *unreachable}:
         message = f"Nothing listens at {place}: correct host and port, or start the server."
         return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
-    if numbers <= {errno.ENETUNREACH, errno.EHOSTUNREACH}:
+    if numbers <= unreachable:
         message = (
             f"There is no route to {place}: check the network, and whether the host has only "
             "addresses of an IP version that the network lacks."

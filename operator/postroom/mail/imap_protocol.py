@@ -93,6 +93,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.challenge: bytes | None = None
         #: What the server said with BYE; None if it did not.
         self.farewell: bytes | None = None
+        #: What ended the connection; None where the server closed it.
+        self.lost_by: Exception | None = None
 
     async def run(
         self,
@@ -297,7 +299,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         except ValueError:
             return None
 
-    def _lost(self, _: Exception | None) -> None:
+    def _lost(self, error: Exception | None) -> None:
+        self.lost_by = error
         self._end(Ending.CLOSED)
 
     def _end(self, ending: Ending) -> None:

@@ -219,6 +219,11 @@ class ImapSession(Probe):
                 raise await self._does_not_greet() from None
             raise self._silent() from None
         except ConnectionEnded as ended:
+            if ended.ending is Ending.CLOSED:
+                upgraded = self._endpoint.tls is TLSMode.START_TLS
+                raise await self._gone(
+                    protocol.lost_by, ask_for_tls if upgraded else None
+                ) from None
             raise self._ended(ended.ending, protocol.farewell) from None
 
     def _ended(self, ending: Ending, farewell: bytes | None) -> Failure:

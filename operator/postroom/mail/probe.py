@@ -14,6 +14,7 @@ from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.mail import tls
 from postroom.mail.dial import Deadlines, Dialler, Failure
+from postroom.mail.handshake import Sight, look
 from postroom.mail.offers import known_mechanisms
 from postroom.mail.repeated import Repetition
 from postroom.mail.replies import normalised
@@ -126,7 +127,7 @@ class Probe(ABC):
 
     async def _does_not_greet(self) -> Failure:
         """Tell a server that waits for TLS from one that waits for nothing."""
-        if self._endpoint.tls is not TLSMode.IMPLICIT and await self._shown_certificate():
+        if self._endpoint.tls is not TLSMode.IMPLICIT and (await self._sight()).version:
             message = f"{self._place} waits for TLS from the first byte: set tls.mode to Implicit."
             return self._failure(Reason.UNEXPECTED_GREETING, message)
         message = (
@@ -158,28 +159,41 @@ class Probe(ABC):
         )
         return self._passing(Reason.PROBE_INCONCLUSIVE, message)
 
-    async def _tls_failure(self, error: BaseException, prelude: Prelude | None = None) -> Failure:
-        """Name the cause of a failed handshake; look at the certificate again if it helps."""
-        if isinstance(error, ssl.SSLCertVerificationError):
-            self._tls = await self._shown_certificate(prelude)
-        return tls.failure_of(error, self._endpoint, self._tls, self.where_tls_begins)
+    async def _gone(self, error: BaseException | None, prelude: Prelude | None = None) -> Failure:
+        """Say why a connection ended between commands.
 
-    async def _shown_certificate(self, prelude: Prelude | None = None) -> TLSFacts | None:
-        """Connect once more to see what certificate there is; None where there is no TLS."""
+        In TLS 1.3 a client is refused for its certificate only after its handshake is over: what
+        it reads first is the refusal (RFC 8446 section 4.4.2.4).
+        """
+        early = self._stage in (ProbeStage.GREETING, ProbeStage.CAPABILITIES)
+        if self._tls is None or self._tls.version != "TLSv1.3" or not early:
+            return self._broken_off()
+        cause = error.__cause__ or error if error is not None else None
+        said = cause is not None and tls.is_wanting_certificate(cause)
+        if said or (await self._sight(prelude)).wants_certificate:
+            return tls.wants_certificate(self._place)
+        return self._broken_off()
+
+    async def _tls_failure(self, error: BaseException, prelude: Prelude | None = None) -> Failure:
+        """Name the cause of a failed handshake; shake hands once more to see it."""
+        sight = await self._sight(prelude)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self._tls = sight.facts
+        return tls.failure_of(error, self._endpoint, self._tls, self.where_tls_begins, sight)
+
+    async def _sight(self, prelude: Prelude | None = None) -> Sight:
+        """Connect once more to see what there is, whatever we would accept of it."""
         try:
             async with asyncio.timeout(self._deadlines.tls):
                 connection = await self._dialler.dial(self._endpoint)
                 try:
-                    reached = prelude is None or await prelude(connection)
-                    return (
-                        await tls.look_at_certificate(connection, self._endpoint)
-                        if reached
-                        else None
-                    )
+                    if prelude is None or await prelude(connection):
+                        return await look(connection, self._endpoint)
                 finally:
                     connection.close()
         except (Failure, TimeoutError, OSError):
-            return None
+            pass
+        return Sight()
 
 
 def recognised(text: str, implementations: Iterable[tuple[str, str]]) -> str | None:

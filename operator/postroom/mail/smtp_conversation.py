@@ -118,7 +118,7 @@ class SmtpConversation(Probe):
         except (aiosmtplib.SMTPException, OSError) as error:
             if self._stage is ProbeStage.TLS:
                 raise await self._tls_failure(error.__cause__ or error) from None
-            raise self._broken_off() from None
+            raise await self._gone(error) from None
         return response.message
 
     def _not_smtp(self) -> Failure:
@@ -190,8 +190,9 @@ class SmtpConversation(Probe):
             raise self._silent() from None
         except aiosmtplib.SMTPResponseException as error:
             raise self._answered(error.code, error.message) from None
-        except (aiosmtplib.SMTPException, OSError):
-            raise self._broken_off() from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            upgraded = self._endpoint.tls is TLSMode.START_TLS
+            raise await self._gone(error, ask_for_tls if upgraded else None) from None
 
     def _answered(self, code: int, text: str) -> Failure:
         """What an error reply means, or one at any stage that is no reply at all."""

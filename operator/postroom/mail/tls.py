@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
-import socket
 import ssl
 from collections import OrderedDict
 
 from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.reasons import Reason
-from postroom.mail.certificate import ShownFacts, shown_facts
+from postroom.mail.certificate_faults import (
+    certificate_reason,
+    certificate_sentence,
+    shown_names,
+)
 from postroom.mail.dial import Failure
+from postroom.mail.handshake import Sight, let_go
 from postroom.mail.report import Endpoint
+
+__all__ = [
+    "BUNDLE_LIMIT",
+    "TrustStore",
+    "build_context",
+    "certificate_reason",
+    "certificates_in",
+    "failure_of",
+    "is_wanting_certificate",
+    "let_go",
+    "shown_names",
+    "wants_certificate",
+]
 
 #: Longest bundle in characters: reading PEM costs CPU (CVE-2024-12401).
 BUNDLE_LIMIT = 256 * 1024
 _CONTEXTS_LIMIT = 64
-_NAMES_SHOWN = 5
-_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}")
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
@@ -105,143 +119,106 @@ def _unreadable_bundle() -> Failure:
     )
 
 
-_CERTIFICATE_REASONS = {
-    9: Reason.CERTIFICATE_NOT_YET_VALID,
-    10: Reason.CERTIFICATE_EXPIRED,
-    62: Reason.CERTIFICATE_NAME_MISMATCH,
-    64: Reason.CERTIFICATE_NAME_MISMATCH,
-}
-
-
-#: The certificate signs itself; one that signs itself ends the chain.
-_SELF_SIGNED, _OWN_AUTHORITY = 18, 19
-#: Who issued the certificate is neither shown nor trusted.
-_ISSUER_UNKNOWN = (20, 21)
-
-
-def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reason:
-    """Say what a failed verification means; the code of OpenSSL is stable, its text is not.
-
-    `facts` are those of the second look, which tell an incomplete chain.
-    """
-    shown = isinstance(facts, ShownFacts) and facts.lacks_intermediate
-    if shown and verify_code in _ISSUER_UNKNOWN:
-        return Reason.CERTIFICATE_CHAIN_INCOMPLETE
-    return _CERTIFICATE_REASONS.get(verify_code, Reason.CERTIFICATE_UNTRUSTED)
-
-
 def failure_of(
-    error: BaseException, endpoint: Endpoint, facts: TLSFacts | None, where_tls_begins: str
+    error: BaseException,
+    endpoint: Endpoint,
+    facts: TLSFacts | None,
+    where_tls_begins: str,
+    sight: Sight | None = None,
 ) -> Failure:
     """Say what an error during the handshake means.
 
-    `where_tls_begins` is the remedy where the server does not begin with TLS.
+    `where_tls_begins` is the remedy where the server does not begin with TLS; `sight` is what it
+    shows to a client that accepts anything.
     """
     place = f"{endpoint.host}:{endpoint.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = certificate_reason(error.verify_code, facts)
-        if reason is Reason.CERTIFICATE_UNTRUSTED:
-            sentence = _untrusted_sentence(error.verify_code, place)
-        else:
-            sentence = _certificate_sentence(reason, endpoint, facts)
+        sentence = certificate_sentence(error.verify_code, endpoint, facts)
         return Failure(ProbeStage.TLS, reason, sentence)
     text = str(error).upper() if isinstance(error, ssl.SSLError) else ""
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
         message = f"{place} does not begin with TLS: {where_tls_begins}."
         return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
+    if is_wanting_certificate(error) or (sight and sight.wants_certificate):
+        return wants_certificate(place)
+    if sight is not None and sight.version is not None:
+        return _not_acceptable(text, place, sight)
+    return _said_no(text, endpoint)
+
+
+def is_wanting_certificate(error: BaseException) -> bool:
+    """Tell whether a server says that it wants a client certificate (RFC 8446 section 6.2)."""
+    text = str(error).upper().replace(" ", "_") if isinstance(error, ssl.SSLError) else ""
+    return "CERTIFICATE_REQUIRED" in text
+
+
+def wants_certificate(place: str) -> Failure:
+    """The end of a handshake in which the server asked for what we do not have."""
+    message = (
+        f"{place} asks for a client certificate and lets nobody in without one, and postroom has "
+        "none to show: have the server ask for none on this port, or accept clients without one, "
+        "or use another of its ports."
+    )
+    return Failure(ProbeStage.TLS, Reason.CLIENT_CERTIFICATE_REQUIRED, message)
+
+
+def _not_acceptable(text: str, place: str, sight: Sight) -> Failure:
+    """A server shakes hands with a client that accepts anything, but not with us."""
+    reason = Reason.HANDSHAKE_FAILED
+    if sight.is_old:
+        shown = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1"}.get(str(sight.version), "SSL 3.0")
+        message = (
+            f"{place} speaks {shown} and no TLS 1.2 or newer: enable TLS 1.2 or 1.3 on the server."
+        )
+        reason = Reason.PROTOCOL_TOO_OLD
+    elif "LEGACY_RENEGOTIATION" in text:
+        message = (
+            f"{place} knows no secure renegotiation (RFC 5746), without which a connection can be "
+            "taken over: update the server's TLS library."
+        )
+    elif "DH_KEY_TOO_SMALL" in text:
+        message = (
+            f"{place} uses Diffie-Hellman parameters that are too weak: enable ECDHE on the "
+            "server, or give it parameters of 2048 bits at least."
+        )
+    elif not sight.has_forward_secrecy:
+        message = (
+            f"{place} offers in TLS 1.2 only cipher suites with RSA key exchange, without forward "
+            f"secrecy ({sight.cipher}): enable ECDHE cipher suites or TLS 1.3 on the server."
+        )
+    else:
+        message = (
+            f"{place} offers in TLS 1.2 only outdated cipher suites ({sight.cipher}): enable ECDHE "
+            "with AES-GCM or ChaCha20, or TLS 1.3, on the server."
+        )
+    return Failure(ProbeStage.TLS, reason, message)
+
+
+def _said_no(text: str, endpoint: Endpoint) -> Failure:
+    """A handshake that fails whatever the client accepts, or was not tried again."""
+    place = f"{endpoint.host}:{endpoint.port}"
     if "UNSUPPORTED_PROTOCOL" in text or "PROTOCOL_VERSION" in text:
         message = f"{place} speaks no TLS 1.2 or newer: enable it on the server."
         return Failure(ProbeStage.TLS, Reason.PROTOCOL_TOO_OLD, message)
-    if not text or "EOF" in text:
+    if "UNRECOGNIZED_NAME" in text:
         message = (
-            f"{place} breaks off the TLS handshake: it may speak no TLS 1.2, or a firewall may "
-            "interfere; check the server's TLS settings."
+            f"{place} has no certificate for the name {endpoint.server_name}, which it was asked "
+            "for (SNI): set tls.serverName to a name that the server has, or add the name there."
         )
-        return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
-    message = (
-        f"TLS with {place} could not be negotiated: check the server's TLS settings and that the "
-        "port is the right one for the TLS mode."
-    )
+    elif "INTERNAL_ERROR" in text:
+        message = (
+            f"{place} reports an error of its own in the TLS handshake (internal_error): look into "
+            "its log, and at its certificate and key."
+        )
+    elif not text or "EOF" in text:
+        message = (
+            f"{place} breaks off the TLS handshake without a word: see that TLS 1.2 or newer, a "
+            "certificate and its key are set up on this port; the server's log tells more."
+        )
+    else:
+        message = (
+            f"TLS with {place} could not be negotiated: check the server's TLS settings and that "
+            "the port is the right one for the TLS mode."
+        )
     return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
-
-
-def _certificate_sentence(reason: Reason, endpoint: Endpoint, facts: TLSFacts | None) -> str:
-    place = f"{endpoint.host}:{endpoint.port}"
-    match reason:
-        case Reason.CERTIFICATE_EXPIRED:
-            return f"The certificate of {place} has expired: renew it on the server."
-        case Reason.CERTIFICATE_NOT_YET_VALID:
-            return (
-                f"The certificate of {place} is not valid yet: check its dates and the clocks of "
-                "both sides."
-            )
-        case Reason.CERTIFICATE_NAME_MISMATCH:
-            names = ", ".join(shown_names(facts.dns_names)) if facts else ""
-            shown = f", only for {names}" if names else ""
-            return (
-                f"The certificate of {place} is not for {endpoint.server_name}{shown}: use one of "
-                "its names as host, or set tls.serverName."
-            )
-        case _:
-            return (
-                f"{place} sends its certificate without the intermediate that vouches for it: have "
-                "the server send the whole chain or, if the authority is a private one, reference "
-                "it in tls.caBundleRef."
-            )
-
-
-def _untrusted_sentence(verify_code: int, place: str) -> str:
-    if verify_code == _SELF_SIGNED:
-        return (
-            f"The certificate of {place} is signed by itself alone: have an authority issue one, "
-            "or reference this one in tls.caBundleRef."
-        )
-    if verify_code == _OWN_AUTHORITY:
-        return (
-            f"The certificate of {place} comes from an authority that is not trusted: reference "
-            "that authority in tls.caBundleRef, or use a certificate of a public one."
-        )
-    return (
-        f"No trusted authority vouches for the certificate of {place}: reference its authority in "
-        "tls.caBundleRef, or have the server send its intermediate."
-    )
-
-
-def shown_names(names: list[str]) -> list[str]:
-    """Pick the names of a certificate that a message may show: few, sorted, and only names."""
-    return sorted(one for one in names if len(one) <= 80 and _NAME.fullmatch(one))[:_NAMES_SHOWN]
-
-
-async def look_at_certificate(connection: socket.socket, endpoint: Endpoint) -> TLSFacts | None:
-    """Shake hands once more without verification, only to say what the certificate is.
-
-    Nothing is sent after the handshake. Closes the socket. None where there is no TLS.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    transport: asyncio.Transport | None = None
-    try:
-        transport, _ = await asyncio.get_running_loop().create_connection(
-            asyncio.Protocol, sock=connection, ssl=context, server_hostname=endpoint.server_name
-        )
-        return shown_facts(transport.get_extra_info("ssl_object"))
-    except OSError:
-        return None
-    finally:
-        await let_go(transport, connection)
-
-
-async def let_go(transport: asyncio.BaseTransport | None, connection: socket.socket) -> None:
-    """Drop a connection at once, with all that it still has to say.
-
-    The socket is closed by the transport that owns it, never beneath it: a number that the system
-    gives to the next socket while the loop still watches it would mix up two probes.
-    """
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
-    try:
-        # One turn of the loop, in which the transport closes its socket.
-        await asyncio.sleep(0)
-    finally:
-        connection.close()

@@ -168,7 +168,9 @@ async def test_a_denied_port_is_not_even_looked_up() -> None:
         ([errno.ECONNREFUSED], Reason.CONNECTION_REFUSED, "Nothing listens"),
         ([errno.ECONNREFUSED, errno.ETIMEDOUT], Reason.CONNECTION_TIMEOUT, "does not answer"),
         ([errno.ENETUNREACH], Reason.CONNECTION_TIMEOUT, "no route"),
-        ([errno.ENETUNREACH, errno.ECONNREFUSED], Reason.CONNECTION_TIMEOUT, "does not answer"),
+        ([errno.ENETUNREACH, errno.ECONNREFUSED], Reason.CONNECTION_REFUSED, "Nothing listens"),
+        ([errno.ECONNRESET], Reason.CONNECTION_REFUSED, "resets the connection at once"),
+        ([errno.ETIMEDOUT, errno.ENETUNREACH], Reason.CONNECTION_TIMEOUT, "does not answer"),
     ],
 )
 def test_what_errors_mean(numbers: list[int], reason: Reason, word: str) -> None:

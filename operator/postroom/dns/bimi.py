@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc, tag_list
+from postroom.dns.dmarc.record import Tag
 
 VERSION = "BIMI1"
 
@@ -56,24 +57,36 @@ def record_for(there: Iterable[str], logo: str, certificate: str | None) -> str:
     )
 
 
-def policy_problem(found: dmarc.Discovery) -> str | None:
-    """Say why receivers show no logo under a domain's DMARC policy; None where they may.
+def policy_problem(found: dmarc.Discovery) -> tuple[str, str] | None:
+    """Say why receivers show no logo under a domain's DMARC policy, and what changes that.
 
-    The policy of the domain must be quarantine or reject, all of it (no test mode, and no pct=
-    below 100 with quarantine, for receivers that still read it), and that of subdomains not none
-    where the record is that of the organisational domain.
+    None where they may. The policy of the domain must be quarantine or reject, all of it (no test
+    mode, and no pct= below 100 with quarantine, for receivers that still read it), and that of
+    subdomains not none where the record is that of the organisational domain.
     """
     record = found.record
+    enforce = "Make the DMARC policy quarantine or reject, for subdomains too."
     if record is None or found.policy is None:
-        return "no DMARC policy applies to it"
+        return "no DMARC policy applies to it", enforce
     if record.testing:
-        return "its DMARC record is in test mode (t=y)"
+        return "its DMARC record is in test mode (t=y)", "Take t=y out of the DMARC record."
     if found.policy is DMARCPolicy.NONE:
-        return "its DMARC policy is none"
-    partly = any(one.name == "pct" and one.value != "100" for one in record.removed)
-    if partly and found.policy is DMARCPolicy.QUARANTINE:
-        return "its DMARC record has pct= below 100"
+        return "its DMARC policy is none", enforce
+    partly = next((one.value for one in record.removed if _is_partial(one)), None)
+    if partly is not None and found.policy is DMARCPolicy.QUARANTINE:
+        problem = (
+            f"its DMARC record says pct={partly}, by which receivers that still read it apply the "
+            "policy to a part of the mail only"
+        )
+        return problem, f"Take pct={partly} out of the DMARC record."
     organisational = found.policy_domain == found.organisational_domain
     if organisational and record.sp is DMARCPolicy.NONE:
-        return "the DMARC policy for subdomains is none (sp=none)"
+        problem = "the DMARC policy for subdomains is none (sp=none)"
+        return problem, "Make sp= quarantine or reject, or take it out of the DMARC record."
     return None
+
+
+def _is_partial(tag: Tag) -> bool:
+    """Whether a tag is a pct= of less than all mail; one that is no number counts for nobody."""
+    written = tag.value.strip()
+    return tag.name == "pct" and written.isascii() and written.isdecimal() and int(written) < 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 
 #: Longest text in which such damage is looked for: values to publish are far shorter.
 DAMAGE_LIMIT = 8192
@@ -13,7 +14,11 @@ _WIDE_SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _SMART_QUOTES = re.compile(
     "[\u2018-\u201f\u00ab\u00bb\u2032\u2033\u2039\u203a]|&(?:quot|[lr][sd]quo|apos|#3[49]);"
 )
+#: Characters as HTML writes them, of which ``&amp;`` may hide another.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY_DEPTH = 3
 _QUOTES = re.compile(r'\\?"')
+_ENTITY_QUOTES = "has quotation marks around it or inside it, as HTML entities"
 _ESCAPE = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
 _STRAY_SPACE = re.compile(r"[\t\n\v\f\r\x00]+")
 #: What people copy along with a value: the name, the class and type, a caption.
@@ -41,6 +46,13 @@ def decoded(text: str) -> str:
 def without_invisible(text: str) -> str:
     """Take away byte order marks and zero-width characters; no-break spaces become spaces."""
     return _WIDE_SPACE.sub(" ", _INVISIBLE.sub("", decoded(text)))
+
+
+def without_entities(text: str) -> str:
+    """Write the entities of HTML as the characters that they stand for: ``&#59;`` is ``;``."""
+    for _ in range(_ENTITY_DEPTH):
+        text = _ENTITY.sub(lambda match: unescape(match[0]), text)
+    return text
 
 
 def without_smart_quotes(text: str) -> str:
@@ -79,6 +91,7 @@ def without_stray_space(text: str) -> str:
 #: Damage that any value may take, by the code of its finding, in the order to undo it.
 UNDO: tuple[tuple[str, Undo], ...] = (
     ("VALUE_BOM_NBSP", without_invisible),
+    ("VALUE_ENTITIES", without_entities),
     ("VALUE_SMART_QUOTES", without_smart_quotes),
     ("VALUE_QUOTED", without_quotes),
     ("VALUE_ESCAPED", without_escapes),
@@ -89,12 +102,24 @@ UNDO: tuple[tuple[str, Undo], ...] = (
 #: What each kind of damage is, for the end of a sentence that begins with "the value".
 DETAILS = {
     "VALUE_BOM_NBSP": "holds an invisible character",
+    "VALUE_ENTITIES": "holds HTML entities, such as &#59; or &quot;, in the place of characters",
     "VALUE_SMART_QUOTES": "holds typographic quotation marks",
     "VALUE_QUOTED": "has quotation marks inside it",
     "VALUE_ESCAPED": "holds backslashes of a zone file",
     "VALUE_INCLUDES_NAME": "begins with the record's name, type or a caption",
     "VALUE_WHITESPACE": "holds line ends, tabs or spaces that do not belong there",
 }
+
+
+def detail_of(code: str, text: str) -> str:
+    """Say what the damage of a text is, for the end of a sentence about it."""
+    if code == "VALUE_SMART_QUOTES" and _ENTITY.search(text):
+        typed = _ENTITY.sub("", text)
+        if without_smart_quotes(typed) == typed:
+            return _ENTITY_QUOTES
+    return DETAILS[code]
+
+
 #: What no name and no token holds: a gap in brackets. Braces behind a percent sign are a macro.
 _GAP = re.compile(r"<[A-Za-z][^<>]{0,80}>|(?<!%)\{\{?[^{}]{0,80}\}|\[[A-Za-z][A-Za-z _-]{2,80}\]")
 #: Words that are a placeholder only where they are all there is: names begin with them as well.

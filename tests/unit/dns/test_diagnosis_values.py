@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from postroom.dns.diagnosis.damage import within_distance
 from postroom.dns.diagnosis.diagnose import causes
 from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.pasted import without_entities
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of, codes, root
 
 NAMES = {
@@ -175,3 +176,95 @@ def _edits(left: str, right: str) -> int:
         return _edits(left[1:], right[1:])
     shorter = (left[1:], right), (left, right[1:]), (left[1:], right[1:])
     return 1 + min(_edits(*pair) for pair in shorter)
+
+
+# Causes that are stated are facts -----------------------------------------------------------------
+
+URL_KEY = KEY.replace("+", "-").replace("/", "_")
+ENTITIES = ("&#59;", "&#059;", "&#x3b;", "&#X3B;", "&semi;", "&amp;#59;", "&amp;semi;")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"v=DKIM1; k=rsa; p={URL_KEY}",
+        f"v=DKIM1; k=rsa; p={URL_KEY.rstrip('=')}",
+        f"p={URL_KEY}",
+        f"v=DKIM1; k=rsa; {URL_KEY}",
+        URL_KEY,
+        f'"v=DKIM1; k=rsa; p={URL_KEY}"',
+    ],
+)
+def test_a_key_in_the_alphabet_of_urls_is_whole(text: str) -> None:
+    case = case_of("dkim-s1", {(NAMES["dkim-s1"], "TXT"): [text]})
+    about = [one for one in causes(case) if "alphabet of URLs" in one.message]
+    assert about
+    assert "whole key" in about[0].message
+    assert not [one for one in causes(case) if one.code == "VALUE_TRUNCATED"]
+    assert about[0].fix is not None
+    assert about[0].fix.value == VALUES["dkim-s1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f"v=DKIM1; p={URL_KEY[:200]}", "VALUE_TRUNCATED"),
+        (f"v=DKIM1; p={KEY[:200]}", "VALUE_TRUNCATED"),
+        # What follows a foreign character was not cut off.
+        (f"v=DKIM1; p={KEY[:200]}!{KEY[200:]}", "DKIM_SYNTAX"),
+        (f"v=DKIM1; p={KEY[:200]}*", "DKIM_SYNTAX"),
+        (f"v=DKIM1; p={KEY[:200]},{KEY[200:]}", "DKIM_SYNTAX"),
+    ],
+)
+def test_only_what_ends_early_is_cut_off(text: str, code: str) -> None:
+    assert first("dkim-s1", text).code == code
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+@pytest.mark.parametrize("id", ["dkim-s1", "dmarc"])
+def test_entities_of_html_are_named(id: str, entity: str) -> None:
+    cause = first(id, VALUES[id].replace(";", entity))
+    assert (cause.code, cause.evidence) == ("VALUE_ENTITIES", Evidence.PROVEN)
+    assert "HTML entities" in cause.message
+    assert "spaces" not in cause.message
+    assert cause.fix is not None
+    assert cause.fix.value == VALUES[id]
+
+
+@pytest.mark.parametrize(
+    ("id", "old", "new"),
+    [
+        ("ownership", "=", "&#61;"),
+        ("ownership", "=", "&equals;"),
+        ("dkim-s1", "+", "&plus;"),
+        ("dkim-s1", "/", "&#47;"),
+        ("spf", ":", "&colon;"),
+        ("spf", "=", "&#61;"),
+        ("dmarc", "=", "&#x3D;"),
+    ],
+)
+def test_any_character_may_stand_as_an_entity(id: str, old: str, new: str) -> None:
+    cause = first(id, VALUES[id].replace(old, new))
+    assert (cause.code, cause.evidence) == ("VALUE_ENTITIES", Evidence.PROVEN)
+
+
+@pytest.mark.parametrize("id", NAMES)
+@pytest.mark.parametrize("quote", ["&quot;", "&#34;", "&ldquo;"])
+def test_quotation_marks_of_html_are_not_called_typographic(id: str, quote: str) -> None:
+    cause = first(id, f"{quote}{VALUES[id]}{quote}")
+    assert cause.code == "VALUE_SMART_QUOTES"
+    assert "HTML entities" in cause.message
+    assert "typographic" not in cause.message
+
+
+def test_only_the_damage_that_is_there_is_told() -> None:
+    """k=rsa is right, however much else has to be undone."""
+    found = told("dkim-s1", f"v=DKIM1; k=rsa; h=sha1; s=other; p={KEY}")
+    assert {"DKIM_HASH", "DKIM_SERVICE"} <= set(found)
+    assert "DKIM_KTYPE" not in found
+
+
+@given(st.text("&#;abc0123456789xX", max_size=40))
+def test_undoing_entities_ends_and_leaves_other_text(text: str) -> None:
+    undone = without_entities(text)
+    assert ("&" in text and ";" in text) or undone == text

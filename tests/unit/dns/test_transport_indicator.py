@@ -102,6 +102,28 @@ def test_the_policy_must_be_strict(texts: list[str], shown: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "todo", "never"),
+    [
+        ("v=DMARC1; p=none", "quarantine or reject", "pct"),
+        ("v=DMARC1; p=quarantine; pct=50", "Take pct=50 out", "Make the DMARC policy"),
+        ("v=DMARC1; p=quarantine; pct=0", "Take pct=0 out", "Make the DMARC policy"),
+        ("v=DMARC1; p=reject; t=y", "Take t=y out", "Make the DMARC policy"),
+        ("v=DMARC1; p=reject; sp=none", "Make sp=", "Make the DMARC policy"),
+    ],
+)
+def test_what_is_to_be_done_is_what_is_wrong(text: str, todo: str, never: str) -> None:
+    message = Names({**HEALTHY, DMARC: [text]}).judged(PLAN, "bimi").message
+    assert todo in message
+    assert never not in message
+
+
+@pytest.mark.parametrize("value", ["100", "1000", "x", "-5", ""])
+def test_a_pct_that_is_not_below_100_hides_no_logo(value: str) -> None:
+    seen = Names({**HEALTHY, DMARC: [f"v=DMARC1; p=quarantine; pct={value}"]})
+    assert verdict(seen.judged(PLAN, "bimi")) == ("Valid", None)
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("v=DMARC1; p=reject", True),

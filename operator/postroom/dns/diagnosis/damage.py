@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
 from postroom.dns import dmarc, spf
 from postroom.dns.diagnosis.case import Case
-from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, placeholder
+from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 from postroom.dns.wanted import PolicyWanted, TextWanted
 
 _TEXTS_LIMIT = 20
@@ -111,18 +111,26 @@ def _mended(case: Case, text: str) -> Iterator[Damage]:
     for code, undo in UNDO:
         single = undo(text)
         if single != text and good(single):
-            yield Damage(code, DETAILS[code], (text,), single)
+            yield Damage(code, detail_of(code, text), (text,), single)
             return
-    current, codes = text, []
-    for code, undo in UNDO:
-        changed = undo(current)
-        if changed != current:
-            codes.append(code)
-            current = changed
-    if codes and good(current):
-        # Who pastes a whole line of a zone file has quotes in it as well.
-        for code in sorted(codes, key=lambda one: one != "VALUE_INCLUDES_NAME"):
-            yield Damage(code, DETAILS[code], (text,), current)
+    made = [(code, undo) for code, undo in UNDO if undo(text) != text]
+    current = _undo_all(text, UNDO)
+    if current == text or not good(current):
+        return
+    for code, undo in made:
+        fewer = [one for one in made if one != (code, undo)]
+        # What comes out as well without a step shows that it undid no damage.
+        if fewer and good(_undo_all(text, fewer)):
+            made = fewer
+    # Who pastes a whole line of a zone file has quotes in it as well.
+    for code, _ in sorted(made, key=lambda one: one[0] != "VALUE_INCLUDES_NAME"):
+        yield Damage(code, detail_of(code, text), (text,), _undo_all(text, UNDO))
+
+
+def _undo_all(text: str, steps: Iterable[tuple[str, Undo]]) -> str:
+    for _, undo in steps:
+        text = undo(text)
+    return text
 
 
 def _judge_of(case: Case, text: str) -> Callable[[str], bool]:

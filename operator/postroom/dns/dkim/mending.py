@@ -21,6 +21,8 @@ _P_TWICE = re.compile(r"\bp[ \t]{0,4}=[ \t]{0,4}p[ \t]{0,4}=")
 _P = re.compile(r"(?:^|(?<=[;\s]))p[ \t]{0,8}=([^;]*)")
 _PEM = re.compile(r"-{2,6}[ \t]{0,4}(?:BEGIN|END)[A-Z0-9 ]{0,40}-{2,6}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s{0,8}")
+_URL_BASE64 = re.compile(r"(?=[^-_]*[-_])[A-Za-z0-9_\s-]{40,}={0,2}\s{0,8}")
+_TO_STANDARD = str.maketrans("-_", "+/")
 _KEY_TYPE = re.compile(r"(?:^|(?<=;))[ \t]{0,8}k[ \t]{0,8}=[^;]{0,40}(?:;|\Z)")
 _HASHES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}h[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
 _SERVICES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}s[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
@@ -55,6 +57,25 @@ def without_version(text: str) -> str:
 def without_second_p(text: str) -> str:
     """Turn ``p=p=`` into ``p=``."""
     return _P_TWICE.sub("p=", text)
+
+
+def with_standard_base64(text: str) -> str:
+    """Turn the alphabet of URLs (RFC 4648 section 5) in p=, or in a bare key, into the usual one.
+
+    Padding, which goes without saying there, is put back.
+    """
+    return (
+        _P.sub(lambda match: f"p={_standard(match[1])}", text)
+        if _P.search(text)
+        else (_standard(text) if _URL_BASE64.fullmatch(text.strip()) else text)
+    )
+
+
+def _standard(encoded: str) -> str:
+    if _URL_BASE64.fullmatch(encoded.strip()) is None:
+        return encoded
+    made = re.sub(r"\s+", "", encoded).rstrip("=").translate(_TO_STANDARD)
+    return made + "=" * (-len(made) % 4)
 
 
 def with_p(text: str) -> str:
@@ -100,6 +121,12 @@ def _inner_ed25519(encoded: str) -> str:
     return compact[16:] if len(compact) == 60 else compact
 
 
+#: The key is whole then, and only its letters are to be exchanged.
+URL_ALPHABET = (
+    "holds the whole key, but in the base64 alphabet of URLs, which verifiers do not read: - and _ "
+    "stand in it where + and / belong"
+)
+
 #: A code, what to say, and how to undo it.
 Step = tuple[str, str, Callable[[str], str]]
 
@@ -109,6 +136,7 @@ def steps(algorithm: str) -> tuple[Step, ...]:
     return (
         *((code, DETAILS[code], undo) for code, undo in UNDO),
         ("VALUE_ESCAPED", "is percent-encoded", without_percent),
+        ("DKIM_SYNTAX", URL_ALPHABET, with_standard_base64),
         ("VALUE_PLUS_LOST", "has spaces where the key has plus signs", with_plus),
         ("DKIM_PEM_HEADERS", "holds the PEM lines around the key", without_pem),
         ("DKIM_P_MISSING", "has p= twice in a row", without_second_p),

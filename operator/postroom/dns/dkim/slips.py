@@ -18,9 +18,9 @@ from postroom.dns.dkim.key import (
     holds_private_key,
     published_forms,
 )
-from postroom.dns.dkim.mending import steps, without_pem
+from postroom.dns.dkim.mending import Step, steps, with_standard_base64, without_pem
 from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64
-from postroom.dns.pasted import DAMAGE_LIMIT, UNDO, placeholder
+from postroom.dns.pasted import DAMAGE_LIMIT, UNDO, detail_of, placeholder
 
 #: What a TXT string holds at most (RFC 1035 section 3.3.14), and where careless forms cut.
 STRING_LIMIT = 255
@@ -132,19 +132,38 @@ def _as_it_is(text: str, record: KeyRecord) -> Slip:
 
 def _mended(text: str, wanted: PublicKey) -> list[Slip]:
     """Undo one kind of damage if that is all it takes, else one after the other."""
-    current, made = text, []
-    for code, detail, undo in steps(wanted.algorithm):
+    known = steps(wanted.algorithm)
+    for code, detail, undo in known:
         single = undo(text)
         if single != text and _yields(single, wanted):
-            return [Slip(code, detail, text)]
-    for code, detail, undo in steps(wanted.algorithm):
+            return [_slip(code, detail, text)]
+    current, made = text, list[Step]()
+    for step in known:
+        code, _, undo = step
         changed = undo(current)
         if changed != current and code != "VALUE_PLUS_LOST":
-            made.append(Slip(code, detail, text))
+            made.append(step)
             current = changed
             if _yields(current, wanted):
-                return made
+                return [_slip(*one[:2], text) for one in _needed(made, text, wanted)]
     return []
+
+
+def _needed(made: Sequence[Step], text: str, wanted: PublicKey) -> list[Step]:
+    """Leave out the steps without which the key comes out as well: they undid no damage."""
+    needed = list(made)
+    for step in made:
+        fewer = [one for one in needed if one is not step]
+        current = text
+        for _, _, undo in fewer:
+            current = undo(current)
+        if _yields(current, wanted):
+            needed = fewer
+    return needed
+
+
+def _slip(code: str, detail: str, text: str) -> Slip:
+    return Slip(code, detail_of(code, text) if code == "VALUE_SMART_QUOTES" else detail, text)
 
 
 def is_private(text: str, wanted: PublicKey | None = None) -> bool:
@@ -189,18 +208,29 @@ def _chunks(text: str, pieces: Sequence[str], wanted: PublicKey) -> Iterator[Sli
 def _partial(text: str, wanted: PublicKey, wanted_text: str) -> Iterator[Slip]:
     """A part of the key, or all of it in lowercase."""
     least = _RECOGNISABLE[wanted.algorithm]
-    found = published_base64(_bare(text))
-    bare = re.sub(r"\s+", "", _bare(text))
+    plain = with_standard_base64(_bare(text))
+    found = published_base64(plain)
+    bare = re.sub(r"\s+", "", plain)
     for whole in published_forms(wanted):
         if found != whole and found.lower() == whole.lower():
             yield Slip("VALUE_LOWERCASED", "has the case of its letters changed", text)
             return
-        if len(found) >= least and whole.startswith(found.rstrip("=")) and found != whole:
-            yield Slip("VALUE_TRUNCATED", _cut(text, wanted_text), text)
+        begins = len(found) >= least and whole.startswith(found.rstrip("=")) and found != whole
+        # Behind a foreign character the key may well go on.
+        if begins and _ends_with(plain, found):
+            also = "" if plain == _bare(text) else ", and has - and _ where + and / belong"
+            yield Slip("VALUE_TRUNCATED", f"{_cut(text, wanted_text)}{also}", text)
             return
         if len(bare) >= least and whole.endswith(bare):
             yield Slip("VALUE_CHUNK_ORDER", "holds only the end of the key", text)
             return
+
+
+def _ends_with(text: str, encoded: str) -> bool:
+    """Whether nothing but the end of the tag follows what was read of p=."""
+    compact = re.sub(r"\s+", "", text)
+    rest = compact[compact.rfind(encoded) + len(encoded) :]
+    return not rest or rest[0] in ';"'
 
 
 def _cut(text: str, wanted_text: str) -> str:

@@ -23,7 +23,7 @@ from postroom.dns.dmarc.record import (
 )
 from postroom.dns.dmarc.uri import MISSPELT
 from postroom.dns.dmarc.uri import parse as parse_uri
-from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, placeholder
+from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 
 VERSION = "v=DMARC1"
 _TAGS = "|".join(sorted(KNOWN_TAGS - {"v"}, key=len, reverse=True))
@@ -121,14 +121,18 @@ def _mended(text: str) -> tuple[str, tuple[Slip, ...]]:
     for code, detail, undo in _STEPS:
         single = undo(text)
         if single != text and is_dmarc(single) and _clean(single):
-            return single, (Slip(code, detail),)
+            return single, (Slip(code, _said(code, detail, text)),)
     current, made = text, []
     for code, detail, undo in _STEPS:
         changed = undo(current)
         if changed != current:
-            made.append(Slip(code, detail))
+            made.append(Slip(code, _said(code, detail, text)))
             current = changed
     return (current, tuple(made)) if _score(current) < _score(text) else (best, found)
+
+
+def _said(code: str, detail: str, text: str) -> str:
+    return detail_of(code, text) if code in DETAILS else detail
 
 
 def _with_version(text: str) -> str:

@@ -121,11 +121,9 @@ def _with_policy(
     problem = bimi.policy_problem(found)
     if problem is None:
         return valid(Reason.RECORD_VALID, "The BIMI record is valid.", records, records[0])
+    why, todo = problem
     place = f" (the record is at _dmarc.{found.policy_domain})" if found.policy_domain else ""
-    message = (
-        f"Receivers show no logo for {wanted.domain}: {problem}{place}. Make the DMARC policy "
-        "quarantine or reject, for subdomains too."
-    )
+    message = f"Receivers show no logo for {wanted.domain}: {why}{place}. {todo}"
     cause = Cause("BIMI_DMARC_WEAK", message, external(), Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.POLICY_TOO_WEAK, cause, records, records[0])
 

@@ -64,11 +64,11 @@ def with_standard_base64(text: str) -> str:
 
     Padding, which goes without saying there, is put back.
     """
-    return (
-        _P.sub(lambda match: f"p={_standard(match[1])}", text)
-        if _P.search(text)
-        else (_standard(text) if _URL_BASE64.fullmatch(text.strip()) else text)
-    )
+    if _P.search(text):
+        return _P.sub(lambda match: f"p={_standard(match[1])}", text)
+    head, separator, last = text.rpartition(";")
+    made = _standard(last)
+    return text if made == last else f"{head}{separator}{' ' if separator else ''}{made}"
 
 
 def _standard(encoded: str) -> str:

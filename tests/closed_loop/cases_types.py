@@ -375,6 +375,19 @@ def _above() -> list[Case]:
             )
             for kind, target in (("CNAME", "mailprovider.net"), ("DNAME", "mailprovider.net"))
         ),
+        *(
+            Case(
+                f"ENT_CNAME_PARENT: a DNAME at {owner} ({id})",
+                id,
+                "Missing",
+                above,
+                beside(id, (owner, "DNAME", "elsewhere.mailprovider.net")),
+                domain=SUBDOMAIN,
+                spec=(*ONE_KEY, ("returnPath", None), ("tracking", None)),
+            )
+            for id in ("dkim-s1", "dmarc", "ownership")
+            for owner in ("mail", "@")
+        ),
     ]
 
 

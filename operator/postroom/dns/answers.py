@@ -14,6 +14,7 @@ class RecordType(StrEnum):
     A = "A"
     AAAA = "AAAA"
     CNAME = "CNAME"
+    DNAME = "DNAME"  # asked for to explain why a name is answered as another (RFC 6672)
     DS = "DS"
     MX = "MX"
     NS = "NS"

@@ -65,8 +65,38 @@ def from_wildcard(case: Case, type: RecordType) -> bool:
     return (sorted(own.values), own.aliases) == (sorted(other.values), other.aliases)
 
 
+def renamed_below(case: Case) -> str | None:
+    """Tell what name the parent of the record's is answered as, as a DNAME makes it (RFC 6672).
+
+    None where a name beside it that nobody has made is not answered in the same way.
+    """
+    beside, name = stranger(case), case.expected.name
+    if beside is None:
+        return None
+    for answer in there(case):
+        type = answer.question.type
+        other = case.at(beside, type)
+        own = _first_alias(answer, type)
+        strange = _first_alias(other, type) if other is not None else None
+        if own is None or strange is None or not own.startswith(f"{name.partition('.')[0]}."):
+            continue
+        if strange == f"{beside.partition('.')[0]}.{parent(own)}":
+            return parent(own)
+    return None
+
+
+def _first_alias(answer: Answer, type: RecordType) -> str | None:
+    chain = answer.values if type is RecordType.CNAME else answer.aliases
+    return chain[0] if chain else None
+
+
 def alias_of(case: Case) -> str | None:
-    """Where a CNAME at the record's own name leads; None where there is none, or a wildcard's."""
+    """Where a CNAME at the record's own name leads; None where there is none, or a wildcard's.
+
+    What a DNAME above makes of the name is no record of it either.
+    """
+    if renamed_below(case) is not None:
+        return None
     cname = case.at(case.expected.name, RecordType.CNAME)
     if cname is not None and cname.values and not from_wildcard(case, RecordType.CNAME):
         return min(cname.values)
@@ -95,6 +125,8 @@ def _stands(case: Case, record: RecordToRemove) -> bool:
         return False
     if record.name != case.expected.name:
         return True
+    if type is RecordType.CNAME and renamed_below(case) is not None:
+        return False
     synthesized = type is RecordType.CNAME and any(
         one.aliases and from_wildcard(case, one.question.type) for one in there(case)
     )

@@ -12,11 +12,12 @@ from postroom.dns.diagnosis.standing import (
     from_wildcard,
     in_the_way,
     parent,
+    renamed_below,
     stranger,
     there,
     with_removed,
 )
-from postroom.dns.judging.fixes import create, removal, replace
+from postroom.dns.judging.fixes import create, external, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.names import is_within
 from postroom.dns.quoting import quoted
@@ -29,6 +30,8 @@ def probes(case: Case) -> Iterable[Probe]:
         return
     for answer in there(case):
         yield Probe(0, Question(beside, answer.question.type))
+    if renamed_below(case) is not None:
+        yield from (Probe(0, Question(one, RecordType.DNAME)) for one in _above(case))
     above = parent(case.expected.name)
     if above != case.domain and is_within(above, case.domain):
         yield Probe(5, Question(above, RecordType.NS))
@@ -64,43 +67,41 @@ def _alias_above(case: Case) -> Iterator[Cause]:
     yield Cause("ENT_CNAME_PARENT", message, fix, Evidence.SHOWN)
 
 
+def _above(case: Case) -> tuple[str, ...]:
+    """The names above the record's, the nearest first, up to the zone itself."""
+    found = list[str]()
+    name = case.expected.name
+    while case.apex is not None and name != case.apex and is_within(name, case.apex):
+        name = parent(name)
+        found.append(name)
+    return tuple(found)
+
+
 def _renamed(case: Case) -> Iterator[Cause]:
     """A DNAME gives every name below it another end, that of a stranger as well (RFC 6672)."""
-    beside, name = stranger(case), case.expected.name
-    if beside is None:
+    target = renamed_below(case)
+    if target is None:
         return
-    for answer in there(case):
-        type = answer.question.type
-        other = case.at(beside, type)
-        own = _first_alias(answer.values, answer.aliases, type)
-        strange = _first_alias(other.values, other.aliases, type) if other else None
-        if own is None or strange is None or not own.startswith(f"{name.partition('.')[0]}."):
-            continue
-        if strange == f"{beside.partition('.')[0]}.{parent(own)}":
-            yield _dname(case, *_owner(case, parent(own)))
+    for owner in _above(case):
+        answer = case.at(owner, RecordType.DNAME)
+        if answer is not None and answer.values and not answer.aliases:
+            yield _dname(case, owner, answer.values[0])
             return
-
-
-def _first_alias(values: tuple[str, ...], aliases: tuple[str, ...], type: RecordType) -> str | None:
-    chain = values if type is RecordType.CNAME else aliases
-    return chain[0] if chain else None
-
-
-def _owner(case: Case, target: str) -> tuple[str, str]:
-    """The name that has the DNAME, and where it leads: the lowest that is not renamed itself."""
-    owner = parent(case.expected.name)
-    while owner != case.apex:
-        answer = case.at(owner, RecordType.NS)
-        if answer is None or not answer.aliases:
-            break
-        owner, target = parent(owner), parent(target)
-    return owner, target
+    # Nobody has shown the record that does it, so that none can be named, nor taken away.
+    above = parent(case.expected.name)
+    message = (
+        f"Every name in {above} is answered as the same name in {quoted(target)}, as a DNAME at "
+        f"{above} or above it makes it, so that nothing that is published at {case.expected.name} "
+        "is seen: take the DNAME away."
+    )
+    yield Cause("ENT_CNAME_PARENT", message, external(), Evidence.PROVEN)
 
 
 def _dname(case: Case, owner: str, target: str) -> Cause:
     message = (
-        f"A DNAME at {owner} makes every name below it one below {quoted(target)}, so that nothing "
-        f"that is published at {case.expected.name} is seen."
+        f"A DNAME at {owner} makes every name below it one below {quoted(target)}, so that "
+        f"nothing that is published at {case.expected.name} is seen. What else is found through "
+        "it goes with it."
     )
     gone = RecordToRemove(name=owner, type="DNAME", value=quoted(target))
     fix = with_removed(replace(case.expected, ()), [gone])

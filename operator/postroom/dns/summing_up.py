@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from postroom.api.findings import Finding, Fix, Severity
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.answers import Answer, Zone
+from postroom.dns.answers import Answer, Question, Zone
 from postroom.dns.diagnosis import answering, receivers
 from postroom.dns.diagnosis import zone as zone_diagnosis
 from postroom.dns.diagnosis.diagnose import FAULTY
@@ -18,7 +18,7 @@ from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import instruction, told, wait
 from postroom.dns.judging.judge import judge, needs
-from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, where
+from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, named, where
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
 from postroom.dns.quorum import Vote, coherent, is_certain, propagating
@@ -26,6 +26,7 @@ from postroom.dns.report import DomainReport, RecordReport
 from postroom.dns.wanted import Expected
 
 _SEVERITIES = list(Severity)
+_BOUNDS = ((3600, "at most an hour"), (86_400, "at most a day"))
 #: Extended errors that say that an answer outlived its TTL (RFC 8914 sections 4.4 and 4.20).
 _STALE = frozenset({3, 19})
 
@@ -69,14 +70,38 @@ def across_views(
         return judged if seen.state is RecordState.VALID else seen
     if is_stale(answer):
         return blind(expected, f"{where(expected)} through the resolver")
+    question = _lagging(expected, truth, cached, context)
     code, what = "STALE_NEGATIVE", "does not show it yet"
-    if answer.values:
+    if cached.at(question.name, question.type).values:
         code, what = "STALE_POSITIVE", "still shows the old value"
     message = (
-        f"The zone has the {where(expected)}, but the resolver {what}: wait until its cache "
-        "expires."
+        f"The zone has the {named(question)}, but the resolver {what}, and receivers may see it "
+        f"as late: wait until the caches expire{_at_the_latest(cached, question)}."
     )
     return propagating(judged, Cause(code, message, wait()))
+
+
+def _at_the_latest(cached: Seen, question: Question) -> str:
+    """How long the resolver keeps what it has, in words that stay the same while it counts down."""
+    left = cached.at(question.name, question.type).ttl
+    if left is None:
+        return ""
+    bound = next((word for most, word in _BOUNDS if left <= most), "more than a day")
+    return f", here in {bound}"
+
+
+def _lagging(expected: Expected, truth: Seen, cached: Seen, context: Context) -> Question:
+    """The question that the resolver answers from an old state: of what is inherited, at a parent.
+
+    The record's own, unless only another one differs.
+    """
+    mine = Question(expected.name, expected.type)
+    others = sorted(needs(expected, truth, context).own - {mine})
+    for one in (mine, *others):
+        there = truth.at(one.name, one.type)
+        if there.values and set(there.values) != set(cached.at(one.name, one.type).values):
+            return one
+    return mine
 
 
 def wake_after(expected: Expected, truth: Seen, cached: Seen, context: Context) -> int | None:

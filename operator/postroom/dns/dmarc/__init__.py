@@ -43,6 +43,7 @@ from postroom.dns.dmarc.suffixes import (
     aligned_by_list,
     disagreement,
     is_public_suffix,
+    organisational_domain,
 )
 from postroom.dns.dmarc.uri import ReportURI
 from postroom.dns.dmarc.walk import (
@@ -88,6 +89,7 @@ __all__ = [
     "mended",
     "missing_reports",
     "on_change",
+    "organisational_domain",
     "parse",
     "record_for",
     "report_authorization",

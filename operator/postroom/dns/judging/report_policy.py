@@ -26,6 +26,7 @@ from postroom.dns.judging.judgement import (
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.report_walk import discover, domain_of, planned
 from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.names import is_within
 from postroom.dns.wanted import VALUE_LIMIT, Expected, PolicyWanted
 
 
@@ -33,11 +34,19 @@ def needs(expected: Expected, wanted: PolicyWanted, seen: Seen, context: Context
     """Ask for the texts, for those of the parents (the tree walk), whether foreign report
     destinations agree, and for the records below which the return path stands."""
     domain = domain_of(expected)
-    names = [*dmarc.walk_names(domain)[1:]]
+    above = dmarc.walk_names(domain)[1:]
+    # Where nothing stands at the domain itself, what its own organisation publishes is the policy
+    # under test, of which a cache may have an old state.
+    there = seen.get(expected.name, RecordType.TXT)
+    organisation = dmarc.organisational_domain(domain)
+    ours = [one for one in above if is_within(one, organisation)]
+    inherits = there is not None and not dmarc.select(there.values)
+    names = [one for one in above if one not in ours or not (inherits or there is None)]
     for identifier in planned(context.plan):
         names += dmarc.walk_names(identifier.domain)
-    mine = own((expected.name, RecordType.TXT))
-    more = shared(*((one, RecordType.TXT) for one in names if one != expected.name))
+    asked = {expected.name, *(ours if inherits else ())}
+    mine = own(*((one, RecordType.TXT) for one in asked))
+    more = shared(*((one, RecordType.TXT) for one in names if one not in asked))
     records = dmarc.select(seen.at(expected.name, RecordType.TXT).values)
     record = dmarc.parse(records[0]) if len(records) == 1 else None
     return mine | more | report_destinations.needs(domain, wanted, seen, record)

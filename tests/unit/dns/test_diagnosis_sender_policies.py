@@ -318,3 +318,18 @@ def test_the_end_of_several_records_is_told() -> None:
     zone.records[APEX_TXT].append("v=spf1 mx ~all")
     (found,) = about_spf(look(zone))
     assert "The records end in ~all and -all; the one in ~all." in found.message
+
+
+def test_a_merge_is_a_change() -> None:
+    (found,) = about_spf(look(with_spf("v=spf1 include:s1.net -all")))
+    said = "Change TXT send from v=spf1 include:s1.net -all to: v=spf1 include:s1.net "
+    assert found.message.endswith(f"{said}{OURS} -all")
+    assert "Delete" not in found.message
+
+
+def test_several_records_become_one_by_a_change() -> None:
+    zone = with_spf("v=spf1 include:s0.net -all")
+    zone.records[APEX_TXT].append("v=spf1 include:s1.net -all")
+    (found,) = about_spf(look(zone))
+    gone = "Delete TXT send.example.com (v=spf1 include:s1.net -all), and change TXT send from "
+    assert f"{gone}v=spf1 include:s0.net -all to: v=spf1 include:s0.net" in found.message

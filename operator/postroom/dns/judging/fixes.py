@@ -18,6 +18,8 @@ from postroom.dns.wanted import VALUE_LIMIT, Expected
 _REMOVE_LIMIT = 16
 #: Longest value that a sentence repeats.
 _SAID_LIMIT = 120
+#: How the policies begin that are merged with what is there.
+_MERGED = ("v=spf1", "v=dmarc1")
 
 
 def create(expected: Expected, value: str | None = None) -> Fix | None:
@@ -111,17 +113,33 @@ def instruction(fix: Fix | None) -> str:
         case FixAction.CREATE:
             return f"Publish {record}"
         case FixAction.REPLACE:
-            gone = ", ".join(dict.fromkeys(_short(one) for one in fix.remove))
-            return f"Delete {gone}, then publish {record}" if gone else f"Publish {record}"
+            return _changed(fix, said) or _deleted(map(_short, fix.remove), record)
         case FixAction.MOVE:
-            gone = ", ".join(dict.fromkeys(f"{one.type} {one.name}" for one in fix.remove))
-            return f"Delete {gone}, then publish {record}" if gone else f"Publish {record}"
+            return _deleted((f"{one.type} {one.name}" for one in fix.remove), record)
         case FixAction.DELETE:
             return (
                 f"Delete {'; '.join(f'{one.type} {one.name}: {one.value}' for one in fix.remove)}"
             )
         case FixAction.WAIT | FixAction.EXTERNAL:
             return ""
+
+
+def _changed(fix: Fix, said: str) -> str:
+    """Say what a merge changes in place, so that nobody deletes what others still need; "" for
+    records that hold nothing of what they replace."""
+    same = [one for one in fix.remove if (one.name, one.type) == (fix.name, fix.type)]
+    if not same or not fix.value.lower().startswith(_MERGED):
+        return ""
+    old = same[0].value
+    shown = old if len(old) <= _SAID_LIMIT else f"{old[:_SAID_LIMIT]}..."
+    change = f"{fix.type} {fix.host_label or fix.name} from {shown} to: {said}"
+    gone = ", ".join(_short(one) for one in fix.remove if one is not same[0])
+    return f"Delete {gone}, and change {change}" if gone else f"Change {change}"
+
+
+def _deleted(names: Iterable[str], record: str) -> str:
+    gone = ", ".join(dict.fromkeys(names))
+    return f"Delete {gone}, then publish {record}" if gone else f"Publish {record}"
 
 
 def _short(gone: RecordToRemove) -> str:

@@ -333,3 +333,39 @@ def test_several_records_become_one_by_a_change() -> None:
     (found,) = about_spf(look(zone))
     gone = "Delete TXT send.example.com (v=spf1 include:s1.net -all), and change TXT send from "
     assert f"{gone}v=spf1 include:s0.net -all to: v=spf1 include:s0.net" in found.message
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        ((f"_spf.{DOMAIN}", "TXT"), "SPF_WRONG_NAME"),
+        ((DOMAIN, "SPF"), "TYPE_SPF99"),
+    ],
+)
+def test_a_policy_at_a_wrong_place_loses_nothing_unsaid(key: Key, code: str) -> None:
+    zone = with_spf("", records={key: [f"v=spf1 {OURS} ipv4:203.0.113.9 foo -all"]})
+    zone.records[APEX_TXT] = [OWNED]
+    (found,) = about_spf(look(zone))
+    assert found.code == code
+    assert found.fix is not None
+    assert found.fix.value == f"v=spf1 {OURS} ip4:203.0.113.9 -all"
+    assert "The fix leaves out foo, which is not a mechanism of SPF:" in found.message
+
+
+def test_a_damaged_text_loses_nothing_unsaid() -> None:
+    zone = with_spf(f'"v=spf1 {OURS} include:s1.net include:gone.net -all"')
+    (found,) = about_spf(look(zone))
+    assert found.code == "VALUE_QUOTED"
+    assert found.fix is not None
+    assert found.fix.value == f"v=spf1 {OURS} include:s1.net -all"
+    assert "The fix leaves out include:gone.net, which leads to no" in found.message
+
+
+def test_a_record_that_ends_at_255_characters_keeps_its_last_term() -> None:
+    terms = " ".join(f"ip4:203.0.113.{n}" for n in range(100, 113))
+    text = f"v=spf1 {terms} "
+    text += f"a:{'h' * (255 - len(text) - len('a:') - len('.s1.net'))}.s1.net"
+    assert len(text) == 255
+    (found,) = about_spf(look(with_spf(text)))
+    assert found.fix is not None
+    assert text.split()[-1] in found.fix.value.split()

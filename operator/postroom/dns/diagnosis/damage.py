@@ -221,9 +221,8 @@ def _long_policy(case: Case, texts: tuple[str, ...]) -> Iterator[Damage]:
             detail = "has a space where its strings were joined"
             yield Damage("VALUE_CHUNK_ORDER", detail, (text,), closed)
         elif len(text) == _STRING_LIMIT and not _ends_policy(text):
-            kept = text.rpartition(" ")[0]
             detail = f"was cut off after {_STRING_LIMIT} characters"
-            yield Damage("VALUE_TRUNCATED", detail, (text,), kept)
+            yield Damage("VALUE_TRUNCATED", detail, (text,), text)
 
 
 def _ends_policy(text: str) -> bool:

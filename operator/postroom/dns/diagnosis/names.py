@@ -11,6 +11,7 @@ from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.misplaced import found_at
 from postroom.dns.diagnosis.places import Place, places
 from postroom.dns.diagnosis.standing import (
+    consequences,
     in_the_way,
     parent,
     stranger,
@@ -105,7 +106,9 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     if found.held:
         message = f"The record stands at {place.name} instead of {name}: {place.how}."
     value = value_from(case, texts[0])
-    if found.fault is not None:
+    if found.fault is None:
+        message += consequences(case, texts[0])
+    else:
         said = found.fault.message.replace(f" {name} ", f" {place.name} ")
         message = f"{message} It is wrong in itself too. {said}"
         value = found.fault.fix.value if found.fault.fix is not None else None

@@ -10,7 +10,13 @@ from typing import NamedTuple
 from postroom.dns import spf
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis.case import Case, Family, Probe
-from postroom.dns.diagnosis.standing import in_the_way, stranger, value_from, with_removed
+from postroom.dns.diagnosis.standing import (
+    consequences,
+    in_the_way,
+    stranger,
+    value_from,
+    with_removed,
+)
 from postroom.dns.judging import sender_merge
 from postroom.dns.judging.fixes import create, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence, where
@@ -86,10 +92,13 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _cause(case: Case, place: _Place, text: str) -> Cause:
     message = f"There is no {where(case.expected)}. The policy stands at {place.name}: {place.why}."
-    if place.own:
+    value = value_from(case, text)
+    if place.own or value is None:
+        # What cannot be merged stays where it is.
         fix = create(case.expected)
     else:
-        fix = move(case.expected, place.name, (text,), value_from(case, text))
+        message += consequences(case, text)
+        fix = move(case.expected, place.name, (text,), value)
     gone = in_the_way(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )

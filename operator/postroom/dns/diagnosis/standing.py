@@ -11,10 +11,9 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.case import Case
-from postroom.dns.judging import sender_policy
+from postroom.dns.judging import sender_merge, sender_policy
 from postroom.dns.judging.judge import judge
 from postroom.dns.names import is_within
-from postroom.dns.spf.merge import merge
 from postroom.dns.wanted import VALUE_LIMIT, PolicyWanted
 
 _REMOVE_LIMIT = 16
@@ -156,10 +155,23 @@ def value_from(case: Case, text: str) -> str | None:
         # What else may keep the record from being valid, the plan's own value would not mend.
         policy = dmarc.with_requirements(text, wanted.policy, wanted.rua)
         return policy if len(policy) <= VALUE_LIMIT else None
-    if isinstance(wanted, spf.Requirement):
-        others = sender_policy.others_of(case.expected, wanted, [text], case.seen)
-        made = merge((text,), wanted, others, case.expected.name).value
-    else:
+    if not isinstance(wanted, spf.Requirement):
         return None
+    made = _offer_from(case, wanted, text).value
     good = made is not None and len(made) <= VALUE_LIMIT and valid_with(case, made)
     return made if good else None
+
+
+def consequences(case: Case, text: str) -> str:
+    """Say what `value_from` leaves out of a text of the user's own; "" for nothing."""
+    wanted = case.expected.wanted
+    if not isinstance(wanted, spf.Requirement) or value_from(case, text) is None:
+        return ""
+    said = _offer_from(case, wanted, text).consequences
+    return f" {said}" if said else ""
+
+
+def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> sender_merge.Offer:
+    others = sender_policy.others_of(case.expected, wanted, [text], case.seen)
+    plan = case.context.plan
+    return sender_merge.offered((text,), case.expected, wanted, others, plan, lambda _: False)

@@ -14,6 +14,7 @@ from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
 from postroom.dns.diagnosis.standing import (
     alias_of,
+    consequences,
     from_wildcard,
     in_the_way,
     value_from,
@@ -183,7 +184,7 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
         return
     message = (
         f"There is a record of type SPF at {case.expected.name}, which receivers do not ask for; "
-        f"there is no {where(case.expected)}."
+        f"there is no {where(case.expected)}.{consequences(case, texts[0])}"
     )
     gone = in_the_way(case, removal(case.expected.name, RecordType.SPF, texts))
     fix = with_removed(replace(case.expected, (), value_from(case, texts[0])), gone)

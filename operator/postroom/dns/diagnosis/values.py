@@ -10,6 +10,7 @@ from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.damage import Damage, pieced, texts_of, undone
 from postroom.dns.diagnosis.standing import (
+    consequences,
     from_wildcard,
     in_the_way,
     value_from,
@@ -17,6 +18,7 @@ from postroom.dns.diagnosis.standing import (
 )
 from postroom.dns.judging.fixes import delete, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.judging.sender_merge import reading
 from postroom.dns.wanted import (
     IndicatorWanted,
     KeyWanted,
@@ -55,7 +57,8 @@ def probes(case: Case) -> Iterable[Probe]:
     if not _concerned(case) or not isinstance(case.expected.wanted, spf.Requirement):
         return
     for damage in (*undone(case), *pieced(case)):
-        for name in spf.referred_names(damage.meant) if spf.is_spf(damage.meant) else ():
+        read = reading(damage.meant) if spf.is_spf(damage.meant) else "v=spf1"
+        for name in spf.referred_names(read):
             yield Probe(2, Question(name, RecordType.TXT))
 
 
@@ -71,7 +74,7 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _cause(case: Case, damage: Damage) -> Cause:
     evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
-    message = f"The {where(case.expected)} {damage.detail}."
+    message = f"The {where(case.expected)} {damage.detail}.{consequences(case, damage.meant)}"
     value, said = value_from(case, damage.meant), case.judgement.cause
     if value is None and isinstance(case.expected.wanted, spf.Requirement) and said is not None:
         # Never the bare requirement: publishing that would take away what is there.

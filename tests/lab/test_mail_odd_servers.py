@@ -414,6 +414,35 @@ async def test_imap(name: str) -> None:
     assert theirs is (name not in BETTER_THAN_IMAPLIB)
 
 
+async def test_who_wants_to_know_our_name_is_told_it_before_any_mailbox_is_opened() -> None:
+    """As NetEase does, which answers EXAMINE with "Unsafe Login" otherwise; in errands as well."""
+    named: list[bytes] = []
+
+    def note(line: bytes) -> bytes:
+        named.append(line)
+        return line.split()[0] + b" OK hello\r\n"
+
+    def open_to_named(line: bytes) -> bytes:
+        tag = line.split()[0]
+        lines = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 9] x\r\n" if named else b""
+        return lines + tag + (b" OK x\r\n" if named else b" NO EXAMINE Unsafe Login.\r\n")
+
+    steps = Answers(
+        {**MAILBOX, b"LIST": (OK,), b"ID": (note,), b"EXAMINE": (open_to_named,)}, until=b"LOGOUT"
+    )
+    script = (HELLO, *capable(b"ID"), *LOGGED_IN, steps)
+    async with Hostile(*script, context=context(), implicit=True) as server:
+        where, asking = endpoint(server.port, TLSMode.IMPLICIT), probes(server.port)
+        for ask in (
+            lambda: asking.imap(where, LOGIN, "INBOX"),
+            lambda: asking.history(where, LOGIN, "INBOX", date(2026, 1, 1)),
+            lambda: asking.scan(where, LOGIN, "INBOX", ()),
+        ):
+            named.clear()
+            done = await ask()
+            assert outcome(getattr(done, "session", done)) == DONE
+
+
 NO_EXAMINE = [
     b"BAD Error in IMAP command EXAMINE: Unknown command.",
     b"BAD command unknown",

@@ -20,11 +20,10 @@ from postroom.mail.imap_listing import list_command, listed, personal_namespace,
 from postroom.mail.imap_protocol import Answer, ConnectionEnded, GuardedProtocol
 from postroom.mail.imap_quota import append_limit_in, offers_quota, quotas
 from postroom.mail.imap_session import text_of
-from postroom.mail.imap_sign_in import ImapSignIn
+from postroom.mail.imap_sign_in import IDENTITY, ImapSignIn
 from postroom.mail.imap_text import mailbox_of, modified_utf7, quoted
 from postroom.mail.report import Endpoint, Login, Mailbox
 
-_IDENTITY = '("name" "postroom")'
 #: Seconds for what is good to know, once it is known that all works.
 _PATIENCE = 5.0
 
@@ -55,7 +54,7 @@ class ImapProbe(ImapSignIn):
         questions = [("STATUS", name, counts_asked(offered)), ("EXAMINE", name)]
         if "ID" in offered:
             # RFC 2971; NetEase opens no mailbox for clients that do not say their name.
-            questions.insert(0, ("ID", _IDENTITY))
+            questions.insert(0, ("ID", IDENTITY))
         async with self._at(ProbeStage.MAILBOX, self._deadlines.command, protocol):
             answers = await protocol.run_all(*questions)
             answers[-1], selected = await self._examined(protocol, name, answers[-1])

@@ -16,7 +16,7 @@ from postroom.mail import tls
 from postroom.mail.dial import Dialler, Failure
 from postroom.mail.imap_protocol import LINE_LIMIT, Answer, GuardedProtocol
 from postroom.mail.imap_session import text_of
-from postroom.mail.imap_sign_in import ImapSignIn
+from postroom.mail.imap_sign_in import IDENTITY, ImapSignIn
 from postroom.mail.imap_text import modified_utf7, quoted
 from postroom.mail.report import Endpoint, Login
 
@@ -41,6 +41,13 @@ class ImapErrand(ImapSignIn):
     ) -> None:
         super().__init__(endpoint, login, dialler, trust)
         self._errand_seconds = self._deadlines.total
+
+    async def _converse(self, protocol: GuardedProtocol, offered: set[str]) -> None:
+        await super()._converse(protocol, offered)
+        if "ID" in offered:
+            # NetEase opens no mailbox for clients that do not say their name (RFC 2971).
+            async with self._at(ProbeStage.MAILBOX, self._deadlines.command, protocol):
+                await protocol.run("ID", IDENTITY)
 
     async def _ask(
         self, protocol: GuardedProtocol, name: str, *arguments: str, line_limit: int = LINE_LIMIT

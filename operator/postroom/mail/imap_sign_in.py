@@ -28,6 +28,8 @@ from postroom.mail.sign_in import (
     with_refusal,
 )
 
+#: What we say of ourselves (RFC 2971).
+IDENTITY = '("name" "postroom")'
 #: How servers say that they do not know a command.
 _UNKNOWN = re.compile(
     r"(unknown|unrecogni[sz]ed|unsupported|unimplemented|undefined|invalid|illegal|no such|bad)"

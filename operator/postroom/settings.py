@@ -247,8 +247,10 @@ class Settings(BaseModel):
         description="Notice changes of Secrets and ConfigMaps labelled postroom.dev/watch=true "
         "at once; needs list and watch on them.",
     )
-    leader_election: bool = Field(
-        default=False, description="Run only while holding a Lease, for more than one replica."
+    leader_election: bool | None = Field(
+        default=None,
+        description="Stand by unless holding a Lease; default: yes in a Pod, no elsewhere. Without "
+        "it never run two.",
     )
     leader_election_namespace: Annotated[str, BeforeValidator(_namespace)] | None = Field(
         default=None, description="Namespace of the Lease; default: that of the Pod."

@@ -351,3 +351,23 @@ async def test_a_real_server_refuses() -> None:
     assert summary(small.answer) == ("Refused", "RecipientRejected")
     assert summary(large.answer) == ("Refused", "MessageTooLarge")
     assert "50 octets" in large.answer.message
+
+
+@pytest.mark.parametrize(
+    ("asked_before", "steps", "sent"),
+    [
+        (0, (), []),
+        (1, (*replies(YES, YES, GO_ON), "read"), [b"MAIL", b"RCPT", b"DATA"]),
+    ],
+)
+async def test_who_is_no_longer_to_send_ends_before_the_server_has_the_message(
+    asked_before: int, steps: tuple[Step, ...], sent: list[bytes]
+) -> None:
+    """Asked before the first command, and again when the server waits for the content."""
+    answers = iter([True] * asked_before + [False] * 9)
+    message = OutgoingMessage(ME, ME, b"Subject: x\r\n\r\nhello\r\n", lambda: next(answers))
+    async with server(*steps, "read") as running:
+        report = await send(running, message)
+    assert summary(report.answer) == ("Deferred", "NotAttempted")
+    assert [one for one in commands(running) if one != b"QUIT"] == sent
+    assert not any(b"\r\n.\r\n" in one or b"hello" in one for one in running.received)

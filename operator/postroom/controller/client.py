@@ -9,7 +9,7 @@ alone.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,12 @@ _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _PAGE = 500
 _MESSAGE_LIMIT = 300
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+#: The Lease itself, and questions about others, which are POSTs.
+_UNFENCED = tuple(
+    f"/apis/{group}.k8s.io/" for group in ("coordination", "authentication", "authorization")
+)
 
 
 class ApiError(Exception):
@@ -74,6 +80,8 @@ class Cluster:
         # Any: the library says it is typed, but half of what we call is not.
         self._configuration: Any = found.configuration
         self._api: Any = found.api
+        #: Whether this process may write, but for its Lease; asked immediately before each write.
+        self.may_write: Callable[[], bool] = lambda: True
         self._api.user_agent = USER_AGENT
 
     async def close(self) -> None:
@@ -276,6 +284,9 @@ class Cluster:
                 header_params=headers,
                 auth_settings=["BearerToken"],
             )
+            # Last of all: whoever was stopped since it began must not write any more.
+            if method != "GET" and not path.startswith(_UNFENCED) and not self.may_write():
+                raise ApiError(what, 0, "not sent: this process no longer leads")
             response = await self._api.call_api(
                 method, serialized[1], serialized[2], body, _request_timeout=_TIMEOUT
             )

@@ -3,6 +3,10 @@
 
 Whether another holder is alive is judged by whether its record changes on our own clock, never by
 the times in it, which come from another node's clock.
+
+Whether we still hold it is asked before each write and each message (`LeaderElection.holds`): a
+process that was stopped or suspended for longer than the lease lasts goes on where it stood, before
+any task of its own notices.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -26,6 +31,17 @@ LEASE_NAME = "postroom"
 #: Seconds, as in client-go: a record that stands still for so long has lost its holder; a holder
 #: that could not renew for so long gives up; the pause between attempts.
 LEASE_DURATION, RENEW_DEADLINE, RETRY_PERIOD = 15.0, 10.0, 2.0
+
+
+def steady() -> float:
+    """Return seconds on a clock that nobody sets, and that goes on while the machine is suspended.
+
+    The monotonic clock of Linux stands still then, while another node takes the lease over.
+    """
+    try:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    except (AttributeError, OSError):
+        return time.monotonic()
 
 
 class LeaseLost(Exception):
@@ -57,7 +73,7 @@ class LeaderElection:
         client: LeaseClient,
         namespace: str,
         identity: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady,
         retry_period: float = RETRY_PERIOD,
     ) -> None:
         self._client = client
@@ -67,7 +83,16 @@ class LeaderElection:
         self._retry_period = retry_period
         self._seen: tuple[object, ...] | None = None
         self._seen_at = 0.0
+        #: When we asked for what was granted last: the API server counts from later on.
+        self._renewed_at = 0.0
         self.leading = False
+
+    def holds(self) -> bool:
+        """Tell whether the lease is ours at this moment, beyond doubt."""
+        return self.leading and self._left() > 0.0
+
+    def _left(self) -> float:
+        return self._renewed_at + RENEW_DEADLINE - self._clock()
 
     async def acquire(self) -> None:
         """Wait until we hold the lease."""
@@ -80,17 +105,14 @@ class LeaderElection:
 
     async def hold(self) -> None:
         """Renew until cancelled; raises `LeaseLost`."""
-        renewed = self._clock()
         while True:
             await asyncio.sleep(self._retry_period)
-            try:
-                async with asyncio.timeout(max(0.0, renewed + RENEW_DEADLINE - self._clock())):
-                    held = await self._attempt()
-            except TimeoutError:
-                held = False
-            if held:
-                renewed = self._clock()
-            elif self._other_holds() or self._clock() - renewed >= RENEW_DEADLINE:
+            held = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._left())):
+                    # Too late is too late, though nobody has taken it yet: we do not know.
+                    held = self._left() > 0.0 and await self._attempt()
+            if not held and (self._other_holds() or self._left() <= 0.0):
                 self.leading = False
                 raise LeaseLost(f"lost lease {self._namespace}/{LEASE_NAME}")
 
@@ -111,6 +133,13 @@ class LeaderElection:
 
     async def _attempt(self) -> bool:
         """Try once to get or renew the lease; False if another holds it or nobody answers."""
+        asked_at = self._clock()
+        if not await self._granted():
+            return False
+        self._renewed_at = asked_at
+        return True
+
+    async def _granted(self) -> bool:
         try:
             lease = await self._client.lease(self._namespace, LEASE_NAME)
             if lease is None:

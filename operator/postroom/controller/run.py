@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -31,13 +32,14 @@ from postroom.controller.client import (
 from postroom.controller.events import EventPoster
 from postroom.controller.feed import Feed
 from postroom.controller.health import Health
-from postroom.controller.intake import Intake
+from postroom.controller.intake import Intake, utc_now
 from postroom.controller.lease import LeaderElection, LeaseLost, own_identity
 from postroom.controller.limits import TokenBucket
 from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets
 from postroom.controller.scraping import ScrapePermission
+from postroom.controller.sent_before import recall
 from postroom.controller.server_tls import CertificateUnusable, ServerTLS
 from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
@@ -48,6 +50,7 @@ from postroom.mail.oauth.tokens import TokenSource
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
 from postroom.reconcile.claims import ClaimBook
+from postroom.reconcile.messages.budgets import Budgets
 from postroom.reconcile.ways_out import WaysOut
 from postroom.settings import Address, Settings, flag
 
@@ -141,6 +144,7 @@ class _Operator:
             await self._serve_health()
             election = self._election()
             if election is not None:
+                self._cluster.may_write = self._writer.may_write = election.holds
                 await self._lead(election)
             if not self._stop.is_set():
                 await self._check_crds()
@@ -237,9 +241,15 @@ class _Operator:
             ) from None
 
     def _election(self) -> LeaderElection | None:
-        if not self._settings.leader_election:
+        settings = self._settings
+        namespace = settings.leader_election_namespace or own_namespace()
+        if settings.leader_election is None:
+            # A Deployment may have a second replica, even if only for a moment.
+            wanted = own_namespace() is not None and settings.kubeconfig is None
+        else:
+            wanted = settings.leader_election
+        if not wanted:
             return None
-        namespace = self._settings.leader_election_namespace or own_namespace()
         if namespace is None:
             raise StartError("--leader-election needs --leader-election-namespace outside of a Pod")
         return LeaderElection(self._cluster, namespace, self._identity)
@@ -294,6 +304,11 @@ class _Operator:
             out.mail.observe = self._metrics.observe_session
         if isinstance(out.tokens, TokenSource):
             out.tokens.keep_in(self._refresh_tokens())
+        if out.messages is not None:
+            # Closed until it is known what was sent before.
+            counted, may_send = Budgets(is_open=False), self._writer.may_write
+            messages = replace(out.messages, budgets=counted, may_send=may_send)
+            out = self._out = out._replace(messages=messages)
         world = ClusterWorld(self._intake.cache, self._cluster, out, settings.ownership)
         policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
         evaluator = Evaluator(
@@ -319,9 +334,14 @@ class _Operator:
 
     async def _fill_and_sweep(self) -> None:
         self._health.waiting_for = "the first list of objects"
-        await self._sweep.fill()
+        await self._sweep.fill(self._recall_messages)
         self._health.waiting_for = None
         await self._sweep.run(self._settings.sweep_interval.total_seconds())
+
+    def _recall_messages(self) -> None:
+        """Learn what was sent before; until then nothing is."""
+        if self._out is not None and self._out.messages is not None:
+            recall(self._out.messages.budgets, self._intake.cache, utc_now())
 
     async def _feed(self) -> None:
         feed = Feed(self._cluster, self._intake, self._settings)

@@ -62,12 +62,16 @@ class Sweep:
         """Return for how many seconds no sweep has ended well; -1 before the first."""
         return -1.0 if self._last_end is None else self._clock() - self._last_end
 
-    async def fill(self) -> None:
-        """Wait until the cache holds everything that there is, then release the intake."""
+    async def fill(self, filled: Callable[[], None] = lambda: None) -> None:
+        """Wait until the cache holds everything that there is, then release the intake.
+
+        `filled` is called in between.
+        """
         for kind in START_ORDER:
             await self._fill_kind(kind)
         self._last_end = self._clock()
         logger.info("%d objects known; starting", len(self._cache))
+        filled()
         self._intake.release()
 
     async def _fill_kind(self, kind: Kind) -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
@@ -19,7 +20,7 @@ from postroom.controller.dependants import declared
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import QueueClosed, Urgency
-from postroom.controller.writer import Evaluated, Writer, WriteResult
+from postroom.controller.writer import Evaluated, Writer, WriteResult, marks_of
 from postroom.log import about
 from postroom.metrics import Metrics
 from postroom.reconcile import schedule
@@ -96,7 +97,9 @@ class Worker:
 
     async def _evaluate(self, key: Key, raw: Raw) -> None:
         metadata = Metadata.of(metadata_of(raw))
-        evaluated = Evaluated(key, metadata.uid, metadata.generation, _heartbeat(key, raw))
+        evaluated = Evaluated(
+            key, metadata.uid, metadata.generation, _heartbeat(key, raw), marks_of(_status(raw))
+        )
         started = time.monotonic()
         async with asyncio.timeout(_LONGEST_RUN):
             outcome = await self._reconcile(key, raw, evaluated)
@@ -143,6 +146,11 @@ class Worker:
         self._events.announce(key, uid, outcome.notices)
         if outcome.next_check is not None:
             self._queue.add_after(key, outcome.next_check.total_seconds())
+
+
+def _status(raw: Raw) -> Mapping[str, Any]:
+    status = raw.get("status")
+    return status if isinstance(status, Mapping) else {}
 
 
 def _heartbeat(key: Key, raw: Raw) -> timedelta:

@@ -70,12 +70,28 @@ class Evaluated:
     """Which object, and which generation of it, a status was made for.
 
     `heartbeat` is how old a stored ``lastCheckTime`` may become before it alone is worth a write.
+    `marks` are those of the status that was evaluated (`marks_of`), None where they do not matter.
     """
 
     key: Key
     uid: str
     generation: int
     heartbeat: timedelta
+    marks: frozenset[str] | None = None
+
+
+def marks_of(status: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a status says of messages of ours that are under way, and when one last went out.
+
+    Who evaluated a status with other marks knows nothing of a message, and must not write over it.
+    """
+    found = {str(status.get("lastMessageTime"))}
+    for name in ("lastTest", "roundTrip", "forwarding"):
+        state = status.get(name)
+        flight = state.get("inFlight") if isinstance(state, Mapping) else None
+        if isinstance(flight, Mapping):
+            found.add(f"{flight.get('token')} {flight.get('step')}")
+    return frozenset(found)
 
 
 class Writer:
@@ -89,7 +105,10 @@ class Writer:
         metrics: Metrics,
         now: Callable[[], datetime] = utc_now,
         backoff: Backoff | None = None,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
+        #: Whether this process still leads; asked before each attempt.
+        self.may_write = may_write
         self._client = client
         self._intake = intake
         self._bucket = bucket
@@ -110,6 +129,8 @@ class Writer:
             if isinstance(patch, WriteResult):
                 return patch
             await self._bucket.take(evaluated.key.namespace)
+            if not self.may_write():
+                return WriteResult.UNAVAILABLE
             try:
                 await self._send(evaluated.key, patch)
                 return WriteResult.WRITTEN
@@ -139,6 +160,11 @@ class Writer:
         if current.uid != evaluated.uid or current.generation != evaluated.generation:
             return WriteResult.STALE
         stored = _stored_status(raw)
+        if evaluated.marks not in (None, marks_of(stored)) and marks_of(stored) != marks_of(
+            desired
+        ):
+            # Another process has announced or sent a message meanwhile.
+            return WriteResult.STALE
         if not differs(stored, desired) and not self._heartbeat_due(stored, desired, evaluated):
             return WriteResult.UNCHANGED
         patch: dict[str, Any] = {"status": merge_patch(stored, desired)}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from postroom.api.masked import Masked
 from postroom.api.names import Kind
 from postroom.controller.client import (
     USER_AGENT,
@@ -154,3 +155,29 @@ async def test_the_watch_session_never_asks_for_the_content_of_secrets(
         await session.get(f"{cluster.server}{path}")
     assert accept in seen[0].headers["Accept"]
     assert seen[0].headers["Authorization"].lower() == "bearer a-token"
+
+
+async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(f"{request.method} {request.path}")
+        return web.json_response({"metadata": {}})
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        cluster.may_write = lambda: False
+        for write in (
+            cluster.patch_status(SERVER, {}),
+            cluster.create_event("mail", {}),
+            cluster.create_secret("mail", {}),
+            cluster.patch_secret("mail", "x", {}),
+        ):
+            with pytest.raises(ApiError, match="no longer leads"):
+                await write
+        assert asked == []
+        await cluster.get(SERVER)
+        await cluster.replace_lease("mail", "postroom", {})
+        await cluster.review_token(Masked("token"))
+        cluster.may_write = lambda: True
+        await cluster.patch_status(SERVER, {})
+    assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PATCH"]

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from postroom.controller.client import ApiError
-from postroom.controller.lease import LeaderElection, LeaseLost
+from postroom.controller.lease import LeaderElection, LeaseLost, steady
 
 
 class Leases:
@@ -160,3 +161,57 @@ async def test_who_does_not_lead_releases_nothing() -> None:
     await election(leases, "one").acquire()
     await election(leases, "two").release()
     assert leases.holder == "one"
+
+
+async def test_a_holder_that_was_stopped_knows_at_once_that_it_may_not_act() -> None:
+    """Before any task of it had the time to notice."""
+    leases, clock = Leases(), Clock()
+    one = election(leases, "one", clock)
+    assert not one.holds()
+    await one.acquire()
+    clock.now = 9.9
+    assert one.holds()
+    clock.now = 60.0
+    assert not one.holds()
+    assert one.leading
+
+
+async def test_a_renewal_counts_from_when_it_was_asked_for() -> None:
+    leases, clock = Leases(), Clock()
+    one = election(leases, "one", clock)
+    await one.acquire()
+    slow = leases.lease
+
+    async def late(namespace: str, name: str) -> Mapping[str, Any] | None:
+        found = await slow(namespace, name)
+        clock.now += 8.0
+        return found
+
+    leases.lease = late  # type: ignore[method-assign]
+    assert await one._attempt()
+    clock.now += 2.5
+    assert not one.holds()
+
+
+async def test_a_holder_that_was_stopped_ends_without_asking_again() -> None:
+    leases, clock = Leases(), Clock()
+    one = election(leases, "one", clock)
+    await one.acquire()
+    clock.now = 60.0
+    version = leases.version
+    with pytest.raises(LeaseLost):
+        await one.hold()
+    assert (leases.version, one.holds()) == (version, False)
+
+
+async def test_who_released_holds_no_longer() -> None:
+    one = election(Leases(), "one")
+    await one.acquire()
+    await one.release()
+    assert not one.holds()
+
+
+def test_the_clock_goes_on_while_the_machine_is_suspended() -> None:
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        pytest.skip("only Linux has a clock that counts suspension")
+    assert abs(steady() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 5.0

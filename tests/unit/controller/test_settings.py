@@ -49,6 +49,7 @@ def test_lists_are_separated_by_commas_in_the_environment() -> None:
         ("sweep_interval", "1h30m", timedelta(minutes=90)),
         ("watch_secrets", "true", True),
         ("leader_election", "0", False),
+        ("leader_election", "true", True),
         ("log_format", "text", LogFormat.TEXT),
         ("health_address", "off", None),
         ("health_address", "127.0.0.1:81", ("127.0.0.1", 81)),

@@ -20,7 +20,14 @@ from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake
 from postroom.controller.limits import Backoff, TokenBucket
 from postroom.controller.queue import KeyedQueue
-from postroom.controller.writer import Evaluated, Writer, WriteResult, differs, merge_patch
+from postroom.controller.writer import (
+    Evaluated,
+    Writer,
+    WriteResult,
+    differs,
+    marks_of,
+    merge_patch,
+)
 from postroom.metrics import Metrics
 from unit.controller.fakeapi import merge
 from unit.controller.samples import SERVER, Object, stored
@@ -281,3 +288,58 @@ def test_an_equal_status_needs_no_patch(status: Object) -> None:
 @given(statuses, statuses)
 def test_statuses_differ_exactly_when_they_are_not_equal(one: Object, other: Object) -> None:
     assert differs(one, other) == (one != other)
+
+
+async def test_who_no_longer_leads_writes_nothing() -> None:
+    one = bench()
+    one.writer.may_write = lambda: False
+    assert await one.write(status_of("False")) is WriteResult.UNAVAILABLE
+    assert one.server.patches == []
+
+
+def announced(token: str, step: str = "Sending") -> Object:
+    return {
+        **raw_status(),
+        "lastTest": {"nonce": "one", "inFlight": {"token": token, "step": step}},
+    }
+
+
+@pytest.mark.parametrize("by_the_watch", [True, False])
+async def test_the_announcement_of_another_process_is_never_written_over(
+    by_the_watch: bool,
+) -> None:
+    """Whether the watch brought it, or only the conflict tells."""
+    theirs = stored(SERVER, version=11, status=announced("theirs"))
+    one = bench() if by_the_watch else bench(theirs)
+    if by_the_watch:
+        one.intake.seen(SERVER.kind, theirs)
+    evaluated = Evaluated(SERVER, "uid-1", 1, timedelta(minutes=15), marks_of(raw_status()))
+    result = await one.writer.write(evaluated, status_of("False"))
+    assert result is WriteResult.STALE
+    assert len(one.server.patches) == (0 if by_the_watch else 1)
+
+
+async def test_what_we_announced_ourselves_may_be_written_on() -> None:
+    """Also where the answer to the first attempt was lost."""
+    ours = stored(SERVER, version=11, status=announced("ours"))
+    one = bench()
+    one.intake.seen(SERVER.kind, ours)
+    one.server.raw = ours
+    marks = marks_of(announced("ours"))
+    evaluated = Evaluated(SERVER, "uid-1", 1, timedelta(minutes=15), marks)
+    assert await one.writer.write(evaluated, status_of("False")) is WriteResult.WRITTEN
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        announced("b"),
+        announced("a", "Sent"),
+        raw_status(),
+        {**announced("a"), "lastMessageTime": "2026-06-01T12:00:00Z"},
+        {"roundTrip": {"inFlight": {"token": "a", "step": "Sending"}}, "lastMessageTime": "x"},
+    ],
+)
+def test_marks_tell_statuses_apart_by_their_messages(other: Object) -> None:
+    assert marks_of(announced("a")) == marks_of({**announced("a"), "lastCheckTime": "other"})
+    assert marks_of(other) != marks_of(announced("a"))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What messages of ours an earlier process sent, as far as statuses tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import cast
+
+from postroom.api.names import Kind
+from postroom.api.resource import EmailAccount, InvalidSpec, parse
+from postroom.controller.cache import Cache
+from postroom.reconcile.messages import spending
+from postroom.reconcile.messages.budgets import Budgets
+
+_TELL_OF_MESSAGES = ("lastTest", "roundTrip", "forwarding")
+
+
+def recall(budgets: Budgets, cache: Cache, now: datetime) -> None:
+    """Learn from all statuses, and open the budgets.
+
+    Where a status tells that an earlier process looked at something of a namespace, that one may
+    also have sent messages of accounts that are gone.
+    """
+    inherited = set()
+    for key, raw in cache.objects():
+        status = raw.get("status")
+        if not isinstance(status, Mapping) or not status.get("lastCheckTime"):
+            continue
+        inherited.add(key.namespace)
+        if key.kind is Kind.EMAIL_ACCOUNT and any(name in status for name in _TELL_OF_MESSAGES):
+            try:
+                account = cast("EmailAccount", parse(key.kind, raw))
+            except InvalidSpec:
+                continue
+            spending.learn(budgets, account, None, now)
+    budgets.open(now, inherited)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A leader that was stopped (SIGSTOP) while another took over: what it does when it goes on.
+
+Covers: the standby takes over and sends what was asked for; the old leader, which finds more to do
+when it wakes, sends nothing, writes nothing, and ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.conftest import forbidden, requests_of, writes_of
+from cluster.objects import eventually, is_ready, one
+from cluster.post_office import BILLING, SUPPORT, PostOffice, account
+from loopback import own_address
+from postroom.api.names import Kind
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import NAMESPACE, OperatorProcess, service_account_kubeconfig
+
+ACCOUNT = Kind.EMAIL_ACCOUNT
+
+
+@pytest.fixture
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostOffice]:
+    with PostOffice(own_address(11), tmp_path_factory.mktemp("office")) as running:
+        yield running
+
+
+@pytest.fixture
+def replicas(
+    installed: ControlPlane, office: PostOffice, namespace: str, tmp_path: Path
+) -> Iterator[list[OperatorProcess]]:
+    """Two replicas with leader election; both have ended in the end, whatever state they are in."""
+    kubeconfig = service_account_kubeconfig(installed, tmp_path)
+    flags = (
+        *office.lab.reach.flags,
+        f"--namespace={namespace}",
+        "--leader-election",
+        f"--leader-election-namespace={NAMESPACE}",
+        "--log-format=text",
+    )
+    running = [OperatorProcess(kubeconfig, tmp_path, flags) for _ in range(2)]
+    yield running
+    for process in running:
+        if process.exit_code() is None:
+            os.kill(process.pid, signal.SIGCONT)
+            process.stop()
+    assert forbidden(requests_of(installed)) == []
+
+
+def ask(plane: ControlPlane, namespace: str, name: str) -> None:
+    plane.kubectl("annotate", f"emailaccount/{name}", "-n", namespace, "postroom.dev/send-test=one")
+
+
+def test_a_stopped_leader_sends_and_writes_nothing_when_it_goes_on(
+    installed: ControlPlane,
+    office: PostOffice,
+    namespace: str,
+    replicas: list[OperatorProcess],
+) -> None:
+    leader, standby = replicas
+    leader.start()
+    standby.start()
+    accounts = {"support": account(SUPPORT, reads=False), "billing": account(BILLING, reads=False)}
+    manifests = office.manifests(**accounts)
+    installed.kubectl("apply", "-n", namespace, "-f", "-", input=manifests)
+
+    def all_ready() -> bool:
+        return all(is_ready(one(installed, namespace, ACCOUNT, name)) for name in accounts)
+
+    eventually(all_ready, "both are Ready")
+    os.kill(leader.pid, signal.SIGSTOP)
+    ask(installed, namespace, "support")
+    # Young accounts wait for five minutes after a takeover: one that is gone may have sent.
+    eventually(lambda: "holding lease" in standby.tail(200), "the standby takes over")
+    eventually(lambda: "objects known" in standby.tail(200), "it knows what there is")
+    os.kill(standby.pid, signal.SIGSTOP)
+    ask(installed, namespace, "billing")
+    before = len(writes_of(installed))
+    os.kill(leader.pid, signal.SIGCONT)
+    eventually(lambda: leader.exit_code() is not None, "the old leader ends")
+    assert leader.exit_code() == 1
+    assert "lost lease" in leader.tail()
+    assert len(writes_of(installed)) == before, leader.tail()
+    assert office.delivered == []

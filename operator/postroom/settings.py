@@ -178,7 +178,7 @@ class Settings(BaseModel):
         default=53, description="Port at which authoritative servers are asked."
     )
     allow_cidrs: Annotated[tuple[Network, ...], _each(_network)] = Field(
-        default=(), description="Private networks in which mail servers may be dialled."
+        default=(), description="Private networks in which mail and name servers may be dialled."
     )
     allow_ports: Annotated[tuple[int, ...], _each(_port)] = Field(
         default=(), description="Ports that may be dialled besides those of mail."

@@ -73,7 +73,7 @@ def check(
     ] = None,
     allow_cidr: Annotated[
         list[str] | None,
-        typer.Option(help="Private network in which mail servers may be dialled."),
+        typer.Option(help="Private network in which mail and name servers may be dialled."),
     ] = None,
     allow_port: Annotated[
         list[str] | None, typer.Option(help="Further port that may be dialled.")

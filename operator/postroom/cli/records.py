@@ -95,6 +95,9 @@ def records(
     dns_authoritative_port: Annotated[
         str | None, typer.Option(help="Port of authoritative servers; only a lab needs this.")
     ] = None,
+    allow_cidr: Annotated[
+        list[str] | None, typer.Option(help="Private network in which name servers may be asked.")
+    ] = None,
     ownership_key_file: Annotated[
         Path | None, typer.Option(help="File with the operator's ownership key.")
     ] = None,
@@ -109,6 +112,7 @@ def records(
             {
                 "dns_resolvers": dns_resolver,
                 "dns_authoritative_port": dns_authoritative_port,
+                "allow_cidrs": allow_cidr,
                 "ownership_key_file": ownership_key_file,
             },
             os.environ,

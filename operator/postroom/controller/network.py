@@ -11,7 +11,7 @@ from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
-from postroom.mail.guard import DialPolicy
+from postroom.mail.guard import DialPolicy, may_dial
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.source import NetworkIdentities
 from postroom.mail.probes import NetworkProbes
@@ -24,11 +24,15 @@ from postroom.settings import Network, Settings
 def reach(settings: Settings, api_server: str) -> WaysOut:
     """Return the ways out; `api_server` is a URL that is never dialled, or empty."""
     resolvers = [ServerAddress(address, port) for address, port in settings.dns_resolvers]
-    dns = DnsAsker(resolvers or None, authoritative_port=settings.dns_authoritative_port)
     policy = DialPolicy(
         allowed_networks=settings.allow_cidrs,
         allowed_ports=frozenset(settings.allow_ports),
         denied_networks=networks_of(api_server),
+    )
+    dns = DnsAsker(
+        resolvers or None,
+        authoritative_port=settings.dns_authoritative_port,
+        may_ask=lambda address: may_dial(address, policy),
     )
     probes = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target)
     policies = HttpsPolicyFetcher(policy, dns.resolve_host)

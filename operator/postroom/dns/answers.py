@@ -38,6 +38,7 @@ class Outcome(StrEnum):
     REFUSED = "Refused"
     TIMEOUT = "Timeout"
     MALFORMED = "Malformed"  # an answer that breaks the protocol, or our bounds
+    DENIED = "Denied"  # not asked: whoever could answer has addresses that may not be dialled
 
 
 CONCLUSIVE = frozenset({Outcome.FOUND, Outcome.NO_DATA, Outcome.NX_DOMAIN})
@@ -147,8 +148,8 @@ class Asker(Protocol):
         """Ask every server of the zone that holds the name, aliases not followed beyond the zone.
 
         Sorted by name server. A server without address has the answer SERVER_FAILURE; one that
-        answers without AA, or refers upwards, REFUSED (it is lame). Empty where the zone is not
-        found.
+        answers without AA, or refers upwards, REFUSED (it is lame); one of which no address may be
+        dialled DENIED, whatever is there. Empty where the zone is not found.
         """
         ...
 

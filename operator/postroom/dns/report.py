@@ -45,6 +45,7 @@ RARELY_LOOKED_FOR = frozenset(
         "ENT_NXDOMAIN_BROKEN",
         "LAME",
         "MX_NULL",
+        "NS_NOT_ASKED",
         "NS_UNREACHABLE",
         "SPLIT_HORIZON",
         "TCP_BLOCKED",

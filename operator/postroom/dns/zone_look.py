@@ -26,6 +26,9 @@ _SILENT_LIMIT = 4
 async def look_at_zone(view: ZoneView, asker: Asker) -> ZoneView:
     """Ask all that may tell why records are not seen: at most some twenty questions, at once."""
     zone = view.zone
+    if view.denied:
+        # What the resolver meets at servers that we may not ask must not show in what we say.
+        return view
     if not isinstance(zone, Zone):
         return view if zone.conclusive else await _resolver(view, asker, zone.question)
     soa = Question(zone.apex, RecordType.SOA)

@@ -13,10 +13,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict
+
+from postroom.api import data_files
 from postroom.api.reasons import Reason
 
 Address = IPv4Address | IPv6Address
@@ -30,11 +33,10 @@ def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(one) for one in texts)
 
 
-#: Never dialled, whatever the operator's settings say, by what they are.
+_LINK_LOCAL = _networks("169.254.0.0/16", "fe80::/10")
+#: Never dialled, whatever the operator's settings say, by what they are; beside `_metadata`.
 _FORBIDDEN: dict[str, tuple[Network, ...]] = {
-    # before link-local, of which it is a part
-    "metadata": _networks("169.254.169.254/32", "fd00:ec2::254/128", "100.100.100.200/32"),
-    "link-local": _networks("169.254.0.0/16", "fe80::/10"),
+    "link-local": _LINK_LOCAL,
     "unspecified": _networks("0.0.0.0/8", "::/128"),
     "multicast": _networks("224.0.0.0/4", "ff00::/8"),
     "broadcast": _networks("255.255.255.255/32"),
@@ -61,7 +63,51 @@ _RESERVED = _networks(
 #: All of IPv6 that is handed out to be reached (RFC 4291 section 2.4).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: For translators of one's own (RFC 8215); where in an address they put IPv4 is up to its prefix.
+_OWN_NAT64 = IPv6Network("64:ff9b:1::/48")
 _COMPATIBLE = IPv6Network("::/96")
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")
+#: The interface identifiers of ISATAP (RFC 5214 section 6.1), above 32 bits of IPv4.
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+
+
+class _Row(BaseModel):
+    """An address or name that is never dialled, what is there, and who says so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    source: str
+
+
+class _NetworkRow(_Row):
+    network: str
+    what: str
+
+
+class _HostRow(_Row):
+    host: str
+
+
+class _NeverDialled(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    networks: tuple[_NetworkRow, ...]
+    hosts: tuple[_HostRow, ...]
+
+
+@cache
+def _never_dialled() -> _NeverDialled:
+    return data_files.read("postroom.mail", "never_dialled.yaml", _NeverDialled)
+
+
+@cache
+def _metadata() -> tuple[Network, ...]:
+    return _networks(*(row.network for row in _never_dialled().networks))
+
+
+@cache
+def _forbidden_hosts() -> frozenset[str]:
+    return frozenset(row.host for row in _never_dialled().hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +148,19 @@ def judge_addresses(
     One denied address denies the name: which one is dialled would be up to whoever runs its DNS.
     The sentence names the kind of the address, never the address: it may tell of the inside.
     """
+    if host.lower().rstrip(".") in _forbidden_hosts():
+        return _denied(host, "metadata", openable=False)
     for text in addresses:
         standing = _standing(text, policy)
         own = standing.kind == "private" and standing.openable and is_own_service(host, namespace)
         if not standing.allowed and not own:
             return _denied(host, standing.kind, openable=standing.openable)
     return None
+
+
+def may_dial(address: str, policy: DialPolicy) -> bool:
+    """Tell whether an address may be dialled that no Service of a namespace stands for."""
+    return _standing(address, policy).allowed
 
 
 class _Standing(NamedTuple):
@@ -127,14 +180,22 @@ def _standing(text: str, policy: DialPolicy) -> _Standing:
     # A zone (fe80::1%eth0) names an interface of this machine: nothing that DNS could say.
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         return _Standing("link-local")
-    inner = unwrapped(address)
+    # The IPv4 address inside stands for one that only carries it.
+    stands_for = (unwrapped(address), *embedded(address))
+    disguises = (address, *stands_for)
+    perhaps = (*disguises, *_perhaps(address))
+    if any(_within(one, _metadata()) for one in perhaps):
+        return _Standing("metadata")
     for kind, networks in _FORBIDDEN.items():
-        if _within(address, networks) or _within(inner, networks):
+        judged = perhaps if networks is _LINK_LOCAL else disguises
+        if any(_within(one, networks) for one in judged):
             return _Standing(kind)
-    kind = _kind(inner)
-    if _within(address, policy.denied_networks) or _within(inner, policy.denied_networks):
+    kind = next((one for one in map(_kind, stands_for) if one != "public"), "public")
+    if any(_within(one, policy.denied_networks) for one in perhaps):
         return _Standing(kind)
-    allowed = kind == "public" or _within(inner, policy.allowed_networks)
+    allowed = all(
+        _kind(one) == "public" or _within(one, policy.allowed_networks) for one in stands_for
+    )
     return _Standing(kind, allowed, openable=True)
 
 
@@ -146,6 +207,42 @@ def _denied(host: str, kind: str, *, openable: bool) -> Denied:
         Reason.ADDRESS_DENIED,
         f"{host} resolves to an address that may not be dialled ({kind}): {remedy}.",
     )
+
+
+def embedded(address: Address) -> tuple[IPv4Address, ...]:
+    """Return every IPv4 address that a packet to this one may be turned into, or sent through."""
+    if isinstance(address, IPv4Address):
+        return ()
+    number = int(address)
+    low = IPv4Address(number & 0xFFFFFFFF)
+    found = list[IPv4Address]()
+    if address in _NAT64 or address in _TRANSLATED:
+        found.append(low)
+    if address in _COMPATIBLE and number > 0xFFFF:
+        found.append(low)
+    if number >> 32 & 0xFFFFFFFF in _ISATAP:
+        found.append(low)
+    server, client = address.teredo or (None, None)
+    found += [one for one in (address.ipv4_mapped, address.sixtofour, server, client) if one]
+    return tuple(found)
+
+
+def _perhaps(address: Address) -> tuple[IPv4Address, ...]:
+    """Return what an address may be turned into by a translator of which we cannot know.
+
+    A network may give its own any prefix, most of them 96 bits long (RFC 6052 section 2.2). That is
+    no reason to deny an address, but where metadata would be reached: nobody's own interface is
+    numbered so.
+    """
+    if isinstance(address, IPv4Address):
+        return ()
+    number = int(address)
+    low = IPv4Address(number & 0xFFFFFFFF)
+    if address in _OWN_NAT64:
+        # After 48, 56, 64 or 96 bits, around the eight in the middle.
+        halves = number >> 64 << 56 | number & (1 << 56) - 1
+        return (*(IPv4Address(halves >> shift & 0xFFFFFFFF) for shift in (40, 32, 24)), low)
+    return () if number >> 32 & 0xFFFFFFFF else (low,)
 
 
 def unwrapped(address: Address) -> Address:

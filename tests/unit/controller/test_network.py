@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
 from postroom.api.mailserver import ProbeStage, TLSMode
+from postroom.controller import network
 from postroom.controller.network import networks_of, reach
+from postroom.dns.asking.resolver import DnsAsker
 from postroom.mail.report import Endpoint
 from postroom.settings import load
 
@@ -24,6 +27,32 @@ from postroom.settings import load
 )
 def test_the_address_of_the_api_server_is_denied(url: str, networks: list[str]) -> None:
     assert list(networks_of(url)) == [ip_network(one) for one in networks]
+
+
+@pytest.mark.parametrize(
+    ("opened", "address", "may"),
+    [
+        ("", "10.0.0.5", False),
+        ("", "198.51.100.7", False),
+        ("", "1.1.1.1", True),
+        ("10.0.0.0/8", "10.0.0.5", True),
+        ("0.0.0.0/0", "169.254.169.254", False),
+        ("0.0.0.0/0", "10.96.0.1", False),
+    ],
+)
+async def test_name_servers_stand_behind_the_dial_guard(
+    monkeypatch: pytest.MonkeyPatch, opened: str, address: str, may: bool
+) -> None:
+    given: dict[str, Any] = {}
+
+    class Asker(DnsAsker):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            given.update(options)
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(network, "DnsAsker", Asker)
+    reach(load({"allow_cidrs": opened or None}, {}), "https://10.96.0.1:443")
+    assert given["may_ask"](address) is may
 
 
 async def test_a_host_that_cannot_be_looked_up_is_no_verdict() -> None:

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.reasons import Reason
-from postroom.mail.guard import Denied, DialPolicy, judge_addresses, judge_port, unwrapped
+from postroom.mail import guard
+from postroom.mail.guard import (
+    Denied,
+    DialPolicy,
+    judge_addresses,
+    judge_port,
+    may_dial,
+    unwrapped,
+)
 
 STRICT = DialPolicy()
 LOOPBACK = DialPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
@@ -97,6 +105,137 @@ def test_some_addresses_no_setting_opens(address: str) -> None:
     found = judge_addresses("x.example.com", [address], "mail", EVERYTHING)
     assert found is not None
     assert "--allow-cidr" not in found.sentence
+
+
+#: What clouds offer to what runs in them.
+METADATA = [
+    "169.254.169.254",
+    "169.254.169.253",
+    "169.254.169.123",
+    "169.254.170.2",
+    "169.254.170.23",
+    "169.254.0.23",
+    "169.254.42.42",
+    "100.100.100.200",
+    "192.0.0.192",
+    "168.63.129.16",
+    "fd20:ce::254",
+    "fd00:ec2::254",
+    "fd00:ec2::253",
+    "fd00:ec2::23",
+    "fd00:42::42",
+    "fd00:c1::a9fe:a9fe",
+    "fd00:a9fe:a9fe::1",
+    "fd00:100::100:200",
+    "fe80::a9fe:a9fe",
+]
+IPV4 = [one for one in METADATA if "." in one]
+#: Every way in which IPv6 carries an IPv4 address to where it means that one.
+DISGUISES = [
+    "::ffff:{low}",  # mapped, RFC 4291 2.5.5.2
+    "::{low}",  # compatible, RFC 4291 2.5.5.1
+    "::ffff:0:{low}",  # translated, RFC 2765 2.1
+    "64:ff9b::{low}",  # NAT64, RFC 6052
+    "64:ff9b:1::{low}",  # NAT64 of one's own, RFC 8215, 96 bits
+    "64:ff9b:1:{high}:{split}::",  # the same with 48 bits
+    "2001:db8:64::{low}",  # NAT64 with a prefix of the network's own
+    "2606:4700:64::{low}",
+    "2002:{both}::1",  # 6to4, RFC 3056
+    "2001:0:{both}:0:0:f5ff:fffe",  # the server of Teredo, RFC 4380
+    "2001:0:808:808:0:0:{flipped}",  # its client
+    "2001:db8::5efe:{low}",  # ISATAP, RFC 5214
+    "2001:db8::200:5efe:{low}",
+]
+
+
+def disguised(form: str, address: str) -> str:
+    number = int(ipaddress.IPv4Address(address))
+    flipped = number ^ 0xFFFFFFFF
+    return form.format(
+        low=f"{number >> 16:x}:{number & 0xFFFF:x}",
+        both=f"{number >> 16:x}:{number & 0xFFFF:x}",
+        flipped=f"{flipped >> 16:x}:{flipped & 0xFFFF:x}",
+        high=f"{number >> 16:x}",
+        split=f"{number >> 8 & 0xFF:x}:{(number & 0xFF) << 8:x}",
+    )
+
+
+@pytest.mark.parametrize("address", METADATA)
+@pytest.mark.parametrize("host", ["x.example.com", "postfix.mail.svc"])
+def test_metadata_of_clouds_is_never_dialled(address: str, host: str) -> None:
+    own = DialPolicy((ipaddress.ip_network(address),))
+    for policy in (STRICT, EVERYTHING, own):
+        found = judge_addresses(host, [address], "mail", policy)
+        assert found is not None
+        assert "--allow-cidr" not in found.sentence
+        assert not may_dial(address, policy)
+
+
+@pytest.mark.parametrize("address", [*IPV4, "169.254.1.1"])
+@pytest.mark.parametrize("form", DISGUISES)
+def test_nor_in_any_disguise(form: str, address: str) -> None:
+    text = disguised(form, address)
+    assert ipaddress.ip_address(text).version == 6
+    found = judge_addresses("x.example.com", [text], "mail", EVERYTHING)
+    assert found is not None, text
+    assert "--allow-cidr" not in found.sentence
+
+
+@given(st.sampled_from(DISGUISES), st.ip_addresses(v=4, network="169.254.0.0/16").map(str))
+def test_no_address_of_a_link_in_any_disguise(form: str, address: str) -> None:
+    assert denied(disguised(form, address), EVERYTHING)
+
+
+@pytest.mark.parametrize("form", ["::ffff:0:{low}", "2001:db8::5efe:{low}", "64:ff9b::{low}"])
+def test_inner_addresses_in_disguise_stay_closed_until_opened(form: str) -> None:
+    text = disguised(form, "10.1.2.3")
+    assert denied(text)
+    assert denied(text, LOOPBACK)
+
+
+def test_the_api_server_in_disguise() -> None:
+    policy = DialPolicy(
+        allowed_networks=EVERYTHING.allowed_networks,
+        denied_networks=(ipaddress.ip_network("10.0.0.1/32"),),
+    )
+    for form in DISGUISES:
+        assert denied(disguised(form, "10.0.0.1"), policy), form
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "metadata.google.internal",
+        "METADATA.google.internal.",
+        "metadata",
+        "instance-data.ec2.internal",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ],
+)
+def test_names_of_metadata_and_of_the_api_server(host: str) -> None:
+    for namespace in ("mail", "default"):
+        found = judge_addresses(host, ["10.96.0.1"], namespace, EVERYTHING)
+        assert found is not None
+        assert "--allow-cidr" not in found.sentence
+
+
+def test_each_row_of_what_is_never_dialled_has_its_source() -> None:
+    data = guard._never_dialled()
+    assert all(row.source.startswith("https://") for row in (*data.networks, *data.hosts))
+    assert len({row.network for row in data.networks}) == len(data.networks)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 2**32 - 1).filter(lambda one: one not in (0x5EFE, 0x2005EFE)),
+    st.integers(0, 2**32 - 1),
+)
+def test_public_ipv6_is_not_taken_for_a_disguise(network: int, middle: int, low: int) -> None:
+    """Neither machines that number themselves nor those that are numbered by hand."""
+    prefix = 0x2A000000 << 96 | network << 64
+    assert not denied(str(ipaddress.IPv6Address(prefix | middle << 32 | low)))
+    assert not denied(str(ipaddress.IPv6Address(prefix | low & 0xFFFF)))
 
 
 def test_the_sentence_names_the_kind_and_never_the_address() -> None:

@@ -57,10 +57,11 @@ class AuthorityView:
         """Return the zone that holds a name, exactly.
 
         Where the resolver fails at it, as it does for a zone with broken DNSSEC, the delegation
-        is followed from the nearest zone above that it can see.
+        is followed from the nearest zone above that it can see. So in whichever way it fails: what
+        it meets at servers that we may not ask must not show.
         """
         found = await self._zones.exact(name)
-        if isinstance(found, Answer) and found.outcome is Outcome.SERVER_FAILURE:
+        if isinstance(found, Answer) and not found.conclusive:
             return await self._descend(name) or found
         return found
 
@@ -90,7 +91,10 @@ class AuthorityView:
                 return ()
             asked = Question(servers.zone.apex, question.type) if at_apex else question
             looks = await asyncio.gather(
-                *(self._ask_host(servers, addresses, asked) for _, addresses in servers.hosts)
+                *(
+                    self._ask_host(servers, host, addresses, asked)
+                    for host, addresses in servers.hosts
+                )
             )
             deeper = next((one for one in looks if isinstance(one, Servers)), None)
             if deeper is None or at_apex:
@@ -107,7 +111,10 @@ class AuthorityView:
         servers = await self._zones.of_hosts(apex, hosts)
         question = Question(apex, RecordType.SOA)
         looks = await asyncio.gather(
-            *(self._ask_host(servers, addresses, question) for _, addresses in servers.hosts)
+            *(
+                self._ask_host(servers, host, addresses, question)
+                for host, addresses in servers.hosts
+            )
         )
         return tuple(
             ServerAnswer(name, look)
@@ -117,6 +124,8 @@ class AuthorityView:
 
     async def ask_servers(self, servers: Servers, question: Question) -> Answer | Servers | Silence:
         """Ask the servers of one zone until one answers with authority, or refers deeper."""
+        if not servers.addresses and servers.denied:
+            return Answer(question, Outcome.DENIED)
         return await self._ask(servers, servers.addresses, question)
 
     async def _ask_zone(self, question: Question) -> Answer:
@@ -124,7 +133,7 @@ class AuthorityView:
         if not self.reach.may_ask():
             return (await self._resolver.ask(question)).answer
         servers = await self._zones.near(question.name)
-        if isinstance(servers, Answer) and servers.outcome is Outcome.SERVER_FAILURE:
+        if isinstance(servers, Answer) and not servers.conclusive:
             # Its own records may be what the resolver fails at: a CNAME that leads in a circle.
             name = question.name
             servers = await self._descend(name) or await self._zones.above(name) or servers
@@ -133,7 +142,7 @@ class AuthorityView:
         for _ in range(_REFERRAL_LIMIT):
             found = await self.ask_servers(servers, question)
             if isinstance(found, Answer):
-                if not found.conclusive:
+                if not found.conclusive and found.outcome is not Outcome.DENIED:
                     self._zones.forget(servers)
                 return found
             if isinstance(found, Silence):
@@ -148,10 +157,15 @@ class AuthorityView:
         return silence.answer(question) if silence.cut_off and not answer.conclusive else answer
 
     async def _ask_host(
-        self, servers: Servers, addresses: Sequence[ServerAddress], question: Question
+        self,
+        servers: Servers,
+        host: str,
+        addresses: Sequence[ServerAddress],
+        question: Question,
     ) -> Answer | Servers:
         if not addresses:
-            return Answer(question, Outcome.SERVER_FAILURE)
+            denied = host in servers.denied
+            return Answer(question, Outcome.DENIED if denied else Outcome.SERVER_FAILURE)
         # A server that is known to be dead is asked again when that is too long ago to count: no
         # look should wait for the same silence as the one before.
         if not self.reach.may_ask() or all(map(self._turns.health.is_dead, addresses)):

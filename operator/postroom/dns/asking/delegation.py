@@ -35,6 +35,8 @@ class ParentView:
         parent = await self._parent(apex)
         if isinstance(parent, Answer):
             return Answer(question, parent.outcome, server=parent.server, errors=parent.errors)
+        if not parent.addresses:
+            return Answer(question, Outcome.DENIED)
         if not self._authorities.reach.may_ask():
             return Answer(question, Outcome.TIMEOUT)
         referral, signed = await asyncio.gather(

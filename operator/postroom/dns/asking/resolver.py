@@ -26,6 +26,7 @@ from postroom.dns.asking.authority import AuthorityView
 from postroom.dns.asking.cache import Clock, SingleFlightCache
 from postroom.dns.asking.delegation import ParentView
 from postroom.dns.asking.exchange import Exchange, Server
+from postroom.dns.asking.guarded import GuardedTransport
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsClient
 from postroom.dns.asking.pace import Pace
@@ -34,7 +35,7 @@ from postroom.dns.asking.sockets import SocketTransport
 from postroom.dns.asking.transport import Transport
 from postroom.dns.asking.turns import Timing, Turns
 from postroom.dns.asking.wire import View
-from postroom.dns.asking.zones import ZoneFinder
+from postroom.dns.asking.zones import MayAsk, ZoneFinder
 from postroom.dns.names import canonical, fits_into_query
 
 ResultT = TypeVar("ResultT")
@@ -46,7 +47,9 @@ class DnsAsker:
     `resolvers` are (address, port) pairs, asked in their order; a URL of DNS over HTTPS may stand
     in place of an address; None takes those of the system. `authoritative_port` is 53 everywhere
     but in a lab. `clock` is what TTLs are measured with, by default that of the running loop;
-    `tls` replaces the system's trust for DNS over HTTPS. Belongs to one event loop.
+    `tls` replaces the system's trust for DNS over HTTPS. `may_ask` tells whether an address may be
+    dialled at all; only the resolvers are exempt, as whoever configured this has named them.
+    Belongs to one event loop.
     """
 
     def __init__(
@@ -59,16 +62,20 @@ class DnsAsker:
         pace: Pace | None = None,
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
+        may_ask: MayAsk | None = None,
     ) -> None:
         timing = timing or Timing()
         self._sockets = SocketTransport()
         self._https = HttpsClient(tls)
         health: Health[Server] = Health(timing.least, timing.unknown)
-        carrier = self._sockets if transport is None else transport
+        carrier: Transport = self._sockets if transport is None else transport
+        known = resolvers_of(resolvers)
+        if may_ask is not None:
+            carrier = GuardedTransport(carrier, may_ask, known)
         exchange = Exchange(carrier, self._https, health)
         turns = Turns(exchange, health, Pace() if pace is None else pace, timing)
-        self._resolver = ResolverView(resolvers_of(resolvers), turns, clock)
-        zones = ZoneFinder(self._resolver, authoritative_port, timing.look, clock)
+        self._resolver = ResolverView(known, turns, clock)
+        zones = ZoneFinder(self._resolver, authoritative_port, timing.look, clock, may_ask)
         self._authorities = AuthorityView(zones, self._resolver, turns)
         parents = ParentView(self._authorities, turns)
         limit = timing.look

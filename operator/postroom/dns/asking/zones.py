@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -29,17 +29,22 @@ SERVERS_LIMIT = 8
 ADDRESSES_LIMIT = 4
 _ZONES_LIMIT = 20_000
 
+#: Tells whether an address may be dialled.
+MayAsk = Callable[[str], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Servers:
     """A zone and where its servers listen: (name, addresses) of each, in the order of names.
 
-    `ttl` is in seconds: how long this may be believed.
+    `ttl` is in seconds: how long this may be believed. `denied` are the servers that have
+    addresses, of which none may be dialled.
     """
 
     zone: Zone
     hosts: tuple[tuple[str, tuple[ServerAddress, ...]], ...]
     ttl: float = 0.0
+    denied: frozenset[str] = frozenset()
 
     @property
     def addresses(self) -> tuple[ServerAddress, ...]:
@@ -56,12 +61,22 @@ class Servers:
 class ZoneFinder:
     """Finds zones through the resolver; `port` is where authoritative servers listen.
 
+    `may_ask` judges each address that a zone or a referral names, before it is dialled: whoever
+    holds a zone could make us ask servers inside of our own network otherwise.
     Concurrent looks share their questions; failures are kept for a moment only. `limit` in seconds
     bounds the way up to the zone's apex.
     """
 
-    def __init__(self, view: ResolverView, port: int, limit: float, clock: Clock | None) -> None:
+    def __init__(
+        self,
+        view: ResolverView,
+        port: int,
+        limit: float,
+        clock: Clock | None,
+        may_ask: MayAsk | None = None,
+    ) -> None:
         self._view, self._port, self._limit = view, port, limit
+        self._may_ask = may_ask or (lambda address: True)
         self._apexes: SingleFlightCache[str, str | Answer] = SingleFlightCache(_ZONES_LIMIT, clock)
         self._servers: SingleFlightCache[str, Servers | Answer] = SingleFlightCache(
             _ZONES_LIMIT, clock
@@ -80,7 +95,7 @@ class ZoneFinder:
     async def of_hosts(self, apex: str, names: Sequence[str]) -> Servers:
         """Return a zone with these servers, whoever named them, and where they listen."""
         wanted = considered(names)
-        return Servers(Zone(apex, wanted), await self._hosts(wanted))
+        return self._servers_at(Zone(apex, wanted), await self._hosts(wanted))
 
     async def near(self, name: str) -> Servers | Answer:
         """Return the zone that holds `name`, or one above it that is known already.
@@ -123,10 +138,12 @@ class ZoneFinder:
             if not is_within(name, owner):
                 continue
             names = considered(canonical(str(rdata)) for rdata in rrset)
-            hosts = tuple((one, self._usable(glue(reply, one))) for one in names)
-            if not any(addresses for _, addresses in hosts):
-                hosts = await self._hosts(names)
-            return Servers(Zone(owner, names), hosts, float(rrset.ttl))
+            zone, ttl = Zone(owner, names), float(rrset.ttl)
+            found = self._servers_at(zone, [(one, glue(reply, one)) for one in names], ttl)
+            if found.addresses:
+                return found
+            elsewhere = self._servers_at(zone, await self._hosts(names), ttl)
+            return replace(elsewhere, denied=elsewhere.denied | found.denied)
         return None
 
     def _known(self, name: str) -> str | None:
@@ -173,28 +190,35 @@ class ZoneFinder:
                 outcome = Outcome.SERVER_FAILURE if ns.conclusive else ns.outcome
                 return replace(ns, outcome=outcome), 0
             names = considered(ns.values)
-            hosts = await self._hosts(names)
-            if not any(addresses for _, addresses in hosts):
-                return Answer(ns.question, Outcome.SERVER_FAILURE), 0
             ttl = float(ns.ttl or 0)
-            return Servers(Zone(apex, names), hosts, ttl), kept_for(ttl)
+            servers = self._servers_at(Zone(apex, names), await self._hosts(names), ttl)
+            if not servers.addresses and not servers.denied:
+                return Answer(ns.question, Outcome.SERVER_FAILURE), 0
+            return servers, kept_for(ttl)
 
         return await self._servers.get(apex, look)
 
-    async def _hosts(
-        self, names: Sequence[str]
-    ) -> tuple[tuple[str, tuple[ServerAddress, ...]], ...]:
+    async def _hosts(self, names: Sequence[str]) -> Sequence[tuple[str, Sequence[str]]]:
         kinds = (RecordType.A, RecordType.AAAA)
         answers = await asyncio.gather(
             *(self._view.shared(Question(name, kind)) for name in names for kind in kinds)
         )
         pairs = zip(names, answers[::2], answers[1::2], strict=True)
-        return tuple((name, self._usable((*four.values, *six.values))) for name, four, six in pairs)
+        return [(name, (*four.values, *six.values)) for name, four, six in pairs]
 
-    def _usable(self, addresses: Sequence[str]) -> tuple[ServerAddress, ...]:
-        """Addresses that one server can listen at; of a mass of them, some."""
-        fine = (one for one in addresses if not _is_for_many(one))
-        return tuple(ServerAddress(one, self._port) for one in list(fine)[:ADDRESSES_LIMIT])
+    def _servers_at(
+        self, zone: Zone, found: Sequence[tuple[str, Sequence[str]]], ttl: float = 0.0
+    ) -> Servers:
+        """Take of each server the addresses that it can listen at; of a mass of them, some."""
+        hosts, denied = list[tuple[str, tuple[ServerAddress, ...]]](), set[str]()
+        for name, addresses in found:
+            fine = [one for one in addresses if not _is_for_many(one)]
+            allowed = [one for one in fine if self._may_ask(one)]
+            if fine and not allowed:
+                denied.add(name)
+            usable = (ServerAddress(one, self._port) for one in allowed[:ADDRESSES_LIMIT])
+            hosts.append((name, tuple(usable)))
+        return Servers(zone, tuple(hosts), ttl, frozenset(denied))
 
 
 def considered(names: Iterable[str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external, wait
 
 #: The codes of what `sound` tells of.
-OF_NAME_SERVERS = frozenset({"EDNS_BROKEN", "LAME", "NS_UNREACHABLE"})
+OF_NAME_SERVERS = frozenset({"EDNS_BROKEN", "LAME", "NS_NOT_ASKED", "NS_UNREACHABLE"})
 _SERIALS = 2**32
 #: A list of servers that is as long as this may have been cut.
 _SERVERS_LIMIT = 8
@@ -52,6 +52,9 @@ def findings(
         if silent:
             message = f"Not every name server answers: {_why(sorted(silent), listed, families)}."
             yield finding("NS_UNREACHABLE", "domain", message, external())
+    denied = _names(listed, is_denied)
+    if denied:
+        yield finding("NS_NOT_ASKED", "domain", not_asked(zone.apex, denied), external())
     without = _names([*listed, *versions], _lacks_edns)
     if without:
         message = (
@@ -64,12 +67,32 @@ def findings(
 
 def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[str, str] | None:
     """Return the code and the message where not one name server serves the zone."""
+    serials = [one for one in serials if not is_denied(one)]
     if not serials or any(one.answer.conclusive for one in serials):
         return None
     names = [one.nameserver for one in serials]
     if any(map(is_lame, serials)):
         return "LAME", f"None of the name servers serves the zone: {_listed(names)}."
     return "NS_UNREACHABLE", f"No name server answers: {_why(names, serials, families)}."
+
+
+def not_asked(apex: str, names: Sequence[str]) -> str:
+    """Say that name servers may not be asked; the same whatever is, or is not, at their addresses.
+
+    Which kind of address it is stays unsaid, too: whoever names servers must learn nothing of the
+    network that we are in.
+    """
+    have = "has" if len(names) == 1 else "have"
+    return (
+        f"{_listed(names)}, named for the zone {apex}, {have} only addresses that are not reached "
+        "from the internet, or that postroom may not ask: give public addresses to the name "
+        "servers. If the zone is a private one, have the operator's --allow-cidr name their range."
+    )
+
+
+def is_denied(one: ServerAnswer) -> bool:
+    """Tell whether a server was not asked because its addresses may not be dialled."""
+    return one.answer.outcome is Outcome.DENIED
 
 
 def _lacks_edns(one: ServerAnswer) -> bool:

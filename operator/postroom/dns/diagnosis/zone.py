@@ -38,6 +38,13 @@ class ZoneView:
     families: Mapping[str, frozenset[RecordType]] = field(default_factory=dict)
 
     @property
+    def denied(self) -> bool:
+        """Whether nobody who could answer for the zone may be asked."""
+        if isinstance(self.zone, Answer):
+            return self.zone.outcome is Outcome.DENIED
+        return bool(self.serials) and all(map(nameservers.is_denied, self.serials))
+
+    @property
     def open(self) -> bool:
         """Whether the way to name servers is known to be open: some of them answered something."""
         heard = any(one.answer.server is not None for one in self.serials)
@@ -77,6 +84,14 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
     parked = _parked(view)
     if parked is not None:
         return parked
+    if view.denied:
+        names = sorted(one.nameserver for one in view.serials)
+        message = nameservers.not_asked(_apex(view), names or ["what holds the zone above"])
+        made = finding("NS_NOT_ASKED", DOMAIN, message, external())
+        return Root(
+            made.model_copy(update={"severity": Severity.ERROR}),
+            frozenset({"LOOKUP_FAILED", "RESOLVER_ONLY"}),
+        )
     bogus = resolving.bogus(view.domain, view.resolver, view.unvalidated, view.delegation)
     if bogus is not None:
         return Root(finding("DNSSEC_BOGUS", DOMAIN, bogus, external()), _OF_RESOLVER)
@@ -87,6 +102,10 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
         moot = frozenset({"LOOKUP_FAILED", "RESOLVER_ONLY"})
         return Root(made.model_copy(update={"severity": Severity.ERROR}), moot)
     return _resolver_at_fault(view)
+
+
+def _apex(view: ZoneView) -> str:
+    return view.zone.apex if isinstance(view.zone, Zone) else view.domain
 
 
 def _is_denied(view: ZoneView, outcomes: Collection[Outcome]) -> bool:

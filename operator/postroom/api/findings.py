@@ -89,6 +89,10 @@ class Finding(Model):
     message: Annotated[str, StringConstraints(max_length=1024)] = Field(
         description="What was found, what was expected and what to do."
     )
+    ask: Annotated[str, StringConstraints(max_length=600)] = Field(
+        default="",
+        description="The question to DNS that shows it, to be typed into a shell.",
+    )
     because: Annotated[
         list[Annotated[str, StringConstraints(max_length=64)]], Field(max_length=8)
     ] = Field(default=[], description="Codes of what else was found about the same record.")

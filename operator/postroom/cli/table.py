@@ -165,6 +165,8 @@ def _show_finding(console: Console, finding: Mapping[str, Any]) -> None:
     _line(console, f"    {finding['message']}")
     if because:
         _line(console, f"    Also found: {because}", "dim")
+    if finding.get("ask"):
+        _line(console, f"    To see it: {finding['ask']}", "dim")
     fix = finding.get("fix")
     if fix:
         _show_fix(console, fix)

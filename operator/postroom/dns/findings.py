@@ -7,6 +7,7 @@ file per family in ``diagnosis/catalogue/``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated
@@ -16,7 +17,10 @@ from pydantic import Field, StringConstraints
 from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.findings import Finding, Fix, Severity
+from postroom.dns.answers import RecordType, Zone
+from postroom.dns.names import is_within
 
+_ASKABLE = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _PACKAGE = "postroom.dns.diagnosis"
 #: The files, in the order in which the documentation has them.
 FAMILIES = (
@@ -74,3 +78,18 @@ def finding(code: str, subject: str, message: str, fix: Fix | None = None) -> Fi
         message=message[:1024],
         fix=fix,
     )
+
+
+def question(name: str, type: RecordType, zone: Zone | None = None, *, cached: bool = False) -> str:
+    """Write the question to DNS that shows a finding, as ``dig`` takes it.
+
+    To the first name server of the zone by its name, so that it is always the same; to whatever
+    resolver is configured for names outside of the zone, and for what only caches show.
+    """
+    # What a shell would read otherwise cannot stand in a name that was asked for.
+    if not _ASKABLE.fullmatch(name):
+        return ""
+    servers = sorted(zone.nameservers) if zone is not None and is_within(name, zone.apex) else []
+    if cached or not servers or not _ASKABLE.fullmatch(servers[0]):
+        return f"dig {type.value} {name}"
+    return f"dig +norecurse {type.value} {name} @{servers[0]}"

@@ -105,7 +105,9 @@ def by_quorum(expected: Expected, judged: Judgement, cast: Sequence[Vote]) -> Ju
         return judged
     message = (
         f"Not all name servers of the zone have the {where(expected)} as it must be: "
-        f"{', '.join(lacking)} {'does' if len(lacking) == 1 else 'do'} not."
+        f"{', '.join(lacking)} {'does' if len(lacking) == 1 else 'do'} not. Receivers that ask "
+        "there do not see it: wait for the transfer of the zone; if that does not come, mend it "
+        "at the DNS host."
     )
     if elected(cast) is None:
         return propagating(judged, Cause("NS_INCONSISTENT", message, wait()))

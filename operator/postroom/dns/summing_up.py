@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from postroom.api.findings import Finding, Fix, Severity
+from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.answers import Answer, Question, Zone
+from postroom.dns.answers import Answer, Question, RecordType, Zone
 from postroom.dns.diagnosis import answering, receivers
 from postroom.dns.diagnosis import zone as zone_diagnosis
 from postroom.dns.diagnosis.diagnose import FAULTY
 from postroom.dns.diagnosis.dns_hosts import DNSHost, host_of, label_for
 from postroom.dns.diagnosis.rotation import weighed
 from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
-from postroom.dns.findings import finding
+from postroom.dns.findings import finding, question
 from postroom.dns.judging.fixes import instruction, told, wait
 from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, named, where
@@ -26,6 +26,9 @@ from postroom.dns.report import DomainReport, RecordReport
 from postroom.dns.wanted import Expected
 
 _SEVERITIES = list(Severity)
+#: What only a resolver shows.
+_OF_CACHES = frozenset({"STALE_NEGATIVE", "STALE_POSITIVE"})
+_OF_RESOLVERS = frozenset({"DNSSEC_BOGUS", "SERVFAIL_OTHER", "SPLIT_HORIZON"})
 _BOUNDS = ((3600, "at most an hour"), (86_400, "at most a day"))
 #: Extended errors that say that an answer outlived its TTL (RFC 8914 sections 4.4 and 4.20).
 _STALE = frozenset({3, 19})
@@ -70,20 +73,20 @@ def across_views(
         return judged if seen.state is RecordState.VALID else seen
     if is_stale(answer):
         return blind(expected, f"{where(expected)} through the resolver")
-    question = _lagging(expected, truth, cached, context)
+    lagging = _lagging(expected, truth, cached, context)
     code, what = "STALE_NEGATIVE", "does not show it yet"
-    if cached.at(question.name, question.type).values:
+    if cached.at(lagging.name, lagging.type).values:
         code, what = "STALE_POSITIVE", "still shows the old value"
     message = (
-        f"The zone has the {named(question)}, but the resolver {what}, and receivers may see it "
-        f"as late: wait until the caches expire{_at_the_latest(cached, question)}."
+        f"The zone has the {named(lagging)}, but the resolver {what}, and receivers may see it "
+        f"as late: wait until the caches expire{_at_the_latest(cached, lagging)}."
     )
     return propagating(judged, Cause(code, message, wait()))
 
 
-def _at_the_latest(cached: Seen, question: Question) -> str:
+def _at_the_latest(cached: Seen, lagging: Question) -> str:
     """How long the resolver keeps what it has, in words that stay the same while it counts down."""
-    left = cached.at(question.name, question.type).ttl
+    left = cached.at(lagging.name, lagging.type).ttl
     if left is None:
         return ""
     bound = next((word for most, word in _BOUNDS if left <= most), "more than a day")
@@ -149,7 +152,10 @@ def report(
         nameservers=zone.nameservers if zone else (),
         resolver_only=resolver_only,
         records=tuple(_record(one, zone, host) for one in told_of),
-        findings=_ranked(root, found, about, _lost(told_of, seen)),
+        findings=tuple(
+            _with_question(one, zone, domain)
+            for one in _ranked(root, found, about, _lost(told_of, seen))
+        ),
         dns_host=host.name if host else None,
         wake_after=min(
             (
@@ -243,8 +249,31 @@ def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Fi
         made = weighed(
             one.expected, finding(cause.code, one.expected.id, _sentence(cause, fix), fix)
         )
-        yield made.model_copy(update={"because": list(one.because)})
-    yield from one.judgement.advice
+        yield made.model_copy(update={"because": list(one.because), "ask": _question(one, zone)})
+    for advised in one.judgement.advice:
+        yield advised.model_copy(update={"ask": _question(one, zone)})
+
+
+def _question(one: Told, zone: Zone | None) -> str:
+    """What to ask DNS to see what is told of a record: at the place where it stands, if at one."""
+    cause, expected = one.judgement.cause, one.expected
+    if cause is not None and cause.code in _OF_CACHES:
+        return question(expected.name, expected.type, cached=True)
+    fix = cause.fix if cause is not None else None
+    if fix is not None and fix.action is FixAction.MOVE and fix.remove:
+        return question(fix.remove[0].name, RecordType(fix.remove[0].type), zone)
+    return question(expected.name, expected.type, zone)
+
+
+def _with_question(made: Finding, zone: Zone | None, domain: str) -> Finding:
+    """Add what to ask to a finding about the domain as a whole."""
+    if made.ask:
+        return made
+    if zone is None:
+        return made.model_copy(update={"ask": question(domain, RecordType.NS)})
+    of_cache = made.code in _OF_RESOLVERS
+    asked = question(zone.apex, RecordType.SOA, zone, cached=of_cache)
+    return made.model_copy(update={"ask": asked})
 
 
 def _record(one: Told, zone: Zone | None, host: DNSHost | None) -> RecordReport:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -271,3 +272,22 @@ def test_a_fix_makes_any_key_record_valid_and_leaks_nothing(texts: list[str]) ->
     assert finding.fix is not None
     zone.apply(finding.fix)
     assert record(look(zone), "dkim-s1").state is RecordState.VALID, finding
+
+
+def test_another_key_is_told_from_the_required_one() -> None:
+    """Which of the two is old is not known, so that both are said."""
+    report = look(FakeZone({**HEALTHY, S1: [f"v=DKIM1; p={OTHER_RSA}"]}))
+    found = next(one for one in report.findings if one.code == "DKIM_KEY_OTHER")
+    fingerprints = [
+        hashlib.sha256(base64.b64decode(one)).hexdigest()[:16] for one in (OTHER_RSA, RSA)
+    ]
+    assert all(one in found.message for one in fingerprints)
+    assert found.message.index(fingerprints[0]) < found.message.index(fingerprints[1])
+    assert "may have been rotated" in found.message
+    assert "spec is old" in found.message
+
+
+def test_every_finding_of_a_record_has_its_question() -> None:
+    report = look(FakeZone({**HEALTHY, S1: [f"v=DKIM1; p={OTHER_RSA}"]}))
+    found = next(one for one in report.findings if one.code == "DKIM_KEY_OTHER")
+    assert found.ask == f"dig +norecurse TXT {S1[0]} @{min(report.nameservers)}"

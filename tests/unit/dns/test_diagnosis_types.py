@@ -113,3 +113,11 @@ def test_no_target_breaks_the_diagnosis(target: str, id: str) -> None:
     found = causes(case_of(id, {(name, "CNAME"): [f"{target.lower()}.invalid"]}))
     assert found
     assert all(one.message.endswith(".") and one.message.isprintable() for one in found)
+
+
+def test_an_alias_of_the_domain_itself_takes_the_website_along() -> None:
+    """What is to be put in its place is said, because the fix takes it away."""
+    cause = root("spf", {("example.com", "CNAME"): ["www.host.net"]})
+    assert cause.code == "CNAME_AT_APEX"
+    assert "website that it leads to goes with it" in cause.message
+    assert "ALIAS or ANAME" in cause.message

@@ -24,6 +24,7 @@ from postroom.dns.answers import (
 from postroom.dns.diagnosis import answering, nameservers, resolving
 from postroom.dns.diagnosis.parking import Disuse, disuse, parking_nameservers, seems_disused
 from postroom.dns.diagnosis.zone import ZoneView, findings, root_cause
+from postroom.dns.findings import question
 from postroom.dns.judging.seen import Seen
 from postroom.dns.wanted import DomainPlan, Expected, TextWanted
 
@@ -364,3 +365,57 @@ def test_what_is_kept_for_days_is_told_while_something_is_to_change() -> None:
     assert _told(kept, all_valid=False) == ["TTL_HIGH"]
     assert _told(kept, all_valid=True) == []
     assert _told(replace(kept, ttl=86400), all_valid=False) == []
+
+
+# What follows, and what to do ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "type", "zone", "cached", "asked"),
+    [
+        ("_dmarc.example.com", "TXT", ZONE, False, "dig +norecurse TXT _dmarc.example.com @"),
+        ("example.com", "MX", ZONE, False, "dig +norecurse MX example.com @"),
+        ("_dmarc.example.com", "TXT", ZONE, True, "dig TXT _dmarc.example.com"),
+        ("_dmarc.example.com", "TXT", None, False, "dig TXT _dmarc.example.com"),
+        ("k1.provider.net", "TXT", ZONE, False, "dig TXT k1.provider.net"),
+        # Nothing that a shell would read otherwise.
+        ("a$(reboot).example.com", "TXT", ZONE, False, ""),
+        ("a;b.example.com", "TXT", ZONE, False, ""),
+        ("b\\195.example.com", "TXT", ZONE, False, ""),
+    ],
+)
+def test_the_question_that_shows_a_finding(
+    name: str, type: str, zone: Zone | None, cached: bool, asked: str
+) -> None:
+    made = question(name, RecordType(type), zone, cached=cached)
+    assert made == (f"{asked}{min(ZONE.nameservers)}" if asked.endswith("@") else asked)
+
+
+def test_what_is_wrong_with_servers_ends_with_what_to_do() -> None:
+    lame = (_served("ns1.host.net"), _failed("ns2.host.net", Outcome.REFUSED, "192.0.2.2"))
+    (found,) = findings(ZoneView(APEX, ZONE, lame))
+    assert found.message.endswith("out of the name servers at the registrar and in the zone.")
+    assert found.ask == "dig +norecurse SOA example.com @ns2.host.net"
+    lagging = (_served("ns1.host.net", "8"), _served("ns2.host.net", "7"))
+    (found,) = findings(ZoneView(APEX, ZONE, lagging))
+    assert "Wait for the transfer; if that does not end it, mend" in found.message
+    two = (_served("ada.ns.cloudflare.com", "9"), _served("ns01.domaincontrol.com", "7"))
+    (found,) = findings(ZoneView(APEX, ZONE, two))
+    assert "Take those of the host that is no longer used out" in found.message
+    # Of two hosts with a zone of their own each, nobody knows which is the older.
+    assert "older" not in found.message
+
+
+def test_two_zones_of_one_name_end_with_what_to_do() -> None:
+    seen = Answer(SOA, Outcome.FOUND, (PRIVATE,))
+    versions = tuple(_served(name, PUBLIC) for name in ZONE.nameservers)
+    apart = resolving.split(ZONE, seen, versions, None)
+    assert apart is not None
+    assert (
+        "have postroom ask a resolver that does, or publish the records in both." in apart.message
+    )
+    servers = (_served("ns1.real.net", PUBLIC),)
+    delegation = _delegation("ns1.real.net", servers=servers)
+    private = resolving.split(ZONE, seen, (), delegation)
+    assert private is not None
+    assert "Publish the records at the latter" in private.message

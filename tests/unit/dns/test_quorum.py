@@ -73,7 +73,10 @@ def test_who_lacks_it_is_told() -> None:
     judged = across_views(TEXT, Seen({_QUESTION: _answer(RIGHT)}), None, CONTEXT)
     advice = by_quorum(TEXT, judged, _cast(RIGHT, RIGHT, "", None)).advice
     assert [one.code for one in advice] == ["NS_INCONSISTENT"]
-    assert advice[0].message.endswith("ns3.net does not.")
+    assert "as it must be: ns3.net does not. " in advice[0].message
+    assert advice[0].message.endswith(
+        "wait for the transfer of the zone; if that does not come, mend it at the DNS host."
+    )
 
 
 def test_a_minority_or_half_of_them_is_on_its_way() -> None:

@@ -40,8 +40,9 @@ def _cut_off(own: Sequence[Answer]) -> Iterator[Finding]:
     names = [f"{one.question.type.value} at {one.question.name}" for one in own if cut_off(one)]
     if names:
         message = (
-            f"The answer for {_listed(names)} does not fit into a datagram, and the name servers "
-            "do not answer over TCP: open TCP port 53 at them."
+            f"The answer for {_listed(names)} does not fit into a datagram, and could not be had "
+            "over TCP: open TCP port 53 at the name servers or, if answers of other zones get lost "
+            "as well, on the way from here to them."
         )
         yield finding("TCP_BLOCKED", "domain", message, external())
 

@@ -102,8 +102,8 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
     serving = " and ".join(one.name for one in hosts)
     message = (
         f"{zone.apex} is served by {serving} ({_servers(zone.nameservers)}), although its SOA "
-        f"still names {quoted(primary)} of {maker.name}: what is added at {maker.name} has no "
-        f"effect. There is no {where(case.expected)}."
+        f"still names {quoted(primary)} of {maker.name}: unless {serving} takes the zone from "
+        f"there, what is added at {maker.name} has no effect. There is no {where(case.expected)}."
     )
     yield Cause("WRONG_DNS_HOST", message, create(case.expected), Evidence.LIKELY)
 

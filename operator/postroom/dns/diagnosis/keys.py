@@ -50,9 +50,12 @@ def _of_others(case: Case, wanted: KeyWanted, fix: Fix | None) -> Iterator[Cause
     texts = [one for one in case.answer.values if dkim.looks_like_key(one)]
     found = dkim.parse(texts[0]).key if len(texts) == 1 else None
     whose = None if found is None or found == wanted.key else _owner(case, found)
-    if whose is None:
+    if whose is None or found is None:
         return
-    message = f"The {where(case.expected)} holds another key than the required one: {whose}."
+    message = (
+        f"The {where(case.expected)} holds another key ({dkim.described(found)}) than the required "
+        f"one ({dkim.described(wanted.key)}): {whose}."
+    )
     yield Cause("DKIM_KEY_OTHER", message, fix, Evidence.SHOWN)
 
 

@@ -16,7 +16,7 @@ from postroom.dns.answers import (
     Zone,
 )
 from postroom.dns.diagnosis.dns_hosts import hosts_of
-from postroom.dns.findings import finding
+from postroom.dns.findings import finding, question
 from postroom.dns.judging.fixes import external, wait
 
 #: The codes of what `sound` tells of.
@@ -41,16 +41,24 @@ def findings(
     listed = [*serials, *_only_at_the_parent(zone, delegation)]
     lame = _names(listed, is_lame)
     if lame:
+        them, answer = ("it", "answers") if len(lame) == 1 else ("them", "answer")
         message = (
-            f"{_listed(lame)} {_verb(lame)} named for the zone {zone.apex}, but "
-            f"{'does' if len(lame) == 1 else 'do'} not serve it."
+            f"{_listed(lame)} {_verb(lame)} named for the zone {zone.apex}, but {answer} nothing "
+            f"for it, so that some look-ups are late or fail: have {them} serve the zone, or take "
+            f"{them} out of the name servers at the registrar and in the zone."
         )
-        yield finding("LAME", "domain", message, external())
+        made = finding("LAME", "domain", message, external())
+        only = Zone(zone.apex, (lame[0],))
+        yield made.model_copy(update={"ask": question(zone.apex, RecordType.SOA, only)})
     if heard:
         silent = _names(listed, lambda one: one.answer.outcome is Outcome.TIMEOUT)
         silent += _names(listed, has_no_address)
         if silent:
-            message = f"Not every name server answers: {_why(sorted(silent), listed, families)}."
+            message = (
+                f"Not every name server answers: {_why(sorted(silent), listed, families)}. Some "
+                "look-ups are late or fail: mend it, or take it out of the name servers at the "
+                "registrar and in the zone."
+            )
             yield finding("NS_UNREACHABLE", "domain", message, external())
     denied = _names(listed, is_denied)
     if denied:
@@ -72,8 +80,16 @@ def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[str,
         return None
     names = [one.nameserver for one in serials]
     if any(map(is_lame, serials)):
-        return "LAME", f"None of the name servers serves the zone: {_listed(names)}."
-    return "NS_UNREACHABLE", f"No name server answers: {_why(names, serials, families)}."
+        message = (
+            f"None of the name servers serves the zone: {_listed(names)}. Nobody sees its records: "
+            "set up the zone there, or name the servers that have it at the registrar."
+        )
+        return "LAME", message
+    message = (
+        f"No name server answers: {_why(names, serials, families)}. Nobody sees its records: mend "
+        "them, or name others at the registrar."
+    )
+    return "NS_UNREACHABLE", message
 
 
 def not_asked(apex: str, names: Sequence[str]) -> str:
@@ -142,13 +158,23 @@ def _versions(serials: Sequence[ServerAnswer]) -> Iterator[Finding]:
         return
     hosts = hosts_of([*ahead, *behind])
     why, fix = "the transfer between them lags, or they belong to two DNS hosts", wait()
+    todo = (
+        "Wait for the transfer; if that does not end it, mend the transfer, or take those that are "
+        "no longer used out of the name servers at the registrar."
+    )
     if len(hosts) > 1:
         named = " and ".join(one.name for one in hosts)
-        why = f"they belong to several DNS hosts ({named}), each with a zone of its own"
+        why = f"they belong to several DNS hosts ({named})"
+        todo = (
+            "Take those of the host that is no longer used out of the name servers at the "
+            "registrar, or have one host take the zone from the other."
+        )
         fix = external()
+    # By their serials: of two hosts with a zone of their own each, neither need be the older.
+    which = "another" if len(hosts) > 1 else "another, older"
     message = (
-        f"{_listed(behind)} {'has' if len(behind) == 1 else 'have'} another, older version of the "
-        f"zone than {_listed(ahead)}: {why}."
+        f"{_listed(behind)} {'has' if len(behind) == 1 else 'have'} {which} version of the zone "
+        f"than {_listed(ahead)}: {why}. Who asks them sees other records. {todo}"
     )
     yield finding("NS_INCONSISTENT", "domain", message, fix)
 
@@ -166,7 +192,8 @@ def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[
         if delegation.outcome is Outcome.NX_DOMAIN and delegation.authoritative:
             message = (
                 f"The zone above says that {zone.apex} does not exist: the registration has ended, "
-                "or the zone is a private one. What is seen of it will vanish."
+                "or the zone is a private one. Others see nothing of it: renew or register the "
+                "domain, or correct spec.domain."
             )
             yield finding("DOMAIN_NXDOMAIN", "domain", message, external())
         return

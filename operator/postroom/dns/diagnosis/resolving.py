@@ -85,14 +85,18 @@ def split(
                 f"The resolver takes {', '.join(zone.nameservers)} for the name servers of "
                 f"{zone.apex}, the zone {delegation.parent or '.'} names "
                 f"{', '.join(delegation.nameservers)}, and they serve different zones: the "
-                "resolver has a private one, or the name servers were changed lately."
+                "resolver has a private one, or the name servers were changed lately. Publish the "
+                "records at the latter, and have postroom ask a resolver that sees the public "
+                "zone; after a change of name servers, wait for a day or two."
             )
             return Split(message, private=True)
     served = _origins(one.answer for one in versions)
     if seen and served and not seen & served:
         message = (
             f"The resolver has another zone {zone.apex} than the public name servers "
-            f"{', '.join(zone.nameservers)}: what is published there does not show in it."
+            f"{', '.join(zone.nameservers)}: what is published there does not show in it. "
+            "Receivers see the public one: have postroom ask a resolver that does, or publish the "
+            "records in both."
         )
         return Split(message, private=False)
     return None

@@ -159,7 +159,12 @@ def _is_value(case: Case, target: str) -> bool:
 def _about_alias(case: Case, code: str, target: str) -> str:
     name, shown = case.expected.name, quoted(target)
     if code == "CNAME_AT_APEX":
-        return f"The CNAME at {name} to {shown} hides all other records of the domain."
+        return (
+            f"The CNAME at {name} to {shown} hides all other records of the domain, so that its "
+            "mail is neither delivered nor authenticated by them. The website that it leads to "
+            "goes with it: put an ALIAS or ANAME in its place, if the DNS host has that, else the "
+            "A and AAAA records of the website."
+        )
     if _is_value(case, target):
         return f"The value stands at {name} as the target of a CNAME: it belongs into a TXT."
     if not case.answer.values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -193,3 +194,17 @@ def _rsa(key: PublicKey, form: PublicFormat) -> bytes:
 def record_for(key: PublicKey) -> str:
     """Write the TXT value that publishes a key."""
     return f"v=DKIM1; k={key.algorithm}; p={published_form(key)}"
+
+
+def described(key: PublicKey) -> str:
+    """Name a key so that it can be told from others: its kind, and the SHA-256 of its SPKI DER.
+
+    Of the hash the first 16 digits: ``openssl dgst -sha256`` of the DER yields them too.
+    """
+    if isinstance(key.identity, bytes):
+        public = Ed25519PublicKey.from_public_bytes(key.identity)
+        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    else:
+        der = _rsa(key, PublicFormat.SubjectPublicKeyInfo)
+    kind = "Ed25519" if isinstance(key.identity, bytes) else f"RSA {key.bits}"
+    return f"{kind}, sha256 {hashlib.sha256(der).hexdigest()[:16]}"

@@ -66,6 +66,12 @@ def judge(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -
         sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
     else:
         code, reason, sentence = problem_of(record)
+        if code == "DKIM_KEY_OTHER" and record.key is not None:
+            sentence = (
+                f"{sentence}: {dkim.described(record.key)} is there, {dkim.described(wanted.key)} "
+                "is required. The key may have been rotated, so that the spec is old, or the "
+                "record is old; mail that is signed with a key that is not there fails DKIM"
+            )
     fix = replacing(expected, answer, answer.values)
     cause = Cause(code, f"The {where(expected)} {sentence}.", fix, Evidence.SHOWN)
     state = RecordState.CONFLICTING if len(texts) > 1 else RecordState.WRONG

@@ -284,3 +284,70 @@ def test_no_answer_is_no_verdict_unless_we_may_not_ask() -> None:
 
 def test_an_answer_does_not_show_its_document() -> None:
     assert "secret" not in repr(Answer(200, json.loads('{"access_token": "secret"}')))
+
+
+#: Numbers and words that the table does not know, by what they speak of.
+UNKNOWN: list[tuple[OAuthProvider, dict[str, Any], str]] = [
+    (M, microsoft_error("invalid_client", 7009999, "AADSTS7009999: The certificate with "
+     "thumbprint AB12 has not been found on the application."), "OAuthAssertionInvalid"),
+    (M, microsoft_error("invalid_client", 7009998, "AADSTS7009998: The client assertion "
+     "signature cannot be verified."), "OAuthAssertionInvalid"),
+    (M, microsoft_error("invalid_client", 7000299, "AADSTS7000299: The provided client secret "
+     "keys have expired."), "OAuthClientSecretExpired"),
+    (M, microsoft_error("invalid_client", 7000298, "AADSTS7000298: Wrong client secret."),
+     "OAuthClientSecretInvalid"),
+    (M, microsoft_error("unauthorized_client", 7000199, "AADSTS7000199: Application "
+     "'11111111-2222-3333-4444-555555555555'(Mail) is disabled."), "OAuthClientDisabled"),
+    (M, microsoft_error("invalid_resource", 500019, "AADSTS500019: The service principal for "
+     "resource 'x' is disabled."), "OAuthClientDisabled"),
+    (M, microsoft_error("unauthorized_client", 700099, "AADSTS700099: The service principal "
+     "named x was not found in the tenant named y."), "OAuthClientUnknown"),
+    (M, microsoft_error("invalid_grant", 65099, "AADSTS65099: The user or administrator has not "
+     "consented to use the application."), "OAuthConsentRequired"),
+    (M, microsoft_error("invalid_grant", 65098, "AADSTS65098: No."), "OAuthConsentRequired"),
+    (M, microsoft_error("invalid_grant", 53999, "AADSTS53999: No."),
+     "OAuthBlockedByConditionalAccess"),
+    (M, microsoft_error("invalid_grant", 530099, "AADSTS530099: Access has been blocked by "
+     "Conditional Access policies."), "OAuthBlockedByConditionalAccess"),
+    (M, microsoft_error("invalid_grant", 50999, "AADSTS50999: You must use multi-factor "
+     "authentication to access x."), "OAuthInteractionRequired"),
+    (M, microsoft_error("invalid_grant", 50998, "AADSTS50998: The user account is locked."),
+     "OAuthAccountDisabled"),
+    (M, microsoft_error("invalid_grant", 50997, "AADSTS50997: The user account does not exist "
+     "in the directory."), "OAuthAccountNotFound"),
+    (M, microsoft_error("invalid_request", 90999, "AADSTS90999: Tenant 'x' not found."),
+     "OAuthTenantUnknown"),
+    (M, microsoft_error("invalid_grant", 50996, "AADSTS50996: Sign-in was restricted by your "
+     "administrator."), "OAuthBlockedByAdmin"),
+    (M, microsoft_error("invalid_request", 90998, "AADSTS90998: Too many requests, throttled."),
+     "OAuthThrottled"),
+    (M, microsoft_error("invalid_grant", 90997, "AADSTS90997: The service is temporarily "
+     "unavailable, try again later."), "OAuthEndpointUnavailable"),
+    (M, microsoft_error("invalid_grant", 70099, "AADSTS70099: The refresh token has expired due "
+     "to inactivity."), "OAuthGrantExpired"),
+    (G, google_error("invalid_grant", "Account has been deleted"), "OAuthAccountDisabled"),
+    (G, google_error("invalid_grant", "The user account was suspended"), "OAuthAccountDisabled"),
+    (G, google_error("rate_limit_exceeded"), "OAuthThrottled"),
+    (G, google_error("policy_enforced"), "OAuthBlockedByAdmin"),
+    (G, google_error("invalid_client", "The OAuth client was deleted."), "OAuthClientDisabled"),
+    (G, google_error("invalid_request", "Invalid JWT signature"), "OAuthAssertionInvalid"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "document", "reason"), UNKNOWN)
+def test_unknown_errors_are_understood_by_their_family(
+    provider: OAuthProvider, document: dict[str, Any], reason: str
+) -> None:
+    meant = meaning_of(400, error_document(document), provider, REFRESH)
+    assert meant.reason.value == reason
+    assert meant.failure_class.conclusive == (meant.reason not in OUTAGES)
+
+
+@given(st.sampled_from([one for one in UNKNOWN if one[0] is M]),
+       st.sampled_from(["Throttled.", "Try again later.", "It is temporarily unavailable."]))  # fmt: skip
+def test_an_unknown_error_that_passes_is_no_refusal(
+    sample: tuple[OAuthProvider, dict[str, Any], str], added: str
+) -> None:
+    provider, document, _ = sample
+    said = {**document, "error_description": f"{document['error_description']} {added}"}
+    assert not meaning_of(400, error_document(said), provider, REFRESH).failure_class.conclusive

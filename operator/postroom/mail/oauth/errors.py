@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the error documents of token endpoints mean: a table in ``errors.yaml``, never their words.
 
-Microsoft asks clients not to depend on its numbers; hence an unknown number falls back to the
-`error` of RFC 6749, which alone decides whether the credentials were refused.
+Microsoft asks clients not to depend on its numbers; hence an unknown number falls back to the family
+that its words are of, and last to the `error` of RFC 6749.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
 
 _TEXT_LIMIT = 2048
 _CODES_LIMIT = 8
+#: The words after that are ids and times.
+_SAID_LIMIT = 400
 #: What we read and repeat of `error`, which may be anything printable (RFC 6749 section 5.2).
 _ERROR = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _AADSTS = re.compile(r"AADSTS(\d{4,8})\b")
@@ -68,6 +70,12 @@ class Row(BaseModel):
             raise ValueError("only Microsoft has codes")
         return self
 
+    @property
+    def bare(self) -> bool:
+        """Whether it knows no more than the word of RFC 6749, whoever says it, or invalid_grant."""
+        known = self.code is not None or self.suberror or self.text
+        return not known and (self.provider is None or self.error == "invalid_grant")
+
     def matches(self, fault: ErrorDocument, provider: OAuthProvider, flow: OAuthFlow) -> bool:
         """Tell whether this row speaks of a document that a provider answered to a flow."""
         return (
@@ -80,6 +88,43 @@ class Row(BaseModel):
         )
 
 
+class Family(BaseModel):
+    """What errors mean that share words, or a range of numbers, and that no row knows.
+
+    `words` is a regular expression on the lowercase error and description, with spaces for
+    underscores; `codes` the first and last number. One of the two must fit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    provider: OAuthProvider | None = None
+    words: Annotated[str, StringConstraints(min_length=4)] = "(?!)"
+    codes: tuple[int, int] | None = None
+    reason: OAuthReason
+    failure_class: FailureClass = Field(alias="class")
+    hint: _Hint = ""
+    source: str
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        try:
+            re.compile(self.words)
+        except re.error as problem:
+            raise ValueError(f"words: {problem}") from None
+        return self
+
+    def matches(self, fault: ErrorDocument, provider: OAuthProvider) -> bool:
+        """Tell whether a document is of this family."""
+        if self.provider not in (None, provider):
+            return False
+        if self.codes is not None:
+            first, last = self.codes
+            if any(first <= code <= last for code in fault.codes):
+                return True
+        said = f"{fault.error.replace('_', ' ')}. {fault.text[:_SAID_LIMIT]}"
+        return re.search(self.words, said) is not None
+
+
 class Table(BaseModel):
     """The whole file."""
 
@@ -87,10 +132,11 @@ class Table(BaseModel):
 
     sources: dict[str, Source]
     rows: tuple[Row, ...]
+    families: tuple[Family, ...] = ()
 
     @model_validator(mode="after")
     def _sources_exist(self) -> Self:
-        unknown = {row.source for row in self.rows} - set(self.sources)
+        unknown = {one.source for one in (*self.rows, *self.families)} - set(self.sources)
         if unknown:
             raise ValueError(f"no such source: {', '.join(sorted(unknown))}")
         return self
@@ -180,10 +226,14 @@ def meaning_of(
         return _plain(OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT)
     if fault is None:
         return _plain(OAuthReason.ENDPOINT_UNEXPECTED, FailureClass.TRANSIENT)
-    for row in table().rows:
-        if row.matches(fault, provider, flow):
-            hint = row.hint or CATALOGUE[row.reason].remedy
-            return Meaning(row.reason, row.failure_class, hint)
+    row = next((one for one in table().rows if one.matches(fault, provider, flow)), None)
+    found: Row | Family | None = row
+    if row is None or row.bare:
+        # The word of RFC 6749 alone says little: what goes with it may tell the family.
+        found = next((one for one in table().families if one.matches(fault, provider)), row)
+    if found is not None:
+        hint = found.hint or CATALOGUE[found.reason].remedy
+        return Meaning(found.reason, found.failure_class, hint)
     if fault.error or fault.codes:
         # A word that is new to us may mean anything: no verdict.
         return _plain(OAuthReason.REQUEST_INVALID, FailureClass.TRANSIENT)

@@ -343,8 +343,10 @@ def test_unknown_errors_are_understood_by_their_family(
     assert meant.failure_class.conclusive == (meant.reason not in OUTAGES)
 
 
-@given(st.sampled_from([one for one in UNKNOWN if one[0] is M]),
-       st.sampled_from(["Throttled.", "Try again later.", "It is temporarily unavailable."]))  # fmt: skip
+@given(
+    st.sampled_from([one for one in UNKNOWN if one[0] is M]),
+    st.sampled_from(["Throttled.", "Try again later.", "It is temporarily unavailable."]),
+)
 def test_an_unknown_error_that_passes_is_no_refusal(
     sample: tuple[OAuthProvider, dict[str, Any], str], added: str
 ) -> None:

@@ -2,8 +2,10 @@
 """Replies whose wording no row knows: the cause that their words tell of, held against hundreds of
 labelled ones; what passes is never taken for a wrong password; codes and words that disagree.
 
-``data/replies.tsv`` holds replies with the cause that a person gave them before the rules were
-asked. Half of them (by a checksum of the text) the rules were never tuned on.
+``data/replies.tsv`` holds replies with the cause that they were given before the rules were asked.
+Of batch 1 the rules were tuned on one half (by a checksum of the text) and never on the other.
+Batch 2 was found in threads and batch 3 made up once the rules stood, as far from them as could be;
+before the rules were widened for them they named 66 of 78 and 28 of 52 right.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ HARD_REFUSALS = {Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED}
 
 
 class Sample(NamedTuple):
+    batch: int
     protocol: Protocol
     stage: Stage
     causes: frozenset[Cause]
@@ -49,7 +52,7 @@ class Sample(NamedTuple):
 
     @property
     def held_out(self) -> bool:
-        return zlib.crc32(self.reply.encode()) % 2 == 1
+        return self.batch == 1 and zlib.crc32(self.reply.encode()) % 2 == 1
 
 
 def read_samples() -> list[Sample]:
@@ -57,6 +60,7 @@ def read_samples() -> list[Sample]:
         lines = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [
             Sample(
+                int(line["batch"]),
                 Protocol(line["protocol"]),
                 Stage(line["stage"]),
                 frozenset(map(Cause, line["cause"].split("|"))),
@@ -84,9 +88,9 @@ def share_right(samples: Iterable[Sample]) -> float:
 
 
 def test_the_samples_are_many_and_each_has_a_source() -> None:
-    assert len(SAMPLES) >= 500
+    assert len(SAMPLES) >= 600
     assert all(one.source for one in SAMPLES)
-    assert 0.4 < sum(one.held_out for one in SAMPLES) / len(SAMPLES) < 0.6
+    assert sum(one.held_out for one in SAMPLES) > 200
 
 
 @pytest.mark.parametrize("held_out", [False, True])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the error documents of token endpoints mean: a table in ``errors.yaml``, never their words.
 
-Microsoft asks clients not to depend on its numbers; hence an unknown number falls back to the family
-that its words are of, and last to the `error` of RFC 6749.
+Microsoft asks clients not to depend on its numbers; hence an unknown number falls back to the
+family that its words are of, and last to the `error` of RFC 6749.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ class Table(BaseModel):
 
     @model_validator(mode="after")
     def _sources_exist(self) -> Self:
-        unknown = {one.source for one in (*self.rows, *self.families)} - set(self.sources)
+        named = {row.source for row in self.rows} | {one.source for one in self.families}
+        unknown = named - set(self.sources)
         if unknown:
             raise ValueError(f"no such source: {', '.join(sorted(unknown))}")
         return self

@@ -151,10 +151,11 @@ def _repeats(word: str) -> bool:
 def _known() -> frozenset[str]:
     """The words that rows look for, which may have another shape: #AUTH005, SendAsDenied."""
     return frozenset(
-        word.strip("()[].,;:!?")
+        word
         for row in rows()
         for fragment in row.text
-        for word in fragment.split()
+        for one in fragment.split()
+        if (word := one.strip("()[].,;:!?"))
     )
 
 

@@ -92,13 +92,15 @@ async def history(server: Hostile) -> HistoryReport:
     return await Server(server.port).history(date(2026, 5, 1))
 
 
+#: The answer to ID.
+NAMED: tuple[Step, ...] = ("read", OK)
 SEARCHED = answer(b"OK", b"SEARCH 8")
 WORK: dict[str, tuple[Work, tuple[Step, ...]]] = {
     "check": (check, signed_in(*CHECK)),
     "upgraded": (upgraded, UPGRADE),
-    "scan": (scan, signed_in("read", OPENED, "read", OURS)),
-    "remove": (remove, signed_in("read", OPENED, "read", OURS, "read", OK, "read", OK)),
-    "history": (history, signed_in("read", OPENED, "read", SEARCHED, "read", OURS)),
+    "scan": (scan, signed_in(*NAMED, "read", OPENED, "read", OURS)),
+    "remove": (remove, signed_in(*NAMED, "read", OPENED, "read", OURS, *("read", OK) * 2)),
+    "history": (history, signed_in(*NAMED, "read", OPENED, "read", SEARCHED, "read", OURS)),
 }
 STOPS = [(name, stop) for name, (_, steps) in WORK.items() for stop in range(len(steps))]
 

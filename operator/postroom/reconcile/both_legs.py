@@ -81,7 +81,7 @@ def left_out(report: ProbeReport) -> ProbeReport:
     """Say of a connection that was checked why nobody signed in; `report` is the connection's."""
     if report.stage is not ProbeStage.DONE:
         # Without the login nobody could tell whether the server repeats it.
-        return replace(report, server_text=None)
+        return replace(report, server_text=None) if report.server_text else report
     return replace(
         report,
         stage=ProbeStage.AUTH,

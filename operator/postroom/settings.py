@@ -213,6 +213,11 @@ class Settings(BaseModel):
         description="Verify no domain without its derived ownership token, whatever its spec "
         "requires or hands out.",
     )
+    require_secret_consent: bool = Field(
+        default=False,
+        description="Send credentials only to hosts that the Secret's annotation "
+        "postroom.dev/allowed-hosts names; without it, to none.",
+    )
     regression_confirmation: _Duration = Field(
         default=timedelta(minutes=10),
         description="How long a verified domain must be seen failing before it counts.",

@@ -21,6 +21,7 @@ from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.status import DEFAULT_STATUS
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT
+from unit.api.test_ownership_spec import HANDED_OUT, STANDARD
 
 GOOD: dict[Kind, dict[str, Any]] = {
     Kind.SENDING_DOMAIN: {"domain": "send.example.com"},
@@ -138,6 +139,8 @@ NO_NAMES = (
     "a\u2066b",
     "a\u200bb",
 )
+NO_PROOF = "must be the value that a provider handed out: printable ASCII, and no record that"
+NO_PLACE = "must be the domain itself or a name below it: no other proves control of it"
 NO_IPV4 = "must be an IPv4 address or network such as 192.0.2.0/24"
 NO_IPV6 = "must be an IPv6 address or network such as 2001:db8::/32"
 NO_REPORT = "must be a mailto: address such as mailto:dmarc@example.com"
@@ -148,6 +151,10 @@ ONE_SOURCE = (
 BAD: list[tuple[Kind, dict[str, Any], str]] = [
     (SD, {"domian": "x"}, 'unknown field "spec.domian"'),
     (SD, {"domain": None}, "spec.domain: Required value"),
+    *((SD, {"ownership": {"value": value}}, NO_PROOF) for value in STANDARD),
+    (SD, {"ownership": {"name": "example.com"}}, NO_PLACE),
+    (SD, {"ownership": {"name": "_x.evil.example", "value": "x=1"}}, NO_PLACE),
+    (SD, {"ownership": {"name": "xsend.example.com"}}, NO_PLACE),
     (SD, {"domain": 7}, 'must be of type string: "integer"'),
     (
         SD,
@@ -332,6 +339,14 @@ def test_definitions_are_structural(plane: ControlPlane) -> None:
             condition["type"]: condition["status"] for condition in one["status"]["conditions"]
         }
         assert types == {"NamesAccepted": "True", "Established": "True"}
+
+
+def test_values_that_were_handed_out_are_taken(plane: ControlPlane, namespace: str) -> None:
+    for value in HANDED_OUT:
+        spec = {**GOOD[SD], "ownership": {"value": value}}
+        assert parse_spec(SD, spec)
+        command = ("apply", "--dry-run=server", "-n", namespace, "-f", "-")
+        plane.kubectl(*command, input=manifest(SD, spec))
 
 
 @pytest.mark.parametrize("kind", list(Kind))

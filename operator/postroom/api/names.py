@@ -24,6 +24,11 @@ BACKFILL_ANNOTATION = f"{GROUP}/backfill"
 #: On a Secret: the hosts (comma separated, ``*.`` allowed as first label) that may receive it.
 ALLOWED_HOSTS_ANNOTATION = f"{GROUP}/allowed-hosts"
 
+#: On a Secret: what else its owner allows (comma separated).
+ALLOW_ANNOTATION = f"{GROUP}/allow"
+#: The use of a Secret that declares it public: it may be read, and shown, as a DKIM public key.
+ALLOW_DKIM_PUBLIC_KEY = "dkim-public-key"
+
 #: On a Secret or ConfigMap: a label that asks postroom to notice a change at once.
 WATCH_LABEL = f"{GROUP}/watch"
 

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     CONFIG_MAP_KEY_MISSING = "ConfigMapKeyMissing"
+    PUBLIC_KEY_INVALID = "PublicKeyInvalid"
     SENDING_DOMAIN_NOT_FOUND = "SendingDomainNotFound"
     NO_DEFAULT = "NoDefault"
     DEPENDENCIES_READY = "DependenciesReady"
@@ -248,6 +249,10 @@ _ENTRIES: dict[Reason, Entry] = {
     Reason.CONFIG_MAP_KEY_MISSING: Entry(
         "The ConfigMap lacks the key, or the value under it is empty.",
         "Set the key that the message names.",
+    ),
+    Reason.PUBLIC_KEY_INVALID: Entry(
+        "What publicKeyRef leads to does not parse as a DKIM public key; nothing of it is shown.",
+        "Put the public key (base64 or PEM) under the key that the message names.",
     ),
     Reason.SENDING_DOMAIN_NOT_FOUND: Entry(
         "No SendingDomain of this namespace covers the domain of the address.",

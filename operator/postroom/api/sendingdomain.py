@@ -145,6 +145,9 @@ _REQUIRE_RULE = "!has(self.require) || self.require.all(p, p == 'Ownership' || "
 )
 
 
+_OWNERSHIP_SENTENCE = "must be the domain itself or a name below it: no other proves control of it"
+
+
 class SendingDomainSpec(Model):
     """The domain, and the DNS records that must authorise it; only domain is required."""
 
@@ -155,6 +158,13 @@ class SendingDomainSpec(Model):
                 "must name only what the spec declares: add the field (dkim, spf, dmarc, mx, "
                 "returnPath ...) or drop the name",
                 field_path=".require",
+            ),
+            rule(
+                "!has(self.ownership) || !has(self.ownership.name) || "
+                "self.ownership.name == self.domain || "
+                "self.ownership.name.endsWith('.' + self.domain)",
+                _OWNERSHIP_SENTENCE,
+                field_path=".ownership.name",
             ),
             rule(
                 "!has(self.parameters) || has(self.provider)",
@@ -289,6 +299,9 @@ class SendingDomainSpec(Model):
                     f"require names {purpose.value}, which the spec does not declare: add "
                     f"{field} or drop the name"
                 )
+        place = self.ownership.name
+        if place is not None and not f".{place}".endswith(f".{self.domain}"):
+            raise ValueError(f"ownership.name {_OWNERSHIP_SENTENCE}")
         if self.parameters and self.provider is None:
             raise ValueError("parameters must come with provider, whose values they are")
         for what, keys in (

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from postroom.api.fields import (
+    DataKey,
     DomainName,
     Model,
+    ObjectName,
     RecordLabel,
     RecordName,
-    SecretKeyReference,
     Text,
     rule,
     rules,
@@ -95,16 +97,36 @@ _ReportAddress = Annotated[
 ]
 
 
+#: What stands in DNS anyway (RFC 7208, 6376, 9989, 8461, 8460, 5617, 6541 and BIMI), so that it
+#: shows nothing about who wrote it into a spec.
+_STANDARD = (
+    r"(?i)^[\x22' ]*(v *= *(spf1|dkim1|dmarc1|stsv1|tlsrptv1|bimi1|atps1)([^0-9a-z]|$)|spf2[.]0/|"
+    r"dkim *= *(all|discardable|unknown)|([khstng] *= *[^;]*; *)+p *=|p *= *[0-9a-z+/]{40})"
+)
+_is_standard = re.compile(_STANDARD).match
+
+
 class Ownership(Model):
     """A TXT record that proves control of the domain."""
 
     name: RecordName | None = Field(
         default=None,
-        description="Fully qualified name of the TXT record; "
+        description="Fully qualified name of the TXT record, at or below the domain; "
         "default: the domain itself when value is given, else _postroom-challenge.<domain>.",
     )
     value: (
-        Annotated[str, Text(r"^[ -~]+$", "must be printable ASCII, not empty", longest=255)] | None
+        Annotated[
+            str,
+            Text(
+                r"^[ -~]+$",
+                "must be the value that a provider handed out: printable ASCII, and no record that "
+                "stands in DNS for all to read (SPF, DKIM, DMARC and the like)",
+                longest=255,
+                also=lambda value: _is_standard(value) is None,
+                also_rule=f'!self.matches(r"{_STANDARD}")',
+            ),
+        ]
+        | None
     ) = Field(
         default=None,
         description="The value that a provider handed out. Omitted: a token derived from the "
@@ -154,6 +176,18 @@ class DKIMRole(StrEnum):
     RETIRED = "Retired"
 
 
+class PublicKeyReference(Model):
+    """Names a public key, which status shows to everyone."""
+
+    kind: Literal["ConfigMap", "Secret"] = Field(
+        default="Secret",
+        description="ConfigMap, or a Secret whose owner declares the key public by the annotation "
+        "postroom.dev/allow: dkim-public-key.",
+    )
+    name: ObjectName = Field(description="Name of the object in this namespace.")
+    key: DataKey = Field(description="Key in its data.")
+
+
 class DKIMKey(Model):
     """One DKIM selector (RFC 6376): a CNAME to the provider, or the public key itself."""
 
@@ -194,8 +228,8 @@ class DKIMKey(Model):
         default=None,
         description="Public key in base64: DER of an RSA key, or the 32 bytes of an Ed25519 key.",
     )
-    public_key_ref: SecretKeyReference | None = Field(
-        default=None, description="Secret key that holds the public key, as base64 or PEM."
+    public_key_ref: PublicKeyReference | None = Field(
+        default=None, description="Where the public key stands, as base64 or PEM."
     )
     role: DKIMRole = Field(
         default=DKIMRole.ACTIVE,

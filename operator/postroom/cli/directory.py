@@ -22,7 +22,12 @@ from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.ways_out import ReachesOut, WaysOut
-from postroom.reconcile.world import ConfigMapContent, LookupUnavailable, SecretContent
+from postroom.reconcile.world import (
+    ConfigMapContent,
+    LookupUnavailable,
+    SecretContent,
+    allowed_uses,
+)
 
 _CONCURRENCY = 16
 Progress = Callable[[int, int], None]
@@ -167,7 +172,8 @@ class DirectoryWorld(ReachesOut):
         annotations = _mapping(_mapping(manifest.raw.get("metadata")).get("annotations"))
         allowed = annotations.get(ALLOWED_HOSTS_ANNOTATION)
         hosts = tuple(str(allowed).split(",")) if allowed is not None else None
-        return SecretContent(name, f"{namespace}/{name}", "", data, hosts)
+        uses = allowed_uses(annotations)
+        return SecretContent(name, f"{namespace}/{name}", "", data, hosts, uses)
 
     async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
         manifest = self._manifests.config_maps.get((namespace, name))

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from postroom.api.fields import SecretKeyReference
-from postroom.api.names import Key, Kind
+from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.api.sendingdomain_records import PublicKeyReference
 from postroom.cli.manifests import Complaint, Manifest, Manifests, decoded
 from postroom.dns import expected
 from postroom.dns.publishing.beside import conflict
 from postroom.dns.publishing.records import from_plan
 from postroom.dns.wanted import DomainPlan
+from postroom.reconcile.references import not_public
+from postroom.reconcile.world import allowed_uses
 
 #: Stands for the file where a SendingDomain comes from the command line.
 FLAGS = "postroom records"
@@ -86,32 +88,37 @@ def complain_of_conflicts(found: Manifests, planned: Sequence[Planned]) -> None:
 
 
 def _public_keys(found: Manifests, namespace: str, spec: SendingDomainSpec) -> dict[str, str]:
-    """Read the public keys that Secrets of the input hold; raises `InvalidSpec`."""
+    """Read the public keys that the input's ConfigMaps hold, and Secrets that are declared public;
+    raises `InvalidSpec`."""
     keys: dict[str, str] = {}
     for index, selector in enumerate(spec.dkim):
         reference = selector.public_key_ref
         if reference is None:
             continue
-        text = _secret_text(found, namespace, reference)
-        if text is None:
-            path = ("spec", "dkim", index, "publicKeyRef")
+        path = ("spec", "dkim", index, "publicKeyRef")
+        source = found.secrets if reference.kind == "Secret" else found.config_maps
+        manifest = source.get((namespace, reference.name))
+        text = None if manifest is None else _text(reference, manifest.raw)
+        if manifest is None or text is None:
             message = (
-                f"the input has no Secret {reference.name} with a key {reference.key} in "
+                f"the input has no {reference.kind} {reference.name} with a key {reference.key} in "
                 f"namespace {namespace}: add its manifest"
             )
+            raise InvalidSpec((Problem(path, message),))
+        uses = allowed_uses(_mapping(_mapping(manifest.raw.get("metadata")).get("annotations")))
+        if reference.kind == "Secret" and ALLOW_DKIM_PUBLIC_KEY not in uses:
+            place, use = Problem(path, "").place, ALLOW_DKIM_PUBLIC_KEY
+            message = not_public(reference.name, place, use).removesuffix(".")
             raise InvalidSpec((Problem(path, message),))
         keys[selector.selector] = text
     return keys
 
 
-def _secret_text(found: Manifests, namespace: str, reference: SecretKeyReference) -> str | None:
-    secret = found.secrets.get((namespace, reference.name))
-    if secret is None:
-        return None
-    plain = _mapping(secret.raw.get("stringData")).get(reference.key)
-    encoded = _mapping(secret.raw.get("data")).get(reference.key)
-    if plain is None and isinstance(encoded, str):
-        plain = decoded(encoded)
+def _text(reference: PublicKeyReference, raw: Mapping[str, Any]) -> str | None:
+    plain = _mapping(raw.get("data")).get(reference.key)
+    if reference.kind == "Secret":
+        plain = decoded(plain) if isinstance(plain, str) else None
+        plain = _mapping(raw.get("stringData")).get(reference.key, plain)
     return str(plain) if plain else None
 
 

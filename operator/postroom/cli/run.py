@@ -57,6 +57,7 @@ def run(
     require_ownership_token: Annotated[
         _Switch, _switch("require_ownership_token", _OPERATOR)
     ] = None,
+    require_secret_consent: Annotated[_Switch, _switch("require_secret_consent", _OPERATOR)] = None,
     watch_secrets: Annotated[_Switch, _switch("watch_secrets", _OPERATOR)] = None,
     dns_resolvers: Annotated[_Many, _option("dns_resolvers", _NETWORK)] = None,
     dns_authoritative_port: Annotated[_Text, _option("dns_authoritative_port", _NETWORK)] = None,

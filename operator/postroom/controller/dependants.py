@@ -95,7 +95,7 @@ def _specified(spec: Model) -> Iterator[str]:
         case SendingDomainSpec():
             for key in spec.dkim:
                 if key.public_key_ref is not None:
-                    yield named("Secret", key.public_key_ref.name)
+                    yield named(key.public_key_ref.kind, key.public_key_ref.name)
         case MailServerSpec():
             yield from _secret(spec.credentials_ref)
             yield from references_of(spec.oauth)

@@ -309,7 +309,13 @@ class _Operator:
             counted, may_send = Budgets(is_open=False), self._writer.may_write
             messages = replace(out.messages, budgets=counted, may_send=may_send)
             out = self._out = out._replace(messages=messages)
-        world = ClusterWorld(self._intake.cache, self._cluster, out, settings.ownership)
+        world = ClusterWorld(
+            self._intake.cache,
+            self._cluster,
+            out,
+            settings.ownership,
+            require_consent=settings.require_secret_consent,
+        )
         policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),

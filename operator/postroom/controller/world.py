@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -22,6 +23,7 @@ from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,
     SecretContent,
+    allowed_uses,
 )
 
 T = TypeVar("T")
@@ -87,11 +89,14 @@ class ClusterWorld(ReachesOut):
         out: WaysOut,
         ownership: OwnershipRules,
         now: Callable[[], datetime] = utc_now,
+        *,
+        require_consent: bool = False,
     ) -> None:
         super().__init__(out)
         self._cache = cache
         self._ownership = ownership
         self._now = now
+        self._require_consent = require_consent
         self._secrets = SharedReads(client.secret)
         self._config_maps = SharedReads(client.config_map)
 
@@ -131,7 +136,11 @@ class ClusterWorld(ReachesOut):
             raw = await self._secrets.get(namespace, name)
         except ApiError as error:
             raise _unavailable(error, "Secret", namespace, name) from None
-        return None if raw is None else secret_content(raw)
+        content = None if raw is None else secret_content(raw)
+        if content is not None and content.allowed_hosts is None and self._require_consent:
+            # An owner who names no host has agreed to none.
+            return replace(content, allowed_hosts=())
+        return content
 
     async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
         """Return a ConfigMap, None if there is none; raises `LookupUnavailable`."""
@@ -162,6 +171,7 @@ def secret_content(raw: Mapping[str, Any]) -> SecretContent:
         resource_version=str(metadata.get("resourceVersion") or ""),
         data=data,
         allowed_hosts=_allowed_hosts(_mapping(metadata.get("annotations"))),
+        allowed_uses=allowed_uses(_mapping(metadata.get("annotations"))),
     )
 
 

@@ -32,6 +32,7 @@ STALLING = frozenset(
         Reason.PORT_DENIED,
         Reason.REFERENCE_NOT_PERMITTED,
         Reason.DOMAIN_CLAIMED,
+        Reason.PUBLIC_KEY_INVALID,
         Reason.AMBIGUOUS_DEFAULT,
         Reason.DUPLICATE_ADDRESS,
         Reason.ENCRYPTION_REQUIRED,

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 from postroom.api.ca_bundle import CABundleReference
 from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.fields import ObjectReference, SecretKeyReference
+from postroom.api.fields import ObjectReference
+from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY
 from postroom.api.reasons import Reason
+from postroom.api.sendingdomain_records import PublicKeyReference
 from postroom.api.status import ResolvedReference
+from postroom.dns import dkim
 from postroom.mail.credentials import BadCredentials, host_allowed, login_from
 from postroom.mail.report import Login
 from postroom.reconcile.assessment import failed
@@ -103,21 +106,52 @@ def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | No
     )
 
 
-async def secret_text(
-    world: World, namespace: str, reference: SecretKeyReference, field: str
+async def _secret_text(
+    world: World, namespace: str, name: str, key: str, field: str, use: str | None = None
 ) -> Text | Verdict:
-    """Read the text under one key of a Secret that holds something public, such as a key."""
-    found = await secret(world, namespace, reference.name, field)
+    """Read the text under one key of a Secret; with `use`, only if its owner allows that use."""
+    found = await secret(world, namespace, name, field)
     if isinstance(found, Verdict):
         return found
     content, resolved = found
-    value = content.data.get(reference.key)
+    if use is not None and use not in content.allowed_uses:
+        return unresolved(Reason.REFERENCE_NOT_PERMITTED, not_public(name, field, use))
+    value = content.data.get(key)
     if not value:
         return unresolved(
             Reason.SECRET_KEY_MISSING,
-            f"Secret {reference.name} ({field}) has no key {reference.key}, or its value is empty.",
+            f"Secret {name} ({field}) has no key {key}, or its value is empty.",
         )
     return Text(value.reveal(), resolved)
+
+
+def not_public(name: str, field: str, use: str) -> str:
+    """Say that a Secret's owner has not declared it public."""
+    return (
+        f"Secret {name} ({field}) is not declared public, so nothing of it is read: put the public "
+        f"key into a ConfigMap, or let the Secret's owner annotate it postroom.dev/allow: {use}."
+    )
+
+
+async def _config_map_text(
+    world: World, namespace: str, name: str, key: str, field: str
+) -> Text | Verdict:
+    """Read the text under one key of a ConfigMap."""
+    content = await world.config_map(namespace, name)
+    if content is None:
+        return unresolved(
+            Reason.CONFIG_MAP_NOT_FOUND,
+            f"ConfigMap {name} ({field}) does not exist in this namespace: create it "
+            "or correct the name.",
+        )
+    value = content.data.get(key)
+    if not value:
+        return unresolved(
+            Reason.CONFIG_MAP_KEY_MISSING,
+            f"ConfigMap {name} ({field}) has no key {key}, or its value is empty.",
+        )
+    version = content.resource_version or None
+    return Text(value, ResolvedReference(kind="ConfigMap", name=name, resource_version=version))
 
 
 async def ca_bundle(
@@ -125,28 +159,30 @@ async def ca_bundle(
 ) -> Text | Verdict:
     """Read the PEM bundle that a reference names."""
     if reference.kind == "Secret":
-        return await secret_text(
-            world, namespace, SecretKeyReference(name=reference.name, key=reference.key), field
-        )
-    content = await world.config_map(namespace, reference.name)
-    if content is None:
+        return await _secret_text(world, namespace, reference.name, reference.key, field)
+    return await _config_map_text(world, namespace, reference.name, reference.key, field)
+
+
+async def public_key(
+    world: World, namespace: str, reference: PublicKeyReference, field: str
+) -> Text | Verdict:
+    """Read a public key, which status shows to everyone: only what is public, and is a key.
+
+    Nothing of what is no key is ever repeated.
+    """
+    name, key = reference.name, reference.key
+    if reference.kind == "Secret":
+        use = ALLOW_DKIM_PUBLIC_KEY
+        found = await _secret_text(world, namespace, name, key, field, use)
+    else:
+        found = await _config_map_text(world, namespace, name, key, field)
+    if isinstance(found, Verdict):
+        return found
+    problem = dkim.read_expected(found.value)
+    if isinstance(problem, str):
         return unresolved(
-            Reason.CONFIG_MAP_NOT_FOUND,
-            f"ConfigMap {reference.name} ({field}) does not exist in this namespace: create it "
-            "or correct the name.",
+            Reason.PUBLIC_KEY_INVALID,
+            f"Key {key} of {reference.kind} {name} ({field}) does not parse as a public key: it "
+            f"{problem}.",
         )
-    value = content.data.get(reference.key)
-    if not value:
-        return unresolved(
-            Reason.CONFIG_MAP_KEY_MISSING,
-            f"ConfigMap {reference.name} ({field}) has no key {reference.key}, or its value is "
-            "empty.",
-        )
-    return Text(
-        value,
-        ResolvedReference(
-            kind="ConfigMap",
-            name=reference.name,
-            resource_version=content.resource_version or None,
-        ),
-    )
+    return found

@@ -28,6 +28,7 @@ from postroom.reconcile.domain_records import (
     CONDITIONS,
     deciding,
     evidence_of,
+    record_id,
     records_of,
     retired_since,
     status_fields,
@@ -94,6 +95,15 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class _PublicKeys:
+    """The keys that references led to, by selector, and why one of them could not be read."""
+
+    texts: Mapping[str, str]
+    problem: Verdict | None
+    references: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Contest:
     """The claim on the domain after the look, whether it must give way, and where it is noted."""
 
@@ -112,17 +122,19 @@ async def assess(
     """Look at a sending domain; raises `InvalidSpec` for what its preset or keys do not allow."""
     rules, namespace = world.ownership, resource.metadata.namespace
     spec = requiring(expected.complete(resource.spec), rules)
-    keys, unresolved, refs = await _public_keys(spec, namespace, world)
+    keys = await _public_keys(spec, namespace, world)
     keyless = not rules.keys and spec.ownership.value is None
-    case = Case(resource, spec, refs, regression_confirmation, rules, keyless, world.claims)
+    confirm_after, refs = regression_confirmation, keys.references
+    case = Case(resource, spec, refs, confirm_after, rules, keyless, world.claims)
     claim = case.claim
-    if unresolved is not None:
-        lost = world.claims.is_lost(claim)
-        verdicts = (claimed(spec.domain, None), unresolved) if lost else (unresolved,)
-        return _assessment(case, verdicts, None, Evidence(), Contest(claim, lost, world.claims))
+    if keys.problem is not None:
+        contest = Contest(claim, world.claims.is_lost(claim), world.claims)
+        verdicts = (claimed(spec.domain, None),) if contest.lost else ()
+        fields = _without_unread_keys(case, keys)
+        return _assessment(case, (*verdicts, keys.problem), fields, Evidence(), contest)
     # A token that settled a contest is looked for as long as it may be needed to keep it so.
     token = rules.token_required or claim.proven or world.claims.is_lost(claim)
-    plan = expected.plan(spec, namespace, rules.keys, keys, token=token)
+    plan = expected.plan(spec, namespace, rules.keys, keys.texts, token=token)
     approach = approach_to(resource, memory, world.now())
     report = await verify(
         plan,
@@ -181,25 +193,41 @@ def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Appro
     return Approach(deep, known_valid, retired_at, told_before)
 
 
-async def _public_keys(
-    spec: SendingDomainSpec, namespace: str, world: World
-) -> tuple[dict[str, str], Verdict | None, frozenset[str]]:
-    """Read the public keys that Secrets hold, by selector."""
+async def _public_keys(spec: SendingDomainSpec, namespace: str, world: World) -> _PublicKeys:
+    """Read the public keys that the spec refers to."""
     keys: dict[str, str] = {}
     refs: set[str] = set()
-    problem: Verdict | None = None
+    problems: list[Verdict] = []
     for index, selector in enumerate(spec.dkim):
-        if selector.public_key_ref is None:
+        reference = selector.public_key_ref
+        if reference is None:
             continue
-        refs.add(references.reference_to("Secret", selector.public_key_ref.name))
-        text = await references.secret_text(
-            world, namespace, selector.public_key_ref, f"spec.dkim[{index}].publicKeyRef"
-        )
+        refs.add(references.reference_to(reference.kind, reference.name))
+        place = f"spec.dkim[{index}].publicKeyRef"
+        text = await references.public_key(world, namespace, reference, place)
         if isinstance(text, Verdict):
-            problem = problem or text
+            problems.append(text)
         else:
             keys[selector.selector] = text.value
-    return keys, problem, frozenset(refs)
+    return _PublicKeys(keys, problems[0] if problems else None, frozenset(refs))
+
+
+def _without_unread_keys(case: Case, keys: _PublicKeys) -> dict[str, object]:
+    """Keep what the stored status has, but for the records of keys that may not be read now: what
+    they show may be what a Secret held."""
+    before = case.resource.status
+    unread = {
+        record_id(one.selector)
+        for one in case.spec.dkim
+        if one.public_key_ref is not None and one.selector not in keys.texts
+    }
+    return {
+        "zone": before.zone,
+        "nameservers": before.nameservers,
+        "dns_host": before.dns_host,
+        "records": [one for one in before.records if one.id not in unread],
+        "findings": [one for one in before.findings if one.subject not in unread],
+    }
 
 
 def _assessment(

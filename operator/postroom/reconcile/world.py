@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from postroom.api.masked import Masked
-from postroom.api.names import Kind
+from postroom.api.names import ALLOW_ANNOTATION, Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
@@ -41,7 +41,8 @@ class SecretContent:
     """A Secret's decoded data, masked, and what identifies its version.
 
     `allowed_hosts` is the parsed annotation ``postroom.dev/allowed-hosts``: None where it is
-    absent, else host patterns, of which the first label may be ``*``.
+    absent, else host patterns, of which the first label may be ``*``. `allowed_uses` is the parsed
+    annotation ``postroom.dev/allow``.
     """
 
     name: str
@@ -49,6 +50,13 @@ class SecretContent:
     resource_version: str
     data: Mapping[str, Masked]
     allowed_hosts: tuple[str, ...] | None
+    allowed_uses: frozenset[str] = frozenset()
+
+
+def allowed_uses(annotations: Mapping[str, object]) -> frozenset[str]:
+    """Parse the annotation ``postroom.dev/allow`` of a Secret."""
+    parts = str(annotations.get(ALLOW_ANNOTATION) or "").split(",")
+    return frozenset(part.strip() for part in parts if part.strip())
 
 
 @dataclass(frozen=True, slots=True)

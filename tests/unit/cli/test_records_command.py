@@ -50,7 +50,11 @@ def sending_domain(name: str = "one", **more: Any) -> dict[str, Any]:
 SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
-    "metadata": {"name": "dkim", "namespace": "mail"},
+    "metadata": {
+        "name": "dkim",
+        "namespace": "mail",
+        "annotations": {"postroom.dev/allow": "dkim-public-key"},
+    },
     "stringData": {"public": RSA},
 }
 
@@ -186,13 +190,40 @@ def test_domains_in_a_directory_share_the_zones_that_hold_them(
 
 
 def test_a_record_of_another_zone_is_named(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    ownership = {"name": "proof.example.org", "value": "x=y"}
-    file = write(sending_domain(ownership=ownership, dkim=None, require=None))
-    code, out, err = run(capsys, file, "-o", "bind")
+    plain: dict[str, Any] = {"dkim": None, "require": None, "dmarc": None, "mx": None}
+    ownership = {"value": "x=y"}
+    other = sending_domain("two", domain="example.org", spf=None, ownership=ownership, **plain)
+    file = write(sending_domain(**plain), other)
+    code, out, err = run(capsys, file, "-o", "bind", "--zone=example.com")
     assert code == 0
-    assert "proof" not in out
-    assert "proof.example.org is not in the zone send.example.com. Publish there" in err
+    assert "x=y" not in out
+    assert "example.org is not in the zone example.com. Publish there" in err
     assert err.endswith('TXT "x=y"\n')
+
+
+def test_a_secret_that_is_not_declared_public_is_not_read(
+    write: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undeclared = {**SECRET, "metadata": {"name": "dkim", "namespace": "mail"}}
+    said = fails(capsys, write(sending_domain(), undeclared))
+    assert "Secret dkim (spec.dkim[1].publicKeyRef) is not declared public" in said
+    assert RSA[:16] not in said
+
+
+def test_a_public_key_may_stand_in_a_config_map(
+    write: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = {"kind": "ConfigMap", "name": "dkim", "key": "public"}
+    holder = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "dkim", "namespace": "mail"},
+        "data": {"public": RSA},
+    }
+    keys = [{"selector": "s1", "publicKeyRef": reference}]
+    code, out, _ = run(capsys, write(sending_domain(dkim=keys), holder), "-o", "terraform")
+    assert code == 0
+    assert RSA[:64] in out
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

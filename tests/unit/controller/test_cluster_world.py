@@ -23,6 +23,7 @@ from postroom.controller.world import ClusterWorld, SharedReads, secret_content
 from postroom.dns.ownership import OwnershipRules
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.metrics import Metrics
+from postroom.reconcile.references import not_permitted
 from postroom.reconcile.ways_out import WaysOut
 from postroom.reconcile.world import LookupUnavailable, MailProbes
 from unit.controller.samples import ACCOUNT, SERVER, stored
@@ -100,6 +101,39 @@ def test_allowed_hosts_are_parsed_and_an_empty_list_allows_none(
 ) -> None:
     raw = {"metadata": {"annotations": {"postroom.dev/allowed-hosts": text}}}
     assert secret_content(raw).allowed_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    ("text", "uses"),
+    [
+        ("dkim-public-key", {"dkim-public-key"}),
+        (" x , dkim-public-key,", {"x", "dkim-public-key"}),
+        ("dkim-public-keys", {"dkim-public-keys"}),
+        ("", set()),
+        (None, set()),
+    ],
+)
+def test_allowed_uses_are_parsed(text: str | None, uses: set[str]) -> None:
+    raw = {"metadata": {"annotations": {"postroom.dev/allow": text}}}
+    assert secret_content(raw).allowed_uses == uses
+    assert secret_content({"metadata": {}}).allowed_uses == set()
+
+
+@pytest.mark.parametrize("demanded", [True, False])
+async def test_where_consent_is_demanded_a_secret_that_names_no_host_goes_to_none(
+    demanded: bool,
+) -> None:
+    nothing = cast("Any", None)
+    out = WaysOut(nothing, nothing, nothing)
+    rules = OwnershipRules((b"a-key",))
+    one = ClusterWorld(Cache(), Sources(SECRET), out, rules, require_consent=demanded)
+    secret = await one.secret("mail", "login")
+    assert secret is not None
+    assert secret.allowed_hosts == (() if demanded else None)
+    refusal = not_permitted(secret, "spec.credentialsRef", "smtp.example.com")
+    assert (refusal is not None) is demanded
+    if refusal is not None:
+        assert "annotation postroom.dev/allowed-hosts" in refusal.message
 
 
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=20) | st.none() | st.integers()))

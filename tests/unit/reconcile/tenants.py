@@ -26,9 +26,10 @@ from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.ways_out import ReachesOut, WaysOut
-from postroom.reconcile.world import ConfigMapContent, MailProbes, SecretContent
+from postroom.reconcile.world import ConfigMapContent, SecretContent
 from unit.dns.fake_zone import FakeZone
 from unit.reconcile.assessments import NOW
+from unit.reconcile.mail_worlds import Probes
 
 KEY = b"the operator's present key"
 AT_ONCE = Policy(regression_confirmation=timedelta(), dependency_patience=timedelta())
@@ -45,7 +46,7 @@ class Tenants(ReachesOut):
         super().__init__(
             WaysOut(
                 cast("Asker", self.zone),
-                cast("MailProbes", nothing),
+                Probes(),
                 cast("PolicyFetcher", nothing),
             )
         )

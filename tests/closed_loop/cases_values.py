@@ -40,14 +40,6 @@ def _case(
     return Case(f"{code}: {name} ({id})", id, state, code, mistake, spec=spec)
 
 
-def _state(id: str, name: str) -> str:
-    """Of a token that does not begin as it must, the judge cannot know that it was meant."""
-    return "Missing" if id == "ownership" and name not in _TOKEN_IN_SIGHT else "Wrong"
-
-
-_TOKEN_IN_SIGHT = frozenset({"stored", "added", "at the beginning", "at the end"})
-
-
 def _around() -> list[Case]:
     """Damage that every kind of text may take."""
     quoted, smart, invisible = "VALUE_QUOTED", "VALUE_SMART_QUOTES", "VALUE_BOM_NBSP"
@@ -69,7 +61,7 @@ def _around() -> list[Case]:
         ("caption", named, lambda one: f"Value: {one}", NICE),
     ]
     return [
-        _case(name, id, code, changed(id, change, quirks), state=_state(id, name))
+        _case(name, id, code, changed(id, change, quirks))
         for name, code, change, quirks in rows
         for id in TEXTS
         if (id, code) not in _HARMLESS
@@ -122,29 +114,14 @@ def _inside() -> list[Case]:
             lambda one: "v=DMARC1; p=none; rua=mailto:<your address>",
         ),
     ]
-    found = [
-        _case(name, id, code, changed(id, change, KEPT), state=_inner_state(id, name))
-        for name, id, code, change in rows
-    ]
+    found = [_case(name, id, code, changed(id, change, KEPT)) for name, id, code, change in rows]
     return [
         *found,
-        *(_case("line", id, _NAMED, _with_its_name(id), state=_line_state(id)) for id in TEXTS),
+        *(_case("line", id, _NAMED, _with_its_name(id)) for id in TEXTS),
     ]
 
 
 _NAMED = "VALUE_INCLUDES_NAME"
-
-
-def _inner_state(id: str, name: str) -> str:
-    return (
-        "Missing"
-        if (id, name) in {("ownership", "other case"), ("ownership", "soft hyphen")}
-        else "Wrong"
-    )
-
-
-def _line_state(id: str) -> str:
-    return "Missing" if id == "ownership" else "Wrong"
 
 
 def _long_policy(stage: Stage) -> str:

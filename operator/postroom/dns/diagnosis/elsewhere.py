@@ -12,7 +12,7 @@ from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
 from postroom.dns.diagnosis.standing import parent
 from postroom.dns.judging.fixes import create
-from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.judging.judgement import Cause, Evidence, lacking
 from postroom.dns.names import host_label, is_within
 from postroom.dns.quoting import quoted
 from postroom.dns.wanted import DelegationWanted
@@ -67,7 +67,7 @@ def _delegated_below(case: Case) -> Iterator[Cause]:
         return
     message = (
         f"{above} is delegated to {_servers(answer.values)}: what is added to the zone above has "
-        f"no effect there. Those servers have no {where(case.expected)}."
+        f"no effect there. {lacking(case.expected, case.answer.values)}"
     )
     fix = create(case.expected)
     if fix is not None:
@@ -84,7 +84,7 @@ def _delegated(case: Case) -> Iterator[Cause]:
         return
     message = (
         f"{case.domain} is a zone of its own, delegated to {_servers(zone.nameservers)}: what is "
-        f"added to {above} has no effect there. There is no {where(case.expected)}."
+        f"added to {above} has no effect there. {lacking(case.expected, case.answer.values)}"
     )
     yield Cause("SUBDOMAIN_DELEGATED", message, create(case.expected), Evidence.LIKELY)
 
@@ -103,7 +103,8 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
     message = (
         f"{zone.apex} is served by {serving} ({_servers(zone.nameservers)}), although its SOA "
         f"still names {quoted(primary)} of {maker.name}: unless {serving} takes the zone from "
-        f"there, what is added at {maker.name} has no effect. There is no {where(case.expected)}."
+        f"there, what is added at {maker.name} has no effect. "
+        f"{lacking(case.expected, case.answer.values)}"
     )
     yield Cause("WRONG_DNS_HOST", message, create(case.expected), Evidence.LIKELY)
 

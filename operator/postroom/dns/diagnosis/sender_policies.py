@@ -19,7 +19,7 @@ from postroom.dns.diagnosis.standing import (
 )
 from postroom.dns.judging import sender_merge
 from postroom.dns.judging.fixes import create, move, removal
-from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.judging.judgement import Cause, Evidence, lacking
 
 #: Labels below which people put the policy of the domain above.
 _LABELS = ("_spf", "spf", "_spf1", "mail")
@@ -91,7 +91,8 @@ def causes(case: Case) -> Iterable[Cause]:
 
 
 def _cause(case: Case, place: _Place, text: str) -> Cause:
-    message = f"There is no {where(case.expected)}. The policy stands at {place.name}: {place.why}."
+    lack = lacking(case.expected, case.answer.values)
+    message = f"{lack} The policy stands at {place.name}: {place.why}."
     value = value_from(case, text)
     if place.own or value is None:
         # What cannot be merged stays where it is.

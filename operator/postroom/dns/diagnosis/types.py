@@ -21,7 +21,7 @@ from postroom.dns.diagnosis.standing import (
     with_removed,
 )
 from postroom.dns.judging.fixes import removal, replace
-from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
 from postroom.dns.pasted import without_caption, without_quotes
 from postroom.dns.presets import title_of
 from postroom.dns.quoting import quoted
@@ -188,8 +188,8 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
     if from_wildcard(case, RecordType.SPF):
         return
     message = (
-        f"There is a record of type SPF at {case.expected.name}, which receivers do not ask for; "
-        f"there is no {where(case.expected)}.{consequences(case, texts[0])}"
+        f"There is a record of type SPF at {case.expected.name}, which receivers do not ask for. "
+        f"{lacking(case.expected, case.answer.values)}{consequences(case, texts[0])}"
     )
     gone = in_the_way(case, removal(case.expected.name, RecordType.SPF, texts))
     fix = with_removed(replace(case.expected, (), value_from(case, texts[0])), gone)

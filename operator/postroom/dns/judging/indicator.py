@@ -19,6 +19,7 @@ from postroom.dns.judging.judgement import (
     Judgement,
     blind,
     faulty,
+    lacking,
     missing,
     valid,
     where,
@@ -76,6 +77,7 @@ def _policy(wanted: IndicatorWanted, seen: Seen) -> dmarc.Discovery:
 
 def _inherited(expected: Expected, wanted: IndicatorWanted, seen: Seen) -> Judgement:
     """Without a record at the domain itself, that of the organisational domain applies."""
+    own = seen.at(expected.name, RecordType.TXT).values
     if _policy(wanted, seen).organisational_domain is None:
         return blind(expected, f"the organisational domain of {wanted.domain}")
     above = _above(expected, wanted, seen)
@@ -87,11 +89,11 @@ def _inherited(expected: Expected, wanted: IndicatorWanted, seen: Seen) -> Judge
         so = ""
         if records:
             so = f"What stands at {above} applies, which is not what spec.bimi asks for."
-        return missing(expected, "BIMI_MISSING", Reason.RECORD_NOT_FOUND, (), so)
+        return missing(expected, "BIMI_MISSING", Reason.RECORD_NOT_FOUND, (), so, own)
     judged = _with_policy(expected, wanted, seen, records)
     if judged.state is not RecordState.VALID:
         return judged
-    message = f"There is no {where(expected)}: the record at {above} applies, as spec.bimi asks."
+    message = f"{lacking(expected, own)} The record at {above} applies, as spec.bimi asks."
     inherited = finding("BIMI_INHERITED", expected.id, message)
     return valid(Reason.RECORD_VALID, "The BIMI record is valid.", (), advice=(inherited,))
 

@@ -13,7 +13,18 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Question, Zone
 from postroom.dns.judging.fixes import create
 from postroom.dns.quoting import shown
-from postroom.dns.wanted import VALUE_LIMIT, DomainPlan, Expected
+from postroom.dns.spf import Requirement
+from postroom.dns.wanted import (
+    VALUE_LIMIT,
+    DomainPlan,
+    Expected,
+    IndicatorWanted,
+    KeyWanted,
+    PolicyWanted,
+    TextWanted,
+    TransportPolicyWanted,
+    TransportReportWanted,
+)
 
 
 class Evidence(IntEnum):
@@ -95,12 +106,40 @@ def faulty(
 
 
 def missing(
-    expected: Expected, code: str, reason: Reason, observed: Sequence[str] = (), so: str = ""
+    expected: Expected,
+    code: str,
+    reason: Reason,
+    observed: Sequence[str] = (),
+    so: str = "",
+    there: Sequence[str] | None = None,
 ) -> Judgement:
-    """Nothing of the kind is there; `so` is a sentence on what follows."""
-    message = f"There is no {where(expected)}. {so}".rstrip()
+    """Nothing of the kind is there; `so` is a sentence on what follows.
+
+    `there` are the records of the type that stand there, by default what was `observed`.
+    """
+    message = f"{lacking(expected, observed if there is None else there)} {so}".rstrip()
     cause = Cause(code, message, create(expected))
     return faulty(RecordState.MISSING, reason, cause, observed)
+
+
+#: What a text must be, for people.
+_KINDS: dict[type, str] = {
+    TextWanted: "ownership record with the required value",
+    KeyWanted: "DKIM key record",
+    Requirement: "SPF record",
+    PolicyWanted: "DMARC record",
+    TransportPolicyWanted: "MTA-STS record",
+    TransportReportWanted: "TLS-RPT record",
+    IndicatorWanted: "BIMI record",
+}
+
+
+def lacking(expected: Expected, there: Sequence[str] = ()) -> str:
+    """Say that a record is not there: which kind it is, where others of its type stand there."""
+    kind = _KINDS.get(type(expected.wanted))
+    if not there or kind is None:
+        return f"There is no {where(expected)}."
+    return f"There is no {kind} among the {expected.type.value} records at {expected.name}."
 
 
 def blind(expected: Expected, what: str | None = None, observed: Sequence[str] = ()) -> Judgement:

@@ -3,16 +3,38 @@
 
 from __future__ import annotations
 
+import re
+
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import RecordType
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create
-from postroom.dns.judging.judgement import Cause, Context, Judgement, faulty, missing, valid, where
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Evidence,
+    Judgement,
+    faulty,
+    missing,
+    valid,
+    where,
+)
+from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.ownership import is_token
 from postroom.dns.wanted import Expected, TextWanted
+
+#: The part of a token that names who asks for it, and what parts the two.
+_PREFIX = re.compile(
+    r"([A-Za-z0-9_.-]{0,80}?[A-Za-z_-])"
+    r"[ \t]{0,4}(?:=|:|\.(?=[A-Za-z0-9_-]{16,80}$)|[ ](?=\S{1,80}$))[ \t]{0,4}"
+)
+#: A shorter token may be found in any text.
+_TELLING = 8
+#: A single word of this length was made by a machine.
+_LONG = 16
 
 
 def needs(expected: Expected, wanted: TextWanted, seen: Seen, context: Context) -> Needs:
@@ -22,7 +44,8 @@ def needs(expected: Expected, wanted: TextWanted, seen: Seen, context: Context) 
 
 def judge(expected: Expected, wanted: TextWanted, seen: Seen, context: Context) -> Judgement:
     """Any TXT record of the name may be the one that is wanted; others do not disturb it."""
-    values = seen.at(expected.name, RecordType.TXT).values
+    answer = seen.at(expected.name, RecordType.TXT)
+    values = answer.values
     message = "The ownership record is published."
     if wanted.text in values:
         return valid(Reason.RECORD_MATCHED, message, [wanted.text])
@@ -30,10 +53,22 @@ def judge(expected: Expected, wanted: TextWanted, seen: Seen, context: Context) 
     if accepted:
         advice = (_of_an_earlier_key(expected),)
         return valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=advice)
-    prefix = wanted.text.partition("=")[0]
-    similar = [one for one in values if one.strip('" ').partition("=")[0] == prefix]
+    bare = sorted(one for one in values if _holds_token(one, wanted.text))
+    if bare:
+        # What holds this very token proves nothing to anybody else.
+        how = _how(wanted.text, bare[0])
+        message = f"The {where(expected)} holds the token, but not as it is required: {how}."
+        fix = replacing(expected, answer, bare)
+        cause = Cause("OWNERSHIP_MISMATCH", message, fix, Evidence.SHOWN)
+        return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, bare)
+    prefix, dedicated = _prefix(wanted.text), expected.name != context.plan.domain
+    similar = [
+        one
+        for one in values
+        if (prefix and _prefix(one) == prefix) or (dedicated and _is_token(one))
+    ]
     if not similar:
-        return missing(expected, "OWNERSHIP_MISSING", Reason.RECORD_NOT_FOUND)
+        return missing(expected, "OWNERSHIP_MISSING", Reason.RECORD_NOT_FOUND, there=values)
     # The other token may prove something to someone else: it stays.
     message = f"The {where(expected)} has another value than the required one."
     if is_token(wanted.text):
@@ -43,6 +78,41 @@ def judge(expected: Expected, wanted: TextWanted, seen: Seen, context: Context) 
         )
     cause = Cause("OWNERSHIP_MISMATCH", message, create(expected))
     return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, similar)
+
+
+def _prefix(text: str) -> str:
+    """What a provider's token begins with, as far as it is its own: ``name=`` and the like."""
+    match = _PREFIX.match(text.strip("\"' "))
+    return match[1].lower() if match else ""
+
+
+def _token(text: str) -> str:
+    match = _PREFIX.match(text)
+    return text[match.end() :] if match else text
+
+
+def _holds_token(value: str, wanted: str) -> bool:
+    """Tell whether a text holds the very token: alone, in other case, or behind something else."""
+    token = _token(wanted).strip().lower()
+    return len(token) >= _TELLING and token in value.lower() and _is_free(value)
+
+
+def _how(wanted: str, there: str) -> str:
+    prefix = wanted.removesuffix(_token(wanted))
+    if prefix and _token(wanted) in there and prefix.lower() not in there.lower():
+        return f"{prefix} must stand before it"
+    return "more stands there, or it is written in another way"
+
+
+def _is_token(text: str) -> bool:
+    """Tell whether a text looks like somebody's token, rather than like words of a wildcard."""
+    bare = text.strip("\"' ")
+    return _is_free(bare) and (bool(_prefix(bare)) or (len(bare) >= _LONG and " " not in bare))
+
+
+def _is_free(text: str) -> bool:
+    """Tell whether a text is none of the records that have a version, which are no tokens."""
+    return re.match(r"[\"' ]{0,4}v[ \t]{0,4}=", text, re.IGNORECASE) is None
 
 
 def _of_an_earlier_key(expected: Expected) -> Finding:

@@ -19,6 +19,7 @@ from postroom.dns.judging.judgement import (
     Judgement,
     blind,
     faulty,
+    lacking,
     missing,
     valid,
     where,
@@ -112,7 +113,8 @@ def _inherited(expected: Expected, wanted: PolicyWanted, seen: Seen) -> Judgemen
     )
     if not enough or dmarc.missing_reports(found.record, wanted.rua):
         return _missing(expected, wanted, seen, so, found.policy)
-    message = f"There is no {where(expected)}. {so} It is as strict as spec.dmarc asks for."
+    there = seen.at(expected.name, RecordType.TXT).values
+    message = f"{lacking(expected, there)} {so} It is as strict as spec.dmarc asks for."
     advice = [finding("DMARC_INHERITED", expected.id, message)]
     differing = report_advice.by_suffix_list(domain, found)
     if differing is not None:

@@ -22,6 +22,7 @@ from postroom.dns.judging.judgement import (
     Judgement,
     blind,
     faulty,
+    lacking,
     missing,
     valid,
     where,
@@ -190,13 +191,13 @@ def _absent(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Co
         return _faulty(look, fault, [record for _, record in read.values()])
     others = others_of(expected, wanted, (), seen)
     if spf.reach(expected.value, others, expected.name).within_limits():
-        judged = missing(expected, "SPF_MISSING", Reason.RECORD_NOT_FOUND)
+        judged = missing(expected, "SPF_MISSING", Reason.RECORD_NOT_FOUND, there=answer.values)
         if not answer.aliases or judged.cause is None:
             return judged
         return changed(judged, cause=changed(judged.cause, fix=replacing(expected, answer, ())))
     found = spf.reach(expected.value, others, expected.name)
     message = (
-        f"There is no {where(expected)}, and what spec.spf requires takes more than "
+        f"{lacking(expected, answer.values)} What spec.spf requires takes more than "
         f"{spf.LOOKUP_LIMIT} DNS lookups{sender_faults.dearest(found)}. Require less, or send from "
         "a return path of its own."
     )

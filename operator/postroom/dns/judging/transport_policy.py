@@ -60,7 +60,7 @@ def judge(
     if not records:
         intended = sorted(filter(mta_sts.looks_like_record, values))
         if not intended:
-            return missing(expected, "MTA_STS_MISSING", Reason.RECORD_NOT_FOUND)
+            return missing(expected, "MTA_STS_MISSING", Reason.RECORD_NOT_FOUND, there=values)
         sentence = "does not begin with v=STSv1; so that senders ignore it"
         return _faulty_record(expected, "MTA_STS_SYNTAX", sentence, intended)
     if len(records) > 1:

@@ -38,7 +38,7 @@ def judge(
     if not records:
         intended = sorted(filter(tls_report.looks_like_record, values))
         if not intended:
-            return missing(expected, "TLS_RPT_MISSING", Reason.RECORD_NOT_FOUND)
+            return missing(expected, "TLS_RPT_MISSING", Reason.RECORD_NOT_FOUND, there=values)
         sentence = "does not begin with v=TLSRPTv1; so that senders ignore it"
         return _faulty(expected, "TLS_RPT_SYNTAX", sentence, intended, expected.value)
     there = [uri for one in records for uri in tls_report.destinations(one)]

@@ -74,6 +74,16 @@ TERMS = (
     "include:ours.net~all",
     "include:ours.net,",
     "include:leaf.netinclude:ours.net",
+    "inclue:leaf.net",
+    "include:https://nested.net/",
+    "include:ours.net-all",
+    "ip4:203.0.113.0 /24",
+    "ip6:[2001:db8:1::5]",
+    "a:host.net/24/64",
+    "ip4:host.net",
+    "redirct=ours.net",
+    "~-all",
+    "- all",
     "\u2013all".encode().decode("latin-1"),
 )
 INTACT = ("v=spf1 ", "V=SPF1 ", "v=spf1  ")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from postroom.dns import spf
 from postroom.dns.judging import sender_faults
@@ -194,8 +195,12 @@ def parted(text: str) -> str:
     return _JOINED_END.sub(r"\1 ", _JOINT.sub(" ", _DASHES.sub("-", text)))
 
 
+@lru_cache(maxsize=256)
 def reading(text: str) -> str:
-    """Return a record as a merge reads it, before anything is known of the names in it."""
+    """Return a record as a merge reads it, before anything is known of the names in it.
+
+    Remembered, because one look at a domain comes back to the same few texts many times.
+    """
     whole = spf.parse(parted(text))
     return apply(whole.text, repairs(whole, also_slips=lambda name: True))
 

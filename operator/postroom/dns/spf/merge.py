@@ -206,6 +206,11 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
             # One record has one redirect; an include authorises the same senders.
             made = parse(f"{VERSION} include:{record.redirect.value}").terms[0]
             mechanisms[made.key] = made
+            doubts.append(
+                f"The fix reads {quoted(record.redirect.text)} as {quoted(made.text)}: who is not "
+                "listed there is treated as the end of the record says."
+            )
+        left_out += [f"{quoted(term.text)}, which stands after all" for term in _behind_all(record)]
         for term in record.terms:
             if term.is_modifier and term.name != "redirect":
                 kept = modifiers.setdefault(term.name, term.text)
@@ -217,6 +222,13 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
     changes.append(f"unites {len(drafts)} records into one")
     text = " ".join([VERSION, *texts, *end, *modifiers.values()])
     return _Draft(text, changes, left_out, [*doubts, *differing])
+
+
+def _behind_all(record: Record) -> list[Term]:
+    """The mechanisms after the all of a record, which never counted."""
+    end = record.all_term
+    behind = [] if end is None else [one for one in record.terms if one.start > end.start]
+    return [one for one in behind if not one.is_modifier and one.name != "all"]
 
 
 def _common_end(records: Sequence[Record]) -> tuple[list[str], list[str]]:

@@ -141,7 +141,8 @@ class _Repair:
             return gap
         for count in range(2, _JOINED_LIMIT + 1):
             tokens = self._tokens[at : at + count]
-            if len(tokens) == count and self._belong_together(at, count):
+            short = sum(len(token) for _, token in tokens) <= _MENDED_LIMIT
+            if len(tokens) == count and short and self._belong_together(at, count):
                 made = _read_together([token for _, token in tokens])
                 if made is not None:
                     start, end = tokens[0][0], tokens[-1][0] + len(tokens[-1][1])

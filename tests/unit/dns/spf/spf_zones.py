@@ -108,6 +108,20 @@ SLIPS = st.sampled_from(
         "mx\tptr",
         "a:\xe4.net",
         "192.0.2.1",
+        "inclue:b.net",
+        "include;c.net",
+        "include:https://d.net/",
+        "ip4:192.0.2.0 /24",
+        "ip4:198.51.100.0/255.255.255.0",
+        "ip6:[2001:db8::1]",
+        "a:b.net/24/64",
+        "a:d.net/",
+        "ip4:c.net",
+        "redirct=a.net",
+        "ip4:host",
+        "~-all",
+        "all-",
+        "- all",
     ]
 )
 SLIPPED = st.builds(

@@ -236,6 +236,7 @@ def test_a_gap_with_spaces_is_left_out_whole() -> None:
         (["v=spf1 a -all", "v=spf1 mx"], "-all", "end in -all and no all; the one in -all."),
         (["v=spf1 a -all", "v=spf1 mx -all"], "-all", ""),
         (["v=spf1 a", "v=spf1 mx"], "mx", ""),
+        (["v=spf1 redirect=a.net", "v=spf1 mx -all"], "-all", "redirect=a.net as include:a.net:"),
         (["v=spf1 a +all", "v=spf1 mx -all"], "~all", "It ends in ~all"),
     ],
 )
@@ -245,6 +246,14 @@ def test_the_end_of_several_records_is_told(records: list[str], end: str, told: 
     assert made.value.split()[-1] == end
     assert told in " ".join(made.doubts)
     assert bool(made.doubts) is bool(told)
+
+
+def test_what_stood_behind_all_is_told_where_records_become_one() -> None:
+    made = merge(["v=spf1 a -all ip4:192.0.2.9", "v=spf1 mx -all x=1", "v=spf1 x=2"], NOBODY, {})
+    assert made.left_out == (
+        "ip4:192.0.2.9, which stands after all",
+        "x=2, of which there can be one only",
+    )
 
 
 PIECES = st.text(alphabet="includeip46amxl:=/.,;[]-+~?%{}<>@ 0123456789\xe4\xc2\xa0", max_size=30)

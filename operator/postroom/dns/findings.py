@@ -22,6 +22,8 @@ from postroom.dns.names import is_within
 
 _ASKABLE = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _PACKAGE = "postroom.dns.diagnosis"
+#: Longest message of a finding.
+MESSAGE_LIMIT = 1024
 #: The files, in the order in which the documentation has them.
 FAMILIES = (
     "names",
@@ -75,7 +77,7 @@ def finding(code: str, subject: str, message: str, fix: Fix | None = None) -> Fi
         code=code,
         severity=catalogue()[code].severity,
         subject=subject,
-        message=message[:1024],
+        message=message[:MESSAGE_LIMIT],
         fix=fix,
     )
 

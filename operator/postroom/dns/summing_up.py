@@ -15,7 +15,7 @@ from postroom.dns.diagnosis.diagnose import FAULTY
 from postroom.dns.diagnosis.dns_hosts import DNSHost, host_of, label_for
 from postroom.dns.diagnosis.rotation import weighed
 from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
-from postroom.dns.findings import finding, question
+from postroom.dns.findings import MESSAGE_LIMIT, finding, question
 from postroom.dns.judging.fixes import instruction, told, wait
 from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, named, where
@@ -239,7 +239,10 @@ def _fix(fix: Fix | None, zone: Zone | None, host: DNSHost | None) -> Fix | None
 
 def _sentence(cause: Cause, fix: Fix | None) -> str:
     """What was seen, then what to do; a value stands last, without a full stop behind it."""
-    return f"{cause.message} {instruction(fix)}".rstrip()
+    said = instruction(fix)
+    room = MESSAGE_LIMIT - len(said) - 1
+    told = cause.message if len(cause.message) <= room else f"{cause.message[: room - 3]}..."
+    return f"{told} {said}".rstrip()
 
 
 def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Finding]:

@@ -265,7 +265,7 @@ def test_a_refusal_of_a_part_is_told() -> None:
         ("foo bar", "foo, which is not a mechanism of SPF; bar, which is not a mechanism of SPF:"),
         (
             " ".join(f"foo{n}" for n in range(9)),
-            "foo0, foo1, foo2, foo3, foo4, foo5, foo6, foo7 and",
+            "foo0, foo1, foo2, foo3, foo4, foo5 and 3 more:",
         ),
     ],
 )
@@ -318,6 +318,15 @@ def test_the_end_of_several_records_is_told() -> None:
     zone.records[APEX_TXT].append("v=spf1 mx ~all")
     (found,) = about_spf(look(zone))
     assert "The records end in ~all and -all; the one in ~all." in found.message
+
+
+def test_a_long_message_keeps_its_end() -> None:
+    """What to do comes last, and is never cut off."""
+    terms = " ".join(f"a:{n}{'x' * 40}.s1.net/ foo{n}{'y' * 200}" for n in range(10))
+    (found,) = about_spf(look(with_spf(f"v=spf1 {OURS} {terms} ~-all")))
+    assert len(found.message) <= 1024
+    assert " and 4 more: who was to pass" in found.message
+    assert found.message.endswith(f" to: v=spf1 {OURS} ~all")
 
 
 def test_a_merge_is_a_change() -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from postroom.dns import spf
 from postroom.dns.judging import sender_faults
@@ -39,7 +40,7 @@ _JOINED_END = re.compile(
     r"((?:include|exists|a|mx|ptr):[^ ]{1,253}|redirect=[^ ]{1,253})(?=-all(?: |$))", re.IGNORECASE
 )
 #: Most terms whose reasons are told, most characters that they take, most terms that are named.
-_REASONS_LIMIT, _SAID_LIMIT, _NAMES_LIMIT, _NAME_LIMIT = 4, 480, 8, 64
+_REASONS_LIMIT, _SAID_LIMIT, _NAMES_LIMIT, _NAME_LIMIT = 4, 320, 6, 36
 #: Most terms that are taken out to come within the limits.
 _SAVINGS_LIMIT = 10
 
@@ -66,11 +67,21 @@ class Offer:
         """What the record to publish does not say any more, in whole sentences; "" for nothing."""
         sentences = []
         if self.taken_out:
-            terms = ", ".join(map(quoted, self.taken_out))
+            terms = _listed([quoted(one) for one in self.taken_out])
             sentences.append(f"{terms} is of no use and makes way.")
         if self.left_out:
             sentences.append(_left_out(self.left_out))
-        return " ".join([*sentences, *self.doubts[:_REASONS_LIMIT]])
+        return " ".join([*sentences, *_that_fit(self.doubts)])
+
+
+def _that_fit(sentences: Sequence[str]) -> list[str]:
+    """The first sentences, as many as a message has room for."""
+    lengths = accumulate(map(len, sentences))
+    return [
+        one
+        for n, (one, length) in enumerate(zip(sentences, lengths, strict=True))
+        if n == 0 or length <= _SAID_LIMIT
+    ]
 
 
 def _left_out(clauses: Sequence[str]) -> str:
@@ -78,11 +89,14 @@ def _left_out(clauses: Sequence[str]) -> str:
     if len(clauses) <= _REASONS_LIMIT and sum(map(len, clauses)) <= _SAID_LIMIT:
         said = "; ".join(clauses)
     else:
-        names = [one.partition(", which ")[0] for one in clauses]
-        short = [one if len(one) <= _NAME_LIMIT else f"{one[:_NAME_LIMIT]}..." for one in names]
-        more = len(short) - _NAMES_LIMIT
-        said = ", ".join(short[:_NAMES_LIMIT]) + (f" and {more} more" if more > 0 else "")
+        said = _listed([one.partition(", which ")[0] for one in clauses])
     return f"The fix leaves out {said}: who was to pass by that alone does not."
+
+
+def _listed(names: Sequence[str]) -> str:
+    short = [one if len(one) <= _NAME_LIMIT else f"{one[:_NAME_LIMIT]}..." for one in names]
+    more = len(short) - _NAMES_LIMIT
+    return ", ".join(short[:_NAMES_LIMIT]) + (f" and {more} more" if more > 0 else "")
 
 
 def meant(text: str) -> tuple[str, str] | None:

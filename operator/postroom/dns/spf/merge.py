@@ -178,7 +178,7 @@ def _drafted(
     closing = [] if keep_pass_all else _closing(parse(draft.text), required)
     if closing:
         draft.edit(closing)
-        draft.doubts.append(f"It ends in {required.all_term}, so that not everyone may send.")
+        draft.doubts.insert(0, f"It ends in {required.all_term}, so that not everyone may send.")
     draft.edit(_dead(parse(draft.text), required, reach(draft.text, others, domain)))
     lacking = required.missing_from(reach(draft.text, others, domain))
     draft.edit(_admissions(parse(draft.text), lacking))
@@ -221,7 +221,7 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
     changes = [change for one in drafts for change in one.changes]
     changes.append(f"unites {len(drafts)} records into one")
     text = " ".join([VERSION, *texts, *end, *modifiers.values()])
-    return _Draft(text, changes, left_out, [*doubts, *differing])
+    return _Draft(text, changes, left_out, [*differing, *doubts])
 
 
 def _behind_all(record: Record) -> list[Term]:

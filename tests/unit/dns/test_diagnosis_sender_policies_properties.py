@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postroom.api.findings import FixAction
@@ -138,6 +138,9 @@ def passing(zone: FakeZone) -> set[str]:
     return {one for one, result in decided.items() if result is spf.ResultCode.PASS}
 
 
+@example(
+    ["v=spf1 -include:ours.net redirect=ours.net redirct=ours.net"], {"includes": ["ours.net"]}
+)
 @settings(max_examples=150, deadline=None)
 @given(RECORDS, REQUIRED)
 def test_a_fix_makes_it_valid_and_takes_from_nobody(

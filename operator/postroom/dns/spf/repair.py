@@ -27,6 +27,8 @@ _QUALIFIER = re.compile(r"[+?~-]")
 GAP = re.compile(
     r"[^ <{[]{0,80}(?:<[^<>]{0,80}>|\{[^{}]{0,80}\}\}?|\[[A-Za-z][A-Za-z _-]{2,80}\])[^ ]{0,80}"
 )
+#: Modifiers that a record has once (section 6).
+_SINGLE = frozenset({"redirect", "exp"})
 #: No slip is longer; what is longer is left out.
 _MENDED_LIMIT = 512
 #: Most tokens that are read as one term.
@@ -94,6 +96,11 @@ class _Repair:
         self._also_slips = also_slips
         self._problems = {one.start: one for one in record.problems}
         self._terms = {one.start: one for one in record.terms}
+        self._single_names = {
+            one.name
+            for one in record.terms
+            if one.is_modifier and one.name in _SINGLE and not names_nothing(one)
+        }
         self._tokens = [
             (match.start() + len(VERSION), match.group())
             for match in re.finditer(r"[^ ]+", record.text[len(VERSION) :])
@@ -118,10 +125,23 @@ class _Repair:
         if problem is not None and problem.sentence == "appears twice":
             return leaving_out(start, token, problem.sentence)
         if self._is_unsound(at):
-            return _repaired(start, token, problem)
-        if term is not None and term.is_modifier and term.name not in ("redirect", "exp"):
-            return self._modifier(term)
+            return self._once(_repaired(start, token, problem))
+        if term is not None and term.is_modifier and term.name not in _SINGLE:
+            made = self._modifier(term)
+            return None if made is None or self._repeats(made) else self._once(made)
         return None
+
+    def _repeats(self, edit: Edit) -> bool:
+        """Whether an edit makes a second redirect or exp, of which there can be one (section 6)."""
+        made = parse(f"{VERSION} {edit.text}").terms
+        return any(one.is_modifier and one.name in self._single_names for one in made)
+
+    def _once(self, edit: Edit) -> Edit:
+        if self._repeats(edit):
+            return leaving_out(edit.start, self._text[edit.start : edit.end], "appears twice")
+        made = parse(f"{VERSION} {edit.text}").terms
+        self._single_names |= {one.name for one in made if one.is_modifier} & _SINGLE
+        return edit
 
     def _modifier(self, term: Term) -> Edit | None:
         """Make a mechanism of what is lawful, but does nothing."""
@@ -146,7 +166,7 @@ class _Repair:
                 made = _read_together([token for _, token in tokens])
                 if made is not None:
                     start, end = tokens[0][0], tokens[-1][0] + len(tokens[-1][1])
-                    return count, _rewritten(start, self._text[start:end], made)
+                    return count, self._once(_rewritten(start, self._text[start:end], made))
         return None
 
     def _gap(self, at: int) -> tuple[int, Edit] | None:

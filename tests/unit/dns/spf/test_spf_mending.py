@@ -248,6 +248,20 @@ def test_the_end_of_several_records_is_told(records: list[str], end: str, told: 
     assert bool(made.doubts) is bool(told)
 
 
+@pytest.mark.parametrize(
+    ("terms", "value"),
+    [
+        ("redirect=a.net redirct=b.net foo", "redirect=a.net redirct=b.net"),
+        ("redirect:a.net redirect=b.net", "redirect=b.net"),
+        ("redirect:a.net redirect:b.net", "redirect=a.net"),
+        ("redirect= a.net redirect:b.net", "redirect=a.net"),
+        ("redirect=https://a.net redirect:b.net", "redirect=a.net"),
+    ],
+)
+def test_no_mending_makes_a_second_redirect(terms: str, value: str) -> None:
+    assert merged(f"v=spf1 {terms}").value == f"v=spf1 {value}"
+
+
 def test_what_stood_behind_all_is_told_where_records_become_one() -> None:
     made = merge(["v=spf1 a -all ip4:192.0.2.9", "v=spf1 mx -all x=1", "v=spf1 x=2"], NOBODY, {})
     assert made.left_out == (

@@ -86,6 +86,12 @@ def _mail_findings() -> str:
         "What a server's reply, or the look before dialling, comes down to. The reason of the "
         "condition is coarser.",
         "",
+        "What a reply says counts more than its code. A row of the catalogue knows some wordings; "
+        "the others are judged by the words that replies of a kind share, and only what has none "
+        "by its code. Words of limits, rates and passing faults outrank a code that says that it "
+        "stays, and a code that says that it passes (4xx) outranks words: the softer of the two "
+        "counts, and the message says that they disagree.",
+        "",
         "| Cause | Reason | Meaning | What to do |",
         "|---|---|---|---|",
     ]

@@ -5,7 +5,8 @@ labelled ones; what passes is never taken for a wrong password; codes and words 
 ``data/replies.tsv`` holds replies with the cause that they were given before the rules were asked.
 Of batch 1 the rules were tuned on one half (by a checksum of the text) and never on the other.
 Batch 2 was found in threads and batch 3 made up once the rules stood, as far from them as could be;
-before the rules were widened for them they named 66 of 78 and 28 of 52 right.
+before the rules were widened for them they named 66 of 78 and 28 of 52 right, and of batch 4, made
+up after that, 22 of 28.
 """
 
 from __future__ import annotations

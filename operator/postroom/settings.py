@@ -228,7 +228,7 @@ class Settings(BaseModel):
         description="Objects that are evaluated at a time; namespaces share them evenly.",
     )
     workers_per_namespace: _Count = Field(
-        default=64, description="Objects of one namespace that are evaluated at a time."
+        default=32, description="Objects of one namespace that are evaluated at a time."
     )
     probes_per_target: _Count = Field(
         default=3,

@@ -88,6 +88,11 @@ class Line(Generic[ItemT]):
     def __bool__(self) -> bool:
         return bool(self._items)
 
+    def ahead_of(self, party: str) -> int:
+        """How many items are served before a new one of a party, at most."""
+        own = len(self._items.get(party, ()))
+        return sum(min(len(items), own + 1) for items in self._items.values())
+
     def push(self, party: str, item: ItemT) -> None:
         """Add an item at the end of its party's."""
         waiting = self._items.get(party)

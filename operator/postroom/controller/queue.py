@@ -24,7 +24,7 @@ from postroom.controller.limits import Backoff
 #: After so many changes in a row, a routine check gets its turn.
 _CHANGES_IN_A_ROW = 4
 #: Runs at a time, over all namespaces and of one. What waits for the network costs memory only.
-RUNS, RUNS_OF_ONE = 512, 64
+RUNS, RUNS_OF_ONE = 512, 32
 
 
 class Urgency(IntEnum):

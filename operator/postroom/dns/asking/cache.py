@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from postroom.concurrency.acting import party
+
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
@@ -26,7 +28,8 @@ def kept_for(ttl: float | None) -> float:
 class SingleFlightCache(Generic[KeyT, ValueT]):
     """Maps keys to values that a coroutine fetches, with the seconds that each may be kept.
 
-    Concurrent requests for one key share one fetch. A fetch that was cancelled is made again by
+    Concurrent requests of one party for one key share one fetch: another's may have to wait for
+    what else that party asks. A fetch that was cancelled is made again by
     the next waiter. Holds at most `capacity` values, the least recently used go first. `clock` is
     that of the running loop by default.
     """
@@ -34,18 +37,19 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
     def __init__(self, capacity: int = 4096, clock: Clock | None = None) -> None:
         self._capacity, self._clock = capacity, clock
         self._values: OrderedDict[KeyT, tuple[float, ValueT]] = OrderedDict()
-        self._flights: dict[KeyT, asyncio.Task[tuple[ValueT, float]]] = {}
+        self._flights: dict[tuple[str, KeyT], asyncio.Task[tuple[ValueT, float]]] = {}
 
     async def get(self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]]) -> ValueT:
         """Return the value of a key; `fetch` yields it with the seconds to keep it (0: not)."""
         kept = self.kept(key)
         if kept is not None:
             return kept
-        flight = self._flights.get(key)
+        name = (party(), key)
+        flight = self._flights.get(name)
         if flight is None or flight.cancelled():
             flight = asyncio.ensure_future(self._fly(key, fetch))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda done: self._land(key, done))
+            self._flights[name] = flight
+            flight.add_done_callback(lambda done: self._land(name, done))
         # Shielded: one waiter that gives up must not take the answer from the others.
         value, _ = await asyncio.shield(flight)
         return value
@@ -60,7 +64,7 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
 
     def in_flight(self, key: KeyT) -> bool:
         """Tell whether a value is being fetched."""
-        return key in self._flights
+        return (party(), key) in self._flights
 
     def keep(self, key: KeyT, value: ValueT, seconds: float) -> None:
         """Keep a value that came another way; 0 seconds: do not."""
@@ -82,9 +86,9 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
         self.keep(key, value, seconds)
         return value, seconds
 
-    def _land(self, key: KeyT, flight: asyncio.Task[tuple[ValueT, float]]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _land(self, name: tuple[str, KeyT], flight: asyncio.Task[tuple[ValueT, float]]) -> None:
+        if self._flights.get(name) is flight:
+            del self._flights[name]
         if not flight.cancelled():
             flight.exception()  # a failure was raised to the waiters, if there were any
 

@@ -10,6 +10,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from postroom.concurrency.acting import party
+
 ServerT = TypeVar("ServerT", bound=Hashable)
 
 _SERVERS_LIMIT = 8192
@@ -45,7 +47,7 @@ class Health(Generic[ServerT]):
 
     def __init__(self, least: float, unknown: float) -> None:
         self._least, self._unknown = least, unknown
-        self._records: OrderedDict[ServerT, _Record] = OrderedDict()
+        self._records: OrderedDict[tuple[str, ServerT], _Record] = OrderedDict()
         self._rotation = itertools.count()
 
     @property
@@ -128,13 +130,15 @@ class Health(Generic[ServerT]):
         return sorted(silent, key=lambda one: (self.is_dead(one), self._record(one).avoid_until))
 
     def _record(self, server: ServerT) -> _Record:
-        record = self._records.get(server)
+        # Per party: one that asks a server what that passes over must not have it look dead to all.
+        name = (party(), server)
+        record = self._records.get(name)
         if record is None:
-            record = self._records[server] = _Record()
+            record = self._records[name] = _Record()
             if len(self._records) > _SERVERS_LIMIT:
                 self._records.popitem(last=False)
         else:
-            self._records.move_to_end(server)
+            self._records.move_to_end(name)
         return record
 
 

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much any one server gets to do for us: a rate, a burst, and queries in flight."""
+"""How much any one server gets to do for us: a rate, a burst, and queries in flight.
+
+What must wait is let pass in turns of the parties that we work for, and none has so many queries in
+flight that another finds no room: what one of them asks, or silence that it meets, keeps no other
+from the same server.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,18 @@ import asyncio
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
+from postroom.concurrency.acting import party
+from postroom.concurrency.shares import Line, Shares
+
 #: Gates that are remembered; one that is idle long enough to be full again can be forgotten.
 _GATES_LIMIT, _FORGET_AT_ONCE = 4096, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Queries per second, queries at once after a rest, and unanswered at a time.
+    """Queries per second, queries at once after a rest, and unanswered ones of a party at a time.
 
+    All parties together have at most twice as many unanswered.
     No `burst` / `rate` seconds ever see more than `burst` queries: not only on average.
     """
 
@@ -28,7 +37,7 @@ NAMESERVER_LIMITS = Limits(rate=50.0, burst=50, in_flight=16)
 #: Our own resolver serves that view for all domains, and is asked to by whoever configured it.
 RESOLVER_LIMITS = Limits(rate=1000.0, burst=1000, in_flight=128)
 #: All servers together. In flight, each may hold a socket.
-OVERALL_LIMITS = Limits(rate=2000.0, burst=1000, in_flight=512)
+OVERALL_LIMITS = Limits(rate=2000.0, burst=1000, in_flight=256)
 
 
 class Overloaded(Exception):
@@ -36,26 +45,26 @@ class Overloaded(Exception):
 
 
 class Gate:
-    """Lets queries pass in the order of their coming, as its limits allow."""
+    """Lets queries pass as its limits allow, those of one party in the order of their coming."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._passes: deque[float] = deque(maxlen=limits.burst)
-        self._in_flight = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._in_flight = Shares(2 * limits.in_flight, limits.in_flight)
+        self._line: Line[asyncio.Future[None]] = Line(self._in_flight)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a query that comes now would have to wait."""
-        return bool(self._queue) or self._in_flight >= self._limits.in_flight or self._wait() > 0
+        return not self._in_flight.may_take(party()) or self._wait() > 0
 
     @property
     def idle(self) -> bool:
         """Whether forgetting this gate would change nothing."""
         now = asyncio.get_running_loop().time()
         rested = not self._passes or self._passes[-1] + self._window <= now
-        return not self._queue and not self._in_flight and rested
+        return not self._line and not self._in_flight.taken and rested
 
     def try_enter(self) -> bool:
         """Pass if that is possible at once."""
@@ -68,33 +77,39 @@ class Gate:
         """Pass, or raise `Overloaded` where that would take longer than `patience` seconds."""
         if self.try_enter():
             return
-        if self._wait() + len(self._queue) / self._limits.rate > patience:
+        whose = party()
+        if self._wait() + self._line.ahead_of(whose) / self._limits.rate > patience:
             raise Overloaded
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        self._line.push(whose, turn)
         self._pump()
         try:
             async with asyncio.timeout(patience):
                 await turn
         except TimeoutError:
-            self._give_up(turn)
+            self._give_up(whose, turn)
             raise Overloaded from None
         except asyncio.CancelledError:
-            self._give_up(turn)
+            self._give_up(whose, turn)
             raise
 
     def leave(self) -> None:
         """A query that passed is answered, or given up."""
-        self._in_flight -= 1
+        self._leave(party())
+
+    def _leave(self, whose: str) -> None:
+        self._in_flight.give_back(whose)
         self._pump()
 
-    def _give_up(self, turn: asyncio.Future[None]) -> None:
+    def _give_up(self, whose: str, turn: asyncio.Future[None]) -> None:
         if turn.done() and not turn.cancelled():
-            self.leave()  # it was let pass in the moment in which it gave up
+            self._leave(whose)  # it was let pass in the moment in which it gave up
+        else:
+            self._line.remove(whose, turn)
 
     def _pass(self) -> None:
         self._passes.append(asyncio.get_running_loop().time())
-        self._in_flight += 1
+        self._in_flight.take(party())
 
     @property
     def _window(self) -> float:
@@ -108,17 +123,21 @@ class Gate:
 
     def _pump(self) -> None:
         """Let pass whom the limits allow, and come again when more may."""
-        while self._queue and self._in_flight < self._limits.in_flight:
-            if self._queue[0].done():
-                self._queue.popleft()
-                continue
+        while self._line.next_party() is not None:
             wait = self._wait()
             if wait > 0:
                 if self._timer is None:
                     self._timer = asyncio.get_running_loop().call_later(wait, self._ring)
                 return
-            self._pass()
-            self._queue.popleft().set_result(None)
+            popped = self._line.pop()
+            if popped is None:
+                return
+            whose, turn = popped
+            if turn.done():  # it has been given up, and did not get to say so yet
+                self._in_flight.give_back(whose)
+                continue
+            self._passes.append(asyncio.get_running_loop().time())
+            turn.set_result(None)
 
     def _ring(self) -> None:
         self._timer = None

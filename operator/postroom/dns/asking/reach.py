@@ -4,46 +4,57 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+
+from postroom.concurrency.acting import party
 
 #: Zones of which all servers were silent, and nobody else answered, before the way is blocked.
 _ZONES = 2
 #: Seconds for which that is believed, and for which one look may try the way again.
 _BLOCKED, _TRIAL = 300.0, 15.0
+#: Silent zones that are remembered.
+_SILENT_LIMIT = 4096
 
 
 class Reach:
-    """Concludes from silence that the way is blocked, and from any reply that it is open."""
+    """Concludes from silence that the way is blocked, and from any reply that it is open.
+
+    A party that has met no silence itself is not concerned by that of others: whoever has two
+    domains at dead servers would otherwise keep all from asking theirs.
+    """
 
     def __init__(self) -> None:
-        self._silent: set[str] = set()
-        self._blocked_until: float | None = None
+        self._silent: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._blocked_until: dict[str, float] = {}
 
     @property
     def blocked(self) -> bool:
         """Whether the way is known to be blocked."""
-        return self._blocked_until is not None
+        return party() in self._blocked_until
 
     def may_ask(self) -> bool:
         """Tell whether authoritative servers should be asked now.
 
         Once the verdict is old, one look in a while is let through to try the way again.
         """
-        if self._blocked_until is None:
+        until = self._blocked_until.get(party())
+        if until is None:
             return True
         now = asyncio.get_running_loop().time()
-        if now < self._blocked_until:
+        if now < until:
             return False
-        self._blocked_until = now + _TRIAL
+        self._blocked_until[party()] = now + _TRIAL
         return True
 
     def heard(self) -> None:
         """A server of some zone answered something."""
         self._silent.clear()
-        self._blocked_until = None
+        self._blocked_until.clear()
 
     def silent(self, apex: str) -> None:
         """All servers of a zone were silent."""
-        self._silent.add(apex)
-        if len(self._silent) >= _ZONES:
-            self._blocked_until = asyncio.get_running_loop().time() + _BLOCKED
-            self._silent = set(sorted(self._silent)[:_ZONES])
+        self._silent[party(), apex] = None
+        if len(self._silent) > _SILENT_LIMIT:
+            self._silent.popitem(last=False)
+        if len({zone for _, zone in self._silent}) >= _ZONES:
+            self._blocked_until[party()] = asyncio.get_running_loop().time() + _BLOCKED

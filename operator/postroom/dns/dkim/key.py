@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
+    load_der_private_key,
     load_der_public_key,
 )
 
@@ -27,6 +28,8 @@ RSA_BITS_MOST = 4096
 ED25519_BYTES = 32
 #: Base64 of the DER that stands before the 32 bytes of an Ed25519 key: it was pasted by mistake.
 ED25519_DER_PREFIX = "MCowBQYDK2Vw"
+#: How the private key of OpenSSH begins in base64: ``openssh-key-v1``.
+OPENSSH = "b3BlbnNzaC1rZXktdjE"
 #: Object identifiers in DER: rsaEncryption (RFC 8017), id-Ed25519 (RFC 8410).
 _OID_RSA = bytes.fromhex("06092a864886f70d010101")
 _OID_ED25519 = bytes.fromhex("06032b6570")
@@ -129,6 +132,16 @@ def holds_private_key(raw: bytes, wanted: PublicKey | None = None) -> bool:
     return made.public_bytes(Encoding.Raw, PublicFormat.Raw) == wanted.identity
 
 
+def public_half(raw: bytes) -> PublicKey | None:
+    """Return the public key that belongs to a private key in DER; None where none can be read."""
+    try:
+        private = load_der_private_key(raw, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return load_der(public)
+
+
 def _first_integer(raw: bytes) -> bytes | None:
     """The content of the INTEGER with which a DER sequence begins, as far as it is there."""
     position = _content(raw, 0, _SEQUENCE)
@@ -153,7 +166,7 @@ def read_expected(text: str) -> PublicKey | str:
 
     Returns what is wrong with it otherwise.
     """
-    if "PRIVATE" in text:
+    if "PRIVATE" in text or OPENSSH in re.sub(r"\s", "", text):
         return "must be the public key, but a private key was given: replace both"
     raw = decode_base64(re.sub(r"-----[A-Z ]{1,40}-----|\s", "", text))
     if raw is None:

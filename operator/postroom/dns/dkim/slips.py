@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from postroom.dns.dkim.key import (
+    OPENSSH,
     Algorithm,
     PublicKey,
     decode_base64,
@@ -168,7 +169,9 @@ def _slip(code: str, detail: str, text: str) -> Slip:
 
 def is_private(text: str, wanted: PublicKey | None = None) -> bool:
     """Tell whether a TXT text gives a private key away: it must not be shown then."""
-    if re.search(r"PRIVATE[ \t]{1,4}KEY", text):
+    if re.search(r"PRIVATE[ \t]{1,4}KEY|BEGIN[A-Z \t]{1,20}PRIVATE", text, re.IGNORECASE):
+        return True
+    if OPENSSH in re.sub(r"[\s\"\\]", "", text):
         return True
     encoded = published_base64(text) or re.sub(r"\s+", "", without_pem(text))
     whole = encoded[: len(encoded) // 4 * 4].rstrip("=")

@@ -32,7 +32,12 @@ from postroom.dns.wanted import Expected, KeyWanted
 #: What is shown in the place of a private key, however public it is by now.
 MASK = "(a private key)"
 #: How the DER of PKCS#1 and PKCS#8 begins in base64 (RFC 8017, RFC 5958), and how far is looked.
-_BEGINNING = re.compile(r"(?<![A-Za-z0-9+/=])M(?:C4|I)|M(?:C4CAQAw|I[A-Za-z0-9+/]{2,6}(?:IB|EA)A)")
+_BEGINNING = re.compile(
+    r"(?<![A-Za-z0-9+/=])M(?:C4|I)|M(?:C4CAQAw|I[A-Za-z0-9+/]{2,6}(?:IB|EA)A)"
+    r"|M[A-H][AEIMQUYcgkosw048]CAQ[AE]|MI[E-H][A-Za-z0-9+/]AgE[AB]"
+)
+#: The algorithm of Ed25519 (RFC 8410) in base64, as it stands in PKCS#8.
+_ED25519 = "BQYDK2Vw"
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/\s]")
 _BEGINNINGS_LIMIT, _TEXT_LIMIT = 20, 8192
 
@@ -120,11 +125,31 @@ def leaked(
     if answer.aliases:
         gone = removal(expected.name, RecordType.CNAME, answer.aliases[:1])
     fix = replace(expected, (), more=gone) or create(expected)
+    if key is not None and any(gives_away(one, key) for one in answer.values):
+        message += (
+            " The public half of this one must be published no more: name the new in spec.dkim."
+        )
+        fix = delete(gone)
     if role is DKIMRole.RETIRED:
         fix = delete(gone)
     cause = Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
     shown = masked(answer.values, key)
     return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
+
+
+def gives_away(text: str, key: dkim.PublicKey) -> bool:
+    """Tell whether a text holds the private half of a key, or one of which that cannot be told."""
+    if not holds_private(text, key):
+        return False
+    found = list[dkim.PublicKey]()
+    for match in islice(_BEGINNING.finditer(text[:_TEXT_LIMIT]), _BEGINNINGS_LIMIT):
+        run = re.sub(r"\s", "", _FOREIGN.split(text[match.start() : _TEXT_LIMIT], maxsplit=1)[0])
+        half = dkim.public_half(dkim.decode_base64(run + "=" * (-len(run) % 4)) or b"")
+        if half is not None:
+            found.append(half)
+        elif _ED25519 in run[:24] and key.algorithm == dkim.Algorithm.RSA:
+            return False
+    return not found or key in found
 
 
 def masked(values: Sequence[str], key: dkim.PublicKey | None = None) -> tuple[str, ...]:

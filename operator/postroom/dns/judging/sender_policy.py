@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
 
@@ -196,6 +196,14 @@ def _absent(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Co
             return judged
         return changed(judged, cause=changed(judged.cause, fix=replacing(expected, answer, ())))
     found = spf.reach(expected.value, others, expected.name)
+    broken = sender_faults.of_reach(found)
+    if broken is not None and broken.code != "SPF_TOO_MANY":
+        message = (
+            f"There is no {where(expected)}, and the one that spec.spf requires {broken.sentence}. "
+            "Only who publishes that can mend it; until then leave it out of spec.spf."
+        )
+        cause = Cause(broken.code, message, external(), Evidence.SHOWN)
+        return faulty(RecordState.MISSING, broken.reason, cause, ())
     message = (
         f"{lacking(expected, answer.values)} What spec.spf requires takes more than "
         f"{spf.LOOKUP_LIMIT} DNS lookups{sender_faults.dearest(found)}. Require less, or send from "
@@ -249,6 +257,18 @@ def _advice(
     return tuple(made.values())
 
 
+def _circle(text: str, others: Mapping[str, spf.Fetched], name: str) -> str | None:
+    """Say through whom a record leads in a circle, which no other record here mends."""
+    found = spf.reach(text, others, name)
+    if not found.loops:
+        return None
+    return (
+        f"No record is offered: what spec.spf requires leads in a circle itself, through "
+        f"{quoted(min(found.loops))}, so that receivers give up. Only who publishes that can mend "
+        "it; until then leave it out of spec.spf."
+    )
+
+
 def _faulty(
     look: _Look, fault: sender_faults.Fault, existing: Sequence[str] | None = None
 ) -> Judgement:
@@ -271,8 +291,11 @@ def _faulty(
         fix = replacing(expected, look.answer, observed, value) or fix
         message = f"{message} {offer.consequences}".rstrip()
     else:
-        message += f" {offer.why}"
-        if offer.too_dear:
+        circle = _circle(offer.candidate, look.others, expected.name) if offer.too_dear else None
+        message += f" {offer.why if circle is None else circle}"
+        if circle is not None:
+            code, reason = "SPF_LOOP", Reason.INVALID_RECORD
+        elif offer.too_dear:
             code, reason = "SPF_TOO_MANY", Reason.LOOKUP_LIMIT_EXCEEDED
         # Never the bare requirement: publishing that would take away what is there.
         candidates = (observed[0] if len(observed) == 1 else offer.candidate, expected.value)

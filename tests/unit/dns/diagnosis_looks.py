@@ -39,7 +39,9 @@ NAMESERVERS = ("ns1.example.net", "ns2.example.net")
 
 def plan(**changes: Any) -> DomainPlan:
     """The plan of a domain that declares a record of every kind."""
-    return plan_of(**{**SPEC, **changes})
+    # An ownership record stands at or below the domain.
+    ownership = {"value": TOKEN, "name": f"_check.{changes.get('domain', 'example.com')}"}
+    return plan_of(**{**SPEC, "ownership": ownership, **changes})
 
 
 def case_of(

@@ -113,6 +113,10 @@ class Hostile:
                 while True:
                     writer.write(b"x" * 65536)
                     await writer.drain()
+                    # A lost TLS connection takes everything, and lets nobody else have a turn.
+                    await asyncio.sleep(0)
+                    if writer.transport.is_closing():
+                        raise ConnectionAbortedError
             case "close":
                 raise ConnectionAbortedError
             case "reset":

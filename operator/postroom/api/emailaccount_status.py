@@ -18,12 +18,15 @@ from postroom.api.status import CommonStatus, ResolvedReference
 
 
 class EffectiveSender(Model):
-    """The sender that applications should use now, and why."""
+    """The sender that applications should use now, and why; nobody where there is no address."""
 
-    address: EmailAddress = Field(description="The address to send from.")
+    address: EmailAddress | None = Field(
+        default=None,
+        description="The address to send from; absent while the account may not send.",
+    )
     reason: Annotated[str, StringConstraints(max_length=64)] = Field(
-        description="DomainVerified, DomainDegraded, DomainNotVerified, DomainUnknown, "
-        "FallbackUsed or NoDomain."
+        description="DomainVerified, DomainDegraded, FallbackUsed or NoDomain; without an address "
+        "DomainNotVerified, DomainUnknown, Suspended, or the reason of the condition that fails."
     )
 
 

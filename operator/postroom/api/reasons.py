@@ -73,6 +73,10 @@ class Reason(StrEnum):
     SENDING_DOMAIN_NOT_READY = "SendingDomainNotReady"
     DEPENDENCY_UNKNOWN = "DependencyUnknown"
     DUPLICATE_ADDRESS = "DuplicateAddress"
+    DUPLICATE_DOMAIN = "DuplicateDomain"
+    ADDRESS_CONFLICT = "AddressConflict"
+    EMAIL_ACCOUNT_NOT_FOUND = "EmailAccountNotFound"
+    FALLBACK_SENDER_NOT_VERIFIED = "FallbackSenderNotVerified"
     # mail
     ALLOWED = "Allowed"
     ADDRESS_DENIED = "AddressDenied"
@@ -275,6 +279,22 @@ _ENTRIES: dict[Reason, Entry] = {
     Reason.DUPLICATE_ADDRESS: Entry(
         "An older EmailAccount already stands for this address.",
         "Remove one of the accounts that the message names.",
+    ),
+    Reason.DUPLICATE_DOMAIN: Entry(
+        "An older SendingDomain of this namespace already stands for the domain.",
+        "Put what both declare into one of them, and remove the other.",
+    ),
+    Reason.ADDRESS_CONFLICT: Entry(
+        "An EmailAccount of another namespace is for the same address.",
+        "Keep one of the accounts: both read one mailbox.",
+    ),
+    Reason.EMAIL_ACCOUNT_NOT_FOUND: Entry(
+        "The EmailAccount of spec.roundTrip.receiverRef does not exist in this namespace.",
+        "Create it or correct the name.",
+    ),
+    Reason.FALLBACK_SENDER_NOT_VERIFIED: Entry(
+        "The fallback sender is needed, and no verified SendingDomain of this namespace is for it.",
+        "Create one, or name an address of a domain that is verified here.",
     ),
     Reason.MAILBOX_NEARLY_FULL: Entry(
         "The mailbox has used most of its quota.",

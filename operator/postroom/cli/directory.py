@@ -12,11 +12,19 @@ from typing import Any, cast
 from postroom.api.conditions import ConditionType, is_true
 from postroom.api.masked import Masked
 from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
-from postroom.api.resource import AnyResource, InvalidSpec, SendingDomain, parse, parse_status
+from postroom.api.resource import (
+    AnyResource,
+    EmailAccount,
+    InvalidSpec,
+    SendingDomain,
+    parse,
+    parse_status,
+)
 from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests, decoded
 from postroom.cli.secret_sources import why_elsewhere
 from postroom.dns.ownership import OwnershipRules
+from postroom.reconcile.addresses import AddressBook
 from postroom.reconcile.claims import ClaimBook, claim_of
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
@@ -77,8 +85,11 @@ class DirectoryWorld(ReachesOut):
                 "status": old.get("status"),
             }
         self._claims = ClaimBook(self._ownership.keys)
+        self._addresses = AddressBook()
         for key in sorted(self._raw):
             self._note_claim(key)
+            if key.kind is Kind.EMAIL_ACCOUNT and (typed := self._typed(key)) is not None:
+                self._addresses.note(key, cast("EmailAccount", typed).spec.address)
 
     def _note_claim(self, key: Key) -> None:
         if key.kind is Kind.SENDING_DOMAIN and (typed := self._typed(key)) is not None:
@@ -133,6 +144,10 @@ class DirectoryWorld(ReachesOut):
     @property
     def ownership(self) -> OwnershipRules:
         return self._ownership
+
+    @property
+    def addresses(self) -> AddressBook:
+        return self._addresses
 
     @property
     def claims(self) -> ClaimBook:

@@ -15,8 +15,9 @@ from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
+from postroom.reconcile.addresses import AddressBook
 from postroom.reconcile.claims import ClaimBook, claim_from, standing_of
-from postroom.reconcile.indexes import domain_among, indexes_of
+from postroom.reconcile.indexes import address_among, domain_among, indexes_of
 
 #: An object as the API server holds it.
 Raw = Mapping[str, Any]
@@ -76,6 +77,7 @@ class Cache:
 
     def __init__(self, claims: ClaimBook | None = None) -> None:
         self.claims = claims or ClaimBook()
+        self.addresses = AddressBook()
         self._entries: dict[Key, _Entry] = {}
         self._by_index: dict[tuple[Kind, str, str], set[str]] = {}
 
@@ -132,6 +134,7 @@ class Cache:
         del self._entries[key]
         self._reindex(key, entry.indexes, frozenset())
         self.claims.forget(key)
+        self.addresses.forget(key)
         return Change(Difference.VANISHED, before=entry.indexes)
 
     def begin_write(self, key: Key) -> None:
@@ -177,7 +180,13 @@ class Cache:
         return change
 
     def _claim(self, key: Key, slim: Raw, indexes: frozenset[str]) -> None:
-        """Keep the book of claims; a spec that cannot be understood claims nothing."""
+        """Keep the books of claims and addresses; a spec that cannot be understood is in none."""
+        if key.kind is Kind.EMAIL_ACCOUNT:
+            address = address_among(indexes)
+            if address is None:
+                self.addresses.forget(key)
+            else:
+                self.addresses.note(key, address)
         if key.kind is not Kind.SENDING_DOMAIN:
             return
         domain = domain_among(indexes)

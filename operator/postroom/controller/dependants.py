@@ -18,6 +18,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.reconcile import indexes
+from postroom.reconcile.backing import references_of as backing_references
 from postroom.reconcile.grants import references_of
 
 
@@ -93,6 +94,7 @@ def _recorded(status: object) -> Iterator[str]:
 def _specified(spec: Model) -> Iterator[str]:
     match spec:
         case SendingDomainSpec():
+            yield named(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
             for key in spec.dkim:
                 if key.public_key_ref is not None:
                     yield named(key.public_key_ref.kind, key.public_key_ref.name)
@@ -108,7 +110,7 @@ def _account(spec: EmailAccountSpec) -> Iterator[str]:
     if not spec.at_provider:
         server = spec.server_ref.name if spec.server_ref else indexes.DEFAULT
         yield named(Kind.MAIL_SERVER, server)
-    yield named(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
+    yield from backing_references(spec)
     yield from _secret(spec.credentials_ref)
     yield from references_of(spec.oauth)
     if spec.imap is not None:

@@ -15,7 +15,7 @@ from postroom.api.names import Key, Kind
 from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
 from postroom.controller.dependants import Dependants, declared, named
 from postroom.controller.queue import KeyedQueue, Urgency
-from postroom.reconcile.indexes import domain_among
+from postroom.reconcile.indexes import address_among, domain_among
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.schedule import due_in
 
@@ -119,7 +119,11 @@ class Intake:
         self._settle(key, change)
 
     def _settle(self, key: Key, change: Change) -> None:
-        """Have the domains of other namespaces looked at whose claims this decides anew."""
+        """Have the objects of other namespaces looked at whose claims this decides anew."""
+        if key.kind is Kind.EMAIL_ACCOUNT and change.before != change.after:
+            for address in {address_among(change.before), address_among(change.after)} - {None}:
+                for rival in self.cache.addresses.elsewhere(key.namespace, str(address)):
+                    self.queue.add(rival, Urgency.CHANGE)
         if key.kind is not Kind.SENDING_DOMAIN:
             return
         domain = domain_among(change.after | change.before)

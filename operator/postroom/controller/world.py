@@ -17,6 +17,7 @@ from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.dns.ownership import OwnershipRules
+from postroom.reconcile.addresses import AddressBook
 from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.ways_out import ReachesOut, WaysOut
 from postroom.reconcile.world import (
@@ -108,6 +109,11 @@ class ClusterWorld(ReachesOut):
     def ownership(self) -> OwnershipRules:
         """How control of domains is proven, and with which keys."""
         return self._ownership
+
+    @property
+    def addresses(self) -> AddressBook:
+        """Who is for which address, in all namespaces."""
+        return self._cache.addresses
 
     @property
     def claims(self) -> ClaimBook:

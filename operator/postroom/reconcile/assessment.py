@@ -35,6 +35,7 @@ STALLING = frozenset(
         Reason.PUBLIC_KEY_INVALID,
         Reason.AMBIGUOUS_DEFAULT,
         Reason.DUPLICATE_ADDRESS,
+        Reason.DUPLICATE_DOMAIN,
         Reason.ENCRYPTION_REQUIRED,
         Reason.CA_BUNDLE_INVALID,
     }
@@ -82,7 +83,8 @@ class Evidence:
     that fail, by condition: a regression is confirmed when the same one was seen twice. `lagging`
     are the conditions that are Unknown only because the resolver does not show yet what the zone
     has; `propagating` are the ids of these records, and `wake_after` is when the last cached
-    answer ends that hides one of them.
+    answer ends that hides one of them. `withdrawn` are conditions that could not be looked at and
+    whose standing verdict something else contradicts, so that it counts no longer.
     """
 
     certain: frozenset[ConditionType] = frozenset()
@@ -90,6 +92,7 @@ class Evidence:
     lagging: frozenset[ConditionType] = frozenset()
     propagating: frozenset[str] = frozenset()
     wake_after: timedelta | None = None
+    withdrawn: frozenset[ConditionType] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

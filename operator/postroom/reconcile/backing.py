@@ -9,7 +9,6 @@ from typing import cast
 
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find
 from postroom.api.emailaccount import EmailAccountSpec
-from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
@@ -17,7 +16,7 @@ from postroom.api.resource import AnyResource, EmailAccount, MailServer, Sending
 from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
-from postroom.reconcile.assessment import failed, passed, unknown
+from postroom.reconcile.assessment import failed
 from postroom.reconcile.probing import code_of
 from postroom.reconcile.references import reference_to
 from postroom.reconcile.world import World
@@ -39,6 +38,11 @@ class Backing:
     references: frozenset[str]
     #: Whether another namespace has the domain now, whatever its status says yet.
     domain_claimed: bool = False
+    #: What is for the domain of `spec.fallbackSender`, and whether another namespace has that.
+    fallback_domain: SendingDomain | None = None
+    fallback_claimed: bool = False
+    #: The SendingDomain that the account stood on, and that is gone.
+    lost_domain: str | None = None
 
     @property
     def domain_state(self) -> ConditionStatus:
@@ -51,6 +55,15 @@ class Backing:
         return not self.domain_claimed and is_degraded(self.domain)
 
     @property
+    def fallback_state(self) -> ConditionStatus:
+        """Whether the fallback sender may be used: judged as the address itself is."""
+        if self.fallback_domain is None or self.fallback_claimed:
+            return ConditionStatus.FALSE
+        if is_degraded(self.fallback_domain):
+            return ConditionStatus.TRUE
+        return readiness(self.fallback_domain)
+
+    @property
     def server_state(self) -> ConditionStatus:
         """Whether the server is ready for its current spec."""
         return readiness(self.server)
@@ -58,9 +71,12 @@ class Backing:
     @property
     def resolved(self) -> tuple[ResolvedReference, ...]:
         found = [one for one in (self.server, self.domain) if one is not None]
-        return tuple(
-            ResolvedReference(kind=one.kind.value, name=one.metadata.name) for one in found
-        )
+        resolved = [ResolvedReference(kind=one.kind.value, name=one.metadata.name) for one in found]
+        if self.lost_domain is not None:
+            # It is missed for as long as the account exists, whatever restarts meanwhile.
+            kind = Kind.SENDING_DOMAIN.value
+            resolved.append(ResolvedReference(kind=kind, name=self.lost_domain))
+        return tuple(resolved)
 
 
 def readiness(resource: AnyResource | None) -> ConditionStatus:
@@ -88,32 +104,147 @@ async def find_backing(resource: EmailAccount, world: World) -> Backing:
     refs: frozenset[str] = frozenset()
     if not spec.at_provider:
         server, problem, refs = await _find_server(spec, namespace, world)
-    domain_index = indexes.by_domain(spec.domain)
-    domains = await world.find(Kind.SENDING_DOMAIN, namespace, domain_index)
-    domain = cast("SendingDomain", domains[0]) if domains else None
-    if domain is None and spec.fallback_sender is not None:
-        problem = problem or failed(
-            ConditionType.REFERENCES_RESOLVED,
-            Reason.SENDING_DOMAIN_NOT_FOUND,
-            f"spec.fallbackSender is set, but no SendingDomain of this namespace is for "
-            f"{spec.domain}: create one.",
-        )
+    domain = await _domain_for(spec.domain, namespace, world)
+    lost = None if domain is not None else _stood_on(resource)
+    problem = problem or _domain_problem(spec, domain, lost)
+    fallback: SendingDomain | None = None
+    if spec.fallback_sender is not None:
+        fallback = await _domain_for(domain_of(spec.fallback_sender), namespace, world)
+    problem = problem or await _receiver_problem(spec, namespace, world)
     same_address = indexes.by_address(spec.address)
     rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)
     duplicate = _duplicate(resource, rivals)
     defaults: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    refs |= {
-        reference_to(Kind.SENDING_DOMAIN, domain_index),
-        reference_to(Kind.EMAIL_ACCOUNT, same_address),
-    }
+    findings = _fallback_findings(spec, fallback) + _shared_address(resource, world)
+    refs |= references_of(spec)
     if spec.default:
-        refs |= {reference_to(Kind.EMAIL_ACCOUNT, indexes.DEFAULT)}
         claimed = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.DEFAULT)
         defaults = tuple(one.metadata.name for one in claimed)
-        findings = _several_defaults(defaults)
-    taken = domain is not None and world.claims.refuses(domain.key)
-    return Backing(server, domain, duplicate or problem, findings, defaults, refs, taken)
+        findings += _several_defaults(defaults)
+    return Backing(
+        server,
+        domain,
+        duplicate or problem,
+        findings,
+        defaults,
+        refs,
+        domain_claimed=domain is not None and world.claims.refuses(domain.key),
+        fallback_domain=fallback,
+        fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),
+        lost_domain=lost,
+    )
+
+
+def references_of(spec: EmailAccountSpec) -> frozenset[str]:
+    """Return what an account stands on besides its server and Secrets, by name or index."""
+    refs = {
+        reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain)),
+        reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(spec.address)),
+    }
+    if spec.fallback_sender is not None:
+        index = indexes.by_domain(domain_of(spec.fallback_sender))
+        refs.add(reference_to(Kind.SENDING_DOMAIN, index))
+    if spec.round_trip.receiver_ref is not None:
+        refs.add(reference_to(Kind.EMAIL_ACCOUNT, spec.round_trip.receiver_ref.name))
+    if spec.default:
+        refs.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.DEFAULT))
+    return frozenset(refs)
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of an address, in lowercase."""
+    return address.rpartition("@")[2].lower()
+
+
+async def _domain_for(domain: str, namespace: str, world: World) -> SendingDomain | None:
+    """Find the SendingDomain for a domain; of several the oldest counts."""
+    found = await world.find(Kind.SENDING_DOMAIN, namespace, indexes.by_domain(domain))
+    return cast("SendingDomain", min(found, key=indexes.age)) if found else None
+
+
+def _stood_on(resource: EmailAccount) -> str | None:
+    """Name the SendingDomain that the stored status says the account stood on."""
+    kind = Kind.SENDING_DOMAIN.value
+    return next((ref.name for ref in resource.status.resolved_refs if ref.kind == kind), None)
+
+
+def _domain_problem(
+    spec: EmailAccountSpec, domain: SendingDomain | None, lost: str | None
+) -> Verdict | None:
+    if domain is not None:
+        return None
+    condition, reason = ConditionType.REFERENCES_RESOLVED, Reason.SENDING_DOMAIN_NOT_FOUND
+    if lost is not None:
+        return failed(
+            condition,
+            reason,
+            f"SendingDomain {lost} is gone, and nothing in this namespace is for {spec.domain} any "
+            "more: create it again. If the address is to be used without, delete this "
+            "EmailAccount and create it again, too.",
+        )
+    if spec.fallback_sender is not None:
+        return failed(
+            condition,
+            reason,
+            f"spec.fallbackSender is set, but no SendingDomain of this namespace is for "
+            f"{spec.domain}: create one.",
+        )
+    return None
+
+
+async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World) -> Verdict | None:
+    reference = spec.round_trip.receiver_ref
+    if reference is None:
+        return None
+    if await world.get(Kind.EMAIL_ACCOUNT, namespace, reference.name) is not None:
+        return None
+    return failed(
+        ConditionType.REFERENCES_RESOLVED,
+        Reason.EMAIL_ACCOUNT_NOT_FOUND,
+        f"EmailAccount {reference.name} (spec.roundTrip.receiverRef) does not exist in this "
+        "namespace: create it or correct the name.",
+    )
+
+
+def _fallback_findings(
+    spec: EmailAccountSpec, fallback: SendingDomain | None
+) -> tuple[Finding, ...]:
+    """Warn of a fallback sender that could not be used, before it is needed."""
+    if spec.fallback_sender is None or fallback is not None:
+        return ()
+    return (
+        Finding(
+            code=code_of(Reason.FALLBACK_SENDER_NOT_VERIFIED),
+            severity=Severity.WARNING,
+            subject="fallbackSender",
+            message=no_fallback_domain(spec.fallback_sender),
+        ),
+    )
+
+
+def no_fallback_domain(fallback: str) -> str:
+    """Say that nothing speaks for a fallback sender."""
+    return (
+        f"spec.fallbackSender is not used: no SendingDomain of this namespace is for "
+        f"{domain_of(fallback)}, so that nothing shows that it may send. Create one, or name an "
+        "address of a domain that is verified here."
+    )
+
+
+def _shared_address(resource: EmailAccount, world: World) -> tuple[Finding, ...]:
+    """Warn of accounts for the same address elsewhere, which their namespaces do not show."""
+    if not world.addresses.is_shared(resource.spec.address):
+        return ()
+    return (
+        Finding(
+            code=code_of(Reason.ADDRESS_CONFLICT),
+            severity=Severity.WARNING,
+            subject="address",
+            message=f"An EmailAccount of another namespace is for {resource.spec.address}, too: "
+            "both sign in to and read the same mailbox, and two applications may answer one "
+            "message. Keep one of them.",
+        ),
+    )
 
 
 async def _find_server(
@@ -153,17 +284,14 @@ async def _find_server(
 def _duplicate(resource: EmailAccount, rivals: Sequence[AnyResource]) -> Verdict | None:
     """The oldest account of an address keeps it."""
 
-    def age(one: AnyResource) -> tuple[str, str]:
-        return one.metadata.creation_timestamp, one.metadata.name
-
     others = [one for one in rivals if one.metadata.name != resource.metadata.name]
-    older = [one for one in others if age(one) < age(resource)]
+    older = [one for one in others if indexes.age(one) < indexes.age(resource)]
     if not older:
         return None
     return failed(
         ConditionType.REFERENCES_RESOLVED,
         Reason.DUPLICATE_ADDRESS,
-        f"EmailAccount {min(older, key=age).metadata.name} already stands for "
+        f"EmailAccount {min(older, key=indexes.age).metadata.name} already stands for "
         f"{resource.spec.address}: remove one of the two.",
     )
 
@@ -180,53 +308,3 @@ def _several_defaults(names: tuple[str, ...]) -> tuple[Finding, ...]:
             f"{', '.join(names[:5])}. Leave spec.default true on one; until then none is.",
         ),
     )
-
-
-def dependency_verdicts(spec: EmailAccountSpec, behind: Backing) -> tuple[Verdict, ...]:
-    """Say whether server and domain are ready; a fallback sender stands in for the domain.
-
-    A domain that is Degraded does not stop its accounts.
-    """
-    condition = ConditionType.DEPENDENCIES_READY
-    degraded = spec.fallback_sender is None and behind.domain_degraded
-    states: list[tuple[ConditionStatus, Reason, AnyResource]] = []
-    if behind.server is not None:
-        states.append((behind.server_state, Reason.MAIL_SERVER_NOT_READY, behind.server))
-    if behind.domain is not None and spec.fallback_sender is None:
-        state = ConditionStatus.TRUE if degraded else behind.domain_state
-        states.append((state, Reason.SENDING_DOMAIN_NOT_READY, behind.domain))
-    if not states:
-        return ()
-    for state, reason, other in states:
-        if state is ConditionStatus.FALSE:
-            name = f"{other.kind.value} {other.metadata.name}"
-            return (failed(condition, reason, f"{name} is not ready: read its status."),)
-    for state, _, other in states:
-        if state is ConditionStatus.UNKNOWN:
-            name = f"{other.kind.value} {other.metadata.name}"
-            message = f"The state of {name} is not known yet."
-            return (unknown(condition, Reason.DEPENDENCY_UNKNOWN, message),)
-    message = "Server and domain are ready."
-    if degraded and behind.domain is not None:
-        message = (
-            f"SendingDomain {behind.domain.metadata.name} is Degraded: sending goes on until its "
-            "grace period ends. Read its status."
-        )
-    return (passed(condition, Reason.DEPENDENCIES_READY, message),)
-
-
-def effective_sender(spec: EmailAccountSpec, behind: Backing) -> EffectiveSender:
-    """Decide which sender applications should use now."""
-    if behind.domain is None:
-        if spec.fallback_sender is not None:
-            return EffectiveSender(address=spec.fallback_sender, reason="FallbackUsed")
-        return EffectiveSender(address=spec.address, reason="NoDomain")
-    state = behind.domain_state
-    if state is ConditionStatus.TRUE:
-        return EffectiveSender(address=spec.address, reason="DomainVerified")
-    if behind.domain_degraded:
-        return EffectiveSender(address=spec.address, reason="DomainDegraded")
-    if spec.fallback_sender is not None:
-        return EffectiveSender(address=spec.fallback_sender, reason="FallbackUsed")
-    reason = "DomainNotVerified" if state is ConditionStatus.FALSE else "DomainUnknown"
-    return EffectiveSender(address=spec.address, reason=reason)

@@ -81,7 +81,7 @@ def _outlasts(before: Condition, assessment: Assessment, standing: Standing) -> 
     What the zone has and only a cache hides was looked at: it takes nothing from what was seen
     good, however long it lasts, and it does not yet mend what was Ready and fails.
     """
-    if before.status is ConditionStatus.UNKNOWN:
+    if before.status is ConditionStatus.UNKNOWN or before.type in assessment.evidence.withdrawn:
         return False
     if before.type in assessment.evidence.lagging:
         return before.status is ConditionStatus.TRUE or standing.once_ready

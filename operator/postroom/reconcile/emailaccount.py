@@ -22,11 +22,12 @@ from postroom.reconcile import (
     prechecks,
     probing,
     rotation_step,
+    sender,
     sync,
 )
 from postroom.reconcile.account_legs import Leg, both_probed, imap_leg, probed, smtp_leg
 from postroom.reconcile.account_step import AccountView, Contribution
-from postroom.reconcile.assessment import Assessment, passed, unknown, worst_first
+from postroom.reconcile.assessment import Assessment, Evidence, passed, unknown, worst_first
 from postroom.reconcile.mailserver import CONFIRM_AFTER
 from postroom.reconcile.messages import forwarding, requested, round_trips, spending
 from postroom.reconcile.outcome import Memory
@@ -57,7 +58,7 @@ async def assess(
     problems = [one for one in (behind.problem, smtp.problem, imap.problem) if one is not None]
     verdicts = (
         *_references_verdict(problems),
-        *backing.dependency_verdicts(spec, behind),
+        *sender.dependency_verdicts(spec, behind),
         *_leg_verdicts(spec, smtp, imap),
         *(verdict for one in added for verdict in one.verdicts),
     )
@@ -66,15 +67,25 @@ async def assess(
         refs |= mailserver.references_of(behind.server.spec)
     return Assessment(
         verdicts=both_legs.ranked(verdicts),
-        ready_message=_ready_message(spec, behind),
+        ready_message=sender.ready_message(spec, behind),
         confirm_after=min(confirm_after, CONFIRM_AFTER),
         interval=spec.sync.interval,
         deadline=spec.progress_deadline,
         advisory=frozenset().union(*(one.advisory for one in added)),
         fields=_fields(view, added),
         references=refs,
+        evidence=Evidence(withdrawn=_withdrawn(smtp, imap)),
+        conclude=sender.concluding(sender.effective_sender(spec, behind)),
         look_again=min((one.look_again for one in added if one.look_again), default=None),
     )
+
+
+def _withdrawn(smtp: Leg, imap: Leg) -> frozenset[ConditionType]:
+    """What was seen good before, and stands on credentials that the other protocol has refused."""
+    if smtp.report is None or imap.report is None:
+        return frozenset()
+    left_out = imap.report.reason is Reason.NOT_ATTEMPTED and smtp.report.authenticated is False
+    return frozenset({ConditionType.IMAP_AUTHENTICATED}) if left_out else frozenset()
 
 
 def _steps(view: AccountView) -> tuple[Step, ...]:
@@ -152,14 +163,6 @@ def _worse_of_each(verdicts: list[Verdict]) -> list[Verdict]:
     return list(worst.values())
 
 
-def _ready_message(spec: EmailAccountSpec, behind: backing.Backing) -> str:
-    uses = f" through MailServer {behind.server.metadata.name}" if behind.server else ""
-    if spec.at_provider and spec.provider is not None:
-        uses = f" through {spec.provider.value}"
-    reads = f" and reads {spec.imap.mailbox}" if spec.imap else ""
-    return f"{spec.address} sends{uses}{reads}."
-
-
 def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, object]:
     resource, behind = view.resource, view.behind
     smtp, imap = view.smtp, view.imap
@@ -173,7 +176,6 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
         imap=probing.facts_of(read) if read else None,
     )
     fields: dict[str, object] = {
-        "effective_sender": backing.effective_sender(spec, behind),
         "server_name": behind.server.metadata.name if behind.server else None,
         "resolved_refs": list(_unique((*behind.resolved, *smtp.resolved, *imap.resolved))),
         "imap_server": (read and read.server) or (before.imap_server if spec.imap else None),

@@ -34,6 +34,7 @@ from postroom.api.status import CommonStatus
 from postroom.reconcile import emailaccount, mailserver, schedule, sendingdomain
 from postroom.reconcile.assessment import Assessment, failed, passed, unknown
 from postroom.reconcile.outcome import Memory, Outcome
+from postroom.reconcile.sender import nobody
 from postroom.reconcile.summarize import Moment, build_status, notices_of, summarize
 from postroom.reconcile.world import LookupUnavailable, World
 
@@ -141,13 +142,20 @@ def _outcome(
     verdicts: tuple[Verdict, ...],
     now: datetime,
     next_check: timedelta | None,
+    silenced: Reason | None = None,
 ) -> Outcome:
-    """Replace the lifecycle conditions by these; the rest of the status stays as it is."""
+    """Replace the lifecycle conditions by these; the rest of the status stays as it is.
+
+    With `silenced`, an account that may not send for this reason says so.
+    """
     before = resource.status
     moment = Moment(now)
     placed = place(verdicts, before.conditions, resource.metadata.generation, moment.text)
+    concluded: dict[str, object] = {}
+    if silenced is not None and resource.kind is Kind.EMAIL_ACCOUNT:
+        concluded["effective_sender"] = nobody(silenced)
     return Outcome(
-        status=build_status(resource, placed, None, moment),
+        status=build_status(resource, placed, None, moment, concluded),
         next_check=next_check,
         notices=notices_of(before.conditions, placed),
     )
@@ -176,7 +184,7 @@ def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcom
         failed(ConditionType.READY, Reason.INVALID_SPEC, message),
         passed(ConditionType.STALLED, Reason.INVALID_SPEC, message),
     )
-    return _outcome(resource, verdicts, now, None)
+    return _outcome(resource, verdicts, now, None, Reason.INVALID_SPEC)
 
 
 def _suspended(resource: AnyResource, memory: Memory, now: datetime) -> Outcome:
@@ -199,14 +207,14 @@ def _suspended(resource: AnyResource, memory: Memory, now: datetime) -> Outcome:
     if ready is None or not known or ready.reason == Reason.PENDING.value:
         message = "Suspended before this spec was evaluated."
         verdicts = (unknown(ConditionType.READY, Reason.SUSPENDED, message), suspended)
-        return _outcome(resource, verdicts, now, None)
+        return _outcome(resource, verdicts, now, None, Reason.SUSPENDED)
     kept = tuple(
         Verdict(type=one.type, status=one.status, reason=Reason(one.reason), message=one.message)
         for one in before.conditions
         if one.type
         not in (ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUSPENDED)
     )
-    return _outcome(resource, (*kept, suspended), now, None)
+    return _outcome(resource, (*kept, suspended), now, None, Reason.SUSPENDED)
 
 
 def _unavailable(resource: AnyResource, sentence: str, now: datetime) -> Outcome:

@@ -12,16 +12,17 @@ from collections.abc import Iterable
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec
+from postroom.api.resource import AnyResource
 from postroom.api.sendingdomain import SendingDomainSpec
 
 #: Servers and accounts that claim to be the default of their namespace.
 DEFAULT = "default=true"
-_DOMAIN = "domain="
+_DOMAIN, _ADDRESS = "domain=", "address="
 
 
 def by_address(address: str) -> str:
     """Accounts of an address; receivers fold the case of addresses, so this does."""
-    return f"address={address.lower()}"
+    return f"{_ADDRESS}{address.lower()}"
 
 
 def by_domain(domain: str) -> str:
@@ -32,6 +33,11 @@ def by_domain(domain: str) -> str:
 def domain_among(indexes: Iterable[str]) -> str | None:
     """Return the domain that a sending domain's indexes name."""
     return next((one[len(_DOMAIN) :] for one in indexes if one.startswith(_DOMAIN)), None)
+
+
+def address_among(indexes: Iterable[str]) -> str | None:
+    """Return the address that an account's indexes name, folded."""
+    return next((one[len(_ADDRESS) :] for one in indexes if one.startswith(_ADDRESS)), None)
 
 
 def by_server(name: str | None) -> str:
@@ -53,3 +59,8 @@ def indexes_of(spec: Model) -> frozenset[str]:
             return frozenset(found | ({DEFAULT} if spec.default else set()))
         case _:
             return frozenset()
+
+
+def age(resource: AnyResource) -> tuple[str, str]:
+    """By what objects are ordered that stand under one index: the older one is less."""
+    return resource.metadata.creation_timestamp, resource.metadata.name

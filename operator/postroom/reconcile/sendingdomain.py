@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from postroom.api.conditions import Condition, ConditionType, Verdict
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
 from postroom.api.resource import SendingDomain
 from postroom.api.sendingdomain import (
     RecordState,
@@ -21,7 +23,7 @@ from postroom.dns import expected
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
-from postroom.reconcile import references, schedule, verification
+from postroom.reconcile import indexes, references, schedule, verification
 from postroom.reconcile.assessment import Assessment, Conclusion, Evidence
 from postroom.reconcile.claims import Claim, ClaimBook, claim_of, with_proof
 from postroom.reconcile.domain_records import (
@@ -124,9 +126,14 @@ async def assess(
     spec = requiring(expected.complete(resource.spec), rules)
     keys = await _public_keys(spec, namespace, world)
     keyless = not rules.keys and spec.ownership.value is None
-    confirm_after, refs = regression_confirmation, keys.references
+    same_domain = references.reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
+    confirm_after, refs = regression_confirmation, keys.references | {same_domain}
     case = Case(resource, spec, refs, confirm_after, rules, keyless, world.claims)
     claim = case.claim
+    duplicate = await _duplicate(resource, world)
+    if duplicate is not None:
+        contest = Contest(claim, world.claims.is_lost(claim), world.claims)
+        return _assessment(case, (duplicate,), None, Evidence(), contest)
     if keys.problem is not None:
         contest = Contest(claim, world.claims.is_lost(claim), world.claims)
         verdicts = (claimed(spec.domain, None),) if contest.lost else ()
@@ -191,6 +198,25 @@ def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Appro
         told_before = frozenset(one.code for one in status.findings)
     retired_at = retired_since(resource.spec, status, now)
     return Approach(deep, known_valid, retired_at, told_before)
+
+
+async def _duplicate(resource: SendingDomain, world: World) -> Verdict | None:
+    """The oldest SendingDomain of a namespace for a domain keeps it."""
+    domain, metadata = resource.spec.domain, resource.metadata
+    found = await world.find(Kind.SENDING_DOMAIN, metadata.namespace, indexes.by_domain(domain))
+    older = [
+        rival
+        for rival in found
+        if rival.metadata.name != metadata.name and indexes.age(rival) < indexes.age(resource)
+    ]
+    if not older:
+        return None
+    holder = min(older, key=indexes.age).metadata.name
+    return references.unresolved(
+        Reason.DUPLICATE_DOMAIN,
+        f"SendingDomain {holder} already stands for {domain}: declare all that the domain needs in "
+        "one of them, and remove the other.",
+    )
 
 
 async def _public_keys(spec: SendingDomainSpec, namespace: str, world: World) -> _PublicKeys:

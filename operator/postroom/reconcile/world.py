@@ -32,6 +32,7 @@ from postroom.mail.identities.values import IdentitySource
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.addresses import AddressBook
 from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.messages.budgets import Budgets
 
@@ -188,6 +189,11 @@ class World(Protocol):
     @property
     def ownership(self) -> OwnershipRules:
         """How control of domains is proven, and with which keys."""
+        ...
+
+    @property
+    def addresses(self) -> AddressBook:
+        """Who is for which address, in all namespaces."""
         ...
 
     @property

@@ -79,6 +79,7 @@ def test_an_account_stands_on_all_that_it_names() -> None:
     assert declared(Kind.EMAIL_ACCOUNT, stored(ACCOUNT, spec=spec)) == {
         "MailServer/smtp",
         "SendingDomain/domain=example.com",
+        "EmailAccount/address=support@example.com",
         "Secret/login",
         "Secret/imap-login",
         "ConfigMap/ca",
@@ -100,7 +101,10 @@ def test_a_domain_stands_on_the_secrets_of_its_keys() -> None:
         "domain": "example.com",
         "dkim": [{"selector": "s1", "publicKeyRef": {"name": "key", "key": "public"}}],
     }
-    assert declared(Kind.SENDING_DOMAIN, stored(DOMAIN, spec=spec)) == {"Secret/key"}
+    assert declared(Kind.SENDING_DOMAIN, stored(DOMAIN, spec=spec)) == {
+        "Secret/key",
+        "SendingDomain/domain=example.com",
+    }
 
 
 def test_what_an_earlier_run_noted_in_status_counts_too() -> None:

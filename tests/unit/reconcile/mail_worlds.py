@@ -33,6 +33,7 @@ from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.reconcile import world
+from postroom.reconcile.addresses import AddressBook
 from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
@@ -209,6 +210,14 @@ class MailWorld:
     @property
     def ownership(self) -> OwnershipRules:
         return OwnershipRules((b"key",))
+
+    @property
+    def addresses(self) -> AddressBook:
+        book = AddressBook()
+        for key, raw in self.objects.items():
+            if key.kind is Kind.EMAIL_ACCOUNT:
+                book.note(key, str(raw["spec"].get("address")))
+        return book
 
     @property
     def claims(self) -> ClaimBook:

@@ -21,6 +21,7 @@ from postroom.dns import ownership
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.policy_host import PolicyFetcher
+from postroom.reconcile.addresses import AddressBook
 from postroom.reconcile.claims import ClaimBook, claim_of
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
@@ -147,6 +148,14 @@ class Tenants(ReachesOut):
     @property
     def ownership(self) -> OwnershipRules:
         return self.rules
+
+    @property
+    def addresses(self) -> AddressBook:
+        book = AddressBook()
+        for key, raw in self.objects.items():
+            if key.kind is Kind.EMAIL_ACCOUNT:
+                book.note(key, str(raw["spec"].get("address")))
+        return book
 
     @property
     def claims(self) -> ClaimBook:

@@ -236,4 +236,4 @@ async def test_both_together_find_the_blocked_port() -> None:
 
 async def test_an_imap_server_that_is_away_says_so_itself() -> None:
     _, other = await look(Probes(REFUSED, SILENT))
-    assert other is SILENT
+    assert other == SILENT

@@ -235,7 +235,18 @@ def test_without_a_key_the_earlier_verified_keeps_it_and_the_other_is_told_why()
 
 
 def account(tenants: Tenants, namespace: str) -> Key:
-    spec = {"address": f"me@{DOMAIN}", "serverRef": {"name": "none"}}
+    """An account, and a server that asks for no password and is well."""
+    server = tenants.put(Key(Kind.MAIL_SERVER, namespace, "smtp"), {"host": "smtp.example.net"})
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Succeeded",
+        "message": "x",
+        "lastTransitionTime": "2026-11-01T00:00:00Z",
+        "observedGeneration": 1,
+    }
+    tenants.objects[server]["status"] = {"observedGeneration": 1, "conditions": [ready]}
+    spec = {"address": f"me@{DOMAIN}", "serverRef": {"name": "smtp"}}
     return tenants.put(Key(Kind.EMAIL_ACCOUNT, namespace, "me"), spec)
 
 
@@ -254,7 +265,21 @@ def test_accounts_give_way_before_their_domain_s_status_does() -> None:
     tenants.look(second)
     # The first domain's own status still says Ready.
     assert verdict(tenants.status(first), READY) == GOOD
-    assert [sender(tenants, one) for one in accounts] == ["DomainNotVerified", "DomainVerified"]
+    told = [sender(tenants, one) for one in accounts]
+    assert told == ["SendingDomainNotReady", "DomainVerified"]
+
+
+def test_of_two_domains_in_one_namespace_the_older_keeps_it() -> None:
+    tenants = tenants_of(DOMAIN)
+    first = claim(tenants, "team")
+    second = tenants.add("team", "again", domain=DOMAIN, spf=SPF, require=["SPF"])
+    assert verdict(tenants.look(first), READY) == GOOD
+    refused = tenants.look(second)
+    assert verdict(refused, READY) == ("False", "DuplicateDomain")
+    assert "SendingDomain d already stands for" in said(refused)
+    assert verdict(refused, ConditionType.STALLED) == ("True", "DuplicateDomain")
+    tenants.delete(first)
+    assert verdict(tenants.look(second), READY) == GOOD
 
 
 # -- random histories -----------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import pytest
 from postroom.api.conditions import ConditionStatus
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.sendingdomain import RecordState
-from postroom.reconcile.backing import Backing, dependency_verdicts, effective_sender
+from postroom.reconcile.backing import Backing
+from postroom.reconcile.sender import dependency_verdicts, effective_sender, ready_message
 from unit.reconcile.domain_worlds import GRACE, Domain, but, degraded, verified
 
 NO_K1 = but(dkim_k1=RecordState.MISSING)
@@ -40,8 +41,9 @@ def edited_while_degraded() -> Domain:
     return domain
 
 
-def behind(domain: Domain) -> Backing:
-    return Backing(None, domain.resource, None, (), (), frozenset())
+def behind(domain: Domain, fallback: Domain | None = None) -> Backing:
+    found = fallback.resource if fallback is not None else None
+    return Backing(None, domain.resource, None, (), (), frozenset(), fallback_domain=found)
 
 
 @pytest.mark.parametrize(
@@ -55,10 +57,11 @@ def behind(domain: Domain) -> Backing:
     ],
 )
 def test_dependencies_and_sender(domain: Domain, expected: ConditionStatus, sender: str) -> None:
+    address = "support@send.example.com" if expected is ConditionStatus.TRUE else None
     (verdict,) = dependency_verdicts(account(), behind(domain))
     assert verdict.status is expected
     used = effective_sender(account(), behind(domain))
-    assert (used.address, used.reason) == ("support@send.example.com", sender)
+    assert (used.address, used.reason) == (address, sender)
 
 
 def test_a_degraded_domain_is_told() -> None:
@@ -69,14 +72,34 @@ def test_a_degraded_domain_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("domain", "address"),
+    ("domain", "fallback", "address", "expected"),
     [
-        (verified(), "support@send.example.com"),
-        (degraded(), "support@send.example.com"),
-        (failed(), "noreply@relay.example.net"),
+        (verified(), verified(), "support@send.example.com", ConditionStatus.TRUE),
+        (verified(), None, "support@send.example.com", ConditionStatus.TRUE),
+        (degraded(), pending(), "support@send.example.com", ConditionStatus.TRUE),
+        (failed(), verified(), "noreply@relay.example.net", ConditionStatus.TRUE),
+        (failed(), degraded(), "noreply@relay.example.net", ConditionStatus.TRUE),
+        (pending(), verified(), "noreply@relay.example.net", ConditionStatus.TRUE),
+        (failed(), None, None, ConditionStatus.FALSE),
+        (failed(), failed(), None, ConditionStatus.FALSE),
+        (failed(), pending(), None, ConditionStatus.FALSE),
+        (failed(), edited_while_degraded(), None, ConditionStatus.UNKNOWN),
+        (edited_while_degraded(), verified(), "noreply@relay.example.net", ConditionStatus.TRUE),
     ],
 )
-def test_the_fallback_is_for_domains_that_failed(domain: Domain, address: str) -> None:
-    spec = account(**FALLBACK)
-    assert effective_sender(spec, behind(domain)).address == address
-    assert dependency_verdicts(spec, behind(domain)) == ()
+def test_the_fallback_is_judged_like_the_address(
+    domain: Domain, fallback: Domain | None, address: str | None, expected: ConditionStatus
+) -> None:
+    spec, found = account(**FALLBACK), behind(domain, fallback)
+    assert effective_sender(spec, found).address == address
+    (verdict,) = dependency_verdicts(spec, found)
+    assert verdict.status is expected
+    assert (address in ready_message(spec, found)) if address else True
+
+
+def test_ready_names_who_sends() -> None:
+    told = ready_message(account(**FALLBACK), behind(failed(), verified()))
+    assert told == (
+        "noreply@relay.example.net sends in place of support@send.example.com, whose domain is not "
+        "verified."
+    )

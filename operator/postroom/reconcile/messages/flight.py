@@ -36,7 +36,6 @@ from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.verdict import DEADLINE
 from postroom.reconcile import schedule
 from postroom.reconcile.account_step import AccountView
-from postroom.reconcile.backing import effective_sender
 from postroom.reconcile.messages.arrivals import (
     Look,
     look_for,
@@ -56,6 +55,7 @@ from postroom.reconcile.messages.correspondents import (
 )
 from postroom.reconcile.messages.spending import message_id, spender_of
 from postroom.reconcile.probing import Attempt
+from postroom.reconcile.sender import effective_sender
 
 #: Soon enough to go on as soon as status is written.
 _AT_ONCE = timedelta(milliseconds=50)
@@ -97,7 +97,8 @@ async def begin(
     from the one that applications should use now.
     """
     now, sender, receiver = view.world.now(), parties.sender, parties.receiver
-    address = sender_address or effective_sender(view.resource.spec, view.behind).address
+    spec = view.resource.spec
+    address = sender_address or effective_sender(spec, view.behind).address or spec.address
     flight = MessageInFlight(
         step=MessageStep.SENDING,
         token=new_token(),
@@ -107,6 +108,9 @@ async def begin(
     )
     if isinstance(sender, Obstacle):
         return Progress(result=_hindered(flight, sender))
+    problem = view.behind.problem
+    if problem is not None:
+        return Progress(result=_hindered(flight, Obstacle(problem.reason, problem.message)))
     unverified = await unverified_domain(address, view)
     if unverified is not None:
         return Progress(result=_hindered(flight, unverified))

@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -81,6 +81,12 @@ class Silence:
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A mail server as far as a check without credentials goes."""
+    with suppress(asyncio.CancelledError, ConnectionError):
+        await _talk(reader, writer)
+    writer.close()
+
+
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"220 healthy.example ESMTP\r\n")
     while line := await reader.readline():
         await asyncio.sleep(_ROUND_TRIP)
@@ -89,8 +95,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             b"221 bye\r\n" if verb == b"QUIT" else b"250-healthy.example\r\n250 PIPELINING\r\n"
         )
         if verb == b"QUIT":
-            break
-    writer.close()
+            return
 
 
 def _server(namespace: str, number: int, port: int) -> dict[str, Any]:

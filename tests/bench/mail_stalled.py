@@ -26,6 +26,7 @@ from postroom.mail.probe import Probe
 
 _ALONE = 20
 _AMONG = 20
+_STALLED_OF_ONE = 32
 #: Until all have connected and nothing moves any more.
 _SECONDS_TO_STALL = 4.0
 #: Long enough for no stalled probe to end while others are measured.
@@ -116,7 +117,10 @@ async def _crowded(place: Place, mode: TLSMode, scale: Scale, bare: bool) -> Cro
 
 
 async def queued(place: Place, mode: TLSMode, scale: Scale) -> Queued:
-    """Through the limits, each at a host of its own; the healthy one comes when all are there."""
+    """Through the limits, each at a host of its own; the healthy one comes when all are there.
+
+    No namespace has more of them than evaluations that it may have at a time.
+    """
     full = Deadlines()
     shorter = Deadlines(*(getattr(full, one.name) / scale.hurry for one in fields(full)))
     probes = limited(place, shorter, Gate(patience=PATIENCE / scale.hurry))
@@ -128,7 +132,8 @@ async def queued(place: Place, mode: TLSMode, scale: Scale) -> Queued:
 
     def stalled(number: int) -> Awaitable[object]:
         target = endpoint(place, SILENT, mode, f"stalled{number}.example.com")
-        return probes.smtp(target, LOGIN)
+        neighbour = f"neighbour{number // _STALLED_OF_ONE}"
+        return probes.smtp(replace(target, namespace=neighbour), LOGIN)
 
     alone, ill = await _timed(healthy, _ALONE)
     sockets = open_files()

@@ -65,8 +65,11 @@ def without_needless_token(report: DomainReport) -> DomainReport:
     )
 
 
-def claimed(domain: str, token: RecordReport | None) -> Verdict:
-    """The verdict on a domain that another namespace has; it says nothing more about that one."""
+def claimed(domain: str, token: tuple[str, str] | None) -> Verdict:
+    """The verdict on a domain that another namespace has; it says nothing more about that one.
+
+    `token` are name and value of the record that would prove this namespace's claim.
+    """
     message = (
         f"{domain}, or a domain above or below it, is claimed by another namespace, and nothing "
         "proves that this one may use it."
@@ -76,7 +79,7 @@ def claimed(domain: str, token: RecordReport | None) -> Verdict:
         "administrator sets POSTROOM_OWNERSHIP_KEY or --ownership-key-file."
     )
     if token is not None:
-        todo = f"Publish this namespace's token as TXT at {token.name}: {token.value}"
+        todo = f"Publish this namespace's token as TXT at {token[0]}: {token[1]}"
     return failed(ConditionType.OWNERSHIP_VERIFIED, Reason.DOMAIN_CLAIMED, f"{message} {todo}")
 
 

@@ -20,7 +20,7 @@ from postroom.api.sendingdomain import (
 )
 from postroom.api.status import CommonStatus
 from postroom.dns import expected
-from postroom.dns.ownership import OwnershipRules
+from postroom.dns.ownership import OwnershipRules, challenge
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
 from postroom.reconcile import indexes, references, schedule, verification
@@ -136,12 +136,13 @@ async def assess(
         return _assessment(case, (duplicate,), None, Evidence(), contest)
     if keys.problem is not None:
         contest = Contest(claim, world.claims.is_lost(claim), world.claims)
-        verdicts = (claimed(spec.domain, None),) if contest.lost else ()
+        token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
+        verdicts = (claimed(spec.domain, token),) if contest.lost else ()
         fields = _without_unread_keys(case, keys)
         return _assessment(case, (*verdicts, keys.problem), fields, Evidence(), contest)
     # A token that settled a contest is looked for as long as it may be needed to keep it so.
-    token = rules.token_required or claim.proven or world.claims.is_lost(claim)
-    plan = expected.plan(spec, namespace, rules.keys, keys.texts, token=token)
+    needed = rules.token_required or claim.proven or world.claims.is_lost(claim)
+    plan = expected.plan(spec, namespace, rules.keys, keys.texts, token=needed)
     approach = approach_to(resource, memory, world.now())
     report = await verify(
         plan,
@@ -178,7 +179,7 @@ def judge(case: Case, report: DomainReport, approach: Approach) -> Assessment:
         report = replace(report, findings=(*report.findings, told))
     if lost:
         proof = token_of(report, case.rules)
-        owned = claimed(case.spec.domain, proof)
+        owned = claimed(case.spec.domain, (proof.name, proof.value) if proof else None)
         report = telling_of_claim(report, owned, proof)
     if owned is not None:
         verdicts = (owned, *(one for one in verdicts if one.type is not owned.type))

@@ -234,6 +234,19 @@ def test_without_a_key_the_earlier_verified_keeps_it_and_the_other_is_told_why()
     assert "administrator sets POSTROOM_OWNERSHIP_KEY" in told.message
 
 
+def test_a_key_that_cannot_be_read_does_not_hide_the_claim() -> None:
+    tenants = tenants_of(DOMAIN)
+    first = claim(tenants, "first")
+    tenants.look(first)
+    dkim = [{"selector": "s1", "publicKeyRef": {"name": "none", "key": "k"}}]
+    second = claim(tenants, "second", dkim=dkim)
+    status = tenants.look(second)
+    assert verdict(status, READY) == CLAIMED
+    assert (status.verification, status.verified_at) == ("Failed", None)
+    assert ownership.challenge(KEY, "second", DOMAIN)[1] in said(status)
+    assert "administrator" not in said(status)
+
+
 def account(tenants: Tenants, namespace: str) -> Key:
     """An account, and a server that asks for no password and is well."""
     server = tenants.put(Key(Kind.MAIL_SERVER, namespace, "smtp"), {"host": "smtp.example.net"})

@@ -20,6 +20,7 @@ from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
 from postroom.cli.directory import DirectoryWorld, dumped
 from postroom.dns.answers import Asker
+from postroom.dns.ownership import OwnershipRules
 from postroom.dns.policy_host import PolicyFetcher
 from postroom.mail.guard import DialPolicy
 from postroom.mail.identities.values import IdentitySource, NoIdentities
@@ -131,7 +132,7 @@ class CanaryWorld(DirectoryWorld):
             identities or NoIdentities(),
             MessagePolicy(),
         )
-        super().__init__(found, out, key.encode())
+        super().__init__(found, out, OwnershipRules((key.encode(),)))
         self._watch = watch
         self._seen_memories: dict[Key, Memory] = {}
 

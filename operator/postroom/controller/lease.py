@@ -12,12 +12,13 @@ any task of its own notices.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -26,7 +27,19 @@ from postroom.controller.client import ApiError
 
 logger = logging.getLogger(__name__)
 
-LEASE_NAME = "postroom"
+_LEASE_NAME = "postroom"
+
+
+def lease_name(namespaces: Collection[str]) -> str:
+    """Name the Lease of those who serve the same namespaces; none stands for all of them.
+
+    Operators of one namespace that serve others than each other must not wait for each other.
+    """
+    if not namespaces:
+        return _LEASE_NAME
+    scope = "/".join(sorted(set(namespaces)))
+    return f"{_LEASE_NAME}-{hashlib.sha256(scope.encode()).hexdigest()[:16]}"
+
 
 #: Seconds, as in client-go: a record that stands still for so long has lost its holder; a holder
 #: that could not renew for so long gives up; the pause between attempts.
@@ -75,9 +88,11 @@ class LeaderElection:
         identity: str,
         clock: Callable[[], float] = steady,
         retry_period: float = RETRY_PERIOD,
+        name: str = _LEASE_NAME,
     ) -> None:
         self._client = client
         self._namespace = namespace
+        self._name = name
         self._identity = identity
         self._clock = clock
         self._retry_period = retry_period
@@ -101,7 +116,7 @@ class LeaderElection:
                 break
             await asyncio.sleep(self._retry_period)
         self.leading = True
-        logger.info("holding lease %s/%s as %s", self._namespace, LEASE_NAME, self._identity)
+        logger.info("holding lease %s/%s as %s", self._namespace, self._name, self._identity)
 
     async def hold(self) -> None:
         """Renew until cancelled; raises `LeaseLost`."""
@@ -114,7 +129,7 @@ class LeaderElection:
                     held = self._left() > 0.0 and await self._attempt()
             if not held and (self._other_holds() or self._left() <= 0.0):
                 self.leading = False
-                raise LeaseLost(f"lost lease {self._namespace}/{LEASE_NAME}")
+                raise LeaseLost(f"lost lease {self._namespace}/{self._name}")
 
     async def release(self) -> None:
         """Give the lease back, so that the next one need not wait for it to expire."""
@@ -122,11 +137,11 @@ class LeaderElection:
             return
         self.leading = False
         try:
-            lease = await self._client.lease(self._namespace, LEASE_NAME)
+            lease = await self._client.lease(self._namespace, self._name)
             if lease is not None and _holder(lease) == self._identity:
                 spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._client.replace_lease(
-                    self._namespace, LEASE_NAME, {**lease, "spec": spec}
+                    self._namespace, self._name, {**lease, "spec": spec}
                 )
         except ApiError as error:
             logger.warning("lease not released, it expires by itself: %s", error)
@@ -141,13 +156,13 @@ class LeaderElection:
 
     async def _granted(self) -> bool:
         try:
-            lease = await self._client.lease(self._namespace, LEASE_NAME)
+            lease = await self._client.lease(self._namespace, self._name)
             if lease is None:
                 await self._client.create_lease(self._namespace, self._fresh())
                 return True
             if not self._may_take(lease):
                 return False
-            await self._client.replace_lease(self._namespace, LEASE_NAME, self._ours(lease))
+            await self._client.replace_lease(self._namespace, self._name, self._ours(lease))
             return True
         except ApiError as error:
             if error.status == 403:
@@ -178,7 +193,7 @@ class LeaderElection:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": LEASE_NAME, "namespace": self._namespace},
+            "metadata": {"name": self._name, "namespace": self._namespace},
             "spec": {
                 "holderIdentity": self._identity,
                 "leaseDurationSeconds": int(LEASE_DURATION),

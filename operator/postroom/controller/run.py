@@ -33,7 +33,7 @@ from postroom.controller.events import EventPoster
 from postroom.controller.feed import Feed
 from postroom.controller.health import Health
 from postroom.controller.intake import Intake, utc_now
-from postroom.controller.lease import LeaderElection, LeaseLost, own_identity
+from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, own_identity
 from postroom.controller.limits import TokenBucket
 from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.queue import KeyedQueue
@@ -252,7 +252,8 @@ class _Operator:
             return None
         if namespace is None:
             raise StartError("--leader-election needs --leader-election-namespace outside of a Pod")
-        return LeaderElection(self._cluster, namespace, self._identity)
+        name = lease_name(settings.namespaces)
+        return LeaderElection(self._cluster, namespace, self._identity, name=name)
 
     async def _lead(self, election: LeaderElection) -> None:
         """Wait as a standby, which counts as ready, until the lease is ours."""

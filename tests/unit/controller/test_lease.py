@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from postroom.controller.client import ApiError
-from postroom.controller.lease import LeaderElection, LeaseLost, steady
+from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, steady
 
 
 class Leases:
@@ -215,3 +215,22 @@ def test_the_clock_goes_on_while_the_machine_is_suspended() -> None:
     if not hasattr(time, "CLOCK_BOOTTIME"):
         pytest.skip("only Linux has a clock that counts suspension")
     assert abs(steady() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 5.0
+
+
+def test_who_serves_the_same_shares_a_lease_and_nobody_else() -> None:
+    scopes = [(), ("a",), ("b",), ("a", "b"), ("ab",), ("a-b",)]
+    names = [lease_name(scope) for scope in scopes]
+    assert len(set(names)) == len(names)
+    assert names[0] == "postroom"
+    assert lease_name(("b", "a", "b")) == lease_name(("a", "b"))
+    long = lease_name([f"namespace-{number}" for number in range(200)])
+    assert len(long) <= 63
+
+
+async def test_operators_of_other_namespaces_do_not_wait_for_each_other() -> None:
+    leases = {lease_name((name,)): Leases() for name in ("a", "b")}
+    for name, held in leases.items():
+        one = LeaderElection(held, "postroom", "one", Clock(), retry_period=0.001, name=name)
+        assert not await is_held_up(one)
+        assert held.stored is not None
+        assert held.stored["metadata"]["name"] == name

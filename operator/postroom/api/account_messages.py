@@ -20,6 +20,9 @@ _Address = Annotated[str, StringConstraints(max_length=320)]
 _MailboxName = Annotated[str, StringConstraints(max_length=255)]
 _Count = Annotated[int, Field(ge=0)]
 
+#: One in five minutes, and after ten none counts any more: so many can matter at a time.
+RECENT_MESSAGES = 3
+
 
 class RoundTrip(Model):
     """A message that is sent and looked for, again and again; off unless enabled.
@@ -169,6 +172,13 @@ class MessageResult(Model):
     hops: Annotated[list[Hop], Field(max_length=16)] = Field(
         default=[], description="The servers that it passed, first to last."
     )
+
+
+class SentMessage(Model):
+    """A message of ours that went out, or may have."""
+
+    time: Timestamp = Field(description="When it was sent.")
+    recipient: _Address = Field(description="Whom it was sent to.")
 
 
 class LastTest(Model):

@@ -8,7 +8,13 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from postroom.api.account_messages import ForwardingState, LastTest, RoundTripState
+from postroom.api.account_messages import (
+    RECENT_MESSAGES,
+    ForwardingState,
+    LastTest,
+    RoundTripState,
+    SentMessage,
+)
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import EmailAddress, Model
 from postroom.api.findings import FINDINGS_LIMIT, Finding
@@ -159,6 +165,11 @@ class EmailAccountStatus(CommonStatus):
     )
     last_message_time: Timestamp | None = Field(
         default=None, description="When postroom last sent a message of its own as this account."
+    )
+    recent_messages: Annotated[list[SentMessage], Field(max_length=RECENT_MESSAGES)] = Field(
+        default=[],
+        description="The last messages of postroom's own that went out, newest first: what is sent "
+        "after a restart counts on from them.",
     )
     last_test: LastTest | None = Field(
         default=None, description="The test message that was asked for last."

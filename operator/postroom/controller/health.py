@@ -38,6 +38,8 @@ class Health:
         self.feed_ended = False
         #: Why the operator is not ready yet; None once it is.
         self.waiting_for: str | None = "the start"
+        #: The same of a standby, as it is at the moment of the question.
+        self.obstacle: Callable[[], str | None] = lambda: None
 
     async def beat(self) -> None:
         """Note again and again that the event loop runs, until cancelled."""
@@ -68,7 +70,7 @@ def application(health: Health) -> web.Application:
         return web.Response(status=503 if problems else 200, text="\n".join(problems) or "ok")
 
     async def ready(_: web.Request) -> web.Response:
-        waiting = health.waiting_for
+        waiting = health.waiting_for or health.obstacle()
         text = f"waiting for {waiting}" if waiting else "ok"
         return web.Response(status=503 if waiting else 200, text=text)
 

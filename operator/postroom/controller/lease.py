@@ -101,6 +101,8 @@ class LeaderElection:
         #: When we asked for what was granted last: the API server counts from later on.
         self._renewed_at = 0.0
         self.leading = False
+        #: What keeps us from ever taking the lease over; None: nothing, or that is not known yet.
+        self.obstacle: str | None = None
 
     def holds(self) -> bool:
         """Tell whether the lease is ours at this moment, beyond doubt."""
@@ -159,19 +161,35 @@ class LeaderElection:
             lease = await self._client.lease(self._namespace, self._name)
             if lease is None:
                 await self._client.create_lease(self._namespace, self._fresh())
-                return True
-            if not self._may_take(lease):
+            elif self._may_take(lease):
+                await self._client.replace_lease(self._namespace, self._name, self._ours(lease))
+            else:
+                # Whether we may also write it is seen when there is cause to.
+                self.obstacle = None
                 return False
-            await self._client.replace_lease(self._namespace, self._name, self._ours(lease))
-            return True
         except ApiError as error:
-            if error.status == 403:
-                logger.warning(
-                    "not allowed to use leases: grant get, create and update on them (%s)", error
-                )
-            elif error.status != 409:
-                logger.warning("lease not renewed: %s", error)
+            self._note(error)
             return False
+        self.obstacle = None
+        return True
+
+    def _note(self, error: ApiError) -> None:
+        """Say what a failure means: who may not use the lease is no standby, however long."""
+        place = f"{self._namespace}/{self._name}"
+        if error.status == 403:
+            self.obstacle = (
+                f"the right to use the lease {place}: grant get, create and update on leases of "
+                f"coordination.k8s.io in namespace {self._namespace}"
+            )
+            logger.warning("waiting for %s (%s)", self.obstacle, error)
+        elif error.status == 404:
+            self.obstacle = (
+                f"the lease {place}: namespace {self._namespace} does not exist, or the API server "
+                "serves no leases"
+            )
+            logger.warning("waiting for %s (%s)", self.obstacle, error)
+        elif error.status != 409:
+            logger.warning("lease not renewed: %s", error)
 
     def _may_take(self, lease: Mapping[str, Any]) -> bool:
         spec = _spec(lease)

@@ -256,8 +256,9 @@ class _Operator:
         return LeaderElection(self._cluster, namespace, self._identity, name=name)
 
     async def _lead(self, election: LeaderElection) -> None:
-        """Wait as a standby, which counts as ready, until the lease is ours."""
+        """Wait as a standby, which counts as ready where it could take over, for the lease."""
         self._health.waiting_for = None
+        self._health.obstacle = lambda: election.obstacle
         await self._first_of(election.acquire())
         self._health.waiting_for = "the first list of objects"
         if not self._stop.is_set():

@@ -183,6 +183,7 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
         "last_probe": probes if smtp.report or read else before.last_probe,
         "is_default": spec.default and len(behind.default_accounts) == 1,
         "last_message_time": before.last_message_time,
+        "recent_messages": before.recent_messages,
         "last_test": before.last_test,
     }
     for one in added:

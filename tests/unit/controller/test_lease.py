@@ -152,8 +152,32 @@ async def test_missing_rights_are_named(caplog: pytest.LogCaptureFixture) -> Non
         raise ApiError("GET", 403)
 
     leases.lease = forbidden  # type: ignore[method-assign]
-    assert await is_held_up(election(leases, "one"))
+    one = election(leases, "one")
+    assert await is_held_up(one)
     assert "grant get, create and update" in caplog.text
+    assert one.obstacle is not None and "in namespace postroom" in one.obstacle
+    del leases.lease  # type: ignore[method-assign]
+    assert not await is_held_up(one)
+    assert one.obstacle is None
+
+
+@pytest.mark.parametrize(("status", "obstructs"), [(403, True), (404, True), (409, False)])
+async def test_who_may_read_the_lease_and_not_write_it_is_no_standby(
+    status: int, obstructs: bool
+) -> None:
+    leases, clock = Leases(), Clock()
+    await election(leases, "one").acquire()
+
+    async def refused(namespace: str, name: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise ApiError("PUT", status)
+
+    two = election(leases, "two", clock)
+    assert await is_held_up(two)
+    assert two.obstacle is None, "another holds it, and that is how it should be"
+    leases.replace_lease = refused  # type: ignore[method-assign]
+    clock.now = 60.0
+    assert await is_held_up(two)
+    assert (two.obstacle is not None) is obstructs
 
 
 async def test_who_does_not_lead_releases_nothing() -> None:

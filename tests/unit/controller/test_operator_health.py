@@ -52,6 +52,17 @@ async def test_an_operator_that_waits_for_nothing_is_ready() -> None:
     assert await one.get("/readyz") == (200, "ok")
 
 
+async def test_a_standby_that_could_never_take_over_is_not_ready() -> None:
+    one = Bench()
+    one.health.waiting_for = None
+    why: list[str | None] = ["the right to use the lease"]
+    one.health.obstacle = lambda: why[-1]
+    assert await one.get("/readyz") == (503, "waiting for the right to use the lease")
+    assert await one.get("/healthz") == (200, "ok"), "a restart would mend nothing"
+    why.append(None)
+    assert await one.get("/readyz") == (200, "ok")
+
+
 async def test_a_blocked_loop_is_noticed() -> None:
     one = Bench()
     one.clock.now = 31.0

@@ -74,9 +74,12 @@ def test_what_was_sent_counts(outcome: str) -> None:
         account("a", status_after(outcome, 58)), account("b", status_after(outcome, 57))
     )
     assert budgets.wait(of("ns", "a"), OLD, NOW) == timedelta(minutes=3)
-    # Two went to this recipient; the elder no longer counts in seven minutes.
-    assert budgets.wait(of("ns", "c"), OLD, NOW, VICTIM) == timedelta(minutes=7)
-    assert budgets.wait(of("ns", "c"), OLD, NOW, "other@example.net") == timedelta()
+    # Two went to this recipient, and more may have of which nothing tells: what two accounts could
+    # do between them, one can no more until ten minutes after the start.
+    assert budgets.wait(of("ns", "c"), OLD, NOW, VICTIM) == timedelta(minutes=8)
+    assert budgets.wait(of("ns", "c"), OLD, NOW, "other@example.net") == timedelta(minutes=7)
+    another = Spender("ns", "c", "c@example.com", "another secret")
+    assert budgets.wait(another, OLD, NOW, "other@example.net") == timedelta()
 
 
 @pytest.mark.parametrize("outcome", ["Failed", "Deferred"])
@@ -85,6 +88,20 @@ def test_what_was_not_sent_does_not(outcome: str) -> None:
         account("a", status_after(outcome, 58)), account("b", status_after(outcome, 57))
     )
     assert budgets.wait(of("ns", "a"), OLD, NOW, VICTIM) == timedelta()
+
+
+def test_what_was_sent_counts_when_a_later_test_was_refused() -> None:
+    """The refusal takes the place of the test that went out, and so would its recipient's count."""
+    status = status_after("Failed", 59)
+    status["recentMessages"] = [
+        {"time": "2026-06-01T11:58:00Z", "recipient": VICTIM},
+        {"time": "2026-06-01T11:53:00Z", "recipient": VICTIM},
+    ]
+    budgets = opened(account("a", status))
+    assert budgets.wait(of("ns", "a"), OLD, NOW) == timedelta(minutes=3)
+    assert budgets.wait(of("ns", "c"), OLD, NOW, VICTIM) == timedelta(minutes=8)
+    another = Spender("ns", "c", "c@example.com", "another secret")
+    assert budgets.wait(another, OLD, NOW, "other@example.net") == timedelta()
 
 
 def test_what_was_announced_may_have_been_sent() -> None:

@@ -4,6 +4,7 @@ can do with objects, and no restart, makes it more."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -63,6 +64,9 @@ def taken(
         ("victim+tag@example.com", "victim@example.com"),
         ("victim+a+b@example.com", "victim@example.com"),
         ("vic.tim@example.com", "vic.tim@example.com"),  # only Gmail folds dots
+        ("V.i.c.tim+tag@gmail.com", "victim@gmail.com"),
+        ("vic.tim@GoogleMail.com", "victim@gmail.com"),
+        ("vic.tim@mail.gmail.com.example", "vic.tim@mail.gmail.com.example"),
         ("+@example.com", "+@example.com"),
         ("+a@example.com", "+a@example.com"),
     ],
@@ -239,6 +243,37 @@ def test_after_a_restart_a_young_account_may_stand_for_one_that_is_gone(
     assert budgets.wait(spender(namespace="new"), when, NOW) == timedelta()
     assert budgets.wait(spender(), when, NOW + SPACING) == timedelta()
     assert budgets.wait(spender(), "", NOW) == SPACING  # of which nobody knows
+
+
+@pytest.mark.parametrize(
+    ("each", "most"),
+    [
+        (lambda number: ("s", ("u", "h.example"), VICTIM), RECIPIENT.resumed),
+        (lambda number: ("s", ("u", "h.example"), f"{number}@x.example"), LOGIN.resumed),
+        (lambda n: (f"s{n}", (f"u{n}", "h.example"), f"{n}@x.example"), NAMESPACE.resumed),
+    ],
+    ids=["recipient", "login", "namespace"],
+)
+def test_what_deleted_accounts_sent_before_a_restart_is_taken_for_nearly_all(
+    each: Callable[[int], tuple[str, tuple[str, str], str]], most: int
+) -> None:
+    """All accounts that sent are deleted, others that are old enough are kept in reserve."""
+    budgets, granted = Budgets(is_open=False), 0
+    budgets.open(NOW, {"another"})  # nothing of this namespace is left but what was never judged
+    for number in range(60):
+        secret, login, recipient = each(number)
+        one = Spender("ns", f"n{number}", f"n{number}@e.example", secret, login)
+        granted += budgets.reserve(f"{number}", one, recipient, OLD, NOW) == timedelta()
+    assert granted == most
+    late = Spender("ns", "late", "late@e.example", "s9", ("u9", "h9.example"))
+    wait = budgets.wait(late, OLD, NOW + timedelta(minutes=9), "late@x.example")
+    assert wait <= timedelta(minutes=1), "nobody waits for that after ten minutes"
+
+
+def test_the_first_operator_of_a_cluster_knows_that_nothing_was_sent() -> None:
+    budgets = Budgets(is_open=False)
+    budgets.open(NOW)
+    assert taken(budgets, 60, spender(), VICTIM) == RECIPIENT.count
 
 
 class Many(MessageWorld):

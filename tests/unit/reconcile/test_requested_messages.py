@@ -38,6 +38,10 @@ def outcome(status: EmailAccountStatus) -> tuple[MessageOutcome, str]:
     return result.outcome, result.reason
 
 
+def waiting(status: EmailAccountStatus) -> list[str]:
+    return [one.subject for one in status.findings if one.code == "MESSAGE_WAITS"]
+
+
 async def asked(world: MessageWorld, **annotations: str) -> EmailAccountStatus:
     """Ask for a test, and let it be announced."""
     await world.ready()
@@ -85,12 +89,27 @@ async def test_one_in_five_minutes() -> None:
     world = MessageWorld()
     await asked(world)
     await world.run(times=4)
+    assert waiting(status := await world.run()) == []
+    assert [one.recipient for one in status.recent_messages] == ["support@example.com"]
     world.ask(send_test="two")
     status = await world.run(times=4)
     assert (last(status).nonce, len(world.office.sent)) == ("one", 1)
+    assert waiting(status) == ["sendTest"], "who asked is told that it is only not yet its turn"
     await world.run(seconds=301)
-    assert last(await world.run(times=3)).nonce == "two"
-    assert len(world.office.sent) == 2
+    status = await world.run(times=3)
+    assert last(status).nonce == "two"
+    assert waiting(status) == []
+    assert len(world.office.sent) == len(status.recent_messages) == 2
+
+
+async def test_a_refused_test_leaves_what_was_sent_before() -> None:
+    world = MessageWorld()
+    await asked(world)
+    await world.run(times=4)
+    world.ask(send_test="two", send_test_to="victim@elsewhere.example")
+    status = await world.run()
+    assert outcome(status) == (MessageOutcome.FAILED, "RecipientNotAllowed")
+    assert [one.recipient for one in status.recent_messages] == ["support@example.com"]
 
 
 async def test_after_a_crash_before_sending_it_is_not_sent() -> None:

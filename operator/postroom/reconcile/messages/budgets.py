@@ -5,7 +5,8 @@ What is spent is remembered by names and addresses, not by objects: who deletes 
 creates it again, renames it, or puts many accounts over one Secret, finds what is spent still
 spent. After a restart it is learned from the statuses that there are. Messages of accounts that
 were deleted before that are known to nobody; so where an earlier process worked, young accounts
-wait until none of those can count for them any more.
+wait until none of those can count for them any more, and as long as any of them may still count,
+everything but an account's own pace is nearly spent (`Rate.resumed`).
 """
 
 from __future__ import annotations
@@ -34,26 +35,33 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many messages within any span of such a length."""
+    """So many messages within any span of such a length; `resumed` while some may be unknown."""
 
     count: int
+    resumed: int
     span: timedelta = HORIZON
 
 
 #: Within a namespace, so that nobody spends what is another's.
-ACCOUNT = Rate(1, SPACING)
-NAMESPACE = Rate(10)
-LOGIN = Rate(5)
-RECIPIENT = Rate(2)
+ACCOUNT = Rate(1, 1, SPACING)
+NAMESPACE = Rate(10, 3)
+LOGIN = Rate(5, 2)
+RECIPIENT = Rate(2, 1)
 #: Over all namespaces: three times as much.
-LOGIN_OF_ALL = Rate(15)
-RECIPIENT_OF_ALL = Rate(6)
+LOGIN_OF_ALL = Rate(15, 6)
+RECIPIENT_OF_ALL = Rate(6, 3)
+
+#: Domains of one service, which ignores dots (https://support.google.com/mail/answer/7436150).
+_GMAIL = frozenset({"gmail.com", "googlemail.com"})
 
 
 def bare_mailbox(address: str) -> str:
     """Return the mailbox behind an address: case folded, without a sub-address (RFC 5233)."""
     local, _, domain = address.lower().rpartition("@")
-    return f"{local.partition('+')[0] or local}@{domain}"
+    local = local.partition("+")[0] or local
+    if domain in _GMAIL:
+        local, domain = local.replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +187,15 @@ class Budgets:
         return timedelta() if is_old else self._opened_at + SPACING - now
 
     def _wait_for(self, key: Key, rate: Rate, now: datetime) -> timedelta:
-        moments = sorted(self._spent.get(key, {}).values())[-rate.count :]
-        return moments[0] + rate.span - now if len(moments) == rate.count else timedelta()
+        wait = self._left(key, rate.count, rate.span, now)
+        if self._opened_at is None or not self._inherited:
+            return wait
+        unknown = self._opened_at + HORIZON - now
+        return max(wait, min(unknown, self._left(key, rate.resumed, rate.span, now)))
+
+    def _left(self, key: Key, count: int, span: timedelta, now: datetime) -> timedelta:
+        moments = sorted(self._spent.get(key, {}).values())[-count:]
+        return moments[0] + span - now if len(moments) == count else timedelta()
 
     def _spend(self, rates: Mapping[Key, Rate], message: str, moment: datetime) -> None:
         for key in rates:

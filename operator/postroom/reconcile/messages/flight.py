@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from postroom.api.account_messages import (
+    RECENT_MESSAGES,
     MessageInFlight,
     MessageOutcome,
     MessageResult,
     MessageStep,
+    SentMessage,
 )
 from postroom.api.conditions import shorten
 from postroom.api.emailaccount_status import EmailAccountStatus
-from postroom.api.findings import Finding
+from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.errands import (
@@ -255,8 +257,16 @@ async def _clean_up(receiver: Receiver, look: Look, view: AccountView) -> None:
 
 
 def noted(progress: Progress, view: AccountView) -> dict[str, object]:
-    """Return the status fields that say when a message last went out."""
-    return {"last_message_time": schedule.timestamp(view.world.now())} if progress.sent else {}
+    """Return the status fields that say when messages last went out, and to whom."""
+    sent = progress.in_flight or progress.result
+    if not progress.sent or sent is None:
+        return {}
+    told = SentMessage(time=sent.time, recipient=sent.recipient)
+    recent = [told, *view.resource.status.recent_messages][:RECENT_MESSAGES]
+    return {
+        "last_message_time": schedule.timestamp(view.world.now()),
+        "recent_messages": recent,
+    }
 
 
 def not_before(view: AccountView) -> timedelta:
@@ -270,6 +280,21 @@ def not_before(view: AccountView) -> timedelta:
     early = too_early(view.resource.status.last_message_time, now) or timedelta()
     spender = spender_of(view.resource, view.behind.server)
     return max(early, _budgets(view).wait(spender, metadata.creation_timestamp, now))
+
+
+def waiting(subject: str, what: str) -> tuple[Finding, ...]:
+    """Say that a message is due and waits for its turn; not for how long, which changes always."""
+    return (
+        Finding(
+            code="MESSAGE_WAITS",
+            severity=Severity.INFO,
+            subject=subject,
+            message=f"{what} waits, and is sent by itself as soon as it may be, within ten minutes "
+            "unless more are waiting: an account sends one message in five minutes, and those to "
+            "one recipient, over one login and of one namespace are counted, with less room in the "
+            "ten minutes after the operator started. Nothing needs to be done.",
+        ),
+    )
 
 
 def too_early(last: str | None, now: datetime) -> timedelta | None:

@@ -47,20 +47,22 @@ async def step(view: AccountView) -> Contribution:
     fields: dict[str, object] = {}
     progress: Progress | None = None
     look_again: timedelta | None = None
+    waits = False
     if state.in_flight is not None:
         progress = await flights.advance(state.in_flight, Purpose.FORWARDING, parties, view)
     elif (wait := _wait(state, view)) > timedelta():
-        look_again = wait
+        look_again, waits = wait, wait <= flights.not_before(view)
     elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
         progress = await flights.begin(spec.address, parties, view)
     if progress is not None:
         state, look_again = _after(state, progress, wanted, view), progress.look_again
-        fields = flights.noted(progress, view)
+        fields, waits = flights.noted(progress, view), progress.waits
+    told = flights.waiting("forwarding", "The next message of the forwarding") if waits else ()
     works = state.verdict is ForwardingVerdict.REDIRECTED
     steps = () if works else steps_for(wanted.source, spec.address, wanted.technical_address)
     return Contribution(
         verdicts=(_verdict(state, wanted, spec.address, parties),),
-        findings=flights.findings_of(state.result, "forwarding"),
+        findings=flights.findings_of(state.result, "forwarding") + told,
         fields={**fields, "forwarding": state.model_copy(update={"steps": list(steps)})},
         references=references_to_receiver(address=wanted.technical_address),
         look_again=look_again,

@@ -49,11 +49,11 @@ async def _begin(nonce: str, last: LastTest | None, view: AccountView) -> Contri
     wait = flights.not_before(view)
     if wait > timedelta():
         # It is not forgotten: one message in five minutes.
-        return Contribution(fields={"last_test": last}, look_again=wait)
+        return _waiting(last, wait)
     parties = Correspondents(await sender_of(view), _receiver(recipient, view))
     progress = await flights.begin(recipient, parties, view)
     if progress.waits:
-        return Contribution(fields={"last_test": last}, look_again=progress.look_again)
+        return _waiting(last, progress.look_again)
     return _contribution(nonce, progress, view)
 
 
@@ -61,6 +61,13 @@ async def _go_on(last: LastTest, flight: MessageInFlight, view: AccountView) -> 
     parties = Correspondents(await sender_of(view), _receiver(flight.recipient, view))
     progress = await flights.advance(flight, Purpose.SEND_TEST, parties, view)
     return _contribution(last.nonce, progress, view)
+
+
+def _waiting(last: LastTest | None, look_again: timedelta | None) -> Contribution:
+    findings = flights.waiting(
+        "sendTest", "The test message that the annotation postroom.dev/send-test asks for"
+    )
+    return Contribution(fields={"last_test": last}, findings=findings, look_again=look_again)
 
 
 def _receiver(recipient: str, view: AccountView) -> Receiver | Obstacle | None:

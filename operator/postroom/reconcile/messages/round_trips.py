@@ -46,21 +46,23 @@ async def step(view: AccountView) -> Contribution:
     turn = _turn(state, view)
     fields: dict[str, object] = {}
     look_again: timedelta | None = None
+    waits = False
     if state.in_flight is not None:
         progress = await flights.advance(state.in_flight, Purpose.ROUND_TRIP, parties, view)
         state = _after(state, state.in_flight.sender, progress, view)
         look_again = progress.look_again
         fields = flights.noted(progress, view)
     elif (wait := _wait(state, turn, view)) > timedelta():
-        look_again = wait
+        look_again, waits = wait, wait <= flights.not_before(view)
     elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
         progress = await flights.begin(receiver.address, parties, view, turn)
         state = _after(state, turn or view.resource.spec.address, progress, view)
-        look_again = progress.look_again
+        look_again, waits = progress.look_again, progress.waits
+    told = flights.waiting("roundTrip", "The next message of the round trip") if waits else ()
     return Contribution(
         verdicts=(_verdict(state, parties),),
         fields={**fields, "round_trip": state},
-        findings=flights.findings_of(state.result, "roundTrip"),
+        findings=flights.findings_of(state.result, "roundTrip") + told,
         references=references,
         look_again=look_again,
     )

@@ -69,6 +69,8 @@ def _sent(status: EmailAccountStatus) -> Iterator[tuple[str, str]]:
             yield state.in_flight.time, state.in_flight.recipient
         if state.result is not None and state.result.outcome not in _NOT_SENT:
             yield state.result.time, state.result.recipient
+    for message in status.recent_messages:
+        yield message.time, message.recipient
     for trip in status.round_trip.senders if status.round_trip is not None else ():
         if trip.outcome not in _NOT_SENT:
             yield trip.time, ""

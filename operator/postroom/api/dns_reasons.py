@@ -37,6 +37,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "The DKIM record has an empty p= tag: the key is revoked (RFC 6376 section 3.6.1).",
         "Publish the current key, or use another selector.",
     ),
+    "KeyCompromised": (
+        "The private half of the DKIM key was seen in DNS: whoever read it can sign with it.",
+        "Make a new key pair under a new selector, and name that in spec.dkim.",
+    ),
     "KeyTooWeak": (
         "The RSA key is shorter than 1024 bits; receivers must not accept it (RFC 8301).",
         "Make a key of 2048 bits and publish it.",

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     SELECTOR_NOT_FOUND = "SelectorNotFound"
     KEY_MISMATCH = "KeyMismatch"
     KEY_REVOKED = "KeyRevoked"
+    KEY_COMPROMISED = "KeyCompromised"
     KEY_TOO_WEAK = "KeyTooWeak"
     CNAME_TARGET_MISMATCH = "CNAMETargetMismatch"
     LOOKUP_LIMIT_EXCEEDED = "LookupLimitExceeded"

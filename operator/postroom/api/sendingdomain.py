@@ -42,6 +42,7 @@ from postroom.api.sendingdomain_records import (
     Tracking,
 )
 from postroom.api.sendingdomain_status import (
+    COMPROMISED_LIMIT,
     RecordState,
     RecordStatus,
     SendingDomainStatus,
@@ -50,6 +51,7 @@ from postroom.api.sendingdomain_status import (
 
 __all__ = [
     "BIMI",
+    "COMPROMISED_LIMIT",
     "DANE",
     "DMARC",
     "MTASTS",

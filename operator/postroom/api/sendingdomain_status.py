@@ -17,6 +17,11 @@ from postroom.api.status import CommonStatus
 _Name = Annotated[str, StringConstraints(max_length=253)]
 
 
+_Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+#: Most compromised keys that a status holds.
+COMPROMISED_LIMIT = 64
+
+
 class Verification(StrEnum):
     """The verdict on a domain in one word.
 
@@ -84,6 +89,12 @@ class SendingDomainStatus(CommonStatus):
     )
     dns_host: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None, description="Who hosts the zone, as far as its name servers tell."
+    )
+    compromised_keys: Annotated[list[_Fingerprint], Field(max_length=COMPROMISED_LIMIT)] = Field(
+        default=[],
+        description="SHA-256 of the DKIM public keys (SPKI DER, in hexadecimal digits) whose "
+        "private half was seen in DNS: they are never valid again.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     records: Annotated[list[RecordStatus], Field(max_length=64)] = Field(
         default=[],

@@ -72,3 +72,5 @@ class DomainReport:
     dns_host: str | None = None
     wake_after: int | None = None
     thorough: bool = True
+    #: The fingerprints of DKIM keys whose private half was seen in DNS, now or before.
+    compromised: tuple[str, ...] = ()

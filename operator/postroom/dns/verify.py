@@ -22,6 +22,7 @@ from postroom.dns.answers import (
     ServerAnswer,
     Zone,
 )
+from postroom.dns.compromised import exposed, without_compromised
 from postroom.dns.diagnosis import receivers
 from postroom.dns.diagnosis.answering import bounce_targets, sidelong
 from postroom.dns.diagnosis.case import Case
@@ -71,6 +72,7 @@ async def verify(
     told_before: Collection[str] = frozenset(),
     retired_at: Mapping[str, datetime] = MappingProxyType({}),
     now: datetime | None = None,
+    compromised: Collection[str] = frozenset(),
 ) -> DomainReport:
     """Look at every record of a plan. Never raises for what DNS answers.
 
@@ -79,8 +81,9 @@ async def verify(
     parent zone about everything. `told_before` are the codes of the findings that stand: trouble
     at a name server that is known is not looked into again before it changes. `retired_at` tells
     by record id since when a DKIM selector is retired; only with it, and `now`, can one be called
-    safe to remove.
+    safe to remove. `compromised` are the fingerprints of keys whose private half was seen before.
     """
+    plan = without_compromised(plan, compromised)
     look = _Look(plan, asker, policies)
     zone, serials, _ = await asyncio.gather(
         asker.zone_of(plan.domain), asker.serials(plan.domain), look.truth(plan.records)
@@ -106,7 +109,17 @@ async def verify(
     # Another server may have what the first one lacks.
     late = [one for one in faulty if elected(look.votes(one, context)) is not None]
     await look.cached(late)
-    told = [look.tell(one, judged[one.id], context, [*good, *late]) for one in plan.records]
+    cached = frozenset(one.id for one in (*good, *late))
+    told = [look.tell(one, judged[one.id], context, cached) for one in plan.records]
+    causes = {one.expected.id: one.judgement for one in told}
+    leaks = exposed(plan, causes, look.all_answers)
+    if not leaks <= plan.compromised:
+        # What was offered, or taken for valid, before all was seen is judged anew.
+        context = replace(context, plan=without_compromised(plan, leaks))
+        told = [
+            look.tell(one, look.judged(one, context), context, cached)
+            for one in context.plan.records
+        ]
     states = {one.expected.id: one.judgement for one in told}
     told = with_advice(told, advice(context, states, look.everything, retired_at, now))
     if not thorough and any(one.judgement.state is not RecordState.VALID for one in told):
@@ -114,7 +127,7 @@ async def verify(
     if any(one.judgement.state is RecordState.PROPAGATING for one in told):
         await look.above_keys()
     made = report(context, view, told, look.everything, look.single_answers)
-    return replace(made, thorough=thorough)
+    return replace(made, thorough=thorough, compromised=tuple(sorted(context.plan.compromised)))
 
 
 async def _as_it_is(view: ZoneView) -> ZoneView:
@@ -224,6 +237,12 @@ class _Look:
         """What single servers answered, to all that all were asked."""
         return tuple(one.answer for answers in self._every.values() for one in answers)
 
+    @property
+    def all_answers(self) -> tuple[Answer, ...]:
+        """Everything that anybody answered."""
+        seen = (self.everything, self._through_cache)
+        return (*(each for one in seen for each in one.answers.values()), *self.single_answers)
+
     def votes(self, expected: Expected, context: Context) -> tuple[Vote, ...]:
         """Judge what each server has of a record, where all were asked."""
         servers = self._every.get(Question(expected.name, expected.type), ())
@@ -258,15 +277,16 @@ class _Look:
         expected: Expected,
         judged: Judgement,
         context: Context,
-        cached: Collection[Expected],
+        cached: Collection[str],
     ) -> Told:
-        """Sum up what is to be told of one record; `cached` are those the resolver was asked."""
+        """Sum up what is to be told of one record; of those with the ids `cached` the resolver was
+        asked too."""
         truth, cast = self.everything, self.votes(expected, context)
         chosen = elected(cast)
         if chosen is not None and judged.state is not RecordState.VALID:
             truth = truth.with_answers([chosen.answer])
         wake = None
-        if expected in cached:
+        if expected.id in cached:
             judged = across_views(expected, truth, self._through_cache, context)
             wake = wake_after(expected, truth, self._through_cache, context)
         judged = by_quorum(expected, judged, cast)

@@ -147,7 +147,8 @@ class DomainPlan:
     """A domain and the records that it must have.
 
     `from_provider` names the preset, if there is one; `people` tells that it hosts mailboxes of
-    people; `bulk_receivers` whose requirements for bulk senders are checked.
+    people; `bulk_receivers` whose requirements for bulk senders are checked. `compromised` are the
+    fingerprints of DKIM keys whose private half stood in DNS.
     """
 
     domain: str
@@ -155,6 +156,7 @@ class DomainPlan:
     from_provider: str | None = None
     people: bool = False
     bulk_receivers: tuple[str, ...] = ()
+    compromised: frozenset[str] = frozenset()
 
     @property
     def exchanges(self) -> tuple[ExchangeWanted, ...]:

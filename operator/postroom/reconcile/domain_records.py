@@ -10,6 +10,7 @@ from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import (
+    COMPROMISED_LIMIT,
     DKIMRole,
     Purpose,
     RecordState,
@@ -224,8 +225,18 @@ def status_fields(
         "records": [
             _record_status(one, known.get(one.id), retired_at.get(one.id)) for one in report.records
         ],
+        "compromised_keys": compromised_keys(before, report.compromised),
         "findings": worst_first(_with_rare(report, before.findings if same_generation else ())),
     }
+
+
+def compromised_keys(before: SendingDomainStatus, seen: Iterable[str] = ()) -> list[str]:
+    """Add keys whose private half was seen to those that are known, which nothing takes away.
+
+    Should there ever be more than a status holds, the oldest go.
+    """
+    known = before.compromised_keys
+    return [*known, *sorted(set(seen) - set(known))][-COMPROMISED_LIMIT:]
 
 
 def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -28,6 +28,7 @@ from postroom.reconcile.assessment import Assessment, Conclusion, Evidence
 from postroom.reconcile.claims import Claim, ClaimBook, claim_of, with_proof
 from postroom.reconcile.domain_records import (
     CONDITIONS,
+    compromised_keys,
     deciding,
     evidence_of,
     record_id,
@@ -153,6 +154,7 @@ async def assess(
         told_before=approach.told_before,
         retired_at=approach.retired_at,
         now=world.now(),
+        compromised=resource.status.compromised_keys,
     )
     return judge(case, report, approach)
 
@@ -252,6 +254,7 @@ def _without_unread_keys(case: Case, keys: _PublicKeys) -> dict[str, object]:
         "zone": before.zone,
         "nameservers": before.nameservers,
         "dns_host": before.dns_host,
+        "compromised_keys": compromised_keys(before),
         "records": [one for one in before.records if one.id not in unread],
         "findings": [one for one in before.findings if one.subject not in unread],
     }

@@ -32,6 +32,7 @@ PROBES_LIMIT = 50
 #: How often answers may raise further questions.
 PROBE_ROUNDS = 3
 _BECAUSE_LIMIT = 8
+_GRAVE = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
 
 #: In the order in which equally well proven causes are told.
 FAMILIES: tuple[Family, ...] = (
@@ -79,6 +80,8 @@ def causes(case: Case) -> tuple[Cause, ...]:
     found = [one for family in FAMILIES for one in family.causes(case)]
     if case.judgement.cause is not None:
         found.append(case.judgement.cause)
+    # Nothing else that may be wrong matters beside a key that others can sign with.
+    found = [one for one in found if one.code in _GRAVE] or found
     return tuple(sorted(found, key=lambda one: one.evidence))
 
 

@@ -18,6 +18,7 @@ from postroom.dns.wanted import KeyWanted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
 _PROVEN = frozenset({"DKIM_PEM_HEADERS", "DKIM_SEMICOLON_LOST"})
+_LOST = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
 #: What a sentence of its own is for.
 _APART = frozenset({"DKIM_KEY_OTHER", "DKIM_PRIVATE_KEY_PUBLISHED"})
 
@@ -25,7 +26,7 @@ _APART = frozenset({"DKIM_KEY_OTHER", "DKIM_PRIVATE_KEY_PUBLISHED"})
 def causes(case: Case) -> Iterable[Cause]:
     """Explain what stands in the place of the key."""
     wanted, said, answer = case.expected.wanted, case.judgement.cause, case.answer
-    if said is not None and said.code == "DKIM_PRIVATE_KEY_PUBLISHED":
+    if said is not None and said.code in _LOST:
         yield said  # As the first of all: nothing else that may be wrong matters beside it.
         return
     if not isinstance(wanted, KeyWanted) or from_wildcard(case, RecordType.TXT):

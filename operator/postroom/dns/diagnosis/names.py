@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from postroom.dns import spf
+from postroom.dns import dkim, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.misplaced import found_at
@@ -21,7 +21,6 @@ from postroom.dns.diagnosis.standing import (
 )
 from postroom.dns.judging.fixes import create, delete, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.judging.key import holds_private
 from postroom.dns.names import fits_into_query
 from postroom.dns.wanted import (
     AliasWanted,
@@ -99,7 +98,7 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     if found.held and place.code == "NAME_AT_APEX" and case.expected.type is not RecordType.TXT:
         return  # An alias of the domain itself is at its own place there.
     name, texts = case.expected.name, sorted(found.texts)
-    if isinstance(case.expected.wanted, KeyWanted) and any(map(holds_private, texts)):
+    if isinstance(case.expected.wanted, KeyWanted) and any(map(dkim.holds_private, texts)):
         yield _leaked(case, place)
         return
     message = f"A record that was meant for {name} stands at {place.name}: {place.how}."

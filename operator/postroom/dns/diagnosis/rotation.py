@@ -17,7 +17,7 @@ from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.wanted import AliasWanted, Behind, Expected, KeyWanted
 
-_ALWAYS = frozenset({"DKIM_PRIVATE_KEY_PUBLISHED"})
+_ALWAYS = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
 #: Before this time nothing was retired: without a clock, nothing is old enough to go.
 _NO_CLOCK = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from postroom.dns.dkim.given import read_expected
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,
     RSA_BITS_LEAST,
@@ -10,13 +11,12 @@ from postroom.dns.dkim.key import (
     Algorithm,
     PublicKey,
     decode,
-    decode_base64,
     described,
-    public_half,
+    fingerprint,
     published_form,
-    read_expected,
     record_for,
 )
+from postroom.dns.dkim.private import holds_private, is_private, public_half, public_halves
 from postroom.dns.dkim.record import (
     Fault,
     KeyRecord,
@@ -34,7 +34,7 @@ from postroom.dns.dkim.rotation import (
     SelectorSeen,
     advise_rotation,
 )
-from postroom.dns.dkim.slips import Slip, is_private, slips
+from postroom.dns.dkim.slips import Slip, slips
 
 __all__ = [
     "RSA_BITS_ADVISED",
@@ -52,13 +52,15 @@ __all__ = [
     "Slip",
     "advise_rotation",
     "decode",
-    "decode_base64",
     "described",
+    "fingerprint",
+    "holds_private",
     "is_private",
     "looks_like_key",
     "notes",
     "parse",
     "public_half",
+    "public_halves",
     "published_base64",
     "published_form",
     "read_expected",

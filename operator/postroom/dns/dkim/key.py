@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
-    load_der_private_key,
     load_der_public_key,
 )
 
@@ -28,11 +26,13 @@ RSA_BITS_MOST = 4096
 ED25519_BYTES = 32
 #: Base64 of the DER that stands before the 32 bytes of an Ed25519 key: it was pasted by mistake.
 ED25519_DER_PREFIX = "MCowBQYDK2Vw"
-#: How the private key of OpenSSH begins in base64: ``openssh-key-v1``.
-OPENSSH = "b3BlbnNzaC1rZXktdjE"
 #: Object identifiers in DER: rsaEncryption (RFC 8017), id-Ed25519 (RFC 8410).
 _OID_RSA = bytes.fromhex("06092a864886f70d010101")
 _OID_ED25519 = bytes.fromhex("06032b6570")
+#: What PKCS#8 (RFC 5958) and PKCS#12 (RFC 7292) encrypt keys with: pkcs-5, pkcs-12PbeIds, pkcs-7.
+_OIDS_ENCRYPTED = tuple(
+    map(bytes.fromhex, ("06092a864886f70d0105", "060a2a864886f70d010c01", "06092a864886f70d0107"))
+)
 _SEQUENCE, _INTEGER = 0x30, 0x02
 
 
@@ -116,9 +116,12 @@ def load_der(raw: bytes) -> PublicKey | None:
 def holds_private_key(raw: bytes, wanted: PublicKey | None = None) -> bool:
     """Tell whether bytes are, or begin as, a private key.
 
-    PKCS#1 and PKCS#8 are sequences that begin with a version of 0 or 1, which no public key does;
-    32 bytes are one where the `wanted` public key belongs to them.
+    PKCS#1 and PKCS#8 are sequences that begin with a version of 0 or 1, which no public key does,
+    or, where they are encrypted, with how that was done; 32 bytes are one where the `wanted`
+    public key belongs to them.
     """
+    if raw[:1] == bytes([_SEQUENCE]) and any(one in raw[:24] for one in _OIDS_ENCRYPTED):
+        return True
     version = _first_integer(raw)
     if version is not None:
         return len(version) == 1 and version[0] in (0, 1) and len(raw) > ED25519_BYTES
@@ -130,16 +133,6 @@ def holds_private_key(raw: bytes, wanted: PublicKey | None = None) -> bool:
         return False
     made = Ed25519PrivateKey.from_private_bytes(seed).public_key()
     return made.public_bytes(Encoding.Raw, PublicFormat.Raw) == wanted.identity
-
-
-def public_half(raw: bytes) -> PublicKey | None:
-    """Return the public key that belongs to a private key in DER; None where none can be read."""
-    try:
-        private = load_der_private_key(raw, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
-    public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return load_der(public)
 
 
 def _first_integer(raw: bytes) -> bytes | None:
@@ -159,28 +152,6 @@ def _content(raw: bytes, position: int, tag: int) -> int | None:
     length = raw[position + 1]
     start = position + 2 + (length & 0x7F if length & 0x80 else 0)
     return start if start <= len(raw) else None
-
-
-def read_expected(text: str) -> PublicKey | str:
-    """Read the key that a user gives: base64 of DER, PEM, or 32 raw Ed25519 bytes in base64.
-
-    Returns what is wrong with it otherwise.
-    """
-    if "PRIVATE" in text or OPENSSH in re.sub(r"\s", "", text):
-        return "must be the public key, but a private key was given: replace both"
-    raw = decode_base64(re.sub(r"-----[A-Z ]{1,40}-----|\s", "", text))
-    if raw is None:
-        return "must be a public key in base64 or PEM"
-    if len(raw) == ED25519_BYTES:
-        return PublicKey(Algorithm.ED25519, 256, raw)
-    if holds_private_key(raw):
-        return "must be the public key, but a private key was given: replace both"
-    key = load_der(raw)
-    if key is None:
-        return "must be an RSA or Ed25519 public key"
-    if key.too_weak:
-        return f"must have {RSA_BITS_LEAST} bits or more, better {RSA_BITS_ADVISED} (RFC 8301)"
-    return key
 
 
 def published_form(key: PublicKey) -> str:
@@ -209,15 +180,20 @@ def record_for(key: PublicKey) -> str:
     return f"v=DKIM1; k={key.algorithm}; p={published_form(key)}"
 
 
-def described(key: PublicKey) -> str:
-    """Name a key so that it can be told from others: its kind, and the SHA-256 of its SPKI DER.
-
-    Of the hash the first 16 digits: ``openssl dgst -sha256`` of the DER yields them too.
-    """
+def fingerprint(key: PublicKey) -> str:
+    """Return the SHA-256 of a key's SPKI DER in hexadecimal digits, equal for equal keys."""
     if isinstance(key.identity, bytes):
         public = Ed25519PublicKey.from_public_bytes(key.identity)
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     else:
         der = _rsa(key, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def described(key: PublicKey) -> str:
+    """Name a key so that it can be told from others: its kind, and the SHA-256 of its SPKI DER.
+
+    Of the hash the first 16 digits: ``openssl dgst -sha256`` of the DER yields them too.
+    """
     kind = "Ed25519" if isinstance(key.identity, bytes) else f"RSA {key.bits}"
-    return f"{kind}, sha256 {hashlib.sha256(der).hexdigest()[:16]}"
+    return f"{kind}, sha256 {fingerprint(key)[:16]}"

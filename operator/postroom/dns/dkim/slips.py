@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from postroom.dns.dkim.key import (
-    OPENSSH,
     Algorithm,
     PublicKey,
-    decode_base64,
-    holds_private_key,
     published_forms,
 )
-from postroom.dns.dkim.mending import Step, steps, with_standard_base64, without_pem
+from postroom.dns.dkim.mending import Step, steps, with_standard_base64
+from postroom.dns.dkim.private import is_private
 from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64
 from postroom.dns.pasted import DAMAGE_LIMIT, UNDO, detail_of, placeholder
 
@@ -165,18 +163,6 @@ def _needed(made: Sequence[Step], text: str, wanted: PublicKey) -> list[Step]:
 
 def _slip(code: str, detail: str, text: str) -> Slip:
     return Slip(code, detail_of(code, text) if code == "VALUE_SMART_QUOTES" else detail, text)
-
-
-def is_private(text: str, wanted: PublicKey | None = None) -> bool:
-    """Tell whether a TXT text gives a private key away: it must not be shown then."""
-    if re.search(r"PRIVATE[ \t]{1,4}KEY|BEGIN[A-Z \t]{1,20}PRIVATE", text, re.IGNORECASE):
-        return True
-    if OPENSSH in re.sub(r"[\s\"\\]", "", text):
-        return True
-    encoded = published_base64(text) or re.sub(r"\s+", "", without_pem(text))
-    whole = encoded[: len(encoded) // 4 * 4].rstrip("=")
-    raw = decode_base64(encoded) or decode_base64(whole[: len(whole) // 4 * 4])
-    return raw is not None and holds_private_key(raw, wanted)
 
 
 def _bare(text: str) -> str:

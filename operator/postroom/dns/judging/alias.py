@@ -12,7 +12,7 @@ from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.findings import finding
 from postroom.dns.judging.chains import chain_advice
-from postroom.dns.judging.fixes import external, replace
+from postroom.dns.judging.fixes import delete, external, removal, replace
 from postroom.dns.judging.judgement import (
     Cause,
     Context,
@@ -23,7 +23,7 @@ from postroom.dns.judging.judgement import (
     missing,
     valid,
 )
-from postroom.dns.judging.key import absent, holds_private, leaked, masked, problem_of, retired
+from postroom.dns.judging.key import absent, leaked, masked, problem_of, retired
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.quoting import quoted
 from postroom.dns.wanted import AliasWanted, Behind, Expected
@@ -50,12 +50,17 @@ def needs(expected: Expected, wanted: AliasWanted, seen: Seen, context: Context)
 def judge(expected: Expected, wanted: AliasWanted, seen: Seen, context: Context) -> Judgement:
     """Judge by the target, and by what stands behind it."""
     values = seen.at(expected.name, RecordType.CNAME).values
+    if wanted.behind is Behind.KEY and not (wanted.role is DKIMRole.RETIRED and not values):
+        places = [seen.get(one, RecordType.TXT) for one in (expected.name, wanted.target)]
+        lost = [key for one in places for key in usable_keys(one) if _is_lost(key, context)]
+        if lost:
+            return _burnt(expected, wanted, values, lost[0])
     if wanted.target in values:
         return _behind(expected, wanted, seen, context, values)
     there = [seen.get(expected.name, one) for one in behind(wanted)]
     if wanted.behind is Behind.KEY and not values:
         for one in there:
-            if one is not None and any(map(holds_private, one.values)):
+            if one is not None and any(map(dkim.holds_private, one.values)):
                 return leaked(expected, one, None, wanted.role)
     if wanted.role is DKIMRole.RETIRED:
         return retired(values)
@@ -77,6 +82,26 @@ def judge(expected: Expected, wanted: AliasWanted, seen: Seen, context: Context)
     if wanted.behind is Behind.KEY:
         return absent(expected, wanted.role, seen.at(expected.name, RecordType.CNAME))
     return missing(expected, "CNAME_MISSING", Reason.RECORD_NOT_FOUND)
+
+
+def _is_lost(key: dkim.PublicKey, context: Context) -> bool:
+    return dkim.fingerprint(key) in context.plan.compromised
+
+
+def _burnt(
+    expected: Expected, wanted: AliasWanted, values: Sequence[str], key: dkim.PublicKey
+) -> Judgement:
+    """The key to which the name leads can be had by everyone: its provider must change it."""
+    message = (
+        f"The private half of the key at {expected.name} ({dkim.described(key)}) was seen in DNS: "
+        "whoever read it signs mail in the name of the domain as long as the key is there. Have "
+        f"who runs {wanted.target} make a new key pair under a new selector."
+    )
+    fix = external()
+    if wanted.role is DKIMRole.RETIRED:
+        fix = delete(removal(expected.name, RecordType.CNAME, values))
+    cause = Cause("DKIM_KEY_COMPROMISED", message, fix, Evidence.PROVEN)
+    return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, values, certain=True)
 
 
 def _by_detour(
@@ -155,7 +180,7 @@ def _unusable(
     if len(texts) > 1:
         code, reason = "DKIM_MULTIPLE", Reason.MULTIPLE_RECORDS
         sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
-    elif any(map(holds_private, texts)):
+    elif any(map(dkim.holds_private, texts)):
         code, reason = "DKIM_PRIVATE_KEY_PUBLISHED", Reason.INVALID_RECORD
         sentence = "holds a private key, with which everyone can sign: have it replaced at once"
     elif texts:

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace as changed
-from itertools import islice
 
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DKIMRole, RecordState
@@ -14,7 +12,7 @@ from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.findings import finding
 from postroom.dns.judging.chains import chain_advice
-from postroom.dns.judging.fixes import create, delete, removal, replace
+from postroom.dns.judging.fixes import create, delete, external, removal, replace
 from postroom.dns.judging.judgement import (
     Cause,
     Context,
@@ -31,15 +29,6 @@ from postroom.dns.wanted import Expected, KeyWanted
 
 #: What is shown in the place of a private key, however public it is by now.
 MASK = "(a private key)"
-#: How the DER of PKCS#1 and PKCS#8 begins in base64 (RFC 8017, RFC 5958), and how far is looked.
-_BEGINNING = re.compile(
-    r"(?<![A-Za-z0-9+/=])M(?:C4|I)|M(?:C4CAQAw|I[A-Za-z0-9+/]{2,6}(?:IB|EA)A)"
-    r"|M[A-H][AEIMQUYcgkosw048]CAQ[AE]|MI[E-H][A-Za-z0-9+/]AgE[AB]"
-)
-#: The algorithm of Ed25519 (RFC 8410) in base64, as it stands in PKCS#8.
-_ED25519 = "BQYDK2Vw"
-_FOREIGN = re.compile(r"[^A-Za-z0-9+/\s]")
-_BEGINNINGS_LIMIT, _TEXT_LIMIT = 20, 8192
 
 
 def needs(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -> Needs:
@@ -50,8 +39,11 @@ def needs(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -
 def judge(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -> Judgement:
     """One record with the wanted key."""
     answer = seen.at(expected.name, RecordType.TXT)
-    if any(holds_private(one, wanted.key) for one in answer.values):
+    if any(dkim.holds_private(one, wanted.key) for one in answer.values):
         return leaked(expected, answer, wanted.key, wanted.role)
+    if dkim.fingerprint(wanted.key) in context.plan.compromised:
+        judged = burnt(expected, answer, wanted.key, wanted.role)
+        return retired(()) if judged is None else judged
     texts = [one for one in answer.values if dkim.looks_like_key(one)]
     record = dkim.parse(texts[0]) if len(texts) == 1 else None
     if record is not None and record.usable and record.key == wanted.key:
@@ -130,43 +122,62 @@ def leaked(
             " The public half of this one must be published no more: name the new in spec.dkim."
         )
         fix = delete(gone)
-    if role is DKIMRole.RETIRED:
+    elif key is not None:
+        message += (
+            f" It is not that of the required key ({dkim.described(key)}), but of another pair"
+            f"{_which(answer.values, key)}: that pair must be used nowhere any more, and the "
+            "required key may stand here."
+        )
+    if role is DKIMRole.RETIRED or not expected.value:
         fix = delete(gone)
     cause = Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
     shown = masked(answer.values, key)
     return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
 
 
+def _which(values: Sequence[str], key: dkim.PublicKey) -> str:
+    found = {half for one in values for half in dkim.public_halves(one, key) if half is not None}
+    return f" ({', '.join(sorted(map(dkim.described, found)))})" if found else ""
+
+
+def burnt(
+    expected: Expected, answer: Answer, key: dkim.PublicKey, role: DKIMRole
+) -> Judgement | None:
+    """A key whose private half stood in DNS: never valid again, wherever its public half stands.
+
+    None where its selector is retired and nothing is left of it.
+    """
+    there = [one for one in answer.values if dkim.parse(one).key == key]
+    if role is DKIMRole.RETIRED and not there:
+        return None
+    message = (
+        f"The private half of the required key ({dkim.described(key)}) was seen in DNS, and "
+        "whoever read it signs mail in the name of the domain as long as the "
+        f"{where(expected)} holds the public half. Make a new key pair, publish it under a new "
+        "selector, name that in spec.dkim in the place of this one, and sign with it."
+    )
+    fix = external()
+    if there:
+        fix = delete(
+            removal(expected.name, RecordType.CNAME, answer.aliases[:1])
+            if answer.aliases
+            else removal(expected.name, RecordType.TXT, there)
+        )
+    cause = Cause("DKIM_KEY_COMPROMISED", message, fix, Evidence.PROVEN)
+    return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, answer.values, certain=True)
+
+
 def gives_away(text: str, key: dkim.PublicKey) -> bool:
     """Tell whether a text holds the private half of a key, or one of which that cannot be told."""
-    if not holds_private(text, key):
-        return False
-    found = list[dkim.PublicKey]()
-    for match in islice(_BEGINNING.finditer(text[:_TEXT_LIMIT]), _BEGINNINGS_LIMIT):
-        run = re.sub(r"\s", "", _FOREIGN.split(text[match.start() : _TEXT_LIMIT], maxsplit=1)[0])
-        half = dkim.public_half(dkim.decode_base64(run + "=" * (-len(run) % 4)) or b"")
-        if half is not None:
-            found.append(half)
-        elif _ED25519 in run[:24] and key.algorithm == dkim.Algorithm.RSA:
-            return False
-    return not found or key in found
+    halves = dkim.public_halves(text, key)
+    return key in halves or halves == (None,)
 
 
 def masked(values: Sequence[str], key: dkim.PublicKey | None = None) -> tuple[str, ...]:
     """Return the values to show where one of them is a private key: sound public keys alone."""
-    if not any(holds_private(one, key) for one in values):
+    if not any(dkim.holds_private(one, key) for one in values):
         return tuple(values)
     return tuple(
-        MASK if holds_private(one, key) or dkim.parse(one).key is None else one for one in values
-    )
-
-
-def holds_private(text: str, key: dkim.PublicKey | None = None) -> bool:
-    """Tell whether a private key stands anywhere in a text; the public key may help to know it."""
-    if dkim.is_private(text, key):
-        return True
-    runs = (text[match.start() : _TEXT_LIMIT] for match in _BEGINNING.finditer(text[:_TEXT_LIMIT]))
-    return any(
-        dkim.is_private(f"p={_FOREIGN.split(one, maxsplit=1)[0]}", key)
-        for one in islice(runs, _BEGINNINGS_LIMIT)
+        MASK if dkim.holds_private(one, key) or dkim.parse(one).key is None else one
+        for one in values
     )

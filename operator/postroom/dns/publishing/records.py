@@ -82,6 +82,9 @@ class ZoneRecords:
     records: tuple[PublishedRecord, ...]
 
 
+_TEXT = RecordType.TXT
+
+
 def from_plan(plan: DomainPlan, ttl: int = DEFAULT_TTL) -> tuple[PublishedRecord, ...]:
     """Take the records of a plan as they are published where nothing is there yet.
 
@@ -148,8 +151,10 @@ def _from_status(one: RecordStatus, message: str, ttl: int) -> PublishedRecord:
 
 
 def _publishable(made: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:
-    """Leave out types that are not for publishing."""
-    return distinct(one for one in made if one.type in PUBLISHABLE)
+    """Leave out types that are not for publishing, and keys that must not be published any more."""
+    return distinct(
+        one for one in made if one.type in PUBLISHABLE and (one.value or one.type is not _TEXT)
+    )
 
 
 def distinct(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:

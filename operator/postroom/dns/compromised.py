@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DKIM keys whose private half stood in DNS: which they are, and that nothing asks for them. Pure.
+
+They stay compromised for ever, as nobody knows who has read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from postroom.dns import dkim
+from postroom.dns.answers import Answer, RecordType
+from postroom.dns.judging.judgement import Judgement
+from postroom.dns.judging.key import gives_away
+from postroom.dns.wanted import DomainPlan, Expected, KeyWanted
+
+_LEAKED = "DKIM_PRIVATE_KEY_PUBLISHED"
+
+
+def without_compromised(plan: DomainPlan, fingerprints: Collection[str]) -> DomainPlan:
+    """Tell a plan what is compromised: no record of it offers such a key any more."""
+    known = plan.compromised | frozenset(fingerprints)
+    return replace(
+        plan, records=tuple(_withdrawn(one, known) for one in plan.records), compromised=known
+    )
+
+
+def _withdrawn(expected: Expected, known: frozenset[str]) -> Expected:
+    wanted = expected.wanted
+    lost = isinstance(wanted, KeyWanted) and dkim.fingerprint(wanted.key) in known
+    return replace(expected, value="") if lost else expected
+
+
+def exposed(
+    plan: DomainPlan, judged: Mapping[str, Judgement], answers: Iterable[Answer]
+) -> frozenset[str]:
+    """Return the fingerprints of the keys whose private halves stand in these answers.
+
+    A private key that does not tell its public half, such as an encrypted or a cut off one, counts
+    for the keys of the records at its name, or for which it was meant (`judged`, by record id).
+    """
+    found = set[str]()
+    for answer in answers:
+        if answer.question.type is not RecordType.TXT or not answer.values:
+            continue
+        meant = list(_meant(plan, judged, answer.question.name))
+        for text in answer.values:
+            halves = dkim.public_halves(text)
+            found.update(dkim.fingerprint(one) for one in halves if one is not None)
+            found.update(dkim.fingerprint(one) for one in meant if gives_away(text, one))
+    return frozenset(found)
+
+
+def _meant(
+    plan: DomainPlan, judged: Mapping[str, Judgement], name: str
+) -> Iterator[dkim.PublicKey]:
+    """The keys of the plan for which a text at a name was meant."""
+    for one in plan.records:
+        if not isinstance(one.wanted, KeyWanted):
+            continue
+        cause = judged[one.id].cause if one.id in judged else None
+        leaked = cause is not None and cause.code == _LEAKED
+        gone = cause.fix.remove if leaked and cause is not None and cause.fix is not None else []
+        if name in (one.name, *(record.name for record in gone)):
+            yield one.wanted.key

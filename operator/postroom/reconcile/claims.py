@@ -18,7 +18,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import Metadata, SendingDomain
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus
-from postroom.dns import ownership
+from postroom.dns import dmarc, ownership
 from postroom.dns.names import and_ancestors, is_within
 
 _OWNERSHIP = Purpose.OWNERSHIP.value
@@ -55,15 +55,22 @@ class Claim:
             return False
         return is_within(self.domain, other.domain) or is_within(other.domain, self.domain)
 
+    def is_too_wide_for(self, other: Claim) -> bool:
+        """Tell whether this would take all names that a registry or a host gives away."""
+        if self.proven or self.domain == other.domain:
+            return False
+        return is_within(other.domain, self.domain) and dmarc.is_shared(self.domain)
+
 
 def is_lost(mine: Claim, others: Iterable[Claim]) -> bool:
     """Tell whether a claim must give way to others that it contends with.
 
-    Nobody is kept from a domain by a claim that is neither proven nor verified.
+    Nobody is kept from a domain by a claim that is neither proven nor verified, nor by an unproven
+    one on a public suffix above it, of which nobody who has a name below it can know.
     """
     if mine.proven:
         return False
-    rivals = [one for one in others if one.contends_with(mine)]
+    rivals = [one for one in others if one.contends_with(mine) and not one.is_too_wide_for(mine)]
     if any(one.proven for one in rivals):
         return True
     verified = [one for one in rivals if one.verified_at]

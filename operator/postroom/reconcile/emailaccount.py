@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import ProtocolProbes
 from postroom.api.reasons import Reason
@@ -74,7 +74,7 @@ async def assess(
         advisory=frozenset().union(*(one.advisory for one in added)),
         fields=_fields(view, added),
         references=refs,
-        evidence=Evidence(withdrawn=_withdrawn(smtp, imap)),
+        evidence=Evidence(withdrawn=_withdrawn(smtp, imap) | _unfounded(resource)),
         conclude=sender.concluding(sender.effective_sender(spec, behind)),
         look_again=min((one.look_again for one in added if one.look_again), default=None),
     )
@@ -86,6 +86,13 @@ def _withdrawn(smtp: Leg, imap: Leg) -> frozenset[ConditionType]:
         return frozenset()
     left_out = imap.report.reason is Reason.NOT_ATTEMPTED and smtp.report.authenticated is False
     return frozenset({ConditionType.IMAP_AUTHENTICATED}) if left_out else frozenset()
+
+
+def _unfounded(resource: EmailAccount) -> frozenset[ConditionType]:
+    """What was said good of fewer objects than there are: what was missing is back, unjudged."""
+    before = find(resource.status.conditions, ConditionType.REFERENCES_RESOLVED)
+    missed = before is not None and before.status is ConditionStatus.FALSE
+    return frozenset({ConditionType.DEPENDENCIES_READY}) if missed else frozenset()
 
 
 def _steps(view: AccountView) -> tuple[Step, ...]:

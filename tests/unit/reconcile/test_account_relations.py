@@ -332,3 +332,23 @@ async def test_of_two_domains_the_older_counts_for_accounts(order: tuple[str, st
     status = await mail.account()
     assert sender(status) == (ADDRESS, "DomainVerified")
     assert order[0] in [ref.name for ref in status.resolved_refs]
+
+
+@pytest.mark.parametrize("name", ["send", "other"])
+async def test_a_domain_that_is_back_counts_only_once_it_is_judged(name: str) -> None:
+    """While it was gone the account had nothing but its server, and that was well."""
+    mail = Mail()
+    mail.domain()
+    await mail.account()
+    del mail.objects[DOMAIN]
+    assert ready(await mail.account()) == ("False", "SendingDomainNotFound")
+    back = Key(Kind.SENDING_DOMAIN, NAMESPACE, name)
+    mail.add(back, domain="send.example.com", suspend=True)  # for ever, perhaps
+    for _ in range(3):
+        status = await mail.account()
+        assert ready(status)[0] == "Unknown"
+        assert status.effective_sender is not None and status.effective_sender.address is None
+    mail.ready(back)
+    status = await mail.account()
+    assert ready(status) == ("True", "Succeeded")
+    assert status.effective_sender is not None and status.effective_sender.address == ADDRESS

@@ -74,6 +74,13 @@ EARLY, LATE = "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"
         ({"domain": "a.b.mail.example"}, {"verified_at": EARLY}, True),
         ({"domain": "a.mail.example"}, {"proven": True, "domain": "b.mail.example"}, False),
         ({}, {"verified_at": EARLY, "namespace": "a", "name": "e"}, False),
+        # nobody holds all names below a public suffix by what anyone can read
+        ({"domain": "x.co.uk"}, {"verified_at": EARLY, "domain": "co.uk"}, False),
+        ({"domain": "a.b.github.io"}, {"verified_at": EARLY, "domain": "github.io"}, False),
+        ({"domain": "github.io"}, {"verified_at": EARLY, "domain": "github.io"}, True),
+        ({"domain": "x.github.io"}, {"proven": True, "domain": "github.io"}, True),
+        ({"domain": "github.io"}, {"verified_at": EARLY, "domain": "x.github.io"}, True),
+        ({"domain": "a.x.github.io"}, {"verified_at": EARLY, "domain": "x.github.io"}, True),
     ],
 )
 def test_who_gives_way(mine: dict[str, Any], other: dict[str, Any], lost: bool) -> None:

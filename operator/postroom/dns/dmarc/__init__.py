@@ -43,6 +43,7 @@ from postroom.dns.dmarc.suffixes import (
     aligned_by_list,
     disagreement,
     is_public_suffix,
+    is_shared,
     organisational_domain,
 )
 from postroom.dns.dmarc.uri import ReportURI
@@ -85,6 +86,7 @@ __all__ = [
     "external",
     "is_dmarc",
     "is_public_suffix",
+    "is_shared",
     "looks_like_dmarc",
     "mended",
     "missing_reports",

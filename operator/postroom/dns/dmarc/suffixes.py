@@ -34,6 +34,11 @@ def is_public_suffix(domain: str) -> bool:
     return bool(_list(only_icann=True).is_public(domain, accept_unknown=False))
 
 
+def is_shared(domain: str) -> bool:
+    """Tell whether names directly below a domain are in many hands, by any part of the list."""
+    return bool(_list(only_icann=False).is_public(domain, accept_unknown=False))
+
+
 @dataclass(frozen=True, slots=True)
 class Disagreement:
     """What old receivers take differently.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
+from postroom.dns.consequences import bound, what_follows
 from postroom.dns.diagnosis import answering, receivers
 from postroom.dns.diagnosis import zone as zone_diagnosis
 from postroom.dns.diagnosis.diagnose import FAULTY
@@ -39,8 +40,8 @@ class Told:
     """What is told of one record.
 
     Its judgement with the root cause, the codes of what else was found, how each name server's
-    own answer is judged, where all were asked, and the seconds until caches let go of what they
-    have instead.
+    own answer is judged, where all were asked, the seconds until caches let go of what they have
+    instead, and what follows for mail.
     """
 
     expected: Expected
@@ -48,6 +49,7 @@ class Told:
     because: tuple[str, ...] = ()
     votes: tuple[Vote, ...] = ()
     wake_after: int | None = None
+    follows: str = ""
 
 
 def is_stale(answer: Answer) -> bool:
@@ -89,8 +91,7 @@ def _at_the_latest(cached: Seen, lagging: Question) -> str:
     left = cached.at(lagging.name, lagging.type).ttl
     if left is None:
         return ""
-    bound = next((word for most, word in _BOUNDS if left <= most), "more than a day")
-    return f", here in {bound}"
+    return f", here in {bound(left, _BOUNDS)}"
 
 
 def _lagging(expected: Expected, truth: Seen, cached: Seen, context: Context) -> Question:
@@ -139,7 +140,7 @@ def report(
     domain = context.plan.domain
     inside = [one.expected for one in told_of if is_within(one.expected.name, domain)]
     root = zone_diagnosis.root_cause(view, {seen.at(one.name, one.type).outcome for one in inside})
-    told_of = [_settled(one, view, root, seen) for one in told_of]
+    told_of = [_weighty(_settled(one, view, root, seen), seen) for one in told_of]
     zone = context.zone if root is None or root.finding.code != "DOMAIN_NXDOMAIN" else None
     host = host_of(zone.nameservers) if zone else None
     resolver_only = _resolver_only(told_of, seen)
@@ -180,6 +181,15 @@ def _settled(one: Told, view: ZoneView, root: Root | None, seen: Seen) -> Told:
     if private or (from_cache and one.judgement.state in FAULTY):
         return replace(one, judgement=blind(one.expected), because=(), wake_after=None)
     return one
+
+
+def _weighty(one: Told, seen: Seen) -> Told:
+    """Add what follows for mail from a record that is not as it must be."""
+    cause, expected = one.judgement.cause, one.expected
+    if cause is None or one.judgement.state not in FAULTY:
+        return one
+    answer = seen.at(expected.name, expected.type)
+    return replace(one, follows=what_follows(expected, cause.code, answer))
 
 
 def _about_the_domain(
@@ -237,11 +247,13 @@ def _fix(fix: Fix | None, zone: Zone | None, host: DNSHost | None) -> Fix | None
     return told(fix, apex, fix.host_label or label)
 
 
-def _sentence(cause: Cause, fix: Fix | None) -> str:
-    """What was seen, then what to do; a value stands last, without a full stop behind it."""
+def _sentence(cause: Cause, fix: Fix | None, follows: str = "") -> str:
+    """What was seen, what follows, then what to do; a value stands last, without a full stop."""
     said = instruction(fix)
     room = MESSAGE_LIMIT - len(said) - 1
     told = cause.message if len(cause.message) <= room else f"{cause.message[: room - 3]}..."
+    if follows and len(told) + len(follows) < room:
+        told = f"{told} {follows}"
     return f"{told} {said}".rstrip()
 
 
@@ -250,7 +262,8 @@ def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Fi
     if cause is not None:
         fix = _fix(cause.fix, zone, host)
         made = weighed(
-            one.expected, finding(cause.code, one.expected.id, _sentence(cause, fix), fix)
+            one.expected,
+            finding(cause.code, one.expected.id, _sentence(cause, fix, one.follows), fix),
         )
         yield made.model_copy(update={"because": list(one.because), "ask": _question(one, zone)})
     for advised in one.judgement.advice:
@@ -284,7 +297,7 @@ def _record(one: Told, zone: Zone | None, host: DNSHost | None) -> RecordReport:
     message, label = judged.message, None
     if judged.cause is not None:
         fix = _fix(judged.cause.fix, zone, host)
-        message = _sentence(judged.cause, fix)
+        message = _sentence(judged.cause, fix, one.follows)
         label = fix.host_label if fix and fix.name == expected.name else None
     apex = zone.apex if zone else None
     if not label and label != "":

@@ -251,3 +251,20 @@ def test_the_words_of_a_server_are_quoted_as_its_own() -> None:
 def test_where_a_server_said_nothing_nothing_is_quoted() -> None:
     assert "own words" not in said("MailServer", BROKEN, lastProbe={"stage": "TLS", "reason": "x"})
     assert "own words" not in said("MailServer", BROKEN)
+
+
+def test_the_question_that_shows_a_finding_can_be_copied() -> None:
+    """A line of its own, whole however narrow the window is."""
+    ask = f"dig +norecurse TXT {'s1._domainkey.' * 9}example.com @ns1.example.net"
+    found = {"code": "DKIM_MISSING", "severity": "Error", "subject": "dkim-s1", "message": "None."}
+    stream = io.StringIO()
+    one = {
+        "kind": "SendingDomain",
+        "metadata": {"namespace": "mail", "name": "x"},
+        "spec": {},
+        "status": {"conditions": BROKEN, "findings": [{**found, "ask": ask}, found]},
+    }
+    table.show(Console(file=stream, width=40), [one], full=False)
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert lines.count(f"To see it: {ask}") == 1
+    assert sum(line.startswith("To see it") for line in lines) == 1

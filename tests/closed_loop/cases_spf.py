@@ -104,6 +104,12 @@ def _syntax() -> list[Case]:
         ("includes joined", "SPF_JOINED_TERMS", f"v=spf1 {OURS}{OURS} ~all"),
         ("networks joined", "SPF_JOINED_TERMS", f"v=spf1 ip4:198.51.100.7ip4:1.2.3.4 {OURS} ~all"),
         ("the version joined", "SPF_JOINED_TERMS", f"v=spf1{OURS} ~all"),
+        ("percent signs for spaces", "SPF_SYNTAX", f"v=spf1%20mx%20{OURS}%20-all"),
+        ("plus signs for spaces", "SPF_SYNTAX", f"v=spf1+a+mx+{OURS}+-all"),
+        ("the version behind a caption", "SPF_SYNTAX", f"spf=v=spf1 mx {OURS} -all"),
+        ("a version with a dot", "SPF_SYNTAX", f"v=spf1.0 mx {OURS} -all"),
+        ("a prefix length on all", "SPF_SYNTAX", f"v=spf1 mx {OURS} -all/32"),
+        ("a port behind an include", "SPF_SYNTAX", f"v=spf1 mx {OURS}:25 -all"),
         ("a dash that is none", "SPF_NON_ASCII", f"v=spf1 {OURS} \u2013all"),
         ("an umlaut", "SPF_NON_ASCII", f"v=spf1 include:m\u00fcnchen.de {OURS} ~all"),
     ]

@@ -70,11 +70,17 @@ def without_quotes(text: str) -> str:
 
 
 def without_escapes(text: str) -> str:
-    r"""Undo the escapes of zone files: ``\;`` and ``\059`` become ``;``."""
-    return _ESCAPE.sub(
-        lambda match: chr(int(match[1])) if match[1] and int(match[1]) < 256 else match[2] or "",
-        text,
-    )
+    r"""Undo the escapes of zone files: ``\;`` and ``\059`` become ``;``.
+
+    No zone file escapes the letter n: ``\n`` is the line end of some program.
+    """
+    return _ESCAPE.sub(_unescaped, text)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    if match[1]:
+        return chr(int(match[1])) if int(match[1]) < 256 else ""
+    return " " if match[2] in ("n", "r", "t") else match[2]
 
 
 def without_caption(text: str) -> str:

@@ -158,6 +158,46 @@ def test_several_records_keep_what_each_admits() -> None:
     assert len(found.fix.remove) == 2
 
 
+def test_two_records_in_one_text_become_one_that_keeps_what_each_admits() -> None:
+    zone = with_spf("v=spf1 include:s0.net -all v=spf1 ip4:203.0.113.9 ~all")
+    (found,) = about_spf(look(zone))
+    assert found.fix is not None
+    assert found.fix.value.lower().count("v=spf1") == 1
+    for part in ("include:s0.net", "ip4:203.0.113.9", "include:spf.provider.net"):
+        assert part in found.fix.value
+    assert "~all" in found.message.partition("Change TXT")[0]
+
+
+def test_what_a_second_record_names_without_being_looked_up_is_no_reason_to_offer_nothing() -> None:
+    zone = with_spf("v=spf1 include:s0.net -all v=spf1 include:s1.net ~all")
+    (found,) = about_spf(look(zone))
+    assert found.fix is not None
+    assert found.fix.value.startswith("v=spf1 include:s0.net include:spf.provider.net ip4:")
+    assert "include:s0.net" in found.fix.value.partition(" -all ")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("SPF v=spf1 mx \u2013all", "mx -all"),
+        ("v=spf1 mx \u02dcall", "mx ~all"),
+        ("v=spf1+mx+ip4:1.2.3.4+~all", "+mx ip4:1.2.3.4 ~all"),
+        ("v=spf1%20mx%20ip4:1.2.3.4%20-all", "mx ip4:1.2.3.4 -all"),
+        ("v=spf1 mx+a+ip4:1.2.3.4 -all", "mx a ip4:1.2.3.4 -all"),
+        ("v=spf1 mx ip4:1.2.3.4 -all\\n", "mx ip4:1.2.3.4 -all"),
+    ],
+)
+def test_marks_and_spaces_that_became_others_lose_no_term(text: str, terms: str) -> None:
+    zone = with_spf(text.encode().decode("latin-1"))
+    found = next(one for one in about_spf(look(zone)) if one.fix is not None)
+    assert found.fix is not None
+    offered = [one.lstrip("+") for one in found.fix.value.split()]
+    assert [one.lstrip("+") for one in terms.split()] == [
+        one for one in offered[1:] if one != "include:spf.provider.net"
+    ]
+    assert "leaves out" not in found.message
+
+
 def test_a_damaged_text_never_takes_the_place_of_a_record() -> None:
     zone = with_spf("v=spf1 include:s0.net -all")
     zone.records[APEX_TXT].append('"v=spf1 a -all"')
@@ -178,6 +218,12 @@ def test_a_damaged_text_never_takes_the_place_of_a_record() -> None:
         ('"v=spf1 a -all"', "VALUE_QUOTED", "v=spf1 a -all"),
         ("\xef\xbb\xbfv=spf1 a -all", "VALUE_BOM_NBSP", "v=spf1 a -all"),
         ("TXT v=spf1 a -all", "VALUE_INCLUDES_NAME", "v=spf1 a -all"),
+        ("spf=v=spf1 a -all", "SPF_SYNTAX", "v=spf1 a -all"),
+        ("v=v=spf1 a -all", "SPF_SYNTAX", "v=spf1 a -all"),
+        ("SPF v=spf1 a -all", "SPF_SYNTAX", "v=spf1 a -all"),
+        ("SPF: v=spf1 a -all", "SPF_SYNTAX", "v=spf1 a -all"),
+        ("v=spf1.0 a -all", "SPF_SYNTAX", "v=spf1 a -all"),
+        ("v=spf1.a -all", "SPF_SYNTAX", "v=spf1 a -all"),
     ],
 )
 def test_what_a_text_was_meant_as(text: str, code: str, record: str) -> None:

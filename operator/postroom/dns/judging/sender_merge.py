@@ -24,17 +24,30 @@ from postroom.dns.wanted import VALUE_LIMIT, DomainPlan, Expected
 
 #: A version as people write it, and what they put behind it.
 _VERSION_MEANT = re.compile(
-    r"\s{0,8}(?:v\s{0,4}[=:]?\s{0,4})?spf[\s_-]?1?[\s;,:]{0,8}", re.IGNORECASE
+    r"\s{0,8}(?:v\s{0,4}[=:]?\s{0,4})?spf[\s_-]?1?(?:\.0(?![0-9.]))?[\s;,:.]{0,8}", re.IGNORECASE
 )
+#: What people copy along before a version that is as it should be: a caption, or part of it.
+_BEFORE_VERSION = re.compile(
+    rf"(?:\s{{0,4}}(?:v|spf|txt|record|value|@)\s{{0,4}}[=:]?\s{{0,4}}){{1,4}}(?={VERSION}(?:[\s;,:+%]|$))",
+    re.IGNORECASE,
+)
+#: Where a second record begins inside of one.
+_NEXT_RECORD = re.compile(rf"\s+(?={VERSION}(?:\s|$))", re.IGNORECASE)
 _VERSION_JOINED = re.compile(
     rf"{VERSION}(?=[+?~-]?(?:all|a|mx|ptr|include|ip[46]|exists|redirect)(?:[:=/ ]|$))",
     re.IGNORECASE,
 )
-_VERSION_COLON = re.compile(r"v\s{0,4}[=:]\s{0,4}spf1[\s;,:]", re.IGNORECASE)
+_VERSION_COLON = re.compile(r"v\s{0,4}[=:]\s{0,4}spf1[\s;,:.]", re.IGNORECASE)
 #: Where a term begins inside of another: no name holds such a thing.
 _JOINT = re.compile(r"(?<=[^\s+?~:=-])(?=[+?~-]?(?:include:|ip[46]:|exists:))", re.IGNORECASE)
 #: Hyphens and dashes of U+2010 to U+2015, and the minus sign, in UTF-8.
-_DASHES = re.compile("\xe2\x80[\x90-\x95]|\xe2\x88\x92")
+_DASHES = re.compile("\xe2\x80[\x90-\x95]|\xe2\x88\x92|[\u2010-\u2015\u2212]")
+#: Tildes that are another character than that of ASCII: U+02DC, U+223C and U+FF5E.
+_TILDES = re.compile("\xcb\x9c|\xe2\x88\xbc|\xef\xbd\x9e|[\u02dc\u223c\uff5e]")
+#: A space as URLs and forms write it; no macro looks like that (RFC 7208 section 7.1).
+_ENCODED_SPACE = re.compile(
+    r"%20|(?<=[^\s+?~:=-])\+(?=[+?~-]?(?:all|a|mx|ptr)(?:[+ :/]|%20|$))", re.IGNORECASE
+)
 #: An ``all`` that was joined to a name: no top-level domain ends like that.
 _JOINED_END = re.compile(
     r"((?:include|exists|a|mx|ptr):[^ ]{1,253}|redirect=[^ ]{1,253})(?=-all(?: |$))", re.IGNORECASE
@@ -114,6 +127,11 @@ def meant(text: str) -> tuple[str, str] | None:
         undone = undo(undone)
     if spf.is_spf(undone):
         return "SPF_SYNTAX", undone
+    behind = _BEFORE_VERSION.match(undone)
+    if behind is not None:
+        undone = undone[behind.end() :]
+        if spf.is_spf(undone):
+            return "SPF_SYNTAX", undone
     if _VERSION_JOINED.match(undone):
         return "SPF_JOINED_TERMS", _VERSION_JOINED.sub(f"{VERSION} ", undone, count=1)
     if not spf.looks_like_spf(undone) and not _VERSION_COLON.match(undone):
@@ -151,7 +169,8 @@ def _offered(
     admit: bool,
 ) -> Offer:
     name = expected.name
-    cleaned = [_cleaned(one, wanted, others, name, admit=admit) for one in existing]
+    texts = [record for text in existing for record in _records_in(text, others)]
+    cleaned = [_cleaned(one, wanted, others, name, admit=admit) for one in texts]
     cut = [clause for _, clauses in cleaned for clause in clauses]
     merged = merge([draft for draft, _ in cleaned], wanted, others, name)
     if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
@@ -204,9 +223,27 @@ def _cleaned(
     return (apply(text, list(edits.values())) if edits else text), said
 
 
+def _records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
+    """The records that one text holds, as some are pasted behind one another.
+
+    Receivers read it as one, which ends at its first ``all``. What was never looked up behind that
+    is not merged: nothing is known of it.
+    """
+    records = [one for one in _NEXT_RECORD.split(text) if one.strip().lower() != VERSION]
+    named = [
+        term.target
+        for one in records[1:]
+        for term in spf.parse(one).terms
+        if term.name in ("include", "redirect") and "%" not in term.target
+    ]
+    known = all(one.removesuffix(".").lower() in others for one in named)
+    return records if records and known else [text]
+
+
 def parted(text: str) -> str:
-    """Part the terms of a record that run together, and write its dashes as hyphens."""
-    return _JOINED_END.sub(r"\1 ", _JOINT.sub(" ", _DASHES.sub("-", text)))
+    """Part the terms of a record that run together, and write its marks as ASCII has them."""
+    text = _TILDES.sub("~", _DASHES.sub("-", _ENCODED_SPACE.sub(" ", text)))
+    return _JOINED_END.sub(r"\1 ", _JOINT.sub(" ", text))
 
 
 @lru_cache(maxsize=256)

@@ -19,8 +19,19 @@ from postroom.dns.spf.record import VERSION, Term, mechanism_for, network, parse
 _AROUND = re.compile(r"[\"'`()]")
 _GAP = re.compile(r"[<>{}]")
 _LABEL = re.compile(r"[a-z0-9_*-]{1,63}")
-#: The end of a record with its qualifier at a wrong place or twice, or with marks around it.
-_ALL = re.compile(r"(?P<before>[^A-Za-z0-9]*)(?:all|al|alll|aall)(?P<behind>[^A-Za-z0-9]*)", re.I)
+#: The end of a record with its qualifier at a wrong place or twice, with marks around it, or with
+#: what only an address can have behind it.
+_ALL = re.compile(
+    r"(?P<before>[^A-Za-z0-9]*)(?P<name>all|al|alll|aall|any)"
+    r"(?P<behind>[^A-Za-z0-9]*)(?:(?<=[/:])[0-9]{1,5})?",
+    re.IGNORECASE,
+)
+#: What begins the lines of a list, as UTF-8 or as it was typed.
+_BULLET = re.compile("(?:[*\xb7\u2022]|\xe2\x80\xa2|\xc2\xb7)+(?=[+?~-]?[A-Za-z])")
+#: What no name of a domain ends in: a port, or a prefix length.
+_BEHIND_NAME = re.compile(r"(?::[0-9]{1,5}|/{1,2}[0-9]{1,3})+\Z")
+#: What was typed before a name although it stands there already.
+_NAMED_AGAIN = re.compile(r"(?:include|exists|redirect|spf|txt)[:=]+(?=[^:=])", re.IGNORECASE)
 _JOINED_ALL = re.compile(r"(?P<term>.+?)(?P<all>[+?~-]all)", re.IGNORECASE | re.DOTALL)
 _NAMED = re.compile(
     r"(?P<name>[A-Za-z][A-Za-z0-9_-]{0,15})(?P<mark>[:=;,]{1,3}|(?=/)|\Z)(?P<value>.*)"
@@ -60,12 +71,15 @@ def read(piece: str) -> Reading | None:
     """Read one term."""
     if is_sound(piece):
         return Reading(piece)
-    bare = _AROUND.sub("", piece)
+    bare = _BULLET.sub("", _AROUND.sub("", piece))
     if is_sound(bare):
         return Reading(bare)
+    end = _as_all(bare)
+    if end is not None:
+        return end
     if _GAP.search(bare.replace("%{", "")):
         return None
-    return _as_all(bare) or _before_all(bare) or _as_term(bare)
+    return _before_all(bare) or _as_term(bare)
 
 
 def read_modifier(text: str) -> Reading | None:
@@ -97,6 +111,8 @@ def _as_all(piece: str) -> Reading | None:
     if match is None:
         return None
     marks = [one for one in match["before"] + match["behind"] if one in _LAXEST_FIRST]
+    if not marks and (match["name"].lower() == "any" or _GAP.search(piece)):
+        return None
     made = f"{min(marks, key=_LAXEST_FIRST.index)}all" if marks else "all"
     several = len(set(marks)) > 1
     return Reading(made, "has several qualifiers, of which the laxest counts" if several else "")
@@ -129,13 +145,15 @@ def _as_named(text: str) -> Reading | None:
     if match is None:
         return None
     value = match["value"]
-    if _ADDRESSED.fullmatch(match["name"]):
+    if _ADDRESSED.fullmatch(match["name"]) or _one_slip_from_address(match["name"].lower()):
         made = _addresses(value)
         if made is not None:
             return made
     name = _meant_name(match["name"].lower())
     if name in ("redirect", "exp"):
         return Reading(f"{name}={_host(value)}")
+    if name == "exists" and _BEHIND_NAME.search(value):
+        return None  # a prefix length is not what exists looks at, and may be why it stands there
     if name in ("include", "exists"):
         return Reading(f"{name}:{_host(value)}")
     if name in ("ip4", "ip6"):
@@ -153,6 +171,10 @@ def _meant_name(name: str) -> str:
     return near[0] if near else name
 
 
+def _one_slip_from_address(name: str) -> bool:
+    return any(_one_slip_apart(name, one) for one in ("ip4", "ip6"))
+
+
 def _one_slip_apart(left: str, right: str) -> bool:
     """Tell whether one letter is missing, too many or another, or two have changed places."""
     if left == right or abs(len(left) - len(right)) > 1:
@@ -168,7 +190,9 @@ def _one_slip_apart(left: str, right: str) -> bool:
 
 def _host(value: str) -> str:
     """A name without what a browser, a mail address or a careless hand puts around it."""
-    bare = _SCHEME.sub("", value, count=1).removeprefix("@").rstrip("/\\:;,").lstrip(":=")
+    bare = _SCHEME.sub("", _NAMED_AGAIN.sub("", value, count=1), count=1)
+    bare = bare.removeprefix("@").rstrip("/\\:;,").lstrip(":=")
+    bare = _BEHIND_NAME.sub("", bare)
     typed = decoded(bare)
     if bare.isascii() or typed == bare:
         return bare
@@ -195,6 +219,9 @@ def _with_prefixes(name: str, value: str) -> Reading | None:
 
 def _addresses(value: str) -> Reading | None:
     """Read an address, a network, or a range of addresses, as ip4 or ip6."""
+    value = value.rstrip(".")
+    if value.startswith("[") and value.endswith("]") and "/" in value:
+        value = value[1:-1]
     four, six = _IPV4.fullmatch(value), _IPV6.fullmatch(value)
     if four is not None:
         return _ipv4(four)

@@ -17,7 +17,7 @@ from postroom.dns.spf.record import VERSION, Record, SyntaxProblem, Term, parse
 
 #: What people put between terms instead of a space, among it marks that nobody sees.
 _SEPARATORS = re.compile(
-    r"[,;|\t\r\n\x0b\x0c]|\xc2?\xa0|\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
+    r"[,;|&\t\r\n\x0b\x0c]|\xc2?\xa0|\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
 )
 _INVISIBLE = re.compile(r"\xc2\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf")
 _OPEN = re.compile(r"[+?~-]?(?:[a-z]{4,9}|ip_?v?[46]|a|mx|exp)[:=;]{0,2}", re.IGNORECASE)
@@ -123,7 +123,10 @@ class _Repair:
         start, token = self._tokens[at]
         problem, term = self._problems.get(start), self._terms.get(start)
         if problem is not None and problem.sentence == "appears twice":
-            return leaving_out(start, token, problem.sentence)
+            gone = removal if token.lower().startswith("exp=") else leaving_out
+            return gone(start, token, problem.sentence)
+        if term is not None and term.is_modifier and term.text.lower() == VERSION:
+            return removal(start, token, "is the version again")
         if self._is_unsound(at):
             return self._once(_repaired(start, token, problem))
         if term is not None and term.is_modifier and term.name not in _SINGLE:

@@ -97,6 +97,23 @@ def merged(text: str) -> Merged:
         ("redirect= a.net", "redirect=a.net"),
         # Several terms in one.
         ("include:a.net;include:b.net", "include:a.net include:b.net"),
+        ("include:a.net&include:b.net", "include:a.net include:b.net"),
+        ("ip4:1.2.3.4|mx", "ip4:1.2.3.4 mx"),
+        # What a name cannot have, and what stands there already.
+        ("include:a.net:587", "include:a.net"),
+        ("include:a.net/24", "include:a.net"),
+        ("a:b.net:25", "a:b.net"),
+        ("redirect=a.net:25", "redirect=a.net"),
+        ("include:include:a.net", "include:a.net"),
+        ("include:spf:a.net", "include:a.net"),
+        ("*include:a.net", "include:a.net"),
+        ("\xe2\x80\xa2ip4:1.2.3.4", "ip4:1.2.3.4"),
+        ("ip4:[203.0.113.0/24]", "ip4:203.0.113.0/24"),
+        ("ip6:[2001:db8::/32]", "ip6:2001:db8::/32"),
+        ("ip4:203.0.113.0/24.", "ip4:203.0.113.0/24"),
+        ("ip6:2001:db8::/32.", "ip6:2001:db8::/32"),
+        ("pi4:1.2.3.4", "ip4:1.2.3.4"),
+        ("p4:1.2.3.4", "ip4:1.2.3.4"),
         ("ip4:1.2.3.4,5.6.7.8", "ip4:1.2.3.4 ip4:5.6.7.8"),
     ],
 )
@@ -157,6 +174,13 @@ def test_what_is_lawful_but_does_nothing(slip: str, term: str) -> None:
         ("mx-all", "mx -all"),
         ("ip4:1.2.3.4-all", "ip4:1.2.3.4 -all"),
         ("include:a.net~all", "include:a.net ~all"),
+        ("ip4:1.2.3.4&-all", "ip4:1.2.3.4 -all"),
+        ("<-all>", "-all"),
+        ("{~all}", "~all"),
+        ("-all/32", "-all"),
+        ("~all:587", "~all"),
+        ("-any", "-all"),
+        ("~any", "~all"),
     ],
 )
 def test_the_end_is_never_lost(slip: str, end: str) -> None:

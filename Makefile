@@ -23,11 +23,16 @@ demo: $(READY) ## the story without a cluster: verify, break, read the fix, appl
 demo-cluster: $(READY) ## the same story with the operator on a real control plane
 	@$(BIN)/postroom demo --cluster
 
+# What needs no servers is spread over the processors; servers, and clocks that wait for them, are not.
+PURE := tests/unit tests/closed_loop tests/differential
+REAL := tests/lab tests/cluster
+
 test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real kube-apiserver)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto $(PURE)
+	$(BIN)/python -m pytest $(REAL)
 
 test-unit: $(READY) ## the fast ones
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest --numprocesses=auto tests/unit
 
 # aioimaplib and cancellation differ from one Python to the next. A newer Python is found by name, or
 # where pyenv keeps it.

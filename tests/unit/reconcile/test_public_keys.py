@@ -33,7 +33,11 @@ def declared(value: str, *uses: str) -> SecretContent:
     return SecretContent("k", "uid", "1", {"pub": Masked(value)}, None, frozenset(uses))
 
 
-@pytest.mark.parametrize("value", [SECRET, ED25519, RSA, PEM, "hunter2hunter2"])
+@pytest.mark.parametrize(
+    "value",
+    [SECRET, ED25519, RSA, PEM, "hunter2hunter2"],
+    ids=["secret", "ed25519", "rsa", "pem", "password"],
+)
 @pytest.mark.parametrize("uses", [(), ("dkim",), ("DKIM-PUBLIC-KEY",), ("all", "true")])
 def test_a_secret_that_its_owner_does_not_declare_public_is_not_read(
     value: str, uses: tuple[str, ...]
@@ -50,7 +54,7 @@ def test_a_secret_that_its_owner_does_not_declare_public_is_not_read(
     assert not any(part in text for part in (value, value[:8], value[8:24]))
 
 
-@pytest.mark.parametrize("value", [ED25519, RSA, PEM])
+@pytest.mark.parametrize("value", [ED25519, RSA, PEM], ids=["ed25519", "rsa", "pem"])
 @pytest.mark.parametrize("kind", ["Secret", "ConfigMap"])
 def test_what_is_public_is_shown(kind: str, value: str) -> None:
     tenants = Tenants()

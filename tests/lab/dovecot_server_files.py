@@ -57,7 +57,7 @@ submission_relay_port = {relay}
 submission_relay_trusted = no
 passdb {{
   driver = passwd-file
-  mechanisms = plain login cram-md5
+  mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
   args = scheme=PLAIN username_format=%u {directory}/users
 }}
 passdb {{

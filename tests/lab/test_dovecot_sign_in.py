@@ -36,6 +36,7 @@ from postroom.mail.report import Login, ProbeReport, Quota
 pytestmark = pytest.mark.real_mail_server
 
 SMTP, IMAP = ("submission", "submissions"), ("imap", "imaps")
+PROVING = ("CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 WORKS = ("Done", "ProbeSucceeded")
 REJECTED = ("Auth", "AuthenticationRejected", True)
 
@@ -75,8 +76,8 @@ async def test_passwords(server: Dovecot, service: str) -> None:
 @pytest.mark.parametrize(
     ("service", "mechanism"),
     [
-        *((one, name) for one in SMTP for name in ("PLAIN", "LOGIN", "CRAM-MD5")),
-        *((one, name) for one in IMAP for name in ("PLAIN", "CRAM-MD5")),
+        *((one, name) for one in SMTP for name in ("PLAIN", "LOGIN", *PROVING)),
+        *((one, name) for one in IMAP for name in ("PLAIN", *PROVING)),
     ],
 )
 async def test_the_only_mechanism_is_used(service: str, mechanism: str) -> None:

@@ -91,6 +91,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._tls_follows = False
         #: What the server asked or said last while a command went on; None if nothing.
         self.challenge: bytes | None = None
+        #: Whether it asked what nothing can be made of, so that we cancelled.
+        self.unanswerable = False
         #: What the server said with BYE; None if it did not.
         self.farewell: bytes | None = None
         #: What ended the connection; None where the server closed it.
@@ -128,7 +130,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     async def _execute(self, commands: Sequence[Sequence[str]]) -> list[Answer]:
         if self._ended is not None:
             raise self._ended
-        self.challenge = None
+        self.challenge, self.unanswerable = None, False
         self._received_before += self._received
         self._received = self._lines = 0
         made = [
@@ -283,21 +285,25 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def _continuation(self, line: bytes) -> None:
         self.challenge = line[1:].strip()
-        made = self._next_answer(self.challenge)
+        following = self._continuations.pop(0) if self._continuations else None
+        if following is None or isinstance(following, bytes):
+            self._go_on_with(following)
+            return
+        # Whoever makes it may compute for a while.
+        self._answering = self.loop.run_in_executor(None, following, self.challenge)
+        self._answering.add_done_callback(self._answer_made)
+
+    def _answer_made(self, made: asyncio.Future[bytes]) -> None:
+        if self._ended is None and not made.cancelled():
+            self.unanswerable = made.exception() is not None
+            self._go_on_with(None if self.unanswerable else made.result())
+
+    def _go_on_with(self, made: bytes | None) -> None:
         if made is not None and self.transport is not None:
             self.transport.write(made + b"\r\n")
         else:
             # Asked for more than there is: cancel the exchange (RFC 9051 section 6.2.2).
             self.send("*")
-
-    def _next_answer(self, challenge: bytes) -> bytes | None:
-        following = self._continuations.pop(0) if self._continuations else None
-        if following is None or isinstance(following, bytes):
-            return following
-        try:
-            return following(challenge)
-        except ValueError:
-            return None
 
     def _lost(self, error: Exception | None) -> None:
         self.lost_by = error

@@ -21,6 +21,7 @@ from postroom.mail.offers import known_mechanisms
 from postroom.mail.replies import Meaning, Stage
 from postroom.mail.report import Login
 from postroom.mail.sign_in import (
+    knows_mechanisms,
     meaning_of_refusal,
     refusal_in,
     status_of,
@@ -66,8 +67,14 @@ class ImapSignIn(ImapSession):
             if meaning is None:
                 raise
             raise self._rejected("a refusal", meaning, protocol.challenge) from None
+        if protocol.unanswerable:
+            # Whatever follows is about our cancelling, and not about the password.
+            message = f"{self._place} asks what no client can answer: its log may tell why."
+            raise self._passing(Reason.PROBE_INCONCLUSIVE, message)
         if result != "OK":
             raise self._refused(result, text_of(lines), protocol.challenge)
+        if command.scram is not None and not command.scram.verified:
+            raise self._proves_nothing(command.scram.mechanism)
         protocol.state, self._authenticated = AUTH, True
         return capabilities_in(lines)
 
@@ -104,8 +111,8 @@ class ImapSignIn(ImapSession):
         shown = known_mechanisms(mechanisms_among(offered))
         known = ", ".join(shown[:8]) or "no mechanism"
         message = (
-            f"{self._place} offers {known} and forbids the command LOGIN; postroom knows PLAIN, "
-            "LOGIN and CRAM-MD5 for passwords: enable one of these on the server, or use oauth "
+            f"{self._place} offers {known} and forbids the command LOGIN; postroom knows "
+            f"{knows_mechanisms()} for passwords: enable one of these on the server, or use oauth "
             "where it is offered."
         )
         return self._failure(Reason.MECHANISM_UNSUPPORTED, message)

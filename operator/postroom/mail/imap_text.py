@@ -6,14 +6,15 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 
 from postroom.mail.imap_protocol import Continuation
 from postroom.mail.report import Login, Mailbox
-from postroom.mail.sign_in import TokenExchange
+from postroom.mail.scram import SCRAM, ScramExchange
+from postroom.mail.sign_in import PROVING, TokenExchange
 
 _LINE_ENDS = re.compile(r"[\x00\r\n]")
 #: Every server reads these in a quoted string; escapes and control characters it may also hold
@@ -63,16 +64,20 @@ def login_arguments(username: str, password: str) -> tuple[list[str], list[bytes
 
 @dataclass(frozen=True, slots=True)
 class LoginCommand:
-    """A command that signs in, and what to send when the server asks for more: all of it secret."""
+    """A command that signs in, and what to send when the server asks for more: all of it secret.
+
+    `scram` tells at the end whether the server has proven itself; None with other mechanisms.
+    """
 
     name: str
     arguments: Sequence[str] = field(repr=False)
     answers: Sequence[Continuation] = field(repr=False)
+    scram: ScramExchange | None = None
 
 
 def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | None:
-    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN in either form, else CRAM-MD5; None
-    where all are forbidden.
+    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN in either form, else what proves that
+    the password is known without sending it; None where all are forbidden.
 
     Who offers mechanisms, and none for which the password is sent, takes no command LOGIN either,
     whether it says so or not.
@@ -81,16 +86,32 @@ def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | 
     if "AUTH=PLAIN" in offered:
         packed = base64.b64encode(f"\0{login.username}\0{password}".encode()).decode()
         return _authenticate("PLAIN", packed, offered)
-    hashed_alone = "AUTH=CRAM-MD5" in offered and "AUTH=LOGIN" not in offered
-    if "LOGINDISABLED" not in offered and not hashed_alone:
+    proving = next((one for one in PROVING if f"AUTH={one}" in offered), None)
+    if "AUTH=LOGIN" in offered:
+        proving = None
+    if "LOGINDISABLED" not in offered and proving is None:
         return LoginCommand("LOGIN", *login_arguments(login.username, password))
-    if hashed_alone:
-        return LoginCommand("AUTHENTICATE", ["CRAM-MD5"], [partial(cram_md5, login)])
+    if proving in SCRAM:
+        return _scram(ScramExchange(proving, login), offered)
+    if proving is not None:
+        return LoginCommand("AUTHENTICATE", [proving], [partial(cram_md5, login)])
     if "AUTH=LOGIN" not in offered:
         return None
     # Two questions, whatever they say, for the name and the password.
     answers = [base64.b64encode(one.encode()) for one in (login.username, password)]
     return LoginCommand("AUTHENTICATE", ["LOGIN"], answers)
+
+
+def _scram(exchange: ScramExchange, offered: AbstractSet[str]) -> LoginCommand:
+    packed = base64.b64encode(exchange.first).decode()
+    command = _authenticate(exchange.mechanism, packed, offered)
+    steps = (exchange.proof, exchange.hear)
+    answers = [*command.answers, *(partial(_packed_answer, step) for step in steps)]
+    return LoginCommand(command.name, command.arguments, answers, exchange)
+
+
+def _packed_answer(step: Callable[[bytes], bytes], challenge: bytes) -> bytes:
+    return base64.b64encode(step(base64.b64decode(challenge, validate=True)))
 
 
 def cram_md5(login: Login, challenge: bytes) -> bytes:

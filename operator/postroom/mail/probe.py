@@ -144,6 +144,14 @@ class Probe(ABC):
         )
         return self._failure(Reason.INVALID_SPEC, message)
 
+    def _proves_nothing(self, mechanism: str) -> Failure:
+        """A yes of someone who need not know the password (RFC 5802 section 3)."""
+        message = (
+            f"{self._place} says yes to {mechanism}, but does not prove that it knows the "
+            "password, as it must: read its log."
+        )
+        return self._passing(Reason.PROBE_INCONCLUSIVE, message)
+
     def _takes_no_token(self, offered: Sequence[str]) -> Failure:
         known = ", ".join(known_mechanisms(offered)[:8]) or "no mechanism"
         message = (

@@ -22,6 +22,7 @@ from postroom.mail.precheck import app_password_shaped
 from postroom.mail.presets import identify, preset
 from postroom.mail.replies import Cause, Circumstances, Meaning, SignIn, Stage, meaning_of_cause
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.scram import SCRAM
 
 #: The longest challenge that is read, in base64.
 _CHALLENGE_LIMIT = 8192
@@ -30,6 +31,10 @@ _CHALLENGE_LIMIT = 8192
 _KNOWN_STATUS = re.compile(r"invalid_token|insufficient_scope|invalid_request|[45]\d\d")
 #: Those that are a verdict on the token even where the server says nothing after them.
 _VERDICT = re.compile(r"invalid_token|insufficient_scope|40[013]")
+#: Mechanisms that send a password, and those that prove that one is known; one attempt is made with
+#: the first that is offered. What is sent works whatever the server stores of it, so it goes first.
+SENDING = ("PLAIN", "LOGIN")
+PROVING = (*SCRAM, "CRAM-MD5")
 _OTHER_SCOPE = (
     "The token is good, but it lacks the scope that the server wants: leave spec.oauth.scopes out "
     "or correct it, and sign in again."
@@ -83,6 +88,11 @@ def circumstances(stage: Stage, endpoint: Endpoint, login: Login | None) -> Circ
         return Circumstances(stage, name, kind)
     chosen = preset(name) if name is not None else None
     return Circumstances(stage, name, SignIn.PASSWORD, app_password_shaped(chosen, login.password))
+
+
+def knows_mechanisms() -> str:
+    """The mechanisms for passwords, in words."""
+    return f"{', '.join((*SENDING, *PROVING)[:-1])} and {PROVING[-1]}"
 
 
 def refusal_in(challenge: str | bytes | None) -> TokenRefusal | None:

@@ -21,6 +21,7 @@ from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.typing import Default
 
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.scram import ScramExchange
 from postroom.mail.sign_in import TokenExchange
 from postroom.mail.smtp_last_words import LastWords
 
@@ -170,6 +171,34 @@ class SmtpSession(aiosmtplib.SMTP):
         if reply.code == _GO_ON and _asks_for_name(reply.message):
             reply = await self.execute_command(username)
         return await self.execute_command(password) if reply.code == _GO_ON else reply
+
+    async def auth_scram(self, exchange: ScramExchange) -> aiosmtplib.SMTPResponse:
+        """Make one attempt with SCRAM, and return the final reply; `exchange` tells whether the
+        server has proven itself."""
+        reply = await self._auth_first(exchange.mechanism, base64.b64encode(exchange.first))
+        if reply.code != _GO_ON:
+            return reply
+        try:
+            asked = base64.b64decode(reply.message)
+            proof = await asyncio.to_thread(exchange.proof, asked)
+        except ValueError:
+            return aiosmtplib.SMTPResponse(_NO_REPLY, "")
+        reply = await self.execute_command(base64.b64encode(proof))
+        if reply.code != _GO_ON:
+            return reply
+        try:
+            exchange.hear(base64.b64decode(reply.message))
+        except ValueError:
+            return aiosmtplib.SMTPResponse(_NO_REPLY, "")
+        return await self.execute_command(b"")
+
+    async def _auth_first(self, mechanism: str, packed: bytes) -> aiosmtplib.SMTPResponse:
+        """Begin; a server that asks for what came with the command has not heeded it."""
+        command = b"AUTH " + mechanism.encode()
+        fits = len(command) + len(b" \r\n") + len(packed) <= _COMMAND_LIMIT
+        reply = await self.execute_command(command, *([packed] if fits else []))
+        asks = reply.code == _GO_ON and (not fits or not reply.message.strip())
+        return await self.execute_command(packed) if asks else reply
 
     async def auth_token(self, exchange: TokenExchange) -> aiosmtplib.SMTPResponse:
         """Make one attempt with a token, and return the final reply, whatever it is.

@@ -9,8 +9,12 @@ from postroom.mail.dial import Failure
 from postroom.mail.offers import known_mechanisms
 from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.report import Login
+from postroom.mail.scram import SCRAM, ScramExchange
 from postroom.mail.sign_in import (
+    PROVING,
+    SENDING,
     circumstances,
+    knows_mechanisms,
     meaning_of_refusal,
     refusal_in,
     status_of,
@@ -20,8 +24,6 @@ from postroom.mail.sign_in import (
 from postroom.mail.smtp_conversation import SmtpConversation, mechanisms
 from postroom.mail.smtp_session import SmtpSession
 
-#: In the order of preference; one attempt with one of them.
-_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
 #: RFC 4954 section 4.
 _ACCEPTED = 235
 
@@ -45,13 +47,19 @@ class SmtpSignIn(SmtpConversation):
     async def _present_password(
         self, client: SmtpSession, login: Login, offered: list[str]
     ) -> None:
-        mechanism = next((one for one in _MECHANISMS if one in offered), None)
+        mechanism = next((one for one in (*SENDING, *PROVING) if one in offered), None)
         if mechanism is None:
             raise self._no_mechanism(offered)
+        exchange = ScramExchange(mechanism, login) if mechanism in SCRAM else None
         async with self._at(ProbeStage.AUTH, self._deadlines.auth):
-            reply = await client.auth_password(mechanism, login)
+            if exchange is not None:
+                reply = await client.auth_scram(exchange)
+            else:
+                reply = await client.auth_password(mechanism, login)
         if reply.code != _ACCEPTED:
             raise self._refused(reply.code, reply.message, login)
+        if exchange is not None and not exchange.verified:
+            raise self._proves_nothing(mechanism)
 
     async def _present_token(self, client: SmtpSession, login: Login, offered: list[str]) -> None:
         try:
@@ -79,9 +87,8 @@ class SmtpSignIn(SmtpConversation):
             return self._failure(Reason.CAPABILITY_MISSING, message)
         shown = ", ".join(known_mechanisms(offered)[:8]) or "others"
         message = (
-            f"{self._place} offers only {shown}; postroom knows "
-            f"{', '.join(_MECHANISMS)} for passwords: enable one of these on the server, or use "
-            "oauth where it is offered."
+            f"{self._place} offers only {shown}; postroom knows {knows_mechanisms()} for "
+            "passwords: enable one of these on the server, or use oauth where it is offered."
         )
         return self._failure(Reason.MECHANISM_UNSUPPORTED, message)
 

@@ -37,6 +37,15 @@ _CLOCK = (
 )
 _COUNTABLE = "attempt connection error failure login message recipient retry session time"
 _LABEL = "id ref reference ticket session trace guid uuid nonce cookie queue instance request"
+_PLACE = "server host hostname node mx relay worker shard pod region cluster proxy backend mta peer"
+_DAYTIME = "today tomorrow yesterday tonight noon midnight morning afternoon evening"
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+_LARGE = (
+    "fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty "
+    "ninety hundred twice"
+)
+_MACHINE = "mx mta smtp smtpd imap imapd pop srv node host pod vm"
+_BESIDE_PROTOCOL = "auth authentication client command only relay server session submission"
 _SPOKEN_BY_NONE = "dnsbl dnswl esmtps esmtpsa gsmtp https imaps rhsbl smtps smtpsvc starttls"
 #: Words of a date or time of day, beside a number; short and long.
 _DATES = frozenset(_ZONES.split()).union(
@@ -50,6 +59,15 @@ _UNITS = frozenset(_CLOCK.split())
 _PLURALS = {one: "retries" if one == "retry" else f"{one}s" for one in _COUNTABLE.split()}
 #: After these, with a colon, stands what identifies this one refusal.
 _LABELS = frozenset(_LABEL.split())
+#: The same of places, which have names; of both those that need no colon, before a longer word.
+_PLACES = frozenset(_PLACE.split())
+_IDS = frozenset({"id", "ref", "guid", "uuid", "nonce", "trace", "ticket", "node", "shard", "pod"})
+_ID_FROM = 4
+#: Numbers in words, and days and times of day that need no number beside them.
+_NUMBERS = frozenset(f"{_SMALL} {_LARGE}".split())
+_MOMENTS = frozenset(f"{_DAYS} {_MONTHS} {_DAYTIME}".split()) - _VERBS
+#: What machines' names begin with, and what may follow in an ordinary word.
+_MACHINES, _ORDINARY = frozenset(_MACHINE.split()), frozenset(_BESIDE_PROTOCOL.split())
 #: Words of the trade that no one could speak.
 _TRADE = frozenset(_SPOKEN_BY_NONE.split())
 _VOWELS = frozenset("aeiouy")
@@ -95,6 +113,12 @@ def _shown(token: str, names: Collection[str]) -> str:
     before, core, after = found.groups()
     if not (_ENHANCED.fullmatch(core) or _is_words(core)) or _names(core.lower(), names):
         return _LEFT_OUT
+    word = core.lower()
+    if word in _NUMBERS or word in _MOMENTS or _is_machine(word):
+        return _LEFT_OUT
+    if before.endswith("[") and after.startswith("]") and core.islower():
+        # Codes of IMAP are in capitals (RFC 5530); this is a name or an id.
+        return _LEFT_OUT
     return f"{before[:2]}{core}{after[:2]}"
 
 
@@ -121,6 +145,12 @@ def _is_word(part: str) -> bool:
 def _is_counter(core: str) -> bool:
     """Tell a host's name such as ``mail-b`` from a word such as ``e-mail``."""
     return any(len(part) < 2 for part in core.split("-")[1:])
+
+
+def _is_machine(word: str) -> bool:
+    """Tell a machine's name such as ``smtp-alpha`` from a word such as ``smtp-auth``."""
+    first, *others = word.split("-")
+    return bool(others) and first in _MACHINES and not _ORDINARY.issuperset(others)
 
 
 def _is_speakable(part: str) -> bool:
@@ -179,11 +209,15 @@ def _without_dates(tokens: list[str]) -> list[str]:
         before = result[at - 1] if at else ""
         after = tokens[at + 1] if at + 1 < len(tokens) else ""
         beside = _LEFT_OUT in (before, after) or _is_date(before) or _is_date(after)
-        labelled = before[-1:] == ":" and before.strip("()[]:").lower() in _LABELS
+        label = before.strip("()[]:#").lower()
+        labelled = before[-1:] == ":" and label in (_LABELS | _PLACES)
+        labelled |= label in _IDS and len(word) >= _ID_FROM and _WORD.fullmatch(word) is not None
+        counted = word in ("a", "an") and after.strip("()[].,;:!?").lower() in _UNITS
         if (
             (word in _DATES and beside and not (word in _VERBS and token.islower()))
             or (word in _UNITS and before == _LEFT_OUT)
             or (labelled and word)
+            or counted
         ):
             result[at] = _LEFT_OUT
         elif word in _PLURALS and before == _LEFT_OUT:

@@ -12,8 +12,8 @@ APEX = "@"
 #: RFC 1035 section 3.1, for names as text without the trailing dot.
 NAME_LIMIT = 253
 _LABEL_LIMIT = 63
-#: One octet of a label beyond ASCII, as presentation form writes it.
-_OCTET = re.compile(r"\\(?:12[89]|1[3-9][0-9]|2[0-4][0-9]|25[0-5])")
+#: One octet of a label that is a space or beyond ASCII, as presentation form writes it.
+_OCTET = re.compile(r"\\(?:032|12[89]|1[3-9][0-9]|2[0-4][0-9]|25[0-5])")
 
 
 def host_label(name: str, zone: str | None) -> str:
@@ -63,7 +63,8 @@ def can_be_asked(name: str) -> bool:
 def fits_into_query(name: str) -> bool:
     r"""Tell whether a text is a name to ask for, be it one that only a slip can have made.
 
-    Octets beyond ASCII (``b\195\188cher``) are what a DNS host makes of a U-label.
+    Octets beyond ASCII (``b\195\188cher``) are what a DNS host makes of a U-label, and a space
+    (``\032_dmarc``) is what it makes of one that was copied along.
     """
     return can_be_asked(_OCTET.sub("x", name))
 

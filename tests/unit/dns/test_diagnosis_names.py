@@ -20,6 +20,7 @@ from postroom.api.findings import FixAction
 from postroom.dns.answers import RecordType
 from postroom.dns.diagnosis.diagnose import PROBES_LIMIT, causes, probes
 from postroom.dns.diagnosis.places import places
+from postroom.dns.diagnosis.standing import stranger_in
 from postroom.dns.findings import catalogue
 from postroom.dns.judging.judgement import Evidence
 from postroom.dns.names import fits_into_query
@@ -93,6 +94,46 @@ def test_a_wildcard_is_no_place(id: str, value: str) -> None:
     wild = {key: values for key, values in wild.items() if key[0].endswith(".example.com")}
     found = codes(id, wild)
     assert not [one for one in found if one in ("NAME_ZONE_DOUBLED", "NAME_TYPO", "NAME_AT_WWW")]
+
+
+@pytest.mark.parametrize(
+    ("id", "place"),
+    [
+        ("dkim-s1", "s1._domainkey.s1._domainkey.example.com"),
+        ("dkim-s1", "www.s1._domainkey.example.com"),
+        ("dmarc", "_dmarc._dmarc.example.com"),
+        ("dmarc", "_dmarc.example.com.example.com"),
+    ],
+)
+def test_a_wildcard_right_above_a_place_is_no_place(id: str, place: str) -> None:
+    """Nothing stands there, so that a fix must not take it away."""
+    beside = stranger_in(place.partition(".")[2])
+    wild = {(name, "TXT"): [VALUES[id]] for name in (place, beside)}
+    cause = root(id, wild)
+    assert cause.code.endswith("_MISSING")
+    assert cause.fix is not None
+    assert (cause.fix.action, cause.fix.remove) == (FixAction.CREATE, [])
+
+
+@pytest.mark.parametrize(
+    ("label", "code"),
+    [
+        ("s1.domainkey", "NAME_UNDERSCORE_LOST"),
+        ("_domainkey.s1", "NAME_LABELS_SWAPPED"),
+        ("s1", "NAME_LABELS_SWAPPED"),
+    ],
+)
+def test_what_is_at_the_zone_for_a_subdomain_may_be_found_mistyped(label: str, code: str) -> None:
+    there = {(f"{label}.example.com", "TXT"): [f"p={KEY}"]}
+    cause = root("dkim-s1", there, domain="mail.example.com")
+    assert (cause.code, cause.evidence) == (code, Evidence.PROVEN)
+    assert "mail, the part of the sending domain" in cause.message
+
+
+def test_a_text_of_the_zone_is_no_misplaced_policy_of_a_subdomain() -> None:
+    there = {("dmarc.example.com", "TXT"): ["v=DMARC1; p=none"]}
+    found = codes("dmarc", there, domain="mail.example.com")
+    assert found == ["DMARC_MISSING"]
 
 
 def test_what_may_serve_another_domain_stays() -> None:
@@ -192,6 +233,13 @@ MORE: dict[str, object] = {
 }
 VALUES = {"dkim-s1": f"v=DKIM1; k=rsa; p={KEY}", "dmarc": POLICY, "ownership": TOKEN}
 VALUES |= {"tls-rpt": TLS_RPT, "bimi": BIMI}
+LABELS = {
+    "dkim-s1": "s1._domainkey",
+    "dmarc": "_dmarc",
+    "ownership": "_check",
+    "tls-rpt": "_smtp._tls",
+    "bimi": "default._bimi",
+}
 
 
 @pytest.mark.parametrize(
@@ -247,6 +295,30 @@ VALUES |= {"tls-rpt": TLS_RPT, "bimi": BIMI}
         ("ownership", "check", "NAME_UNDERSCORE_LOST"),
         ("ownership", "_chekc", "NAME_TYPO"),
         ("ownership", "_check.example", "NAME_ZONE_DOUBLED"),
+        # Blanks that were copied along, and other joints between the labels.
+        *((id, rf"\032{label}", "NAME_URL_OR_SPACE") for id, label in LABELS.items()),
+        *((id, rf"{label}\032", "NAME_URL_OR_SPACE") for id, label in LABELS.items()),
+        *((id, rf"{label}.example.com\032", "NAME_URL_OR_SPACE") for id, label in LABELS.items()),
+        ("dkim-s1", "s1-domainkey", "NAME_UNDERSCORE_LOST"),
+        ("dkim-s1", "s1domainkey", "NAME_UNDERSCORE_LOST"),
+        ("dkim-s1", "_domainkey-s1", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "_domainkeys1", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "domainkey.s1", "NAME_LABELS_SWAPPED"),
+        ("bimi", "bimi.default", "NAME_LABELS_SWAPPED"),
+        ("tls-rpt", "tls.smtp", "NAME_LABELS_SWAPPED"),
+        ("dmarc", "dmarc_", "NAME_UNDERSCORE_LOST"),
+        ("ownership", "__check", "NAME_TYPO"),
+        # One slip in the label, one behind it.
+        *(
+            (id, f"{label}.example.com.example.com", "NAME_ZONE_DOUBLED")
+            for id, label in LABELS.items()
+        ),
+        *(
+            (id, f"{label.replace('_', '')}.example.com", "NAME_UNDERSCORE_LOST")
+            for id, label in LABELS.items()
+        ),
+        ("dkim-s1", "_domainkey.s1.example.com", "NAME_LABELS_SWAPPED"),
+        ("dkim-s1", "s1.example.com", "NAME_LABELS_SWAPPED"),
     ],
 )
 def test_a_record_at_a_place_of_a_slip_is_found(id: str, label: str, code: str) -> None:
@@ -309,6 +381,11 @@ def test_other_escapes_are_not_asked_for(name: str) -> None:
         ("dkim-s1", "s1.domainkey", f"v=DKIM1, k=rsa, p={KEY}", "DKIM_SEMICOLON_LOST"),
         ("dkim-s1", "s1._domainkey.example.com", f"p={KEY[:200]}", "VALUE_TRUNCATED"),
         ("dkim-s1", "_domainkey.s1", f"v=DKIM1\\; k=rsa\\; p={KEY}", "VALUE_ESCAPED"),
+        ("dkim-s1", "s1", f"p={KEY.replace('+', '-').replace('/', '_')}", "DKIM_SYNTAX"),
+        ("dkim-s1", "s1", f"v=DKIM1.0; p={KEY}", "DKIM_V_WRONG"),
+        ("dkim-s1", "s1", KEY, "DKIM_P_MISSING"),
+        ("dkim-s1", "s1", f"v=DKIM1; k=rsa; p={KEY.replace('+', '%2B')}", "VALUE_ESCAPED"),
+        ("dkim-s1", "s1.example.com", f'"p={KEY}"', "VALUE_QUOTED"),
         ("dmarc", "_dmarc.example.com", "v=DMARC1, p=quarantine", "DMARC_SEPARATOR"),
         ("dmarc", "dmarc", f'"{POLICY}"', "VALUE_QUOTED"),
         ("dmarc", "-dmarc", "v=DMARC1; p=none", "DMARC_POLICY_WEAK"),

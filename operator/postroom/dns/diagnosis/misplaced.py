@@ -85,7 +85,12 @@ def _fault(moved: Case) -> Cause | None:
 
 def _proves(moved: Case, fault: Cause) -> bool:
     """Whether undoing the damage yields what is wanted, so that nothing else can be meant."""
-    if isinstance(moved.expected.wanted, KeyWanted | AliasWanted | ExchangeWanted):
+    wanted = moved.expected.wanted
+    if isinstance(wanted, KeyWanted) and any(
+        dkim.mends_to(one, wanted.key) for one in moved.answer.values
+    ):
+        return True
+    if isinstance(wanted, KeyWanted | AliasWanted | ExchangeWanted):
         return fault.evidence is Evidence.PROVEN and fault.code not in _NO_PROOF
     return moved.holds(replace(moved.answer, values=tuple(_meant(moved))))
 

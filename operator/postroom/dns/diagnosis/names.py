@@ -58,6 +58,9 @@ def probes(case: Case) -> Iterable[Probe]:
     for one in _places(case):
         if fits_into_query(one.name):
             yield Probe(one.priority, Question(one.name, case.expected.type))
+        answer = case.at(one.name)
+        if answer is not None and answer.values and not answer.aliases:
+            yield Probe(0, Question(stranger_in(parent(one.name)), case.expected.type))
     if _places(case):
         for zone in _zones(case):
             yield Probe(1, Question(stranger_in(zone), case.expected.type))
@@ -81,6 +84,9 @@ def causes(case: Case) -> Iterable[Cause]:
         answer = case.at(place.name)
         if answer is None or answer.aliases or wild & set(answer.values):
             continue
+        beside = case.at(stranger_in(parent(place.name)))
+        if beside is not None and set(answer.values) <= set(beside.values):
+            continue  # Nothing stands at the place: a wildcard above it answers.
         yield from _at(case, place, answer)
     yield from _other_selector(case)
 

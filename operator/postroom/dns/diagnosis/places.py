@@ -20,6 +20,8 @@ FAR = 10
 #: Most misspellings of one name that are looked for.
 _MISSPELLINGS_LIMIT = 32
 _IDN = "xn--"
+#: A space in a label, as zone files write it.
+_SPACE = r"\032"
 
 
 class Place(NamedTuple):
@@ -56,7 +58,7 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
     if domain != apex:
         yield from _of_subdomain(label, domain, apex)
     if not label:
-        yield from _of_domain(type, domain)
+        yield from _of_domain(type, domain, apex)
         return
     if type is RecordType.TXT and "_" in label:
         how = f"the texts of the domain itself are not where {label} is looked for"
@@ -65,12 +67,17 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)
     yield from _misspelt(tuple(label.split(".")), domain)
+    if "_" in label:
+        yield from _unlikely(label, domain)
+        yield from _twice(label, domain, apex)
 
 
 def _zone_again(name: str, apex: str) -> Iterator[Place]:
     """The DNS host adds the zone to whatever does not end in it, or to everything."""
     how = "the DNS host has added the zone to a name that held it already"
     yield Place(1, f"{name}.{apex}", "NAME_ZONE_DOUBLED", how, telling=True)
+    twice = f"{how}, and once more"
+    yield Place(FAR, f"{name}.{apex}.{apex}", "NAME_ZONE_DOUBLED", twice, telling=True)
     above = name.removesuffix(apex)
     labels = apex.split(".")
     how = "the DNS host has added the zone to a name that held a part of it already"
@@ -111,9 +118,11 @@ def _unicode(label: str) -> str:
         return label
 
 
-def _of_domain(type: RecordType, domain: str) -> Iterator[Place]:
+def _of_domain(type: RecordType, domain: str, apex: str) -> Iterator[Place]:
     how = "the DNS host took @ for a name"
     yield Place(2, f"{APEX}.{domain}", "NAME_LITERAL_AT", how, telling=True)
+    more = f"{how}, and has added the zone to a name that held it already"
+    yield Place(FAR, f"{APEX}.{domain}.{apex}", "NAME_LITERAL_AT", more, telling=True)
     if type is RecordType.MX:
         yield Place(
             5, f"www.{domain}", "NAME_AT_WWW", "mail goes to the domain, not to its website"
@@ -199,6 +208,54 @@ def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
             more = ".".join((*labels[:at], f"_{one}", *labels[at + 1 :]))
             how_more = f"{one} has no underscore"
             yield Place(6, f"{more}.{domain}", "NAME_TYPO", how_more)
+
+
+def _unlikely(label: str, domain: str) -> Iterator[Place]:
+    """What becomes of a label with an underscore now and then: blanks, and other joints."""
+    how = "a space stands in the name"
+    for one in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
+        yield Place(FAR, f"{one}{domain}", "NAME_URL_OR_SPACE", how, telling=True)
+    first, dot, rest = label.partition(".")
+    if not dot:
+        how = "the underscore stands there twice"
+        yield Place(FAR + 2, f"_{label}.{domain}", "NAME_TYPO", how, telling=True)
+        how = "the underscore stands at the end"
+        yield Place(FAR + 2, f"{label.strip('_')}_.{domain}", "NAME_UNDERSCORE_LOST", how)
+        return
+    how = "the underscore and the dot beside it are missing"
+    for joint in ("-", ""):
+        one = f"{first}{joint}{rest.removeprefix('_')}.{domain}"
+        yield Place(FAR + 1, one, "NAME_UNDERSCORE_LOST", how, telling=True)
+    how = f"the name must read {label}"
+    for joint in ("-", ""):
+        one = f"{rest}{joint}{first}.{domain}"
+        yield Place(FAR + 2, one, "NAME_LABELS_SWAPPED", how, telling=True)
+    turned = f"{rest}.{first}".replace("_", "")
+    yield Place(FAR + 2, f"{turned}.{domain}", "NAME_LABELS_SWAPPED", how)
+
+
+def _twice(label: str, domain: str, apex: str) -> Iterator[Place]:
+    """What two frequent slips make of a name: one in the label, one in what stands behind it."""
+    first, dot, rest = label.partition(".")
+    slips = [("NAME_UNDERSCORE_LOST", label.replace("_", ""), "the underscore is missing")]
+    if dot:
+        slips += [
+            ("NAME_LABELS_SWAPPED", f"{rest}.{first}", f"the name must read {label}"),
+            ("NAME_LABELS_SWAPPED", first, f"the name lacks {rest}"),
+        ]
+    ends = [(f"{domain}.{apex}", "the DNS host has added the zone to a name that held it already")]
+    if domain != apex:
+        how = f"{domain} stands in it twice"
+        yield Place(FAR, f"{label}.{domain}.{domain}", "NAME_ZONE_DOUBLED", how, telling=True)
+        part = domain.removesuffix(f".{apex}")
+        ends.append((apex, f"{part}, the part of the sending domain, is missing too"))
+    for code, made, how in slips:
+        for end, also in ends:
+            # A bare name in the zone itself may be somebody's host.
+            telling = "_" in made or end != apex
+            own = end == apex
+            name = f"{made}.{end}"
+            yield Place(FAR + 1, name, code, f"{how}, and {also}", own=own, telling=telling)
 
 
 def _misspelt(labels: tuple[str, ...], domain: str) -> Iterator[Place]:

@@ -34,7 +34,7 @@ from postroom.dns.dkim.rotation import (
     SelectorSeen,
     advise_rotation,
 )
-from postroom.dns.dkim.slips import Slip, slips
+from postroom.dns.dkim.slips import Slip, mends_to, slips
 
 __all__ = [
     "RSA_BITS_ADVISED",
@@ -57,6 +57,7 @@ __all__ = [
     "holds_private",
     "is_private",
     "looks_like_key",
+    "mends_to",
     "notes",
     "parse",
     "public_half",

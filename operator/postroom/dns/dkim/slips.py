@@ -94,6 +94,11 @@ def _slips(
             yield from _likely(text, parsed[text], wanted)
 
 
+def mends_to(text: str, wanted: PublicKey) -> bool:
+    """Tell whether undoing the damage of a text yields the whole key, so that no other is meant."""
+    return bool(_mended(text[:DAMAGE_LIMIT], wanted))
+
+
 def _is(record: KeyRecord, wanted: PublicKey) -> bool:
     return record.usable and record.key == wanted
 

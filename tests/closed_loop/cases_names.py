@@ -87,6 +87,12 @@ def _elsewhere() -> list[Case]:
         ("NAME_ZONE_DOUBLED", "spf", "example", APEX),
         ("NAME_TYPO", "dmarc", "_mdarc", APEX),
         ("NAME_TYPO", "dkim-s1", "s1._domanikey", APEX),
+        ("NAME_UNDERSCORE_LOST", "dkim-s1", "s1-domainkey", APEX),
+        ("NAME_UNDERSCORE_LOST", "dkim-s1", "s1.domainkey", SUBDOMAIN),
+        ("NAME_LABELS_SWAPPED", "dkim-k1", "_domainkey.k1", SUBDOMAIN),
+        ("OWNERSHIP_MISSING", "ownership", "*._postroom-challenge", APEX),
+        ("DKIM_MISSING", "dkim-s1", "*.s1._domainkey", APEX),
+        ("DMARC_MISSING", "dmarc", "*._dmarc", APEX),
     ]
     return [
         _missing(f"typed as {label}", id, code, typed_as(id, label), domain)
@@ -143,6 +149,18 @@ def _quoted_at_the_wrong_name(id: str, name: str) -> Mistake:
     return mistake
 
 
+def _with_a_space(id: str) -> Mistake:
+    """The name is pasted in full with a space behind it, which the DNS host keeps."""
+
+    def mistake(stage: Stage) -> None:
+        stage.unpublish(id)
+        record = stage.record(id)
+        name = rf"{record.name}\032.{APEX}"
+        stage.zone.add(name, record.type.value, record.value)
+
+    return mistake
+
+
 def _commas_at_the_wrong_name(stage: Stage) -> None:
     value = stage.value("dmarc").replace(";", ",")
     stage.retype("dmarc", name="_dmarc.example.com", value=value, quirks=QUIRKS["appends-zone"])
@@ -165,6 +183,7 @@ def _kind_cases() -> list[Case]:
         {"selector": "s2", "publicKey": OTHER_KEY},
     ]
     return [
+        *(_missing("a space", id, "NAME_URL_OR_SPACE", _with_a_space(id)) for id, _ in _LABELS),
         _missing("a weaker policy", "dmarc", "NAME_TYPO", _weaker_policy_at_the_wrong_name),
         _missing(
             "a policy with more", "spf", "NAME_ZONE_DOUBLED", _policy_with_more_at_the_wrong_name
@@ -200,6 +219,9 @@ _TWICE = (
     ("dkim-s1", "s1", "NAME_LABELS_SWAPPED"),
     ("dmarc", "dmarc", "NAME_UNDERSCORE_LOST"),
     ("dmarc", "_dmrac", "NAME_TYPO"),
+    ("dkim-s1", "s1.domainkey.example.com.example.com", "NAME_UNDERSCORE_LOST"),
+    ("dkim-s1", "s1.example.com.example.com", "NAME_LABELS_SWAPPED"),
+    ("dmarc", "dmarc.example.com.example.com", "NAME_UNDERSCORE_LOST"),
     ("ownership", "postroom-challenge", "NAME_UNDERSCORE_LOST"),
 )
 

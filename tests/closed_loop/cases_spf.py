@@ -284,6 +284,8 @@ CASES: tuple[Case, ...] = (
         spec=_WITH_NETWORK,
     ),
     Case("under spf", "spf", "Missing", "SPF_WRONG_NAME", misplaced("spf")),
+    Case("under www", "spf", "Missing", "SPF_WRONG_NAME", misplaced("www")),
+    Case("as a wildcard", "spf", "Missing", "SPF_WRONG_NAME", misplaced("*")),
     Case("under _spf", "spf", "Missing", "SPF_WRONG_NAME", misplaced("_spf")),
     Case("under the return path", "spf", "Missing", "SPF_WRONG_NAME", misplaced("mail")),
     Case(

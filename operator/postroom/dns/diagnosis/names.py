@@ -13,6 +13,7 @@ from postroom.dns.diagnosis.places import Place, places
 from postroom.dns.diagnosis.standing import (
     consequences,
     in_the_way,
+    only_pretended,
     parent,
     stranger,
     stranger_in,
@@ -84,10 +85,8 @@ def causes(case: Case) -> Iterable[Cause]:
         answer = case.at(place.name)
         if answer is None or answer.aliases or wild & set(answer.values):
             continue
-        beside = case.at(stranger_in(parent(place.name)))
-        if beside is not None and set(answer.values) <= set(beside.values):
-            continue  # Nothing stands at the place: a wildcard above it answers.
-        yield from _at(case, place, answer)
+        if not only_pretended(case, answer):
+            yield from _at(case, place, answer)
     yield from _other_selector(case)
 
 

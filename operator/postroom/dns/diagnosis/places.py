@@ -67,8 +67,11 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)
     yield from _misspelt(tuple(label.split(".")), domain)
+    how = "a space stands in the name"
+    for one in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
+        yield Place(FAR, f"{one}{domain}", "NAME_URL_OR_SPACE", how, telling="_" in label)
     if "_" in label:
-        yield from _unlikely(label, domain)
+        yield from _otherwise_joined(label, domain)
         yield from _twice(label, domain, apex)
 
 
@@ -210,11 +213,8 @@ def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
             yield Place(6, f"{more}.{domain}", "NAME_TYPO", how_more)
 
 
-def _unlikely(label: str, domain: str) -> Iterator[Place]:
-    """What becomes of a label with an underscore now and then: blanks, and other joints."""
-    how = "a space stands in the name"
-    for one in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
-        yield Place(FAR, f"{one}{domain}", "NAME_URL_OR_SPACE", how, telling=True)
+def _otherwise_joined(label: str, domain: str) -> Iterator[Place]:
+    """What becomes of an underscore now and then, and of the dot beside it."""
     first, dot, rest = label.partition(".")
     if not dot:
         how = "the underscore stands there twice"

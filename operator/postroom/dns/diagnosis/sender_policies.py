@@ -13,7 +13,10 @@ from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import (
     consequences,
     in_the_way,
+    only_pretended,
+    parent,
     stranger,
+    stranger_in,
     value_from,
     with_removed,
 )
@@ -22,7 +25,10 @@ from postroom.dns.judging.fixes import create, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence, lacking
 
 #: Labels below which people put the policy of the domain above.
-_LABELS = ("_spf", "spf", "_spf1", "mail")
+_LABELS = ("_spf", "spf", "_spf1", "mail", "www")
+#: What has mail of its own, or says for itself that it has none.
+_HOSTS = ("mail", "www")
+_WILDCARD = "*"
 
 
 class _Place(NamedTuple):
@@ -46,8 +52,10 @@ def _places(case: Case) -> Iterator[_Place]:
                 yield _Place(one.name, why, own=True)
         for label in _LABELS:
             yield _Place(
-                f"{label}.{domain}", "receivers look at the domain itself", own=label == "mail"
+                f"{label}.{domain}", "receivers look at the domain itself", own=label in _HOSTS
             )
+        why = "a wildcard holds for the names below the domain, not for the domain itself"
+        yield _Place(f"{_WILDCARD}.{domain}", why, own=True)
     elif domain not in planned:
         why = f"the envelope sender is of {name}, so that receivers look there"
         yield _Place(domain, why, own=True)
@@ -68,6 +76,8 @@ def probes(case: Case) -> Iterable[Probe]:
     if isinstance(case.expected.wanted, spf.Requirement):
         for number, place in enumerate(_places(case)):
             yield Probe(3 + number, Question(place.name, RecordType.TXT))
+            if case.holds(case.at(place.name, RecordType.TXT)):
+                yield Probe(0, Question(stranger_in(parent(place.name)), RecordType.TXT))
 
 
 def causes(case: Case) -> Iterable[Cause]:
@@ -86,6 +96,8 @@ def causes(case: Case) -> Iterable[Cause]:
     for place in _places(case):
         answer = case.at(place.name, RecordType.TXT)
         if answer is None or answer.aliases or not case.holding(answer):
+            continue
+        if not place.name.startswith(_WILDCARD) and only_pretended(case, answer):
             continue
         yield _cause(case, place, case.holding(answer)[0])
 

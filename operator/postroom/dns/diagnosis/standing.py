@@ -64,6 +64,13 @@ def from_wildcard(case: Case, type: RecordType) -> bool:
     return (sorted(own.values), own.aliases) == (sorted(other.values), other.aliases)
 
 
+def only_pretended(case: Case, answer: Answer) -> bool:
+    """Tell whether a wildcard makes all of an answer: then nothing of it stands at that name."""
+    name, type = answer.question.name, answer.question.type
+    other = case.at(stranger_in(parent(name)), type)
+    return other is not None and set(answer.values) <= set(other.values)
+
+
 def renamed_below(case: Case) -> str | None:
     """Tell what name the parent of the record's is answered as, as a DNAME makes it (RFC 6672).
 

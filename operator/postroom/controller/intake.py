@@ -15,6 +15,7 @@ from postroom.api.names import Key, Kind
 from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
 from postroom.controller.dependants import Dependants, declared, named
 from postroom.controller.queue import KeyedQueue, Urgency
+from postroom.controller.urging import Urging
 from postroom.reconcile.indexes import address_among, domain_among
 from postroom.reconcile.outcome import Memory
 from postroom.reconcile.schedule import due_in
@@ -26,6 +27,8 @@ START_ORDER = (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT)
 
 #: Differences that make the object itself due at once.
 _DUE_NOW = Difference.SPEC | Difference.REQUEST | Difference.STATUS
+#: Those that may come as often as somebody likes.
+_BY_PEOPLE = Difference.SPEC | Difference.REQUEST
 
 
 def utc_now() -> datetime:
@@ -52,6 +55,7 @@ class Intake:
         #: Told the namespace whose Secrets must be read afresh (and which; None: all of them).
         self.on_stale_sources: Callable[[str, str | None], None] = lambda namespace, name: None
         self._released = False
+        self._urging = Urging()
 
     @property
     def released(self) -> bool:
@@ -89,7 +93,8 @@ class Intake:
         if not self._released or before == version:
             return
         self.on_stale_sources(namespace, name)
-        self._wake(namespace, [named(kind, name)])
+        for dependant in self.dependants.of(namespace, [named(kind, name)]):
+            self._urge(dependant)
 
     def release(self) -> None:
         """Every object is known: from now on the queue gets what is due."""
@@ -140,7 +145,10 @@ class Intake:
         self.dependants.update(key, declared(key.kind, raw))
         delay = due_in(key.kind, raw, self._now()).total_seconds()
         if delay <= 0 or self.cache.claims.is_unsettled(key):
-            self.queue.add(key, urgency)
+            if urgency is Urgency.CHANGE:
+                self._urge(key)  # it may have been deleted and created again in a loop
+            else:
+                self.queue.add(key, urgency)
         else:
             self.queue.add_after(key, delay)
 
@@ -149,7 +157,18 @@ class Intake:
         raw = self.cache.get(key)
         if raw is not None and Difference.SPEC in difference:
             self.dependants.extend(key, declared(key.kind, raw))
-        self.queue.add(key, Urgency.CHANGE)
+        if difference & _BY_PEOPLE:
+            self._urge(key)
+        else:
+            self.queue.add(key, Urgency.CHANGE)
+
+    def _urge(self, key: Key) -> None:
+        """Have an object looked at because somebody wants it, at once unless that is often."""
+        wait = self._urging.wait(key)
+        if wait > 0:
+            self.queue.add_after(key, wait)
+        else:
+            self.queue.add(key, Urgency.CHANGE)
 
     def _wake(self, namespace: str, references: list[str], but: Key | None = None) -> None:
         """Have everything looked at that stands on these."""

@@ -47,9 +47,9 @@ ACCOUNT = Rate(1, 1, SPACING)
 NAMESPACE = Rate(10, 3)
 LOGIN = Rate(5, 2)
 RECIPIENT = Rate(2, 1)
-#: Over all namespaces: three times as much.
-LOGIN_OF_ALL = Rate(15, 6)
-RECIPIENT_OF_ALL = Rate(6, 3)
+#: Over all namespaces: three times as much, also after a start, lest one namespace wait for others.
+LOGIN_OF_ALL = Rate(15, 15)
+RECIPIENT_OF_ALL = Rate(6, 6)
 
 #: Domains of one service, which ignores dots (https://support.google.com/mail/answer/7436150).
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})

@@ -269,11 +269,13 @@ def asked_plain(prompt: bytes) -> tuple[Step, ...]:
 
 HELLO = b"* OK odd\r\n"
 #: imaplib reads neither lowercase nor bare line feeds, wants words after OK and base64 after ``+``,
-#: and knows neither initial responses, capabilities in a greeting nor IMAP4rev2.
+#: knows neither initial responses, capabilities in a greeting nor IMAP4rev2, and must be told some.
 BETTER_THAN_IMAPLIB = {
     "lowercase",
     "bare line feeds",
     "OK without words",
+    "capabilities refused",
+    "capabilities unknown",
     "PLAIN asked in words",
     "SASL-IR",
     "capabilities in the greeting",
@@ -295,6 +297,11 @@ IMAP: dict[str, tuple[Step, ...]] = {
         *LOGGED_IN,
         OPENS,
     ),
+    "the older version alone": (
+        *(HELLO, "read", answer(b"OK done", b"CAPABILITY IMAP4"), *LOGGED_IN, OPENS),
+    ),
+    "capabilities refused": (HELLO, "read", answer(b"NO log in first"), *LOGGED_IN, OPENS),
+    "capabilities unknown": (HELLO, "read", answer(b"BAD unknown command"), *LOGGED_IN, OPENS),
     "capabilities in the greeting": (b"* OK [CAPABILITY IMAP4rev1] odd\r\n", *LOGGED_IN, OPENS),
     "capabilities after the login": (
         HELLO,

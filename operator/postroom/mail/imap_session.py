@@ -30,7 +30,7 @@ _IMPLEMENTATIONS = (
     ("stalwart", "Stalwart"),
     ("postroom lab", "postroom lab"),
 )
-_PROTOCOLS = {"IMAP4REV1", "IMAP4REV2"}
+_PROTOCOLS = {"IMAP4", "IMAP4REV1", "IMAP4REV2"}
 
 
 class ImapSession(Probe):
@@ -138,16 +138,23 @@ class ImapSession(Probe):
         if not words & _PROTOCOLS:
             async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command, protocol):
                 result, lines = await protocol.run("CAPABILITY")
-            words = capabilities_in(lines) if result == "OK" else set()
+            words = capabilities_in(lines)
+            if result != "OK" and not words:
+                # Who refuses to tell speaks IMAP all the same, and takes the command LOGIN.
+                self._note_offers(greeting, words)
+                return words
         self._stage = ProbeStage.CAPABILITIES
         if not words & _PROTOCOLS:
             raise self._not_imap()
+        self._note_offers(greeting, words)
+        return words
+
+    def _note_offers(self, greeting: bytes, words: set[str]) -> None:
         self._server = ServerFacts(
             implementation=recognised(greeting.decode("utf-8", "replace"), _IMPLEMENTATIONS),
             capabilities=known_capabilities(words)[:64],
             auth_mechanisms=known_mechanisms(mechanisms_among(words))[:32],
         )
-        return words
 
     async def _start_tls(
         self, protocol: GuardedProtocol, context: ssl.SSLContext, offered: set[str]

@@ -38,6 +38,7 @@ from postroom.mail.limits import (
     RefusalBudget,
 )
 from postroom.mail.probe import Probe
+from postroom.mail.repeated import without_withheld
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.smtp import SmtpProbe
 from postroom.mail.smtp_envelope import SmtpEnvelope
@@ -143,7 +144,7 @@ class NetworkProbes:
                 if attempt.allowed:
                     attempt.report = await probe(login).run()
                     return attempt.report
-                report = await probe(None).run()
+                report = without_withheld(await probe(None).run(), endpoint, login)
             return _cooling_down(report, endpoint, host.budget(namespace))
 
     async def _errand(
@@ -175,8 +176,7 @@ def _cooling_down(
     `report` is of the connection, None where it was not checked.
     """
     if report is not None and report.stage is not ProbeStage.DONE:
-        # Without the login nobody could tell whether the server repeats it.
-        return replace(report, server_text=None)
+        return report
     pause = ProbeReport(
         ProbeStage.AUTH,
         Reason.HOST_AUTH_COOLDOWN,

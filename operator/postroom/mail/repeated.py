@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from postroom.api.mailserver import TLSFacts
 from postroom.api.masked import Masked
-from postroom.mail.report import Mailbox
+from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 
 #: What a certificate's maker writes; all else is ours or OpenSSL's.
 _TOLD = ("subject", "issuer", "dns_names")
@@ -74,6 +74,19 @@ class Repetition:
             special={use: name for use, name in facts.special.items() if not self.within(name)},
             prefix=None if self.within(facts.prefix or "") else facts.prefix,
         )
+
+
+def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | None) -> ProbeReport:
+    """Return what may be shown of a session in which a `login` was not used.
+
+    The server may know it from an earlier one: its words are left out, and of its certificate what
+    repeats the password.
+    """
+    report = replace(report, server_text=None)
+    if login is None:
+        return report
+    names = (endpoint.host, endpoint.server_name)
+    return replace(report, tls=Repetition(login.password, names).without(report.tls))
 
 
 def _folded(text: str) -> str:

@@ -161,7 +161,7 @@ async def _probed_after(smtp: Leg, imap: Leg, world: World, memory: Memory) -> L
     if not both_legs.depends(smtp.side, imap.attempt):
         return await probed(imap, world, memory)
     report = await _look(replace(imap.attempt, credentials=None), world, memory)
-    return replace(imap, report=both_legs.left_out(report))
+    return replace(imap, report=both_legs.left_out(report, imap.attempt))
 
 
 async def probed(leg: Leg, world: World, memory: Memory) -> Leg:

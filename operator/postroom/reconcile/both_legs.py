@@ -12,6 +12,7 @@ from postroom.api.findings import Finding
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail.presets import identify, preset, providers
+from postroom.mail.repeated import without_withheld
 from postroom.mail.replies import Cause
 from postroom.mail.report import Endpoint, ProbeReport
 from postroom.reconcile import probing
@@ -77,13 +78,13 @@ def _username(attempt: Attempt) -> str | None:
     return attempt.login.username if attempt.login else None
 
 
-def left_out(report: ProbeReport) -> ProbeReport:
+def left_out(report: ProbeReport, attempt: Attempt) -> ProbeReport:
     """Say of a connection that was checked why nobody signed in; `report` is the connection's."""
-    if report.stage is not ProbeStage.DONE:
-        # Without the login nobody could tell whether the server repeats it.
-        return replace(report, server_text=None) if report.server_text else report
+    seen = without_withheld(report, attempt.endpoint, attempt.login)
+    if seen.stage is not ProbeStage.DONE:
+        return seen
     return replace(
-        report,
+        seen,
         stage=ProbeStage.AUTH,
         reason=Reason.NOT_ATTEMPTED,
         message="Signing in is left out: SMTP has refused the same credentials.",

@@ -11,6 +11,7 @@ from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts, TLSMode
 from postroom.api.reasons import Reason
+from postroom.mail.repeated import without_withheld
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile import retrying, schedule
 from postroom.reconcile.assessment import failed, passed, unknown
@@ -106,8 +107,8 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
     rejection = _standing_rejection(attempt, memory)
     if rejection is not None and not retrying.may_send(rejection, attempt.request, now):
         rejection = memory.rejections[attempt.slot] = retrying.withheld(rejection, attempt.request)
-        # Without the login nobody could tell whether the server repeats it.
-        report = _with_refusal(replace(await probe(None), server_text=None), rejection)
+        seen = without_withheld(await probe(None), attempt.endpoint, attempt.login)
+        report = _with_refusal(seen, rejection)
     else:
         report = await _sign_in(attempt, probe, world)
         report = _note_answer(attempt, memory, rejection, report, now)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.mailserver import TLSFacts
+from postroom.api.mailserver import ProbeStage, TLSFacts, TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.repeated import Repetition
-from postroom.mail.report import Mailbox
+from postroom.api.reasons import Reason
+from postroom.mail.repeated import Repetition, without_withheld
+from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 
 SECRET = "correct-Horse7battery"
 
@@ -75,3 +76,21 @@ def test_it_is_left_out_of_certificates_and_mailboxes() -> None:
 def test_nothing_stays_nothing() -> None:
     assert repetition().without(None) is None
     assert repetition().without_in_mailbox(None) is None
+
+
+def test_a_session_without_the_login_tells_nothing_of_an_earlier_one() -> None:
+    facts = TLSFacts(subject=f"x{SECRET}", dns_names=["mail.example.com", f"{SECRET}.example.com"])
+    report = ProbeReport(
+        ProbeStage.DONE,
+        Reason.PROBE_SUCCEEDED,
+        "Works.",
+        conclusive=True,
+        tls=facts,
+        server_text="refused",
+    )
+    where = Endpoint("mail.example.com", 465, TLSMode.IMPLICIT, "mail.example.com", None, "mail")
+    shown = without_withheld(report, where, Login("me", Masked(SECRET)))
+    assert shown.tls == TLSFacts(dns_names=["mail.example.com"])
+    assert shown.server_text is None
+    # Where nobody signs in there is nothing to repeat.
+    assert without_withheld(report, where, None).tls == facts

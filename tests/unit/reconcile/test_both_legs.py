@@ -155,7 +155,11 @@ def test_one_cause_is_one_finding() -> None:
         (smtp(SILENT), imap(SILENT), ["SMTP", "IMAP"]),
         (smtp(SILENT, IMAP_HOST), imap(SILENT), ["SMTP, IMAP"]),
         (smtp(SIGNED_IN), imap(SIGNED_IN), []),
-        (smtp(REFUSED), imap(both_legs.left_out(WELL)), ["SMTP"]),
+        (
+            smtp(REFUSED),
+            imap(both_legs.left_out(WELL, attempt(probing.IMAP, IMAP_HOST, 993))),
+            ["SMTP"],
+        ),
         (None, imap(REFUSED), ["IMAP"]),
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from postroom.api.conditions import ConditionType
-from postroom.api.mailserver import ProbeStage
+from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.names import REQUESTED_AT_ANNOTATIONS
 from postroom.api.reasons import Reason
 from postroom.controller.writer import differs
@@ -411,3 +411,20 @@ async def test_words_of_a_session_without_the_refused_login_are_not_told() -> No
         "Greeting",
         None,
     )
+
+
+async def test_a_refused_password_is_not_read_in_a_certificate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server knows it from the attempt before; this time it is not sent."""
+    told = TLSFacts(subject="correct-Horse7", dns_names=["correct-horse7.test", "mx.test"])
+    monkeypatch.setattr("unit.reconcile.mail_worlds.WELL", replace(WELL, tls=told))
+    world = world_with(REFUSED, imap={})
+    world.add_secret("login", username="support@gmail.com", password="correct-Horse7")
+    world.probes.refuses = {"correct-Horse7": REFUSED}
+    await world.look(ACCOUNT)
+    assert sent(world) >= 1
+    status = str(await world.look(ACCOUNT, 5 * MINUTE))
+    assert sent(world) == 0
+    assert "mx.test" in status
+    assert "horse7" not in status.lower()

@@ -7,6 +7,11 @@ Of batch 1 the rules were tuned on one half (by a checksum of the text) and neve
 Batch 2 was found in threads and batch 3 made up once the rules stood, as far from them as could be;
 before the rules were widened for them they named 66 of 78 and 28 of 52 right, and of batch 4, made
 up after that, 22 of 28.
+
+Batches 5 and 6 were written by another hand that had not read the rules: threads, other servers,
+other languages. At first sight the rules named 215 of 270 of batch 5 right. Then they were tuned on
+one half of it, and named 115 of 134 of the other half and 82 of 103 of batch 6, again at first
+sight; then on the misses of batch 6. Batch 7 says too little for any cause but the general one.
 """
 
 from __future__ import annotations
@@ -53,7 +58,7 @@ class Sample(NamedTuple):
 
     @property
     def held_out(self) -> bool:
-        return self.batch == 1 and zlib.crc32(self.reply.encode()) % 2 == 1
+        return self.batch in (1, 5) and zlib.crc32(self.reply.encode()) % 2 == 1
 
 
 def read_samples() -> list[Sample]:
@@ -66,7 +71,7 @@ def read_samples() -> list[Sample]:
                 Stage(line["stage"]),
                 frozenset(map(Cause, line["cause"].split("|"))),
                 line["source"],
-                line["reply"],
+                line["reply"].replace(r"\n", "\n"),
             )
             for line in lines
         ]
@@ -80,7 +85,8 @@ def judged(protocol: Protocol, stage: Stage, reply: str, **known: object) -> Mea
     if protocol is Protocol.IMAP:
         result, _, text = reply.partition(" ")
         return meaning_of_imap(text, result, about)
-    return meaning_of_smtp(int(reply[:3]), reply[4:], about)
+    text = "\n".join(line[4:] for line in reply.split("\n"))
+    return meaning_of_smtp(int(reply[:3]), text, about)
 
 
 def share_right(samples: Iterable[Sample]) -> float:
@@ -89,7 +95,7 @@ def share_right(samples: Iterable[Sample]) -> float:
 
 
 def test_the_samples_are_many_and_each_has_a_source() -> None:
-    assert len(SAMPLES) >= 600
+    assert len(SAMPLES) >= 1000
     assert all(one.source for one in SAMPLES)
     assert sum(one.held_out for one in SAMPLES) > 200
 
@@ -141,6 +147,38 @@ def test_a_family_holds_its_examples_at_each_of_its_stages(family: object) -> No
         for stage in entry.stages:
             found = judged(protocol, stage, example)
             assert found.cause is entry.cause, (stage, example, found.row)
+
+
+@pytest.mark.parametrize(
+    "sample", [one for one in SAMPLES if one.batch == 7], ids=lambda sample: sample.reply
+)
+def test_thin_evidence_names_the_general_cause(sample: Sample) -> None:
+    assert judged(sample.protocol, sample.stage, sample.reply).cause in sample.causes
+
+
+#: What a server adds without saying that it is so.
+SUPPOSED = (
+    "If your account is locked, see our help pages.",
+    "Your account may have been disabled.",
+    "You have 3 attempts left.",
+    "Further failures will block your address.",
+    "Check whether SMTP access is disabled.",
+    "If you use two-factor authentication, read the manual.",
+    "Perhaps your plan does not include it.",
+)
+WRONG_PASSWORDS = (
+    "535 5.7.8 Wrong password.",
+    "535 Login failed.",
+    "NO Authentication failed.",
+    "NO [AUTHENTICATIONFAILED] Bad password.",
+)
+
+
+@given(st.sampled_from(WRONG_PASSWORDS), st.lists(st.sampled_from(SUPPOSED), max_size=3))
+def test_what_is_only_supposed_is_no_cause(refusal: str, added: list[str]) -> None:
+    protocol = Protocol.SMTP if refusal[0].isdigit() else Protocol.IMAP
+    found = judged(protocol, Stage.AUTH, f"{refusal} {' '.join(added)}")
+    assert found.cause is Cause.AUTHENTICATION_FAILED, found
 
 
 #: What a server adds when it means that the same will work later.

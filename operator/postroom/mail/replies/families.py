@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from postroom.api.data_files import InvalidData, read
+from postroom.mail.replies.glossary import in_english
 from postroom.mail.replies.model import (
     TRANSACTION,
     FamilyEntries,
@@ -56,10 +57,16 @@ class Family:
 def spoken(words: str) -> str:
     """Return lowercase words of a reply without what is none: response code, URLs, addresses.
 
-    A dot that ends no sentence becomes another character.
+    Those of other languages are in English where the glossary knows them. A dot that ends no
+    sentence becomes another character.
     """
     said = _NO_WORDS.sub(_what_it_tells, _RESPONSE_CODE.sub("", words)[:_TEXT_LIMIT])
-    return _INNER_DOT.sub("·", said)
+    return _INNER_DOT.sub("·", " ".join(in_english(said).split()))
+
+
+def without_supposed(words: str) -> str:
+    """Leave out what words only suppose or foretell: "if your account is locked"."""
+    return _supposed().sub("…", words)
 
 
 def _what_it_tells(address: re.Match[str]) -> str:
@@ -97,6 +104,12 @@ def families() -> tuple[Family, ...]:
 def _passing() -> re.Pattern[str]:
     data = _data()
     return _compiled(data.passing, data.vocabulary)
+
+
+@cache
+def _supposed() -> re.Pattern[str]:
+    data = _data()
+    return _compiled(data.supposed, data.vocabulary)
 
 
 @cache

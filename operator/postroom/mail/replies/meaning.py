@@ -8,14 +8,14 @@ that it passes outranks what says that it stays: a limit of the server's is neve
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
 from postroom.api.reasons import Reason
 from postroom.mail.replies.catalogue import causes, general_rows, signals, specific_rows
 from postroom.mail.replies.causes import Cause
-from postroom.mail.replies.families import family_of, passes, spoken
+from postroom.mail.replies.families import family_of, passes, spoken, without_supposed
 from postroom.mail.replies.model import (
     TRANSACTION,
     FailureClass,
@@ -222,7 +222,11 @@ def enhanced_code(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """A reply, taken apart as far as rows look at it; `words` are lowercase."""
+    """A reply, taken apart as far as rows look at it.
+
+    `words` are lowercase, `stated` those of them that are not only supposed, `said` those that
+    families look at.
+    """
 
     protocol: Protocol
     words: str
@@ -231,11 +235,12 @@ class _Reply:
     enhanced: str | None = None
     result: Result | None = None
     response: str | None = None
+    stated: str = field(init=False)
+    said: str = field(init=False)
 
-    @property
-    def said(self) -> str:
-        """The words without what is none."""
-        return spoken(self.words)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stated", without_supposed(self.words))
+        object.__setattr__(self, "said", without_supposed(spoken(self.words)))
 
     @property
     def code_stays(self) -> bool:
@@ -264,7 +269,7 @@ class _Reply:
             and row.sign_in in (None, about.sign_in)
             and row.app_password_shaped in (None, about.app_password_shaped)
             and (not row.only_at_provider or row.provider == about.provider)
-            and all(fragment in self.words for fragment in row.text)
+            and all(fragment in self.stated for fragment in row.text)
         )
 
 
@@ -326,16 +331,18 @@ def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
 
 def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) -> Meaning:
     """Take what would stay for passing where the words say so; `explained` is what a row knows."""
-    said = reply.said
+    words = reply.words
     for fragment in explained:
-        said = said.replace(fragment, " ")
+        words = words.replace(fragment, " ")
+    # Here also what is only supposed counts: in doubt it passes.
+    said = spoken(words)
     if not passes(said):
         return meaning
     wait = _suggested(reply.words)
     if meaning.cause in _NOT_WHEN_PASSING:
         # A passing limit is never a wrong password.
         about = reply.circumstances
-        family = family_of(reply.protocol, about.stage, about.sign_in, said)
+        family = family_of(reply.protocol, about.stage, about.sign_in, without_supposed(said))
         passing = _of_family(family) if family is not None else meaning
         if passing.conclusive:
             cause = _TEMPORARY.get(about.stage, Cause.SERVER_BUSY)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words of other languages for those of English, which the families are written in.
+
+Servers answer in the language of their operator. ``glossary.yaml`` knows the words that tell of a
+cause; what it does not know stays as it is, and tells nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from itertools import groupby
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from postroom.api.data_files import read
+from postroom.mail.replies.model import Row
+
+#: Letters that are no base letter with a mark, and what they are written as without.
+_LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "ı": "i", "’": "'"})
+#: Scripts that do not part words by blanks: Chinese and Japanese.
+_UNPARTED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+#: Accents on letters of Latin and Cyrillic; those of Japanese make other letters.
+_MARKS = re.compile(r"[\u0300-\u036f]")
+_ENDING = r"[^\W\d_]*"
+
+_Foreign = Annotated[str, StringConstraints(pattern=r"^[^A-Z]+$", min_length=1, max_length=40)]
+_English = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z ]+$")]
+
+
+class GlossaryEntry(Row):
+    """An English word, and the words of other languages that it stands for."""
+
+    english: _English
+    means: Annotated[tuple[_Foreign, ...], Field(min_length=1)]
+
+
+class Glossary(Row):
+    """The whole of ``glossary.yaml``: no word twice."""
+
+    words: Annotated[tuple[GlossaryEntry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_once_and_as_looked_for(self) -> Self:
+        seen: set[str] = set()
+        for word in (word for entry in self.words for word in entry.means):
+            if word in seen:
+                raise ValueError(f"{word} is there twice")
+            if word != without_marks(word):
+                raise ValueError(f"{word} must be written as it is looked for, without accents")
+            seen.add(word)
+        return self
+
+
+def in_english(words: str) -> str:
+    """Return lowercase words with those of the glossary in English, and letters without accents."""
+    return _glossary().sub(_english, without_marks(words))
+
+
+def without_marks(words: str) -> str:
+    """Return words with their letters bare: servers leave accents out, or set them otherwise."""
+    if words.isascii():
+        return words
+    apart = unicodedata.normalize("NFKD", words.translate(_LETTERS))
+    return unicodedata.normalize("NFC", _MARKS.sub("", apart))
+
+
+def _english(found: re.Match[str]) -> str:
+    english = _words()[(found.lastindex or 1) - 1][1]
+    return f" {english} " if _unparted(found[0]) else english
+
+
+@cache
+def _words() -> tuple[tuple[str, str], ...]:
+    """Every foreign word with its English one, by scripts and first letters.
+
+    Of those with the same first letter the longest goes first: "not allowed" before "not".
+    """
+    entries = read("postroom.mail.replies", "glossary.yaml", Glossary).words
+    pairs = [(word, entry.english) for entry in entries for word in entry.means]
+    return tuple(sorted(pairs, key=lambda pair: (_unparted(pair[0]), pair[0][0], -len(pair[0]))))
+
+
+@cache
+def _glossary() -> re.Pattern[str]:
+    """One expression with a group for each of `_words`; by first letters, for it to be quick."""
+    words = [word for word, _ in _words()]
+    parted = _any_of(word for word in words if not _unparted(word))
+    unparted = _any_of(word for word in words if _unparted(word))
+    return re.compile(rf"(?<![\w-])(?:{parted})(?![\w-])|{unparted}")
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(
+        f"{first}(?:{'|'.join(f'({_as_expression(word[1:])})' for word in same)})"
+        for first, same in groupby(words, key=lambda word: word[0])
+    )
+
+
+def _unparted(word: str) -> bool:
+    return _UNPARTED.search(word) is not None
+
+
+def _as_expression(word: str) -> str:
+    return re.escape(word).replace(r"\*", _ENDING).replace(r"\ ", r"\s+")

@@ -25,13 +25,18 @@ from postroom.cli import manifests, table
 from postroom.cli.directory import DirectoryWorld
 from postroom.controller.mail_limits import LimitedProbes, Observe
 from postroom.controller.network import reach
+from postroom.dns.asking.turns import Timing
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.engine import Policy
 from postroom.settings import Settings, SettingsError, load
 
 #: One look decides: there is no earlier verdict to protect.
 AT_ONCE = Policy(regression_confirmation=timedelta(), dependency_patience=timedelta())
+#: Somebody waits, and sees how far it is: rather long than without a verdict.
+PATIENT = Timing(turn=600.0)
 _AGAIN = 2.0
+#: Seconds between two lines about how far it is, where no terminal shows it.
+_BETWEEN_LINES = 5.0
 
 
 class Output(StrEnum):
@@ -182,8 +187,10 @@ class CheckRun:
         return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.is_file())
 
     async def _evaluate(self, world: DirectoryWorld) -> bool:
-        if self._quiet or not self._errors.is_terminal:
+        if self._quiet:
             return await world.check(AT_ONCE)
+        if not self._errors.is_terminal:
+            return await world.check(AT_ONCE, Lines(_BETWEEN_LINES).say)
         with self._errors.status("Looking ...") as status:
             return await world.check(
                 AT_ONCE, lambda done, total: status.update(f"Looked at {done} of {total} ...")
@@ -206,6 +213,19 @@ class CheckRun:
         if self._sign_ins != SignIns():
             # Whoever repeats this in CI should know: servers lock mailboxes after some refusals.
             typer.echo(str(self._sign_ins), err=True)
+
+
+class Lines:
+    """Says now and then on standard error how far a look is, if it takes long."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._said = seconds, time.monotonic()
+
+    def say(self, done: int, total: int) -> None:
+        """So many of all resources were looked at."""
+        if done < total and time.monotonic() - self._said >= self._seconds:
+            self._said = time.monotonic()
+            typer.echo(f"postroom check: looked at {done} of {total} ...", err=True)
 
 
 def console() -> Console:
@@ -258,7 +278,7 @@ def world_of(
     `observe` is told of every session with a mail server.
     """
     # No status outlives this process, so that it could not keep from sending a message twice.
-    out = reach(settings, api_server="")._replace(messages=None)
+    out = reach(settings, api_server="", timing=PATIENT)._replace(messages=None)
     if observe is not None and isinstance(out.mail, LimitedProbes):
         out.mail.observe = observe
     return DirectoryWorld(found, out, replace(settings.ownership, key_elsewhere=True))

@@ -11,6 +11,7 @@ from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
+from postroom.dns.asking.turns import Timing
 from postroom.mail.guard import DialPolicy, may_dial
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.source import NetworkIdentities
@@ -21,8 +22,11 @@ from postroom.reconcile.world import MessagePolicy
 from postroom.settings import Network, Settings
 
 
-def reach(settings: Settings, api_server: str) -> WaysOut:
-    """Return the ways out; `api_server` is a URL that is never dialled, or empty."""
+def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> WaysOut:
+    """Return the ways out; `api_server` is a URL that is never dialled, or empty.
+
+    `timing` is that of DNS, where its default does not fit.
+    """
     resolvers = [ServerAddress(address, port) for address, port in settings.dns_resolvers]
     policy = DialPolicy(
         allowed_networks=settings.allow_cidrs,
@@ -32,6 +36,7 @@ def reach(settings: Settings, api_server: str) -> WaysOut:
     dns = DnsAsker(
         resolvers or None,
         authoritative_port=settings.dns_authoritative_port,
+        timing=timing,
         may_ask=lambda address: may_dial(address, policy),
     )
     probes = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target)

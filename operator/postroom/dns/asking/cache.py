@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from postroom.concurrency.acting import party
+from postroom.dns.asking.holding import Work
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -37,7 +38,7 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
     def __init__(self, capacity: int = 4096, clock: Clock | None = None) -> None:
         self._capacity, self._clock = capacity, clock
         self._values: OrderedDict[KeyT, tuple[float, ValueT]] = OrderedDict()
-        self._flights: dict[tuple[str, KeyT], asyncio.Task[tuple[ValueT, float]]] = {}
+        self._flights: dict[tuple[str, KeyT], tuple[asyncio.Task[tuple[ValueT, float]], Work]] = {}
 
     async def get(self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]]) -> ValueT:
         """Return the value of a key; `fetch` yields it with the seconds to keep it (0: not)."""
@@ -45,13 +46,15 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
         if kept is not None:
             return kept
         name = (party(), key)
-        flight = self._flights.get(name)
-        if flight is None or flight.cancelled():
-            flight = asyncio.ensure_future(self._fly(key, fetch))
-            self._flights[name] = flight
+        flying = self._flights.get(name)
+        if flying is None or flying[0].cancelled():
+            work = Work()
+            flight = asyncio.ensure_future(self._fly(key, fetch, work))
+            flying = self._flights[name] = (flight, work)
             flight.add_done_callback(lambda done: self._land(name, done))
         # Shielded: one waiter that gives up must not take the answer from the others.
-        value, _ = await asyncio.shield(flight)
+        with flying[1].awaited():
+            value, _ = await asyncio.shield(flying[0])
         return value
 
     def kept(self, key: KeyT) -> ValueT | None:
@@ -80,14 +83,16 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
         self._values.pop(key, None)
 
     async def _fly(
-        self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]]
+        self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]], work: Work
     ) -> tuple[ValueT, float]:
-        value, seconds = await fetch()
+        with work.running():
+            value, seconds = await fetch()
         self.keep(key, value, seconds)
         return value, seconds
 
     def _land(self, name: tuple[str, KeyT], flight: asyncio.Task[tuple[ValueT, float]]) -> None:
-        if self._flights.get(name) is flight:
+        flying = self._flights.get(name)
+        if flying is not None and flying[0] is flight:
             del self._flights[name]
         if not flight.cancelled():
             flight.exception()  # a failure was raised to the waiters, if there were any

@@ -28,6 +28,7 @@ from postroom.dns.asking.delegation import ParentView
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.guarded import GuardedTransport
 from postroom.dns.asking.health import Health
+from postroom.dns.asking.holding import limited
 from postroom.dns.asking.https import HttpsClient
 from postroom.dns.asking.pace import Pace
 from postroom.dns.asking.recursion import ResolverView, resolvers_of
@@ -75,17 +76,16 @@ class DnsAsker:
         exchange = Exchange(carrier, self._https, health)
         turns = Turns(exchange, health, Pace() if pace is None else pace, timing)
         self._resolver = ResolverView(known, turns, clock)
-        zones = ZoneFinder(self._resolver, authoritative_port, timing.look, clock, may_ask)
+        zones = ZoneFinder(self._resolver, authoritative_port, timing, clock, may_ask)
         self._authorities = AuthorityView(zones, self._resolver, turns)
         parents = ParentView(self._authorities, turns)
-        limit = timing.look
-        self._authoritative = _Looks(self._authorities.ask, Answer, limit)
-        self._recursive = _Looks(self._resolve, Answer, limit)
-        self._unvalidated = _Looks(self._resolve_unvalidated, Answer, limit)
-        self._zone_of: _Looks[Zone | Answer] = _Looks(self._locate, Answer, limit)
-        self._parent: _Looks[Delegation | Answer] = _Looks(parents.delegation, Answer, limit)
-        self._every = _Looks(self._authorities.every, _no_servers, limit)
-        self._serials = _Looks(self._look_at_serials, _no_servers, limit)
+        self._authoritative = _Looks(self._authorities.ask, Answer, timing)
+        self._recursive = _Looks(self._resolve, Answer, timing)
+        self._unvalidated = _Looks(self._resolve_unvalidated, Answer, timing)
+        self._zone_of: _Looks[Zone | Answer] = _Looks(self._locate, Answer, timing)
+        self._parent: _Looks[Delegation | Answer] = _Looks(parents.delegation, Answer, timing)
+        self._every = _Looks(self._authorities.every, _no_servers, timing)
+        self._serials = _Looks(self._look_at_serials, _no_servers, timing)
 
     @property
     def resolver_only(self) -> bool:
@@ -159,16 +159,16 @@ class DnsAsker:
 class _Looks(Generic[ResultT]):
     """One kind of look: bounded in time, and shared by all who ask the same at the same moment.
 
-    `otherwise` makes the result where a look cannot be made, or takes longer than `limit` seconds.
+    `otherwise` makes the result where a look cannot be made, or takes longer than `Timing.look`.
     """
 
     def __init__(
         self,
         look: Callable[[Question], Awaitable[ResultT]],
         otherwise: Callable[[Question, Outcome], ResultT],
-        limit: float,
+        timing: Timing,
     ) -> None:
-        self._look, self._otherwise, self._limit = look, otherwise, limit
+        self._look, self._otherwise, self._timing = look, otherwise, timing
         self._flights: SingleFlightCache[Question, ResultT] = SingleFlightCache()
 
     async def __call__(self, question: Question) -> ResultT:
@@ -178,7 +178,7 @@ class _Looks(Generic[ResultT]):
 
     async def _bounded(self, question: Question) -> tuple[ResultT, float]:
         try:
-            async with asyncio.timeout(self._limit):
+            async with limited(self._timing.look, self._timing.turn):
                 return await self._look(question), 0
         except TimeoutError:
             return self._otherwise(question, Outcome.TIMEOUT), 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
+from typing import Any
 
 from postroom.dns.answers import (
     EDNS_NOT_UNDERSTOOD,
@@ -18,6 +19,7 @@ from postroom.dns.answers import (
 )
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
+from postroom.dns.asking.holding import held_back
 from postroom.dns.asking.https import HttpsServer
 from postroom.dns.asking.pace import Overloaded, Pace
 from postroom.dns.asking.wire import Reply, View, answer_of
@@ -35,7 +37,8 @@ class Timing:
     `least` is the shortest wait before a query is sent again (else twice the smoothed round
     trip), `resolver` the same for resolvers, which may have to ask others first, `unknown` the
     wait at a server that has not answered yet. `question` bounds asking the servers of one zone,
-    or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers.
+    or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers. Neither
+    counts the time in which our own pace holds a question back; `turn` bounds that.
     """
 
     least: float = 0.1
@@ -43,6 +46,7 @@ class Timing:
     unknown: float = 0.25
     question: float = 5.0
     look: float = 10.0
+    turn: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +154,8 @@ class Turns:
         waits are doubled. Servers known to be dead get one attempt.
         """
         ordered = self.order(servers, view)
-        attempts = plan(ordered, self.health.knows_edns)
-        if all(map(self.health.is_dead, ordered)):
-            attempts = [one for one in attempts if not one.repetition]
-        return await _Round(self, deque(attempts), question, view, usable).run()
+        attempts = deque(plan(ordered, self.health.knows_edns))
+        return await _Round(self, ordered, attempts, question, view, usable).run()
 
     async def attempt(self, attempt: Attempt, question: Question, view: View) -> Heard | None:
         """Carry out one attempt, for which the pace was granted; None: silence."""
@@ -175,13 +177,14 @@ class Turns:
             answer = replace(answer, errors=(*answer.errors, EDNS_NOT_UNDERSTOOD))
         return Heard(server, reply, answer)
 
-    async def enter(self, server: Server, view: View, *, wait: float | None) -> bool:
-        """Get the permission to send; `wait` None: only if it is to be had at once."""
-        address, resolver = address_of(server), view.recursive
-        if wait is None:
-            return self._pace.try_enter(address, resolver=resolver)
+    def try_enter(self, server: Server, view: View) -> bool:
+        """Get the permission to send if it is to be had at once."""
+        return self._pace.try_enter(address_of(server), resolver=view.recursive)
+
+    async def enter(self, server: Server, view: View, patience: float) -> bool:
+        """Wait for the permission to send; False where that would take too long."""
         try:
-            await self._pace.enter(address, resolver=resolver, patience=wait)
+            await self._pace.enter(address_of(server), resolver=view.recursive, patience=patience)
         except Overloaded:
             return False
         return True
@@ -200,9 +203,9 @@ class Turns:
         return float(max(self.health.wait(attempt.server), least) * 2**attempt.repetition)
 
     @property
-    def limit(self) -> float:
-        """Seconds for one question."""
-        return self._timing.question
+    def timing(self) -> Timing:
+        """How long things may take."""
+        return self._timing
 
 
 @dataclass(slots=True)
@@ -210,6 +213,7 @@ class _Round:
     """One question on its way through the servers."""
 
     turns: Turns
+    servers: Sequence[Server]
     waiting: deque[Attempt]
     question: Question
     view: View
@@ -218,14 +222,17 @@ class _Round:
     failed: dict[Server, Heard] = field(default_factory=dict)
     silent: set[Attempt] = field(default_factory=set)
     overloaded: bool = False
+    deadline: float = 0.0
+    held: float = 0.0
 
     async def run(self) -> Found:
         clock = asyncio.get_running_loop().time
-        deadline = clock() + self.turns.limit
+        self.deadline = clock() + self.turns.timing.question
+        self._spare_the_dead()
         try:
             while True:
-                patience = await self._launch(deadline)
-                left = deadline - clock()
+                patience = await self._launch()
+                left = self.deadline - clock()
                 if not self.running:
                     return self._nothing()
                 if left <= 0:
@@ -245,6 +252,11 @@ class _Round:
         finally:
             await self._end()
 
+    def _spare_the_dead(self) -> None:
+        """Where all servers are known to be dead, one attempt at each is enough."""
+        if all(map(self.turns.health.is_dead, self.servers)):
+            self.waiting = deque(one for one in self.waiting if not one.repetition)
+
     async def _just_come(self) -> set[asyncio.Task[Heard | None]]:
         """Let replies through that lay in their sockets while this process was busy itself.
 
@@ -257,30 +269,65 @@ class _Round:
                 return done
         return set()
 
-    async def _launch(self, deadline: float) -> float:
+    async def _launch(self) -> float:
         """Send the next query that makes sense; return how long to wait for its reply."""
+        if self.held:
+            self._spare_the_dead()  # others may have found out while this one waited
         open_now = (one for one, _ in self.running.values())
         patience = max((self.turns.wait(one, self.view) for one in open_now), default=0.0)
         while self.waiting:
             attempt = self.waiting.popleft()
             if attempt.server in self.failed:
                 continue
-            # A repetition to a server that is busy with our other queries would only add to them;
-            # and one that is sent too late to be answered would make the server look silent.
-            left = deadline - asyncio.get_running_loop().time()
-            in_time = max(left - self.turns.wait(attempt, self.view), 0.0)
-            wait = None if self.running else in_time
-            if await self.turns.enter(attempt.server, self.view, wait=wait):
+            if self.turns.try_enter(attempt.server, self.view) or await self._turn(attempt):
                 self._send(attempt)
-            elif not self.running:
-                self.overloaded = True
-                continue
-            else:
+                return self.turns.wait(attempt, self.view)
+            if self.running:
                 # Kept for later: until it could be sent, what is open is waited for.
                 self.waiting.appendleft(attempt)
                 return patience
-            return self.turns.wait(attempt, self.view)
+            self.overloaded = True
         return patience
+
+    async def _turn(self, attempt: Attempt) -> bool:
+        """Wait until our pace lets an attempt pass, or what is open has ended; True: it passes.
+
+        Meanwhile the time of the question stands still. Of a server that is dead nothing is to be
+        expected that is worth more than the time that is left.
+        """
+        clock = asyncio.get_running_loop().time
+        patience = self.turns.timing.turn - self.held
+        if self.turns.health.is_dead(attempt.server):
+            left = self.deadline - clock() - self.turns.wait(attempt, self.view)
+            patience = 0.0 if self.running else min(patience, max(left, 0.0))
+        if patience <= 0:
+            return False
+        since = clock()
+        try:
+            with held_back():
+                entering = self.turns.enter(attempt.server, self.view, patience)
+                return await (self._beside_open(attempt, entering) if self.running else entering)
+        finally:
+            waited = clock() - since
+            self.held += waited
+            self.deadline += waited
+
+    async def _beside_open(self, attempt: Attempt, entering: Coroutine[Any, Any, bool]) -> bool:
+        """Wait for a permission, but not longer than for the end of what is open."""
+        task, passes = asyncio.ensure_future(entering), False
+        try:
+            await asyncio.wait({task, *self.running}, return_when=asyncio.FIRST_COMPLETED)
+            passes = task.done() and task.result()
+            return passes
+        finally:
+            if not passes:
+                task.add_done_callback(lambda done: self._give_back(attempt, done))
+                task.cancel()
+
+    def _give_back(self, attempt: Attempt, entering: asyncio.Task[bool]) -> None:
+        """Give a permission back that came when nobody wanted it any more."""
+        if not entering.cancelled() and entering.result():
+            self.turns.leave(attempt.server, self.view)
 
     def _send(self, attempt: Attempt) -> None:
         task = asyncio.ensure_future(self.turns.attempt(attempt, self.question, self.view))

@@ -12,8 +12,10 @@ import dns.message
 
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
+from postroom.dns.asking.holding import limited
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.transport import ServerAddress
+from postroom.dns.asking.turns import Timing
 from postroom.dns.asking.wire import (
     Reply,
     Section,
@@ -63,7 +65,7 @@ class ZoneFinder:
 
     `may_ask` judges each address that a zone or a referral names, before it is dialled: whoever
     holds a zone could make us ask servers inside of our own network otherwise.
-    Concurrent looks share their questions; failures are kept for a moment only. `limit` in seconds
+    Concurrent looks share their questions; failures are kept for a moment only. `Timing.look`
     bounds the way up to the zone's apex.
     """
 
@@ -71,11 +73,11 @@ class ZoneFinder:
         self,
         view: ResolverView,
         port: int,
-        limit: float,
+        timing: Timing,
         clock: Clock | None,
         may_ask: MayAsk | None = None,
     ) -> None:
-        self._view, self._port, self._limit = view, port, limit
+        self._view, self._port, self._timing = view, port, timing
         self._may_ask = may_ask or (lambda address: True)
         self._apexes: SingleFlightCache[str, str | Answer] = SingleFlightCache(_ZONES_LIMIT, clock)
         self._servers: SingleFlightCache[str, Servers | Answer] = SingleFlightCache(
@@ -169,7 +171,7 @@ class ZoneFinder:
     async def _climb(self, name: str) -> tuple[str | Answer, float]:
         """Find the nearest SOA at a name or above it (RFC 1034 section 4.2.1)."""
         try:
-            async with asyncio.timeout(self._limit):
+            async with limited(self._timing.look, self._timing.turn):
                 for ancestor in and_ancestors(name):
                     question = Question(ancestor, RecordType.SOA)
                     heard = await self._view.ask(question)

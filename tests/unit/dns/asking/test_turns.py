@@ -27,7 +27,7 @@ from postroom.dns.asking.wire import View
 A, B, C = (ServerAddress(f"192.0.2.{n}") for n in (1, 2, 3))
 URL = HttpsServer("https://resolver.example/dns-query")
 ASKED = Question("x.example", RecordType.TXT)
-QUICK = Timing(least=0.02, resolver=0.02, unknown=0.03, question=0.5, look=1.0)
+QUICK = Timing(least=0.02, resolver=0.02, unknown=0.03, question=0.5, look=1.0, turn=0.3)
 
 
 @dataclass

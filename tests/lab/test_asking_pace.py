@@ -50,7 +50,7 @@ async def test_a_storm_for_one_address_is_held_back() -> None:
         asker = DnsAsker([(RESOLVER, port)], authoritative_port=port, timing=timing)
         await asker.zone_of("one.test")
         started = asyncio.get_running_loop().time()
-        found = await answers(asker, [f"n{n}.one.test" for n in range(2000)])
+        found = await answers(asker, [f"n{n}.one.test" for n in range(600)])
         took = asyncio.get_running_loop().time() - started
     limits = NAMESERVER_LIMITS
     assert took < timing.look + timing.turn + 1

@@ -173,7 +173,12 @@ class DirectoryWorld(ReachesOut):
         manifest = self._manifests.secrets.get((namespace, name))
         maker = self._manifests.made_secrets.get((namespace, name))
         if manifest is None and maker is None:
-            return None
+            if self._has_secrets(namespace):
+                return None
+            raise LookupUnavailable(
+                f"Secret {name} is not in the input, and neither is any other of namespace "
+                f"{namespace}: its credentials come from elsewhere and are not tried."
+            )
         if manifest is None:
             raise _elsewhere(name, f"is made by {maker}")
         if (reason := why_elsewhere(manifest.raw)) is not None:
@@ -183,12 +188,18 @@ class DirectoryWorld(ReachesOut):
             text = decoded(value) if isinstance(value, str) else None
             data[key] = Masked(text or "")
         for key, value in _mapping(manifest.raw.get("stringData")).items():
-            data[key] = Masked(str(value))
+            # What is no string the API server refuses; the complaint says so.
+            data[key] = Masked(value if isinstance(value, str) else "")
         annotations = _mapping(_mapping(manifest.raw.get("metadata")).get("annotations"))
         allowed = annotations.get(ALLOWED_HOSTS_ANNOTATION)
         hosts = tuple(str(allowed).split(",")) if allowed is not None else None
         uses = allowed_uses(annotations)
         return SecretContent(name, f"{namespace}/{name}", "", data, hosts, uses)
+
+    def _has_secrets(self, namespace: str) -> bool:
+        """Whether the input brings Secrets of a namespace along, so that one may be missed."""
+        found = (*self._manifests.secrets, *self._manifests.made_secrets)
+        return any(place == namespace for place, _ in found)
 
     async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
         manifest = self._manifests.config_maps.get((namespace, name))

@@ -271,7 +271,7 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
     elif kind == "Secret":
         _put(found.secrets, (place, name), manifest, found)
         if why_elsewhere(raw) is None:
-            found.complaints += _bad_base64(manifest)
+            found.complaints += _bad_values(manifest)
     else:
         _put(found.config_maps, (place, name), manifest, found)
 
@@ -355,15 +355,25 @@ def _put(shelf: dict[Any, Manifest], key: Any, manifest: Manifest, found: Manife
     shelf[key] = manifest
 
 
-def _bad_base64(manifest: Manifest) -> list[Complaint]:
+def _bad_values(manifest: Manifest) -> list[Complaint]:
+    """Complain of what the API server would refuse to keep in a Secret."""
     found = []
-    data = manifest.raw.get("data")
-    for key, value in (data if isinstance(data, dict) else {}).items():
-        if not isinstance(value, str) or decoded(value) is None:
-            message = (
-                f"data.{key}: must be base64 of UTF-8 text; plain text belongs under stringData"
-            )
-            found.append(manifest.complaint(("data", key), message))
+    for section in ("data", "stringData"):
+        entries = manifest.raw.get(section)
+        if entries is not None and not isinstance(entries, dict):
+            message = f"{section}: must be a mapping of keys to values"
+            found.append(manifest.complaint((section,), message))
+            continue
+        for key, value in (entries or {}).items():
+            if section == "stringData" and not isinstance(value, str):
+                message = f"stringData.{key}: must be a string: put it in quotes"
+            elif section == "data" and (not isinstance(value, str) or decoded(value) is None):
+                message = (
+                    f"data.{key}: must be base64 of UTF-8 text; plain text belongs under stringData"
+                )
+            else:
+                continue
+            found.append(manifest.complaint((section, key), message))
     return found
 
 

@@ -17,6 +17,7 @@ from itertools import zip_longest
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.guard import DialPolicy, judge_addresses, judge_port
+from postroom.mail.presets.identify import by_whole_name, identify
 from postroom.mail.report import Endpoint
 
 #: host -> its addresses; empty: it has none; None: that could not be looked up now.
@@ -88,8 +89,7 @@ class Dialler:
         if found:
             return found
         if found is not None:
-            message = f"{host} has no address in DNS: correct the name of the host."
-            raise Failure(ProbeStage.RESOLVE, Reason.HOST_NOT_FOUND, message)
+            raise Failure(ProbeStage.RESOLVE, Reason.HOST_NOT_FOUND, _no_address(host))
         message = f"The addresses of {host} could not be looked up now; the look is repeated."
         raise Failure(ProbeStage.RESOLVE, Reason.LOOKUP_FAILED, message, conclusive=False)
 
@@ -261,3 +261,19 @@ def _look_up(host: str) -> tuple[str, ...] | None:
     except OSError:
         return None  # the system lacks what it needs to look, such as descriptors
     return tuple(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def _no_address(host: str) -> str:
+    """Say what to do: a host that is a provider's for certain is no misspelling."""
+    if identify(host) is None:
+        return f"{host} has no address in DNS: correct the name of the host."
+    provider = by_whole_name(host)
+    if provider is None:
+        return (
+            f"{host} has no address in DNS: correct the name of the host, or what it is made of, "
+            "such as the region."
+        )
+    return (
+        f"{host} has no address in DNS as it is seen from here, yet it is a host of {provider}: "
+        "look at the resolver and the network that postroom uses."
+    )

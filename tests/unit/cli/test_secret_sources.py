@@ -8,6 +8,7 @@ kinds whose controllers make Secrets; what reconcilers make of it (Unknown, and 
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -192,14 +193,54 @@ async def test_what_is_elsewhere_is_unknown_and_nobody_is_dialled(
     assert sessions == []
 
 
+OTHER_PLACE = {**plain("x"), "metadata": {"name": "smtp", "namespace": "far"}}
+OTHER_NAME = {**plain("x"), "metadata": {"name": "other"}}
+
+
+@pytest.mark.parametrize(
+    ("beside", "code"),
+    [
+        ([], ExitCode.COULD_NOT_LOOK),
+        ([OTHER_PLACE], ExitCode.COULD_NOT_LOOK),
+        ([OTHER_NAME], ExitCode.NOT_READY),
+        ([{**SEALED, "metadata": {"name": "other"}}], ExitCode.NOT_READY),
+    ],
+)
+async def test_a_secret_is_missed_only_where_others_are_brought_along(
+    tmp_path: Path, beside: list[dict[str, object]], code: int
+) -> None:
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump_all([SERVER, *beside]))
+    run = CheckRun([tmp_path], "default", load({}, {}), Output.JSON, quiet=True)
+    assert await run.once(timedelta()) == code
+
+
+@pytest.mark.parametrize("value", [None, 12345, True, 1.5, ["a"], {"a": "b"}])
+async def test_what_is_no_string_is_no_password(tmp_path: Path, value: object) -> None:
+    secret = {**plain("x"), "stringData": {"username": "me", "password": value}}
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump_all([SERVER, secret]))
+    found = manifests.load([tmp_path], "default")
+    (complaint,) = found.complaints
+    assert "stringData.password: must be a string: put it in quotes" in str(complaint)
+    sessions: list[str] = []
+    world = world_of(found, load({}, {}), lambda kind, seconds, report: sessions.append(kind))
+    await world.check(AT_ONCE)
+    await world.close()
+    assert sessions == []
+
+
+@pytest.mark.parametrize("section", ["data", "stringData"])
+def test_a_secret_whose_values_are_no_mapping(tmp_path: Path, section: str) -> None:
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump({**plain("x"), section: ["a"]}))
+    (complaint,) = manifests.load([tmp_path], "default").complaints
+    assert f"{section}: must be a mapping of keys to values" in str(complaint)
+
+
 @pytest.mark.parametrize(
     ("unknown_is_ok", "code"), [(False, ExitCode.COULD_NOT_LOOK), (True, ExitCode.READY)]
 )
 async def test_the_exit_code_says_that_it_was_not_looked_at(
     tmp_path: Path, unknown_is_ok: bool, code: int
 ) -> None:
-    from datetime import timedelta
-
     (tmp_path / "a.yaml").write_text(yaml.safe_dump_all([SERVER, SEALED]))
     run = CheckRun(
         [tmp_path], "default", load({}, {}), Output.JSON, quiet=True, unknown_is_ok=unknown_is_ok

@@ -26,6 +26,11 @@ def identify(host: str) -> str | None:
     return next((provider for known, provider in _patterns() if known.fullmatch(name)), None)
 
 
+def by_whole_name(host: str) -> str | None:
+    """Name the provider of a host that is known letter by letter; None where a part is free."""
+    return _exact().get(_canonical(host))
+
+
 def nearly(host: str) -> str | None:
     """Return the known host that differs from this one by a single slip of the keyboard.
 

@@ -139,8 +139,8 @@ class ImapSession(Probe):
             async with self._at(ProbeStage.CAPABILITIES, self._deadlines.command, protocol):
                 result, lines = await protocol.run("CAPABILITY")
             words = capabilities_in(lines)
-            if result != "OK" and not words:
-                # Who refuses to tell speaks IMAP all the same, and takes the command LOGIN.
+            if result != "OK" and not words and self._login is not None:
+                # Who refuses to tell may take the command LOGIN all the same, which then shows it.
                 self._note_offers(greeting, words)
                 return words
         self._stage = ProbeStage.CAPABILITIES

@@ -67,7 +67,6 @@ CAPABILITIES: dict[str, tuple[tuple[Step, ...], str, bool]] = {
     "bye": ((b"* BYE canary\r\n",), "ServiceUnavailable", False),
     "closed": (("close",), "ProbeInconclusive", False),
     "reset": (("reset",), "ProbeInconclusive", False),
-    "bad": ((answer(b"BAD canary"), "stall"), "UnexpectedGreeting", True),
     "not imap4rev1": ((answer(b"OK", b"CAPABILITY POP3"), "stall"), "UnexpectedGreeting", True),
     "answers to another": ((b"Z9999 OK canary\r\n", "stall"), "UnexpectedGreeting", True),
     "ten thousand lines": ((b"* LIST () NIL x\r\n" * 10_000, "stall"), "ConnectionTimeout", False),
@@ -83,6 +82,17 @@ async def test_answers_to_capability(name: str) -> None:
     report, _ = await probed(b"* OK canary\r\n", "read", *after)
     assert verdict(report) == ("Capabilities", reason, conclusive)
     assert ECHO not in repr(report)
+
+
+async def test_a_server_that_refuses_capability() -> None:
+    """Only a login can show whether it works."""
+    steps = (b"* OK canary\r\n", "read", answer(b"BAD canary"), "read", "stall")
+    report, received = await probed(*steps)
+    assert verdict(report) == ("Auth", "ConnectionTimeout", False)
+    assert b"LOGIN" in received[1]
+    assert ECHO not in repr(report)
+    report, _ = await probed(*steps, login=None)
+    assert verdict(report) == ("Capabilities", "UnexpectedGreeting", True)
 
 
 async def test_many_lines_do_not_hold_up_others() -> None:

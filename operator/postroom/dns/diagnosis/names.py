@@ -17,10 +17,11 @@ from postroom.dns.diagnosis.standing import (
     parent,
     stranger,
     stranger_in,
+    unmergeable,
     value_from,
     with_removed,
 )
-from postroom.dns.judging.fixes import create, delete, move, removal
+from postroom.dns.judging.fixes import create, delete, external, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.names import fits_into_query
 from postroom.dns.wanted import (
@@ -117,7 +118,10 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         message = f"{message} It is wrong in itself too. {said}"
         value = found.fault.fix.value if found.fault.fix is not None else None
     fix = move(case.expected, place.name, texts, value or None)
-    if _may_serve_another(case, place):
+    without = None if value else unmergeable(case, texts[0])
+    if without is not None:
+        message, fix, texts = f"{message} {without}", external(), []
+    elif _may_serve_another(case, place):
         fix, texts = create(case.expected, value or None), []
     gone = in_the_way(case, removal(place.name, case.expected.type, texts))
     evidence = Evidence.PROVEN if found.held else Evidence.SHOWN

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from postroom.api.findings import Fix
 from postroom.dns import spf
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis.case import Case, Family, Probe
@@ -17,11 +18,12 @@ from postroom.dns.diagnosis.standing import (
     parent,
     stranger,
     stranger_in,
+    unmergeable,
     value_from,
     with_removed,
 )
 from postroom.dns.judging import sender_merge
-from postroom.dns.judging.fixes import create, move, removal
+from postroom.dns.judging.fixes import create, external, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence, lacking
 
 #: Labels below which people put the policy of the domain above.
@@ -106,8 +108,12 @@ def _cause(case: Case, place: _Place, text: str) -> Cause:
     lack = lacking(case.expected, case.answer.values)
     message = f"{lack} The policy stands at {place.name}: {place.why}."
     value = value_from(case, text)
-    if place.own or value is None:
-        # What cannot be merged stays where it is.
+    without = unmergeable(case, text)
+    fix: Fix | None
+    if without is not None:
+        # What cannot be merged stays where it is, and the bare requirement would not be sound.
+        return Cause("SPF_WRONG_NAME", f"{message} {without}", external(), Evidence.PROVEN)
+    if place.own:
         fix = create(case.expected)
     else:
         message += consequences(case, text)

@@ -172,10 +172,25 @@ def value_from(case: Case, text: str) -> str | None:
 def consequences(case: Case, text: str) -> str:
     """Say what `value_from` leaves out of a text of the user's own; "" for nothing."""
     wanted = case.expected.wanted
+    if isinstance(wanted, PolicyWanted):
+        said = dmarc.left_out([text], value_from(case, text) or case.expected.value)
+        return f" {said}" if said else ""
     if not isinstance(wanted, spf.Requirement) or value_from(case, text) is None:
         return ""
     said = _offer_from(case, wanted, text).consequences
     return f" {said}" if said else ""
+
+
+def unmergeable(case: Case, text: str) -> str | None:
+    """Say why no record can be offered for a policy of the user's own; None where one can.
+
+    The bare requirement in its place would take away what it says besides.
+    """
+    wanted = case.expected.wanted
+    if not isinstance(wanted, spf.Requirement) or value_from(case, text) is not None:
+        return None
+    why = _offer_from(case, wanted, text).why
+    return why or "No record is offered: what came out would not be valid."
 
 
 def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> sender_merge.Offer:

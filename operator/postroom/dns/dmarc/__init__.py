@@ -17,6 +17,7 @@ from postroom.dns.dmarc.change import (
     with_requirements,
     without_removed_tags,
 )
+from postroom.dns.dmarc.left_out import left_out
 from postroom.dns.dmarc.record import (
     AlignmentMode,
     PolicyRecord,
@@ -87,6 +88,7 @@ __all__ = [
     "is_dmarc",
     "is_public_suffix",
     "is_shared",
+    "left_out",
     "looks_like_dmarc",
     "mended",
     "missing_reports",

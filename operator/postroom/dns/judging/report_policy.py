@@ -184,7 +184,8 @@ def _replaceable(
         # What is there is absurd: begin anew.
         value = expected.value
     fix = replacing(expected, answer, observed, value)
-    cause = Cause(code, f"The {where(expected)} {sentence}.", fix, Evidence.SHOWN)
+    message = f"The {where(expected)} {sentence}. {dmarc.left_out(observed, value)}".rstrip()
+    cause = Cause(code, message, fix, Evidence.SHOWN)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
     return faulty(state, reason, cause, observed, value)
 

@@ -54,6 +54,13 @@ _JOINED_END = re.compile(
 )
 #: Most terms whose reasons are told, most characters that they take, most terms that are named.
 _REASONS_LIMIT, _SAID_LIMIT, _NAMES_LIMIT, _NAME_LIMIT = 4, 320, 6, 36
+#: Where careless forms cut: a TXT string holds no more (RFC 1035 section 3.3.14).
+_STRING_LIMIT = 255
+_CUT = (
+    f"The record ends after {_STRING_LIMIT} bytes, where forms cut it off: the all at its end is "
+    "lost, with all that stood before it there, and the fix does not bring it back. See what was "
+    "meant, and add it."
+)
 #: Most terms that are taken out to come within the limits.
 _SAVINGS_LIMIT = 10
 
@@ -171,6 +178,7 @@ def _offered(
     name = expected.name
     texts = [record for text in existing for record in _records_in(text, others)]
     cleaned = [_cleaned(one, wanted, others, name, admit=admit) for one in texts]
+    lost = [_CUT for one in existing if _lost_its_end(one)]
     cut = [clause for _, clauses in cleaned for clause in clauses]
     merged = merge([draft for draft, _ in cleaned], wanted, others, name)
     if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
@@ -178,17 +186,24 @@ def _offered(
         again = merge([lean[0]], wanted, others, name) if lean[1] else merged
         if again.value is not None and len(again.value) <= VALUE_LIMIT:
             left_out = (*cut, *merged.left_out, *again.left_out)
-            doubts = (*merged.doubts, *again.doubts)
+            doubts = (*lost, *merged.doubts, *again.doubts)
             return Offer(again.value, again.candidate, "", False, lean[1], left_out, doubts)
     if merged.value is not None and len(merged.value) <= VALUE_LIMIT:
         left_out = (*cut, *merged.left_out)
-        return Offer(merged.value, merged.candidate, left_out=left_out, doubts=merged.doubts)
+        doubts = (*lost, *merged.doubts)
+        return Offer(merged.value, merged.candidate, left_out=left_out, doubts=doubts)
     return Offer(
         None,
         merged.candidate,
         _why_not(merged, expected, plan),
         too_dear=merged.lookups_after > spf.LOOKUP_LIMIT,
     )
+
+
+def _lost_its_end(text: str) -> bool:
+    """Whether a record ends where careless forms cut, without an all or a redirect."""
+    record = spf.parse(text)
+    return len(text) == _STRING_LIMIT and record.all_term is None and record.redirect is None
 
 
 def _cleaned(

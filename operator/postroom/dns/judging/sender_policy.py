@@ -190,16 +190,16 @@ def _absent(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Co
         fault = sender_faults.Fault(code, Reason.INVALID_RECORD, sentence)
         return _faulty(look, fault, [record for _, record in read.values()])
     others = others_of(expected, wanted, (), seen)
-    if spf.reach(expected.value, others, expected.name).within_limits():
+    found = spf.reach(expected.value, others, expected.name)
+    if found.within_limits() and not found.broken:
         judged = missing(expected, "SPF_MISSING", Reason.RECORD_NOT_FOUND, there=answer.values)
         if not answer.aliases or judged.cause is None:
             return judged
         return changed(judged, cause=changed(judged.cause, fix=replacing(expected, answer, ())))
-    found = spf.reach(expected.value, others, expected.name)
     broken = sender_faults.of_reach(found)
     if broken is not None and broken.code != "SPF_TOO_MANY":
         message = (
-            f"There is no {where(expected)}, and the one that spec.spf requires {broken.sentence}. "
+            f"{lacking(expected, answer.values)} The one that spec.spf requires {broken.sentence}. "
             "Only who publishes that can mend it; until then leave it out of spec.spf."
         )
         cause = Cause(broken.code, message, external(), Evidence.SHOWN)

@@ -50,12 +50,11 @@ def _gone(text: str, kept: dict[str, str]) -> Iterator[str]:
 
 def _repeated(text: str, read: Sequence[Tag]) -> Iterator[Tag]:
     """The tags that a record has twice, of which one is read."""
-    seen: set[str] = set()
+    names = [one.name for one in _tags(text)]
     values = {(one.name, one.value) for one in read}
     for tag in _tags(text):
-        if tag.name in seen and (tag.name, tag.value) not in values:
+        if names.count(tag.name) > 1 and (tag.name, tag.value) not in values:
             yield tag
-        seen.add(tag.name)
 
 
 def _addresses(tag: Tag, kept: str) -> Iterator[str]:

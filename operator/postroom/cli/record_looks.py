@@ -50,8 +50,7 @@ async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl:
             ready = find(status.conditions, ConditionType.READY)
             message = ready.message if ready is not None else "it was not looked at."
             raise CannotPublish(f"SendingDomain {key.name} has no records: {message}")
-        messages = {one.subject: one.message for one in reversed(status.findings)}
-        records += from_status(status.records, messages, ttl)
+        records += from_status(status.records, status.findings, ttl)
         if status.zone is not None:
             zones.append(status.zone)
         else:

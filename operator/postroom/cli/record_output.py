@@ -99,6 +99,20 @@ def only_missing(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, .
     return tuple(one for one in records if not one.is_there)
 
 
+def say_what_fails_elsewhere(records: Sequence[PublishedRecord]) -> bool:
+    """Name on standard error what is published as it must be and fails all the same; return whether
+    there is any. Raises `CannotPublish` where DNS gave no answer."""
+    refuse_undecided(records)
+    failing = [one for one in records if one.fails_elsewhere]
+    for one in failing:
+        typer.echo(
+            f"postroom records: nothing is to be published for the {one.type.value} at {one.name}, "
+            f"which fails all the same: {one.comment}",
+            err=True,
+        )
+    return bool(failing)
+
+
 def say_nothing_is_missing(layout: Layout) -> None:
     """For people; a program gets nothing."""
     if layout.format is RecordFormat.TABLE:
@@ -145,7 +159,7 @@ def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
         case RecordFormat.TERRAFORM:
             return terraform(zones, layout.terraform_provider)
         case RecordFormat.DNSENDPOINT:
-            return _unlooked(records) + dns_endpoints(zones)
+            return _remarks(records) + dns_endpoints(zones)
         case _:
             if len(zones) > 1:
                 names = ", ".join(one.zone for one in zones)
@@ -153,16 +167,22 @@ def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
                     f"octoDNS has one file per zone, and these are several ({names}): ask for one "
                     "domain at a time, or name the zone that holds all of them with --zone."
                 )
-            return _unlooked(records) + octodns(zones[0])
+            return _remarks(records) + octodns(zones[0])
 
 
-def _unlooked(records: Sequence[PublishedRecord]) -> str:
+def _remarks(records: Sequence[PublishedRecord]) -> str:
     """Write as comments at the head what these formats have no place for beside a record."""
-    return "".join(
-        f"# {one.name} {one.type.value}: {one.comment}.\n"
+    remarks = [
+        f"{one.name} {one.type.value}: {one.comment}."
         for one in records
         if one.comment == _MERGE_FIRST
-    )
+    ]
+    remarks += [
+        f"there already, kept: {one.name} {one.type.value} {rdata(one.type, one.value)}"
+        for one in records
+        if one.purpose is None
+    ]
+    return "".join(f"# {remark}\n" for remark in remarks)
 
 
 def refuse_undecided(records: Sequence[PublishedRecord]) -> None:

@@ -24,6 +24,7 @@ from postroom.cli.record_output import (
     only_missing,
     outermost,
     say_nothing_is_missing,
+    say_what_fails_elsewhere,
     show,
     with_warnings,
 )
@@ -229,7 +230,10 @@ class RecordsRun:
         seen = await look(world, servers, self._ttl)
         made = seen.records
         if self._missing:
+            broken = say_what_fails_elsewhere(made)
             made = only_missing(made)
+            if not made and broken:
+                return ExitCode.NOT_READY
             if not made:
                 say_nothing_is_missing(self._layout)
                 return ExitCode.READY

@@ -15,6 +15,7 @@ from postroom.cli.record_output import (
     only_missing,
     outermost,
     say_nothing_is_missing,
+    say_what_fails_elsewhere,
     show,
 )
 from postroom.dns.expected import complete
@@ -31,7 +32,8 @@ def show_status_records(
     objects: Sequence[Mapping[str, Any]], layout: Layout, *, missing: bool
 ) -> bool:
     """Print the records of SendingDomains as the API server holds them, with `missing` only what
-    DNS lacks or has wrong; return whether there was any. Raises `CannotPublish`."""
+    DNS lacks or has wrong; return whether there was any, or one that fails all the same. Raises
+    `CannotPublish`."""
     records: list[PublishedRecord] = []
     known, guessed = [], []
     for one in objects:
@@ -39,18 +41,19 @@ def show_status_records(
         if not isinstance(status, SendingDomainStatus) or not status.records:
             name = one["metadata"]["name"]
             raise CannotPublish(f"SendingDomain {name} has no records in its status yet.")
-        messages = {found.subject: found.message for found in reversed(status.findings)}
-        records += delegated(from_status(status.records, messages), _servers(one["spec"]))
+        records += delegated(from_status(status.records, status.findings), _servers(one["spec"]))
         if status.zone is not None:
             known.append(status.zone)
         else:
             guessed.append(str(one["spec"]["domain"]))
     made = distinct(records)
     if missing:
+        broken = say_what_fails_elsewhere(made)
         made = only_missing(made)
         if not made:
-            say_nothing_is_missing(layout)
-            return False
+            if not broken:
+                say_nothing_is_missing(layout)
+            return broken
     show(made, Zones(tuple(dict.fromkeys(known)), outermost(guessed)), layout)
     return True
 

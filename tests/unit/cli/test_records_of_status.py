@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from postroom.api.sendingdomain import Purpose
 from postroom.cli.cluster import PluginError
 from postroom.cli.plugin import _domains
-from postroom.cli.record_output import Layout, RecordFormat
+from postroom.cli.record_output import Layout, RecordFormat, text_for
 from postroom.cli.status_records import show_status_records
+from postroom.dns.answers import RecordType
+from postroom.dns.publishing.records import PublishedRecord, ZoneRecords
 from postroom.dns.publishing.text import CannotPublish
 from unit.dns.publishing_readers import from_zone_file
 
@@ -84,12 +87,46 @@ def test_only_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "Nothing is missing.\n"
 
 
+@pytest.mark.parametrize("layout", [Layout(), BIND])
+def test_what_is_published_and_fails_elsewhere_is_named_and_not_listed(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = {**spf("Wrong"), "observed": [SPF_TEXT]}
+    one = domain(broken, VALID_MX)
+    one["status"]["findings"][0]["fix"] = {"action": "External"}
+    assert show_status_records([one], layout, missing=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"nothing is to be published for the TXT at {DOMAIN}" in said.err
+    assert "There is none." in said.err
+    # What is missing beside it is listed all the same, and without --missing both are.
+    one["status"]["records"][1] = {**VALID_MX, "state": "Missing"}
+    assert show_status_records([one], BIND, missing=True)
+    out = capsys.readouterr().out
+    assert [kind for _, kind, _ in from_zone_file(out)] == ["MX"]
+    assert SPF_TEXT not in out
+    assert show_status_records([one], BIND, missing=False)
+    assert SPF_TEXT in capsys.readouterr().out
+
+
 def test_what_could_not_be_looked_at_is_not_guessed() -> None:
     # Publishing the bare record would take away what is there.
     with pytest.raises(CannotPublish, match="could not be asked for the TXT at send"):
         show_status_records([domain(spf("Unknown"))], BIND, missing=False)
     with pytest.raises(CannotPublish, match="could not be asked for the MX"):
         show_status_records([domain({**VALID_MX, "state": "Unknown"})], Layout(), missing=True)
+
+
+@pytest.mark.parametrize("format", [RecordFormat.OCTODNS, RecordFormat.DNSENDPOINT])
+def test_what_is_kept_for_others_is_marked_at_the_head(format: RecordFormat) -> None:
+    ours = PublishedRecord(DOMAIN, RecordType.TXT, SPF_TEXT, purpose=Purpose.SPF)
+    other = PublishedRecord(DOMAIN, RecordType.TXT, "verify=1\ninjected: x")
+    text = text_for([ZoneRecords("example.com", (ours, other))], Layout(format))
+    marks = [line for line in text.splitlines() if "there already, kept" in line]
+    assert marks == [f'# there already, kept: {DOMAIN} TXT "verify=1\\010injected: x"']
+    assert not [line for line in text.splitlines() if line.startswith("injected")]
+    alone = text_for([ZoneRecords("example.com", (ours,))], Layout(format))
+    assert "kept" not in alone
 
 
 def test_a_domain_that_was_not_looked_at_yet() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, SendingDomainSpec
@@ -64,7 +65,7 @@ def test_from_a_plan() -> None:
 
 
 def test_from_a_status() -> None:
-    made = from_status([status()], {"spf": "There is none."}, ttl=60)
+    made = from_status([status()], [finding("There is none.")], ttl=60)
     assert made == (
         txt(
             "v=spf1 -all",
@@ -79,6 +80,43 @@ def test_from_a_status() -> None:
     assert from_status([status(state=RecordState.PROPAGATING)])[0].is_there
     with pytest.raises(CannotPublish, match="of type HTTPS, which is newer"):
         from_status([status(type="HTTPS")])
+
+
+def finding(message: str, action: FixAction | None = None) -> Finding:
+    fix = Fix(action=action) if action is not None else None
+    return Finding(
+        code="SPF_MISSING", severity=Severity.ERROR, subject="spf", message=message, fix=fix
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "observed", "state", "action", "expected"),
+    [
+        ("CNAME", "k.example.net", ["k.example.net"], "Wrong", "External", True),
+        ("TXT", "v=DMARC1; p=none", ["v=DMARC1; p=none"], "Wrong", "External", True),
+        ("MX", "10 mx.example.net", ["20 mx.example.net"], "Wrong", "External", True),
+        ("MX", "10 mx.example.net", ["5 b.example.net", "10 mx.example.net"], "Wrong", "External",
+         True),
+        # Something is to be published, or to go.
+        ("MX", "10 mx.example.net", ["10 mx.example.net"], "Wrong", "Delete", False),
+        ("TXT", "v=spf1 -all", ["v=spf1 -all"], "Wrong", "Replace", False),
+        ("TXT", "v=spf1 -all", ["v=spf1 -all"], "Wrong", None, False),
+        ("TXT", "v=spf1 -all", ["v=spf1 -all", "v=spf1 ~all"], "Conflicting", "External", False),
+        ("TXT", "v=STSv1; id=2", ["v=STSv1; id=1"], "Wrong", "External", False),
+        ("MX", "10 mx.example.net", ["10 other.example.net"], "Wrong", "External", False),
+        ("PTR", "mx.example.net", ["other.example.net"], "Wrong", "External", False),
+        ("TXT", "v=spf1 -all", [], "Missing", "External", False),
+        ("CNAME", "k.example.net", ["k.example.net"], "Unknown", "External", False),
+    ],
+)  # fmt: skip
+def test_what_fails_for_a_cause_elsewhere_is_there(
+    kind: str, value: str, observed: list[str], state: str, action: str | None, expected: bool
+) -> None:
+    record = status(type=kind, value=value, observed=observed, state=RecordState(state))
+    said = finding("Up to others.", FixAction(action) if action else None)
+    (made,) = from_status([record], [said])
+    assert made.fails_elsewhere is made.is_there is expected
+    assert not from_status([record])[0].fails_elsewhere
 
 
 def test_types_that_are_only_asked_for_are_not_published() -> None:

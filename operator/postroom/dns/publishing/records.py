@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from postroom.api.findings import Finding, FixAction
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus
 from postroom.dns.answers import RecordType
 from postroom.dns.names import is_within
@@ -41,7 +42,7 @@ class PublishedRecord:
     `postroom.dns.answers.Answer`, empty where only the owner of a server or address knows it; `ttl`
     in seconds. `purpose` is None for a record that is there for others and only has to be kept.
     `comment` is one line for people. `state` is what DNS has of it, None where that was not looked
-    at.
+    at. `fails_elsewhere`: it is published as it must be, and what is wrong no record of ours mends.
     """
 
     name: str
@@ -52,11 +53,12 @@ class PublishedRecord:
     comment: str = ""
     required: bool = False
     state: RecordState | None = None
+    fails_elsewhere: bool = False
 
     @property
     def is_there(self) -> bool:
         """Whether DNS is known to have the record as it must be."""
-        return self.state in _THERE
+        return self.state in _THERE or self.fails_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +123,18 @@ def delegated(
 
 def from_status(
     records: Iterable[RecordStatus],
-    messages: Mapping[str, str] | None = None,
+    findings: Sequence[Finding] = (),
     ttl: int = DEFAULT_TTL,
 ) -> tuple[PublishedRecord, ...]:
     """Take the records that a status lists, with what DNS has merged in.
 
-    `messages` say by record id what is wrong. Raises `CannotPublish` for a type nobody knows.
+    `findings` say what is wrong, worst first. Raises `CannotPublish` for a type nobody knows.
     """
-    return _publishable(_from_status(one, (messages or {}).get(one.id, ""), ttl) for one in records)
+    worst = {finding.subject: finding for finding in reversed(findings)}
+    return _publishable(_from_status(one, worst.get(one.id), ttl) for one in records)
 
 
-def _from_status(one: RecordStatus, message: str, ttl: int) -> PublishedRecord:
+def _from_status(one: RecordStatus, finding: Finding | None, ttl: int) -> PublishedRecord:
     try:
         kind = RecordType(one.type)
     except ValueError:
@@ -144,10 +147,32 @@ def _from_status(one: RecordStatus, message: str, ttl: int) -> PublishedRecord:
         value=one.value,
         ttl=ttl,
         purpose=one.purpose,
-        comment=message,
+        comment=finding.message if finding is not None else "",
         required=one.required,
         state=one.state,
+        fails_elsewhere=finding is not None and _fails_elsewhere(one, finding),
     )
+
+
+def _fails_elsewhere(one: RecordStatus, finding: Finding) -> bool:
+    """Tell whether the record is published as it must be, and what is wrong is up to others.
+
+    So it is with a CNAME whose target holds no key, or an exchange without an address: publishing
+    the record once more would change nothing.
+    """
+    if one.state is not RecordState.WRONG or finding.fix is None:
+        return False
+    if finding.fix.action is not FixAction.EXTERNAL:
+        return False
+    value, observed = one.value, one.observed
+    if one.type == RecordType.MX.value:
+        # Any preference will do.
+        value, observed = _host(value), [_host(there) for there in observed]
+    return value in observed
+
+
+def _host(exchange: str) -> str:
+    return exchange.rpartition(" ")[2]
 
 
 def _publishable(made: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:

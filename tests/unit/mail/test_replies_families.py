@@ -12,6 +12,8 @@ Batches 5 and 6 were written by another hand that had not read the rules: thread
 other languages. At first sight the rules named 215 of 270 of batch 5 right. Then they were tuned on
 one half of it, and named 115 of 134 of the other half and 82 of 103 of batch 6, again at first
 sight; then on the misses of batch 6. Batch 7 says too little for any cause but the general one.
+Batch 8 was made up as short and as far from the rules as could be, which named 46 of 94 of it
+right; then they were tuned on it and on the half of batch 5 that was kept back.
 """
 
 from __future__ import annotations
@@ -154,6 +156,32 @@ def test_a_family_holds_its_examples_at_each_of_its_stages(family: object) -> No
 )
 def test_thin_evidence_names_the_general_cause(sample: Sample) -> None:
     assert judged(sample.protocol, sample.stage, sample.reply).cause in sample.causes
+
+
+NEIGHBOURS: list[tuple[Stage, str, Cause]] = [
+    (Stage.RCPT, "550 No", Cause.SEND_REFUSED),
+    (Stage.RCPT, "550 5.7.1 Rejected by policy", Cause.SEND_REFUSED),
+    (Stage.RCPT, "554 Transaction failed", Cause.SEND_REFUSED),
+    (Stage.RCPT, "550 5.1.1 No", Cause.RECIPIENT_REJECTED),
+    (Stage.RCPT, "550 Nobody of that name", Cause.RECIPIENT_REJECTED),
+    (Stage.AUTH, "535 Bad password (free plan)", Cause.AUTHENTICATION_FAILED),
+    (Stage.AUTH, "535 5.7.8 Free plan: login failed", Cause.AUTHENTICATION_FAILED),
+    (Stage.MAIL, "550 free plan", Cause.SEND_REFUSED),
+    (Stage.MAIL, "550 Not in the free plan: upgrade", Cause.PLAN_INSUFFICIENT),
+    (Stage.AUTH, "535 Session limit", Cause.TOO_MANY_CONNECTIONS),
+    (Stage.AUTH, "535 Login refused: connection limit reached", Cause.TOO_MANY_CONNECTIONS),
+    (Stage.AUTH, "NO Too many open sessions for this login", Cause.TOO_MANY_CONNECTIONS),
+    (Stage.AUTH, "NO Login limit reached", Cause.TOO_MANY_LOGINS),
+    (Stage.AUTH, "535 Not enough credits", Cause.PLAN_INSUFFICIENT),
+    (Stage.DATA, "550 Out of credits", Cause.PLAN_INSUFFICIENT),
+    (Stage.DATA, "550 Wrong credentials", Cause.MESSAGE_REJECTED),
+]
+
+
+@pytest.mark.parametrize(("stage", "reply", "cause"), NEIGHBOURS)
+def test_neighbours_that_were_taken_for_one_another(stage: Stage, reply: str, cause: Cause) -> None:
+    protocol = Protocol.SMTP if reply[0].isdigit() else Protocol.IMAP
+    assert judged(protocol, stage, reply).cause is cause
 
 
 #: What a server adds without saying that it is so.

@@ -32,7 +32,7 @@ def cause_at(stage: Stage, code: int, text: str) -> Cause:
 
 def test_the_command_decides_what_a_plain_refusal_means() -> None:
     assert cause_at(Stage.MAIL, 550, "no") is Cause.SEND_REFUSED
-    assert cause_at(Stage.RCPT, 550, "no") is Cause.RECIPIENT_REJECTED
+    assert cause_at(Stage.RCPT, 550, "no") is Cause.SEND_REFUSED
     assert cause_at(Stage.DATA, 550, "no") is Cause.MESSAGE_REJECTED
 
 
@@ -54,6 +54,15 @@ def test_causes_that_are_the_same_at_each_command(
     stage: Stage, code: int, text: str, cause: Cause
 ) -> None:
     assert cause_at(stage, code, text) is cause
+
+
+@pytest.mark.parametrize("text", ["no", "5.7.1 no", "5.7.0 Denied", "Rejected by policy"])
+def test_a_bare_refusal_of_rcpt_is_held_against_nobody(text: str) -> None:
+    for stage, acceptance in ((Stage.MAIL, Acceptance.REFUSED), (Stage.RCPT, Acceptance.UNKNOWN)):
+        meaning = meaning_of_smtp(550, text, Circumstances(stage))
+        assert meaning.cause is Cause.SEND_REFUSED
+        assert answer_to_sender(550, text, meaning, "x.").acceptance is acceptance
+    assert meaning.reason.value == "MessageRejected"
 
 
 @given(code=st.integers(400, 599), text=st.text(max_size=80))

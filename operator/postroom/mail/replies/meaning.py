@@ -308,7 +308,8 @@ def _of_row(row: ReplyRow, reply: _Reply) -> Meaning:
     wait = timedelta(seconds=seconds) if seconds else None
     if not failure_class.hard:
         wait = _suggested(reply.words) or wait
-    return Meaning(row.cause, entry.reason, failure_class, row.hint or entry.remedy, wait, row.id)
+    reason, hint = row.reason or entry.reason, row.hint or entry.remedy
+    return Meaning(row.cause, reason, failure_class, hint, wait, row.id)
 
 
 def _of_family(family: FamilyEntry) -> Meaning:

@@ -137,7 +137,8 @@ class ReplyRow(Row):
     `provider` is who answers so; with `only_at_provider` the reply alone would not tell, so that
     the host must be known as that provider's. All fragments in `text` must occur. An example is a
     code or result and a text; the lines of a reply are separated by line feeds. An empty hint
-    stands for the remedy of the cause, `failure_class` and `wait` override those of the cause.
+    stands for the remedy of the cause, `reason`, `failure_class` and `wait` override those of the
+    cause.
     `despite` are words that would speak of something passing, and do not here.
     `source` is where the case is described or was reported, `checked` when the row was reviewed.
     """
@@ -156,6 +157,7 @@ class ReplyRow(Row):
     sign_in: SignIn | None = None
     app_password_shaped: bool | None = None
     cause: Cause
+    reason: Reason | None = None
     failure_class: FailureClass | None = None
     hint: Hint = ""
     wait: Annotated[int, Field(ge=_HOUR, le=_DAY)] | None = None

@@ -122,3 +122,50 @@ def test_what_cannot_stand_in_a_record_is_encoded() -> None:
     text = dmarc.record_for(NONE, ["mailto:a,b!c%d@x.org"])
     assert text == "v=DMARC1; p=none; rua=mailto:a%2Cb%21c%25d@x.org"
     assert not dmarc.missing_reports(dmarc.parse(text), ["mailto:a,b!c%d@x.org"])
+
+
+WRITTEN = "rua=mailto:d@example.com"
+#: However receivers read these now, each names p=reject as its policy.
+MEANT_TO_REJECT = [
+    "v=DMARC1; p=reject; sp=foo",
+    "v=DMARC1; p=reject; sp=",
+    "v=DMARC1; p=reject; np=foo",
+    "v=DMARC1; p:reject",
+    "v=DMARC1; p==reject",
+    "v=DMARC1; preject",
+    "v=DMARC1; policy=reject",
+    "v=DMARC1; dmarc=reject",
+    "v=DMARC1; mode: reject",
+    "v=DMARC1; p='reject'",
+    "v=DMARC1; p=(reject)",
+    "v=DMARC1; p=reject.",
+    "v=DMARC1; p=rejected",
+    "v=DMARC1; p=rejct",
+    "v=DMARC1; p=rejekt",
+    "v=DMARC2; p=reject",
+    "v=DMARC1.1; p=reject",
+    "v=DMARC1 p=reject",
+    "p=reject",
+]
+
+
+@pytest.mark.parametrize("text", MEANT_TO_REJECT)
+@pytest.mark.parametrize("policy", list(DMARCPolicy))
+def test_a_fix_is_never_weaker_than_what_is_written(text: str, policy: DMARCPolicy) -> None:
+    existing = f"{text}; {WRITTEN}"
+    offered = dmarc.with_requirements(existing, policy, [WANTED])
+    if offered == existing:
+        # What receivers make of it is enough: nothing is changed, and so nothing taken away.
+        assert policy is NONE
+        return
+    made = dmarc.parse(offered)
+    assert (made.problem, made.p, made.policy) == (None, REJECT, REJECT)
+    assert [one.uri for one in made.aggregate] == [WANTED]
+
+
+@pytest.mark.parametrize(
+    "text", ["v=DMARC1; p=block", "v=DMARC1; p=", "v=DMARC1", "v=DMARC1; p=strict; sp=reject"]
+)
+def test_what_names_no_policy_gets_the_one_that_is_wanted(text: str) -> None:
+    made = dmarc.parse(dmarc.with_requirements(f"{text}; {WRITTEN}", QUARANTINE, []))
+    assert made.p is QUARANTINE

@@ -18,7 +18,7 @@ from postroom.dns.dmarc.record import (
     split,
     strictness,
 )
-from postroom.dns.dmarc.slips import VERSION, mended, slips
+from postroom.dns.dmarc.slips import POLICY_NAMES, VERSION, mended, policy_meant, slips
 from postroom.dns.dmarc.uri import ReportURI, encoded, key_of
 
 
@@ -37,9 +37,10 @@ def with_requirements(existing: str, policy: DMARCPolicy, rua: Sequence[str]) ->
     """Change an existing record as little as it takes.
 
     One that satisfies already, and that receivers read whole, comes back as it is. Else plain
-    mistakes are mended; the result is as strict as both what applied before and what is wanted,
-    and reports to all of `rua`. Other tags that mean something are kept, in their order; gone are
-    tags that RFC 9989 removed, values that do not exist, and test mode where it weakens too much.
+    mistakes are mended; the result is as strict as what is written, what applied before and what is
+    wanted, and reports to all of `rua`. Other tags that mean something are kept, in their order;
+    gone are tags that RFC 9989 removed, values that do not exist, and test mode where it weakens
+    too much.
     """
     if is_dmarc(existing) and satisfies(parse(existing), policy, rua) and not slips(existing):
         return existing
@@ -48,11 +49,11 @@ def with_requirements(existing: str, policy: DMARCPolicy, rua: Sequence[str]) ->
         return record_for(policy, rua)
     record = parse(base)
     enough = record.problem is None and record.at_least(policy)
-    written = record.p if not record.fallen_back else None
+    written = record.p or policy_meant(base)
     chosen = max((policy, written or record.policy), key=strictness)
     if enough and written is not None:
         chosen = written
-    dropped = {"p", *REMOVED_TAGS, *_weakening(existing, record, chosen)}
+    dropped = {"p", *POLICY_NAMES, *REMOVED_TAGS, *_weakening(existing, record, chosen)}
     if record.testing and not enough:
         dropped.add("t")
     return "; ".join([VERSION, f"p={chosen.value}", *_kept(base, record, rua, dropped)])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,9 +28,9 @@ from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, pl
 
 VERSION = "v=DMARC1"
 _TAGS = "|".join(sorted(KNOWN_TAGS - {"v"}, key=len, reverse=True))
-#: A version that was meant: other case, letters for the digit, no digit, no ``v=``.
+#: A version that was meant, of which there is one: other case or digit, letters for it, no ``v=``.
 _VERSION_MEANT = re.compile(
-    r"(?:v[\s=:]{1,8})?d[\s_-]?marc[\s._-]{0,2}(?:1(?:\.0)?|[li]|one)?"
+    r"(?:v[\s=:]{1,8})?d[\s_-]?marc[\s._-]{0,2}(?:[0-9](?:\.[0-9])?|[li]|one)?"
     rf"(?=\Z|[\s;,:|.]|(?:{_TAGS})[ \t]{{0,4}}=)",
     re.IGNORECASE,
 )
@@ -43,6 +44,16 @@ _MAILTO_MEANT = re.compile(
     r"(?=[^\s,/:]{1,64}@)",
     re.IGNORECASE,
 )
+
+
+#: What people call the tag p.
+POLICY_NAMES = frozenset({"policy", "dmarc", "mode", "action", "requested-policy"})
+_POLICY_MEANT = re.compile(
+    rf"(?:p|{'|'.join(sorted(POLICY_NAMES))})?[\s:=\"'(\[]*(?P<word>[a-z]{{3,16}})[\"')\].,]*",
+    re.IGNORECASE,
+)
+#: How alike a word and a policy must be to leave no doubt: one letter wrong, missing or too many.
+_ALIKE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,23 @@ def _unread(text: str) -> Iterator[str]:
             yield from (one for one in tag.value.split(",") if not parse_uri(one.strip()).valid)
         elif tag.name in faulty:
             yield tag.value
+
+
+def policy_meant(text: str) -> DMARCPolicy | None:
+    """Return the policy that a record plainly names, though receivers cannot read it as p=.
+
+    None where nothing names one, or several are named.
+    """
+    words = {word.value: word for word in DMARCPolicy}
+    meant = set()
+    for part in text.split(";"):
+        match = _POLICY_MEANT.fullmatch(part.strip())
+        # ``preject``: the tag and its value in one.
+        spelt = match["word"].lower() if match is not None else ""
+        for word in (spelt, spelt.removeprefix("p")):
+            near = difflib.get_close_matches(word, words, n=1, cutoff=_ALIKE)
+            meant |= {words[name] for name in near}
+    return meant.pop() if len(meant) == 1 else None
 
 
 def mended(text: str) -> str:

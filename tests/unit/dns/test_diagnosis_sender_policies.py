@@ -408,6 +408,19 @@ def test_a_policy_at_a_wrong_place_loses_nothing_unsaid(key: Key, code: str) -> 
     assert "The fix leaves out foo, which is not a mechanism of SPF:" in found.message
 
 
+@pytest.mark.parametrize("label", ["_spf", "spf", "_spf1"])
+def test_a_policy_that_others_may_include_stays_where_it_is(label: str) -> None:
+    place = f"{label}.{DOMAIN}"
+    zone = with_spf("", records={(place, "TXT"): [f"v=spf1 {OURS} ip4:203.0.113.9 -all"]})
+    zone.records[APEX_TXT] = [OWNED]
+    (found,) = about_spf(look(zone))
+    assert found.code == "SPF_WRONG_NAME"
+    assert found.fix is not None
+    assert (found.fix.action, found.fix.remove) == (FixAction.CREATE, [])
+    assert found.fix.value == f"v=spf1 {OURS} ip4:203.0.113.9 -all"
+    assert f"what stands at {place} stays" in found.message
+
+
 def test_a_damaged_text_loses_nothing_unsaid() -> None:
     zone = with_spf(f'"v=spf1 {OURS} include:s1.net include:gone.net -all"')
     (found,) = about_spf(look(zone))

@@ -23,7 +23,7 @@ from postroom.dns.diagnosis.standing import (
     with_removed,
 )
 from postroom.dns.judging import sender_merge
-from postroom.dns.judging.fixes import create, external, move, removal
+from postroom.dns.judging.fixes import create, external, removal
 from postroom.dns.judging.judgement import Cause, Evidence, lacking
 
 #: Labels below which people put the policy of the domain above.
@@ -116,8 +116,12 @@ def _cause(case: Case, place: _Place, text: str) -> Cause:
     if place.own:
         fix = create(case.expected)
     else:
-        message += consequences(case, text)
-        fix = move(case.expected, place.name, (text,), value)
+        # Policies are kept under such labels on purpose, too: whoever includes this one goes on.
+        message += (
+            f"{consequences(case, text)} The fix copies it: what stands at {place.name} stays, as "
+            "other records may include it."
+        )
+        fix = create(case.expected, value)
     gone = in_the_way(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )

@@ -170,6 +170,8 @@ def test_a_spec_with_any_form_is_refused_without_showing_it(form: str) -> None:
         "<RSAKeyValue><Modulus>AA</Modulus></RSAKeyValue>",
         "",
     ],
+    # Keys are made anew by each process, and processes that share the tests must agree on names.
+    ids=[f"text{number}" for number in range(11)],
 )
 def test_what_is_public_is_no_private_key(text: str) -> None:
     assert dkim.public_halves(text) == ()

@@ -89,23 +89,28 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
         sentence += ", because the redirect to it is ignored beside all"
         return Fault("SPF_MISSING_INCLUDE", reason, sentence)
     if any(one in before for one in lacking):
-        sentence += ", because the record refuses the same senders"
+        sentence += ", because the record names the same senders without letting them pass"
         return Fault("SPF_SHADOWED", reason, sentence)
     return Fault("SPF_MISSING_INCLUDE", reason, sentence)
 
 
 def of_trial(trial: Trial) -> Fault | None:
     """Find who is required and yet refused, by a term that stands before the one that admits."""
-    refused = [(address, one) for address, one in trial.failing if one.result in _REFUSED]
+    refused = [(address, one) for address, one in trial.failing if one.result in _SAYS]
     if not refused:
         return None
     address, result = refused[0]
     by = f", because {quoted(result.matched)} stands before" if result.matched else ""
-    sentence = f"refuses {address}, which is required to pass{by}"
+    sentence = f"{_SAYS[result.result]} {address}, which is required to pass{by}"
     return Fault("SPF_SHADOWED", Reason.REQUIRED_MECHANISM_MISSING, sentence)
 
 
-_REFUSED = frozenset({spf.ResultCode.FAIL, spf.ResultCode.SOFT_FAIL, spf.ResultCode.NEUTRAL})
+#: What a record does to a sender that it does not let pass (RFC 7208 section 2.6).
+_SAYS = {
+    spf.ResultCode.FAIL: "refuses",
+    spf.ResultCode.SOFT_FAIL: "calls probably unauthorised (softfail)",
+    spf.ResultCode.NEUTRAL: "takes no stand (neutral) on",
+}
 
 
 def may_refuse(text: str) -> bool:

@@ -65,7 +65,9 @@ def probes(case: Case, left: int = PROBES_LIMIT) -> tuple[Question, ...]:
     asked = (case.seen.answers.get(one.question) for one in likely)
     # Where servers answer badly, the many unlikely questions would only be lost as well.
     heard = all(one is None or one.conclusive for one in asked)
-    if not heard or any(one.evidence <= Evidence.SHOWN for one in causes(case)):
+    # What stands at the right name, and is wrong there, is hardly misspelt somewhere else as well.
+    misplaced = case.judgement.state is RecordState.MISSING
+    if not (heard and misplaced) or any(one.evidence <= Evidence.SHOWN for one in causes(case)):
         return ()
     return _unasked(case, ordered)[: max(left, 0)]
 

@@ -33,19 +33,20 @@ def test_status_and_verify(
     with operator:
         apply = ("apply", "-n", namespace, "-f", "-")
         installed.kubectl(*apply, input=hello())
-        installed.kubectl(*apply, input=hello("missing", mx=[{"host": "mx.other.example.org"}]))
+        installed.kubectl(*apply, input=hello("news", domain="news.example.com"))
         eventually(
             lambda: is_ready(one(installed, namespace, Kind.SENDING_DOMAIN, "hello")), "ready"
         )
         good = plugin(installed, "verify", "sdom/hello", "-n", namespace)
         assert (good.returncode, good.stderr) == (0, "")
-        bad = plugin(installed, "verify", "sendingdomain", "missing", "-n", namespace)
+        installed.kubectl(*apply, input=hello(mx=[{"host": "mx.other.example.org"}]))
+        bad = plugin(installed, "verify", "sendingdomain", "hello", "-n", namespace)
         assert bad.returncode == 1
         assert "MX_MISMATCH" in bad.stdout
         assert "10 mx.other.example.org" in bad.stdout
         listed = plugin(installed, "status", "-n", namespace, "-o", "json")
         names = [each["metadata"]["name"] for each in json.loads(listed.stdout)]
-        assert names == ["hello", "missing"]
+        assert names == ["hello", "news"]
 
 
 def test_what_it_cannot_do_is_one_sentence(

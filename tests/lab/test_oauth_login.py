@@ -506,7 +506,7 @@ async def test_what_the_cluster_refuses(tmp_path: Path, statuses: list[int], sen
 
 
 async def test_without_a_kubeconfig_nothing_is_applied(tmp_path: Path) -> None:
-    with pytest.raises(CannotApply, match="no usable kubeconfig"):
+    with pytest.raises(CannotApply, match="there is no kubeconfig"):
         await apply({"metadata": {}}, tmp_path / "none", None)
 
 

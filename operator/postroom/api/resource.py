@@ -24,7 +24,7 @@ from postroom.api.names import (
 )
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
 from postroom.api.status import CommonStatus
-from postroom.api.suggest import nearest
+from postroom.api.suggest import hint
 
 SpecT = TypeVar("SpecT", bound=Model, covariant=True)
 StatusT = TypeVar("StatusT", bound=CommonStatus, covariant=True)
@@ -235,8 +235,7 @@ def _unit(detail: Any) -> str:
 
 def _meant_field(loc: tuple[str | int, ...], model: type[Model]) -> str:
     """Offer the field whose name is nearest to an unknown one."""
-    meant = nearest(str(loc[-1]), _fields_at(loc[:-1], model))
-    return f": did you mean {meant}?" if meant is not None else ""
+    return hint(str(loc[-1]), _fields_at(loc[:-1], model))
 
 
 def _fields_at(loc: tuple[str | int, ...], model: type[Model]) -> list[str]:
@@ -267,5 +266,4 @@ def _meant_value(detail: Any) -> str:
     """Offer the value of an enumeration that is nearest to what is there."""
     given = detail.get("input")
     choices = re.findall(r"'([^']*)'", str((detail.get("ctx") or {}).get("expected")))
-    meant = nearest(given, choices) if isinstance(given, str) else None
-    return f": did you mean {meant}?" if meant is not None else ""
+    return hint(given, choices) if isinstance(given, str) else ""

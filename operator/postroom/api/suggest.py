@@ -32,6 +32,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_fold[meant] if meant is not None else None
 
 
+def hint(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that offers the known word that is meant; "" where none is."""
+    meant = nearest(word, known)
+    return f": did you mean {meant}?" if meant is not None else ""
+
+
 def _fold(word: str) -> str:
     return "".join(char for char in word.lower() if char.isalnum())
 

@@ -20,7 +20,7 @@ import yaml
 
 from postroom.api.names import API_VERSION, GROUP, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
-from postroom.api.suggest import nearest
+from postroom.api.suggest import hint
 from postroom.cli import manifest_files
 from postroom.cli.manifest_files import SIZE_LIMIT, content_of
 from postroom.cli.provider_parameters import refuse_parameters
@@ -295,17 +295,13 @@ def _file_resource(
         key = Key(Kind(kind), namespace, name)
     except ValueError:
         kinds = ", ".join(one.value for one in Kind)
-        meant = nearest(kind, [one.value for one in Kind])
-        hint = f": did you mean {meant}?" if meant is not None else ""
-        message = f"kind: must be one of {kinds}{hint}"
+        message = f"kind: must be one of {kinds}{hint(kind, [one.value for one in Kind])}"
         found.complaints.append(manifest.complaint(("kind",), message))
         return
     _put(found.resources, key, manifest, found)
     unknown = sorted(set(manifest.raw) - _TOP_FIELDS)
     for field_ in unknown:
-        meant = nearest(field_, _TOP_FIELDS)
-        hint = f": did you mean {meant}?" if meant is not None else ""
-        message = f"{field_}: is not a field of this kind{hint}"
+        message = f"{field_}: is not a field of this kind{hint(field_, _TOP_FIELDS)}"
         found.complaints.append(manifest.complaint((field_,), message))
     try:
         refuse_parameters(parse_spec(key.kind, manifest.raw.get("spec")))

@@ -178,13 +178,16 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
     for leg, protocol in ((smtp, probing.SMTP), (imap, probing.IMAP)):
         findings += prechecks.findings_of(leg.checked, protocol)
     read = imap.report
+    resolved = list(_unique((*behind.resolved, *smtp.resolved, *imap.resolved)))
+    # What was said to other credentials was not looked at for what is secret of these.
+    told = (resolved == before.resolved_refs and before.last_probe) or ProtocolProbes()
     probes = ProtocolProbes(
-        smtp=probing.facts_of(smtp.report) if smtp.report else None,
-        imap=probing.facts_of(read) if read else None,
+        smtp=probing.facts_of(smtp.report, told.smtp) if smtp.report else None,
+        imap=probing.facts_of(read, told.imap) if read else None,
     )
     fields: dict[str, object] = {
         "server_name": behind.server.metadata.name if behind.server else None,
-        "resolved_refs": list(_unique((*behind.resolved, *smtp.resolved, *imap.resolved))),
+        "resolved_refs": resolved,
         "imap_server": (read and read.server) or (before.imap_server if spec.imap else None),
         "imap_tls": (read and read.tls) or (before.imap_tls if spec.imap else None),
         "last_probe": probes if smtp.report or read else before.last_probe,

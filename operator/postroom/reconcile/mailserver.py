@@ -191,6 +191,8 @@ async def _look(
         return _Seen(_resolved_first(connection, verdicts), warnings, {**kept, **resolved})
     report = await _probe(attempt, world, memory)
     verdicts = probing.verdicts_of(report, SMTP, tls=tls, auth=auth)
+    # What was said to other credentials was not looked at for what is secret of these.
+    told = status.last_probe if status.resolved_refs == resolved["resolved_refs"] else None
     return _Seen(
         _resolved_first(connection, verdicts),
         probing.findings_of(report, SMTP, world.now()) + warnings,
@@ -198,7 +200,7 @@ async def _look(
             **resolved,
             "server": report.server or status.server,
             "tls": report.tls or status.tls,
-            "last_probe": probing.facts_of(report),
+            "last_probe": probing.facts_of(report, told),
         },
     )
 

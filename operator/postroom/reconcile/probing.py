@@ -12,6 +12,7 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail.repeated import without_withheld
+from postroom.mail.replies import is_same_refusal
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile import retrying, schedule
 from postroom.reconcile.assessment import failed, passed, unknown
@@ -288,15 +289,24 @@ def _auth_verdict(report: ProbeReport, protocol: Protocol) -> Verdict:
     return failed(condition, report.reason, report.message)
 
 
-def facts_of(report: ProbeReport) -> ProbeFacts:
-    """Return how far the probe came, for status."""
-    return ProbeFacts(
+def facts_of(report: ProbeReport, before: ProbeFacts | None = None) -> ProbeFacts:
+    """Return how far the probe came, for status.
+
+    Of `before`, which status has, the server's words stay where they tell the same: it may name
+    another of its machines each time, which is no reason to write.
+    """
+    facts = ProbeFacts(
         stage=report.stage,
         reason=report.reason.value,
         code=report.code,
         enhanced_code=report.enhanced_code,
         server_text=report.server_text,
     )
+    if before is None or not before.server_text or not facts.server_text:
+        return facts
+    kept = facts.model_copy(update={"server_text": before.server_text})
+    same = kept == before and is_same_refusal(before.server_text, facts.server_text)
+    return kept if same else facts
 
 
 def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ import pytest
 
 from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import ProbeStage, TLSFacts
-from postroom.api.names import REQUESTED_AT_ANNOTATIONS
+from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key
 from postroom.api.reasons import Reason
 from postroom.controller.writer import differs
 from postroom.mail.oauth.answers import TokenFailure
@@ -391,6 +391,61 @@ async def test_a_repeated_refusal_with_the_same_words_writes_nothing() -> None:
     world.probes.refuses = {"old": replace(BUSY, code=454, server_text="others")}
     await world.look(ACCOUNT, DAY)
     assert differs(before, world.objects[ACCOUNT]["status"])
+
+
+#: What a farm of servers says, each under its own name.
+VARIED = (
+    "4.7.0 refused (at mxalpha), the server alpha is busy",
+    "4.7.0 refused (at mxbravo), the server charlie is busy",
+    "4.7.0 refused (at first), the server second is busy",
+    "4.7.0 refused, the server … is busy",
+    "4.7.0 refused (at … east wing) the server is busy",
+)
+
+
+@pytest.mark.parametrize("key", [ACCOUNT, SERVER])
+async def test_a_repeated_refusal_of_another_machine_writes_nothing(key: Key) -> None:
+    world = world_with(replace(BUSY, code=454, server_text=VARIED[0]))
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
+    for _ in range(2):
+        await world.look(key, HOUR)
+    before = world.objects[key]["status"]
+    assert "mxalpha" in str(before)
+    for said in VARIED:
+        world.probes.refuses = {"old": replace(BUSY, code=454, server_text=said)}
+        await world.look(key, HOUR)
+        assert not differs(before, world.objects[key]["status"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(BUSY, code=454, server_text="4.7.0 refused (at mxalpha), account disabled"),
+        replace(BUSY, code=421, server_text="4.7.0 refused (at mxbravo), the server … is busy"),
+        replace(BUSY, code=454, server_text=None),
+        replace(BUSY, code=454, enhanced_code="4.7.1", server_text=VARIED[1]),
+    ],
+)
+async def test_another_refusal_is_told_in_its_own_words(other: ProbeReport) -> None:
+    world = world_with(replace(BUSY, code=454, server_text=VARIED[0]))
+    await looks(world, 2, HOUR)
+    world.probes.refuses = {"old": other}
+    status = await world.look(ACCOUNT, HOUR)
+    assert status.last_probe is not None
+    assert status.last_probe.smtp is not None
+    assert status.last_probe.smtp.server_text == other.server_text
+
+
+async def test_what_was_said_to_other_credentials_does_not_stay() -> None:
+    """Nobody has looked whether it holds what is secret of these."""
+    world = world_with(replace(BUSY, code=454, server_text=VARIED[0]))
+    await looks(world, 2, HOUR)
+    world.add_secret("login", version="2", username="support@gmail.com", password="mxalpha")
+    world.probes.refuses = {"mxalpha": replace(BUSY, code=454, server_text=VARIED[3])}
+    status = await world.look(ACCOUNT, HOUR)
+    assert status.last_probe is not None
+    assert status.last_probe.smtp is not None
+    assert status.last_probe.smtp.server_text == VARIED[3]
 
 
 async def test_words_of_a_session_without_the_refused_login_are_not_told() -> None:

@@ -2,7 +2,8 @@
 """What servers' refusals and silences mean: a catalogue of data, never the server's own words.
 
 `meaning_of_smtp` and `meaning_of_imap` judge replies, `meaning_of_signal` what is no reply;
-`normalised` makes a server's own text fit to be shown beside the verdict.
+`normalised` makes a server's own text fit to be shown beside the verdict, and `is_same_refusal`
+tells whether two of them are one refusal, told twice.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from postroom.mail.replies.meaning import (
 )
 from postroom.mail.replies.model import FailureClass, Protocol, SignIn, Stage
 from postroom.mail.replies.server_text import normalised
+from postroom.mail.replies.wording import is_same_refusal
 
 __all__ = [
     "Cause",
@@ -33,6 +35,7 @@ __all__ = [
     "Stage",
     "causes",
     "enhanced_code",
+    "is_same_refusal",
     "meaning_of_cause",
     "meaning_of_imap",
     "meaning_of_signal",

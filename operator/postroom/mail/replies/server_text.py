@@ -17,6 +17,7 @@ from postroom.api.mailserver import SERVER_TEXT_LIMIT
 from postroom.api.masked import Masked
 from postroom.mail.replies.catalogue import rows
 from postroom.mail.replies.echoes import is_echoed
+from postroom.mail.replies.wording import is_telling
 
 #: Characters of the result.
 TEXT_LIMIT = SERVER_TEXT_LIMIT
@@ -114,12 +115,19 @@ def _shown(token: str, names: Collection[str]) -> str:
     if not (_ENHANCED.fullmatch(core) or _is_words(core)) or _names(core.lower(), names):
         return _LEFT_OUT
     word = core.lower()
+    if _is_aside(before, core, after) and not (core in _known() or is_telling(core)):
+        return _LEFT_OUT
     if word in _NUMBERS or word in _MOMENTS or _is_machine(word):
         return _LEFT_OUT
     if before.endswith("[") and after.startswith("]") and core.islower():
         # Codes of IMAP are in capitals (RFC 5530); this is a name or an id.
         return _LEFT_OUT
     return f"{before[:2]}{core}{after[:2]}"
+
+
+def _is_aside(before: str, core: str, after: str) -> bool:
+    """Tell a word alone in parentheses, or beside a slash: there stand names of machines."""
+    return "/" in core or (before.endswith("(") and after.startswith(")"))
 
 
 def _names(core: str, names: Collection[str]) -> bool:

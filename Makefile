@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo demo-cluster test test-unit test-pythons lint format bench crds docs clean
+.PHONY: help demo demo-cluster test test-unit test-pythons lint format bench crds docs house house-lower clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -74,8 +74,15 @@ bench: $(READY) ## speed, queries and memory, against a floor of the same run
 crds: $(READY) ## write crds/ from the models
 	$(BIN)/postroom crds --output-dir crds
 
-docs: $(READY) ## write the generated pages of docs/
+docs: $(READY) ## write the generated pages and pictures of docs/
 	$(BIN)/python docs/generate.py
+	PYTHONPATH=tests $(BIN)/python -m house.picture
+
+house: $(READY) ## the house measured: rooms, floors, sizes, names; PLACES="unread fields" says where
+	@PYTHONPATH=tests $(BIN)/python -m house $(PLACES)
+
+house-lower: $(READY) ## lower the bars of the house to what is measured now
+	@PYTHONPATH=tests $(BIN)/python -m house --lower
 
 clean: ## remove what the targets above made here
 	rm -rf $(VENV) $(VENV)-3.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -71,6 +71,13 @@ bench: $(READY) ## speed, queries and memory, against a floor of the same run
 	$(BIN)/python tests/bench/bench.py || status=1; \
 	exit $$status
 
+.PHONY: status-bytes
+OUT ?= statuses.tsv
+THOROUGH ?=
+
+status-bytes: $(READY) ## write every status of a fixed set of worlds to OUT, to compare two versions
+	PYTHONPATH=operator:tests $(BIN)/python -m statuses $(if $(THOROUGH),--thorough) $(OUT)
+
 crds: $(READY) ## write crds/ from the models
 	$(BIN)/postroom crds --output-dir crds
 

@@ -18,6 +18,7 @@ from dnsworld.rdata import type_of
 from dnsworld.server import Edns, Lame, NameServer
 from dnsworld.world import Egress, World
 from dnsworld.zone import Zone
+from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns import expected
 from postroom.dns.wanted import DomainPlan, Expected
 
@@ -42,9 +43,11 @@ class There(Enum):
 
 @dataclass
 class Scene:
-    """A world, the plan that is verified in it, and what each server has of each record."""
+    """A world, the spec and its plan that is verified in it, and what each server has of each
+    record."""
 
     world: World
+    spec: SendingDomainSpec
     plan: DomainPlan
     servers: list[NameServer]
     has: dict[str, dict[str, There]] = field(default_factory=dict)
@@ -103,10 +106,11 @@ def scene(seed: int) -> Scene:
     }
     # Few records in each world make room for many worlds.
     changes |= {one: None for one in _OPTIONAL if random.random() < 0.7}
-    plan = expected.plan(spec_of(APEX, provider, **changes), "mail", b"key", {})
+    spec = spec_of(APEX, provider, **changes)
+    plan = expected.plan(spec, "mail", b"key", {})
     zone = world.register(APEX, random.choice((1, 2, 2, 3, 3, 4)), minimum=random.choice((60, 900)))
     zone.add(APEX, "A", "192.0.2.99")
-    made = Scene(world, plan, world.servers_of(APEX))
+    made = Scene(world, spec, plan, world.servers_of(APEX))
     before = {one.id: _any_state(random) for one in plan.records}
     _publish(zone, plan, before)
     if random.random() < 0.5:

@@ -45,7 +45,7 @@ def test_killed_while_converging(
     installed: ControlPlane, operator: OperatorProcess, namespace: str
 ) -> None:
     operator.start()
-    installed.kubectl("create", "-n", namespace, "-f", "-", input=domains(20))
+    installed.kubectl("create", "-n", namespace, "-f", "-", input=domains(200))
     eventually(lambda: any(map(is_judged, objects(installed, namespace))), "the first is judged")
     operator.kill()
     assert not all(map(is_judged, objects(installed, namespace)))

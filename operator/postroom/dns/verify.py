@@ -26,6 +26,7 @@ from postroom.dns.compromised import exposed, without_compromised
 from postroom.dns.diagnosis import receivers
 from postroom.dns.diagnosis.answering import bounce_targets, sidelong
 from postroom.dns.diagnosis.case import Case
+from postroom.dns.diagnosis.denials import Denials
 from postroom.dns.diagnosis.diagnose import (
     FAULTY,
     NEAR_LIMIT,
@@ -60,6 +61,8 @@ _ROUNDS_LIMIT = 12
 _QUESTIONS_LIMIT = 400
 #: Questions about causes that all faulty records share, beyond the likely ones of each.
 _PROBES_SHARED = 96
+#: Rounds of asking for one set of places: above them, ever nearer, and at last for all themselves.
+_DENIAL_STEPS = 4
 
 
 async def verify(
@@ -261,16 +264,32 @@ class _Look:
             wanted = sorted({question for asked in open_ones.values() for question in asked})
             if not wanted:
                 return
-            inside = context.zone.apex if context.zone else context.plan.domain
+            apex = context.zone.apex if context.zone else context.plan.domain
+            await self._ask_places(wanted, apex)
+
+    async def _ask_places(self, wanted: Sequence[Question], apex: str) -> None:
+        """Ask for places, but first above those that are close together: mostly nothing is there.
+
+        What a denial implies is kept like an answer.
+        """
+        left = _DENIAL_STEPS
+        while wanted and left:
+            known = Denials.of(self.everything.answers.values(), apex)
+            implied = ((one, known.implied(one)) for one in wanted)
+            self._own.update((one, answer) for one, answer in implied if answer is not None)
+            wanted = [one for one in wanted if one not in self._own]
+            asked = known.first_of(wanted) if left > 1 else tuple(wanted)
             answers = await asyncio.gather(
                 *(
                     self._asker.authoritative(one)
-                    if is_within(one.name, inside)
+                    if is_within(one.name, apex)
                     else self._asker.shared(one)
-                    for one in wanted
+                    for one in asked
                 )
             )
-            self._own.update(zip(wanted, answers, strict=True))
+            self._own.update(zip(asked, answers, strict=True))
+            # Where servers answer badly, going step by step would only take longer.
+            left = left - 1 if all(one.conclusive for one in answers) else min(left - 1, 1)
 
     def tell(
         self,

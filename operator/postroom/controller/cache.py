@@ -195,7 +195,7 @@ class Cache:
             return
         status, metadata = slim.get("status"), Metadata.of(metadata_of(slim))
         known = status if isinstance(status, Mapping) else {}
-        self.claims.note(claim_from(metadata, domain, known, self.claims.keys))
+        self.claims.note(claim_from(metadata, domain, known, self.claims.keys, slim["spec"]))
 
     def _reindex(self, key: Key, before: frozenset[str], after: frozenset[str]) -> None:
         for index in before - after:

@@ -2,9 +2,11 @@
 """Who may use a domain that several namespaces claim.
 
 Two claims contend where they are of different namespaces and their domains are equal or one lies
-below the other. A published ownership token, which is bound to namespace and key, decides; among
-those without one the domain that was verified earlier keeps it (ties: the older object, then
-namespace and name). Everything follows from the stored status, so that the order of events and a
+below the other. A published ownership token, which is bound to namespace and key, decides for its
+domain and what lies below; of a domain above it says nothing. Among those without one the domain
+that was verified earlier keeps it (ties: the older object, then namespace and name), as long as its
+verification is kept up: who is suspended, or has failed or not been seen for long, gives way to
+whoever verifies it. Everything follows from the stored object, so that the order of events and a
 restart change nothing.
 """
 
@@ -12,16 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from postroom.api.fields import parse_duration
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import Metadata, SendingDomain
-from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus
+from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, Verification
 from postroom.dns import dmarc, ownership
 from postroom.dns.names import and_ancestors, is_within
+from postroom.reconcile.schedule import parse_timestamp
 
 _OWNERSHIP = Purpose.OWNERSHIP.value
+#: How long a domain that fails keeps others from it without a proof, whatever grace its own spec
+#: gives it: the default one.
+_LONGEST_GRACE = timedelta(hours=72)
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,8 @@ class Claim:
     """One namespace's claim on a domain, as its SendingDomain's stored status has it.
 
     `proven` tells that its token is published; `verified_at` is empty where it is not verified;
-    `refused` tells that the status says DomainClaimed.
+    `refused` tells that the status says DomainClaimed. `suspended` is what the spec says, `lapsed`
+    that the verification is not kept up (`has_lapsed`).
     """
 
     namespace: str
@@ -39,21 +49,37 @@ class Claim:
     verified_at: str = ""
     proven: bool = False
     refused: bool = False
+    suspended: bool = False
+    lapsed: bool = False
 
     @property
     def key(self) -> Key:
         return Key(Kind.SENDING_DOMAIN, self.namespace, self.name)
 
     @property
-    def seniority(self) -> tuple[str, str, str, str]:
-        """What is less came first, among claims that are verified."""
-        return self.verified_at, self.created, self.namespace, self.name
+    def holds(self) -> bool:
+        """Whether it keeps those from the domain who are not verified themselves."""
+        return bool(self.verified_at) and not (self.lapsed or self.suspended)
+
+    @property
+    def seniority(self) -> tuple[bool, str, str, str, str]:
+        """What is less goes before, among claims that are verified."""
+        return not self.holds, self.verified_at, self.created, self.namespace, self.name
 
     def contends_with(self, other: Claim) -> bool:
         """Tell whether both cannot be had, unless both are proven."""
         if self.namespace == other.namespace:
             return False
         return is_within(self.domain, other.domain) or is_within(other.domain, self.domain)
+
+    def is_settled_below(self, other: Claim) -> bool:
+        """Tell whether this has what it claims by proof, and leaves the rest to a domain above.
+
+        Who controls a subdomain may have been given just that: its token says nothing about the
+        domain above, whose own name is not contended for.
+        """
+        below = self.domain != other.domain and is_within(self.domain, other.domain)
+        return self.proven and below
 
     def is_too_wide_for(self, other: Claim) -> bool:
         """Tell whether this would take all names that a registry or a host gives away."""
@@ -66,17 +92,42 @@ def is_lost(mine: Claim, others: Iterable[Claim]) -> bool:
     """Tell whether a claim must give way to others that it contends with.
 
     Nobody is kept from a domain by a claim that is neither proven nor verified, nor by an unproven
-    one on a public suffix above it, of which nobody who has a name below it can know.
+    one on a public suffix above it, of which nobody who has a name below it can know, nor by an
+    unproven one that is not kept up.
     """
     if mine.proven:
         return False
-    rivals = [one for one in others if one.contends_with(mine) and not one.is_too_wide_for(mine)]
+    rivals = [
+        one
+        for one in others
+        if one.contends_with(mine)
+        and not one.is_too_wide_for(mine)
+        and not one.is_settled_below(mine)
+    ]
     if any(one.proven for one in rivals):
         return True
-    verified = [one for one in rivals if one.verified_at]
     if not mine.verified_at:
-        return bool(verified)
-    return any(one.seniority < mine.seniority for one in verified)
+        return any(one.holds for one in rivals)
+    return any(one.verified_at and one.seniority < mine.seniority for one in rivals)
+
+
+def has_lapsed(
+    verification: Verification | None,
+    grace_period: timedelta,
+    degraded_at: datetime | None,
+    looked_at: datetime | None,
+) -> bool:
+    """Tell whether what a status says of a verified domain is no hold against others any more.
+
+    A regression is borne with for the domain's own grace period, but for no more than
+    `_LONGEST_GRACE`, and not at all where that period never ends: nobody may keep a domain for ever
+    that is not verified. `looked_at` is when the status was found.
+    """
+    if verification is not Verification.DEGRADED:
+        return verification not in (Verification.VERIFIED, None)
+    if degraded_at is None or looked_at is None:
+        return True
+    return looked_at - degraded_at >= min(grace_period, _LONGEST_GRACE)
 
 
 def claim_of(resource: SendingDomain, keys: Sequence[bytes]) -> Claim:
@@ -89,6 +140,13 @@ def claim_of(resource: SendingDomain, keys: Sequence[bytes]) -> Claim:
         metadata.creation_timestamp,
         verified_at=status.verified_at or "",
         refused=any(one.reason == Reason.DOMAIN_CLAIMED.value for one in status.conditions),
+        suspended=resource.spec.suspend,
+        lapsed=has_lapsed(
+            status.verification,
+            resource.spec.grace_period,
+            _moment(status.degraded_at),
+            _moment(status.last_check_time),
+        ),
     )
     return with_proof(mine, status.records, keys)
 
@@ -168,6 +226,8 @@ class ClaimBook:
         claim = self._claims.get(key)
         if claim is None or not (claim.refused or claim.verified_at):
             return False
+        if claim.suspended and claim.refused:
+            return False  # it asks for nothing until it is resumed
         return self.is_lost(claim) is not claim.refused
 
     def unsettled_by(self, namespace: str, domain: str) -> list[Key]:
@@ -184,9 +244,16 @@ def _take(index: dict[str, set[Key]], name: str, key: Key) -> None:
 
 
 def claim_from(
-    metadata: Metadata, domain: str, status: Mapping[str, Any], keys: Sequence[bytes]
+    metadata: Metadata,
+    domain: str,
+    status: Mapping[str, Any],
+    keys: Sequence[bytes],
+    spec: Mapping[str, Any] = _NOTHING,
 ) -> Claim:
-    """Read the claim of a raw object, without the cost of its models; any status will do."""
+    """Read the claim of a raw object, without the cost of its models; any status will do.
+
+    `spec` has been understood, or is not known.
+    """
     seen = [
         (str(one.get("name")), str(text))
         for one in _entries(status, "records")
@@ -204,7 +271,28 @@ def claim_from(
             one.get("reason") == Reason.DOMAIN_CLAIMED.value
             for one in _entries(status, "conditions")
         ),
+        suspended=spec.get("suspend") is True,
+        lapsed=has_lapsed(
+            _verification(status.get("verification")),
+            parse_duration(spec.get("gracePeriod") or _LONGEST_GRACE),
+            _moment(status.get("degradedAt")),
+            _moment(status.get("lastCheckTime")),
+        ),
     )
+
+
+def _verification(text: object) -> Verification | None:
+    try:
+        return Verification(str(text))
+    except ValueError:
+        return None
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return parse_timestamp(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def standing_of(status: Mapping[str, Any]) -> tuple[object, ...]:

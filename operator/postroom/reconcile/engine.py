@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -31,7 +31,7 @@ from postroom.api.resource import (
     parse_status,
 )
 from postroom.api.status import CommonStatus
-from postroom.reconcile import emailaccount, mailserver, schedule, sendingdomain
+from postroom.reconcile import emailaccount, mailserver, ownership, schedule, sendingdomain
 from postroom.reconcile.assessment import Assessment, failed, passed, unknown
 from postroom.reconcile.outcome import Memory, Outcome
 from postroom.reconcile.sender import nobody
@@ -71,7 +71,7 @@ async def reconcile(
     try:
         resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
         if getattr(resource.spec, "suspend", False):
-            return _suspended(resource, memory, world.now())
+            return _suspended(resource, memory, world)
         memory.evaluated = resource.spec
         assessment = await _assess(resource, world, memory, policy)
         if _is_premature(resource, assessment, memory, policy, world.now()):
@@ -187,12 +187,12 @@ def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcom
     return _outcome(resource, verdicts, now, None, Reason.INVALID_SPEC)
 
 
-def _suspended(resource: AnyResource, memory: Memory, now: datetime) -> Outcome:
+def _suspended(resource: AnyResource, memory: Memory, world: World) -> Outcome:
     """Keep the last verdict if only ``suspend`` changed; else nothing is known of this spec.
 
     The generation is advanced in either case, so that nobody waits for a suspended object.
     """
-    before = resource.status
+    before, now = resource.status, world.now()
     generation = resource.metadata.generation
     ready = find(before.conditions, ConditionType.READY)
     suspended = passed(
@@ -200,6 +200,12 @@ def _suspended(resource: AnyResource, memory: Memory, now: datetime) -> Outcome:
         Reason.SUSPENDED_BY_SPEC,
         "spec.suspend is true: nothing is checked.",
     )
+    if world.claims.is_unsettled(resource.key):
+        domain = cast("SendingDomain", resource)
+        claimed, given_up = ownership.given_up(domain, world.ownership)
+        ready_no_more = failed(ConditionType.READY, claimed.reason, claimed.message)
+        lost = replace(domain, status=given_up)
+        return _outcome(cast("AnyResource", lost), (ready_no_more, claimed, suspended), now, None)
     only_suspend_changed = memory.evaluated is not None and (
         memory.evaluated.model_copy(update={"suspend": True}) == resource.spec
     )

@@ -8,10 +8,17 @@ from dataclasses import replace
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.reasons import Reason
-from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainSpec
+from postroom.api.resource import SendingDomain
+from postroom.api.sendingdomain import (
+    Purpose,
+    RecordState,
+    SendingDomainSpec,
+    SendingDomainStatus,
+    Verification,
+)
 from postroom.dns.expected import TOKEN_ID
 from postroom.dns.findings import finding
-from postroom.dns.ownership import OwnershipRules, is_token
+from postroom.dns.ownership import OwnershipRules, challenge, is_token
 from postroom.dns.report import DomainReport, RecordReport
 from postroom.reconcile.assessment import failed, unknown
 
@@ -81,6 +88,30 @@ def claimed(domain: str, token: tuple[str, str] | None) -> Verdict:
     if token is not None:
         todo = f"Publish this namespace's token as TXT at {token[0]}: {token[1]}"
     return failed(ConditionType.OWNERSHIP_VERIFIED, Reason.DOMAIN_CLAIMED, f"{message} {todo}")
+
+
+def given_up(resource: SendingDomain, rules: OwnershipRules) -> tuple[Verdict, SendingDomainStatus]:
+    """Return what is said of a suspended domain that another namespace has now, and its status.
+
+    Whoever resumes it begins anew, as after any lost claim: what it had must not count again.
+    """
+    spec, namespace = resource.spec, resource.metadata.namespace
+    token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
+    verdict = claimed(spec.domain, token)
+    fix = None
+    if token is not None:
+        name, value = token
+        fix = Fix(action=FixAction.CREATE, name=name, type="TXT", value=value)
+    status = resource.status.model_copy(
+        update={
+            "verification": Verification.FAILED,
+            "verified_at": None,
+            "degraded_at": None,
+            "last_ready_generation": None,
+            "findings": [finding("DOMAIN_CLAIMED", "ownership", verdict.message, fix)],
+        }
+    )
+    return verdict, status
 
 
 def telling_of_claim(

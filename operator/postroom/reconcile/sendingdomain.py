@@ -25,7 +25,7 @@ from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
 from postroom.reconcile import indexes, references, schedule, verification
 from postroom.reconcile.assessment import Assessment, Conclusion, Evidence
-from postroom.reconcile.claims import Claim, ClaimBook, claim_of, with_proof
+from postroom.reconcile.claims import Claim, ClaimBook, claim_of, has_lapsed, with_proof
 from postroom.reconcile.domain_records import (
     CONDITIONS,
     compromised_keys,
@@ -114,9 +114,10 @@ class Contest:
     lost: bool
     book: ClaimBook
 
-    def note(self, verified_at: str | None) -> None:
+    def note(self, verified_at: str | None, *, lapsed: bool = False) -> None:
         """Let others who are judged before the status is stored know how this one ended."""
-        self.book.hold(replace(self.claim, verified_at=verified_at or "", refused=self.lost))
+        ended = replace(self.claim, verified_at=verified_at or "", refused=self.lost, lapsed=lapsed)
+        self.book.hold(ended)
 
 
 async def assess(
@@ -323,7 +324,8 @@ def conclude(
         if left is not None and left <= timedelta():
             left = None  # it ends with the next look that sees it fail
     verified_at = _written(state.verified_at)
-    contest.note(verified_at)
+    lapsed = has_lapsed(state.verification, bounds.grace_period, state.degraded_at, now)
+    contest.note(verified_at, lapsed=lapsed)
     fields = {
         "verification": state.verification,
         "verified_at": verified_at,

@@ -20,8 +20,9 @@ NOW = datetime(2026, 6, 1, 12, 1, tzinfo=UTC)
 KEY = b"the operator's present key"
 OURS, THEIRS = Key(Kind.SENDING_DOMAIN, "a", "d"), Key(Kind.SENDING_DOMAIN, "b", "d")
 APART = Key(Kind.SENDING_DOMAIN, "c", "d")
-DOMAINS = {OURS: "mail.example.com", THEIRS: "x.mail.example.com", APART: "y.example.com"}
+DOMAINS = {OURS: "x.mail.example.com", THEIRS: "mail.example.com", APART: "y.example.com"}
 EARLY, LATE = "2026-06-01T11:00:00Z", "2026-06-01T12:00:00Z"
+LONG_AGO = "2026-05-01T00:00:00Z"
 
 
 def status(key: Key, verified: str = "", *, proven: bool = False, refused: bool = False) -> Any:
@@ -129,3 +130,37 @@ async def test_the_end_of_our_own_write_counts_as_news(intake: Intake) -> None:
     )
     intake.written(THEIRS, written)
     assert OURS in waiting(intake)
+
+
+async def test_a_proof_below_a_domain_leaves_it_to_who_has_it(intake: Intake) -> None:
+    """A token of x.mail.example.com says nothing about mail.example.com."""
+    known(intake, a=status(OURS, refused=True), b=status(THEIRS, EARLY))
+    seen(intake, OURS, 11, status(OURS, LATE, proven=True))
+    assert THEIRS not in waiting(intake)
+    assert not intake.cache.claims.refuses(THEIRS)
+    assert not intake.cache.claims.refuses(OURS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "verification", "kept"),
+    [
+        ({}, {"verification": "Verified"}, True),
+        ({"suspend": False, "gracePeriod": "0s"}, {"verification": "Verified"}, True),
+        ({"suspend": True}, {"verification": "Verified"}, False),
+        ({"gracePeriod": "0s"}, {"verification": "Degraded", "degradedAt": EARLY}, False),
+        ({"gracePeriod": "5h"}, {"verification": "Degraded", "degradedAt": EARLY}, True),
+        ({}, {"verification": "Degraded", "degradedAt": EARLY}, True),
+        ({"gracePeriod": "720h"}, {"verification": "Degraded", "degradedAt": LONG_AGO}, False),
+        ({}, {"verification": "Unknown"}, False),
+    ],
+)
+async def test_whether_who_is_refused_comes_back_follows_from_what_is_stored(
+    intake: Intake, spec: dict[str, Any], verification: dict[str, Any], kept: bool
+) -> None:
+    holder = {**status(OURS, EARLY), "lastCheckTime": LATE, **verification}
+    raw = stored(OURS, version=10, spec={"domain": DOMAINS[OURS], **spec}, status=holder)
+    intake.seen(OURS.kind, raw)
+    seen(intake, THEIRS, 10, status(THEIRS, refused=True))
+    assert intake.cache.claims.refuses(THEIRS) is kept
+    intake.release()
+    assert (THEIRS in waiting(intake)) is not kept

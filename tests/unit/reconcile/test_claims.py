@@ -69,6 +69,33 @@ EARLY, LATE = "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"
         ({"proven": True}, {"proven": True}, False),
         # nearby domains contend, others do not, nor do those of one namespace
         ({}, {"verified_at": EARLY, "domain": "a.mail.example"}, True),
+        ({"verified_at": LATE}, {"verified_at": EARLY, "domain": "a.mail.example"}, True),
+        # a proof of what lies below settles that, and leaves the name above to whoever has it
+        ({"verified_at": EARLY}, {"proven": True, "domain": "a.mail.example"}, False),
+        ({"verified_at": LATE}, {"proven": True, "domain": "a.b.mail.example"}, False),
+        (
+            {"verified_at": EARLY, "suspended": True},
+            {"proven": True, "domain": "a.mail.example"},
+            False,
+        ),
+        ({}, {"proven": True, "domain": "a.mail.example"}, False),
+        ({}, {"proven": True, "verified_at": EARLY, "domain": "a.mail.example"}, False),
+        ({"domain": "a.mail.example", "verified_at": EARLY}, {"proven": True}, True),
+        ({"domain": "a.mail.example", "proven": True}, {"verified_at": EARLY}, False),
+        # who does not keep its verification up gives way to whoever verifies, and to nobody else
+        ({}, {"verified_at": EARLY, "suspended": True}, False),
+        ({}, {"verified_at": EARLY, "lapsed": True}, False),
+        ({"verified_at": LATE}, {"verified_at": EARLY, "suspended": True}, False),
+        ({"verified_at": LATE}, {"verified_at": EARLY, "lapsed": True}, False),
+        ({"verified_at": EARLY, "suspended": True}, {"verified_at": LATE}, True),
+        ({"verified_at": EARLY, "lapsed": True}, {"verified_at": LATE}, True),
+        ({"verified_at": EARLY, "lapsed": True}, {}, False),
+        ({"verified_at": EARLY, "lapsed": True}, {"verified_at": LATE, "suspended": True}, False),
+        ({"verified_at": LATE, "lapsed": True}, {"verified_at": EARLY, "suspended": True}, True),
+        ({"domain": "a.mail.example"}, {"verified_at": EARLY, "suspended": True}, False),
+        # a proof is kept while suspended or failing
+        ({"verified_at": LATE}, {"proven": True, "lapsed": True}, True),
+        ({"proven": True, "suspended": True}, {"verified_at": EARLY}, False),
         ({}, {"verified_at": EARLY, "domain": "example.org"}, False),
         ({}, {"verified_at": EARLY, "domain": "gmail.example"}, False),
         ({"domain": "a.b.mail.example"}, {"verified_at": EARLY}, True),
@@ -138,10 +165,12 @@ def test_without_a_token_the_earlier_verified_keeps_it(
     tenants.zone.apply(told.fix)
     assert verdict(tenants.look(first), READY) == GOOD
     assert verdict(tenants.look(first), READY) == GOOD, "a proof that is needed stays looked for"
-    assert tenants.book.unsettled_by("first", ours) == [second]
-    assert verdict(tenants.look(second), READY) == CLAIMED
+    # A token of a subdomain says nothing about the domain above: that one keeps its own name.
+    kept = theirs != ours and ours.endswith(f".{theirs}")
+    assert tenants.book.unsettled_by("first", ours) == ([] if kept else [second])
+    assert verdict(tenants.look(second), READY) == (GOOD if kept else CLAIMED)
     tenants.restart()
-    assert verdict(tenants.look(second), READY) == CLAIMED
+    assert verdict(tenants.look(second), READY) == (GOOD if kept else CLAIMED)
     assert verdict(tenants.look(first), READY) == GOOD
 
 
@@ -195,6 +224,124 @@ def test_a_holder_that_fails_for_good_loses_it() -> None:
     assert verdict(tenants.look(second), READY) == CLAIMED
     assert tenants.look(first, timedelta(hours=2)).verification == "Failed"
     tenants.zone.records[DOMAIN, "TXT"] = records
+    assert verdict(tenants.look(second), READY) == GOOD
+    assert verdict(tenants.look(first), READY) == CLAIMED
+
+
+def suspend(tenants: Tenants, key: Key, suspended: bool = True) -> None:
+    """Set or take away spec.suspend."""
+    tenants.put(key, {**tenants.objects[key]["spec"], "suspend": suspended})
+
+
+@pytest.mark.parametrize("resumed_at_once", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_who_is_suspended_keeps_nobody_from_a_domain(
+    restarted: bool, resumed_at_once: bool
+) -> None:
+    tenants = tenants_of(DOMAIN)
+    first, second = claim(tenants, "first"), claim(tenants, "second")
+    users = account(tenants, "first"), account(tenants, "second")
+    tenants.look(first)
+    assert verdict(tenants.look(second), READY) == CLAIMED
+    suspend(tenants, first)
+    if restarted:
+        tenants.restart()
+    tenants.look(first)
+    assert tenants.book.unsettled_by("first", DOMAIN) == [second]
+    assert verdict(tenants.look(second), READY) == GOOD
+    assert tenants.book.refuses(first)
+    assert sender(tenants, users[0]) != "DomainVerified"
+    assert sender(tenants, users[1]) == "DomainVerified"
+    assert tenants.book.unsettled_by("second", DOMAIN) == [first]
+    if not resumed_at_once:
+        status = tenants.look(first)
+        assert verdict(status, READY) == verdict(status, OWNED) == CLAIMED
+        assert verdict(status, ConditionType.SUSPENDED) == ("True", "SuspendedBySpec")
+        assert (status.verification, status.verified_at) == ("Failed", None)
+        (told,) = [one for one in status.findings if one.code == "DOMAIN_CLAIMED"]
+        assert told.fix is not None
+        assert told.fix.value == ownership.challenge(KEY, "first", DOMAIN)[1]
+        assert not tenants.book.is_unsettled(first)
+        # Resumed it is the newcomer, and its proof still counts.
+        suspend(tenants, first, False)
+        assert verdict(tenants.look(first), READY) == CLAIMED
+        assert verdict(tenants.look(second), READY) == GOOD
+        tenants.prove("first", DOMAIN)
+        assert verdict(tenants.look(first), READY) == GOOD
+        assert verdict(tenants.look(second), READY) == CLAIMED
+
+
+def test_a_suspended_domain_that_nobody_else_verified_is_as_it_was() -> None:
+    tenants = tenants_of(DOMAIN)
+    first, second = claim(tenants, "first"), claim(tenants, "second")
+    tenants.look(first)
+    suspend(tenants, first)
+    tenants.look(first)
+    records = tenants.zone.records.pop((DOMAIN, "TXT"))
+    assert verdict(tenants.look(second), READY) != GOOD
+    assert not tenants.book.refuses(first)
+    suspend(tenants, first, False)
+    tenants.zone.records[DOMAIN, "TXT"] = records
+    assert verdict(tenants.look(first), READY) == GOOD
+    assert verdict(tenants.look(second), READY) == CLAIMED
+
+
+@pytest.mark.parametrize(
+    ("grace", "failing", "kept"),
+    [
+        ("0s", timedelta(minutes=5), False),
+        ("0s", timedelta(days=400), False),
+        ("1h", timedelta(minutes=5), True),
+        ("72h", timedelta(hours=71), True),
+        ("720h", timedelta(hours=71), True),
+        ("720h", timedelta(hours=73), False),
+        ("1h", timedelta(hours=2), False),
+    ],
+)
+def test_no_grace_of_one_s_own_keeps_others_out_for_ever(
+    grace: str, failing: timedelta, kept: bool
+) -> None:
+    tenants = tenants_of(DOMAIN)
+    # The second requires what goes on being there: it could be verified all the time.
+    first = claim(tenants, "first", gracePeriod=grace)
+    second = claim(
+        tenants, "second", ownership={"value": "given=1"}, require=["Ownership"], spf=None
+    )
+    tenants.look(first)
+    assert verdict(tenants.look(second), READY) == CLAIMED
+    tenants.zone.records[DOMAIN, "TXT"] = ["given=1"]
+    assert tenants.look(first).verification == "Degraded"
+    tenants.look(first, failing)
+    assert verdict(tenants.look(second, timedelta()), READY) == (CLAIMED if kept else GOOD)
+    if not kept:
+        assert verdict(tenants.look(first, timedelta()), READY) == CLAIMED
+        tenants.zone.records[DOMAIN, "TXT"].append("v=spf1 ip4:192.0.2.1 -all")
+        tenants.restart()
+        assert verdict(tenants.look(first, timedelta()), READY) == CLAIMED
+        assert verdict(tenants.look(second, timedelta()), READY) == GOOD
+
+
+def test_a_failing_domain_whose_token_is_published_is_kept() -> None:
+    tenants = tenants_of(DOMAIN)
+    first = claim(tenants, "first", require=["Ownership", "SPF"], gracePeriod="0s")
+    second = claim(tenants, "second", require=["DMARC"], dmarc={"policy": "none"})
+    tenants.prove("first", DOMAIN)
+    tenants.zone.records[f"_dmarc.{DOMAIN}", "TXT"] = ["v=DMARC1; p=none"]
+    tenants.look(first)
+    del tenants.zone.records[DOMAIN, "TXT"]
+    assert tenants.look(first).verification == "Degraded"
+    assert verdict(tenants.look(second), READY) == CLAIMED
+
+
+def test_an_edit_to_what_cannot_be_looked_at_keeps_nobody_out() -> None:
+    """A spec that asks for a token where there is no key is Unknown for ever."""
+    tenants = tenants_of(DOMAIN)
+    tenants.rules = OwnershipRules()
+    tenants.restart()
+    first, second = claim(tenants, "first"), claim(tenants, "second")
+    tenants.look(first)
+    tenants.put(first, {"domain": DOMAIN, "spf": SPF, "require": ["Ownership", "SPF"]})
+    assert tenants.look(first).verification == "Unknown"
     assert verdict(tenants.look(second), READY) == GOOD
     assert verdict(tenants.look(first), READY) == CLAIMED
 
@@ -308,9 +455,11 @@ NAMESPACES = ("ns-a", "ns-b", "ns-c")
 DOMAINS = (DOMAIN, f"x.{DOMAIN}")
 #: Every namespace may claim each of these domains, so that most histories have a contest.
 _CLAIMS = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(DOMAINS))
-_FORMS = st.sampled_from(["token", "given", "spf"])
+_FORMS = st.sampled_from(["token", "given", "spf", "endless"])
 _WHAT = st.sampled_from(
-    ["look"] * 6 + ["prove"] * 2 + ["apply", "delete", "unprove", "break", "restart", "settle"]
+    ["look"] * 6
+    + ["prove"] * 2
+    + ["apply", "delete", "unprove", "break", "restart", "settle", "suspend", "resume", "wait"]
 )
 _EVENTS = st.tuples(_WHAT, _CLAIMS, _FORMS)
 _Event = tuple[str, tuple[str, str], str]
@@ -318,6 +467,7 @@ _SPECS: dict[str, dict[str, Any]] = {
     "token": {"require": ["Ownership", "SPF"]},
     "given": {"require": ["Ownership", "SPF"], "ownership": {"value": "given=1"}},
     "spf": {"require": ["SPF"]},
+    "endless": {"require": ["SPF"], "gracePeriod": "0s"},
 }
 
 
@@ -343,6 +493,10 @@ class History:
             tenants.put(key, {"domain": domain, "spf": SPF, **_SPECS[form]})
         elif what == "delete":
             tenants.delete(key)
+        elif what in ("suspend", "resume") and key in tenants.objects:
+            suspend(tenants, key, what == "suspend")
+        elif what == "wait" and key in tenants.objects:
+            tenants.look(key, timedelta(hours=80))
         elif what == "look" and key in tenants.objects:
             tenants.look(key)
         elif what == "prove":
@@ -393,9 +547,12 @@ class History:
         for one, other in itertools.combinations(self.having(by_status=by_status), 2):
             (first, mine, proven), (second, theirs, also_proven) = one, other
             overlap = f".{mine}".endswith(f".{theirs}") or f".{theirs}".endswith(f".{mine}")
-            if overlap and first.namespace != second.namespace:
-                assert proven, (first, second)
-                assert also_proven, (first, second)
+            if not overlap or first.namespace == second.namespace:
+                continue
+            # Whoever has a name below another's may have it by its own proof alone.
+            assert proven or mine == theirs or len(mine) < len(theirs), (first, second)
+            assert also_proven or mine == theirs or len(theirs) < len(mine), (first, second)
+            assert (proven and also_proven) or mine != theirs, (first, second)
 
 
 @settings(max_examples=60, deadline=None)
@@ -410,8 +567,9 @@ def test_two_namespaces_never_have_one_domain_unless_both_are_proven(
 
     For any two namespaces with equal domains, or one below the other: at no time may the accounts
     of both count as verified, and once what the claims concern was looked at again both statuses
-    never say Ready, unless each one's own token was seen. Who is proven, and whose records are
-    right, is Ready. A restart changes nothing, and nobody is told of anybody.
+    never say Ready, unless each one's own token was seen, or that of the domain below. Who is
+    proven, and whose records are right, is Ready. A restart changes nothing, and nobody is told of
+    anybody.
     """
     history = History()
     for whose, form in claims:
@@ -433,5 +591,7 @@ def test_two_namespaces_never_have_one_domain_unless_both_are_proven(
         if (name := ownership.challenge(KEY, key.namespace, domain))[1] in tenants.zone.records.get(
             (name[0], "TXT"), []
         ) and tenants.zone.records[domain, "TXT"]:
+            if raw["spec"].get("suspend"):
+                suspend(tenants, key, False)
             tenants.look(key)
             assert verdict(tenants.look(key), READY) == GOOD, "the token decides"

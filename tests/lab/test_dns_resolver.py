@@ -37,6 +37,7 @@ from lab.scripted_dns import (
     without_edns,
     zone,
 )
+from postroom.api.hosts import AliasedAddresses
 from postroom.dns.answers import Answer, Outcome, Zone
 from postroom.dns.asking.pace import NAMESERVER_LIMITS
 from postroom.dns.asking.resolver import DnsAsker
@@ -248,6 +249,19 @@ async def test_one_server_gets_few_queries_at_a_time(lab: Lab) -> None:
 
 async def test_the_addresses_of_a_host(lab: Lab) -> None:
     assert await lab.asker.addresses("Mail.provider.test.") == ("192.0.2.1", "2001:db8::1")
+    assert not isinstance(await lab.asker.resolve_host("mx.provider.test"), AliasedAddresses)
     none = await lab.asker.addresses("target.provider.test")
     assert isinstance(none, Answer)
     assert none.outcome is Outcome.NO_DATA
+
+
+async def test_the_addresses_of_an_alias_are_told_apart(lab: Lab) -> None:
+    """So does the DNS of a cluster answer for a Service of type ExternalName."""
+    names = "@ NS ns\nns A 127.0.0.1\nsmtp.mail.svc CNAME db.other.svc\ndb.other.svc A 10.0.0.7\n"
+    lab.resolver.script = resolves(zone("cluster.test", names))
+    alias = await lab.asker.resolve_host("smtp.mail.svc.cluster.test")
+    assert alias == ("10.0.0.7",)
+    assert isinstance(alias, AliasedAddresses)
+    itself = await lab.asker.resolve_host("db.other.svc.cluster.test")
+    assert itself == ("10.0.0.7",)
+    assert not isinstance(itself, AliasedAddresses)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
 
+from postroom.api.hosts import AliasedAddresses
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.guard import DialPolicy, judge_addresses, judge_port
@@ -253,14 +254,19 @@ class SystemResolver:
 
 def _look_up(host: str) -> tuple[str, ...] | None:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        asked = socket.AI_CANONNAME
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=asked)
     except socket.gaierror as error:
         return () if error.errno in _NOT_FOUND else None
     except UnicodeError:
         return ()  # no such name can exist
     except OSError:
         return None  # the system lacks what it needs to look, such as descriptors
-    return tuple(dict.fromkeys(str(one[4][0]) for one in found))
+    addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
+    names = {str(one[3]).lower().rstrip(".") for one in found} - {""}
+    # A search list completes the name of a Service; anything else is another name.
+    itself = {host.rstrip("."), f"{host.rstrip('.')}.cluster.local"}
+    return addresses if names <= itself else AliasedAddresses(addresses)
 
 
 def _no_address(host: str) -> str:

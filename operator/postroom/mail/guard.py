@@ -20,6 +20,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from postroom.api import data_files
+from postroom.api.hosts import AliasedAddresses
 from postroom.api.reasons import Reason
 
 Address = IPv4Address | IPv6Address
@@ -63,6 +64,12 @@ _RESERVED = _networks(
 #: All of IPv6 that is handed out to be reached (RFC 4291 section 2.4).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: How long a translator's own prefix may be (RFC 6052 section 2.2).
+_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
+#: The bits that are zero then: the octet u, and the suffix behind the IPv4 address.
+_ZERO_BITS = {96: 0xFF << 56} | {
+    length: 0xFF << 56 | (1 << 88 - length) - 1 for length in _NAT64_LENGTHS if length < 96
+}
 #: For translators of one's own (RFC 8215); where in an address they put IPv4 is up to its prefix.
 _OWN_NAT64 = IPv6Network("64:ff9b:1::/48")
 _COMPATIBLE = IPv6Network("::/96")
@@ -147,12 +154,14 @@ def judge_addresses(
 
     One denied address denies the name: which one is dialled would be up to whoever runs its DNS.
     The sentence names the kind of the address, never the address: it may tell of the inside.
+    A Service of type ExternalName is an alias: where that leads is no Service of the namespace.
     """
+    own_service = is_own_service(host, namespace) and not isinstance(addresses, AliasedAddresses)
     if host.lower().rstrip(".") in _forbidden_hosts():
         return _denied(host, "metadata", openable=False)
     for text in addresses:
         standing = _standing(text, policy)
-        own = standing.kind == "private" and standing.openable and is_own_service(host, namespace)
+        own = standing.kind == "private" and standing.openable and own_service
         if not standing.allowed and not own:
             return _denied(host, standing.kind, openable=standing.openable)
     return None
@@ -183,9 +192,9 @@ def _standing(text: str, policy: DialPolicy) -> _Standing:
     # The IPv4 address inside stands for one that only carries it.
     stands_for = (unwrapped(address), *embedded(address))
     disguises = (address, *stands_for)
-    perhaps = (*disguises, *_perhaps(address))
-    if any(_within(one, _metadata()) for one in perhaps):
+    if any(_within(one, _metadata()) for one in (*disguises, *_perhaps(address))):
         return _Standing("metadata")
+    perhaps = (*disguises, *_perhaps(address, well_formed=True))
     for kind, networks in _FORBIDDEN.items():
         judged = perhaps if networks is _LINK_LOCAL else disguises
         if any(_within(one, networks) for one in judged):
@@ -227,22 +236,36 @@ def embedded(address: Address) -> tuple[IPv4Address, ...]:
     return tuple(found)
 
 
-def _perhaps(address: Address) -> tuple[IPv4Address, ...]:
+def translated(address: IPv6Address, prefix_length: int) -> IPv4Address:
+    """Return the IPv4 address that a translator with a prefix of this length reads.
+
+    RFC 6052 section 2.2: the 32 bits after the prefix, around bits 64 to 71 (the octet u, which
+    must be zero; a translator need not look at it), whatever the suffix after them holds.
+    """
+    number = int(address)
+    if prefix_length == 96:
+        return IPv4Address(number & 0xFFFFFFFF)
+    around = number >> 64 << 56 | number & (1 << 56) - 1  # 120 bits, without the octet u
+    return IPv4Address(around >> 120 - prefix_length - 32 & 0xFFFFFFFF)
+
+
+def _perhaps(address: Address, *, well_formed: bool = False) -> tuple[IPv4Address, ...]:
     """Return what an address may be turned into by a translator of which we cannot know.
 
-    A network may give its own any prefix, most of them 96 bits long (RFC 6052 section 2.2). That is
+    A network may give its own any prefix of any of the six lengths (RFC 6052 section 2.2). That is
     no reason to deny an address, but where metadata would be reached: nobody's own interface is
-    numbered so.
+    numbered so. `well_formed` leaves out what that section does not write so: with something in
+    the octet u, or in the suffix.
     """
     if isinstance(address, IPv4Address):
         return ()
+    anything = not well_formed or address in _OWN_NAT64
     number = int(address)
-    low = IPv4Address(number & 0xFFFFFFFF)
-    if address in _OWN_NAT64:
-        # After 48, 56, 64 or 96 bits, around the eight in the middle.
-        halves = number >> 64 << 56 | number & (1 << 56) - 1
-        return (*(IPv4Address(halves >> shift & 0xFFFFFFFF) for shift in (40, 32, 24)), low)
-    return () if number >> 32 & 0xFFFFFFFF else (low,)
+    return tuple(
+        translated(address, length)
+        for length in _NAT64_LENGTHS
+        if anything or not number & _ZERO_BITS[length]
+    )
 
 
 def unwrapped(address: Address) -> Address:

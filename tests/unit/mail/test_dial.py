@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.hosts import AliasedAddresses
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail import dial
@@ -201,6 +202,43 @@ async def test_the_system_is_asked_in_threads_of_our_own(monkeypatch: pytest.Mon
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     assert await SystemResolver(1)("mail.example.com") == ("192.0.2.1",)
     assert asked_in[0].startswith("resolve")
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "aliased"),
+    [
+        ("postfix.mail.svc", "postfix.mail.svc.cluster.local", False),
+        ("postfix.mail.svc.cluster.local.", "Postfix.mail.svc.cluster.local", False),
+        ("postfix.mail.svc", "", False),
+        ("postfix.mail.svc", "intranet.example.com", True),
+        ("postfix.mail.svc", "postfix.mail.svc.evil.example", True),
+        ("postfix.mail.svc", "redis.other.svc.cluster.local", True),
+    ],
+)
+async def test_an_alias_is_told_from_a_name_that_was_completed(
+    monkeypatch: pytest.MonkeyPatch, host: str, named: str, aliased: bool
+) -> None:
+    def lookup(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, named, ("10.0.0.7", 0)), (0, 0, 0, "", ("10.0.0.8", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    found = await SystemResolver(1)(host)
+    assert found == ("10.0.0.7", "10.0.0.8")
+    assert isinstance(found, AliasedAddresses) is aliased
+
+
+async def test_an_external_name_leads_nowhere_inside() -> None:
+    """A Service of type ExternalName is answered for with a CNAME: judged as outside."""
+    host = "postfix.mail.svc.cluster.local"
+
+    async def resolve(name: str) -> tuple[str, ...]:
+        return AliasedAddresses(["10.0.0.7"])
+
+    with pytest.raises(Failure) as caught:
+        made = Dialler(DialPolicy(), resolve, Deadlines())
+        await made.dial(Endpoint(host, 25, TLSMode.NONE, host, None, "mail"))
+    assert caught.value.reason is Reason.ADDRESS_DENIED
+    assert "(private)" in caught.value.message
 
 
 @pytest.mark.parametrize(

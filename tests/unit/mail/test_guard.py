@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.hosts import AliasedAddresses
 from postroom.api.reasons import Reason
 from postroom.mail import guard
 from postroom.mail.guard import (
@@ -184,6 +185,146 @@ def test_nor_in_any_disguise(form: str, address: str) -> None:
 @given(st.sampled_from(DISGUISES), st.ip_addresses(v=4, network="169.254.0.0/16").map(str))
 def test_no_address_of_a_link_in_any_disguise(form: str, address: str) -> None:
     assert denied(disguised(form, address), EVERYTHING)
+
+
+def embed(prefix: int, length: int, address: int, suffix: int = 0, u: int = 0) -> str:
+    """Write an IPv4 address behind a prefix (RFC 6052 section 2.2), bit by bit."""
+    bits = f"{prefix:0128b}"[:length]
+    rest = f"{address:032b}"
+    if length == 96:
+        bits = bits[:64] + f"{u:08b}" + bits[72:] + rest
+    else:
+        before = 64 - length
+        bits += rest[:before] + f"{u:08b}" + rest[before:]
+        bits += f"{suffix:0128b}"[-(128 - len(bits)) :]
+    return str(ipaddress.IPv6Address(int(bits, 2)))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text"),
+    [
+        # The table of RFC 6052 section 2.4: 192.0.2.33 behind each length.
+        ("2001:db8::/32", "2001:db8:c000:221::"),
+        ("2001:db8:100::/40", "2001:db8:1c0:2:21::"),
+        ("2001:db8:122::/48", "2001:db8:122:c000:2:2100::"),
+        ("2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"),
+        ("2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"),
+        ("2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"),
+    ],
+)
+def test_where_a_translator_s_prefix_puts_ipv4(prefix: str, text: str) -> None:
+    network = ipaddress.IPv6Network(prefix)
+    inner = ipaddress.IPv4Address("192.0.2.33")
+    assert embed(int(network.network_address), network.prefixlen, int(inner)) == str(
+        ipaddress.IPv6Address(text)
+    )
+    assert guard.translated(ipaddress.IPv6Address(text), network.prefixlen) == inner
+
+
+LENGTHS = st.sampled_from([32, 40, 48, 56, 64, 96])
+#: Prefixes that are handed out, all bits of which may be in use, those from 64 to 95 too.
+PREFIXES = st.integers(0, 2**125 - 1).map(lambda bits: 1 << 125 | bits)
+OCTETS = st.integers(0, 255)
+
+
+@given(
+    PREFIXES,
+    LENGTHS,
+    st.sampled_from(IPV4).map(ipaddress.IPv4Address),
+    st.integers(0, 2**56 - 1),
+    OCTETS,
+)
+def test_metadata_behind_any_prefix_of_a_translator(
+    prefix: int, length: int, address: ipaddress.IPv4Address, suffix: int, u: int
+) -> None:
+    """A translator need not look at the octet u and the suffix: nor do they help anybody."""
+    text = embed(prefix, length, int(address), suffix, u)
+    for policy in (STRICT, EVERYTHING):
+        assert denied(text, policy), text
+        assert denied(text, policy, "postfix.mail.svc")
+        assert not may_dial(text, policy)
+
+
+@given(PREFIXES, LENGTHS, st.ip_addresses(v=4, network="169.254.0.0/16").map(int))
+def test_a_link_behind_any_prefix_of_a_translator(prefix: int, length: int, address: int) -> None:
+    assert denied(embed(prefix, length, address), EVERYTHING)
+
+
+@given(PREFIXES, LENGTHS, st.ip_addresses(v=4, network="10.0.0.0/8").map(int))
+def test_the_api_server_behind_any_prefix_of_a_translator(
+    prefix: int, length: int, address: int
+) -> None:
+    policy = DialPolicy(
+        EVERYTHING.allowed_networks, denied_networks=(ipaddress.ip_network(address),)
+    )
+    assert denied(embed(prefix, length, address), policy)
+
+
+INNER = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "100.64.0.0/10"]
+
+
+@given(
+    st.sampled_from(
+        [
+            "::ffff:{low}",
+            "::{low}",
+            "::ffff:0:{low}",
+            "64:ff9b::{low}",
+            "64:ff9b:1::{low}",
+            "2002:{both}::1",
+            "2002:{both}:ffff:1:2:3:4",
+            "2001:0:{both}:0:0:f5ff:fffe",
+            "2001:0:808:808:0:0:{flipped}",
+            "2a00:1450::5efe:{low}",
+            "2a00:1450:1:2:200:5efe:{low}",
+        ]
+    ),
+    st.sampled_from(INNER).flatmap(lambda one: st.ip_addresses(v=4, network=one)).map(str),
+)
+def test_inner_addresses_in_every_known_disguise(form: str, address: str) -> None:
+    """The prefixes and forms that everybody knows: not only metadata is denied there."""
+    assert denied(disguised(form, address)), disguised(form, address)
+    assert not may_dial(disguised(form, address), STRICT)
+
+
+@given(LENGTHS, st.ip_addresses(v=4).map(int), st.integers(0, 2**56 - 1), OCTETS)
+def test_the_translators_own_range_is_closed(
+    length: int, address: int, suffix: int, u: int
+) -> None:
+    """64:ff9b:1::/48 (RFC 8215) belongs to whoever runs the network, whatever is inside."""
+    prefix = int(ipaddress.IPv6Address("64:ff9b:1::"))
+    assert denied(embed(prefix, max(length, 48), address, suffix, u))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        # Networks whose numbers look like an inner address, with a host in them.
+        "2a01:4f8:a60:1::2",
+        "2a01:4f8:a00:1::25",
+        "2a01:4f8:a9fe:1::2",
+        "2a01:4f8:1:a9fe::2",
+        "2607:f8b0:4004:c1b::1b",
+        "2a00:1450:4025:c03::1a",
+        "2a01:111:f403:c000::1",
+    ],
+)
+def test_hosts_in_networks_that_look_like_inner_addresses(address: str) -> None:
+    policy = DialPolicy(denied_networks=(ipaddress.ip_network("10.96.0.1"),))
+    assert not denied(address, policy)
+
+
+@pytest.mark.parametrize("host", ["postfix.mail.svc", "postfix.mail.svc.cluster.local"])
+@pytest.mark.parametrize("address", ["10.96.0.7", "100.64.0.7", "fd12::7", "172.20.0.1"])
+def test_an_external_name_is_no_service_of_one_s_own(host: str, address: str) -> None:
+    """DNS answers for a Service of type ExternalName with an alias: it leads anywhere."""
+    found = judge_addresses(host, AliasedAddresses([address]), "mail", STRICT)
+    assert found is not None
+    assert "private" in found.sentence
+    opened = DialPolicy((ipaddress.ip_network(f"{address}"),))
+    assert judge_addresses(host, AliasedAddresses([address]), "mail", opened) is None
+    public = AliasedAddresses(["8.8.8.8"])
+    assert judge_addresses(host, public, "mail", STRICT) is None
 
 
 @pytest.mark.parametrize("form", ["::ffff:0:{low}", "2001:db8::5efe:{low}", "64:ff9b::{low}"])

@@ -19,6 +19,7 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState, Verification
 from postroom.reconcile.assessment import passed
+from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.verification import Look, sum_up
 from unit.reconcile.domain_worlds import (
@@ -258,10 +259,11 @@ def test_the_same_look_again_writes_nothing_but_the_time_of_the_check() -> None:
 
 
 class NoWorld:
-    """A world that is asked for nothing but the time."""
+    """A world that is asked for nothing but the time and who else claims a domain: nobody."""
 
     def __init__(self, domain: Domain) -> None:
         self.now = lambda: domain.now
+        self.claims = ClaimBook()
 
 
 @pytest.mark.parametrize(

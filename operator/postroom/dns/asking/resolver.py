@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
+from postroom.api.hosts import AliasedAddresses
 from postroom.dns.answers import (
     Answer,
     Delegation,
@@ -124,14 +125,17 @@ class DnsAsker:
         return await self._parent(Question(apex, RecordType.NS))
 
     async def addresses(self, host: str) -> tuple[str, ...] | Answer:
-        """Return a host's addresses, IPv4 first, or the answer that says why there are none."""
+        """Return a host's addresses, IPv4 first, or the answer that says why there are none.
+
+        Where the host is an alias, the addresses are `AliasedAddresses`.
+        """
         answers = await asyncio.gather(
             self.recursive(Question(canonical(host), RecordType.A)),
             self.recursive(Question(canonical(host), RecordType.AAAA)),
         )
         found = tuple(value for answer in answers for value in answer.values)
         if found:
-            return found
+            return AliasedAddresses(found) if any(one.aliases for one in answers) else found
         return next((one for one in answers if not one.conclusive), answers[0])
 
     async def resolve_host(self, host: str) -> tuple[str, ...] | None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kubernetes Events: what changed, told once to whoever runs ``kubectl describe`` or ``events``.
 
-Events are a courtesy, status is the truth: they wait in a bounded queue behind everything else,
-and one that cannot be posted is dropped.
+Events are a courtesy, status is the truth: they wait in a bounded backlog behind everything else,
+and one that cannot be posted is dropped. Namespaces take turns, and where there is no room, who
+has most waiting loses one: nobody's flood keeps or drops another's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -31,13 +32,61 @@ COMPONENT, CONTROLLER = "postroom", "postroom.dev/postroom"
 _NOTE_LIMIT = 1024  # bytes, as of a note in events.k8s.io/v1
 _INSTANCE_LIMIT = 128
 _NAME_LIMIT = 253
-_BACKLOG = 1000
+#: Events that wait, of all namespaces, and how many are posted at once: one of each namespace.
+_BACKLOG, _AT_ONCE = 1000, 8
 _OBJECTS_REMEMBERED = 4096
+
+_Waiting = tuple[Key, dict[str, Any]]
 
 #: Per object: a burst, then one a minute. A flapping thing must not fill the namespace.
 _OBJECT_RATE, _OBJECT_BURST = 1 / 60, 10
 #: For all together: Events never compete with status writes.
 _GLOBAL_RATE, _GLOBAL_BURST = 10.0, 20.0
+
+
+class _Backlog:
+    """What waits, by namespace: each has one under way at a time, and they take turns."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        #: Whose turn it is next comes first.
+        self._waiting: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+        self._under_way: set[str] = set()
+
+    def put(self, item: _Waiting) -> bool:
+        """Take an item in; False: there was no room, and the newest of who has most is gone."""
+        namespace = item[0].namespace
+        own = len(self._waiting.get(namespace, ())) + 1
+        room = self._size < self._limit
+        if not room:
+            most = max(self._waiting, key=lambda name: len(self._waiting[name]))
+            # Among equals whoever comes gives way: what waits already stays.
+            if own >= len(self._waiting[most]):
+                return False
+            self._waiting[most].pop()
+            self._size -= 1
+        self._waiting.setdefault(namespace, deque()).append(item)
+        self._size += 1
+        return room
+
+    def take(self) -> _Waiting | None:
+        """Take the next item out; None where none may be posted now."""
+        ready = (one for one in self._waiting if one not in self._under_way)
+        namespace = next(ready, None)
+        if namespace is None:
+            return None
+        self._under_way.add(namespace)
+        self._size -= 1
+        items = self._waiting.pop(namespace)
+        item = items.popleft()
+        if items:
+            self._waiting[namespace] = items  # behind the others
+        return item
+
+    def done(self, namespace: str) -> None:
+        """An item of a namespace is under way no more."""
+        self._under_way.discard(namespace)
 
 
 class EventPoster:
@@ -56,7 +105,8 @@ class EventPoster:
         self._metrics = metrics
         self._now = now
         self._bucket = bucket or TokenBucket(_GLOBAL_RATE, _GLOBAL_BURST)
-        self._backlog: asyncio.Queue[tuple[Key, dict[str, Any]]] = asyncio.Queue(_BACKLOG)
+        self._backlog = _Backlog(_BACKLOG)
+        self._moved = asyncio.Event()
         self._per_object: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def announce(self, key: Key, uid: str, notices: Iterable[Notice]) -> None:
@@ -65,22 +115,34 @@ class EventPoster:
             if not self._bucket_of(uid).try_take():
                 self._count("suppressed")
                 continue
-            try:
-                self._backlog.put_nowait((key, self._event(key, uid, notice)))
-            except asyncio.QueueFull:
+            if not self._backlog.put((key, self._event(key, uid, notice))):
                 self._count("dropped")
+            self._moved.set()
 
     async def run(self) -> None:
         """Post what was announced, until cancelled."""
+        async with asyncio.TaskGroup() as posting:
+            for _ in range(_AT_ONCE):
+                posting.create_task(self._post_one_by_one())
+
+    async def _post_one_by_one(self) -> None:
         while True:
-            key, event = await self._backlog.get()
-            await self._bucket.take()
+            waiting = self._backlog.take()
+            if waiting is None:
+                self._moved.clear()
+                await self._moved.wait()
+                continue
+            key, event = waiting
             try:
+                await self._bucket.take(key.namespace)
                 await self._post(key.namespace, event)
                 self._count("posted")
             except ApiError as error:
                 self._count("failed")
                 logger.debug("event not posted: %s", error, extra=about(key))
+            finally:
+                self._backlog.done(key.namespace)
+                self._moved.set()
 
     def _bucket_of(self, uid: str) -> TokenBucket:
         bucket = self._per_object.pop(uid, None) or TokenBucket(_OBJECT_RATE, _OBJECT_BURST)

@@ -11,8 +11,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.names import Key
 from postroom.controller.client import ApiError
-from postroom.controller.events import EventPoster
+from postroom.controller.events import EventPoster, _Backlog
 from postroom.controller.limits import TokenBucket
 from postroom.metrics import Metrics
 from postroom.reconcile.outcome import Notice, NoticeType
@@ -39,10 +40,10 @@ class Desk:
             raise ApiError("POST events", 403)
         self.events.append((namespace, event))
 
-    async def settle(self) -> None:
+    async def settle(self, turns: int = 50) -> None:
         """Let the poster work off its backlog."""
         task = asyncio.ensure_future(self.poster.run())
-        for _ in range(50):
+        for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -114,3 +115,97 @@ async def test_an_event_that_cannot_be_posted_is_dropped() -> None:
     await desk.settle()
     assert len(desk.events) == 1
     assert (desk.count("failed"), desk.count("posted")) == (1, 1)
+
+
+def of(namespace: str) -> Key:
+    return SERVER._replace(namespace=namespace)
+
+
+def flood(desk: Desk, namespace: str, number: int) -> None:
+    for count in range(number):
+        desk.poster.announce(of(namespace), f"{namespace}-{count}", [NOTICE])
+
+
+async def test_a_flood_neither_drops_nor_delays_another_namespace() -> None:
+    desk = Desk()
+    flood(desk, "loud", 5000)
+    for count in range(20):
+        desk.poster.announce(of("calm"), f"calm-{count}", [NOTICE])
+    flood(desk, "loud", 5000)
+    await desk.settle(200)
+    order = [namespace for namespace, _ in desk.events]
+    assert order.count("calm") == 20
+    last = max(place for place, namespace in enumerate(order) if namespace == "calm")
+    assert last <= 41
+    # It still waits, or was dropped of the loud one alone.
+    uids = [event["involvedObject"]["uid"] for name, event in desk.events if name == "calm"]
+    assert uids == [f"calm-{count}" for count in range(20)]
+
+
+async def test_a_full_backlog_is_shared_evenly() -> None:
+    desk = Desk()
+    for namespace in ("a", "b", "c", "d"):
+        flood(desk, namespace, 2000)
+    waiting = {name: len(items) for name, items in desk.poster._backlog._waiting.items()}
+    assert waiting == {"a": 250, "b": 250, "c": 250, "d": 250}
+    assert desk.count("dropped") == 7000
+
+
+async def test_posts_of_one_namespace_that_hang_keep_no_other() -> None:
+    """As behind a slow admission webhook of that namespace."""
+    desk, hanging = Desk(), asyncio.Event()
+    posted: list[str] = []
+
+    async def post(namespace: str, event: Mapping[str, Any]) -> None:
+        if namespace == "stuck":
+            await hanging.wait()
+        posted.append(namespace)
+
+    desk.poster = EventPoster(post, "pod-1", desk.metrics, lambda: NOW, TokenBucket(1e6, 1e6))
+    flood(desk, "stuck", 100)
+    flood(desk, "calm", 10)
+    await desk.settle()
+    assert posted == ["calm"] * 10
+    hanging.set()
+
+
+async def test_scarce_tokens_are_given_in_turns() -> None:
+    desk = Desk()
+    bucket = TokenBucket(1000.0, 1.0)
+    desk.poster = EventPoster(desk.post, "pod-1", desk.metrics, lambda: NOW, bucket)
+    flood(desk, "loud", 900)
+    flood(desk, "calm", 5)
+    task = asyncio.ensure_future(desk.poster.run())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [namespace for namespace, _ in desk.events[:12]].count("calm") == 5
+
+
+@given(
+    st.integers(1, 10), st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=200)
+)
+def test_no_namespace_loses_while_another_has_more_waiting(
+    limit: int, steps: list[tuple[str, bool]]
+) -> None:
+    """Against a plain model: what is dropped is always the newest of one that has most."""
+    backlog = _Backlog(limit)
+    model: dict[str, list[int]] = {one: [] for one in "abcd"}
+    for number, (namespace, taking) in enumerate(steps):
+        if taking:
+            item = backlog.take()
+            assert (item is None) is not any(model.values())
+            if item is not None:
+                assert item[1]["n"] == model[item[0].namespace].pop(0)
+                backlog.done(item[0].namespace)
+            continue
+        full = sum(map(len, model.values())) == limit
+        model[namespace].append(number)
+        assert backlog.put((of(namespace), {"n": number})) is not full
+        waits = {one: [item[1]["n"] for item in backlog._waiting.get(one, ())] for one in model}
+        if full:
+            most = max(map(len, model.values()))
+            (loser,) = [one for one in model if waits[one] != model[one]]
+            assert len(model[loser]) == most
+            model[loser].pop()
+        assert waits == model

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from postroom.dns.names import is_within
 CHALLENGE_LABEL = "_postroom-challenge"
 _PREFIX = "postroom-verification="
 _TOKEN_LENGTH = 32  # base32 characters: 160 bits
+#: Proves what this process sent, where there is no lasting key. Never shown, nor derived from.
+_OF_THIS_PROCESS = secrets.token_bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,13 @@ class OwnershipRules:
     key_elsewhere: bool = False
 
     @property
-    def message_key(self) -> bytes:
-        """The key that messages of our own are marked with."""
-        return self.keys[0] if self.keys else b""
+    def message_keys(self) -> tuple[bytes, ...]:
+        """The keys that messages of our own are marked with: the first marks, all are known again.
+
+        Without a key of the operator it is one that this process made up: nobody can forge what it
+        proves, and nobody can prove it after a restart, either.
+        """
+        return self.keys or (_OF_THIS_PROCESS,)
 
 
 def derive_token(key: bytes, namespace: str, domain: str) -> str:

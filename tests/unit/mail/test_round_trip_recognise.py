@@ -4,16 +4,19 @@ strays, and copies that tell of a loop; header fields of any kind."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.dns.ownership import OwnershipRules
 from postroom.mail.errands import Removal, ScannedMessage
 from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key, proof_of
 from postroom.mail.round_trip.header import addresses, host_name, read_header, words
-from postroom.mail.round_trip.recognise import Expected, Sighting, Sign, recognise
+from postroom.mail.round_trip.recognise import Expected, Found, Sighting, Sign, recognise
 
 KEY = probe_key(b"ownership")
 UID = "0f3a2b1c-1111-2222-3333-444455556666"
@@ -89,6 +92,56 @@ def test_two_fields_prove_nothing() -> None:
 
 def test_another_operators_message_is_a_strangers() -> None:
     assert look(scanned(ours(key=probe_key(b"another")))) == Sighting()
+
+
+@pytest.mark.parametrize("known", [[KEY], [probe_key(b"new"), KEY], [KEY, probe_key(b"old")]])
+def test_a_message_of_an_earlier_key_is_ours(known: list[bytes]) -> None:
+    (found,) = recognise([scanned(ours())], EXPECTED, known).found
+    assert (found.sign, found.proof) == (Sign.PROBE_FIELD, PROOF)
+
+
+def test_what_the_process_before_sent_is_told_by_its_token_and_not_removed() -> None:
+    """The key did not last; that the token is right says as much as it does elsewhere."""
+    before = scanned(ours(key=probe_key(b"of the process before")))
+    (found,) = recognise([before], EXPECTED, KEY, lasting=False).found
+    assert (found.sign, found.proof, found.removal) == (Sign.PROBE_FIELD, None, None)
+    # Where the keys last, it is a stranger's.
+    assert recognise([before], EXPECTED, KEY) == Sighting()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"v1 other {TOKEN} {'0' * 32}",
+        f"v1 {UID} {OTHER_TOKEN} {'0' * 32}",
+        f"v2 {UID} {TOKEN} {'0' * 32}",
+        "nonsense",
+    ],
+)
+def test_without_a_lasting_key_no_other_message_is_ours(value: str) -> None:
+    message = scanned(f"Subject: {SUBJECT}\nX-Postroom-Probe: {value}\n")
+    assert recognise([message], EXPECTED, KEY, lasting=False) == Sighting()
+
+
+def test_an_empty_key_proves_nothing() -> None:
+    with pytest.raises(ValueError, match="key"):
+        probe_key(b"")
+
+
+def test_without_a_key_of_the_operator_nobody_can_forge_a_proof() -> None:
+    """What was sent without a key was proven by an empty one, which everybody knows."""
+    (key,) = OwnershipRules().message_keys
+    assert len(key) == 32
+    assert OwnershipRules(token_required=True).message_keys == (key,)
+    assert OwnershipRules((b"new", b"old")).message_keys == (b"new", b"old")
+    empty = hmac.new(b"", b"postroom test message v1", hashlib.sha256).digest()
+    forged = scanned(ours(key=empty))
+    assert not any(one.proof for one in look_at(forged, key))
+    assert "of_this_process" not in repr(OwnershipRules()).lower()
+
+
+def look_at(message: ScannedMessage, key: bytes) -> tuple[Found, ...]:
+    return recognise([message], EXPECTED, probe_key(key), lasting=False).found
 
 
 @pytest.mark.parametrize(("token", "uid"), [(OTHER_TOKEN, UID), (TOKEN, "another-account")])

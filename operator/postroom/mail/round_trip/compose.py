@@ -67,7 +67,12 @@ class Draft:
 
 
 def probe_key(ownership_key: bytes) -> bytes:
-    """Derive the key of test messages, which proves nothing else, from the operator's key."""
+    """Derive the key of test messages, which proves nothing else, from the operator's key.
+
+    Raises `ValueError` for an empty one: anyone could prove anything by it.
+    """
+    if not ownership_key:
+        raise ValueError("test messages need a key that nobody knows")
     return hmac.new(ownership_key, b"postroom test message v1", hashlib.sha256).digest()
 
 

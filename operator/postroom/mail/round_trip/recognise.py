@@ -2,14 +2,16 @@
 """Finds our own message among those that arrived, and notices what answers it.
 
 Found by its token in the field that we set, else in the Message-ID, else in the subject: servers
-rewrite any of them. A field with a wrong proof makes a message a stranger's, whatever else it says.
+rewrite any of them. A field with a wrong proof makes a message a stranger's, whatever else it says,
+unless the key did not last: then the token alone tells it, as it does where a server took the field
+away, and nothing is removed by that.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -93,8 +95,19 @@ class Sighting:
         return bool(self.replies) or len(copies) > len(set(copies))
 
 
-def recognise(messages: Iterable[ScannedMessage], expected: Expected, key: bytes) -> Sighting:
-    """Sort out which of the messages are ours, and which answer ours."""
+def recognise(
+    messages: Iterable[ScannedMessage],
+    expected: Expected,
+    keys: bytes | Sequence[bytes],
+    *,
+    lasting: bool = True,
+) -> Sighting:
+    """Sort out which of the messages are ours, and which answer ours.
+
+    Any of `keys` may have made a proof. `lasting` tells that they were the same in the process that
+    sent the message: where they were not, its proof cannot be told from a forged one.
+    """
+    known = (keys,) if isinstance(keys, bytes) else tuple(keys)
     found: list[Found] = []
     strays: list[Stray] = []
     replies: list[ScannedMessage] = []
@@ -102,8 +115,10 @@ def recognise(messages: Iterable[ScannedMessage], expected: Expected, key: bytes
     for message, _ in zip(messages, range(_MESSAGES_LIMIT), strict=False):
         header = read_header(message.header)
         if header.all(PROBE_FIELD):
-            own = _proven(header, key)
+            own = _proven(header, known)
             if own is None:
+                if not lasting and _names(header, expected):
+                    found.append(Found(message, header, Sign.PROBE_FIELD, None))
                 continue
             if own[:2] == (expected.account_uid, expected.token):
                 found.append(Found(message, header, Sign.PROBE_FIELD, own[2]))
@@ -124,13 +139,27 @@ def _removal(message: ScannedMessage, proof: str | None) -> Removal | None:
     return Removal(message.mailbox, message.uid_validity, message.uid, proof)
 
 
-def _proven(header: Header, key: bytes) -> tuple[str, str, str] | None:
+def _proven(header: Header, keys: Iterable[bytes]) -> tuple[str, str, str] | None:
     """Return UID, token and proof of the field that we set; None for a forged or doubled one."""
+    field = _field(header)
+    if field is None:
+        return None
+    uid, token, proof = field
+    proofs = [proof_of(key, uid, token) for key in keys]
+    return field if any(hmac.compare_digest(proof, one) for one in proofs) else None
+
+
+def _names(header: Header, expected: Expected) -> bool:
+    """Tell whether the field says that it is this message, whatever proves it."""
+    field = _field(header)
+    return field is not None and field[:2] == (expected.account_uid, expected.token)
+
+
+def _field(header: Header) -> tuple[str, str, str] | None:
+    """Return UID, token and proof as the field has them; None where there are several."""
     values = header.all(PROBE_FIELD)
     found = _PROBE.fullmatch(values[0]) if len(values) == 1 else None
-    if found is None or not hmac.compare_digest(found[3], proof_of(key, found[1], found[2])):
-        return None
-    return found[1], found[2], found[3]
+    return None if found is None else (found[1], found[2], found[3])
 
 
 def _sign(header: Header, token: str) -> Sign | None:

@@ -72,7 +72,7 @@ def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> Out
         recipient=flight.recipient,
         moment=view.world.now(),
     )
-    octets = compose(draft, probe_key(view.world.ownership.message_key))
+    octets = compose(draft, probe_key(view.world.ownership.message_keys[0]))
     policy = view.world.messages
     may_send = policy.may_send if policy is not None else lambda: False
     return OutgoingMessage(flight.sender, flight.recipient, octets, may_send)
@@ -91,7 +91,9 @@ def look_for(
         mailbox=receiver.attempt.extra,
         receivers=(receiver.address.rpartition("@")[2], receiver.attempt.endpoint.host),
     )
-    sighting = recognise(report.messages, expected, probe_key(view.world.ownership.message_key))
+    rules = view.world.ownership
+    keys = tuple(map(probe_key, rules.message_keys))
+    sighting = recognise(report.messages, expected, keys, lasting=bool(rules.keys))
     return Look(sent, sighting, judge(sent, sighting, view.world.now()))
 
 

@@ -137,16 +137,18 @@ async def test_a_stripped_starttls_ends_the_probe() -> None:
     assert not any(b"AUTH" in one for one in server.received)
 
 
-async def test_what_comes_with_the_reply_to_starttls_is_dropped() -> None:
-    """RFC 3207 section 4.2, against injection: only what came through TLS counts."""
-    injected = b"220 go\r\n250-x\r\n250 AUTH PLAIN\r\n"
-    secure = smtp_until_auth(b"SIZE 7", after=("read",))[1:]
-    steps = smtp_until_auth(b"STARTTLS", after=("read", injected, "tls", *secure))
+@pytest.mark.parametrize("more", [b"250-x\r\n250 AUTH PLAIN\r\n", b"2", b"\r\n"])
+@pytest.mark.parametrize("reply", [b"220 go\r\n", b"220-go\r\n220 ahead\r\n", b"220\r\n"])
+async def test_what_is_injected_before_tls_ends_the_probe(reply: bytes, more: bytes) -> None:
+    """RFC 3207 section 4.2: only what comes through TLS counts, and nobody honest sends more."""
+    secure = smtp_until_auth(b"AUTH PLAIN", after=("read",))[1:]
+    steps = smtp_until_auth(b"STARTTLS", after=("read", reply + more, "tls", *secure))
     async with Hostile(*steps, context=context()) as server:
-        report = await smtp(server, TLSMode.START_TLS)
-    assert outcome(report) == ("Done", "ProbeSucceeded")
-    assert report.server is not None
-    assert report.server.capabilities == ["HELP", "SIZE"]
+        report = await smtp(server, TLSMode.START_TLS, LOGIN)
+    assert verdict(report) == ("TLS", "HandshakeFailed", True)
+    assert "someone in between" in report.message
+    assert "use the port for implicit TLS (465), or mend the server" in report.message
+    assert not any(b"AUTH" in one for one in server.received)
 
 
 async def test_plain_smtp_where_tls_is_expected() -> None:

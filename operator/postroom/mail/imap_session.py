@@ -237,11 +237,7 @@ class ImapSession(Probe):
         if ending is Ending.GOODBYE:
             return self._says_goodbye(farewell or b"", "says BYE")
         if ending is Ending.INJECTED:
-            message = (
-                f"{self._place} sends more before TLS begins than its answer to STARTTLS, as "
-                f"someone in between would: {self.where_tls_begins}, or mend the server."
-            )
-            return self._failure(Reason.HANDSHAKE_FAILED, message)
+            return self._injected(self.where_tls_begins)
         if ending is Ending.CLOSED:
             return self._broken_off()
         if self._stage in (ProbeStage.GREETING, ProbeStage.CAPABILITIES):

@@ -125,6 +125,14 @@ class Probe(ABC):
         message = f"{self._place} accepts the connection, but no TLS: {self.where_tls_begins}."
         return self._failure(Reason.HANDSHAKE_FAILED, message)
 
+    def _injected(self, instead: str) -> Failure:
+        """More came in the clear before TLS began: it may be read as if it had come after that."""
+        message = (
+            f"{self._place} sends more before TLS begins than its answer to STARTTLS, as someone "
+            f"in between would: {instead}, or mend the server."
+        )
+        return self._failure(Reason.HANDSHAKE_FAILED, message)
+
     async def _does_not_greet(self) -> Failure:
         """Tell a server that waits for TLS from one that waits for nothing."""
         if self._endpoint.tls is not TLSMode.IMPLICIT and (await self._sight()).version:

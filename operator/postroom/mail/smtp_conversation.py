@@ -21,7 +21,7 @@ from postroom.mail.offers import known_keywords, known_mechanisms
 from postroom.mail.probe import Probe, recognised
 from postroom.mail.replies import Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.sign_in import circumstances
-from postroom.mail.smtp_session import SmtpSession, ask_for_tls
+from postroom.mail.smtp_session import TOO_LONG, Injected, SmtpSession, ask_for_tls
 
 #: Greeting or EHLO text -> implementation.
 _IMPLEMENTATIONS = (
@@ -110,8 +110,8 @@ class SmtpConversation(Probe):
                 response = await client.connect()
         except aiosmtplib.SMTPConnectResponseError as error:
             raise self._refuses_us(error.code, error.message, "greets with") from None
-        except aiosmtplib.SMTPResponseException:
-            raise self._not_smtp() from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise self._not_smtp(error.message) from None
         except TimeoutError:
             silent = self._stage is not ProbeStage.TLS
             raise (await self._does_not_greet() if silent else self._no_tls()) from None
@@ -121,7 +121,15 @@ class SmtpConversation(Probe):
             raise await self._gone(error) from None
         return response.message
 
-    def _not_smtp(self) -> Failure:
+    def _not_smtp(self, found: str) -> Failure:
+        """What is no reply; `found` is what is wrong with it."""
+        if found == TOO_LONG:
+            message = (
+                f"{self._place} answers with more than postroom takes, 8,192 octets a line and 64 "
+                "KiB in all (512 a line are allowed, RFC 5321 section 4.5.3.1.5): if it is an SMTP "
+                "server, shorten its texts; else correct host and port."
+            )
+            return self._failure(Reason.UNEXPECTED_GREETING, message)
         message = (
             f"What answers at {self._place} is no SMTP server: correct host, port or tls.mode."
         )
@@ -172,6 +180,8 @@ class SmtpConversation(Probe):
         except TimeoutError:
             message = f"{self._place} offers STARTTLS, but does not finish it: look at its load."
             raise self._passing(Reason.HANDSHAKE_FAILED, message) from None
+        except Injected:
+            raise self._injected("use the port for implicit TLS (465)") from None
         except aiosmtplib.SMTPResponseException as error:
             refused = "offers STARTTLS, but answers it with"
             raise self._refuses_us(error.code, error.message, refused) from None
@@ -201,7 +211,7 @@ class SmtpConversation(Probe):
     def _refuses_us(self, code: int, text: str, does: str) -> Failure:
         """What an error reply before AUTH means; `does` is what the server does with the code."""
         if not 400 <= code <= 599:
-            return self._not_smtp()
+            return self._not_smtp(text)
         self._said = text
         about = circumstances(Stage(self._stage.value), self._endpoint, None)
         meaning = meaning_of_smtp(code, text, about)

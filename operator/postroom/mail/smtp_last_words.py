@@ -7,6 +7,8 @@ import asyncio
 import re
 
 _TAIL_LIMIT = 4096
+#: A whole reply of one line or several, and what follows it.
+_REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?:[ \r][^\n]*)?\n(.*)", re.DOTALL)
 _FAREWELL = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
 
 
@@ -17,9 +19,17 @@ class LastWords(asyncio.Protocol):
     connection is closed.
     """
 
-    def __init__(self, hearer: asyncio.Protocol, heard: bytes = b"") -> None:
-        self._hearer = hearer
+    def __init__(
+        self,
+        hearer: asyncio.Protocol,
+        heard: bytes = b"",
+        transport: asyncio.Transport | None = None,
+    ) -> None:
+        self._hearer, self._transport = hearer, transport
         self._tail = heard
+        self._before_tls: bytes | None = None
+        #: Whether more came in the clear than the answer to STARTTLS (RFC 3207 section 4.2).
+        self.injected = False
 
     @property
     def farewell(self) -> str | None:
@@ -30,7 +40,18 @@ class LastWords(asyncio.Protocol):
         lines = found[1].decode("utf-8", "replace").split("\n")
         return "\n".join(line[4:].strip() for line in lines)
 
+    def expect_tls(self) -> None:
+        """From now on nothing may come but one reply; whoever sends more is not listened to."""
+        self._before_tls = b""
+
     def data_received(self, data: bytes) -> None:
+        if self._before_tls is not None:
+            self._before_tls = (self._before_tls + data)[:_TAIL_LIMIT]
+            found = _REPLY.match(self._before_tls)
+            if found is not None and found[1]:
+                self.injected = True
+                if self._transport is not None:
+                    self._transport.abort()
         self._tail = (self._tail + data[-_TAIL_LIMIT:])[-_TAIL_LIMIT:]
         self._hearer.data_received(data)
 

@@ -35,9 +35,15 @@ _COMMAND_LIMIT = 512
 _GO_ON = 334
 #: Stands for what is no reply, as aiosmtplib has it.
 _NO_REPLY = -1
+#: What aiosmtplib says of a line or reply that is longer than it takes.
+TOO_LONG = "Response too long"
 #: The server closes the connection (RFC 5321 section 4.2.2).
 CLOSING = 421
 _COMPLETE_REPLY = re.compile(rb"(?m)^\d{3} .*\r?\n\Z")
+
+
+class Injected(Exception):
+    """More came in the clear than the answer to STARTTLS: RFC 3207 section 4.2."""
 
 
 class SmtpSession(aiosmtplib.SMTP):
@@ -84,10 +90,12 @@ class SmtpSession(aiosmtplib.SMTP):
 
     def _listen(self, protocol: SMTPProtocol) -> None:
         """Hear what the server says when nothing is asked; what it said before is forgotten."""
+        transport = protocol.transport
+        known = transport if isinstance(transport, asyncio.Transport) else None
         # What came with the greeting is in the buffer already, and nowhere else.
-        self._last_words = LastWords(protocol, bytes(protocol._buffer))
-        if isinstance(protocol.transport, asyncio.Transport):
-            protocol.transport.set_protocol(self._last_words)
+        self._last_words = LastWords(protocol, bytes(protocol._buffer), known)
+        if known is not None:
+            known.set_protocol(self._last_words)
 
     def _farewell(self) -> aiosmtplib.SMTPResponse | None:
         """The 421 with which the server left; None where it left without a word."""
@@ -108,11 +116,20 @@ class SmtpSession(aiosmtplib.SMTP):
             raise
 
     async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
-        """Go on over TLS, where the server offers STARTTLS; what came before it is forgotten."""
+        """Go on over TLS, where the server offers STARTTLS.
+
+        Raises `Injected` where more comes before it than the server's answer.
+        """
+        heard = self._last_words
+        if heard is not None:
+            heard.expect_tls()
         try:
             await self.starttls(server_hostname=server_name, tls_context=context)
-        except aiosmtplib.SMTPServerDisconnected:
-            if (farewell := self._farewell()) is not None:
+        except (aiosmtplib.SMTPException, OSError) as error:
+            if heard is not None and heard.injected:
+                raise Injected from None
+            farewell = self._farewell()
+            if isinstance(error, aiosmtplib.SMTPServerDisconnected) and farewell is not None:
                 raise aiosmtplib.SMTPResponseException(*farewell) from None
             raise
         if self._protocol is not None:

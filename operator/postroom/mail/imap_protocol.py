@@ -82,7 +82,6 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._received = 0
         self._lines = 0
         self._line_limit = LINE_LIMIT
-        self._line_end = b"\r\n"
         self._received_before = 0
         self._in_flight: dict[str, Any] = {}
         self._announced = False
@@ -209,20 +208,20 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def _take(self) -> bytes | None:
         """Return the next line with the literal that it announces, None if it is not complete."""
-        self._note_line_ends()
-        end = self._buffer.find(self._line_end, max(self._searched, self._read))
+        # Clients take a bare line feed for the end of a line, wherever it comes.
+        end = self._buffer.find(b"\n", max(self._searched, self._read))
         line_so_far = (end if end >= 0 else len(self._buffer)) - self._read
         if line_so_far > self._line_limit or self._lines > LINES_LIMIT:
             self._end(Ending.MALFORMED)
             return None
         if end < 0:
-            # The last byte may be the first of the two that end a line.
-            self._searched = max(len(self._buffer) - 1, self._read)
+            self._searched = len(self._buffer)
             return None
         self._searched = end
-        begin, line_stop = self._read, end + len(self._line_end)
-        stop = line_stop
-        tail = bytes(self._buffer[max(self._read, end - _LITERAL_TAIL) : end])
+        begin = self._read
+        stop = line_stop = end + 1
+        line = bytes(self._buffer[begin:end]).removesuffix(b"\r")
+        tail = line[-_LITERAL_TAIL:]
         literal = _LITERAL.search(tail)
         self._announced = literal is not None
         if literal is not None:
@@ -232,20 +231,10 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 return None
             if len(self._buffer) < stop:
                 return None
-        chunk = bytes(self._buffer[begin:stop])
-        if self._line_end == b"\n":
-            line, rest = chunk[: end - begin], chunk[line_stop - begin :]
-            chunk = line.removesuffix(b"\r") + b"\r\n" + rest
+        chunk = line + b"\r\n" + bytes(self._buffer[line_stop:stop])
         self._read = self._searched = stop
         self._lines += 1
         return chunk
-
-    def _note_line_ends(self) -> None:
-        """Take bare line feeds for line ends where the greeting ends with one, as clients do."""
-        if not self.greeting.done() and self._line_end == b"\r\n":
-            end = self._buffer.find(b"\n", self._read)
-            if end == 0 or (end > 0 and self._buffer[end - 1 : end] != b"\r"):
-                self._line_end = b"\n"
 
     def _feed(self, chunk: bytes) -> None:
         if not self.greeting.done():

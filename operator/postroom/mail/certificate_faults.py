@@ -178,7 +178,7 @@ def _untrusted(verify_code: int, place: str, facts: TLSFacts | None) -> str:
     if verify_code == _TOO_DEEP:
         return (
             f"{certificate} has more intermediates above it than its authority permits "
-            f"(pathlen): have it issued by one of those{instead}"
+            f"(pathlen): have it issued by the authority that sets this limit{instead}"
         )
     if verify_code in _CONSTRAINED:
         return (

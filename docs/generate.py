@@ -159,6 +159,11 @@ def _parameter(one: Parameter) -> str:
         zones = " *zones*" if by.confirmed is Confirmed.ZONES else ""
         source = f"[{by.checked.isoformat()}]({by.source}){zones}"
         default += f"; by `{by.parameter}` ({source}): {others}"
+    if one.no_default_for is not None:
+        none = one.no_default_for
+        zones = " *zones*" if none.confirmed is Confirmed.ZONES else ""
+        source = f"[{none.checked.isoformat()}]({none.source}){zones}"
+        default += f"; must be given where {none.words} ({source})"
     meaning = f"{one.description} One of {_codes(one.enum)}." if one.enum else one.description
     return f"| `{one.name}` | {meaning} | `{example}` | {default} |"
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.data_files import InvalidData, validate
+from postroom.api.parameters import ParameterProblem
 from postroom.dns.presets import PresetValues, identify, preset, providers, resolve
 from postroom.dns.presets.model import Match, Preset, placeholders
 from unit.dns.test_presets_model import PARAMETER, text
@@ -219,3 +220,51 @@ def refused(**default: Any) -> str:
 )
 def test_a_wrong_table_of_defaults(default: dict[str, Any], what: str) -> None:
     assert what in refused(**default)
+
+
+@pytest.mark.parametrize(
+    "domain", ["riegel-immobilien.example", "mail.a-b.example", "xn--bcher-kva.example"]
+)
+def test_microsoft_makes_a_name_of_its_own_of_a_domain_with_a_hyphen(domain: str) -> None:
+    """Its hyphens go, and a suffix that tells where they stood comes: nobody can work it out."""
+    given = {"dkimHost": "contoso.r-v1.dkim.mail.microsoft"}
+    found = resolve("Microsoft365", given, domain)
+    assert [one.parameter for one in found if isinstance(one, ParameterProblem)] == [
+        "dkimName",
+        "mxHost",
+    ]
+    assert all("hyphen" in one.sentence for one in found if isinstance(one, ParameterProblem))
+    own = {
+        **given,
+        "dkimName": "riegelimmobilien-example01e",
+        "mxHost": "riegelimmobilien-example01e.mail.protection.outlook.com",
+    }
+    made = resolve("Microsoft365", own, domain)
+    assert isinstance(made, PresetValues)
+    assert made.mx[0].host == own["mxHost"]
+    assert made.dkim[0].cname == (
+        "selector1-riegelimmobilien-example01e._domainkey.contoso.r-v1.dkim.mail.microsoft"
+    )
+
+
+def test_microsoft_asks_for_no_exchange_that_nobody_needs() -> None:
+    """Who only sends through it has no MX there."""
+    given = {"dkimHost": "contoso.r-v1.dkim.mail.microsoft", "dkimName": "ab-example0c"}
+    found = resolve("Microsoft365", {**given, "receiving": "Disabled"}, "a-b.example")
+    assert isinstance(found, PresetValues)
+    assert found.mx == ()
+    assert isinstance(
+        resolve("Microsoft365", {"dkimHost": given["dkimHost"]}, "ab.example"), PresetValues
+    )
+
+
+def test_domains_without_a_default_need_one_for_the_others() -> None:
+    none = {
+        "pattern": ".*-.*",
+        "words": "the domain has a hyphen",
+        "source": "https://example.com/z",
+    }
+    none |= {"checked": "2026-11-28"}
+    one = {**PARAMETER, "noDefaultFor": none}
+    with pytest.raises(InvalidData, match="all other domains"):
+        validate("providers/Example.yaml", text(parameters=[one]), Preset)

@@ -125,13 +125,30 @@ class DefaultBy(Row):
     confirmed: Confirmed = Confirmed.DOCUMENT
 
 
+class NoDefaultFor(Row):
+    """The sending domains for which a default is not what the provider makes of them.
+
+    `words` say which these are, as the end of a sentence: "the domain has a hyphen".
+    """
+
+    pattern: Annotated[str, Field(min_length=1, max_length=200)]
+    words: Annotated[str, StringConstraints(pattern=r"^the domain .*[^.]$")]
+    source: Source
+    checked: date
+    confirmed: Confirmed = Confirmed.DOCUMENT
+
+    def holds(self, domain: str) -> bool:
+        """Tell whether a domain is one of them."""
+        return re.fullmatch(self.pattern, domain) is not None
+
+
 class Parameter(Row):
     """A value that the provider issues, or a choice that it offers.
 
     It must be given unless it has a `default` or is `optional`. The pattern holds for the whole
     value, and `form` says it in words: "be the key in base64". A default may hold the derived
-    placeholders, and `default_by` may have another one. A `host` is the name of one: capitals and
-    a dot at its end make no difference.
+    placeholders, and `default_by` may have another one; for the domains of `no_default_for` there
+    is none. A `host` is the name of one: capitals and a dot at its end make no difference.
     """
 
     name: ParameterName
@@ -141,6 +158,7 @@ class Parameter(Row):
     form: Annotated[str, StringConstraints(pattern=r"^(be|look like) .*[^.]$")] | None = None
     default: str | None = None
     default_by: DefaultBy | None = None
+    no_default_for: NoDefaultFor | None = None
     optional: bool = False
     enum: tuple[str, ...] = ()
     host: bool = False
@@ -150,8 +168,10 @@ class Parameter(Row):
         """Whether there is no preset without it."""
         return self.default is None and not self.optional
 
-    def default_for(self, chosen: Mapping[str, str]) -> str | None:
+    def default_for(self, chosen: Mapping[str, str], domain: str) -> str | None:
         """Return the template of the default where the other parameters have these values."""
+        if self.no_default_for is not None and self.no_default_for.holds(domain):
+            return None
         if self.default_by is None:
             return self.default
         return self.default_by.values.get(chosen.get(self.default_by.parameter, ""), self.default)
@@ -177,6 +197,8 @@ class Parameter(Row):
             raise ValueError("optional says nothing where there is a default")
         if self.default_by is not None and self.default is None:
             raise ValueError("defaultBy needs a default for the values that it does not list")
+        if self.no_default_for is not None and self.default is None:
+            raise ValueError("noDefaultFor needs a default for all other domains")
         samples = [self.example, *self.enum]
         by = self.default_by.values.values() if self.default_by is not None else ()
         defaults = [one for one in (self.default, *by) if one is not None]

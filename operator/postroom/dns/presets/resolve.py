@@ -11,6 +11,7 @@ from postroom.api.parameters import ParameterProblem
 from postroom.dns.names import can_be_asked
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.model import (
+    DOMAIN,
     DERIVED,
     Match,
     Parameter,
@@ -57,7 +58,7 @@ def resolve(
         return (ParameterProblem(None, f"has no preset {provider[:40]!r}"),)
     chosen = preset(provider)
     given = {name: _tidied(chosen, name, value) for name, value in parameters.items()}
-    if problems := tuple(_problems(chosen, given)):
+    if problems := tuple(_problems(chosen, given, domain)):
         return problems
     records = tuple(filled(chosen, given, domain))
     return tuple(_misfits(records, domain)) or _values(provider, records)
@@ -85,13 +86,13 @@ def _with_defaults(
     """Add the defaults: first those that depend on nothing, on which the others may depend."""
     values = dict(given)
     for one in sorted(chosen.parameters, key=lambda one: one.default_by is not None):
-        default = one.default_for(values)
+        default = one.default_for(values, names[DOMAIN])
         if one.name not in given and default:
             values[one.name] = fill(default, names)
     return values
 
 
-def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterProblem]:
+def _problems(chosen: Preset, given: Mapping[str, str], domain: str) -> Iterator[ParameterProblem]:
     for parameter in chosen.parameters:
         if parameter.name in given:
             yield from _of_value(parameter, given[parameter.name])
@@ -100,8 +101,8 @@ def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterPro
         elif parameter.optional and (partner := _partner(chosen, parameter.name, given)):
             sentence = f"is required together with {partner}: {_lead(parameter)}"
             yield ParameterProblem(parameter.name, sentence)
-        elif (by := _without_default(chosen, parameter, given)) is not None:
-            sentence = f"is required where {by}: {_lead(parameter)}"
+        elif (why := _without_default(chosen, parameter, given, domain)) is not None:
+            sentence = f"is required where {why}: {_lead(parameter)}"
             yield ParameterProblem(parameter.name, sentence)
     for group in chosen.one_of:
         count = sum(name in given for name in group)
@@ -114,16 +115,20 @@ def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterPro
         yield ParameterProblem(name[:40], f"is no parameter of {chosen.name}: {has}")
 
 
-def _without_default(chosen: Preset, parameter: Parameter, given: Mapping[str, str]) -> str | None:
+def _without_default(
+    chosen: Preset, parameter: Parameter, given: Mapping[str, str], domain: str
+) -> str | None:
     """Say on what it depends that a parameter has no default, where a record needs it."""
-    by = parameter.default_by
-    values = _with_defaults(chosen, given, derived(""))
-    if by is None or parameter.name in values:
+    by, hindrance = parameter.default_by, parameter.no_default_for
+    values = _with_defaults(chosen, given, derived(domain))
+    if parameter.name in values:
         return None
     asked = (one for one in chosen.records if _is_asked(one, values))
     if not any(parameter.name in one.placeholders for one in asked):
         return None
-    return f"{by.parameter} is {values.get(by.parameter, '')[:40]}"
+    if hindrance is not None and hindrance.holds(domain):
+        return hindrance.words
+    return f"{by.parameter} is {values.get(by.parameter, '')[:40]}" if by is not None else None
 
 
 def _is_asked(record: Record, values: Mapping[str, str]) -> bool:

@@ -239,14 +239,22 @@ CASES: tuple[Case, ...] = (
         outsider=_host_is_back,
     ),
     Case("MX_CNAME: the required host", FIRST, "Valid", "MX_CNAME", _host_is_alias, advice=True),
-    Case(
-        "MX_OLD_PROVIDER: preferred",
-        FIRST,
-        "Valid",
-        "MX_OLD_PROVIDER",
-        _beside(*_GOOGLE),
-        before=_others_exist,
+    _wrong("another provider, preferred", "MX_TAKES_MAIL", _beside(*_GOOGLE)),
+    _wrong("another provider, equal", "MX_TAKES_MAIL", _beside("10 mx.zoho.com")),
+    _wrong("unknown, preferred", "MX_TAKES_MAIL", _beside("1 mail.elsewhere.net")),
+    _wrong(
+        "preferred, one missing",
+        "MX_MISMATCH",
+        _only("1 mail.elsewhere.net", "20 mx2.mailprovider.net"),
     ),
+    _wrong(
+        "quoted", "MX_NOT_A_HOST", _only('10 "mx1.mailprovider.net"', "20 mx2.mailprovider.net")
+    ),
+    _wrong(
+        "a port", "MX_NOT_A_HOST", _only("10 mx1.mailprovider.net:25", "20 mx2.mailprovider.net")
+    ),
+    _wrong("commas", "MX_NOT_A_HOST", _only("10 mx1,mailprovider,net", "20 mx2.mailprovider.net")),
+    _wrong("hyphens", "MX_NOT_A_HOST", _only("10 mx1-mailprovider-net", "20 mx2.mailprovider.net")),
     Case(
         "MX_OLD_PROVIDER: in reserve",
         FIRST,
@@ -256,11 +264,11 @@ CASES: tuple[Case, ...] = (
         before=_others_exist,
     ),
     Case(
-        "MX_OLD_PROVIDER: unknown, preferred",
+        "MX_OLD_PROVIDER: unknown, equal",
         FIRST,
         "Valid",
         "MX_OLD_PROVIDER",
-        _beside("1 mail.elsewhere.net"),
+        _beside("10 mail.elsewhere.net"),
         before=_others_exist,
         advice=True,
     ),

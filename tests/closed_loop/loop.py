@@ -211,8 +211,8 @@ async def _play(case: Case) -> Outcome:
     before = await verify(stage.plan, asker)
     found = [one for one in before.findings if one.subject == case.record]
     root = found[0] if found else None
-    unusable = "" if case.advice else await _mend(stage, case, root)
-    await settle(stage.world, *_panels(stage))
+    unusable = "" if case.advice else await apply_to(stage, case, root)
+    await settle(stage.world, *panels(stage))
     after = await verify(stage.plan, asker)
     await asker.close()
     return Outcome(
@@ -227,7 +227,7 @@ async def _play(case: Case) -> Outcome:
     )
 
 
-async def _mend(stage: Stage, case: Case, root: Finding | None) -> str:
+async def apply_to(stage: Stage, case: Case, root: Finding | None) -> str:
     """Apply the fix; return why that cannot be done, or ""."""
     if root is None or root.fix is None:
         return "There is no fix."
@@ -236,7 +236,7 @@ async def _mend(stage: Stage, case: Case, root: Finding | None) -> str:
         await apply(
             root.fix,
             stage.world,
-            *_panels(stage),
+            *panels(stage),
             outsider=(lambda fix: outsider(stage, fix)) if outsider else None,
         )
     except UnusableFix as error:
@@ -244,7 +244,7 @@ async def _mend(stage: Stage, case: Case, root: Finding | None) -> str:
     return ""
 
 
-def _panels(stage: Stage) -> list[DNSHost]:
+def panels(stage: Stage) -> list[DNSHost]:
     """Plain panels over all of the user's zones: who applies a fix knows the quirks of his host."""
     zones = {id(one.zone): one.zone for one in stage.hosts}
     zones[id(stage.zone)] = stage.zone

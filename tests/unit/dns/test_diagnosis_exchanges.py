@@ -81,11 +81,20 @@ def test_a_host_that_is_an_alias_works_but_must_not_be() -> None:
     assert (record(report, ID).state, _codes(report)) == (RecordState.VALID, ["MX_CNAME"])
 
 
-@pytest.mark.parametrize("value", ["1 smtp.google.com", "99 smtp.google.com"])
-def test_mail_that_still_goes_to_a_provider_of_old(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "state", "code"),
+    [
+        ("1 smtp.google.com", RecordState.WRONG, "MX_TAKES_MAIL"),
+        ("10 smtp.google.com", RecordState.WRONG, "MX_TAKES_MAIL"),
+        ("99 smtp.google.com", RecordState.VALID, "MX_OLD_PROVIDER"),
+    ],
+)
+def test_mail_that_still_goes_to_a_provider_of_old(
+    value: str, state: RecordState, code: str
+) -> None:
     there = {("smtp.google.com", "A"): ["192.0.2.8"]}
     zone, report = _looked({MX: ["10 mx.provider.net", value], **there})
-    assert (record(report, ID).state, _codes(report)) == (RecordState.VALID, ["MX_OLD_PROVIDER"])
+    assert (record(report, ID).state, _codes(report)) == (state, [code])
     found = next(one for one in report.findings if one.subject == ID)
     assert found.fix is not None
     zone.apply(found.fix)

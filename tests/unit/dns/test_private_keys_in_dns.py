@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from postroom.api.findings import FixAction
 from postroom.dns import dkim
-from unit.dns.domains import RSA
+from unit.dns.domains import APEX_TXT, HEALTHY, OWNED, RSA, SPF, look
+from unit.dns.domains import S1 as HEALTHY_S1
+from unit.dns.fake_zone import FakeZone
 from unit.dns.judging_looks import DOMAIN, Key, Names, plan_of, verdict
 
 PAIR = rsa.generate_private_key(65537, 2048)
@@ -91,3 +93,20 @@ def test_the_public_half_is_read() -> None:
         form = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         assert dkim.public_half(raw) == dkim.read_expected(base64.b64encode(form).decode())
     assert dkim.public_half(b"") is None
+
+
+def test_at_a_wrong_name_nothing_but_the_secret_goes() -> None:
+    """The texts of the domain itself are its SPF policy, its tokens, and now a key."""
+    there = [SPF, OWNED]
+    zone = FakeZone({**HEALTHY, HEALTHY_S1: [], APEX_TXT: [*there, FORMS["PKCS#8 in PEM"]]})
+    found = next(one for one in look(zone).findings if one.subject == "dkim-s1")
+    assert found.code == "DKIM_PRIVATE_KEY_PUBLISHED"
+    assert found.fix is not None
+    assert [(one.name, one.value) for one in found.fix.remove] == [(APEX_TXT[0], "(a private key)")]
+    assert FORMS["PKCS#8 in PEM"][40:80] not in found.model_dump_json()
+
+
+def test_what_else_stands_at_the_selector_is_said() -> None:
+    seen = Names({S1: [FORMS["PKCS#8"], "token=abc"]})
+    judged = seen.judged(plan_of(dkim=[{"selector": "s1", "publicKey": PUBLIC}]), "dkim-s1")
+    assert "The other TXT records at the name go with it." in judged.message

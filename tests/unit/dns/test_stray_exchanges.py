@@ -15,6 +15,7 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns.answers import Outcome
 from postroom.dns.expected import complete, plan
+from postroom.dns.judging.host_slips import form_of, means
 from postroom.dns.judging.stray_exchange import is_misspelling
 from postroom.dns.names import is_one_slip_from
 from postroom.dns.presets.alone import must_be_alone
@@ -112,6 +113,68 @@ def test_a_backup_that_exists_may_stay(value: str) -> None:
     seen = Names({**HEALTHY, MX: [FIRST, SECOND, value]})
     judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
     assert (verdict(judged), advice(judged)) == (("Valid", None), [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["5 backup.example.org", "0 backup6.example.org", "9 alias.example.org", "1 mail.example.com"],
+)
+def test_who_takes_the_mail_before_the_required_ones_must_go(value: str) -> None:
+    seen = Names({**HEALTHY, MX: [FIRST, SECOND, value]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Wrong", "MX_TAKES_MAIL")
+    assert value.partition(" ")[2] in judged.message
+    assert judged.cause is not None
+    assert judged.cause.fix is not None
+    assert [one.value for one in judged.cause.fix.remove] == [value]
+
+
+@pytest.mark.parametrize("value", ["5 mx0.mailprovider.net", "1 same.example.org"])
+def test_who_is_run_by_the_same_takes_nothing_away(value: str) -> None:
+    """Another host of the same operator, and the required one under another name."""
+    there = {("mx0.mailprovider.net", "A"): ["192.0.2.4"], ("same.example.org", "A"): ["192.0.2.1"]}
+    seen = Names({**HEALTHY, **there, MX: [FIRST, SECOND, value]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert (verdict(judged), advice(judged)) == (("Valid", None), [])
+
+
+def test_who_takes_the_mail_goes_where_the_required_one_is_missing_too() -> None:
+    seen = Names({**HEALTHY, MX: ["1 backup.example.org", SECOND]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Wrong", "MX_MISMATCH")
+    assert "backup.example.org takes all mail" in judged.message
+    assert judged.cause is not None
+    assert judged.cause.fix is not None
+    assert [one.value for one in judged.cause.fix.remove] == ["1 backup.example.org"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("https://mx1.mailprovider.net/", "URL"),
+        ("smtp:mx1.mailprovider.net", "scheme"),
+        ("me@mx1.mailprovider.net", "mail address"),
+        ("mx1.mailprovider.net:25", "port"),
+        ('"mx1.mailprovider.net"', "quotation marks"),
+        ("<mx1.mailprovider.net>", "brackets"),
+        ("mx1,mailprovider,net", "comma"),
+        ("mx1.mailprovider.net\\;", "semicolon"),
+        ("mx1\\046mailprovider\\046net", "escaped dot"),
+        ("mx1.mailprovider.net/", "slash"),
+        ("mx1..mailprovider.net", "two dots"),
+    ],
+)
+def test_what_was_typed_around_a_host_is_told(text: str, said: str) -> None:
+    assert said in form_of(text)
+    assert means(text, "mx1.mailprovider.net") or ".." in text
+    assert not means(text, "mx2.mailprovider.net")
+
+
+@given(st.text(max_size=40))
+def test_a_host_that_is_right_was_not_mistyped(text: str) -> None:
+    assert form_of(text)
+    assert not means("mx1.mailprovider.net", "mx1.mailprovider.net")
+    assert isinstance(means(text, "mx1.mailprovider.net"), bool)
 
 
 def test_what_could_not_be_looked_at_is_nobody_s_fault() -> None:

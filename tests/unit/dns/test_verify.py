@@ -352,12 +352,12 @@ def test_foreign_report_destinations_must_agree() -> None:
     assert record(look(zone, **change), "dmarc").state is RecordState.VALID
 
 
-def test_a_foreign_exchange_that_is_preferred_is_advice_only() -> None:
+def test_a_foreign_exchange_that_takes_all_mail_is_no_advice() -> None:
     there = {("old.net", "A"): ["192.0.2.8"]}
     zone = FakeZone({**HEALTHY, **there, (DOMAIN, "MX"): ["10 mx.provider.net", "5 old.net"]})
     report = look(zone)
-    assert record(report, "mx-mx.provider.net").state is RecordState.VALID
-    assert [one.code for one in report.findings] == ["MX_OLD_PROVIDER"]
+    assert record(report, "mx-mx.provider.net").state is RecordState.WRONG
+    assert [one.code for one in report.findings] == ["MX_TAKES_MAIL"]
 
 
 def test_ed25519_keys_are_compared_raw() -> None:

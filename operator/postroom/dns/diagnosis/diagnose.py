@@ -92,7 +92,7 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
     if case.judgement.state not in FAULTY:
         return case.judgement, ()
     found = causes(case)
-    root = found[0]
+    root = keys.with_keys_named(case, found[0])
     others = dict.fromkeys(one.code for one in found[1:] if one.code != root.code)
     judged = replace(case.judgement, cause=root, message=root.message)
     return judged, tuple(others)[:_BECAUSE_LIMIT]

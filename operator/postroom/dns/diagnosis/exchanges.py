@@ -11,10 +11,17 @@ from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import from_wildcard, stranger
-from postroom.dns.judging.exchange import is_of_another_provider
 from postroom.dns.judging.fixes import create, removal, replace
+from postroom.dns.judging.host_slips import form_of, is_host, means
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.judging.stray_exchange import NOBODY, WITH_PREFERENCE, host_of, siblings, strays
+from postroom.dns.judging.stray_exchange import (
+    NOBODY,
+    WITH_PREFERENCE,
+    host_of,
+    is_of_another_provider,
+    siblings,
+    strays,
+)
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
@@ -70,7 +77,7 @@ def _slips(case: Case, wanted: ExchangeWanted) -> Iterator[Cause]:
             fix = replace(case.expected, dict.fromkeys([value, *gone]))
             yield Cause(code, message, fix, evidence)
     for stray in found_strays:
-        if stray.code in ("MX_UNRESOLVABLE", "MX_NOT_ALONE"):
+        if stray.code in ("MX_UNRESOLVABLE", "MX_NOT_ALONE", "MX_TAKES_MAIL"):
             continue  # No form of the required one: the judge takes them away.
         message = (
             f"The MX {quoted(host_of(stray.value))} of {case.expected.name} {stray.what}; there is "
@@ -94,6 +101,11 @@ def _slip(case: Case, wanted: ExchangeWanted, host: str) -> tuple[str, str, Evid
             what = f"begins with the preference{doubled}, which has a field of its own"
             sure = typed["host"] == wanted.host
             return "MX_PRIORITY_IN_HOST", what, Evidence.PROVEN if sure else Evidence.LIKELY
+        if means(bare, wanted.host):
+            said = (
+                "has hyphens or underscores where dots belong" if is_host(bare) else form_of(bare)
+            )
+            return "MX_NOT_A_HOST", f"{said}{doubled}: {wanted.host} was meant", Evidence.PROVEN
     behind = case.at(host, RecordType.CNAME)
     if behind is not None and wanted.host in behind.values:
         what = f"is only an alias of {wanted.host}, which MX must not name (RFC 2181 section 10.3)"

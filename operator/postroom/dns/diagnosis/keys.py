@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from postroom.api.findings import Fix
 from postroom.api.sendingdomain import DKIMRole
@@ -14,6 +15,7 @@ from postroom.dns.diagnosis.standing import from_wildcard, in_the_way, with_remo
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.published import replacing
 from postroom.dns.presets import title_of
+from postroom.dns.quoting import quoted
 from postroom.dns.wanted import KeyWanted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
@@ -70,6 +72,34 @@ def _owner(case: Case, key: dkim.PublicKey) -> str | None:
         title = title_of(target)
         return f"that of {target}{f' ({title})' if title else ''}, to which a CNAME leads"
     return None
+
+
+def with_keys_named(case: Case, cause: Cause) -> Cause:
+    """Name the usable keys that the fix takes away: mail that is signed with them fails then.
+
+    One that is a mistyped form of the wanted key signs nothing.
+    """
+    if cause.fix is None or cause.code == "VALUE_NEAR":
+        return cause
+    gone, kept = set[dkim.PublicKey](), _usable([cause.fix.value])
+    for name in dict.fromkeys(one.name for one in cause.fix.remove if one.type == "TXT"):
+        answer = case.at(name, RecordType.TXT)
+        if answer is None or answer.aliases:
+            continue
+        going = {one.value for one in cause.fix.remove if (one.name, one.type) == (name, "TXT")}
+        goes = [one for one in answer.values if going & {"", quoted(one)}]
+        gone |= _usable(goes)
+        kept |= _usable([one for one in answer.values if one not in goes])
+    said = sorted(one for one in map(dkim.described, gone - kept) if one not in cause.message)
+    if not said:
+        return cause
+    more = f"The fix takes away another key: {'; '.join(said)}. Mail that is signed with it fails."
+    return replace(cause, message=f"{cause.message} {more}")
+
+
+def _usable(texts: Iterable[str]) -> set[dkim.PublicKey]:
+    records = map(dkim.parse, texts)
+    return {one.key for one in records if one.usable and one.key is not None}
 
 
 FAMILY = Family(no_probes, causes)

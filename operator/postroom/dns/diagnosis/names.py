@@ -23,6 +23,7 @@ from postroom.dns.diagnosis.standing import (
 )
 from postroom.dns.judging.fixes import create, delete, external, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.judging.key import without_secrets
 from postroom.dns.names import fits_into_query
 from postroom.dns.wanted import (
     AliasWanted,
@@ -98,15 +99,17 @@ def _zones(case: Case) -> tuple[str, ...]:
 
 def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     """Tell what stands at a wrong place: the record, be it damaged, or another of its kind."""
+    wanted = case.expected.wanted
+    key = wanted.key if isinstance(wanted, KeyWanted) else None
+    if key is not None and any(dkim.holds_private(one, key) for one in answer.values):
+        yield _leaked(place, answer, key)
+        return
     found = found_at(case, answer)
     if found is None or not (found.held or _tells(case, place)):
         return
     if found.held and place.code == "NAME_AT_APEX" and case.expected.type is not RecordType.TXT:
         return  # An alias of the domain itself is at its own place there.
     name, texts = case.expected.name, sorted(found.texts)
-    if isinstance(case.expected.wanted, KeyWanted) and any(map(dkim.holds_private, texts)):
-        yield _leaked(case, place)
-        return
     message = f"A record that was meant for {name} stands at {place.name}: {place.how}."
     if found.held:
         message = f"The record stands at {place.name} instead of {name}: {place.how}."
@@ -130,14 +133,14 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         yield Cause(found.fault.code, message, with_removed(fix, gone), Evidence.LIKELY)
 
 
-def _leaked(case: Case, place: Place) -> Cause:
+def _leaked(place: Place, answer: Answer, key: dkim.PublicKey) -> Cause:
     """A private key is as public at a wrong name; its text is repeated nowhere."""
     message = (
-        f"The {case.expected.type.value} at {place.name} holds a private key: whoever reads it "
-        "signs mail in the name of the domain. Take it out of DNS, make a new key pair under a new "
-        "selector, and sign with that."
+        f"The TXT at {place.name} holds a private key: whoever reads it signs mail in the name of "
+        "the domain. Take it out of DNS, make a new key pair under a new selector, and sign with "
+        "that."
     )
-    fix = delete(removal(place.name, case.expected.type, [""]))
+    fix = delete(without_secrets(place.name, answer.values, key))
     return Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
 
 

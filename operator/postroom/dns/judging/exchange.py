@@ -23,10 +23,18 @@ from postroom.dns.judging.judgement import (
     where,
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
-from postroom.dns.judging.stray_exchange import ADDRESSES, NOBODY, Stray, host_of, siblings
+from postroom.dns.judging.stray_exchange import (
+    ADDRESSES,
+    NOBODY,
+    Stray,
+    host_of,
+    is_of_another_provider,
+    is_of_same_kind,
+    siblings,
+)
 from postroom.dns.judging.stray_exchange import needs as needs_of_others
 from postroom.dns.judging.stray_exchange import strays as strays_of
-from postroom.dns.presets.identify import identify, title_of
+from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
 from postroom.dns.wanted import ExchangeWanted, Expected
 
@@ -150,25 +158,25 @@ def _reachable(
         message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
         advice.append(finding("MX_CNAME", expected.id, message, external()))
     if wanted == ours[0]:
-        advice += _foreign(expected, ours, values)
+        advice += _foreign(expected, ours, seen)
     return valid(
         Reason.RECORDS_MATCHED, "The MX record is published.", values, advice=tuple(advice)
     )
 
 
 def _foreign(
-    expected: Expected, required: Sequence[ExchangeWanted], values: Sequence[str]
+    expected: Expected, required: Sequence[ExchangeWanted], seen: Seen
 ) -> Iterator[Finding]:
-    """Warn of the mail exchanges that are not of the spec.
+    """Warn of the mail exchanges that are not of the spec, and that mail does not go to first.
 
-    Those of another provider take mail that never arrives here, at once or when the required ones
-    are busy; an unknown one may belong there, unless it is preferred.
+    Those of another provider take mail that never arrives here when the required ones are busy; an
+    unknown one may belong there, unless it takes as much as they.
     """
     ours, first = {one.host for one in required}, min(one.preference for one in required)
     known, unknown = list[str](), list[str]()
-    for value in sorted(values):
+    for value in sorted(seen.at(expected.name, RecordType.MX).values):
         preference, _, host = value.partition(" ")
-        if host in ours:
+        if host in ours or is_of_same_kind(host, required, seen):
             continue
         if is_of_another_provider(host, required):
             known.append(value)
@@ -185,12 +193,6 @@ def _foreign(
             "or sooner: delete it if it belongs to a former provider."
         )
         yield finding("MX_OLD_PROVIDER", expected.id, message)
-
-
-def is_of_another_provider(host: str, required: Sequence[ExchangeWanted]) -> bool:
-    """Tell whether a mail exchange belongs to a known provider that has none of the required."""
-    provider = identify(host)
-    return provider is not None and provider not in {identify(one.host) for one in required}
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace as changed
 
+from postroom.api.findings import RecordToRemove
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
@@ -112,7 +113,7 @@ def leaked(
         "signs mail in the name of the domain. Take it out of DNS, make a new key pair under a new "
         "selector, and sign with that."
     )
-    # Without the value, which names all of them: a secret is repeated nowhere.
+    # Without the value, which names all of them: a selector has one TXT (RFC 6376 section 3.6.2.2).
     gone = removal(expected.name, RecordType.TXT, [""])
     if answer.aliases:
         gone = removal(expected.name, RecordType.CNAME, answer.aliases[:1])
@@ -130,9 +131,29 @@ def leaked(
         )
     if role is DKIMRole.RETIRED or not expected.value:
         fix = delete(gone)
+    if not all(_is_of_keys(one, key) for one in answer.values):
+        # Not named: it may be the rest of the secret.
+        message += " The other TXT records at the name go with it."
     cause = Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
     shown = masked(answer.values, key)
     return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
+
+
+def _is_of_keys(text: str, key: dkim.PublicKey | None) -> bool:
+    return dkim.holds_private(text, key) or dkim.looks_like_key(text)
+
+
+def without_secrets(
+    name: str, values: Sequence[str], key: dkim.PublicKey | None
+) -> tuple[RecordToRemove, ...]:
+    """Name the records of keys that have to go from a name: a secret is repeated nowhere.
+
+    Where nothing but keys stands there, no value names all of them; else each goes by itself.
+    """
+    keys = [one for one in values if _is_of_keys(one, key)]
+    if len(keys) == len(values):
+        return removal(name, RecordType.TXT, [""])
+    return removal(name, RecordType.TXT, dict.fromkeys(masked(keys, key)))
 
 
 def _which(values: Sequence[str], key: dkim.PublicKey) -> str:

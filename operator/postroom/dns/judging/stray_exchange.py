@@ -3,20 +3,24 @@
 
 Senders try what MX records name in the order of their preference, and equal ones in any order (RFC
 5321 section 5.1): what names no host that answers costs some of the mail time, or all of its way.
-A further exchange that exists is no mistake: it may be the domain's backup.
+A further exchange that exists is no mistake where mail goes to the required ones first: it may be
+the domain's backup.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from postroom.dns.answers import RecordType
+from postroom.dns.dmarc import organisational_domain
+from postroom.dns.judging.host_slips import form_of, is_host
 from postroom.dns.judging.judgement import Context
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import can_be_asked, is_one_slip_from, is_within
+from postroom.dns.presets.identify import identify, title_of
 from postroom.dns.quoting import quoted
 from postroom.dns.wanted import ExchangeWanted, Expected
 
@@ -25,7 +29,6 @@ NOBODY = "."
 ADDRESSES = (RecordType.A, RecordType.AAAA)
 #: A preference that was typed into the field for the host, as DNS writes the space after it.
 WITH_PREFERENCE = re.compile(r"[0-9]{1,5}(?:\\032|\\009|[ ._])+(?P<host>[a-z].*)")
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 #: Most hosts that are looked up besides those of the spec.
 _HOSTS_LIMIT = 8
 #: Shorter labels are too much alike to call one the other's misspelling.
@@ -94,6 +97,7 @@ def strays(expected: Expected, seen: Seen, context: Context) -> tuple[Stray, ...
         told = _form(host, wanted, context) or _existence(host, wanted, seen)
         if told is not None:
             found.append(Stray(value, *told))
+    found += _taking(expected, wanted, seen, context, {one.value for one in found})
     if any(one.alone for one in wanted):
         gone = {one.value for one in found}
         found += [
@@ -102,6 +106,59 @@ def strays(expected: Expected, seen: Seen, context: Context) -> tuple[Stray, ...
             if value not in gone
         ]
     return tuple(found)
+
+
+def _taking(
+    expected: Expected,
+    wanted: Sequence[ExchangeWanted],
+    seen: Seen,
+    context: Context,
+    known: Container[str],
+) -> Iterator[Stray]:
+    """Yield the exchanges of others that exist, and that mail goes to before the required ones.
+
+    Of equally preferred ones each takes a part: that is told of another provider's, and an unknown
+    one may belong there.
+    """
+    values = seen.at(expected.name, RecordType.MX).values
+    first = min(one.preference for one in wanted)
+    for value, host in others(expected, values, context):
+        preference = _preference(value)[0]
+        theirs = is_of_another_provider(host, wanted)
+        if value in known or preference > first or (preference == first and not theirs):
+            continue
+        if not _addresses(host, seen) or is_of_same_kind(host, wanted, seen):
+            continue
+        owner = title_of(host)
+        whose = f"belongs to {owner} and " if theirs and owner else ""
+        takes = f"takes all mail before {wanted[0].host} gets any"
+        if preference == first:
+            takes = f"takes as much of the mail as {wanted[0].host}"
+        what = f"{whose}{takes}; if it is meant to, the spec has to name it in mx"
+        yield Stray(value, "MX_TAKES_MAIL", what)
+
+
+def is_of_another_provider(host: str, required: Sequence[ExchangeWanted]) -> bool:
+    """Tell whether a mail exchange belongs to a known provider that has none of the required."""
+    provider = identify(host)
+    return provider is not None and provider not in {identify(one.host) for one in required}
+
+
+def is_of_same_kind(host: str, wanted: Sequence[ExchangeWanted], seen: Seen) -> bool:
+    """Tell whether a host is run by whoever runs a required one, or is the same under two names."""
+    provider, organisation = identify(host), organisational_domain(host)
+    same = set(_addresses(host, seen))
+    return any(
+        (provider is not None and provider == identify(one.host))
+        or organisation == organisational_domain(one.host)
+        or not same.isdisjoint(_addresses(one.host, seen))
+        for one in wanted
+    )
+
+
+def _addresses(host: str, seen: Seen) -> list[str]:
+    answers = [seen.get(host, one) for one in ADDRESSES]
+    return [address for one in answers if one is not None for address in one.values]
 
 
 _Told = tuple[str, str]
@@ -119,8 +176,8 @@ def _form(host: str, wanted: Sequence[ExchangeWanted], context: Context) -> _Tol
             return "MX_PRIORITY_IN_HOST", what
         if bare == "localhost" or bare.endswith((".localhost", "localhost.localdomain")):
             return "MX_LOCALHOST", f"leads every sender to himself{doubled}"
-    if any(_LABEL.fullmatch(one) is None for one in host.split(".")) or not can_be_asked(host):
-        return "MX_NOT_A_HOST", "is no name of a host, such as a URL or a mail address is none"
+    if not (is_host(host) and can_be_asked(host)):
+        return "MX_NOT_A_HOST", form_of(host)
     if "." not in host:
         return "MX_NOT_A_HOST", "is a single word: the name of the host lacks its domain"
     return None

@@ -11,8 +11,8 @@ from postroom.api.parameters import ParameterProblem
 from postroom.dns.names import can_be_asked
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.model import (
-    DOMAIN,
     DERIVED,
+    DOMAIN,
     Match,
     Parameter,
     Preset,

@@ -366,3 +366,86 @@ def test_any_text_is_judged_and_judged_alike(code: int, text: str, stage: Stage)
     about = Circumstances(stage)
     assert meaning_of_smtp(code, text, about) == meaning_of_smtp(code, text, about)
     assert meaning_of_imap(text, "NO", about).hint
+
+
+#: What a server says of what passes, in the languages of the glossary.
+PASSING_ANYWHERE = (
+    "Bitte versuchen Sie es später erneut.",
+    "Anmeldung zurzeit nicht möglich.",
+    "Veuillez réessayer plus tard.",
+    "Service temporairement indisponible.",
+    "Inténtelo más tarde.",
+    "Serviço temporariamente indisponível.",
+    "Riprova più tardi.",
+    "Tijdelijk niet beschikbaar.",
+    "Spróbuj później.",
+    "Временно недоступен.",
+    "Попробуйте позже.",
+    "Vremenno nedostupen.",
+    "Försök igen senare.",
+    "Prøv igjen senere.",
+    "Midlertidigt ikke tilgængelig.",
+    "Yritä myöhemmin uudelleen.",
+    "Dočasně nedostupné.",
+    "Próbálja később.",
+    "Geçici olarak kullanılamıyor.",
+    "Daha sonra tekrar deneyin.",
+    "Temporar indisponibil.",
+    "Тимчасово недоступно.",
+    "暂时无法登录。",
+    "系统繁忙，请稍后再试。",
+    "しばらくしてから再試行してください。",
+    "나중에 다시 시도하십시오.",
+    "Server fault, please retry.",
+    "Technical difficulties.",
+    "Auth worker died.",
+)
+
+
+@given(
+    st.sampled_from(PASSING_ANYWHERE),
+    st.sampled_from(Stage),
+    st.sampled_from(("535 5.7.8", "550 5.7.1", "554", "NO", "NO [AUTHENTICATIONFAILED]")),
+)
+def test_what_passes_is_final_in_no_language(said: str, stage: Stage, head: str) -> None:
+    protocol = Protocol.SMTP if head[0].isdigit() else Protocol.IMAP
+    found = judged(protocol, stage, f"{head} {said}")
+    assert not found.conclusive, found
+    assert found.reason not in HARD_REFUSALS, found
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        "Do not retry.",
+        "This will not be retried.",
+        "Never try again.",
+        "There is no point in retrying.",
+        "Retrying will not help.",
+        "This is not temporary.",
+        "No longer temporarily blocked.",
+        "The server is not busy.",
+        "Please don't wait.",
+    ],
+)
+@pytest.mark.parametrize("refusal", WRONG_PASSWORDS)
+def test_what_is_denied_to_pass_does_not_pass(refusal: str, added: str) -> None:
+    protocol = Protocol.SMTP if refusal[0].isdigit() else Protocol.IMAP
+    found = judged(protocol, Stage.AUTH, f"{refusal} {added}")
+    assert (found.cause, found.conclusive) == (Cause.AUTHENTICATION_FAILED, True), found
+
+
+@pytest.mark.parametrize(
+    ("reply", "conclusive"),
+    [
+        ("535 Wrong password, please try again", True),
+        ("535 Invalid credentials, retry", True),
+        ("535 Login not completed, try again", False),
+        ("NO Server fault, please retry", False),
+    ],
+)
+def test_to_try_again_passes_unless_the_credentials_are_blamed(
+    reply: str, conclusive: bool
+) -> None:
+    protocol = Protocol.SMTP if reply[0].isdigit() else Protocol.IMAP
+    assert judged(protocol, Stage.AUTH, reply).conclusive is conclusive

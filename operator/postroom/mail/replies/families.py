@@ -58,10 +58,10 @@ def spoken(words: str) -> str:
     """Return lowercase words of a reply without what is none: response code, URLs, addresses.
 
     Those of other languages are in English where the glossary knows them. A dot that ends no
-    sentence becomes another character.
+    sentence becomes another character. What words deny to pass ("do not retry") is left out.
     """
     said = _NO_WORDS.sub(_what_it_tells, _RESPONSE_CODE.sub("", words)[:_TEXT_LIMIT])
-    return _INNER_DOT.sub("·", " ".join(in_english(said).split()))
+    return _negated().sub("…", _INNER_DOT.sub("·", " ".join(in_english(said).split())))
 
 
 def without_supposed(words: str) -> str:
@@ -81,9 +81,13 @@ def family_of(protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> F
     return next((one.entry for one in found), None)
 
 
-def passes(said: str) -> bool:
-    """Tell whether words say that it passes: a limit, a rate, a while, a fault of the server."""
-    return _passing().search(said) is not None
+def passes(said: str, explained: Iterable[str] = ()) -> bool:
+    """Tell whether words say that it passes: a limit, a rate, a while, a fault of the server.
+
+    `explained` are parts of them whose sense is known: what lies within one of them tells nothing.
+    """
+    known = tuple(spoken(one) for one in explained)
+    return any(not any(found[0] in one for one in known) for found in _passing().finditer(said))
 
 
 @cache
@@ -110,6 +114,12 @@ def _passing() -> re.Pattern[str]:
 def _supposed() -> re.Pattern[str]:
     data = _data()
     return _compiled(data.supposed, data.vocabulary)
+
+
+@cache
+def _negated() -> re.Pattern[str]:
+    data = _data()
+    return _compiled(data.negated, data.vocabulary)
 
 
 @cache

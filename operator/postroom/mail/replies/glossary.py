@@ -21,14 +21,14 @@ from postroom.mail.replies.model import Row
 
 #: Letters that are no base letter with a mark, and what they are written as without.
 _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "ı": "i", "’": "'"})
-#: Scripts that do not part words by blanks: Chinese and Japanese.
-_UNPARTED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+#: Scripts that do not part words by blanks, or hang endings on them: Chinese, Japanese, Korean.
+_UNPARTED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 #: Accents on letters of Latin and Cyrillic; those of Japanese make other letters.
 _MARKS = re.compile(r"[\u0300-\u036f]")
 _ENDING = r"[^\W\d_]*"
 
 _Foreign = Annotated[str, StringConstraints(pattern=r"^[^A-Z]+$", min_length=1, max_length=40)]
-_English = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z ]+$")]
+_English = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z -]+$")]
 
 
 class GlossaryEntry(Row):

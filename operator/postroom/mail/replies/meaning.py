@@ -332,12 +332,9 @@ def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
 
 def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) -> Meaning:
     """Take what would stay for passing where the words say so; `explained` is what a row knows."""
-    words = reply.words
-    for fragment in explained:
-        words = words.replace(fragment, " ")
     # Here also what is only supposed counts: in doubt it passes.
-    said = spoken(words)
-    if not passes(said):
+    said = spoken(reply.words)
+    if not passes(said, explained):
         return meaning
     wait = _suggested(reply.words)
     if meaning.cause in _NOT_WHEN_PASSING:

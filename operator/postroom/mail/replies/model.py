@@ -243,11 +243,12 @@ class FamilyEntry(Row):
 
 
 class FamilyEntries(Row):
-    """The whole of ``families.yaml``: vocabulary, words of what passes or is supposed, families."""
+    """The whole of ``families.yaml``: vocabulary, words of what passes, is supposed or denied, families."""
 
     vocabulary: Mapping[Annotated[str, StringConstraints(pattern=r"^[a-z]+$")], tuple[str, ...]]
     passing: Annotated[tuple[Words, ...], Field(min_length=1)]
     supposed: Annotated[tuple[Words, ...], Field(min_length=1)]
+    negated: Annotated[tuple[Words, ...], Field(min_length=1)]
     families: Annotated[tuple[FamilyEntry, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -18,7 +18,9 @@ right; then they were tuned on it and on the half of batch 5 that was kept back.
 Batches 9 to 12 were made up one after the other, each by who had just tuned the rules on the one
 before. At first sight the rules named 134 of 147 of batch 9 right (110 before batch 8), 148 of 157
 of batch 10, whose wordings are common ones, 118 of 150 of batch 11, whose are not, and 118 of 144
-of batch 12: of replies that nobody has seen, some eight to nine in ten.
+of batch 12, 94 of 114 of batch 13: of replies that nobody has seen, some eight to nine in ten.
+Batch 14 (servers of all the world as they are remembered, and twenty languages) was written once
+the rules had been widened by kinds: at first sight they named 149 of 182 of it right.
 """
 
 from __future__ import annotations

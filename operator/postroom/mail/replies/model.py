@@ -243,7 +243,10 @@ class FamilyEntry(Row):
 
 
 class FamilyEntries(Row):
-    """The whole of ``families.yaml``: vocabulary, words of what passes, is supposed or denied, families."""
+    """The whole of ``families.yaml``.
+
+    Vocabulary, words of what passes, of what is only supposed, of what denies to pass; families.
+    """
 
     vocabulary: Mapping[Annotated[str, StringConstraints(pattern=r"^[a-z]+$")], tuple[str, ...]]
     passing: Annotated[tuple[Words, ...], Field(min_length=1)]

@@ -26,6 +26,7 @@ from postroom.mail.replies import (
     signals,
 )
 from postroom.mail.replies.catalogue import check_order
+from postroom.mail.replies.families import families
 from postroom.mail.replies.model import Causes, Replies, ReplyRow, Signals
 
 #: Found before anything is dialled, by `postroom.mail.precheck`; its tests reach them.
@@ -61,6 +62,7 @@ def test_a_row_matches_its_examples_at_each_of_its_stages(row: ReplyRow) -> None
 
 def test_every_cause_can_be_reached() -> None:
     reached = {row.cause for row in rows()} | {row.cause for row in signals()} | PRECHECKED
+    reached |= {family.entry.cause for family in families()}
     assert reached == set(Cause)
 
 

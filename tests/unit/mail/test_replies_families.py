@@ -21,7 +21,9 @@ of batch 10, whose wordings are common ones, 118 of 150 of batch 11, whose are n
 of batch 12, 94 of 114 of batch 13: of replies that nobody has seen, some eight to nine in ten.
 Batch 14 (servers of all the world as they are remembered, and twenty languages) was written once
 the rules had been widened by kinds: at first sight they named 149 of 182 of it right.
-Batch 15, made up after they were tuned on it and as odd as could be, 108 of 147.
+Batch 15, made up after they were tuned on it and as odd as could be, 108 of 147; batch 16,
+of everyday wordings, 70 of 72. So what nobody has seen is named right in seven of ten where it is
+odd, and in more than nine where it is plain.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ values; advice that does not gate.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from postroom.api.names import Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import expected
-from postroom.dns.answers import Outcome
+from postroom.dns.answers import Answer, Outcome, Question
 from unit.dns.domains import (
     APEX_TXT,
     DMARC,
@@ -392,3 +394,28 @@ def test_no_text_in_the_zone_breaks_anything(texts: list[str]) -> None:
     report = look(zone)
     for one in report.records:
         assert all(" " <= char <= "~" or char == "…" for text in one.observed for char in text)
+
+
+class Stale(FakeZone):
+    """No server of the zone can be asked, and the resolver serves what it still has (RFC 8914)."""
+
+    def __init__(self, records: dict[Key, list[str]], *errors: int) -> None:
+        super().__init__(records)
+        self.blocked, self.errors = True, errors
+
+    async def authoritative(self, question: Question) -> Answer:
+        return replace(await super().authoritative(question), errors=self.errors)
+
+
+@pytest.mark.parametrize("errors", [(3,), (19,), (22, 3)])
+@pytest.mark.parametrize("records", [HEALTHY, {}, {**HEALTHY, APEX_TXT: ["v=spf1 mx -all"]}])
+def test_a_stale_answer_is_none(records: dict[Key, list[str]], errors: tuple[int, ...]) -> None:
+    """Neither good nor bad: it is from before the time for which it may be believed."""
+    report = look(Stale(records, *errors))
+    assert {one.state for one in report.records} == {RecordState.UNKNOWN}
+
+
+def test_an_answer_of_the_resolver_that_is_not_stale_counts() -> None:
+    for errors in ((), (22,)):
+        report = look(Stale(HEALTHY, *errors))
+        assert {one.state for one in report.records} == {RecordState.VALID}

@@ -30,6 +30,7 @@ from unit.reconcile.mail_worlds import REFUSED, WELL, MailWorld
 
 SIGNED_IN = replace(WELL, authenticated=True)
 SILENT = ProbeReport(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, "Silent.", conclusive=True)
+BOTH = ("SMTP", "IMAP")
 SMTP_HOST, IMAP_HOST = "smtp.example.com", "imap.example.com"
 
 
@@ -79,6 +80,7 @@ def test_hosts_that_belong_together(one: str, other: str, together: bool) -> Non
         (REFUSED, {}, True),
         (replace(REFUSED, reason=Reason.OAUTH_TOKEN_REJECTED), {}, True),
         (REFUSED, {"version": "2"}, False),
+        (REFUSED, {"version": ""}, False),
         (REFUSED, {"username": "other"}, False),
         (REFUSED, {"host": "imap.example.org"}, False),
         (replace(REFUSED, reason=Reason.ACCOUNT_DISABLED), {}, False),
@@ -154,6 +156,8 @@ def test_one_cause_is_one_finding() -> None:
         (smtp(REFUSED), imap(SILENT), ["SMTP", "IMAP"]),
         (smtp(SILENT), imap(SILENT), ["SMTP", "IMAP"]),
         (smtp(SILENT, IMAP_HOST), imap(SILENT), ["SMTP, IMAP"]),
+        # Two Secrets are two things to mend, be the refusals alike.
+        (smtp(REFUSED), Side(attempt(probing.IMAP, IMAP_HOST, 993, version="2"), REFUSED), [*BOTH]),
         (smtp(SIGNED_IN), imap(SIGNED_IN), []),
         (
             smtp(REFUSED),

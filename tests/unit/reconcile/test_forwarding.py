@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +12,10 @@ from postroom.api.account_messages import ForwardingVerdict
 from postroom.api.conditions import ConditionType
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
+from postroom.mail.errands import OutgoingMessage, SendReport
+from postroom.mail.report import Endpoint, Login
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, message, verdict
-from unit.reconcile.message_worlds import MessageWorld, from_another
+from unit.reconcile.message_worlds import MessageWorld, PostOffice, from_another
 
 VERIFIED = ConditionType.FORWARDING_VERIFIED
 TECHNICAL = "in-1@mx.example.net"
@@ -91,6 +94,36 @@ async def test_once_it_works_it_is_tried_once_a_day() -> None:
     await tried(world)
     await world.run(seconds=3600, times=48)
     assert 2 <= len(world.office.sent) <= 3
+
+
+class Echo(PostOffice):
+    """Delivers each message twice, as servers do that send it round."""
+
+    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
+        taken = await super().send(endpoint, login, message)
+        first = self.arrived[-1]
+        self.arrived.append(replace(first, uid=first.uid + 1000))
+        return taken
+
+
+async def test_where_mail_goes_round_no_more_is_sent() -> None:
+    world = world_with()
+    world.office = world.probes = Echo()
+    status = await tried(world)
+    assert [one.code for one in status.findings] == ["MAIL_LOOP"]
+    await world.run(seconds=3600, times=72)
+    assert len(world.office.sent) == 1
+
+
+async def test_where_mail_goes_round_whoever_asks_has_another_try() -> None:
+    world = world_with()
+    world.office = world.probes = Echo()
+    await tried(world)
+    world.office = world.probes = PostOffice()
+    await world.run(seconds=3600)
+    world.ask(requested_at="now")
+    await world.run(times=4)
+    assert len(world.office.sent) == 1
 
 
 async def test_another_technical_address_is_another_question() -> None:

@@ -68,6 +68,30 @@ def test_a_request_is_due_now_until_it_is_handled() -> None:
     assert due(raw) > timedelta()
 
 
+@pytest.mark.parametrize(
+    ("spacing", "minutes"),
+    [
+        # Three looks, an hour at least, and as long as the stored time may lag: the spacing, a
+        # quarter of an hour at least.
+        (timedelta(minutes=1), 60 + 15),
+        (timedelta(minutes=15), 60 + 15),
+        (timedelta(minutes=20), 60 + 20),
+        (HOUR, 180 + 60),
+        (timedelta(hours=24), 72 * 60 + 24 * 60),
+    ],
+)
+def test_a_look_is_stale_after_three_and_what_its_stored_time_may_lag(
+    spacing: timedelta, minutes: int
+) -> None:
+    bound, last = timedelta(minutes=minutes), schedule.timestamp(NOW)
+    assert not schedule.is_stale(last, spacing, NOW + bound)
+    assert schedule.is_stale(last, spacing, NOW + bound + timedelta(seconds=1))
+
+
+def test_without_a_look_all_is_stale() -> None:
+    assert schedule.is_stale(None, HOUR, NOW)
+
+
 def test_an_untouched_object_is_due_now() -> None:
     raw = stored()
     del raw["status"]

@@ -45,6 +45,30 @@ def test_the_domain_is_that_of_the_sender_else_of_helo(sender: str, helo: str, r
 
 
 @pytest.mark.parametrize(
+    ("pointers", "name"),
+    [
+        (["host.example.org", "deep.host.example.com"], "deep.host.example.com"),
+        (["host.example.org", "deep.host.example.com", "example.com"], "example.com"),
+        (["host.example.org", "notexample.com"], "host.example.org"),
+        (["liar.example.com", "host.example.org"], "host.example.org"),
+        (["liar.example.com"], "unknown"),
+        ([], "unknown"),
+    ],
+)
+def test_the_macro_p_prefers_the_domain_then_what_is_below_it(
+    pointers: list[str], name: str
+) -> None:
+    """Section 7.3: the domain itself, else a subdomain of it, else any validated name."""
+    zone = {
+        f"{DOMAIN} TXT": ["v=spf1 exists:%{p}.seen.example.net -all"],
+        f"{name}.seen.example.net A": ["127.0.0.2"],
+        "1.2.0.192.in-addr.arpa PTR": pointers,
+        **{f"{one} A": ["192.0.2.1"] for one in pointers if not one.startswith("liar")},
+    }
+    assert result_for(zone, "192.0.2.1").result == "pass"
+
+
+@pytest.mark.parametrize(
     ("text", "explanation"),
     [
         ("v=spf1 -all exp=why.example.com", "192.0.2.1 may not send for example.com"),

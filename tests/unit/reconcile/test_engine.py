@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept of a stored status where nothing was found out: only what is about this spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from postroom.api.conditions import ConditionType
+from postroom.api.status import CommonStatus
+from postroom.reconcile.world import LookupUnavailable, SecretContent
+from unit.reconcile.mail_worlds import SERVER, MailWorld, verdict
+
+UNAVAILABLE = LookupUnavailable("The API server does not answer.")
+BUG = RuntimeError("a bug of ours")
+LIFECYCLE = {ConditionType.READY, ConditionType.RECONCILING}
+
+
+@dataclass
+class Failing(MailWorld):
+    """Fails where a Secret is asked for, if it is told to."""
+
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.add_secret("login", username="me", password="right")
+
+    async def secret(self, namespace: str, name: str) -> SecretContent | None:
+        if self.error is not None:
+            raise self.error
+        return await super().secret(namespace, name)
+
+
+async def failed(error: Exception, **edit: str) -> tuple[CommonStatus, CommonStatus]:
+    """The status of a server before and after a failure, perhaps with an edit in between."""
+    world, spec = Failing(), {"credentialsRef": {"name": "login"}}
+    world.add(SERVER, host="smtp.example.com", **spec)
+    before = await world.look(SERVER)
+    if edit:
+        world.add(SERVER, **{"host": "smtp.example.com", **spec, **edit})
+    world.error = error
+    return before, await world.look(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(UNAVAILABLE, "Progressing"), (BUG, "InternalError")]
+)
+async def test_verdicts_on_another_spec_are_not_kept(error: Exception, reason: str) -> None:
+    before, after = await failed(error, host="mx.example.net")
+    assert {one.type for one in before.conditions} - LIFECYCLE
+    assert {one.type for one in after.conditions} == LIFECYCLE
+    assert verdict(after, ConditionType.READY) == ("Unknown", reason)
+    assert {one.observed_generation for one in after.conditions} == {2}
+
+
+async def test_verdicts_on_this_spec_are_kept_through_a_bug() -> None:
+    before, after = await failed(BUG)
+    known = {one.type: one for one in before.conditions if one.type not in LIFECYCLE}
+    assert known
+    assert {one.type: one for one in after.conditions if one.type not in LIFECYCLE} == known
+    assert verdict(after, ConditionType.READY) == ("Unknown", "InternalError")

@@ -78,6 +78,13 @@ THOROUGH ?=
 status-bytes: $(READY) ## write every status of a fixed set of worlds to OUT, to compare two versions
 	PYTHONPATH=operator:tests $(BIN)/python -m statuses $(if $(THOROUGH),--thorough) $(OUT)
 
+.PHONY: mutants
+MUTATED ?=
+
+mutants: $(READY) ## change the core thing by thing: what do the tests not notice? (hours; goes on where it was)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
+	$(BIN)/python tests/mutants/run.py $(MUTATED)
+
 crds: $(READY) ## write crds/ from the models
 	$(BIN)/postroom crds --output-dir crds
 

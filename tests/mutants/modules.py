@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which modules are mutated, each with the tests that concern it: the one place to change."""
+
+from __future__ import annotations
+
+_DNS = ("tests/unit/dns/test_verify.py", "tests/unit/dns/test_verify_thrift.py")
+
+#: By module, the arguments for pytest; what is quick and likely to fail stands first.
+MODULES: dict[str, tuple[str, ...]] = {
+    "postroom.reconcile.confirm": (
+        "tests/unit/reconcile/test_confirm.py",
+        "tests/unit/reconcile/test_summarize.py",
+        "tests/unit/reconcile/test_verification.py",
+    ),
+    "postroom.reconcile.verification": (
+        "tests/unit/reconcile/test_verification.py",
+        "tests/unit/reconcile/test_verification_worlds.py",
+    ),
+    "postroom.reconcile.schedule": (
+        "tests/unit/reconcile/test_schedule.py",
+        "tests/unit/reconcile/test_summarize.py",
+        "tests/unit/reconcile/test_verification.py",
+    ),
+    "postroom.reconcile.summarize": (
+        "tests/unit/reconcile/test_summarize.py",
+        "tests/unit/reconcile/test_verification.py",
+        "tests/unit/reconcile/test_schedule.py",
+    ),
+    "postroom.reconcile.assessment": (
+        "tests/unit/reconcile/test_summarize.py",
+        "tests/unit/reconcile/test_verification.py",
+    ),
+    "postroom.dns.quorum": ("tests/unit/dns/test_quorum.py", *_DNS),
+    "postroom.dns.verify": (*_DNS, "tests/unit/dns/test_quorum.py"),
+    "postroom.dns.spf.evaluate": (
+        "tests/unit/dns/spf/test_spf_check_host.py",
+        "tests/unit/dns/spf/test_spf_driving.py",
+        "tests/unit/dns/spf/test_spf_hostile.py",
+    ),
+    "postroom.mail.guard": ("tests/unit/mail/test_guard.py", "tests/unit/mail/test_dial.py"),
+    "postroom.mail.credentials": ("tests/unit/mail/test_credentials.py",),
+    "postroom.controller.queue": (
+        "tests/unit/controller/test_keyed_queue.py",
+        "tests/unit/controller/test_queue_fairness.py",
+    ),
+}

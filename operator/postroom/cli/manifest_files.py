@@ -96,7 +96,8 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
     """List what a kustomization does; `namespace` is that of an outer one, which counts."""
     instead = f"pipe `kubectl kustomize {file.parent}` into `postroom check -`"
     try:
-        content = yaml.safe_load(content_of(file)[:SIZE_LIMIT])
+        text = content_of(file)[:SIZE_LIMIT]
+        content, lines = yaml.safe_load(text), _lines_of_fields(text)
     except OSError as error:
         listing.problems.append((str(file), 0, f"cannot be read: {error.strerror}"))
         return
@@ -108,14 +109,29 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
     if not isinstance(content, dict) or not isinstance(content.get("resources", []), list):
         listing.problems.append((str(file), 0, f"is no kustomization that can be read: {instead}"))
         return
-    more = ", ".join(_beyond_listing(content))
+    twice = sorted(name for name, places in lines.items() if len(places) > 1)
+    if twice:
+        sentence = f"says {twice[0]} twice: say it once"
+        listing.problems.append((str(file), lines[twice[0]][1], sentence))
+        return
+    more = list(_beyond_listing(content))
     if more:
-        sentence = f"says {more}, which is not applied here: {instead}"
-        listing.problems.append((str(file), 0, sentence))
+        line = min((lines[name][0] for name in more if name in lines), default=0)
+        sentence = f"says {', '.join(more)}, which is not applied here: {instead}"
+        listing.problems.append((str(file), line or lines.get("resources", [0])[0], sentence))
         return
     own = content.get("namespace") or None
     for resource in content.get("resources", []):
         _add(file.parent / str(resource), namespace or own, listing)
+
+
+def _lines_of_fields(text: bytes) -> dict[str, list[int]]:
+    """Return on which lines each field of a mapping is given."""
+    found: dict[str, list[int]] = {}
+    node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        found.setdefault(str(key.value), []).append(key.start_mark.line + 1)
+    return found
 
 
 def _beyond_listing(content: dict[Any, Any]) -> Iterator[str]:

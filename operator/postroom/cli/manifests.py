@@ -36,6 +36,17 @@ _LABEL_LIMIT, _NAME_LIMIT = 63, 253
 #: Templates of Go (Helm), Jinja and ERB; variables of envsubst, Flux and Argo CD's plugins.
 _TEMPLATE = re.compile(r"\{\{.*|\{%.*|<%.*|\$\{.*|<path:.*")
 
+#: What is no character of YAML (YAML 1.2.2 section 5.1).
+_FORBIDDEN = re.compile(
+    "[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
+)
+_START = re.compile(r"---(\s|$)")
+#: Of a text in UTF-16 that was read as bytes, nearly every second one is zero.
+_TWO_BYTES = 4
+#: Broken documents of a file, behind which the rest is not read: each costs a look at the whole.
+_BROKEN_LIMIT = 20
+_UTF_16 = "is UTF-16, as some editors and shells of Windows write: save the file as UTF-8"
+
 Path_ = tuple[str | int, ...]
 
 
@@ -122,21 +133,59 @@ def _documents(file: Path, found: Manifests) -> Iterator[Manifest]:
     if len(raw) > SIZE_LIMIT:
         found.complaints.append(Complaint(name, 0, "is larger than 4 MiB"))
         return
-    text = ""
     try:
         text = raw.decode("utf-8")
-        for node in yaml.compose_all(text, Loader=yaml.CSafeLoader):
-            if node is not None:
-                yield from _manifests(name, node, found)
-    except UnicodeDecodeError:
-        found.complaints.append(Complaint(name, 0, "is not UTF-8 text"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        found.complaints.append(Complaint(name, *_no_yaml(text, line, error)))
-    except (yaml.YAMLError, RecursionError):
-        found.complaints.append(
-            Complaint(name, 0, _template(text) or "is not YAML that can be read")
-        )
+    except UnicodeDecodeError as error:
+        found.complaints.append(Complaint(name, *_no_utf8(raw, error.start)))
+        return
+    if forbidden := _FORBIDDEN.search(text):
+        line = text.count("\n", 0, forbidden.start()) + 1
+        message = f"holds U+{ord(forbidden[0]):04X}, which YAML does not allow: remove it"
+        if text.count("\0") > len(text) // _TWO_BYTES:
+            message = _UTF_16
+        found.complaints.append(Complaint(name, line, message))
+        return
+    yield from _read(name, text, found)
+
+
+def _read(name: str, text: str, found: Manifests) -> Iterator[Manifest]:
+    """Read all documents of a text; behind one that is broken it goes on with the next."""
+    lines, begin, broken = text.splitlines(keepends=True), 0, 0
+    while begin < len(lines):
+        # Empty lines in the place of what was read keep the numbers right.
+        rest = "\n" * begin + "".join(lines[begin:]) if begin else text
+        try:
+            for node in yaml.compose_all(rest, Loader=yaml.CSafeLoader):
+                if node is not None:
+                    yield from _manifests(name, node, found)
+            return
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 0
+            begin, broken = _next_document(lines, max(begin + 1, line - 1)), broken + 1
+            complaint = Complaint(name, *_no_yaml("".join(lines[:begin]), line, error))
+            found.complaints.append(complaint)
+            if broken == _BROKEN_LIMIT:
+                message = "has too many documents that are not YAML: the rest is not read"
+                found.complaints.append(Complaint(name, begin, message))
+                return
+        except (yaml.YAMLError, RecursionError):
+            found.complaints.append(
+                Complaint(name, 0, _template(text) or "is not YAML that can be read")
+            )
+            return
+
+
+def _next_document(lines: Sequence[str], begin: int) -> int:
+    """Return the first line from here that begins a document (YAML 1.2.2 section 9.1.2)."""
+    starts = (number for number in range(begin, len(lines)) if _START.match(lines[number]))
+    return next(starts, len(lines))
+
+
+def _no_utf8(raw: bytes, place: int) -> tuple[int, str]:
+    """Say where bytes are no UTF-8, and what they are where that is plain."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return 1, _UTF_16
+    return raw.count(b"\n", 0, place) + 1, "is not UTF-8 text: save the file as UTF-8"
 
 
 def _no_yaml(text: str, line: int, error: yaml.MarkedYAMLError) -> tuple[int, str]:
@@ -177,14 +226,28 @@ def _manifests(file: str, node: yaml.Node, found: Manifests) -> Iterator[Manifes
             Complaint(file, line, "is no Kubernetes object: it must be a mapping")
         )
         return
-    if value.get("kind") == "List" and isinstance(value.get("items"), list):
-        for index, item in enumerate(value["items"]):
-            prefix = ("items", index)
-            lines = {path[2:]: line for path, line in builder.lines.items() if path[:2] == prefix}
-            if isinstance(item, dict):
-                yield Manifest(file, item, lines)
+    yield from _flattened(Manifest(file, value, builder.lines), found)
+
+
+def _flattened(manifest: Manifest, found: Manifests) -> Iterator[Manifest]:
+    """Yield the objects of a list, as the API server answers and kubectl writes them."""
+    raw = manifest.raw
+    if not str(raw.get("kind")).endswith("List") or "spec" in raw:
+        yield manifest
         return
-    yield Manifest(file, value, builder.lines)
+    items = raw.get("items")
+    if not isinstance(items, list):
+        message = "items: must be a list of objects"
+        found.complaints.append(manifest.complaint(("items",), message))
+        return
+    for index, item in enumerate(items):
+        place = ("items", index)
+        if not isinstance(item, dict):
+            message = f"items[{index}]: is no Kubernetes object: it must be a mapping"
+            found.complaints.append(manifest.complaint(place, message))
+            continue
+        lines = {path[2:]: line for path, line in manifest.lines.items() if path[:2] == place}
+        yield from _flattened(Manifest(manifest.file, item, lines), found)
 
 
 class _Builder:
@@ -248,12 +311,20 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
     raw = manifest.raw
     version, kind = raw.get("apiVersion"), raw.get("kind")
     ours = isinstance(version, str) and version.startswith(f"{GROUP}/")
+    if not ours and _is_meant_for_us(version, kind):
+        message = f"apiVersion: must be {API_VERSION}"
+        found.complaints.append(manifest.complaint(("apiVersion",), message))
+        return
     if not ours and (version, kind) not in (("v1", "Secret"), ("v1", "ConfigMap")):
         if version is None or kind is None:
             complaint = manifest.complaint(
                 (), "is no Kubernetes object: apiVersion or kind is missing"
             )
             found.complaints.append(complaint)
+        for field_ in ("apiVersion", "kind"):
+            if not isinstance(raw.get(field_) or "", str):
+                message = f"{field_}: must be a text"
+                found.complaints.append(manifest.complaint((field_,), message))
         _note_made_secrets(raw, namespace, found)
         found.ignored += 1
         return
@@ -274,6 +345,17 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
             found.complaints += _bad_values(manifest)
     else:
         _put(found.config_maps, (place, name), manifest, found)
+
+
+def _is_meant_for_us(version: object, kind: object) -> bool:
+    """Tell whether an apiVersion that is not ours is a slip: passing over it would check nothing.
+
+    Others have kinds named like ours (a MailServer, say), under a group of their own.
+    """
+    if kind not in [one.value for one in Kind] or not isinstance(version, str):
+        return False
+    group = version.partition("/")[0].strip().lower()
+    return "postroom" in group or "/" not in version or bool(hint(group, [GROUP]))
 
 
 def _note_made_secrets(raw: Mapping[str, Any], namespace: str, found: Manifests) -> None:

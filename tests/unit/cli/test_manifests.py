@@ -191,6 +191,129 @@ def test_one_bad_object_does_not_hide_the_others(tmp_path: Path) -> None:
     assert [one.line for one in found.complaints] == [6]
 
 
+BAD = GOOD.replace("name: good", "name: bad").replace("send.example.com", "b_d")
+
+
+@pytest.mark.parametrize(
+    ("broken", "line"),
+    [(" a: [\n", 9), ('a: "x\n', 9), ("b: [}\n", 8), ("a: b: c\n", 8), ("- a\nb: 1\n", 9)],
+)
+def test_a_document_that_is_no_yaml_does_not_hide_those_behind_it(
+    tmp_path: Path, broken: str, line: int
+) -> None:
+    found = read(tmp_path, f"{GOOD}---\n{broken}---\n{BAD}")
+    assert list(found.resources) == [
+        Key(Kind.SENDING_DOMAIN, "default", "good"),
+        Key(Kind.SENDING_DOMAIN, "default", "bad"),
+    ]
+    first, second = found.complaints
+    assert first.message.startswith("is not YAML: ")
+    assert first.line == line
+    assert second.message.startswith("spec.domain: must be a domain name")
+    assert second.line == 7 + broken.count("\n") + 1 + 6
+
+
+def test_thousands_of_broken_documents_are_not_gone_through(tmp_path: Path) -> None:
+    found = read(tmp_path, "a: [\n---\n" * 100_000 + GOOD)
+    assert len(found.complaints) == 21
+    assert found.complaints[-1].message.endswith("the rest is not read")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (GOOD.encode("utf-16"), "1: is UTF-16, as"),
+        (b"\xfe\xff" + GOOD.encode("utf-16-be"), "1: is UTF-16, as"),
+        (GOOD.encode("utf-16-le"), "1: is UTF-16, as"),
+        (GOOD.encode() + b"# caf\xe9\n", "7: is not UTF-8 text: save the file as UTF-8"),
+        (GOOD.encode() + b"# \x00\n", "7: holds U+0000, which YAML does not allow"),
+        (GOOD.encode() + b"# \x1b[0m\n", "7: holds U+001B, which YAML does not allow"),
+    ],
+)
+def test_what_is_no_text_of_yaml_is_named_with_its_line(
+    tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    (found,) = read(tmp_path, content).complaints
+    assert f"{found.line}: {found.message}".startswith(complaint)
+
+
+def test_marks_and_line_ends_of_windows_are_read(tmp_path: Path) -> None:
+    found = read(tmp_path, b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert (len(found.resources), found.complaints) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("apiVersion: v1\nkind: List\nitems: 5\n", ["3: items: must be a list of objects"]),
+        ("apiVersion: v1\nkind: List\n", ["1: items: must be a list of objects"]),
+        (
+            "apiVersion: v1\nkind: List\nitems:\n- 5\n- {}\n",
+            [
+                "4: items[0]: is no Kubernetes object: it must be a mapping",
+                "5: is no Kubernetes object: apiVersion or kind is missing",
+            ],
+        ),
+        (
+            "apiVersion: postroom.dev/v1alpha1\nkind: SendingDomainList\nitems:\n- 7\n",
+            ["4: items[0]: is no Kubernetes object: it must be a mapping"],
+        ),
+        ("apiVersion: 1\nkind: 2\n", ["1: apiVersion: must be a text", "2: kind: must be a text"]),
+    ],
+)
+def test_what_is_in_a_list_is_not_passed_over(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    assert complaints(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize("kind", ["List", "SendingDomainList"])
+def test_a_list_within_a_list(tmp_path: Path, kind: str) -> None:
+    def nested(text: str) -> str:
+        lines = text.splitlines()
+        listed = "".join(f"  {line}\n" for line in lines)
+        return f"apiVersion: v1\nkind: {kind}\nitems:\n-{listed[1:]}"
+
+    assert complaints(tmp_path, nested(nested(BAD)))[0].startswith("12: spec.domain: must be")
+
+
+@pytest.mark.parametrize(
+    ("version", "ours"),
+    [
+        ("postroom.dev", True),
+        ("v1alpha1", True),
+        ("postrom.dev/v1alpha1", True),
+        ("postroom.io/v1", True),
+        ("Postroom.dev/v1alpha1", True),
+        ("mail.example.org/v1", False),
+        ("apps/v1", False),
+    ],
+)
+def test_a_slip_in_our_group_is_no_object_of_others(
+    tmp_path: Path, version: str, ours: bool
+) -> None:
+    found = read(tmp_path, GOOD.replace("postroom.dev/v1alpha1", version))
+    told = [one.message for one in found.complaints]
+    assert told == (["apiVersion: must be postroom.dev/v1alpha1"] if ours else [])
+
+
+@pytest.mark.parametrize(
+    ("kustomization", "complaint"),
+    [
+        ("resources: []\ncomponents: [x]\n", "2: says components, which is not applied here"),
+        ("resources: []\n\nresources: [a.yaml]\n", "3: says resources twice: say it once"),
+        ("kind: Kustomization\nresources: [https://x/y]\n", "2: says the remote resource"),
+        ("namePrefix: x\nsecretGenerator: [{name: a}]\n", "1: says namePrefix, secretGenerator"),
+    ],
+)
+def test_what_a_kustomization_says_besides_is_told_with_its_line(
+    tmp_path: Path, kustomization: str, complaint: str
+) -> None:
+    (tmp_path / "kustomization.yaml").write_text(kustomization)
+    (found,) = load([tmp_path], "default").complaints
+    assert f"{found.line}: {found.message}".startswith(complaint)
+
+
 def test_the_same_object_twice(tmp_path: Path) -> None:
     assert complaints(tmp_path, f"{GOOD}---\n{GOOD}")[0].startswith("11: is defined already in")
 

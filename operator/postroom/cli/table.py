@@ -18,6 +18,9 @@ from postroom.cli.account_details import account_lines, print_lines, server_line
 Object = Mapping[str, Any]
 
 _COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
+#: Columns of names, which may be long; the others hold a word or a number.
+_LONG = frozenset({"NAMESPACE", "NAME", "DOMAIN", "HOST", "ADDRESS", "REASON", "SERVER"})
+_ANY_WIDTH = 10_000
 _STATE_COLOURS = {
     "Valid": "green",
     "Missing": "red",
@@ -36,7 +39,7 @@ def show(
     for kind in Kind:
         mine = [one for one in objects if one["kind"] == kind.value]
         if mine:
-            console.print(_table(kind, mine))
+            console.print(_fitting(console, kind, mine))
     if details:
         for one in objects:
             _show_details(console, one, full=full)
@@ -52,22 +55,38 @@ def _verdict(one: Object, kind: str) -> Text:
     return Text(status or "-", style=_COLOURS.get(status, "dim"))
 
 
-def _table(kind: Kind, objects: Sequence[Object]) -> Table:
-    table = Table(
-        title=kind.value, title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+def _fitting(console: Console, kind: Kind, objects: Sequence[Object]) -> Table:
+    """Make a table that fits: in a narrow terminal without a namespace that is the same in all
+    rows, and with names that go on in the next line rather than being cut."""
+    table = _table(kind, objects)
+    spaces = {str(one["metadata"].get("namespace", "")) for one in objects}
+    unbounded = console.options.update(max_width=_ANY_WIDTH)
+    if console.measure(table, options=unbounded).maximum <= console.width:
+        return table
+    return _table(kind, objects, folded=True, namespace=len(spaces) > 1)
+
+
+def _table(
+    kind: Kind, objects: Sequence[Object], *, folded: bool = False, namespace: bool = True
+) -> Table:
+    title = kind.value
+    if not namespace:
+        title += f" in namespace {objects[0]['metadata'].get('namespace', '')}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     own = {
         Kind.SENDING_DOMAIN: ("DOMAIN", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
         Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS"),
         Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN"),
     }[kind]
-    for name in ("NAMESPACE", "NAME", own[0], "READY", "REASON", *own[1:]):
-        table.add_column(name, no_wrap=True)
+    names = ("NAMESPACE", "NAME", own[0], "READY", "REASON", *own[1:])
+    for name in names if namespace else names[1:]:
+        may_fold = folded and name in _LONG
+        table.add_column(name, no_wrap=not may_fold, overflow="fold", min_width=len(name))
     for one in objects:
         metadata, ready = one["metadata"], _condition(one, "Ready")
         cells = _cells(kind, one)
         table.add_row(
-            Text(str(metadata.get("namespace", ""))),
+            *([Text(str(metadata.get("namespace", "")))] if namespace else []),
             Text(str(metadata.get("name", ""))),
             cells[0],
             _verdict(one, "Ready"),

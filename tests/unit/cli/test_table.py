@@ -5,6 +5,7 @@ their mailbox, identities, forwarding steps and messages, whole and in the right
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -268,3 +269,40 @@ def test_the_question_that_shows_a_finding_can_be_copied() -> None:
     lines = [line.strip() for line in stream.getvalue().splitlines()]
     assert lines.count(f"To see it: {ask}") == 1
     assert sum(line.startswith("To see it") for line in lines) == 1
+
+
+def _domains(*spaces: str) -> list[dict[str, Any]]:
+    ready = {"type": "Ready", "status": "False", "reason": "RequiredMechanismMissing"}
+    owned = {"type": "OwnershipVerified", "status": "Unknown"}
+    return [
+        {
+            "kind": "SendingDomain",
+            "metadata": {"namespace": space, "name": f"newsletter-{number}-example-com"},
+            "spec": {"domain": f"newsletter-{number}.example.com"},
+            "status": {"conditions": [ready, owned]},
+        }
+        for number, space in enumerate(spaces)
+    ]
+
+
+@pytest.mark.parametrize("width", [72, 80, 100, 120, 200])
+@pytest.mark.parametrize("spaces", [("mail", "mail"), ("mail", "marketing")])
+def test_a_table_fits_and_cuts_nothing(width: int, spaces: tuple[str, ...]) -> None:
+    out = io.StringIO()
+    table.show(Console(file=out, width=width), _domains(*spaces), details=False)
+    text = out.getvalue()
+    assert "\u2026" not in text
+    assert all(len(line) <= width for line in text.splitlines())
+    for word in ("READY", "OWNERSHIP", "DMARC", "False", "Unknown"):
+        assert word in text
+    # What goes on in the next line is all there, column by column.
+    folded = text.splitlines()[1:]
+    starts = [match.start() for match in re.finditer(r"\S+", folded[0])]
+    columns = [
+        "".join(line[begin:end].strip() for line in folded[1:])
+        for begin, end in zip(starts, [*starts[1:], width], strict=True)
+    ]
+    assert "newsletter-0-example-comnewsletter-1-example-com" in columns
+    assert "newsletter-0.example.comnewsletter-1.example.com" in columns
+    assert "RequiredMechanismMissing" * 2 in columns
+    assert all(space in text for space in spaces)

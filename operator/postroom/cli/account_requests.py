@@ -17,7 +17,7 @@ from postroom.api.names import (
     Kind,
 )
 from postroom.api.resource import parse_status
-from postroom.cli.cluster import Cluster, PluginError
+from postroom.cli.cluster import Cluster, NotAnswered, PluginError
 from postroom.reconcile import schedule
 from postroom.reconcile.messages.budgets import SPACING
 from postroom.reconcile.messages.flight import too_early
@@ -101,7 +101,7 @@ async def tested(
         async with asyncio.timeout(seconds):
             return await cluster.until(account, answer)
     except TimeoutError:
-        raise PluginError(_late(account, seconds, said)) from None
+        raise NotAnswered(_late(account, seconds, said)) from None
 
 
 def _late(account: Raw, seconds: float, said: str) -> str:
@@ -128,7 +128,7 @@ async def looked_back(cluster: Cluster, account: Raw, nonce: str, seconds: float
             return await cluster.until(account, answer)
     except TimeoutError:
         name = account["metadata"]["name"]
-        raise PluginError(
+        raise NotAnswered(
             f"the mailbox of EmailAccount {name} was not read within {seconds:.0f} s: {_NOBODY}"
         ) from None
 

@@ -20,6 +20,14 @@ _POLL = 0.5
 class PluginError(Exception):
     """What the user asked for cannot be done; the text is one sentence."""
 
+    exit_code = 2
+
+
+class NotAnswered(PluginError):
+    """Nobody answered in time: as where `postroom check` could not look."""
+
+    exit_code = 3
+
 
 class Cluster:
     """The cluster of a kubeconfig, through the official client."""
@@ -107,7 +115,7 @@ class Cluster:
                     found.append(await self.until(one, acknowledged))
         except TimeoutError:
             name = one["metadata"]["name"]
-            raise PluginError(
+            raise NotAnswered(
                 f"{one['kind']} {name} was not checked within {seconds:.0f} s: does the operator "
                 "run and serve this namespace?"
             ) from None

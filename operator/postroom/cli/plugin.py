@@ -88,7 +88,10 @@ def verify(
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
 ) -> None:
-    """Ask for a check now, wait for it, and show what it found. Exits 1 if not all is Ready."""
+    """Ask for a check now, wait for it, and show what it found.
+
+    Exits 1 if not all is Ready, and 3 if nobody looked in time.
+    """
 
     async def ask() -> None:
         async with Cluster.connect(kubeconfig, context) as cluster:

@@ -26,12 +26,13 @@ ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconf
 
 
 def edge(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work; what cannot be done becomes one sentence and exit code 2."""
+    """Do the work; what cannot be done becomes one sentence, and exit code 2, or 3 where nobody
+    answered in time."""
     try:
         asyncio.run(work)
     except PluginError as error:
         typer.echo(f"kubectl-postroom: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(error.exit_code) from None
 
 
 def kind_of(word: str) -> Kind:

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
+import typer
 
 from postroom.api.names import BACKFILL_ANNOTATION, SEND_TEST_ANNOTATION, SEND_TEST_TO_ANNOTATION
 from postroom.cli import account_requests
-from postroom.cli.cluster import Cluster, PluginError
+from postroom.cli.cluster import Cluster, NotAnswered, PluginError
+from postroom.cli.plugin_options import edge
 
 NOW = datetime.fromisoformat("2026-11-21T10:02:00+00:00")
 MINE, THEIRS = "mine", "theirs"
@@ -106,7 +108,7 @@ async def test_another_request_does_not_end_a_test_that_has_begun() -> None:
 
 
 async def test_without_an_operator_it_says_so() -> None:
-    with pytest.raises(PluginError, match=r"within 60 s: does the operator run"):
+    with pytest.raises(NotAnswered, match=r"within 60 s: does the operator run"):
         await followed(account())
 
 
@@ -138,3 +140,15 @@ async def test_a_backfill_is_done_when_its_nonce_is_there() -> None:
 def test_a_status_that_cannot_be_understood_counts_as_none() -> None:
     assert account_requests.status_of({"status": {"lastTest": 7}}).last_test is None
     assert not account_requests.tested_now(account(lastTest="odd"), MINE)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(PluginError("refused."), 2), (NotAnswered("not in time."), 3)]
+)
+def test_a_refusal_and_silence_are_told_apart(error: PluginError, code: int) -> None:
+    async def fails() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as caught:
+        edge(fails())
+    assert caught.value.exit_code == code

@@ -174,6 +174,11 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         found = self.transport.get_extra_info("ssl_object") if self.transport else None
         return found if isinstance(found, ssl.SSLObject) else None
 
+    @property
+    def line_so_far(self) -> bytes:
+        """What came of a line, or of the literal that it announces, that has not ended yet."""
+        return bytes(self._buffer)
+
     def data_received(self, data: bytes) -> None:
         """Feed complete lines, each with its literal, one at a time."""
         if self._ended is not None:

@@ -43,6 +43,8 @@ class ImapSession(Probe):
     where_tls_begins = "use the port for implicit TLS (993)"
     _errand_seconds = 0.0
 
+    _protocol: GuardedProtocol | None = None
+
     @property
     def _allowance(self) -> float:
         return super()._allowance + self._errand_seconds
@@ -104,8 +106,11 @@ class ImapSession(Probe):
         except BaseException:
             await tls.let_go(None, connection)
             raise
-        self._tls = facts_of(protocol.secured)
+        self._tls, self._protocol = facts_of(protocol.secured), protocol
         return protocol
+
+    def _line_so_far(self) -> bytes:
+        return self._protocol.line_so_far if self._protocol is not None else b""
 
     async def _greet(self, protocol: GuardedProtocol) -> bytes:
         async with self._at(ProbeStage.GREETING, self._deadlines.greeting, protocol):

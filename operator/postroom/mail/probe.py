@@ -118,8 +118,30 @@ class Probe(ABC):
         return Failure(self._stage, reason, message, conclusive=False)
 
     def _silent(self) -> Failure:
-        message = f"{self._place} stops answering: look at its load and at firewalls in between."
+        message = (
+            self._unended_line()
+            or f"{self._place} stops answering: look at its load and at firewalls in between."
+        )
         return self._passing(Reason.CONNECTION_TIMEOUT, message)
+
+    def _line_so_far(self) -> bytes:
+        """What came of a line that has not ended yet."""
+        return b""
+
+    def _unended_line(self) -> str | None:
+        """Say of a server that it began to answer; None where nothing came."""
+        begun = self._line_so_far()
+        if begun.endswith(b"\r"):
+            return (
+                f"{self._place} ends its lines with a carriage return alone, which clients do not "
+                "take for an end: have it send CRLF (RFC 5321 section 2.3.8, RFC 9051 section 2.2)."
+            )
+        if begun:
+            return (
+                f"{self._place} begins to answer, but does not end the line in time: look at its "
+                "load and at firewalls in between."
+            )
+        return None
 
     def _no_tls(self) -> Failure:
         message = f"{self._place} accepts the connection, but no TLS: {self.where_tls_begins}."
@@ -135,10 +157,11 @@ class Probe(ABC):
 
     async def _does_not_greet(self) -> Failure:
         """Tell a server that waits for TLS from one that waits for nothing."""
-        if self._endpoint.tls is not TLSMode.IMPLICIT and (await self._sight()).version:
+        begun = self._endpoint.tls is TLSMode.IMPLICIT or self._line_so_far()
+        if not begun and (await self._sight()).version:
             message = f"{self._place} waits for TLS from the first byte: set tls.mode to Implicit."
             return self._failure(Reason.UNEXPECTED_GREETING, message)
-        message = (
+        message = self._unended_line() or (
             f"{self._place} accepts the connection, but does not greet: look at its load, and "
             "whether it delays unknown clients."
         )

@@ -53,6 +53,7 @@ class SmtpConversation(Probe):
     _errand_seconds = 0.0
     #: False where it took HELO alone, which has no extensions.
     _knows_ehlo = True
+    _client: SmtpSession | None = None
 
     @property
     def _allowance(self) -> float:
@@ -75,6 +76,9 @@ class SmtpConversation(Probe):
             await self._errand(client)
             client.say_goodbye()
 
+    def _line_so_far(self) -> bytes:
+        return self._client.line_so_far if self._client is not None else b""
+
     async def _introduced(self, at_the_end: AsyncExitStack) -> SmtpSession:
         """Connect, greet and secure; `at_the_end` closes what was opened."""
         context = None
@@ -85,6 +89,7 @@ class SmtpConversation(Probe):
         at_the_end.push_async_callback(tls.let_go, None, connection)
         client = SmtpSession(self._endpoint, connection, implicit, self._deadlines.total)
         at_the_end.callback(client.close)
+        self._client = client
         greeting = await self._greet(client)
         await self._capabilities(client, greeting)
         if context is not None and implicit is None:

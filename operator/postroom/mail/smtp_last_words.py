@@ -40,6 +40,11 @@ class LastWords(asyncio.Protocol):
         lines = found[1].decode("utf-8", "replace").split("\n")
         return "\n".join(line[4:].strip() for line in lines)
 
+    @property
+    def line_so_far(self) -> bytes:
+        """The end of what came last, where that is not the end of a line."""
+        return self._tail.rpartition(b"\n")[2]
+
     def expect_tls(self) -> None:
         """From now on nothing may come but one reply; whoever sends more is not listened to."""
         self._before_tls = b""

@@ -97,6 +97,11 @@ class SmtpSession(aiosmtplib.SMTP):
         if known is not None:
             known.set_protocol(self._last_words)
 
+    @property
+    def line_so_far(self) -> bytes:
+        """What came of a line that has not ended yet."""
+        return self._last_words.line_so_far if self._last_words is not None else b""
+
     def _farewell(self) -> aiosmtplib.SMTPResponse | None:
         """The 421 with which the server left; None where it left without a word."""
         said = self._last_words.farewell if self._last_words is not None else None

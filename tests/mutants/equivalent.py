@@ -3,5 +3,14 @@
 
 from __future__ import annotations
 
+#: Instead of a module.
+EVERYWHERE = ""
 #: (module, end of the operator's name, text of the changed line, why it is the same program)
-EQUIVALENT: tuple[tuple[str, str, str, str], ...] = ()
+EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
+    (
+        EVERYWHERE,
+        "ReplaceTrueWithFalse",
+        "@dataclass(",
+        "frozen and slots keep us from mistakes and change no result: nothing sets a field.",
+    ),
+)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cosmic_ray.config import serialize_config
 from cosmic_ray.work_db import WorkDB, use_db
-from equivalent import EQUIVALENT
+from equivalent import EQUIVALENT, EVERYWHERE
 from modules import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,10 +28,13 @@ STATE = ROOT / "build" / "mutants"
 COPY = STATE / "tree"
 _COPIED = ("operator", "tests", "crds", "manifests", "docs", "pyproject.toml", "README.md")
 _SECONDS = 120.0
-#: Annotations are no code, and of arithmetic one neighbour each is enough.
+#: Annotations are no code, of arithmetic one neighbour each is enough, and `is` is used for members
+#: of enums and None: `==` is the same program there, and an order has no meaning.
 _EXCLUDED = [
     "core/ReplaceBinaryOperator_(?!(Add_Sub|Sub_Add|Mul_Div|Div_Mul|BitAnd_BitXor)$).*",
     "core/RemoveDecorator",
+    "core/ReplaceComparisonOperator_Is_(?!IsNot$).*",
+    "core/ReplaceComparisonOperator_IsNot_(?!Is$).*",
 ]
 
 
@@ -54,7 +57,9 @@ class Survivor:
     def is_equivalent(self) -> bool:
         """Whether it is listed as one that no test could tell."""
         return any(
-            self.module == module and self.operator.endswith(operator) and line in self.changed
+            module in (self.module, EVERYWHERE)
+            and self.operator.endswith(operator)
+            and line in self.changed
             for module, operator, line, _ in EQUIVALENT
         )
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hysteresis: since when a failure with several causes has been seen."""
+"""Hysteresis: which failures must be seen twice, since when one with several causes has been seen,
+and which verdicts outlast a look that saw nothing."""
 
 from __future__ import annotations
 
@@ -7,32 +8,37 @@ from datetime import timedelta
 
 import pytest
 
-from postroom.api.conditions import ConditionStatus, place
+from postroom.api.conditions import ConditionStatus, Verdict, place
 from postroom.reconcile.assessment import Evidence
 from postroom.reconcile.confirm import Standing, confirm
 from postroom.reconcile.outcome import Memory
-from unit.reconcile.assessments import BAD, GOOD, NOW, assessment
+from unit.reconcile.assessments import BAD, BLIND, GOOD, NOW, assessment
 
-STANDING = Standing(
-    place((GOOD,), (), 1, "2026-11-21T12:00:00Z"), generation=1, stale=False, once_ready=True
-)
+
+def standing(verdict: Verdict, *, stale: bool = False, once_ready: bool = True) -> Standing:
+    """What is stored: this verdict alone."""
+    return Standing(place((verdict,), (), 1, "2026-11-21T12:00:00Z"), 1, stale, once_ready)
+
+
+STANDING = standing(GOOD)
+TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("looks", "status", "look_again"),
     [
         # (minute, records that fail); a failure counts when it is five minutes old.
-        ([(0, "ab"), (5, "ab")], ConditionStatus.FALSE, None),
+        ([(0, "ab"), (5, "ab")], FALSE, None),
         # The oldest cause decides: another one beside it does not make the failure young again.
-        ([(0, "a"), (3, "ab")], ConditionStatus.TRUE, 2),
-        ([(0, "a"), (3, "ab"), (5, "ab")], ConditionStatus.FALSE, None),
-        ([(0, "b"), (3, "ab"), (5, "ab")], ConditionStatus.FALSE, None),
+        ([(0, "a"), (3, "ab")], TRUE, 2),
+        ([(0, "a"), (3, "ab"), (5, "ab")], FALSE, None),
+        ([(0, "b"), (3, "ab"), (5, "ab")], FALSE, None),
         # Each cause has a past of its own: what failed before and is mended lends none.
-        ([(0, "a"), (3, "b"), (5, "b")], ConditionStatus.TRUE, 3),
-        ([(0, "a"), (3, "ab"), (5, "b")], ConditionStatus.TRUE, 3),
-        ([(0, "a"), (3, "ab"), (8, "b")], ConditionStatus.FALSE, None),
+        ([(0, "a"), (3, "b"), (5, "b")], TRUE, 3),
+        ([(0, "a"), (3, "ab"), (5, "b")], TRUE, 3),
+        ([(0, "a"), (3, "ab"), (8, "b")], FALSE, None),
         # One that passed in between begins anew.
-        ([(0, "ab"), (3, "b"), (4, "a")], ConditionStatus.TRUE, 5),
+        ([(0, "ab"), (3, "b"), (4, "a")], TRUE, 5),
     ],
 )
 def test_the_oldest_cause_that_still_fails_decides(
@@ -45,3 +51,53 @@ def test_the_oldest_cause_that_still_fails_decides(
     assert [verdict.status for verdict in confirmed.verdicts] == [status]
     expected = timedelta(minutes=look_again) if look_again is not None else None
     assert confirmed.look_again == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "once_ready", "advisory", "status"),
+    [
+        (GOOD, False, False, TRUE),
+        (GOOD, False, True, TRUE),
+        # Too long unseen: what was good when it was seen last is held, too.
+        (BLIND, True, False, UNKNOWN),
+        (BLIND, False, False, FALSE),
+        (BLIND, True, True, FALSE),
+        (BAD, True, False, FALSE),
+        (BAD, False, False, FALSE),
+    ],
+)
+def test_what_must_be_seen_failing_twice(
+    before: Verdict, once_ready: bool, advisory: bool, status: ConditionStatus
+) -> None:
+    found = assessment(BAD, advisory=frozenset({BAD.type} if advisory else ()))
+    confirmed = confirm(found, standing(before, once_ready=once_ready), Memory(), NOW)
+    assert [verdict.status for verdict in confirmed.verdicts] == [status]
+    assert (confirmed.look_again is None) is (status is FALSE)
+
+
+@pytest.mark.parametrize(
+    ("before", "stale", "evidence", "status"),
+    [
+        (GOOD, False, Evidence(), TRUE),
+        (BAD, False, Evidence(), FALSE),
+        (GOOD, True, Evidence(), UNKNOWN),
+        (GOOD, False, Evidence(withdrawn=frozenset({GOOD.type})), UNKNOWN),
+        (BAD, False, Evidence(withdrawn=frozenset({GOOD.type})), UNKNOWN),
+        (GOOD, True, Evidence(lagging=frozenset({GOOD.type})), TRUE),
+    ],
+)
+def test_what_outlasts_a_look_that_saw_nothing(
+    before: Verdict, stale: bool, evidence: Evidence, status: ConditionStatus
+) -> None:
+    found = assessment(BLIND, evidence=evidence)
+    confirmed = confirm(found, standing(before, stale=stale), Memory(), NOW)
+    assert [verdict.status for verdict in confirmed.verdicts] == [status]
+
+
+@pytest.mark.parametrize(("once_ready", "status"), [(True, FALSE), (False, UNKNOWN)])
+def test_what_only_a_cache_hides_does_not_mend_what_was_ready(
+    once_ready: bool, status: ConditionStatus
+) -> None:
+    found = assessment(BLIND, evidence=Evidence(lagging=frozenset({BAD.type})))
+    confirmed = confirm(found, standing(BAD, once_ready=once_ready), Memory(), NOW)
+    assert [verdict.status for verdict in confirmed.verdicts] == [status]

@@ -19,7 +19,9 @@ TEXTS = sorted(
     path
     for pattern in (
         "README.md",
+        "CONTRIBUTING.md",
         "docs/*.md",
+        "docs/decisions/*.md",
         "docs/findings/*.md",
         "operator/postroom/mail/**/*.yaml",
         "operator/postroom/dns/diagnosis/**/*.yaml",

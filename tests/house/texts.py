@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What texts name: files, modules and, in docstrings, names of the code; and whether it is there.
 
-A path may begin at the repository, at `operator/`, `operator/postroom/` or `tests/`, or where the text
-stands.
+A path may begin at the repository, at `operator/`, `operator/postroom/` or `tests/`, or where the
+text stands.
 """
 
 from __future__ import annotations

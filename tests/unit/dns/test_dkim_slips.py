@@ -255,3 +255,33 @@ def test_a_megabyte_is_bounded(unit: str) -> None:
     begin = time.process_time()
     dkim.slips([value] * 3, [[value[:255]] * 4000] * 3, KEY, TEXT)
     assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"v=DKIM1; k=rsa; p={RSA[:100]};{RSA[100:]}", "semicolon inside the key"),
+        (f"v=DKIM1; k=rsa; p={RSA[:20]};{RSA[20:]}", "semicolon inside the key"),
+        (f"v=DKIM1; k=rsa; p={RSA[:100]}; {RSA[100:]}; t=s", "semicolon inside the key"),
+        (f"{TEXT}==", "too many ="),
+        (f"{TEXT}=", "too many ="),
+        (f"v=DKIM1; k=rsa; p={RSA[:100]}=={RSA[100:]}", "no base64"),
+        (f"{TEXT}.", "no base64"),
+        (f"v=DKIM1; k=rsa; p={RSA[:100]},{RSA[100:]}", "no base64"),
+        (f"v=DKIM1; k=rsa; p={RSA[:100]}-{RSA[100:]}", "no base64"),
+    ],
+)
+def test_a_key_that_is_whole_was_not_cut_off(text: str, said: str) -> None:
+    found = dkim.slips([text], [(text,)], KEY, TEXT)
+    assert [one.code for one in found] == ["DKIM_SYNTAX"]
+    assert said in found[0].detail
+
+
+@pytest.mark.parametrize("end", ["", ";", "=", "; t=s", '"'])
+def test_a_key_that_was_cut_off_is_said_to_be(end: str) -> None:
+    assert codes(f"{TEXT[:220]}{end}") == ["VALUE_TRUNCATED"]
+
+
+@given(st.integers(1, len(RSA) - 9), st.sampled_from(";,.-_* \\'=:"))
+def test_what_got_into_a_key_cuts_nothing_off(at: int, char: str) -> None:
+    assert "VALUE_TRUNCATED" not in codes(f"v=DKIM1; k=rsa; p={RSA[:at]}{char}{RSA[at:]}")

@@ -22,6 +22,10 @@ _P = re.compile(r"(?:^|(?<=[;\s]))p[ \t]{0,8}=([^;]*)")
 _PEM = re.compile(r"-{2,6}[ \t]{0,4}(?:BEGIN|END)[A-Z0-9 ]{0,40}-{2,6}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s{0,8}")
 _URL_BASE64 = re.compile(r"(?=[^-_]*[-_])[A-Za-z0-9_\s-]{40,}={0,2}\s{0,8}")
+_INNER_SEMICOLON = re.compile(
+    r"(?<=[A-Za-z0-9+/])[ \t]{0,8};[ \t]{0,8}(?=[A-Za-z0-9+/]{8,8192}={0,2}[ \t]{0,8}(?:;|\Z))"
+)
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 _TO_STANDARD = str.maketrans("-_", "+/")
 _KEY_TYPE = re.compile(r"(?:^|(?<=;))[ \t]{0,8}k[ \t]{0,8}=[^;]{0,40}(?:;|\Z)")
 _HASHES = re.compile(r"(?:^|(?<=;))[ \t]{0,8}h[ \t]{0,8}=[^;]{0,200}(?:;|\Z)")
@@ -76,6 +80,38 @@ def _standard(encoded: str) -> str:
         return encoded
     made = re.sub(r"\s+", "", encoded).rstrip("=").translate(_TO_STANDARD)
     return made + "=" * (-len(made) % 4)
+
+
+def without_semicolons(text: str) -> str:
+    """Take semicolons out of the key: what stands behind one is no tag, but goes on."""
+    return _INNER_SEMICOLON.sub("", text)
+
+
+def without_surplus(text: str) -> str:
+    """Leave as many = at the end of p= as its length needs."""
+    return _P.sub(lambda match: f"p={_within(match[1], _padded(match[1]))}", text, count=1)
+
+
+def only_base64(text: str) -> str:
+    """Take what is no base64 out of p=."""
+
+    def undo(match: re.Match[str]) -> str:
+        bare = re.sub(r"\s+", "", match[1]).rstrip("=")
+        clean = _NO_BASE64.sub("", bare)
+        return match[0] if clean == bare else f"p={_padded(clean)}"
+
+    return _P.sub(undo, text, count=1)
+
+
+def _padded(encoded: str) -> str:
+    bare = re.sub(r"\s+", "", encoded).rstrip("=")
+    return bare + "=" * (-len(bare) % 4)
+
+
+def _within(encoded: str, padded: str) -> str:
+    """The padded form where the other one only has more at its end."""
+    surplus = re.sub(r"\s+", "", encoded)
+    return padded if surplus != padded and surplus.startswith(padded) else encoded
 
 
 def with_p(text: str) -> str:
@@ -137,6 +173,12 @@ def steps(algorithm: str) -> tuple[Step, ...]:
         *((code, DETAILS[code], undo) for code, undo in UNDO),
         ("VALUE_ESCAPED", "is percent-encoded", without_percent),
         ("DKIM_SYNTAX", URL_ALPHABET, with_standard_base64),
+        ("DKIM_SYNTAX", "has a semicolon inside the key", without_semicolons),
+        (
+            "DKIM_SYNTAX",
+            "has too many = at the end of the key",
+            without_surplus,
+        ),
         ("VALUE_PLUS_LOST", "has spaces where the key has plus signs", with_plus),
         ("DKIM_PEM_HEADERS", "holds the PEM lines around the key", without_pem),
         ("DKIM_P_MISSING", "has p= twice in a row", without_second_p),
@@ -145,6 +187,7 @@ def steps(algorithm: str) -> tuple[Step, ...]:
         ("DKIM_V_WRONG", "does not begin with exactly v=DKIM1", without_version),
         ("VALUE_WHITESPACE", DETAILS["VALUE_WHITESPACE"], without_spaces),
         ("DKIM_KTYPE", f"does not say k={algorithm} as the key needs", with_key_type(algorithm)),
+        ("DKIM_SYNTAX", "has characters inside the key that are no base64", only_base64),
         ("DKIM_HASH", "has an h= that does not allow sha256", without_hashes),
         ("DKIM_SERVICE", "has an s= that does not allow email", without_services),
     )

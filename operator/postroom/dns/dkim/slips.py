@@ -31,6 +31,8 @@ _RECORD_LIMIT = 8
 #: up to 44, Ed25519 keys do not.
 _RECOGNISABLE = {Algorithm.RSA.value: 56, Algorithm.ED25519.value: 16}
 _NEAR = 3
+#: What may follow a key that was cut off: the end of a quote, and other tags.
+_TAGS_ONLY = re.compile(r"=*[\"']?;?(?:[a-z]{1,20}=[^;]{0,512};?)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ def _ends_with(text: str, encoded: str) -> bool:
     """Whether nothing but the end of the tag follows what was read of p=."""
     compact = re.sub(r"\s+", "", text)
     rest = compact[compact.rfind(encoded) + len(encoded) :]
-    return not rest or rest[0] in ';"'
+    return _TAGS_ONLY.fullmatch(rest) is not None
 
 
 def _cut(text: str, wanted_text: str) -> str:

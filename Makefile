@@ -39,7 +39,7 @@ test-unit: $(READY) ## the fast ones
 OTHERS ?= 3.12 3.13
 SESSIONS := tests/lab/test_mail_imap.py tests/lab/test_mail_imap_cancelling.py \
 	tests/lab/test_mail_imap_hazards.py tests/lab/test_mail_imap_starttls.py \
-	tests/lab/test_mail_smtp.py tests/unit/mail/test_round_trip_compose.py
+	tests/lab/test_mail_smtp.py tests/unit/mail/round_trip/test_compose.py
 
 test-pythons: ## the tests of mail sessions on newer Pythons, as far as they are installed
 	@for version in $(OTHERS); do \

@@ -28,8 +28,8 @@ from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.sockets import SocketTransport
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.report import DomainReport
+from postroom.dns.requirements import DomainPlan
 from postroom.dns.verify import verify
-from postroom.dns.wanted import DomainPlan
 
 _TIMEOUT = 5.0
 #: Seconds after which a question may be put again; the engine waits longer.

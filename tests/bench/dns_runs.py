@@ -15,7 +15,7 @@ from bench.dns_world import Layout, build
 from dnsworld.world import World
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.report import DomainReport
-from postroom.dns.wanted import DomainPlan
+from postroom.dns.requirements import DomainPlan
 
 ONE = Layout()
 #: One DNS host with more domains than its servers may be asked about at once.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from closed_loop.loop import spec_of
 from dnsworld.providers import Provider, add_provider
 from dnsworld.world import World
-from postroom.dns import expected
-from postroom.dns.wanted import DomainPlan
+from postroom.dns import planning
+from postroom.dns.requirements import DomainPlan
 
 #: Where the resolver of every world listens.
 RESOLVER = "10.96.0.10"
@@ -65,7 +65,7 @@ def _publish(world: World, domain: str, nameservers: list[str], provider: Provid
         dmarc={"policy": "quarantine", "rua": [f"mailto:dmarc@{domain}"]},
         tracking={"name": "click", "cname": _tracking(provider)},
     )
-    plan = expected.plan(spec, "bench", b"key", {})
+    plan = planning.plan(spec, "bench", b"key", {})
     zone = world.register(domain, nameservers)
     zone.add(domain, "A", "192.0.2.99")
     for one in plan.records:

@@ -38,13 +38,13 @@ from postroom.controller.worker import Evaluator, Worker  # noqa: E402
 from postroom.controller.world import ClusterWorld  # noqa: E402
 from postroom.controller.writer import Writer  # noqa: E402
 from postroom.dns.asking.resolver import DnsAsker  # noqa: E402
+from postroom.dns.mta_sts_host import PolicyFetcher  # noqa: E402
 from postroom.dns.ownership import OwnershipRules  # noqa: E402
-from postroom.dns.policy_host import PolicyFetcher  # noqa: E402
-from postroom.mail.guard import DialPolicy  # noqa: E402
+from postroom.mail.connect.guard import DialPolicy  # noqa: E402
 from postroom.mail.probes import NetworkProbes  # noqa: E402
 from postroom.metrics import Metrics  # noqa: E402
 from postroom.reconcile import engine  # noqa: E402
-from postroom.reconcile.ways_out import WaysOut  # noqa: E402
+from postroom.reconcile.outbound import WaysOut  # noqa: E402
 from postroom.settings import Settings  # noqa: E402
 
 HEALTHY = int(os.environ.get("BENCH_HEALTHY", "60"))

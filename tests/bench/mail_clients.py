@@ -25,14 +25,14 @@ from bench.mail_servers import (
 )
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.dial import Deadlines, Dialler
-from postroom.mail.gate import Gate
-from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
-from postroom.mail.imap import ImapProbe
+from postroom.mail.connect.dial import Deadlines, Dialler
+from postroom.mail.connect.guard import DEFAULT_PORTS, DialPolicy
+from postroom.mail.connect.tls import TrustStore, build_context
+from postroom.mail.imap.probe import ImapProbe
+from postroom.mail.limits.priority import Gate
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.mail.smtp import SmtpProbe
-from postroom.mail.tls import TrustStore, build_context
+from postroom.mail.smtp.prober import SmtpProbe
 
 #: One probe; the number tells it from the others. Returns whether all went well.
 Attempt = Callable[[int], Awaitable[bool]]

@@ -20,9 +20,9 @@ from bench.mail_clients import LOGIN, Attempt, bare_smtp, endpoint, limited, our
 from bench.mail_runs import Scale
 from bench.mail_servers import SILENT, SMTP_TLS, Place, allow_many_sockets
 from postroom.api.mailserver import TLSMode
-from postroom.mail.dial import Deadlines
-from postroom.mail.gate import PATIENCE, Gate
-from postroom.mail.probe import Probe
+from postroom.mail.connect.dial import Deadlines
+from postroom.mail.limits.priority import PATIENCE, Gate
+from postroom.mail.session.probe import Probe
 
 _ALONE = 20
 _AMONG = 20

@@ -8,7 +8,7 @@ from typing import Any
 from closed_loop.loop import APEX, SUBDOMAIN, Case, Mistake, Stage, spec_of
 from dnsworld.quirks import QUIRKS
 from postroom.api.findings import Fix
-from postroom.dns import expected
+from postroom.dns import planning
 
 RUA = f"rua=mailto:dmarc@{APEX}"
 GOOD = f"v=DMARC1; p=quarantine; {RUA}"
@@ -61,7 +61,7 @@ def reports_go_to(address: str, **published: str) -> Mistake:
         policy: dict[str, Any] = {"policy": "quarantine", "rua": [f"mailto:{address}"]}
         spec = spec_of(stage.plan.domain, stage.provider, dmarc=policy)
         stage.unpublish("dmarc")
-        stage.plan = expected.plan(spec, "mail", b"key", {})
+        stage.plan = planning.plan(spec, "mail", b"key", {})
         stage.panel().add(stage.label("dmarc"), "TXT", stage.value("dmarc"))
         destination = address.partition("@")[2]
         stage.world.publish(destination, "MX", f"10 mx.{destination}")

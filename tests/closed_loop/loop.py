@@ -24,12 +24,12 @@ from postroom.api.findings import Finding, Fix
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.names import host_label
 from postroom.dns.report import DomainReport
+from postroom.dns.requirements import DomainPlan, Expected
 from postroom.dns.verify import verify
-from postroom.dns.wanted import DomainPlan, Expected
 
 APEX = "example.com"
 SUBDOMAIN = f"mail.{APEX}"
@@ -185,7 +185,7 @@ def healthy(domain: str = APEX, **changes: Any) -> Stage:
     zone = world.register(APEX)
     zone.add(APEX, "A", "192.0.2.99")
     zone.add(f"www.{APEX}", "A", "192.0.2.99")
-    plan = expected.plan(spec_of(domain, provider, **changes), "mail", b"key", {})
+    plan = planning.plan(spec_of(domain, provider, **changes), "mail", b"key", {})
     for one in plan.records:
         if one.value:
             zone.add(one.name, one.type.value, one.value)

@@ -24,8 +24,8 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Asker, Question
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.report import DomainReport, RecordReport
+from postroom.dns.requirements import Expected
 from postroom.dns.verify import verify
-from postroom.dns.wanted import Expected
 
 _OVER_MESSAGES, _WITHOUT, _AT_ONCE = 1000, 1200, 100
 _FAULTY = (RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING)

@@ -19,8 +19,8 @@ from dnsworld.server import Edns, Lame, NameServer
 from dnsworld.world import Egress, World
 from dnsworld.zone import Zone
 from postroom.api.sendingdomain import SendingDomainSpec
-from postroom.dns import expected
-from postroom.dns.wanted import DomainPlan, Expected
+from postroom.dns import planning
+from postroom.dns.requirements import DomainPlan, Expected
 
 _WRONG = {
     "ownership": "postroom-verification=of-another-account",
@@ -107,7 +107,7 @@ def scene(seed: int) -> Scene:
     # Few records in each world make room for many worlds.
     changes |= {one: None for one in _OPTIONAL if random.random() < 0.7}
     spec = spec_of(APEX, provider, **changes)
-    plan = expected.plan(spec, "mail", b"key", {})
+    plan = planning.plan(spec, "mail", b"key", {})
     zone = world.register(APEX, random.choice((1, 2, 2, 3, 3, 4)), minimum=random.choice((60, 900)))
     zone.add(APEX, "A", "192.0.2.99")
     made = Scene(world, spec, plan, world.servers_of(APEX))

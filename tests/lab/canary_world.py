@@ -20,17 +20,17 @@ from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
 from postroom.cli.directory import DirectoryWorld, dumped
 from postroom.dns.answers import Asker
+from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
-from postroom.dns.policy_host import PolicyFetcher
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.identities.values import IdentitySource, NoIdentities
-from postroom.mail.limits import RefusalBudget
+from postroom.mail.limits.hosts import RefusalBudget
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile.engine import reconcile
-from postroom.reconcile.outcome import Memory
+from postroom.reconcile.outbound import WaysOut
+from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tokens import NoTokens
-from postroom.reconcile.ways_out import WaysOut
 from postroom.reconcile.world import MessagePolicy, Tokens
 
 

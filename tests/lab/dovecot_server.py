@@ -34,8 +34,8 @@ from lab.dovecot_server_files import server_user, write_files
 from lab.mail_probing import AUTHORITY, HOST
 from loopback import own_address
 from postroom.api.mailserver import TLSMode
-from postroom.mail.dial import Resolve
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint
 

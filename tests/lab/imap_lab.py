@@ -14,14 +14,14 @@ from postroom.api.mailserver import TLSMode
 from postroom.lab.imap import LabImap
 from postroom.lab.lab import IMAPS_PORT
 from postroom.lab.mailboxes import Account, Accounts
-from postroom.mail.dial import Dialler
-from postroom.mail.errands import HistoryReport, Position, Removal, RemovalReport, ScanReport
-from postroom.mail.guard import DialPolicy
-from postroom.mail.imap_history import ImapHistory
-from postroom.mail.imap_removal import ImapRemoval
-from postroom.mail.imap_scan import ImapScan
+from postroom.mail.connect.dial import Dialler
+from postroom.mail.connect.guard import DialPolicy
+from postroom.mail.connect.tls import TrustStore
+from postroom.mail.imap.history import ImapHistory
+from postroom.mail.imap.removal import ImapRemoval
+from postroom.mail.imap.scan import ImapScan
+from postroom.mail.operations import HistoryReport, Position, Removal, RemovalReport, ScanReport
 from postroom.mail.report import Endpoint, ProbeReport
-from postroom.mail.tls import TrustStore
 
 ADDRESS = "127.0.0.83"
 OK = answer(b"OK done")

@@ -17,8 +17,8 @@ import trustme
 from lab.hostile import Hostile
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.dial import Deadlines
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.dial import Deadlines
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
 

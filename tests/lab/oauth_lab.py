@@ -25,8 +25,8 @@ from cryptography.x509.oid import NameOID
 from lab.token_server import GOOGLE_PATH, HOST, MICROSOFT_PATH, TENANT, TokenServer
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuth
-from postroom.mail.dial import Resolve
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.oauth.exchange import HttpsExchange
 from postroom.mail.oauth.grant import Grant, OAuthSecrets, grant_of
 from postroom.mail.oauth.tokens import TokenSource

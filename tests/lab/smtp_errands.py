@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from lab.hostile import Hostile, Step, smtp_until_auth
 from lab.mail_probing import HOST, LOGIN, SOON, context, endpoint
 from postroom.api.mailserver import TLSMode
-from postroom.mail.dial import Deadlines, Dialler
-from postroom.mail.errands import EnvelopeReport, OutgoingMessage, SendReport
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.dial import Deadlines, Dialler
+from postroom.mail.connect.guard import DialPolicy
+from postroom.mail.connect.tls import TrustStore
+from postroom.mail.operations import EnvelopeReport, OutgoingMessage, SendReport
 from postroom.mail.report import Endpoint, Login
-from postroom.mail.smtp_envelope import SmtpEnvelope
-from postroom.mail.smtp_sending import SmtpSending
-from postroom.mail.tls import TrustStore
+from postroom.mail.smtp.envelope import SmtpEnvelope
+from postroom.mail.smtp.sending import SmtpSending
 
 ME = "user@example.com"
 OTHER = "other@example.com"

@@ -33,7 +33,7 @@ from lab.hostile import Hostile
 from lab.mail_probing import context, endpoint, probes
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.errands import OutgoingMessage, Position, Removal
+from postroom.mail.operations import OutgoingMessage, Position, Removal
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login
 

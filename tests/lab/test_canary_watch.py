@@ -108,7 +108,9 @@ class Talkative(NetworkProbes):
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
         assert login is not None
-        logging.getLogger("postroom.mail.smtp").debug("as %s", login.password.reveal().encode())
+        logging.getLogger("postroom.mail.smtp.prober").debug(
+            "as %s", login.password.reveal().encode()
+        )
         return await super().smtp(endpoint, login)
 
 

@@ -24,8 +24,8 @@ from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import ProbeStage
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
-from postroom.mail.dial import Deadlines
-from postroom.mail.limits import REFUSALS
+from postroom.mail.connect.dial import Deadlines
+from postroom.mail.limits.hosts import REFUSALS
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Login, ProbeReport
 

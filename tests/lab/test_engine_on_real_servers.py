@@ -29,7 +29,7 @@ from lab.test_zone_file_server import Knot, free_port, program
 from loopback import own_address
 from postroom.api.findings import Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.turns import Timing
@@ -49,7 +49,7 @@ PROVIDER = Provider(
     return_path=f"bounces.{HOME}",
     exchanges=(f"mx1.{HOME}", f"mx2.{HOME}"),
 )
-PLAN = expected.plan(spec_of(APEX, PROVIDER), "mail", b"key", {})
+PLAN = planning.plan(spec_of(APEX, PROVIDER), "mail", b"key", {})
 #: Parents too: their servers are asked about the delegation.
 ZONES = ("com", "net", HOME, APEX)
 
@@ -222,7 +222,7 @@ class Mistake:
     kept: bool = False
 
 
-def _of(id: str) -> expected.Expected:
+def _of(id: str) -> planning.Expected:
     return next(one for one in PLAN.records if one.id == id)
 
 

@@ -40,9 +40,9 @@ from lab.oauth_lab import (
 )
 from lab.token_server import Client, Refresh, Scripted, TokenServer, microsoft_error
 from postroom.api.masked import Masked
-from postroom.mail.dial import Resolve
-from postroom.mail.guard import DialPolicy
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.identities.asking import BODY_LIMIT, BearerExchange, Reply
 from postroom.mail.identities.providers import Apis, directory
 from postroom.mail.identities.source import NetworkIdentities, Tokens

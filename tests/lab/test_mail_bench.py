@@ -34,7 +34,7 @@ from bench.mail_servers import FAR, IMAP_TLS, SILENT, SMTP_STARTTLS, SMTP_TLS, M
 from bench.mail_stalled import queued
 from loopback import own_address
 from postroom.api.mailserver import TLSMode
-from postroom.mail.dial import Deadlines
+from postroom.mail.connect.dial import Deadlines
 
 SMALL = Scale(probes=6, rounds=2, stalled=110, hurry=40, far=0.02)
 

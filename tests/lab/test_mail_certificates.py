@@ -33,7 +33,7 @@ from lab.mail_probing import (
     probes,
 )
 from postroom.api.mailserver import TLSMode
-from postroom.mail.certificate import lacks_intermediate
+from postroom.mail.connect.certificate import lacks_intermediate
 from postroom.mail.report import ProbeReport
 
 ROOT = root()

@@ -31,8 +31,8 @@ from postroom.api.masked import Masked
 from postroom.lab.lab import SUBMISSIONS_PORT
 from postroom.lab.mailboxes import Accounts
 from postroom.lab.smtp import LabSmtp
-from postroom.mail.dial import Deadlines
-from postroom.mail.errands import Acceptance, Answer, EnvelopeReport
+from postroom.mail.connect.dial import Deadlines
+from postroom.mail.operations import Acceptance, Answer, EnvelopeReport
 from postroom.mail.report import Login
 
 HOST_ADDRESS = "127.0.0.72"

@@ -22,7 +22,7 @@ from lab.mail_probing import (
     outcome,
     verdict,
 )
-from postroom.mail.errands import Position, Removal
+from postroom.mail.operations import Position, Removal
 from postroom.mail.report import Mailbox, Quota
 
 DONE = ("Done", "ProbeSucceeded")

@@ -22,7 +22,7 @@ from lab.mail_probing import (
     nothing_leaks,  # noqa: F401 - a fixture
 )
 from postroom.api.mailserver import ProbeStage, TLSMode
-from postroom.mail.errands import (
+from postroom.mail.operations import (
     HistoryReport,
     Position,
     Removal,

@@ -17,7 +17,7 @@ from lab.mail_probing import (
     outcome,
 )
 from postroom.api.masked import Masked
-from postroom.mail.errands import Position, Removal
+from postroom.mail.operations import Position, Removal
 from postroom.mail.report import Login
 
 pytestmark = pytest.mark.real_mail_server

@@ -18,7 +18,7 @@ from lab.mail_probing import (
     outcome,
 )
 from postroom.lab.mailboxes import Account
-from postroom.mail.errands import Position, Removal
+from postroom.mail.operations import Position, Removal
 from postroom.mail.report import Quota
 from postroom.mail.round_trip.compose import PROBE_FIELD
 

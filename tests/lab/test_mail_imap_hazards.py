@@ -29,7 +29,7 @@ from lab.mail_probing import (
     verdict,
 )
 from postroom.api.masked import Masked
-from postroom.mail import tls
+from postroom.mail.connect import tls
 from postroom.mail.report import Login, ProbeReport
 
 GREETING = b"* OK hostile\r\n"

@@ -28,8 +28,8 @@ from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import TLSMode
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
-from postroom.mail.errands import Acceptance, OutgoingMessage
-from postroom.mail.limits import REFUSALS, WINDOW
+from postroom.mail.limits.hosts import REFUSALS, WINDOW
+from postroom.mail.operations import Acceptance, OutgoingMessage
 from unit.reconcile.mail_worlds import NAMESPACE, SERVER, MailWorld, verdict
 
 MINUTE = timedelta(minutes=1)

@@ -30,8 +30,8 @@ from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.lab.lab import IMAPS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, Lab
-from postroom.mail.dial import Deadlines
-from postroom.mail.limits import HOST_LIMIT
+from postroom.mail.connect.dial import Deadlines
+from postroom.mail.limits.hosts import HOST_LIMIT
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login
 

@@ -23,7 +23,7 @@ from lab.mail_probing import (
 from lab.scram_server import Knowing
 from postroom.api.mailserver import TLSMode
 from postroom.mail.report import ProbeReport
-from postroom.mail.scram import ScramExchange
+from postroom.mail.session.scram import ScramExchange
 
 WORKS = ("Done", "ProbeSucceeded")
 UNPROVEN = ("Auth", "ProbeInconclusive", False)

@@ -34,11 +34,11 @@ from postroom.api.masked import Masked
 from postroom.lab.lab import SUBMISSIONS_PORT
 from postroom.lab.mailboxes import Accounts
 from postroom.lab.smtp import LabSmtp
-from postroom.mail.dial import Deadlines
-from postroom.mail.errands import Acceptance, Answer, OutgoingMessage, SendReport
+from postroom.mail.connect.dial import Deadlines
+from postroom.mail.connect.tls import TrustStore
+from postroom.mail.operations import Acceptance, Answer, OutgoingMessage, SendReport
 from postroom.mail.report import Login
-from postroom.mail.smtp_sending import SmtpSending
-from postroom.mail.tls import TrustStore
+from postroom.mail.smtp.sending import SmtpSending
 
 LAB_ADDRESS = "127.0.0.73"
 GO_ON = b"354 go on\r\n"

@@ -43,9 +43,9 @@ from lab.oauth_lab import (
     source,
 )
 from lab.token_server import HOST, Scripted, TokenServer, google_error, microsoft_error
-from postroom.mail.dial import Resolve
-from postroom.mail.guard import DialPolicy
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.errors import table
 from postroom.mail.oauth.exchange import BODY_LIMIT, Answer, HttpsExchange

@@ -25,14 +25,14 @@ from lab.mail_probing import (
 )
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.controller.policy_memory import PolicyMemory
-from postroom.dns.policy_host import (
+from postroom.dns.mta_sts_host import (
     POLICY_BYTES_LIMIT,
     CertificateFault,
     FetchedPolicy,
     PolicyFetchOutcome,
 )
-from postroom.mail.dial import Resolve
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
 
 DOMAIN, HOST = "example.com", "mta-sts.example.com"
 TEXT = "version: STSv1\r\nmode: enforce\r\nmx: mx.example.com\r\nmax_age: 604800\r\n"

@@ -25,7 +25,7 @@ from lab.mail_probing import (
 from lab.postfix_server import ALIAS, NOBODYS, postfix
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.errands import OutgoingMessage
+from postroom.mail.operations import OutgoingMessage
 from postroom.mail.report import Login
 
 pytestmark = pytest.mark.real_mail_server

@@ -7,28 +7,28 @@ _DNS = ("tests/unit/dns/test_verify.py", "tests/unit/dns/test_verify_thrift.py")
 
 #: By module, the arguments for pytest; what is quick and likely to fail stands first.
 MODULES: dict[str, tuple[str, ...]] = {
-    "postroom.reconcile.confirm": (
+    "postroom.reconcile.status.confirm": (
         "tests/unit/reconcile/test_confirm.py",
-        "tests/unit/reconcile/test_summarize.py",
-        "tests/unit/reconcile/test_verification.py",
+        "tests/unit/reconcile/status/test_summarize.py",
+        "tests/unit/reconcile/domain/test_verification.py",
     ),
-    "postroom.reconcile.verification": (
-        "tests/unit/reconcile/test_verification.py",
-        "tests/unit/reconcile/test_verification_worlds.py",
+    "postroom.reconcile.domain.verification": (
+        "tests/unit/reconcile/domain/test_verification.py",
+        "tests/unit/reconcile/domain/test_verification_worlds.py",
     ),
-    "postroom.reconcile.schedule": (
-        "tests/unit/reconcile/test_schedule.py",
-        "tests/unit/reconcile/test_summarize.py",
-        "tests/unit/reconcile/test_verification.py",
+    "postroom.reconcile.status.schedule": (
+        "tests/unit/reconcile/status/test_schedule.py",
+        "tests/unit/reconcile/status/test_summarize.py",
+        "tests/unit/reconcile/domain/test_verification.py",
     ),
-    "postroom.reconcile.summarize": (
-        "tests/unit/reconcile/test_summarize.py",
-        "tests/unit/reconcile/test_verification.py",
-        "tests/unit/reconcile/test_schedule.py",
+    "postroom.reconcile.status.summarize": (
+        "tests/unit/reconcile/status/test_summarize.py",
+        "tests/unit/reconcile/domain/test_verification.py",
+        "tests/unit/reconcile/status/test_schedule.py",
     ),
-    "postroom.reconcile.assessment": (
-        "tests/unit/reconcile/test_summarize.py",
-        "tests/unit/reconcile/test_verification.py",
+    "postroom.reconcile.status.assessment": (
+        "tests/unit/reconcile/status/test_summarize.py",
+        "tests/unit/reconcile/domain/test_verification.py",
     ),
     "postroom.dns.quorum": ("tests/unit/dns/test_quorum.py", *_DNS),
     "postroom.dns.verify": (*_DNS, "tests/unit/dns/test_quorum.py"),
@@ -37,7 +37,10 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/unit/dns/spf/test_spf_driving.py",
         "tests/unit/dns/spf/test_spf_hostile.py",
     ),
-    "postroom.mail.guard": ("tests/unit/mail/test_guard.py", "tests/unit/mail/test_dial.py"),
+    "postroom.mail.connect.guard": (
+        "tests/unit/mail/connect/test_guard.py",
+        "tests/unit/mail/connect/test_dial.py",
+    ),
     "postroom.mail.credentials": ("tests/unit/mail/test_credentials.py",),
     "postroom.controller.queue": (
         "tests/unit/controller/test_keyed_queue.py",

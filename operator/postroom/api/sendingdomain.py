@@ -267,7 +267,7 @@ class SendingDomainSpec(Model):
     def declared(self) -> tuple[Purpose, ...]:
         """The purposes that this spec asks to check, in the order that decides Ready.
 
-        Those of a provider are declared by the spec that `postroom.dns.expected.complete` makes.
+        Those of a provider are declared by the spec that `postroom.dns.planning.complete` makes.
         """
         present: Mapping[Purpose, object] = {
             Purpose.OWNERSHIP: True,

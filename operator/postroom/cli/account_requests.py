@@ -18,9 +18,9 @@ from postroom.api.names import (
 )
 from postroom.api.resource import parse_status
 from postroom.cli.cluster import Cluster, NotAnswered, PluginError
-from postroom.reconcile import schedule
-from postroom.reconcile.messages.budgets import SPACING
-from postroom.reconcile.messages.flight import too_early
+from postroom.reconcile.account.messages.flight import too_early
+from postroom.reconcile.status import schedule
+from postroom.reconcile.tenancy.budgets import SPACING
 
 Raw = Mapping[str, Any]
 _NOBODY = "does the operator run and serve this namespace?"

@@ -28,8 +28,8 @@ from postroom.cli.auth_secret import (
     apply,
     secret_of,
 )
-from postroom.mail.dial import SystemResolver
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.dial import SystemResolver
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.oauth import device_code
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.endpoints import endpoints_of

@@ -24,12 +24,12 @@ from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests, decoded
 from postroom.cli.secret_sources import why_elsewhere
 from postroom.dns.ownership import OwnershipRules
-from postroom.reconcile.addresses import AddressBook
-from postroom.reconcile.claims import ClaimBook, claim_of
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
-from postroom.reconcile.outcome import Memory
-from postroom.reconcile.ways_out import ReachesOut, WaysOut
+from postroom.reconcile.outbound import ReachesOut, WaysOut
+from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.tenancy.addresses import AddressBook
+from postroom.reconcile.tenancy.claims import ClaimBook, claim_of
 from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,

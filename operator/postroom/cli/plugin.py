@@ -27,8 +27,8 @@ from postroom.cli.plugin_options import (
 )
 from postroom.cli.record_output import Layout, RecordFormat
 from postroom.cli.status_records import show_status_records
+from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.terraform import TerraformProvider
-from postroom.dns.publishing.text import CannotPublish
 
 app = typer.Typer(
     name="kubectl-postroom",

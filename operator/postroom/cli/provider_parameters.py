@@ -7,15 +7,15 @@ from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.sendingdomain import SendingDomainSpec
-from postroom.dns import expected
-from postroom.reconcile.targets import imap_target, own_smtp_target, smtp_target
+from postroom.dns import planning
+from postroom.reconcile.signing_in.targets import imap_target, own_smtp_target, smtp_target
 
 
 def refuse_parameters(spec: Model) -> None:
     """Raise `InvalidSpec`, as the reconcilers do, for what the provider's preset does not take."""
     match spec:
         case SendingDomainSpec():
-            expected.complete(spec)
+            planning.complete(spec)
         case MailServerSpec():
             smtp_target(spec)
         case EmailAccountSpec():

@@ -15,6 +15,7 @@ from postroom.cli.directory import DirectoryWorld
 from postroom.cli.manifests import Manifest, Manifests
 from postroom.cli.record_output import Zones, outermost
 from postroom.dns.answers import Asker, Question, RecordType
+from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.beside import kept
 from postroom.dns.publishing.records import (
     PublishedRecord,
@@ -23,7 +24,6 @@ from postroom.dns.publishing.records import (
     from_status,
     record_sets,
 )
-from postroom.dns.publishing.text import CannotPublish
 from postroom.settings import Settings
 
 

@@ -14,13 +14,13 @@ from rich.text import Text
 from postroom.api.sendingdomain import RecordState
 from postroom.cli.check import console
 from postroom.dns.names import host_label, is_within
+from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.beside import is_merged
 from postroom.dns.publishing.dns_endpoint import dns_endpoints
 from postroom.dns.publishing.octodns import octodns
 from postroom.dns.publishing.rdata import rdata
 from postroom.dns.publishing.records import PublishedRecord, ZoneRecords, into_zones
 from postroom.dns.publishing.terraform import TerraformProvider, terraform
-from postroom.dns.publishing.text import CannotPublish
 from postroom.dns.publishing.zone_file import zone_file
 
 

@@ -12,11 +12,11 @@ from postroom.api.resource import InvalidSpec, Problem, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.sendingdomain_records import PublicKeyReference
 from postroom.cli.manifests import Complaint, Manifest, Manifests, decoded
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.publishing.beside import conflict
 from postroom.dns.publishing.records import from_plan
-from postroom.dns.wanted import DomainPlan
-from postroom.reconcile.references import not_public
+from postroom.dns.requirements import DomainPlan
+from postroom.reconcile.signing_in.references import not_public
 from postroom.reconcile.world import allowed_uses
 
 #: Stands for the file where a SendingDomain comes from the command line.
@@ -62,9 +62,9 @@ def _plan(
     ownership_keys: Sequence[bytes],
 ) -> Planned:
     """Plan one sending domain; raises `InvalidSpec`."""
-    whole = expected.complete(spec)
+    whole = planning.complete(spec)
     keys = _public_keys(found, key.namespace, whole)
-    plan = expected.plan(whole, key.namespace, ownership_keys, keys)
+    plan = planning.plan(whole, key.namespace, ownership_keys, keys)
     return Planned(key, manifest, plan, whole.ownership.value is None)
 
 

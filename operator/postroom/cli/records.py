@@ -30,9 +30,9 @@ from postroom.cli.record_output import (
 )
 from postroom.cli.record_plans import FLAGS, Planned, complain_of_conflicts, complaint, plan_all
 from postroom.dns.names import canonical
+from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.records import DEFAULT_TTL, delegations, distinct, from_plan
 from postroom.dns.publishing.terraform import TerraformProvider
-from postroom.dns.publishing.text import CannotPublish
 from postroom.settings import Settings, SettingsError, load
 
 #: The bounds that Cloudflare sets; other DNS hosts take wider ones.

@@ -18,14 +18,14 @@ from postroom.cli.record_output import (
     say_what_fails_elsewhere,
     show,
 )
-from postroom.dns.expected import complete
+from postroom.dns.planning import complete
+from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.records import (
     PublishedRecord,
     delegated,
     distinct,
     from_status,
 )
-from postroom.dns.publishing.text import CannotPublish
 
 
 def show_status_records(

@@ -15,9 +15,9 @@ from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
-from postroom.reconcile.addresses import AddressBook
-from postroom.reconcile.claims import ClaimBook, claim_from, standing_of
 from postroom.reconcile.indexes import address_among, domain_among, indexes_of
+from postroom.reconcile.tenancy.addresses import AddressBook
+from postroom.reconcile.tenancy.claims import ClaimBook, claim_from, standing_of
 
 #: An object as the API server holds it.
 Raw = Mapping[str, Any]

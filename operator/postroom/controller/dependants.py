@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who stands on what: reverse maps from a referenced thing to the objects that must be looked at.
 
-A reference is a text within one namespace, as in `postroom.reconcile.outcome.Outcome`:
+A reference is a text within one namespace, as in `postroom.reconcile.status.outcome.Outcome`:
 ``Secret/<name>``, ``ConfigMap/<name>``, ``<Kind>/<name>`` or ``<Kind>/<index>``.
 """
 
@@ -18,8 +18,8 @@ from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.reconcile import indexes
-from postroom.reconcile.backing import references_of as backing_references
-from postroom.reconcile.grants import references_of
+from postroom.reconcile.account.dependencies import references_of as backing_references
+from postroom.reconcile.signing_in.token_credentials import references_of
 
 
 def named(kind: str, name: str) -> str:

@@ -22,8 +22,8 @@ from postroom.controller.intake import utc_now
 from postroom.controller.limits import TokenBucket
 from postroom.log import about
 from postroom.metrics import Metrics
-from postroom.reconcile.outcome import Notice
-from postroom.reconcile.schedule import timestamp
+from postroom.reconcile.status.outcome import Notice
+from postroom.reconcile.status.schedule import timestamp
 
 logger = logging.getLogger(__name__)
 

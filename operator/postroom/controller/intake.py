@@ -17,8 +17,8 @@ from postroom.controller.dependants import Dependants, declared, named
 from postroom.controller.queue import KeyedQueue, Urgency
 from postroom.controller.urging import Urging
 from postroom.reconcile.indexes import address_among, domain_among
-from postroom.reconcile.outcome import Memory
-from postroom.reconcile.schedule import due_in
+from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.status.schedule import due_in
 
 logger = logging.getLogger(__name__)
 

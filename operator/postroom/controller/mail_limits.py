@@ -11,7 +11,8 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from postroom.concurrency.slots import Slots
-from postroom.mail.errands import (
+from postroom.mail.limits.hosts import HOST_TOGETHER
+from postroom.mail.operations import (
     EnvelopeReport,
     HistoryReport,
     OutgoingMessage,
@@ -21,7 +22,6 @@ from postroom.mail.errands import (
     ScanReport,
     SendReport,
 )
-from postroom.mail.limits import HOST_TOGETHER
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.world import MailProbes
 

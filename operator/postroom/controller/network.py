@@ -12,12 +12,12 @@ from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.turns import Timing
-from postroom.mail.guard import DialPolicy, may_dial
+from postroom.mail.connect.guard import DialPolicy, may_dial
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.source import NetworkIdentities
 from postroom.mail.probes import NetworkProbes
+from postroom.reconcile.outbound import WaysOut
 from postroom.reconcile.tokens import token_source
-from postroom.reconcile.ways_out import WaysOut
 from postroom.reconcile.world import MessagePolicy
 from postroom.settings import Network, Settings
 

@@ -20,16 +20,16 @@ from postroom.api.reasons import Reason
 from postroom.concurrency.acting import party
 from postroom.concurrency.slots import Slots
 from postroom.controller.policy_memory import PolicyMemory
-from postroom.dns.policy_host import (
+from postroom.dns.mta_sts_host import (
     POLICY_BYTES_LIMIT,
     CertificateFault,
     FetchedPolicy,
     PolicyFetchOutcome,
 )
-from postroom.mail.dial import Resolve, interleaved
-from postroom.mail.guard import DialPolicy, judge_addresses
-from postroom.mail.https import pinned_session
-from postroom.mail.tls import TrustStore, certificate_reason
+from postroom.mail.connect.dial import Resolve, interleaved
+from postroom.mail.connect.guard import DialPolicy, judge_addresses
+from postroom.mail.connect.https import pinned_session
+from postroom.mail.connect.tls import TrustStore, certificate_reason
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ _UNREACHABLE = FetchedPolicy(PolicyFetchOutcome.UNREACHABLE)
 
 
 class HttpsPolicyFetcher:
-    """Implements `postroom.dns.policy_host.PolicyFetcher`.
+    """Implements `postroom.dns.mta_sts_host.PolicyFetcher`.
 
     `guard` judges addresses (its ports are those of mail and do not count here: only `port` is
     dialled); `resolve` looks a host up. `ca_bundle` is PEM that is trusted instead of the public
@@ -80,7 +80,7 @@ class HttpsPolicyFetcher:
         self._turns: WeakValueDictionary[str, Slots] = WeakValueDictionary()
 
     async def fetch(self, domain: str) -> FetchedPolicy:
-        """See `postroom.dns.policy_host.PolicyFetcher`."""
+        """See `postroom.dns.mta_sts_host.PolicyFetcher`."""
         known = self._memory.get(domain)
         if known is not None:
             return known

@@ -29,8 +29,8 @@ from postroom.controller.writer import SecretWriter
 from postroom.log import about
 from postroom.mail.oauth.grant import Grant, KeptFor
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem, Unreadable
-from postroom.reconcile.rotation import due, secret_name
-from postroom.reconcile.schedule import parse_timestamp, timestamp
+from postroom.reconcile.signing_in.refresh_tokens import due, secret_name
+from postroom.reconcile.status.schedule import parse_timestamp, timestamp
 
 logger = logging.getLogger(__name__)
 

@@ -49,9 +49,9 @@ from postroom.mail.oauth.rotation import RefreshTokenStore
 from postroom.mail.oauth.tokens import TokenSource
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
-from postroom.reconcile.claims import ClaimBook
-from postroom.reconcile.messages.budgets import Budgets
-from postroom.reconcile.ways_out import WaysOut
+from postroom.reconcile.outbound import WaysOut
+from postroom.reconcile.tenancy.budgets import Budgets
+from postroom.reconcile.tenancy.claims import ClaimBook
 from postroom.settings import Address, Settings, flag
 
 logger = logging.getLogger(__name__)

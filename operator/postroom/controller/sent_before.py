@@ -10,8 +10,8 @@ from typing import cast
 from postroom.api.names import Kind
 from postroom.api.resource import EmailAccount, InvalidSpec, parse
 from postroom.controller.cache import Cache
-from postroom.reconcile.messages import spending
-from postroom.reconcile.messages.budgets import Budgets
+from postroom.reconcile.account.messages import spending
+from postroom.reconcile.tenancy.budgets import Budgets
 
 _TELL_OF_MESSAGES = ("lastTest", "roundTrip", "forwarding")
 

@@ -23,8 +23,8 @@ from postroom.controller.queue import QueueClosed, Urgency
 from postroom.controller.writer import Evaluated, Writer, WriteResult, marks_of
 from postroom.log import about
 from postroom.metrics import Metrics
-from postroom.reconcile import schedule
-from postroom.reconcile.outcome import Memory, Outcome
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.outcome import Memory, Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.dns.ownership import OwnershipRules
-from postroom.reconcile.addresses import AddressBook
-from postroom.reconcile.claims import ClaimBook
-from postroom.reconcile.ways_out import ReachesOut, WaysOut
+from postroom.reconcile.outbound import ReachesOut, WaysOut
+from postroom.reconcile.tenancy.addresses import AddressBook
+from postroom.reconcile.tenancy.claims import ClaimBook
 from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,

@@ -29,7 +29,7 @@ from postroom.controller.intake import Intake, utc_now
 from postroom.controller.limits import Backoff, TokenBucket
 from postroom.log import about
 from postroom.metrics import Metrics
-from postroom.reconcile.schedule import parse_timestamp
+from postroom.reconcile.status.schedule import parse_timestamp
 
 logger = logging.getLogger(__name__)
 

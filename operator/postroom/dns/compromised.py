@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.judging.dkim import gives_away
 from postroom.dns.judging.judgement import Judgement
-from postroom.dns.judging.key import gives_away
-from postroom.dns.wanted import DomainPlan, Expected, KeyWanted
+from postroom.dns.requirements import DomainPlan, Expected, KeyWanted
 
 _LEAKED = "DKIM_PRIVATE_KEY_PUBLISHED"
 

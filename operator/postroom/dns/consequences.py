@@ -16,7 +16,7 @@ from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.sendingdomain import DKIMRole, Purpose
 from postroom.dns.answers import Answer
-from postroom.dns.wanted import AliasWanted, Expected, KeyWanted
+from postroom.dns.requirements import AliasWanted, Expected, KeyWanted
 
 #: How long something may be kept, in words that do not change with every second.
 _BOUNDS = (

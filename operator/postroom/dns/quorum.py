@@ -17,7 +17,7 @@ from postroom.dns.judging.fixes import wait
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, where
 from postroom.dns.judging.seen import Seen
-from postroom.dns.wanted import Expected
+from postroom.dns.requirements import Expected
 
 
 @dataclass(frozen=True, slots=True)

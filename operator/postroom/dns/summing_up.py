@@ -13,8 +13,8 @@ from postroom.dns.consequences import bound, what_follows
 from postroom.dns.diagnosis import answering, receivers
 from postroom.dns.diagnosis import zone as zone_diagnosis
 from postroom.dns.diagnosis.diagnose import FAULTY
+from postroom.dns.diagnosis.dkim_rotation import weighed
 from postroom.dns.diagnosis.dns_hosts import DNSHost, host_of, label_for
-from postroom.dns.diagnosis.rotation import weighed
 from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
 from postroom.dns.findings import MESSAGE_LIMIT, finding, question
 from postroom.dns.judging.fixes import instruction, told, wait
@@ -24,7 +24,7 @@ from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
 from postroom.dns.quorum import Vote, coherent, is_certain, propagating
 from postroom.dns.report import DomainReport, RecordReport
-from postroom.dns.wanted import Expected
+from postroom.dns.requirements import Expected
 
 _SEVERITIES = list(Severity)
 #: What only a resolver shows.

@@ -35,16 +35,17 @@ from postroom.dns.diagnosis.diagnose import (
     diagnosed,
     probes,
 )
+from postroom.dns.diagnosis.dkim_rotation import advice
 from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, sound
-from postroom.dns.diagnosis.rotation import advice
 from postroom.dns.diagnosis.zone import ZoneView, agreed
 from postroom.dns.judging.judge import needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
+from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from postroom.dns.names import is_within
-from postroom.dns.policy_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from postroom.dns.quorum import Vote, by_quorum, elected, votes
 from postroom.dns.report import DomainReport
+from postroom.dns.requirements import DomainPlan, Expected
 from postroom.dns.summing_up import (
     Told,
     across_views,
@@ -53,8 +54,7 @@ from postroom.dns.summing_up import (
     wake_after,
     with_advice,
 )
-from postroom.dns.wanted import DomainPlan, Expected
-from postroom.dns.zone_look import look_at_zone
+from postroom.dns.zone_observation import look_at_zone
 
 #: Bounds on one look: rounds of questions that follow from answers, and questions in all.
 _ROUNDS_LIMIT = 12

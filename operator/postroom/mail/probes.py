@@ -12,8 +12,21 @@ from typing import TypeVar
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
-from postroom.mail.dial import Deadlines, Dialler, Resolve, SystemResolver
-from postroom.mail.errands import (
+from postroom.mail.connect.dial import Deadlines, Dialler, Resolve, SystemResolver
+from postroom.mail.connect.guard import DialPolicy
+from postroom.mail.connect.tls import TrustStore
+from postroom.mail.imap.history import ImapHistory
+from postroom.mail.imap.probe import ImapProbe
+from postroom.mail.imap.removal import ImapRemoval
+from postroom.mail.imap.scan import ImapScan
+from postroom.mail.limits.hosts import (
+    HOST_LIMIT,
+    QUIET,
+    Hosts,
+    RefusalBudget,
+)
+from postroom.mail.limits.priority import Gate
+from postroom.mail.operations import (
     Acceptance,
     Answer,
     EnvelopeReport,
@@ -25,25 +38,12 @@ from postroom.mail.errands import (
     ScanReport,
     SendReport,
 )
-from postroom.mail.gate import Gate
-from postroom.mail.guard import DialPolicy
-from postroom.mail.imap import ImapProbe
-from postroom.mail.imap_history import ImapHistory
-from postroom.mail.imap_removal import ImapRemoval
-from postroom.mail.imap_scan import ImapScan
-from postroom.mail.limits import (
-    HOST_LIMIT,
-    QUIET,
-    Hosts,
-    RefusalBudget,
-)
-from postroom.mail.probe import Probe
-from postroom.mail.repeated import without_withheld
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.mail.smtp import SmtpProbe
-from postroom.mail.smtp_envelope import SmtpEnvelope
-from postroom.mail.smtp_sending import SmtpSending
-from postroom.mail.tls import TrustStore
+from postroom.mail.session.echo_filter import without_withheld
+from postroom.mail.session.probe import Probe
+from postroom.mail.smtp.envelope import SmtpEnvelope
+from postroom.mail.smtp.prober import SmtpProbe
+from postroom.mail.smtp.sending import SmtpSending
 
 #: Seconds.
 _LEAST_PAUSE = 60

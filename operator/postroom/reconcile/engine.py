@@ -31,11 +31,14 @@ from postroom.api.resource import (
     parse_status,
 )
 from postroom.api.status import CommonStatus
-from postroom.reconcile import emailaccount, mailserver, ownership, schedule, sendingdomain
-from postroom.reconcile.assessment import Assessment, failed, passed, unknown
-from postroom.reconcile.outcome import Memory, Outcome
-from postroom.reconcile.sender import nobody
-from postroom.reconcile.summarize import Moment, build_status, notices_of, summarize
+from postroom.reconcile import mailserver
+from postroom.reconcile.account import emailaccount
+from postroom.reconcile.account.sender import nobody
+from postroom.reconcile.domain import ownership, sendingdomain
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import Assessment, failed, passed, unknown
+from postroom.reconcile.status.outcome import Memory, Outcome
+from postroom.reconcile.status.summarize import Moment, build_status, notices_of, summarize
 from postroom.reconcile.world import LookupUnavailable, World
 
 logger = logging.getLogger(__name__)

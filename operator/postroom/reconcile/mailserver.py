@@ -17,20 +17,20 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
 from postroom.api.status import ResolvedReference
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile import (
-    grants,
-    indexes,
+from postroom.reconcile import indexes
+from postroom.reconcile.signing_in import (
     prechecks,
     probing,
     references,
+    refresh_tokens,
     retrying,
-    rotation,
+    token_credentials,
 )
-from postroom.reconcile.assessment import Assessment, passed, worst_first
-from postroom.reconcile.outcome import Memory, Rejection
-from postroom.reconcile.probing import SMTP
-from postroom.reconcile.references import reference_to
-from postroom.reconcile.targets import Target, smtp_target
+from postroom.reconcile.signing_in.probing import SMTP
+from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.signing_in.targets import Target, smtp_target
+from postroom.reconcile.status.assessment import Assessment, passed, worst_first
+from postroom.reconcile.status.outcome import Memory, Rejection
 from postroom.reconcile.world import World
 
 #: How long a working server must be seen failing before its verdict flips.
@@ -59,7 +59,7 @@ class Identity:
     oauth: OAuth | None
     address: str = ""
     field: str = "spec.credentialsRef"
-    owner: grants.Owner | None = None
+    owner: token_credentials.Owner | None = None
 
 
 async def connection_of(
@@ -91,7 +91,7 @@ async def _credentials(
             world, namespace, reference, field, target.host, target.username
         )
     if identity.oauth is not None:
-        return await grants.grant_from(
+        return await token_credentials.grant_from(
             world, namespace, identity.oauth, identity.address, target.host, identity.owner
         )
     return None
@@ -99,7 +99,7 @@ async def _credentials(
 
 def references_of(spec: MailServerSpec) -> frozenset[str]:
     """The Secrets and CA bundles that a server's spec names."""
-    refs = set(grants.references_of(spec.oauth))
+    refs = set(token_credentials.references_of(spec.oauth))
     if spec.credentials_ref is not None:
         refs.add(reference_to("Secret", spec.credentials_ref.name))
     if spec.tls.ca_bundle_ref is not None:
@@ -115,12 +115,14 @@ async def assess(
     target = smtp_target(spec)
     defaults = await _defaults(spec, namespace, world)
     is_default = spec.default and len(defaults) == 1
-    identity = Identity(spec.credentials_ref, spec.oauth, owner=grants.owner_of(resource))
+    identity = Identity(
+        spec.credentials_ref, spec.oauth, owner=token_credentials.owner_of(resource)
+    )
     connection = await connection_of(target, identity, namespace, world)
     seen = await _look(resource, connection, world, memory)
     findings = seen.findings
     if isinstance(connection, Connection):
-        findings += rotation.findings_of(world.tokens, connection.credentials, world.now())
+        findings += refresh_tokens.findings_of(world.tokens, connection.credentials, world.now())
     if spec.default and not is_default:
         findings += (_several_defaults(defaults),)
     name = resource.metadata.name

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from postroom.mail.dial import Resolve
-from postroom.mail.guard import DialPolicy
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.exchange import HttpsExchange
 from postroom.mail.oauth.grant import Grant

@@ -16,9 +16,12 @@ from postroom.api.masked import Masked
 from postroom.api.names import ALLOW_ANNOTATION, Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
+from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
-from postroom.dns.policy_host import PolicyFetcher
-from postroom.mail.errands import (
+from postroom.mail.identities.values import IdentitySource
+from postroom.mail.oauth.answers import AccessToken, TokenFailure
+from postroom.mail.oauth.grant import Grant
+from postroom.mail.operations import (
     EnvelopeReport,
     HistoryReport,
     OutgoingMessage,
@@ -28,13 +31,10 @@ from postroom.mail.errands import (
     ScanReport,
     SendReport,
 )
-from postroom.mail.identities.values import IdentitySource
-from postroom.mail.oauth.answers import AccessToken, TokenFailure
-from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile.addresses import AddressBook
-from postroom.reconcile.claims import ClaimBook
-from postroom.reconcile.messages.budgets import Budgets
+from postroom.reconcile.tenancy.addresses import AddressBook
+from postroom.reconcile.tenancy.budgets import Budgets
+from postroom.reconcile.tenancy.claims import ClaimBook
 
 
 @dataclass(frozen=True, slots=True)

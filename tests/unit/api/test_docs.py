@@ -13,7 +13,7 @@ import yaml
 from postroom.api.names import API_VERSION, Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
-from postroom.dns.expected import complete, plan
+from postroom.dns.planning import complete, plan
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(

@@ -22,7 +22,7 @@ from postroom.api.names import GROUP, Kind
 from postroom.controller.health import METRICS_PATH
 from postroom.controller.rotation import SECRET_TYPE
 from postroom.lab.operator_process import USER
-from postroom.mail.guard import DEFAULT_PORTS
+from postroom.mail.connect.guard import DEFAULT_PORTS
 from postroom.settings import flag
 
 ROOT = Path(__file__).resolve().parents[3]

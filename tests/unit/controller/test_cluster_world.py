@@ -23,8 +23,8 @@ from postroom.controller.world import ClusterWorld, SharedReads, secret_content
 from postroom.dns.ownership import OwnershipRules
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.metrics import Metrics
-from postroom.reconcile.references import not_permitted
-from postroom.reconcile.ways_out import WaysOut
+from postroom.reconcile.outbound import WaysOut
+from postroom.reconcile.signing_in.references import not_permitted
 from postroom.reconcile.world import LookupUnavailable, MailProbes
 from unit.controller.samples import ACCOUNT, SERVER, stored
 from unit.reconcile import mail_worlds

@@ -16,7 +16,7 @@ from postroom.controller.client import ApiError
 from postroom.controller.events import EventPoster, _Backlog
 from postroom.controller.limits import TokenBucket
 from postroom.metrics import Metrics
-from postroom.reconcile.outcome import Notice, NoticeType
+from postroom.reconcile.status.outcome import Notice, NoticeType
 from unit.controller.samples import SERVER
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from postroom.controller.cache import Cache
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
 from postroom.dns import ownership
-from postroom.reconcile.claims import ClaimBook
+from postroom.reconcile.tenancy.claims import ClaimBook
 from unit.controller.samples import ready, stored
 
 NOW = datetime(2026, 6, 1, 12, 1, tzinfo=UTC)

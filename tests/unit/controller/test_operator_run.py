@@ -22,7 +22,7 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.controller.run import run
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile.ways_out import WaysOut
+from postroom.reconcile.outbound import WaysOut
 from postroom.settings import Settings, load
 from unit.controller.fakeapi import FakeAPI, serving, write_kubeconfig
 from unit.reconcile import mail_worlds

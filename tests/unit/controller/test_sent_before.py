@@ -11,7 +11,7 @@ import pytest
 from postroom.api.names import Kind
 from postroom.controller.cache import Cache
 from postroom.controller.sent_before import recall
-from postroom.reconcile.messages.budgets import SPACING, Budgets, Spender
+from postroom.reconcile.tenancy.budgets import SPACING, Budgets, Spender
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 OLD, YOUNG = "2026-01-01T00:00:00Z", "2026-06-01T11:58:00Z"

@@ -22,7 +22,7 @@ from postroom.controller.queue import KeyedQueue
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.writer import Writer
 from postroom.metrics import Metrics
-from postroom.reconcile.outcome import Memory, Notice, NoticeType, Outcome
+from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
 from unit.controller.fakeapi import merge
 from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
 

@@ -12,7 +12,7 @@ from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.diagnose import PROBE_ROUNDS, PROBES_LIMIT, causes, probes
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Context
-from postroom.dns.wanted import DomainPlan
+from postroom.dns.requirements import DomainPlan
 from unit.dns.judging_looks import Key, Names, plan_of, record
 
 KEY, OTHER_KEY = rsa_public_key(11), rsa_public_key(12)

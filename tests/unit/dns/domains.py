@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.report import DomainReport, RecordReport
 from postroom.dns.verify import verify
 from unit.dns.fake_zone import FakeZone, Key
@@ -65,7 +65,7 @@ SPF = "v=spf1 include:spf.provider.net ip4:192.0.2.7 ~all"
 def look(zone: FakeZone, **changes: Any) -> DomainReport:
     spec = parse_spec(Kind.SENDING_DOMAIN, {**SPEC, **changes})
     assert isinstance(spec, SendingDomainSpec)
-    return asyncio.run(verify(expected.plan(spec, "mail", b"key", {}), zone))
+    return asyncio.run(verify(planning.plan(spec, "mail", b"key", {}), zone))
 
 
 def record(report: DomainReport, id: str) -> RecordReport:

@@ -11,16 +11,16 @@ from postroom.api.findings import Fix
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import MTASTSMode, SendingDomainSpec
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.answers import Answer, Outcome, Question
 from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
 from postroom.dns.mta_sts import policy_text
+from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
 from postroom.dns.names import is_within
-from postroom.dns.policy_host import FetchedPolicy, PolicyFetchOutcome
 from postroom.dns.quoting import quoted
-from postroom.dns.wanted import DomainPlan, Expected
+from postroom.dns.requirements import DomainPlan, Expected
 
 DOMAIN = "example.com"
 Key = tuple[str, str]
@@ -30,7 +30,7 @@ def plan_of(**spec: Any) -> DomainPlan:
     """Plan a domain that declares nothing else."""
     parsed = parse_spec(Kind.SENDING_DOMAIN, {"domain": DOMAIN, **spec})
     assert isinstance(parsed, SendingDomainSpec)
-    return expected.plan(parsed, "mail", b"key", {})
+    return planning.plan(parsed, "mail", b"key", {})
 
 
 @dataclass

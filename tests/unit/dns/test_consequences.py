@@ -11,7 +11,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.consequences import consequences, what_follows
 from postroom.dns.findings import catalogue
-from postroom.dns.wanted import AliasWanted, Wanted
+from postroom.dns.requirements import AliasWanted, Wanted
 from unit.dns.domains import APEX_TXT, DMARC, DOMAIN, HEALTHY, K1, OTHER_RSA, S1, look, record
 from unit.dns.fake_zone import FakeZone, Key
 from unit.dns.judging_looks import plan_of

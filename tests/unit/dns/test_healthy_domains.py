@@ -16,12 +16,12 @@ from postroom.api.findings import Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.report import DomainReport
+from postroom.dns.requirements import AliasWanted, Behind, DomainPlan
 from postroom.dns.spf import Requirement
 from postroom.dns.verify import verify
-from postroom.dns.wanted import AliasWanted, Behind, DomainPlan
 from unit.dns.domains import APEX_TXT, DMARC, DOMAIN, HEALTHY, OWNED, RSA, S1, look
 from unit.dns.fake_zone import FakeZone, Key
 
@@ -64,7 +64,7 @@ def planned(name: str, domain: str) -> DomainPlan:
     }
     spec = parse_spec(Kind.SENDING_DOMAIN, document)
     assert isinstance(spec, SendingDomainSpec), spec
-    return expected.plan(expected.complete(spec), "mail", b"key", {})
+    return planning.plan(planning.complete(spec), "mail", b"key", {})
 
 
 @pytest.mark.parametrize("domain", ["example.com", "news.example.com"])

@@ -16,7 +16,7 @@ from postroom.api.findings import FINDINGS_LIMIT
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.answers import (
     Answer,
     Delegation,
@@ -28,7 +28,7 @@ from postroom.dns.answers import (
 )
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
-from postroom.reconcile.domain_records import status_fields
+from postroom.reconcile.domain.records import status_fields
 from unit.dns.domains import RSA, SPEC
 
 #: A spec that declares everything there is.
@@ -94,9 +94,9 @@ class Liar:
 
 
 def look(lie: Any) -> tuple[DomainReport, Liar]:
-    spec = expected.complete(spec_of(EVERYTHING))
+    spec = planning.complete(spec_of(EVERYTHING))
     liar = Liar(lie)
-    plan = expected.plan(spec, "mail", b"key", {})
+    plan = planning.plan(spec, "mail", b"key", {})
     return asyncio.run(verify(plan, liar, deep=True)), liar
 
 

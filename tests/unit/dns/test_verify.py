@@ -18,7 +18,7 @@ from postroom.api.findings import FixAction
 from postroom.api.names import Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.answers import Answer, Outcome, Question
 from unit.dns.domains import (
     APEX_TXT,
@@ -373,7 +373,7 @@ def test_the_derived_token_survives_re_creation_and_differs_by_namespace() -> No
     spec = parse_spec(Kind.SENDING_DOMAIN, {"domain": DOMAIN})
     assert isinstance(spec, SendingDomainSpec)
     one, again, other = (
-        expected.plan(spec, namespace, b"key", {}).records[0] for namespace in ("a", "a", "b")
+        planning.plan(spec, namespace, b"key", {}).records[0] for namespace in ("a", "a", "b")
     )
     assert one == again
     assert one.value != other.value

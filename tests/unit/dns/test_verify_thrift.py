@@ -12,7 +12,7 @@ import pytest
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType, ServerAnswer
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
@@ -60,7 +60,7 @@ class Counting(FakeZone):
 def look(zone: Counting, known: bool, before: Collection[str] = (), **how: Any) -> DomainReport:
     spec = parse_spec(Kind.SENDING_DOMAIN, SPEC)
     assert isinstance(spec, SendingDomainSpec)
-    plan = expected.plan(spec, "mail", b"key", {})
+    plan = planning.plan(spec, "mail", b"key", {})
     ids = {one.id for one in plan.records} if known else set[str]()
     return asyncio.run(verify(plan, zone, known_valid=ids, told_before=before, **how))
 

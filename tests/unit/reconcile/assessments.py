@@ -11,7 +11,7 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, parse
 from postroom.api.status import CommonStatus
-from postroom.reconcile.assessment import Assessment, failed, passed, unknown
+from postroom.reconcile.status.assessment import Assessment, failed, passed, unknown
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 SPEC = {"domain": "send.example.com"}

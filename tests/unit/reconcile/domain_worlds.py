@@ -19,9 +19,9 @@ from postroom.api.resource import SendingDomain, parse
 from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainStatus, Verification
 from postroom.dns.answers import RecordType
 from postroom.dns.report import DomainReport, RecordReport
-from postroom.reconcile import sendingdomain
-from postroom.reconcile.outcome import Memory, Outcome
-from postroom.reconcile.summarize import summarize
+from postroom.reconcile.domain import sendingdomain
+from postroom.reconcile.status.outcome import Memory, Outcome
+from postroom.reconcile.status.summarize import summarize
 from unit.reconcile.assessments import NOW
 
 #: Ownership and two DKIM selectors gate Ready; SPF is advice.

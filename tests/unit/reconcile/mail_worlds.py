@@ -16,9 +16,12 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, parse
 from postroom.api.status import CommonStatus
 from postroom.dns.answers import Asker
+from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
-from postroom.dns.policy_host import PolicyFetcher
-from postroom.mail.errands import (
+from postroom.mail.identities.values import IdentitySource, NoIdentities
+from postroom.mail.oauth.answers import AccessToken, TokenFailure
+from postroom.mail.oauth.grant import Grant
+from postroom.mail.operations import (
     EnvelopeReport,
     HistoryReport,
     OutgoingMessage,
@@ -28,16 +31,13 @@ from postroom.mail.errands import (
     ScanReport,
     SendReport,
 )
-from postroom.mail.identities.values import IdentitySource, NoIdentities
-from postroom.mail.oauth.answers import AccessToken, TokenFailure
-from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.reconcile import world
-from postroom.reconcile.addresses import AddressBook
-from postroom.reconcile.claims import ClaimBook
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
-from postroom.reconcile.outcome import Memory
+from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.tenancy.addresses import AddressBook
+from postroom.reconcile.tenancy.claims import ClaimBook
 from postroom.reconcile.world import ConfigMapContent, SecretContent
 from unit.reconcile.assessments import NOW
 

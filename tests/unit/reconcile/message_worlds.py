@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.reasons import Reason
-from postroom.mail.errands import (
+from postroom.mail.operations import (
     Acceptance,
     Answer,
     HistoryReport,

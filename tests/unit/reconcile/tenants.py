@@ -19,14 +19,14 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.dns import ownership
 from postroom.dns.answers import Asker
+from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
-from postroom.dns.policy_host import PolicyFetcher
-from postroom.reconcile.addresses import AddressBook
-from postroom.reconcile.claims import ClaimBook, claim_of
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
-from postroom.reconcile.outcome import Memory
-from postroom.reconcile.ways_out import ReachesOut, WaysOut
+from postroom.reconcile.outbound import ReachesOut, WaysOut
+from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.tenancy.addresses import AddressBook
+from postroom.reconcile.tenancy.claims import ClaimBook, claim_of
 from postroom.reconcile.world import ConfigMapContent, SecretContent
 from unit.dns.fake_zone import FakeZone
 from unit.reconcile.assessments import NOW

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from postroom.api.conditions import ConditionStatus, Verdict, place
-from postroom.reconcile.assessment import Evidence
-from postroom.reconcile.confirm import Standing, confirm
-from postroom.reconcile.outcome import Memory
+from postroom.reconcile.status.assessment import Evidence
+from postroom.reconcile.status.confirm import Standing, confirm
+from postroom.reconcile.status.outcome import Memory
 from unit.reconcile.assessments import BAD, BLIND, GOOD, NOW, assessment
 
 

@@ -9,11 +9,11 @@ from postroom.api.findings import Finding, Fix
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import TCP_FAILED, Answer, Outcome, RecordType
 from postroom.dns.findings import finding
-from postroom.dns.judging.exchange import NOBODY, host_of
 from postroom.dns.judging.fixes import delete, external, removal
+from postroom.dns.judging.mx import NOBODY, host_of
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import is_within
-from postroom.dns.wanted import AliasWanted, DomainPlan, ExchangeWanted
+from postroom.dns.requirements import AliasWanted, DomainPlan, ExchangeWanted
 
 _DAY = 86400
 _NAMED_LIMIT = 4

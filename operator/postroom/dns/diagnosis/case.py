@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from postroom.dns import dkim, dmarc, spf
 from postroom.dns.answers import Answer, Question, RecordType
-from postroom.dns.judging import exchange, sender_policy
+from postroom.dns.judging import mx
+from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging.judgement import Cause, Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label
-from postroom.dns.wanted import (
+from postroom.dns.requirements import (
     AliasWanted,
     DelegationWanted,
     ExchangeWanted,
@@ -80,7 +81,7 @@ class Case:
             case spf.Requirement() as wanted:
                 if not spf.is_spf(value):
                     return False
-                others = sender_policy.others_of(self.expected, wanted, [value], self.seen)
+                others = spf_judge.others_of(self.expected, wanted, [value], self.seen)
                 return not wanted.missing_from(spf.reach(value, others, self.expected.name))
             case PolicyWanted() as wanted:
                 if not dmarc.is_dmarc(value):
@@ -88,7 +89,7 @@ class Case:
                 record = dmarc.parse(value)
                 return record.problem is None and record.at_least(wanted.policy)
             case ExchangeWanted() as wanted:
-                return exchange.host_of(value) == wanted.host
+                return mx.host_of(value) == wanted.host
             case _:
                 return bool(self.expected.value) and value == self.expected.value
 

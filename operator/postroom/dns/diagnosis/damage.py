@@ -10,7 +10,7 @@ from itertools import permutations
 from postroom.dns import dmarc, spf
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
-from postroom.dns.wanted import PolicyWanted, TextWanted
+from postroom.dns.requirements import PolicyWanted, TextWanted
 
 _TEXTS_LIMIT = 20
 _STRING_LIMIT = 255

@@ -9,13 +9,13 @@ from dataclasses import replace
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Question
 from postroom.dns.diagnosis import (
-    aliases,
+    cname,
+    dkim,
+    dmarc,
     elsewhere,
-    exchanges,
-    keys,
+    mx,
     names,
-    report_policies,
-    sender_policies,
+    spf,
     types,
     values,
     wildcards,
@@ -36,15 +36,15 @@ _GRAVE = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
 
 #: In the order in which equally well proven causes are told.
 FAMILIES: tuple[Family, ...] = (
-    keys.FAMILY,
+    dkim.FAMILY,
     names.FAMILY,
     wildcards.FAMILY,
-    exchanges.FAMILY,
+    mx.FAMILY,
     types.FAMILY,
-    aliases.FAMILY,
+    cname.FAMILY,
     elsewhere.FAMILY,
-    sender_policies.FAMILY,
-    report_policies.FAMILY,
+    spf.FAMILY,
+    dmarc.FAMILY,
     values.FAMILY,
 )
 
@@ -92,7 +92,7 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
     if case.judgement.state not in FAULTY:
         return case.judgement, ()
     found = causes(case)
-    root = keys.with_keys_named(case, found[0])
+    root = dkim.with_keys_named(case, found[0])
     others = dict.fromkeys(one.code for one in found[1:] if one.code != root.code)
     judged = replace(case.judgement, cause=root, message=root.message)
     return judged, tuple(others)[:_BECAUSE_LIMIT]

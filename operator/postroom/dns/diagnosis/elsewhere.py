@@ -15,7 +15,7 @@ from postroom.dns.judging.fixes import create
 from postroom.dns.judging.judgement import Cause, Evidence, lacking
 from postroom.dns.names import host_label, is_within
 from postroom.dns.quoting import quoted
-from postroom.dns.wanted import DelegationWanted
+from postroom.dns.requirements import DelegationWanted
 
 _NAMED_LIMIT = 4
 

@@ -7,16 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import bimi, dkim, dmarc, mta_sts, spf, tls_report
+from postroom.dns import bimi, dkim, dmarc, mta_sts, spf, tls_rpt
 from postroom.dns.answers import Answer, Question
-from postroom.dns.diagnosis import aliases, exchanges, keys, report_policies, values
+from postroom.dns.diagnosis import cname, mx, values
+from postroom.dns.diagnosis import dkim as dkim_diagnosis
+from postroom.dns.diagnosis import dmarc as dmarc_diagnosis
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.damage import undone
-from postroom.dns.judging import sender_merge
+from postroom.dns.judging import spf_merge
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.pasted import UNDO
-from postroom.dns.wanted import (
+from postroom.dns.requirements import (
     AliasWanted,
     ExchangeWanted,
     IndicatorWanted,
@@ -27,7 +29,7 @@ from postroom.dns.wanted import (
 )
 
 #: The families that tell what is wrong with a value, wherever it stands.
-_OF_VALUES = (keys, values, exchanges, aliases, report_policies)
+_OF_VALUES = (dkim_diagnosis, values, mx, cname, dmarc_diagnosis)
 #: What is no damage, or says nothing of what was meant.
 _NO_PROOF = frozenset({"DKIM_MULTIPLE", "DKIM_PRIVATE_KEY_PUBLISHED"})
 
@@ -102,7 +104,7 @@ def _meant(moved: Case) -> Iterable[str]:
         if isinstance(moved.expected.wanted, PolicyWanted):
             yield dmarc.mended(text)
         elif isinstance(moved.expected.wanted, spf.Requirement):
-            read = sender_merge.meant(text)
+            read = spf_merge.meant(text)
             if read is not None:
                 yield read[1]
         else:
@@ -124,9 +126,9 @@ def _is_kin(case: Case, text: str) -> bool:
         case PolicyWanted():
             return dmarc.looks_like_dmarc(text)
         case spf.Requirement():
-            return spf.is_spf(text) or sender_merge.meant(text) is not None
+            return spf.is_spf(text) or spf_merge.meant(text) is not None
         case TransportReportWanted():
-            return tls_report.looks_like_record(text)
+            return tls_rpt.looks_like_record(text)
         case TransportPolicyWanted():
             return mta_sts.looks_like_record(text)
         case IndicatorWanted():

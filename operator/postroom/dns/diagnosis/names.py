@@ -21,11 +21,11 @@ from postroom.dns.diagnosis.standing import (
     value_from,
     with_removed,
 )
+from postroom.dns.judging.dkim import without_secrets
 from postroom.dns.judging.fixes import create, delete, external, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.judging.key import without_secrets
 from postroom.dns.names import fits_into_query
-from postroom.dns.wanted import (
+from postroom.dns.requirements import (
     AliasWanted,
     ExchangeWanted,
     IndicatorWanted,

@@ -18,13 +18,13 @@ from postroom.api.data_files import read
 from postroom.api.findings import Finding
 from postroom.api.sendingdomain import BulkSenderProfile
 from postroom.dns.answers import RecordType
-from postroom.dns.diagnosis import sender_standing
-from postroom.dns.diagnosis.sender_standing import Standing
+from postroom.dns.diagnosis import authentication
+from postroom.dns.diagnosis.authentication import Standing
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.presets.model import Row, Source
-from postroom.dns.wanted import DomainPlan
+from postroom.dns.requirements import DomainPlan
 
 
 class Requirement(StrEnum):
@@ -86,7 +86,7 @@ def needs(plan: DomainPlan) -> Needs:
     """
     if not plan.bulk_receivers:
         return Needs()
-    names = sender_standing.policy_names(plan)
+    names = authentication.policy_names(plan)
     return shared(*((one, RecordType.TXT) for one in names))
 
 
@@ -101,7 +101,7 @@ def findings(
     asked = [one for one in receivers() if one.name.value in plan.bulk_receivers]
     if not asked:
         return
-    standing = sender_standing.standing(plan, judgements, seen)
+    standing = authentication.standing(plan, judgements, seen)
     for requirement, fault_of in _FAULTS.items():
         titles = [one.title for one in asked if one.requires(requirement)]
         fault = fault_of(standing) if titles else None
@@ -126,7 +126,7 @@ def _spf(standing: Standing) -> _Fault | None:
     if not standing.spf:
         what = "SPF, and the spec declares none: add spf, or spf or cname to returnPath"
         return "BULK_SPF_MISSING", what
-    if sender_standing.all_faulty(standing.spf):
+    if authentication.all_faulty(standing.spf):
         return "BULK_SPF_INVALID", f"SPF, and it is not valid: mend {_ids(standing.spf)}"
     return None
 
@@ -134,7 +134,7 @@ def _spf(standing: Standing) -> _Fault | None:
 def _dkim(standing: Standing) -> _Fault | None:
     if not standing.dkim:
         return "BULK_DKIM_MISSING", "DKIM, and the spec declares no active selector: add dkim"
-    if sender_standing.all_faulty(standing.dkim) and not standing.short_keys:
+    if authentication.all_faulty(standing.dkim) and not standing.short_keys:
         return "BULK_DKIM_INVALID", f"DKIM, and no selector is valid: mend {_ids(standing.dkim)}"
     return None
 
@@ -165,7 +165,7 @@ def _alignment(standing: Standing) -> _Fault | None:
 
 
 def _reverse(standing: Standing) -> _Fault | None:
-    faulty = [one for one in standing.reverse if sender_standing.all_faulty((one,))]
+    faulty = [one for one in standing.reverse if authentication.all_faulty((one,))]
     if not faulty:
         return None
     what = "that the names of sending addresses lead back to them"

@@ -11,10 +11,11 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.case import Case
-from postroom.dns.judging import sender_merge, sender_policy
+from postroom.dns.judging import spf as spf_judge
+from postroom.dns.judging import spf_merge
 from postroom.dns.judging.judge import judge
 from postroom.dns.names import is_within
-from postroom.dns.wanted import VALUE_LIMIT, PolicyWanted
+from postroom.dns.requirements import VALUE_LIMIT, PolicyWanted
 
 _REMOVE_LIMIT = 16
 #: What may be seen at the name of a record.
@@ -193,7 +194,7 @@ def unmergeable(case: Case, text: str) -> str | None:
     return why or "No record is offered: what came out would not be valid."
 
 
-def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> sender_merge.Offer:
-    others = sender_policy.others_of(case.expected, wanted, [text], case.seen)
+def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> spf_merge.Offer:
+    others = spf_judge.others_of(case.expected, wanted, [text], case.seen)
     plan = case.context.plan
-    return sender_merge.offered((text,), case.expected, wanted, others, plan, lambda _: False)
+    return spf_merge.offered((text,), case.expected, wanted, others, plan, lambda _: False)

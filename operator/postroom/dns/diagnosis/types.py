@@ -25,7 +25,7 @@ from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
 from postroom.dns.pasted import without_caption, without_quotes
 from postroom.dns.presets import title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.wanted import AliasWanted, Behind, ExchangeWanted, KeyWanted, PolicyWanted
+from postroom.dns.requirements import AliasWanted, Behind, ExchangeWanted, KeyWanted, PolicyWanted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 

@@ -18,8 +18,8 @@ from postroom.dns.diagnosis.standing import (
 )
 from postroom.dns.judging.fixes import delete, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
-from postroom.dns.judging.sender_merge import reading
-from postroom.dns.wanted import (
+from postroom.dns.judging.spf_merge import reading
+from postroom.dns.requirements import (
     IndicatorWanted,
     KeyWanted,
     PolicyWanted,

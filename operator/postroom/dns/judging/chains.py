@@ -6,7 +6,7 @@ from __future__ import annotations
 from postroom.api.findings import Finding
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import where
-from postroom.dns.wanted import Expected
+from postroom.dns.requirements import Expected
 
 #: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
 LONG_CHAIN = 8

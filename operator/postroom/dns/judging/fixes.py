@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from postroom.api.findings import Fix, FixAction, RecordToRemove
 from postroom.dns.answers import RecordType
 from postroom.dns.names import host_label
-from postroom.dns.publishing.text import presentation
+from postroom.dns.presentation import presentation
 from postroom.dns.quoting import QUOTE_LIMIT, quoted
-from postroom.dns.wanted import VALUE_LIMIT, Expected
+from postroom.dns.requirements import VALUE_LIMIT, Expected
 
 _REMOVE_LIMIT = 16
 #: Longest value that a sentence repeats.

@@ -8,22 +8,22 @@ from typing import Any, NamedTuple
 
 from postroom.dns import spf
 from postroom.dns.judging import (
-    alias,
-    certificate_association,
-    delegation,
-    exchange,
-    indicator,
-    key,
+    bimi,
+    cname,
+    dkim,
+    dmarc,
+    domainkey_delegation,
+    mta_sts,
+    mx,
     ownership,
-    report_policy,
-    reverse,
-    sender_policy,
-    transport_policy,
-    transport_reports,
+    ptr,
+    tls_rpt,
+    tlsa,
 )
+from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
-from postroom.dns.wanted import (
+from postroom.dns.requirements import (
     AliasWanted,
     CertificateAssociationWanted,
     DelegationWanted,
@@ -52,19 +52,17 @@ class Judge(NamedTuple):
 
 JUDGES: dict[type, Judge] = {
     TextWanted: Judge(ownership.needs, ownership.judge),
-    AliasWanted: Judge(alias.needs, alias.judge),
-    KeyWanted: Judge(key.needs, key.judge),
-    DelegationWanted: Judge(delegation.needs, delegation.judge),
-    spf.Requirement: Judge(sender_policy.needs, sender_policy.judge),
-    PolicyWanted: Judge(report_policy.needs, report_policy.judge),
-    ExchangeWanted: Judge(exchange.needs, exchange.judge),
-    TransportPolicyWanted: Judge(transport_policy.needs, transport_policy.judge),
-    TransportReportWanted: Judge(transport_reports.needs, transport_reports.judge),
-    IndicatorWanted: Judge(indicator.needs, indicator.judge),
-    CertificateAssociationWanted: Judge(
-        certificate_association.needs, certificate_association.judge
-    ),
-    ReverseWanted: Judge(reverse.needs, reverse.judge),
+    AliasWanted: Judge(cname.needs, cname.judge),
+    KeyWanted: Judge(dkim.needs, dkim.judge),
+    DelegationWanted: Judge(domainkey_delegation.needs, domainkey_delegation.judge),
+    spf.Requirement: Judge(spf_judge.needs, spf_judge.judge),
+    PolicyWanted: Judge(dmarc.needs, dmarc.judge),
+    ExchangeWanted: Judge(mx.needs, mx.judge),
+    TransportPolicyWanted: Judge(mta_sts.needs, mta_sts.judge),
+    TransportReportWanted: Judge(tls_rpt.needs, tls_rpt.judge),
+    IndicatorWanted: Judge(bimi.needs, bimi.judge),
+    CertificateAssociationWanted: Judge(tlsa.needs, tlsa.judge),
+    ReverseWanted: Judge(ptr.needs, ptr.judge),
 }
 
 

@@ -13,8 +13,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Question, Zone
 from postroom.dns.judging.fixes import create
 from postroom.dns.quoting import shown
-from postroom.dns.spf import Requirement
-from postroom.dns.wanted import (
+from postroom.dns.requirements import (
     VALUE_LIMIT,
     DomainPlan,
     Expected,
@@ -25,6 +24,7 @@ from postroom.dns.wanted import (
     TransportPolicyWanted,
     TransportReportWanted,
 )
+from postroom.dns.spf import Requirement
 
 
 class Evidence(IntEnum):

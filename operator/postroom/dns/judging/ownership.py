@@ -24,7 +24,7 @@ from postroom.dns.judging.judgement import (
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.ownership import is_token
-from postroom.dns.wanted import Expected, TextWanted
+from postroom.dns.requirements import Expected, TextWanted
 
 #: The part of a token that names who asks for it, and what parts the two.
 _PREFIX = re.compile(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from postroom.api.findings import Fix
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.judging.fixes import replace
-from postroom.dns.wanted import Expected
+from postroom.dns.requirements import Expected
 
 
 def replacing(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from postroom.dns.answers import RecordType
+from postroom.dns.presentation import character_strings, escaped, presentation
 from postroom.dns.publishing.rdata import absolute, exchange, rdata, relative_to_root, tlsa
 from postroom.dns.publishing.records import (
     PublishedRecord,
@@ -21,7 +22,6 @@ from postroom.dns.publishing.records import (
     ZoneRecords,
     record_sets,
 )
-from postroom.dns.publishing.text import character_strings, escaped, presentation
 from postroom.dns.publishing.zone_file import remark
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from postroom.dns.publishing.text import presentation
+from postroom.dns.presentation import presentation
 from postroom.dns.quoting import quoted
 from postroom.dns.spf.budget import Fetched, Reach, canonical, reach
 from postroom.dns.spf.record import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.api.reasons import Reason
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.identities.asking import Reply
 from postroom.mail.identities.values import DiscoveryFailure
 from postroom.mail.oauth.answers import TokenFailure

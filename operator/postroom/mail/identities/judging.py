@@ -15,8 +15,8 @@ from postroom.api.identities import (
 )
 from postroom.api.oauth import OAuthProvider
 from postroom.api.reasons import Reason
-from postroom.mail.errands import Acceptance, Answer
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, ListedIdentity, same
+from postroom.mail.operations import Acceptance, Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from postroom.api.oauth import MicrosoftCloud
 from postroom.api.reasons import Reason
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.failures import failure_of, no_token
 from postroom.mail.identities.providers import Apis, Place, directory

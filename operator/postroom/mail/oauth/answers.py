@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.errors import error_document, meaning_of, shown
 from postroom.mail.oauth.exchange import Answer
 from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason

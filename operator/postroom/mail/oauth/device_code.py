@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from postroom.api.masked import Masked
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import TokenFailure, failure_from, no_answer_failure
 from postroom.mail.oauth.endpoints import url_of
 from postroom.mail.oauth.exchange import Answer

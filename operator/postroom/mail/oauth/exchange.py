@@ -19,11 +19,10 @@ import aiohttp
 
 from postroom.concurrency.acting import party
 from postroom.concurrency.slots import Slots
-from postroom.mail.credentials import host_allowed
-from postroom.mail.dial import Failure, Resolve
-from postroom.mail.guard import DEFAULT_PORTS, DialPolicy
-from postroom.mail.https import pinned_session
-from postroom.mail.https_answers import (
+from postroom.mail.connect.dial import Failure, Resolve
+from postroom.mail.connect.guard import DEFAULT_PORTS, DialPolicy
+from postroom.mail.connect.https import pinned_session
+from postroom.mail.connect.https_answers import (
     HTTPS_PORT,
     REQUEST_LIMIT,
     NoAnswer,
@@ -34,9 +33,10 @@ from postroom.mail.https_answers import (
     retry_after,
     silent,
 )
+from postroom.mail.connect.tls import TrustStore
+from postroom.mail.credentials import host_allowed
 from postroom.mail.oauth.errors import read_document
 from postroom.mail.oauth.grant import Form
-from postroom.mail.tls import TrustStore
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import TokenFailure, token_from
 from postroom.mail.oauth.diagnosis import signed_in_as
 from postroom.mail.oauth.endpoints import Endpoints

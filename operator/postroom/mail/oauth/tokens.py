@@ -14,7 +14,7 @@ from typing import Protocol
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
-from postroom.mail.https_answers import NoAnswer
+from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure, token_from
 from postroom.mail.oauth.exchange import Answer
 from postroom.mail.oauth.grant import Form, Grant

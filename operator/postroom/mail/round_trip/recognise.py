@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from postroom.mail.errands import Removal, ScannedMessage
+from postroom.mail.operations import Removal, ScannedMessage
 from postroom.mail.round_trip.compose import PROBE_FIELD, SUBJECT, proof_of, short_form
 from postroom.mail.round_trip.header import Header, read_header
 

@@ -20,7 +20,7 @@ from dnsworld.clock import run
 from dnsworld.providers import add_provider
 from dnsworld.server import Edns, Lame, NameServer
 from dnsworld.world import World
-from postroom.dns import expected
+from postroom.dns import planning
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.guarded import GuardedTransport
 from postroom.dns.asking.https import HttpsServer
@@ -28,7 +28,7 @@ from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
-from postroom.mail.guard import DialPolicy, may_dial
+from postroom.mail.connect.guard import DialPolicy, may_dial
 
 #: Where the world has its public servers.
 PUBLIC = ipaddress.ip_network("198.18.0.0/15")
@@ -93,7 +93,7 @@ async def look_at(
     """Look twice: the second look knows what the first one learnt."""
     address = world.resolver_address
     asker = DnsAsker([(address.address, address.port)], transport=world.transport, may_ask=may_ask)
-    plan = expected.plan(spec_of(domain, add_provider(world)), "mail", b"key", {})
+    plan = planning.plan(spec_of(domain, add_provider(world)), "mail", b"key", {})
     reports = (await verify(plan, asker), await verify(plan, asker))
     await asker.close()
     return reports

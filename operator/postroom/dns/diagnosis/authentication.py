@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a domain stands as a sender: what of it authenticates, and whether that aligns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from postroom.api.sendingdomain import DKIMRole, Purpose
+from postroom.dns import dkim, dmarc
+from postroom.dns.answers import RecordType
+from postroom.dns.diagnosis.diagnose import FAULTY
+from postroom.dns.judging.judgement import Judgement
+from postroom.dns.judging.seen import Seen
+from postroom.dns.requirements import AliasWanted, DomainPlan, Expected, KeyWanted
+from postroom.dns.spf import Requirement
+
+#: A record by its id, and how it was judged.
+Judged = tuple[str, Judgement]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What authenticates mail of a domain.
+
+    `spf` and `dkim` are the records that do, `reverse` those of sending addresses; `short_keys`
+    the ids and bits of RSA keys that verifiers must not accept. `policy_applies` is None where
+    that could not be seen. `misaligned` is the only identifier, where it does not align with the
+    From domain.
+    """
+
+    spf: tuple[Judged, ...]
+    dkim: tuple[Judged, ...]
+    reverse: tuple[Judged, ...]
+    short_keys: tuple[tuple[str, int], ...]
+    policy_applies: bool | None
+    misaligned: str | None
+
+
+def all_faulty(records: Sequence[Judged]) -> bool:
+    """Tell whether none of the records is valid, unknown or on its way."""
+    return all(one.state in FAULTY for _, one in records)
+
+
+def policy_names(plan: DomainPlan) -> tuple[str, ...]:
+    """Return the names to ask for TXT to tell which DMARC policy applies, and what aligns."""
+    domains = dict.fromkeys((plan.domain, _envelope_domain(plan)))
+    return tuple(dict.fromkeys(name for one in domains for name in dmarc.walk_names(one)))
+
+
+def standing(plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen) -> Standing:
+    """Gather how a domain stands; records without a judgement are left out."""
+    author = _discovered(plan.domain, seen)
+    judged = [(one, judgements[one.id]) for one in plan.records if one.id in judgements]
+    signing = tuple((one.id, found) for one, found in judged if _signs(one))
+    policing = tuple((one.id, found) for one, found in judged if _polices(one))
+    reverse = tuple((one.id, found) for one, found in judged if one.purpose is Purpose.REVERSE_DNS)
+    applies = author.source is not dmarc.PolicySource.ABSENT
+    return Standing(
+        spf=policing,
+        dkim=signing,
+        reverse=reverse,
+        short_keys=tuple(_short_keys(plan, seen)),
+        policy_applies=None if author.source is dmarc.PolicySource.UNKNOWN else applies,
+        misaligned=None if signing or not policing else _misaligned(plan, author, seen),
+    )
+
+
+def _signs(expected: Expected) -> bool:
+    if expected.purpose is not Purpose.DKIM:
+        return False
+    wanted = expected.wanted
+    return not isinstance(wanted, AliasWanted | KeyWanted) or wanted.role is DKIMRole.ACTIVE
+
+
+def _polices(expected: Expected) -> bool:
+    """Whether SPF of mail from the domain is told by a record: its policy, or the alias to one."""
+    return isinstance(expected.wanted, Requirement) or (
+        expected.purpose is Purpose.RETURN_PATH and isinstance(expected.wanted, AliasWanted)
+    )
+
+
+def _envelope_domain(plan: DomainPlan) -> str:
+    """The domain that SPF is checked for: the return path, or the domain itself."""
+    return next((one.name for one in plan.of(Purpose.RETURN_PATH)), plan.domain)
+
+
+def _discovered(domain: str, seen: Seen) -> dmarc.Discovery:
+    answers = {one: seen.at(one, RecordType.TXT) for one in dmarc.walk_names(domain)}
+    return dmarc.discover(domain, answers)
+
+
+def _misaligned(plan: DomainPlan, author: dmarc.Discovery, seen: Seen) -> str | None:
+    envelope = _envelope_domain(plan)
+    identifier = dmarc.PlannedIdentifier(dmarc.Mechanism.SPF, envelope)
+    found = dmarc.align(author, identifier, {envelope: _discovered(envelope, seen)})
+    # Without a policy nothing is held against it, and that is told already.
+    return envelope if found.aligned is False and author.record is not None else None
+
+
+def _short_keys(plan: DomainPlan, seen: Seen) -> Iterator[tuple[str, int]]:
+    for one in plan.records:
+        if not _signs(one):
+            continue
+        name = one.wanted.target if isinstance(one.wanted, AliasWanted) else one.name
+        for text in sorted(filter(dkim.looks_like_key, seen.at(name, RecordType.TXT).values)):
+            key = dkim.parse(text).key
+            if key is not None and key.too_weak:
+                yield one.id, key.bits

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in the target of a CNAME (codes 13 and 19 to 22)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import idna
+
+from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.standing import alias_of, in_the_way, with_removed
+from postroom.dns.judging.cname import behind
+from postroom.dns.judging.fixes import external, removal, replace
+from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.names import is_within
+from postroom.dns.presets import identify, title_of
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import AliasWanted
+
+#: Longest circle that is followed.
+_CHAIN_LIMIT = 8
+_ESCAPED = re.compile(r"\\([0-9]{3})|\\(.)")
+_AROUND = re.compile(r"^(?:[a-z]{2,8}:/{0,2})?[\"' ]*|[\"' /.]*$")
+
+
+def _chain(case: Case) -> list[str]:
+    """The name and the CNAME targets that follow, as far as they were asked for."""
+    chain = [case.expected.name]
+    while len(chain) <= _CHAIN_LIMIT:
+        answer = case.at(chain[-1], RecordType.CNAME)
+        if answer is None or not answer.values:
+            break
+        chain.append(min(answer.values))
+        if chain[-1] in chain[:-1]:
+            break
+    return chain
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Follow a CNAME that may lead in a circle: within the zone, where names of the user are."""
+    wanted, target = case.expected.wanted, alias_of(case)
+    if not isinstance(wanted, AliasWanted) or target is None or target == wanted.target:
+        return
+    last = _chain(case)[-1]
+    if case.apex is not None and is_within(last, case.apex):
+        yield Probe(1, Question(last, RecordType.CNAME))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    wanted, target = case.expected.wanted, alias_of(case)
+    if not isinstance(wanted, AliasWanted) or target is None:
+        return
+    if target == wanted.target:
+        yield from _unanswered(case, wanted)
+        return
+    for code, message, evidence in _explained(case, wanted, target):
+        gone = in_the_way(case, removal(case.expected.name, RecordType.CNAME, (target,)))
+        yield Cause(code, message, with_removed(replace(case.expected, ()), gone), evidence)
+
+
+def _unanswered(case: Case, wanted: AliasWanted) -> Iterator[Cause]:
+    """The CNAME is right, but the provider has nothing at its target."""
+    answers = [case.at(wanted.target, one) for one in behind(wanted)]
+    if any(one is not None and one.outcome is Outcome.NX_DOMAIN for one in answers):
+        message = (
+            f"The CNAME at {case.expected.name} is as required, but its target {wanted.target} "
+            "does not exist: the provider has removed it, or it is misspelt in the spec."
+        )
+        yield Cause("CNAME_DANGLING", message, external(), Evidence.SHOWN)
+
+
+def _explained(case: Case, wanted: AliasWanted, target: str) -> Iterator[tuple[str, str, Evidence]]:
+    """Yield what is known of a wrong target: (code, sentence, evidence)."""
+    said = f"The CNAME at {case.expected.name} points to {quoted(target)}"
+    zones = [one for one in (case.apex, case.domain) if one is not None]
+    if any(target == f"{wanted.target}.{zone}" for zone in zones):
+        message = f"{said}: the DNS host has added the zone to the target."
+        yield "CNAME_TARGET_DOUBLED", message, Evidence.PROVEN
+        return
+    chain = _chain(case)
+    if chain[-1] in chain[:-1]:
+        yield "CNAME_LOOP", f"{said}, which leads in a circle.", Evidence.PROVEN
+        return
+    meant = _meant(target)
+    if meant != target and meant == wanted.target:
+        if _is_international(target):
+            message = f"{said}: a name in DNS needs its xn-- form."
+            yield "IDN_ULABEL", message, Evidence.PROVEN
+        else:
+            message = f"{said}: only the name of the target belongs there."
+            yield "CNAME_TARGET_WRONG", message, Evidence.PROVEN
+        return
+    if _is_missing(case):
+        detail = _difference(target, wanted.target)
+        message = f"{said}, which does not exist{detail}."
+        yield "CNAME_DANGLING", message, Evidence.SHOWN
+        return
+    yield from _of_another(said, wanted.target, target)
+
+
+def _of_another(said: str, wanted: str, target: str) -> Iterator[tuple[str, str, Evidence]]:
+    owner, right = identify(target), identify(wanted)
+    if owner is None:
+        return
+    title = title_of(target)
+    if owner == right:
+        message = f"{said}, which is of {title} too, but of another account, region or key."
+        yield "CNAME_TARGET_OTHER_ACCOUNT", message, Evidence.SHOWN
+    else:
+        message = f"{said}, which belongs to {title}."
+        yield "CNAME_TARGET_OTHER_PROVIDER", message, Evidence.SHOWN
+
+
+def _is_missing(case: Case) -> bool:
+    """Whether the end of the chain was denied."""
+    wanted = case.expected.wanted
+    kinds = behind(wanted) if isinstance(wanted, AliasWanted) else ()
+    answers = [case.at(case.expected.name, one) for one in kinds]
+    return any(one is not None and one.outcome is Outcome.NX_DOMAIN for one in answers)
+
+
+def _meant(target: str) -> str:
+    """Read a target as its author meant it: without URL and quotes, in A-label form."""
+    octets = _ESCAPED.sub(lambda match: chr(int(match[1])) if match[1] else match[2], target)
+    bare = _AROUND.sub("", octets)
+    if bare.isascii():
+        return bare
+    try:
+        text = bare.encode("latin-1").decode("utf-8")
+        return idna.encode(text, uts46=True).decode("ascii").lower()
+    except (UnicodeError, idna.IDNAError):
+        return bare
+
+
+def _is_international(target: str) -> bool:
+    return any(match[1] and int(match[1]) > 127 for match in _ESCAPED.finditer(target))
+
+
+def _difference(found: str, wanted: str) -> str:
+    """Say where two names begin to differ, if it is no more than a slip of the hand."""
+    start = next(
+        (at for at, (one, two) in enumerate(zip(found, wanted, strict=False)) if one != two),
+        min(len(found), len(wanted)),
+    )
+    tail = 0
+    room = min(len(found), len(wanted)) - start
+    while tail < room and found[-1 - tail] == wanted[-1 - tail]:
+        tail += 1
+    changed = max(len(found), len(wanted)) - start - tail
+    return f": it differs from {wanted} at character {start + 1}" if changed <= 2 else ""
+
+
+FAMILY = Family(probes, causes)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in DKIM key records that are no mere damage of text (codes 41 to 53)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from postroom.api.findings import Fix
+from postroom.api.sendingdomain import DKIMRole
+from postroom.dns import dkim
+from postroom.dns.answers import RecordType
+from postroom.dns.diagnosis.case import Case, Family, no_probes
+from postroom.dns.diagnosis.standing import from_wildcard, in_the_way, with_removed
+from postroom.dns.judging.judgement import Cause, Evidence, where
+from postroom.dns.judging.published import replacing
+from postroom.dns.presets import title_of
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import KeyWanted
+
+#: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
+_PROVEN = frozenset({"DKIM_PEM_HEADERS", "DKIM_SEMICOLON_LOST"})
+_LOST = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
+#: What a sentence of its own is for.
+_APART = frozenset({"DKIM_KEY_OTHER", "DKIM_PRIVATE_KEY_PUBLISHED"})
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    """Explain what stands in the place of the key."""
+    wanted, said, answer = case.expected.wanted, case.judgement.cause, case.answer
+    if said is not None and said.code in _LOST:
+        yield said  # As the first of all: nothing else that may be wrong matters beside it.
+        return
+    if not isinstance(wanted, KeyWanted) or from_wildcard(case, RecordType.TXT):
+        return
+    fix = _replacement(case)
+    for slip in dkim.slips(answer.values, answer.strings, wanted.key, case.expected.value):
+        if slip.code.startswith("VALUE_") or slip.code in _APART:
+            continue
+        evidence = Evidence.PROVEN if slip.code in _PROVEN else Evidence.SHOWN
+        yield Cause(slip.code, f"The {where(case.expected)} {slip.detail}.", fix, evidence)
+    yield from _of_others(case, wanted, fix)
+
+
+def _replacement(case: Case) -> Fix | None:
+    """A selector has one TXT record (RFC 6376 section 3.6.2.2): all that is there makes way."""
+    fix = replacing(case.expected, case.answer, case.answer.values)
+    return with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
+
+
+def _of_others(case: Case, wanted: KeyWanted, fix: Fix | None) -> Iterator[Cause]:
+    """Say whose key it is that stands there instead."""
+    texts = [one for one in case.answer.values if dkim.looks_like_key(one)]
+    found = dkim.parse(texts[0]).key if len(texts) == 1 else None
+    whose = None if found is None or found == wanted.key else _owner(case, found)
+    if whose is None or found is None:
+        return
+    message = (
+        f"The {where(case.expected)} holds another key ({dkim.described(found)}) than the required "
+        f"one ({dkim.described(wanted.key)}): {whose}."
+    )
+    yield Cause("DKIM_KEY_OTHER", message, fix, Evidence.SHOWN)
+
+
+def _owner(case: Case, key: dkim.PublicKey) -> str | None:
+    for one in case.context.plan.records:
+        if isinstance(one.wanted, KeyWanted) and one.wanted.key == key:
+            retired = one.wanted.role is DKIMRole.RETIRED
+            return f"that of {one.name}{', which is retired' if retired else ''}"
+    if case.answer.aliases:
+        target = case.answer.aliases[0]
+        title = title_of(target)
+        return f"that of {target}{f' ({title})' if title else ''}, to which a CNAME leads"
+    return None
+
+
+def with_keys_named(case: Case, cause: Cause) -> Cause:
+    """Name the usable keys that the fix takes away: mail that is signed with them fails then.
+
+    One that is a mistyped form of the wanted key signs nothing.
+    """
+    if cause.fix is None or cause.code == "VALUE_NEAR":
+        return cause
+    gone, kept = set[dkim.PublicKey](), _usable([cause.fix.value])
+    for name in dict.fromkeys(one.name for one in cause.fix.remove if one.type == "TXT"):
+        answer = case.at(name, RecordType.TXT)
+        if answer is None or answer.aliases:
+            continue
+        going = {one.value for one in cause.fix.remove if (one.name, one.type) == (name, "TXT")}
+        goes = [one for one in answer.values if going & {"", quoted(one)}]
+        gone |= _usable(goes)
+        kept |= _usable([one for one in answer.values if one not in goes])
+    said = sorted(one for one in map(dkim.described, gone - kept) if one not in cause.message)
+    if not said:
+        return cause
+    more = f"The fix takes away another key: {'; '.join(said)}. Mail that is signed with it fails."
+    return replace(cause, message=f"{cause.message} {more}")
+
+
+def _usable(texts: Iterable[str]) -> set[dkim.PublicKey]:
+    records = map(dkim.parse, texts)
+    return {one.key for one in records if one.usable and one.key is not None}
+
+
+FAMILY = Family(no_probes, causes)

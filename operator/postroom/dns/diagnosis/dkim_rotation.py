@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to do with retired DKIM selectors: when they may go, and when they have gone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from postroom.api.findings import Finding, Severity
+from postroom.api.sendingdomain import DKIMRole, RecordState
+from postroom.dns import dkim
+from postroom.dns.answers import Answer
+from postroom.dns.dkim import KeyState, RotationStep, SelectorSeen
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import delete, instruction, removal, told
+from postroom.dns.judging.judgement import Context, Judgement
+from postroom.dns.judging.seen import Seen
+from postroom.dns.requirements import AliasWanted, Behind, Expected, KeyWanted
+
+_ALWAYS = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
+#: Before this time nothing was retired: without a clock, nothing is old enough to go.
+_NO_CLOCK = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def advice(
+    context: Context,
+    judged: Mapping[str, Judgement],
+    seen: Seen,
+    retired_at: Mapping[str, datetime],
+    now: datetime | None,
+) -> Mapping[str, Finding]:
+    """Return the advice on retired selectors, by record id.
+
+    `retired_at` tells by record id since when a selector is retired. Without `now`, or for one
+    that is not in it, nothing is ever safe to remove.
+    """
+    records = [one for one in context.plan.records if _role(one) is not None]
+    selectors = [_seen(one, judged[one.id], seen, retired_at) for one in records]
+    found: dict[str, Finding] = {}
+    steps = dkim.advise_rotation(selectors, now or _NO_CLOCK)
+    for expected, advised in zip(records, steps, strict=True):
+        if judged[expected.id].state is RecordState.VALID:
+            found |= {one.subject: one for one in _told(context, expected, advised.step, seen)}
+    return found
+
+
+def weighed(expected: Expected, made: Finding) -> Finding:
+    """A key that does not sign keeps nothing from working, except that a leaked one harms."""
+    idle = _role(expected) not in (None, DKIMRole.ACTIVE)
+    if not idle or made.severity is not Severity.ERROR or made.code in _ALWAYS:
+        return made
+    return made.model_copy(update={"severity": Severity.WARNING})
+
+
+def _role(expected: Expected) -> DKIMRole | None:
+    match expected.wanted:
+        case KeyWanted(role=role):
+            return role
+        case AliasWanted(behind=Behind.KEY, role=role):
+            return role
+        case _:
+            return None
+
+
+def _seen(
+    expected: Expected, judged: Judgement, seen: Seen, retired_at: Mapping[str, datetime]
+) -> SelectorSeen:
+    answer = seen.at(expected.name, expected.type)
+    role = _role(expected) or DKIMRole.ACTIVE
+    return SelectorSeen(
+        expected.id,
+        role,
+        _retired(expected, answer) if role is DKIMRole.RETIRED else _state(judged),
+        retired_at.get(expected.id),
+        answer.ttl,
+    )
+
+
+def _state(judged: Judgement) -> KeyState:
+    match judged.state:
+        case RecordState.VALID:
+            return KeyState.VALID
+        case RecordState.UNKNOWN | RecordState.PROPAGATING:
+            return KeyState.UNKNOWN
+        case RecordState.MISSING:
+            return KeyState.MISSING
+        case _:
+            return KeyState.WRONG
+
+
+def _retired(expected: Expected, answer: Answer) -> KeyState:
+    """What is left of a key that nobody demands any more."""
+    if not answer.conclusive:
+        return KeyState.UNKNOWN
+    if not answer.values:
+        return KeyState.MISSING
+    match expected.wanted:
+        case AliasWanted(target=target):
+            return KeyState.VALID if target in answer.values else KeyState.WRONG
+        case KeyWanted(key=key):
+            found = [dkim.parse(one) for one in answer.values if dkim.looks_like_key(one)]
+            if any(one.key == key for one in found):
+                return KeyState.VALID
+            return KeyState.REVOKED if any(one.revoked for one in found) else KeyState.WRONG
+        case _:
+            return KeyState.WRONG
+
+
+def _told(
+    context: Context, expected: Expected, step: RotationStep, seen: Seen
+) -> Iterator[Finding]:
+    answer = seen.at(expected.name, expected.type)
+    if step is RotationStep.REMOVED:
+        message = (
+            f"The retired key is no longer at {expected.name}: take its selector out of spec.dkim."
+        )
+        yield finding("DKIM_RETIRED_GONE", expected.id, message)
+    elif step is RotationStep.REMOVE and not answer.aliases:
+        zone = context.zone.apex if context.zone else None
+        there: Sequence[str] = answer.values
+        fix = told(delete(removal(expected.name, expected.type, there)), zone)
+        message = (
+            f"The retired key at {expected.name} has been out of use for long enough, and the "
+            f"active one is in place: it can go, and its selector from spec.dkim. "
+            f"{instruction(fix)}"
+        )
+        yield finding("DKIM_SAFE_TO_REMOVE", expected.id, message, fix)

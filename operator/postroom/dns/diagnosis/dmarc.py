@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes at the name for DMARC: another policy stands there, or a CNAME leads away (81 and 82)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from postroom.api.findings import Fix
+from postroom.dns import dmarc, spf
+from postroom.dns.answers import Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.standing import (
+    alias_of,
+    from_wildcard,
+    in_the_way,
+    stranger,
+    with_removed,
+)
+from postroom.dns.judging.fixes import create
+from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.judging.published import replacing
+from postroom.dns.presets import title_of
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import PolicyWanted
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Ask beside the name whether a wildcard answers, where something else than DMARC is there."""
+    beside = stranger(case)
+    if beside is not None and _policies(case):
+        yield Probe(1, Question(beside, RecordType.TXT))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    """Say what stands at the name while no DMARC record does."""
+    if not isinstance(case.expected.wanted, PolicyWanted):
+        return
+    said, records = case.judgement.cause, dmarc.select(case.answer.values)
+    if records:
+        # A damaged text beside a record counts for nobody, and must not take its place.
+        damaged = [one for one in case.answer.values if one not in records]
+        if said is not None and any(map(dmarc.looks_like_dmarc, damaged)):
+            yield replace(said, evidence=Evidence.PROVEN)
+        return
+    name, target = case.expected.name, alias_of(case)
+    if _policies(case):
+        how = "."
+        if from_wildcard(case, RecordType.TXT):
+            how = ", which a wildcard record answers for every name."
+        elif target is not None:
+            how = f", to which the CNAME to {quoted(target)} leads."
+        message = f"What stands at {name} is an SPF record{how} Receivers find no DMARC record."
+        evidence = Evidence.SHOWN if from_wildcard(case, RecordType.TXT) else Evidence.PROVEN
+        yield Cause("DMARC_SPF_AT_DMARC", message, _fix(case), evidence)
+    if target is not None:
+        title = title_of(target)
+        owner = f", which belongs to {title}" if title else ""
+        message = f"{name} is a CNAME to {quoted(target)}{owner}; no DMARC record stands there."
+        yield Cause("DMARC_ON_CNAME", message, _fix(case), Evidence.SHOWN)
+
+
+def _policies(case: Case) -> tuple[str, ...]:
+    """The SPF records at a name for DMARC."""
+    if not isinstance(case.expected.wanted, PolicyWanted):
+        return ()
+    return spf.select(case.answer.values)
+
+
+def _fix(case: Case) -> Fix | None:
+    """Put the record in the place of what stands there; what a wildcard answers stands nowhere."""
+    if from_wildcard(case, RecordType.TXT):
+        return create(case.expected, case.judgement.value)
+    fix = replacing(case.expected, case.answer, _policies(case), case.judgement.value)
+    return with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
+
+
+FAMILY = Family(probes, causes)

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in MX records, and at the name that bounces go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+
+from postroom.api.findings import RecordToRemove
+from postroom.api.sendingdomain import Purpose
+from postroom.dns.answers import Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.standing import from_wildcard, stranger
+from postroom.dns.judging.fixes import create, removal, replace
+from postroom.dns.judging.host_slips import form_of, is_host, means
+from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.judging.mx_strays import (
+    NOBODY,
+    WITH_PREFERENCE,
+    host_of,
+    is_of_another_provider,
+    siblings,
+    strays,
+)
+from postroom.dns.names import can_be_asked, is_within
+from postroom.dns.presets.identify import title_of
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import AliasWanted, ExchangeWanted
+
+_ADDRESSES = (RecordType.A, RecordType.AAAA)
+#: What may stand where the CNAME of a return path belongs.
+_IN_THE_WAY = (RecordType.MX, RecordType.TXT, RecordType.A, RecordType.AAAA)
+_LOOK_BEHIND = 3
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Ask where mail goes without MX, what foreign hosts are, and what is in the way of a CNAME."""
+    wanted, name = case.expected.wanted, case.expected.name
+    if isinstance(wanted, ExchangeWanted):
+        if not case.answer.values:
+            yield from (Probe(3, Question(name, one)) for one in _ADDRESSES)
+        for host in _foreign_hosts(case):
+            yield Probe(3, Question(host, RecordType.CNAME))
+    elif _is_return_path(case):
+        beside = stranger(case)
+        for one in _IN_THE_WAY:
+            yield Probe(3, Question(name, one))
+            if beside is not None:
+                yield Probe(4, Question(beside, one))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    """Tell what shows in the values, and what stands beside them."""
+    if isinstance(case.expected.wanted, ExchangeWanted):
+        yield from _slips(case, case.expected.wanted)
+        yield from _other_provider(case)
+        yield from _without_exchange(case)
+        yield from _alias_in_the_way(case)
+    elif _is_return_path(case):
+        yield from _others_in_the_way(case)
+
+
+def _slips(case: Case, wanted: ExchangeWanted) -> Iterator[Cause]:
+    """A value that became of the wanted one on its way into DNS, or that names no host at all."""
+    if case.expected.value in case.answer.values or NOBODY in map(host_of, case.answer.values):
+        return  # What stands beside it is told by the judge.
+    found_strays = strays(case.expected, case.seen, case.context)
+    gone = [one.value for one in found_strays]
+    for value in sorted(case.answer.values):
+        host = host_of(value)
+        if host in (NOBODY, wanted.host):
+            continue
+        found = _slip(case, wanted, host)
+        if found is not None:
+            code, what, evidence = found
+            message = f"The MX {quoted(host)} of {case.expected.name} {what}."
+            fix = replace(case.expected, dict.fromkeys([value, *gone]))
+            yield Cause(code, message, fix, evidence)
+    for stray in found_strays:
+        if stray.code in ("MX_UNRESOLVABLE", "MX_NOT_ALONE", "MX_TAKES_MAIL"):
+            continue  # No form of the required one: the judge takes them away.
+        message = (
+            f"The MX {quoted(host_of(stray.value))} of {case.expected.name} {stray.what}; there is "
+            f"no MX {case.expected.value}."
+        )
+        yield Cause(stray.code, message, replace(case.expected, gone), Evidence.LIKELY)
+
+
+def _slip(case: Case, wanted: ExchangeWanted, host: str) -> tuple[str, str, Evidence] | None:
+    """Return the code of what happened to a host, what to say of it, and how sure it is."""
+    for bare in (host, *_without_zone(case, host)):
+        doubled = "" if bare == host else ", to which the DNS host added the zone"
+        if doubled and bare == wanted.host:
+            what = "has the zone at its end: the DNS host added it to the host"
+            return "MX_TARGET_DOUBLED", what, Evidence.PROVEN
+        if _is_address(bare):
+            what = f"is an address{doubled}, where only the name of a host can stand"
+            return "MX_IP", what, Evidence.SHOWN
+        typed = WITH_PREFERENCE.fullmatch(bare)
+        if typed is not None:
+            what = f"begins with the preference{doubled}, which has a field of its own"
+            sure = typed["host"] == wanted.host
+            return "MX_PRIORITY_IN_HOST", what, Evidence.PROVEN if sure else Evidence.LIKELY
+        if means(bare, wanted.host):
+            said = (
+                "has hyphens or underscores where dots belong" if is_host(bare) else form_of(bare)
+            )
+            return "MX_NOT_A_HOST", f"{said}{doubled}: {wanted.host} was meant", Evidence.PROVEN
+    behind = case.at(host, RecordType.CNAME)
+    if behind is not None and wanted.host in behind.values:
+        what = f"is only an alias of {wanted.host}, which MX must not name (RFC 2181 section 10.3)"
+        return "MX_CNAME_TO_WANTED", what, Evidence.PROVEN
+    return None
+
+
+def _without_zone(case: Case, host: str) -> Iterator[str]:
+    """The host without the zone, or the domain, that may have been added to it."""
+    for added in dict.fromkeys((case.apex, case.domain)):
+        if added is not None and host != added and is_within(host, added):
+            yield host.removesuffix(f".{added}")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _foreign_hosts(case: Case) -> list[str]:
+    """Hosts of the domain's own that are not wanted, but may lead to what is."""
+    hosts = sorted(host_of(one) for one in case.answer.values)
+    inside = case.apex or case.domain
+    return [one for one in hosts if is_within(one, inside) and can_be_asked(one)][:_LOOK_BEHIND]
+
+
+def _other_provider(case: Case) -> Iterator[Cause]:
+    """Every mail exchange that is there belongs to a provider that is not the wanted one."""
+    values, ours = case.answer.values, siblings(case.expected, case.context)
+    if not values or not all(is_of_another_provider(host_of(one), ours) for one in values):
+        return
+    title = title_of(host_of(min(values)))
+    message = f"Mail to {case.expected.name} goes to {title}, not to {_wanted_host(case)}."
+    yield Cause("MX_OTHER_PROVIDER", message, replace(case.expected, values), Evidence.SHOWN)
+
+
+def _wanted_host(case: Case) -> str:
+    wanted = case.expected.wanted
+    return wanted.host if isinstance(wanted, ExchangeWanted) else ""
+
+
+def _without_exchange(case: Case) -> Iterator[Cause]:
+    """Without an MX, senders deliver to the address of the name itself (RFC 5321 section 5.1)."""
+    if case.answer.values or case.answer.aliases:
+        return
+    addresses = [case.at(case.expected.name, one) for one in _ADDRESSES]
+    if any(one is not None and one.values for one in addresses):
+        message = (
+            f"There is no MX at {case.expected.name}, so that senders deliver to the address of "
+            "that name instead (RFC 5321)."
+        )
+        yield Cause("MX_MISSING", message, create(case.expected))
+
+
+def _alias_in_the_way(case: Case) -> Iterator[Cause]:
+    """The MX of a return path cannot stand beside the CNAME of another setup."""
+    aliases = case.answer.aliases
+    if case.expected.purpose is not Purpose.RETURN_PATH or not aliases:
+        return
+    if from_wildcard(case, RecordType.MX):
+        return
+    message = (
+        f"There is a CNAME to {quoted(aliases[0])} at {case.expected.name}, where the MX of the "
+        "return path must stand."
+    )
+    fix = replace(case.expected, aliases[:1], type=RecordType.CNAME)
+    yield Cause("RP_CONFLICT", message, fix, Evidence.SHOWN)
+
+
+def _is_return_path(case: Case) -> bool:
+    is_alias = isinstance(case.expected.wanted, AliasWanted)
+    return is_alias and case.expected.purpose is Purpose.RETURN_PATH
+
+
+def _others_in_the_way(case: Case) -> Iterator[Cause]:
+    """The CNAME of a return path must be alone at its name (RFC 1034 section 3.6.2)."""
+    name = case.expected.name
+    cname = case.at(name, RecordType.CNAME)
+    if cname is None or not cname.conclusive or cname.values:
+        return
+    gone = list[RecordToRemove]()
+    for kind in _IN_THE_WAY:
+        answer = case.at(name, kind)
+        if answer is None or answer.aliases or from_wildcard(case, kind):
+            continue
+        gone += removal(name, kind, answer.values)
+    if gone:
+        kinds = ", ".join(dict.fromkeys(one.type for one in gone))
+        message = (
+            f"There are other records at {name} ({kinds}), where the CNAME of the return path must "
+            "be alone."
+        )
+        fix = replace(case.expected, (), more=gone)
+        yield Cause("RP_CONFLICT", message, fix, Evidence.SHOWN)
+
+
+FAMILY = Family(probes, causes)

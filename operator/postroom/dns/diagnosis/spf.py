@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Causes in SPF that no single record shows: the policy stands where receivers do not look (67)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from postroom.api.findings import Fix
+from postroom.dns import spf
+from postroom.dns.answers import Question, RecordType
+from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.standing import (
+    consequences,
+    in_the_way,
+    only_pretended,
+    parent,
+    stranger,
+    stranger_in,
+    unmergeable,
+    value_from,
+    with_removed,
+)
+from postroom.dns.judging import spf_merge
+from postroom.dns.judging.fixes import create, external, removal
+from postroom.dns.judging.judgement import Cause, Evidence, lacking
+
+#: Labels below which people put the policy of the domain above.
+_LABELS = ("_spf", "spf", "_spf1", "mail", "www")
+#: What has mail of its own, or says for itself that it has none.
+_HOSTS = ("mail", "www")
+_WILDCARD = "*"
+
+
+class _Place(NamedTuple):
+    """Where the policy may stand instead, and why receivers do not look there.
+
+    `own`: what stands there may be meant for that name, so that it stays.
+    """
+
+    name: str
+    why: str
+    own: bool
+
+
+def _places(case: Case) -> Iterator[_Place]:
+    name, domain = case.expected.name, case.domain
+    planned = {one.name for one in case.context.plan.records if _demands(case, one.wanted)}
+    if name == domain:
+        for one in case.context.plan.records:
+            if one.id.startswith("return-path") and one.name not in planned:
+                why = "mail whose envelope sender is of the domain itself is not checked there"
+                yield _Place(one.name, why, own=True)
+        for label in _LABELS:
+            yield _Place(
+                f"{label}.{domain}", "receivers look at the domain itself", own=label in _HOSTS
+            )
+        why = "a wildcard holds for the names below the domain, not for the domain itself"
+        yield _Place(f"{_WILDCARD}.{domain}", why, own=True)
+    elif domain not in planned:
+        why = f"the envelope sender is of {name}, so that receivers look there"
+        yield _Place(domain, why, own=True)
+
+
+def _demands(case: Case, wanted: object) -> bool:
+    """Whether another record of the plan must authorise all of it as well."""
+    if not isinstance(wanted, spf.Requirement) or not isinstance(
+        case.expected.wanted, spf.Requirement
+    ):
+        return False
+    mine = case.expected.wanted
+    return set(mine.includes) <= set(wanted.includes) and set(mine.networks) <= set(wanted.networks)
+
+
+def probes(case: Case) -> Iterable[Probe]:
+    """Ask for the policy where it does not belong, unless one stands where it does."""
+    if isinstance(case.expected.wanted, spf.Requirement) and not spf.select(case.answer.values):
+        for number, place in enumerate(_places(case)):
+            yield Probe(3 + number, Question(place.name, RecordType.TXT))
+            if case.holds(case.at(place.name, RecordType.TXT)):
+                yield Probe(0, Question(stranger_in(parent(place.name)), RecordType.TXT))
+
+
+def causes(case: Case) -> Iterable[Cause]:
+    if not isinstance(case.expected.wanted, spf.Requirement):
+        return
+    said, texts = case.judgement.cause, case.answer.values
+    if spf.select(texts):
+        # What the policy lacks is told by the judge. A damaged text beside it counts for nobody,
+        # and must not take its place.
+        if said is not None and any(spf_merge.meant(one) is not None for one in texts):
+            yield replace(said, evidence=Evidence.PROVEN)
+        return
+    beside = stranger(case)
+    if beside is not None and case.holds(case.at(beside, RecordType.TXT)):
+        return
+    for place in _places(case):
+        answer = case.at(place.name, RecordType.TXT)
+        if answer is None or answer.aliases or not case.holding(answer):
+            continue
+        if not place.name.startswith(_WILDCARD) and only_pretended(case, answer):
+            continue
+        yield _cause(case, place, case.holding(answer)[0])
+
+
+def _cause(case: Case, place: _Place, text: str) -> Cause:
+    lack = lacking(case.expected, case.answer.values)
+    message = f"{lack} The policy stands at {place.name}: {place.why}."
+    value = value_from(case, text)
+    without = unmergeable(case, text)
+    fix: Fix | None
+    if without is not None:
+        # What cannot be merged stays where it is, and the bare requirement would not be sound.
+        return Cause("SPF_WRONG_NAME", f"{message} {without}", external(), Evidence.PROVEN)
+    if place.own:
+        fix = create(case.expected)
+    else:
+        # Policies are kept under such labels on purpose, too: whoever includes this one goes on.
+        message += (
+            f"{consequences(case, text)} The fix copies it: what stands at {place.name} stays, as "
+            "other records may include it."
+        )
+        fix = create(case.expected, value)
+    gone = in_the_way(
+        case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
+    )
+    return Cause("SPF_WRONG_NAME", message, with_removed(fix, gone), Evidence.PROVEN)
+
+
+FAMILY = Family(probes, causes)

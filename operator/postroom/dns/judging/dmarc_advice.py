@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advice on a DMARC record that receivers apply: what works, but not as well as it could."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from postroom.api.findings import Finding
+from postroom.api.sendingdomain import Purpose
+from postroom.dns import dmarc
+from postroom.dns.answers import RecordType
+from postroom.dns.findings import finding
+from postroom.dns.judging.dmarc_walk import discover, domain_of, planned
+from postroom.dns.judging.judgement import Context, where
+from postroom.dns.judging.seen import Seen
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import Expected
+
+#: Advice that a user who asked for this very policy does not need.
+_UNWANTED_ADVICE = frozenset({"DMARC_NP_ABSENT"})
+
+
+def advice(
+    expected: Expected, seen: Seen, context: Context, record: dmarc.PolicyRecord
+) -> Iterator[Finding]:
+    """Say what works, but not as well as it could: the first of each kind."""
+    domain = domain_of(expected)
+    author = discover(domain, seen)
+    circumstances = dmarc.Circumstances(
+        organisational=author.organisational_domain == domain, people=context.plan.people
+    )
+    told: dict[str, str] = {}
+    aliases = seen.at(expected.name, RecordType.TXT).aliases
+    if aliases:
+        told["DMARC_DELEGATED"] = (
+            f"The {where(expected)} is reached through a CNAME to {quoted(aliases[0])}: who runs "
+            "that name sets the policy."
+        )
+    for one in dmarc.advise(record, circumstances):
+        if one.code not in _UNWANTED_ADVICE:
+            told.setdefault(one.code, f"In the {where(expected)}: {one.sentence}")
+    told |= dict(_alignment(author, context, seen))
+    for code, message in _rewarded(told, record).items():
+        yield finding(code, expected.id, message)
+
+
+def by_suffix_list(domain: str, found: dmarc.Discovery) -> str | None:
+    """Tell that receivers from before RFC 9989 apply another policy; None where they do not.
+
+    Only where the domain has no record of its own can that be.
+    """
+    differing = dmarc.disagreement(domain, found)
+    if differing is None or differing.policies_differ is False:
+        return None
+    return (
+        f"Receivers that use the Public Suffix List take {differing.suffix_list} for the "
+        f"organisational domain of {domain}, RFC 9989 takes {differing.walk}: they may apply "
+        "different policies. A record of its own ends that."
+    )
+
+
+def _rewarded(told: Mapping[str, str], record: dmarc.PolicyRecord) -> dict[str, str]:
+    """Tell a pct= that has an effect at old receivers from removed tags that have none."""
+    made = dict(told)
+    partial = [one.value for one in record.removed if one.name == "pct" and one.value != "100"]
+    if partial and "DMARC_REMOVED_TAGS" in made:
+        made["DMARC_PCT_IGNORED"] = (
+            f"RFC 9989 receivers ignore pct={quoted(partial[0])}, and apply the policy to all "
+            "mail: use t=y while you test."
+        )
+        if len(record.removed) == 1:
+            del made["DMARC_REMOVED_TAGS"]
+    return made
+
+
+def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterator[tuple[str, str]]:
+    """Tell whether what mail will be authenticated with belongs to the From domain."""
+    identifiers = planned(context.plan)
+    walks: Mapping[str, dmarc.Discovery] = {
+        one.domain: discover(one.domain, seen) for one in identifiers
+    }
+    for one in identifiers:
+        found = dmarc.align(author, one, walks)
+        if found.aligned is False and found.why is not None:
+            message = (
+                f"The return path {one.domain} does not align with {author.domain} "
+                f"({_WHY[found.why]}), so that SPF cannot pass DMARC; DKIM has to."
+            )
+            yield "DMARC_ALIGN_SPF", message
+    if not any(one.purpose is Purpose.DKIM for one in context.plan.records):
+        yield (
+            "DMARC_ALIGN_DKIM",
+            f"No DKIM key of {author.domain} is planned, so that DMARC depends on SPF alone, which "
+            "forwarding breaks: sign with the domain too.",
+        )
+
+
+_WHY = {
+    dmarc.Misalignment.STRICT_MODE: "aspf=s wants the very same domain",
+    dmarc.Misalignment.OTHER_ORGANISATION: "it belongs to another organisation",
+    dmarc.Misalignment.SEPARATED_BY_RECORD: "a record with psd=n separates them",
+    dmarc.Misalignment.NO_COMMON_RECORD: "the domain that they share has no DMARC record",
+    dmarc.Misalignment.PUBLIC_SUFFIX: "a public suffix stands between them",
+}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether those who are to receive DMARC reports have agreed to (RFC 9990 section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postroom.api.findings import Fix, FixAction
+from postroom.dns import dmarc
+from postroom.dns.answers import RecordType
+from postroom.dns.judging.fixes import external
+from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.judging.seen import Needs, Seen, shared
+from postroom.dns.names import can_be_asked, is_within
+from postroom.dns.requirements import PolicyWanted
+
+#: Most destinations that are looked at besides those of the spec.
+_OTHERS_LIMIT = 6
+
+
+def needs(
+    domain: str, wanted: PolicyWanted, seen: Seen, record: dmarc.PolicyRecord | None = None
+) -> Needs:
+    """Ask who the destinations belong to, and whether those agree that look foreign.
+
+    Those of the spec, and those of the `record` that is published.
+    """
+    needed = Needs()
+    for one in (*_destinations(domain, wanted), *_others(domain, wanted, record)):
+        needed |= shared(*((name, RecordType.TXT) for name in dmarc.walk_names(one)))
+        asked = dmarc.ExternalDestination(domain, one)
+        near = is_within(one, domain) or is_within(domain, one)
+        if can_be_asked(asked.name) and (not near or _foreign(domain, one, seen)):
+            needed |= shared((asked.name, RecordType.TXT))
+            answer = seen.get(asked.name, RecordType.TXT)
+            if answer is not None and dmarc.consent(asked, answer) is dmarc.Consent.ABSENT:
+                needed |= shared((asked.wildcard, RecordType.TXT))
+    return needed
+
+
+def _destinations(domain: str, wanted: PolicyWanted) -> tuple[str, ...]:
+    found = set(map(dmarc.report_domain, wanted.rua))
+    return tuple(sorted(one for one in found if one != domain))
+
+
+def _others(
+    domain: str, wanted: PolicyWanted, record: dmarc.PolicyRecord | None
+) -> tuple[str, ...]:
+    """The destinations of a record that the spec does not ask for."""
+    there = dmarc.destinations(record) if record is not None else ()
+    known = {domain, *_destinations(domain, wanted)}
+    return tuple(one for one in there if one not in known)[:_OTHERS_LIMIT]
+
+
+def unasked(
+    domain: str, wanted: PolicyWanted, seen: Seen, record: dmarc.PolicyRecord
+) -> tuple[tuple[str, Cause], ...]:
+    """Tell which destinations of a published record, that the spec does not name, get no reports.
+
+    Only what is known counts: one that could not be asked is left out.
+    """
+    there = _others(domain, wanted, record)
+    organisations = {one: _organisation(one, seen) for one in (domain, *there)}
+    found: list[tuple[str, Cause]] = []
+    for one in dmarc.external(domain, there, organisations)[0]:
+        wildcard = seen.get(one.wildcard, RecordType.TXT)
+        said = dmarc.consent(one, seen.at(one.name, RecordType.TXT), wildcard)
+        if said in _WHY and not (_is_near(one) and said is not dmarc.Consent.OVERRIDE_FOREIGN):
+            found.append((one.destination, _refused(one, said, None)))
+    return tuple(found)
+
+
+def _organisation(domain: str, seen: Seen) -> str | None:
+    asked = ((one, seen.get(one, RecordType.TXT)) for one in dmarc.walk_names(domain))
+    answers = {name: answer for name, answer in asked if answer is not None}
+    return dmarc.discover(domain, answers).organisational_domain
+
+
+def _foreign(domain: str, destination: str, seen: Seen) -> bool:
+    ours, theirs = _organisation(domain, seen), _organisation(destination, seen)
+    return ours is not None and theirs is not None and ours != theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the required destinations get reports.
+
+    `cause` says why one does not, `unseen` what could not be looked at; `apart` are destinations
+    that only the tree walk takes for another organisation.
+    """
+
+    cause: Cause | None = None
+    unseen: str | None = None
+    apart: tuple[dmarc.ExternalDestination, ...] = ()
+
+
+def verdict(domain: str, wanted: PolicyWanted, seen: Seen, zone: str | None) -> Verdict:
+    """Judge the required destinations; `zone` is the apex of the user's own zone, where known."""
+    there = _destinations(domain, wanted)
+    organisations = {one: _organisation(one, seen) for one in (domain, *there)}
+    foreign, unseen = dmarc.external(domain, there, organisations)
+    unknown = f"TXT at _dmarc.{unseen[0]}" if unseen else None
+    apart: list[dmarc.ExternalDestination] = []
+    for one in foreign:
+        wildcard = seen.get(one.wildcard, RecordType.TXT)
+        found = dmarc.consent(one, seen.at(one.name, RecordType.TXT), wildcard)
+        if found is dmarc.Consent.GIVEN:
+            continue
+        if _is_near(one) and found is not dmarc.Consent.OVERRIDE_FOREIGN:
+            apart.append(one)
+        elif found is dmarc.Consent.UNKNOWN:
+            unknown = unknown or f"TXT at {one.name}"
+        else:
+            return Verdict(_refused(one, found, zone))
+    return Verdict(unseen=unknown, apart=tuple(apart))
+
+
+def _is_near(one: dmarc.ExternalDestination) -> bool:
+    """Whether the Public Suffix List, by which most receivers still go, sees one organisation."""
+    near = is_within(one.destination, one.policy_domain) or is_within(
+        one.policy_domain, one.destination
+    )
+    return near and dmarc.aligned_by_list(
+        one.policy_domain, one.destination, dmarc.AlignmentMode.RELAXED
+    )
+
+
+_WHY = {
+    dmarc.Consent.ABSENT: "has not agreed to receive the DMARC reports of this domain",
+    dmarc.Consent.MASKED: "has agreed for all domains, but another record below hides that",
+    dmarc.Consent.OVERRIDE_FOREIGN: "has agreed, but names an address elsewhere",
+    dmarc.Consent.UNASKABLE: "cannot agree: the name where it would is too long for DNS",
+}
+_AGREEMENT = "v=DMARC1"
+
+
+def _refused(
+    destination: dmarc.ExternalDestination, found: dmarc.Consent, zone: str | None
+) -> Cause:
+    message = f"{destination.destination} {_WHY[found]}"
+    fix = external()
+    if found in (dmarc.Consent.ABSENT, dmarc.Consent.MASKED):
+        message += f": who runs it must publish TXT {_AGREEMENT} at {destination.name}"
+        mine = zone is not None and is_within(destination.name, zone)
+        fix = Fix(
+            action=FixAction.CREATE if mine else FixAction.EXTERNAL,
+            name=destination.name,
+            type=RecordType.TXT.value,
+            value=_AGREEMENT,
+        )
+    return Cause("DMARC_EXTERNAL_RUA_UNAUTHORISED", f"{message}.", fix, Evidence.SHOWN)

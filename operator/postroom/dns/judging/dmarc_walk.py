@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tree walk of DMARC (RFC 9989 section 4.10) over what was seen."""
+
+from __future__ import annotations
+
+from postroom.dns import dmarc
+from postroom.dns.answers import Answer, RecordType
+from postroom.dns.judging.seen import Seen
+from postroom.dns.requirements import DomainPlan, Expected
+
+_PREFIX = "_dmarc."
+
+
+def domain_of(expected: Expected) -> str:
+    """Return the domain that a DMARC record is for."""
+    return expected.name.removeprefix(_PREFIX)
+
+
+def planned(plan: DomainPlan) -> tuple[dmarc.PlannedIdentifier, ...]:
+    """Return the domains besides the sending domain itself that mail will be authenticated with."""
+    made = {
+        one.name
+        for one in plan.records
+        if one.id in ("return-path", "return-path-spf") or one.id.startswith("return-path-mx-")
+    }
+    return tuple(dmarc.PlannedIdentifier(dmarc.Mechanism.SPF, one) for one in sorted(made))
+
+
+def walk(domain: str, seen: Seen) -> dict[str, Answer]:
+    """Return what was seen at the names of a tree walk."""
+    asked = ((one, seen.get(one, RecordType.TXT)) for one in dmarc.walk_names(domain))
+    return {name: answer for name, answer in asked if answer is not None}
+
+
+def discover(domain: str, seen: Seen) -> dmarc.Discovery:
+    """Walk the tree from a domain over what was seen."""
+    about = (one for one in seen.answers.values() if one.question.name == domain)
+    known = (dmarc.existence(one) for one in about)
+    exists = next((one for one in known if one is not None), None)
+    return dmarc.discover(domain, walk(domain, seen), exists)

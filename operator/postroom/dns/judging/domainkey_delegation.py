@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge for a delegated ``_domainkey``: the NS records name the provider's servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from postroom.api.findings import Finding
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import RecordType
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import create, delete, removal, replace
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Evidence,
+    Judgement,
+    faulty,
+    missing,
+    valid,
+)
+from postroom.dns.judging.seen import Needs, Seen, own
+from postroom.dns.requirements import DelegationWanted, Expected
+
+
+def needs(expected: Expected, wanted: DelegationWanted, seen: Seen, context: Context) -> Needs:
+    """Ask for the NS records of the name."""
+    return own((expected.name, RecordType.NS))
+
+
+def judge(expected: Expected, wanted: DelegationWanted, seen: Seen, context: Context) -> Judgement:
+    """One server of the spec is enough to resolve; one that is not of the spec answers otherwise.
+
+    Those that are missing are told as advice, one after the other: a fix adds one record.
+    """
+    values = seen.at(expected.name, RecordType.NS).values
+    if not values:
+        return missing(expected, "DKIM_DELEGATION_MISSING", Reason.RECORD_NOT_FOUND)
+    lacking = [one for one in wanted.nameservers if one not in values]
+    foreign = sorted(one for one in values if one not in wanted.nameservers)
+    if not foreign:
+        advice = (_partial(expected, lacking),) if lacking else ()
+        return valid(Reason.RECORDS_MATCHED, "The delegation is published.", values, advice=advice)
+    message = f"{expected.name} is delegated to other name servers than the required ones."
+    fix = delete(removal(expected.name, expected.type, foreign))
+    if len(lacking) == len(wanted.nameservers):
+        fix = replace(expected, foreign, value=lacking[0]) or fix
+    cause = Cause("DKIM_DELEGATION_WRONG", message, fix, Evidence.SHOWN)
+    return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, values)
+
+
+def _partial(expected: Expected, lacking: Sequence[str]) -> Finding:
+    """Without the others, keys cannot be found while the one server is away."""
+    message = (
+        f"The delegation of {expected.name} lacks name servers that the provider asks for: add NS "
+        f"{', '.join(lacking)}."
+    )
+    return finding("DKIM_DELEGATION_PARTIAL", expected.id, message, create(expected, lacking[0]))

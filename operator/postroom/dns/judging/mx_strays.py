@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mail exchanges that nobody asked for and that can receive no mail, or must not stand there.
+
+Senders try what MX records name in the order of their preference, and equal ones in any order (RFC
+5321 section 5.1): what names no host that answers costs some of the mail time, or all of its way.
+A further exchange that exists is no mistake where mail goes to the required ones first: it may be
+the domain's backup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
+
+from postroom.dns.answers import RecordType
+from postroom.dns.dmarc import organisational_domain
+from postroom.dns.judging.host_slips import form_of, is_host
+from postroom.dns.judging.judgement import Context
+from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.names import can_be_asked, is_one_slip_from, is_within
+from postroom.dns.presets.identify import identify, title_of
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import ExchangeWanted, Expected
+
+#: How a null MX says that a domain accepts no mail (RFC 7505 section 3).
+NOBODY = "."
+ADDRESSES = (RecordType.A, RecordType.AAAA)
+#: A preference that was typed into the field for the host, as DNS writes the space after it.
+WITH_PREFERENCE = re.compile(r"[0-9]{1,5}(?:\\032|\\009|[ ._])+(?P<host>[a-z].*)")
+#: Most hosts that are looked up besides those of the spec.
+_HOSTS_LIMIT = 8
+#: Shorter labels are too much alike to call one the other's misspelling.
+_TELLING = 5
+
+
+class Stray(NamedTuple):
+    """An MX value that has to go: the code of its cause, and what to say of the host."""
+
+    value: str
+    code: str
+    what: str
+
+
+def host_of(value: str) -> str:
+    """Return the host of an MX value."""
+    return value.partition(" ")[2]
+
+
+def siblings(expected: Expected, context: Context) -> tuple[ExchangeWanted, ...]:
+    """Return all exchanges that are required at the same name, this one among them."""
+    return tuple(
+        one.wanted
+        for one in context.plan.records
+        if one.name == expected.name and isinstance(one.wanted, ExchangeWanted)
+    )
+
+
+def _preference(value: str) -> tuple[int, str]:
+    written = value.partition(" ")[0]
+    return (int(written) if written.isdecimal() else 0), value
+
+
+def others(
+    expected: Expected, values: Sequence[str], context: Context
+) -> tuple[tuple[str, str], ...]:
+    """Return the values that name no required exchange, with their hosts; preferred ones first."""
+    ours = {one.host for one in siblings(expected, context)} | {NOBODY, ""}
+    found = ((value, host_of(value)) for value in sorted(values, key=_preference))
+    return tuple((value, host) for value, host in found if host not in ours)
+
+
+def needs(expected: Expected, seen: Seen, context: Context) -> Needs:
+    """Ask whether those hosts exist; for the second type of address where there is none."""
+    values = seen.at(expected.name, RecordType.MX).values
+    needed = Needs()
+    hosts = dict.fromkeys(host for _, host in others(expected, values, context))
+    for host in [one for one in hosts if _form(one, (), context) is None][:_HOSTS_LIMIT]:
+        first = seen.get(host, RecordType.A)
+        asked = ADDRESSES if first is not None and not first.values else ADDRESSES[:1]
+        ask = own if is_within(host, _inside(context)) else shared
+        needed |= ask(*((host, one) for one in asked))
+    return needed
+
+
+def _inside(context: Context) -> str:
+    return context.zone.apex if context.zone is not None else context.plan.domain
+
+
+def strays(expected: Expected, seen: Seen, context: Context) -> tuple[Stray, ...]:
+    """Return what has to go: first what mail goes to first."""
+    values = seen.at(expected.name, RecordType.MX).values
+    wanted = siblings(expected, context)
+    found = list[Stray]()
+    for value, host in others(expected, values, context):
+        told = _form(host, wanted, context) or _existence(host, wanted, seen)
+        if told is not None:
+            found.append(Stray(value, *told))
+    found += _taking(expected, wanted, seen, context, {one.value for one in found})
+    if any(one.alone for one in wanted):
+        gone = {one.value for one in found}
+        found += [
+            Stray(value, "MX_NOT_ALONE", "stands beside one that must be the only one")
+            for value, _ in others(expected, values, context)
+            if value not in gone
+        ]
+    return tuple(found)
+
+
+def _taking(
+    expected: Expected,
+    wanted: Sequence[ExchangeWanted],
+    seen: Seen,
+    context: Context,
+    known: Container[str],
+) -> Iterator[Stray]:
+    """Yield the exchanges of others that exist, and that mail goes to before the required ones.
+
+    Of equally preferred ones each takes a part: that is told of another provider's, and an unknown
+    one may belong there.
+    """
+    values = seen.at(expected.name, RecordType.MX).values
+    first = min(one.preference for one in wanted)
+    for value, host in others(expected, values, context):
+        preference = _preference(value)[0]
+        theirs = is_of_another_provider(host, wanted)
+        if value in known or preference > first or (preference == first and not theirs):
+            continue
+        if not _addresses(host, seen) or is_of_same_kind(host, wanted, seen):
+            continue
+        owner = title_of(host)
+        whose = f"belongs to {owner} and " if theirs and owner else ""
+        takes = f"takes all mail before {wanted[0].host} gets any"
+        if preference == first:
+            takes = f"takes as much of the mail as {wanted[0].host}"
+        what = f"{whose}{takes}; if it is meant to, the spec has to name it in mx"
+        yield Stray(value, "MX_TAKES_MAIL", what)
+
+
+def is_of_another_provider(host: str, required: Sequence[ExchangeWanted]) -> bool:
+    """Tell whether a mail exchange belongs to a known provider that has none of the required."""
+    provider = identify(host)
+    return provider is not None and provider not in {identify(one.host) for one in required}
+
+
+def is_of_same_kind(host: str, wanted: Sequence[ExchangeWanted], seen: Seen) -> bool:
+    """Tell whether a host is run by whoever runs a required one, or is the same under two names."""
+    provider, organisation = identify(host), organisational_domain(host)
+    same = set(_addresses(host, seen))
+    return any(
+        (provider is not None and provider == identify(one.host))
+        or organisation == organisational_domain(one.host)
+        or not same.isdisjoint(_addresses(one.host, seen))
+        for one in wanted
+    )
+
+
+def _addresses(host: str, seen: Seen) -> list[str]:
+    answers = [seen.get(host, one) for one in ADDRESSES]
+    return [address for one in answers if one is not None for address in one.values]
+
+
+_Told = tuple[str, str]
+
+
+def _form(host: str, wanted: Sequence[ExchangeWanted], context: Context) -> _Told | None:
+    """Say why a host can be none by its form, or None. The zone may have been added to it."""
+    for bare, doubled in _and_without_zone(host, context):
+        if doubled and any(one.host == bare for one in wanted):
+            return "MX_TARGET_DOUBLED", "has the zone at its end: the DNS host added it to the host"
+        if _address(bare) is not None:
+            return "MX_IP", f"is an address{doubled}, where only the name of a host can stand"
+        if WITH_PREFERENCE.fullmatch(bare) is not None:
+            what = f"begins with the preference{doubled}, which has a field of its own"
+            return "MX_PRIORITY_IN_HOST", what
+        if bare == "localhost" or bare.endswith((".localhost", "localhost.localdomain")):
+            return "MX_LOCALHOST", f"leads every sender to himself{doubled}"
+    if not (is_host(host) and can_be_asked(host)):
+        return "MX_NOT_A_HOST", form_of(host)
+    if "." not in host:
+        return "MX_NOT_A_HOST", "is a single word: the name of the host lacks its domain"
+    return None
+
+
+def _existence(host: str, wanted: Sequence[ExchangeWanted], seen: Seen) -> _Told | None:
+    """Say why mail does not arrive at a host, or not at the one that was meant."""
+    meant = next((one.host for one in wanted if is_misspelling(host, one.host)), None)
+    answers = [seen.at(host, one) for one in ADDRESSES]
+    addresses = [address for one in answers for address in one.values]
+    if not addresses:
+        if not all(one.conclusive for one in answers):
+            return None
+        near = next((one.host for one in wanted if is_one_slip_from(host, one.host)), meant)
+        if near is not None:
+            return "MX_TYPO", f"does not exist, and {quoted(near)} is one letter away from it"
+        return "MX_UNRESOLVABLE", "has no address, so that no mail arrives there"
+    if meant is not None:
+        return "MX_TYPO", f"is one letter away from {quoted(meant)}, and is another's"
+    theirs = [
+        address
+        for one in wanted
+        for kind in ADDRESSES
+        for address in seen.at(one.host, kind).values
+    ]
+    if all(map(_is_nowhere, addresses)) and not all(map(_is_nowhere, theirs)):
+        return "MX_LOCALHOST", f"leads every sender to himself ({quoted(min(addresses))})"
+    return None
+
+
+def is_misspelling(host: str, wanted: str) -> bool:
+    """Tell whether the domain of a host is that of another one, with one slip of the hand.
+
+    Hosts of one domain have names that are alike, and so have regions and numbers: these are none.
+    """
+    labels, right = host.split("."), wanted.split(".")
+    if len(labels) != len(right):
+        return False
+    differing = [pair for pair in zip(labels, right, strict=True) if pair[0] != pair[1]]
+    if len(differing) != 1 or labels[0] != right[0] or labels[-1] != right[-1]:
+        return False
+    ((one, other),) = differing
+    letters = [re.sub(r"[0-9]", "", label) for label in (one, other)]
+    return len(other) >= _TELLING and letters[0] != letters[1] and is_one_slip_from(one, other)
+
+
+def _and_without_zone(host: str, context: Context) -> Iterator[tuple[str, str]]:
+    """The host, and what it was before the DNS host added the zone, with words that say so."""
+    yield host, ""
+    for added in dict.fromkeys((_inside(context), context.plan.domain)):
+        if host != added and is_within(host, added):
+            yield host.removesuffix(f".{added}"), ", to which the DNS host added the zone"
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text.strip("[]").removeprefix("ipv6:"))
+    except ValueError:
+        return None
+
+
+def _is_nowhere(text: str) -> bool:
+    """Whether an address leads a sender to itself, or nowhere."""
+    address = _address(text)
+    return address is not None and (address.is_loopback or address.is_unspecified)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge for sending addresses: forward-confirmed reverse DNS (RFC 8601 section 2.7.3)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from postroom.api.findings import Finding
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import RecordState
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.findings import finding
+from postroom.dns.judging.fixes import external
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Evidence,
+    Judgement,
+    blind,
+    faulty,
+    valid,
+)
+from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.names import can_be_asked
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import Expected, ReverseWanted
+from postroom.dns.reverse_names import addresses_in, is_generic
+
+#: Most names of one address that are followed, as receivers bound it (RFC 7208 section 4.6.4).
+_NAMES_LIMIT = 10
+
+
+def _forward(address: str) -> RecordType:
+    version = ipaddress.ip_address(address).version
+    return RecordType.A if version == 4 else RecordType.AAAA
+
+
+def _names(expected: Expected, seen: Seen) -> list[str]:
+    return sorted(seen.at(expected.name, RecordType.PTR).values)[:_NAMES_LIMIT]
+
+
+def needs(expected: Expected, wanted: ReverseWanted, seen: Seen, context: Context) -> Needs:
+    """Ask for the names of the address, then for their addresses."""
+    kind = _forward(wanted.address)
+    names = filter(can_be_asked, _names(expected, seen))
+    return own((expected.name, RecordType.PTR)) | shared(*((one, kind) for one in names))
+
+
+def judge(expected: Expected, wanted: ReverseWanted, seen: Seen, context: Context) -> Judgement:
+    """One of the address's names must lead back to it."""
+    names = _names(expected, seen)
+    if not names:
+        message = (
+            f"The address {wanted.address} has no name: have whoever provides it publish a PTR at "
+            f"{expected.name}."
+        )
+        cause = Cause("REVERSE_MISSING", message, external())
+        return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
+    kind, address = _forward(wanted.address), ipaddress.ip_address(wanted.address)
+    answers = [_answer(seen, one, kind) for one in names]
+    back = [one.question.name for one in answers if address in addresses_in(one.values)]
+    if back:
+        message = "The address has a name that leads back to it."
+        advice = _advice(expected, names, back, wanted.address)
+        return valid(Reason.RECORD_VALID, message, names, advice=advice)
+    unseen = next((one for one in answers if not one.conclusive), None)
+    if unseen is not None:
+        return blind(expected, f"{kind.value} at {unseen.question.name}", names)
+    code, what = "REVERSE_NOT_CONFIRMED", "which does not lead back to it"
+    if not any(one.values for one in answers):
+        code, what = "REVERSE_NAME_UNRESOLVABLE", "which has no address"
+    message = (
+        f"The address {wanted.address} has the name {quoted(names[0])}, {what}: publish "
+        f"{kind.value} {wanted.address} at that name, or have the PTR changed."
+    )
+    cause = Cause(code, message, external(), Evidence.SHOWN)
+    return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, names)
+
+
+def _answer(seen: Seen, name: str, kind: RecordType) -> Answer:
+    """What a name leads to; one that no query can hold leads nowhere."""
+    if can_be_asked(name):
+        return seen.at(name, kind)
+    return Answer(Question(name, kind), Outcome.NX_DOMAIN)
+
+
+def _advice(
+    expected: Expected, names: Sequence[str], back: Sequence[str], address: str
+) -> tuple[Finding, ...]:
+    """Say what works, but not at every receiver."""
+    made = []
+    astray = [one for one in names if one not in back]
+    if astray:
+        message = (
+            f"The address {address} also has the name {quoted(astray[0])}, which does not lead "
+            "back to it: some receivers look at one name alone. Have that PTR removed."
+        )
+        made.append(finding("REVERSE_OTHER_NAME", expected.id, message))
+    if all(is_generic(one, address) for one in back):
+        message = (
+            f"The address {address} has the name {quoted(back[0])}, which is made from the "
+            "address: some receivers take it for a dial-up line."
+        )
+        made.append(finding("REVERSE_GENERIC", expected.id, message))
+    return tuple(made)

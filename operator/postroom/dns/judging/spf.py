@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge for SPF: one record, sound, within its limits, authorising what is required."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as changed
+
+from postroom.api.findings import Finding
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import RecordState
+from postroom.dns import spf
+from postroom.dns.answers import Answer, RecordType
+from postroom.dns.findings import finding
+from postroom.dns.judging import spf_faults, spf_includes, spf_merge
+from postroom.dns.judging.fixes import external, wait
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Evidence,
+    Judgement,
+    blind,
+    faulty,
+    lacking,
+    missing,
+    valid,
+    where,
+)
+from postroom.dns.judging.published import replacing
+from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import VALUE_LIMIT, Expected
+from postroom.dns.spf.lint import Rule, lint
+
+#: What lint finds that is worth telling, and under which code.
+_ADVICE = {
+    Rule.NEUTRAL_ALL: "SPF_NEUTRAL_ALL",
+    Rule.NO_DEFAULT: "SPF_NO_ALL",
+    Rule.AFTER_ALL: "SPF_AFTER_ALL",
+    Rule.REDIRECT_IGNORED: "SPF_REDIRECT_IGNORED",
+    Rule.MECHANISM_AS_MODIFIER: "SPF_MECHANISM_IGNORED",
+    Rule.PTR: "SPF_PTR",
+    Rule.UNUSED_HOST: "SPF_UNUSED_HOST",
+    Rule.DUPLICATE: "SPF_DUPLICATE_TERM",
+    Rule.REACHED_TWICE: "SPF_DUPLICATE_TERM",
+    Rule.WIDE_NETWORK: "SPF_WIDE_RANGE",
+    Rule.TOO_LONG: "SPF_TOO_LONG",
+    Rule.VOIDS_FOR_ONE_FAMILY: "SPF_VOID_FOR_ONE_FAMILY",
+}
+
+
+#: The limits of RFC 7208 section 4.6.4, which some senders may never get to.
+_BUDGET = frozenset({"SPF_TOO_MANY", "SPF_VOID"})
+
+
+def needs(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Context) -> Needs:
+    """Ask for the texts, and for what the records lead to, level by level.
+
+    The required includes are asked for at once: they will be needed whatever stands there.
+    """
+    answer = seen.at(expected.name, RecordType.TXT)
+    texts = _with_what_they_mean(read(answer.values), wanted)
+    return own((expected.name, RecordType.TXT)) | shared(
+        *spf_includes.questions(texts, expected.name, seen)
+    )
+
+
+def read(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the SPF records among texts; where there are none, what was meant as one."""
+    made = (spf_merge.meant(one) for one in sorted(values))
+    return spf.select(values) or tuple(one[1] for one in made if one is not None)
+
+
+def others_of(
+    expected: Expected, wanted: spf.Requirement, texts: Sequence[str], seen: Seen
+) -> dict[str, spf.Fetched]:
+    """Return what was seen of the names that these records, and the requirement, lead to."""
+    return spf_includes.fetched(_with_what_they_mean(texts, wanted), expected.name, seen)
+
+
+def _with_what_they_mean(texts: Sequence[str], wanted: spf.Requirement) -> list[str]:
+    """The records, as they are and mended, and the requirement: all that may be published."""
+    mended = [spf_merge.reading(one) for one in texts if len(one) <= VALUE_LIMIT]
+    return list(dict.fromkeys([*texts, *mended, spf_includes.as_record(wanted)]))
+
+
+def judge(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Context) -> Judgement:
+    """Judge the SPF records of a name; the value to publish is always the merged one."""
+    answer = seen.at(expected.name, RecordType.TXT)
+    records = spf.select(answer.values)
+    if not records:
+        return _absent(expected, wanted, seen, context)
+    others = others_of(expected, wanted, records, seen)
+    look = _Look(expected, wanted, context, answer, records, others, seen)
+    fault = spf_faults.of_text(records)
+    if fault is not None:
+        return _faulty(look, fault)
+    found = spf.reach(records[0], others, expected.name)
+    lacking = wanted.missing_from(found)
+    if lacking:
+        # What could not be looked at may authorise what is missing.
+        unseen = wanted.unseen_in(found)
+        if found.unknown:
+            return _unseen(look, found)
+        if unseen:
+            return _unseen_host(look, min(unseen))
+        return _faulty(look, spf_faults.of_authorisation(records[0], lacking))
+    return _judged_by_trial(look, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One SPF record to be judged, with all that was seen of it."""
+
+    expected: Expected
+    wanted: spf.Requirement
+    context: Context
+    answer: Answer
+    records: Sequence[str]
+    others: dict[str, spf.Fetched]
+    seen: Seen
+
+
+def _trial(look: _Look, text: str) -> spf_includes.Trial:
+    return spf_includes.try_required(text, look.wanted, look.others, look.expected.name, look.seen)
+
+
+def _refusal(look: _Look, text: str) -> spf_faults.Fault | None:
+    return spf_faults.of_trial(_trial(look, text))
+
+
+def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
+    """All that is required stands there: see whether it passes when receivers evaluate it."""
+    text, fault = look.records[0], spf_faults.of_reach(found)
+    doubtful = fault is not None or found.unknown or spf_faults.may_refuse(text)
+    trial = _trial(look, text) if doubtful else spf_includes.Trial(0, ())
+    refused = spf_faults.of_trial(trial)
+    if refused is not None:
+        return _faulty(look, refused)
+    if fault is not None and fault.code in _BUDGET and trial.all_pass:
+        return _valid(look, _dear_but_passing(look, found))
+    if fault is None and found.unknown:
+        return _valid(look, _broken_chain(look, found)) if trial.all_pass else _unseen(look, found)
+    return _valid(look) if fault is None else _faulty(look, fault)
+
+
+def _unseen(look: _Look, found: spf.Reach) -> Judgement:
+    """Nothing can be said before the whole chain was seen; what is there stays."""
+    name = min(found.unknown)
+    judged = blind(look.expected, f"the SPF record of {quoted(name)}", look.records)
+    message = (
+        f"The {where(look.expected)} includes {quoted(name)}, which cannot be looked up now: "
+        "receivers give temperror meanwhile. Its DNS is up to who runs that name; the look is "
+        "repeated."
+    )
+    cause = Cause("SPF_TEMPERROR_IN_CHAIN", message, wait())
+    return changed(judged, message=message, cause=cause)
+
+
+def _unseen_host(look: _Look, name: str) -> Judgement:
+    """What is missing may be authorised by a host that could not be looked up."""
+    judged = blind(look.expected, f"the addresses of {quoted(name)}", look.records)
+    message = (
+        f"The {where(look.expected)} authorises the addresses of {quoted(name)}, which cannot be "
+        "looked up now: receivers give temperror meanwhile. Its DNS is up to who runs that name; "
+        "the look is repeated."
+    )
+    return changed(judged, message=message, cause=Cause("SPF_TEMPERROR_IN_CHAIN", message, wait()))
+
+
+def _broken_chain(look: _Look, found: spf.Reach) -> Finding:
+    message = (
+        f"The {where(look.expected)} includes {quoted(min(found.unknown))}, which cannot be looked "
+        "up now: what this spec requires passes before that, other senders get a temporary error."
+    )
+    return finding("SPF_TEMPERROR_IN_CHAIN", look.expected.id, message)
+
+
+def _absent(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Context) -> Judgement:
+    """There is nothing that receivers take for an SPF record, though it may have been meant."""
+    answer = seen.at(expected.name, RecordType.TXT)
+    intended = {one: spf_merge.meant(one) for one in sorted(answer.values)}
+    read = {text: made for text, made in intended.items() if made is not None}
+    if read:
+        others = others_of(expected, wanted, [record for _, record in read.values()], seen)
+        look = _Look(expected, wanted, context, answer, tuple(read), others, seen)
+        code = next(iter(read.values()))[0]
+        sentence = "does not begin with v=spf1 and a space, so receivers ignore it"
+        fault = spf_faults.Fault(code, Reason.INVALID_RECORD, sentence)
+        return _faulty(look, fault, [record for _, record in read.values()])
+    others = others_of(expected, wanted, (), seen)
+    found = spf.reach(expected.value, others, expected.name)
+    if found.within_limits() and not found.broken:
+        judged = missing(expected, "SPF_MISSING", Reason.RECORD_NOT_FOUND, there=answer.values)
+        if not answer.aliases or judged.cause is None:
+            return judged
+        return changed(judged, cause=changed(judged.cause, fix=replacing(expected, answer, ())))
+    broken = spf_faults.of_reach(found)
+    if broken is not None and broken.code != "SPF_TOO_MANY":
+        message = (
+            f"{lacking(expected, answer.values)} The one that spec.spf requires {broken.sentence}. "
+            "Only who publishes that can mend it; until then leave it out of spec.spf."
+        )
+        cause = Cause(broken.code, message, external(), Evidence.SHOWN)
+        return faulty(RecordState.MISSING, broken.reason, cause, ())
+    message = (
+        f"{lacking(expected, answer.values)} What spec.spf requires takes more than "
+        f"{spf.LOOKUP_LIMIT} DNS lookups{spf_faults.dearest(found)}. Require less, or send from "
+        "a return path of its own."
+    )
+    cause = Cause("SPF_TOO_MANY", message, external(), Evidence.SHOWN)
+    return faulty(RecordState.MISSING, Reason.LOOKUP_LIMIT_EXCEEDED, cause, ())
+
+
+def _dear_but_passing(look: _Look, found: spf.Reach) -> Finding:
+    """All who are required pass before a limit is reached; others may not."""
+    what = "looks up more than two names that do not exist"
+    if found.lookups > spf.LOOKUP_LIMIT:
+        what = (
+            f"takes {found.lookups} DNS lookups in the worst case, of which {spf.LOOKUP_LIMIT} are "
+            f"allowed{spf_faults.dearest(found)}"
+        )
+    message = (
+        f"The {where(look.expected)} {what}. What this spec requires passes before that, other "
+        "senders may fail."
+    )
+    return finding("SPF_BUDGET_WORST_CASE", look.expected.id, message)
+
+
+def _valid(look: _Look, first: Finding | None = None) -> Judgement:
+    text = look.records[0]
+    strings = dict(zip(look.answer.values, look.answer.strings, strict=False)).get(text, ())
+    advice = _advice(look.expected, look.wanted, text, look.others, strings)
+    if first is not None:
+        advice = (first, *advice)
+    message = "The SPF record authorises what is required." if first else "The SPF record is valid."
+    return valid(Reason.RECORD_VALID, message, look.records, text, advice)
+
+
+def _advice(
+    expected: Expected,
+    wanted: spf.Requirement,
+    text: str,
+    others: dict[str, spf.Fetched],
+    strings: Sequence[str],
+) -> tuple[Finding, ...]:
+    """Say what works, but not as well as it could: the first of each kind."""
+    made: dict[str, Finding] = {}
+    for one in lint(text, others, expected.name, strings):
+        code = _ADVICE.get(one.rule)
+        asked_for = one.rule is Rule.NEUTRAL_ALL and wanted.all_term == "?all"
+        if code is not None and code not in made and not asked_for:
+            subject = "It" if one.term == text else quoted(one.term)
+            message = f"In the {where(expected)}: {subject} {one.sentence}."
+            made[code] = finding(code, expected.id, message)
+    return tuple(made.values())
+
+
+def _circle(text: str, others: Mapping[str, spf.Fetched], name: str) -> str | None:
+    """Say through whom a record leads in a circle, which no other record here mends."""
+    found = spf.reach(text, others, name)
+    if not found.loops:
+        return None
+    return (
+        f"No record is offered: what spec.spf requires leads in a circle itself, through "
+        f"{quoted(min(found.loops))}, so that receivers give up. Only who publishes that can mend "
+        "it; until then leave it out of spec.spf."
+    )
+
+
+def _faulty(
+    look: _Look, fault: spf_faults.Fault, existing: Sequence[str] | None = None
+) -> Judgement:
+    """Offer the merged record, if it is sound; else say what keeps it from being so.
+
+    Handing out a record that breaks a limit would only move the fault.
+    """
+    expected, observed = look.expected, look.records
+    offer = spf_merge.offered(
+        observed if existing is None else existing,
+        expected,
+        look.wanted,
+        look.others,
+        look.context.plan,
+        lambda text: spf_faults.may_refuse(text) and _refusal(look, text) is not None,
+    )
+    message = f"The {where(expected)} {fault.sentence}."
+    code, reason, fix, value = fault.code, fault.reason, external(), offer.value
+    if value is not None:
+        fix = replacing(expected, look.answer, observed, value) or fix
+        message = f"{message} {offer.consequences}".rstrip()
+    else:
+        circle = _circle(offer.candidate, look.others, expected.name) if offer.too_dear else None
+        message += f" {offer.why if circle is None else circle}"
+        if circle is not None:
+            code, reason = "SPF_LOOP", Reason.INVALID_RECORD
+        elif offer.too_dear:
+            code, reason = "SPF_TOO_MANY", Reason.LOOKUP_LIMIT_EXCEEDED
+        # Never the bare requirement: publishing that would take away what is there.
+        candidates = (observed[0] if len(observed) == 1 else offer.candidate, expected.value)
+        value = min(candidates, key=lambda one: len(one) > VALUE_LIMIT)
+    state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
+    cause = Cause(code, message, fix, Evidence.SHOWN)
+    return faulty(state, reason, cause, observed, value)

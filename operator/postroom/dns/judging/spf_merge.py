@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which SPF record to offer for what is there: merged, sound, within its limits; or why none is.
+
+What a record was plainly meant to say is read out of it first, so that nothing of it gets lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+
+from postroom.dns import spf
+from postroom.dns.judging import spf_faults
+from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
+from postroom.dns.quoting import quoted
+from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, Expected
+from postroom.dns.spf.merge import Merged, merge
+from postroom.dns.spf.record import VERSION
+from postroom.dns.spf.repair import Edit, apply, leaving_out, removal, repairs
+from postroom.dns.spf.savings import Saving, Worth, savings
+
+#: A version as people write it, and what they put behind it.
+_VERSION_MEANT = re.compile(
+    r"\s{0,8}(?:v\s{0,4}[=:]?\s{0,4})?spf[\s_-]?1?(?:\.0(?![0-9.]))?[\s;,:.]{0,8}", re.IGNORECASE
+)
+#: What people copy along before a version that is as it should be: a caption, or part of it.
+_BEFORE_VERSION = re.compile(
+    rf"(?:\s{{0,4}}(?:v|spf|txt|record|value|@)\s{{0,4}}[=:]?\s{{0,4}}){{1,4}}(?={VERSION}(?:[\s;,:+%]|$))",
+    re.IGNORECASE,
+)
+#: Where a second record begins inside of one.
+_NEXT_RECORD = re.compile(rf"\s+(?={VERSION}(?:\s|$))", re.IGNORECASE)
+_VERSION_JOINED = re.compile(
+    rf"{VERSION}(?=[+?~-]?(?:all|a|mx|ptr|include|ip[46]|exists|redirect)(?:[:=/ ]|$))",
+    re.IGNORECASE,
+)
+_VERSION_COLON = re.compile(r"v\s{0,4}[=:]\s{0,4}spf1[\s;,:.]", re.IGNORECASE)
+#: Where a term begins inside of another: no name holds such a thing.
+_JOINT = re.compile(r"(?<=[^\s+?~:=-])(?=[+?~-]?(?:include:|ip[46]:|exists:))", re.IGNORECASE)
+#: Hyphens and dashes of U+2010 to U+2015, and the minus sign, in UTF-8.
+_DASHES = re.compile("\xe2\x80[\x90-\x95]|\xe2\x88\x92|[\u2010-\u2015\u2212]")
+#: Tildes that are another character than that of ASCII: U+02DC, U+223C and U+FF5E.
+_TILDES = re.compile("\xcb\x9c|\xe2\x88\xbc|\xef\xbd\x9e|[\u02dc\u223c\uff5e]")
+#: A space as URLs and forms write it; no macro looks like that (RFC 7208 section 7.1).
+_ENCODED_SPACE = re.compile(
+    r"%20|(?<=[^\s+?~:=-])\+(?=[+?~-]?(?:all|a|mx|ptr)(?:[+ :/]|%20|$))", re.IGNORECASE
+)
+#: An ``all`` that was joined to a name: no top-level domain ends like that.
+_JOINED_END = re.compile(
+    r"((?:include|exists|a|mx|ptr):[^ ]{1,253}|redirect=[^ ]{1,253})(?=-all(?: |$))", re.IGNORECASE
+)
+#: Most terms whose reasons are told, most characters that they take, most terms that are named.
+_REASONS_LIMIT, _SAID_LIMIT, _NAMES_LIMIT, _NAME_LIMIT = 4, 320, 6, 36
+#: Where careless forms cut: a TXT string holds no more (RFC 1035 section 3.3.14).
+_STRING_LIMIT = 255
+_CUT = (
+    f"The record ends after {_STRING_LIMIT} bytes, where forms cut it off: the all at its end is "
+    "lost, with all that stood before it there, and the fix does not bring it back. See what was "
+    "meant, and add it."
+)
+#: Most terms that are taken out to come within the limits.
+_SAVINGS_LIMIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The record to publish; None where there is none: then `why` says so in whole sentences.
+
+    `candidate` is what the merge came to; `too_dear` tells that the number of lookups is why.
+    `taken_out` are terms of no use that had to go, and `left_out` clauses on terms by which
+    somebody was meant to pass and does not; `doubts` say what was read as something else.
+    """
+
+    value: str | None
+    candidate: str
+    why: str = ""
+    too_dear: bool = False
+    taken_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def consequences(self) -> str:
+        """What the record to publish does not say any more, in whole sentences; "" for nothing."""
+        sentences = []
+        if self.taken_out:
+            terms = _listed([quoted(one) for one in self.taken_out])
+            sentences.append(f"{terms} is of no use and makes way.")
+        if self.left_out:
+            sentences.append(_left_out(self.left_out))
+        return " ".join([*sentences, *_that_fit(self.doubts)])
+
+
+def _that_fit(sentences: Sequence[str]) -> list[str]:
+    """The first sentences, as many as a message has room for."""
+    lengths = accumulate(map(len, sentences))
+    return [
+        one
+        for n, (one, length) in enumerate(zip(sentences, lengths, strict=True))
+        if n == 0 or length <= _SAID_LIMIT
+    ]
+
+
+def _left_out(clauses: Sequence[str]) -> str:
+    """Name who does not pass: with the reasons where they are few, as many as fit otherwise."""
+    if len(clauses) <= _REASONS_LIMIT and sum(map(len, clauses)) <= _SAID_LIMIT:
+        said = "; ".join(clauses)
+    else:
+        said = _listed([one.partition(", which ")[0] for one in clauses])
+    return f"The fix leaves out {said}: who was to pass by that alone does not."
+
+
+def _listed(names: Sequence[str]) -> str:
+    short = [one if len(one) <= _NAME_LIMIT else f"{one[:_NAME_LIMIT]}..." for one in names]
+    more = len(short) - _NAMES_LIMIT
+    return ", ".join(short[:_NAMES_LIMIT]) + (f" and {more} more" if more > 0 else "")
+
+
+def meant(text: str) -> tuple[str, str] | None:
+    """Read a text that receivers do not take for SPF: (code of the mistake, the record meant).
+
+    None where it was not meant as one.
+    """
+    if spf.is_spf(text) or len(text) > DAMAGE_LIMIT:
+        return None
+    for code, undo in UNDO:
+        if spf.is_spf(undo(text)):
+            return code, undo(text)
+    undone = text
+    for _, undo in UNDO:
+        undone = undo(undone)
+    if spf.is_spf(undone):
+        return "SPF_SYNTAX", undone
+    behind = _BEFORE_VERSION.match(undone)
+    if behind is not None:
+        undone = undone[behind.end() :]
+        if spf.is_spf(undone):
+            return "SPF_SYNTAX", undone
+    if _VERSION_JOINED.match(undone):
+        return "SPF_JOINED_TERMS", _VERSION_JOINED.sub(f"{VERSION} ", undone, count=1)
+    if not spf.looks_like_spf(undone) and not _VERSION_COLON.match(undone):
+        return None
+    rest = _VERSION_MEANT.sub("", undone, count=1).strip()
+    return "SPF_SYNTAX", f"{VERSION} {rest}".rstrip()
+
+
+def offered(
+    existing: Sequence[str],
+    expected: Expected,
+    wanted: spf.Requirement,
+    others: Mapping[str, spf.Fetched],
+    plan: DomainPlan,
+    refuses: Callable[[str], bool],
+) -> Offer:
+    """Merge what is required into the records, and see that receivers get through the result.
+
+    `refuses` tells of a record whether a term of it refuses what is required, which then has to
+    come first.
+    """
+    offer = _offered(existing, expected, wanted, others, plan, admit=False)
+    if offer.value is None or not refuses(offer.value):
+        return offer
+    return _offered(existing, expected, wanted, others, plan, admit=True)
+
+
+def _offered(
+    existing: Sequence[str],
+    expected: Expected,
+    wanted: spf.Requirement,
+    others: Mapping[str, spf.Fetched],
+    plan: DomainPlan,
+    *,
+    admit: bool,
+) -> Offer:
+    name = expected.name
+    texts = [record for text in existing for record in _records_in(text, others)]
+    cleaned = [_cleaned(one, wanted, others, name, admit=admit) for one in texts]
+    lost = [_CUT for one in existing if _lost_its_end(one)]
+    cut = [clause for _, clauses in cleaned for clause in clauses]
+    merged = merge([draft for draft, _ in cleaned], wanted, others, name)
+    if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
+        lean = _without_ballast(merged.candidate, others, name)
+        again = merge([lean[0]], wanted, others, name) if lean[1] else merged
+        if again.value is not None and len(again.value) <= VALUE_LIMIT:
+            left_out = (*cut, *merged.left_out, *again.left_out)
+            doubts = (*lost, *merged.doubts, *again.doubts)
+            return Offer(again.value, again.candidate, "", False, lean[1], left_out, doubts)
+    if merged.value is not None and len(merged.value) <= VALUE_LIMIT:
+        left_out = (*cut, *merged.left_out)
+        doubts = (*lost, *merged.doubts)
+        return Offer(merged.value, merged.candidate, left_out=left_out, doubts=doubts)
+    return Offer(
+        None,
+        merged.candidate,
+        _why_not(merged, expected, plan),
+        too_dear=merged.lookups_after > spf.LOOKUP_LIMIT,
+    )
+
+
+def _lost_its_end(text: str) -> bool:
+    """Whether a record ends where careless forms cut, without an all or a redirect."""
+    record = spf.parse(text)
+    return len(text) == _STRING_LIMIT and record.all_term is None and record.redirect is None
+
+
+def _cleaned(
+    text: str,
+    wanted: spf.Requirement,
+    others: Mapping[str, spf.Fetched],
+    domain: str,
+    *,
+    admit: bool,
+) -> tuple[str, tuple[str, ...]]:
+    """Take out of one record what no merge would leave alone, or would have to go round.
+
+    Also says what does not pass any more.
+    """
+    text = parted(text)
+    found = spf.reach(text, others, domain)
+    includes = {one.removesuffix(".").lower() for one in wanted.includes}
+    edits: dict[int, Edit] = {}
+    for one in spf_faults.in_a_circle(found):
+        if one.name not in includes:
+            edits[one.start] = leaving_out(one.start, one.term, "leads in a circle")
+    if admit:
+        for term in spf.parse(text).effective:
+            required = term.target in includes if term.name == "include" else False
+            if required or term.network in wanted.networks:
+                edits[term.start] = removal(term.start, term.text, "is put before what refuses it")
+        first = [f"include:{one}" for one in wanted.includes]
+        first += [spf.mechanism_for(one) for one in wanted.networks]
+        put = f" {' '.join(first)}"
+        edits[len(VERSION)] = Edit(len(VERSION), len(VERSION), put, "puts first what is required")
+    said = tuple(clause for one in edits.values() for clause in one.left_out)
+    return (apply(text, list(edits.values())) if edits else text), said
+
+
+def _records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
+    """The records that one text holds, as some are pasted behind one another.
+
+    Receivers read it as one, which ends at its first ``all``. What was never looked up behind that
+    is not merged: nothing is known of it.
+    """
+    records = [one for one in _NEXT_RECORD.split(text) if one.strip().lower() != VERSION]
+    named = [
+        term.target
+        for one in records[1:]
+        for term in spf.parse(one).terms
+        if term.name in ("include", "redirect") and "%" not in term.target
+    ]
+    known = all(one.removesuffix(".").lower() in others for one in named)
+    return records if records and known else [text]
+
+
+def parted(text: str) -> str:
+    """Part the terms of a record that run together, and write its marks as ASCII has them."""
+    text = _TILDES.sub("~", _DASHES.sub("-", _ENCODED_SPACE.sub(" ", text)))
+    return _JOINED_END.sub(r"\1 ", _JOINT.sub(" ", text))
+
+
+@lru_cache(maxsize=256)
+def reading(text: str) -> str:
+    """Return a record as a merge reads it, before anything is known of the names in it.
+
+    Remembered, because one look at a domain comes back to the same few texts many times.
+    """
+    whole = spf.parse(parted(text))
+    return apply(whole.text, repairs(whole, also_slips=lambda name: True))
+
+
+def _without_ballast(
+    text: str, others: Mapping[str, spf.Fetched], domain: str
+) -> tuple[str, tuple[str, ...]]:
+    """Take out the terms without which nobody who passes now would fail."""
+    gone: list[str] = []
+    while len(gone) < _SAVINGS_LIMIT:
+        useless = [one for one in savings(text, others, domain) if _is_ballast(one)]
+        if not useless:
+            break
+        text = apply(text, [removal(useless[0].start, useless[0].term, useless[0].sentence)])
+        gone.append(useless[0].term)
+    return text, tuple(gone)
+
+
+def _is_ballast(one: Saving) -> bool:
+    """Whether nobody fails without a term, given that the record comes within its limits."""
+    return one.certain or one.worth is Worth.COVERED_ONCE_SOUND
+
+
+def _why_not(merged: Merged, expected: Expected, plan: DomainPlan) -> str:
+    """Say why no record can be handed out, and the best thing to do instead."""
+    if merged.problem is None:
+        return "It is too long to be mended: write a shorter one."
+    advice = list(merged.advice)
+    paths = sorted(one.name for one in plan.records if one.id.startswith("return-path"))
+    if advice and paths:
+        # Bounces have a domain of their own already: that is where receivers look.
+        advice[0] = (
+            f"Leave out of spec.spf what sends with the return path {paths[0]}: receivers look "
+            "there, not here."
+        )
+        if expected.name in paths:
+            advice.pop(0)
+    best = f" {advice[0]}" if advice else ""
+    return f"No record is offered: {merged.problem[0].lower()}{merged.problem[1:]}.{best}"

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a spec to the records that must be published: pure, and the same in every view."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+
+from postroom.api.resource import InvalidSpec, Problem
+from postroom.api.sendingdomain import (
+    MX,
+    SPF,
+    DKIMRole,
+    Purpose,
+    SendingDomainSpec,
+    SPFAll,
+)
+from postroom.dns import dkim, dmarc, ownership
+from postroom.dns.answers import RecordType
+from postroom.dns.names import NAME_LIMIT
+from postroom.dns.presets.alone import must_be_alone
+from postroom.dns.presets.complete import complete
+from postroom.dns.presets.load import preset
+from postroom.dns.requirements import (
+    VALUE_LIMIT,
+    AliasWanted,
+    Behind,
+    CertificateAssociationWanted,
+    DelegationWanted,
+    DomainPlan,
+    ExchangeWanted,
+    Expected,
+    IndicatorWanted,
+    KeyWanted,
+    PolicyWanted,
+    ReverseWanted,
+    TextWanted,
+    TransportPolicyWanted,
+    TransportReportWanted,
+    Wanted,
+)
+from postroom.dns.spf import Network, Requirement, mechanism_for, network
+
+__all__ = ["VALUE_LIMIT", "DomainPlan", "Expected", "complete", "plan"]
+
+_ID_LIMIT = 100
+#: The id of the derived token where it stands beside a value that was handed out.
+TOKEN_ID = "ownership-token"  # noqa: S105 - the id of a record, not a secret
+
+_Path = tuple[str | int, ...]
+#: A record, and the part of the spec that asks for it.
+_Made = tuple[Expected, _Path]
+
+
+def plan(
+    spec: SendingDomainSpec,
+    namespace: str,
+    ownership_keys: bytes | Sequence[bytes],
+    public_keys: Mapping[str, str],
+    *,
+    token: bool = False,
+) -> DomainPlan:
+    """Work out the records of a spec, which `complete` has completed.
+
+    `ownership_keys` make the derived token, the first of them, and accept it; without one there is
+    no record for it. `token` asks for the derived token even where the spec hands a value out.
+    `public_keys` are the texts that publicKeyRef led to, by selector. Raises `InvalidSpec` for a
+    key or network that cannot be read, and for what does not fit into DNS.
+    """
+    keys = (ownership_keys,) if isinstance(ownership_keys, bytes) else tuple(ownership_keys)
+    proof = ownership.tokens([key for key in keys if key], namespace, spec.domain)
+    made = [
+        *_ownership(spec, proof, token=token),
+        *(_dkim(spec, index, public_keys) for index in range(len(spec.dkim))),
+        *_dkim_delegation(spec),
+        *_sender_policy(spec),
+        *_report_policy(spec),
+        *(
+            _exchange(spec, Purpose.MX, spec.domain, one, ("mx", index))
+            for index, one in enumerate(spec.mx)
+        ),
+        *_return_path(spec),
+        *_tracking(spec),
+        *_transport_policy(spec),
+        *_transport_reports(spec),
+        *_indicator(spec),
+        *_certificate_associations(spec),
+        *_reverse(spec),
+    ]
+    problems = tuple(problem for one, path in made for problem in _problems(one, path))
+    if problems:
+        raise InvalidSpec(problems)
+    return DomainPlan(
+        spec.domain,
+        tuple(one for one, _ in made),
+        spec.provider.value if spec.provider else None,
+        spec.provider is not None and preset(spec.provider.value).people,
+        tuple(sorted(one.value for one in spec.bulk_sender_profiles)),
+    )
+
+
+def _problems(made: Expected, path: _Path) -> Iterator[Problem]:
+    """Say what DNS could not hold, or no status."""
+    if len(made.name) > NAME_LIMIT:
+        message = f"asks for a record at a name of more than {NAME_LIMIT} characters"
+        yield Problem(("spec", *path), message)
+    if len(made.value) > VALUE_LIMIT:
+        message = f"asks for a record of more than {VALUE_LIMIT} characters"
+        yield Problem(("spec", *path), message)
+
+
+def _expected(
+    spec: SendingDomainSpec,
+    id: str,
+    purpose: Purpose,
+    name: str,
+    kind: RecordType,
+    value: str,
+    wanted: Wanted,
+) -> Expected:
+    required = purpose in spec.required
+    if isinstance(wanted, AliasWanted | KeyWanted):
+        # A key that does not sign yet, or no more, keeps nothing from working.
+        required = required and wanted.role is DKIMRole.ACTIVE
+    return Expected(_bounded(id), purpose, name, kind, value, required, wanted)
+
+
+def _bounded(id: str) -> str:
+    if len(id) <= _ID_LIMIT:
+        return id
+    digest = hashlib.sha256(id.encode()).hexdigest()[:12]
+    return f"{id[: _ID_LIMIT - 13]}-{digest}"
+
+
+def _ownership(spec: SendingDomainSpec, proof: Sequence[str], *, token: bool) -> Iterator[_Made]:
+    """The value that a provider handed out, and the derived token where it is the proof.
+
+    `proof` are the tokens that prove control, the one to publish first.
+    """
+    given, challenge = spec.ownership, f"{ownership.CHALLENGE_LABEL}.{spec.domain}"
+    if given.value is not None and given.value not in proof:
+        if proof and ownership.is_token(given.value):
+            message = (
+                "is a token of postroom, but not that of this namespace and of the operator's "
+                "keys: leave it out, and status names the right one"
+            )
+            raise InvalidSpec((Problem(("spec", "ownership", "value"), message),))
+        id, purpose, name = "ownership", Purpose.OWNERSHIP, given.name or spec.domain
+        wanted = TextWanted(given.value)
+        made = _expected(spec, id, purpose, name, RecordType.TXT, given.value, wanted)
+        yield made, ("ownership" if given.name else "domain",)
+    elif proof:
+        name = given.name or (challenge if given.value is None else spec.domain)
+        yield _proof(spec, "ownership", name, proof), ("ownership" if given.name else "domain",)
+        token = token and not ownership.speaks_for(name, spec.domain)
+    if token and proof:
+        yield _proof(spec, TOKEN_ID, challenge, proof), ("domain",)
+
+
+def _proof(spec: SendingDomainSpec, id: str, name: str, proof: Sequence[str]) -> Expected:
+    wanted = TextWanted(proof[0], tuple(proof[1:]))
+    return _expected(spec, id, Purpose.OWNERSHIP, name, RecordType.TXT, proof[0], wanted)
+
+
+def _dkim(spec: SendingDomainSpec, index: int, public_keys: Mapping[str, str]) -> _Made:
+    selector, path = spec.dkim[index], ("dkim", index)
+    id, name = f"dkim-{selector.selector}", f"{selector.selector}._domainkey.{spec.domain}"
+    if selector.cname is not None:
+        target = AliasWanted(selector.cname, Behind.KEY, selector.role)
+        kind, value = RecordType.CNAME, selector.cname
+        return _expected(spec, id, Purpose.DKIM, name, kind, value, target), path
+    field, text = "publicKey", selector.public_key
+    if text is None:
+        field, text = "publicKeyRef", public_keys.get(selector.selector, "")
+    key = dkim.read_expected(text)
+    if isinstance(key, str):
+        raise InvalidSpec((Problem(("spec", *path, field), key),))
+    value, wanted = dkim.record_for(key), KeyWanted(key, selector.role)
+    return _expected(spec, id, Purpose.DKIM, name, RecordType.TXT, value, wanted), path
+
+
+def _dkim_delegation(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.dkim_delegation:
+        servers = tuple(sorted(spec.dkim_delegation))
+        name, value = f"_domainkey.{spec.domain}", servers[0]
+        wanted = DelegationWanted(servers)
+        kind, path = RecordType.NS, ("dkimDelegation",)
+        yield _expected(spec, "dkim-delegation", Purpose.DKIM, name, kind, value, wanted), path
+
+
+def _sender_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.spf is not None:
+        yield _spf(spec, "spf", Purpose.SPF, spec.domain, spec.spf, ("spf",))
+
+
+def _spf(
+    spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, declared: SPF, path: _Path
+) -> _Made:
+    wanted = _requirement(declared, path)
+    includes = [f"include:{one}" for one in wanted.includes]
+    networks = [mechanism_for(one) for one in wanted.networks]
+    value = " ".join(["v=spf1", *includes, *networks, wanted.all_term])
+    return _expected(spec, id, purpose, name, RecordType.TXT, value, wanted), path
+
+
+def _report_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.dmarc is not None:
+        wanted = PolicyWanted(spec.dmarc.policy, tuple(spec.dmarc.rua))
+        name, value = f"_dmarc.{spec.domain}", dmarc.record_for(wanted.policy, wanted.rua)
+        kind = RecordType.TXT
+        yield _expected(spec, "dmarc", Purpose.DMARC, name, kind, value, wanted), ("domain",)
+
+
+def _exchange(
+    spec: SendingDomainSpec, purpose: Purpose, name: str, asked: MX, path: _Path
+) -> _Made:
+    id = f"mx-{asked.host}" if purpose is Purpose.MX else f"return-path-mx-{asked.host}"
+    value = f"{asked.preference} {asked.host}"
+    wanted = ExchangeWanted(asked.preference, asked.host, must_be_alone(asked.host))
+    return _expected(spec, id, purpose, name, RecordType.MX, value, wanted), path
+
+
+def _return_path(spec: SendingDomainSpec) -> Iterator[_Made]:
+    declared = spec.return_path
+    if declared is None:
+        return
+    purpose, name, path = Purpose.RETURN_PATH, f"{declared.name}.{spec.domain}", ("returnPath",)
+    if declared.cname is not None:
+        yield _alias(spec, "return-path", purpose, name, declared.cname), path
+    for index, one in enumerate(declared.mx):
+        yield _exchange(spec, purpose, name, one, (*path, "mx", index))
+    if declared.spf is not None:
+        yield _spf(spec, "return-path-spf", purpose, name, declared.spf, (*path, "spf"))
+
+
+def _alias(spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, target: str) -> Expected:
+    wanted = AliasWanted(target, Behind.HOST)
+    return _expected(spec, id, purpose, name, RecordType.CNAME, target, wanted)
+
+
+def _tracking(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.tracking is not None:
+        name = f"{spec.tracking.name}.{spec.domain}"
+        made = _alias(spec, "tracking", Purpose.TRACKING, name, spec.tracking.cname)
+        yield made, ("tracking",)
+
+
+def _transport_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
+    declared = spec.mta_sts
+    if declared is None:
+        return
+    purpose, path = Purpose.MTA_STS, ("mtaSTS",)
+    if declared.cname is not None:
+        name = f"mta-sts.{spec.domain}"
+        yield _alias(spec, "mta-sts-host", purpose, name, declared.cname), path
+    wanted = TransportPolicyWanted(
+        spec.domain, declared.mode, tuple(sorted(one.host for one in spec.mx))
+    )
+    # Any id serves that changes with the policy (RFC 8461 section 3.1).
+    text = f"{wanted.mode.value.lower()} {' '.join(wanted.exchanges)}"
+    value = f"v=STSv1; id={hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    name, kind = f"_mta-sts.{spec.domain}", RecordType.TXT
+    yield _expected(spec, "mta-sts", purpose, name, kind, value, wanted), path
+
+
+def _transport_reports(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.tls_rpt is not None:
+        wanted = TransportReportWanted(tuple(spec.tls_rpt.rua))
+        name, value = f"_smtp._tls.{spec.domain}", f"v=TLSRPTv1; rua={','.join(wanted.rua)}"
+        kind, path = RecordType.TXT, ("tlsRPT",)
+        yield _expected(spec, "tls-rpt", Purpose.TLS_RPT, name, kind, value, wanted), path
+
+
+def _indicator(spec: SendingDomainSpec) -> Iterator[_Made]:
+    declared = spec.bimi
+    if declared is not None:
+        wanted = IndicatorWanted(spec.domain, declared.logo, declared.certificate)
+        name = f"{declared.selector}._bimi.{spec.domain}"
+        mark = f"; a={declared.certificate}" if declared.certificate else ""
+        value, kind = f"v=BIMI1; l={declared.logo}{mark}", RecordType.TXT
+        yield _expected(spec, "bimi", Purpose.BIMI, name, kind, value, wanted), ("bimi",)
+
+
+def _certificate_associations(spec: SendingDomainSpec) -> Iterator[_Made]:
+    if spec.dane is None:
+        return
+    for one in sorted(spec.mx, key=lambda one: one.host):
+        name, wanted = f"_{spec.dane.port}._tcp.{one.host}", CertificateAssociationWanted(one.host)
+        id, kind = f"dane-{one.host}", RecordType.TLSA
+        yield _expected(spec, id, Purpose.DANE, name, kind, "", wanted), ("dane",)
+
+
+def _reverse(spec: SendingDomainSpec) -> Iterator[_Made]:
+    for index, text in enumerate(spec.sending_ips):
+        address = ipaddress.ip_address(text)
+        name, wanted = address.reverse_pointer, ReverseWanted(str(address))
+        id, kind = f"reverse-{address}", RecordType.PTR
+        path = ("sendingIPs", index)
+        yield _expected(spec, id, Purpose.REVERSE_DNS, name, kind, "", wanted), path
+
+
+_ALL = {SPFAll.FAIL: "-all", SPFAll.SOFT_FAIL: "~all", SPFAll.NEUTRAL: "?all"}
+
+
+def _requirement(spec: SPF, path: _Path) -> Requirement:
+    networks: list[Network] = []
+    for field, texts in (("ip4", spec.ip4), ("ip6", spec.ip6)):
+        for index, text in enumerate(texts):
+            made = network(field, text)
+            if made is None:
+                message = f"must be an IPv{field[2]} address or network"
+                raise InvalidSpec((Problem(("spec", *path, field, index), message),))
+            networks.append(made)
+    return Requirement(tuple(spec.includes), tuple(networks), _ALL[spec.all])

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a certificate was not accepted, and what to do about it: a fix that is enough.
+
+The code of OpenSSL says what ended the verification; what the certificates say of themselves tells
+which of them it was, and what would end the next one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from postroom.api.mailserver import TLSFacts
+from postroom.api.reasons import Reason
+from postroom.mail.connect.certificate import ShownFacts
+from postroom.mail.report import Endpoint
+
+_NAMES_SHOWN = 5
+_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}")
+#: X509_V_ERR_* of OpenSSL: the code is stable, its text is not.
+_SIGNATURE, _NOT_YET, _EXPIRED, _SELF_SIGNED, _OWN_AUTHORITY = 7, 9, 10, 18, 19
+_NAME_MISMATCH = (62, 64)
+#: Who issued the certificate is neither shown nor trusted.
+_ISSUER_UNKNOWN = (2, 20, 21)
+_WEAK = (66, 67, 68)
+_NO_AUTHORITY, _TOO_DEEP, _OTHER_PURPOSE, _MAY_NOT_SIGN, _CONSTRAINED = (
+    (24, 79),
+    25,
+    26,
+    32,
+    (47, 48),
+)
+_MALFORMED = (4, 6, 13, 14, 34, 41, 51, 52, 53)
+_REASONS = {
+    _NOT_YET: Reason.CERTIFICATE_NOT_YET_VALID,
+    _EXPIRED: Reason.CERTIFICATE_EXPIRED,
+    **dict.fromkeys(_NAME_MISMATCH, Reason.CERTIFICATE_NAME_MISMATCH),
+    **dict.fromkeys(_WEAK, Reason.CERTIFICATE_WEAK),
+}
+
+
+def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reason:
+    """Say what a failed verification means.
+
+    `facts` are those of the second look, which tell an incomplete chain.
+    """
+    shown = isinstance(facts, ShownFacts) and facts.lacks_intermediate
+    if shown and verify_code in _ISSUER_UNKNOWN:
+        return Reason.CERTIFICATE_CHAIN_INCOMPLETE
+    return _REASONS.get(verify_code, Reason.CERTIFICATE_UNTRUSTED)
+
+
+def certificate_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> str:
+    """Say why a certificate was not accepted, what mends that, and what else it needs."""
+    main = _main_sentence(verify_code, endpoint, facts)
+    if not isinstance(facts, ShownFacts):
+        return main
+    return " ".join([main, *_what_else(verify_code, endpoint, facts)])
+
+
+def _main_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> str:
+    place = f"{endpoint.host}:{endpoint.port}"
+    match certificate_reason(verify_code, facts):
+        case Reason.CERTIFICATE_EXPIRED:
+            return _expired(place, endpoint, facts)
+        case Reason.CERTIFICATE_NOT_YET_VALID:
+            return (
+                f"{_whose(facts, 'not_yet_valid', place)} is not valid yet: check its dates and "
+                "the clocks of both sides."
+            )
+        case Reason.CERTIFICATE_NAME_MISMATCH:
+            return _other_name(place, endpoint, facts)
+        case Reason.CERTIFICATE_WEAK:
+            return _weak(verify_code, place, facts)
+        case Reason.CERTIFICATE_CHAIN_INCOMPLETE:
+            return (
+                f"{place} sends its certificate without the intermediate that vouches for it: have "
+                "the server send the whole chain or, if the authority is a private one, reference "
+                "it in tls.caBundleRef."
+            )
+        case _:
+            return _untrusted(verify_code, place, facts)
+
+
+def _whose(facts: TLSFacts | None, fault: str, place: str) -> str:
+    """The certificate that has a fault: the server's own, or one above it."""
+    at = getattr(facts, fault) if isinstance(facts, ShownFacts) else 0
+    if at:
+        return f"The certificate of {place} is good, but an intermediate that it is sent with"
+    return f"The certificate of {place}"
+
+
+def _expired(place: str, endpoint: Endpoint, facts: TLSFacts | None) -> str:
+    if not isinstance(facts, ShownFacts) or facts.expired == 0:
+        return f"The certificate of {place} has expired: renew it on the server."
+    if facts.expired is not None:
+        return (
+            f"{_whose(facts, 'expired', place)} has expired: renew it on the server. Its authority "
+            "offers the current one, which takes its place in the chain; the certificate itself "
+            "stays."
+        )
+    if endpoint.ca_bundle is not None:
+        return (
+            f"The certificate of {place} is good, but its authority in tls.caBundleRef has "
+            "expired: reference the authority's current certificate there."
+        )
+    return (
+        f"The certificate of {place} is good, but the authority behind it has expired: have the "
+        "server send a chain that ends at a current one."
+    )
+
+
+def _other_name(place: str, endpoint: Endpoint, facts: TLSFacts | None) -> str:
+    names = ", ".join(shown_names(facts.dns_names)) if facts else ""
+    shown = f", only for {names}" if names else ""
+    return (
+        f"The certificate of {place} is not for {endpoint.server_name}{shown}: use one of its "
+        "names as host, or set tls.serverName."
+    )
+
+
+def _weak(verify_code: int, place: str, facts: TLSFacts | None) -> str:
+    """Nothing that is referenced helps against a weak key or signature (RFC 9325 section 4.5)."""
+    at, why = _weakness(facts)
+    if at == 0:
+        return (
+            f"The certificate of {place} {why}, which is too weak: have it issued anew, with a key "
+            "of EC or RSA of 2048 bits at least and a signature with SHA-256."
+        )
+    if at is not None:
+        return (
+            f"An intermediate that {place} sends with its certificate {why}, which is too weak: "
+            "have the certificate issued by an authority with stronger keys and signatures."
+        )
+    what = "certificate" if verify_code == _WEAK[0] else "authority"
+    weak = "signs with a digest" if verify_code == _WEAK[2] else "has a key"
+    return (
+        f"The {what} of {place} {weak} that is too weak: have the certificate issued anew, with a "
+        "key of EC or RSA of 2048 bits at least, by an authority that signs with SHA-256 and has "
+        "such a key itself."
+    )
+
+
+def _weakness(facts: TLSFacts | None) -> tuple[int | None, str]:
+    return facts.weakness or (None, "") if isinstance(facts, ShownFacts) else (None, "")
+
+
+def _untrusted(verify_code: int, place: str, facts: TLSFacts | None) -> str:
+    # With certificates above it, these are judged all the same.
+    alone = isinstance(facts, ShownFacts) and facts.count == 1
+    instead = ", or reference the server's own certificate in tls.caBundleRef." if alone else "."
+    certificate = f"The certificate of {place}"
+    if verify_code == _SELF_SIGNED:
+        return (
+            f"{certificate} is signed by itself alone: have an authority issue one, or reference "
+            "this one in tls.caBundleRef."
+        )
+    if verify_code == _OWN_AUTHORITY:
+        return (
+            f"{certificate} comes from an authority that is not trusted: reference that authority "
+            "in tls.caBundleRef, or use a certificate of a public one."
+        )
+    if verify_code == _SIGNATURE:
+        return (
+            f"{certificate} is not signed with the key of the authority that it names: reference "
+            "in tls.caBundleRef the one that has issued it, not another of the same name."
+        )
+    if verify_code in (*_NO_AUTHORITY, _MAY_NOT_SIGN):
+        return (
+            f"{certificate} is issued by a certificate that may issue none (it is no CA, or lacks "
+            f"keyCertSign): have it issued by a real authority{instead}"
+        )
+    if verify_code == _OTHER_PURPOSE:
+        return (
+            f"{certificate} is made for another purpose than servers (extended key usage): have it "
+            "issued anew with serverAuth."
+        )
+    if verify_code == _TOO_DEEP:
+        return (
+            f"{certificate} has more intermediates above it than its authority permits "
+            f"(pathlen): have it issued by the authority that sets this limit{instead}"
+        )
+    if verify_code in _CONSTRAINED:
+        return (
+            f"{certificate} is for names that its authority may not issue for (name "
+            f"constraints): have it issued by another{instead}"
+        )
+    if verify_code in _MALFORMED:
+        return f"{certificate} is malformed: have it issued anew."
+    return (
+        f"No trusted authority vouches for the certificate of {place}: reference its authority in "
+        "tls.caBundleRef, or have the server send its intermediate."
+    )
+
+
+def _what_else(verify_code: int, endpoint: Endpoint, facts: ShownFacts) -> Iterator[str]:
+    """What the next look would find, were this alone mended."""
+    reason = certificate_reason(verify_code, facts)
+    if reason is not Reason.CERTIFICATE_WEAK and facts.weakness and facts.weakness[0] == 0:
+        yield f"It also {facts.weakness[1]}, which is too weak: have it issued anew."
+    elif reason is not Reason.CERTIFICATE_EXPIRED and facts.expired == 0:
+        yield "It has also expired: renew it."
+    renamed = reason is Reason.CERTIFICATE_NAME_MISMATCH
+    if not renamed and facts.dns_names and not _fits(endpoint.server_name, facts.dns_names):
+        names = ", ".join(shown_names(facts.dns_names))
+        yield (
+            f"It is also not for {endpoint.server_name}, only for {names}."
+            if names
+            else (f"It is also not for {endpoint.server_name}.")
+        )
+
+
+def _fits(name: str, names: list[str]) -> bool:
+    """Compare names as RFC 9525 section 6.3 does."""
+    wanted = name.lower().rstrip(".")
+    parent = wanted.partition(".")[2]
+    return any(one.lower().rstrip(".") in (wanted, f"*.{parent}") for one in names)
+
+
+def shown_names(names: list[str]) -> list[str]:
+    """Pick the names of a certificate that a message may show: few, sorted, and only names."""
+    return sorted(one for one in names if len(one) <= 80 and _NAME.fullmatch(one))[:_NAMES_SHOWN]

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resolve once, judge every address, connect to a judged one: rebinding cannot win."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import zip_longest
+
+from postroom.api.hosts import AliasedAddresses
+from postroom.api.mailserver import ProbeStage
+from postroom.api.reasons import Reason
+from postroom.mail.connect.guard import DialPolicy, judge_addresses, judge_port
+from postroom.mail.presets.identify import by_whole_name, identify
+from postroom.mail.report import Endpoint
+
+#: host -> its addresses; empty: it has none; None: that could not be looked up now.
+Resolve = Callable[[str], Awaitable[tuple[str, ...] | None]]
+
+_STAGGER = 0.25
+#: Answers of the system that say that there is nothing; all others say that it could not look.
+_NOT_FOUND = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
+_ADDRESS_LIMIT = 8
+#: Seconds after which a name counts as slow, and how many such names are remembered.
+_SLOW = 2.0
+_SLOW_NAMES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How many seconds each stage may take, and all together."""
+
+    resolve: float = 5
+    connect: float = 5
+    tls: float = 8
+    greeting: float = 15
+    command: float = 10
+    auth: float = 20
+    total: float = 45
+
+
+@dataclass(eq=False)
+class Failure(Exception):
+    """A probe's end: the stage, the reason and the sentence that its report will carry.
+
+    `retry_after` and `cause` as in `postroom.mail.report.ProbeReport`.
+    """
+
+    stage: ProbeStage
+    reason: Reason
+    message: str
+    conclusive: bool = True
+    code: int | None = None
+    enhanced_code: str | None = None
+    retry_after: timedelta | None = None
+    cause: str | None = None
+
+
+class Dialler:
+    """Connects to endpoints as far as the policy allows."""
+
+    def __init__(self, policy: DialPolicy, resolve: Resolve, deadlines: Deadlines) -> None:
+        self._policy = policy
+        self._resolve = resolve
+        self.deadlines = deadlines
+
+    async def dial(self, endpoint: Endpoint) -> socket.socket:
+        """Return a connected socket; raises `Failure`."""
+        denied = judge_port(endpoint.port, self._policy)
+        if denied is None:
+            addresses = await self._addresses(endpoint.host)
+            denied = judge_addresses(endpoint.host, addresses, endpoint.namespace, self._policy)
+        if denied is not None:
+            raise Failure(ProbeStage.GUARD, denied.reason, denied.sentence)
+        return await self._connect(interleaved(addresses)[:_ADDRESS_LIMIT], endpoint)
+
+    async def _addresses(self, host: str) -> tuple[str, ...]:
+        try:
+            async with asyncio.timeout(self.deadlines.resolve):
+                found = await self._resolve(host)
+        except TimeoutError:
+            found = None
+        if found:
+            return found
+        if found is not None:
+            raise Failure(ProbeStage.RESOLVE, Reason.HOST_NOT_FOUND, _no_address(host))
+        message = f"The addresses of {host} could not be looked up now; the look is repeated."
+        raise Failure(ProbeStage.RESOLVE, Reason.LOOKUP_FAILED, message, conclusive=False)
+
+    async def _connect(self, addresses: Sequence[str], endpoint: Endpoint) -> socket.socket:
+        """Try the addresses one after the other, a little apart (RFC 8305); the first wins."""
+        attempts: set[asyncio.Task[socket.socket]] = set()
+        errors: list[BaseException] = []
+        queue = list(addresses)
+        try:
+            async with asyncio.timeout(self.deadlines.connect):
+                while queue or attempts:
+                    if queue:
+                        attempts.add(asyncio.create_task(_open(queue.pop(0), endpoint.port)))
+                    await asyncio.wait(
+                        attempts,
+                        timeout=_STAGGER if queue else None,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                    for done in [one for one in attempts if one.done()]:
+                        attempts.remove(done)
+                        error = done.exception()
+                        if error is None:
+                            return done.result()
+                        errors.append(error)
+        except TimeoutError:
+            errors.append(TimeoutError())
+        finally:
+            for one in attempts:
+                _give_up(one)
+        raise _unreachable(errors, f"{endpoint.host}:{endpoint.port}")
+
+
+def _unreachable(errors: Sequence[BaseException], place: str) -> Failure:
+    numbers = {one.errno if isinstance(one, OSError) else None for one in errors}
+    if numbers & {errno.ECONNRESET, errno.ECONNABORTED}:
+        message = (
+            f"{place} resets the connection at once: see that the server is the one that listens "
+            "there, and that it lets this address in; its log tells more."
+        )
+        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
+    unreachable = {errno.ENETUNREACH, errno.EHOSTUNREACH}
+    if errno.ECONNREFUSED in numbers and numbers <= {errno.ECONNREFUSED, *unreachable}:
+        message = f"Nothing listens at {place}: correct host and port, or start the server."
+        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
+    if numbers <= unreachable:
+        message = (
+            f"There is no route to {place}: check the network, and whether the host has only "
+            "addresses of an IP version that the network lacks."
+        )
+        return Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
+    message = (
+        f"{place} does not answer: a firewall or NetworkPolicy may be in the way; many clouds "
+        "block ports 25 and 465, try 587."
+    )
+    return Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
+
+
+async def _open(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(opened, (address, port))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _give_up(attempt: asyncio.Task[socket.socket]) -> None:
+    """Cancel an attempt, and close what it may have connected in the meantime.
+
+    Waits for nothing: who cancels us in that moment must not make us lose a socket.
+    """
+    attempt.cancel()
+    attempt.add_done_callback(_close_result)
+
+
+def _close_result(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
+
+
+def interleaved(addresses: Sequence[str]) -> list[str]:
+    """Alternate the IP versions, beginning with the first one's (RFC 8305 section 4)."""
+    first_is_v6 = bool(addresses) and ":" in addresses[0]
+    first = [one for one in addresses if (":" in one) is first_is_v6]
+    second = [one for one in addresses if (":" in one) is not first_is_v6]
+    pairs = zip_longest(first, second)
+    return [one for pair in pairs for one in pair if one is not None]
+
+
+class _Look:
+    """One question to the system that several callers may wait for."""
+
+    def __init__(self, threads: ThreadPoolExecutor, host: str) -> None:
+        self._waiting = 0
+        self._begun_at: float | None = None
+        self._answer = threads.submit(self._look_up, host)
+
+    def _look_up(self, host: str) -> tuple[str, ...] | None:
+        self._begun_at = time.monotonic()
+        return _look_up(host)
+
+    @property
+    def done(self) -> bool:
+        return self._answer.done()
+
+    @property
+    def slow(self) -> bool | None:
+        """Whether the system takes long; None: it was not asked yet, since all threads are busy."""
+        return None if self._begun_at is None else time.monotonic() - self._begun_at >= _SLOW
+
+    async def answer(self) -> tuple[str, ...] | None:
+        """Wait for the answer; a question that nobody waits for any more is not begun."""
+        self._waiting += 1
+        try:
+            # Who gives up must not take the answer from the others.
+            return await asyncio.shield(asyncio.wrap_future(self._answer))
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0:
+                self._answer.cancel()
+
+
+class SystemResolver:
+    """getaddrinfo in threads of its own: dead names must not block other work of the process.
+
+    A name is looked up once at a time. One that was slow before waits for one of `slow_threads`,
+    so that the others remain for names that answer.
+    """
+
+    def __init__(self, threads: int = 24, slow_threads: int = 8) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
+        self._slow_threads = ThreadPoolExecutor(slow_threads, thread_name_prefix="resolve-slow")
+        self._looks: dict[str, _Look] = {}
+        self._slow: OrderedDict[str, None] = OrderedDict()
+
+    async def __call__(self, host: str) -> tuple[str, ...] | None:
+        """Return the addresses of a host, empty: it has none, None: it cannot be looked up now."""
+        name = host.lower()
+        look = self._looks.get(name)
+        if look is None or look.done:
+            self._looks = {key: one for key, one in self._looks.items() if not one.done}
+            threads = self._slow_threads if name in self._slow else self._threads
+            look = self._looks[name] = _Look(threads, name)
+        try:
+            return await look.answer()
+        finally:
+            self._note_pace(name, look.slow)
+
+    def _note_pace(self, name: str, slow: bool | None) -> None:
+        if slow is None:
+            return
+        self._slow.pop(name, None)
+        if slow:
+            self._slow[name] = None
+            while len(self._slow) > _SLOW_NAMES:
+                self._slow.popitem(last=False)
+
+
+def _look_up(host: str) -> tuple[str, ...] | None:
+    try:
+        asked = socket.AI_CANONNAME
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=asked)
+    except socket.gaierror as error:
+        return () if error.errno in _NOT_FOUND else None
+    except UnicodeError:
+        return ()  # no such name can exist
+    except OSError:
+        return None  # the system lacks what it needs to look, such as descriptors
+    addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
+    names = {str(one[3]).lower().rstrip(".") for one in found} - {""}
+    # A search list completes the name of a Service; anything else is another name.
+    itself = {host.rstrip("."), f"{host.rstrip('.')}.cluster.local"}
+    return addresses if names <= itself else AliasedAddresses(addresses)
+
+
+def _no_address(host: str) -> str:
+    """Say what to do: a host that is a provider's for certain is no misspelling."""
+    if identify(host) is None:
+        return f"{host} has no address in DNS: correct the name of the host."
+    provider = by_whole_name(host)
+    if provider is None:
+        return (
+            f"{host} has no address in DNS: correct the name of the host, or what it is made of, "
+            "such as the region."
+        )
+    return (
+        f"{host} has no address in DNS as it is seen from here, yet it is a host of {provider}: "
+        "look at the resolver and the network that postroom uses."
+    )

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS: one context per trust set, and what a failed handshake means.
+
+Verification is always on. Building a context costs 70 to 95 ms of CPU, hence the sharing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections import OrderedDict
+
+from postroom.api.mailserver import ProbeStage, TLSFacts
+from postroom.api.reasons import Reason
+from postroom.mail.connect.certificate_faults import (
+    certificate_reason,
+    certificate_sentence,
+    shown_names,
+)
+from postroom.mail.connect.dial import Failure
+from postroom.mail.connect.handshake import Sight, let_go
+from postroom.mail.report import Endpoint
+
+__all__ = [
+    "BUNDLE_LIMIT",
+    "TrustStore",
+    "build_context",
+    "certificate_reason",
+    "certificates_in",
+    "failure_of",
+    "is_wanting_certificate",
+    "let_go",
+    "shown_names",
+    "wants_certificate",
+]
+
+#: Longest bundle in characters: reading PEM costs CPU (CVE-2024-12401).
+BUNDLE_LIMIT = 256 * 1024
+_CONTEXTS_LIMIT = 64
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+
+class TrustStore:
+    """Shared contexts by trust set, built in a thread; the least recently used go first."""
+
+    def __init__(self, limit: int = _CONTEXTS_LIMIT) -> None:
+        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
+        self._building = asyncio.Lock()
+        self._limit = limit
+
+    async def context(self, ca_bundle: str | None) -> ssl.SSLContext:
+        """Return the context that trusts a bundle, or the public authorities.
+
+        Raises `Failure` for a bundle that cannot be read.
+        """
+        if ca_bundle is not None and len(ca_bundle) > BUNDLE_LIMIT:
+            raise _unreadable_bundle()
+        key = "" if ca_bundle is None else hashlib.sha256(_bytes(ca_bundle)).hexdigest()
+        if key not in self._contexts:
+            async with self._building:
+                if key not in self._contexts:
+                    self._contexts[key] = await asyncio.to_thread(build_context, ca_bundle)
+                    if len(self._contexts) > self._limit:
+                        self._contexts.popitem(last=False)
+        self._contexts.move_to_end(key)
+        return self._contexts[key]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def build_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Return a new context that trusts a bundle, or the public authorities; costs CPU.
+
+    Raises `Failure` for a bundle that cannot be read.
+    """
+    try:
+        cadata = None if ca_bundle is None else certificates_in(ca_bundle)
+        context = ssl.create_default_context(cadata=cadata)
+    except (ssl.SSLError, ValueError):
+        raise _unreadable_bundle() from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # As Python 3.13 has it: what the user names may be trusted, be it an intermediate or a leaf.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # As Python before 3.13 has it: many private authorities lack what RFC 5280 asks of them, and
+    # a verdict must not depend on the interpreter.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def certificates_in(bundle: str) -> str:
+    """Return the certificates of a PEM bundle without the comments between them (RFC 7468).
+
+    Comments may be in any language, which the ssl module would not take. Raises `ValueError`
+    where there is none, or one that does not end.
+    """
+    blocks = []
+    for part in bundle.split(_BEGIN)[1:]:
+        body, end, _ = part.partition(_END)
+        if not end:
+            raise ValueError("a certificate does not end")
+        blocks.append(f"{_BEGIN}{body}{_END}\n")
+    if not blocks:
+        raise ValueError("no certificate")
+    text = "".join(blocks)
+    if not text.isascii():
+        raise ValueError("a certificate is not base64")
+    return text
+
+
+def _unreadable_bundle() -> Failure:
+    return Failure(
+        ProbeStage.TLS,
+        Reason.CA_BUNDLE_INVALID,
+        f"The CA bundle is no readable PEM of at most {BUNDLE_LIMIT // 1024} KiB: mend the data "
+        "under the referenced key.",
+    )
+
+
+def failure_of(
+    error: BaseException,
+    endpoint: Endpoint,
+    facts: TLSFacts | None,
+    where_tls_begins: str,
+    sight: Sight | None = None,
+) -> Failure:
+    """Say what an error during the handshake means.
+
+    `where_tls_begins` is the remedy where the server does not begin with TLS; `sight` is what it
+    shows to a client that accepts anything.
+    """
+    place = f"{endpoint.host}:{endpoint.port}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = certificate_reason(error.verify_code, facts)
+        sentence = certificate_sentence(error.verify_code, endpoint, facts)
+        return Failure(ProbeStage.TLS, reason, sentence)
+    text = str(error).upper() if isinstance(error, ssl.SSLError) else ""
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+        message = f"{place} does not begin with TLS: {where_tls_begins}."
+        return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
+    if is_wanting_certificate(error) or (sight and sight.wants_certificate):
+        return wants_certificate(place)
+    if sight is not None and sight.version is not None:
+        return _not_acceptable(text, place, sight)
+    return _said_no(text, endpoint)
+
+
+def is_wanting_certificate(error: BaseException) -> bool:
+    """Tell whether a server says that it wants a client certificate (RFC 8446 section 6.2)."""
+    text = str(error).upper().replace(" ", "_") if isinstance(error, ssl.SSLError) else ""
+    return "CERTIFICATE_REQUIRED" in text
+
+
+def wants_certificate(place: str) -> Failure:
+    """The end of a handshake in which the server asked for what we do not have."""
+    message = (
+        f"{place} asks for a client certificate and lets nobody in without one, and postroom has "
+        "none to show: have the server ask for none on this port, or accept clients without one, "
+        "or use another of its ports."
+    )
+    return Failure(ProbeStage.TLS, Reason.CLIENT_CERTIFICATE_REQUIRED, message)
+
+
+def _not_acceptable(text: str, place: str, sight: Sight) -> Failure:
+    """A server shakes hands with a client that accepts anything, but not with us."""
+    reason = Reason.HANDSHAKE_FAILED
+    if sight.is_old:
+        shown = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1"}.get(str(sight.version), "SSL 3.0")
+        message = (
+            f"{place} speaks {shown} and no TLS 1.2 or newer: enable TLS 1.2 or 1.3 on the server."
+        )
+        reason = Reason.PROTOCOL_TOO_OLD
+    elif "LEGACY_RENEGOTIATION" in text:
+        message = (
+            f"{place} knows no secure renegotiation (RFC 5746), without which a connection can be "
+            "taken over: update the server's TLS library."
+        )
+    elif "DH_KEY_TOO_SMALL" in text:
+        message = (
+            f"{place} uses Diffie-Hellman parameters that are too weak: enable ECDHE on the "
+            "server, or give it parameters of 2048 bits at least."
+        )
+    elif not sight.has_forward_secrecy:
+        message = (
+            f"{place} offers in TLS 1.2 only cipher suites with RSA key exchange, without forward "
+            f"secrecy ({sight.cipher}): enable ECDHE cipher suites or TLS 1.3 on the server."
+        )
+    else:
+        message = (
+            f"{place} offers in TLS 1.2 only outdated cipher suites ({sight.cipher}): enable ECDHE "
+            "with AES-GCM or ChaCha20, or TLS 1.3, on the server."
+        )
+    return Failure(ProbeStage.TLS, reason, message)
+
+
+def _said_no(text: str, endpoint: Endpoint) -> Failure:
+    """A handshake that fails whatever the client accepts, or was not tried again."""
+    place = f"{endpoint.host}:{endpoint.port}"
+    if "UNSUPPORTED_PROTOCOL" in text or "PROTOCOL_VERSION" in text:
+        message = f"{place} speaks no TLS 1.2 or newer: enable it on the server."
+        return Failure(ProbeStage.TLS, Reason.PROTOCOL_TOO_OLD, message)
+    if "UNRECOGNIZED_NAME" in text:
+        message = (
+            f"{place} has no certificate for the name {endpoint.server_name}, which it was asked "
+            "for (SNI): set tls.serverName to a name that the server has, or add the name there."
+        )
+    elif "INTERNAL_ERROR" in text:
+        message = (
+            f"{place} reports an error of its own in the TLS handshake (internal_error): look into "
+            "its log, and at its certificate and key."
+        )
+    elif not text or "EOF" in text:
+        message = (
+            f"{place} breaks off the TLS handshake without a word: see that TLS 1.2 or newer, a "
+            "certificate and its key are set up on this port; the server's log tells more."
+        )
+    else:
+        message = (
+            f"TLS with {place} could not be negotiated: check the server's TLS settings and that "
+            "the port is the right one for the TLS mode."
+        )
+    return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)

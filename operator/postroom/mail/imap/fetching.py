@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages as FETCH and SEARCH tell of them (RFC 9051 sections 7.3.4, 7.5.2), and sets of UIDs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postroom.mail.imap.dates import internal_date
+from postroom.mail.imap.values import Value, number, pairs, responses
+
+#: The largest UID (RFC 9051 section 9, nz-number).
+_LARGEST_UID = 2**32 - 1
+#: Ranges of one sequence set, so that a command line stays below 8192 octets (RFC 7162 section 4).
+_RANGES_LIMIT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a server tells of a message; `header` are the fields that were asked for."""
+
+    uid: int
+    received_at: datetime | None = None
+    header: bytes | None = None
+
+
+def fetched(lines: Sequence[bytes]) -> Iterator[Fetched]:
+    """Read FETCH responses that have a UID, in their order; others are news of no interest."""
+    for words in responses(lines, b"FETCH"):
+        match words:
+            case [bytes(_), bytes(kind), list(items), *_] if kind.upper() == b"FETCH":
+                found = dict(pairs(items))
+                uid = _uid(found.get(b"UID"))
+                if uid is not None:
+                    yield Fetched(uid, _moment(found.get(b"INTERNALDATE")), _header(found))
+
+
+def searched(lines: Sequence[bytes]) -> list[int]:
+    """Read SEARCH responses: UIDs, each once, sorted."""
+    found: set[int] = set()
+    for line in lines:
+        kind, _, numbers = line.partition(b" ")
+        if kind.upper() == b"SEARCH":
+            found.update(uid for uid in map(_uid, numbers.split()) if uid is not None)
+    return sorted(found)
+
+
+def uid_sets(uids: Iterable[int], most: int) -> Iterator[tuple[str, frozenset[int]]]:
+    """Write sorted UIDs as sequence sets (``1:3,7``) of at most `most` UIDs and bounded length.
+
+    Yields each with the UIDs in it.
+    """
+    ranges: list[tuple[int, int]] = []
+    within: list[int] = []
+    for uid in uids:
+        goes_on = bool(ranges) and uid == ranges[-1][1] + 1
+        if len(within) >= most or (len(ranges) >= _RANGES_LIMIT and not goes_on):
+            yield _written(ranges), frozenset(within)
+            ranges, within, goes_on = [], [], False
+        if goes_on:
+            ranges[-1] = (ranges[-1][0], uid)
+        else:
+            ranges.append((uid, uid))
+        within.append(uid)
+    if within:
+        yield _written(ranges), frozenset(within)
+
+
+def _written(ranges: Sequence[tuple[int, int]]) -> str:
+    return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in ranges)
+
+
+def _uid(value: Value) -> int | None:
+    found = number(value)
+    return found if found is not None and 0 < found <= _LARGEST_UID else None
+
+
+def _moment(value: Value) -> datetime | None:
+    return internal_date(value) if isinstance(value, bytes) else None
+
+
+def _header(items: dict[bytes, Value]) -> bytes | None:
+    found = (one for name, one in items.items() if name.startswith(b"BODY[HEADER"))
+    return next((one for one in found if isinstance(one, bytes)), None)

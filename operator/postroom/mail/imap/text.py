@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How IMAP writes names and passwords, and how it answers about mailboxes (RFC 3501, RFC 9051)."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import partial
+
+from postroom.mail.imap.protocol import Continuation
+from postroom.mail.report import Login, Mailbox
+from postroom.mail.session.sasl import PROVING, TokenExchange
+from postroom.mail.session.scram import SCRAM, ScramExchange
+
+_LINE_ENDS = re.compile(r"[\x00\r\n]")
+#: Every server reads these in a quoted string; escapes and control characters it may also hold
+#: (RFC 3501 section 9, QUOTED-CHAR), but not all read them back. All else goes in a literal.
+_QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
+#: Servers bound command lines; RFC 7162 section 4 advises 8192 octets for all of a line.
+_QUOTED_LIMIT = 1024
+#: The list of counts in a STATUS response (RFC 3501 section 7.2.4).
+_COUNTS = re.compile(rb"\(([^()]*\bMESSAGES \d+[^()]*)\)", re.IGNORECASE)
+
+#: An untagged response, or a response code in the text of a greeting or result.
+_CAPABILITIES = re.compile(
+    rb"\ACAPABILITY ([^\r\n]*)|\A(?:\* OK )?\[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE
+)
+
+
+def quoted(text: str) -> str:
+    """Write a quoted string (RFC 9051 section 4.3). Raises `ValueError` for a line end or NUL."""
+    if _LINE_ENDS.search(text):
+        raise ValueError("a quoted string holds no line end and no NUL")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def login_arguments(username: str, password: str) -> tuple[list[str], list[bytes]]:
+    """Return the arguments of LOGIN, and what to send when the server asks for the literals.
+
+    What is not ASCII, or would need an escape, goes in a literal (RFC 3501 section 4.3), which the
+    server asks for one by one. Raises `ValueError` for a line end or NUL.
+    """
+    sent: list[str] = []
+    answers: list[bytes] = []
+    for text in (username, password):
+        if _LINE_ENDS.search(text):
+            raise ValueError("a login holds no line end and no NUL")
+        plain = len(text) <= _QUOTED_LIMIT and _QUOTABLE.fullmatch(text)
+        octets = text.encode()
+        written = quoted(text) if plain else f"{{{len(octets)}}}"
+        if answers:
+            answers[-1] += b" " + written.encode()
+        else:
+            sent.append(written)
+        if not plain:
+            answers.append(octets)
+    return sent, answers
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCommand:
+    """A command that signs in, and what to send when the server asks for more: all of it secret.
+
+    `scram` tells at the end whether the server has proven itself; None with other mechanisms.
+    """
+
+    name: str
+    arguments: Sequence[str] = field(repr=False)
+    answers: Sequence[Continuation] = field(repr=False)
+    scram: ScramExchange | None = None
+
+
+def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | None:
+    """AUTHENTICATE PLAIN, which needs no quoting, else LOGIN in either form, else what proves that
+    the password is known without sending it; None where all are forbidden.
+
+    Who offers mechanisms, and none for which the password is sent, takes no command LOGIN either,
+    whether it says so or not.
+    """
+    password = login.password.reveal()
+    if "AUTH=PLAIN" in offered:
+        packed = base64.b64encode(f"\0{login.username}\0{password}".encode()).decode()
+        return _authenticate("PLAIN", packed, offered)
+    proving = next((one for one in PROVING if f"AUTH={one}" in offered), None)
+    if "AUTH=LOGIN" in offered:
+        proving = None
+    if "LOGINDISABLED" not in offered and proving is None:
+        return LoginCommand("LOGIN", *login_arguments(login.username, password))
+    if proving in SCRAM:
+        return _scram(ScramExchange(proving, login), offered)
+    if proving is not None:
+        return LoginCommand("AUTHENTICATE", [proving], [partial(cram_md5, login)])
+    if "AUTH=LOGIN" not in offered:
+        return None
+    # Two questions, whatever they say, for the name and the password.
+    answers = [base64.b64encode(one.encode()) for one in (login.username, password)]
+    return LoginCommand("AUTHENTICATE", ["LOGIN"], answers)
+
+
+def _scram(exchange: ScramExchange, offered: AbstractSet[str]) -> LoginCommand:
+    packed = base64.b64encode(exchange.first).decode()
+    command = _authenticate(exchange.mechanism, packed, offered)
+    steps = (exchange.proof, exchange.hear)
+    answers = [*command.answers, *(partial(_packed_answer, step) for step in steps)]
+    return LoginCommand(command.name, command.arguments, answers, exchange)
+
+
+def _packed_answer(step: Callable[[bytes], bytes], challenge: bytes) -> bytes:
+    return base64.b64encode(step(base64.b64decode(challenge, validate=True)))
+
+
+def cram_md5(login: Login, challenge: bytes) -> bytes:
+    """Answer a challenge (RFC 2195 section 2); raises `ValueError` for what is no base64."""
+    asked = base64.b64decode(challenge, validate=True)
+    digest = hmac.new(login.password.reveal().encode(), asked, "md5").hexdigest()
+    return base64.b64encode(f"{login.username} {digest}".encode())
+
+
+def token_command(exchange: TokenExchange, offered: AbstractSet[str]) -> LoginCommand:
+    """AUTHENTICATE with a token; the server's error is answered as its mechanism wants it."""
+    command = _authenticate(exchange.mechanism, exchange.packed.reveal(), offered)
+    return LoginCommand(command.name, command.arguments, [*command.answers, exchange.farewell])
+
+
+def _authenticate(mechanism: str, packed: str, offered: AbstractSet[str]) -> LoginCommand:
+    if "SASL-IR" in offered:  # RFC 4959
+        return LoginCommand("AUTHENTICATE", [mechanism, packed], [])
+    return LoginCommand("AUTHENTICATE", [mechanism], [packed.encode()])
+
+
+def capabilities_in(lines: Iterable[bytes]) -> set[str]:
+    """Return the words of CAPABILITY responses and response codes (RFC 9051 section 7.1)."""
+    found = (_CAPABILITIES.search(line) for line in lines)
+    words = (one[one.lastindex or 0] for one in found if one)
+    return {word.decode("ascii", "replace").upper() for some in words for word in some.split()}
+
+
+def mechanisms_among(capabilities: Iterable[str]) -> list[str]:
+    """The SASL mechanisms among capabilities (RFC 4422 section 3.1), in their order."""
+    found = (re.fullmatch(r"AUTH=([A-Z0-9_-]{1,20})", one) for one in capabilities)
+    return [one[1] for one in found if one]
+
+
+def modified_utf7(name: str) -> str:
+    """Write a mailbox name in the modified UTF-7 of RFC 3501 section 5.1.3."""
+
+    def encode(match: re.Match[str]) -> str:
+        if match[0] == "&":
+            return "&-"
+        packed = base64.b64encode(match[0].encode("utf-16-be")).decode().rstrip("=")
+        return f"&{packed.replace('/', ',')}-"
+
+    return re.sub(r"&|[^\x20-\x7e]+", encode, name)
+
+
+def mailbox_of(name: str, counted: Sequence[bytes], opened: Sequence[bytes]) -> Mailbox:
+    """Read the answers to STATUS and EXAMINE; `counted` is empty where STATUS was refused."""
+    # The counts are in the last such list: a mailbox's name may look like one.
+    status = (_COUNTS.findall(b" ".join(counted)) or [b""])[-1]
+    facts = status or b" ".join(opened)
+    exists = _number(rb"\b(\d+) EXISTS", b" ".join(opened))
+    messages = _number(rb"\bMESSAGES (\d+)", status)
+    return Mailbox(
+        name=name,
+        messages=messages if messages is not None else exists or 0,
+        unseen=_number(rb"\bUNSEEN (\d+)", status),
+        uid_next=_number(rb"\bUIDNEXT (\d+)", facts),
+        uid_validity=_number(rb"\bUIDVALIDITY (\d+)", facts),
+        append_limit=_number(rb"\bAPPENDLIMIT (\d+)", status),
+        size=_number(rb"\bSIZE (\d+)", status),
+    )
+
+
+def _number(pattern: bytes, text: bytes) -> int | None:
+    """RFC 9051's numbers have at most 63 bits; longer ones are no numbers."""
+    found = re.search(pattern, text, re.IGNORECASE)
+    return int(found[1]) if found and len(found[1]) <= 18 else None

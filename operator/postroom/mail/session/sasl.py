@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What SMTP and IMAP share when they sign in: the token's exchange, and who is behind a reply."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from postroom.api.masked import Masked
+from postroom.api.oauth import OAuthProvider
+from postroom.mail.oauth.sasl import (
+    FAREWELL,
+    TokenRefusal,
+    mechanism_for,
+    message_for,
+    refusal_from,
+)
+from postroom.mail.precheck import app_password_shaped
+from postroom.mail.presets import identify, preset
+from postroom.mail.replies import Cause, Circumstances, Meaning, SignIn, Stage, meaning_of_cause
+from postroom.mail.report import Endpoint, Login
+from postroom.mail.session.scram import SCRAM
+
+#: The longest challenge that is read, in base64.
+_CHALLENGE_LIMIT = 8192
+#: The words of RFC 6750 section 3.1 and the numbers of HTTP: a server may say nothing else in a
+#: message, since it could repeat the token.
+_KNOWN_STATUS = re.compile(r"invalid_token|insufficient_scope|invalid_request|[45]\d\d")
+#: Those that are a verdict on the token even where the server says nothing after them.
+_VERDICT = re.compile(r"invalid_token|insufficient_scope|40[013]")
+#: Mechanisms that send a password, and those that prove that one is known; one attempt is made with
+#: the first that is offered. What is sent works whatever the server stores of it, so it goes first.
+SENDING = ("PLAIN", "LOGIN")
+PROVING = (*SCRAM, "CRAM-MD5")
+_OTHER_SCOPE = (
+    "The token is good, but it lacks the scope that the server wants: leave spec.oauth.scopes out "
+    "or correct it, and sign in again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenExchange:
+    """One attempt with one mechanism; `message` is the initial response before base64."""
+
+    mechanism: str
+    message: Masked
+
+    @property
+    def packed(self) -> Masked:
+        """The initial response as it goes on the wire."""
+        return Masked(base64.b64encode(self.message.reveal().encode()).decode())
+
+    @property
+    def farewell(self) -> bytes:
+        """What answers the server's error, as it goes on the wire (RFC 7628 section 3.2.3)."""
+        return base64.b64encode(FAREWELL[self.mechanism])
+
+
+def token_exchange(
+    offered: Iterable[str], endpoint: Endpoint, login: Login
+) -> TokenExchange | None:
+    """Choose among the mechanisms offered and write its message; None where none takes a token.
+
+    Raises `ValueError` for a username or token that no message can carry.
+    """
+    mechanism = mechanism_for(offered, _issuer(endpoint.host))
+    if mechanism is None:
+        return None
+    message = message_for(mechanism, login.username, login.password, endpoint.host, endpoint.port)
+    return TokenExchange(mechanism, message)
+
+
+def _issuer(host: str) -> OAuthProvider:
+    """Who hands out the tokens for a host, as far as that is known."""
+    name = identify(host)
+    known = preset(name).oauth if name is not None else None
+    return OAuthProvider(known.value) if known is not None else OAuthProvider.GENERIC
+
+
+def circumstances(stage: Stage, endpoint: Endpoint, login: Login | None) -> Circumstances:
+    """Say what is known besides a server's reply."""
+    name = identify(endpoint.host)
+    if login is None or login.token:
+        kind = SignIn.PASSWORD if login is None else SignIn.TOKEN
+        return Circumstances(stage, name, kind)
+    chosen = preset(name) if name is not None else None
+    return Circumstances(stage, name, SignIn.PASSWORD, app_password_shaped(chosen, login.password))
+
+
+def knows_mechanisms() -> str:
+    """The mechanisms for passwords, in words."""
+    return f"{', '.join((*SENDING, *PROVING)[:-1])} and {PROVING[-1]}"
+
+
+def refusal_in(challenge: str | bytes | None) -> TokenRefusal | None:
+    """Read a challenge as it came; None where it is no error. Never raises."""
+    if not challenge:
+        return None
+    octets = challenge.encode("utf-8", "replace") if isinstance(challenge, str) else challenge
+    try:
+        return refusal_from(base64.b64decode(octets[:_CHALLENGE_LIMIT].strip()))
+    except binascii.Error:
+        return None
+
+
+def status_of(refusal: TokenRefusal | None) -> str | None:
+    """Return the status of a refusal if a message may show it."""
+    return refusal.status if refusal and _KNOWN_STATUS.fullmatch(refusal.status) else None
+
+
+def meaning_of_refusal(refusal: TokenRefusal | None) -> Meaning | None:
+    """Say what an error means after which the server broke off; None where it is no verdict."""
+    if refusal is None or not _VERDICT.fullmatch(refusal.status):
+        return None
+    return with_refusal(meaning_of_cause(Cause.OAUTH_TOKEN_REJECTED), refusal)
+
+
+def with_refusal(meaning: Meaning, refusal: TokenRefusal | None) -> Meaning:
+    """Make what the final reply means more precise by the error that came before it."""
+    if meaning.cause is not Cause.OAUTH_TOKEN_REJECTED or refusal is None:
+        return meaning
+    return replace(meaning, hint=_OTHER_SCOPE) if refusal.wants_other_scope else meaning

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What replies within a mail transaction mean for a sender or a message, and how content is sent.
+
+Pure: no connection is needed here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from postroom.api.reasons import Reason
+from postroom.mail.operations import Acceptance, Answer
+from postroom.mail.replies import Cause, Meaning, enhanced_code
+
+#: What a 5xx must mean before it is held against a sender; the last: of MAIL, nothing nearer.
+_ABOUT_THE_SENDER = frozenset(
+    {Cause.SENDER_NOT_PERMITTED, Cause.SENDER_NOT_VERIFIED, Cause.SEND_REFUSED}
+)
+#: What says nothing of a sender, even when it passes.
+_ABOUT_THE_RECIPIENT = frozenset({Cause.RECIPIENT_REJECTED, Cause.RECIPIENT_MAILBOX_FULL})
+#: An address that can stand in an envelope without quoting and without SMTPUTF8: printable, and
+#: neither a space nor an angle bracket, so that nothing can follow it.
+_MAILBOX = re.compile(r"[!-;=?-~]{1,64}@[!-;=?-~]{1,255}")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LEADING_DOT = re.compile(rb"(?m)^\.")
+
+
+def accepts(code: int) -> bool:
+    """Tell whether a reply is positive (RFC 5321 section 4.2.1)."""
+    return 200 <= code <= 299
+
+
+def answer_to_sender(code: int, text: str, meaning: Meaning, message: str) -> Answer:
+    """Judge an error reply to MAIL, or to RCPT with a recipient that is beyond doubt.
+
+    What a server says of the recipient, the account or itself is never held against the sender,
+    nor what passes by its own words.
+    """
+    if 400 <= code <= 499 and meaning.cause not in _ABOUT_THE_RECIPIENT:
+        acceptance = Acceptance.DEFERRED
+    elif 500 <= code <= 599 and meaning.conclusive and _about_the_sender(meaning):
+        acceptance = Acceptance.REFUSED
+    else:
+        acceptance = Acceptance.UNKNOWN
+    return Answer(acceptance, meaning.reason, message, code, enhanced_code(text))
+
+
+def _about_the_sender(meaning: Meaning) -> bool:
+    """Tell whether a refusal is one of the sender: a bare one to RCPT may mean the recipient."""
+    return meaning.cause in _ABOUT_THE_SENDER and meaning.reason is Reason.SENDER_NOT_AUTHORIZED
+
+
+def answer_to_message(code: int, text: str, meaning: Meaning, message: str) -> Answer:
+    """Judge an error reply to a message or to its envelope."""
+    acceptance = Acceptance.DEFERRED if 400 <= code <= 499 else Acceptance.REFUSED
+    return Answer(acceptance, meaning.reason, message, code, enhanced_code(text))
+
+
+def accepted(place: str, what: str, code: int, text: str) -> Answer:
+    """A yes."""
+    message = f"{place} accepts {what}."
+    return Answer(Acceptance.ACCEPTED, Reason.PROBE_SUCCEEDED, message, code, enhanced_code(text))
+
+
+def fits_an_envelope(address: str) -> bool:
+    """Tell whether an address can be sent as it is."""
+    return _MAILBOX.fullmatch(address) is not None
+
+
+def unusable(role: str) -> Answer:
+    """What is said of an address that does not fit; `role` is whose it is."""
+    message = (
+        f"The address of the {role} has characters that no envelope can carry: write it as "
+        "local-part@domain in ASCII."
+    )
+    return Answer(Acceptance.UNKNOWN, Reason.INVALID_SPEC, message)
+
+
+def with_line_ends(octets: bytes) -> bytes:
+    """Return a message whose lines end with CR LF, the last one too (RFC 5321 section 2.3.8).
+
+    A CR or LF of its own becomes a line end: sent as it is, servers would disagree over where the
+    message ends.
+    """
+    lines = _LINE_END.sub(b"\r\n", octets)
+    return lines if not lines or lines.endswith(b"\r\n") else lines + b"\r\n"
+
+
+def transparent(lines: bytes) -> bytes:
+    """Return what goes on the wire after 354, the final dot included (RFC 5321 section 4.5.2).
+
+    `lines` is what `with_line_ends` returns.
+    """
+    return _LEADING_DOT.sub(b"..", lines) + b".\r\n"

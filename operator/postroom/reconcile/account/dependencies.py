@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands behind an email account: its server, its sending domain, and its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.findings import Finding, Severity
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource, EmailAccount, MailServer, SendingDomain
+from postroom.api.sendingdomain import Verification
+from postroom.api.status import ResolvedReference
+from postroom.reconcile import indexes
+from postroom.reconcile.signing_in.probing import code_of
+from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.status.assessment import failed
+from postroom.reconcile.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """The objects that an account stands on, as far as they exist.
+
+    `problem` is the first reference that leads nowhere. `default_accounts` are the names of the
+    accounts that claim to be the namespace's default, if this one does.
+    """
+
+    server: MailServer | None
+    domain: SendingDomain | None
+    problem: Verdict | None
+    findings: tuple[Finding, ...]
+    default_accounts: tuple[str, ...]
+    references: frozenset[str]
+    #: Whether another namespace has the domain now, whatever its status says yet.
+    domain_claimed: bool = False
+    #: What is for the domain of `spec.fallbackSender`, and whether another namespace has that.
+    fallback_domain: SendingDomain | None = None
+    fallback_claimed: bool = False
+    #: The SendingDomain that the account stood on, and that is gone.
+    lost_domain: str | None = None
+
+    @property
+    def domain_state(self) -> ConditionStatus:
+        """Whether the domain is ready for its current spec, and may be had."""
+        return ConditionStatus.FALSE if self.domain_claimed else readiness(self.domain)
+
+    @property
+    def domain_degraded(self) -> bool:
+        """Whether the domain fails within its grace period, in which sending goes on."""
+        return not self.domain_claimed and is_degraded(self.domain)
+
+    @property
+    def fallback_state(self) -> ConditionStatus:
+        """Whether the fallback sender may be used: judged as the address itself is."""
+        if self.fallback_domain is None or self.fallback_claimed:
+            return ConditionStatus.FALSE
+        if is_degraded(self.fallback_domain):
+            return ConditionStatus.TRUE
+        return readiness(self.fallback_domain)
+
+    @property
+    def server_state(self) -> ConditionStatus:
+        """Whether the server is ready for its current spec."""
+        return readiness(self.server)
+
+    @property
+    def resolved(self) -> tuple[ResolvedReference, ...]:
+        found = [one for one in (self.server, self.domain) if one is not None]
+        resolved = [ResolvedReference(kind=one.kind.value, name=one.metadata.name) for one in found]
+        if self.lost_domain is not None:
+            # It is missed for as long as the account exists, whatever restarts meanwhile.
+            kind = Kind.SENDING_DOMAIN.value
+            resolved.append(ResolvedReference(kind=kind, name=self.lost_domain))
+        return tuple(resolved)
+
+
+def readiness(resource: AnyResource | None) -> ConditionStatus:
+    """Return Ready of a resource; Unknown where it is not about the current generation."""
+    if resource is None:
+        return ConditionStatus.UNKNOWN
+    ready = find(resource.status.conditions, ConditionType.READY)
+    if ready is None or resource.status.observed_generation != resource.metadata.generation:
+        return ConditionStatus.UNKNOWN
+    return ready.status
+
+
+def is_degraded(domain: SendingDomain | None) -> bool:
+    """Tell whether a domain fails within its grace period, in which sending goes on."""
+    if domain is None or readiness(domain) is not ConditionStatus.FALSE:
+        return False
+    return domain.status.verification is Verification.DEGRADED
+
+
+async def find_backing(resource: EmailAccount, world: World) -> Backing:
+    """Find server, domain and rivals of an account."""
+    spec, namespace = resource.spec, resource.metadata.namespace
+    server: MailServer | None = None
+    problem: Verdict | None = None
+    refs: frozenset[str] = frozenset()
+    if not spec.at_provider:
+        server, problem, refs = await _find_server(spec, namespace, world)
+    domain = await _domain_for(spec.domain, namespace, world)
+    lost = None if domain is not None else _stood_on(resource)
+    problem = problem or _domain_problem(spec, domain, lost)
+    fallback: SendingDomain | None = None
+    if spec.fallback_sender is not None:
+        fallback = await _domain_for(domain_of(spec.fallback_sender), namespace, world)
+    problem = problem or await _receiver_problem(spec, namespace, world)
+    same_address = indexes.by_address(spec.address)
+    rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)
+    duplicate = _duplicate(resource, rivals)
+    defaults: tuple[str, ...] = ()
+    findings = _fallback_findings(spec, fallback) + _shared_address(resource, world)
+    refs |= references_of(spec)
+    if spec.default:
+        claimed = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.DEFAULT)
+        defaults = tuple(one.metadata.name for one in claimed)
+        findings += _several_defaults(defaults)
+    return Backing(
+        server,
+        domain,
+        duplicate or problem,
+        findings,
+        defaults,
+        refs,
+        domain_claimed=domain is not None and world.claims.refuses(domain.key),
+        fallback_domain=fallback,
+        fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),
+        lost_domain=lost,
+    )
+
+
+def references_of(spec: EmailAccountSpec) -> frozenset[str]:
+    """Return what an account stands on besides its server and Secrets, by name or index."""
+    refs = {
+        reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain)),
+        reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(spec.address)),
+    }
+    if spec.fallback_sender is not None:
+        index = indexes.by_domain(domain_of(spec.fallback_sender))
+        refs.add(reference_to(Kind.SENDING_DOMAIN, index))
+    if spec.round_trip.receiver_ref is not None:
+        refs.add(reference_to(Kind.EMAIL_ACCOUNT, spec.round_trip.receiver_ref.name))
+    if spec.default:
+        refs.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.DEFAULT))
+    return frozenset(refs)
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of an address, in lowercase."""
+    return address.rpartition("@")[2].lower()
+
+
+async def _domain_for(domain: str, namespace: str, world: World) -> SendingDomain | None:
+    """Find the SendingDomain for a domain; of several the oldest counts."""
+    found = await world.find(Kind.SENDING_DOMAIN, namespace, indexes.by_domain(domain))
+    return cast("SendingDomain", min(found, key=indexes.age)) if found else None
+
+
+def _stood_on(resource: EmailAccount) -> str | None:
+    """Name the SendingDomain that the stored status says the account stood on."""
+    kind = Kind.SENDING_DOMAIN.value
+    return next((ref.name for ref in resource.status.resolved_refs if ref.kind == kind), None)
+
+
+def _domain_problem(
+    spec: EmailAccountSpec, domain: SendingDomain | None, lost: str | None
+) -> Verdict | None:
+    if domain is not None:
+        return None
+    condition, reason = ConditionType.REFERENCES_RESOLVED, Reason.SENDING_DOMAIN_NOT_FOUND
+    if lost is not None:
+        return failed(
+            condition,
+            reason,
+            f"SendingDomain {lost} is gone, and nothing in this namespace is for {spec.domain} any "
+            "more: create it again. If the address is to be used without, delete this "
+            "EmailAccount and create it again, too.",
+        )
+    if spec.fallback_sender is not None:
+        return failed(
+            condition,
+            reason,
+            f"spec.fallbackSender is set, but no SendingDomain of this namespace is for "
+            f"{spec.domain}: create one.",
+        )
+    return None
+
+
+async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World) -> Verdict | None:
+    reference = spec.round_trip.receiver_ref
+    if reference is None:
+        return None
+    if await world.get(Kind.EMAIL_ACCOUNT, namespace, reference.name) is not None:
+        return None
+    return failed(
+        ConditionType.REFERENCES_RESOLVED,
+        Reason.EMAIL_ACCOUNT_NOT_FOUND,
+        f"EmailAccount {reference.name} (spec.roundTrip.receiverRef) does not exist in this "
+        "namespace: create it or correct the name.",
+    )
+
+
+def _fallback_findings(
+    spec: EmailAccountSpec, fallback: SendingDomain | None
+) -> tuple[Finding, ...]:
+    """Warn of a fallback sender that could not be used, before it is needed."""
+    if spec.fallback_sender is None or fallback is not None:
+        return ()
+    return (
+        Finding(
+            code=code_of(Reason.FALLBACK_SENDER_NOT_VERIFIED),
+            severity=Severity.WARNING,
+            subject="fallbackSender",
+            message=no_fallback_domain(spec.fallback_sender),
+        ),
+    )
+
+
+def no_fallback_domain(fallback: str) -> str:
+    """Say that nothing speaks for a fallback sender."""
+    return (
+        f"spec.fallbackSender is not used: no SendingDomain of this namespace is for "
+        f"{domain_of(fallback)}, so that nothing shows that it may send. Create one, or name an "
+        "address of a domain that is verified here."
+    )
+
+
+def _shared_address(resource: EmailAccount, world: World) -> tuple[Finding, ...]:
+    """Warn of accounts for the same address elsewhere, which their namespaces do not show."""
+    if not world.addresses.is_shared(resource.spec.address):
+        return ()
+    return (
+        Finding(
+            code=code_of(Reason.ADDRESS_CONFLICT),
+            severity=Severity.WARNING,
+            subject="address",
+            message=f"An EmailAccount of another namespace is for {resource.spec.address}, too: "
+            "both sign in to and read the same mailbox, and two applications may answer one "
+            "message. Keep one of them.",
+        ),
+    )
+
+
+async def _find_server(
+    spec: EmailAccountSpec, namespace: str, world: World
+) -> tuple[MailServer | None, Verdict | None, frozenset[str]]:
+    """Follow serverRef, or find the one default MailServer of the namespace."""
+    condition = ConditionType.REFERENCES_RESOLVED
+    if spec.server_ref is not None:
+        name = spec.server_ref.name
+        refs = frozenset({reference_to(Kind.MAIL_SERVER, name)})
+        found = await world.get(Kind.MAIL_SERVER, namespace, name)
+        if found is not None:
+            return cast("MailServer", found), None, refs
+        message = (
+            f"MailServer {name} (spec.serverRef) does not exist in this namespace: create it or "
+            "correct the name."
+        )
+        return None, failed(condition, Reason.MAIL_SERVER_NOT_FOUND, message), refs
+    refs = frozenset({reference_to(Kind.MAIL_SERVER, indexes.DEFAULT)})
+    defaults = await world.find(Kind.MAIL_SERVER, namespace, indexes.DEFAULT)
+    if len(defaults) == 1:
+        return cast("MailServer", defaults[0]), None, refs
+    if not defaults:
+        message = (
+            "spec.serverRef is not set and no MailServer of this namespace has spec.default true: "
+            "set one of them."
+        )
+        return None, failed(condition, Reason.NO_DEFAULT, message), refs
+    names = ", ".join(one.metadata.name for one in defaults[:5])
+    message = (
+        f"spec.serverRef is not set and {len(defaults)} MailServers claim to be the default: "
+        f"{names}. Set spec.serverRef, or leave spec.default true on one."
+    )
+    return None, failed(condition, Reason.AMBIGUOUS_DEFAULT, message), refs
+
+
+def _duplicate(resource: EmailAccount, rivals: Sequence[AnyResource]) -> Verdict | None:
+    """The oldest account of an address keeps it."""
+
+    others = [one for one in rivals if one.metadata.name != resource.metadata.name]
+    older = [one for one in others if indexes.age(one) < indexes.age(resource)]
+    if not older:
+        return None
+    return failed(
+        ConditionType.REFERENCES_RESOLVED,
+        Reason.DUPLICATE_ADDRESS,
+        f"EmailAccount {min(older, key=indexes.age).metadata.name} already stands for "
+        f"{resource.spec.address}: remove one of the two.",
+    )
+
+
+def _several_defaults(names: tuple[str, ...]) -> tuple[Finding, ...]:
+    if len(names) < 2:
+        return ()
+    return (
+        Finding(
+            code=code_of(Reason.AMBIGUOUS_DEFAULT),
+            severity=Severity.WARNING,
+            subject="default",
+            message=f"{len(names)} EmailAccounts claim to be the default: "
+            f"{', '.join(names[:5])}. Leave spec.default true on one; until then none is.",
+        ),
+    )

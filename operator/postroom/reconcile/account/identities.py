@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The identities of an account: those declared and those discovered, and which may be sent as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from postroom.api.conditions import ConditionType, Verdict, shorten
+from postroom.api.findings import Finding, Severity
+from postroom.api.identities import (
+    IDENTITIES_LIMIT,
+    Identity,
+    IdentityMethod,
+    IdentityState,
+    IdentityStatus,
+    IdentityType,
+    VerificationMethod,
+)
+from postroom.api.reasons import Reason
+from postroom.mail.identities.judging import Judgement, Knowledge, judge
+from postroom.mail.identities.values import DiscoveryFailure, IdentitySource, same
+from postroom.reconcile.account.identity_sources import WHILE_OPEN, find_out, knowledge_of
+from postroom.reconcile.account.messages.correspondents import Obstacle, sender_of
+from postroom.reconcile.account.steps import AccountView, Contribution
+from postroom.reconcile.signing_in.probing import Attempt, code_of
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import failed, passed, unknown
+
+_CONDITION = ConditionType.IDENTITIES_VERIFIED
+_OPEN = {
+    IdentityState.REJECTED: Reason.IDENTITY_REJECTED,
+    IdentityState.PENDING: Reason.IDENTITY_PENDING,
+    IdentityState.UNVERIFIABLE: Reason.IDENTITY_UNVERIFIABLE,
+}
+
+
+async def step(view: AccountView, source: IdentitySource) -> Contribution:
+    """Find out which identities the account has, and judge them.
+
+    A rejected one gates Ready, because the spec asks for what does not work; one that is pending,
+    or of which nobody tells, does not.
+    """
+    known = await _known(view, source)
+    entries = _entries(view, known)
+    verdicts = _verdicts(view, entries)
+    rejected = any(one.failed for one in verdicts)
+    pending = any(one.state is IdentityState.PENDING for one in entries)
+    return Contribution(
+        verdicts=verdicts,
+        fields={"identities": entries},
+        findings=tuple(_findings(entries)),
+        advisory=frozenset() if rejected else frozenset({_CONDITION}),
+        look_again=WHILE_OPEN if pending else None,
+    )
+
+
+async def _known(view: AccountView, source: IdentitySource) -> Knowledge:
+    spec = view.resource.spec
+    trips = view.resource.status.round_trip.senders if view.resource.status.round_trip else []
+    known = Knowledge(
+        spec.address,
+        spec.identity_verification.method,
+        trips={one.address: one for one in trips},
+    )
+    sender = await sender_of(view)
+    if isinstance(sender, Attempt):
+        look = await find_out(view, sender, source)
+        return knowledge_of(known, sender, look)
+    return replace(known, failure=_obstacle(sender, view))
+
+
+def _obstacle(obstacle: Obstacle, view: AccountView) -> DiscoveryFailure:
+    """A server that cannot be signed in to now says nothing against what was found earlier."""
+    passing = obstacle.passing or view.smtp.report is not None
+    return DiscoveryFailure(Reason.NOT_ATTEMPTED, obstacle.message, passing)
+
+
+def _entries(view: AccountView, known: Knowledge) -> list[IdentityStatus]:
+    """The primary identity, the declared ones in the order of the spec, then the others."""
+    spec, status = view.resource.spec, view.resource.status
+    now = schedule.timestamp(view.world.now())
+    declared = {one.address: one for one in spec.identities}
+    own = declared.pop(spec.address, None) or Identity(address=spec.address)
+    primary = {
+        "type": IdentityType.PRIMARY,
+        "display_name": own.display_name or spec.display_name,
+    }
+    wanted = [own.model_copy(update=primary), *declared.values()]
+    found = [_entry(one, known, _earlier(one.address, status.identities), now) for one in wanted]
+    found += _discovered(wanted, known, status.identities, now)
+    return found[:IDENTITIES_LIMIT]
+
+
+def _earlier(address: str, before: Sequence[IdentityStatus]) -> IdentityStatus | None:
+    return next((one for one in before if same(one.address, address)), None)
+
+
+def _entry(
+    wanted: Identity, known: Knowledge, earlier: IdentityStatus | None, now: str
+) -> IdentityStatus:
+    judgement = judge(wanted.address, wanted.type, known)
+    facts = {
+        "address": wanted.address,
+        "type": wanted.type,
+        "display_name": wanted.display_name or _listed_name(wanted.address, known, earlier),
+        "sender_profile": wanted.sender_profile,
+        "declared": True,
+    }
+    if earlier is not None and _stands(earlier, judgement, known):
+        return earlier.model_copy(update=facts)
+    return _status(facts, judgement, earlier, now)
+
+
+def _listed_name(address: str, known: Knowledge, earlier: IdentityStatus | None) -> str | None:
+    """The provider's name for an address; as long as it cannot be asked, the last one."""
+    if known.discovered is not None:
+        listed = known.discovered.find(address)
+        return listed.display_name if listed is not None else None
+    away = known.failure is not None and known.failure.passing
+    return earlier.display_name if earlier is not None and away else None
+
+
+def _discovered(
+    wanted: Sequence[Identity], known: Knowledge, before: Sequence[IdentityStatus], now: str
+) -> list[IdentityStatus]:
+    """What the provider lists beyond the spec; as long as it cannot be asked, what it listed."""
+    if known.discovered is None:
+        away = known.failure is not None and known.failure.passing
+        if not away or known.method is not VerificationMethod.PROVIDER:
+            return []
+        kept = [one for one in before if not one.declared]
+        return [one for one in kept if not any(same(one.address, w.address) for w in wanted)]
+    found = []
+    for listed in known.discovered.listed:
+        if any(same(listed.address, one.address) for one in wanted):
+            continue
+        facts = {
+            "address": listed.address,
+            "type": listed.type,
+            "display_name": listed.display_name,
+            "declared": False,
+        }
+        judgement = judge(listed.address, listed.type, known)
+        found.append(_status(facts, judgement, _earlier(listed.address, before), now))
+    return found
+
+
+def _status(
+    facts: Mapping[str, object], judgement: Judgement, earlier: IdentityStatus | None, now: str
+) -> IdentityStatus:
+    since = None
+    if judgement.state is IdentityState.VERIFIED:
+        same_way = earlier is not None and earlier.method is judgement.method
+        since = (earlier.verified_at if earlier and same_way else None) or now
+    return IdentityStatus.model_validate(
+        {
+            **facts,
+            "state": judgement.state,
+            "method": judgement.method,
+            "verified_at": since,
+            "reason": judgement.reason.value,
+            "message": shorten(judgement.message),
+        },
+        by_name=True,
+    )
+
+
+def _stands(earlier: IdentityStatus, judgement: Judgement, known: Knowledge) -> bool:
+    """Tell whether what was found earlier still counts, where nothing was found now.
+
+    A message that arrived is proof until something says the contrary.
+    """
+    if judgement.method is not None or earlier.method is None:
+        return False
+    match earlier.method:
+        case IdentityMethod.ROUND_TRIP:
+            return True
+        case IdentityMethod.SIGN_IN:
+            return judgement.passing and same(earlier.address, known.own)
+        case IdentityMethod.PROVIDER:
+            return judgement.passing and known.method is VerificationMethod.PROVIDER
+        case IdentityMethod.ENVELOPE:
+            return judgement.passing and known.method is VerificationMethod.ENVELOPE
+
+
+def _verdicts(view: AccountView, entries: Sequence[IdentityStatus]) -> tuple[Verdict, ...]:
+    """One verdict on all that the spec names; none where it names only the account's address."""
+    wanted = [one for one in entries if one.declared]
+    by_state = {state: [one for one in wanted if one.state is state] for state in (*IdentityState,)}
+    rejected = by_state[IdentityState.REJECTED]
+    if not (view.resource.spec.identities or rejected):
+        return ()
+    if rejected:
+        return (failed(_CONDITION, Reason.IDENTITY_REJECTED, _sentence(rejected)),)
+    for state in (IdentityState.PENDING, IdentityState.UNVERIFIABLE):
+        if by_state[state]:
+            return (unknown(_CONDITION, _OPEN[state], _sentence(by_state[state])),)
+    message = "The account may send as its address and all of spec.identities."
+    return (passed(_CONDITION, Reason.IDENTITIES_VERIFIED, message),)
+
+
+def _sentence(entries: Sequence[IdentityStatus]) -> str:
+    """What is said of the first, and how many there are more."""
+    first, *others = entries
+    more = f" So it is with {len(others)} more: read status.identities." if others else ""
+    return f"{first.address}: {first.message}{more}"
+
+
+def _findings(entries: Iterable[IdentityStatus]) -> Iterable[Finding]:
+    """What somebody has to do, for each identity of the spec."""
+    severities = {
+        IdentityState.REJECTED: Severity.ERROR,
+        IdentityState.PENDING: Severity.WARNING,
+    }
+    for one in entries:
+        if one.declared and one.state in severities:
+            yield Finding(
+                code=code_of(_OPEN[one.state]),
+                severity=severities[one.state],
+                subject=one.address[:253],
+                message=one.message,
+            )

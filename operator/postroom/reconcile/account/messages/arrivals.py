@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between what status keeps of a message of ours and what `postroom.mail.round_trip` knows."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from postroom.api.account_messages import (
+    Hop,
+    MailboxPosition,
+    MessageInFlight,
+    MessageOutcome,
+    MessageResult,
+    MessageWarning,
+    ReceivedAuthentication,
+)
+from postroom.api.conditions import shorten
+from postroom.api.mailserver import TEXT_LIMIT
+from postroom.mail.operations import OutgoingMessage, Position, Removal, ScanReport
+from postroom.mail.round_trip.authentication import Authentication
+from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key
+from postroom.mail.round_trip.recognise import Expected, Sighting, recognise
+from postroom.mail.round_trip.verdict import Arrival, Sent, judge
+from postroom.reconcile.account.messages.correspondents import Receiver
+from postroom.reconcile.account.steps import AccountView
+from postroom.reconcile.status import schedule
+
+_HOPS_LIMIT, _WARNINGS_LIMIT = 16, 8
+_WORD_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look into a mailbox showed of a message."""
+
+    sent: Sent
+    sighting: Sighting
+    arrival: Arrival
+
+    def removals(self, under_way: Collection[str]) -> tuple[Removal, ...]:
+        """What to remove now that it is over: every copy that is proven ours.
+
+        Those of earlier messages go, too, which came when nobody looked for them any more;
+        `under_way` are the tokens that are still looked for.
+        """
+        copies = [one.removal for one in self.sighting.found]
+        own = self.sent.expected.account_uid
+        strays = [
+            one.removal
+            for one in self.sighting.strays
+            if one.account_uid == own and one.token not in under_way
+        ]
+        return tuple(one for one in (*copies, *strays) if one is not None)
+
+
+def new_token() -> str:
+    """Return a token for a message, that no other process would choose."""
+    return secrets.token_hex(16)
+
+
+def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> OutgoingMessage:
+    """Write a message that is announced."""
+    spec, metadata = view.resource.spec, view.resource.metadata
+    draft = Draft(
+        account_uid=metadata.uid,
+        token=flight.token,
+        purpose=purpose,
+        sender=flight.sender,
+        display_name=spec.display_name or "",
+        recipient=flight.recipient,
+        moment=view.world.now(),
+    )
+    octets = compose(draft, probe_key(view.world.ownership.message_keys[0]))
+    policy = view.world.messages
+    may_send = policy.may_send if policy is not None else lambda: False
+    return OutgoingMessage(flight.sender, flight.recipient, octets, may_send)
+
+
+def look_for(
+    flight: MessageInFlight, report: ScanReport, receiver: Receiver, view: AccountView
+) -> Look:
+    """Judge what a scan found."""
+    expected = Expected(view.resource.metadata.uid, flight.token)
+    sent = Sent(
+        expected,
+        flight.sender,
+        flight.recipient,
+        accepted_at=schedule.parse_timestamp(flight.time),
+        mailbox=receiver.attempt.extra,
+        receivers=(receiver.address.rpartition("@")[2], receiver.attempt.endpoint.host),
+    )
+    rules = view.world.ownership
+    keys = tuple(map(probe_key, rules.message_keys))
+    sighting = recognise(report.messages, expected, keys, lasting=bool(rules.keys))
+    return Look(sent, sighting, judge(sent, sighting, view.world.now()))
+
+
+def result_of(flight: MessageInFlight, arrival: Arrival, outcome: MessageOutcome) -> MessageResult:
+    """Put what became of a message into status."""
+    return MessageResult(
+        outcome=outcome,
+        time=flight.time,
+        recipient=flight.recipient,
+        reason=arrival.reason.value,
+        message=shorten(arrival.message),
+        mailbox=arrival.mailbox,
+        latency_seconds=arrival.latency,
+        received_from=arrival.received_from or None,
+        authentication=_judged(arrival.authentication),
+        warnings=[
+            MessageWarning(code=one.code, severity=one.severity, message=shorten(one.message))
+            for one in arrival.findings[:_WARNINGS_LIMIT]
+        ],
+        hops=[
+            Hop(
+                by=(one.server or "unknown")[:TEXT_LIMIT],
+                protocol=(one.protocol or "")[:_WORD_LIMIT] or None,
+                delay_seconds=one.delay,
+            )
+            for one in arrival.hops[:_HOPS_LIMIT]
+        ],
+    )
+
+
+def _judged(found: Authentication | None) -> ReceivedAuthentication | None:
+    if found is None:
+        return None
+    return ReceivedAuthentication(
+        spf=found.spf,
+        dkim=found.dkim,
+        dkim_domain=found.dkim_domain,
+        dmarc=found.dmarc,
+        arc=found.arc,
+    )
+
+
+def stored(position: Position) -> MailboxPosition:
+    """Put a position into status."""
+    return MailboxPosition(
+        mailbox=position.mailbox,
+        uid_validity=position.uid_validity,
+        uid_next=position.uid_next,
+        special_use=position.special_use,
+    )
+
+
+def position_of(kept: MailboxPosition) -> Position:
+    """Read a position from status."""
+    return Position(kept.mailbox, kept.uid_validity, kept.uid_next, kept.special_use)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who sends a message of ours, and whose mailbox it is looked for in, once both work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, is_true
+from postroom.api.mailserver import ProbeStage, TLSMode
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import EmailAccount, InvalidSpec, SendingDomain
+from postroom.mail.oauth.answers import TokenFailure
+from postroom.mail.operations import Acceptance, Answer
+from postroom.mail.report import Login
+from postroom.reconcile import indexes, mailserver
+from postroom.reconcile.account.dependencies import is_degraded, readiness
+from postroom.reconcile.account.protocols import imap_leg
+from postroom.reconcile.account.steps import AccountView
+from postroom.reconcile.mailserver import Identity
+from postroom.reconcile.signing_in import probing, token_credentials
+from postroom.reconcile.signing_in.probing import Attempt
+from postroom.reconcile.signing_in.references import Credentials, reference_to
+from postroom.reconcile.signing_in.targets import smtp_target
+from postroom.reconcile.signing_in.token_credentials import TokenCredentials
+from postroom.reconcile.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A mailbox that may be read, and its address."""
+
+    address: str
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why there is no sender or receiver now.
+
+    `passing`: there may be one at the next look, without anybody's doing.
+    """
+
+    reason: Reason
+    message: str
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Correspondents:
+    """Both ends of a message of ours; without a receiver it is sent and not looked for."""
+
+    sender: Attempt | Obstacle
+    receiver: Receiver | Obstacle | None
+
+
+async def sender_of(view: AccountView) -> Attempt | Obstacle:
+    """Return how the account sends: as itself, or as its MailServer signs in."""
+    leg, spec = view.smtp, view.resource.spec
+    if leg.attempt is not None and leg.attempt.credentials is not None:
+        if leg.report is not None and leg.report.stage is ProbeStage.DONE:
+            return leg.attempt
+        if leg.report is not None:
+            return Obstacle(
+                leg.report.reason, leg.report.message, passing=not leg.report.conclusive
+            )
+    server = view.behind.server
+    if leg.problem is not None or leg.checked.blocking is not None or server is None:
+        return Obstacle(Reason.NOT_ATTEMPTED, "The account cannot sign in: read its conditions.")
+    if spec.signs_in or view.behind.server_state is not ConditionStatus.TRUE:
+        message = f"MailServer {server.metadata.name} is not ready: read its status."
+        return Obstacle(Reason.MAIL_SERVER_NOT_READY, message, passing=True)
+    return await _as_the_server(view)
+
+
+async def _as_the_server(view: AccountView) -> Attempt | Obstacle:
+    server, namespace = view.behind.server, view.resource.metadata.namespace
+    if server is None or not server.spec.signs_in:
+        message = "Neither the account nor its MailServer has credentials: set credentialsRef."
+        return Obstacle(Reason.SECRET_NOT_FOUND, message)
+    try:
+        target = smtp_target(server.spec)
+    except InvalidSpec as error:
+        return Obstacle(Reason.INVALID_SPEC, f"{error}.")
+    if target.tls is TLSMode.NONE:
+        message = "Messages are only sent over TLS: set the MailServer's tls.mode."
+        return Obstacle(Reason.ENCRYPTION_REQUIRED, message)
+    # As the server itself, so that both know of the same refresh token.
+    owner = token_credentials.owner_of(server)
+    identity = Identity(server.spec.credentials_ref, server.spec.oauth, owner=owner)
+    found = await mailserver.connection_of(target, identity, namespace, view.world)
+    if isinstance(found, Verdict):
+        return Obstacle(found.reason, found.message)
+    return Attempt(
+        probing.SMTP,
+        found.endpoint,
+        found.credentials,
+        view.resource.metadata.requested_at,
+        provider=found.provider,
+    )
+
+
+async def unverified_domain(address: str, view: AccountView) -> Obstacle | None:
+    """Return why nothing may leave from an address: its SendingDomain is not verified.
+
+    One that is Degraded still sends; an address without a SendingDomain is judged by nobody.
+    """
+    domain = address.rpartition("@")[2].lower()
+    namespace, index = view.resource.metadata.namespace, indexes.by_domain(domain)
+    for found in await view.world.find(Kind.SENDING_DOMAIN, namespace, index):
+        declared = cast("SendingDomain", found)
+        if readiness(declared) is ConditionStatus.TRUE or is_degraded(declared):
+            continue
+        name = declared.metadata.name
+        return Obstacle(
+            Reason.SENDING_DOMAIN_NOT_READY,
+            f"Nothing was sent from {address}: SendingDomain {name} is not verified. Read its "
+            "status, then ask anew.",
+            passing=True,
+        )
+    return None
+
+
+def own_receiver(view: AccountView) -> Receiver | Obstacle | None:
+    """Return the account's own mailbox; None where it has none."""
+    if view.resource.spec.imap is None:
+        return None
+    leg = view.imap
+    if leg.attempt is None or leg.report is None:
+        return Obstacle(Reason.NOT_ATTEMPTED, "The mailbox cannot be read: read the conditions.")
+    if leg.report.stage is not ProbeStage.DONE:
+        return Obstacle(leg.report.reason, leg.report.message, passing=not leg.report.conclusive)
+    return Receiver(view.resource.spec.address, leg.attempt)
+
+
+async def receiver_named(name: str, view: AccountView) -> Receiver | Obstacle | None:
+    """Return the mailbox of another account of the namespace."""
+    metadata = view.resource.metadata
+    if name == metadata.name:
+        return own_receiver(view)
+    found = await view.world.get(Kind.EMAIL_ACCOUNT, metadata.namespace, name)
+    if found is None:
+        message = f"EmailAccount {name} does not exist in this namespace: create it."
+        return Obstacle(Reason.RECEIVER_NOT_READY, message)
+    return await _mailbox_of(cast("EmailAccount", found), view.world)
+
+
+async def receiver_at(address: str, view: AccountView) -> Receiver | Obstacle | None:
+    """Return the mailbox of the account with an address, or else the account's own."""
+    metadata = view.resource.metadata
+    index = indexes.by_address(address)
+    for one in await view.world.find(Kind.EMAIL_ACCOUNT, metadata.namespace, index):
+        if one.metadata.name != metadata.name:
+            return await _mailbox_of(cast("EmailAccount", one), view.world)
+    own = own_receiver(view)
+    if own is not None:
+        return own
+    return Obstacle(
+        Reason.RECEIVER_NOT_READY,
+        f"Nothing reads {address}: create an EmailAccount with that address and imap, or set "
+        "spec.imap to its mailbox.",
+    )
+
+
+async def _mailbox_of(other: EmailAccount, world: World) -> Receiver | Obstacle:
+    """The mailbox of another account, only where its own status says that it can be read.
+
+    Its credentials are not tried where its server refused them.
+    """
+    name = other.metadata.name
+    if other.spec.imap is None:
+        return Obstacle(
+            Reason.RECEIVER_NOT_READY, f"EmailAccount {name} reads no mailbox: set its spec.imap."
+        )
+    current = other.status.observed_generation == other.metadata.generation
+    works = is_true(other.status.conditions, ConditionType.IMAP_AUTHENTICATED)
+    if other.spec.suspend or not (current and works):
+        message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
+        return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
+    leg = await imap_leg(other, world)
+    if leg.attempt is None or leg.checked.blocking is not None:
+        message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
+        return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
+    return Receiver(other.spec.address, leg.attempt)
+
+
+def references_to_receiver(name: str | None = None, address: str | None = None) -> frozenset[str]:
+    """What must bring an account back whose messages another one receives."""
+    found = set()
+    if name is not None:
+        found.add(reference_to(Kind.EMAIL_ACCOUNT, name))
+    if address is not None:
+        found.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(address)))
+    return frozenset(found)
+
+
+async def login_for(attempt: Attempt, world: World) -> Login | Answer:
+    """Return what to sign in with: the password, or a token."""
+    given = attempt.credentials
+    if isinstance(given, Credentials):
+        return given.login
+    if isinstance(given, TokenCredentials):
+        got = await world.tokens.token(given.grant)
+        if isinstance(got, TokenFailure):
+            return Answer(Acceptance.UNKNOWN, Reason(got.reason.value), got.message)
+        return Login(given.grant.subject, got.value, token=True)
+    return Answer(
+        Acceptance.UNKNOWN, Reason.NOT_ATTEMPTED, "There are no credentials to sign in with."
+    )

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether mail to a public address reaches the technical one, and unchanged: tried by a message."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from postroom.api.account_messages import (
+    Forwarding,
+    ForwardingState,
+    ForwardingVerdict,
+)
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.reasons import Reason
+from postroom.mail.round_trip.compose import Purpose
+from postroom.mail.round_trip.forwarding import judge_forwarding
+from postroom.mail.round_trip.forwarding_steps import steps_for
+from postroom.reconcile.account.messages import flight as flights
+from postroom.reconcile.account.messages.correspondents import (
+    Correspondents,
+    Obstacle,
+    Receiver,
+    receiver_at,
+    references_to_receiver,
+    sender_of,
+)
+from postroom.reconcile.account.messages.flight import Progress
+from postroom.reconcile.account.steps import AccountView, Contribution
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import failed, passed, unknown
+
+_CONDITION = ConditionType.FORWARDING_VERIFIED
+#: After this many messages in a row that did not arrive as sent, the wait until the next.
+_RETRIES = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6))
+#: How often it is tried again once it works.
+_AGAIN = timedelta(days=1)
+
+
+async def step(view: AccountView) -> Contribution:
+    """Send a message when it is time, look for one that is under way, and judge the last."""
+    wanted, spec = view.resource.spec.forwarding, view.resource.spec
+    if wanted is None:
+        return Contribution()
+    state = _state(wanted, view.resource.status.forwarding)
+    receiver = await receiver_at(wanted.technical_address, view)
+    parties = Correspondents(await sender_of(view), receiver)
+    fields: dict[str, object] = {}
+    progress: Progress | None = None
+    look_again: timedelta | None = None
+    waits = False
+    if state.in_flight is not None:
+        progress = await flights.advance(state.in_flight, Purpose.FORWARDING, parties, view)
+    elif (wait := _wait(state, view)) > timedelta():
+        look_again, waits = wait, wait <= flights.not_before(view)
+    elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
+        progress = await flights.begin(spec.address, parties, view)
+    if progress is not None:
+        state, look_again = _after(state, progress, wanted, view), progress.look_again
+        fields, waits = flights.noted(progress, view), progress.waits
+    told = flights.waiting("forwarding", "The next message of the forwarding") if waits else ()
+    works = state.verdict is ForwardingVerdict.REDIRECTED
+    steps = () if works else steps_for(wanted.source, spec.address, wanted.technical_address)
+    return Contribution(
+        verdicts=(_verdict(state, wanted, spec.address, parties),),
+        findings=flights.findings_of(state.result, "forwarding") + told,
+        fields={**fields, "forwarding": state.model_copy(update={"steps": list(steps)})},
+        references=references_to_receiver(address=wanted.technical_address),
+        look_again=look_again,
+    )
+
+
+def _state(wanted: Forwarding, before: ForwardingState | None) -> ForwardingState:
+    """Return what is known; nothing is of another technical address."""
+    if before is not None and before.technical_address == wanted.technical_address:
+        return before
+    return ForwardingState(
+        verdict=ForwardingVerdict.PENDING, technical_address=wanted.technical_address
+    )
+
+
+def _after(
+    state: ForwardingState, progress: Progress, wanted: Forwarding, view: AccountView
+) -> ForwardingState:
+    """Note where the message is; its end decides the verdict, unless it says nothing."""
+    changes: dict[str, object] = {"in_flight": progress.in_flight}
+    look = progress.look
+    if progress.result is not None:
+        verdict, works = state.verdict, False
+        if look is not None:
+            found = judge_forwarding(
+                look.sent, look.sighting, view.world.now(), wanted.source, wanted.technical_address
+            )
+            verdict, works = found.verdict, found.verdict is ForwardingVerdict.REDIRECTED
+        failures = 0 if works else state.failures + 1
+        changes |= {"result": progress.result, "verdict": verdict, "failures": failures}
+    return state.model_copy(update=changes)
+
+
+def _wait(state: ForwardingState, view: AccountView) -> timedelta:
+    """Return how long until the next message is due; whoever asks for a check has it at once."""
+    metadata, now = view.resource.metadata, view.world.now()
+    spacing = flights.not_before(view)
+    if state.result is None or view.asked:
+        return spacing
+    if flights.is_looping(state.result):
+        return schedule.FAR_AWAY
+    pause = _RETRIES[min(state.failures, len(_RETRIES)) - 1] if state.failures else _AGAIN
+    due = schedule.parse_timestamp(state.result.time) + schedule.jittered(pause, metadata.uid)
+    return max(due - now, spacing, timedelta())
+
+
+def _verdict(
+    state: ForwardingState, wanted: Forwarding, address: str, parties: Correspondents
+) -> Verdict:
+    technical = wanted.technical_address
+    match state.verdict:
+        case ForwardingVerdict.REDIRECTED:
+            message = f"Mail to {address} reaches {technical} as it was sent."
+            return passed(_CONDITION, Reason.REDIRECTED, message)
+        case ForwardingVerdict.REWRITTEN:
+            message = (
+                f"Mail to {address} reaches {technical} as a message of whoever forwards it: "
+                "redirect it instead, as status.forwarding.steps says."
+            )
+            return failed(_CONDITION, Reason.HEADERS_REWRITTEN, message)
+        case ForwardingVerdict.NOT_ARRIVING:
+            message = (
+                f"Mail to {address} does not reach {technical}: set up forwarding as "
+                "status.forwarding.steps says."
+            )
+            return failed(_CONDITION, Reason.NOT_FORWARDED, message)
+    for party in (parties.sender, parties.receiver):
+        if isinstance(party, Obstacle) and state.in_flight is None:
+            return unknown(_CONDITION, Reason.NOT_ATTEMPTED, party.message)
+    if state.result is not None and state.in_flight is None:
+        return unknown(_CONDITION, Reason(state.result.reason), state.result.message)
+    message = f"Whether mail to {address} reaches {technical} is being tried by a message."
+    return unknown(_CONDITION, Reason.AWAITING_MESSAGE, message)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The round trip: a message that is sent on a schedule and must arrive; opt-in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from postroom.api.account_messages import MessageOutcome, RoundTripState, SenderTrip
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.reasons import Reason
+from postroom.mail.round_trip.compose import Purpose
+from postroom.reconcile.account.messages import flight as flights
+from postroom.reconcile.account.messages.correspondents import (
+    Correspondents,
+    Obstacle,
+    Receiver,
+    own_receiver,
+    receiver_named,
+    references_to_receiver,
+    sender_of,
+)
+from postroom.reconcile.account.messages.flight import Progress
+from postroom.reconcile.account.steps import AccountView, Contribution
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import failed, passed, unknown
+
+_CONDITION = ConditionType.ROUND_TRIP_HEALTHY
+_WELL = frozenset({MessageOutcome.DELIVERED, MessageOutcome.DELIVERED_TO_SPAM})
+#: How soon another message follows one that could not be sent or looked for.
+_DEFERRED = timedelta(minutes=15)
+#: Outcomes that say that mail does not flow.
+_BROKEN = frozenset({MessageOutcome.FAILED, MessageOutcome.NOT_DELIVERED})
+
+
+async def step(view: AccountView) -> Contribution:
+    """Send a message when it is time, look for one that is under way, and judge the last."""
+    settings, before = view.resource.spec.round_trip, view.resource.status
+    if not settings.enabled:
+        return Contribution()
+    state = before.round_trip or RoundTripState()
+    receiver = await _receiver(view)
+    references = references_to_receiver(
+        name=settings.receiver_ref.name if settings.receiver_ref else None
+    )
+    parties = Correspondents(await sender_of(view), receiver)
+    turn = _turn(state, view)
+    fields: dict[str, object] = {}
+    look_again: timedelta | None = None
+    waits = False
+    if state.in_flight is not None:
+        progress = await flights.advance(state.in_flight, Purpose.ROUND_TRIP, parties, view)
+        state = _after(state, state.in_flight.sender, progress, view)
+        look_again = progress.look_again
+        fields = flights.noted(progress, view)
+    elif (wait := _wait(state, turn, view)) > timedelta():
+        look_again, waits = wait, wait <= flights.not_before(view)
+    elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
+        progress = await flights.begin(receiver.address, parties, view, turn)
+        state = _after(state, turn or view.resource.spec.address, progress, view)
+        look_again, waits = progress.look_again, progress.waits
+    told = flights.waiting("roundTrip", "The next message of the round trip") if waits else ()
+    return Contribution(
+        verdicts=(_verdict(state, parties),),
+        fields={**fields, "round_trip": state},
+        findings=flights.findings_of(state.result, "roundTrip") + told,
+        references=references,
+        look_again=look_again,
+    )
+
+
+async def _receiver(view: AccountView) -> Receiver | Obstacle:
+    named = view.resource.spec.round_trip.receiver_ref
+    found = own_receiver(view) if named is None else await receiver_named(named.name, view)
+    if found is not None:
+        return found
+    message = (
+        "The round trip needs a mailbox to look in: set spec.imap, or spec.roundTrip.receiverRef "
+        "to an EmailAccount that has one."
+    )
+    return Obstacle(Reason.RECEIVER_NOT_READY, message)
+
+
+def _turn(state: RoundTripState, view: AccountView) -> str | None:
+    """Return the identity whose turn it is to send; None: the account's own address."""
+    trips = {one.address: one.time for one in state.senders}
+    trips[""] = state.result.time if state.result is not None else ""
+    waiting = ["", *_identities(view)]
+    return min(waiting, key=lambda address: trips.get(address, "")) or None
+
+
+def _identities(view: AccountView) -> list[str]:
+    spec = view.resource.spec
+    return [one.address for one in spec.identities if one.address != spec.address]
+
+
+def _after(
+    state: RoundTripState, sender: str, progress: Progress, view: AccountView
+) -> RoundTripState:
+    """Note where the message is; what became of one is kept with whom it was sent as."""
+    result, identities = progress.result, _identities(view)
+    known = [one for one in state.senders if one.address in identities]
+    changes: dict[str, object] = {"in_flight": progress.in_flight, "senders": known}
+    if result is not None and sender in identities:
+        trip = SenderTrip(
+            address=sender, outcome=result.outcome, time=result.time, reason=result.reason
+        )
+        others = [one for one in known if one.address != sender]
+        changes["senders"] = sorted((*others, trip), key=lambda one: one.address)
+    elif result is not None:
+        changes["result"] = result
+    return state.model_copy(update=changes)
+
+
+def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedelta:
+    """Return how long until the next message is due; where they loop, not before somebody asks.
+
+    Whom nothing was sent as yet does not wait for the interval, nor does who asks for a check after
+    a failure; what was deferred is tried again soon.
+    """
+    now, last, spacing = view.world.now(), state.result, flights.not_before(view)
+    if flights.is_looping(last) and not view.asked:
+        return schedule.FAR_AWAY
+    tried = turn in {one.address for one in state.senders} if turn else last is not None
+    asked_again = view.asked and last is not None and last.outcome not in _WELL
+    if not tried or asked_again:
+        return spacing
+    if last is not None and last.outcome is MessageOutcome.DEFERRED:
+        due = schedule.parse_timestamp(last.time) + _DEFERRED
+        return max(due - now, spacing)
+    interval: timedelta = view.resource.spec.round_trip.interval
+    times = [one.time for one in state.senders] + ([last.time] if last is not None else [])
+    pause = schedule.jittered(interval, view.resource.metadata.uid)
+    due = schedule.parse_timestamp(max(times)) + pause
+    return max(due - now, spacing, timedelta())
+
+
+def _verdict(state: RoundTripState, parties: Correspondents) -> Verdict:
+    last = state.result
+    if last is None:
+        for party in (parties.sender, parties.receiver):
+            if isinstance(party, Obstacle):
+                return unknown(_CONDITION, Reason.NOT_ATTEMPTED, party.message)
+        message = "The first message of the round trip has not come to an end yet."
+        return unknown(_CONDITION, Reason.AWAITING_MESSAGE, message)
+    reason = Reason(last.reason)
+    if last.outcome in _BROKEN:
+        return failed(_CONDITION, reason, last.message)
+    if last.outcome in (MessageOutcome.DEFERRED, MessageOutcome.UNKNOWN):
+        return unknown(_CONDITION, reason, last.message)
+    return passed(_CONDITION, reason, last.message)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an account's server and domain let it send, and as whom applications should send now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.emailaccount_status import EffectiveSender
+from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource
+from postroom.api.status import CommonStatus
+from postroom.reconcile.account.dependencies import Backing, no_fallback_domain
+from postroom.reconcile.status.assessment import Conclude, Conclusion, failed, passed, unknown
+
+#: What must hold, as far as it is judged, for a message to be sent at all.
+_SENDING = (
+    ConditionType.REFERENCES_RESOLVED,
+    ConditionType.DEPENDENCIES_READY,
+    ConditionType.TARGET_ALLOWED,
+    ConditionType.SMTP_AVAILABLE,
+    ConditionType.SMTP_AUTHENTICATED,
+)
+_CONDITION = ConditionType.DEPENDENCIES_READY
+
+
+def dependency_verdicts(spec: EmailAccountSpec, behind: Backing) -> tuple[Verdict, ...]:
+    """Say whether server and domain are ready; a fallback sender that is stands in for the domain.
+
+    A domain that is Degraded does not stop its accounts.
+    """
+    states: list[tuple[ConditionStatus, Reason, AnyResource]] = []
+    if behind.server is not None:
+        states.append((behind.server_state, Reason.MAIL_SERVER_NOT_READY, behind.server))
+    usable = behind.domain_state is ConditionStatus.TRUE or behind.domain_degraded
+    falls_back = behind.domain is not None and not usable and spec.fallback_sender is not None
+    if behind.domain is not None and not falls_back:
+        state = ConditionStatus.TRUE if usable else behind.domain_state
+        states.append((state, Reason.SENDING_DOMAIN_NOT_READY, behind.domain))
+    if not states and not falls_back:
+        return ()
+    for state, reason, other in states:
+        if state is ConditionStatus.FALSE:
+            name = f"{other.kind.value} {other.metadata.name}"
+            return (failed(_CONDITION, reason, f"{name} is not ready: read its status."),)
+    if falls_back and (refusal := _fallback_refusal(spec, behind)) is not None:
+        return (refusal,)
+    for state, _, other in states:
+        if state is ConditionStatus.UNKNOWN:
+            name = f"{other.kind.value} {other.metadata.name}"
+            message = f"The state of {name} is not known yet."
+            return (unknown(_CONDITION, Reason.DEPENDENCY_UNKNOWN, message),)
+    return (passed(_CONDITION, Reason.DEPENDENCIES_READY, _well(behind, falls_back=falls_back)),)
+
+
+def _well(behind: Backing, *, falls_back: bool) -> str:
+    name = behind.domain.metadata.name if behind.domain is not None else ""
+    if falls_back:
+        return f"SendingDomain {name} is not ready, and spec.fallbackSender stands in for it."
+    if behind.domain_degraded:
+        return (
+            f"SendingDomain {name} is Degraded: sending goes on until its grace period ends. Read "
+            "its status."
+        )
+    return "Server and domain are ready."
+
+
+def _fallback_refusal(spec: EmailAccountSpec, behind: Backing) -> Verdict | None:
+    """Say why the fallback sender cannot stand in now; None where it can."""
+    fallback, state = spec.fallback_sender or "", behind.fallback_state
+    if behind.fallback_domain is None:
+        return failed(_CONDITION, Reason.FALLBACK_SENDER_NOT_VERIFIED, no_fallback_domain(fallback))
+    name = f"SendingDomain {behind.fallback_domain.metadata.name}"
+    if state is ConditionStatus.FALSE:
+        return failed(
+            _CONDITION,
+            Reason.FALLBACK_SENDER_NOT_VERIFIED,
+            f"Neither the address's domain nor that of spec.fallbackSender is verified: {name} is "
+            "not ready. Read its status.",
+        )
+    if state is ConditionStatus.UNKNOWN:
+        return unknown(
+            _CONDITION, Reason.DEPENDENCY_UNKNOWN, f"The state of {name} is not known yet."
+        )
+    return None
+
+
+def effective_sender(spec: EmailAccountSpec, behind: Backing) -> EffectiveSender:
+    """Decide as whom to send as far as domains tell; without an address there is nobody."""
+    if behind.domain is None:
+        if behind.lost_domain is not None or spec.fallback_sender is not None:
+            return EffectiveSender(reason=Reason.SENDING_DOMAIN_NOT_FOUND.value)
+        return EffectiveSender(address=spec.address, reason="NoDomain")
+    state = behind.domain_state
+    if state is ConditionStatus.TRUE:
+        return EffectiveSender(address=spec.address, reason="DomainVerified")
+    if behind.domain_degraded:
+        return EffectiveSender(address=spec.address, reason="DomainDegraded")
+    if spec.fallback_sender is not None and behind.fallback_state is ConditionStatus.TRUE:
+        return EffectiveSender(address=spec.fallback_sender, reason="FallbackUsed")
+    reason = "DomainNotVerified" if state is ConditionStatus.FALSE else "DomainUnknown"
+    return EffectiveSender(reason=reason)
+
+
+def concluding(sender: EffectiveSender) -> Conclude:
+    """Let the conditions that count decide whether anybody may send at all.
+
+    What is only held back, as it was not seen failing twice, or could not be looked at for a
+    moment, leaves the address that was there.
+    """
+
+    def conclude(
+        conditions: Sequence[Condition], before: CommonStatus, now: datetime
+    ) -> Conclusion:
+        stored: EffectiveSender | None = getattr(before, "effective_sender", None)
+        counted = [found for each in _SENDING if (found := find(conditions, each)) is not None]
+        for status in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
+            for condition in counted:
+                if condition.status is status:
+                    return Conclusion(
+                        {"effective_sender": EffectiveSender(reason=condition.reason)}
+                    )
+        if sender.address is None and stored is not None and stored.address is not None:
+            return Conclusion({"effective_sender": stored})
+        return Conclusion({"effective_sender": sender})
+
+    return conclude
+
+
+def nobody(reason: Reason) -> EffectiveSender:
+    """Nobody is to send, for this reason."""
+    return EffectiveSender(reason=reason.value)
+
+
+def ready_message(spec: EmailAccountSpec, behind: Backing) -> str:
+    """Say what works: who sends, through what, and what is read."""
+    sender = effective_sender(spec, behind)
+    uses = f" through MailServer {behind.server.metadata.name}" if behind.server else ""
+    if spec.at_provider and spec.provider is not None:
+        uses = f" through {spec.provider.value}"
+    reads = f" and reads {spec.imap.mailbox}" if spec.imap else ""
+    if sender.address not in (None, spec.address):
+        reads = f"; {spec.address} reads {spec.imap.mailbox}" if spec.imap else ""
+        return (
+            f"{sender.address} sends{uses} in place of {spec.address}, whose domain is not "
+            f"verified{reads}."
+        )
+    return f"{spec.address} sends{uses}{reads}."

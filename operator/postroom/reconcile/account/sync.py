@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a look at the mailbox leaves in status, and the look back that somebody asks for."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from postroom.api.conditions import shorten
+from postroom.api.emailaccount_status import (
+    BackfillPhase,
+    DayCount,
+    LastBackfill,
+    MailboxFacts,
+    QuotaUsage,
+    SpecialMailbox,
+)
+from postroom.api.findings import Finding, Severity
+from postroom.api.mailserver import ProbeStage
+from postroom.api.reasons import Reason
+from postroom.mail.operations import Answer, HistoryReport
+from postroom.mail.report import Mailbox, Quota
+from postroom.reconcile.account.messages.correspondents import (
+    Obstacle,
+    Receiver,
+    login_for,
+    own_receiver,
+)
+from postroom.reconcile.account.steps import AccountView, Contribution
+from postroom.reconcile.signing_in.probing import code_of
+from postroom.reconcile.status import schedule
+
+#: Shares of a quota from which on it is worth a warning, and an error.
+_NEARLY_FULL, _FULL = 0.85, 0.95
+
+
+async def step(view: AccountView) -> Contribution:
+    """Keep the facts of the mailbox, and look back where somebody asks for it."""
+    before, spec = view.resource.status, view.resource.spec
+    if spec.imap is None:
+        return Contribution(fields={"last_backfill": await _backfill(view)})
+    report = view.imap.report
+    seen = report.mailbox if report is not None else None
+    facts, last_sync = before.mailbox, before.last_sync
+    findings: tuple[Finding, ...] = ()
+    if seen is not None:
+        facts = mailbox_facts(seen, before.mailbox)
+        last_sync = _last_sync(view, facts)
+        findings = quota_findings(facts)
+    return Contribution(
+        fields={
+            "mailbox": facts,
+            "last_sync": last_sync,
+            "last_backfill": await _backfill(view),
+        },
+        findings=findings,
+    )
+
+
+def mailbox_facts(mailbox: Mailbox, before: MailboxFacts | None) -> MailboxFacts:
+    """Turn what a check saw into status; `before` is what the last one saw."""
+    return MailboxFacts(
+        name=mailbox.name,
+        messages=mailbox.messages,
+        unseen=mailbox.unseen,
+        uid_next=mailbox.uid_next,
+        uid_validity=mailbox.uid_validity,
+        newest_time=schedule.timestamp(mailbox.newest_at) if mailbox.newest_at else None,
+        new_messages=_arrived(mailbox, before),
+        octets=_usage(mailbox.octets),
+        message_quota=_usage(mailbox.message_quota),
+        append_limit=mailbox.append_limit,
+        special=[
+            SpecialMailbox(use=use, name=name) for use, name in sorted(mailbox.special.items())
+        ][:8],
+    )
+
+
+def _usage(quota: Quota | None) -> QuotaUsage | None:
+    return QuotaUsage(used=quota.used, limit=quota.limit) if quota is not None else None
+
+
+def _arrived(mailbox: Mailbox, before: MailboxFacts | None) -> int | None:
+    """UIDs only grow while UIDVALIDITY stays (RFC 9051 section 2.3.1.1)."""
+    if before is None or mailbox.uid_next is None or before.uid_next is None:
+        return None
+    if (before.name, before.uid_validity) != (mailbox.name, mailbox.uid_validity):
+        return None
+    return max(mailbox.uid_next - before.uid_next, 0)
+
+
+def _last_sync(view: AccountView, facts: MailboxFacts) -> str:
+    """The time moves with what else changes: alone it is not worth a write (`HEARTBEAT`)."""
+    before, now = view.resource.status, view.world.now()
+    if before.last_sync is None or view.asked or facts != before.mailbox:
+        return schedule.timestamp(now)
+    young = now - schedule.parse_timestamp(before.last_sync) < schedule.HEARTBEAT
+    return before.last_sync if young else schedule.timestamp(now)
+
+
+def quota_findings(facts: MailboxFacts) -> tuple[Finding, ...]:
+    """Warn of a mailbox that is nearly full, before mail to it bounces."""
+    shares = [
+        one.used / one.limit for one in (facts.octets, facts.message_quota) if one and one.limit
+    ]
+    share = max(shares, default=0.0)
+    if share < _NEARLY_FULL:
+        return ()
+    full = share >= _FULL
+    return (
+        Finding(
+            code=code_of(Reason.MAILBOX_NEARLY_FULL),
+            severity=Severity.ERROR if full else Severity.WARNING,
+            subject=facts.name,
+            message=f"The mailbox is more than {95 if full else 85} percent full: delete messages "
+            "or raise its quota before mail to it is refused.",
+        ),
+    )
+
+
+async def _backfill(view: AccountView) -> LastBackfill | None:
+    """Look back once for each new value of the annotation."""
+    nonce, last = view.resource.metadata.backfill, view.resource.status.last_backfill
+    if nonce is None or (last is not None and last.nonce == nonce):
+        return last
+    now = view.world.now()
+    receiver = own_receiver(view)
+    if not isinstance(receiver, Receiver):
+        return _refused(nonce, now, receiver)
+    login = await login_for(receiver.attempt, view.world)
+    if isinstance(login, Answer):
+        return _refused(nonce, now, Obstacle(login.reason, login.message))
+    since = (now - timedelta(days=view.resource.spec.sync.backfill_days)).date()
+    report = await view.world.mail.history(
+        receiver.attempt.endpoint, login, receiver.attempt.extra, since
+    )
+    if report.session.stage is not ProbeStage.DONE:
+        return _refused(nonce, now, Obstacle(report.session.reason, report.session.message))
+    return _done(nonce, now, since, report)
+
+
+def _refused(nonce: str, now: datetime, obstacle: Obstacle | None) -> LastBackfill:
+    reason = obstacle.reason if obstacle else Reason.NOT_ATTEMPTED
+    message = obstacle.message if obstacle else "The account reads no mailbox: set spec.imap."
+    return LastBackfill(
+        nonce=nonce,
+        phase=BackfillPhase.REFUSED,
+        time=schedule.timestamp(now),
+        reason=reason.value,
+        message=shorten(f"{message} Then ask for the backfill with a new value."),
+    )
+
+
+def _done(nonce: str, now: datetime, since: date, report: HistoryReport) -> LastBackfill:
+    days = {day: count for day, count in sorted(report.days.items()) if day >= since}
+    total = sum(days.values())
+    bounded = "" if report.complete else " There are more than postroom counts."
+    return LastBackfill(
+        nonce=nonce,
+        phase=BackfillPhase.DONE,
+        time=schedule.timestamp(now),
+        reason=Reason.SUCCEEDED.value,
+        message=f"{total} messages arrived since {since.isoformat()}.{bounded}",
+        messages=total,
+        complete=report.complete,
+        days=[DayCount(date=day.isoformat(), messages=count) for day, count in days.items()][-61:],
+    )

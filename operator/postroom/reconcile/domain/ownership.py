@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of a domain's ownership besides its record: no key, or another namespace's claim."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.findings import Finding, Fix, FixAction, Severity
+from postroom.api.reasons import Reason
+from postroom.api.resource import SendingDomain
+from postroom.api.sendingdomain import (
+    Purpose,
+    RecordState,
+    SendingDomainSpec,
+    SendingDomainStatus,
+    Verification,
+)
+from postroom.dns.findings import finding
+from postroom.dns.ownership import OwnershipRules, challenge, is_token
+from postroom.dns.planning import TOKEN_ID
+from postroom.dns.report import DomainReport, RecordReport
+from postroom.reconcile.status.assessment import failed, unknown
+
+_NO_KEY = (
+    "The operator has no ownership key, so there is no ownership token to publish or to look for: "
+    "its administrator sets POSTROOM_OWNERSHIP_KEY or --ownership-key-file."
+)
+_KEY_ELSEWHERE = (
+    "The ownership token was not looked at: it needs the operator's key (--ownership-key-file)."
+)
+
+
+def requiring(spec: SendingDomainSpec, rules: OwnershipRules) -> SendingDomainSpec:
+    """Let ownership gate Ready where the operator's rules say so, whatever the spec requires."""
+    if spec.require is None or Purpose.OWNERSHIP in spec.require or not rules.token_required:
+        return spec
+    return spec.model_copy(update={"require": [Purpose.OWNERSHIP, *spec.require]})
+
+
+def without_key(rules: OwnershipRules) -> Verdict:
+    """The verdict where a derived token would have to be looked at and there is no key."""
+    message = _KEY_ELSEWHERE if rules.key_elsewhere else _NO_KEY
+    return unknown(ConditionType.OWNERSHIP_VERIFIED, Reason.OWNERSHIP_KEY_MISSING, message)
+
+
+def finding_without_key(rules: OwnershipRules, *, required: bool) -> Finding:
+    """The same as a finding; it keeps nobody from anything where the key is elsewhere."""
+    made = finding("OWNERSHIP_KEY_MISSING", "ownership", without_key(rules).message)
+    severity = Severity.ERROR if required and not rules.key_elsewhere else Severity.INFO
+    return made.model_copy(update={"severity": severity})
+
+
+def token_of(report: DomainReport, rules: OwnershipRules) -> RecordReport | None:
+    """Return the record by which a claim is proven; None where there is no key."""
+    records = [one for one in report.records if one.purpose is Purpose.OWNERSHIP]
+    proofs = [one for one in records if rules.keys and is_token(one.value)]
+    return proofs[-1] if proofs else None
+
+
+def without_needless_token(report: DomainReport) -> DomainReport:
+    """Leave out a token that is not published and that nothing asks for any more."""
+    gone = {
+        one.id
+        for one in report.records
+        if one.id == TOKEN_ID and one.state not in (RecordState.VALID, RecordState.UNKNOWN)
+    }
+    return replace(
+        report,
+        records=tuple(one for one in report.records if one.id not in gone),
+        findings=tuple(one for one in report.findings if one.subject not in gone),
+    )
+
+
+def claimed(domain: str, token: tuple[str, str] | None) -> Verdict:
+    """The verdict on a domain that another namespace has; it says nothing more about that one.
+
+    `token` are name and value of the record that would prove this namespace's claim.
+    """
+    message = (
+        f"{domain}, or a domain above or below it, is claimed by another namespace, and nothing "
+        "proves that this one may use it."
+    )
+    todo = (
+        "Without an ownership key of the operator there is no token that could prove it: its "
+        "administrator sets POSTROOM_OWNERSHIP_KEY or --ownership-key-file."
+    )
+    if token is not None:
+        todo = f"Publish this namespace's token as TXT at {token[0]}: {token[1]}"
+    return failed(ConditionType.OWNERSHIP_VERIFIED, Reason.DOMAIN_CLAIMED, f"{message} {todo}")
+
+
+def given_up(resource: SendingDomain, rules: OwnershipRules) -> tuple[Verdict, SendingDomainStatus]:
+    """Return what is said of a suspended domain that another namespace has now, and its status.
+
+    Whoever resumes it begins anew, as after any lost claim: what it had must not count again.
+    """
+    spec, namespace = resource.spec, resource.metadata.namespace
+    token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
+    verdict = claimed(spec.domain, token)
+    fix = None
+    if token is not None:
+        name, value = token
+        fix = Fix(action=FixAction.CREATE, name=name, type="TXT", value=value)
+    status = resource.status.model_copy(
+        update={
+            "verification": Verification.FAILED,
+            "verified_at": None,
+            "degraded_at": None,
+            "last_ready_generation": None,
+            "findings": [finding("DOMAIN_CLAIMED", "ownership", verdict.message, fix)],
+        }
+    )
+    return verdict, status
+
+
+def telling_of_claim(
+    report: DomainReport, verdict: Verdict, token: RecordReport | None
+) -> DomainReport:
+    """Tell of the claim in the place of what else is said about the token."""
+    subject = token.id if token is not None else "ownership"
+    fix = None
+    if token is not None:
+        fix = Fix(
+            action=FixAction.CREATE,
+            name=token.name,
+            host_label=token.host_label,
+            type=token.type.value,
+            value=token.value,
+        )
+    told = finding("DOMAIN_CLAIMED", subject, verdict.message, fix)
+    others = [one for one in report.findings if one.subject != subject]
+    return replace(report, findings=(told, *others))

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the report on a domain's records to what status says of them: verdicts and record list."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.findings import Finding
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import (
+    COMPROMISED_LIMIT,
+    DKIMRole,
+    Purpose,
+    RecordState,
+    RecordStatus,
+    SendingDomainSpec,
+    SendingDomainStatus,
+)
+from postroom.dns.planning import TOKEN_ID
+from postroom.dns.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
+from postroom.reconcile.status.assessment import Evidence, failed, passed, unknown, worst_first
+from postroom.reconcile.status.schedule import parse_timestamp, timestamp
+
+CONDITIONS: dict[Purpose, ConditionType] = {
+    Purpose.OWNERSHIP: ConditionType.OWNERSHIP_VERIFIED,
+    Purpose.DKIM: ConditionType.DKIM_VERIFIED,
+    Purpose.SPF: ConditionType.SPF_VERIFIED,
+    Purpose.DMARC: ConditionType.DMARC_VERIFIED,
+    Purpose.MX: ConditionType.MX_VERIFIED,
+    Purpose.RETURN_PATH: ConditionType.RETURN_PATH_VERIFIED,
+    Purpose.TRACKING: ConditionType.TRACKING_VERIFIED,
+    Purpose.MTA_STS: ConditionType.MTA_STS_VERIFIED,
+    Purpose.TLS_RPT: ConditionType.TLS_RPT_VERIFIED,
+    Purpose.BIMI: ConditionType.BIMI_VERIFIED,
+    Purpose.DANE: ConditionType.DANE_VERIFIED,
+    Purpose.REVERSE_DNS: ConditionType.REVERSE_DNS_VERIFIED,
+}
+
+#: What the condition says where all records of the purpose are Valid.
+_PASSED: dict[Purpose, tuple[Reason, str]] = {
+    Purpose.OWNERSHIP: (Reason.RECORD_MATCHED, "The ownership record is published."),
+    Purpose.DKIM: (
+        Reason.RECORDS_MATCHED,
+        "Every active DKIM selector is published with the right key.",
+    ),
+    Purpose.SPF: (Reason.RECORD_VALID, "The SPF record is valid and authorises what is required."),
+    Purpose.DMARC: (Reason.RECORD_VALID, "The DMARC record is valid and strict enough."),
+    Purpose.MX: (Reason.RECORDS_MATCHED, "The MX records are published."),
+    Purpose.RETURN_PATH: (Reason.RECORDS_MATCHED, "The return path's records are published."),
+    Purpose.TRACKING: (Reason.RECORD_MATCHED, "The tracking host name points to the provider."),
+    Purpose.MTA_STS: (
+        Reason.RECORD_VALID,
+        "The MTA-STS record and its policy are valid and strict enough.",
+    ),
+    Purpose.TLS_RPT: (
+        Reason.RECORD_VALID,
+        "The TLS-RPT record is valid and reports to the required addresses.",
+    ),
+    Purpose.BIMI: (Reason.RECORD_VALID, "The BIMI record is valid."),
+    Purpose.DANE: (
+        Reason.RECORDS_MATCHED,
+        "Every mail exchange has usable TLSA records, protected by DNSSEC.",
+    ),
+    Purpose.REVERSE_DNS: (
+        Reason.RECORDS_MATCHED,
+        "Every sending address has forward-confirmed reverse DNS.",
+    ),
+}
+
+#: What is wrong where a spec declares a purpose and yet asks for no record of it.
+_NOTHING_ASKED: dict[Purpose, tuple[Reason, str]] = {
+    Purpose.DKIM: (
+        Reason.SELECTOR_NOT_FOUND,
+        "No DKIM selector of the spec is in use: give one of spec.dkim the role Active.",
+    ),
+    Purpose.DANE: (
+        Reason.RECORD_NOT_FOUND,
+        "spec.dane protects the exchanges of spec.mx, which names none: add them.",
+    ),
+}
+
+#: Which record decides a purpose that has several: a definite failure before a passing state.
+_WORST = (
+    RecordState.CONFLICTING,
+    RecordState.WRONG,
+    RecordState.MISSING,
+    RecordState.UNKNOWN,
+    RecordState.PROPAGATING,
+)
+_FAILING = frozenset({RecordState.CONFLICTING, RecordState.WRONG, RecordState.MISSING})
+
+
+def record_id(selector: str) -> str:
+    """Return the id of a selector's record (`postroom.dns.planning`)."""
+    return f"dkim-{selector}"
+
+
+def deciding(
+    spec: SendingDomainSpec, report: DomainReport, *, token: bool = False
+) -> tuple[RecordReport, ...]:
+    """Return the records that decide a condition.
+
+    A selector that is not in use yet, or no longer, is listed in status and decides nothing; nor
+    does, without `token`, the ownership token beside a value that was handed out.
+    """
+    idle = {record_id(one.selector) for one in spec.dkim if one.role is not DKIMRole.ACTIVE}
+    if not token:
+        idle.add(TOKEN_ID)
+    return tuple(one for one in report.records if one.id not in idle)
+
+
+def verdict_on(purpose: Purpose, records: Sequence[RecordReport]) -> Verdict:
+    """Sum up the deciding records of one purpose: the worst one decides."""
+    condition = CONDITIONS[purpose]
+    mine = [record for record in records if record.purpose is purpose]
+    if not mine:
+        return _nothing_asked(purpose)
+    for state in _WORST:
+        worst = [record for record in mine if record.state is state]
+        if not worst:
+            continue
+        first = worst[0]
+        message = first.message
+        others = sorted({record.name for record in worst[1:]} - {first.name})
+        if others:
+            message = f"{message} The same holds for {', '.join(others)}."
+        if state in (RecordState.UNKNOWN, RecordState.PROPAGATING):
+            return unknown(condition, first.reason, message)
+        return failed(condition, first.reason, message)
+    reason, message = _PASSED[purpose]
+    return passed(condition, reason, message)
+
+
+def _nothing_asked(purpose: Purpose) -> Verdict:
+    """Nothing that was not looked at is ever verified."""
+    condition = CONDITIONS[purpose]
+    if purpose in _NOTHING_ASKED:
+        return failed(condition, *_NOTHING_ASKED[purpose])
+    message = f"No record for {purpose.value} was looked at."
+    return unknown(condition, Reason.LOOKUP_FAILED, message)
+
+
+def evidence_of(
+    verdicts: Collection[Verdict], records: Sequence[RecordReport], wake_after: int | None
+) -> Evidence:
+    """Say what stands behind verdicts on these deciding records."""
+    failing: dict[ConditionType, list[RecordReport]] = {}
+    propagating: dict[ConditionType, set[str]] = {}
+    for record in records:
+        condition = CONDITIONS[record.purpose]
+        if record.state in _FAILING:
+            failing.setdefault(condition, []).append(record)
+        elif record.state is RecordState.PROPAGATING:
+            propagating.setdefault(condition, set()).add(record.id)
+    return Evidence(
+        certain=frozenset(
+            condition for condition, some in failing.items() if any(one.certain for one in some)
+        ),
+        causes={
+            condition: frozenset(one.id for one in some) for condition, some in failing.items()
+        },
+        lagging=frozenset(
+            one.type
+            for one in verdicts
+            if one.type in propagating and one.reason is not Reason.LOOKUP_FAILED
+        ),
+        propagating=frozenset(id for some in propagating.values() for id in some),
+        wake_after=None if wake_after is None else timedelta(seconds=wake_after),
+    )
+
+
+def retired_since(
+    spec: SendingDomainSpec, before: SendingDomainStatus, now: datetime
+) -> dict[str, datetime]:
+    """Return since when the spec calls selectors Retired, by record id.
+
+    The first look that finds a selector Retired dates it; status keeps the date while it stays
+    so, whatever else is edited.
+    """
+    dated = {one.id: one.retired_at for one in before.records if one.retired_at is not None}
+    retired = [record_id(one.selector) for one in spec.dkim if one.role is DKIMRole.RETIRED]
+    return {
+        id: parse_timestamp(dated[id]) if id in dated else now.replace(microsecond=0)
+        for id in retired
+    }
+
+
+def records_of(fields: Mapping[str, object]) -> list[RecordStatus]:
+    """Return the records among the fields of a status."""
+    found = fields.get("records")
+    return (
+        [one for one in found if isinstance(one, RecordStatus)] if isinstance(found, list) else []
+    )
+
+
+def status_fields(
+    report: DomainReport,
+    before: SendingDomainStatus,
+    retired_at: Mapping[str, datetime],
+    *,
+    same_generation: bool,
+) -> dict[str, object]:
+    """Put a report into the fields of SendingDomainStatus.
+
+    What could not be looked at now stays as it is in `before`, as far as that is about the same
+    spec.
+    """
+    known = {one.id: one for one in before.records} if same_generation else {}
+    fields: dict[str, object] = {
+        "zone": report.zone,
+        "nameservers": list(report.nameservers),
+        "dns_host": report.dns_host,
+    }
+    blind = all(one.state is RecordState.UNKNOWN for one in report.records)
+    if blind and report.zone is None and same_generation:
+        fields = {
+            "zone": before.zone,
+            "nameservers": before.nameservers,
+            "dns_host": before.dns_host,
+        }
+    return {
+        **fields,
+        "records": [
+            _record_status(one, known.get(one.id), retired_at.get(one.id)) for one in report.records
+        ],
+        "compromised_keys": compromised_keys(before, report.compromised),
+        "findings": worst_first(_with_rare(report, before.findings if same_generation else ())),
+    }
+
+
+def compromised_keys(before: SendingDomainStatus, seen: Iterable[str] = ()) -> list[str]:
+    """Add keys whose private half was seen to those that are known, which nothing takes away.
+
+    Should there ever be more than a status holds, the oldest go.
+    """
+    known = before.compromised_keys
+    return [*known, *sorted(set(seen) - set(known))][-COMPROMISED_LIMIT:]
+
+
+def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Keep what a regular look did not look for; it would come and go in status otherwise.
+
+    Of what it saw of such things anyway, the thorough look's words stand: it knew more.
+    """
+    if report.thorough:
+        return report.findings
+    kept = {(one.code, one.subject): one for one in before if one.code in RARELY_LOOKED_FOR}
+    told = {(one.code, one.subject): one for one in report.findings}
+    return tuple({**told, **kept}.values())
+
+
+def _record_status(
+    record: RecordReport, known: RecordStatus | None, retired_at: datetime | None
+) -> RecordStatus:
+    dated = None if retired_at is None else timestamp(retired_at)
+    if record.state is RecordState.UNKNOWN and known is not None and _is_about(known, record):
+        return known.model_copy(update={"required": record.required, "retired_at": dated})
+    return RecordStatus(
+        id=record.id,
+        purpose=record.purpose,
+        name=record.name,
+        host_label=record.host_label,
+        type=record.type.value,
+        value=record.value,
+        required=record.required,
+        state=record.state,
+        observed=list(record.observed),
+        retired_at=dated,
+    )
+
+
+def _is_about(known: RecordStatus, record: RecordReport) -> bool:
+    """Tell whether what is known of a record is about what is required now.
+
+    A key or token may have changed in a Secret, without a new generation. Other values depend on
+    what else is published, which cannot be seen now.
+    """
+    fixed = record.purpose in (Purpose.OWNERSHIP, Purpose.DKIM)
+    same_value = not fixed or known.value == record.value
+    return known.name == record.name and known.type == record.type.value and same_value

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SendingDomain: work out the records, ask DNS, and say what each purpose's records amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from postroom.api.conditions import Condition, ConditionType, Verdict
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import SendingDomain
+from postroom.api.sendingdomain import (
+    RecordState,
+    SendingDomainSpec,
+    SendingDomainStatus,
+    Verification,
+)
+from postroom.api.status import CommonStatus
+from postroom.dns import planning
+from postroom.dns.ownership import OwnershipRules, challenge
+from postroom.dns.report import DomainReport
+from postroom.dns.verify import verify
+from postroom.reconcile import indexes
+from postroom.reconcile.domain import verification
+from postroom.reconcile.domain.ownership import (
+    claimed,
+    finding_without_key,
+    requiring,
+    telling_of_claim,
+    token_of,
+    without_key,
+    without_needless_token,
+)
+from postroom.reconcile.domain.records import (
+    CONDITIONS,
+    compromised_keys,
+    deciding,
+    evidence_of,
+    record_id,
+    records_of,
+    retired_since,
+    status_fields,
+    verdict_on,
+)
+from postroom.reconcile.signing_in import references
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import Assessment, Conclusion, Evidence
+from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.tenancy.claims import Claim, ClaimBook, claim_of, has_lapsed, with_proof
+from postroom.reconcile.world import World
+
+_NO_RULES = OwnershipRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """How a look at a domain is made.
+
+    `deep` tells that it is the thorough one of the day; `known_valid` are the ids of the records
+    that were valid at the last look; `retired_at` tells by record id since when selectors are
+    Retired; `told_before` are the codes of the findings that stand.
+    """
+
+    deep: bool
+    known_valid: frozenset[str]
+    retired_at: Mapping[str, datetime]
+    told_before: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged: an object, its spec completed by the preset, and what it stands on.
+
+    `keyless` tells that its ownership token cannot be known, for want of a key; `book` who else
+    claims the domain.
+    """
+
+    resource: SendingDomain
+    spec: SendingDomainSpec
+    references: frozenset[str]
+    regression_confirmation: timedelta
+    rules: OwnershipRules = _NO_RULES
+    keyless: bool = False
+    book: ClaimBook = field(default_factory=ClaimBook)
+
+    @property
+    def claim(self) -> Claim:
+        """The claim as the stored status has it."""
+        return claim_of(self.resource, self.rules.keys)
+
+    @property
+    def required(self) -> frozenset[ConditionType]:
+        """The conditions that gate Ready; what only another's key could show does not."""
+        required = {CONDITIONS[purpose] for purpose in self.spec.required}
+        if self.keyless and self.rules.key_elsewhere:
+            required.discard(ConditionType.OWNERSHIP_VERIFIED)
+        return frozenset(required)
+
+
+@dataclass(frozen=True, slots=True)
+class _PublicKeys:
+    """The keys that references led to, by selector, and why one of them could not be read."""
+
+    texts: Mapping[str, str]
+    problem: Verdict | None
+    references: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The claim on the domain after the look, whether it must give way, and where it is noted."""
+
+    claim: Claim
+    lost: bool
+    book: ClaimBook
+
+    def note(self, verified_at: str | None, *, lapsed: bool = False) -> None:
+        """Let others who are judged before the status is stored know how this one ended."""
+        ended = replace(self.claim, verified_at=verified_at or "", refused=self.lost, lapsed=lapsed)
+        self.book.hold(ended)
+
+
+async def assess(
+    resource: SendingDomain, world: World, memory: Memory, regression_confirmation: timedelta
+) -> Assessment:
+    """Look at a sending domain; raises `InvalidSpec` for what its preset or keys do not allow."""
+    rules, namespace = world.ownership, resource.metadata.namespace
+    spec = requiring(planning.complete(resource.spec), rules)
+    keys = await _public_keys(spec, namespace, world)
+    keyless = not rules.keys and spec.ownership.value is None
+    same_domain = references.reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
+    confirm_after, refs = regression_confirmation, keys.references | {same_domain}
+    case = Case(resource, spec, refs, confirm_after, rules, keyless, world.claims)
+    claim = case.claim
+    duplicate = await _duplicate(resource, world)
+    if duplicate is not None:
+        contest = Contest(claim, world.claims.is_lost(claim), world.claims)
+        return _assessment(case, (duplicate,), None, Evidence(), contest)
+    if keys.problem is not None:
+        contest = Contest(claim, world.claims.is_lost(claim), world.claims)
+        token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
+        verdicts = (claimed(spec.domain, token),) if contest.lost else ()
+        fields = _without_unread_keys(case, keys)
+        return _assessment(case, (*verdicts, keys.problem), fields, Evidence(), contest)
+    # A token that settled a contest is looked for as long as it may be needed to keep it so.
+    needed = rules.token_required or claim.proven or world.claims.is_lost(claim)
+    plan = planning.plan(spec, namespace, rules.keys, keys.texts, token=needed)
+    approach = approach_to(resource, memory, world.now())
+    report = await verify(
+        plan,
+        world.dns,
+        policies=world.policies,
+        known_valid=approach.known_valid,
+        deep=approach.deep,
+        told_before=approach.told_before,
+        retired_at=approach.retired_at,
+        now=world.now(),
+        compromised=resource.status.compromised_keys,
+    )
+    return judge(case, report, approach)
+
+
+def judge(case: Case, report: DomainReport, approach: Approach) -> Assessment:
+    """Judge what a look at DNS reported, and whether the domain may be had at all."""
+    before, metadata = case.resource.status, case.resource.metadata
+    same_generation = before.observed_generation == metadata.generation
+
+    def fields_of(report: DomainReport) -> dict[str, object]:
+        return status_fields(report, before, approach.retired_at, same_generation=same_generation)
+
+    claim = with_proof(case.claim, records_of(fields_of(report)), case.rules.keys)
+    lost = case.book.is_lost(claim)
+    if not lost and not case.rules.token_required:
+        report = without_needless_token(report)
+    records = deciding(case.spec, report, token=case.rules.token_required)
+    verdicts = tuple(verdict_on(purpose, records) for purpose in case.spec.declared)
+    owned: Verdict | None = None
+    if case.keyless:
+        owned = without_key(case.rules)
+        required = ConditionType.OWNERSHIP_VERIFIED in case.required
+        told = finding_without_key(case.rules, required=required)
+        report = replace(report, findings=(*report.findings, told))
+    if lost:
+        proof = token_of(report, case.rules)
+        owned = claimed(case.spec.domain, (proof.name, proof.value) if proof else None)
+        report = telling_of_claim(report, owned, proof)
+    if owned is not None:
+        verdicts = (owned, *(one for one in verdicts if one.type is not owned.type))
+    evidence = evidence_of(verdicts, records, report.wake_after)
+    return _assessment(case, verdicts, fields_of(report), evidence, Contest(claim, lost, case.book))
+
+
+def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Approach:
+    """Decide how to look now; a thorough look is noted in `memory`."""
+    uid, status = resource.metadata.uid, resource.status
+    deep = schedule.is_deep(uid, status.last_check_time, now, memory.deep_day)
+    if deep:
+        memory.deep_day = schedule.deep_day(uid, now)
+    known_valid, told_before = frozenset[str](), frozenset[str]()
+    if status.observed_generation == resource.metadata.generation:
+        known_valid = frozenset(one.id for one in status.records if one.state is RecordState.VALID)
+        told_before = frozenset(one.code for one in status.findings)
+    retired_at = retired_since(resource.spec, status, now)
+    return Approach(deep, known_valid, retired_at, told_before)
+
+
+async def _duplicate(resource: SendingDomain, world: World) -> Verdict | None:
+    """The oldest SendingDomain of a namespace for a domain keeps it."""
+    domain, metadata = resource.spec.domain, resource.metadata
+    found = await world.find(Kind.SENDING_DOMAIN, metadata.namespace, indexes.by_domain(domain))
+    older = [
+        rival
+        for rival in found
+        if rival.metadata.name != metadata.name and indexes.age(rival) < indexes.age(resource)
+    ]
+    if not older:
+        return None
+    holder = min(older, key=indexes.age).metadata.name
+    return references.unresolved(
+        Reason.DUPLICATE_DOMAIN,
+        f"SendingDomain {holder} already stands for {domain}: declare all that the domain needs in "
+        "one of them, and remove the other.",
+    )
+
+
+async def _public_keys(spec: SendingDomainSpec, namespace: str, world: World) -> _PublicKeys:
+    """Read the public keys that the spec refers to."""
+    keys: dict[str, str] = {}
+    refs: set[str] = set()
+    problems: list[Verdict] = []
+    for index, selector in enumerate(spec.dkim):
+        reference = selector.public_key_ref
+        if reference is None:
+            continue
+        refs.add(references.reference_to(reference.kind, reference.name))
+        place = f"spec.dkim[{index}].publicKeyRef"
+        text = await references.public_key(world, namespace, reference, place)
+        if isinstance(text, Verdict):
+            problems.append(text)
+        else:
+            keys[selector.selector] = text.value
+    return _PublicKeys(keys, problems[0] if problems else None, frozenset(refs))
+
+
+def _without_unread_keys(case: Case, keys: _PublicKeys) -> dict[str, object]:
+    """Keep what the stored status has, but for the records of keys that may not be read now: what
+    they show may be what a Secret held."""
+    before = case.resource.status
+    unread = {
+        record_id(one.selector)
+        for one in case.spec.dkim
+        if one.public_key_ref is not None and one.selector not in keys.texts
+    }
+    return {
+        "zone": before.zone,
+        "nameservers": before.nameservers,
+        "dns_host": before.dns_host,
+        "compromised_keys": compromised_keys(before),
+        "records": [one for one in before.records if one.id not in unread],
+        "findings": [one for one in before.findings if one.subject not in unread],
+    }
+
+
+def _assessment(
+    case: Case,
+    verdicts: tuple[Verdict, ...],
+    fields: dict[str, object] | None,
+    evidence: Evidence,
+    contest: Contest,
+) -> Assessment:
+    spec, required = case.spec, case.required
+    if contest.lost:
+        owned = frozenset({ConditionType.OWNERSHIP_VERIFIED})
+        required, evidence = required | owned, replace(evidence, certain=evidence.certain | owned)
+    bounds = verification.Bounds(spec.propagation_deadline, spec.grace_period)
+    return Assessment(
+        verdicts=verdicts,
+        ready_message=f"{spec.domain} is verified.",
+        confirm_after=case.regression_confirmation,
+        interval=spec.interval,
+        deadline=spec.propagation_deadline,
+        advisory=frozenset(CONDITIONS.values()) - required,
+        fields=fields,
+        references=case.references,
+        conclude=partial(
+            conclude,
+            case.resource.metadata.generation,
+            required,
+            frozenset(one.type for one in verdicts if one.failed),
+            bounds,
+            contest,
+        ),
+        required=required,
+        evidence=evidence,
+        own_pace=True,
+    )
+
+
+def conclude(
+    generation: int,
+    required: Collection[ConditionType],
+    seen_failing: Collection[ConditionType],
+    bounds: verification.Bounds,
+    contest: Contest,
+    conditions: Sequence[Condition],
+    before: CommonStatus,
+    now: datetime,
+) -> Conclusion:
+    """Put the verdict on a domain into one word and say since when it holds.
+
+    `conditions` are those that count after the look, `seen_failing` which of them failed in the
+    look itself, and `before` is the stored status.
+    """
+    if contest.lost:
+        contest.note(None)
+        # Whoever gets the domain later begins anew: nothing of what was is worth a grace period.
+        lost = {"verification": Verification.FAILED, "verified_at": None, "degraded_at": None}
+        return Conclusion({**lost, "last_ready_generation": None})
+    look = verification.sum_up(conditions, required, seen_failing)
+    state = verification.advance(_standing(before, generation), look, bounds, now)
+    left: timedelta | None = None
+    if state.verification is Verification.DEGRADED and state.degraded_at is not None:
+        left = verification.grace_left(state.degraded_at, bounds, now)
+        if left is not None and left <= timedelta():
+            left = None  # it ends with the next look that sees it fail
+    verified_at = _written(state.verified_at)
+    lapsed = has_lapsed(state.verification, bounds.grace_period, state.degraded_at, now)
+    contest.note(verified_at, lapsed=lapsed)
+    fields = {
+        "verification": state.verification,
+        "verified_at": verified_at,
+        "degraded_at": _written(state.degraded_at),
+    }
+    return Conclusion(fields, look_again=left)
+
+
+def _standing(before: CommonStatus, generation: int) -> verification.Standing:
+    known = before if isinstance(before, SendingDomainStatus) else SendingDomainStatus()
+    return verification.Standing(
+        verification=known.verification,
+        verified_at=_read(known.verified_at),
+        degraded_at=_read(known.degraded_at),
+        once_verified=known.last_ready_generation == generation,
+        waiting=schedule.Waiting.of(known, generation),
+    )
+
+
+def _read(time: str | None) -> datetime | None:
+    return None if time is None else schedule.parse_timestamp(time)
+
+
+def _written(time: datetime | None) -> str | None:
+    return None if time is None else schedule.timestamp(time)

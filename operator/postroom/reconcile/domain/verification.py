@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state machine of a sending domain: what stood, what a look showed, and which state follows.
+
+Pure: the same standing, look, bounds and time give the same state. The arrows::
+
+    Pending  -> Verified   all that is required was seen good
+    Pending  -> Failed     the propagation deadline has passed
+    Verified -> Degraded   a required record fails, and that is confirmed
+    Degraded -> Failed     it is seen failing when the grace period has passed
+    any      -> Verified   at once when all is seen good
+    any      -> Unknown    nothing could be looked at for so long that no verdict counts
+
+A timeout, SERVFAIL or stale answer never leads to Degraded or Failed. A spec that was never
+verified waits as Pending, whatever the one before it was. What confirms a failure is in `confirm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from postroom.api.conditions import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Verdict,
+    find,
+)
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import Verification
+from postroom.reconcile.status.schedule import Waiting
+
+#: Why nothing could be seen; anything else that is Unknown is there and only hidden by a cache.
+_BLIND = frozenset({Reason.LOOKUP_FAILED.value, Reason.OWNERSHIP_KEY_MISSING.value})
+
+
+class Look(StrEnum):
+    """What the verdicts that count amount to."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    #: Failed when it was seen last; it could not be looked at now, or a cache hides the mend.
+    HELD = "Held"
+    #: Everything is published, but the resolver does not show all of it yet.
+    PROPAGATING = "Propagating"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the stored status says of a domain.
+
+    `once_verified` tells that the current generation has been verified; `waiting` how long its
+    first verification has been waited for.
+    """
+
+    verification: Verification | None
+    verified_at: datetime | None
+    degraded_at: datetime | None
+    once_verified: bool
+    waiting: Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the spec lets the first verification and a regression take; zero: for ever."""
+
+    propagation_deadline: timedelta
+    grace_period: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of a domain, since when it is verified, and since when it fails."""
+
+    verification: Verification
+    verified_at: datetime | None = None
+    degraded_at: datetime | None = None
+
+
+def sum_up(
+    verdicts: Iterable[Verdict | Condition],
+    required: Collection[ConditionType],
+    seen_failing: Collection[ConditionType],
+) -> Look:
+    """Sum up the verdicts that count; one that is required and absent counts as Unknown.
+
+    `seen_failing` are those that failed in this very look. An unresolved reference fails like a
+    required record: what it holds cannot be compared.
+    """
+    gating = {*required, ConditionType.REFERENCES_RESOLVED}
+    mine = {one.type: one for one in verdicts if one.type in gating}
+    failing = {one.type for one in mine.values() if one.status is ConditionStatus.FALSE}
+    if failing:
+        return Look.FAILED if failing & set(seen_failing) else Look.HELD
+    if set(required) - mine.keys():
+        return Look.UNKNOWN
+    unseen = [one for one in mine.values() if one.status is ConditionStatus.UNKNOWN]
+    if not unseen:
+        return Look.PASSED
+    blind = any(one.reason in _BLIND for one in unseen)
+    return Look.UNKNOWN if blind else Look.PROPAGATING
+
+
+def advance(standing: Standing, look: Look, bounds: Bounds, now: datetime) -> State:
+    """Return the state that follows from a look at `now`."""
+    now = now.replace(microsecond=0)
+    if look is Look.PASSED:
+        return State(Verification.VERIFIED, standing.verified_at or now)
+    failing = look in (Look.FAILED, Look.HELD)
+    if failing and standing.once_verified:
+        return _regressed(standing, look, bounds, now)
+    if failing or (look is Look.PROPAGATING and not standing.once_verified):
+        left = standing.waiting.left(bounds.propagation_deadline, now)
+        passed = left is not None and left <= timedelta()
+        return State(Verification.FAILED if passed else Verification.PENDING)
+    return State(Verification.UNKNOWN, standing.verified_at, standing.degraded_at)
+
+
+def _regressed(standing: Standing, look: Look, bounds: Bounds, now: datetime) -> State:
+    """A domain that was verified fails: within the grace period it is Degraded."""
+    since = standing.degraded_at or now
+    # Failed keeps the time of the regression only.
+    given_up = standing.degraded_at is not None and standing.verified_at is None
+    left = grace_left(since, bounds, now)
+    ended = look is Look.FAILED and left is not None and left <= timedelta()
+    if given_up or ended:
+        return State(Verification.FAILED, degraded_at=since)
+    return State(Verification.DEGRADED, standing.verified_at or since, since)
+
+
+def grace_left(degraded_at: datetime, bounds: Bounds, now: datetime) -> timedelta | None:
+    """Return what is left of the grace period; None: it never ends."""
+    if bounds.grace_period == timedelta():
+        return None
+    return bounds.grace_period - (now - degraded_at)
+
+
+def without_look(
+    before: Verification | None, conditions: Sequence[Condition]
+) -> Verification | None:
+    """Return the state where the spec could not be evaluated at all, or is suspended.
+
+    The last state stands as long as Ready says so, too.
+    """
+    ready = find(conditions, ConditionType.READY)
+    kept = ready is not None and ready.status is not ConditionStatus.UNKNOWN
+    stalled = find(conditions, ConditionType.STALLED)
+    invalid = stalled is not None and stalled.reason == Reason.INVALID_SPEC.value
+    return before if kept and not invalid else Verification.UNKNOWN

@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Probing on behalf of a resource: spares servers repeated looks and rejected credentials, and
+turns a probe's report into verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.findings import Finding, Severity
+from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts, TLSMode
+from postroom.api.reasons import Reason
+from postroom.mail.replies import is_same_refusal
+from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.mail.session.echo_filter import without_withheld
+from postroom.reconcile.signing_in import retrying
+from postroom.reconcile.signing_in.references import Credentials
+from postroom.reconcile.signing_in.token_credentials import TokenCredentials
+from postroom.reconcile.signing_in.token_probe import Probe, probe_with_token
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import failed, passed, unknown
+from postroom.reconcile.status.outcome import Memory, RecentProbe, Rejection
+from postroom.reconcile.world import World
+
+#: A probe with the same inputs is not repeated within this time, unless someone asks.
+REUSE = timedelta(seconds=30)
+#: How long before its end a certificate is worth a warning.
+EXPIRY_WARNING = timedelta(days=21)
+
+_STAGES = list(ProbeStage)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The condition types that a probe of one protocol decides."""
+
+    name: str
+    available: ConditionType
+    authenticated: ConditionType
+
+
+SMTP = Protocol("SMTP", ConditionType.SMTP_AVAILABLE, ConditionType.SMTP_AUTHENTICATED)
+IMAP = Protocol("IMAP", ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
+
+
+AnyCredentials = Credentials | TokenCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a probe is about: for whom, where, with what, and at whose request.
+
+    `stored` is what the stored status tells of a refusal of the same credentials.
+    """
+
+    protocol: Protocol
+    endpoint: Endpoint
+    credentials: AnyCredentials | None
+    request: str | None
+    extra: str = ""
+    provider: str | None = None
+    stored: Rejection | None = None
+
+    @property
+    def version(self) -> str:
+        """Identifies the version of the credentials; empty where nobody signs in."""
+        return self.credentials.version if self.credentials else ""
+
+    @property
+    def host(self) -> str:
+        """The host as limits know it, however it is written."""
+        return self.endpoint.host.lower().rstrip(".")
+
+    @property
+    def slot(self) -> str:
+        """What a refusal is remembered by: where which credentials were refused."""
+        return f"{self.protocol.name} {self.host}:{self.endpoint.port} {self.version}"
+
+    @property
+    def login(self) -> Login | None:
+        """The password to sign in with; None where a token is, or nobody signs in."""
+        return self.credentials.login if isinstance(self.credentials, Credentials) else None
+
+    @property
+    def by_token(self) -> bool:
+        """Whether a token is what one signs in with."""
+        return isinstance(self.credentials, TokenCredentials)
+
+
+async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: World) -> ProbeReport:
+    """Probe, or answer from memory where a look would repeat one or provoke a lock-out.
+
+    A server that asked to be left alone is. A version of credentials that it has refused is sent
+    only as `retrying` allows; the connection is still checked. A request token counts once.
+    """
+    now = world.now()
+    name, inputs = attempt.protocol.name, (attempt.endpoint, attempt.version, attempt.extra)
+    recent = memory.probes.get(name)
+    asked = (*inputs, attempt.request)
+    if recent is not None and recent.inputs == asked and now - recent.at < REUSE:
+        return recent.report
+    pause = memory.pauses.get(attempt.host)
+    if pause is not None and retrying.holds(pause, inputs, attempt.request, now):
+        memory.pauses[attempt.host] = replace(pause, request=attempt.request)
+        memory.due[name] = pause.until
+        return retrying.told_by(pause, name, attempt.endpoint.host)
+    _forget_other_versions(attempt, memory)
+    rejection = _standing_rejection(attempt, memory)
+    if rejection is not None and not retrying.may_send(rejection, attempt.request, now):
+        rejection = memory.rejections[attempt.slot] = retrying.withheld(rejection, attempt.request)
+        seen = without_withheld(await probe(None), attempt.endpoint, attempt.login)
+        report = _with_refusal(seen, rejection)
+    else:
+        report = await _sign_in(attempt, probe, world)
+        report = _note_answer(attempt, memory, rejection, report, now)
+    report = _note_pause(attempt, memory, inputs, report, now)
+    _note_due(attempt, memory, report, now)
+    memory.probes[name] = RecentProbe(asked, now, report)
+    return report
+
+
+async def _sign_in(attempt: Attempt, probe: Probe, world: World) -> ProbeReport:
+    if isinstance(attempt.credentials, TokenCredentials):
+        return await probe_with_token(
+            attempt.credentials, attempt.protocol.name, probe, world.tokens
+        )
+    return await probe(attempt.login)
+
+
+def _forget_other_versions(attempt: Attempt, memory: Memory) -> None:
+    if attempt.credentials is None:
+        return
+    name = f"{attempt.protocol.name} "
+    for old in [one for one in memory.rejections if one.startswith(name) and one != attempt.slot]:
+        del memory.rejections[old]
+
+
+def _standing_rejection(attempt: Attempt, memory: Memory) -> Rejection | None:
+    """What is known of these credentials; the stored status counts until the first look."""
+    if attempt.stored is not None and attempt.protocol.name not in memory.probes:
+        memory.rejections.setdefault(attempt.slot, attempt.stored)
+    return memory.rejections.get(attempt.slot)
+
+
+def _note_answer(
+    attempt: Attempt,
+    memory: Memory,
+    before: Rejection | None,
+    report: ProbeReport,
+    now: datetime,
+) -> ProbeReport:
+    """Remember a refusal until the server says something else of the same credentials."""
+    if report.reason in retrying.REFUSALS:
+        rejection = retrying.refused(before, attempt.request, report, now)
+        memory.rejections[attempt.slot] = rejection
+        return retrying.worded(rejection)
+    judged = report.stage is ProbeStage.AUTH and report.conclusive
+    if report.authenticated or judged:
+        memory.rejections.pop(attempt.slot, None)
+    elif before is not None and report.reason is not Reason.HOST_AUTH_COOLDOWN:
+        # They may have been sent: the next attempt counts from now.
+        memory.rejections[attempt.slot] = replace(before, at=now, token=attempt.request)
+    return report
+
+
+def _note_pause(
+    attempt: Attempt,
+    memory: Memory,
+    inputs: tuple[object, ...],
+    report: ProbeReport,
+    now: datetime,
+) -> ProbeReport:
+    """Remember that the server wants to be left alone, or that it no longer does."""
+    name, before = attempt.protocol.name, memory.pauses.get(attempt.host)
+    pause = retrying.pause_after(report, before, name, inputs, attempt.request, now)
+    if pause is not None:
+        memory.pauses[attempt.host] = pause
+        return pause.report
+    if before is not None and before.protocol == name:
+        del memory.pauses[attempt.host]
+    return report
+
+
+def _note_due(attempt: Attempt, memory: Memory, report: ProbeReport, now: datetime) -> None:
+    """Plan the next look after a failure; after a success the interval decides."""
+    name = attempt.protocol.name
+    if retrying.class_of(report) is None:
+        memory.failed_probes.pop(name, None)
+        memory.due.pop(name, None)
+        return
+    failures = memory.failed_probes[name] = memory.failed_probes.get(name, 0) + 1
+    rejection = memory.rejections.get(attempt.slot)
+    wait = retrying.wait_after(report, failures)
+    pause = memory.pauses.get(attempt.host)
+    if pause is not None and pause.report is report:
+        wait = max(wait or retrying.REQUESTS_APART, pause.until - now)
+    if wait is not None:
+        memory.due[name] = now + wait
+    elif rejection is not None:
+        memory.due[name] = retrying.next_attempt(rejection) or now + retrying.FAR
+
+
+def _with_refusal(report: ProbeReport, rejection: Rejection) -> ProbeReport:
+    """Keep the standing refusal, unless the server cannot even be reached now."""
+    return retrying.worded(rejection) if report.stage is ProbeStage.DONE else report
+
+
+def reached(report: ProbeReport, stage: ProbeStage) -> bool:
+    """Tell whether the probe got past a stage."""
+    return _STAGES.index(report.stage) > _STAGES.index(stage)
+
+
+def verdicts_of(
+    report: ProbeReport, protocol: Protocol, *, tls: bool, auth: bool
+) -> tuple[Verdict, ...]:
+    """Turn a report into verdicts: guard, availability, TLS if used, authentication if asked for.
+
+    A stage that was not reached has the verdict Unknown.
+    """
+    verdicts = [_guard_verdict(report), _availability(report, protocol)]
+    if tls:
+        verdicts.append(_tls_verdict(report))
+    if auth:
+        verdicts.append(_auth_verdict(report, protocol))
+    return tuple(verdicts)
+
+
+def _guard_verdict(report: ProbeReport) -> Verdict:
+    condition = ConditionType.TARGET_ALLOWED
+    if report.stage is ProbeStage.GUARD:
+        return failed(condition, report.reason, report.message)
+    if report.stage is ProbeStage.RESOLVE:
+        return unknown(condition, Reason.LOOKUP_FAILED, report.message)
+    return passed(condition, Reason.ALLOWED, "The host and port may be dialled.")
+
+
+#: Failures that are the certificate's or the handshake's.
+TLS_REASONS = frozenset(
+    {
+        Reason.CERTIFICATE_EXPIRED,
+        Reason.CERTIFICATE_NOT_YET_VALID,
+        Reason.CERTIFICATE_NAME_MISMATCH,
+        Reason.CERTIFICATE_UNTRUSTED,
+        Reason.CERTIFICATE_CHAIN_INCOMPLETE,
+        Reason.CERTIFICATE_WEAK,
+        Reason.CLIENT_CERTIFICATE_REQUIRED,
+        Reason.HANDSHAKE_FAILED,
+        Reason.PROTOCOL_TOO_OLD,
+        Reason.CA_BUNDLE_INVALID,
+    }
+)
+
+
+def _availability(report: ProbeReport, protocol: Protocol) -> Verdict:
+    condition = protocol.available
+    if report.stage is ProbeStage.MAILBOX:
+        verdict = failed if report.conclusive else unknown
+        return verdict(condition, report.reason, report.message)
+    if reached(report, ProbeStage.CAPABILITIES):
+        return passed(
+            condition, Reason.PROBE_SUCCEEDED, f"The server answers as an {protocol.name} server."
+        )
+    if report.stage is ProbeStage.GUARD or report.reason in TLS_REASONS:
+        return unknown(condition, Reason.NOT_ATTEMPTED, report.message)
+    if not report.conclusive:
+        return unknown(condition, Reason.PROBE_INCONCLUSIVE, report.message)
+    return failed(condition, report.reason, report.message)
+
+
+def _tls_verdict(report: ProbeReport) -> Verdict:
+    condition = ConditionType.TLS_VERIFIED
+    if report.reason in TLS_REASONS:
+        return failed(condition, report.reason, report.message)
+    if report.tls is not None and report.tls.version is not None:
+        return passed(condition, Reason.CERTIFICATE_VALID, "The certificate is trusted and fits.")
+    return unknown(condition, Reason.NOT_ATTEMPTED, report.message)
+
+
+def _auth_verdict(report: ProbeReport, protocol: Protocol) -> Verdict:
+    condition = protocol.authenticated
+    if report.authenticated:
+        return passed(
+            condition, Reason.AUTHENTICATION_SUCCEEDED, "The server accepted the credentials."
+        )
+    if report.stage is not ProbeStage.AUTH:
+        return unknown(condition, Reason.NOT_ATTEMPTED, report.message)
+    if not report.conclusive:
+        return unknown(condition, report.reason, report.message)
+    return failed(condition, report.reason, report.message)
+
+
+def facts_of(report: ProbeReport, before: ProbeFacts | None = None) -> ProbeFacts:
+    """Return how far the probe came, for status.
+
+    Of `before`, which status has, the server's words stay where they tell the same: it may name
+    another of its machines each time, which is no reason to write.
+    """
+    facts = ProbeFacts(
+        stage=report.stage,
+        reason=report.reason.value,
+        code=report.code,
+        enhanced_code=report.enhanced_code,
+        server_text=report.server_text,
+    )
+    if before is None or not before.server_text or not facts.server_text:
+        return facts
+    kept = facts.model_copy(update={"server_text": before.server_text})
+    same = kept == before and is_same_refusal(before.server_text, facts.server_text)
+    return kept if same else facts
+
+
+def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple[Finding, ...]:
+    """Return the cause of a failed probe and warnings about the certificate."""
+    found = []
+    # What was left out because of something else is told there.
+    if report.stage is not ProbeStage.DONE and report.reason is not Reason.NOT_ATTEMPTED:
+        found.append(
+            Finding(
+                code=code_of(report.reason),
+                severity=Severity.ERROR if report.conclusive else Severity.WARNING,
+                subject=protocol.name,
+                message=report.message,
+            )
+        )
+    if report.mailbox is not None and report.mailbox.selected:
+        found.append(_SELECTED)
+    found.extend(_expiry(report.tls, protocol, now))
+    return tuple(found)
+
+
+_SELECTED = Finding(
+    code="MAILBOX_OPENED_WITH_SELECT",
+    severity=Severity.WARNING,
+    subject=IMAP.name,
+    message="The server does not take EXAMINE, and imap.allowSelect is true: the mailbox was "
+    "opened with SELECT, which may take the mark \\Recent from new messages; none is marked as "
+    "read.",
+)
+
+
+def code_of(reason: Reason) -> str:
+    """Return the code of a finding for a reason: the reason in upper snake case."""
+    return reason.name
+
+
+def _expiry(tls: TLSFacts | None, protocol: Protocol, now: datetime) -> list[Finding]:
+    if tls is None or tls.not_after is None:
+        return []
+    end = min(one for one in (tls.not_after, tls.chain_not_after) if one is not None)
+    left = schedule.parse_timestamp(end) - now
+    if not timedelta() < left < EXPIRY_WARNING:
+        return []
+    # The date, not the days left: the message must not change from day to day.
+    return [
+        Finding(
+            code="CERTIFICATE_EXPIRING_SOON",
+            severity=Severity.WARNING,
+            subject=protocol.name,
+            message=f"The certificate chain expires on {end[:10]}: renew it on the server.",
+        )
+    ]
+
+
+def uses_tls(mode: TLSMode) -> bool:
+    """Tell whether a connection of this mode has a certificate to judge."""
+    return mode is not TLSMode.NONE

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Following references to Secrets, ConfigMaps and servers, always inside the object's namespace.
+
+Each function returns what it found or the verdict that says why not; a reference that could not
+be looked up now raises `LookupUnavailable`, which the engine turns into a retry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postroom.api.ca_bundle import CABundleReference
+from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.fields import ObjectReference
+from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain_records import PublicKeyReference
+from postroom.api.status import ResolvedReference
+from postroom.dns import dkim
+from postroom.mail.credentials import BadCredentials, host_allowed, login_from
+from postroom.mail.report import Login
+from postroom.reconcile.status.assessment import failed
+from postroom.reconcile.world import SecretContent, World
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login and the version of the Secret that it came from."""
+
+    login: Login
+    resolved: tuple[ResolvedReference, ...]
+    #: Identifies the version of the credentials: a rejected one is not tried again.
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text under a key of a Secret or ConfigMap."""
+
+    value: str
+    resolved: ResolvedReference
+
+
+def reference_to(kind: str, name: str) -> str:
+    """Return the text by which `Outcome.references` names an object."""
+    return f"{kind}/{name}"
+
+
+def unresolved(reason: Reason, message: str) -> Verdict:
+    """The verdict on a reference that leads nowhere."""
+    return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
+
+
+async def secret(
+    world: World, namespace: str, name: str, field: str
+) -> tuple[SecretContent, ResolvedReference] | Verdict:
+    """Read a Secret that a field names."""
+    content = await world.secret(namespace, name)
+    if content is None:
+        return unresolved(
+            Reason.SECRET_NOT_FOUND,
+            f"Secret {name} ({field}) does not exist in this namespace: create it or correct "
+            "the name.",
+        )
+    resolved = ResolvedReference(
+        kind="Secret", name=name, resource_version=content.resource_version or None
+    )
+    return content, resolved
+
+
+async def credentials(
+    world: World,
+    namespace: str,
+    reference: ObjectReference,
+    field: str,
+    host: str,
+    username: str | None = None,
+) -> Credentials | Verdict:
+    """Read username and password, and check that the Secret agrees to be sent to `host`.
+
+    `username` is the one that the provider fixes, for a Secret that has none.
+    """
+    found = await secret(world, namespace, reference.name, field)
+    if isinstance(found, Verdict):
+        return found
+    content, resolved = found
+    login = login_from(content.data, username)
+    if isinstance(login, BadCredentials):
+        return unresolved(
+            Reason.SECRET_KEY_MISSING, f"Secret {reference.name} ({field}): {login.sentence}"
+        )
+    refusal = not_permitted(content, field, host)
+    if refusal is not None:
+        return refusal
+    return Credentials(login, (resolved,), f"{content.uid}/{content.resource_version}")
+
+
+def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | None:
+    """Say that a Secret does not agree to be sent to a host; None where it does."""
+    if host_allowed(host, content.allowed_hosts):
+        return None
+    return unresolved(
+        Reason.REFERENCE_NOT_PERMITTED,
+        f"Secret {content.name} ({field}) may not be sent to {host}: add the host to the "
+        "Secret's annotation postroom.dev/allowed-hosts.",
+    )
+
+
+async def _secret_text(
+    world: World, namespace: str, name: str, key: str, field: str, use: str | None = None
+) -> Text | Verdict:
+    """Read the text under one key of a Secret; with `use`, only if its owner allows that use."""
+    found = await secret(world, namespace, name, field)
+    if isinstance(found, Verdict):
+        return found
+    content, resolved = found
+    if use is not None and use not in content.allowed_uses:
+        return unresolved(Reason.REFERENCE_NOT_PERMITTED, not_public(name, field, use))
+    value = content.data.get(key)
+    if not value:
+        return unresolved(
+            Reason.SECRET_KEY_MISSING,
+            f"Secret {name} ({field}) has no key {key}, or its value is empty.",
+        )
+    return Text(value.reveal(), resolved)
+
+
+def not_public(name: str, field: str, use: str) -> str:
+    """Say that a Secret's owner has not declared it public."""
+    return (
+        f"Secret {name} ({field}) is not declared public, so nothing of it is read: put the public "
+        f"key into a ConfigMap, or let the Secret's owner annotate it postroom.dev/allow: {use}."
+    )
+
+
+async def _config_map_text(
+    world: World, namespace: str, name: str, key: str, field: str
+) -> Text | Verdict:
+    """Read the text under one key of a ConfigMap."""
+    content = await world.config_map(namespace, name)
+    if content is None:
+        return unresolved(
+            Reason.CONFIG_MAP_NOT_FOUND,
+            f"ConfigMap {name} ({field}) does not exist in this namespace: create it "
+            "or correct the name.",
+        )
+    value = content.data.get(key)
+    if not value:
+        return unresolved(
+            Reason.CONFIG_MAP_KEY_MISSING,
+            f"ConfigMap {name} ({field}) has no key {key}, or its value is empty.",
+        )
+    version = content.resource_version or None
+    return Text(value, ResolvedReference(kind="ConfigMap", name=name, resource_version=version))
+
+
+async def ca_bundle(
+    world: World, namespace: str, reference: CABundleReference, field: str
+) -> Text | Verdict:
+    """Read the PEM bundle that a reference names."""
+    if reference.kind == "Secret":
+        return await _secret_text(world, namespace, reference.name, reference.key, field)
+    return await _config_map_text(world, namespace, reference.name, reference.key, field)
+
+
+async def public_key(
+    world: World, namespace: str, reference: PublicKeyReference, field: str
+) -> Text | Verdict:
+    """Read a public key, which status shows to everyone: only what is public, and is a key.
+
+    Nothing of what is no key is ever repeated.
+    """
+    name, key = reference.name, reference.key
+    if reference.kind == "Secret":
+        use = ALLOW_DKIM_PUBLIC_KEY
+        found = await _secret_text(world, namespace, name, key, field, use)
+    else:
+        found = await _config_map_text(world, namespace, name, key, field)
+    if isinstance(found, Verdict):
+        return found
+    problem = dkim.read_expected(found.value)
+    if isinstance(problem, str):
+        return unresolved(
+            Reason.PUBLIC_KEY_INVALID,
+            f"Key {key} of {reference.kind} {name} ({field}) does not parse as a public key: it "
+            f"{problem}.",
+        )
+    return found

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeping the refresh tokens that a provider hands out anew: where, how often, and what to say.
+
+Microsoft hands out a new one with every use, each good for 90 days, and does not revoke the old one
+(learn.microsoft.com/entra/identity-platform/refresh-tokens, checked 2026-11-21). One that is a day
+old is therefore as good as the newest, and one write a day is enough. Of other providers nothing
+such is known: they may revoke the old one at its use (RFC 9700 section 4.14.2), so that each new
+one is kept at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from postroom.api.findings import Finding, Fix, FixAction, Severity
+from postroom.api.names import Kind
+from postroom.api.oauth import OAuthProvider
+from postroom.mail.oauth.grant import Grant, KeptFor
+from postroom.mail.oauth.rotation import NOT_KEPT, Keeping, KeepingProblem
+from postroom.reconcile.signing_in.probing import AnyCredentials
+from postroom.reconcile.signing_in.token_credentials import TokenCredentials
+from postroom.reconcile.world import Tokens
+
+_AT_MOST_EVERY = {OAuthProvider.MICROSOFT: timedelta(days=1)}
+#: How long Microsoft's refresh tokens live in days, and when to worry that none was kept since.
+_MICROSOFT_LIFE, _WORRY = 90, timedelta(days=60)
+
+NOT_KEPT_CODE, AGING_CODE = "REFRESH_TOKEN_NOT_KEPT", "REFRESH_TOKEN_AGING"
+SUBJECT = "oauth"
+#: Where the rights are; see docs/oauth.md.
+COMPONENT = "manifests/install/token-rotation"
+
+
+@runtime_checkable
+class KeepsRefreshTokens(Protocol):
+    """Tokens whose refresh tokens may be kept; one that has no such method keeps nothing."""
+
+    def keeping(self, grant: Grant) -> Keeping:
+        """Return what is known of how a grant's refresh tokens are kept."""
+        ...
+
+
+def secret_name(kept_for: KeptFor) -> str:
+    """Return the name of the Secret that the operator owns for an object."""
+    suffix = "oauth" if kept_for.kind == Kind.EMAIL_ACCOUNT else "server-oauth"
+    return f"{kept_for.name}-{suffix}"
+
+
+def due(provider: OAuthProvider, kept_at: datetime, now: datetime) -> bool:
+    """Tell whether a newer refresh token is worth a write; `kept_at` is that of the kept one."""
+    # A time in the future is somebody's edit, or a clock's mistake.
+    return not timedelta() <= now - kept_at < _AT_MOST_EVERY.get(provider, timedelta())
+
+
+def findings_of(
+    tokens: Tokens, credentials: AnyCredentials | None, now: datetime
+) -> tuple[Finding, ...]:
+    """Say what keeps the refresh token of some credentials from being kept, if they ask for it."""
+    if not isinstance(credentials, TokenCredentials) or credentials.grant.kept_for is None:
+        return ()
+    grant, kept_for = credentials.grant, credentials.grant.kept_for
+    keeping = tokens.keeping(grant) if isinstance(tokens, KeepsRefreshTokens) else NOT_KEPT
+    found = []
+    if keeping.problem is not None:
+        found.append(_not_kept(keeping.problem, kept_for))
+    aging = keeping.kept_at is not None and now - keeping.kept_at >= _WORRY
+    if aging and grant.provider is OAuthProvider.MICROSOFT:
+        found.append(_aging(kept_for))
+    return tuple(found)
+
+
+def _not_kept(problem: KeepingProblem, kept_for: KeptFor) -> Finding:
+    here = problem is KeepingProblem.NOT_AVAILABLE
+    return Finding(
+        code=NOT_KEPT_CODE,
+        severity=Severity.INFO if here else Severity.WARNING,
+        subject=SUBJECT,
+        message=_sentence(problem, kept_for),
+        fix=None if here else Fix(action=FixAction.EXTERNAL),
+    )
+
+
+def _sentence(problem: KeepingProblem, kept_for: KeptFor) -> str:
+    name = secret_name(kept_for)
+    match problem:
+        case KeepingProblem.NOT_AVAILABLE:
+            return (
+                "spec.oauth.rotation is WriteBack, which is not available without an operator: the "
+                "refresh token in the referenced Secret stays as it is."
+            )
+        case KeepingProblem.NOT_ALLOWED:
+            return (
+                "spec.oauth.rotation is WriteBack, but this operator writes no Secrets, so new "
+                f"refresh tokens are lost when it ends: install {COMPONENT}, which sets "
+                "--allow-token-rotation, or leave rotation out."
+            )
+        case KeepingProblem.NAME_TAKEN:
+            return (
+                f"Secret {name} exists and does not belong to this {kept_for.kind}, so it is left "
+                "alone and new refresh tokens are not kept: delete it, or give it another name."
+            )
+        case KeepingProblem.FORBIDDEN:
+            return (
+                f"Secret {name} could not be written, so new refresh tokens are not kept: the "
+                "operator lacks the permission to create and patch Secrets here; install "
+                f"{COMPONENT}, and look for a quota on Secrets."
+            )
+        case KeepingProblem.UNGUARDED:
+            return (
+                "New refresh tokens are not kept: no admission policy is in force that keeps the "
+                "operator from all other Secrets, so it writes none. Install the policy of "
+                f"{COMPONENT}, with its binding; the operator looks again with the next token."
+            )
+        case KeepingProblem.REFUSED:
+            return (
+                f"The API server does not accept Secret {name}, so new refresh tokens are not "
+                "kept: see that it is not immutable and that its name is not too long."
+            )
+        case KeepingProblem.UNAVAILABLE:
+            return (
+                f"Secret {name} could not be written: the API server did not answer. It is tried "
+                "again with the next token."
+            )
+
+
+def _aging(kept_for: KeptFor) -> Finding:
+    return Finding(
+        code=AGING_CODE,
+        severity=Severity.WARNING,
+        subject=SUBJECT,
+        message=f"The refresh token in Secret {secret_name(kept_for)} has not been replaced for "
+        f"{_WORRY.days} days, and Microsoft's end after {_MICROSOFT_LIFE}: mend what else is "
+        "reported here, see that spec.oauth.scopes has offline_access, or sign in again: postroom "
+        "auth login.",
+        fix=Fix(action=FixAction.EXTERNAL),
+    )

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a failed probe may be repeated, and with what: pure, so that every rule can be tested.
+
+What passes by itself is looked at again soon, ever less often. A server that asks to be left alone
+is. Credentials that were refused are sent once more half an hour later, because a server whose
+backend fails may refuse good ones, and then only when they change or somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from postroom.api.conditions import MESSAGE_LIMIT, ConditionStatus, ConditionType, find, shorten
+from postroom.api.mailserver import ProbeFacts, ProbeStage
+from postroom.api.reasons import Reason
+from postroom.api.resource import EmailAccount, MailServer
+from postroom.api.status import ResolvedReference
+from postroom.mail.replies import FailureClass
+from postroom.mail.report import ProbeReport
+from postroom.reconcile.signing_in.token_probe import TOKEN_REFUSALS
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.outcome import Pause, Rejection
+
+#: What a refusal of credentials looks like that nothing but other credentials could change.
+REFUSALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED}) | TOKEN_REFUSALS
+#: How often one version of refused credentials is sent on schedule, and how far apart at least.
+ATTEMPTS = 2
+ATTEMPTS_APART = timedelta(minutes=30)
+#: How far apart at least refused credentials are sent because somebody asked.
+REQUESTS_APART = timedelta(minutes=5)
+SUSPENDED = "They are not sent again until they change or somebody asks for a check."
+DECLINED = (
+    "They were sent less than 5 minutes before this check was asked for, and were not sent again."
+)
+PAUSED = "postroom leaves the server alone for a while."
+
+#: Failures that are certain for now, and pass all the same.
+_PASSING = frozenset({Reason.HOST_NOT_FOUND, Reason.CONNECTION_REFUSED, Reason.CONNECTION_TIMEOUT})
+#: How servers and token endpoints say that they want to be left alone.
+_THROTTLING = frozenset(
+    {
+        Reason.SERVICE_UNAVAILABLE,
+        Reason.TEMPORARY_FAILURE,
+        Reason.SERVER_THROTTLED,
+        Reason.OAUTH_THROTTLED,
+    }
+)
+#: What says nothing of the mail server itself.
+_ELSEWHERE = frozenset({Reason.OAUTH_THROTTLED, Reason.HOST_AUTH_COOLDOWN, Reason.NOT_ATTEMPTED})
+#: (first wait, longest wait); each doubles the one before.
+_TRANSIENT = (timedelta(seconds=30), timedelta(minutes=15))
+_THROTTLED = (timedelta(minutes=15), timedelta(hours=24))
+_DOUBLINGS = 16
+_SPREAD = 0.25
+#: Farther than any interval: what is due then waits for a change.
+FAR = timedelta(days=365)
+
+
+def class_of(report: ProbeReport) -> FailureClass | None:
+    """Tell what kind of failure a probe ended with; None: it succeeded, or was not made."""
+    if report.stage is ProbeStage.DONE or report.reason is Reason.NOT_ATTEMPTED:
+        return None
+    if report.reason in REFUSALS:
+        return FailureClass.PERMANENT
+    if not report.conclusive:
+        throttled = report.reason in _THROTTLING or report.retry_after is not None
+        return FailureClass.THROTTLED if throttled else FailureClass.TRANSIENT
+    return FailureClass.TRANSIENT if report.reason in _PASSING else FailureClass.CONFIGURATION
+
+
+def wait_after(report: ProbeReport, failures: int) -> timedelta | None:
+    """Return how long to wait after so many failures in a row; None: the interval decides.
+
+    After a refusal that is up to the `Rejection`.
+    """
+    match class_of(report):
+        case FailureClass.THROTTLED:
+            first = _TRANSIENT[0]
+            hint = report.retry_after
+            return _doubled(_THROTTLED, failures) if hint is None else _clamped(hint, first)
+        case FailureClass.TRANSIENT | FailureClass.CONFIGURATION:
+            return _doubled(_TRANSIENT, failures)
+        case _:
+            return None
+
+
+def _doubled(bounds: tuple[timedelta, timedelta], failures: int) -> timedelta:
+    first, longest = bounds
+    doublings: int = min(max(failures - 1, 0), _DOUBLINGS)
+    return min(first * (1 << doublings), longest)
+
+
+def _clamped(hint: timedelta, least: timedelta = timedelta()) -> timedelta:
+    """What a server says, believed up to a day."""
+    return min(max(hint, least), _THROTTLED[1])
+
+
+def pause_after(
+    report: ProbeReport,
+    before: Pause | None,
+    protocol: str,
+    inputs: tuple[object, ...],
+    request: str | None,
+    now: datetime,
+) -> Pause | None:
+    """Return the pause that a server's answer begins; None: it wants none."""
+    if class_of(report) is not FailureClass.THROTTLED or report.reason in _ELSEWHERE:
+        return None
+    again = before is not None and before.protocol == protocol
+    count = before.count + 1 if before is not None and again else 1
+    hint = report.retry_after
+    wait = _doubled(_THROTTLED, count) if hint is None else _clamped(hint)
+    told = replace(report, message=_with(report.message, PAUSED))
+    return Pause(protocol, told, now, now + wait, inputs, request, hint is not None, count)
+
+
+def holds(pause: Pause, inputs: tuple[object, ...], request: str | None, now: datetime) -> bool:
+    """Tell whether a pause forbids a probe.
+
+    What the server itself has named stands. Otherwise other credentials, another endpoint or a
+    request, which may not come too soon, are worth a try.
+    """
+    if now >= pause.until:
+        return False
+    if pause.hinted:
+        return True
+    asked = _asks(request, pause.request) and now - pause.since >= REQUESTS_APART
+    return not asked and inputs == pause.inputs
+
+
+def told_by(pause: Pause, protocol: str, host: str) -> ProbeReport:
+    """Return what a probe that was not made is answered with."""
+    if pause.protocol == protocol:
+        return pause.report
+    message = f"{host} has asked to be left alone when it was checked over {pause.protocol}."
+    return ProbeReport(
+        ProbeStage.CONNECT,
+        Reason.SERVER_THROTTLED,
+        f"{message} {PAUSED}",
+        conclusive=False,
+    )
+
+
+def may_send(rejection: Rejection, request: str | None, now: datetime) -> bool:
+    """Tell whether refused credentials may be sent now."""
+    if _asks(request, rejection.token):
+        return rejection.asked_at is None or now - rejection.asked_at >= REQUESTS_APART
+    return rejection.attempts < ATTEMPTS and now - rejection.at >= ATTEMPTS_APART
+
+
+def withheld(rejection: Rejection, request: str | None) -> Rejection:
+    """Note that credentials were not sent, whoever asked."""
+    if not _asks(request, rejection.token):
+        return rejection
+    return replace(rejection, token=request, declined=True)
+
+
+def refused(
+    before: Rejection | None, request: str | None, report: ProbeReport, now: datetime
+) -> Rejection:
+    """Note that credentials were sent and refused."""
+    if before is None:
+        return Rejection(request, report, now)
+    asked = _asks(request, before.token)
+    early = now - before.at < ATTEMPTS_APART
+    attempts = before.attempts if asked and early else min(before.attempts + 1, ATTEMPTS)
+    return Rejection(request, report, now, attempts, now if asked else before.asked_at)
+
+
+def next_attempt(rejection: Rejection) -> datetime | None:
+    """Return when refused credentials are sent again; None: only when something changes."""
+    return rejection.at + ATTEMPTS_APART if rejection.attempts < ATTEMPTS else None
+
+
+def worded(rejection: Rejection) -> ProbeReport:
+    """Return the refusal with a word on what becomes of the credentials.
+
+    The last sentence is never cut off: a restarted operator reads it from status.
+    """
+    message = rejection.report.message
+    if rejection.declined:
+        message = _with(message, DECLINED)
+    if rejection.attempts >= ATTEMPTS:
+        message = _with(message, SUSPENDED)
+    return replace(rejection.report, message=message)
+
+
+def wait_until_due(due: Iterable[datetime], uid: str, now: datetime) -> timedelta | None:
+    """Return the wait until the first of some moments; None: none of them is to come.
+
+    It is lengthened by up to a quarter, always alike for one object: what failed together at one
+    server does not come back together.
+    """
+    waits = [moment - now for moment in due if moment > now]
+    return min(waits) * (1 + _SPREAD * schedule.share(f"retry {uid}")) if waits else None
+
+
+def _with(message: str, sentence: str) -> str:
+    if message.endswith(sentence):
+        return message
+    return f"{shorten(message, MESSAGE_LIMIT - len(sentence) - 1)} {sentence}"
+
+
+def _asks(request: str | None, answered: str | None) -> bool:
+    return request is not None and request != answered
+
+
+def restored(
+    resource: EmailAccount | MailServer,
+    condition: ConditionType,
+    facts: ProbeFacts | None,
+    used: Sequence[ResolvedReference],
+    now: datetime,
+) -> Rejection | None:
+    """Read from a stored status that these credentials were refused; None: it does not say so.
+
+    `used` are the Secrets that they come from, `facts` those of the last probe. An operator that
+    was restarted must not send at once what it knows to be refused. When that was is not stored:
+    it counts from now on.
+    """
+    status = resource.status
+    stored = find(status.conditions, condition)
+    if stored is None or stored.status is not ConditionStatus.FALSE:
+        return None
+    same = stored.observed_generation == resource.metadata.generation
+    if not same or stored.reason not in REFUSALS:
+        return None
+    known = status.resolved_refs
+    if not used or not all(one.resource_version and one in known for one in used):
+        return None
+    attempts = ATTEMPTS if stored.message.endswith(SUSPENDED) else 1
+    about = facts if facts is not None and facts.reason == stored.reason else None
+    report = ProbeReport(
+        ProbeStage.AUTH,
+        Reason(stored.reason),
+        stored.message.removesuffix(SUSPENDED).rstrip().removesuffix(DECLINED).rstrip(),
+        conclusive=True,
+        authenticated=False,
+        code=about.code if about else None,
+        enhanced_code=about.enhanced_code if about else None,
+        server_text=about.server_text if about else None,
+    )
+    return Rejection(status.last_handled_reconcile_at, report, now, attempts)

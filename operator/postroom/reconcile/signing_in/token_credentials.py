@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From ``spec.oauth`` and its Secrets to the grant that a token is asked for with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from postroom.api.conditions import Verdict
+from postroom.api.fields import ObjectReference, SecretKeyReference
+from postroom.api.masked import Masked
+from postroom.api.names import Kind
+from postroom.api.oauth import MicrosoftCloud, OAuth, Rotation
+from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource
+from postroom.api.status import ResolvedReference
+from postroom.mail.credentials import host_allowed
+from postroom.mail.oauth.endpoints import mail_hosts_of, token_url_of
+from postroom.mail.oauth.grant import BadGrant, Grant, KeptFor, OAuthSecrets, grant_of
+from postroom.reconcile.signing_in import references
+from postroom.reconcile.signing_in.references import reference_to, unresolved
+from postroom.reconcile.world import World
+
+#: The keys of a Secret of type kubernetes.io/tls.
+_CERTIFICATE, _PRIVATE_KEY = "tls.crt", "tls.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The object whose spec asks for a token."""
+
+    kind: Kind
+    name: str
+    uid: str
+
+
+def owner_of(resource: AnyResource) -> Owner:
+    """Return the object that a resource is."""
+    return Owner(resource.kind, resource.metadata.name, resource.metadata.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCredentials:
+    """A grant, and the versions of the Secrets that it came from."""
+
+    grant: Grant
+    cloud: MicrosoftCloud | None
+    resolved: tuple[ResolvedReference, ...]
+
+    @property
+    def version(self) -> str:
+        """Identifies spec and Secrets: what was refused is not tried again."""
+        return self.grant.key
+
+
+async def grant_from(
+    world: World,
+    namespace: str,
+    oauth: OAuth,
+    address: str,
+    mail_host: str,
+    owner: Owner | None = None,
+) -> TokenCredentials | Verdict:
+    """Read the Secrets of an object's ``spec.oauth`` and check that they may go where they would.
+
+    Each Secret must agree to the host of the token endpoint and to `mail_host`; a token of Google
+    or Microsoft is for their own mail servers only. New refresh tokens are kept for `owner`, where
+    the spec asks for that.
+    """
+    known = mail_hosts_of(oauth)
+    if known is not None and not host_allowed(mail_host, known):
+        return unresolved(
+            Reason.REFERENCE_NOT_PERMITTED,
+            f"A token of {oauth.provider.value} (spec.oauth) may not be sent to {mail_host}, but "
+            f"only to {', '.join(sorted(known))}: correct the host, or use credentialsRef.",
+        )
+    read = _Reading(world, namespace, (urlsplit(token_url_of(oauth)).hostname or "", mail_host))
+    secrets = await _secrets(oauth, read)
+    if isinstance(secrets, Verdict):
+        return secrets
+    bundle = None
+    if oauth.ca_bundle_ref is not None:
+        text = await references.ca_bundle(
+            world, namespace, oauth.ca_bundle_ref, "spec.oauth.caBundleRef"
+        )
+        if isinstance(text, Verdict):
+            return text
+        bundle = text.value
+        read.resolved.append(text.resolved)
+    grant = grant_of(
+        oauth,
+        secrets,
+        address=address,
+        version=",".join(read.versions),
+        namespace=namespace,
+        ca_bundle=bundle,
+        kept_for=_kept_for(oauth, owner, read.source),
+    )
+    if isinstance(grant, BadGrant):
+        return unresolved(Reason.SECRET_KEY_MISSING, f"spec.oauth cannot be used: {grant.sentence}")
+    return TokenCredentials(grant, oauth.cloud, tuple(dict.fromkeys(read.resolved)))
+
+
+def _kept_for(oauth: OAuth, owner: Owner | None, source: str) -> KeptFor | None:
+    if owner is None or oauth.rotation is not Rotation.WRITE_BACK:
+        return None
+    return KeptFor(owner.kind.value, owner.name, owner.uid, source)
+
+
+def references_of(oauth: OAuth | None) -> frozenset[str]:
+    """The Secrets and the CA bundle that ``spec.oauth`` names."""
+    if oauth is None:
+        return frozenset()
+    found = {reference_to("Secret", one.name) for one in _named(oauth)}
+    if oauth.ca_bundle_ref is not None:
+        found.add(reference_to(oauth.ca_bundle_ref.kind, oauth.ca_bundle_ref.name))
+    return frozenset(found)
+
+
+def _named(oauth: OAuth) -> Iterator[SecretKeyReference | ObjectReference]:
+    for one in (
+        oauth.client_secret_ref,
+        oauth.refresh_token_ref,
+        oauth.service_account_key_ref,
+        oauth.certificate_ref,
+    ):
+        if one is not None:
+            yield one
+
+
+class _Reading:
+    """Reads keys of Secrets for some hosts, and notes what was read."""
+
+    def __init__(self, world: World, namespace: str, hosts: tuple[str, ...]) -> None:
+        self._world, self._namespace, self._hosts = world, namespace, hosts
+        self.resolved: list[ResolvedReference] = []
+        self.versions: list[str] = []
+        #: The version of the Secret with the refresh token.
+        self.source = ""
+
+    async def key(self, reference: SecretKeyReference, field: str) -> Masked | Verdict:
+        """Read one key."""
+        found = await references.secret(self._world, self._namespace, reference.name, field)
+        if isinstance(found, Verdict):
+            return found
+        content, resolved = found
+        for host in self._hosts:
+            refusal = references.not_permitted(content, field, host)
+            if refusal is not None:
+                return refusal
+        value = content.data.get(reference.key)
+        if not value:
+            return unresolved(
+                Reason.SECRET_KEY_MISSING,
+                f"Secret {reference.name} ({field}) has no key {reference.key}, or its value is "
+                "empty: set it.",
+            )
+        self.resolved.append(resolved)
+        self.versions.append(f"{content.uid}/{content.resource_version}")
+        return value
+
+
+async def _secrets(oauth: OAuth, read: _Reading) -> OAuthSecrets | Verdict:
+    wanted: list[tuple[str, SecretKeyReference | None, str]] = [
+        ("client_secret", oauth.client_secret_ref, "clientSecretRef"),
+        ("refresh_token", oauth.refresh_token_ref, "refreshTokenRef"),
+        ("service_account_key", oauth.service_account_key_ref, "serviceAccountKeyRef"),
+    ]
+    if oauth.certificate_ref is not None:
+        name = oauth.certificate_ref.name
+        for part, key in (("certificate", _CERTIFICATE), ("private_key", _PRIVATE_KEY)):
+            wanted.append((part, SecretKeyReference(name=name, key=key), "certificateRef"))
+    values: dict[str, Masked] = {}
+    for part, reference, field in wanted:
+        if reference is None:
+            continue
+        value = await read.key(reference, f"spec.oauth.{field}")
+        if isinstance(value, Verdict):
+            return value
+        values[part] = value
+        if reference is oauth.refresh_token_ref:
+            read.source = read.versions[-1]
+    return OAuthSecrets(**values)

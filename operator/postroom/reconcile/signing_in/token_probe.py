@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing in with a token: getting it, reading what it tells, showing it, and judging a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from postroom.api.mailserver import ProbeStage
+from postroom.api.reasons import CATALOGUE, Reason
+from postroom.mail.oauth.answers import TokenFailure
+from postroom.mail.oauth.diagnosis import fault_of
+from postroom.mail.oauth.endpoints import Protocol
+from postroom.mail.report import Login, ProbeReport
+from postroom.reconcile.signing_in.token_credentials import TokenCredentials
+from postroom.reconcile.world import Tokens
+
+#: Seconds that a token endpoint may ask for.
+_LONGEST_WAIT = 24 * 3600.0
+
+Probe = Callable[[Login | None], Awaitable[ProbeReport]]
+
+#: What only another Secret or spec can mend: not asked for again until then. All else, such as a
+#: consent or a delegation, somebody grants elsewhere, and nobody would tell us.
+TOKEN_REFUSALS = frozenset(
+    {
+        Reason.OAUTH_TOKEN_REJECTED,
+        Reason.OAUTH_GRANT_REVOKED,
+        Reason.OAUTH_GRANT_EXPIRED,
+        Reason.OAUTH_INTERACTION_REQUIRED,
+        Reason.OAUTH_CLIENT_SECRET_INVALID,
+        Reason.OAUTH_CLIENT_SECRET_EXPIRED,
+        Reason.OAUTH_CREDENTIALS_INVALID,
+        Reason.OAUTH_WRONG_AUDIENCE,
+    }
+)
+
+
+async def probe_with_token(
+    given: TokenCredentials, protocol: str, probe: Probe, tokens: Tokens
+) -> ProbeReport:
+    """Probe with a token, asking for another one where a kept one is refused.
+
+    Without a token, or with one that cannot serve, the connection is checked all the same.
+    `protocol` is SMTP or IMAP.
+    """
+    grant = given.grant
+    for last in (False, True):
+        got = await tokens.token(grant)
+        if isinstance(got, TokenFailure):
+            reason = Reason(got.reason.value)
+            report = _unsigned(await probe(None), reason, got.message, conclusive=got.conclusive)
+            return _later(report, reason, got.retry_after)
+        fault = fault_of(got, Protocol(protocol), grant.provider, grant.flow, given.cloud)
+        if fault is not None:
+            # The next one may carry what was granted meanwhile.
+            tokens.drop(grant)
+            return _unsigned(
+                await probe(None), Reason(fault.reason.value), fault.sentence, conclusive=True
+            )
+        report = await probe(Login(grant.subject, got.value, token=True))
+        if report.reason is not Reason.AUTHENTICATION_REJECTED:
+            return report
+        tokens.drop(grant)
+        if got.fresh or last:
+            break
+    return _refused(report)
+
+
+def _unsigned(
+    report: ProbeReport, reason: Reason, message: str, *, conclusive: bool
+) -> ProbeReport:
+    """Say why nobody signed in, unless the server cannot even be reached."""
+    if report.stage is not ProbeStage.DONE:
+        return report
+    return replace(
+        report,
+        stage=ProbeStage.AUTH,
+        reason=reason,
+        message=message,
+        conclusive=conclusive,
+        authenticated=None,
+    )
+
+
+def _later(report: ProbeReport, reason: Reason, seconds: float | None) -> ProbeReport:
+    """Keep how long the token endpoint wants to be left alone."""
+    if report.reason is not reason or seconds is None:
+        return report
+    return replace(report, retry_after=timedelta(seconds=min(seconds, _LONGEST_WAIT)))
+
+
+def _refused(report: ProbeReport) -> ProbeReport:
+    """Name the refusal of a token that has just been handed out, with what the session says."""
+    meaning = CATALOGUE[Reason.OAUTH_TOKEN_REJECTED].meaning
+    return replace(
+        report, reason=Reason.OAUTH_TOKEN_REJECTED, message=f"{meaning} {report.message}"
+    )

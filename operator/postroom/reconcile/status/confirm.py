@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hysteresis: a verified thing turns False only when the same was seen failing twice, some time
+apart, and "could not look" leaves the last verdict standing until it is too old to count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
+from postroom.api.reasons import Reason
+from postroom.reconcile.status.assessment import CERTAIN, Assessment
+from postroom.reconcile.status.outcome import Memory
+
+_WHOLE = frozenset({""})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the stored status knows, as far as it is about the current generation.
+
+    `stale` tells that the last conclusive look is too long ago for its verdicts to count;
+    `once_ready` that this generation has been Ready.
+    """
+
+    conditions: Sequence[Condition]
+    generation: int
+    stale: bool
+    once_ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The verdicts that count now, and how long until a held-back one must be looked at again."""
+
+    verdicts: tuple[Verdict, ...]
+    look_again: timedelta | None
+
+
+def confirm(assessment: Assessment, standing: Standing, memory: Memory, now: datetime) -> Confirmed:
+    """Hold fresh verdicts against the standing ones.
+
+    Updates `memory.first_failures`: what does not fail now is dropped, so that a failure which
+    passed in between begins anew.
+    """
+    kept: list[Verdict] = []
+    waits: list[timedelta] = []
+    failures: dict[tuple[ConditionType, str], datetime] = {}
+    for verdict in assessment.verdicts:
+        before = _comparable(verdict, standing)
+        if before is None:
+            kept.append(verdict)
+        elif verdict.status is ConditionStatus.UNKNOWN:
+            kept.append(_repeat(before) if _outlasts(before, assessment, standing) else verdict)
+        elif verdict.failed and _doubtful(before, assessment, standing):
+            causes = assessment.evidence.causes.get(verdict.type) or _WHOLE
+            seen = {(verdict.type, one) for one in causes}
+            failures |= {one: memory.first_failures.get(one, now) for one in seen}
+            remaining = assessment.confirm_after - (now - min(failures[one] for one in seen))
+            held = remaining > timedelta()
+            kept.append(_repeat(before) if held else verdict)
+            waits += [remaining] if held else []
+        else:
+            kept.append(verdict)
+    memory.first_failures = failures
+    return Confirmed(tuple(kept), min(waits, default=None))
+
+
+def _comparable(verdict: Verdict, standing: Standing) -> Condition | None:
+    """Return the standing condition if it is about the same generation."""
+    before = find(standing.conditions, verdict.type)
+    if before is None or before.observed_generation != standing.generation:
+        return None
+    return before
+
+
+def _outlasts(before: Condition, assessment: Assessment, standing: Standing) -> bool:
+    """Tell whether a verdict stands although it could not be looked at now.
+
+    What the zone has and only a cache hides was looked at: it takes nothing from what was seen
+    good, however long it lasts, and it does not yet mend what was Ready and fails.
+    """
+    if before.status is ConditionStatus.UNKNOWN or before.type in assessment.evidence.withdrawn:
+        return False
+    if before.type in assessment.evidence.lagging:
+        return before.status is ConditionStatus.TRUE or standing.once_ready
+    return not standing.stale
+
+
+def _doubtful(before: Condition, assessment: Assessment, standing: Standing) -> bool:
+    """Tell whether a failure must be seen twice to count."""
+    if before.type in CERTAIN or before.type in assessment.evidence.certain:
+        return False
+    if before.status is ConditionStatus.TRUE:
+        return True
+    # Too long unseen, but it was good when it was seen last.
+    unseen = before.status is ConditionStatus.UNKNOWN and before.type not in assessment.advisory
+    return unseen and standing.once_ready
+
+
+def _repeat(before: Condition) -> Verdict:
+    """Turn a standing condition back into a verdict."""
+    return Verdict(
+        type=before.type,
+        status=before.status,
+        reason=Reason(before.reason),
+        message=before.message,
+    )

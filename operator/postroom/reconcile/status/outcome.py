@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reconciliation yields: the whole status, what to tell people, and when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from postroom.api.conditions import ConditionType
+from postroom.api.fields import Model
+from postroom.api.status import CommonStatus
+from postroom.mail.identities.values import Discovered, DiscoveryFailure
+from postroom.mail.operations import Answer, SendReport
+from postroom.mail.report import ProbeReport
+
+
+class NoticeType(StrEnum):
+    """The types of a Kubernetes Event: Warning only if a human should act."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One Event worth posting: a transition, never a repetition."""
+
+    type: NoticeType
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A server's refusal of one version of credentials, and the request token it was seen under.
+
+    `at` is when they were refused last, or when that was read from a stored status. `attempts`
+    counts the refusals that came on schedule. `asked_at` is when they were last sent because
+    somebody asked; `declined` tells that the request of `token` came too soon after that.
+    """
+
+    token: str | None
+    report: ProbeReport
+    at: datetime
+    attempts: int = 1
+    asked_at: datetime | None = None
+    declined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A server's wish to be left alone, as one protocol heard it.
+
+    `inputs` are endpoint and version of credentials; `hinted` tells that the server said for how
+    long. `count` is how often in a row it wished so.
+    """
+
+    protocol: str
+    report: ProbeReport
+    since: datetime
+    until: datetime
+    inputs: tuple[object, ...]
+    request: str | None
+    hinted: bool = False
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecentProbe:
+    """A probe, what it was made with, and when."""
+
+    inputs: tuple[object, ...]
+    at: datetime
+    report: ProbeReport
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityLook:
+    """What was found out about identities, what it was asked with, and when.
+
+    `pause` is how long not to ask again; None: as long as usual.
+    """
+
+    inputs: tuple[object, ...]
+    at: datetime
+    pause: timedelta | None = None
+    discovered: Discovered | None = None
+    failure: DiscoveryFailure | None = None
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Records that are published but not seen by the resolver, and when its cache lets go of them.
+
+    `renewals` counts how often it denied them anew after that.
+    """
+
+    records: frozenset[str]
+    ends: datetime
+    renewals: int = 0
+
+
+class Memory:
+    """What the engine remembers of an object between runs in one process.
+
+    Losing it costs a repeated look or a later one, never a wrong verdict.
+    """
+
+    def __init__(self) -> None:
+        #: When each condition that status does not show as False yet was first seen failing, and
+        #: which of its records: (condition, record id, or "" where it has none).
+        self.first_failures: dict[tuple[ConditionType, str], datetime] = {}
+        #: What the resolver does not show yet.
+        self.lag: Lag | None = None
+        #: The day of the last thorough look (`schedule.deep_day`).
+        self.deep_day: int | None = None
+        #: When somebody last edited the spec or asked for a look: the next ones follow closely.
+        self.asked_at: datetime | None = None
+        #: Credential versions that a server rejected, with its verdict.
+        self.rejections: dict[str, Rejection] = {}
+        #: The last probe of each protocol, so that a change elsewhere does not repeat it.
+        self.probes: dict[str, RecentProbe] = {}
+        #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
+        #: what became of sending it, so that an old view of status never sends it again.
+        self.sends: dict[str, SendReport | None] = {}
+        #: The servers that want to be left alone, by host.
+        self.pauses: dict[str, Pause] = {}
+        #: How often in a row each protocol failed.
+        self.failed_probes: dict[str, int] = {}
+        #: When each protocol that failed is to be looked at again.
+        self.due: dict[str, datetime] = {}
+        #: The last look at the account's identities: providers and servers are not asked often.
+        self.identities: IdentityLook | None = None
+        #: Since when a new spec waits for the first verdict on its dependencies.
+        self.deferred_since: datetime | None = None
+        #: The spec that was evaluated last; tells an edit of ``suspend`` alone from others.
+        self.evaluated: Model | None = None
+        #: How often in a row a look ended without success; spaces the next one where status does
+        #: not tell since when.
+        self.failures: int = 0
+        #: The generation that `failures` counts for.
+        self.generation: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one run.
+
+    `status` is complete: the writer replaces the stored status by it where they differ in more
+    than `last_check_time`; None leaves the stored one as it is. `next_check` is how long to wait
+    before looking again; None means only when something changes. `references` are what this
+    object stands on, in its own namespace: ``Secret/<name>``, ``ConfigMap/<name>``,
+    ``<Kind>/<name>`` or ``<Kind>/<index>`` (see `postroom.reconcile.indexes`); a change of any
+    of them, and a flip of a MailServer's or SendingDomain's Ready, must bring this object
+    back.
+    """
+
+    status: CommonStatus | None
+    next_check: timedelta | None
+    notices: tuple[Notice, ...] = ()
+    references: frozenset[str] = frozenset()

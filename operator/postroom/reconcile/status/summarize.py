@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns what the steps found into conditions, notices and the one status.
+
+The only place that decides Ready, Reconciling and Stalled (the state map of docs/status.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from postroom.api.conditions import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Verdict,
+    find,
+    is_true,
+    place,
+)
+from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource
+from postroom.api.sendingdomain import SendingDomainStatus
+from postroom.api.status import CommonStatus
+from postroom.reconcile.domain.verification import without_look
+from postroom.reconcile.signing_in import retrying
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import (
+    STALLING,
+    Assessment,
+    Conclusion,
+    Evidence,
+    awaited,
+    failed,
+    passed,
+    unknown,
+)
+from postroom.reconcile.status.confirm import Standing, confirm
+from postroom.reconcile.status.outcome import Lag, Memory, Notice, NoticeType, Outcome
+
+#: How often in a row the end of a resolver's cache is waited for in vain.
+_RENEWALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The time of a run, in both forms that are needed."""
+
+    now: datetime
+
+    @property
+    def text(self) -> str:
+        return schedule.timestamp(self.now)
+
+
+def summarize(
+    resource: AnyResource, assessment: Assessment, memory: Memory, now: datetime
+) -> Outcome:
+    """Build the status of a resource from an assessment of it.
+
+    `resource.status` is the stored status; `memory` is updated.
+    """
+    before, generation = resource.status, resource.metadata.generation
+    _note_request(resource, memory, now)
+    confirmed = confirm(assessment, _standing(resource, assessment, now), memory, now)
+    ready = _ready(confirmed.verdicts, assessment, before, generation)
+    progress, deadline_in = _progress(
+        ready, confirmed.verdicts, assessment, before, generation, now
+    )
+    moment = Moment(now)
+    conditions = place(
+        [_with_stall(ready, progress), *progress, *confirmed.verdicts],
+        schedule.own_progress(before.conditions, generation),
+        generation,
+        moment.text,
+    )
+    concluded = Conclusion({})
+    if assessment.conclude is not None:
+        concluded = assessment.conclude(conditions, before, now)
+    status = build_status(resource, conditions, assessment, moment, concluded.fields)
+    _count(memory, generation, assessment.conclusive and ready.passed)
+    sooner = (
+        confirmed.look_again,
+        deadline_in,
+        concluded.look_again,
+        assessment.look_again,
+        _lag_ends_in(assessment.evidence, memory, now),
+    )
+    return Outcome(
+        status=status,
+        next_check=_next_check(resource, status, assessment, memory, now, sooner),
+        notices=notices_of(before.conditions, conditions),
+        references=assessment.references,
+    )
+
+
+def _note_request(resource: AnyResource, memory: Memory, now: datetime) -> None:
+    """Note that somebody edited the spec or asked for a look, and so is at work on it."""
+    metadata, status = resource.metadata, resource.status
+    asked = metadata.requested_at not in (None, status.last_handled_reconcile_at)
+    if asked or status.observed_generation != metadata.generation:
+        memory.asked_at = now
+
+
+def _standing(resource: AnyResource, assessment: Assessment, now: datetime) -> Standing:
+    """Say what the stored status knows of this generation."""
+    before, generation = resource.status, resource.metadata.generation
+    once_ready = before.last_ready_generation == generation
+    spacing = assessment.interval
+    began = schedule.wait_began(before.conditions, assessment.deadline)
+    if began is not None and assessment.own_pace and not once_ready:
+        spacing = max(spacing, schedule.pending_wait(now - began))
+    # What counted when the object became Ready counts from then on.
+    last_look = max(before.last_check_time or "", before.last_ready_time or "") or None
+    stale = schedule.is_stale(last_look, spacing, now)
+    return Standing(before.conditions, generation, stale=stale, once_ready=once_ready)
+
+
+def _next_check(
+    resource: AnyResource,
+    status: CommonStatus,
+    assessment: Assessment,
+    memory: Memory,
+    now: datetime,
+    sooner: Iterable[timedelta | None],
+) -> timedelta:
+    """Return how long until the next look; how long success is missing is told by status, so that
+    a restart keeps the schedule."""
+    began = schedule.wait_began(status.conditions, assessment.deadline)
+    if began is None:
+        age = schedule.elapsed(memory.failures)
+    else:
+        age = now - max(began, memory.asked_at or began)
+    generation = resource.metadata.generation
+    return schedule.next_check(
+        resource.metadata.uid,
+        assessment.interval,
+        settled=began is None and assessment.conclusive,
+        age=age,
+        capped=not assessment.own_pace or status.last_ready_generation == generation,
+        paced=retrying.wait_until_due(memory.due.values(), resource.metadata.uid, now),
+        sooner=sooner,
+    )
+
+
+def _lag_ends_in(evidence: Evidence, memory: Memory, now: datetime) -> timedelta | None:
+    """Return when the resolver should show what the zone has; None: it need not be waited for.
+
+    A resolver that denies a record again and again is not merely behind (two views of one name,
+    or a cache that lies about its time): after a few times only the schedule counts.
+    """
+    if evidence.wake_after is None or not evidence.propagating:
+        memory.lag = None
+        return None
+    ends, lag = now + evidence.wake_after, memory.lag
+    if lag is None:
+        lag = Lag(evidence.propagating, ends)
+    elif not evidence.propagating <= lag.records:
+        lag = Lag(lag.records | evidence.propagating, ends, lag.renewals)
+    elif now >= lag.ends:
+        lag = Lag(lag.records, ends, lag.renewals + 1)
+    else:
+        lag = Lag(lag.records, min(lag.ends, ends), lag.renewals)
+    memory.lag = lag
+    return evidence.wake_after if lag.renewals < _RENEWALS else None
+
+
+def _ready(
+    verdicts: Iterable[Verdict], assessment: Assessment, before: CommonStatus, generation: int
+) -> Verdict:
+    """Sum the gating verdicts up: the first that fails decides, then the first unknown one."""
+    gating = [one for one in verdicts if one.type not in assessment.advisory]
+    once_ready = before.last_ready_generation == generation
+    open_reason = Reason.OBSERVATION_STALE if once_ready else Reason.PROGRESSING
+    for verdict in gating:
+        if verdict.failed:
+            return failed(ConditionType.READY, verdict.reason, verdict.message)
+    for verdict in gating:
+        if verdict.status is ConditionStatus.UNKNOWN:
+            return unknown(ConditionType.READY, open_reason, verdict.message)
+    absent = assessment.required - {one.type for one in gating}
+    if absent:
+        message = f"{', '.join(sorted(absent))}: not evaluated yet."
+        return unknown(ConditionType.READY, open_reason, message)
+    return passed(ConditionType.READY, Reason.SUCCEEDED, assessment.ready_message)
+
+
+def _progress(
+    ready: Verdict,
+    verdicts: Iterable[Verdict],
+    assessment: Assessment,
+    before: CommonStatus,
+    generation: int,
+    now: datetime,
+) -> tuple[tuple[Verdict, ...], timedelta | None]:
+    """Decide on Reconciling and Stalled; also return how long until the deadline."""
+    if ready.passed:
+        return (), None
+    if ready.reason in STALLING:
+        reason = (
+            Reason.TARGET_DENIED
+            if ready.reason in (Reason.ADDRESS_DENIED, Reason.PORT_DENIED)
+            else ready.reason
+        )
+        return (_stalled(reason, ready.message),), None
+    if ready.status is ConditionStatus.UNKNOWN and ready.reason is Reason.OBSERVATION_STALE:
+        return (_reconciling(Reason.PROGRESSING_WITH_RETRY, ready.message),), None
+    if before.last_ready_generation == generation:
+        return (), None  # regressed: a plain Ready=False, which Argo CD shows as Degraded
+    left = schedule.Waiting.of(before, generation).left(assessment.deadline, now)
+    if left is not None and left <= timedelta():
+        return (_stalled(Reason.PROGRESS_DEADLINE_EXCEEDED, ready.message),), None
+    worst = next(
+        (one for one in verdicts if one.reason is ready.reason and one.message == ready.message),
+        ready,
+    )
+    return (_reconciling(awaited(worst), ready.message),), left
+
+
+def _stalled(reason: Reason, message: str) -> Verdict:
+    return passed(ConditionType.STALLED, reason, message)
+
+
+def _reconciling(reason: Reason, message: str) -> Verdict:
+    return passed(ConditionType.RECONCILING, reason, message)
+
+
+def build_status(
+    resource: AnyResource,
+    conditions: tuple[Condition, ...],
+    assessment: Assessment | None,
+    moment: Moment,
+    concluded: Mapping[str, object] = MappingProxyType({}),
+) -> CommonStatus:
+    """Fill the status model of the kind; without an assessment, keep what the kind found before.
+
+    `concluded` are the fields that follow from the conditions.
+    """
+    before = resource.status
+    ready = is_true(conditions, ConditionType.READY)
+    became_ready = ready and not is_true(before.conditions, ConditionType.READY)
+    common: dict[str, object] = {
+        "observed_generation": resource.metadata.generation,
+        "conditions": conditions,
+        "last_handled_reconcile_at": resource.metadata.requested_at
+        or before.last_handled_reconcile_at,
+        "last_check_time": moment.text
+        if assessment is not None and assessment.conclusive
+        else before.last_check_time,
+        "last_ready_time": moment.text if became_ready else before.last_ready_time,
+        "last_ready_generation": resource.metadata.generation
+        if ready
+        else before.last_ready_generation,
+        **concluded,
+    }
+    if assessment is None and isinstance(before, SendingDomainStatus):
+        common["verification"] = without_look(before.verification, conditions)
+    if assessment is None or assessment.fields is None:
+        return before.model_copy(update=common)
+    # The validation also bounds what a reconciler puts into status.
+    return type(before).model_validate({**assessment.fields, **common}, by_name=True)
+
+
+def notices_of(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> tuple[Notice, ...]:
+    """Say what is worth telling: that it failed, why else it fails now, and that it recovered.
+
+    A success at the first look is no news: a thousand objects applied at once would cost a
+    thousand Events more.
+    """
+    old, new = find(before, ConditionType.READY), find(after, ConditionType.READY)
+    if new is None or (old and (old.status, old.reason) == (new.status, new.reason)):
+        return ()
+    if new.status is ConditionStatus.TRUE:
+        untold = old is None or old.reason in (Reason.PENDING.value, Reason.PROGRESSING.value)
+        return () if untold else (Notice(NoticeType.NORMAL, new.reason, new.message),)
+    if new.status is ConditionStatus.FALSE:
+        return (Notice(NoticeType.WARNING, new.reason, new.message),)
+    if new.reason == Reason.OBSERVATION_STALE.value:
+        return (Notice(NoticeType.WARNING, new.reason, new.message),)
+    return ()
+
+
+def _count(memory: Memory, generation: int, success: bool) -> None:
+    """Count looks in a row without success; a new generation starts afresh."""
+    if success or memory.generation != generation:
+        memory.failures = 0
+        memory.generation = generation
+    if not success:
+        memory.failures += 1
+
+
+def _with_stall(ready: Verdict, progress: tuple[Verdict, ...]) -> Verdict:
+    """Let Ready say the same as what keeps it from being True (kstatus lint).
+
+    A deadline leaves a failing dimension its say; where none is known to fail, it decides.
+    """
+    for one in progress:
+        late = one.reason is Reason.PROGRESS_DEADLINE_EXCEEDED
+        if one.type is ConditionType.STALLED and not (late and ready.failed):
+            return failed(ConditionType.READY, one.reason, one.message)
+    return ready

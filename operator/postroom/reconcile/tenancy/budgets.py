@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many messages of ours may go out: for each account, namespace, login and recipient.
+
+What is spent is remembered by names and addresses, not by objects: who deletes an account and
+creates it again, renames it, or puts many accounts over one Secret, finds what is spent still
+spent. After a restart it is learned from the statuses that there are. Messages of accounts that
+were deleted before that are known to nobody; so where an earlier process worked, young accounts
+wait until none of those can count for them any more, and as long as any of them may still count,
+everything but an account's own pace is nearly spent (`Rate.resumed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from postroom.reconcile.status import schedule
+
+#: Between two messages of ours through one account.
+SPACING = timedelta(minutes=5)
+#: After so long a message counts nowhere any more.
+HORIZON = timedelta(minutes=10)
+#: Counts that are kept at most; beyond it nothing more is sent until some have ended.
+_REMEMBERED = 100_000
+_FULL = timedelta(minutes=1)
+#: For how long a process may be busy sending a message that it announced.
+_IN_HAND = timedelta(minutes=3)
+#: How soon to ask again while it is still being found out what was sent before.
+_NOT_OPEN = timedelta(seconds=1)
+
+#: What a count is about, and of what.
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many messages within any span of such a length; `resumed` while some may be unknown."""
+
+    count: int
+    resumed: int
+    span: timedelta = HORIZON
+
+
+#: Within a namespace, so that nobody spends what is another's.
+ACCOUNT = Rate(1, 1, SPACING)
+NAMESPACE = Rate(10, 3)
+LOGIN = Rate(5, 2)
+RECIPIENT = Rate(2, 1)
+#: Over all namespaces: three times as much, also after a start, lest one namespace wait for others.
+LOGIN_OF_ALL = Rate(15, 15)
+RECIPIENT_OF_ALL = Rate(6, 6)
+
+#: Domains of one service, which ignores dots (https://support.google.com/mail/answer/7436150).
+_GMAIL = frozenset({"gmail.com", "googlemail.com"})
+
+
+def bare_mailbox(address: str) -> str:
+    """Return the mailbox behind an address: case folded, without a sub-address (RFC 5233)."""
+    local, _, domain = address.lower().rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in _GMAIL:
+        local, domain = local.replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """An account that sends, by what it is known by: neither its UID nor its age is among it.
+
+    `secret` is the name of the Secret that it signs in with, and `login` who it then is, and where:
+    the username and the host. One of them may not be known.
+    """
+
+    namespace: str
+    name: str
+    address: str
+    secret: str | None = None
+    login: tuple[str, str] | None = None
+
+    def rates(self, recipient: str) -> Mapping[Key, Rate]:
+        """Return everything that a message to a recipient counts for."""
+        place, mailbox = self.namespace, bare_mailbox(recipient)
+        found: dict[Key, Rate] = {
+            ("account", place, self.name): ACCOUNT,
+            ("address", place, bare_mailbox(self.address)): ACCOUNT,
+            ("namespace", place): NAMESPACE,
+            ("recipient", place, mailbox): RECIPIENT,
+            ("recipient", mailbox): RECIPIENT_OF_ALL,
+        }
+        if self.secret is not None:
+            found["secret", place, self.secret] = LOGIN
+        if self.login is not None:
+            username, host = (part.lower() for part in self.login)
+            found["login", place, username, host] = LOGIN
+            found["login", username, host] = LOGIN_OF_ALL
+        return found
+
+
+class Budgets:
+    """What is spent, in one process.
+
+    Where `is_open` is False nothing may be sent yet; `open` ends that.
+    """
+
+    def __init__(self, *, is_open: bool = True, limit: int = _REMEMBERED) -> None:
+        self._is_open = is_open
+        self._limit = limit
+        #: The messages that count, and when each was sent.
+        self._spent: dict[Key, dict[str, datetime]] = {}
+        #: Messages that are counted already, and until when that must be known.
+        self._known: dict[str, datetime] = {}
+        self._opened_at: datetime | None = None
+        self._inherited: frozenset[str] = frozenset()
+
+    def open(self, now: datetime, inherited: Iterable[str] = ()) -> None:
+        """Begin, once all that statuses tell is learned.
+
+        `inherited` are the namespaces in which an earlier process worked.
+        """
+        self._is_open, self._opened_at, self._inherited = True, now, frozenset(inherited)
+
+    def learn(
+        self, spender: Spender, recipient: str, message: str, moment: datetime, now: datetime
+    ) -> None:
+        """Count a message of which a status tells, unless it is counted already."""
+        if message not in self._known and now - moment < HORIZON:
+            self.know(message, now)
+            self._spend(spender.rates(recipient), message, min(moment, now))
+
+    def know(self, message: str, now: datetime) -> None:
+        """Have a message that is counted not be learned again."""
+        if message not in self._known and len(self._known) >= self._limit:
+            self._known = {one: until for one, until in self._known.items() if until > now}
+        self._known[message] = now + 2 * HORIZON
+
+    def wait(
+        self, spender: Spender, created: str, now: datetime, recipient: str | None = None
+    ) -> timedelta:
+        """Return how long a message must wait; without a recipient, as far as the account goes.
+
+        `created` is when the account was, as its metadata say.
+        """
+        if not self._is_open:
+            return _NOT_OPEN
+        rates = spender.rates(recipient or spender.address)
+        if recipient is None:
+            rates = {key: rate for key, rate in rates.items() if rate is ACCOUNT}
+        waits = [self._wait_for(key, rate, now) for key, rate in rates.items()]
+        return max(timedelta(), self._youth(spender.namespace, created, now), *waits)
+
+    def reserve(
+        self, message: str, spender: Spender, recipient: str, created: str, now: datetime
+    ) -> timedelta:
+        """Count a message before it is sent; a wait means that it is not, and may not be sent."""
+        wait = self.wait(spender, created, now, recipient)
+        if wait > timedelta():
+            return wait
+        rates = spender.rates(recipient)
+        if not self._has_room(len(rates), now):
+            return _FULL
+        self._spend(rates, message, now)
+        return timedelta()
+
+    def is_of_another(self, token: str, announced: datetime, now: datetime) -> bool:
+        """Tell whether another process that runs beside us has just announced a message.
+
+        What was announced before we began is of one that has ended.
+        """
+        if token in self._known or self._opened_at is None:
+            return False
+        return announced > self._opened_at and now - announced < _IN_HAND
+
+    def give_back(self, message: str) -> None:
+        """Forget a message that no server took over."""
+        for key in [key for key, messages in self._spent.items() if message in messages]:
+            del self._spent[key][message]
+
+    def _youth(self, namespace: str, created: str, now: datetime) -> timedelta:
+        """How long an account waits because one that was deleted before may have sent."""
+        if self._opened_at is None or namespace not in self._inherited:
+            return timedelta()
+        try:
+            is_old = schedule.parse_timestamp(created) <= self._opened_at - SPACING
+        except ValueError:
+            is_old = False
+        return timedelta() if is_old else self._opened_at + SPACING - now
+
+    def _wait_for(self, key: Key, rate: Rate, now: datetime) -> timedelta:
+        wait = self._left(key, rate.count, rate.span, now)
+        if self._opened_at is None or not self._inherited:
+            return wait
+        unknown = self._opened_at + HORIZON - now
+        return max(wait, min(unknown, self._left(key, rate.resumed, rate.span, now)))
+
+    def _left(self, key: Key, count: int, span: timedelta, now: datetime) -> timedelta:
+        moments = sorted(self._spent.get(key, {}).values())[-count:]
+        return moments[0] + span - now if len(moments) == count else timedelta()
+
+    def _spend(self, rates: Mapping[Key, Rate], message: str, moment: datetime) -> None:
+        for key in rates:
+            self._spent[key] = {**_counting(self._spent.get(key, {}), moment), message: moment}
+
+    def _has_room(self, more: int, now: datetime) -> bool:
+        if len(self._spent) + more > self._limit:
+            fresh = {key: _counting(messages, now) for key, messages in self._spent.items()}
+            self._spent = {key: messages for key, messages in fresh.items() if messages}
+        return len(self._spent) + more <= self._limit
+
+
+def _counting(messages: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
+    """Return the messages that still count."""
+    return {message: at for message, at in messages.items() if now - at < HORIZON}

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MTA-STS: the record, its host, and the policy.
+
+Covers: RFC 8461's grammar of records and policies, hostile texts, which hosts a pattern covers,
+what is asked and when the policy is fetched, every fault with its code and what to serve instead,
+fixes that work, what could not be looked at, and advice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.reasons import Reason
+from postroom.api.sendingdomain import MTASTSMode
+from postroom.dns import mta_sts, tag_list
+from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.mta_sts_host import CertificateFault, FetchedPolicy, PolicyFetchOutcome
+from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, policy, record, verdict
+
+NAME, HOST = f"_mta-sts.{DOMAIN}", f"mta-sts.{DOMAIN}"
+TXT: Key = (NAME, "TXT")
+RECORD = "v=STSv1; id=20260101"
+SPEC: dict[str, Any] = {"mtaSTS": {"mode": "Enforce"}, "mx": [{"host": "mx.example.com"}]}
+HEALTHY: dict[Key, list[str]] = {
+    TXT: [RECORD],
+    (HOST, "A"): ["192.0.2.1"],
+    (DOMAIN, "MX"): ["10 mx.example.com"],
+}
+GOOD = policy("Enforce", "mx.example.com")
+PLAN = plan_of(**SPEC)
+
+
+def names(change: dict[Key, list[str]] | None = None, fetched: FetchedPolicy = GOOD) -> Names:
+    return Names({**HEALTHY, **(change or {})}, policies={DOMAIN: fetched})
+
+
+def test_a_record_with_its_policy_is_valid() -> None:
+    judged = names().judged(PLAN, "mta-sts")
+    assert (verdict(judged), advice(judged), judged.value) == (("Valid", None), [], RECORD)
+
+
+RECORDS = [
+    ("missing", [], "Missing", "MTA_STS_MISSING"),
+    ("another", ["something"], "Missing", "MTA_STS_MISSING"),
+    ("two", [RECORD, "v=STSv1; id=2"], "Conflicting", "MTA_STS_MULTIPLE"),
+    ("lower case", ["v=stsv1; id=1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("no version", ["STSv1; id=1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("no semicolon", ["v=STSv1 id=1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("quoted", ['"v=STSv1; id=1"'], "Wrong", "MTA_STS_SYNTAX"),
+    ("no id", ["v=STSv1;"], "Wrong", "MTA_STS_SYNTAX"),
+    ("date as id", ["v=STSv1; id=2026-01-01"], "Wrong", "MTA_STS_SYNTAX"),
+    ("long id", [f"v=STSv1; id={'1' * 33}"], "Wrong", "MTA_STS_SYNTAX"),
+    ("id twice", ["v=STSv1; id=1; id=2"], "Wrong", "MTA_STS_SYNTAX"),
+    ("no tag", ["v=STSv1; id=1; x"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank before =", ["v=STSv1; id =1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank behind =", ["v=STSv1; id= 1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("tabs around =", ["v=STSv1; id\t=\t1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank in the version", ["v = STSv1; id=1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank in another field", ["v=STSv1; id=1; x= y"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank in a value", ["v=STSv1; id=1; x=y z"], "Wrong", "MTA_STS_SYNTAX"),
+    ("blank at the end", ["v=STSv1; id=1 "], "Wrong", "MTA_STS_SYNTAX"),
+    ("empty field", ["v=STSv1; id=1; x="], "Wrong", "MTA_STS_SYNTAX"),
+    ("case of id", ["v=STSv1; ID=1"], "Wrong", "MTA_STS_SYNTAX"),
+    ("semicolons", ["v=STSv1;; id=1"], "Wrong", "MTA_STS_SYNTAX"),
+]
+
+
+@pytest.mark.parametrize(
+    ("texts", "state", "code"), [one[1:] for one in RECORDS], ids=[one[0] for one in RECORDS]
+)
+def test_a_faulty_record_is_named_and_its_fix_works(
+    texts: list[str], state: str, code: str
+) -> None:
+    seen = names({TXT: texts})
+    judged = seen.judged(PLAN, "mta-sts")
+    assert verdict(judged) == (state, code)
+    assert judged.cause is not None
+    assert judged.cause.fix is not None
+    seen.apply(judged.cause.fix)
+    assert verdict(seen.judged(PLAN, "mta-sts")) == ("Valid", None)
+
+
+@pytest.mark.parametrize("text", ["v=STSv1;id=1;", "v=STSv1 ; id=1 ;x=y", "v=STSv1\t;\t id=aZ9 ; "])
+def test_what_the_grammar_allows_is_valid(text: str) -> None:
+    assert verdict(names({TXT: [text, "other"]}).judged(PLAN, "mta-sts")) == ("Valid", None)
+
+
+FETCHES = [
+    (PolicyFetchOutcome.HANDSHAKE, "Wrong", "MTA_STS_HANDSHAKE"),
+    (PolicyFetchOutcome.REDIRECT, "Wrong", "MTA_STS_REDIRECT"),
+    (PolicyFetchOutcome.NOT_FOUND, "Wrong", "MTA_STS_POLICY_NOT_FOUND"),
+    (PolicyFetchOutcome.WRONG_MEDIA_TYPE, "Wrong", "MTA_STS_MEDIA_TYPE"),
+    (PolicyFetchOutcome.TOO_LARGE, "Wrong", "MTA_STS_POLICY_SYNTAX"),
+    (PolicyFetchOutcome.DENIED, "Unknown", "MTA_STS_DENIED"),
+    (PolicyFetchOutcome.UNREACHABLE, "Unknown", "MTA_STS_UNREACHABLE"),
+    (PolicyFetchOutcome.HOST_NOT_FOUND, "Unknown", "MTA_STS_UNREACHABLE"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "state", "code"), FETCHES)
+def test_what_came_of_fetching(outcome: PolicyFetchOutcome, state: str, code: str) -> None:
+    judged = names(fetched=FetchedPolicy(outcome, status=None)).judged(PLAN, "mta-sts")
+    assert verdict(judged) == (state, code)
+    assert judged.observed == (RECORD,)
+
+
+def test_every_outcome_is_judged() -> None:
+    told = {one for one, _, _ in FETCHES}
+    left = set(PolicyFetchOutcome) - told
+    assert left == {PolicyFetchOutcome.FETCHED, PolicyFetchOutcome.CERTIFICATE}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (CertificateFault.EXPIRED, "expired"),
+        (CertificateFault.NOT_YET_VALID, "not valid yet"),
+        (CertificateFault.OTHER_NAME, "other names"),
+        (CertificateFault.UNTRUSTED, "authority"),
+    ],
+)
+def test_a_bad_certificate_is_explained(fault: CertificateFault, said: str) -> None:
+    fetched = FetchedPolicy(PolicyFetchOutcome.CERTIFICATE, certificate=fault)
+    judged = names(fetched=fetched).judged(PLAN, "mta-sts")
+    assert verdict(judged) == ("Wrong", "MTA_STS_CERTIFICATE")
+    assert said in judged.message
+
+
+def test_a_server_in_trouble_says_so() -> None:
+    fetched = FetchedPolicy(PolicyFetchOutcome.UNREACHABLE, status=503)
+    judged = names(fetched=fetched).judged(PLAN, "mta-sts")
+    assert (judged.state.value, "503" in judged.message) == ("Unknown", True)
+
+
+def test_the_host_must_exist_and_is_not_fetched_from_before() -> None:
+    seen = names({(HOST, "A"): []})
+    assert verdict(seen.judged(PLAN, "mta-sts")) == ("Wrong", "MTA_STS_HOST_NOT_FOUND")
+    assert seen.fetched == []
+    seen = names({(HOST, "A"): [], (HOST, "AAAA"): ["2001:db8::1"]})
+    assert verdict(seen.judged(PLAN, "mta-sts")) == ("Valid", None)
+
+
+def test_nothing_is_fetched_before_the_record_is_there() -> None:
+    seen = names({TXT: []})
+    seen.judged(PLAN, "mta-sts")
+    assert seen.fetched == []
+
+
+def test_one_question_for_the_host_is_enough_where_it_has_an_address() -> None:
+    seen = names()
+    seen.judged(PLAN, "mta-sts")
+    assert Question(HOST, RecordType.AAAA) not in seen.asked
+
+
+@pytest.mark.parametrize("place", [(HOST, "A"), (DOMAIN, "MX")])
+def test_what_could_not_be_looked_at_is_unknown(place: Key) -> None:
+    seen = names()
+    seen.failing[place] = Outcome.SERVER_FAILURE
+    judged = seen.judged(PLAN, "mta-sts")
+    assert (judged.state.value, judged.reason) == ("Unknown", Reason.LOOKUP_FAILED)
+
+
+def test_a_weak_mode_is_told_with_the_lines_to_serve() -> None:
+    fetched = policy("Testing", "mx.example.com", age=1_000_000)
+    judged = names(fetched=fetched).judged(PLAN, "mta-sts")
+    assert verdict(judged) == ("Wrong", "MTA_STS_MODE_WEAK")
+    lines = '"version: STSv1", "mode: enforce", "mx: mx.example.com", "max_age: 1000000"'
+    assert judged.message.endswith(f"then change the id of the record: {lines}.")
+    assert judged.value == record(PLAN, "mta-sts").value != RECORD
+
+
+def test_a_stricter_mode_is_kept() -> None:
+    plan = plan_of(**{**SPEC, "mtaSTS": {"mode": "Testing"}})
+    assert verdict(names().judged(plan, "mta-sts")) == ("Valid", None)
+    judged = names(fetched=policy("Enforce", "other.example.com")).judged(plan, "mta-sts")
+    assert '"mode: enforce"' in judged.message
+
+
+def test_every_required_exchange_must_be_covered() -> None:
+    judged = names(fetched=policy("Enforce", "other.example.com")).judged(PLAN, "mta-sts")
+    assert verdict(judged) == ("Wrong", "MTA_STS_MX_UNCOVERED")
+    assert "mx.example.com" in judged.message
+
+
+def test_without_required_exchanges_those_of_the_domain_count() -> None:
+    plan = plan_of(mtaSTS={"mode": "Enforce"})
+    change: dict[Key, list[str]] = {(DOMAIN, "MX"): ["10 mx.example.com", "20 old.example.net"]}
+    judged = names(change).judged(plan, "mta-sts")
+    assert verdict(judged) == ("Wrong", "MTA_STS_MX_UNCOVERED")
+    change = {(DOMAIN, "MX"): ["0 ."]}
+    assert verdict(names(change).judged(plan, "mta-sts")) == ("Valid", None)
+
+
+def test_a_further_exchange_that_is_not_covered_is_advice() -> None:
+    change: dict[Key, list[str]] = {(DOMAIN, "MX"): ["10 mx.example.com", "20 old.example.net"]}
+    judged = names(change).judged(PLAN, "mta-sts")
+    assert (verdict(judged), advice(judged)) == (("Valid", None), ["MTA_STS_OTHER_MX_UNCOVERED"])
+
+
+def test_a_policy_that_is_soon_forgotten_is_advice() -> None:
+    fetched = policy("Enforce", "mx.example.com", age=86_399)
+    assert advice(names(fetched=fetched).judged(PLAN, "mta-sts")) == ["MTA_STS_MAX_AGE_SHORT"]
+
+
+def test_a_policy_that_cannot_be_applied_is_told() -> None:
+    fetched = FetchedPolicy(PolicyFetchOutcome.FETCHED, "<html>\x00" * 3000, 200)
+    judged = names(fetched=fetched).judged(PLAN, "mta-sts")
+    assert verdict(judged) == ("Wrong", "MTA_STS_POLICY_SYNTAX")
+    assert len(judged.message) < 1024
+
+
+def test_many_exchanges_do_not_swell_the_message() -> None:
+    hosts = [f"{'x' * 60}.{'y' * 60}.{number}.example.com" for number in range(10)]
+    plan = plan_of(mtaSTS={"mode": "Enforce"}, mx=[{"host": one} for one in hosts])
+    judged = names(fetched=policy("Testing", *hosts)).judged(plan, "mta-sts")
+    assert "one mx for every mail exchange" in judged.message
+    assert len(judged.message) < 1024
+
+
+# -- the policy -----------------------------------------------------------------------------
+
+FIELDS = "version: STSv1\nmode: testing\nmx: a.example\nmax_age: 1"
+
+
+def test_a_policy_is_read() -> None:
+    found = mta_sts.parse_policy(
+        "version:STSv1\r\nmode: enforce\r\nmx: *.Example.com\nmx: \tb.example \nmax_age: 86400\n"
+        "mode: none\nfuture_key: anything: at all\n\n"
+    )
+    exchanges = ("*.example.com", "b.example")
+    assert found == mta_sts.Policy(MTASTSMode.ENFORCE, 86_400, exchanges)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("version: STSv1", "version: STSv2"),
+        ("version: STSv1", ""),
+        ("version: STSv1", "\xef\xbb\xbfversion: STSv1"),
+        ("mode: testing", "mode: Testing"),
+        ("mode: testing", "mode: on"),
+        ("mode: testing", "mode : testing"),
+        ("mode: testing", " mode: testing"),
+        ("mode: testing", "mode testing"),
+        ("mode: testing", ""),
+        ("max_age: 1", "max_age: 31557601"),
+        ("max_age: 1", "max_age: 1 day"),
+        ("max_age: 1", "max_age: ²"),
+        ("max_age: 1", "max_age: -1"),
+        ("max_age: 1", ""),
+        ("mx: a.example", ""),
+        ("mx: a.example", "mx: "),
+        ("mx: a.example", "mx: a.example."),
+        ("mx: a.example", "mx: a.*.example"),
+        ("mx: a.example", "mx: *"),
+        ("mx: a.example", "mx: 10 a.example"),
+        ("mx: a.example", "mx: a.example, b.example"),
+        ("mx: a.example", "mx: .example"),
+        ("mx: a.example", f"mx: {'a' * 64}.example"),
+        ("mx: a.example", f"mx: {'a.' * 130}example"),
+        ("mx: a.example", "mx: a.example\n" * 200),
+    ],
+)
+def test_a_policy_that_breaks_the_grammar_has_a_problem(old: str, new: str) -> None:
+    assert mta_sts.parse_policy(FIELDS).problem is None
+    assert mta_sts.parse_policy(FIELDS.replace(old, new)).problem is not None
+
+
+def test_only_a_policy_of_mode_none_needs_no_exchange() -> None:
+    text = "version: STSv1\nmode: none\nmax_age: 1"
+    found = mta_sts.parse_policy(text)
+    assert (found.problem, found.covers("any.example")) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "covered"),
+    [
+        ("mx.example.com", "mx.example.com", True),
+        ("mx.example.com", "MX.Example.Com.", True),
+        ("mx.example.com", "a.mx.example.com", False),
+        ("*.example.com", "mx.example.com", True),
+        ("*.example.com", "a.mx.example.com", False),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "mx.example.net", False),
+    ],
+)
+def test_a_pattern_stands_for_one_label(pattern: str, host: str, covered: bool) -> None:
+    text = mta_sts.policy_text(MTASTSMode.ENFORCE, [pattern])
+    assert mta_sts.parse_policy(text).covers(host) is covered
+
+
+_LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+_HOSTS = st.lists(_LABELS, min_size=2, max_size=4).map(".".join)
+
+
+@given(st.sampled_from(MTASTSMode), st.lists(_HOSTS, min_size=1, max_size=9), st.integers(0, 9))
+def test_what_is_written_is_read(mode: MTASTSMode, hosts: list[str], age: int) -> None:
+    found = mta_sts.parse_policy(mta_sts.policy_text(mode, hosts, age))
+    assert found == mta_sts.Policy(mode, age, tuple(sorted(set(hosts))))
+    assert all(found.covers(one) for one in hosts)
+
+
+_PIECES = st.sampled_from(
+    ["version", "STSv1", "mode", "mx", "max_age", ":", " ", "\n", "\r\n", "enforce", "*", ".", "a1"]
+)
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(_PIECES, max_size=40).map("".join)))
+def test_no_text_breaks_the_parsers(text: str) -> None:
+    found = mta_sts.parse_policy(text)
+    assert (found.problem is None) or found == mta_sts.Policy(problem=found.problem)
+    mta_sts.looks_like_record(text)
+    if mta_sts.is_record(text):
+        mta_sts.record_problem(text)
+    tags = tag_list.parse(text)
+    assert tags.problem is not None or tag_list.parse(tag_list.written(tags.tags)) == tags
+
+
+@given(st.text(st.sampled_from("a=; \tv"), max_size=60))
+def test_a_tag_list_keeps_the_first_of_each(text: str) -> None:
+    found = tag_list.parse(text)
+    assert all(
+        name == name.strip() and value == value.strip() for name, value in found.tags.items()
+    )
+
+
+@pytest.mark.parametrize("text", ["a=;" * 50_000, ";" * 60_000, "v" * 60_000, " " * 60_000])
+def test_absurd_texts_are_bounded(text: str) -> None:
+    assert len(tag_list.parse(text).tags) <= 100
+    assert mta_sts.parse_policy(text).problem is not None
+    assert not mta_sts.looks_like_record(text)

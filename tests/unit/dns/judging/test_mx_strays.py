@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mail exchanges beside the required ones: what must go, what may stay, and which must be alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.findings import FixAction
+from postroom.api.names import Kind
+from postroom.api.resource import parse_spec
+from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.dns.answers import Outcome
+from postroom.dns.judging.host_slips import form_of, means
+from postroom.dns.judging.mx_strays import is_misspelling
+from postroom.dns.names import is_one_slip_from
+from postroom.dns.planning import complete, plan
+from postroom.dns.presets.alone import must_be_alone
+from postroom.dns.requirements import DomainPlan
+from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, verdict
+from unit.dns.presets.test_regions import KEY, TOKENS
+
+MX: Key = (DOMAIN, "MX")
+FIRST, SECOND = "10 mx1.mailprovider.net", "20 mx2.mailprovider.net"
+PLAN = plan_of(
+    mx=[
+        {"host": "mx1.mailprovider.net", "preference": 10},
+        {"host": "mx2.mailprovider.net", "preference": 20},
+    ]
+)
+HEALTHY: dict[Key, list[str]] = {
+    MX: [FIRST, SECOND],
+    ("mx1.mailprovider.net", "A"): ["192.0.2.1"],
+    ("mx2.mailprovider.net", "AAAA"): ["2001:db8::2"],
+    ("backup.example.org", "A"): ["192.0.2.9"],
+    ("backup6.example.org", "AAAA"): ["2001:db8::9"],
+    ("mail.example.com", "A"): ["192.0.2.10"],
+    ("alias.example.org", "CNAME"): ["backup.example.org"],
+    ("mx1.mailprovidre.net", "A"): ["192.0.2.66"],
+    ("mx1.mailprovider2.net", "A"): ["192.0.2.67"],
+    ("loop.example.org", "A"): ["127.0.0.1"],
+    ("nowhere.example.org", "A"): ["0.0.0.0"],
+}
+
+
+@pytest.mark.parametrize("preference", [0, 5, 10, 15, 99])
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("192.0.2.25", "MX_IP"),
+        ("[192.0.2.25]", "MX_IP"),
+        ("2001:db8::25", "MX_IP"),
+        ("[ipv6:2001:db8::25]", "MX_IP"),
+        ("192.0.2.25.example.com", "MX_IP"),
+        ("localhost", "MX_LOCALHOST"),
+        ("localhost.example.com", "MX_LOCALHOST"),
+        ("localhost.localdomain", "MX_LOCALHOST"),
+        ("mail.localhost", "MX_LOCALHOST"),
+        ("loop.example.org", "MX_LOCALHOST"),
+        ("nowhere.example.org", "MX_LOCALHOST"),
+        ("https://mx1.mailprovider.net", "MX_NOT_A_HOST"),
+        ("https://mx1.mailprovider.net/", "MX_NOT_A_HOST"),
+        ("smtp://mx1.mailprovider.net:25", "MX_NOT_A_HOST"),
+        ("mx1.mailprovider.net:25", "MX_NOT_A_HOST"),
+        ("postmaster@example.com", "MX_NOT_A_HOST"),
+        ("*.mailprovider.net", "MX_NOT_A_HOST"),
+        ("mx1\\032mailprovider.net", "MX_NOT_A_HOST"),
+        ("mx1..mailprovider.net", "MX_NOT_A_HOST"),
+        ("mail", "MX_NOT_A_HOST"),
+        ("mx1", "MX_NOT_A_HOST"),
+        ("10\\032mx1.mailprovider.net", "MX_PRIORITY_IN_HOST"),
+        ("mx1.mailprovider.net.example.com", "MX_TARGET_DOUBLED"),
+        ("mx1.mailprovidre.net", "MX_TYPO"),
+        ("mx11.mailprovider.net", "MX_TYPO"),
+        ("mx1.mailprovider.nt", "MX_TYPO"),
+        ("mx1.mailproviderr.net", "MX_TYPO"),
+        ("gone.example.org", "MX_UNRESOLVABLE"),
+        ("old.example.com", "MX_UNRESOLVABLE"),
+        ("mail.example.invalid", "MX_UNRESOLVABLE"),
+    ],
+)
+def test_what_gets_mail_nowhere_is_named_and_goes(host: str, code: str, preference: int) -> None:
+    seen = Names({**HEALTHY, MX: [FIRST, SECOND, f"{preference} {host}"]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Wrong", code)
+    assert host.split("\\")[0] in judged.message
+    assert judged.cause is not None
+    fix = judged.cause.fix
+    assert fix is not None
+    assert (fix.action, [one.value for one in fix.remove]) == (
+        FixAction.DELETE,
+        [f"{preference} {host}"],
+    )
+    # It is told once.
+    assert verdict(seen.judged(PLAN, "mx-mx2.mailprovider.net")) == ("Valid", None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "30 backup.example.org",
+        "30 backup6.example.org",
+        "30 alias.example.org",
+        "30 mail.example.com",
+        "50 mx1.mailprovider.net",
+        "30 mx1.mailprovider2.net",
+    ],
+)
+def test_a_backup_that_exists_may_stay(value: str) -> None:
+    seen = Names({**HEALTHY, MX: [FIRST, SECOND, value]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert (verdict(judged), advice(judged)) == (("Valid", None), [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["5 backup.example.org", "0 backup6.example.org", "9 alias.example.org", "1 mail.example.com"],
+)
+def test_who_takes_the_mail_before_the_required_ones_must_go(value: str) -> None:
+    seen = Names({**HEALTHY, MX: [FIRST, SECOND, value]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Wrong", "MX_TAKES_MAIL")
+    assert value.partition(" ")[2] in judged.message
+    assert judged.cause is not None
+    assert judged.cause.fix is not None
+    assert [one.value for one in judged.cause.fix.remove] == [value]
+
+
+@pytest.mark.parametrize("value", ["5 mx0.mailprovider.net", "1 same.example.org"])
+def test_who_is_run_by_the_same_takes_nothing_away(value: str) -> None:
+    """Another host of the same operator, and the required one under another name."""
+    there = {("mx0.mailprovider.net", "A"): ["192.0.2.4"], ("same.example.org", "A"): ["192.0.2.1"]}
+    seen = Names({**HEALTHY, **there, MX: [FIRST, SECOND, value]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert (verdict(judged), advice(judged)) == (("Valid", None), [])
+
+
+def test_who_takes_the_mail_goes_where_the_required_one_is_missing_too() -> None:
+    seen = Names({**HEALTHY, MX: ["1 backup.example.org", SECOND]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert verdict(judged) == ("Wrong", "MX_MISMATCH")
+    assert "backup.example.org takes all mail" in judged.message
+    assert judged.cause is not None
+    assert judged.cause.fix is not None
+    assert [one.value for one in judged.cause.fix.remove] == ["1 backup.example.org"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("https://mx1.mailprovider.net/", "URL"),
+        ("smtp:mx1.mailprovider.net", "scheme"),
+        ("me@mx1.mailprovider.net", "mail address"),
+        ("mx1.mailprovider.net:25", "port"),
+        ('"mx1.mailprovider.net"', "quotation marks"),
+        ("<mx1.mailprovider.net>", "brackets"),
+        ("mx1,mailprovider,net", "comma"),
+        ("mx1.mailprovider.net\\;", "semicolon"),
+        ("mx1\\046mailprovider\\046net", "escaped dot"),
+        ("mx1.mailprovider.net/", "slash"),
+        ("mx1..mailprovider.net", "two dots"),
+    ],
+)
+def test_what_was_typed_around_a_host_is_told(text: str, said: str) -> None:
+    assert said in form_of(text)
+    assert means(text, "mx1.mailprovider.net") or ".." in text
+    assert not means(text, "mx2.mailprovider.net")
+
+
+@given(st.text(max_size=40))
+def test_a_host_that_is_right_was_not_mistyped(text: str) -> None:
+    assert form_of(text)
+    assert not means("mx1.mailprovider.net", "mx1.mailprovider.net")
+    assert isinstance(means(text, "mx1.mailprovider.net"), bool)
+
+
+def test_what_could_not_be_looked_at_is_nobody_s_fault() -> None:
+    values = {**HEALTHY, MX: [FIRST, SECOND, "30 slow.example.org"]}
+    for kind in ("A", "AAAA"):
+        seen = Names(values, failing={("slow.example.org", kind): Outcome.TIMEOUT})
+        assert verdict(seen.judged(PLAN, "mx-mx1.mailprovider.net")) == ("Valid", None)
+
+
+def test_several_go_at_once() -> None:
+    values = [FIRST, "10 localhost", "20 192.0.2.25", "30 gone.example.org", SECOND]
+    seen = Names({**HEALTHY, MX: values})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    assert judged.cause is not None
+    fix = judged.cause.fix
+    assert fix is not None
+    assert [one.value for one in fix.remove] == [values[1], values[2], values[3]]
+    assert all(one.split()[1] in judged.message for one in values[1:4])
+
+
+def test_a_missing_exchange_takes_the_place_of_what_must_go() -> None:
+    seen = Names({**HEALTHY, MX: [FIRST, "20 localhost", "30 gone.example.org"]})
+    assert verdict(seen.judged(PLAN, "mx-mx1.mailprovider.net")) == ("Valid", None)
+    judged = seen.judged(PLAN, "mx-mx2.mailprovider.net")
+    assert verdict(judged) == ("Wrong", "MX_MISMATCH")
+    assert judged.cause is not None
+    fix = judged.cause.fix
+    assert fix is not None
+    assert (fix.value, len(fix.remove)) == (SECOND, 2)
+
+
+_HOSTS = st.one_of(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40),
+    st.from_regex(r"[a-z0-9-]{1,8}(\.[a-z0-9-]{1,8}){0,3}", fullmatch=True),
+    st.sampled_from([host for host, _ in HEALTHY]),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), _HOSTS), max_size=4, unique_by=lambda one: one[1]))
+def test_whatever_stands_beside_goes_or_is_reachable(extra: list[tuple[int, str]]) -> None:
+    known = {"mx1.mailprovider.net", "mx2.mailprovider.net", "."}
+    values = [f"{number} {host}" for number, host in extra if host not in known]
+    seen = Names({**HEALTHY, MX: [FIRST, SECOND, *values]})
+    judged = seen.judged(PLAN, "mx-mx1.mailprovider.net")
+    if judged.cause is not None:
+        fix = judged.cause.fix
+        assert fix is not None
+        gone = {one.value for one in fix.remove}
+        seen.records[MX] = [one for one in seen.records[MX] if one not in gone]
+        assert verdict(seen.judged(PLAN, "mx-mx1.mailprovider.net")) == ("Valid", None)
+    left = {one.partition(" ")[2] for one in seen.records[MX]} - known
+    assert all({(one, "A"), (one, "AAAA"), (one, "CNAME")} & HEALTHY.keys() for one in left)
+
+
+@pytest.mark.parametrize(
+    ("host", "wanted", "is_one"),
+    [
+        ("aspmx.l.goggle.com", "aspmx.l.google.com", True),
+        ("aspmx.l.gogle.com", "aspmx.l.google.com", True),
+        ("aspmx.l.googel.com", "aspmx.l.google.com", True),
+        ("alt1.aspmx.l.google.com", "aspmx.l.google.com", False),
+        ("mx2.mailprovider.net", "mx1.mailprovider.net", False),
+        ("mx.zoho.eu", "mx.zoho.com", False),
+        ("mx.zoho.co", "mx.zoho.com", False),
+        ("feedback-smtp.us-east-2.amazonses.com", "feedback-smtp.us-east-1.amazonses.com", False),
+        ("mx.a.example.net", "mx.b.example.net", False),
+        ("mx.example2.net", "mx.example1.net", False),
+    ],
+)
+def test_what_is_a_misspelling(host: str, wanted: str, is_one: bool) -> None:
+    assert is_misspelling(host, wanted) is is_one
+
+
+@given(st.text("abc", max_size=6), st.text("abc", max_size=6))
+def test_one_slip_goes_both_ways(left: str, right: str) -> None:
+    assert is_one_slip_from(left, right) is is_one_slip_from(right, left)
+    assert not is_one_slip_from(left, left)
+    assert is_one_slip_from(left, f"{left}x")
+
+
+def plan_for(**spec: Any) -> DomainPlan:
+
+    parsed = parse_spec(Kind.SENDING_DOMAIN, {"domain": DOMAIN, **spec})
+    assert isinstance(parsed, SendingDomainSpec)
+    return plan(complete(parsed), "mail", b"key", {})
+
+
+FEEDBACK = "feedback-smtp.eu-west-1.amazonses.com"
+SES = {
+    "provider": "AmazonSES",
+    "parameters": {"region": "eu-west-1", "mailFrom": "bounce", **TOKENS},
+}
+RESEND = {"provider": "Resend", "parameters": {"region": "eu-west-1", "dkimPublicKey": KEY}}
+BY_HAND = {"returnPath": {"name": "bounce", "mx": [{"host": FEEDBACK, "preference": 10}]}}
+
+
+@pytest.mark.parametrize("other", ["10 backup.example.org", "99 backup.example.org", "20 mail"])
+@pytest.mark.parametrize(
+    ("spec", "label"), [(SES, "bounce"), (RESEND, "send"), (BY_HAND, "bounce")]
+)
+def test_where_one_exchange_is_demanded_a_second_is_wrong(
+    spec: dict[str, Any], label: str, other: str
+) -> None:
+    made, place = plan_for(**spec), (f"{label}.{DOMAIN}", "MX")
+    id = f"return-path-mx-{FEEDBACK}"
+    seen = Names({**HEALTHY, (FEEDBACK, "A"): ["192.0.2.5"], place: [f"10 {FEEDBACK}"]})
+    assert verdict(seen.judged(made, id)) == ("Valid", None)
+    seen.records[place].append(other)
+    judged = seen.judged(made, id)
+    assert verdict(judged) == ("Wrong", "MX_NOT_A_HOST" if "mail" in other else "MX_NOT_ALONE")
+    assert judged.cause is not None
+    fix = judged.cause.fix
+    assert fix is not None
+    assert [one.value for one in fix.remove] == [other]
+    seen.records[place] = [other]
+    missing = seen.judged(made, id)
+    assert missing.cause is not None
+    fix = missing.cause.fix
+    assert fix is not None
+    seen.apply(fix)
+    assert seen.records[place] == [f"10 {FEEDBACK}"]
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        (FEEDBACK, True),
+        ("feedback-smtp.us-gov-west-1.amazonses.com", True),
+        ("inbound-smtp.eu-west-1.amazonaws.com", False),
+        ("smtp.google.com", False),
+        ("mx.sendgrid.net", False),
+        ("mx.example.org", False),
+        ("mx.cloudflare.net", False),
+    ],
+)
+def test_whose_exchange_must_be_alone(host: str, alone: bool) -> None:
+    assert must_be_alone(host) is alone

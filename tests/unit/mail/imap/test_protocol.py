@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guarded protocol of IMAP, fed by hand: any bytes in any pieces end in an answer or in
+`ConnectionEnded`, within bounds, and say nothing to any log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.mail.imap.protocol import (
+    CONVERSATION_LIMIT,
+    LINE_LIMIT,
+    LINES_LIMIT,
+    TOTAL_LIMIT,
+    ConnectionEnded,
+    Ending,
+    GuardedProtocol,
+)
+
+#: Bytes that look like IMAP more often than random ones do.
+PIECES = st.lists(
+    st.one_of(
+        st.binary(max_size=30),
+        st.sampled_from(
+            [b"* OK hi\r\n", b"* ", b"\r\n", b"\r", b"\n", b"{3}\r\n", b"{0}\r\n", b"{99}\r\n"]
+        ),
+        st.sampled_from([b"* BYE\r\n", b"+ go\r\n", b"TAG OK done\r\n", b"TAG NO [X] y\r\n"]),
+        st.sampled_from([b"A1 OK x\r\n", b"* 1 FETCH (\r\n", b"* CAPABILITY IMAP4rev1\r\n"]),
+        st.sampled_from([b"{99999999999}\r\n", b"TAG OK {2}\r\n", b"* STATUS {5}\r\nINBOX (A 1)"]),
+    ),
+    max_size=12,
+)
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written; an abort is told to the protocol like asyncio does."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.written = bytearray()
+        self.aborted = False
+
+    def write(self, data: object) -> None:
+        assert isinstance(data, bytes)
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        if not self.aborted:
+            self.aborted = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+
+def connected() -> tuple[GuardedProtocol, Wire]:
+    protocol = GuardedProtocol()
+    wire = Wire(protocol)
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
+async def converse(pieces: list[bytes]) -> tuple[str, list[bytes]] | Ending:
+    """Greet, run a command, and answer it with these pieces, then with the end."""
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    await protocol.greeting
+    running = asyncio.create_task(protocol.run("LOGIN", '"user"', '"canary"', answers=[b"x"]))
+    await asyncio.sleep(0)
+    tag = re.match(rb"\S+", bytes(wire.written))
+    assert tag
+    for piece in pieces:
+        protocol.data_received(piece.replace(b"TAG", tag[0]))
+    protocol.connection_lost(None)
+    try:
+        return await running
+    except ConnectionEnded as ended:
+        return ended.ending
+    finally:
+        protocol.abort()
+        await asyncio.sleep(0)
+
+
+@given(PIECES)
+def test_any_answer_ends(pieces: list[bytes]) -> None:
+    found = asyncio.run(converse(pieces))
+    assert isinstance(found, Ending) or found[0].startswith(("OK", "NO", "BAD"))
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
+def test_the_pieces_do_not_matter(noise: bytes, cuts: list[int]) -> None:
+    whole = (
+        b"* STATUS {5}\r\nINBOX (MESSAGES 3)\r\n* X "
+        + noise.replace(b"\r", b"")
+        + b"\r\nTAG OK y\r\n"
+    )
+    edges = sorted({0, len(whole), *(one for one in cuts if one < len(whole))})
+    pieces = [whole[a:b] for a, b in pairwise(edges)]
+    if any(b"TAG" in whole[max(0, at - 2) : at + 2] for at in edges):
+        return  # the tag itself was cut, which `converse` fills in
+    assert asyncio.run(converse(pieces)) == asyncio.run(converse([whole]))
+
+
+async def test_what_follows_a_literal_belongs_to_its_response() -> None:
+    found = await converse([b"* STATUS {5}\r\nINBOX (MESSAGES 3)\r\nTAG OK done\r\n"])
+    assert found == ("OK", [b"STATUS {5}", b"INBOX", b" (MESSAGES 3)", b"done"])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "ending"),
+    [
+        ([], Ending.CLOSED),
+        ([b"* BYE now\r\n"], Ending.GOODBYE),
+        ([b"A999999 OK not yours\r\n"], Ending.MALFORMED),
+        ([b"* X", b"x" * LINE_LIMIT], Ending.MALFORMED),
+        ([b"* X" + b"x" * LINE_LIMIT + b"\r\nTAG OK\r\n"], Ending.MALFORMED),
+        ([b"* X {%d}\r\n" % TOTAL_LIMIT], Ending.MALFORMED),
+        ([b"* X\r\n" * (LINES_LIMIT + 1)], Ending.MALFORMED),
+        ([b"* " + b"x" * 60_000 + b"\r\n"] * 20, Ending.MALFORMED),
+    ],
+)
+async def test_endings(pieces: list[bytes], ending: Ending) -> None:
+    assert await converse(pieces) is ending
+
+
+async def test_a_megabyte_of_short_lines_costs_little() -> None:
+    began = time.process_time()
+    assert await converse([b"\r\n" * (128 * 1024)] * 4) is Ending.MALFORMED
+    assert time.process_time() - began < 2
+
+
+async def test_a_line_that_comes_byte_by_byte_costs_little() -> None:
+    protocol, _ = connected()
+    began = time.process_time()
+    for _ in range(LINE_LIMIT):
+        protocol.data_received(b"x")
+    assert time.process_time() - began < 2
+    protocol.abort()
+
+
+async def test_bye_may_be_part_of_a_literal() -> None:
+    found = await converse([b"* X {7}\r\n* BYE\r\n\r\nTAG OK done\r\n"])
+    assert isinstance(found, tuple)
+    assert found[0] == "OK"
+
+
+async def test_the_greeting_can_be_given_up() -> None:
+    protocol, wire = connected()
+    waiting = asyncio.create_task(asyncio.wait_for(asyncio.shield(protocol.greeting), 0.01))
+    with pytest.raises(TimeoutError):
+        await waiting
+    protocol.abort()
+    assert wire.aborted
+
+
+async def asked_for_tls(*pieces: bytes) -> tuple[GuardedProtocol, tuple[str, list[bytes]]]:
+    """Ask for TLS, and answer with these pieces."""
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("STARTTLS"))
+    await asyncio.sleep(0)
+    for piece in pieces:
+        protocol.data_received(piece.replace(b"TAG", bytes(wire.written).split()[0]))
+    return protocol, await running
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"TAG OK go\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n",),
+        (b"TAG OK go\r\n", b"* CAPABILITY IMAP4rev1\r\n"),
+        (b"TAG OK go\r\n*",),
+        (b"TAG OK go\r\n", b"x"),
+        (b"TAG OK go\r", b"\nx"),
+    ],
+)
+async def test_nothing_may_follow_the_answer_to_starttls(pieces: tuple[bytes, ...]) -> None:
+    protocol, _ = await asked_for_tls(*pieces)
+    with pytest.raises(ConnectionEnded) as ended:
+        await protocol.secure(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "mail.example.com")
+    assert ended.value.ending is Ending.INJECTED
+
+
+async def test_what_comes_before_the_answer_to_starttls_is_no_injection() -> None:
+    protocol, answered = await asked_for_tls(b"* OK wait\r\n", b"TAG OK go\r\n")
+    assert answered == ("OK", [b"OK wait", b"go"])
+    protocol.abort()
+
+
+async def test_what_a_server_asks_last_is_kept() -> None:
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("AUTHENTICATE", "XOAUTH2", answers=[b"x"]))
+    await asyncio.sleep(0)
+    protocol.data_received(b"+ \r\n+ eyJ9 \r\n")
+    assert protocol.challenge == b"eyJ9"
+    assert wire.written.endswith(b"\r\nx\r\n*\r\n")
+    running.cancel()
+    protocol.abort()
+
+
+async def test_nothing_runs_on_a_lost_connection() -> None:
+    protocol, _ = connected()
+    protocol.connection_lost(None)
+    with pytest.raises(ConnectionEnded):
+        await protocol.run("CAPABILITY")
+
+
+async def test_arguments_with_line_ends_are_refused() -> None:
+    protocol, wire = connected()
+    with pytest.raises(ValueError, match="LOGIN"):
+        await protocol.run("LOGIN", '"a\r\nb"')
+    assert wire.written == b""
+    protocol.abort()
+
+
+async def test_no_log_tells_anything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    await converse([b"* canary\r\n", b"canary\r\n", b"+ canary\r\n", b"Z1 OK canary\r\n"])
+    assert "canary" not in caplog.text
+
+
+async def test_a_farewell_is_kept() -> None:
+    protocol, _ = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("NOOP"))
+    await asyncio.sleep(0)
+    protocol.data_received(b"* 1 EXISTS\r\n* BYE [UNAVAILABLE] later\r\n")
+    with pytest.raises(ConnectionEnded) as ended:
+        await running
+    assert protocol.farewell == b"[UNAVAILABLE] later"
+    assert "later" not in f"{ended.value!r} {ended.value}"
+    protocol.abort()
+
+
+async def test_only_the_mark_of_a_line_is_taken_away() -> None:
+    assert await converse([b'* LIST () "/" "a* b"\r\nTAG OK x\r\n']) == (
+        "OK",
+        [b'LIST () "/" "a* b"', b"x"],
+    )
+
+
+async def pipelined(*answers: bytes) -> list[tuple[str, list[bytes]]] | Ending:
+    """Send three commands at once, and answer with these, where T0 to T2 stand for their tags."""
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run_all(("ID", "NIL"), ("NOOP",), ("UID FETCH", "*")))
+    await asyncio.sleep(0)
+    sent = bytes(wire.written).split(b"\r\n")
+    assert [one.partition(b" ")[2] for one in sent] == [b"ID NIL", b"NOOP", b"UID FETCH *", b""]
+    for piece in answers:
+        for number in range(3):
+            piece = piece.replace(b"T%d" % number, sent[number].split()[0])
+        protocol.data_received(piece)
+    protocol.connection_lost(None)
+    try:
+        return await running
+    except ConnectionEnded as ended:
+        return ended.ending
+    finally:
+        protocol.abort()
+        await asyncio.sleep(0)
+
+
+async def test_commands_that_are_sent_at_once() -> None:
+    found = await pipelined(b"* ID NIL\r\nT0 OK a\r\nT1 NO b\r\n* 3 FETCH (UID 4)\r\nT2 BAD c\r\n")
+    assert found == [
+        ("OK", [b"ID NIL", b"a"]),
+        ("NO", [b"b"]),
+        ("BAD", [b"3 FETCH (UID 4)", b"c"]),
+    ]
+
+
+async def test_answers_in_another_order() -> None:
+    found = await pipelined(b"T2 OK c\r\n", b"T0 OK a\r\n* X\r\n", b"T1 OK b\r\n")
+    assert found == [("OK", [b"a"]), ("OK", [b"X", b"b"]), ("OK", [b"c"])]
+
+
+@pytest.mark.parametrize(
+    ("answer", "ending"),
+    [
+        (b"T0 OK a\r\nT0 OK a\r\n", Ending.MALFORMED),
+        (b"T0 OK a\r\n* BYE\r\n", Ending.GOODBYE),
+        (b"T0 OK a\r\nT1 OK b\r\n", Ending.CLOSED),
+    ],
+)
+async def test_one_answer_too_many_or_too_few(answer: bytes, ending: Ending) -> None:
+    assert await pipelined(answer) is ending
+
+
+@given(st.permutations([b"T0 OK a\r\n", b"T1 NO b\r\n", b"T2 BAD c\r\n"]), PIECES)
+def test_any_answers_to_several_commands_end(tagged: list[bytes], noise: list[bytes]) -> None:
+    pieces = [one for pair in zip(noise, tagged, strict=False) for one in pair]
+    found = asyncio.run(pipelined(*pieces, *tagged[len(noise) :]))
+    assert isinstance(found, Ending) or len(found) == 3
+
+
+async def test_bounds_are_those_of_a_command_and_of_the_conversation() -> None:
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    commands = 0
+    with pytest.raises(ConnectionEnded):
+        while True:
+            running = asyncio.create_task(protocol.run("NOOP"))
+            await asyncio.sleep(0)
+            tag = bytes(wire.written).split(b"\r\n")[-2].split()[0]
+            for _ in range(15):
+                protocol.data_received(b"* " + b"x" * 60_000 + b"\r\n")
+            protocol.data_received(tag + b" OK x\r\n")
+            await running
+            commands += 1
+    assert commands == CONVERSATION_LIMIT // (15 * 60_004 + 15)
+
+
+async def test_a_command_may_have_a_longer_line() -> None:
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    running = asyncio.create_task(protocol.run("UID SEARCH", "ALL", line_limit=LINE_LIMIT * 2))
+    await asyncio.sleep(0)
+    line = b"SEARCH " + b"1 " * (LINE_LIMIT // 2)
+    protocol.data_received(b"* " + line + b"\r\n" + bytes(wire.written).split()[0] + b" OK x\r\n")
+    assert await running == ("OK", [line, b"x"])
+    protocol.abort()

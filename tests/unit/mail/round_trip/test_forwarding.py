@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forwarding: a redirect told from a forward and from nothing; the steps, complete and filled in,
+each with source and date, and no address that breaks out of a command."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.account_messages import ForwardingSource, ForwardingVerdict
+from postroom.api.conditions import MESSAGE_LIMIT
+from postroom.api.data_files import InvalidData, validate
+from postroom.api.reasons import Reason
+from postroom.mail.operations import ScannedMessage
+from postroom.mail.round_trip import (
+    DEADLINE,
+    Draft,
+    Expected,
+    ForwardingReport,
+    Placement,
+    Purpose,
+    Sent,
+    compose,
+    guide,
+    guides,
+    judge_forwarding,
+    probe_key,
+    recognise,
+    steps_for,
+)
+from postroom.mail.round_trip.forwarding_steps import Step
+
+KEY = probe_key(b"ownership")
+UID = "0f3a2b1c-1111-2222-3333-444455556666"
+TOKEN = "5d0c1b7e42a94f6a8e3d2c1b0a998877"
+ACCEPTED = datetime(2026, 3, 4, 5, 6, 0, tzinfo=UTC)
+SENDER, PUBLIC, TECHNICAL = "probe@example.net", "support@example.com", "in-7f3a@mx.example.net"
+SENT = Sent(Expected(UID, TOKEN), SENDER, PUBLIC, ACCEPTED)
+MICROSOFT = ForwardingSource.MICROSOFT365
+ORIGINAL = compose(
+    Draft(UID, TOKEN, Purpose.FORWARDING, SENDER, "Probe", PUBLIC, ACCEPTED), KEY
+).decode()
+SUBJECT = f"[postroom] connectivity test {TOKEN[:12]}"
+
+
+def report(header: str | None, waited: timedelta = DEADLINE) -> ForwardingReport:
+    octets = [] if header is None else [header.encode()]
+    messages = [ScannedMessage("INBOX", None, 1, 7, ACCEPTED, one) for one in octets]
+    sighting = recognise(messages, SENT.expected, KEY)
+    return judge_forwarding(SENT, sighting, ACCEPTED + waited, MICROSOFT, TECHNICAL)
+
+
+def changed(pattern: str, replacement: str) -> str:
+    header, count = re.subn(pattern, replacement, ORIGINAL, flags=re.MULTILINE)
+    assert count
+    return header
+
+
+REDIRECTS = [
+    ORIGINAL,
+    f"Resent-From: <{PUBLIC}>\r\nReturn-Path: <srs0=x@example.com>\r\n{ORIGINAL}",
+    f"X-Forwarded-To: {TECHNICAL}\r\nX-Forwarded-For: {PUBLIC} {TECHNICAL}\r\n{ORIGINAL}",
+    changed("^To: .*$", f"To: Support <{PUBLIC.upper()}>\r"),
+    changed("^Subject: ", "Subject: [External] "),
+]
+
+
+@pytest.mark.parametrize("header", REDIRECTS)
+def test_a_redirect_leaves_the_header_alone(header: str) -> None:
+    found = report(header)
+    assert (found.verdict, found.reason) == (ForwardingVerdict.REDIRECTED, Reason.REDIRECTED)
+    assert found.steps == ()
+    assert found.arrival.placement is Placement.MAILBOX
+
+
+def test_a_replaced_message_id_alone_is_no_forward() -> None:
+    found = report(changed("^Message-ID: .*$", "Message-ID: <1@email.amazonses.example>\r"))
+    assert found.verdict is ForwardingVerdict.REDIRECTED
+    assert found.changed == ("Message-ID",)
+
+
+FORWARDS = {
+    "a new message": (
+        f"From: {PUBLIC}\r\nTo: {TECHNICAL}\r\nMessage-ID: <x@y>\r\nSubject: FW: {SUBJECT}\r\n",
+        ("From", "To", "Message-ID", "Subject", "X-Postroom-Probe"),
+    ),
+    "another sender": (changed("^From: .*$", f"From: {PUBLIC}\r"), ("From",)),
+    "a second sender": (changed("^From: .*$", f"From: {SENDER}, {PUBLIC}\r"), ("From",)),
+    "another recipient": (changed("^To: .*$", f"To: {TECHNICAL}\r"), ("To",)),
+    "a German subject": (changed("^Subject: ", "Subject: WG: "), ("Subject",)),
+    "an English subject": (changed("^Subject: ", "Subject: Fwd: "), ("Subject",)),
+    "our field is gone": (changed(r"^X-Postroom-Probe: .*\n", ""), ("X-Postroom-Probe",)),
+}
+
+
+@pytest.mark.parametrize(("header", "fields"), FORWARDS.values(), ids=FORWARDS)
+def test_a_forward_writes_a_new_message(header: str, fields: tuple[str, ...]) -> None:
+    found = report(header)
+    assert (found.verdict, found.reason) == (
+        ForwardingVerdict.REWRITTEN,
+        Reason.HEADERS_REWRITTEN,
+    )
+    assert found.changed == fields
+    assert ", ".join(fields) in found.message
+    assert found.steps == steps_for(MICROSOFT, PUBLIC, TECHNICAL)
+
+
+def test_nothing_yet() -> None:
+    found = report(None, waited=timedelta(seconds=1))
+    assert (found.verdict, found.reason) == (ForwardingVerdict.PENDING, Reason.AWAITING_MESSAGE)
+    assert found.steps == ()
+
+
+def test_nothing_at_all() -> None:
+    found = report(None)
+    assert (found.verdict, found.reason) == (
+        ForwardingVerdict.NOT_ARRIVING,
+        Reason.NOT_FORWARDED,
+    )
+    assert PUBLIC in found.message
+    assert TECHNICAL in found.message
+    assert found.steps
+
+
+def test_a_forged_message_is_nothing() -> None:
+    forged = changed(r" [0-9a-f]{32} [0-9a-f]{32}\r$", f" {TOKEN} {'0' * 32}\r")
+    assert report(forged).verdict is ForwardingVerdict.NOT_ARRIVING
+
+
+@given(st.binary(max_size=200))
+def test_any_header_is_judged(octets: bytes) -> None:
+    found = report(octets.decode("latin-1") + "\r\n" + ORIGINAL)
+    assert found.verdict in set(ForwardingVerdict) - {ForwardingVerdict.PENDING}
+    assert len(found.message) <= MESSAGE_LIMIT
+
+
+def test_each_source_has_a_guide() -> None:
+    assert [one.name for one in guides()] == list(ForwardingSource)
+
+
+@pytest.mark.parametrize("source", ForwardingSource)
+def test_steps_name_both_addresses_and_fit(source: ForwardingSource) -> None:
+    steps = steps_for(source, PUBLIC, TECHNICAL)
+    together = " ".join(steps)
+    assert PUBLIC in together
+    assert TECHNICAL in together
+    assert "{" not in together
+    assert len(steps) <= 16
+    assert all(len(one) <= MESSAGE_LIMIT for one in steps)
+
+
+def test_microsofts_steps_allow_forwarding_before_they_set_it() -> None:
+    steps = steps_for(MICROSOFT, PUBLIC, TECHNICAL)
+    allowed = next(i for i, one in enumerate(steps) if "AutoForwardingMode On" in one)
+    set_up = next(i for i, one in enumerate(steps) if "-ForwardingSmtpAddress" in one)
+    assert allowed < set_up
+
+
+def test_gmails_own_way_needs_the_confirmation() -> None:
+    ways = guide(ForwardingSource.GOOGLE_WORKSPACE).ways
+    assert any("code" in step.text for way in ways[1:] for step in way.steps)
+
+
+def test_quotes_stay_in_their_string() -> None:
+    steps = steps_for(MICROSOFT, "o'brien@example.com", TECHNICAL)
+    commands = [one for one in steps if "-Identity" in one]
+    assert commands
+    assert all("'o''brien@example.com'" in one for one in commands)
+
+
+ATOMS = "abc'`$&;|{}!#"
+
+
+@given(st.text(ATOMS, min_size=1, max_size=64))
+def test_no_address_breaks_out(local: str) -> None:
+    steps = steps_for(MICROSOFT, f"{local}@example.com", TECHNICAL)
+    commands = [one.partition(": ")[2] for one in steps if " -Identity" in one or " -From" in one]
+    assert len(commands) == 2
+    for command in commands:
+        outside = re.sub(r"'(?:[^']|'')*'", "''", command)
+        assert "@" not in outside
+        assert "'" not in outside.replace("''", "")
+
+
+def test_a_command_is_never_cut() -> None:
+    address = f"{'l' * 60}@{'.'.join(['d' * 60] * 3)}.example"
+    steps = steps_for(MICROSOFT, address, address)
+    assert all(len(one) <= MESSAGE_LIMIT for one in steps)
+    assert any("'<publicAddress>'" in one for one in steps)
+
+
+STEP = """
+text: "Do this."
+command: "Do-This '{publicAddress}'"
+source: "https://example.com/"
+checked: 2026-11-21
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("'{publicAddress}'", "{publicAddress}"),
+        ("{publicAddress}", "{address}"),
+        ("https://", "http://"),
+        ("checked: 2026-11-21", ""),
+        ('text: "Do this."', 'text: ""'),
+        ("command:", "comand:"),
+    ],
+)
+def test_broken_steps_are_refused(old: str, new: str) -> None:
+    validate("step", STEP, Step)
+    with pytest.raises(InvalidData):
+        validate("step", STEP.replace(old, new), Step)

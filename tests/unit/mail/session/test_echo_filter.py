@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a server repeats of a login: found in every encoding, and nothing else taken for it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.mailserver import ProbeStage, TLSFacts, TLSMode
+from postroom.api.masked import Masked
+from postroom.api.reasons import Reason
+from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
+from postroom.mail.session.echo_filter import Repetition, without_withheld
+
+SECRET = "correct-Horse7battery"
+
+
+def repetition(secret: str = SECRET) -> Repetition:
+    return Repetition(Masked(secret))
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in capitals": str.upper,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 of SASL PLAIN": lambda text: base64.b64encode(f"\0me\0{text}".encode()).decode(),
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "percent": quote,
+}
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_every_encoding_is_found(name: str) -> None:
+    assert repetition().within(f"x-{ENCODINGS[name](SECRET)}-x")
+
+
+def test_a_good_part_is_found() -> None:
+    assert repetition().within(SECRET[3:17])
+    assert not repetition().within(SECRET[:8])
+
+
+@pytest.mark.parametrize("text", ["", "INBOX", "Junk E-Mail", "mail.example.com", "STARTTLS"])
+def test_ordinary_words_are_none(text: str) -> None:
+    assert not repetition().within(text)
+
+
+@pytest.mark.parametrize("secret", ["", "Junk", "INBOX"])
+def test_short_secrets_are_not_looked_for(secret: str) -> None:
+    assert not repetition(secret).within("INBOX Junk")
+
+
+@given(st.text(), st.text())
+def test_any_text_ends_in_a_verdict(secret: str, text: str) -> None:
+    found = repetition(secret)
+    assert found.within(text) in (True, False)
+    assert "Repetition(***)" in repr(found)
+
+
+def test_it_is_left_out_of_certificates_and_mailboxes() -> None:
+    facts = TLSFacts(subject=f"CN={SECRET}", issuer="Lab", dns_names=["a.example", SECRET])
+    left = repetition().without(facts)
+    assert left is not None
+    assert (left.subject, left.issuer, left.dns_names) == (None, "Lab", ["a.example"])
+    seen = Mailbox("INBOX", 1, 0, 2, 1, special={"Junk": SECRET, "Sent": "Sent"}, prefix=SECRET)
+    mailbox = repetition().without_in_mailbox(seen)
+    assert mailbox is not None
+    assert (dict(mailbox.special), mailbox.prefix) == ({"Sent": "Sent"}, None)
+
+
+def test_nothing_stays_nothing() -> None:
+    assert repetition().without(None) is None
+    assert repetition().without_in_mailbox(None) is None
+
+
+def test_a_session_without_the_login_tells_nothing_of_an_earlier_one() -> None:
+    facts = TLSFacts(subject=f"x{SECRET}", dns_names=["mail.example.com", f"{SECRET}.example.com"])
+    report = ProbeReport(
+        ProbeStage.DONE,
+        Reason.PROBE_SUCCEEDED,
+        "Works.",
+        conclusive=True,
+        tls=facts,
+        server_text="refused",
+    )
+    where = Endpoint("mail.example.com", 465, TLSMode.IMPLICIT, "mail.example.com", None, "mail")
+    shown = without_withheld(report, where, Login("me", Masked(SECRET)))
+    assert shown.tls == TLSFacts(dns_names=["mail.example.com"])
+    assert shown.server_text is None
+    # Where nobody signs in there is nothing to repeat.
+    assert without_withheld(report, where, None).tls == facts

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replies within a mail transaction as answers, content as it goes on the wire, last words.
+
+Covers: who is blamed for a refusal; what each stage makes of a reply; line ends and doubled dots
+(RFC 5321 section 4.5.2) for any octets; addresses that fit an envelope; farewells in any chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.mail.operations import Acceptance
+from postroom.mail.replies import Cause, Circumstances, Stage, meaning_of_smtp
+from postroom.mail.smtp.answers import (
+    answer_to_message,
+    answer_to_sender,
+    fits_an_envelope,
+    transparent,
+    with_line_ends,
+)
+from postroom.mail.smtp.closing_reply import LastWords
+
+
+def cause_at(stage: Stage, code: int, text: str) -> Cause:
+    return meaning_of_smtp(code, text, Circumstances(stage)).cause
+
+
+def test_the_command_decides_what_a_plain_refusal_means() -> None:
+    assert cause_at(Stage.MAIL, 550, "no") is Cause.SEND_REFUSED
+    assert cause_at(Stage.RCPT, 550, "no") is Cause.SEND_REFUSED
+    assert cause_at(Stage.DATA, 550, "no") is Cause.MESSAGE_REJECTED
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA])
+@pytest.mark.parametrize(
+    ("code", "text", "cause"),
+    [
+        (550, "5.7.60 SMTP; Client does not have permissions", Cause.SENDER_NOT_PERMITTED),
+        (550, "5.1.10 RESOLVER.ADR.RecipientNotFound", Cause.RECIPIENT_REJECTED),
+        (452, "4.2.2 over quota", Cause.RECIPIENT_MAILBOX_FULL),
+        (552, "5.3.4 too big", Cause.MESSAGE_TOO_LARGE),
+        (421, "4.4.2 idle", Cause.SERVER_BUSY),
+        (503, "5.5.1 bad sequence", Cause.PROTOCOL_ERROR),
+        (530, "5.7.0 Authentication required", Cause.AUTH_NOT_ACCEPTED),
+        (454, "Throttling failure: Daily message quota exceeded", Cause.SEND_LIMIT_EXCEEDED),
+    ],
+)
+def test_causes_that_are_the_same_at_each_command(
+    stage: Stage, code: int, text: str, cause: Cause
+) -> None:
+    assert cause_at(stage, code, text) is cause
+
+
+@pytest.mark.parametrize("text", ["no", "5.7.1 no", "5.7.0 Denied", "Rejected by policy"])
+def test_a_bare_refusal_of_rcpt_is_held_against_nobody(text: str) -> None:
+    for stage, acceptance in ((Stage.MAIL, Acceptance.REFUSED), (Stage.RCPT, Acceptance.UNKNOWN)):
+        meaning = meaning_of_smtp(550, text, Circumstances(stage))
+        assert meaning.cause is Cause.SEND_REFUSED
+        assert answer_to_sender(550, text, meaning, "x.").acceptance is acceptance
+    assert meaning.reason.value == "MessageRejected"
+
+
+@given(code=st.integers(400, 599), text=st.text(max_size=80))
+def test_whatever_is_said_of_a_sender_is_one_of_four(code: int, text: str) -> None:
+    meaning = meaning_of_smtp(code, text, Circumstances(Stage.RCPT))
+    answer = answer_to_sender(code, text, meaning, "x.")
+    assert answer.acceptance is not Acceptance.ACCEPTED
+    if answer.acceptance is Acceptance.REFUSED:
+        assert code >= 500
+        assert answer.reason.value == "SenderNotAuthorized"
+    whole = answer_to_message(code, text, meaning, "x.")
+    assert whole.acceptance is (Acceptance.DEFERRED if code < 500 else Acceptance.REFUSED)
+
+
+def received(wire: bytes) -> bytes:
+    """What a server makes of it, line by line."""
+    content, lines = b"", wire.split(b"\r\n")
+    while (line := lines.pop(0)) != b".":
+        content += line.removeprefix(b".") + b"\r\n"
+    assert lines == [b""]
+    return content
+
+
+@given(st.lists(st.sampled_from([b".", b"..", b"a", b"\r\n", b"\n", b"\r", b"\x00\xff"])))
+def test_content_comes_out_as_it_went_in(pieces: list[bytes]) -> None:
+    lines = with_line_ends(b"".join(pieces))
+    assert received(transparent(lines)) == lines
+    assert with_line_ends(lines) == lines
+    assert b"\n" not in lines.replace(b"\r\n", b"")
+    assert b"\r" not in lines.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize("address", ["a@b", "a.b+c@example.com", "o'neil@example.com"])
+def test_addresses_that_fit(address: str) -> None:
+    assert fits_an_envelope(address)
+
+
+@given(st.text(max_size=30))
+def test_what_fits_can_inject_nothing(address: str) -> None:
+    if fits_an_envelope(address):
+        assert address.isascii()
+        assert not set(address) & set(" <>\r\n\0\t")
+        assert "@" in address
+
+
+class Hearer(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.heard = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+
+@given(
+    before=st.sampled_from([b"", b"250 ok\r\n", b"220-x\r\n220 y\r\n", b"x" * 9000 + b"\r\n"]),
+    cuts=st.lists(st.integers(0, 9100), max_size=4),
+)
+def test_a_farewell_is_heard_in_any_chunks(before: bytes, cuts: list[int]) -> None:
+    said = before + b"421-4.3.2 a\r\n421 4.3.2 b\r\n"
+    hearer = Hearer()
+    ear = LastWords(hearer)
+    edges = sorted({0, len(said), *(one for one in cuts if one < len(said))})
+    for start, end in pairwise(edges):
+        ear.data_received(said[start:end])
+    assert ear.farewell == "4.3.2 a\n4.3.2 b"
+    assert hearer.heard == said
+    ear.data_received(b"250 ok\r\n")
+    assert ear.farewell is None

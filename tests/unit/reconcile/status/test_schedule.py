@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When to look again.
+
+Covers: stable jitter, the pace of pending and degraded objects told by status alone, the same
+schedule after a restart, close looks after an edit, the end of what a resolver has cached, the one
+thorough look of a day, and durations.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.api.fields import format_duration, parse_duration
+from postroom.api.names import Kind
+from postroom.api.sendingdomain import RecordState
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.status.summarize import summarize
+from unit.reconcile.assessments import GOOD, NOW, assessment, resource
+from unit.reconcile.domain_worlds import Domain, but, degraded
+
+HOUR = timedelta(hours=1)
+MISSING = but(dkim_k1=RecordState.MISSING)
+HIDDEN = but(dkim_k1=RecordState.PROPAGATING)
+
+
+def stored(**metadata: Any) -> dict[str, Any]:
+    """A verified domain as the API server holds it."""
+    status = summarize(resource(), assessment(GOOD), Memory(), NOW).status
+    assert status is not None
+    return {
+        "metadata": {"name": "d", "namespace": "n", "uid": "u", "generation": 1, **metadata},
+        "spec": {"domain": "send.example.com"},
+        "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
+
+
+def due(raw: dict[str, Any], after: timedelta = timedelta()) -> timedelta:
+    return schedule.due_in(Kind.SENDING_DOMAIN, raw, NOW + after)
+
+
+@given(st.text())
+def test_jitter_stays_within_ten_percent_and_is_stable(uid: str) -> None:
+    wait = schedule.jittered(HOUR, uid)
+    assert HOUR * 0.9 <= wait <= HOUR * 1.1
+    assert wait == schedule.jittered(HOUR, uid)
+
+
+def test_a_fresh_verified_object_is_due_after_its_interval() -> None:
+    assert due(stored()) == schedule.jittered(HOUR, "u")
+    assert due(stored(), after=timedelta(hours=2)) == timedelta()
+
+
+def test_a_new_generation_is_due_now() -> None:
+    assert due(stored(generation=2)) == timedelta()
+
+
+def test_a_request_is_due_now_until_it_is_handled() -> None:
+    raw = stored(annotations={"postroom.dev/requested-at": "x"})
+    assert due(raw) == timedelta()
+    raw["status"]["lastHandledReconcileAt"] = "x"
+    assert due(raw) > timedelta()
+
+
+@pytest.mark.parametrize(
+    ("spacing", "minutes"),
+    [
+        # Three looks, an hour at least, and as long as the stored time may lag: the spacing, a
+        # quarter of an hour at least.
+        (timedelta(minutes=1), 60 + 15),
+        (timedelta(minutes=15), 60 + 15),
+        (timedelta(minutes=20), 60 + 20),
+        (HOUR, 180 + 60),
+        (timedelta(hours=24), 72 * 60 + 24 * 60),
+    ],
+)
+def test_a_look_is_stale_after_three_and_what_its_stored_time_may_lag(
+    spacing: timedelta, minutes: int
+) -> None:
+    bound, last = timedelta(minutes=minutes), schedule.timestamp(NOW)
+    assert not schedule.is_stale(last, spacing, NOW + bound)
+    assert schedule.is_stale(last, spacing, NOW + bound + timedelta(seconds=1))
+
+
+def test_without_a_look_all_is_stale() -> None:
+    assert schedule.is_stale(None, HOUR, NOW)
+
+
+def test_an_untouched_object_is_due_now() -> None:
+    raw = stored()
+    del raw["status"]
+    assert due(raw) == timedelta()
+
+
+def test_an_invalid_spec_is_judged_at_once() -> None:
+    raw = stored()
+    raw["spec"] = {"domain": 7}
+    assert due(raw) == timedelta()
+
+
+def test_looks_at_a_pending_object_are_ever_further_apart() -> None:
+    age, looks = timedelta(), []
+    while age <= 96 * HOUR:
+        looks.append(age)
+        age += schedule.pending_wait(age)
+    assert looks[:10] == [
+        timedelta(seconds=at) for at in (0, 5, 10, 20, 40, 60, 100, 160, 220, 340)
+    ]
+    gaps = [later - earlier for earlier, later in pairwise(looks)]
+    assert gaps == sorted(gaps)
+    for at, most in ((59, 300), (23 * 60, 900), (71 * 60, 3600), (95 * 60, 6 * 3600)):
+        assert schedule.pending_wait(timedelta(minutes=at)) == timedelta(seconds=most)
+
+
+@given(st.integers(0, 100_000))
+def test_looks_without_success_count_as_a_wait(failures: int) -> None:
+    assert timedelta() <= schedule.elapsed(failures) <= schedule.elapsed(failures + 1) < 4 * HOUR
+
+
+def test_a_wait_keeps_within_the_interval_unless_it_has_a_pace_of_its_own() -> None:
+    age, minute = 100 * HOUR, timedelta(minutes=1)
+    capped = schedule.next_check("u", minute, settled=False, age=age)
+    assert capped == schedule.jittered(minute, "u")
+    free = schedule.next_check("u", minute, settled=False, age=age, capped=False)
+    assert free == schedule.jittered(6 * HOUR, "u")
+
+
+def test_something_sooner_wins() -> None:
+    soon = timedelta(seconds=7)
+    wait = schedule.next_check("u", HOUR, settled=True, age=timedelta(), sooner=[None, soon])
+    assert wait == soon
+
+
+def test_a_pending_domain_stays_on_schedule_over_a_restart() -> None:
+    domain = Domain()
+    domain.look(MISSING)
+    domain.wait(2 * HOUR)
+    domain.look(MISSING)
+    assert domain.next_check == schedule.jittered(timedelta(minutes=15), "u")
+    assert schedule.due_in(Kind.SENDING_DOMAIN, domain.raw, domain.now) == domain.next_check
+    domain.restart()
+    domain.wait(timedelta(minutes=20))
+    assert schedule.due_in(Kind.SENDING_DOMAIN, domain.raw, domain.now) == timedelta()
+    domain.look(MISSING)
+    assert domain.next_check == schedule.jittered(timedelta(minutes=15), "u")
+
+
+def test_looks_follow_closely_after_an_edit_or_a_request() -> None:
+    domain = Domain()
+    domain.look(MISSING)
+    domain.wait(30 * HOUR)
+    domain.look(MISSING)
+    assert domain.next_check > timedelta(minutes=50)
+    domain.edit(interval="2h")
+    domain.look(MISSING)
+    assert domain.next_check < timedelta(seconds=6)
+
+
+def test_a_degraded_domain_is_looked_at_closely_and_never_less_often_than_its_interval() -> None:
+    domain = degraded()
+    assert domain.next_check < timedelta(seconds=6)
+    domain.wait(100 * HOUR)
+    domain.look(but(dkim_k1=RecordState.MISSING))
+    assert domain.next_check == schedule.jittered(HOUR, "u")
+    assert schedule.due_in(Kind.SENDING_DOMAIN, domain.raw, domain.now) == domain.next_check
+
+
+def test_a_domain_that_waits_for_a_secret_is_due_at_once() -> None:
+    domain = Domain()
+    domain.look(MISSING)
+    raw = domain.raw
+    unresolved = {**raw["status"]["conditions"][0], "type": "ReferencesResolved"}
+    raw["status"] = {**raw["status"], "conditions": [*raw["status"]["conditions"], unresolved]}
+    assert schedule.due_in(Kind.SENDING_DOMAIN, raw, domain.now) == timedelta()
+
+
+def test_the_end_of_a_cached_denial_wakes() -> None:
+    domain = Domain()
+    domain.look(HIDDEN, wake_after=3)
+    assert domain.next_check == timedelta(seconds=3)
+    domain.wait(2 * HOUR)
+    domain.look(HIDDEN, wake_after=432)
+    assert domain.next_check == timedelta(seconds=432)
+
+
+def test_a_verified_domain_wakes_too_when_an_old_value_ends() -> None:
+    domain = Domain()
+    domain.look(but())
+    domain.look(HIDDEN, wake_after=432)
+    assert domain.next_check == timedelta(seconds=432)
+
+
+def test_a_resolver_that_denies_for_ever_is_left_to_the_schedule() -> None:
+    domain = Domain()
+    domain.look(HIDDEN)
+    domain.wait(2 * HOUR)
+    waits = []
+    for _ in range(6):
+        domain.look(HIDDEN, wake_after=1)
+        waits.append(domain.next_check)
+        domain.wait(domain.next_check)
+    assert waits[:3] == [timedelta(seconds=1)] * 3
+    assert waits[3:] == [schedule.jittered(timedelta(minutes=15), "u")] * 3
+
+
+def test_another_record_that_is_published_later_wakes_again() -> None:
+    domain = Domain()
+    domain.look(HIDDEN, wake_after=60)
+    domain.wait(timedelta(seconds=50))
+    both = but(dkim_k1=RecordState.PROPAGATING, dkim_k2=RecordState.PROPAGATING)
+    domain.look(both, wake_after=20)
+    assert domain.memory.lag is not None
+    assert domain.memory.lag.renewals == 0
+
+
+@given(st.text(), st.integers(15, 24 * 60), st.integers(0, 10**6))
+@settings(deadline=None)
+def test_the_first_look_of_each_day_is_thorough(uid: str, minutes: int, start: int) -> None:
+    interval = schedule.jittered(timedelta(minutes=minutes), uid)
+    looks = 3 * timedelta(days=1) // interval + 1
+    times = [NOW + timedelta(seconds=start) + number * interval for number in range(looks)]
+    stored = [None, *map(schedule.timestamp, times)]
+    deep = [schedule.is_deep(uid, last, now) for last, now in zip(stored, times, strict=False)]
+    days = {schedule.deep_day(uid, now) for now in times}
+    assert sum(deep) == len(days) - 1
+
+
+@pytest.mark.parametrize(("done", "expected"), [(0, True), (None, True), (1, False)])
+def test_a_thorough_look_is_not_repeated_while_it_is_remembered(
+    done: int | None, expected: bool
+) -> None:
+    today = schedule.deep_day("u", NOW)
+    yesterday = schedule.timestamp(NOW - timedelta(days=1))
+    remembered = None if done is None else today - 1 + done
+    assert schedule.is_deep("u", yesterday, NOW, remembered) is expected
+
+
+def test_the_first_look_is_not_thorough() -> None:
+    assert not schedule.is_deep("u", None, NOW)
+
+
+def test_the_days_of_many_objects_begin_all_over_the_day() -> None:
+    hours = [
+        hour
+        for uid in map(str, range(1000))
+        for hour in range(24)
+        if schedule.deep_day(uid, NOW + (hour + 1) * HOUR)
+        > schedule.deep_day(uid, NOW + hour * HOUR)
+    ]
+    assert len(hours) == 1000
+    assert all(20 <= hours.count(hour) <= 70 for hour in range(24))
+
+
+@given(st.timedeltas(timedelta(), timedelta(hours=720)))
+def test_durations_survive_a_round_trip(value: timedelta) -> None:
+    whole = timedelta(seconds=int(value.total_seconds()))
+    assert parse_duration(format_duration(whole)) == whole

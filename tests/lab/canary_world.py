@@ -28,9 +28,8 @@ from postroom.mail.limits.hosts import RefusalBudget
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile.engine import reconcile
-from postroom.reconcile.outbound import WaysOut
+from postroom.reconcile.outbound import NoTokens, WaysOut
 from postroom.reconcile.status.outcome import Memory
-from postroom.reconcile.tokens import NoTokens
 from postroom.reconcile.world import MessagePolicy, Tokens
 
 

@@ -24,8 +24,7 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.mail.connect.dial import Deadlines
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile.outbound import WaysOut
-from postroom.reconcile.tokens import NoTokens
+from postroom.reconcile.outbound import NoTokens, WaysOut
 from postroom.reconcile.world import MessagePolicy, Tokens
 
 NAMESPACE = "mail"

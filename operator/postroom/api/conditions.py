@@ -107,6 +107,16 @@ class Verdict(Model):
     def failed(self) -> bool:
         return self.status is ConditionStatus.FALSE
 
+    @classmethod
+    def of(cls, condition: Condition) -> Verdict:
+        """The verdict that a stored condition was made from."""
+        return cls(
+            type=condition.type,
+            status=condition.status,
+            reason=Reason(condition.reason),
+            message=condition.message,
+        )
+
 
 def find(conditions: Iterable[Condition], wanted: ConditionType) -> Condition | None:
     """Return the condition of this type, if present."""

@@ -17,9 +17,9 @@ from postroom.api.names import (
     Kind,
 )
 from postroom.api.resource import parse_status
+from postroom.api.times import parse_timestamp, timestamp
 from postroom.cli.cluster import Cluster, NotAnswered, PluginError
 from postroom.reconcile.account.messages.flight import too_early
-from postroom.reconcile.status import schedule
 from postroom.reconcile.tenancy.budgets import SPACING
 
 Raw = Mapping[str, Any]
@@ -66,7 +66,7 @@ def waits_for(one: Raw, nonce: str, now: datetime) -> str:
     left = too_early(status.last_message_time, now)
     if left is None or status.last_message_time is None:
         return ""
-    moment = schedule.timestamp(schedule.parse_timestamp(status.last_message_time) + SPACING)
+    moment = timestamp(parse_timestamp(status.last_message_time) + SPACING)
     return f"One message in five minutes: it is sent at {moment}."
 
 

@@ -17,13 +17,13 @@ from datetime import datetime
 from typing import Any
 
 from postroom.api.names import API_VERSION, Key
+from postroom.api.times import timestamp
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.controller.limits import TokenBucket
 from postroom.log import about
 from postroom.metrics import Metrics
 from postroom.reconcile.status.outcome import Notice
-from postroom.reconcile.status.schedule import timestamp
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,7 @@ from postroom.mail.connect.guard import DialPolicy, may_dial
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.source import NetworkIdentities
 from postroom.mail.probes import NetworkProbes
-from postroom.reconcile.outbound import WaysOut
-from postroom.reconcile.tokens import token_source
+from postroom.reconcile.outbound import WaysOut, token_source
 from postroom.reconcile.world import MessagePolicy
 from postroom.settings import Network, Settings
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, Key, Kind
+from postroom.api.times import parse_timestamp, timestamp
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
@@ -30,7 +31,6 @@ from postroom.log import about
 from postroom.mail.oauth.grant import Grant, KeptFor
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem, Unreadable
 from postroom.reconcile.signing_in.refresh_tokens import due, secret_name
-from postroom.reconcile.status.schedule import parse_timestamp, timestamp
 
 logger = logging.getLogger(__name__)
 

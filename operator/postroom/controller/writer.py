@@ -23,13 +23,13 @@ from typing import Any, Protocol
 from postroom.api.names import Key
 from postroom.api.resource import Metadata
 from postroom.api.status import CommonStatus
+from postroom.api.times import parse_timestamp
 from postroom.controller.cache import Raw, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.limits import Backoff, TokenBucket
 from postroom.log import about
 from postroom.metrics import Metrics
-from postroom.reconcile.status.schedule import parse_timestamp
 
 logger = logging.getLogger(__name__)
 

@@ -30,11 +30,14 @@ from postroom.api.resource import (
     parse_spec,
     parse_status,
 )
+from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
+from postroom.api.times import timestamp
 from postroom.reconcile import mailserver
 from postroom.reconcile.account import emailaccount
 from postroom.reconcile.account.sender import nobody
 from postroom.reconcile.domain import ownership, sendingdomain
+from postroom.reconcile.domain.verification import without_look
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import Assessment, failed, passed, unknown
 from postroom.reconcile.status.outcome import Memory, Outcome
@@ -149,12 +152,15 @@ def _outcome(
 ) -> Outcome:
     """Replace the lifecycle conditions by these; the rest of the status stays as it is.
 
-    With `silenced`, an account that may not send for this reason says so.
+    With `silenced`, an account that may not send for this reason says so; a domain says in its one
+    word that it was not looked at.
     """
     before = resource.status
     moment = Moment(now)
     placed = place(verdicts, before.conditions, resource.metadata.generation, moment.text)
     concluded: dict[str, object] = {}
+    if isinstance(before, SendingDomainStatus):
+        concluded["verification"] = without_look(before.verification, placed)
     if silenced is not None and resource.kind is Kind.EMAIL_ACCOUNT:
         concluded["effective_sender"] = nobody(silenced)
     return Outcome(
@@ -173,9 +179,10 @@ def _kept(resource: AnyResource) -> tuple[Verdict, ...]:
         ConditionType.SUSPENDED,
     }
     return tuple(
-        Verdict(type=one.type, status=one.status, reason=Reason(one.reason), message=one.message)
-        for one in resource.status.conditions
-        if one.type not in lifecycle and one.observed_generation == resource.metadata.generation
+        Verdict.of(condition)
+        for condition in resource.status.conditions
+        if condition.type not in lifecycle
+        and condition.observed_generation == resource.metadata.generation
     )
 
 
@@ -218,9 +225,9 @@ def _suspended(resource: AnyResource, memory: Memory, world: World) -> Outcome:
         verdicts = (unknown(ConditionType.READY, Reason.SUSPENDED, message), suspended)
         return _outcome(resource, verdicts, now, None, Reason.SUSPENDED)
     kept = tuple(
-        Verdict(type=one.type, status=one.status, reason=Reason(one.reason), message=one.message)
-        for one in before.conditions
-        if one.type
+        Verdict.of(condition)
+        for condition in before.conditions
+        if condition.type
         not in (ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUSPENDED)
     )
     return _outcome(resource, (*kept, suspended), now, None, Reason.SUSPENDED)
@@ -269,7 +276,7 @@ def progressing(kind: Kind, raw: Mapping[str, Any], now: datetime) -> CommonStat
     )
     generation = resource.metadata.generation
     previous = schedule.own_progress(resource.status.conditions, generation)
-    placed = place(verdicts, previous, generation, schedule.timestamp(now))
+    placed = place(verdicts, previous, generation, timestamp(now))
     return resource.status.model_copy(
         update={"observed_generation": generation, "conditions": placed}
     )

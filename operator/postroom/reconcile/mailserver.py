@@ -8,103 +8,32 @@ from datetime import timedelta
 from typing import cast
 
 from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.fields import ObjectReference
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
-from postroom.api.oauth import OAuth
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
-from postroom.api.status import ResolvedReference
-from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.mail.report import Login, ProbeReport
 from postroom.reconcile import indexes
 from postroom.reconcile.signing_in import (
     prechecks,
     probing,
-    references,
     refresh_tokens,
     retrying,
     token_credentials,
 )
-from postroom.reconcile.signing_in.probing import SMTP
+from postroom.reconcile.signing_in.connection import (
+    Connection,
+    Identity,
+    connection_of,
+    server_references,
+)
+from postroom.reconcile.signing_in.probing import CONFIRM_AFTER, SMTP
 from postroom.reconcile.signing_in.references import reference_to
-from postroom.reconcile.signing_in.targets import Target, smtp_target
+from postroom.reconcile.signing_in.targets import smtp_target
 from postroom.reconcile.status.assessment import Assessment, passed, worst_first
 from postroom.reconcile.status.outcome import Memory, Rejection
 from postroom.reconcile.world import World
-
-#: How long a working server must be seen failing before its verdict flips.
-CONFIRM_AFTER = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """Where to connect and with what, after all references were followed."""
-
-    endpoint: Endpoint
-    credentials: probing.AnyCredentials | None
-    resolved: tuple[ResolvedReference, ...]
-    provider: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """As whom to sign in: by the Secret or the OAuth that a spec names, or not at all.
-
-    `address` is the mailbox that a token is for, unless `oauth` names another; new refresh tokens
-    are kept for `owner`, where `oauth` asks for that.
-    """
-
-    credentials_ref: ObjectReference | None
-    oauth: OAuth | None
-    address: str = ""
-    field: str = "spec.credentialsRef"
-    owner: token_credentials.Owner | None = None
-
-
-async def connection_of(
-    target: Target, identity: Identity, namespace: str, world: World
-) -> Connection | Verdict:
-    """Follow the references of a spec."""
-    resolved: tuple[ResolvedReference, ...] = ()
-    bundle = None
-    if target.bundle is not None:
-        found = await references.ca_bundle(world, namespace, target.bundle, target.bundle_field)
-        if isinstance(found, Verdict):
-            return found
-        bundle = found.value
-        resolved += (found.resolved,)
-    credentials = await _credentials(target, identity, namespace, world)
-    if isinstance(credentials, Verdict):
-        return credentials
-    if credentials is not None:
-        resolved += credentials.resolved
-    return Connection(target.endpoint(bundle, namespace), credentials, resolved, target.provider)
-
-
-async def _credentials(
-    target: Target, identity: Identity, namespace: str, world: World
-) -> probing.AnyCredentials | Verdict | None:
-    if identity.credentials_ref is not None:
-        reference, field = identity.credentials_ref, identity.field
-        return await references.credentials(
-            world, namespace, reference, field, target.host, target.username
-        )
-    if identity.oauth is not None:
-        return await token_credentials.grant_from(
-            world, namespace, identity.oauth, identity.address, target.host, identity.owner
-        )
-    return None
-
-
-def references_of(spec: MailServerSpec) -> frozenset[str]:
-    """The Secrets and CA bundles that a server's spec names."""
-    refs = set(token_credentials.references_of(spec.oauth))
-    if spec.credentials_ref is not None:
-        refs.add(reference_to("Secret", spec.credentials_ref.name))
-    if spec.tls.ca_bundle_ref is not None:
-        refs.add(reference_to(spec.tls.ca_bundle_ref.kind, spec.tls.ca_bundle_ref.name))
-    return frozenset(refs)
 
 
 async def assess(
@@ -140,7 +69,7 @@ async def assess(
             "is_default": is_default,
             "findings": worst_first(findings),
         },
-        references=references_of(spec) | _dependants(spec, name),
+        references=server_references(spec) | _dependants(spec, name),
     )
 
 

@@ -7,9 +7,30 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from postroom.dns.answers import Asker
 from postroom.dns.mta_sts_host import PolicyFetcher
+from postroom.mail.connect.dial import Resolve
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.identities.values import IdentitySource, NoIdentities
-from postroom.reconcile.tokens import NoTokens
+from postroom.mail.oauth.answers import AccessToken, TokenFailure
+from postroom.mail.oauth.exchange import HttpsExchange
+from postroom.mail.oauth.grant import Grant
+from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.tokens import TokenSource
 from postroom.reconcile.world import MailProbes, MessagePolicy, Tokens
+
+
+class NoTokens:
+    """Implements `postroom.reconcile.world.Tokens` where nobody may be asked."""
+
+    async def token(self, grant: Grant) -> AccessToken | TokenFailure:
+        """Say that there is none."""
+        return TokenFailure(
+            OAuthReason.ENDPOINT_DENIED,
+            FailureClass.CONFIGURATION,
+            "This process asks no token endpoint: use credentialsRef.",
+        )
+
+    def drop(self, grant: Grant) -> None:
+        """There is nothing to forget."""
 
 
 @runtime_checkable
@@ -71,3 +92,8 @@ class ReachesOut:
     @property
     def messages(self) -> MessagePolicy | None:
         return self._out.messages
+
+
+def token_source(guard: DialPolicy, resolve: Resolve, hosts: tuple[str, ...]) -> TokenSource:
+    """Ask the endpoints that are built in, and generic ones on these hosts."""
+    return TokenSource(HttpsExchange(guard, resolve, generic_hosts=hosts))

@@ -155,7 +155,7 @@ class Domain:
         case = sendingdomain.Case(resource, resource.spec, frozenset(), CONFIRM_AFTER)
         approach = sendingdomain.approach_to(resource, memory, self.now)
         found = report(states, certain=certain, wake_after=wake_after)
-        assessment = sendingdomain.judge(case, found, approach)
+        assessment = sendingdomain.judge(case, found, approach, memory, self.now)
         return summarize(resource, assessment, memory, self.now)
 
     def condition(self, wanted: ConditionType) -> tuple[str, str] | None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO connect."""
+"""The way to a server: dial guard, connection, TLS and the faults of certificates, HTTPS."""

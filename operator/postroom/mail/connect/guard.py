@@ -104,7 +104,7 @@ class _NeverDialled(BaseModel):
 
 @cache
 def _never_dialled() -> _NeverDialled:
-    return data_files.read("postroom.mail", "never_dialled.yaml", _NeverDialled)
+    return data_files.read("postroom.mail.connect", "never_dialled.yaml", _NeverDialled)
 
 
 @cache

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO imap."""
+"""IMAP (RFC 3501, RFC 9051): sessions that check, and sessions that look for messages."""

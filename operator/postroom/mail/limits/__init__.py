@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO limits."""
+"""How many probes run at a time, over all and per host, and how often a login is refused."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO session."""
+"""What SMTP and IMAP sessions share: SASL, capabilities, probing, the filter of echoes."""

@@ -34,7 +34,7 @@ class _Names(_Data):
     names: Annotated[tuple[_Name, ...], Field(min_length=1)]
 
 
-class _Offers(_Data):
+class _Capabilities(_Data):
     smtp: _Names
     smtp_of_vendors: _Names
     imap: _Names
@@ -43,8 +43,8 @@ class _Offers(_Data):
 
 
 @cache
-def _offers() -> _Offers:
-    return read("postroom.mail", "offers.yaml", _Offers)
+def _offers() -> _Capabilities:
+    return read("postroom.mail.session", "capabilities.yaml", _Capabilities)
 
 
 @cache

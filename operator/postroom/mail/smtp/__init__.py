@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO smtp."""
+"""SMTP (RFC 5321): sessions that check, and sessions that send."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO account."""
+"""EmailAccount: what it depends on, both protocols, identities, sync, messages."""

@@ -13,7 +13,6 @@ from postroom.api.emailaccount_status import ProtocolProbes
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
 from postroom.api.status import ResolvedReference
-from postroom.reconcile import mailserver
 from postroom.reconcile.account import (
     both_protocols,
     dependencies,
@@ -25,9 +24,10 @@ from postroom.reconcile.account import (
 from postroom.reconcile.account.messages import forwarding, requested, round_trips, spending
 from postroom.reconcile.account.protocols import Leg, both_probed, imap_leg, probed, smtp_leg
 from postroom.reconcile.account.steps import AccountView, Contribution
-from postroom.reconcile.mailserver import CONFIRM_AFTER
 from postroom.reconcile.signing_in import prechecks, probing, token_credentials
+from postroom.reconcile.signing_in.connection import server_references
 from postroom.reconcile.signing_in.prechecks import NOTHING
+from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.assessment import Assessment, Evidence, passed, unknown, worst_first
 from postroom.reconcile.status.outcome import Memory
@@ -62,7 +62,7 @@ async def assess(
     )
     refs = behind.references.union(_references_of(spec), *(one.references for one in added))
     if behind.server is not None and (spec.signs_in or spec.sends_messages):
-        refs |= mailserver.references_of(behind.server.spec)
+        refs |= server_references(behind.server.spec)
     return Assessment(
         verdicts=both_protocols.ranked(verdicts),
         ready_message=sender.ready_message(spec, behind),

@@ -18,13 +18,13 @@ from postroom.api.identities import (
     VerificationMethod,
 )
 from postroom.api.reasons import Reason
+from postroom.api.times import timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
 from postroom.mail.identities.values import DiscoveryFailure, IdentitySource, same
 from postroom.reconcile.account.identity_sources import WHILE_OPEN, find_out, knowledge_of
 from postroom.reconcile.account.messages.correspondents import Obstacle, sender_of
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.signing_in.probing import Attempt, code_of
-from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import failed, passed, unknown
 
 _CONDITION = ConditionType.IDENTITIES_VERIFIED
@@ -79,7 +79,7 @@ def _obstacle(obstacle: Obstacle, view: AccountView) -> DiscoveryFailure:
 def _entries(view: AccountView, known: Knowledge) -> list[IdentityStatus]:
     """The primary identity, the declared ones in the order of the spec, then the others."""
     spec, status = view.resource.spec, view.resource.status
-    now = schedule.timestamp(view.world.now())
+    now = timestamp(view.world.now())
     declared = {one.address: one for one in spec.identities}
     own = declared.pop(spec.address, None) or Identity(address=spec.address)
     primary = {

@@ -13,11 +13,10 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.api.status import ResolvedReference
 from postroom.mail.report import Login, ProbeReport
-from postroom.reconcile import mailserver
 from postroom.reconcile.account import both_protocols
 from postroom.reconcile.account.both_protocols import Side
-from postroom.reconcile.mailserver import Identity
 from postroom.reconcile.signing_in import prechecks, probing, retrying, token_credentials
+from postroom.reconcile.signing_in.connection import Identity, connection_of
 from postroom.reconcile.signing_in.prechecks import NOTHING, Checked
 from postroom.reconcile.signing_in.targets import Target, imap_target, own_smtp_target, smtp_target
 from postroom.reconcile.status.assessment import failed
@@ -93,7 +92,7 @@ async def _leg(
     mailbox: str = "",
 ) -> Leg:
     namespace, request = resource.metadata.namespace, resource.metadata.requested_at
-    connection = await mailserver.connection_of(target, identity, namespace, world)
+    connection = await connection_of(target, identity, namespace, world)
     if isinstance(connection, Verdict):
         return Leg(None, problem=connection)
     stored = None

@@ -17,6 +17,7 @@ from postroom.api.emailaccount_status import (
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
+from postroom.api.times import parse_timestamp, timestamp
 from postroom.mail.operations import Answer, HistoryReport
 from postroom.mail.report import Mailbox, Quota
 from postroom.reconcile.account.messages.correspondents import (
@@ -64,7 +65,7 @@ def mailbox_facts(mailbox: Mailbox, before: MailboxFacts | None) -> MailboxFacts
         unseen=mailbox.unseen,
         uid_next=mailbox.uid_next,
         uid_validity=mailbox.uid_validity,
-        newest_time=schedule.timestamp(mailbox.newest_at) if mailbox.newest_at else None,
+        newest_time=timestamp(mailbox.newest_at) if mailbox.newest_at else None,
         new_messages=_arrived(mailbox, before),
         octets=_usage(mailbox.octets),
         message_quota=_usage(mailbox.message_quota),
@@ -92,9 +93,9 @@ def _last_sync(view: AccountView, facts: MailboxFacts) -> str:
     """The time moves with what else changes: alone it is not worth a write (`HEARTBEAT`)."""
     before, now = view.resource.status, view.world.now()
     if before.last_sync is None or view.asked or facts != before.mailbox:
-        return schedule.timestamp(now)
-    young = now - schedule.parse_timestamp(before.last_sync) < schedule.HEARTBEAT
-    return before.last_sync if young else schedule.timestamp(now)
+        return timestamp(now)
+    young = now - parse_timestamp(before.last_sync) < schedule.HEARTBEAT
+    return before.last_sync if young else timestamp(now)
 
 
 def quota_findings(facts: MailboxFacts) -> tuple[Finding, ...]:
@@ -144,7 +145,7 @@ def _refused(nonce: str, now: datetime, obstacle: Obstacle | None) -> LastBackfi
     return LastBackfill(
         nonce=nonce,
         phase=BackfillPhase.REFUSED,
-        time=schedule.timestamp(now),
+        time=timestamp(now),
         reason=reason.value,
         message=shorten(f"{message} Then ask for the backfill with a new value."),
     )
@@ -157,7 +158,7 @@ def _done(nonce: str, now: datetime, since: date, report: HistoryReport) -> Last
     return LastBackfill(
         nonce=nonce,
         phase=BackfillPhase.DONE,
-        time=schedule.timestamp(now),
+        time=timestamp(now),
         reason=Reason.SUCCEEDED.value,
         message=f"{total} messages arrived since {since.isoformat()}.{bounded}",
         messages=total,

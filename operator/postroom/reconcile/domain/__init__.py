@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO domain."""
+"""SendingDomain: the records of a domain, who owns it, since when it is verified."""

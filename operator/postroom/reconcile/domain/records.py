@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding
@@ -18,10 +18,10 @@ from postroom.api.sendingdomain import (
     SendingDomainSpec,
     SendingDomainStatus,
 )
+from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns.planning import TOKEN_ID
 from postroom.dns.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
 from postroom.reconcile.status.assessment import Evidence, failed, passed, unknown, worst_first
-from postroom.reconcile.status.schedule import parse_timestamp, timestamp
 
 CONDITIONS: dict[Purpose, ConditionType] = {
     Purpose.OWNERSHIP: ConditionType.OWNERSHIP_VERIFIED,
@@ -142,18 +142,16 @@ def _nothing_asked(purpose: Purpose) -> Verdict:
     return unknown(condition, Reason.LOOKUP_FAILED, message)
 
 
-def evidence_of(
-    verdicts: Collection[Verdict], records: Sequence[RecordReport], wake_after: int | None
-) -> Evidence:
+def evidence_of(verdicts: Collection[Verdict], records: Sequence[RecordReport]) -> Evidence:
     """Say what stands behind verdicts on these deciding records."""
     failing: dict[ConditionType, list[RecordReport]] = {}
-    propagating: dict[ConditionType, set[str]] = {}
+    propagating: set[ConditionType] = set()
     for record in records:
         condition = CONDITIONS[record.purpose]
         if record.state in _FAILING:
             failing.setdefault(condition, []).append(record)
         elif record.state is RecordState.PROPAGATING:
-            propagating.setdefault(condition, set()).add(record.id)
+            propagating.add(condition)
     return Evidence(
         certain=frozenset(
             condition for condition, some in failing.items() if any(one.certain for one in some)
@@ -166,8 +164,6 @@ def evidence_of(
             for one in verdicts
             if one.type in propagating and one.reason is not Reason.LOOKUP_FAILED
         ),
-        propagating=frozenset(id for some in propagating.values() for id in some),
-        wake_after=None if wake_after is None else timedelta(seconds=wake_after),
     )
 
 

@@ -19,12 +19,13 @@ from postroom.api.sendingdomain import (
     Verification,
 )
 from postroom.api.status import CommonStatus
+from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns import planning
 from postroom.dns.ownership import OwnershipRules, challenge
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
 from postroom.reconcile import indexes
-from postroom.reconcile.domain import verification
+from postroom.reconcile.domain import propagation, verification
 from postroom.reconcile.domain.ownership import (
     claimed,
     finding_without_key,
@@ -138,12 +139,14 @@ async def assess(
     duplicate = await _duplicate(resource, world)
     if duplicate is not None:
         contest = Contest(claim, world.claims.is_lost(claim), world.claims)
+        memory.lag = None
         return _assessment(case, (duplicate,), None, Evidence(), contest)
     if keys.problem is not None:
         contest = Contest(claim, world.claims.is_lost(claim), world.claims)
         token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
         verdicts = (claimed(spec.domain, token),) if contest.lost else ()
         fields = _without_unread_keys(case, keys)
+        memory.lag = None
         return _assessment(case, (*verdicts, keys.problem), fields, Evidence(), contest)
     # A token that settled a contest is looked for as long as it may be needed to keep it so.
     needed = rules.token_required or claim.proven or world.claims.is_lost(claim)
@@ -160,10 +163,12 @@ async def assess(
         now=world.now(),
         compromised=resource.status.compromised_keys,
     )
-    return judge(case, report, approach)
+    return judge(case, report, approach, memory, world.now())
 
 
-def judge(case: Case, report: DomainReport, approach: Approach) -> Assessment:
+def judge(
+    case: Case, report: DomainReport, approach: Approach, memory: Memory, now: datetime
+) -> Assessment:
     """Judge what a look at DNS reported, and whether the domain may be had at all."""
     before, metadata = case.resource.status, case.resource.metadata
     same_generation = before.observed_generation == metadata.generation
@@ -189,8 +194,11 @@ def judge(case: Case, report: DomainReport, approach: Approach) -> Assessment:
         report = telling_of_claim(report, owned, proof)
     if owned is not None:
         verdicts = (owned, *(one for one in verdicts if one.type is not owned.type))
-    evidence = evidence_of(verdicts, records, report.wake_after)
-    return _assessment(case, verdicts, fields_of(report), evidence, Contest(claim, lost, case.book))
+    contest = Contest(claim, lost, case.book)
+    assessment = _assessment(
+        case, verdicts, fields_of(report), evidence_of(verdicts, records), contest
+    )
+    return replace(assessment, look_again=propagation.caches_end_in(records, report, memory, now))
 
 
 def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Approach:
@@ -349,8 +357,8 @@ def _standing(before: CommonStatus, generation: int) -> verification.Standing:
 
 
 def _read(time: str | None) -> datetime | None:
-    return None if time is None else schedule.parse_timestamp(time)
+    return None if time is None else parse_timestamp(time)
 
 
 def _written(time: datetime | None) -> str | None:
-    return None if time is None else schedule.timestamp(time)
+    return None if time is None else timestamp(time)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO signing_in."""
+"""From a spec to a probe that signs in: references, credentials, targets, retries."""

@@ -11,6 +11,7 @@ from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts, TLSMode
 from postroom.api.reasons import Reason
+from postroom.api.times import parse_timestamp
 from postroom.mail.replies import is_same_refusal
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
@@ -18,11 +19,12 @@ from postroom.reconcile.signing_in import retrying
 from postroom.reconcile.signing_in.references import Credentials
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.signing_in.token_probe import Probe, probe_with_token
-from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import failed, passed, unknown
 from postroom.reconcile.status.outcome import Memory, RecentProbe, Rejection
 from postroom.reconcile.world import World
 
+#: How long a working server must be seen failing before its verdict flips.
+CONFIRM_AFTER = timedelta(seconds=30)
 #: A probe with the same inputs is not repeated within this time, unless someone asks.
 REUSE = timedelta(seconds=30)
 #: How long before its end a certificate is worth a warning.
@@ -348,7 +350,7 @@ def _expiry(tls: TLSFacts | None, protocol: Protocol, now: datetime) -> list[Fin
     if tls is None or tls.not_after is None:
         return []
     end = min(one for one in (tls.not_after, tls.chain_not_after) if one is not None)
-    left = schedule.parse_timestamp(end) - now
+    left = parse_timestamp(end) - now
     if not timedelta() < left < EXPIRY_WARNING:
         return []
     # The date, not the days left: the message must not change from day to day.

@@ -8,7 +8,7 @@ backend fails may refuse good ones, and then only when they change or somebody a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,7 +20,6 @@ from postroom.api.status import ResolvedReference
 from postroom.mail.replies import FailureClass
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.signing_in.token_probe import TOKEN_REFUSALS
-from postroom.reconcile.status import schedule
 from postroom.reconcile.status.outcome import Pause, Rejection
 
 #: What a refusal of credentials looks like that nothing but other credentials could change.
@@ -53,7 +52,6 @@ _ELSEWHERE = frozenset({Reason.OAUTH_THROTTLED, Reason.HOST_AUTH_COOLDOWN, Reaso
 _TRANSIENT = (timedelta(seconds=30), timedelta(minutes=15))
 _THROTTLED = (timedelta(minutes=15), timedelta(hours=24))
 _DOUBLINGS = 16
-_SPREAD = 0.25
 #: Farther than any interval: what is due then waits for a change.
 FAR = timedelta(days=365)
 
@@ -185,16 +183,6 @@ def worded(rejection: Rejection) -> ProbeReport:
     if rejection.attempts >= ATTEMPTS:
         message = _with(message, SUSPENDED)
     return replace(rejection.report, message=message)
-
-
-def wait_until_due(due: Iterable[datetime], uid: str, now: datetime) -> timedelta | None:
-    """Return the wait until the first of some moments; None: none of them is to come.
-
-    It is lengthened by up to a quarter, always alike for one object: what failed together at one
-    server does not come back together.
-    """
-    waits = [moment - now for moment in due if moment > now]
-    return min(waits) * (1 + _SPREAD * schedule.share(f"retry {uid}")) if waits else None
 
 
 def _with(message: str, sentence: str) -> str:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO status."""
+"""From an assessment to the one status: conditions, confirmation, schedule."""

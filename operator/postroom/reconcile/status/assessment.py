@@ -82,16 +82,13 @@ class Evidence:
     `certain` are failures that no second look could change. `causes` are the ids of the records
     that fail, by condition: a regression is confirmed when the same one was seen twice. `lagging`
     are the conditions that are Unknown only because the resolver does not show yet what the zone
-    has; `propagating` are the ids of these records, and `wake_after` is when the last cached
-    answer ends that hides one of them. `withdrawn` are conditions that could not be looked at and
-    whose standing verdict something else contradicts, so that it counts no longer.
+    has. `withdrawn` are conditions that could not be looked at and whose standing verdict something
+    else contradicts, so that it counts no longer.
     """
 
     certain: frozenset[ConditionType] = frozenset()
     causes: Mapping[ConditionType, frozenset[str]] = field(default_factory=dict)
     lagging: frozenset[ConditionType] = frozenset()
-    propagating: frozenset[str] = frozenset()
-    wake_after: timedelta | None = None
     withdrawn: frozenset[ConditionType] = frozenset()
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
-from postroom.api.reasons import Reason
 from postroom.reconcile.status.assessment import CERTAIN, Assessment
 from postroom.reconcile.status.outcome import Memory
 
@@ -52,14 +51,14 @@ def confirm(assessment: Assessment, standing: Standing, memory: Memory, now: dat
         if before is None:
             kept.append(verdict)
         elif verdict.status is ConditionStatus.UNKNOWN:
-            kept.append(_repeat(before) if _outlasts(before, assessment, standing) else verdict)
+            kept.append(Verdict.of(before) if _outlasts(before, assessment, standing) else verdict)
         elif verdict.failed and _doubtful(before, assessment, standing):
             causes = assessment.evidence.causes.get(verdict.type) or _WHOLE
             seen = {(verdict.type, one) for one in causes}
             failures |= {one: memory.first_failures.get(one, now) for one in seen}
             remaining = assessment.confirm_after - (now - min(failures[one] for one in seen))
             held = remaining > timedelta()
-            kept.append(_repeat(before) if held else verdict)
+            kept.append(Verdict.of(before) if held else verdict)
             waits += [remaining] if held else []
         else:
             kept.append(verdict)
@@ -97,13 +96,3 @@ def _doubtful(before: Condition, assessment: Assessment, standing: Standing) -> 
     # Too long unseen, but it was good when it was seen last.
     unseen = before.status is ConditionStatus.UNKNOWN and before.type not in assessment.advisory
     return unseen and standing.once_ready
-
-
-def _repeat(before: Condition) -> Verdict:
-    """Turn a standing condition back into a verdict."""
-    return Verdict(
-        type=before.type,
-        status=before.status,
-        reason=Reason(before.reason),
-        message=before.message,
-    )

@@ -19,6 +19,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import CommonStatus
+from postroom.api.times import parse_timestamp
 
 #: (age of the wait from which on it holds, wait until the next look): close together while the
 #: user is likely to be at work on it, then ever wider.
@@ -42,6 +43,8 @@ HEARTBEAT = timedelta(minutes=15)
 _STALE_INTERVALS = 3
 _STALE_LEAST = timedelta(hours=1)
 _JITTER = 0.1
+#: By how much of itself a wait for a failed probe is lengthened at most.
+_SPREAD = 0.25
 #: Longer than any interval: not before something changes.
 FAR_AWAY = timedelta(days=365)
 #: Looks in a row without success that still widen the wait.
@@ -98,16 +101,6 @@ def own_progress(conditions: Sequence[Condition], generation: int) -> tuple[Cond
         for one in conditions
         if one.type is not ConditionType.RECONCILING or one.observed_generation == generation
     )
-
-
-def timestamp(moment: datetime) -> str:
-    """Write a time as metav1.Time does: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_timestamp(text: str) -> datetime:
-    """Read a metav1.Time; raises `ValueError`."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def interval_of(spec: Model) -> timedelta:
@@ -205,6 +198,16 @@ def next_check(
         step = jittered(pending_wait(age), uid) if paced is None else paced
         wait = min(regular, step) if capped else step
     return max(min([wait, *(one for one in sooner if one is not None)]), timedelta(seconds=1))
+
+
+def wait_until_due(due: Iterable[datetime], uid: str, now: datetime) -> timedelta | None:
+    """Return the wait until the first of some moments; None: none of them is to come.
+
+    It is lengthened by up to a quarter, always alike for one object: what failed together at one
+    server does not come back together.
+    """
+    waits = [moment - now for moment in due if moment > now]
+    return min(waits) * (1 + _SPREAD * share(f"retry {uid}")) if waits else None
 
 
 def deep_day(uid: str, moment: datetime) -> int:

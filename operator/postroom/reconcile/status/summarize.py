@@ -22,26 +22,20 @@ from postroom.api.conditions import (
 )
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
-from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
-from postroom.reconcile.domain.verification import without_look
-from postroom.reconcile.signing_in import retrying
+from postroom.api.times import timestamp
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import (
     STALLING,
     Assessment,
     Conclusion,
-    Evidence,
     awaited,
     failed,
     passed,
     unknown,
 )
 from postroom.reconcile.status.confirm import Standing, confirm
-from postroom.reconcile.status.outcome import Lag, Memory, Notice, NoticeType, Outcome
-
-#: How often in a row the end of a resolver's cache is waited for in vain.
-_RENEWALS = 3
+from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ class Moment:
 
     @property
     def text(self) -> str:
-        return schedule.timestamp(self.now)
+        return timestamp(self.now)
 
 
 def summarize(
@@ -65,10 +59,8 @@ def summarize(
     before, generation = resource.status, resource.metadata.generation
     _note_request(resource, memory, now)
     confirmed = confirm(assessment, _standing(resource, assessment, now), memory, now)
-    ready = _ready(confirmed.verdicts, assessment, before, generation)
-    progress, deadline_in = _progress(
-        ready, confirmed.verdicts, assessment, before, generation, now
-    )
+    ready, deciding = _ready(confirmed.verdicts, assessment, before, generation)
+    progress, deadline_in = _progress(ready, deciding, assessment, before, generation, now)
     moment = Moment(now)
     conditions = place(
         [_with_stall(ready, progress), *progress, *confirmed.verdicts],
@@ -86,7 +78,6 @@ def summarize(
         deadline_in,
         concluded.look_again,
         assessment.look_again,
-        _lag_ends_in(assessment.evidence, memory, now),
     )
     return Outcome(
         status=status,
@@ -140,56 +131,37 @@ def _next_check(
         settled=began is None and assessment.conclusive,
         age=age,
         capped=not assessment.own_pace or status.last_ready_generation == generation,
-        paced=retrying.wait_until_due(memory.due.values(), resource.metadata.uid, now),
+        paced=schedule.wait_until_due(memory.due.values(), resource.metadata.uid, now),
         sooner=sooner,
     )
 
 
-def _lag_ends_in(evidence: Evidence, memory: Memory, now: datetime) -> timedelta | None:
-    """Return when the resolver should show what the zone has; None: it need not be waited for.
-
-    A resolver that denies a record again and again is not merely behind (two views of one name,
-    or a cache that lies about its time): after a few times only the schedule counts.
-    """
-    if evidence.wake_after is None or not evidence.propagating:
-        memory.lag = None
-        return None
-    ends, lag = now + evidence.wake_after, memory.lag
-    if lag is None:
-        lag = Lag(evidence.propagating, ends)
-    elif not evidence.propagating <= lag.records:
-        lag = Lag(lag.records | evidence.propagating, ends, lag.renewals)
-    elif now >= lag.ends:
-        lag = Lag(lag.records, ends, lag.renewals + 1)
-    else:
-        lag = Lag(lag.records, min(lag.ends, ends), lag.renewals)
-    memory.lag = lag
-    return evidence.wake_after if lag.renewals < _RENEWALS else None
-
-
 def _ready(
     verdicts: Iterable[Verdict], assessment: Assessment, before: CommonStatus, generation: int
-) -> Verdict:
-    """Sum the gating verdicts up: the first that fails decides, then the first unknown one."""
-    gating = [one for one in verdicts if one.type not in assessment.advisory]
+) -> tuple[Verdict, Verdict | None]:
+    """Return Ready, and the verdict whose failure decides it: the first gating one that fails.
+
+    Where none fails, the first that is Unknown keeps Ready from being True.
+    """
+    gating = [verdict for verdict in verdicts if verdict.type not in assessment.advisory]
     once_ready = before.last_ready_generation == generation
     open_reason = Reason.OBSERVATION_STALE if once_ready else Reason.PROGRESSING
     for verdict in gating:
         if verdict.failed:
-            return failed(ConditionType.READY, verdict.reason, verdict.message)
+            return failed(ConditionType.READY, verdict.reason, verdict.message), verdict
     for verdict in gating:
         if verdict.status is ConditionStatus.UNKNOWN:
-            return unknown(ConditionType.READY, open_reason, verdict.message)
-    absent = assessment.required - {one.type for one in gating}
+            return unknown(ConditionType.READY, open_reason, verdict.message), None
+    absent = assessment.required - {verdict.type for verdict in gating}
     if absent:
         message = f"{', '.join(sorted(absent))}: not evaluated yet."
-        return unknown(ConditionType.READY, open_reason, message)
-    return passed(ConditionType.READY, Reason.SUCCEEDED, assessment.ready_message)
+        return unknown(ConditionType.READY, open_reason, message), None
+    return passed(ConditionType.READY, Reason.SUCCEEDED, assessment.ready_message), None
 
 
 def _progress(
     ready: Verdict,
-    verdicts: Iterable[Verdict],
+    deciding: Verdict | None,
     assessment: Assessment,
     before: CommonStatus,
     generation: int,
@@ -212,11 +184,7 @@ def _progress(
     left = schedule.Waiting.of(before, generation).left(assessment.deadline, now)
     if left is not None and left <= timedelta():
         return (_stalled(Reason.PROGRESS_DEADLINE_EXCEEDED, ready.message),), None
-    worst = next(
-        (one for one in verdicts if one.reason is ready.reason and one.message == ready.message),
-        ready,
-    )
-    return (_reconciling(awaited(worst), ready.message),), left
+    return (_reconciling(awaited(ready if deciding is None else deciding), ready.message),), left
 
 
 def _stalled(reason: Reason, message: str) -> Verdict:
@@ -255,8 +223,6 @@ def build_status(
         else before.last_ready_generation,
         **concluded,
     }
-    if assessment is None and isinstance(before, SendingDomainStatus):
-        common["verification"] = without_look(before.verification, conditions)
     if assessment is None or assessment.fields is None:
         return before.model_copy(update=common)
     # The validation also bounds what a reconciler puts into status.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO tenancy."""
+"""What keeps tenants apart: claims on domains, addresses, budgets of messages."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from postroom.reconcile.status import schedule
+from postroom.api.times import parse_timestamp
 
 #: Between two messages of ours through one account.
 SPACING = timedelta(minutes=5)
@@ -181,7 +181,7 @@ class Budgets:
         if self._opened_at is None or namespace not in self._inherited:
             return timedelta()
         try:
-            is_old = schedule.parse_timestamp(created) <= self._opened_at - SPACING
+            is_old = parse_timestamp(created) <= self._opened_at - SPACING
         except ValueError:
             is_old = False
         return timedelta() if is_old else self._opened_at + SPACING - now

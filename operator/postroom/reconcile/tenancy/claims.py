@@ -22,9 +22,9 @@ from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import Metadata, SendingDomain
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, Verification
+from postroom.api.times import parse_timestamp
 from postroom.dns import dmarc, ownership
 from postroom.dns.names import and_ancestors, is_within
-from postroom.reconcile.status.schedule import parse_timestamp
 
 _OWNERSHIP = Purpose.OWNERSHIP.value
 #: How long a domain that fails keeps others from it without a proof, whatever grace its own spec

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from kstatus import lint
 from postroom.api.conditions import ConditionType
 from postroom.api.sendingdomain import RecordState, Verification
+from postroom.api.times import parse_timestamp
 from postroom.reconcile.domain.verification import Bounds, Look, Standing, State, advance
 from postroom.reconcile.status.outcome import Memory
-from postroom.reconcile.status.schedule import Waiting, parse_timestamp
+from postroom.reconcile.status.schedule import Waiting
 from unit.reconcile.assessments import NOW
 from unit.reconcile.domain_worlds import (
     CONFIRM_AFTER,

@@ -13,8 +13,7 @@ from postroom.cli.check import world_of
 from postroom.controller.network import reach
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import TokenSource
-from postroom.reconcile.outbound import WaysOut
-from postroom.reconcile.tokens import NoTokens
+from postroom.reconcile.outbound import NoTokens, WaysOut
 from postroom.settings import SettingsError, load
 from unit.reconcile.mail_worlds import ACCOUNT, MailWorld, verdict
 

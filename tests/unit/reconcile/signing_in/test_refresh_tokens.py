@@ -25,10 +25,10 @@ from postroom.mail.oauth.rotation import Keeping, KeepingProblem
 from postroom.reconcile.account import rotation_step
 from postroom.reconcile.account.protocols import Leg
 from postroom.reconcile.account.steps import AccountView
+from postroom.reconcile.outbound import NoTokens
 from postroom.reconcile.signing_in.probing import SMTP, Attempt
 from postroom.reconcile.signing_in.refresh_tokens import due, findings_of, secret_name
 from postroom.reconcile.signing_in.token_credentials import Owner, TokenCredentials, grant_from
-from postroom.reconcile.tokens import NoTokens
 from unit.reconcile.mail_worlds import MailWorld
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

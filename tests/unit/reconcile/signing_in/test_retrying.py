@@ -22,6 +22,7 @@ from postroom.api.reasons import Reason
 from postroom.mail.replies import FailureClass
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.signing_in import retrying
+from postroom.reconcile.status import schedule
 from postroom.reconcile.status.outcome import Pause, Rejection
 from unit.reconcile.assessments import NOW
 from unit.reconcile.mail_worlds import REFUSED, WELL
@@ -211,7 +212,7 @@ def test_a_long_message_keeps_its_last_sentence(text: str) -> None:
 
 def test_objects_that_failed_together_do_not_come_back_together() -> None:
     due = [NOW + MINUTE, NOW + HOUR, NOW - HOUR]
-    waits = {retrying.wait_until_due(due, f"uid-{number}", NOW) for number in range(50)}
+    waits = {schedule.wait_until_due(due, f"uid-{number}", NOW) for number in range(50)}
     assert len(waits) == 50
     assert all(one is not None and MINUTE <= one <= 1.25 * MINUTE for one in waits)
-    assert retrying.wait_until_due([NOW], "uid", NOW) is None
+    assert schedule.wait_until_due([NOW], "uid", NOW) is None

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from postroom.api.fields import format_duration, parse_duration
 from postroom.api.names import Kind
 from postroom.api.sendingdomain import RecordState
+from postroom.api.times import timestamp
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.summarize import summarize
@@ -83,7 +84,7 @@ def test_a_request_is_due_now_until_it_is_handled() -> None:
 def test_a_look_is_stale_after_three_and_what_its_stored_time_may_lag(
     spacing: timedelta, minutes: int
 ) -> None:
-    bound, last = timedelta(minutes=minutes), schedule.timestamp(NOW)
+    bound, last = timedelta(minutes=minutes), timestamp(NOW)
     assert not schedule.is_stale(last, spacing, NOW + bound)
     assert schedule.is_stale(last, spacing, NOW + bound + timedelta(seconds=1))
 
@@ -225,7 +226,7 @@ def test_the_first_look_of_each_day_is_thorough(uid: str, minutes: int, start: i
     interval = schedule.jittered(timedelta(minutes=minutes), uid)
     looks = 3 * timedelta(days=1) // interval + 1
     times = [NOW + timedelta(seconds=start) + number * interval for number in range(looks)]
-    stored = [None, *map(schedule.timestamp, times)]
+    stored = [None, *map(timestamp, times)]
     deep = [schedule.is_deep(uid, last, now) for last, now in zip(stored, times, strict=False)]
     days = {schedule.deep_day(uid, now) for now in times}
     assert sum(deep) == len(days) - 1
@@ -236,7 +237,7 @@ def test_a_thorough_look_is_not_repeated_while_it_is_remembered(
     done: int | None, expected: bool
 ) -> None:
     today = schedule.deep_day("u", NOW)
-    yesterday = schedule.timestamp(NOW - timedelta(days=1))
+    yesterday = timestamp(NOW - timedelta(days=1))
     remembered = None if done is None else today - 1 + done
     assert schedule.is_deep("u", yesterday, NOW, remembered) is expected
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from postroom.api.account_messages import MessageOutcome
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
-from postroom.reconcile.status import schedule
+from postroom.api.times import timestamp
 from postroom.reconcile.tenancy.budgets import (
     HORIZON,
     LOGIN,
@@ -238,7 +238,7 @@ def test_after_a_restart_a_young_account_may_stand_for_one_that_is_gone(
 ) -> None:
     budgets = Budgets(is_open=False)
     budgets.open(NOW, {"ns"})
-    when = schedule.timestamp(created)
+    when = timestamp(created)
     assert budgets.wait(spender(), when, NOW) == wait
     assert budgets.wait(spender(namespace="new"), when, NOW) == timedelta()
     assert budgets.wait(spender(), when, NOW + SPACING) == timedelta()

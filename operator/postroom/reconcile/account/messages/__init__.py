@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TODO messages."""
+"""Messages of postroom's own: asked for, on a schedule, or to try a forwarding."""

@@ -18,6 +18,7 @@ from postroom.api.account_messages import (
 )
 from postroom.api.conditions import shorten
 from postroom.api.mailserver import TEXT_LIMIT
+from postroom.api.times import parse_timestamp
 from postroom.mail.operations import OutgoingMessage, Position, Removal, ScanReport
 from postroom.mail.round_trip.authentication import Authentication
 from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key
@@ -25,7 +26,6 @@ from postroom.mail.round_trip.recognise import Expected, Sighting, recognise
 from postroom.mail.round_trip.verdict import Arrival, Sent, judge
 from postroom.reconcile.account.messages.correspondents import Receiver
 from postroom.reconcile.account.steps import AccountView
-from postroom.reconcile.status import schedule
 
 _HOPS_LIMIT, _WARNINGS_LIMIT = 16, 8
 _WORD_LIMIT = 64
@@ -87,7 +87,7 @@ def look_for(
         expected,
         flight.sender,
         flight.recipient,
-        accepted_at=schedule.parse_timestamp(flight.time),
+        accepted_at=parse_timestamp(flight.time),
         mailbox=receiver.attempt.extra,
         receivers=(receiver.address.rpartition("@")[2], receiver.attempt.endpoint.host),
     )

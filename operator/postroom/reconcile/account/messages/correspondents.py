@@ -14,12 +14,12 @@ from postroom.api.resource import EmailAccount, InvalidSpec, SendingDomain
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.report import Login
-from postroom.reconcile import indexes, mailserver
+from postroom.reconcile import indexes
 from postroom.reconcile.account.dependencies import is_degraded, readiness
 from postroom.reconcile.account.protocols import imap_leg
 from postroom.reconcile.account.steps import AccountView
-from postroom.reconcile.mailserver import Identity
 from postroom.reconcile.signing_in import probing, token_credentials
+from postroom.reconcile.signing_in.connection import Identity, connection_of
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.signing_in.references import Credentials, reference_to
 from postroom.reconcile.signing_in.targets import smtp_target
@@ -89,7 +89,7 @@ async def _as_the_server(view: AccountView) -> Attempt | Obstacle:
     # As the server itself, so that both know of the same refresh token.
     owner = token_credentials.owner_of(server)
     identity = Identity(server.spec.credentials_ref, server.spec.oauth, owner=owner)
-    found = await mailserver.connection_of(target, identity, namespace, view.world)
+    found = await connection_of(target, identity, namespace, view.world)
     if isinstance(found, Verdict):
         return Obstacle(found.reason, found.message)
     return Attempt(

@@ -25,6 +25,7 @@ from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
+from postroom.api.times import parse_timestamp, timestamp
 from postroom.mail.operations import (
     Acceptance,
     Answer,
@@ -104,7 +105,7 @@ async def begin(
     flight = MessageInFlight(
         step=MessageStep.SENDING,
         token=new_token(),
-        time=schedule.timestamp(now),
+        time=timestamp(now),
         sender=address,
         recipient=recipient,
     )
@@ -164,7 +165,7 @@ async def _send(
 ) -> Progress:
     memory, budgets, now = view.memory, _budgets(view), view.world.now()
     if flight.token not in memory.sends:
-        if budgets.is_of_another(flight.token, schedule.parse_timestamp(flight.time), now):
+        if budgets.is_of_another(flight.token, parse_timestamp(flight.time), now):
             return Progress(in_flight=flight, look_again=_OTHERS)
         # Another process announced it, and may have sent it before it ended.
         return _after(flight, _LOST)
@@ -184,7 +185,7 @@ async def _send(
     del memory.sends[flight.token]
     report = memory.sends[flight.token] = await _handed_over(message, sender, view)
     sent = report.answer.acceptance in (Acceptance.ACCEPTED, Acceptance.UNKNOWN)
-    flight = flight.model_copy(update={"time": schedule.timestamp(view.world.now())})
+    flight = flight.model_copy(update={"time": timestamp(view.world.now())})
     if sent:
         budgets.know(message_id(view.resource.metadata.uid, flight.time), now)
     else:
@@ -226,7 +227,7 @@ async def _scan(receiver: Receiver, since: Sequence[Position], view: AccountView
 async def _look(
     flight: MessageInFlight, receiver: Receiver | Obstacle | None, view: AccountView
 ) -> Progress:
-    waited = view.world.now() - schedule.parse_timestamp(flight.time)
+    waited = view.world.now() - parse_timestamp(flight.time)
     again = Progress(in_flight=flight, look_again=_next_look(waited))
     if not isinstance(receiver, Receiver):
         problem = _answer(receiver) if receiver is not None else _NOWHERE_TO_LOOK
@@ -264,7 +265,7 @@ def noted(progress: Progress, view: AccountView) -> dict[str, object]:
     told = SentMessage(time=sent.time, recipient=sent.recipient)
     recent = [told, *view.resource.status.recent_messages][:RECENT_MESSAGES]
     return {
-        "last_message_time": schedule.timestamp(view.world.now()),
+        "last_message_time": timestamp(view.world.now()),
         "recent_messages": recent,
     }
 
@@ -301,7 +302,7 @@ def too_early(last: str | None, now: datetime) -> timedelta | None:
     """Return what is left of the five minutes after a message; None: nothing."""
     if last is None:
         return None
-    left = schedule.parse_timestamp(last) + SPACING - now
+    left = parse_timestamp(last) + SPACING - now
     return left if left > timedelta() else None
 
 
@@ -345,7 +346,7 @@ def failed_before(recipient: str, now: datetime, reason: Reason, message: str) -
     """The result of a message that may not be sent."""
     return MessageResult(
         outcome=MessageOutcome.FAILED,
-        time=schedule.timestamp(now),
+        time=timestamp(now),
         recipient=recipient,
         reason=reason.value,
         message=shorten(message),

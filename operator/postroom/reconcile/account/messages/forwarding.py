@@ -12,6 +12,7 @@ from postroom.api.account_messages import (
 )
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
+from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.forwarding import judge_forwarding
 from postroom.mail.round_trip.forwarding_steps import steps_for
@@ -105,7 +106,7 @@ def _wait(state: ForwardingState, view: AccountView) -> timedelta:
     if flights.is_looping(state.result):
         return schedule.FAR_AWAY
     pause = _RETRIES[min(state.failures, len(_RETRIES)) - 1] if state.failures else _AGAIN
-    due = schedule.parse_timestamp(state.result.time) + schedule.jittered(pause, metadata.uid)
+    due = parse_timestamp(state.result.time) + schedule.jittered(pause, metadata.uid)
     return max(due - now, spacing, timedelta())
 
 

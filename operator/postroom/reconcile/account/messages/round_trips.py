@@ -8,6 +8,7 @@ from datetime import timedelta
 from postroom.api.account_messages import MessageOutcome, RoundTripState, SenderTrip
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
+from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
 from postroom.reconcile.account.messages import flight as flights
 from postroom.reconcile.account.messages.correspondents import (
@@ -125,12 +126,12 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
     if not tried or asked_again:
         return spacing
     if last is not None and last.outcome is MessageOutcome.DEFERRED:
-        due = schedule.parse_timestamp(last.time) + _DEFERRED
+        due = parse_timestamp(last.time) + _DEFERRED
         return max(due - now, spacing)
     interval: timedelta = view.resource.spec.round_trip.interval
     times = [one.time for one in state.senders] + ([last.time] if last is not None else [])
     pause = schedule.jittered(interval, view.resource.metadata.uid)
-    due = schedule.parse_timestamp(max(times)) + pause
+    due = parse_timestamp(max(times)) + pause
     return max(due - now, spacing, timedelta())
 
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from postroom.api.account_messages import MessageOutcome
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.resource import EmailAccount, MailServer
+from postroom.api.times import parse_timestamp
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.signing_in.references import Credentials
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
-from postroom.reconcile.status import schedule
 from postroom.reconcile.tenancy.budgets import Budgets, Spender
 
 #: No server took the message over, and none may have.
@@ -51,7 +51,7 @@ def learn(
     """Count the messages of which an account's status tells, and that are not counted yet."""
     spender, uid = spender_of(account, server), account.metadata.uid
     for time, recipient in _sent(account.status):
-        moment = schedule.parse_timestamp(time)
+        moment = parse_timestamp(time)
         budgets.learn(spender, recipient or spender.address, message_id(uid, time), moment, now)
 
 

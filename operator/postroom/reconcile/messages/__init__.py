@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Messages of postroom's own: asked for, on a schedule, or to try a forwarding."""

@@ -28,7 +28,7 @@ from postroom.dns import planning
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.names import host_label
 from postroom.dns.report import DomainReport
-from postroom.dns.requirements import DomainPlan, Expected
+from postroom.dns.requirements import DomainPlan, PlannedRecord
 from postroom.dns.verify import verify
 
 APEX = "example.com"
@@ -54,7 +54,7 @@ class Stage:
     plan: DomainPlan
     hosts: list[DNSHost] = field(default_factory=list)
 
-    def record(self, id: str) -> Expected:
+    def record(self, id: str) -> PlannedRecord:
         """The expected record with this id."""
         return next(one for one in self.plan.records if one.id == id)
 

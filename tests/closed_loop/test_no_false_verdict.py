@@ -24,7 +24,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Asker, Question
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.report import DomainReport, RecordReport
-from postroom.dns.requirements import Expected
+from postroom.dns.requirements import PlannedRecord
 from postroom.dns.verify import verify
 
 _OVER_MESSAGES, _WITHOUT, _AT_ONCE = 1000, 1200, 100
@@ -33,7 +33,7 @@ _FAULTY = (RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING)
 #: queries with all repetitions.
 _SECONDS, _QUERIES = 30.0, 300
 
-_Heard = Callable[[Expected], frozenset[str]]
+_Heard = Callable[[PlannedRecord], frozenset[str]]
 
 
 async def _verified(made: Scene, asker: Asker, random: Random) -> tuple[DomainReport, float]:
@@ -59,21 +59,25 @@ async def _without_messages(seed: int) -> tuple[Scene, DomainReport, _Heard]:
     asker = LightAsker(made)
     report, _ = await _verified(made, asker, Random(seed))  # noqa: S311
 
-    def heard(one: Expected) -> frozenset[str]:
+    def heard(one: PlannedRecord) -> frozenset[str]:
         question = Question(one.name, one.type)
         return frozenset(name for name, asked in asker.heard if asked == question)
 
     return made, report, heard
 
 
-def _wrongly_valid(made: Scene, expected: Expected, found: RecordReport, heard: _Heard) -> bool:
+def _wrongly_valid(
+    made: Scene, expected: PlannedRecord, found: RecordReport, heard: _Heard
+) -> bool:
     """Valid, although most of the servers that answered lack it."""
     answering = made.answering(heard(expected))
     lacking = len(answering) - made.right(expected, answering)
     return found.state is RecordState.VALID and 2 * lacking > len(answering)
 
 
-def _wrongly_faulty(made: Scene, expected: Expected, found: RecordReport, heard: _Heard) -> bool:
+def _wrongly_faulty(
+    made: Scene, expected: PlannedRecord, found: RecordReport, heard: _Heard
+) -> bool:
     """Faulty, although no server, or not most of those that answered, said so.
 
     Where nobody but the resolver can be asked, its cache has the word.

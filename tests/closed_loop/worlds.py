@@ -20,7 +20,7 @@ from dnsworld.world import Egress, World
 from dnsworld.zone import Zone
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns import planning
-from postroom.dns.requirements import DomainPlan, Expected
+from postroom.dns.requirements import DomainPlan, PlannedRecord
 
 _WRONG = {
     "ownership": "postroom-verification=of-another-account",
@@ -60,7 +60,7 @@ class Scene:
         """The servers that serve the zone, of those with these names."""
         return [one for one in self.serving() if one.name in heard]
 
-    def heard(self, record: Expected) -> frozenset[str]:
+    def heard(self, record: PlannedRecord) -> frozenset[str]:
         """The servers that answered about the record, by the log of queries."""
         plain = {one.name: one.edns is Edns.UNDERSTOOD for one in self.servers}
         names = {
@@ -79,12 +79,12 @@ class Scene:
             and ((name := names.get(one.server, "")) and (plain[name] or not one.edns))
         )
 
-    def _is_cut_off(self, record: Expected, server: NameServer) -> bool:
+    def _is_cut_off(self, record: PlannedRecord, server: NameServer) -> bool:
         """Whether the answer needs TCP, and there is none; only a key is that long."""
         is_long = record.id == "dkim-s1" and self.has[record.id][server.name] is not There.NOTHING
         return is_long and server.udp_limit is not None and server.tcp_blocked
 
-    def right(self, record: Expected, servers: list[NameServer]) -> int:
+    def right(self, record: PlannedRecord, servers: list[NameServer]) -> int:
         """How many of these servers have the record as it must be."""
         return sum(self.has[record.id][one.name] is There.RIGHT for one in servers)
 
@@ -136,7 +136,7 @@ def _publish(zone: Zone, plan: DomainPlan, states: dict[str, There]) -> None:
         _put(zone, one, states[one.id])
 
 
-def _put(zone: Zone, record: Expected, state: There) -> None:
+def _put(zone: Zone, record: PlannedRecord, state: There) -> None:
     if state is not There.NOTHING:
         value = record.value if state is There.RIGHT else _WRONG[record.id]
         zone.add(record.name, record.type.value, value)

@@ -222,7 +222,7 @@ class Mistake:
     kept: bool = False
 
 
-def _of(id: str) -> planning.Expected:
+def _of(id: str) -> planning.PlannedRecord:
     return next(one for one in PLAN.records if one.id == id)
 
 

@@ -13,7 +13,7 @@ from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.judging.dkim import gives_away
 from postroom.dns.judging.judgement import Judgement
-from postroom.dns.requirements import DomainPlan, Expected, KeyWanted
+from postroom.dns.requirements import DKIMKeyWanted, DomainPlan, PlannedRecord
 
 _LEAKED = "DKIM_PRIVATE_KEY_PUBLISHED"
 
@@ -26,10 +26,10 @@ def without_compromised(plan: DomainPlan, fingerprints: Collection[str]) -> Doma
     )
 
 
-def _withdrawn(expected: Expected, known: frozenset[str]) -> Expected:
-    wanted = expected.wanted
-    lost = isinstance(wanted, KeyWanted) and dkim.fingerprint(wanted.key) in known
-    return replace(expected, value="") if lost else expected
+def _withdrawn(planned: PlannedRecord, known: frozenset[str]) -> PlannedRecord:
+    wanted = planned.wanted
+    lost = isinstance(wanted, DKIMKeyWanted) and dkim.fingerprint(wanted.key) in known
+    return replace(planned, value="") if lost else planned
 
 
 def exposed(
@@ -57,7 +57,7 @@ def _meant(
 ) -> Iterator[dkim.PublicKey]:
     """The keys of the plan for which a text at a name was meant."""
     for one in plan.records:
-        if not isinstance(one.wanted, KeyWanted):
+        if not isinstance(one.wanted, DKIMKeyWanted):
             continue
         cause = judged[one.id].cause if one.id in judged else None
         leaked = cause is not None and cause.code == _LEAKED

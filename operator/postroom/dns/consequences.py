@@ -16,7 +16,7 @@ from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.sendingdomain import DKIMRole, Purpose
 from postroom.dns.answers import Answer
-from postroom.dns.requirements import AliasWanted, Expected, KeyWanted
+from postroom.dns.requirements import CNAMEWanted, DKIMKeyWanted, PlannedRecord
 
 #: How long something may be kept, in words that do not change with every second.
 _BOUNDS = (
@@ -53,13 +53,13 @@ def bound(seconds: int, bounds: tuple[tuple[int, str], ...] = _BOUNDS) -> str:
     return next((word for most, word in bounds if seconds <= most), _BEYOND)
 
 
-def what_follows(expected: Expected, code: str, answer: Answer) -> str:
+def what_follows(planned: PlannedRecord, code: str, answer: Answer) -> str:
     """Say what follows for mail, and how long caches keep what is there; "" where neither is known.
 
     `answer` is that to the record's own question: by a server of the zone, its TTL counts down
     nowhere, and the words stay the same.
     """
-    clause = _clause(expected, code)
+    clause = _clause(planned, code)
     kept = ""
     if answer.conclusive and answer.authoritative and answer.ttl:
         what = "what is there" if answer.values else "that nothing is there"
@@ -69,15 +69,15 @@ def what_follows(expected: Expected, code: str, answer: Answer) -> str:
     return f"{kept[:1].upper()}{kept[1:]}." if kept else ""
 
 
-def _clause(expected: Expected, code: str) -> str:
-    known, wanted = consequences(), expected.wanted
-    if isinstance(wanted, KeyWanted | AliasWanted) and wanted.role is not DKIMRole.ACTIVE:
+def _clause(planned: PlannedRecord, code: str) -> str:
+    known, wanted = consequences(), planned.wanted
+    if isinstance(wanted, DKIMKeyWanted | CNAMEWanted) and wanted.role is not DKIMRole.ACTIVE:
         return ""  # nothing is signed with it
     by_kind: Mapping[str, Consequence] = known.kinds
     if code in known.codes:
         return known.codes[code].clause
-    if isinstance(wanted, AliasWanted):
-        found = known.aliases.get(expected.purpose)
+    if isinstance(wanted, CNAMEWanted):
+        found = known.aliases.get(planned.purpose)
     else:
         found = by_kind.get(type(wanted).__name__)
     return found.clause if found is not None else ""

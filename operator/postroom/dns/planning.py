@@ -24,25 +24,25 @@ from postroom.dns.presets.complete import complete
 from postroom.dns.presets.load import preset
 from postroom.dns.requirements import (
     VALUE_LIMIT,
-    AliasWanted,
     Behind,
-    CertificateAssociationWanted,
+    BIMIWanted,
+    CNAMEWanted,
     DelegationWanted,
+    DKIMKeyWanted,
+    DMARCWanted,
     DomainPlan,
-    ExchangeWanted,
-    Expected,
-    IndicatorWanted,
-    KeyWanted,
-    PolicyWanted,
-    ReverseWanted,
+    MTASTSWanted,
+    MXWanted,
+    PlannedRecord,
+    PTRWanted,
     TextWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
+    TLSAWanted,
+    TLSRPTWanted,
     Wanted,
 )
 from postroom.dns.spf import Network, Requirement, mechanism_for, network
 
-__all__ = ["VALUE_LIMIT", "DomainPlan", "Expected", "complete", "plan"]
+__all__ = ["VALUE_LIMIT", "DomainPlan", "PlannedRecord", "complete", "plan"]
 
 _ID_LIMIT = 100
 #: The id of the derived token where it stands beside a value that was handed out.
@@ -50,7 +50,7 @@ TOKEN_ID = "ownership-token"  # noqa: S105 - the id of a record, not a secret
 
 _Path = tuple[str | int, ...]
 #: A record, and the part of the spec that asks for it.
-_Made = tuple[Expected, _Path]
+_Made = tuple[PlannedRecord, _Path]
 
 
 def plan(
@@ -100,7 +100,7 @@ def plan(
     )
 
 
-def _problems(made: Expected, path: _Path) -> Iterator[Problem]:
+def _problems(made: PlannedRecord, path: _Path) -> Iterator[Problem]:
     """Say what DNS could not hold, or no status."""
     if len(made.name) > NAME_LIMIT:
         message = f"asks for a record at a name of more than {NAME_LIMIT} characters"
@@ -118,12 +118,12 @@ def _expected(
     kind: RecordType,
     value: str,
     wanted: Wanted,
-) -> Expected:
+) -> PlannedRecord:
     required = purpose in spec.required
-    if isinstance(wanted, AliasWanted | KeyWanted):
+    if isinstance(wanted, CNAMEWanted | DKIMKeyWanted):
         # A key that does not sign yet, or no more, keeps nothing from working.
         required = required and wanted.role is DKIMRole.ACTIVE
-    return Expected(_bounded(id), purpose, name, kind, value, required, wanted)
+    return PlannedRecord(_bounded(id), purpose, name, kind, value, required, wanted)
 
 
 def _bounded(id: str) -> str:
@@ -158,7 +158,7 @@ def _ownership(spec: SendingDomainSpec, proof: Sequence[str], *, token: bool) ->
         yield _proof(spec, TOKEN_ID, challenge, proof), ("domain",)
 
 
-def _proof(spec: SendingDomainSpec, id: str, name: str, proof: Sequence[str]) -> Expected:
+def _proof(spec: SendingDomainSpec, id: str, name: str, proof: Sequence[str]) -> PlannedRecord:
     wanted = TextWanted(proof[0], tuple(proof[1:]))
     return _expected(spec, id, Purpose.OWNERSHIP, name, RecordType.TXT, proof[0], wanted)
 
@@ -167,7 +167,7 @@ def _dkim(spec: SendingDomainSpec, index: int, public_keys: Mapping[str, str]) -
     selector, path = spec.dkim[index], ("dkim", index)
     id, name = f"dkim-{selector.selector}", f"{selector.selector}._domainkey.{spec.domain}"
     if selector.cname is not None:
-        target = AliasWanted(selector.cname, Behind.KEY, selector.role)
+        target = CNAMEWanted(selector.cname, Behind.KEY, selector.role)
         kind, value = RecordType.CNAME, selector.cname
         return _expected(spec, id, Purpose.DKIM, name, kind, value, target), path
     field, text = "publicKey", selector.public_key
@@ -176,7 +176,7 @@ def _dkim(spec: SendingDomainSpec, index: int, public_keys: Mapping[str, str]) -
     key = dkim.read_expected(text)
     if isinstance(key, str):
         raise InvalidSpec((Problem(("spec", *path, field), key),))
-    value, wanted = dkim.record_for(key), KeyWanted(key, selector.role)
+    value, wanted = dkim.record_for(key), DKIMKeyWanted(key, selector.role)
     return _expected(spec, id, Purpose.DKIM, name, RecordType.TXT, value, wanted), path
 
 
@@ -206,7 +206,7 @@ def _spf(
 
 def _report_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
     if spec.dmarc is not None:
-        wanted = PolicyWanted(spec.dmarc.policy, tuple(spec.dmarc.rua))
+        wanted = DMARCWanted(spec.dmarc.policy, tuple(spec.dmarc.rua))
         name, value = f"_dmarc.{spec.domain}", dmarc.record_for(wanted.policy, wanted.rua)
         kind = RecordType.TXT
         yield _expected(spec, "dmarc", Purpose.DMARC, name, kind, value, wanted), ("domain",)
@@ -217,7 +217,7 @@ def _exchange(
 ) -> _Made:
     id = f"mx-{asked.host}" if purpose is Purpose.MX else f"return-path-mx-{asked.host}"
     value = f"{asked.preference} {asked.host}"
-    wanted = ExchangeWanted(asked.preference, asked.host, must_be_alone(asked.host))
+    wanted = MXWanted(asked.preference, asked.host, must_be_alone(asked.host))
     return _expected(spec, id, purpose, name, RecordType.MX, value, wanted), path
 
 
@@ -234,8 +234,10 @@ def _return_path(spec: SendingDomainSpec) -> Iterator[_Made]:
         yield _spf(spec, "return-path-spf", purpose, name, declared.spf, (*path, "spf"))
 
 
-def _alias(spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, target: str) -> Expected:
-    wanted = AliasWanted(target, Behind.HOST)
+def _alias(
+    spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, target: str
+) -> PlannedRecord:
+    wanted = CNAMEWanted(target, Behind.HOST)
     return _expected(spec, id, purpose, name, RecordType.CNAME, target, wanted)
 
 
@@ -254,9 +256,7 @@ def _transport_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
     if declared.cname is not None:
         name = f"mta-sts.{spec.domain}"
         yield _alias(spec, "mta-sts-host", purpose, name, declared.cname), path
-    wanted = TransportPolicyWanted(
-        spec.domain, declared.mode, tuple(sorted(one.host for one in spec.mx))
-    )
+    wanted = MTASTSWanted(spec.domain, declared.mode, tuple(sorted(one.host for one in spec.mx)))
     # Any id serves that changes with the policy (RFC 8461 section 3.1).
     text = f"{wanted.mode.value.lower()} {' '.join(wanted.exchanges)}"
     value = f"v=STSv1; id={hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -266,7 +266,7 @@ def _transport_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
 
 def _transport_reports(spec: SendingDomainSpec) -> Iterator[_Made]:
     if spec.tls_rpt is not None:
-        wanted = TransportReportWanted(tuple(spec.tls_rpt.rua))
+        wanted = TLSRPTWanted(tuple(spec.tls_rpt.rua))
         name, value = f"_smtp._tls.{spec.domain}", f"v=TLSRPTv1; rua={','.join(wanted.rua)}"
         kind, path = RecordType.TXT, ("tlsRPT",)
         yield _expected(spec, "tls-rpt", Purpose.TLS_RPT, name, kind, value, wanted), path
@@ -275,7 +275,7 @@ def _transport_reports(spec: SendingDomainSpec) -> Iterator[_Made]:
 def _indicator(spec: SendingDomainSpec) -> Iterator[_Made]:
     declared = spec.bimi
     if declared is not None:
-        wanted = IndicatorWanted(spec.domain, declared.logo, declared.certificate)
+        wanted = BIMIWanted(spec.domain, declared.logo, declared.certificate)
         name = f"{declared.selector}._bimi.{spec.domain}"
         mark = f"; a={declared.certificate}" if declared.certificate else ""
         value, kind = f"v=BIMI1; l={declared.logo}{mark}", RecordType.TXT
@@ -286,7 +286,7 @@ def _certificate_associations(spec: SendingDomainSpec) -> Iterator[_Made]:
     if spec.dane is None:
         return
     for one in sorted(spec.mx, key=lambda one: one.host):
-        name, wanted = f"_{spec.dane.port}._tcp.{one.host}", CertificateAssociationWanted(one.host)
+        name, wanted = f"_{spec.dane.port}._tcp.{one.host}", TLSAWanted(one.host)
         id, kind = f"dane-{one.host}", RecordType.TLSA
         yield _expected(spec, id, Purpose.DANE, name, kind, "", wanted), ("dane",)
 
@@ -294,7 +294,7 @@ def _certificate_associations(spec: SendingDomainSpec) -> Iterator[_Made]:
 def _reverse(spec: SendingDomainSpec) -> Iterator[_Made]:
     for index, text in enumerate(spec.sending_ips):
         address = ipaddress.ip_address(text)
-        name, wanted = address.reverse_pointer, ReverseWanted(str(address))
+        name, wanted = address.reverse_pointer, PTRWanted(str(address))
         id, kind = f"reverse-{address}", RecordType.PTR
         path = ("sendingIPs", index)
         yield _expected(spec, id, Purpose.REVERSE_DNS, name, kind, "", wanted), path

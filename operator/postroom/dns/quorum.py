@@ -17,7 +17,7 @@ from postroom.dns.judging.fixes import wait
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, where
 from postroom.dns.judging.seen import Seen
-from postroom.dns.requirements import Expected
+from postroom.dns.requirements import PlannedRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +43,39 @@ class Vote:
 
 
 def votes(
-    expected: Expected, servers: Sequence[ServerAnswer], seen: Seen, context: Context
+    planned: PlannedRecord, servers: Sequence[ServerAnswer], seen: Seen, context: Context
 ) -> tuple[Vote, ...]:
     """Judge what each server answered; what is not its own to tell is taken from `seen`."""
-    return tuple(_vote(expected, one, seen, context) for one in servers)
+    return tuple(_vote(planned, one, seen, context) for one in servers)
 
 
-def _vote(expected: Expected, one: ServerAnswer, seen: Seen, context: Context) -> Vote:
+def _vote(planned: PlannedRecord, one: ServerAnswer, seen: Seen, context: Context) -> Vote:
     answer = one.answer
     if answer.conclusive and answer.aliases and not answer.values:
         # A server follows aliases only as far as its zones reach; the rest is the same for all.
-        whole = seen.at(expected.name, expected.type)
+        whole = seen.at(planned.name, planned.type)
         if whole.aliases[: len(answer.aliases)] != answer.aliases:
-            return Vote(one.nameserver, answer, blind(expected))
+            return Vote(one.nameserver, answer, blind(planned))
         answer = whole
     if not answer.conclusive:
-        return Vote(one.nameserver, answer, blind(expected))
-    whole_view = coherent(expected, seen.with_answers([answer]))
-    return Vote(one.nameserver, answer, judge(expected, whole_view, context))
+        return Vote(one.nameserver, answer, blind(planned))
+    whole_view = coherent(planned, seen.with_answers([answer]))
+    return Vote(one.nameserver, answer, judge(planned, whole_view, context))
 
 
-def coherent(expected: Expected, seen: Seen) -> Seen:
+def coherent(planned: PlannedRecord, seen: Seen) -> Seen:
     """Take away what contradicts the answer to the record's own question.
 
     One server has no CNAME, or another one, than the server that followed it: what that one leads
     to says nothing of the first.
     """
-    cname = seen.get(expected.name, RecordType.CNAME)
-    if expected.type is not RecordType.CNAME or cname is None:
+    cname = seen.get(planned.name, RecordType.CNAME)
+    if planned.type is not RecordType.CNAME or cname is None:
         return seen
     return seen.with_answers(
         Answer(question, Outcome.NO_DATA, authoritative=answer.authoritative)
         for question, answer in seen.answers.items()
-        if question.name == expected.name
+        if question.name == planned.name
         and answer.aliases
         and answer.aliases[0] not in cname.values
     )
@@ -88,7 +88,7 @@ def elected(cast: Sequence[Vote]) -> Vote | None:
     return good[0] if 2 * len(good) > len(counting) else None
 
 
-def by_quorum(expected: Expected, judged: Judgement, cast: Sequence[Vote]) -> Judgement:
+def by_quorum(planned: PlannedRecord, judged: Judgement, cast: Sequence[Vote]) -> Judgement:
     """Let the servers decide whether a record may be valid.
 
     `judged` is by one server and the resolver. What a minority has is on its way, and never valid;
@@ -104,7 +104,7 @@ def by_quorum(expected: Expected, judged: Judgement, cast: Sequence[Vote]) -> Ju
     if not lacking or (len(lacking) == len(counting) and not hopeful):
         return judged
     message = (
-        f"Not all name servers of the zone have the {where(expected)} as it must be: "
+        f"Not all name servers of the zone have the {where(planned)} as it must be: "
         f"{', '.join(lacking)} {'does' if len(lacking) == 1 else 'do'} not. Receivers that ask "
         "there do not see it: wait for the transfer of the zone; if that does not come, mend it "
         "at the DNS host."
@@ -113,7 +113,7 @@ def by_quorum(expected: Expected, judged: Judgement, cast: Sequence[Vote]) -> Ju
         return propagating(judged, Cause("NS_INCONSISTENT", message, wait()))
     if judged.state is not RecordState.VALID:
         return judged
-    told = finding("NS_INCONSISTENT", expected.id, message, wait())
+    told = finding("NS_INCONSISTENT", planned.id, message, wait())
     return replace(judged, advice=(*judged.advice, told))
 
 

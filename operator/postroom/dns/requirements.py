@@ -31,7 +31,7 @@ class Behind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AliasWanted:
+class CNAMEWanted:
     """A CNAME to this target."""
 
     target: str
@@ -40,7 +40,7 @@ class AliasWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyWanted:
+class DKIMKeyWanted:
     """A DKIM key record with this key."""
 
     key: dkim.PublicKey
@@ -55,7 +55,7 @@ class DelegationWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyWanted:
+class DMARCWanted:
     """A DMARC record that is at least as strict and reports to these addresses."""
 
     policy: DMARCPolicy
@@ -63,7 +63,7 @@ class PolicyWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class ExchangeWanted:
+class MXWanted:
     """An MX record; `alone` where its provider takes no other one at the same name."""
 
     preference: int
@@ -72,7 +72,7 @@ class ExchangeWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class TransportPolicyWanted:
+class MTASTSWanted:
     """An MTA-STS record whose policy is at least as strict and covers these exchanges."""
 
     domain: str
@@ -81,14 +81,14 @@ class TransportPolicyWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class TransportReportWanted:
+class TLSRPTWanted:
     """A TLS-RPT record that reports to these addresses."""
 
     rua: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class IndicatorWanted:
+class BIMIWanted:
     """A BIMI record with this logo and mark certificate."""
 
     domain: str
@@ -97,14 +97,14 @@ class IndicatorWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateAssociationWanted:
+class TLSAWanted:
     """Usable TLSA records, protected by DNSSEC, at a mail exchange."""
 
     host: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReverseWanted:
+class PTRWanted:
     """A PTR record of an address whose name leads back to the address."""
 
     address: str
@@ -112,22 +112,22 @@ class ReverseWanted:
 
 Wanted = (
     TextWanted
-    | AliasWanted
-    | KeyWanted
+    | CNAMEWanted
+    | DKIMKeyWanted
     | DelegationWanted
     | Requirement
-    | PolicyWanted
-    | ExchangeWanted
-    | TransportPolicyWanted
-    | TransportReportWanted
-    | IndicatorWanted
-    | CertificateAssociationWanted
-    | ReverseWanted
+    | DMARCWanted
+    | MXWanted
+    | MTASTSWanted
+    | TLSRPTWanted
+    | BIMIWanted
+    | TLSAWanted
+    | PTRWanted
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class PlannedRecord:
     """One record that must be published; `value` is what to publish where nothing is there yet.
 
     An empty `value` means that postroom cannot know it (TLSA of a server, PTR of an address).
@@ -152,21 +152,21 @@ class DomainPlan:
     """
 
     domain: str
-    records: tuple[Expected, ...]
+    records: tuple[PlannedRecord, ...]
     from_provider: str | None = None
     people: bool = False
     bulk_receivers: tuple[str, ...] = ()
     compromised: frozenset[str] = frozenset()
 
     @property
-    def exchanges(self) -> tuple[ExchangeWanted, ...]:
+    def exchanges(self) -> tuple[MXWanted, ...]:
         """All mail exchanges of the domain itself that are required."""
         return tuple(
             one.wanted
             for one in self.records
-            if isinstance(one.wanted, ExchangeWanted) and one.name == self.domain
+            if isinstance(one.wanted, MXWanted) and one.name == self.domain
         )
 
-    def of(self, purpose: Purpose) -> tuple[Expected, ...]:
+    def of(self, purpose: Purpose) -> tuple[PlannedRecord, ...]:
         """The records of one purpose."""
         return tuple(one for one in self.records if one.purpose is purpose)

@@ -24,7 +24,7 @@ from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
 from postroom.dns.quorum import Vote, coherent, is_certain, propagating
 from postroom.dns.report import DomainReport, RecordReport
-from postroom.dns.requirements import Expected
+from postroom.dns.requirements import PlannedRecord
 
 _SEVERITIES = list(Severity)
 #: What only a resolver shows.
@@ -44,7 +44,7 @@ class Told:
     instead, and what follows for mail.
     """
 
-    expected: Expected
+    planned: PlannedRecord
     judgement: Judgement
     because: tuple[str, ...] = ()
     votes: tuple[Vote, ...] = ()
@@ -58,24 +58,24 @@ def is_stale(answer: Answer) -> bool:
 
 
 def across_views(
-    expected: Expected, truth: Seen, cached: Seen | None, context: Context
+    planned: PlannedRecord, truth: Seen, cached: Seen | None, context: Context
 ) -> Judgement:
     """The authoritative view decides; where it is satisfied, the resolver's, if it was asked,
     decides between Valid and Propagating. What could not be looked at decides nothing."""
-    if not truth.at(expected.name, expected.type).conclusive:
-        return blind(expected)
-    judged = judge(expected, coherent(expected, truth), context)
+    if not truth.at(planned.name, planned.type).conclusive:
+        return blind(planned)
+    judged = judge(planned, coherent(planned, truth), context)
     if judged.state is not RecordState.VALID or cached is None:
         return judged
-    answer = cached.at(expected.name, expected.type)
+    answer = cached.at(planned.name, planned.type)
     if not answer.conclusive:
-        return blind(expected, f"{where(expected)} through the resolver")
-    seen = judge(expected, coherent(expected, cached), context)
+        return blind(planned, f"{where(planned)} through the resolver")
+    seen = judge(planned, coherent(planned, cached), context)
     if seen.state in (RecordState.VALID, RecordState.UNKNOWN):
         return judged if seen.state is RecordState.VALID else seen
     if is_stale(answer):
-        return blind(expected, f"{where(expected)} through the resolver")
-    lagging = _lagging(expected, truth, cached, context)
+        return blind(planned, f"{where(planned)} through the resolver")
+    lagging = _lagging(planned, truth, cached, context)
     code, what = "STALE_NEGATIVE", "does not show it yet"
     if cached.at(lagging.name, lagging.type).values:
         code, what = "STALE_POSITIVE", "still shows the old value"
@@ -94,13 +94,13 @@ def _at_the_latest(cached: Seen, lagging: Question) -> str:
     return f", here in {bound(left, _BOUNDS)}"
 
 
-def _lagging(expected: Expected, truth: Seen, cached: Seen, context: Context) -> Question:
+def _lagging(planned: PlannedRecord, truth: Seen, cached: Seen, context: Context) -> Question:
     """The question that the resolver answers from an old state: of what is inherited, at a parent.
 
     The record's own, unless only another one differs.
     """
-    mine = Question(expected.name, expected.type)
-    others = sorted(needs(expected, truth, context).own - {mine})
+    mine = Question(planned.name, planned.type)
+    others = sorted(needs(planned, truth, context).own - {mine})
     for one in (mine, *others):
         there = truth.at(one.name, one.type)
         if there.values and set(there.values) != set(cached.at(one.name, one.type).values):
@@ -108,11 +108,11 @@ def _lagging(expected: Expected, truth: Seen, cached: Seen, context: Context) ->
     return mine
 
 
-def wake_after(expected: Expected, truth: Seen, cached: Seen, context: Context) -> int | None:
+def wake_after(planned: PlannedRecord, truth: Seen, cached: Seen, context: Context) -> int | None:
     """Return the seconds until the resolver asks anew for all that it has otherwise."""
     left = [
         answer.ttl
-        for one in needs(expected, cached, context).own
+        for one in needs(planned, cached, context).own
         if (answer := cached.at(one.name, one.type)).ttl is not None
         and set(answer.values) != set(truth.at(one.name, one.type).values)
     ]
@@ -123,7 +123,7 @@ def with_advice(told_of: Sequence[Told], advice: Mapping[str, Finding]) -> list[
     """Add to records what is advised about them, by their ids."""
     return [
         replace(one, judgement=replace(one.judgement, advice=(*one.judgement.advice, found)))
-        if (found := advice.get(one.expected.id)) is not None
+        if (found := advice.get(one.planned.id)) is not None
         else one
         for one in told_of
     ]
@@ -138,7 +138,7 @@ def report(
 ) -> DomainReport:
     """Sum a look at a domain up; `single` is what single servers answered."""
     domain = context.plan.domain
-    inside = [one.expected for one in told_of if is_within(one.expected.name, domain)]
+    inside = [one.planned for one in told_of if is_within(one.planned.name, domain)]
     root = zone_diagnosis.root_cause(view, {seen.at(one.name, one.type).outcome for one in inside})
     told_of = [_weighty(_settled(one, view, root, seen), seen) for one in told_of]
     zone = context.zone if root is None or root.finding.code != "DOMAIN_NXDOMAIN" else None
@@ -174,22 +174,22 @@ def _settled(one: Told, view: ZoneView, root: Root | None, seen: Seen) -> Told:
 
     Where its servers fail, but the way to them is open, the resolver may only have an old state.
     """
-    answer = seen.at(one.expected.name, one.expected.type)
+    answer = seen.at(one.planned.name, one.planned.type)
     # What stands behind an alias is another's, of whom the resolver knows as much as anyone.
     from_cache = view.open and answer.conclusive and not (answer.authoritative or answer.aliases)
     private = root is not None and root.blinds
     if private or (from_cache and one.judgement.state in FAULTY):
-        return replace(one, judgement=blind(one.expected), because=(), wake_after=None)
+        return replace(one, judgement=blind(one.planned), because=(), wake_after=None)
     return one
 
 
 def _weighty(one: Told, seen: Seen) -> Told:
     """Add what follows for mail from a record that is not as it must be."""
-    cause, expected = one.judgement.cause, one.expected
+    cause, planned = one.judgement.cause, one.planned
     if cause is None or one.judgement.state not in FAULTY:
         return one
-    answer = seen.at(expected.name, expected.type)
-    return replace(one, follows=what_follows(expected, cause.code, answer))
+    answer = seen.at(planned.name, planned.type)
+    return replace(one, follows=what_follows(planned, cause.code, answer))
 
 
 def _about_the_domain(
@@ -204,16 +204,16 @@ def _about_the_domain(
     yield from answering.findings(
         context.plan, seen, single, all_valid=states <= {RecordState.VALID}
     )
-    judgements = {one.expected.id: one.judgement for one in told_of}
+    judgements = {one.planned.id: one.judgement for one in told_of}
     yield from receivers.findings(context.plan, judgements, seen)
 
 
 def _lost(told_of: Sequence[Told], seen: Seen) -> frozenset[str]:
     """The records whose answers got lost for a reason that is told of the domain."""
     return frozenset(
-        one.expected.id
+        one.planned.id
         for one in told_of
-        if answering.cut_off(seen.at(one.expected.name, one.expected.type))
+        if answering.cut_off(seen.at(one.planned.name, one.planned.type))
     )
 
 
@@ -262,8 +262,8 @@ def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Fi
     if cause is not None:
         fix = _fix(cause.fix, zone, host)
         made = weighed(
-            one.expected,
-            finding(cause.code, one.expected.id, _sentence(cause, fix, one.follows), fix),
+            one.planned,
+            finding(cause.code, one.planned.id, _sentence(cause, fix, one.follows), fix),
         )
         yield made.model_copy(update={"because": list(one.because), "ask": _question(one, zone)})
     for advised in one.judgement.advice:
@@ -272,13 +272,13 @@ def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Fi
 
 def _question(one: Told, zone: Zone | None) -> str:
     """What to ask DNS to see what is told of a record: at the place where it stands, if at one."""
-    cause, expected = one.judgement.cause, one.expected
+    cause, planned = one.judgement.cause, one.planned
     if cause is not None and cause.code in _OF_CACHES:
-        return question(expected.name, expected.type, cached=True)
+        return question(planned.name, planned.type, cached=True)
     fix = cause.fix if cause is not None else None
     if fix is not None and fix.action is FixAction.MOVE and fix.remove:
         return question(fix.remove[0].name, RecordType(fix.remove[0].type), zone)
-    return question(expected.name, expected.type, zone)
+    return question(planned.name, planned.type, zone)
 
 
 def _with_question(made: Finding, zone: Zone | None, domain: str) -> Finding:
@@ -293,23 +293,23 @@ def _with_question(made: Finding, zone: Zone | None, domain: str) -> Finding:
 
 
 def _record(one: Told, zone: Zone | None, host: DNSHost | None) -> RecordReport:
-    expected, judged = one.expected, one.judgement
+    planned, judged = one.planned, one.judgement
     message, label = judged.message, None
     if judged.cause is not None:
         fix = _fix(judged.cause.fix, zone, host)
         message = _sentence(judged.cause, fix, one.follows)
-        label = fix.host_label if fix and fix.name == expected.name else None
+        label = fix.host_label if fix and fix.name == planned.name else None
     apex = zone.apex if zone else None
     if not label and label != "":
-        label = label_for(expected.name, apex, host) if apex and host else None
+        label = label_for(planned.name, apex, host) if apex and host else None
     return RecordReport(
-        id=expected.id,
-        purpose=expected.purpose,
-        name=expected.name,
-        host_label=host_label(expected.name, apex) if label is None else label,
-        type=expected.type,
-        value=judged.value or expected.value,
-        required=expected.required,
+        id=planned.id,
+        purpose=planned.purpose,
+        name=planned.name,
+        host_label=host_label(planned.name, apex) if label is None else label,
+        type=planned.type,
+        value=judged.value or planned.value,
+        required=planned.required,
         state=judged.state,
         reason=judged.reason,
         message=message,
@@ -320,7 +320,7 @@ def _record(one: Told, zone: Zone | None, host: DNSHost | None) -> RecordReport:
 
 def _resolver_only(told_of: Sequence[Told], seen: Seen) -> bool:
     """Whether every answer that was to come from the zone's servers came from the resolver."""
-    answers = [seen.at(one.expected.name, one.expected.type) for one in told_of]
+    answers = [seen.at(one.planned.name, one.planned.type) for one in told_of]
     answers = [one for one in answers if one.conclusive]
     return bool(answers) and not any(one.authoritative for one in answers)
 

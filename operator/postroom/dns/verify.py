@@ -45,7 +45,7 @@ from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchO
 from postroom.dns.names import is_within
 from postroom.dns.quorum import Vote, by_quorum, elected, votes
 from postroom.dns.report import DomainReport
-from postroom.dns.requirements import DomainPlan, Expected
+from postroom.dns.requirements import DomainPlan, PlannedRecord
 from postroom.dns.summing_up import (
     Told,
     across_views,
@@ -114,7 +114,7 @@ async def verify(
     await look.cached(late)
     cached = frozenset(one.id for one in (*good, *late))
     told = [look.tell(one, judged[one.id], context, cached) for one in plan.records]
-    causes = {one.expected.id: one.judgement for one in told}
+    causes = {one.planned.id: one.judgement for one in told}
     leaks = exposed(plan, causes, look.all_answers)
     if not leaks <= plan.compromised:
         # What was offered, or taken for valid, before all was seen is judged anew.
@@ -123,7 +123,7 @@ async def verify(
             look.tell(one, look.judged(one, context), context, cached)
             for one in context.plan.records
         ]
-    states = {one.expected.id: one.judgement for one in told}
+    states = {one.planned.id: one.judgement for one in told}
     told = with_advice(told, advice(context, states, look.everything, retired_at, now))
     if not thorough and any(one.judgement.state is not RecordState.VALID for one in told):
         view, thorough = await look_at_zone(view, asker), True
@@ -158,11 +158,11 @@ class _Look:
     def _through_cache(self) -> Seen:
         return Seen({**self._shared, **self._own_cached}, self._policies)
 
-    async def truth(self, records: Sequence[Expected]) -> None:
+    async def truth(self, records: Sequence[PlannedRecord]) -> None:
         """Ask the zone's servers what the judges of these records need."""
         await self._ask(records, self._own, self._asker.authoritative, lambda: self.everything)
 
-    async def cached(self, records: Sequence[Expected]) -> None:
+    async def cached(self, records: Sequence[PlannedRecord]) -> None:
         """Ask the resolver the same."""
         await self._ask(
             records, self._own_cached, self._asker.recursive, lambda: self._through_cache
@@ -170,7 +170,7 @@ class _Look:
 
     async def _ask(
         self,
-        records: Sequence[Expected],
+        records: Sequence[PlannedRecord],
         own: dict[Question, Answer],
         ask: Callable[[Question], Awaitable[Answer]],
         view: Callable[[], Seen],
@@ -203,11 +203,11 @@ class _Look:
             return FetchedPolicy(PolicyFetchOutcome.UNREACHABLE)
         return await self._fetcher.fetch(domain)
 
-    def judged(self, expected: Expected, context: Context) -> Judgement:
+    def judged(self, planned: PlannedRecord, context: Context) -> Judgement:
         """Judge by what the zone's servers answered."""
-        return across_views(expected, self.everything, None, context)
+        return across_views(planned, self.everything, None, context)
 
-    async def every_server(self, records: Iterable[Expected]) -> None:
+    async def every_server(self, records: Iterable[PlannedRecord]) -> None:
         """Ask every server of the zone for each record."""
         await self._ask_every(Question(one.name, one.type) for one in records)
 
@@ -222,7 +222,7 @@ class _Look:
         answers = await asyncio.gather(*map(self._asker.every_server, wanted))
         self._every.update(zip(wanted, answers, strict=True))
 
-    async def aside(self, fresh: Sequence[Expected]) -> None:
+    async def aside(self, fresh: Sequence[PlannedRecord]) -> None:
         """Ask for what nobody requires, but what must not be there."""
         if not fresh:
             return
@@ -246,20 +246,20 @@ class _Look:
         seen = (self.everything, self._through_cache)
         return (*(each for one in seen for each in one.answers.values()), *self.single_answers)
 
-    def votes(self, expected: Expected, context: Context) -> tuple[Vote, ...]:
+    def votes(self, planned: PlannedRecord, context: Context) -> tuple[Vote, ...]:
         """Judge what each server has of a record, where all were asked."""
-        servers = self._every.get(Question(expected.name, expected.type), ())
-        return votes(expected, servers, self.everything, context)
+        servers = self._every.get(Question(planned.name, planned.type), ())
+        return votes(planned, servers, self.everything, context)
 
     async def probe(
-        self, records: Sequence[Expected], judged: Mapping[str, Judgement], context: Context
+        self, records: Sequence[PlannedRecord], judged: Mapping[str, Judgement], context: Context
     ) -> None:
         """Ask what may tell the cause of faulty records; answers may raise further questions."""
         share = _PROBES_SHARED // max(len(records), 1)
         left = {one.id: max(NEAR_LIMIT, min(PROBES_LIMIT, share)) for one in records}
         for _ in range(PROBE_ROUNDS):
             cases = [Case(one, context, self.everything, judged[one.id]) for one in records]
-            open_ones = {one.expected.id: probes(one, left[one.expected.id]) for one in cases}
+            open_ones = {one.planned.id: probes(one, left[one.planned.id]) for one in cases}
             left = {id: left[id] - len(asked) for id, asked in open_ones.items()}
             wanted = sorted({question for asked in open_ones.values() for question in asked})
             if not wanted:
@@ -293,24 +293,24 @@ class _Look:
 
     def tell(
         self,
-        expected: Expected,
+        planned: PlannedRecord,
         judged: Judgement,
         context: Context,
         cached: Collection[str],
     ) -> Told:
         """Sum up what is to be told of one record; of those with the ids `cached` the resolver was
         asked too."""
-        truth, cast = self.everything, self.votes(expected, context)
+        truth, cast = self.everything, self.votes(planned, context)
         chosen = elected(cast)
         if chosen is not None and judged.state is not RecordState.VALID:
             truth = truth.with_answers([chosen.answer])
         wake = None
-        if expected.id in cached:
-            judged = across_views(expected, truth, self._through_cache, context)
-            wake = wake_after(expected, truth, self._through_cache, context)
-        judged = by_quorum(expected, judged, cast)
-        root, because = diagnosed(Case(expected, context, truth, judged))
-        return Told(expected, root, because, cast, wake)
+        if planned.id in cached:
+            judged = across_views(planned, truth, self._through_cache, context)
+            wake = wake_after(planned, truth, self._through_cache, context)
+        judged = by_quorum(planned, judged, cast)
+        root, because = diagnosed(Case(planned, context, truth, judged))
+        return Told(planned, root, because, cast, wake)
 
 
 def _current(answer: Answer) -> Answer:

@@ -20,7 +20,7 @@ from postroom.dns.mta_sts import policy_text
 from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
 from postroom.dns.names import is_within
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import DomainPlan, Expected
+from postroom.dns.requirements import DomainPlan, PlannedRecord
 
 DOMAIN = "example.com"
 Key = tuple[str, str]
@@ -65,7 +65,7 @@ class Names:
             name = self.records[name, "CNAME"][0]
             yield name
 
-    def seen(self, one: Expected, context: Context) -> Seen:
+    def seen(self, one: PlannedRecord, context: Context) -> Seen:
         """Answer what the judge of a record asks for, until it asks for no more."""
         seen = Seen()
         for _ in range(9):
@@ -99,7 +99,7 @@ class Names:
         self.records.setdefault((fix.name, fix.type), []).append(fix.value)
 
 
-def record(plan: DomainPlan, id: str) -> Expected:
+def record(plan: DomainPlan, id: str) -> PlannedRecord:
     """The record of a plan with this id."""
     return next(one for one in plan.records if one.id == id)
 

@@ -11,7 +11,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.consequences import consequences, what_follows
 from postroom.dns.findings import catalogue
-from postroom.dns.requirements import AliasWanted, Wanted
+from postroom.dns.requirements import CNAMEWanted, Wanted
 from unit.dns.domains import APEX_TXT, DMARC, DOMAIN, HEALTHY, K1, OTHER_RSA, S1, look, record
 from unit.dns.fake_zone import FakeZone, Key
 from unit.dns.judging_looks import plan_of
@@ -115,7 +115,7 @@ def test_a_selector_that_signs_nothing_has_no_consequence() -> None:
 
 
 def test_every_kind_has_its_clause_and_every_code_is_one() -> None:
-    kinds = {one.__name__ for one in get_args(Wanted)} - {AliasWanted.__name__}
+    kinds = {one.__name__ for one in get_args(Wanted)} - {CNAMEWanted.__name__}
     assert consequences().kinds.keys() == kinds
     assert consequences().codes.keys() <= catalogue().keys()
     missing = {one for one in catalogue() if one.endswith("_MISSING")}

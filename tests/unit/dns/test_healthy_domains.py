@@ -19,7 +19,7 @@ from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.report import DomainReport
-from postroom.dns.requirements import AliasWanted, Behind, DomainPlan
+from postroom.dns.requirements import Behind, CNAMEWanted, DomainPlan
 from postroom.dns.spf import Requirement
 from postroom.dns.verify import verify
 from unit.dns.domains import APEX_TXT, DMARC, DOMAIN, HEALTHY, OWNED, RSA, S1, look
@@ -35,9 +35,9 @@ def published(plan: DomainPlan) -> dict[Key, list[str]]:
         if one.value:
             made.setdefault((one.name, one.type.value), []).append(one.value)
         match one.wanted:
-            case AliasWanted(target=target, behind=Behind.KEY):
+            case CNAMEWanted(target=target, behind=Behind.KEY):
                 made[target, "TXT"] = [KEY_TEXT]
-            case AliasWanted(target=target):
+            case CNAMEWanted(target=target):
                 made[target, "A"] = ["192.0.2.9"]
             case Requirement(includes=includes):
                 for name in includes:

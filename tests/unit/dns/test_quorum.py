@@ -15,13 +15,13 @@ from postroom.dns.answers import Answer, Outcome, Question, RecordType, ServerAn
 from postroom.dns.judging.judgement import Context, Judgement, blind
 from postroom.dns.judging.seen import Seen
 from postroom.dns.quorum import Vote, by_quorum, elected, is_certain, votes
-from postroom.dns.requirements import AliasWanted, DomainPlan, Expected, TextWanted
+from postroom.dns.requirements import CNAMEWanted, DomainPlan, PlannedRecord, TextWanted
 from postroom.dns.summing_up import across_views, wake_after
 from unit.dns.judging_looks import Key, Names, plan_of, record, verdict
 
 DOMAIN = "example.com"
 RIGHT, WRONG = "token=right", "token=wrong"
-TEXT = Expected(
+TEXT = PlannedRecord(
     "ownership",
     Purpose.OWNERSHIP,
     f"_challenge.{DOMAIN}",
@@ -30,14 +30,14 @@ TEXT = Expected(
     required=True,
     wanted=TextWanted(RIGHT),
 )
-ALIAS = Expected(
+ALIAS = PlannedRecord(
     "dkim-k1",
     Purpose.DKIM,
     f"k1._domainkey.{DOMAIN}",
     RecordType.CNAME,
     "k1.provider.net",
     required=True,
-    wanted=AliasWanted("k1.provider.net"),
+    wanted=CNAMEWanted("k1.provider.net"),
 )
 CONTEXT = Context(DomainPlan(DOMAIN, (TEXT, ALIAS)))
 _QUESTION = Question(TEXT.name, TEXT.type)

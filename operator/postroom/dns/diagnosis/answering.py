@@ -13,7 +13,7 @@ from postroom.dns.judging.fixes import delete, external, removal
 from postroom.dns.judging.mx import NOBODY, host_of
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import is_within
-from postroom.dns.requirements import AliasWanted, DomainPlan, ExchangeWanted
+from postroom.dns.requirements import CNAMEWanted, DomainPlan, MXWanted
 
 _DAY = 86400
 _NAMED_LIMIT = 4
@@ -80,9 +80,7 @@ def _is_denied(own: Sequence[Answer], there: Answer) -> bool:
 
 def sidelong(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
     """Names of the domain that need no MX, but must not have a null MX."""
-    if any(
-        isinstance(one.wanted, ExchangeWanted) and one.name == plan.domain for one in plan.records
-    ):
+    if any(isinstance(one.wanted, MXWanted) and one.name == plan.domain for one in plan.records):
         return ()
     return ((plan.domain, RecordType.MX),)
 
@@ -92,7 +90,7 @@ def bounce_targets(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
     return tuple(
         (one.wanted.target, RecordType.MX)
         for one in plan.of(Purpose.RETURN_PATH)
-        if isinstance(one.wanted, AliasWanted)
+        if isinstance(one.wanted, CNAMEWanted)
     )
 
 
@@ -112,7 +110,7 @@ def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
                 fix = delete(removal(name, kind, null))
             yield finding(code, "domain", message, fix)
     for one in plan.of(Purpose.RETURN_PATH):
-        if isinstance(one.wanted, AliasWanted):
+        if isinstance(one.wanted, CNAMEWanted):
             values = seen.at(one.wanted.target, RecordType.MX).values
             if values and all(host_of(value) == NOBODY for value in values):
                 message = (

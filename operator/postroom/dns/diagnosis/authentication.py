@@ -12,7 +12,7 @@ from postroom.dns.answers import RecordType
 from postroom.dns.diagnosis.diagnose import FAULTY
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.judging.seen import Seen
-from postroom.dns.requirements import AliasWanted, DomainPlan, Expected, KeyWanted
+from postroom.dns.requirements import CNAMEWanted, DKIMKeyWanted, DomainPlan, PlannedRecord
 from postroom.dns.spf import Requirement
 
 #: A record by its id, and how it was judged.
@@ -66,17 +66,17 @@ def standing(plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen) 
     )
 
 
-def _signs(expected: Expected) -> bool:
-    if expected.purpose is not Purpose.DKIM:
+def _signs(planned: PlannedRecord) -> bool:
+    if planned.purpose is not Purpose.DKIM:
         return False
-    wanted = expected.wanted
-    return not isinstance(wanted, AliasWanted | KeyWanted) or wanted.role is DKIMRole.ACTIVE
+    wanted = planned.wanted
+    return not isinstance(wanted, CNAMEWanted | DKIMKeyWanted) or wanted.role is DKIMRole.ACTIVE
 
 
-def _polices(expected: Expected) -> bool:
+def _polices(planned: PlannedRecord) -> bool:
     """Whether SPF of mail from the domain is told by a record: its policy, or the alias to one."""
-    return isinstance(expected.wanted, Requirement) or (
-        expected.purpose is Purpose.RETURN_PATH and isinstance(expected.wanted, AliasWanted)
+    return isinstance(planned.wanted, Requirement) or (
+        planned.purpose is Purpose.RETURN_PATH and isinstance(planned.wanted, CNAMEWanted)
     )
 
 
@@ -102,7 +102,7 @@ def _short_keys(plan: DomainPlan, seen: Seen) -> Iterator[tuple[str, int]]:
     for one in plan.records:
         if not _signs(one):
             continue
-        name = one.wanted.target if isinstance(one.wanted, AliasWanted) else one.name
+        name = one.wanted.target if isinstance(one.wanted, CNAMEWanted) else one.name
         for text in sorted(filter(dkim.looks_like_key, seen.at(name, RecordType.TXT).values)):
             key = dkim.parse(text).key
             if key is not None and key.too_weak:

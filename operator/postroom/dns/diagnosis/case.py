@@ -15,12 +15,12 @@ from postroom.dns.judging.judgement import Cause, Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label
 from postroom.dns.requirements import (
-    AliasWanted,
+    CNAMEWanted,
     DelegationWanted,
-    ExchangeWanted,
-    Expected,
-    KeyWanted,
-    PolicyWanted,
+    DKIMKeyWanted,
+    DMARCWanted,
+    MXWanted,
+    PlannedRecord,
     TextWanted,
 )
 
@@ -32,7 +32,7 @@ _VALUES_LIMIT = 20
 class Case:
     """A record, how it was judged, and what the zone's servers answered, probes included."""
 
-    expected: Expected
+    planned: PlannedRecord
     context: Context
     seen: Seen
     judgement: Judgement
@@ -49,16 +49,16 @@ class Case:
     @property
     def label(self) -> str:
         """The name of the record relative to the zone, ``@`` for the zone itself."""
-        return host_label(self.expected.name, self.apex)
+        return host_label(self.planned.name, self.apex)
 
     @property
     def answer(self) -> Answer:
         """What stands at the record's own name and type."""
-        return self.seen.at(self.expected.name, self.expected.type)
+        return self.seen.at(self.planned.name, self.planned.type)
 
     def at(self, name: str, type: RecordType | None = None) -> Answer | None:
         """What was seen at another name, by default of the record's type; None: not asked."""
-        return self.seen.get(name, type or self.expected.type)
+        return self.seen.get(name, type or self.planned.type)
 
     def holds(self, answer: Answer | None) -> bool:
         """Tell whether an answer has what is wanted, whatever name it was asked for."""
@@ -69,29 +69,29 @@ class Case:
         return tuple(one for one in sorted(answer.values)[:_VALUES_LIMIT] if self._is_wanted(one))
 
     def _is_wanted(self, value: str) -> bool:
-        match self.expected.wanted:
+        match self.planned.wanted:
             case TextWanted(text, also):
                 return value == text or value in also
-            case AliasWanted() as wanted:
+            case CNAMEWanted() as wanted:
                 return value == wanted.target
-            case KeyWanted() as wanted:
+            case DKIMKeyWanted() as wanted:
                 return dkim.looks_like_key(value) and dkim.parse(value).key == wanted.key
             case DelegationWanted(nameservers):
                 return value in nameservers
             case spf.Requirement() as wanted:
                 if not spf.is_spf(value):
                     return False
-                others = spf_judge.others_of(self.expected, wanted, [value], self.seen)
-                return not wanted.missing_from(spf.reach(value, others, self.expected.name))
-            case PolicyWanted() as wanted:
+                others = spf_judge.others_of(self.planned, wanted, [value], self.seen)
+                return not wanted.missing_from(spf.reach(value, others, self.planned.name))
+            case DMARCWanted() as wanted:
                 if not dmarc.is_dmarc(value):
                     return False
                 record = dmarc.parse(value)
                 return record.problem is None and record.at_least(wanted.policy)
-            case ExchangeWanted() as wanted:
+            case MXWanted() as wanted:
                 return mx.host_of(value) == wanted.host
             case _:
-                return bool(self.expected.value) and value == self.expected.value
+                return bool(self.planned.value) and value == self.planned.value
 
 
 class Probe(NamedTuple):

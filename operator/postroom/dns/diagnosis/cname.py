@@ -17,7 +17,7 @@ from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.names import is_within
 from postroom.dns.presets import identify, title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import AliasWanted
+from postroom.dns.requirements import CNAMEWanted
 
 #: Longest circle that is followed.
 _CHAIN_LIMIT = 8
@@ -27,7 +27,7 @@ _AROUND = re.compile(r"^(?:[a-z]{2,8}:/{0,2})?[\"' ]*|[\"' /.]*$")
 
 def _chain(case: Case) -> list[str]:
     """The name and the CNAME targets that follow, as far as they were asked for."""
-    chain = [case.expected.name]
+    chain = [case.planned.name]
     while len(chain) <= _CHAIN_LIMIT:
         answer = case.at(chain[-1], RecordType.CNAME)
         if answer is None or not answer.values:
@@ -40,8 +40,8 @@ def _chain(case: Case) -> list[str]:
 
 def probes(case: Case) -> Iterable[Probe]:
     """Follow a CNAME that may lead in a circle: within the zone, where names of the user are."""
-    wanted, target = case.expected.wanted, alias_of(case)
-    if not isinstance(wanted, AliasWanted) or target is None or target == wanted.target:
+    wanted, target = case.planned.wanted, alias_of(case)
+    if not isinstance(wanted, CNAMEWanted) or target is None or target == wanted.target:
         return
     last = _chain(case)[-1]
     if case.apex is not None and is_within(last, case.apex):
@@ -49,31 +49,31 @@ def probes(case: Case) -> Iterable[Probe]:
 
 
 def causes(case: Case) -> Iterable[Cause]:
-    wanted, target = case.expected.wanted, alias_of(case)
-    if not isinstance(wanted, AliasWanted) or target is None:
+    wanted, target = case.planned.wanted, alias_of(case)
+    if not isinstance(wanted, CNAMEWanted) or target is None:
         return
     if target == wanted.target:
         yield from _unanswered(case, wanted)
         return
     for code, message, evidence in _explained(case, wanted, target):
-        gone = in_the_way(case, removal(case.expected.name, RecordType.CNAME, (target,)))
-        yield Cause(code, message, with_removed(replace(case.expected, ()), gone), evidence)
+        gone = in_the_way(case, removal(case.planned.name, RecordType.CNAME, (target,)))
+        yield Cause(code, message, with_removed(replace(case.planned, ()), gone), evidence)
 
 
-def _unanswered(case: Case, wanted: AliasWanted) -> Iterator[Cause]:
+def _unanswered(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     """The CNAME is right, but the provider has nothing at its target."""
     answers = [case.at(wanted.target, one) for one in behind(wanted)]
     if any(one is not None and one.outcome is Outcome.NX_DOMAIN for one in answers):
         message = (
-            f"The CNAME at {case.expected.name} is as required, but its target {wanted.target} "
+            f"The CNAME at {case.planned.name} is as required, but its target {wanted.target} "
             "does not exist: the provider has removed it, or it is misspelt in the spec."
         )
         yield Cause("CNAME_DANGLING", message, external(), Evidence.SHOWN)
 
 
-def _explained(case: Case, wanted: AliasWanted, target: str) -> Iterator[tuple[str, str, Evidence]]:
+def _explained(case: Case, wanted: CNAMEWanted, target: str) -> Iterator[tuple[str, str, Evidence]]:
     """Yield what is known of a wrong target: (code, sentence, evidence)."""
-    said = f"The CNAME at {case.expected.name} points to {quoted(target)}"
+    said = f"The CNAME at {case.planned.name} points to {quoted(target)}"
     zones = [one for one in (case.apex, case.domain) if one is not None]
     if any(target == f"{wanted.target}.{zone}" for zone in zones):
         message = f"{said}: the DNS host has added the zone to the target."
@@ -115,9 +115,9 @@ def _of_another(said: str, wanted: str, target: str) -> Iterator[tuple[str, str,
 
 def _is_missing(case: Case) -> bool:
     """Whether the end of the chain was denied."""
-    wanted = case.expected.wanted
-    kinds = behind(wanted) if isinstance(wanted, AliasWanted) else ()
-    answers = [case.at(case.expected.name, one) for one in kinds]
+    wanted = case.planned.wanted
+    kinds = behind(wanted) if isinstance(wanted, CNAMEWanted) else ()
+    answers = [case.at(case.planned.name, one) for one in kinds]
     return any(one is not None and one.outcome is Outcome.NX_DOMAIN for one in answers)
 
 

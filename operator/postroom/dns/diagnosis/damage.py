@@ -10,7 +10,7 @@ from itertools import permutations
 from postroom.dns import dmarc, spf
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
-from postroom.dns.requirements import PolicyWanted, TextWanted
+from postroom.dns.requirements import DMARCWanted, TextWanted
 
 _TEXTS_LIMIT = 20
 _STRING_LIMIT = 255
@@ -58,8 +58,8 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
     if mended:
         yield from mended
         return
-    whole = case.expected.value
-    if isinstance(case.expected.wanted, TextWanted):
+    whole = case.planned.value
+    if isinstance(case.planned.wanted, TextWanted):
         yield from _of_exact(text, whole)
     elif _is_cut(text, whole):
         yield Damage("VALUE_TRUNCATED", _cut(text, whole), (text,), whole)
@@ -67,25 +67,25 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
         yield Damage("VALUE_PLUS_LOST", "has spaces in the place of plus signs", (text,), whole)
     if _is_template(case, text):
         detail = "still holds a placeholder of the instructions"
-        meant = whole if isinstance(case.expected.wanted, TextWanted) else text
+        meant = whole if isinstance(case.planned.wanted, TextWanted) else text
         yield Damage("VALUE_PLACEHOLDER", detail, (text,), meant, proven=False)
 
 
 def _holds(case: Case, text: str) -> bool:
     """Whether a text is what is wanted, as it is."""
-    wanted = case.expected.wanted
-    if isinstance(wanted, PolicyWanted):
+    wanted = case.planned.wanted
+    if isinstance(wanted, DMARCWanted):
         return dmarc.is_dmarc(text) and dmarc.satisfies(
             dmarc.parse(text), wanted.policy, wanted.rua
         )
-    return text == case.expected.value
+    return text == case.planned.value
 
 
 def _is_of_kind(case: Case, text: str) -> bool:
-    match case.expected.wanted:
+    match case.planned.wanted:
         case spf.Requirement():
             return spf.is_spf(text) and not spf.parse(text).problems
-        case PolicyWanted():
+        case DMARCWanted():
             return dmarc.is_dmarc(text) and dmarc.parse(text).problem is None
     return False
 
@@ -95,12 +95,12 @@ def _is_template(case: Case, text: str) -> bool:
 
     Of SPF the judge tells: there a gap is a fault of one term, and the others stay.
     """
-    match case.expected.wanted:
+    match case.planned.wanted:
         case TextWanted(wanted):
             prefix, _, rest = text.strip().partition("=")
             same = bool(prefix) and prefix == wanted.partition("=")[0]
             return same and placeholder(rest) is not None
-        case PolicyWanted():
+        case DMARCWanted():
             return any(one.code == "VALUE_PLACEHOLDER" for one in dmarc.slips(text))
     return False
 
@@ -135,8 +135,8 @@ def _undo_all(text: str, steps: Iterable[tuple[str, Undo]]) -> str:
 
 def _judge_of(case: Case, text: str) -> Callable[[str], bool]:
     """Tell what makes the undoing of damage right: the token itself, or a sound policy at last."""
-    if not isinstance(case.expected.wanted, spf.Requirement | PolicyWanted):
-        return lambda one: one == case.expected.value
+    if not isinstance(case.planned.wanted, spf.Requirement | DMARCWanted):
+        return lambda one: one == case.planned.value
     # A sound policy was not damaged, however little it says.
     return lambda one: not _is_of_kind(case, text) and _is_of_kind(case, one)
 
@@ -178,7 +178,7 @@ def pieced(case: Case) -> tuple[Damage, ...]:
 
 def _pieced(case: Case) -> Iterator[Damage]:
     texts = texts_of(case)
-    whole = case.expected.value
+    whole = case.planned.value
     parts = [one for one in texts if one and one in whole]
     for order in _orders(parts):
         if "".join(order) == whole:
@@ -205,7 +205,7 @@ def _split(parts: tuple[str, ...], whole: str) -> Damage:
 
 def _long_policy(case: Case, texts: tuple[str, ...]) -> Iterator[Damage]:
     """A policy of more than one string, of which the plan does not know the whole."""
-    if not isinstance(case.expected.wanted, spf.Requirement):
+    if not isinstance(case.planned.wanted, spf.Requirement):
         return
     for text in texts:
         if not spf.is_spf(text):

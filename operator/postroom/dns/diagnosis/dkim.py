@@ -16,7 +16,7 @@ from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.published import replacing
 from postroom.dns.presets import title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import KeyWanted
+from postroom.dns.requirements import DKIMKeyWanted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
 _PROVEN = frozenset({"DKIM_PEM_HEADERS", "DKIM_SEMICOLON_LOST"})
@@ -27,28 +27,28 @@ _APART = frozenset({"DKIM_KEY_OTHER", "DKIM_PRIVATE_KEY_PUBLISHED"})
 
 def causes(case: Case) -> Iterable[Cause]:
     """Explain what stands in the place of the key."""
-    wanted, said, answer = case.expected.wanted, case.judgement.cause, case.answer
+    wanted, said, answer = case.planned.wanted, case.judgement.cause, case.answer
     if said is not None and said.code in _LOST:
         yield said  # As the first of all: nothing else that may be wrong matters beside it.
         return
-    if not isinstance(wanted, KeyWanted) or from_wildcard(case, RecordType.TXT):
+    if not isinstance(wanted, DKIMKeyWanted) or from_wildcard(case, RecordType.TXT):
         return
     fix = _replacement(case)
-    for slip in dkim.slips(answer.values, answer.strings, wanted.key, case.expected.value):
+    for slip in dkim.slips(answer.values, answer.strings, wanted.key, case.planned.value):
         if slip.code.startswith("VALUE_") or slip.code in _APART:
             continue
         evidence = Evidence.PROVEN if slip.code in _PROVEN else Evidence.SHOWN
-        yield Cause(slip.code, f"The {where(case.expected)} {slip.detail}.", fix, evidence)
+        yield Cause(slip.code, f"The {where(case.planned)} {slip.detail}.", fix, evidence)
     yield from _of_others(case, wanted, fix)
 
 
 def _replacement(case: Case) -> Fix | None:
     """A selector has one TXT record (RFC 6376 section 3.6.2.2): all that is there makes way."""
-    fix = replacing(case.expected, case.answer, case.answer.values)
+    fix = replacing(case.planned, case.answer, case.answer.values)
     return with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
 
 
-def _of_others(case: Case, wanted: KeyWanted, fix: Fix | None) -> Iterator[Cause]:
+def _of_others(case: Case, wanted: DKIMKeyWanted, fix: Fix | None) -> Iterator[Cause]:
     """Say whose key it is that stands there instead."""
     texts = [one for one in case.answer.values if dkim.looks_like_key(one)]
     found = dkim.parse(texts[0]).key if len(texts) == 1 else None
@@ -56,7 +56,7 @@ def _of_others(case: Case, wanted: KeyWanted, fix: Fix | None) -> Iterator[Cause
     if whose is None or found is None:
         return
     message = (
-        f"The {where(case.expected)} holds another key ({dkim.described(found)}) than the required "
+        f"The {where(case.planned)} holds another key ({dkim.described(found)}) than the required "
         f"one ({dkim.described(wanted.key)}): {whose}."
     )
     yield Cause("DKIM_KEY_OTHER", message, fix, Evidence.SHOWN)
@@ -64,7 +64,7 @@ def _of_others(case: Case, wanted: KeyWanted, fix: Fix | None) -> Iterator[Cause
 
 def _owner(case: Case, key: dkim.PublicKey) -> str | None:
     for one in case.context.plan.records:
-        if isinstance(one.wanted, KeyWanted) and one.wanted.key == key:
+        if isinstance(one.wanted, DKIMKeyWanted) and one.wanted.key == key:
             retired = one.wanted.role is DKIMRole.RETIRED
             return f"that of {one.name}{', which is retired' if retired else ''}"
     if case.answer.aliases:

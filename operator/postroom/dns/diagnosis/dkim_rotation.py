@@ -15,7 +15,7 @@ from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import delete, instruction, removal, told
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Seen
-from postroom.dns.requirements import AliasWanted, Behind, Expected, KeyWanted
+from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, PlannedRecord
 
 _ALWAYS = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
 #: Before this time nothing was retired: without a clock, nothing is old enough to go.
@@ -38,40 +38,40 @@ def advice(
     selectors = [_seen(one, judged[one.id], seen, retired_at) for one in records]
     found: dict[str, Finding] = {}
     steps = dkim.advise_rotation(selectors, now or _NO_CLOCK)
-    for expected, advised in zip(records, steps, strict=True):
-        if judged[expected.id].state is RecordState.VALID:
-            found |= {one.subject: one for one in _told(context, expected, advised.step, seen)}
+    for planned, advised in zip(records, steps, strict=True):
+        if judged[planned.id].state is RecordState.VALID:
+            found |= {one.subject: one for one in _told(context, planned, advised.step, seen)}
     return found
 
 
-def weighed(expected: Expected, made: Finding) -> Finding:
+def weighed(planned: PlannedRecord, made: Finding) -> Finding:
     """A key that does not sign keeps nothing from working, except that a leaked one harms."""
-    idle = _role(expected) not in (None, DKIMRole.ACTIVE)
+    idle = _role(planned) not in (None, DKIMRole.ACTIVE)
     if not idle or made.severity is not Severity.ERROR or made.code in _ALWAYS:
         return made
     return made.model_copy(update={"severity": Severity.WARNING})
 
 
-def _role(expected: Expected) -> DKIMRole | None:
-    match expected.wanted:
-        case KeyWanted(role=role):
+def _role(planned: PlannedRecord) -> DKIMRole | None:
+    match planned.wanted:
+        case DKIMKeyWanted(role=role):
             return role
-        case AliasWanted(behind=Behind.KEY, role=role):
+        case CNAMEWanted(behind=Behind.KEY, role=role):
             return role
         case _:
             return None
 
 
 def _seen(
-    expected: Expected, judged: Judgement, seen: Seen, retired_at: Mapping[str, datetime]
+    planned: PlannedRecord, judged: Judgement, seen: Seen, retired_at: Mapping[str, datetime]
 ) -> SelectorSeen:
-    answer = seen.at(expected.name, expected.type)
-    role = _role(expected) or DKIMRole.ACTIVE
+    answer = seen.at(planned.name, planned.type)
+    role = _role(planned) or DKIMRole.ACTIVE
     return SelectorSeen(
-        expected.id,
+        planned.id,
         role,
-        _retired(expected, answer) if role is DKIMRole.RETIRED else _state(judged),
-        retired_at.get(expected.id),
+        _retired(planned, answer) if role is DKIMRole.RETIRED else _state(judged),
+        retired_at.get(planned.id),
         answer.ttl,
     )
 
@@ -88,16 +88,16 @@ def _state(judged: Judgement) -> KeyState:
             return KeyState.WRONG
 
 
-def _retired(expected: Expected, answer: Answer) -> KeyState:
+def _retired(planned: PlannedRecord, answer: Answer) -> KeyState:
     """What is left of a key that nobody demands any more."""
     if not answer.conclusive:
         return KeyState.UNKNOWN
     if not answer.values:
         return KeyState.MISSING
-    match expected.wanted:
-        case AliasWanted(target=target):
+    match planned.wanted:
+        case CNAMEWanted(target=target):
             return KeyState.VALID if target in answer.values else KeyState.WRONG
-        case KeyWanted(key=key):
+        case DKIMKeyWanted(key=key):
             found = [dkim.parse(one) for one in answer.values if dkim.looks_like_key(one)]
             if any(one.key == key for one in found):
                 return KeyState.VALID
@@ -107,21 +107,21 @@ def _retired(expected: Expected, answer: Answer) -> KeyState:
 
 
 def _told(
-    context: Context, expected: Expected, step: RotationStep, seen: Seen
+    context: Context, planned: PlannedRecord, step: RotationStep, seen: Seen
 ) -> Iterator[Finding]:
-    answer = seen.at(expected.name, expected.type)
+    answer = seen.at(planned.name, planned.type)
     if step is RotationStep.REMOVED:
         message = (
-            f"The retired key is no longer at {expected.name}: take its selector out of spec.dkim."
+            f"The retired key is no longer at {planned.name}: take its selector out of spec.dkim."
         )
-        yield finding("DKIM_RETIRED_GONE", expected.id, message)
+        yield finding("DKIM_RETIRED_GONE", planned.id, message)
     elif step is RotationStep.REMOVE and not answer.aliases:
         zone = context.zone.apex if context.zone else None
         there: Sequence[str] = answer.values
-        fix = told(delete(removal(expected.name, expected.type, there)), zone)
+        fix = told(delete(removal(planned.name, planned.type, there)), zone)
         message = (
-            f"The retired key at {expected.name} has been out of use for long enough, and the "
+            f"The retired key at {planned.name} has been out of use for long enough, and the "
             f"active one is in place: it can go, and its selector from spec.dkim. "
             f"{instruction(fix)}"
         )
-        yield finding("DKIM_SAFE_TO_REMOVE", expected.id, message, fix)
+        yield finding("DKIM_SAFE_TO_REMOVE", planned.id, message, fix)

@@ -22,7 +22,7 @@ from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.judging.published import replacing
 from postroom.dns.presets import title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import PolicyWanted
+from postroom.dns.requirements import DMARCWanted
 
 
 def probes(case: Case) -> Iterable[Probe]:
@@ -34,7 +34,7 @@ def probes(case: Case) -> Iterable[Probe]:
 
 def causes(case: Case) -> Iterable[Cause]:
     """Say what stands at the name while no DMARC record does."""
-    if not isinstance(case.expected.wanted, PolicyWanted):
+    if not isinstance(case.planned.wanted, DMARCWanted):
         return
     said, records = case.judgement.cause, dmarc.select(case.answer.values)
     if records:
@@ -43,7 +43,7 @@ def causes(case: Case) -> Iterable[Cause]:
         if said is not None and any(map(dmarc.looks_like_dmarc, damaged)):
             yield replace(said, evidence=Evidence.PROVEN)
         return
-    name, target = case.expected.name, alias_of(case)
+    name, target = case.planned.name, alias_of(case)
     if _policies(case):
         how = "."
         if from_wildcard(case, RecordType.TXT):
@@ -62,7 +62,7 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _policies(case: Case) -> tuple[str, ...]:
     """The SPF records at a name for DMARC."""
-    if not isinstance(case.expected.wanted, PolicyWanted):
+    if not isinstance(case.planned.wanted, DMARCWanted):
         return ()
     return spf.select(case.answer.values)
 
@@ -70,8 +70,8 @@ def _policies(case: Case) -> tuple[str, ...]:
 def _fix(case: Case) -> Fix | None:
     """Put the record in the place of what stands there; what a wildcard answers stands nowhere."""
     if from_wildcard(case, RecordType.TXT):
-        return create(case.expected, case.judgement.value)
-    fix = replacing(case.expected, case.answer, _policies(case), case.judgement.value)
+        return create(case.planned, case.judgement.value)
+    fix = replacing(case.planned, case.answer, _policies(case), case.judgement.value)
     return with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
 
 

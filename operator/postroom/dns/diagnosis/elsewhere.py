@@ -24,7 +24,7 @@ def probes(case: Case) -> Iterable[Probe]:
     """Ask whether a name on the way is delegated, and by whom the zone says it was made."""
     if case.judgement.state is not RecordState.MISSING or case.apex is None:
         return
-    above = parent(case.expected.name)
+    above = parent(case.planned.name)
     if above != case.domain and is_within(above, case.domain):
         yield Probe(5, Question(above, RecordType.NS))
     if _nothing_is_there(case):
@@ -57,7 +57,7 @@ def _servers(names: Iterable[str]) -> str:
 
 def _delegated_below(case: Case) -> Iterator[Cause]:
     """A name between the domain and the record is delegated, so that its zone has the word."""
-    above = parent(case.expected.name)
+    above = parent(case.planned.name)
     deliberate = any(
         isinstance(one.wanted, DelegationWanted) and one.name == above
         for one in case.context.plan.records
@@ -67,11 +67,11 @@ def _delegated_below(case: Case) -> Iterator[Cause]:
         return
     message = (
         f"{above} is delegated to {_servers(answer.values)}: what is added to the zone above has "
-        f"no effect there. {lacking(case.expected, case.answer.values)}"
+        f"no effect there. {lacking(case.planned, case.answer.values)}"
     )
-    fix = create(case.expected)
+    fix = create(case.planned)
     if fix is not None:
-        fix = fix.model_copy(update={"host_label": host_label(case.expected.name, above)})
+        fix = fix.model_copy(update={"host_label": host_label(case.planned.name, above)})
     yield Cause("SUBDOMAIN_DELEGATED", message, fix, Evidence.SHOWN)
 
 
@@ -84,9 +84,9 @@ def _delegated(case: Case) -> Iterator[Cause]:
         return
     message = (
         f"{case.domain} is a zone of its own, delegated to {_servers(zone.nameservers)}: what is "
-        f"added to {above} has no effect there. {lacking(case.expected, case.answer.values)}"
+        f"added to {above} has no effect there. {lacking(case.planned, case.answer.values)}"
     )
-    yield Cause("SUBDOMAIN_DELEGATED", message, create(case.expected), Evidence.LIKELY)
+    yield Cause("SUBDOMAIN_DELEGATED", message, create(case.planned), Evidence.LIKELY)
 
 
 def _made_elsewhere(case: Case) -> Iterator[Cause]:
@@ -104,9 +104,9 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
         f"{zone.apex} is served by {serving} ({_servers(zone.nameservers)}), although its SOA "
         f"still names {quoted(primary)} of {maker.name}: unless {serving} takes the zone from "
         f"there, what is added at {maker.name} has no effect. "
-        f"{lacking(case.expected, case.answer.values)}"
+        f"{lacking(case.planned, case.answer.values)}"
     )
-    yield Cause("WRONG_DNS_HOST", message, create(case.expected), Evidence.LIKELY)
+    yield Cause("WRONG_DNS_HOST", message, create(case.planned), Evidence.LIKELY)
 
 
 FAMILY = Family(probes, causes)

@@ -19,13 +19,13 @@ from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.pasted import UNDO
 from postroom.dns.requirements import (
-    AliasWanted,
-    ExchangeWanted,
-    IndicatorWanted,
-    KeyWanted,
-    PolicyWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
+    BIMIWanted,
+    CNAMEWanted,
+    DKIMKeyWanted,
+    DMARCWanted,
+    MTASTSWanted,
+    MXWanted,
+    TLSRPTWanted,
 )
 
 #: The families that tell what is wrong with a value, wherever it stands.
@@ -63,7 +63,7 @@ def found_at(case: Case, answer: Answer) -> Found | None:
 
 def _moved(case: Case, answer: Answer, texts: tuple[str, ...]) -> Case:
     """The same case with these values of an answer at the record's own name."""
-    question = Question(case.expected.name, case.expected.type)
+    question = Question(case.planned.name, case.planned.type)
     strings = dict(zip(answer.values, answer.strings, strict=False))
     there = replace(
         answer,
@@ -72,7 +72,7 @@ def _moved(case: Case, answer: Answer, texts: tuple[str, ...]) -> Case:
         strings=tuple(strings.get(one, (one,)) for one in texts),
     )
     seen = case.seen.with_answers([there])
-    return replace(case, seen=seen, judgement=judge(case.expected, seen, case.context))
+    return replace(case, seen=seen, judgement=judge(case.planned, seen, case.context))
 
 
 def _fault(moved: Case) -> Cause | None:
@@ -87,12 +87,12 @@ def _fault(moved: Case) -> Cause | None:
 
 def _proves(moved: Case, fault: Cause) -> bool:
     """Whether undoing the damage yields what is wanted, so that nothing else can be meant."""
-    wanted = moved.expected.wanted
-    if isinstance(wanted, KeyWanted) and any(
+    wanted = moved.planned.wanted
+    if isinstance(wanted, DKIMKeyWanted) and any(
         dkim.mends_to(one, wanted.key) for one in moved.answer.values
     ):
         return True
-    if isinstance(wanted, KeyWanted | AliasWanted | ExchangeWanted):
+    if isinstance(wanted, DKIMKeyWanted | CNAMEWanted | MXWanted):
         return fault.evidence is Evidence.PROVEN and fault.code not in _NO_PROOF
     return moved.holds(replace(moved.answer, values=tuple(_meant(moved))))
 
@@ -101,9 +101,9 @@ def _meant(moved: Case) -> Iterable[str]:
     """The texts that come out when damage is undone."""
     yield from (one.meant for one in undone(moved))
     for text in moved.answer.values:
-        if isinstance(moved.expected.wanted, PolicyWanted):
+        if isinstance(moved.planned.wanted, DMARCWanted):
             yield dmarc.mended(text)
-        elif isinstance(moved.expected.wanted, spf.Requirement):
+        elif isinstance(moved.planned.wanted, spf.Requirement):
             read = spf_merge.meant(text)
             if read is not None:
                 yield read[1]
@@ -120,17 +120,17 @@ def _mended(text: str) -> Iterable[str]:
 
 def _is_kin(case: Case, text: str) -> bool:
     """Whether a text is of the wanted kind, be it broken."""
-    match case.expected.wanted:
-        case KeyWanted():
+    match case.planned.wanted:
+        case DKIMKeyWanted():
             return dkim.looks_like_key(text)
-        case PolicyWanted():
+        case DMARCWanted():
             return dmarc.looks_like_dmarc(text)
         case spf.Requirement():
             return spf.is_spf(text) or spf_merge.meant(text) is not None
-        case TransportReportWanted():
+        case TLSRPTWanted():
             return tls_rpt.looks_like_record(text)
-        case TransportPolicyWanted():
+        case MTASTSWanted():
             return mta_sts.looks_like_record(text)
-        case IndicatorWanted():
+        case BIMIWanted():
             return bimi.looks_like_record(text)
     return False

@@ -25,7 +25,7 @@ from postroom.dns.judging.mx_strays import (
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import AliasWanted, ExchangeWanted
+from postroom.dns.requirements import CNAMEWanted, MXWanted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 #: What may stand where the CNAME of a return path belongs.
@@ -35,8 +35,8 @@ _LOOK_BEHIND = 3
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask where mail goes without MX, what foreign hosts are, and what is in the way of a CNAME."""
-    wanted, name = case.expected.wanted, case.expected.name
-    if isinstance(wanted, ExchangeWanted):
+    wanted, name = case.planned.wanted, case.planned.name
+    if isinstance(wanted, MXWanted):
         if not case.answer.values:
             yield from (Probe(3, Question(name, one)) for one in _ADDRESSES)
         for host in _foreign_hosts(case):
@@ -51,8 +51,8 @@ def probes(case: Case) -> Iterable[Probe]:
 
 def causes(case: Case) -> Iterable[Cause]:
     """Tell what shows in the values, and what stands beside them."""
-    if isinstance(case.expected.wanted, ExchangeWanted):
-        yield from _slips(case, case.expected.wanted)
+    if isinstance(case.planned.wanted, MXWanted):
+        yield from _slips(case, case.planned.wanted)
         yield from _other_provider(case)
         yield from _without_exchange(case)
         yield from _alias_in_the_way(case)
@@ -60,11 +60,11 @@ def causes(case: Case) -> Iterable[Cause]:
         yield from _others_in_the_way(case)
 
 
-def _slips(case: Case, wanted: ExchangeWanted) -> Iterator[Cause]:
+def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
     """A value that became of the wanted one on its way into DNS, or that names no host at all."""
-    if case.expected.value in case.answer.values or NOBODY in map(host_of, case.answer.values):
+    if case.planned.value in case.answer.values or NOBODY in map(host_of, case.answer.values):
         return  # What stands beside it is told by the judge.
-    found_strays = strays(case.expected, case.seen, case.context)
+    found_strays = strays(case.planned, case.seen, case.context)
     gone = [one.value for one in found_strays]
     for value in sorted(case.answer.values):
         host = host_of(value)
@@ -73,20 +73,20 @@ def _slips(case: Case, wanted: ExchangeWanted) -> Iterator[Cause]:
         found = _slip(case, wanted, host)
         if found is not None:
             code, what, evidence = found
-            message = f"The MX {quoted(host)} of {case.expected.name} {what}."
-            fix = replace(case.expected, dict.fromkeys([value, *gone]))
+            message = f"The MX {quoted(host)} of {case.planned.name} {what}."
+            fix = replace(case.planned, dict.fromkeys([value, *gone]))
             yield Cause(code, message, fix, evidence)
     for stray in found_strays:
         if stray.code in ("MX_UNRESOLVABLE", "MX_NOT_ALONE", "MX_TAKES_MAIL"):
             continue  # No form of the required one: the judge takes them away.
         message = (
-            f"The MX {quoted(host_of(stray.value))} of {case.expected.name} {stray.what}; there is "
-            f"no MX {case.expected.value}."
+            f"The MX {quoted(host_of(stray.value))} of {case.planned.name} {stray.what}; there is "
+            f"no MX {case.planned.value}."
         )
-        yield Cause(stray.code, message, replace(case.expected, gone), Evidence.LIKELY)
+        yield Cause(stray.code, message, replace(case.planned, gone), Evidence.LIKELY)
 
 
-def _slip(case: Case, wanted: ExchangeWanted, host: str) -> tuple[str, str, Evidence] | None:
+def _slip(case: Case, wanted: MXWanted, host: str) -> tuple[str, str, Evidence] | None:
     """Return the code of what happened to a host, what to say of it, and how sure it is."""
     for bare in (host, *_without_zone(case, host)):
         doubled = "" if bare == host else ", to which the DNS host added the zone"
@@ -137,55 +137,55 @@ def _foreign_hosts(case: Case) -> list[str]:
 
 def _other_provider(case: Case) -> Iterator[Cause]:
     """Every mail exchange that is there belongs to a provider that is not the wanted one."""
-    values, ours = case.answer.values, siblings(case.expected, case.context)
+    values, ours = case.answer.values, siblings(case.planned, case.context)
     if not values or not all(is_of_another_provider(host_of(one), ours) for one in values):
         return
     title = title_of(host_of(min(values)))
-    message = f"Mail to {case.expected.name} goes to {title}, not to {_wanted_host(case)}."
-    yield Cause("MX_OTHER_PROVIDER", message, replace(case.expected, values), Evidence.SHOWN)
+    message = f"Mail to {case.planned.name} goes to {title}, not to {_wanted_host(case)}."
+    yield Cause("MX_OTHER_PROVIDER", message, replace(case.planned, values), Evidence.SHOWN)
 
 
 def _wanted_host(case: Case) -> str:
-    wanted = case.expected.wanted
-    return wanted.host if isinstance(wanted, ExchangeWanted) else ""
+    wanted = case.planned.wanted
+    return wanted.host if isinstance(wanted, MXWanted) else ""
 
 
 def _without_exchange(case: Case) -> Iterator[Cause]:
     """Without an MX, senders deliver to the address of the name itself (RFC 5321 section 5.1)."""
     if case.answer.values or case.answer.aliases:
         return
-    addresses = [case.at(case.expected.name, one) for one in _ADDRESSES]
+    addresses = [case.at(case.planned.name, one) for one in _ADDRESSES]
     if any(one is not None and one.values for one in addresses):
         message = (
-            f"There is no MX at {case.expected.name}, so that senders deliver to the address of "
+            f"There is no MX at {case.planned.name}, so that senders deliver to the address of "
             "that name instead (RFC 5321)."
         )
-        yield Cause("MX_MISSING", message, create(case.expected))
+        yield Cause("MX_MISSING", message, create(case.planned))
 
 
 def _alias_in_the_way(case: Case) -> Iterator[Cause]:
     """The MX of a return path cannot stand beside the CNAME of another setup."""
     aliases = case.answer.aliases
-    if case.expected.purpose is not Purpose.RETURN_PATH or not aliases:
+    if case.planned.purpose is not Purpose.RETURN_PATH or not aliases:
         return
     if from_wildcard(case, RecordType.MX):
         return
     message = (
-        f"There is a CNAME to {quoted(aliases[0])} at {case.expected.name}, where the MX of the "
+        f"There is a CNAME to {quoted(aliases[0])} at {case.planned.name}, where the MX of the "
         "return path must stand."
     )
-    fix = replace(case.expected, aliases[:1], type=RecordType.CNAME)
+    fix = replace(case.planned, aliases[:1], type=RecordType.CNAME)
     yield Cause("RP_CONFLICT", message, fix, Evidence.SHOWN)
 
 
 def _is_return_path(case: Case) -> bool:
-    is_alias = isinstance(case.expected.wanted, AliasWanted)
-    return is_alias and case.expected.purpose is Purpose.RETURN_PATH
+    is_alias = isinstance(case.planned.wanted, CNAMEWanted)
+    return is_alias and case.planned.purpose is Purpose.RETURN_PATH
 
 
 def _others_in_the_way(case: Case) -> Iterator[Cause]:
     """The CNAME of a return path must be alone at its name (RFC 1034 section 3.6.2)."""
-    name = case.expected.name
+    name = case.planned.name
     cname = case.at(name, RecordType.CNAME)
     if cname is None or not cname.conclusive or cname.values:
         return
@@ -201,7 +201,7 @@ def _others_in_the_way(case: Case) -> Iterator[Cause]:
             f"There are other records at {name} ({kinds}), where the CNAME of the return path must "
             "be alone."
         )
-        fix = replace(case.expected, (), more=gone)
+        fix = replace(case.planned, (), more=gone)
         yield Cause("RP_CONFLICT", message, fix, Evidence.SHOWN)
 
 

@@ -26,47 +26,47 @@ from postroom.dns.judging.fixes import create, delete, external, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.names import fits_into_query
 from postroom.dns.requirements import (
-    AliasWanted,
-    ExchangeWanted,
-    IndicatorWanted,
-    KeyWanted,
-    PolicyWanted,
+    BIMIWanted,
+    CNAMEWanted,
+    DKIMKeyWanted,
+    DMARCWanted,
+    MTASTSWanted,
+    MXWanted,
     TextWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
+    TLSRPTWanted,
 )
 
 #: Kinds of record that have one place only; of any other nothing can be said.
 _KINDS = (
     TextWanted,
-    AliasWanted,
-    KeyWanted,
+    CNAMEWanted,
+    DKIMKeyWanted,
     spf.Requirement,
-    PolicyWanted,
-    ExchangeWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
-    IndicatorWanted,
+    DMARCWanted,
+    MXWanted,
+    MTASTSWanted,
+    TLSRPTWanted,
+    BIMIWanted,
 )
 
 
 def _places(case: Case) -> tuple[Place, ...]:
-    if case.apex is None or not isinstance(case.expected.wanted, _KINDS):
+    if case.apex is None or not isinstance(case.planned.wanted, _KINDS):
         return ()
-    return places(case.expected.name, case.expected.type, case.domain, case.apex)
+    return places(case.planned.name, case.planned.type, case.domain, case.apex)
 
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask at the places where slips put a record."""
     for one in _places(case):
         if fits_into_query(one.name):
-            yield Probe(one.priority, Question(one.name, case.expected.type))
+            yield Probe(one.priority, Question(one.name, case.planned.type))
         answer = case.at(one.name)
         if answer is not None and answer.values and not answer.aliases:
-            yield Probe(0, Question(stranger_in(parent(one.name)), case.expected.type))
+            yield Probe(0, Question(stranger_in(parent(one.name)), case.planned.type))
     if _places(case):
         for zone in _zones(case):
-            yield Probe(1, Question(stranger_in(zone), case.expected.type))
+            yield Probe(1, Question(stranger_in(zone), case.planned.type))
     above = _above_keys(case)
     if above is not None and case.answer.outcome is Outcome.NX_DOMAIN:
         yield Probe(5, Question(above, RecordType.NS))
@@ -99,17 +99,17 @@ def _zones(case: Case) -> tuple[str, ...]:
 
 def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     """Tell what stands at a wrong place: the record, be it damaged, or another of its kind."""
-    wanted = case.expected.wanted
-    key = wanted.key if isinstance(wanted, KeyWanted) else None
+    wanted = case.planned.wanted
+    key = wanted.key if isinstance(wanted, DKIMKeyWanted) else None
     if key is not None and any(dkim.holds_private(one, key) for one in answer.values):
         yield _leaked(place, answer, key)
         return
     found = found_at(case, answer)
     if found is None or not (found.held or _tells(case, place)):
         return
-    if found.held and place.code == "NAME_AT_APEX" and case.expected.type is not RecordType.TXT:
+    if found.held and place.code == "NAME_AT_APEX" and case.planned.type is not RecordType.TXT:
         return  # An alias of the domain itself is at its own place there.
-    name, texts = case.expected.name, sorted(found.texts)
+    name, texts = case.planned.name, sorted(found.texts)
     message = f"A record that was meant for {name} stands at {place.name}: {place.how}."
     if found.held:
         message = f"The record stands at {place.name} instead of {name}: {place.how}."
@@ -120,13 +120,13 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         said = found.fault.message.replace(f" {name} ", f" {place.name} ")
         message = f"{message} It is wrong in itself too. {said}"
         value = found.fault.fix.value if found.fault.fix is not None else None
-    fix = move(case.expected, place.name, texts, value or None)
+    fix = move(case.planned, place.name, texts, value or None)
     without = None if value else unmergeable(case, texts[0])
     if without is not None:
         message, fix, texts = f"{message} {without}", external(), []
     elif _may_serve_another(case, place):
-        fix, texts = create(case.expected, value or None), []
-    gone = in_the_way(case, removal(place.name, case.expected.type, texts))
+        fix, texts = create(case.planned, value or None), []
+    gone = in_the_way(case, removal(place.name, case.planned.type, texts))
     evidence = Evidence.PROVEN if found.held else Evidence.SHOWN
     yield Cause(place.code, message, with_removed(fix, gone), evidence)
     if found.fault is not None:
@@ -146,21 +146,21 @@ def _leaked(place: Place, answer: Answer, key: dkim.PublicKey) -> Cause:
 
 def _may_serve_another(case: Case, place: Place) -> bool:
     """A token is made for one domain; a policy, a key or an alias may be for the zone itself."""
-    wanted = case.expected.wanted
-    text_of_key = isinstance(wanted, KeyWanted) and place.code == "NAME_AT_APEX"
+    wanted = case.planned.wanted
+    text_of_key = isinstance(wanted, DKIMKeyWanted) and place.code == "NAME_AT_APEX"
     return place.own and not isinstance(wanted, TextWanted) and not text_of_key
 
 
 def _tells(case: Case, place: Place) -> bool:
     """Whether anything of the kind was meant for the record's own name."""
     if place.code == "NAME_AT_APEX":
-        return not place.own and isinstance(case.expected.wanted, PolicyWanted)
+        return not place.own and isinstance(case.planned.wanted, DMARCWanted)
     return place.telling
 
 
 def _above_keys(case: Case) -> str | None:
     """The name below which all keys of the domain stand, for records that are below it."""
-    above = parent(case.expected.name)
+    above = parent(case.planned.name)
     return above if above == f"_domainkey.{case.domain}" else None
 
 
@@ -169,15 +169,15 @@ def _other_selector(case: Case) -> Iterator[Cause]:
     above = _above_keys(case)
     if above is None:
         return
-    name = case.expected.name
+    name = case.planned.name
     siblings = [one for one in case.context.plan.records if parent(one.name) == above]
     for one in siblings:
         answer = case.at(one.name)
         if one.name == name or answer is None or answer.aliases:
             continue
-        if one.wanted != case.expected.wanted and case.holds(answer):
+        if one.wanted != case.planned.wanted and case.holds(answer):
             message = f"What belongs at {name} stands at {one.name}, under another selector."
-            fix = with_removed(create(case.expected), in_the_way(case))
+            fix = with_removed(create(case.planned), in_the_way(case))
             yield Cause("NAME_OTHER_SELECTOR", message, fix, Evidence.PROVEN)
     below = case.at(above, RecordType.NS)
     if below is None or below.outcome is not Outcome.NO_DATA or below.aliases:
@@ -191,7 +191,7 @@ def _other_selector(case: Case) -> Iterator[Cause]:
         message = (
             f"There is something at {above} or below it, but nothing for the selector {selector}."
         )
-        yield Cause("NAME_OTHER_SELECTOR", message, create(case.expected))
+        yield Cause("NAME_OTHER_SELECTOR", message, create(case.planned))
 
 
 FAMILY = Family(probes, causes)

@@ -45,7 +45,7 @@ class _Place(NamedTuple):
 
 
 def _places(case: Case) -> Iterator[_Place]:
-    name, domain = case.expected.name, case.domain
+    name, domain = case.planned.name, case.domain
     planned = {one.name for one in case.context.plan.records if _demands(case, one.wanted)}
     if name == domain:
         for one in case.context.plan.records:
@@ -66,16 +66,16 @@ def _places(case: Case) -> Iterator[_Place]:
 def _demands(case: Case, wanted: object) -> bool:
     """Whether another record of the plan must authorise all of it as well."""
     if not isinstance(wanted, spf.Requirement) or not isinstance(
-        case.expected.wanted, spf.Requirement
+        case.planned.wanted, spf.Requirement
     ):
         return False
-    mine = case.expected.wanted
+    mine = case.planned.wanted
     return set(mine.includes) <= set(wanted.includes) and set(mine.networks) <= set(wanted.networks)
 
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask for the policy where it does not belong, unless one stands where it does."""
-    if isinstance(case.expected.wanted, spf.Requirement) and not spf.select(case.answer.values):
+    if isinstance(case.planned.wanted, spf.Requirement) and not spf.select(case.answer.values):
         for number, place in enumerate(_places(case)):
             yield Probe(3 + number, Question(place.name, RecordType.TXT))
             if case.holds(case.at(place.name, RecordType.TXT)):
@@ -83,7 +83,7 @@ def probes(case: Case) -> Iterable[Probe]:
 
 
 def causes(case: Case) -> Iterable[Cause]:
-    if not isinstance(case.expected.wanted, spf.Requirement):
+    if not isinstance(case.planned.wanted, spf.Requirement):
         return
     said, texts = case.judgement.cause, case.answer.values
     if spf.select(texts):
@@ -105,7 +105,7 @@ def causes(case: Case) -> Iterable[Cause]:
 
 
 def _cause(case: Case, place: _Place, text: str) -> Cause:
-    lack = lacking(case.expected, case.answer.values)
+    lack = lacking(case.planned, case.answer.values)
     message = f"{lack} The policy stands at {place.name}: {place.why}."
     value = value_from(case, text)
     without = unmergeable(case, text)
@@ -114,14 +114,14 @@ def _cause(case: Case, place: _Place, text: str) -> Cause:
         # What cannot be merged stays where it is, and the bare requirement would not be sound.
         return Cause("SPF_WRONG_NAME", f"{message} {without}", external(), Evidence.PROVEN)
     if place.own:
-        fix = create(case.expected)
+        fix = create(case.planned)
     else:
         # Policies are kept under such labels on purpose, too: whoever includes this one goes on.
         message += (
             f"{consequences(case, text)} The fix copies it: what stands at {place.name} stays, as "
             "other records may include it."
         )
-        fix = create(case.expected, value)
+        fix = create(case.planned, value)
     gone = in_the_way(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )

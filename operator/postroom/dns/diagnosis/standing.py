@@ -15,7 +15,7 @@ from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging.judge import judge
 from postroom.dns.names import is_within
-from postroom.dns.requirements import VALUE_LIMIT, PolicyWanted
+from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted
 
 _REMOVE_LIMIT = 16
 #: What may be seen at the name of a record.
@@ -32,7 +32,7 @@ def stranger(case: Case) -> str | None:
 
     None for the zone itself.
     """
-    name = case.expected.name
+    name = case.planned.name
     if case.apex is None or name == case.apex or not is_within(name, case.apex):
         return None
     return stranger_in(parent(name))
@@ -48,9 +48,9 @@ def there(case: Case) -> Iterator[Answer]:
 
     Of other types only what keeps a CNAME away is in its place.
     """
-    types = _TYPES if case.expected.type is RecordType.CNAME else (case.expected.type,)
+    types = _TYPES if case.planned.type is RecordType.CNAME else (case.planned.type,)
     for type in types:
-        answer = case.at(case.expected.name, type)
+        answer = case.at(case.planned.name, type)
         if answer is not None and (answer.values or answer.aliases):
             yield answer
 
@@ -58,7 +58,7 @@ def there(case: Case) -> Iterator[Answer]:
 def from_wildcard(case: Case, type: RecordType) -> bool:
     """Tell whether what the name answers for a type is what any name there would answer."""
     beside = stranger(case)
-    own = case.at(case.expected.name, type)
+    own = case.at(case.planned.name, type)
     other = case.at(beside, type) if beside else None
     if own is None or other is None or not (own.values or own.aliases):
         return False
@@ -77,7 +77,7 @@ def renamed_below(case: Case) -> str | None:
 
     None where a name beside it that nobody has made is not answered in the same way.
     """
-    beside, name = stranger(case), case.expected.name
+    beside, name = stranger(case), case.planned.name
     if beside is None:
         return None
     for answer in there(case):
@@ -104,11 +104,11 @@ def alias_of(case: Case) -> str | None:
     """
     if renamed_below(case) is not None:
         return None
-    cname = case.at(case.expected.name, RecordType.CNAME)
+    cname = case.at(case.planned.name, RecordType.CNAME)
     if cname is not None and cname.values and not from_wildcard(case, RecordType.CNAME):
         return min(cname.values)
     answer = case.answer
-    if answer.aliases and not from_wildcard(case, case.expected.type):
+    if answer.aliases and not from_wildcard(case, case.planned.type):
         return answer.aliases[0]
     return None
 
@@ -130,7 +130,7 @@ def _stands(case: Case, record: RecordToRemove) -> bool:
     answer = case.at(record.name, type)
     if answer is not None and answer.aliases:
         return False
-    if record.name != case.expected.name:
+    if record.name != case.planned.name:
         return True
     if type is RecordType.CNAME and renamed_below(case) is not None:
         return False
@@ -147,9 +147,9 @@ def with_removed(fix: Fix | None, records: Iterable[RecordToRemove]) -> Fix | No
 
 def valid_with(case: Case, text: str) -> bool:
     """Tell whether the record would be valid if exactly this text were published."""
-    question = Question(case.expected.name, RecordType.TXT)
+    question = Question(case.planned.name, RecordType.TXT)
     answer = Answer(question, Outcome.FOUND, (text,), strings=((text,),))
-    judged = judge(case.expected, case.seen.with_answers([answer]), case.context)
+    judged = judge(case.planned, case.seen.with_answers([answer]), case.context)
     return judged.state is RecordState.VALID
 
 
@@ -158,8 +158,8 @@ def value_from(case: Case, text: str) -> str | None:
 
     Policies may hold more than what is wanted, which is not to be lost.
     """
-    wanted = case.expected.wanted
-    if isinstance(wanted, PolicyWanted):
+    wanted = case.planned.wanted
+    if isinstance(wanted, DMARCWanted):
         # What else may keep the record from being valid, the plan's own value would not mend.
         policy = dmarc.with_requirements(text, wanted.policy, wanted.rua)
         return policy if len(policy) <= VALUE_LIMIT else None
@@ -172,9 +172,9 @@ def value_from(case: Case, text: str) -> str | None:
 
 def consequences(case: Case, text: str) -> str:
     """Say what `value_from` leaves out of a text of the user's own; "" for nothing."""
-    wanted = case.expected.wanted
-    if isinstance(wanted, PolicyWanted):
-        said = dmarc.left_out([text], value_from(case, text) or case.expected.value)
+    wanted = case.planned.wanted
+    if isinstance(wanted, DMARCWanted):
+        said = dmarc.left_out([text], value_from(case, text) or case.planned.value)
         return f" {said}" if said else ""
     if not isinstance(wanted, spf.Requirement) or value_from(case, text) is None:
         return ""
@@ -187,7 +187,7 @@ def unmergeable(case: Case, text: str) -> str | None:
 
     The bare requirement in its place would take away what it says besides.
     """
-    wanted = case.expected.wanted
+    wanted = case.planned.wanted
     if not isinstance(wanted, spf.Requirement) or value_from(case, text) is not None:
         return None
     why = _offer_from(case, wanted, text).why
@@ -195,6 +195,6 @@ def unmergeable(case: Case, text: str) -> str | None:
 
 
 def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> spf_merge.Offer:
-    others = spf_judge.others_of(case.expected, wanted, [text], case.seen)
+    others = spf_judge.others_of(case.planned, wanted, [text], case.seen)
     plan = case.context.plan
-    return spf_merge.offered((text,), case.expected, wanted, others, plan, lambda _: False)
+    return spf_merge.offered((text,), case.planned, wanted, others, plan, lambda _: False)

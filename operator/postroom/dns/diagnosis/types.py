@@ -25,15 +25,15 @@ from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
 from postroom.dns.pasted import without_caption, without_quotes
 from postroom.dns.presets import title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import AliasWanted, Behind, ExchangeWanted, KeyWanted, PolicyWanted
+from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, DMARCWanted, MXWanted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask for the types that are confused with the right one, where nothing better is there."""
-    name, wanted = case.expected.name, case.expected.wanted
-    if isinstance(wanted, AliasWanted):
+    name, wanted = case.planned.name, case.planned.wanted
+    if isinstance(wanted, CNAMEWanted):
         if not case.answer.values:
             yield Probe(1, Question(name, RecordType.TXT))
             if _proxies(case):
@@ -45,8 +45,8 @@ def probes(case: Case) -> Iterable[Probe]:
 
 
 def causes(case: Case) -> Iterable[Cause]:
-    wanted = case.expected.wanted
-    if isinstance(wanted, AliasWanted):
+    wanted = case.planned.wanted
+    if isinstance(wanted, CNAMEWanted):
         yield from _proxied(case)
         yield from _text_for_alias(case, wanted)
     else:
@@ -63,7 +63,7 @@ def _proxies(case: Case) -> bool:
 
 def _seen_at_name(case: Case, types: Iterable[RecordType]) -> list[Answer]:
     """The answers of these types that stand at the name itself."""
-    answers = (case.at(case.expected.name, one) for one in types)
+    answers = (case.at(case.planned.name, one) for one in types)
     return [
         one
         for one in answers
@@ -78,7 +78,7 @@ def _all_of(case: Case, answers: Iterable[Answer]) -> list[RecordToRemove]:
     found = [
         record
         for one in answers
-        for record in removal(case.expected.name, one.question.type, one.values)
+        for record in removal(case.planned.name, one.question.type, one.values)
     ]
     return in_the_way(case, found)
 
@@ -90,15 +90,15 @@ def _proxied(case: Case) -> Iterator[Cause]:
     if case.answer.values or proxy is None or not _proxies(case):
         return
     message = (
-        f"{case.expected.name} is answered with addresses of {proxy} itself: the record is "
+        f"{case.planned.name} is answered with addresses of {proxy} itself: the record is "
         "proxied. Set its proxy status to DNS only (the grey cloud), which comes to the same as "
         "what follows."
     )
-    fix = with_removed(replace(case.expected, ()), _all_of(case, found))
+    fix = with_removed(replace(case.planned, ()), _all_of(case, found))
     yield Cause("CNAME_PROXIED", message, fix, Evidence.PROVEN)
 
 
-def _text_for_alias(case: Case, wanted: AliasWanted) -> Iterator[Cause]:
+def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     """The target was entered as a text; any text keeps a CNAME from being there."""
     found = _seen_at_name(case, (RecordType.TXT,))
     if case.answer.values or not found:
@@ -110,9 +110,9 @@ def _text_for_alias(case: Case, wanted: AliasWanted) -> Iterator[Cause]:
     what = f"with the text {quoted(min(texts))}"
     if pasted:
         what = "whose text is the target"
-    message = f"There is a TXT at {case.expected.name} {what}, where a CNAME is needed."
+    message = f"There is a TXT at {case.planned.name} {what}, where a CNAME is needed."
     others = _seen_at_name(case, _ADDRESSES)
-    fix = with_removed(replace(case.expected, ()), _all_of(case, [*found, *others]))
+    fix = with_removed(replace(case.planned, ()), _all_of(case, [*found, *others]))
     yield Cause("TYPE_TXT_FOR_CNAME", message, fix, Evidence.PROVEN if pasted else Evidence.LIKELY)
 
 
@@ -123,27 +123,27 @@ def _as_name(text: str) -> str:
 
 def _alias_for_other(case: Case) -> Iterator[Cause]:
     """A CNAME stands where another type is needed, and hides it (RFC 1034 section 3.6.2)."""
-    target, name = alias_of(case), case.expected.name
+    target, name = alias_of(case), case.planned.name
     if target is None or not case.answer.aliases:
         return
     code = _code_of_alias(case, target)
     if code is None:
         return
     fix = with_removed(
-        replace(case.expected, ()), in_the_way(case, removal(name, RecordType.CNAME, (target,)))
+        replace(case.planned, ()), in_the_way(case, removal(name, RecordType.CNAME, (target,)))
     )
     yield Cause(code, _about_alias(case, code, target), fix, Evidence.PROVEN)
 
 
 def _code_of_alias(case: Case, target: str) -> str | None:
-    if case.expected.name == case.domain:
+    if case.planned.name == case.domain:
         return "CNAME_AT_APEX"
     if not case.answer.values or _is_value(case, target):
-        return "TYPE_CNAME_FOR_TXT" if case.expected.type is RecordType.TXT else "RP_CONFLICT"
-    match case.expected.wanted:
-        case PolicyWanted() | ExchangeWanted():
+        return "TYPE_CNAME_FOR_TXT" if case.planned.type is RecordType.TXT else "RP_CONFLICT"
+    match case.planned.wanted:
+        case DMARCWanted() | MXWanted():
             return None  # Those have causes of their own.
-        case KeyWanted():
+        case DKIMKeyWanted():
             return "CNAME_TARGET_OTHER_PROVIDER" if title_of(target) else "CNAME_TARGET_WRONG"
         case _:
             return "TYPE_CNAME_FOR_TXT"
@@ -152,12 +152,12 @@ def _code_of_alias(case: Case, target: str) -> str | None:
 def _is_value(case: Case, target: str) -> bool:
     """Whether the value was entered as the target, which the DNS host may have made longer."""
     value = re.sub(r"\\(.)", r"\1", target)
-    wanted = case.expected.value.lower()
+    wanted = case.planned.value.lower()
     return bool(wanted) and value[: len(wanted)] == wanted
 
 
 def _about_alias(case: Case, code: str, target: str) -> str:
-    name, shown = case.expected.name, quoted(target)
+    name, shown = case.planned.name, quoted(target)
     if code == "CNAME_AT_APEX":
         return (
             f"The CNAME at {name} to {shown} hides all other records of the domain, so that its "
@@ -170,7 +170,7 @@ def _about_alias(case: Case, code: str, target: str) -> str:
     if not case.answer.values:
         return (
             f"There is a CNAME at {name} to {shown}, where nothing of the type "
-            f"{case.expected.type.value} is; the {where(case.expected)} is needed in its place."
+            f"{case.planned.type.value} is; the {where(case.planned)} is needed in its place."
         )
     owner = title_of(target)
     suffix = f", which belongs to {owner}" if owner else ""
@@ -181,18 +181,18 @@ def _about_alias(case: Case, code: str, target: str) -> str:
 
 def _obsolete_type(case: Case) -> Iterator[Cause]:
     """The policy stands in a record of type SPF (RFC 7208 section 3.1)."""
-    answer = case.at(case.expected.name, RecordType.SPF)
+    answer = case.at(case.planned.name, RecordType.SPF)
     texts = spf.select(answer.values) if answer is not None and not answer.aliases else ()
-    if not isinstance(case.expected.wanted, spf.Requirement) or not texts:
+    if not isinstance(case.planned.wanted, spf.Requirement) or not texts:
         return
     if from_wildcard(case, RecordType.SPF):
         return
     message = (
-        f"There is a record of type SPF at {case.expected.name}, which receivers do not ask for. "
-        f"{lacking(case.expected, case.answer.values)}{consequences(case, texts[0])}"
+        f"There is a record of type SPF at {case.planned.name}, which receivers do not ask for. "
+        f"{lacking(case.planned, case.answer.values)}{consequences(case, texts[0])}"
     )
-    gone = in_the_way(case, removal(case.expected.name, RecordType.SPF, texts))
-    fix = with_removed(replace(case.expected, (), value_from(case, texts[0])), gone)
+    gone = in_the_way(case, removal(case.planned.name, RecordType.SPF, texts))
+    fix = with_removed(replace(case.planned, (), value_from(case, texts[0])), gone)
     yield Cause("TYPE_SPF99", message, fix, Evidence.PROVEN)
 
 
@@ -204,16 +204,16 @@ def _coexisting(case: Case) -> Iterator[Cause]:
         return
     kinds = ", ".join(one.question.type.value for one in others)
     message = (
-        f"At {case.expected.name} a CNAME to {quoted(min(cname[0].values))} stands beside records "
+        f"At {case.planned.name} a CNAME to {quoted(min(cname[0].values))} stands beside records "
         f"of type {kinds}, which DNS does not allow: receivers see the one or the other."
     )
-    fix = with_removed(replace(case.expected, ()), _all_of(case, [*cname, *_wrong(case, others)]))
+    fix = with_removed(replace(case.planned, ()), _all_of(case, [*cname, *_wrong(case, others)]))
     yield Cause("CNAME_COEXISTS", message, fix, Evidence.PROVEN)
 
 
 def _wrong(case: Case, others: list[Answer]) -> list[Answer]:
     """All others have to go for a CNAME; for a text, those of its own type that the judge named."""
-    return others if case.expected.type is RecordType.CNAME else []
+    return others if case.planned.type is RecordType.CNAME else []
 
 
 FAMILY = Family(probes, causes)

@@ -20,22 +20,22 @@ from postroom.dns.judging.fixes import delete, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.spf_merge import reading
 from postroom.dns.requirements import (
-    IndicatorWanted,
-    KeyWanted,
-    PolicyWanted,
+    BIMIWanted,
+    DKIMKeyWanted,
+    DMARCWanted,
+    MTASTSWanted,
     TextWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
+    TLSRPTWanted,
 )
 
 _KINDS = (
     TextWanted,
-    KeyWanted,
+    DKIMKeyWanted,
     spf.Requirement,
-    PolicyWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
-    IndicatorWanted,
+    DMARCWanted,
+    MTASTSWanted,
+    TLSRPTWanted,
+    BIMIWanted,
 )
 #: What only resembles the wanted key, so that what else is there may be meant.
 _SHOWN = frozenset({"VALUE_PLACEHOLDER", "VALUE_NEAR"})
@@ -44,8 +44,8 @@ _SHOWN = frozenset({"VALUE_PLACEHOLDER", "VALUE_NEAR"})
 def _concerned(case: Case) -> bool:
     """Whether there are texts at the name itself, of a kind that has damage."""
     return (
-        case.expected.type is RecordType.TXT
-        and isinstance(case.expected.wanted, _KINDS)
+        case.planned.type is RecordType.TXT
+        and isinstance(case.planned.wanted, _KINDS)
         and bool(case.answer.values)
         and not case.answer.aliases
         and not from_wildcard(case, RecordType.TXT)
@@ -54,7 +54,7 @@ def _concerned(case: Case) -> bool:
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask what a policy leads to when its damage is undone: it may hold more than is wanted."""
-    if not _concerned(case) or not isinstance(case.expected.wanted, spf.Requirement):
+    if not _concerned(case) or not isinstance(case.planned.wanted, spf.Requirement):
         return
     for damage in (*undone(case), *pieced(case)):
         read = reading(damage.meant) if spf.is_spf(damage.meant) else "v=spf1"
@@ -65,8 +65,8 @@ def probes(case: Case) -> Iterable[Probe]:
 def causes(case: Case) -> Iterable[Cause]:
     if not _concerned(case):
         return
-    if isinstance(case.expected.wanted, KeyWanted):
-        yield from _of_key(case, case.expected.wanted)
+    if isinstance(case.planned.wanted, DKIMKeyWanted):
+        yield from _of_key(case, case.planned.wanted)
         return
     for damage in (*pieced(case), *undone(case)):
         yield _cause(case, damage)
@@ -74,41 +74,41 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _cause(case: Case, damage: Damage) -> Cause:
     evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
-    message = f"The {where(case.expected)} {damage.detail}.{consequences(case, damage.meant)}"
+    message = f"The {where(case.planned)} {damage.detail}.{consequences(case, damage.meant)}"
     value, said = value_from(case, damage.meant), case.judgement.cause
-    if value is None and isinstance(case.expected.wanted, spf.Requirement) and said is not None:
+    if value is None and isinstance(case.planned.wanted, spf.Requirement) and said is not None:
         # Never the bare requirement: publishing that would take away what is there.
         return Cause(damage.code, message, said.fix, evidence)
-    gone = in_the_way(case, removal(case.expected.name, RecordType.TXT, damage.values))
+    gone = in_the_way(case, removal(case.planned.name, RecordType.TXT, damage.values))
     return Cause(
-        damage.code, message, with_removed(replace(case.expected, (), value), gone), evidence
+        damage.code, message, with_removed(replace(case.planned, (), value), gone), evidence
     )
 
 
-def _of_key(case: Case, wanted: KeyWanted) -> Iterator[Cause]:
+def _of_key(case: Case, wanted: DKIMKeyWanted) -> Iterator[Cause]:
     """What the library knows of key records; what is only of DKIM has a family of its own."""
     texts = texts_of(case)
     strings = dict(zip(case.answer.values, case.answer.strings, strict=False))
     pieces = [strings.get(one, (one,)) for one in texts]
-    slips = dkim.slips(texts, pieces, wanted.key, case.expected.value)
+    slips = dkim.slips(texts, pieces, wanted.key, case.planned.value)
     # Who pastes a whole line of a zone file has quotes in it as well.
     for slip in sorted(slips, key=lambda one: one.code != "VALUE_INCLUDES_NAME"):
         if not slip.code.startswith("VALUE_"):
             continue
         evidence = Evidence.SHOWN if slip.code in _SHOWN else Evidence.PROVEN
-        message = f"The {where(case.expected)} {slip.detail}."
+        message = f"The {where(case.planned)} {slip.detail}."
         if slip.code == "VALUE_DUPLICATE_RECORD":
             yield _duplicate(case, message)
             continue
-        gone = in_the_way(case, removal(case.expected.name, RecordType.TXT, _parts(case, slip)))
-        yield Cause(slip.code, message, with_removed(replace(case.expected, ()), gone), evidence)
+        gone = in_the_way(case, removal(case.planned.name, RecordType.TXT, _parts(case, slip)))
+        yield Cause(slip.code, message, with_removed(replace(case.planned, ()), gone), evidence)
 
 
 def _parts(case: Case, slip: dkim.Slip) -> Sequence[str]:
     """The values that a slip is about; all pieces of a key that was split into records."""
     if slip.value:
         return (slip.value,)
-    return tuple(one for one in texts_of(case) if _is_piece(one, case.expected.value))
+    return tuple(one for one in texts_of(case) if _is_piece(one, case.planned.value))
 
 
 def _is_piece(text: str, whole: str) -> bool:
@@ -121,7 +121,7 @@ def _duplicate(case: Case, message: str) -> Cause:
     """The right one is there: only what stands beside it has to go."""
     right = case.holding(case.answer)
     others = [one for one in texts_of(case) if dkim.looks_like_key(one) and one not in right]
-    gone = removal(case.expected.name, RecordType.TXT, [*others, *right[1:]])
+    gone = removal(case.planned.name, RecordType.TXT, [*others, *right[1:]])
     return Cause("VALUE_DUPLICATE_RECORD", message, delete(gone), Evidence.PROVEN)
 
 

@@ -32,7 +32,7 @@ def probes(case: Case) -> Iterable[Probe]:
         yield Probe(0, Question(beside, answer.question.type))
     if renamed_below(case) is not None:
         yield from (Probe(0, Question(one, RecordType.DNAME)) for one in _above(case))
-    above = parent(case.expected.name)
+    above = parent(case.planned.name)
     if above != case.domain and is_within(above, case.domain):
         yield Probe(5, Question(above, RecordType.NS))
 
@@ -41,36 +41,36 @@ def causes(case: Case) -> Iterable[Cause]:
     yield from _renamed(case)
     seen = [one for one in there(case) if from_wildcard(case, one.question.type)]
     if seen:
-        above = parent(case.expected.name)
+        above = parent(case.planned.name)
         message = (
-            f"A wildcard above {case.expected.name} answers for it as for any other name in "
-            f"{above}; the {where(case.expected)} itself is missing."
+            f"A wildcard above {case.planned.name} answers for it as for any other name in "
+            f"{above}; the {where(case.planned)} itself is missing."
         )
-        fix = with_removed(create(case.expected), in_the_way(case))
+        fix = with_removed(create(case.planned), in_the_way(case))
         yield Cause("WILDCARD_MASKS", message, fix, Evidence.PROVEN)
     yield from _alias_above(case)
 
 
 def _alias_above(case: Case) -> Iterator[Cause]:
     """A CNAME at the name above leads nowhere for the names below it (RFC 1034 section 3.6.2)."""
-    above = parent(case.expected.name)
+    above = parent(case.planned.name)
     answer = case.at(above, RecordType.NS)
     nothing = case.answer.outcome is Outcome.NX_DOMAIN and not case.answer.aliases
     if answer is None or not answer.aliases or not nothing or above == case.domain:
         return
     message = (
         f"There is a CNAME at {above} to {quoted(answer.aliases[0])}, but it does not hold for "
-        f"names below it: there is no {where(case.expected)}."
+        f"names below it: there is no {where(case.planned)}."
     )
     gone = in_the_way(case, removal(above, RecordType.CNAME, answer.aliases[:1]))
-    fix = with_removed(replace(case.expected, ()), gone)
+    fix = with_removed(replace(case.planned, ()), gone)
     yield Cause("ENT_CNAME_PARENT", message, fix, Evidence.SHOWN)
 
 
 def _above(case: Case) -> tuple[str, ...]:
     """The names above the record's, the nearest first, up to the zone itself."""
     found = list[str]()
-    name = case.expected.name
+    name = case.planned.name
     while case.apex is not None and name != case.apex and is_within(name, case.apex):
         name = parent(name)
         found.append(name)
@@ -88,10 +88,10 @@ def _renamed(case: Case) -> Iterator[Cause]:
             yield _dname(case, owner, answer.values[0])
             return
     # Nobody has shown the record that does it, so that none can be named, nor taken away.
-    above = parent(case.expected.name)
+    above = parent(case.planned.name)
     message = (
         f"Every name in {above} is answered as the same name in {quoted(target)}, as a DNAME at "
-        f"{above} or above it makes it, so that nothing that is published at {case.expected.name} "
+        f"{above} or above it makes it, so that nothing that is published at {case.planned.name} "
         "is seen: take the DNAME away."
     )
     yield Cause("ENT_CNAME_PARENT", message, external(), Evidence.PROVEN)
@@ -100,11 +100,11 @@ def _renamed(case: Case) -> Iterator[Cause]:
 def _dname(case: Case, owner: str, target: str) -> Cause:
     message = (
         f"A DNAME at {owner} makes every name below it one below {quoted(target)}, so that "
-        f"nothing that is published at {case.expected.name} is seen. What else is found through "
+        f"nothing that is published at {case.planned.name} is seen. What else is found through "
         "it goes with it."
     )
     gone = RecordToRemove(name=owner, type="DNAME", value=quoted(target))
-    fix = with_removed(replace(case.expected, ()), [gone])
+    fix = with_removed(replace(case.planned, ()), [gone])
     return Cause("ENT_CNAME_PARENT", message, fix, Evidence.PROVEN)
 
 

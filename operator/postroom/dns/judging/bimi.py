@@ -27,39 +27,39 @@ from postroom.dns.judging.judgement import (
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.judging.seen import own as own_names
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import VALUE_LIMIT, Expected, IndicatorWanted
+from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, PlannedRecord
 
 
-def needs(expected: Expected, wanted: IndicatorWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the texts, and for the DMARC records that the domain's policy may come from."""
     names = dmarc.walk_names(wanted.domain)
-    needed = own_names((expected.name, RecordType.TXT)) | shared(
+    needed = own_names((planned.name, RecordType.TXT)) | shared(
         *((one, RecordType.TXT) for one in names)
     )
-    above = _above(expected, wanted, seen)
+    above = _above(planned, wanted, seen)
     return needed if above is None else needed | shared((above, RecordType.TXT))
 
 
-def judge(expected: Expected, wanted: IndicatorWanted, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: Context) -> Judgement:
     """One record with the wanted logo and certificate, and an enforcing DMARC policy."""
-    values = seen.at(expected.name, RecordType.TXT).values
+    values = seen.at(planned.name, RecordType.TXT).values
     records = sorted(filter(bimi.is_record, values))
     if not records:
         intended = sorted(filter(bimi.looks_like_record, values))
         if not intended:
-            return _inherited(expected, wanted, seen)
+            return _inherited(planned, wanted, seen)
         sentence = "does not begin with v=BIMI1; so that receivers ignore it"
-        return _faulty(expected, wanted, "BIMI_SYNTAX", sentence, intended)
+        return _faulty(planned, wanted, "BIMI_SYNTAX", sentence, intended)
     if len(records) > 1:
         sentence = f"holds {len(records)} BIMI records, so receivers ignore all of them"
-        return _faulty(expected, wanted, "BIMI_MULTIPLE", sentence, records)
+        return _faulty(planned, wanted, "BIMI_MULTIPLE", sentence, records)
     fault = _fault(records[0], wanted)
     if fault is not None:
-        return _faulty(expected, wanted, *fault, records)
-    return _with_policy(expected, wanted, seen, records)
+        return _faulty(planned, wanted, *fault, records)
+    return _with_policy(planned, wanted, seen, records)
 
 
-def _above(expected: Expected, wanted: IndicatorWanted, seen: Seen) -> str | None:
+def _above(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen) -> str | None:
     """Where receivers look next: the same selector at the organisational domain.
 
     None where that is the domain itself, or is not known.
@@ -67,38 +67,38 @@ def _above(expected: Expected, wanted: IndicatorWanted, seen: Seen) -> str | Non
     organisation = _policy(wanted, seen).organisational_domain
     if organisation is None or organisation == wanted.domain:
         return None
-    return f"{expected.name.removesuffix(wanted.domain)}{organisation}"
+    return f"{planned.name.removesuffix(wanted.domain)}{organisation}"
 
 
-def _policy(wanted: IndicatorWanted, seen: Seen) -> dmarc.Discovery:
+def _policy(wanted: BIMIWanted, seen: Seen) -> dmarc.Discovery:
     names = dmarc.walk_names(wanted.domain)
     return dmarc.discover(wanted.domain, {one: seen.at(one, RecordType.TXT) for one in names})
 
 
-def _inherited(expected: Expected, wanted: IndicatorWanted, seen: Seen) -> Judgement:
+def _inherited(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen) -> Judgement:
     """Without a record at the domain itself, that of the organisational domain applies."""
-    own = seen.at(expected.name, RecordType.TXT).values
+    own = seen.at(planned.name, RecordType.TXT).values
     if _policy(wanted, seen).organisational_domain is None:
-        return blind(expected, f"the organisational domain of {wanted.domain}")
-    above = _above(expected, wanted, seen)
+        return blind(planned, f"the organisational domain of {wanted.domain}")
+    above = _above(planned, wanted, seen)
     answer = None if above is None else seen.at(above, RecordType.TXT)
     if answer is not None and not answer.conclusive:
-        return blind(expected, f"TXT at {above}")
+        return blind(planned, f"TXT at {above}")
     records = sorted(filter(bimi.is_record, answer.values)) if answer is not None else []
     if len(records) != 1 or _fault(records[0], wanted) is not None:
         so = ""
         if records:
             so = f"What stands at {above} applies, which is not what spec.bimi asks for."
-        return missing(expected, "BIMI_MISSING", Reason.RECORD_NOT_FOUND, (), so, own)
-    judged = _with_policy(expected, wanted, seen, records)
+        return missing(planned, "BIMI_MISSING", Reason.RECORD_NOT_FOUND, (), so, own)
+    judged = _with_policy(planned, wanted, seen, records)
     if judged.state is not RecordState.VALID:
         return judged
-    message = f"{lacking(expected, own)} The record at {above} applies, as spec.bimi asks."
-    inherited = finding("BIMI_INHERITED", expected.id, message)
+    message = f"{lacking(planned, own)} The record at {above} applies, as spec.bimi asks."
+    inherited = finding("BIMI_INHERITED", planned.id, message)
     return valid(Reason.RECORD_VALID, "The BIMI record is valid.", (), advice=(inherited,))
 
 
-def _fault(text: str, wanted: IndicatorWanted) -> tuple[str, str] | None:
+def _fault(text: str, wanted: BIMIWanted) -> tuple[str, str] | None:
     """Find what is wrong with a single record: the code, and what the record does or is."""
     parsed = tag_list.parse(text)
     if parsed.problem is not None:
@@ -114,12 +114,12 @@ def _fault(text: str, wanted: IndicatorWanted) -> tuple[str, str] | None:
 
 
 def _with_policy(
-    expected: Expected, wanted: IndicatorWanted, seen: Seen, records: Sequence[str]
+    planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, records: Sequence[str]
 ) -> Judgement:
     """The record is right: what is left is the DMARC policy, which may come from a parent."""
     found = _policy(wanted, seen)
     if found.source is dmarc.PolicySource.UNKNOWN:
-        return blind(expected, f"the DMARC policy of {wanted.domain}", records)
+        return blind(planned, f"the DMARC policy of {wanted.domain}", records)
     problem = bimi.policy_problem(found)
     if problem is None:
         return valid(Reason.RECORD_VALID, "The BIMI record is valid.", records, records[0])
@@ -131,12 +131,12 @@ def _with_policy(
 
 
 def _faulty(
-    expected: Expected, wanted: IndicatorWanted, code: str, sentence: str, observed: Sequence[str]
+    planned: PlannedRecord, wanted: BIMIWanted, code: str, sentence: str, observed: Sequence[str]
 ) -> Judgement:
     value = bimi.record_for(observed, wanted.logo, wanted.certificate)
-    value = value if len(value) <= VALUE_LIMIT else expected.value
-    message = f"The {where(expected)} {sentence}."
-    cause = Cause(code, message, replace(expected, observed, value), Evidence.SHOWN)
+    value = value if len(value) <= VALUE_LIMIT else planned.value
+    message = f"The {where(planned)} {sentence}."
+    cause = Cause(code, message, replace(planned, observed, value), Evidence.SHOWN)
     several = len(observed) > 1
     state = RecordState.CONFLICTING if several else RecordState.WRONG
     reason = Reason.MULTIPLE_RECORDS if several else Reason.RECORD_MISMATCH

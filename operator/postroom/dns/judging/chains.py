@@ -6,18 +6,18 @@ from __future__ import annotations
 from postroom.api.findings import Finding
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import where
-from postroom.dns.requirements import Expected
+from postroom.dns.requirements import PlannedRecord
 
 #: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
 LONG_CHAIN = 8
 
 
-def chain_advice(expected: Expected, length: int) -> tuple[Finding, ...]:
+def chain_advice(planned: PlannedRecord, length: int) -> tuple[Finding, ...]:
     """Warn of a chain of this many CNAMEs, if that is long."""
     if length < LONG_CHAIN:
         return ()
     message = (
-        f"From the {where(expected)} it takes {length} CNAMEs to get to what is wanted; some "
+        f"From the {where(planned)} it takes {length} CNAMEs to get to what is wanted; some "
         "resolvers give up: point it nearer to the last name."
     )
-    return (finding("CNAME_CHAIN_LONG", expected.id, message),)
+    return (finding("CNAME_CHAIN_LONG", planned.id, message),)

@@ -26,62 +26,62 @@ from postroom.dns.judging.judgement import (
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import AliasWanted, Behind, Expected
+from postroom.dns.requirements import Behind, CNAMEWanted, PlannedRecord
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 
 
-def behind(wanted: AliasWanted) -> tuple[RecordType, ...]:
+def behind(wanted: CNAMEWanted) -> tuple[RecordType, ...]:
     """The types of record that show whether the target is what it must be."""
     return (RecordType.TXT,) if wanted.behind is Behind.KEY else _ADDRESSES
 
 
-def needs(expected: Expected, wanted: AliasWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the CNAME and for the target; where there is no CNAME, what is in its place."""
-    needed = own((expected.name, RecordType.CNAME)) | shared(
+    needed = own((planned.name, RecordType.CNAME)) | shared(
         *((wanted.target, one) for one in behind(wanted))
     )
-    answer = seen.get(expected.name, RecordType.CNAME)
+    answer = seen.get(planned.name, RecordType.CNAME)
     if answer is not None and answer.conclusive and wanted.target not in answer.values:
-        needed |= own(*((expected.name, one) for one in behind(wanted)))
+        needed |= own(*((planned.name, one) for one in behind(wanted)))
     return needed
 
 
-def judge(expected: Expected, wanted: AliasWanted, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context) -> Judgement:
     """Judge by the target, and by what stands behind it."""
-    values = seen.at(expected.name, RecordType.CNAME).values
+    values = seen.at(planned.name, RecordType.CNAME).values
     if wanted.behind is Behind.KEY and not (wanted.role is DKIMRole.RETIRED and not values):
-        places = [seen.get(one, RecordType.TXT) for one in (expected.name, wanted.target)]
+        places = [seen.get(one, RecordType.TXT) for one in (planned.name, wanted.target)]
         lost = [key for one in places for key in usable_keys(one) if _is_lost(key, context)]
         if lost:
-            return _burnt(expected, wanted, values, lost[0])
+            return _burnt(planned, wanted, values, lost[0])
     if wanted.target in values:
-        return _behind(expected, wanted, seen, context, values)
-    there = [seen.get(expected.name, one) for one in behind(wanted)]
+        return _behind(planned, wanted, seen, context, values)
+    there = [seen.get(planned.name, one) for one in behind(wanted)]
     if wanted.behind is Behind.KEY and not values:
         for one in there:
             if one is not None and any(map(dkim.holds_private, one.values)):
-                return leaked(expected, one, None, wanted.role)
+                return leaked(planned, one, None, wanted.role)
     if wanted.role is DKIMRole.RETIRED:
         return retired(values)
     if values:
-        by_detour = _by_detour(expected, wanted, seen, context, values)
+        by_detour = _by_detour(planned, wanted, seen, context, values)
         if by_detour is not None:
             return by_detour
-        message = f"The CNAME at {expected.name} points to {quoted(min(values))}."
+        message = f"The CNAME at {planned.name} points to {quoted(min(values))}."
         cause = Cause(
-            "CNAME_TARGET_WRONG", message, replace(expected, values), evidence=Evidence.SHOWN
+            "CNAME_TARGET_WRONG", message, replace(planned, values), evidence=Evidence.SHOWN
         )
         return faulty(RecordState.WRONG, Reason.CNAME_TARGET_MISMATCH, cause, values)
     unseen = next((one for one in there if one is not None and not one.conclusive), None)
     found = [one for one in there if one is not None and one.values]
     if not found and unseen is not None:
-        return blind(expected, f"{unseen.question.type.value} at {expected.name}")
+        return blind(planned, f"{unseen.question.type.value} at {planned.name}")
     if found:
-        return _instead(expected, wanted, seen, found)
+        return _instead(planned, wanted, seen, found)
     if wanted.behind is Behind.KEY:
-        return absent(expected, wanted.role, seen.at(expected.name, RecordType.CNAME))
-    return missing(expected, "CNAME_MISSING", Reason.RECORD_NOT_FOUND)
+        return absent(planned, wanted.role, seen.at(planned.name, RecordType.CNAME))
+    return missing(planned, "CNAME_MISSING", Reason.RECORD_NOT_FOUND)
 
 
 def _is_lost(key: dkim.PublicKey, context: Context) -> bool:
@@ -89,36 +89,36 @@ def _is_lost(key: dkim.PublicKey, context: Context) -> bool:
 
 
 def _burnt(
-    expected: Expected, wanted: AliasWanted, values: Sequence[str], key: dkim.PublicKey
+    planned: PlannedRecord, wanted: CNAMEWanted, values: Sequence[str], key: dkim.PublicKey
 ) -> Judgement:
     """The key to which the name leads can be had by everyone: its provider must change it."""
     message = (
-        f"The private half of the key at {expected.name} ({dkim.described(key)}) was seen in DNS: "
+        f"The private half of the key at {planned.name} ({dkim.described(key)}) was seen in DNS: "
         "whoever read it signs mail in the name of the domain as long as the key is there. Have "
         f"who runs {wanted.target} make a new key pair under a new selector."
     )
     fix = external()
     if wanted.role is DKIMRole.RETIRED:
-        fix = delete(removal(expected.name, RecordType.CNAME, values))
+        fix = delete(removal(planned.name, RecordType.CNAME, values))
     cause = Cause("DKIM_KEY_COMPROMISED", message, fix, Evidence.PROVEN)
     return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, values, certain=True)
 
 
 def _by_detour(
-    expected: Expected, wanted: AliasWanted, seen: Seen, context: Context, values: Sequence[str]
+    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context, values: Sequence[str]
 ) -> Judgement | None:
     """Another CNAME may lead to the target in the end, or to the same key; None if it does not."""
-    answers = [seen.get(expected.name, one) for one in behind(wanted)]
+    answers = [seen.get(planned.name, one) for one in behind(wanted)]
     if any(one is not None and wanted.target in one.aliases for one in answers):
-        return _behind(expected, wanted, seen, context, values)
+        return _behind(planned, wanted, seen, context, values)
     keys = usable_keys(answers[0]) if wanted.behind is Behind.KEY else []
     if not keys or keys != usable_keys(seen.get(wanted.target, RecordType.TXT)):
         return None
     message = (
-        f"The CNAME at {expected.name} leads to the key of {wanted.target} by another name, "
+        f"The CNAME at {planned.name} leads to the key of {wanted.target} by another name, "
         f"{quoted(min(values))}: it works now, but may not follow when the provider changes it."
     )
-    advice = finding("CNAME_FLATTENED", expected.id, message)
+    advice = finding("CNAME_FLATTENED", planned.id, message)
     return valid(Reason.RECORDS_MATCHED, "The key is published.", values, advice=(advice,))
 
 
@@ -130,11 +130,11 @@ def usable_keys(answer: Answer | None) -> list[dkim.PublicKey]:
 
 
 def _behind(
-    expected: Expected, wanted: AliasWanted, seen: Seen, context: Context, values: Sequence[str]
+    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context, values: Sequence[str]
 ) -> Judgement:
     """The CNAME is right: what it leads to is up to the provider, but must be there."""
     if wanted.behind is Behind.HOST:
-        return _host_behind(expected, wanted, seen, values)
+        return _host_behind(planned, wanted, seen, values)
     answer = seen.at(wanted.target, RecordType.TXT)
     texts = dkim.select(answer.values)
     # A key that is only prepared need not be published by the provider yet.
@@ -143,37 +143,37 @@ def _behind(
     if len(texts) == 1 and usable_keys(answer):
         testing = dkim.parse(texts[0]).testing
         message = (
-            f"The key behind {expected.name} has the flag t=y, so that receivers may treat the "
+            f"The key behind {planned.name} has the flag t=y, so that receivers may treat the "
             f"mail as unsigned: who runs {wanted.target} has to take it out."
         )
-        told = (finding("DKIM_TESTING", expected.id, message),) if testing else ()
-        advice = (*told, *chain_advice(expected, 1 + len(answer.aliases)))
+        told = (finding("DKIM_TESTING", planned.id, message),) if testing else ()
+        advice = (*told, *chain_advice(planned, 1 + len(answer.aliases)))
         return valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice)
     if not answer.conclusive:
-        return blind(expected, f"TXT at {wanted.target}", values)
-    if not texts and _prepared(expected, wanted, seen, context):
+        return blind(planned, f"TXT at {wanted.target}", values)
+    if not texts and _prepared(planned, wanted, seen, context):
         message = (
-            f"The CNAME at {expected.name} is right; its target {wanted.target} holds no key yet: "
+            f"The CNAME at {planned.name} is right; its target {wanted.target} holds no key yet: "
             "the provider publishes it when it changes keys."
         )
-        advice = (finding("DKIM_TARGET_RESERVED", expected.id, message),)
+        advice = (finding("DKIM_TARGET_RESERVED", planned.id, message),)
         return valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice)
-    return _unusable(expected, wanted, texts, values)
+    return _unusable(planned, wanted, texts, values)
 
 
 def _host_behind(
-    expected: Expected, wanted: AliasWanted, seen: Seen, values: Sequence[str]
+    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, values: Sequence[str]
 ) -> Judgement:
     answers = [seen.at(wanted.target, one) for one in _ADDRESSES]
     if not any(one.values for one in answers) and not all(one.conclusive for one in answers):
-        return blind(expected, f"an address at {wanted.target}", values)
+        return blind(planned, f"an address at {wanted.target}", values)
     # Bounces may go to an MX behind the alias, so that no address is no fault.
-    advice = chain_advice(expected, 1 + max(len(one.aliases) for one in answers))
+    advice = chain_advice(planned, 1 + max(len(one.aliases) for one in answers))
     return valid(Reason.RECORD_MATCHED, "The CNAME is published.", values, advice=advice)
 
 
 def _unusable(
-    expected: Expected, wanted: AliasWanted, texts: Sequence[str], values: Sequence[str]
+    planned: PlannedRecord, wanted: CNAMEWanted, texts: Sequence[str], values: Sequence[str]
 ) -> Judgement:
     """Say why nobody can verify with what the provider has there; only the provider can mend it."""
     code, reason, sentence = "DKIM_TARGET_WITHOUT_KEY", Reason.SELECTOR_NOT_FOUND, "holds no key"
@@ -186,21 +186,21 @@ def _unusable(
     elif texts:
         code, reason, sentence = problem_of(dkim.parse(texts[0]))
     message = (
-        f"The CNAME at {expected.name} is right, but its target {wanted.target} {sentence}. That "
+        f"The CNAME at {planned.name} is right, but its target {wanted.target} {sentence}. That "
         "is up to who runs it."
     )
     cause = Cause(code, message, external(), Evidence.SHOWN if texts else Evidence.PLAIN)
     return faulty(RecordState.WRONG, reason, cause, values)
 
 
-def _prepared(expected: Expected, wanted: AliasWanted, seen: Seen, context: Context) -> bool:
+def _prepared(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context) -> bool:
     """Whether the target is one of a numbered pair, of which the other one is in use.
 
     Providers that rotate keys ask for the CNAME of the next one long before there is a key.
     """
     return any(
-        isinstance(one.wanted, AliasWanted)
-        and one.id != expected.id
+        isinstance(one.wanted, CNAMEWanted)
+        and one.id != planned.id
         and one.wanted.behind is Behind.KEY
         and one.wanted.target != wanted.target
         and _unnumbered(one.wanted.target) == _unnumbered(wanted.target)
@@ -216,41 +216,41 @@ def _unnumbered(target: str) -> str:
 
 
 def _instead(
-    expected: Expected, wanted: AliasWanted, seen: Seen, found: Sequence[Answer]
+    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, found: Sequence[Answer]
 ) -> Judgement:
     """No CNAME shows, but what should stand behind it: flattened by the host, or pasted."""
     targets = [seen.at(wanted.target, one.question.type) for one in found]
     values = masked([value for one in found for value in one.values])
     unseen = next((one for one in targets if not one.conclusive), None)
     if unseen is not None:
-        return blind(expected, f"{unseen.question.type.value} at {wanted.target}")
+        return blind(planned, f"{unseen.question.type.value} at {wanted.target}")
     if _same(wanted, found, targets):
         message = (
-            f"{expected.name} holds what {wanted.target} holds instead of a CNAME to it: it works "
+            f"{planned.name} holds what {wanted.target} holds instead of a CNAME to it: it works "
             "now, but will not follow when the provider changes it."
         )
-        advice = finding("CNAME_FLATTENED", expected.id, message)
+        advice = finding("CNAME_FLATTENED", planned.id, message)
         sentence = "What the CNAME would lead to is published."
         return valid(Reason.RECORDS_MATCHED, sentence, values, advice=(advice,))
     first = found[0].question.type
     message = (
-        f"There is a record of type {first.value} at {expected.name} where a CNAME to "
+        f"There is a record of type {first.value} at {planned.name} where a CNAME to "
         f"{wanted.target} is needed."
     )
     code = "TYPE_TXT_FOR_CNAME" if first is RecordType.TXT else "TYPE_ADDRESS_FOR_CNAME"
-    fix = replace(expected, found[0].values, type=first)
+    fix = replace(planned, found[0].values, type=first)
     if fix is not None:
         gone = [
             record
             for one in found[1:]
-            for record in (replace(expected, one.values, type=one.question.type) or fix).remove
+            for record in (replace(planned, one.values, type=one.question.type) or fix).remove
         ]
         fix = fix.model_copy(update={"remove": [*fix.remove, *gone]})
     cause = Cause(code, message, fix, evidence=Evidence.LIKELY)
     return faulty(RecordState.CONFLICTING, Reason.CNAME_TARGET_MISMATCH, cause, values)
 
 
-def _same(wanted: AliasWanted, found: Sequence[Answer], targets: Sequence[Answer]) -> bool:
+def _same(wanted: CNAMEWanted, found: Sequence[Answer], targets: Sequence[Answer]) -> bool:
     """Tell whether the name yields what the target yields."""
     if wanted.behind is Behind.KEY:
         keys = usable_keys(found[0])

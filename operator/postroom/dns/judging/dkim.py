@@ -26,39 +26,39 @@ from postroom.dns.judging.judgement import (
 )
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own
-from postroom.dns.requirements import Expected, KeyWanted
+from postroom.dns.requirements import DKIMKeyWanted, PlannedRecord
 
 #: What is shown in the place of a private key, however public it is by now.
 MASK = "(a private key)"
 
 
-def needs(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the texts of the name."""
-    return own((expected.name, RecordType.TXT))
+    return own((planned.name, RecordType.TXT))
 
 
-def judge(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Context) -> Judgement:
     """One record with the wanted key."""
-    answer = seen.at(expected.name, RecordType.TXT)
+    answer = seen.at(planned.name, RecordType.TXT)
     if any(dkim.holds_private(one, wanted.key) for one in answer.values):
-        return leaked(expected, answer, wanted.key, wanted.role)
+        return leaked(planned, answer, wanted.key, wanted.role)
     if dkim.fingerprint(wanted.key) in context.plan.compromised:
-        judged = burnt(expected, answer, wanted.key, wanted.role)
+        judged = burnt(planned, answer, wanted.key, wanted.role)
         return retired(()) if judged is None else judged
     texts = [one for one in answer.values if dkim.looks_like_key(one)]
     record = dkim.parse(texts[0]) if len(texts) == 1 else None
     if record is not None and record.usable and record.key == wanted.key:
         advice = tuple(
-            finding(one.code, expected.id, f"In the {where(expected)}: {one.sentence}")
+            finding(one.code, planned.id, f"In the {where(planned)}: {one.sentence}")
             for one in dkim.notes(record)
             if wanted.role is not DKIMRole.RETIRED
         )
-        advice += chain_advice(expected, len(answer.aliases))
+        advice += chain_advice(planned, len(answer.aliases))
         return valid(Reason.RECORDS_MATCHED, "The DKIM key is published.", texts, advice=advice)
     if wanted.role is DKIMRole.RETIRED:
         return retired(texts)
     if not texts:
-        return absent(expected, wanted.role, answer)
+        return absent(planned, wanted.role, answer)
     if record is None:
         code, reason = "DKIM_MULTIPLE", Reason.MULTIPLE_RECORDS
         sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
@@ -70,8 +70,8 @@ def judge(expected: Expected, wanted: KeyWanted, seen: Seen, context: Context) -
                 "is required. The key may have been rotated, so that the spec is old, or the "
                 "record is old; mail that is signed with a key that is not there fails DKIM"
             )
-    fix = replacing(expected, answer, answer.values)
-    cause = Cause(code, f"The {where(expected)} {sentence}.", fix, Evidence.SHOWN)
+    fix = replacing(planned, answer, answer.values)
+    cause = Cause(code, f"The {where(planned)} {sentence}.", fix, Evidence.SHOWN)
     state = RecordState.CONFLICTING if len(texts) > 1 else RecordState.WRONG
     certain = reason in (Reason.KEY_REVOKED, Reason.KEY_MISMATCH)
     return faulty(state, reason, cause, texts, certain=certain)
@@ -82,15 +82,15 @@ def retired(there: Sequence[str]) -> Judgement:
     return valid(Reason.RECORDS_MATCHED, "The selector is retired: no key is demanded.", there)
 
 
-def absent(expected: Expected, role: DKIMRole, answer: Answer) -> Judgement:
+def absent(planned: PlannedRecord, role: DKIMRole, answer: Answer) -> Judgement:
     """Nothing there was meant as a key; a CNAME that leads nowhere must go first."""
     code, so = "DKIM_MISSING", ""
     if role is DKIMRole.NEXT:
         code, so = "DKIM_NEXT_MISSING", "It must be there before mail is signed with that key."
-    judged = missing(expected, code, Reason.SELECTOR_NOT_FOUND, answer.values, so)
+    judged = missing(planned, code, Reason.SELECTOR_NOT_FOUND, answer.values, so)
     if not answer.aliases or judged.cause is None:
         return judged
-    return changed(judged, cause=changed(judged.cause, fix=replacing(expected, answer, ())))
+    return changed(judged, cause=changed(judged.cause, fix=replacing(planned, answer, ())))
 
 
 def problem_of(record: dkim.KeyRecord) -> tuple[str, Reason, str]:
@@ -105,19 +105,19 @@ def problem_of(record: dkim.KeyRecord) -> tuple[str, Reason, str]:
 
 
 def leaked(
-    expected: Expected, answer: Answer, key: dkim.PublicKey | None, role: DKIMRole
+    planned: PlannedRecord, answer: Answer, key: dkim.PublicKey | None, role: DKIMRole
 ) -> Judgement:
     """A private key stands in DNS: nothing is more urgent than to take it out of use."""
     message = (
-        f"The {RecordType.TXT.value} at {expected.name} holds a private key: whoever reads it "
+        f"The {RecordType.TXT.value} at {planned.name} holds a private key: whoever reads it "
         "signs mail in the name of the domain. Take it out of DNS, make a new key pair under a new "
         "selector, and sign with that."
     )
     # Without the value, which names all of them: a selector has one TXT (RFC 6376 section 3.6.2.2).
-    gone = removal(expected.name, RecordType.TXT, [""])
+    gone = removal(planned.name, RecordType.TXT, [""])
     if answer.aliases:
-        gone = removal(expected.name, RecordType.CNAME, answer.aliases[:1])
-    fix = replace(expected, (), more=gone) or create(expected)
+        gone = removal(planned.name, RecordType.CNAME, answer.aliases[:1])
+    fix = replace(planned, (), more=gone) or create(planned)
     if key is not None and any(gives_away(one, key) for one in answer.values):
         message += (
             " The public half of this one must be published no more: name the new in spec.dkim."
@@ -129,7 +129,7 @@ def leaked(
             f"{_which(answer.values, key)}: that pair must be used nowhere any more, and the "
             "required key may stand here."
         )
-    if role is DKIMRole.RETIRED or not expected.value:
+    if role is DKIMRole.RETIRED or not planned.value:
         fix = delete(gone)
     if not all(_is_of_keys(one, key) for one in answer.values):
         # Not named: it may be the rest of the secret.
@@ -162,7 +162,7 @@ def _which(values: Sequence[str], key: dkim.PublicKey) -> str:
 
 
 def burnt(
-    expected: Expected, answer: Answer, key: dkim.PublicKey, role: DKIMRole
+    planned: PlannedRecord, answer: Answer, key: dkim.PublicKey, role: DKIMRole
 ) -> Judgement | None:
     """A key whose private half stood in DNS: never valid again, wherever its public half stands.
 
@@ -174,15 +174,15 @@ def burnt(
     message = (
         f"The private half of the required key ({dkim.described(key)}) was seen in DNS, and "
         "whoever read it signs mail in the name of the domain as long as the "
-        f"{where(expected)} holds the public half. Make a new key pair, publish it under a new "
+        f"{where(planned)} holds the public half. Make a new key pair, publish it under a new "
         "selector, name that in spec.dkim in the place of this one, and sign with it."
     )
     fix = external()
     if there:
         fix = delete(
-            removal(expected.name, RecordType.CNAME, answer.aliases[:1])
+            removal(planned.name, RecordType.CNAME, answer.aliases[:1])
             if answer.aliases
-            else removal(expected.name, RecordType.TXT, there)
+            else removal(planned.name, RecordType.TXT, there)
         )
     cause = Cause("DKIM_KEY_COMPROMISED", message, fix, Evidence.PROVEN)
     return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, answer.values, certain=True)

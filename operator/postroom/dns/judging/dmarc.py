@@ -12,7 +12,7 @@ from postroom.dns import dmarc
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.findings import finding
 from postroom.dns.judging import dmarc_advice, dmarc_destinations
-from postroom.dns.judging.dmarc_walk import discover, domain_of, planned
+from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
 from postroom.dns.judging.judgement import (
     Cause,
     Context,
@@ -28,47 +28,47 @@ from postroom.dns.judging.judgement import (
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import is_within
-from postroom.dns.requirements import VALUE_LIMIT, Expected, PolicyWanted
+from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted, PlannedRecord
 
 
-def needs(expected: Expected, wanted: PolicyWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the texts, for those of the parents (the tree walk), whether foreign report
     destinations agree, and for the records below which the return path stands."""
-    domain = domain_of(expected)
+    domain = domain_of(planned)
     above = dmarc.walk_names(domain)[1:]
     # Where nothing stands at the domain itself, what its own organisation publishes is the policy
     # under test, of which a cache may have an old state.
-    there = seen.get(expected.name, RecordType.TXT)
+    there = seen.get(planned.name, RecordType.TXT)
     organisation = dmarc.organisational_domain(domain)
     ours = [one for one in above if is_within(one, organisation)]
     inherits = there is not None and not dmarc.select(there.values)
     names = [one for one in above if one not in ours or not (inherits or there is None)]
-    for identifier in planned(context.plan):
+    for identifier in sending_identifiers(context.plan):
         names += dmarc.walk_names(identifier.domain)
-    asked = {expected.name, *(ours if inherits else ())}
+    asked = {planned.name, *(ours if inherits else ())}
     mine = own(*((one, RecordType.TXT) for one in asked))
     more = shared(*((one, RecordType.TXT) for one in names if one not in asked))
-    records = dmarc.select(seen.at(expected.name, RecordType.TXT).values)
+    records = dmarc.select(seen.at(planned.name, RecordType.TXT).values)
     record = dmarc.parse(records[0]) if len(records) == 1 else None
     return mine | more | dmarc_destinations.needs(domain, wanted, seen, record)
 
 
-def judge(expected: Expected, wanted: PolicyWanted, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Context) -> Judgement:
     """Judge the DMARC records of a name; what the value offers keeps the other tags there."""
-    answer = seen.at(expected.name, RecordType.TXT)
+    answer = seen.at(planned.name, RecordType.TXT)
     records = dmarc.select(answer.values)
     intended = sorted(one for one in answer.values if dmarc.looks_like_dmarc(one))
     if not records and intended:
-        return _unrecognised(expected, wanted, answer, intended)
+        return _unrecognised(planned, wanted, answer, intended)
     if not records:
-        return _inherited(expected, wanted, seen)
+        return _inherited(planned, wanted, seen)
     fault = _fault(records, wanted)
     if fault is None:
-        return _reporting(expected, wanted, seen, context, records)
-    return _replaceable(expected, fault, _united(records, wanted), answer, records)
+        return _reporting(planned, wanted, seen, context, records)
+    return _replaceable(planned, fault, _united(records, wanted), answer, records)
 
 
-def _united(records: Sequence[str], wanted: PolicyWanted) -> str:
+def _united(records: Sequence[str], wanted: DMARCWanted) -> str:
     """Make one record of several: the strictest, with the report addresses of all."""
     if len(records) == 1:
         return dmarc.with_requirements(dmarc.mended(records[0]), wanted.policy, wanted.rua)
@@ -82,68 +82,68 @@ _Fault = tuple[str, Reason, str]
 
 
 def _unrecognised(
-    expected: Expected, wanted: PolicyWanted, answer: Answer, intended: Sequence[str]
+    planned: PlannedRecord, wanted: DMARCWanted, answer: Answer, intended: Sequence[str]
 ) -> Judgement:
     """Nothing there is a DMARC record, but something was meant as one."""
     slip = dmarc.slip(intended[0])
     mended = dmarc.mended(intended[0])
-    value = expected.value
+    value = planned.value
     if dmarc.is_dmarc(mended):
         value = dmarc.with_requirements(mended, wanted.policy, wanted.rua)
     code = slip.code if slip is not None else "DMARC_VERSION"
     detail = slip.detail if slip is not None else "does not begin with v=DMARC1"
     sentence = f"{detail}, so receivers ignore it"
     fault = (code, Reason.INVALID_RECORD, sentence)
-    return _replaceable(expected, fault, value, answer, intended)
+    return _replaceable(planned, fault, value, answer, intended)
 
 
-def _inherited(expected: Expected, wanted: PolicyWanted, seen: Seen) -> Judgement:
+def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> Judgement:
     """Nothing stands at the domain itself: what applies comes from a parent, if from anywhere."""
-    domain = domain_of(expected)
+    domain = domain_of(planned)
     found = discover(domain, seen)
     if found.source is not dmarc.PolicySource.INHERITED or found.record is None:
         so = "No policy of a parent applies either."
         if found.source is dmarc.PolicySource.UNKNOWN:
             so = "Until it is there the policy of a parent domain applies, if it has one."
-        return _missing(expected, wanted, seen, so)
+        return _missing(planned, wanted, seen, so)
     policy = found.policy.value if found.policy else "none"
     so = f"The policy of {found.policy_domain} applies, which comes to {policy} here."
     enough = found.policy is not None and dmarc.PolicyRecord(found.policy, ()).at_least(
         wanted.policy
     )
     if not enough or dmarc.missing_reports(found.record, wanted.rua):
-        return _missing(expected, wanted, seen, so, found.policy)
-    there = seen.at(expected.name, RecordType.TXT).values
-    message = f"{lacking(expected, there)} {so} It is as strict as spec.dmarc asks for."
-    advice = [finding("DMARC_INHERITED", expected.id, message)]
+        return _missing(planned, wanted, seen, so, found.policy)
+    there = seen.at(planned.name, RecordType.TXT).values
+    message = f"{lacking(planned, there)} {so} It is as strict as spec.dmarc asks for."
+    advice = [finding("DMARC_INHERITED", planned.id, message)]
     differing = dmarc_advice.by_suffix_list(domain, found)
     if differing is not None:
-        advice.append(finding("DMARC_PSL_DISAGREES", expected.id, differing))
+        advice.append(finding("DMARC_PSL_DISAGREES", planned.id, differing))
     return valid(Reason.RECORD_VALID, so, (), advice=tuple(advice))
 
 
 def _missing(
-    expected: Expected,
-    wanted: PolicyWanted,
+    planned: PlannedRecord,
+    wanted: DMARCWanted,
     seen: Seen,
     so: str,
     previous: DMARCPolicy | None = None,
 ) -> Judgement:
     """There is no record; what is there instead may be a CNAME that must go first."""
-    answer = seen.at(expected.name, RecordType.TXT)
-    judged = missing(expected, "DMARC_MISSING", Reason.RECORD_NOT_FOUND, answer.values, so)
+    answer = seen.at(planned.name, RecordType.TXT)
+    judged = missing(planned, "DMARC_MISSING", Reason.RECORD_NOT_FOUND, answer.values, so)
     circumstances = dmarc.Circumstances(previous=previous)
     advice = tuple(
-        finding(one.code, expected.id, one.sentence)
+        finding(one.code, planned.id, one.sentence)
         for one in dmarc.on_change(wanted.policy, circumstances)
     )
     if answer.aliases and judged.cause is not None:
-        cause = changed(judged.cause, fix=replacing(expected, answer, ()))
+        cause = changed(judged.cause, fix=replacing(planned, answer, ()))
         return changed(judged, cause=cause, advice=advice)
     return changed(judged, advice=advice)
 
 
-def _fault(records: Sequence[str], wanted: PolicyWanted) -> _Fault | None:
+def _fault(records: Sequence[str], wanted: DMARCWanted) -> _Fault | None:
     """Find the worst fault: (code, reason, what the record does or is)."""
     if len(records) > 1:
         sentence = f"holds {len(records)} DMARC records, so receivers ignore all of them"
@@ -177,22 +177,22 @@ def _fault(records: Sequence[str], wanted: PolicyWanted) -> _Fault | None:
 
 
 def _replaceable(
-    expected: Expected, fault: _Fault, value: str, answer: Answer, observed: Sequence[str]
+    planned: PlannedRecord, fault: _Fault, value: str, answer: Answer, observed: Sequence[str]
 ) -> Judgement:
     code, reason, sentence = fault
     if len(value) > VALUE_LIMIT:
         # What is there is absurd: begin anew.
-        value = expected.value
-    fix = replacing(expected, answer, observed, value)
-    message = f"The {where(expected)} {sentence}. {dmarc.left_out(observed, value)}".rstrip()
+        value = planned.value
+    fix = replacing(planned, answer, observed, value)
+    message = f"The {where(planned)} {sentence}. {dmarc.left_out(observed, value)}".rstrip()
     cause = Cause(code, message, fix, Evidence.SHOWN)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
     return faulty(state, reason, cause, observed, value)
 
 
 def _reporting(
-    expected: Expected,
-    wanted: PolicyWanted,
+    planned: PlannedRecord,
+    wanted: DMARCWanted,
     seen: Seen,
     context: Context,
     records: Sequence[str],
@@ -200,28 +200,28 @@ def _reporting(
     """Foreign report destinations must have agreed (RFC 9990 section 4)."""
     value = records[0] if len(records[0]) <= VALUE_LIMIT else None
     zone = context.zone.apex if context.zone else None
-    verdict = dmarc_destinations.verdict(domain_of(expected), wanted, seen, zone)
+    verdict = dmarc_destinations.verdict(domain_of(planned), wanted, seen, zone)
     if verdict.cause is not None:
         reason = Reason.REPORT_DESTINATION_UNAUTHORIZED
         return faulty(RecordState.WRONG, reason, verdict.cause, records, value)
     if verdict.unseen is not None:
-        return blind(expected, verdict.unseen, records)
+        return blind(planned, verdict.unseen, records)
     # What is there is the record to publish: it may be stricter than what is required.
     record = dmarc.parse(records[0])
-    advice = [*dmarc_advice.advice(expected, seen, context, record)]
-    unasked = dmarc_destinations.unasked(domain_of(expected), wanted, seen, record)
+    advice = [*dmarc_advice.advice(planned, seen, context, record)]
+    unasked = dmarc_destinations.unasked(domain_of(planned), wanted, seen, record)
     if unasked:
         (_, cause), *others = unasked
         message = f"{cause.message.removesuffix('.')}, or the address be taken out of the record."
         if others:
             message += f" The same goes for {', '.join(name for name, _ in others)}."
-        advice.append(finding("DMARC_OTHER_RUA_UNAUTHORISED", expected.id, message, cause.fix))
+        advice.append(finding("DMARC_OTHER_RUA_UNAUTHORISED", planned.id, message, cause.fix))
     for one in verdict.apart:
         message = (
             f"By RFC 9990 {one.destination} and {one.policy_domain} count as two organisations, "
             f"because there is no DMARC record at _dmarc.{one.destination}: publish one there, or "
             f"TXT v=DMARC1 at {one.name}, so that all receivers send their reports."
         )
-        advice.append(finding("DMARC_RUA_APART", expected.id, message))
+        advice.append(finding("DMARC_RUA_APART", planned.id, message))
     sentence = "The DMARC record is valid."
     return valid(Reason.RECORD_VALID, sentence, records, value, tuple(advice))

@@ -10,38 +10,38 @@ from postroom.api.sendingdomain import Purpose
 from postroom.dns import dmarc
 from postroom.dns.answers import RecordType
 from postroom.dns.findings import finding
-from postroom.dns.judging.dmarc_walk import discover, domain_of, planned
+from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
 from postroom.dns.judging.judgement import Context, where
 from postroom.dns.judging.seen import Seen
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import Expected
+from postroom.dns.requirements import PlannedRecord
 
 #: Advice that a user who asked for this very policy does not need.
 _UNWANTED_ADVICE = frozenset({"DMARC_NP_ABSENT"})
 
 
 def advice(
-    expected: Expected, seen: Seen, context: Context, record: dmarc.PolicyRecord
+    planned: PlannedRecord, seen: Seen, context: Context, record: dmarc.PolicyRecord
 ) -> Iterator[Finding]:
     """Say what works, but not as well as it could: the first of each kind."""
-    domain = domain_of(expected)
+    domain = domain_of(planned)
     author = discover(domain, seen)
     circumstances = dmarc.Circumstances(
         organisational=author.organisational_domain == domain, people=context.plan.people
     )
     told: dict[str, str] = {}
-    aliases = seen.at(expected.name, RecordType.TXT).aliases
+    aliases = seen.at(planned.name, RecordType.TXT).aliases
     if aliases:
         told["DMARC_DELEGATED"] = (
-            f"The {where(expected)} is reached through a CNAME to {quoted(aliases[0])}: who runs "
+            f"The {where(planned)} is reached through a CNAME to {quoted(aliases[0])}: who runs "
             "that name sets the policy."
         )
     for one in dmarc.advise(record, circumstances):
         if one.code not in _UNWANTED_ADVICE:
-            told.setdefault(one.code, f"In the {where(expected)}: {one.sentence}")
+            told.setdefault(one.code, f"In the {where(planned)}: {one.sentence}")
     told |= dict(_alignment(author, context, seen))
     for code, message in _rewarded(told, record).items():
-        yield finding(code, expected.id, message)
+        yield finding(code, planned.id, message)
 
 
 def by_suffix_list(domain: str, found: dmarc.Discovery) -> str | None:
@@ -75,7 +75,7 @@ def _rewarded(told: Mapping[str, str], record: dmarc.PolicyRecord) -> dict[str, 
 
 def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterator[tuple[str, str]]:
     """Tell whether what mail will be authenticated with belongs to the From domain."""
-    identifiers = planned(context.plan)
+    identifiers = sending_identifiers(context.plan)
     walks: Mapping[str, dmarc.Discovery] = {
         one.domain: discover(one.domain, seen) for one in identifiers
     }

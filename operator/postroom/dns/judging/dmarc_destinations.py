@@ -12,14 +12,14 @@ from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.names import can_be_asked, is_within
-from postroom.dns.requirements import PolicyWanted
+from postroom.dns.requirements import DMARCWanted
 
 #: Most destinations that are looked at besides those of the spec.
 _OTHERS_LIMIT = 6
 
 
 def needs(
-    domain: str, wanted: PolicyWanted, seen: Seen, record: dmarc.PolicyRecord | None = None
+    domain: str, wanted: DMARCWanted, seen: Seen, record: dmarc.PolicyRecord | None = None
 ) -> Needs:
     """Ask who the destinations belong to, and whether those agree that look foreign.
 
@@ -38,14 +38,12 @@ def needs(
     return needed
 
 
-def _destinations(domain: str, wanted: PolicyWanted) -> tuple[str, ...]:
+def _destinations(domain: str, wanted: DMARCWanted) -> tuple[str, ...]:
     found = set(map(dmarc.report_domain, wanted.rua))
     return tuple(sorted(one for one in found if one != domain))
 
 
-def _others(
-    domain: str, wanted: PolicyWanted, record: dmarc.PolicyRecord | None
-) -> tuple[str, ...]:
+def _others(domain: str, wanted: DMARCWanted, record: dmarc.PolicyRecord | None) -> tuple[str, ...]:
     """The destinations of a record that the spec does not ask for."""
     there = dmarc.destinations(record) if record is not None else ()
     known = {domain, *_destinations(domain, wanted)}
@@ -53,7 +51,7 @@ def _others(
 
 
 def unasked(
-    domain: str, wanted: PolicyWanted, seen: Seen, record: dmarc.PolicyRecord
+    domain: str, wanted: DMARCWanted, seen: Seen, record: dmarc.PolicyRecord
 ) -> tuple[tuple[str, Cause], ...]:
     """Tell which destinations of a published record, that the spec does not name, get no reports.
 
@@ -94,7 +92,7 @@ class Verdict:
     apart: tuple[dmarc.ExternalDestination, ...] = ()
 
 
-def verdict(domain: str, wanted: PolicyWanted, seen: Seen, zone: str | None) -> Verdict:
+def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> Verdict:
     """Judge the required destinations; `zone` is the apex of the user's own zone, where known."""
     there = _destinations(domain, wanted)
     organisations = {one: _organisation(one, seen) for one in (domain, *there)}

@@ -6,17 +6,17 @@ from __future__ import annotations
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.judging.seen import Seen
-from postroom.dns.requirements import DomainPlan, Expected
+from postroom.dns.requirements import DomainPlan, PlannedRecord
 
 _PREFIX = "_dmarc."
 
 
-def domain_of(expected: Expected) -> str:
+def domain_of(planned: PlannedRecord) -> str:
     """Return the domain that a DMARC record is for."""
-    return expected.name.removeprefix(_PREFIX)
+    return planned.name.removeprefix(_PREFIX)
 
 
-def planned(plan: DomainPlan) -> tuple[dmarc.PlannedIdentifier, ...]:
+def sending_identifiers(plan: DomainPlan) -> tuple[dmarc.PlannedIdentifier, ...]:
     """Return the domains besides the sending domain itself that mail will be authenticated with."""
     made = {
         one.name

@@ -21,39 +21,41 @@ from postroom.dns.judging.judgement import (
     valid,
 )
 from postroom.dns.judging.seen import Needs, Seen, own
-from postroom.dns.requirements import DelegationWanted, Expected
+from postroom.dns.requirements import DelegationWanted, PlannedRecord
 
 
-def needs(expected: Expected, wanted: DelegationWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: DelegationWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the NS records of the name."""
-    return own((expected.name, RecordType.NS))
+    return own((planned.name, RecordType.NS))
 
 
-def judge(expected: Expected, wanted: DelegationWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: DelegationWanted, seen: Seen, context: Context
+) -> Judgement:
     """One server of the spec is enough to resolve; one that is not of the spec answers otherwise.
 
     Those that are missing are told as advice, one after the other: a fix adds one record.
     """
-    values = seen.at(expected.name, RecordType.NS).values
+    values = seen.at(planned.name, RecordType.NS).values
     if not values:
-        return missing(expected, "DKIM_DELEGATION_MISSING", Reason.RECORD_NOT_FOUND)
+        return missing(planned, "DKIM_DELEGATION_MISSING", Reason.RECORD_NOT_FOUND)
     lacking = [one for one in wanted.nameservers if one not in values]
     foreign = sorted(one for one in values if one not in wanted.nameservers)
     if not foreign:
-        advice = (_partial(expected, lacking),) if lacking else ()
+        advice = (_partial(planned, lacking),) if lacking else ()
         return valid(Reason.RECORDS_MATCHED, "The delegation is published.", values, advice=advice)
-    message = f"{expected.name} is delegated to other name servers than the required ones."
-    fix = delete(removal(expected.name, expected.type, foreign))
+    message = f"{planned.name} is delegated to other name servers than the required ones."
+    fix = delete(removal(planned.name, planned.type, foreign))
     if len(lacking) == len(wanted.nameservers):
-        fix = replace(expected, foreign, value=lacking[0]) or fix
+        fix = replace(planned, foreign, value=lacking[0]) or fix
     cause = Cause("DKIM_DELEGATION_WRONG", message, fix, Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, values)
 
 
-def _partial(expected: Expected, lacking: Sequence[str]) -> Finding:
+def _partial(planned: PlannedRecord, lacking: Sequence[str]) -> Finding:
     """Without the others, keys cannot be found while the one server is away."""
     message = (
-        f"The delegation of {expected.name} lacks name servers that the provider asks for: add NS "
+        f"The delegation of {planned.name} lacks name servers that the provider asks for: add NS "
         f"{', '.join(lacking)}."
     )
-    return finding("DKIM_DELEGATION_PARTIAL", expected.id, message, create(expected, lacking[0]))
+    return finding("DKIM_DELEGATION_PARTIAL", planned.id, message, create(planned, lacking[0]))

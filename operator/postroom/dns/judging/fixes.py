@@ -13,7 +13,7 @@ from postroom.dns.answers import RecordType
 from postroom.dns.names import host_label
 from postroom.dns.presentation import presentation
 from postroom.dns.quoting import QUOTE_LIMIT, quoted
-from postroom.dns.requirements import VALUE_LIMIT, Expected
+from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 
 _REMOVE_LIMIT = 16
 #: Longest value that a sentence repeats.
@@ -22,29 +22,29 @@ _SAID_LIMIT = 120
 _MERGED = ("v=spf1", "v=dmarc1")
 
 
-def create(expected: Expected, value: str | None = None) -> Fix | None:
+def create(planned: PlannedRecord, value: str | None = None) -> Fix | None:
     """Add the record; None where there is no value to hand out."""
-    return _publish(FixAction.CREATE, expected, value, ())
+    return _publish(FixAction.CREATE, planned, value, ())
 
 
 def replace(
-    expected: Expected,
+    planned: PlannedRecord,
     there: Iterable[str],
     value: str | None = None,
     type: RecordType | None = None,
     more: Iterable[RecordToRemove] = (),
 ) -> Fix | None:
     """Put the record in the place of the values `there`, of the same name and of `type`."""
-    gone = removal(expected.name, type or expected.type, there)
-    return _publish(FixAction.REPLACE, expected, value, (*gone, *more))
+    gone = removal(planned.name, type or planned.type, there)
+    return _publish(FixAction.REPLACE, planned, value, (*gone, *more))
 
 
 def move(
-    expected: Expected, name: str, there: Iterable[str], value: str | None = None
+    planned: PlannedRecord, name: str, there: Iterable[str], value: str | None = None
 ) -> Fix | None:
     """Take the record from the wrong `name` to the right one."""
-    gone = removal(name, expected.type, there)
-    return _publish(FixAction.MOVE, expected, value, gone)
+    gone = removal(name, planned.type, there)
+    return _publish(FixAction.MOVE, planned, value, gone)
 
 
 def delete(records: Sequence[RecordToRemove]) -> Fix:
@@ -76,15 +76,15 @@ def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordT
 
 
 def _publish(
-    action: FixAction, expected: Expected, value: str | None, gone: Sequence[RecordToRemove]
+    action: FixAction, planned: PlannedRecord, value: str | None, gone: Sequence[RecordToRemove]
 ) -> Fix | None:
-    wanted = expected.value if value is None else value
+    wanted = planned.value if value is None else value
     if not wanted or len(wanted) > VALUE_LIMIT:
         return None
     return Fix(
         action=action,
-        name=expected.name,
-        type=expected.type.value,
+        name=planned.name,
+        type=planned.type.value,
         value=wanted,
         remove=list(gone[:_REMOVE_LIMIT]),
     )

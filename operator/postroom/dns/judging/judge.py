@@ -24,18 +24,18 @@ from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
 from postroom.dns.requirements import (
-    AliasWanted,
-    CertificateAssociationWanted,
+    BIMIWanted,
+    CNAMEWanted,
     DelegationWanted,
-    ExchangeWanted,
-    Expected,
-    IndicatorWanted,
-    KeyWanted,
-    PolicyWanted,
-    ReverseWanted,
+    DKIMKeyWanted,
+    DMARCWanted,
+    MTASTSWanted,
+    MXWanted,
+    PlannedRecord,
+    PTRWanted,
     TextWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
+    TLSAWanted,
+    TLSRPTWanted,
 )
 
 
@@ -46,31 +46,31 @@ class Judge(NamedTuple):
     grows with what was seen, and stops growing.
     """
 
-    needs: Callable[[Expected, Any, Seen, Context], Needs]
-    judge: Callable[[Expected, Any, Seen, Context], Judgement]
+    needs: Callable[[PlannedRecord, Any, Seen, Context], Needs]
+    judge: Callable[[PlannedRecord, Any, Seen, Context], Judgement]
 
 
 JUDGES: dict[type, Judge] = {
     TextWanted: Judge(ownership.needs, ownership.judge),
-    AliasWanted: Judge(cname.needs, cname.judge),
-    KeyWanted: Judge(dkim.needs, dkim.judge),
+    CNAMEWanted: Judge(cname.needs, cname.judge),
+    DKIMKeyWanted: Judge(dkim.needs, dkim.judge),
     DelegationWanted: Judge(domainkey_delegation.needs, domainkey_delegation.judge),
     spf.Requirement: Judge(spf_judge.needs, spf_judge.judge),
-    PolicyWanted: Judge(dmarc.needs, dmarc.judge),
-    ExchangeWanted: Judge(mx.needs, mx.judge),
-    TransportPolicyWanted: Judge(mta_sts.needs, mta_sts.judge),
-    TransportReportWanted: Judge(tls_rpt.needs, tls_rpt.judge),
-    IndicatorWanted: Judge(bimi.needs, bimi.judge),
-    CertificateAssociationWanted: Judge(tlsa.needs, tlsa.judge),
-    ReverseWanted: Judge(ptr.needs, ptr.judge),
+    DMARCWanted: Judge(dmarc.needs, dmarc.judge),
+    MXWanted: Judge(mx.needs, mx.judge),
+    MTASTSWanted: Judge(mta_sts.needs, mta_sts.judge),
+    TLSRPTWanted: Judge(tls_rpt.needs, tls_rpt.judge),
+    BIMIWanted: Judge(bimi.needs, bimi.judge),
+    TLSAWanted: Judge(tlsa.needs, tlsa.judge),
+    PTRWanted: Judge(ptr.needs, ptr.judge),
 }
 
 
-def needs(expected: Expected, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, seen: Seen, context: Context) -> Needs:
     """Return every question that judging this record takes, as far as can be told by now."""
-    return JUDGES[type(expected.wanted)].needs(expected, expected.wanted, seen, context)
+    return JUDGES[type(planned.wanted)].needs(planned, planned.wanted, seen, context)
 
 
-def judge(expected: Expected, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, seen: Seen, context: Context) -> Judgement:
     """Judge one record by what one view shows of it."""
-    return JUDGES[type(expected.wanted)].judge(expected, expected.wanted, seen, context)
+    return JUDGES[type(planned.wanted)].judge(planned, planned.wanted, seen, context)

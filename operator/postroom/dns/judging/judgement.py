@@ -15,14 +15,14 @@ from postroom.dns.judging.fixes import create
 from postroom.dns.quoting import shown
 from postroom.dns.requirements import (
     VALUE_LIMIT,
+    BIMIWanted,
+    DKIMKeyWanted,
+    DMARCWanted,
     DomainPlan,
-    Expected,
-    IndicatorWanted,
-    KeyWanted,
-    PolicyWanted,
+    MTASTSWanted,
+    PlannedRecord,
     TextWanted,
-    TransportPolicyWanted,
-    TransportReportWanted,
+    TLSRPTWanted,
 )
 from postroom.dns.spf import Requirement
 
@@ -106,7 +106,7 @@ def faulty(
 
 
 def missing(
-    expected: Expected,
+    planned: PlannedRecord,
     code: str,
     reason: Reason,
     observed: Sequence[str] = (),
@@ -117,37 +117,39 @@ def missing(
 
     `there` are the records of the type that stand there, by default what was `observed`.
     """
-    message = f"{lacking(expected, observed if there is None else there)} {so}".rstrip()
-    cause = Cause(code, message, create(expected))
+    message = f"{lacking(planned, observed if there is None else there)} {so}".rstrip()
+    cause = Cause(code, message, create(planned))
     return faulty(RecordState.MISSING, reason, cause, observed)
 
 
 #: What a text must be, for people.
 _KINDS: dict[type, str] = {
     TextWanted: "ownership record with the required value",
-    KeyWanted: "DKIM key record",
+    DKIMKeyWanted: "DKIM key record",
     Requirement: "SPF record",
-    PolicyWanted: "DMARC record",
-    TransportPolicyWanted: "MTA-STS record",
-    TransportReportWanted: "TLS-RPT record",
-    IndicatorWanted: "BIMI record",
+    DMARCWanted: "DMARC record",
+    MTASTSWanted: "MTA-STS record",
+    TLSRPTWanted: "TLS-RPT record",
+    BIMIWanted: "BIMI record",
 }
 
 
-def lacking(expected: Expected, there: Sequence[str] = ()) -> str:
+def lacking(planned: PlannedRecord, there: Sequence[str] = ()) -> str:
     """Say that a record is not there: which kind it is, where others of its type stand there."""
-    kind = _KINDS.get(type(expected.wanted))
+    kind = _KINDS.get(type(planned.wanted))
     if not there or kind is None:
-        return f"There is no {where(expected)}."
-    return f"There is no {kind} among the {expected.type.value} records at {expected.name}."
+        return f"There is no {where(planned)}."
+    return f"There is no {kind} among the {planned.type.value} records at {planned.name}."
 
 
-def blind(expected: Expected, what: str | None = None, observed: Sequence[str] = ()) -> Judgement:
+def blind(
+    planned: PlannedRecord, what: str | None = None, observed: Sequence[str] = ()
+) -> Judgement:
     """What must be seen could not be looked at, which says nothing about the record.
 
     A single `observed` value is also the one to publish, for now: it may be as it must be.
     """
-    message = f"DNS could not be asked for {what or where(expected)}; the look is repeated."
+    message = f"DNS could not be asked for {what or where(planned)}; the look is repeated."
     keep = len(observed) == 1 and len(observed[0]) <= VALUE_LIMIT
     return Judgement(
         RecordState.UNKNOWN,
@@ -159,9 +161,9 @@ def blind(expected: Expected, what: str | None = None, observed: Sequence[str] =
     )
 
 
-def where(expected: Expected) -> str:
+def where(planned: PlannedRecord) -> str:
     """Name a record for people: ``TXT at _dmarc.example.com``."""
-    return f"{expected.type.value} at {expected.name}"
+    return f"{planned.type.value} at {planned.name}"
 
 
 def named(question: Question) -> str:

@@ -27,12 +27,12 @@ from postroom.dns.judging.mta_sts_policy import fault_of, policy_of, to_serve
 from postroom.dns.judging.mx import NOBODY, host_of
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import Expected, TransportPolicyWanted
+from postroom.dns.requirements import MTASTSWanted, PlannedRecord
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 
 
-def needs(expected: Expected, wanted: TransportPolicyWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the record, the policy host and the exchanges; then fetch the policy.
 
     It is fetched only from a host that was seen at the zone's own servers: looking for one that is
@@ -40,44 +40,42 @@ def needs(expected: Expected, wanted: TransportPolicyWanted, seen: Seen, context
     """
     host = mta_sts.policy_host(wanted.domain)
     needed = own(
-        (expected.name, RecordType.TXT), (host, RecordType.A), (wanted.domain, RecordType.MX)
+        (planned.name, RecordType.TXT), (host, RecordType.A), (wanted.domain, RecordType.MX)
     )
     first = seen.get(host, RecordType.A)
     if first is not None and first.conclusive and not first.values:
         needed |= own((host, RecordType.AAAA))
-    published = len(mta_sts.select(seen.at(expected.name, RecordType.TXT).values)) == 1
+    published = len(mta_sts.select(seen.at(planned.name, RecordType.TXT).values)) == 1
     if published and any(seen.at(host, one).values for one in _ADDRESSES):
         needed |= Needs(policies=frozenset({wanted.domain}))
     return needed
 
 
-def judge(
-    expected: Expected, wanted: TransportPolicyWanted, seen: Seen, context: Context
-) -> Judgement:
+def judge(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Context) -> Judgement:
     """One record with an id, and a policy that is strict enough and covers every exchange."""
-    values = seen.at(expected.name, RecordType.TXT).values
+    values = seen.at(planned.name, RecordType.TXT).values
     records = mta_sts.select(values)
     if not records:
         intended = sorted(filter(mta_sts.looks_like_record, values))
         if not intended:
-            return missing(expected, "MTA_STS_MISSING", Reason.RECORD_NOT_FOUND, there=values)
+            return missing(planned, "MTA_STS_MISSING", Reason.RECORD_NOT_FOUND, there=values)
         sentence = "does not begin with v=STSv1; so that senders ignore it"
-        return _faulty_record(expected, "MTA_STS_SYNTAX", sentence, intended)
+        return _faulty_record(planned, "MTA_STS_SYNTAX", sentence, intended)
     if len(records) > 1:
         sentence = f"holds {len(records)} MTA-STS records, so senders ignore all of them"
-        return _faulty_record(expected, "MTA_STS_MULTIPLE", sentence, records)
+        return _faulty_record(planned, "MTA_STS_MULTIPLE", sentence, records)
     problem = mta_sts.record_problem(records[0])
     if problem is not None:
         sentence = f"cannot be read: {problem}"
-        return _faulty_record(expected, "MTA_STS_SYNTAX", sentence, records)
-    return _judge_host(expected, wanted, seen, records)
+        return _faulty_record(planned, "MTA_STS_SYNTAX", sentence, records)
+    return _judge_host(planned, wanted, seen, records)
 
 
 def _faulty_record(
-    expected: Expected, code: str, sentence: str, observed: Sequence[str]
+    planned: PlannedRecord, code: str, sentence: str, observed: Sequence[str]
 ) -> Judgement:
-    fix = replace(expected, observed)
-    cause = Cause(code, f"The {where(expected)} {sentence}.", fix, Evidence.SHOWN)
+    fix = replace(planned, observed)
+    cause = Cause(code, f"The {where(planned)} {sentence}.", fix, Evidence.SHOWN)
     several = len(observed) > 1
     state = RecordState.CONFLICTING if several else RecordState.WRONG
     reason = Reason.MULTIPLE_RECORDS if several else Reason.INVALID_RECORD
@@ -85,29 +83,29 @@ def _faulty_record(
 
 
 def _judge_host(
-    expected: Expected, wanted: TransportPolicyWanted, seen: Seen, records: tuple[str, ...]
+    planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, records: tuple[str, ...]
 ) -> Judgement:
     """The host must exist before anything can be fetched from it, and the exchanges be known."""
     host = mta_sts.policy_host(wanted.domain)
     addresses = [seen.at(host, one) for one in _ADDRESSES]
     if not any(one.values for one in addresses):
         if not all(one.conclusive for one in addresses):
-            return blind(expected, f"the addresses of {host}", records)
+            return blind(planned, f"the addresses of {host}", records)
         message = (
             f"The policy host {host} has no address: point it to a web server that serves the "
             f"policy at {mta_sts.policy_url(wanted.domain)}."
         )
-        return _faulty_policy(expected, "MTA_STS_HOST_NOT_FOUND", message, records)
+        return _faulty_policy(planned, "MTA_STS_HOST_NOT_FOUND", message, records)
     exchanges = seen.at(wanted.domain, RecordType.MX)
     if not exchanges.conclusive:
-        return blind(expected, f"MX at {wanted.domain}", records)
+        return blind(planned, f"MX at {wanted.domain}", records)
     published = sorted(set(map(host_of, exchanges.values)) - {NOBODY, ""})
-    return _judge_policy(expected, wanted, seen, records, tuple(published))
+    return _judge_policy(planned, wanted, seen, records, tuple(published))
 
 
 def _judge_policy(
-    expected: Expected,
-    wanted: TransportPolicyWanted,
+    planned: PlannedRecord,
+    wanted: MTASTSWanted,
     seen: Seen,
     records: tuple[str, ...],
     published: tuple[str, ...],
@@ -119,19 +117,19 @@ def _judge_policy(
         return _not_fetched(fault.code, fault.message, records)
     if fault is not None:
         message = f"{fault.message} {to_serve(wanted.mode, hosts)}" if fault.page else fault.message
-        return _faulty_policy(expected, fault.code, message, records)
+        return _faulty_policy(planned, fault.code, message, records)
     policy = policy_of(seen.policies.get(wanted.domain))
     serve = to_serve(wanted.mode, hosts, policy)
     if policy.problem is not None:
         message = f"The policy at {address} cannot be applied: {policy.problem}. {serve}"
-        return _faulty_policy(expected, "MTA_STS_POLICY_SYNTAX", message, records)
+        return _faulty_policy(planned, "MTA_STS_POLICY_SYNTAX", message, records)
     if not policy.at_least(wanted.mode):
         message = (
             f"The policy at {address} has mode {policy.mode.value.lower()}, but spec.mtaSTS.mode "
             f"is {wanted.mode.value}. {serve}"
         )
         reason = Reason.POLICY_TOO_WEAK
-        return _faulty_policy(expected, "MTA_STS_MODE_WEAK", message, records, reason)
+        return _faulty_policy(planned, "MTA_STS_MODE_WEAK", message, records, reason)
     uncovered = [one for one in hosts if not policy.covers(one)]
     if uncovered:
         message = (
@@ -139,14 +137,14 @@ def _judge_policy(
             f"{serve}"
         )
         reason = Reason.EXCHANGE_MISMATCH
-        return _faulty_policy(expected, "MTA_STS_MX_UNCOVERED", message, records, reason)
-    advice = _advice(expected, policy, address, published)
+        return _faulty_policy(planned, "MTA_STS_MX_UNCOVERED", message, records, reason)
+    advice = _advice(planned, policy, address, published)
     message = "The MTA-STS record and its policy are valid."
     return valid(Reason.RECORD_VALID, message, records, records[0], advice)
 
 
 def _faulty_policy(
-    expected: Expected,
+    planned: PlannedRecord,
     code: str,
     message: str,
     records: tuple[str, ...],
@@ -154,7 +152,7 @@ def _faulty_policy(
 ) -> Judgement:
     """The policy must change, and with it the id; the value to publish has one for this spec."""
     cause = Cause(code, message, external(), Evidence.SHOWN)
-    return faulty(RecordState.WRONG, reason, cause, records, expected.value)
+    return faulty(RecordState.WRONG, reason, cause, records, planned.value)
 
 
 def _not_fetched(code: str, message: str, records: tuple[str, ...]) -> Judgement:
@@ -165,7 +163,7 @@ def _not_fetched(code: str, message: str, records: tuple[str, ...]) -> Judgement
 
 
 def _advice(
-    expected: Expected, policy: mta_sts.Policy, address: str, published: Sequence[str]
+    planned: PlannedRecord, policy: mta_sts.Policy, address: str, published: Sequence[str]
 ) -> tuple[Finding, ...]:
     """Say what works, but not as well as it could."""
     made = []
@@ -174,7 +172,7 @@ def _advice(
             f"Senders forget the policy at {address} after {policy.max_age} seconds: a max_age of "
             f"{mta_sts.MAX_AGE_ADVISED} (a week) or more protects better."
         )
-        made.append(finding("MTA_STS_MAX_AGE_SHORT", expected.id, message))
+        made.append(finding("MTA_STS_MAX_AGE_SHORT", planned.id, message))
     uncovered = [one for one in published if not policy.covers(one)]
     if uncovered:
         message = (
@@ -182,5 +180,5 @@ def _advice(
             "name: senders that know the policy do not use it. Delete the MX, or add it to the "
             "policy and change the id of the record."
         )
-        made.append(finding("MTA_STS_OTHER_MX_UNCOVERED", expected.id, message))
+        made.append(finding("MTA_STS_OTHER_MX_UNCOVERED", planned.id, message))
     return tuple(made)

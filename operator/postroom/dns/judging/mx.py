@@ -36,51 +36,51 @@ from postroom.dns.judging.mx_strays import strays as strays_of
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import ExchangeWanted, Expected
+from postroom.dns.requirements import MXWanted, PlannedRecord
 
 __all__ = ["NOBODY", "host_of", "is_of_another_provider", "judge", "needs"]
 
 
-def needs(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the MX records, and whether the host exists and is no alias; so do others there."""
-    mine = own((expected.name, RecordType.MX)) | shared(*((wanted.host, one) for one in ADDRESSES))
-    return mine | needs_of_others(expected, seen, context)
+    mine = own((planned.name, RecordType.MX)) | shared(*((wanted.host, one) for one in ADDRESSES))
+    return mine | needs_of_others(planned, seen, context)
 
 
-def judge(expected: Expected, wanted: ExchangeWanted, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context) -> Judgement:
     """Judge one required mail exchange."""
-    answer = seen.at(expected.name, RecordType.MX)
+    answer = seen.at(planned.name, RecordType.MX)
     values = answer.values
     hosts = {host_of(value) for value in values}
-    ours = siblings(expected, context)
-    strays = strays_of(expected, seen, context) if _reports(expected, values, context) else ()
-    if answer.aliases and expected.value not in values:
-        return _behind_alias(expected, answer)
+    ours = siblings(planned, context)
+    strays = strays_of(planned, seen, context) if _reports(planned, values, context) else ()
+    if answer.aliases and planned.value not in values:
+        return _behind_alias(planned, answer)
     if not values:
-        return missing(expected, "MX_MISSING", Reason.RECORD_NOT_FOUND)
+        return missing(planned, "MX_MISSING", Reason.RECORD_NOT_FOUND)
     if NOBODY in hosts:
-        return _null(expected, values, [one.value for one in strays])
-    if expected.value in values and strays:
-        return _beside(expected, strays, values)
-    if expected.value in values:
-        return _reachable(expected, wanted, ours, seen)
-    message, code = f"{expected.name} has no MX {expected.value}.", "MX_MISMATCH"
+        return _null(planned, values, [one.value for one in strays])
+    if planned.value in values and strays:
+        return _beside(planned, strays, values)
+    if planned.value in values:
+        return _reachable(planned, wanted, ours, seen)
+    message, code = f"{planned.name} has no MX {planned.value}.", "MX_MISMATCH"
     there: list[str] = []
     if wanted.host in hosts:
         there = [one for one in values if host_of(one) == wanted.host]
         message = (
-            f"The MX {wanted.host} of {expected.name} has another preference than "
+            f"The MX {wanted.host} of {planned.name} has another preference than "
             f"{wanted.preference}."
         )
         code = "MX_PREFERENCE"
     if strays:
         message += f" What stands there instead must go: {_said(strays[0])}."
     gone = dict.fromkeys([*there, *(one.value for one in strays)])
-    cause = Cause(code, message, replace(expected, gone))
+    cause = Cause(code, message, replace(planned, gone))
     return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
 
-def _reports(expected: Expected, values: Sequence[str], context: Context) -> bool:
+def _reports(planned: PlannedRecord, values: Sequence[str], context: Context) -> bool:
     """Tell whether what else stands there is told with this record: one of them is enough.
 
     It is the first that is missing, because its mistyped form may be what stands there.
@@ -88,25 +88,25 @@ def _reports(expected: Expected, values: Sequence[str], context: Context) -> boo
     at_name = [
         one
         for one in context.plan.records
-        if one.name == expected.name and isinstance(one.wanted, ExchangeWanted)
+        if one.name == planned.name and isinstance(one.wanted, MXWanted)
     ]
     absent = [one for one in at_name if one.value not in values]
-    return expected == (absent or at_name)[0]
+    return planned == (absent or at_name)[0]
 
 
-def _beside(expected: Expected, strays: Sequence[Stray], values: Sequence[str]) -> Judgement:
+def _beside(planned: PlannedRecord, strays: Sequence[Stray], values: Sequence[str]) -> Judgement:
     """The record is there, but so is one that takes mail and gets it nowhere."""
     first, *more = strays
-    message = f"Beside the required MX of {expected.name} stands one that must go: {_said(first)}."
+    message = f"Beside the required MX of {planned.name} stands one that must go: {_said(first)}."
     if first.code == "MX_NOT_ALONE":
-        title = title_of(host_of(expected.value)) or "the provider"
+        title = title_of(host_of(planned.value)) or "the provider"
         message = (
-            f"The {where(expected)} to {host_of(expected.value)} must be the only one there, or "
+            f"The {where(planned)} to {host_of(planned.value)} must be the only one there, or "
             f"{title} does not use the name: {_said(first)}."
         )
     if more:
         message += f" So must {_named([one.value for one in more])}."
-    fix = delete(removal(expected.name, RecordType.MX, [one.value for one in strays]))
+    fix = delete(removal(planned.name, RecordType.MX, [one.value for one in strays]))
     cause = Cause(first.code, message, fix, Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
@@ -115,40 +115,40 @@ def _said(stray: Stray) -> str:
     return f"{quoted(host_of(stray.value))} {stray.what}"
 
 
-def _behind_alias(expected: Expected, answer: Answer) -> Judgement:
+def _behind_alias(planned: PlannedRecord, answer: Answer) -> Judgement:
     """What the name yields is another name's: an MX of its own cannot stand beside the CNAME."""
     target = answer.aliases[0]
-    message = f"{expected.name} is a CNAME to {quoted(target)}, beside which no MX can stand."
-    fix = replace(expected, [target], type=RecordType.CNAME)
+    message = f"{planned.name} is a CNAME to {quoted(target)}, beside which no MX can stand."
+    fix = replace(planned, [target], type=RecordType.CNAME)
     cause = Cause("MX_MISMATCH" if answer.values else "MX_MISSING", message, fix)
     return faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, answer.values)
 
 
-def _null(expected: Expected, values: Sequence[str], strays: Sequence[str]) -> Judgement:
+def _null(planned: PlannedRecord, values: Sequence[str], strays: Sequence[str]) -> Judgement:
     """A null MX tells senders to refuse bounces and replies, whatever stands beside it."""
     null = [one for one in values if host_of(one) == NOBODY]
-    message = f"{expected.name} has a null MX, which says that it accepts no mail (RFC 7505)."
+    message = f"{planned.name} has a null MX, which says that it accepts no mail (RFC 7505)."
     gone = [*null, *strays]
-    code, fix = "MX_NULL", replace(expected, gone)
+    code, fix = "MX_NULL", replace(planned, gone)
     if len(values) > len(null):
         code = "MX_NULL_MIXED"
-    if expected.value in values:
-        fix = delete(removal(expected.name, RecordType.MX, gone))
+    if planned.value in values:
+        fix = delete(removal(planned.name, RecordType.MX, gone))
     cause = Cause(code, message, fix, Evidence.SHOWN)
     return faulty(RecordState.CONFLICTING, Reason.NULL_MX, cause, values)
 
 
 def _reachable(
-    expected: Expected, wanted: ExchangeWanted, ours: Sequence[ExchangeWanted], seen: Seen
+    planned: PlannedRecord, wanted: MXWanted, ours: Sequence[MXWanted], seen: Seen
 ) -> Judgement:
     """The record is there; its host must have an address, and mail should go to it first."""
-    values = seen.at(expected.name, RecordType.MX).values
+    values = seen.at(planned.name, RecordType.MX).values
     addresses = [seen.at(wanted.host, one) for one in ADDRESSES]
     if not any(one.values for one in addresses):
         if not all(one.conclusive for one in addresses):
-            return blind(expected, f"the addresses of {wanted.host}", values)
+            return blind(planned, f"the addresses of {wanted.host}", values)
         message = (
-            f"The {where(expected)} is right, but the mail exchange {wanted.host} has no address: "
+            f"The {where(planned)} is right, but the mail exchange {wanted.host} has no address: "
             "whoever runs it has to give it one, or the spec to name another."
         )
         cause = Cause("MX_UNRESOLVABLE", message, external(), Evidence.SHOWN)
@@ -156,17 +156,15 @@ def _reachable(
     advice: list[Finding] = []
     if any(one.aliases for one in addresses):
         message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
-        advice.append(finding("MX_CNAME", expected.id, message, external()))
+        advice.append(finding("MX_CNAME", planned.id, message, external()))
     if wanted == ours[0]:
-        advice += _foreign(expected, ours, seen)
+        advice += _foreign(planned, ours, seen)
     return valid(
         Reason.RECORDS_MATCHED, "The MX record is published.", values, advice=tuple(advice)
     )
 
 
-def _foreign(
-    expected: Expected, required: Sequence[ExchangeWanted], seen: Seen
-) -> Iterator[Finding]:
+def _foreign(planned: PlannedRecord, required: Sequence[MXWanted], seen: Seen) -> Iterator[Finding]:
     """Warn of the mail exchanges that are not of the spec, and that mail does not go to first.
 
     Those of another provider take mail that never arrives here when the required ones are busy; an
@@ -174,7 +172,7 @@ def _foreign(
     """
     ours, first = {one.host for one in required}, min(one.preference for one in required)
     known, unknown = list[str](), list[str]()
-    for value in sorted(seen.at(expected.name, RecordType.MX).values):
+    for value in sorted(seen.at(planned.name, RecordType.MX).values):
         preference, _, host = value.partition(" ")
         if host in ours or is_of_same_kind(host, required, seen):
             continue
@@ -184,15 +182,15 @@ def _foreign(
             unknown.append(value)
     if known:
         title = title_of(host_of(known[0]))
-        message = f"Some mail to {expected.name} still goes to {title}: {_listed(known)}."
-        fix: Fix | None = delete(removal(expected.name, RecordType.MX, known))
-        yield finding("MX_OLD_PROVIDER", expected.id, message, fix)
+        message = f"Some mail to {planned.name} still goes to {title}: {_listed(known)}."
+        fix: Fix | None = delete(removal(planned.name, RecordType.MX, known))
+        yield finding("MX_OLD_PROVIDER", planned.id, message, fix)
     elif unknown:
         message = (
             f"{_listed(unknown)} is not of this spec, but takes mail as soon as the required ones "
             "or sooner: delete it if it belongs to a former provider."
         )
-        yield finding("MX_OLD_PROVIDER", expected.id, message)
+        yield finding("MX_OLD_PROVIDER", planned.id, message)
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import can_be_asked, is_one_slip_from, is_within
 from postroom.dns.presets.identify import identify, title_of
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import ExchangeWanted, Expected
+from postroom.dns.requirements import MXWanted, PlannedRecord
 
 #: How a null MX says that a domain accepts no mail (RFC 7505 section 3).
 NOBODY = "."
@@ -48,12 +48,12 @@ def host_of(value: str) -> str:
     return value.partition(" ")[2]
 
 
-def siblings(expected: Expected, context: Context) -> tuple[ExchangeWanted, ...]:
+def siblings(planned: PlannedRecord, context: Context) -> tuple[MXWanted, ...]:
     """Return all exchanges that are required at the same name, this one among them."""
     return tuple(
         one.wanted
         for one in context.plan.records
-        if one.name == expected.name and isinstance(one.wanted, ExchangeWanted)
+        if one.name == planned.name and isinstance(one.wanted, MXWanted)
     )
 
 
@@ -63,19 +63,19 @@ def _preference(value: str) -> tuple[int, str]:
 
 
 def others(
-    expected: Expected, values: Sequence[str], context: Context
+    planned: PlannedRecord, values: Sequence[str], context: Context
 ) -> tuple[tuple[str, str], ...]:
     """Return the values that name no required exchange, with their hosts; preferred ones first."""
-    ours = {one.host for one in siblings(expected, context)} | {NOBODY, ""}
+    ours = {one.host for one in siblings(planned, context)} | {NOBODY, ""}
     found = ((value, host_of(value)) for value in sorted(values, key=_preference))
     return tuple((value, host) for value, host in found if host not in ours)
 
 
-def needs(expected: Expected, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, seen: Seen, context: Context) -> Needs:
     """Ask whether those hosts exist; for the second type of address where there is none."""
-    values = seen.at(expected.name, RecordType.MX).values
+    values = seen.at(planned.name, RecordType.MX).values
     needed = Needs()
-    hosts = dict.fromkeys(host for _, host in others(expected, values, context))
+    hosts = dict.fromkeys(host for _, host in others(planned, values, context))
     for host in [one for one in hosts if _form(one, (), context) is None][:_HOSTS_LIMIT]:
         first = seen.get(host, RecordType.A)
         asked = ADDRESSES if first is not None and not first.values else ADDRESSES[:1]
@@ -88,29 +88,29 @@ def _inside(context: Context) -> str:
     return context.zone.apex if context.zone is not None else context.plan.domain
 
 
-def strays(expected: Expected, seen: Seen, context: Context) -> tuple[Stray, ...]:
+def strays(planned: PlannedRecord, seen: Seen, context: Context) -> tuple[Stray, ...]:
     """Return what has to go: first what mail goes to first."""
-    values = seen.at(expected.name, RecordType.MX).values
-    wanted = siblings(expected, context)
+    values = seen.at(planned.name, RecordType.MX).values
+    wanted = siblings(planned, context)
     found = list[Stray]()
-    for value, host in others(expected, values, context):
+    for value, host in others(planned, values, context):
         told = _form(host, wanted, context) or _existence(host, wanted, seen)
         if told is not None:
             found.append(Stray(value, *told))
-    found += _taking(expected, wanted, seen, context, {one.value for one in found})
+    found += _taking(planned, wanted, seen, context, {one.value for one in found})
     if any(one.alone for one in wanted):
         gone = {one.value for one in found}
         found += [
             Stray(value, "MX_NOT_ALONE", "stands beside one that must be the only one")
-            for value, _ in others(expected, values, context)
+            for value, _ in others(planned, values, context)
             if value not in gone
         ]
     return tuple(found)
 
 
 def _taking(
-    expected: Expected,
-    wanted: Sequence[ExchangeWanted],
+    planned: PlannedRecord,
+    wanted: Sequence[MXWanted],
     seen: Seen,
     context: Context,
     known: Container[str],
@@ -120,9 +120,9 @@ def _taking(
     Of equally preferred ones each takes a part: that is told of another provider's, and an unknown
     one may belong there.
     """
-    values = seen.at(expected.name, RecordType.MX).values
+    values = seen.at(planned.name, RecordType.MX).values
     first = min(one.preference for one in wanted)
-    for value, host in others(expected, values, context):
+    for value, host in others(planned, values, context):
         preference = _preference(value)[0]
         theirs = is_of_another_provider(host, wanted)
         if value in known or preference > first or (preference == first and not theirs):
@@ -138,13 +138,13 @@ def _taking(
         yield Stray(value, "MX_TAKES_MAIL", what)
 
 
-def is_of_another_provider(host: str, required: Sequence[ExchangeWanted]) -> bool:
+def is_of_another_provider(host: str, required: Sequence[MXWanted]) -> bool:
     """Tell whether a mail exchange belongs to a known provider that has none of the required."""
     provider = identify(host)
     return provider is not None and provider not in {identify(one.host) for one in required}
 
 
-def is_of_same_kind(host: str, wanted: Sequence[ExchangeWanted], seen: Seen) -> bool:
+def is_of_same_kind(host: str, wanted: Sequence[MXWanted], seen: Seen) -> bool:
     """Tell whether a host is run by whoever runs a required one, or is the same under two names."""
     provider, organisation = identify(host), organisational_domain(host)
     same = set(_addresses(host, seen))
@@ -164,7 +164,7 @@ def _addresses(host: str, seen: Seen) -> list[str]:
 _Told = tuple[str, str]
 
 
-def _form(host: str, wanted: Sequence[ExchangeWanted], context: Context) -> _Told | None:
+def _form(host: str, wanted: Sequence[MXWanted], context: Context) -> _Told | None:
     """Say why a host can be none by its form, or None. The zone may have been added to it."""
     for bare, doubled in _and_without_zone(host, context):
         if doubled and any(one.host == bare for one in wanted):
@@ -183,7 +183,7 @@ def _form(host: str, wanted: Sequence[ExchangeWanted], context: Context) -> _Tol
     return None
 
 
-def _existence(host: str, wanted: Sequence[ExchangeWanted], seen: Seen) -> _Told | None:
+def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | None:
     """Say why mail does not arrive at a host, or not at the one that was meant."""
     meant = next((one.host for one in wanted if is_misspelling(host, one.host)), None)
     answers = [seen.at(host, one) for one in ADDRESSES]

@@ -24,7 +24,7 @@ from postroom.dns.judging.judgement import (
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.ownership import is_token
-from postroom.dns.requirements import Expected, TextWanted
+from postroom.dns.requirements import PlannedRecord, TextWanted
 
 #: The part of a token that names who asks for it, and what parts the two.
 _PREFIX = re.compile(
@@ -37,46 +37,46 @@ _TELLING = 8
 _LONG = 16
 
 
-def needs(expected: Expected, wanted: TextWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the texts of the name."""
-    return own((expected.name, RecordType.TXT))
+    return own((planned.name, RecordType.TXT))
 
 
-def judge(expected: Expected, wanted: TextWanted, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Context) -> Judgement:
     """Any TXT record of the name may be the one that is wanted; others do not disturb it."""
-    answer = seen.at(expected.name, RecordType.TXT)
+    answer = seen.at(planned.name, RecordType.TXT)
     values = answer.values
     message = "The ownership record is published."
     if wanted.text in values:
         return valid(Reason.RECORD_MATCHED, message, [wanted.text])
     accepted = sorted(set(values).intersection(wanted.also))
     if accepted:
-        advice = (_of_an_earlier_key(expected),)
+        advice = (_of_an_earlier_key(planned),)
         return valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=advice)
     bare = sorted(one for one in values if _holds_token(one, wanted.text))
     if bare:
         # What holds this very token proves nothing to anybody else.
         how = _how(wanted.text, bare[0])
-        message = f"The {where(expected)} holds the token, but not as it is required: {how}."
-        fix = replacing(expected, answer, bare)
+        message = f"The {where(planned)} holds the token, but not as it is required: {how}."
+        fix = replacing(planned, answer, bare)
         cause = Cause("OWNERSHIP_MISMATCH", message, fix, Evidence.SHOWN)
         return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, bare)
-    prefix, dedicated = _prefix(wanted.text), expected.name != context.plan.domain
+    prefix, dedicated = _prefix(wanted.text), planned.name != context.plan.domain
     similar = [
         one
         for one in values
         if (prefix and _prefix(one) == prefix) or (dedicated and _is_token(one))
     ]
     if not similar:
-        return missing(expected, "OWNERSHIP_MISSING", Reason.RECORD_NOT_FOUND, there=values)
+        return missing(planned, "OWNERSHIP_MISSING", Reason.RECORD_NOT_FOUND, there=values)
     # The other token may prove something to someone else: it stays.
-    message = f"The {where(expected)} has another value than the required one."
+    message = f"The {where(planned)} has another value than the required one."
     if is_token(wanted.text):
         message = (
-            f"The {where(expected)} holds a token of postroom, but not this namespace's: it was "
+            f"The {where(planned)} holds a token of postroom, but not this namespace's: it was "
             "made for another namespace, or with a key that the operator no longer has."
         )
-    cause = Cause("OWNERSHIP_MISMATCH", message, create(expected))
+    cause = Cause("OWNERSHIP_MISMATCH", message, create(planned))
     return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, similar)
 
 
@@ -115,11 +115,11 @@ def _is_free(text: str) -> bool:
     return re.match(r"[\"' ]{0,4}v[ \t]{0,4}=", text, re.IGNORECASE) is None
 
 
-def _of_an_earlier_key(expected: Expected) -> Finding:
+def _of_an_earlier_key(planned: PlannedRecord) -> Finding:
     """Nothing is wrong yet: the domain's owner and the operator's can take their time."""
     message = (
-        f"The {where(expected)} was made with an earlier ownership key of the operator; it is "
+        f"The {where(planned)} was made with an earlier ownership key of the operator; it is "
         "accepted until the operator drops that key. Publish the present token beside it before: "
-        f"{expected.value}"
+        f"{planned.value}"
     )
-    return finding("OWNERSHIP_TOKEN_EARLIER", expected.id, message, create(expected))
+    return finding("OWNERSHIP_TOKEN_EARLIER", planned.id, message, create(planned))

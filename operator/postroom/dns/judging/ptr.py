@@ -24,7 +24,7 @@ from postroom.dns.judging.judgement import (
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import can_be_asked
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import Expected, ReverseWanted
+from postroom.dns.requirements import PlannedRecord, PTRWanted
 from postroom.dns.reverse_names import addresses_in, is_generic
 
 #: Most names of one address that are followed, as receivers bound it (RFC 7208 section 4.6.4).
@@ -36,24 +36,24 @@ def _forward(address: str) -> RecordType:
     return RecordType.A if version == 4 else RecordType.AAAA
 
 
-def _names(expected: Expected, seen: Seen) -> list[str]:
-    return sorted(seen.at(expected.name, RecordType.PTR).values)[:_NAMES_LIMIT]
+def _names(planned: PlannedRecord, seen: Seen) -> list[str]:
+    return sorted(seen.at(planned.name, RecordType.PTR).values)[:_NAMES_LIMIT]
 
 
-def needs(expected: Expected, wanted: ReverseWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the names of the address, then for their addresses."""
     kind = _forward(wanted.address)
-    names = filter(can_be_asked, _names(expected, seen))
-    return own((expected.name, RecordType.PTR)) | shared(*((one, kind) for one in names))
+    names = filter(can_be_asked, _names(planned, seen))
+    return own((planned.name, RecordType.PTR)) | shared(*((one, kind) for one in names))
 
 
-def judge(expected: Expected, wanted: ReverseWanted, seen: Seen, context: Context) -> Judgement:
+def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Context) -> Judgement:
     """One of the address's names must lead back to it."""
-    names = _names(expected, seen)
+    names = _names(planned, seen)
     if not names:
         message = (
             f"The address {wanted.address} has no name: have whoever provides it publish a PTR at "
-            f"{expected.name}."
+            f"{planned.name}."
         )
         cause = Cause("REVERSE_MISSING", message, external())
         return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
@@ -62,11 +62,11 @@ def judge(expected: Expected, wanted: ReverseWanted, seen: Seen, context: Contex
     back = [one.question.name for one in answers if address in addresses_in(one.values)]
     if back:
         message = "The address has a name that leads back to it."
-        advice = _advice(expected, names, back, wanted.address)
+        advice = _advice(planned, names, back, wanted.address)
         return valid(Reason.RECORD_VALID, message, names, advice=advice)
     unseen = next((one for one in answers if not one.conclusive), None)
     if unseen is not None:
-        return blind(expected, f"{kind.value} at {unseen.question.name}", names)
+        return blind(planned, f"{kind.value} at {unseen.question.name}", names)
     code, what = "REVERSE_NOT_CONFIRMED", "which does not lead back to it"
     if not any(one.values for one in answers):
         code, what = "REVERSE_NAME_UNRESOLVABLE", "which has no address"
@@ -86,7 +86,7 @@ def _answer(seen: Seen, name: str, kind: RecordType) -> Answer:
 
 
 def _advice(
-    expected: Expected, names: Sequence[str], back: Sequence[str], address: str
+    planned: PlannedRecord, names: Sequence[str], back: Sequence[str], address: str
 ) -> tuple[Finding, ...]:
     """Say what works, but not at every receiver."""
     made = []
@@ -96,11 +96,11 @@ def _advice(
             f"The address {address} also has the name {quoted(astray[0])}, which does not lead "
             "back to it: some receivers look at one name alone. Have that PTR removed."
         )
-        made.append(finding("REVERSE_OTHER_NAME", expected.id, message))
+        made.append(finding("REVERSE_OTHER_NAME", planned.id, message))
     if all(is_generic(one, address) for one in back):
         message = (
             f"The address {address} has the name {quoted(back[0])}, which is made from the "
             "address: some receivers take it for a dial-up line."
         )
-        made.append(finding("REVERSE_GENERIC", expected.id, message))
+        made.append(finding("REVERSE_GENERIC", planned.id, message))
     return tuple(made)

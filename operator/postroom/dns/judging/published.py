@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from postroom.api.findings import Fix
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.judging.fixes import replace
-from postroom.dns.requirements import Expected
+from postroom.dns.requirements import PlannedRecord
 
 
 def replacing(
-    expected: Expected, answer: Answer, there: Iterable[str], value: str | None = None
+    planned: PlannedRecord, answer: Answer, there: Iterable[str], value: str | None = None
 ) -> Fix | None:
     """Put the record in the place of the values `there`, or of the CNAME that led to them.
 
     What stands behind a CNAME is not in this zone, and nothing stands beside one.
     """
     if answer.aliases:
-        return replace(expected, answer.aliases[:1], value, type=RecordType.CNAME)
-    return replace(expected, there, value)
+        return replace(planned, answer.aliases[:1], value, type=RecordType.CNAME)
+    return replace(planned, there, value)

@@ -30,7 +30,7 @@ from postroom.dns.judging.judgement import (
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import VALUE_LIMIT, Expected
+from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.spf.lint import Rule, lint
 
 #: What lint finds that is worth telling, and under which code.
@@ -54,15 +54,15 @@ _ADVICE = {
 _BUDGET = frozenset({"SPF_TOO_MANY", "SPF_VOID"})
 
 
-def needs(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: spf.Requirement, seen: Seen, context: Context) -> Needs:
     """Ask for the texts, and for what the records lead to, level by level.
 
     The required includes are asked for at once: they will be needed whatever stands there.
     """
-    answer = seen.at(expected.name, RecordType.TXT)
+    answer = seen.at(planned.name, RecordType.TXT)
     texts = _with_what_they_mean(read(answer.values), wanted)
-    return own((expected.name, RecordType.TXT)) | shared(
-        *spf_includes.questions(texts, expected.name, seen)
+    return own((planned.name, RecordType.TXT)) | shared(
+        *spf_includes.questions(texts, planned.name, seen)
     )
 
 
@@ -73,10 +73,10 @@ def read(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def others_of(
-    expected: Expected, wanted: spf.Requirement, texts: Sequence[str], seen: Seen
+    planned: PlannedRecord, wanted: spf.Requirement, texts: Sequence[str], seen: Seen
 ) -> dict[str, spf.Fetched]:
     """Return what was seen of the names that these records, and the requirement, lead to."""
-    return spf_includes.fetched(_with_what_they_mean(texts, wanted), expected.name, seen)
+    return spf_includes.fetched(_with_what_they_mean(texts, wanted), planned.name, seen)
 
 
 def _with_what_they_mean(texts: Sequence[str], wanted: spf.Requirement) -> list[str]:
@@ -85,18 +85,20 @@ def _with_what_they_mean(texts: Sequence[str], wanted: spf.Requirement) -> list[
     return list(dict.fromkeys([*texts, *mended, spf_includes.as_record(wanted)]))
 
 
-def judge(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: spf.Requirement, seen: Seen, context: Context
+) -> Judgement:
     """Judge the SPF records of a name; the value to publish is always the merged one."""
-    answer = seen.at(expected.name, RecordType.TXT)
+    answer = seen.at(planned.name, RecordType.TXT)
     records = spf.select(answer.values)
     if not records:
-        return _absent(expected, wanted, seen, context)
-    others = others_of(expected, wanted, records, seen)
-    look = _Look(expected, wanted, context, answer, records, others, seen)
+        return _absent(planned, wanted, seen, context)
+    others = others_of(planned, wanted, records, seen)
+    look = _Look(planned, wanted, context, answer, records, others, seen)
     fault = spf_faults.of_text(records)
     if fault is not None:
         return _faulty(look, fault)
-    found = spf.reach(records[0], others, expected.name)
+    found = spf.reach(records[0], others, planned.name)
     lacking = wanted.missing_from(found)
     if lacking:
         # What could not be looked at may authorise what is missing.
@@ -113,7 +115,7 @@ def judge(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Cont
 class _Look:
     """One SPF record to be judged, with all that was seen of it."""
 
-    expected: Expected
+    planned: PlannedRecord
     wanted: spf.Requirement
     context: Context
     answer: Answer
@@ -123,7 +125,7 @@ class _Look:
 
 
 def _trial(look: _Look, text: str) -> spf_includes.Trial:
-    return spf_includes.try_required(text, look.wanted, look.others, look.expected.name, look.seen)
+    return spf_includes.try_required(text, look.wanted, look.others, look.planned.name, look.seen)
 
 
 def _refusal(look: _Look, text: str) -> spf_faults.Fault | None:
@@ -148,9 +150,9 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
 def _unseen(look: _Look, found: spf.Reach) -> Judgement:
     """Nothing can be said before the whole chain was seen; what is there stays."""
     name = min(found.unknown)
-    judged = blind(look.expected, f"the SPF record of {quoted(name)}", look.records)
+    judged = blind(look.planned, f"the SPF record of {quoted(name)}", look.records)
     message = (
-        f"The {where(look.expected)} includes {quoted(name)}, which cannot be looked up now: "
+        f"The {where(look.planned)} includes {quoted(name)}, which cannot be looked up now: "
         "receivers give temperror meanwhile. Its DNS is up to who runs that name; the look is "
         "repeated."
     )
@@ -160,9 +162,9 @@ def _unseen(look: _Look, found: spf.Reach) -> Judgement:
 
 def _unseen_host(look: _Look, name: str) -> Judgement:
     """What is missing may be authorised by a host that could not be looked up."""
-    judged = blind(look.expected, f"the addresses of {quoted(name)}", look.records)
+    judged = blind(look.planned, f"the addresses of {quoted(name)}", look.records)
     message = (
-        f"The {where(look.expected)} authorises the addresses of {quoted(name)}, which cannot be "
+        f"The {where(look.planned)} authorises the addresses of {quoted(name)}, which cannot be "
         "looked up now: receivers give temperror meanwhile. Its DNS is up to who runs that name; "
         "the look is repeated."
     )
@@ -171,41 +173,43 @@ def _unseen_host(look: _Look, name: str) -> Judgement:
 
 def _broken_chain(look: _Look, found: spf.Reach) -> Finding:
     message = (
-        f"The {where(look.expected)} includes {quoted(min(found.unknown))}, which cannot be looked "
+        f"The {where(look.planned)} includes {quoted(min(found.unknown))}, which cannot be looked "
         "up now: what this spec requires passes before that, other senders get a temporary error."
     )
-    return finding("SPF_TEMPERROR_IN_CHAIN", look.expected.id, message)
+    return finding("SPF_TEMPERROR_IN_CHAIN", look.planned.id, message)
 
 
-def _absent(expected: Expected, wanted: spf.Requirement, seen: Seen, context: Context) -> Judgement:
+def _absent(
+    planned: PlannedRecord, wanted: spf.Requirement, seen: Seen, context: Context
+) -> Judgement:
     """There is nothing that receivers take for an SPF record, though it may have been meant."""
-    answer = seen.at(expected.name, RecordType.TXT)
+    answer = seen.at(planned.name, RecordType.TXT)
     intended = {one: spf_merge.meant(one) for one in sorted(answer.values)}
     read = {text: made for text, made in intended.items() if made is not None}
     if read:
-        others = others_of(expected, wanted, [record for _, record in read.values()], seen)
-        look = _Look(expected, wanted, context, answer, tuple(read), others, seen)
+        others = others_of(planned, wanted, [record for _, record in read.values()], seen)
+        look = _Look(planned, wanted, context, answer, tuple(read), others, seen)
         code = next(iter(read.values()))[0]
         sentence = "does not begin with v=spf1 and a space, so receivers ignore it"
         fault = spf_faults.Fault(code, Reason.INVALID_RECORD, sentence)
         return _faulty(look, fault, [record for _, record in read.values()])
-    others = others_of(expected, wanted, (), seen)
-    found = spf.reach(expected.value, others, expected.name)
+    others = others_of(planned, wanted, (), seen)
+    found = spf.reach(planned.value, others, planned.name)
     if found.within_limits() and not found.broken:
-        judged = missing(expected, "SPF_MISSING", Reason.RECORD_NOT_FOUND, there=answer.values)
+        judged = missing(planned, "SPF_MISSING", Reason.RECORD_NOT_FOUND, there=answer.values)
         if not answer.aliases or judged.cause is None:
             return judged
-        return changed(judged, cause=changed(judged.cause, fix=replacing(expected, answer, ())))
+        return changed(judged, cause=changed(judged.cause, fix=replacing(planned, answer, ())))
     broken = spf_faults.of_reach(found)
     if broken is not None and broken.code != "SPF_TOO_MANY":
         message = (
-            f"{lacking(expected, answer.values)} The one that spec.spf requires {broken.sentence}. "
+            f"{lacking(planned, answer.values)} The one that spec.spf requires {broken.sentence}. "
             "Only who publishes that can mend it; until then leave it out of spec.spf."
         )
         cause = Cause(broken.code, message, external(), Evidence.SHOWN)
         return faulty(RecordState.MISSING, broken.reason, cause, ())
     message = (
-        f"{lacking(expected, answer.values)} What spec.spf requires takes more than "
+        f"{lacking(planned, answer.values)} What spec.spf requires takes more than "
         f"{spf.LOOKUP_LIMIT} DNS lookups{spf_faults.dearest(found)}. Require less, or send from "
         "a return path of its own."
     )
@@ -222,16 +226,16 @@ def _dear_but_passing(look: _Look, found: spf.Reach) -> Finding:
             f"allowed{spf_faults.dearest(found)}"
         )
     message = (
-        f"The {where(look.expected)} {what}. What this spec requires passes before that, other "
+        f"The {where(look.planned)} {what}. What this spec requires passes before that, other "
         "senders may fail."
     )
-    return finding("SPF_BUDGET_WORST_CASE", look.expected.id, message)
+    return finding("SPF_BUDGET_WORST_CASE", look.planned.id, message)
 
 
 def _valid(look: _Look, first: Finding | None = None) -> Judgement:
     text = look.records[0]
     strings = dict(zip(look.answer.values, look.answer.strings, strict=False)).get(text, ())
-    advice = _advice(look.expected, look.wanted, text, look.others, strings)
+    advice = _advice(look.planned, look.wanted, text, look.others, strings)
     if first is not None:
         advice = (first, *advice)
     message = "The SPF record authorises what is required." if first else "The SPF record is valid."
@@ -239,7 +243,7 @@ def _valid(look: _Look, first: Finding | None = None) -> Judgement:
 
 
 def _advice(
-    expected: Expected,
+    planned: PlannedRecord,
     wanted: spf.Requirement,
     text: str,
     others: dict[str, spf.Fetched],
@@ -247,13 +251,13 @@ def _advice(
 ) -> tuple[Finding, ...]:
     """Say what works, but not as well as it could: the first of each kind."""
     made: dict[str, Finding] = {}
-    for one in lint(text, others, expected.name, strings):
+    for one in lint(text, others, planned.name, strings):
         code = _ADVICE.get(one.rule)
         asked_for = one.rule is Rule.NEUTRAL_ALL and wanted.all_term == "?all"
         if code is not None and code not in made and not asked_for:
             subject = "It" if one.term == text else quoted(one.term)
-            message = f"In the {where(expected)}: {subject} {one.sentence}."
-            made[code] = finding(code, expected.id, message)
+            message = f"In the {where(planned)}: {subject} {one.sentence}."
+            made[code] = finding(code, planned.id, message)
     return tuple(made.values())
 
 
@@ -276,29 +280,29 @@ def _faulty(
 
     Handing out a record that breaks a limit would only move the fault.
     """
-    expected, observed = look.expected, look.records
+    planned, observed = look.planned, look.records
     offer = spf_merge.offered(
         observed if existing is None else existing,
-        expected,
+        planned,
         look.wanted,
         look.others,
         look.context.plan,
         lambda text: spf_faults.may_refuse(text) and _refusal(look, text) is not None,
     )
-    message = f"The {where(expected)} {fault.sentence}."
+    message = f"The {where(planned)} {fault.sentence}."
     code, reason, fix, value = fault.code, fault.reason, external(), offer.value
     if value is not None:
-        fix = replacing(expected, look.answer, observed, value) or fix
+        fix = replacing(planned, look.answer, observed, value) or fix
         message = f"{message} {offer.consequences}".rstrip()
     else:
-        circle = _circle(offer.candidate, look.others, expected.name) if offer.too_dear else None
+        circle = _circle(offer.candidate, look.others, planned.name) if offer.too_dear else None
         message += f" {offer.why if circle is None else circle}"
         if circle is not None:
             code, reason = "SPF_LOOP", Reason.INVALID_RECORD
         elif offer.too_dear:
             code, reason = "SPF_TOO_MANY", Reason.LOOKUP_LIMIT_EXCEEDED
         # Never the bare requirement: publishing that would take away what is there.
-        candidates = (observed[0] if len(observed) == 1 else offer.candidate, expected.value)
+        candidates = (observed[0] if len(observed) == 1 else offer.candidate, planned.value)
         value = min(candidates, key=lambda one: len(one) > VALUE_LIMIT)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
     cause = Cause(code, message, fix, Evidence.SHOWN)

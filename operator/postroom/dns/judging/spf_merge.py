@@ -16,7 +16,7 @@ from postroom.dns import spf
 from postroom.dns.judging import spf_faults
 from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, Expected
+from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, PlannedRecord
 from postroom.dns.spf.merge import Merged, merge
 from postroom.dns.spf.record import VERSION
 from postroom.dns.spf.repair import Edit, apply, leaving_out, removal, repairs
@@ -149,7 +149,7 @@ def meant(text: str) -> tuple[str, str] | None:
 
 def offered(
     existing: Sequence[str],
-    expected: Expected,
+    planned: PlannedRecord,
     wanted: spf.Requirement,
     others: Mapping[str, spf.Fetched],
     plan: DomainPlan,
@@ -160,22 +160,22 @@ def offered(
     `refuses` tells of a record whether a term of it refuses what is required, which then has to
     come first.
     """
-    offer = _offered(existing, expected, wanted, others, plan, admit=False)
+    offer = _offered(existing, planned, wanted, others, plan, admit=False)
     if offer.value is None or not refuses(offer.value):
         return offer
-    return _offered(existing, expected, wanted, others, plan, admit=True)
+    return _offered(existing, planned, wanted, others, plan, admit=True)
 
 
 def _offered(
     existing: Sequence[str],
-    expected: Expected,
+    planned: PlannedRecord,
     wanted: spf.Requirement,
     others: Mapping[str, spf.Fetched],
     plan: DomainPlan,
     *,
     admit: bool,
 ) -> Offer:
-    name = expected.name
+    name = planned.name
     texts = [record for text in existing for record in _records_in(text, others)]
     cleaned = [_cleaned(one, wanted, others, name, admit=admit) for one in texts]
     lost = [_CUT for one in existing if _lost_its_end(one)]
@@ -195,7 +195,7 @@ def _offered(
     return Offer(
         None,
         merged.candidate,
-        _why_not(merged, expected, plan),
+        _why_not(merged, planned, plan),
         too_dear=merged.lookups_after > spf.LOOKUP_LIMIT,
     )
 
@@ -290,7 +290,7 @@ def _is_ballast(one: Saving) -> bool:
     return one.certain or one.worth is Worth.COVERED_ONCE_SOUND
 
 
-def _why_not(merged: Merged, expected: Expected, plan: DomainPlan) -> str:
+def _why_not(merged: Merged, planned: PlannedRecord, plan: DomainPlan) -> str:
     """Say why no record can be handed out, and the best thing to do instead."""
     if merged.problem is None:
         return "It is too long to be mended: write a shorter one."
@@ -302,7 +302,7 @@ def _why_not(merged: Merged, expected: Expected, plan: DomainPlan) -> str:
             f"Leave out of spec.spf what sends with the return path {paths[0]}: receivers look "
             "there, not here."
         )
-        if expected.name in paths:
+        if planned.name in paths:
             advice.pop(0)
     best = f" {advice[0]}" if advice else ""
     return f"No record is offered: {merged.problem[0].lower()}{merged.problem[1:]}.{best}"

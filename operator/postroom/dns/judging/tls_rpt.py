@@ -21,47 +21,45 @@ from postroom.dns.judging.judgement import (
     where,
 )
 from postroom.dns.judging.seen import Needs, Seen, own
-from postroom.dns.requirements import VALUE_LIMIT, Expected, TransportReportWanted
+from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord, TLSRPTWanted
 
 
-def needs(expected: Expected, wanted: TransportReportWanted, seen: Seen, context: Context) -> Needs:
+def needs(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the texts of the name; no destination has to agree (RFC 8460 section 3)."""
-    return own((expected.name, RecordType.TXT))
+    return own((planned.name, RecordType.TXT))
 
 
-def judge(
-    expected: Expected, wanted: TransportReportWanted, seen: Seen, context: Context
-) -> Judgement:
+def judge(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Context) -> Judgement:
     """One record that reports to every required address; more may be there, and is kept."""
-    values = seen.at(expected.name, RecordType.TXT).values
+    values = seen.at(planned.name, RecordType.TXT).values
     records = sorted(filter(tls_rpt.is_record, values))
     if not records:
         intended = sorted(filter(tls_rpt.looks_like_record, values))
         if not intended:
-            return missing(expected, "TLS_RPT_MISSING", Reason.RECORD_NOT_FOUND, there=values)
+            return missing(planned, "TLS_RPT_MISSING", Reason.RECORD_NOT_FOUND, there=values)
         sentence = "does not begin with v=TLSRPTv1; so that senders ignore it"
-        return _faulty(expected, "TLS_RPT_SYNTAX", sentence, intended, expected.value)
+        return _faulty(planned, "TLS_RPT_SYNTAX", sentence, intended, planned.value)
     there = [uri for one in records for uri in tls_rpt.destinations(one)]
     merged = tls_rpt.record_for(there, wanted.rua)
-    value = merged if len(merged) <= VALUE_LIMIT else expected.value
+    value = merged if len(merged) <= VALUE_LIMIT else planned.value
     if len(records) > 1:
         sentence = f"holds {len(records)} TLS-RPT records, so senders ignore all of them"
-        return _faulty(expected, "TLS_RPT_MULTIPLE", sentence, records, value)
+        return _faulty(planned, "TLS_RPT_MULTIPLE", sentence, records, value)
     problem = tls_rpt.record_problem(records[0])
     if problem is not None:
-        return _faulty(expected, "TLS_RPT_SYNTAX", f"cannot be read: {problem}", records, value)
+        return _faulty(planned, "TLS_RPT_SYNTAX", f"cannot be read: {problem}", records, value)
     absent = tls_rpt.missing_from(there, wanted.rua)
     if absent:
         sentence = f"does not report to {', '.join(absent)}"
-        return _faulty(expected, "TLS_RPT_RUA_MISSING", sentence, records, value)
+        return _faulty(planned, "TLS_RPT_RUA_MISSING", sentence, records, value)
     return valid(Reason.RECORD_VALID, "The TLS-RPT record is valid.", records, records[0])
 
 
 def _faulty(
-    expected: Expected, code: str, sentence: str, observed: Sequence[str], value: str
+    planned: PlannedRecord, code: str, sentence: str, observed: Sequence[str], value: str
 ) -> Judgement:
-    message = f"The {where(expected)} {sentence}."
-    cause = Cause(code, message, replace(expected, observed, value), Evidence.SHOWN)
+    message = f"The {where(planned)} {sentence}."
+    cause = Cause(code, message, replace(planned, observed, value), Evidence.SHOWN)
     several = len(observed) > 1
     state = RecordState.CONFLICTING if several else RecordState.WRONG
     reason = Reason.MULTIPLE_RECORDS if several else Reason.INVALID_RECORD

@@ -26,7 +26,7 @@ from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.judging.seen import own as own_names
 from postroom.dns.names import can_be_asked
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import CertificateAssociationWanted, Expected
+from postroom.dns.requirements import PlannedRecord, TLSAWanted
 
 _HOW = (
     "publish 3 1 1 with the SHA-256 digest of the public key of the server's certificate, in a "
@@ -34,9 +34,7 @@ _HOW = (
 )
 
 
-def needs(
-    expected: Expected, wanted: CertificateAssociationWanted, seen: Seen, context: Context
-) -> Needs:
+def needs(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the records, and the resolver for what tells whether the zones are signed.
 
     The zone's own servers never set AD, a validating resolver does. The questions are others than
@@ -45,35 +43,33 @@ def needs(
     signed or denied with a signature, to see whether the resolver validates at all.
     """
     top = wanted.host.rpartition(".")[2]
-    needed = own_names((expected.name, RecordType.TLSA)) | shared(
+    needed = own_names((planned.name, RecordType.TLSA)) | shared(
         (wanted.host, RecordType.A),
         (context.plan.domain, RecordType.SOA),
         (top, RecordType.DS),
     )
-    final = _final(expected, wanted, seen)
+    final = _final(planned, wanted, seen)
     return needed if final is None else needed | shared((final, RecordType.TLSA))
 
 
-def _final(expected: Expected, wanted: CertificateAssociationWanted, seen: Seen) -> str | None:
+def _final(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen) -> str | None:
     """Where senders look first if the host is an alias (RFC 7672 section 2.2.3)."""
     aliases = seen.at(wanted.host, RecordType.A).aliases
-    final = f"{expected.name.removesuffix(wanted.host)}{aliases[-1]}" if aliases else None
+    final = f"{planned.name.removesuffix(wanted.host)}{aliases[-1]}" if aliases else None
     return final if final is not None and can_be_asked(final) else None
 
 
-def judge(
-    expected: Expected, wanted: CertificateAssociationWanted, seen: Seen, context: Context
-) -> Judgement:
+def judge(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: Context) -> Judgement:
     """At least one usable record; without DNSSEC nobody would use it."""
-    values = list(seen.at(expected.name, RecordType.TLSA).values)
-    final = _final(expected, wanted, seen)
+    values = list(seen.at(planned.name, RecordType.TLSA).values)
+    final = _final(planned, wanted, seen)
     there = None if final is None else seen.at(final, RecordType.TLSA)
     if not values and there is not None:
         if not there.conclusive:
-            return blind(expected, f"TLSA at {final}")
+            return blind(planned, f"TLSA at {final}")
         values = list(there.values)
     if not values:
-        message = f"There is no {where(expected)}: {_HOW}."
+        message = f"There is no {where(planned)}: {_HOW}."
         cause = Cause("DANE_MISSING", message, external())
         return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
     problems = {one: tlsa.parse(one).problem for one in sorted(values)}
@@ -81,18 +77,18 @@ def judge(
     if len(unused) == len(problems):
         value, problem = unused[0]
         sentence = f'has no record that mail senders use, such as "{quoted(value)}": {problem}'
-        return _faulty(expected, "DANE_UNUSABLE", f"{sentence}; {_HOW}", values)
-    unsigned = _unsigned(expected, wanted, seen, context, values)
+        return _faulty(planned, "DANE_UNUSABLE", f"{sentence}; {_HOW}", values)
+    unsigned = _unsigned(planned, wanted, seen, context, values)
     if unsigned is not None:
         return unsigned
-    advice = _advice(expected, wanted, final, unused)
+    advice = _advice(planned, wanted, final, unused)
     message = "The TLSA records are usable, and protected by DNSSEC."
     return valid(Reason.RECORD_VALID, message, values, advice=advice)
 
 
 def _unsigned(
-    expected: Expected,
-    wanted: CertificateAssociationWanted,
+    planned: PlannedRecord,
+    wanted: TLSAWanted,
     seen: Seen,
     context: Context,
     values: Sequence[str],
@@ -100,28 +96,28 @@ def _unsigned(
     """Senders use TLSA records only where DNSSEC protects them and the MX records alike."""
     top, domain = wanted.host.rpartition(".")[2], context.plan.domain
     zones: list[tuple[Answer, str, str]] = [
-        (seen.at(wanted.host, RecordType.A), "DANE_NOT_SIGNED", where(expected)),
+        (seen.at(wanted.host, RecordType.A), "DANE_NOT_SIGNED", where(planned)),
         (seen.at(domain, RecordType.SOA), "DANE_MX_NOT_SIGNED", f"MX at {domain}"),
     ]
     unseen = next((one for one, _, _ in zones if not one.conclusive), None)
     if unseen is not None:
-        return blind(expected, f"DNSSEC of {unseen.question.name}", values)
+        return blind(planned, f"DNSSEC of {unseen.question.name}", values)
     fault = next(((code, what) for one, code, what in zones if not one.authenticated), None)
     if fault is None:
         return None
     if not seen.at(top, RecordType.DS).authenticated:
-        return _not_validated(expected, values)
+        return _not_validated(planned, values)
     code, what = fault
     sentence = (
         f"does not protect mail for {domain}: the zone with the {what} is not signed. Sign it, and "
         "have the registrar publish its DS record"
     )
-    return _faulty(expected, code, sentence, values)
+    return _faulty(planned, code, sentence, values)
 
 
-def _not_validated(expected: Expected, values: Sequence[str]) -> Judgement:
+def _not_validated(planned: PlannedRecord, values: Sequence[str]) -> Judgement:
     message = (
-        f"Whether DNSSEC protects the {where(expected)} cannot be told, for the resolver does not "
+        f"Whether DNSSEC protects the {where(planned)} cannot be told, for the resolver does not "
         "validate: give the operator a resolver that does (--dns-resolver)."
     )
     return faulty(
@@ -130,8 +126,8 @@ def _not_validated(expected: Expected, values: Sequence[str]) -> Judgement:
 
 
 def _advice(
-    expected: Expected,
-    wanted: CertificateAssociationWanted,
+    planned: PlannedRecord,
+    wanted: TLSAWanted,
     final: str | None,
     unused: Sequence[tuple[str, str]],
 ) -> tuple[Finding, ...]:
@@ -140,16 +136,16 @@ def _advice(
     if unused:
         value, problem = unused[0]
         message = f'Mail senders do not use the TLSA record "{quoted(value)}": {problem}.'
-        made.append(finding("DANE_RECORD_UNUSED", expected.id, message))
+        made.append(finding("DANE_RECORD_UNUSED", planned.id, message))
     if final is not None:
         message = (
             f"The mail exchange {wanted.host} is an alias: senders look for TLSA records at "
             f"{quoted(final)} first. Name the host itself in the MX record."
         )
-        made.append(finding("DANE_ALIAS", expected.id, message))
+        made.append(finding("DANE_ALIAS", planned.id, message))
     return tuple(made)
 
 
-def _faulty(expected: Expected, code: str, sentence: str, observed: Sequence[str]) -> Judgement:
-    cause = Cause(code, f"The {where(expected)} {sentence}.", external(), Evidence.SHOWN)
+def _faulty(planned: PlannedRecord, code: str, sentence: str, observed: Sequence[str]) -> Judgement:
+    cause = Cause(code, f"The {where(planned)} {sentence}.", external(), Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, observed)

@@ -26,7 +26,7 @@ from postroom.dns.diagnosis.parking import Disuse, disuse, parking_nameservers, 
 from postroom.dns.diagnosis.zone import ZoneView, findings, root_cause
 from postroom.dns.findings import question
 from postroom.dns.judging.seen import Seen
-from postroom.dns.requirements import DomainPlan, Expected, TextWanted
+from postroom.dns.requirements import DomainPlan, PlannedRecord, TextWanted
 
 APEX = "example.com"
 ZONE = Zone(APEX, ("ns1.host.net", "ns2.host.net"))
@@ -342,8 +342,8 @@ def test_a_server_that_denies_what_has_names_below() -> None:
     assert _seen(_own(above.question.name, Outcome.NO_DATA), below) == []
 
 
-def _text(name: str) -> Expected:
-    return Expected(
+def _text(name: str) -> PlannedRecord:
+    return PlannedRecord(
         "text", Purpose.OWNERSHIP, name, RecordType.TXT, "x", required=True, wanted=TextWanted("x")
     )
 

@@ -228,6 +228,11 @@ class ProbeFacts(Model):
         description="What the server said when it refused, in its own words, which are not "
         "postroom's: … stands for what is secret, foreign or different each time.",
     )
+    refusals: Annotated[int, Field(ge=1, le=2)] | None = Field(
+        default=None,
+        description="How often these credentials were refused when postroom sent them by itself; "
+        "after 2 they are not sent again until they change or somebody asks for a check.",
+    )
 
 
 class MailServerStatus(CommonStatus):

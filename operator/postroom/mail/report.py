@@ -91,6 +91,8 @@ class ProbeReport:
     where the server or its provider says so; `cause` is the precise cause, as in
     `postroom.mail.replies.Cause`, where one is known. `server_text` is what the server said when it
     refused, as `postroom.mail.replies.normalised` writes it: for `lastProbe` alone, in no repr.
+    `refusals` is how often these credentials were refused when nobody had asked for the check, as
+    far as a refusal of them stands.
     """
 
     stage: ProbeStage
@@ -106,3 +108,4 @@ class ProbeReport:
     retry_after: timedelta | None = None
     cause: str | None = None
     server_text: str | None = field(default=None, repr=False)
+    refusals: int | None = None

@@ -106,7 +106,8 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
     if pause is not None and retrying.holds(pause, inputs, attempt.request, now):
         memory.pauses[attempt.host] = replace(pause, request=attempt.request)
         memory.due[name] = pause.until
-        return retrying.told_by(pause, name, attempt.endpoint.host)
+        told = retrying.told_by(pause, name, attempt.endpoint.host)
+        return _counting_refusals(told, _standing_rejection(attempt, memory))
     _forget_other_versions(attempt, memory)
     rejection = _standing_rejection(attempt, memory)
     if rejection is not None and not retrying.may_send(rejection, attempt.request, now):
@@ -118,6 +119,7 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
         report = _note_answer(attempt, memory, rejection, report, now)
     report = _note_pause(attempt, memory, inputs, report, now)
     _note_due(attempt, memory, report, now)
+    report = _counting_refusals(report, memory.rejections.get(attempt.slot))
     memory.probes[name] = RecentProbe(asked, now, report)
     return report
 
@@ -143,6 +145,11 @@ def _standing_rejection(attempt: Attempt, memory: Memory) -> Rejection | None:
     if attempt.stored is not None and attempt.protocol.name not in memory.probes:
         memory.rejections.setdefault(attempt.slot, attempt.stored)
     return memory.rejections.get(attempt.slot)
+
+
+def _counting_refusals(report: ProbeReport, rejection: Rejection | None) -> ProbeReport:
+    """Let status tell a restarted operator how often these credentials were refused."""
+    return replace(report, refusals=rejection.attempts if rejection else None)
 
 
 def _note_answer(
@@ -304,6 +311,7 @@ def facts_of(report: ProbeReport, before: ProbeFacts | None = None) -> ProbeFact
         code=report.code,
         enhanced_code=report.enhanced_code,
         server_text=report.server_text,
+        refusals=report.refusals,
     )
     if before is None or not before.server_text or not facts.server_text:
         return facts

@@ -175,7 +175,7 @@ def next_attempt(rejection: Rejection) -> datetime | None:
 def worded(rejection: Rejection) -> ProbeReport:
     """Return the refusal with a word on what becomes of the credentials.
 
-    The last sentence is never cut off: a restarted operator reads it from status.
+    The last sentence is never cut off.
     """
     message = rejection.report.message
     if rejection.declined:
@@ -218,7 +218,10 @@ def restored(
     known = status.resolved_refs
     if not used or not all(one.resource_version and one in known for one in used):
         return None
-    attempts = ATTEMPTS if stored.message.endswith(SUSPENDED) else 1
+    attempts = facts.refusals if facts is not None else None
+    if attempts is None:
+        # What an earlier release has written tells it by its last sentence only.
+        attempts = ATTEMPTS if stored.message.endswith(SUSPENDED) else 1
     about = facts if facts is not None and facts.reason == stored.reason else None
     report = ProbeReport(
         ProbeStage.AUTH,

@@ -483,3 +483,62 @@ async def test_a_refused_password_is_not_read_in_a_certificate(
     assert sent(world) == 0
     assert "mx.test" in status
     assert "horse7" not in status.lower()
+
+
+def reworded(world: MailWorld) -> None:
+    """Let an upgrade have changed every sentence that is stored."""
+    for condition in world.objects[SERVER]["status"]["conditions"]:
+        condition["message"] = "It says this otherwise now."
+
+
+async def test_how_often_credentials_were_refused_stands_in_a_field_and_in_no_sentence() -> None:
+    world = MailWorld()
+    world.add_secret("login", username="relay", password="old")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
+    world.probes.refuses = {"old": REFUSED}
+    for _ in range(12):
+        status = await world.look(SERVER, 10 * MINUTE)
+    assert (sent(world), status.last_probe.refusals) == (retrying.ATTEMPTS, retrying.ATTEMPTS)
+    restart(world)
+    reworded(world)
+    for _ in range(50):
+        status = await world.look(SERVER, 10 * MINUTE)
+    assert (sent(world), status.last_probe.refusals) == (0, retrying.ATTEMPTS)
+
+
+async def test_a_server_that_is_away_takes_nothing_from_the_count() -> None:
+    world = MailWorld()
+    world.add_secret("login", username="relay", password="old")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
+    world.probes.refuses = {"old": REFUSED}
+    for _ in range(12):
+        await world.look(SERVER, 10 * MINUTE)
+    world.probes.report = SILENT
+    status = await world.look(SERVER, HOUR)
+    assert status.last_probe.refusals == retrying.ATTEMPTS
+
+
+async def test_other_credentials_begin_a_count_of_their_own() -> None:
+    world = MailWorld()
+    world.add_secret("login", username="relay", password="old")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
+    world.probes.refuses = {"old": REFUSED, "other": REFUSED}
+    for _ in range(12):
+        await world.look(SERVER, 10 * MINUTE)
+    world.add_secret("login", version="2", username="relay", password="other")
+    assert (await world.look(SERVER, HOUR)).last_probe.refusals == 1
+
+
+async def test_what_an_earlier_release_has_written_is_read_from_its_sentence() -> None:
+    world = MailWorld()
+    world.add_secret("login", username="relay", password="old")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
+    world.probes.refuses = {"old": REFUSED}
+    for _ in range(12):
+        await world.look(SERVER, 10 * MINUTE)
+    del world.objects[SERVER]["status"]["lastProbe"]["refusals"]
+    sent(world)
+    restart(world)
+    for _ in range(20):
+        await world.look(SERVER, 10 * MINUTE)
+    assert sent(world) == 0

@@ -53,7 +53,7 @@ def _lint_ready(
     found = []
     if ready["status"] == "True":
         found += [f"Ready with {name}" for name in ("Reconciling", "Stalled") if name in conditions]
-        seen = {one.get("observedGeneration") for one in conditions.values()}
+        seen = {condition.get("observedGeneration") for condition in conditions.values()}
         if "Suspended" not in conditions and seen | {status.get("observedGeneration")} != {
             generation
         }:

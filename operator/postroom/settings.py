@@ -299,7 +299,7 @@ class Settings(BaseModel):
         """How control of domains is proven; `load` has seen to it that a key is there if needed."""
         keys = [self.ownership_key, *self.earlier_ownership_keys] if self.ownership_key else []
         return OwnershipRules(
-            tuple(one.reveal().encode() for one in keys),
+            tuple(key.reveal().encode() for key in keys),
             token_required=self.require_ownership_token,
         )
 

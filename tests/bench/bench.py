@@ -76,7 +76,7 @@ class Bare:
             pair = Path(directory) / "pair.pem"
             pair.touch(mode=0o600)
             texts = (user["client-certificate-data"], user["client-key-data"])
-            pair.write_bytes(b"\n".join(b64decode(one) for one in texts))
+            pair.write_bytes(b"\n".join(b64decode(text) for text in texts))
             self._context.load_cert_chain(pair)
 
     async def each(self, requests: list[tuple[str, str, dict[str, Any]]]) -> float:
@@ -95,7 +95,7 @@ class Bare:
                         await answer.read()
 
             began = time.monotonic()
-            await asyncio.gather(*(send(*one) for one in requests))
+            await asyncio.gather(*(send(*request) for request in requests))
             return time.monotonic() - began
 
 
@@ -133,9 +133,9 @@ class Bench:
 
     def _writes(self) -> list[dict[str, Any]]:
         return [
-            one
-            for one in self._plane.audit_events()
-            if one["user"]["username"].endswith(":postroom") and one["verb"] == "patch"
+            event
+            for event in self._plane.audit_events()
+            if event["user"]["username"].endswith(":postroom") and event["verb"] == "patch"
         ]
 
     def _operator(self, name: str) -> OperatorProcess:
@@ -219,7 +219,7 @@ class Bench:
         self, wall: float, cpu: float, floor: tuple[float, float], at_zero: float, peak: float
     ) -> None:
         writes = len(self._writes())
-        conflicts = [one for one in self._writes() if one["responseStatus"]["code"] >= 400]
+        conflicts = [write for write in self._writes() if write["responseStatus"]["code"] >= 400]
         slope = (peak - at_zero) * 1024 / N
         ready = wall / floor[0]
         self.rows += [

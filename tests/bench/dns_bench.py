@@ -119,7 +119,7 @@ def _goals_of_losses(lossy: Lossy) -> Iterator[Goal]:
 
 def _goals_of_politeness(results: Results) -> Iterator[Goal]:
     many, storm = results.many, results.storm.first.log + results.storm.again.log
-    healthy = [one.log for runs in results.one.values() for one in runs.costs]
+    healthy = [cost.log for runs in results.one.values() for cost in runs.costs]
     healthy += [many.first.log, many.again.log]
     repeated = results.repeated + many.repeated + results.storm.repeated
     yield Goal("questions repeated in flight", "0", str(repeated), repeated == 0, True)
@@ -150,13 +150,25 @@ _LABELS = {"dnspython": "the queries of the re-check, dnspython"}
 
 def print_coverage(results: Results, verdicts: list[Verdicts]) -> None:
     print(f"\n{'mistake':34} {'postroom says':24} {'fix':4} checkdmarc says")
-    for one in verdicts:
-        says = one.code if one.named else f"({one.code or one.state})" if one.noticed else "-"
-        print(f"{one.mistake.name:34} {says:24} {'yes' if one.has_fix else '-':4} {_peer(one)}")
-    ours = (sum(one.noticed for one in verdicts), sum(one.named for one in verdicts))
+    for verdict in verdicts:
+        says = (
+            verdict.code
+            if verdict.named
+            else f"({verdict.code or verdict.state})"
+            if verdict.noticed
+            else "-"
+        )
+        print(
+            f"{verdict.mistake.name:34} {says:24} {'yes' if verdict.has_fix else '-':4} "
+            f"{_peer(verdict)}"
+        )
+    ours = (
+        sum(verdict.noticed for verdict in verdicts),
+        sum(verdict.named for verdict in verdicts),
+    )
     theirs = (
-        sum(bool(one.peer_noticed) for one in verdicts),
-        sum(bool(one.peer_named) for one in verdicts),
+        sum(bool(verdict.peer_noticed) for verdict in verdicts),
+        sum(bool(verdict.peer_named) for verdict in verdicts),
     )
     label = f"of {len(verdicts)}: noticed, cause named"
     print(f"{label:34} {f'{ours[0]}, {ours[1]}':29} {f'{theirs[0]}, {theirs[1]}'}")

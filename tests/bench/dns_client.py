@@ -110,7 +110,7 @@ async def look(
 ) -> DomainReport:
     """Look at a domain once, as the operator does; `known`: all its records were valid before;
     `told`: the codes of the findings that its status has."""
-    ids = [one.id for one in plan.records] if known else ()
+    ids = [record.id for record in plan.records] if known else ()
     return await verify(plan, asker, known_valid=ids, told_before=told)
 
 

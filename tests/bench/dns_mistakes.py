@@ -59,8 +59,8 @@ def _too_many_lookups(stage: Stage) -> None:
 
 
 def _null_mx(stage: Stage) -> None:
-    for one in stage.plan.exchanges:
-        stage.unpublish(f"mx-{one.host}")
+    for exchange in stage.plan.exchanges:
+        stage.unpublish(f"mx-{exchange.host}")
     stage.zone.add(APEX, "MX", "0 .")
 
 
@@ -160,8 +160,10 @@ async def coverage(served: ServedWorld, peer: Peer | None) -> list[Verdicts]:
         served.show(partial(mistaken, number))
         async with asking(served) as (asker, _):
             report = await look(healthy().plan, asker)
-        state = next(one.state for one in report.records if one.id == mistake.record)
-        first = next((one for one in report.findings if one.subject == mistake.record), None)
+        state = next(record.state for record in report.records if record.id == mistake.record)
+        first = next(
+            (finding for finding in report.findings if finding.subject == mistake.record), None
+        )
         code, has_fix = (first.code, first.fix is not None) if first else ("", False)
         new = _complaints(served, peer) - usual
         named = any(re.search(mistake.words, one, re.IGNORECASE) for one in new)

@@ -24,10 +24,10 @@ class Peer:
     def __init__(self) -> None:
         self._checkdmarc: Any = importlib.import_module("checkdmarc")
         self._caches = [
-            one
+            var
             for name in _MODULES
-            for one in vars(importlib.import_module(name)).values()
-            if type(one).__name__ == "ExpiringDict"
+            for var in vars(importlib.import_module(name)).values()
+            if type(var).__name__ == "ExpiringDict"
         ]
 
     @property

@@ -42,7 +42,7 @@ class Runs:
     @property
     def wall(self) -> float:
         """The median."""
-        return statistics.median(one.wall for one in self.costs)
+        return statistics.median(cost.wall for cost in self.costs)
 
     @property
     def floor(self) -> float:
@@ -65,18 +65,18 @@ class Runs:
 
     def quantile(self, share: float) -> float:
         """The wall time that this share of the runs did not exceed."""
-        ordered = sorted(one.wall for one in self.costs)
+        ordered = sorted(cost.wall for cost in self.costs)
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
     @property
     def queries(self) -> int:
         """The most of any run."""
-        return max(one.queries for one in self.costs)
+        return max(cost.queries for cost in self.costs)
 
     @property
     def cpu_per_query(self) -> float:
         """The median."""
-        return statistics.median(one.cpu / max(one.queries, 1) for one in self.costs)
+        return statistics.median(cost.cpu / max(cost.queries, 1) for cost in self.costs)
 
 
 def world_of(layout: Layout) -> World:
@@ -130,12 +130,12 @@ def _runs(made: Sequence[tuple[Cost, float]]) -> Runs:
 
 def faults(report: DomainReport) -> list[str]:
     """Return the records of a healthy domain that are called anything but valid or unknown."""
-    return [one.id for one in report.records if one.state not in _RIGHT]
+    return [record.id for record in report.records if record.state not in _RIGHT]
 
 
 def unknown(report: DomainReport) -> int:
     """Count the records that could not be looked at."""
-    return sum(one.state is RecordState.UNKNOWN for one in report.records)
+    return sum(record.state is RecordState.UNKNOWN for record in report.records)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ async def crowd(served: ServedWorld, layout: Layout, at_once: int = _AT_ONCE) ->
     plans = build(layout)[1]
     reports, costs = list[DomainReport](), list[Cost]()
     async with asking(served) as (asker, transport):
-        looks = [partial(look, one, asker, known=True) for one in plans]
+        looks = [partial(look, plan, asker, known=True) for plan in plans]
         for _ in range(2):
             with measuring(served) as cost:
                 reports += await many(looks, at_once)
@@ -168,8 +168,8 @@ async def crowd(served: ServedWorld, layout: Layout, at_once: int = _AT_ONCE) ->
     return Crowd(
         first=costs[0],
         again=costs[1],
-        names=sum(distinct(one) + layout.servers for one in plans),
-        faults=sum(len(faults(one)) for one in reports),
+        names=sum(distinct(plan) + layout.servers for plan in plans),
+        faults=sum(len(faults(report)) for report in reports),
         unknown=sum(map(unknown, reports)),
         repeated=transport.repeated,
     )
@@ -177,7 +177,7 @@ async def crowd(served: ServedWorld, layout: Layout, at_once: int = _AT_ONCE) ->
 
 def distinct(plan: DomainPlan) -> int:
     """Count the distinct names and types of a plan: no look can do with fewer questions."""
-    return len({(one.name, one.type) for one in plan.records})
+    return len({(record.name, record.type) for record in plan.records})
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,11 @@ async def losses(served: ServedWorld) -> Lossy:
     served.fail(LOSS, world.servers_of(plan.domain)[1])
     made, reports = list[tuple[Cost, float]](), list[DomainReport]()
     async with asking(served) as (asker, _transport):
-        told = {one.code for one in (await look(plan, asker)).findings}
+        told = {finding.code for finding in (await look(plan, asker)).findings}
         for _ in range(_LOSSY_LOOKS):
             with measuring(served) as cost:
                 reports.append(await look(plan, asker, known=True, told=told))
             made.append((cost, statistics.median(floors)))
-    return Lossy(_runs(made), sum(len(faults(one)) for one in reports), sum(map(unknown, reports)))
+    return Lossy(
+        _runs(made), sum(len(faults(report)) for report in reports), sum(map(unknown, reports))
+    )

@@ -84,9 +84,9 @@ class Results:
     def wrong(self) -> int:
         """Probes of ours, or of the libraries beneath, that found a healthy server ill."""
         beside_peer = [self.peer[SMTP]] if self.peer else []
-        fast = sum(one.wrong for one in (*self.speeds.values(), *beside_peer))
+        fast = sum(speed.wrong for speed in (*self.speeds.values(), *beside_peer))
         stalled = [one.wrong for one in self.crowded] + [one.wrong for one in self.queued]
-        return fast + sum(stalled) + sum(one.wrong for one in self.journeys)
+        return fast + sum(stalled) + sum(journey.wrong for journey in self.journeys)
 
 
 async def measure(servers: MailServers, peer: Peer | None, scale: Scale) -> Results:
@@ -120,7 +120,7 @@ def goals(found: Results) -> Iterator[Goal]:
     for way in found.journeys:
         met = way.measured <= way.most + _ROUND_TRIP_SLACK
         yield Goal(f"round trips: {way.name}", way.ideal, f"{way.measured:.1f}", met)
-    fooled = sum(one.fooled for one in found.verdicts)
+    fooled = sum(verdict.fooled for verdict in found.verdicts)
     yield Goal("fooled by a server that proves nothing", "0", str(fooled), fooled == 0, True)
     yield Goal("healthy servers called ill", "0", str(found.wrong), found.wrong == 0, True)
 
@@ -158,12 +158,12 @@ def print_stalled(found: Results) -> None:
 
 def print_verdicts(found: Results) -> None:
     print(f"\n{'the server':34} {'verify() says':34} {'postroom says':24}")
-    for one in found.verdicts:
+    for verdict in found.verdicts:
         peer = "not asked"
-        if one.peer is not None:
-            peer = one.peer + (", login sent" if one.peer_sent_login else "")
-        mine = one.ours + (", login sent" if one.we_sent_login else "")
-        print(f"{one.case:34} {peer:34} {mine:24}")
+        if verdict.peer is not None:
+            peer = verdict.peer + (", login sent" if verdict.peer_sent_login else "")
+        mine = verdict.ours + (", login sent" if verdict.we_sent_login else "")
+        print(f"{verdict.case:34} {peer:34} {mine:24}")
 
 
 def print_goals(found: list[Goal]) -> None:

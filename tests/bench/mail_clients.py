@@ -149,7 +149,7 @@ def bare_imap(place: Place, *, everything: bool = False) -> Attempt:
             answers.append(await client.uid("fetch", "*", "(UID INTERNALDATE)"))
             answers.append(await client.namespace())
         answers.append(await client.logout())
-        return all(one.result == "OK" for one in answers)
+        return all(answer.result == "OK" for answer in answers)
 
     return probe
 

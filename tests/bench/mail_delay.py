@@ -63,8 +63,8 @@ class LongWay:
         try:
             await asyncio.wait(parts[2:], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for one in parts:
-                one.cancel()
+            for part in parts:
+                part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
             far_writer.transport.abort()
 

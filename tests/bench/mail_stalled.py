@@ -122,7 +122,7 @@ async def queued(place: Place, mode: TLSMode, scale: Scale) -> Queued:
     No namespace has more of them than evaluations that it may have at a time.
     """
     full = Deadlines()
-    shorter = Deadlines(*(getattr(full, one.name) / scale.hurry for one in fields(full)))
+    shorter = Deadlines(*(getattr(full, field.name) / scale.hurry for field in fields(full)))
     probes = limited(place, shorter, Gate(patience=PATIENCE / scale.hurry))
 
     async def healthy(number: int) -> bool:
@@ -161,11 +161,11 @@ class _Stalling:
 
     @property
     def over(self) -> bool:
-        return all(one.done() for one in self._tasks)
+        return all(task.done() for task in self._tasks)
 
     async def __aexit__(self, *_: object) -> None:
-        for one in self._tasks:
-            one.cancel()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

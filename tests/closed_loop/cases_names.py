@@ -227,8 +227,8 @@ _TWICE = (
 
 
 def _all_gone(stage: Stage) -> None:
-    for one in stage.plan.records:
-        stage.unpublish(one.id)
+    for record in stage.plan.records:
+        stage.unpublish(record.id)
 
 
 def _subdomain_is_a_zone(stage: Stage) -> None:

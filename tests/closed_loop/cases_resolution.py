@@ -121,12 +121,12 @@ def _ask_resolver(stage: Stage, name: str, kind: str) -> None:
 
 def _extra_at_parent(stage: Stage) -> None:
     """The registrar names a server that the zone does not, and that does not serve it."""
-    names = [one.name for one in _servers(stage)]
+    names = [server.name for server in _servers(stage)]
     stage.world.delegate(APEX, [*names, "ns9.forgotten.net"])
 
 
 def _extra_that_serves(stage: Stage) -> None:
-    names = [one.name for one in _servers(stage)]
+    names = [server.name for server in _servers(stage)]
     stage.world.nameserver("ns3.dnshost.example").serve(stage.zone)
     stage.world.delegate(APEX, [*names, "ns3.dnshost.example"])
 

@@ -55,9 +55,9 @@ def including(count: int) -> str:
 def leaves_out_some(stage: Stage, fix: Fix) -> None:
     """The user sends less through the domain itself, as he is advised."""
     stage.zone.remove(stage.plan.domain, "TXT")
-    for one in stage.plan.records:
-        if one.name == stage.plan.domain and one.type.value == "TXT":
-            stage.zone.add(one.name, "TXT", one.value)
+    for record in stage.plan.records:
+        if record.name == stage.plan.domain and record.type.value == "TXT":
+            stage.zone.add(record.name, "TXT", record.value)
 
 
 def _syntax() -> list[Case]:

@@ -141,8 +141,8 @@ def _published(name: str, kind: str, *values: str) -> Mistake:
 
 def _by_others(*changes: Mistake) -> Outsider:
     def outsider(stage: Stage, fix: Fix) -> None:
-        for one in changes:
-            one(stage)
+        for change in changes:
+            change(stage)
 
     return outsider
 

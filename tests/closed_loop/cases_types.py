@@ -267,9 +267,9 @@ def _loop(id: str, length: int) -> Mistake:
 
 def _website(stage: Stage) -> None:
     """The whole subdomain is made an alias of a website."""
-    for one in stage.plan.records:
-        if one.name == stage.plan.domain:
-            stage.unpublish(one.id)
+    for record in stage.plan.records:
+        if record.name == stage.plan.domain:
+            stage.unpublish(record.id)
     stage.panel().add("mail", "CNAME", f"www.{APEX}")
 
 

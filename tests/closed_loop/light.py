@@ -43,7 +43,7 @@ class LightAsker:
         found = await self.recursive(Question(APEX, RecordType.NS))
         if self._world.resolver.dead:
             return found
-        return Zone(APEX, tuple(sorted(one.name for one in self._scene.servers)))
+        return Zone(APEX, tuple(sorted(server.name for server in self._scene.servers)))
 
     async def authoritative(self, question: Question) -> Answer:
         servers = list(self._scene.servers)
@@ -85,7 +85,7 @@ class LightAsker:
     async def delegation(self, apex: str) -> Delegation | Answer:
         if self._world.egress is not Egress.OPEN:
             return Answer(Question(apex, RecordType.NS), Outcome.TIMEOUT)
-        names = tuple(sorted(one.name for one in self._scene.servers))
+        names = tuple(sorted(server.name for server in self._scene.servers))
         servers = self._every(self._scene.servers, Question(apex, RecordType.SOA))
         signed = bool(self._world.truth(apex, "DS"))
         return Delegation("com", names, signed, servers)
@@ -157,8 +157,8 @@ def _read(reply: Reply, question: Question, server: str) -> Answer:
 
 
 def _with_serial(answer: Answer) -> Answer:
-    fields = [one.split() for one in answer.values]
-    values = tuple(one[2] for one in fields if len(one) == 7)
+    fields = [value.split() for value in answer.values]
+    values = tuple(field[2] for field in fields if len(field) == 7)
     return Answer(
         answer.question,
         answer.outcome,

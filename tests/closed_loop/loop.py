@@ -56,7 +56,7 @@ class Stage:
 
     def record(self, id: str) -> PlannedRecord:
         """The expected record with this id."""
-        return next(one for one in self.plan.records if one.id == id)
+        return next(record for record in self.plan.records if record.id == id)
 
     def label(self, id: str) -> str:
         """What a careful user types as its name."""
@@ -186,9 +186,9 @@ def healthy(domain: str = APEX, **changes: Any) -> Stage:
     zone.add(APEX, "A", "192.0.2.99")
     zone.add(f"www.{APEX}", "A", "192.0.2.99")
     plan = planning.plan(spec_of(domain, provider, **changes), "mail", b"key", {})
-    for one in plan.records:
-        if one.value:
-            zone.add(one.name, one.type.value, one.value)
+    for record in plan.records:
+        if record.value:
+            zone.add(record.name, record.type.value, record.value)
     return Stage(world, provider, zone, plan)
 
 
@@ -205,11 +205,11 @@ async def _play(case: Case) -> Outcome:
     address = stage.world.resolver_address
     asker = DnsAsker([(address.address, address.port)], transport=stage.world.transport)
     first = await verify(stage.plan, asker)
-    ill = tuple(one.id for one in first.records if one.state is not RecordState.VALID)
+    ill = tuple(record.id for record in first.records if record.state is not RecordState.VALID)
     await settle(stage.world, DNSHost(stage.world, stage.zone))
     case.mistake(stage)
     before = await verify(stage.plan, asker)
-    found = [one for one in before.findings if one.subject == case.record]
+    found = [finding for finding in before.findings if finding.subject == case.record]
     root = found[0] if found else None
     unusable = "" if case.advice else await apply_to(stage, case, root)
     await settle(stage.world, *panels(stage))
@@ -246,23 +246,25 @@ async def apply_to(stage: Stage, case: Case, root: Finding | None) -> str:
 
 def panels(stage: Stage) -> list[DNSHost]:
     """Plain panels over all of the user's zones: who applies a fix knows the quirks of his host."""
-    zones = {id(one.zone): one.zone for one in stage.hosts}
+    zones = {id(host.zone): host.zone for host in stage.hosts}
     zones[id(stage.zone)] = stage.zone
     return [DNSHost(stage.world, zone) for zone in zones.values()]
 
 
 def _state(report: DomainReport, id: str) -> str | None:
-    return next((one.state.value for one in report.records if one.id == id), None)
+    return next((record.state.value for record in report.records if record.id == id), None)
 
 
 def _whole(report: DomainReport) -> str:
     """The state of a domain: Valid where every record is."""
-    states = {one.state for one in report.records}
+    states = {record.state for record in report.records}
     return RecordState.VALID.value if states <= {RecordState.VALID} else "NotValid"
 
 
 def _harmed(before: DomainReport, after: DomainReport) -> tuple[str, ...]:
-    valid = {one.id for one in before.records if one.state is RecordState.VALID}
+    valid = {record.id for record in before.records if record.state is RecordState.VALID}
     return tuple(
-        one.id for one in after.records if one.id in valid and one.state is not RecordState.VALID
+        record.id
+        for record in after.records
+        if record.id in valid and record.state is not RecordState.VALID
     )

@@ -66,7 +66,7 @@ async def _play(case: Case) -> Taking:
     case.mistake(stage)
     report = await verify(stage.plan, asker)
     await asker.close()
-    root = next((one for one in report.findings if one.subject == case.record), None)
+    root = next((finding for finding in report.findings if finding.subject == case.record), None)
     before = set(_records(stage))
     # What somebody else does is not of the fix.
     left = case.advice or root is None or root.fix is None

@@ -39,7 +39,7 @@ _Heard = Callable[[PlannedRecord], frozenset[str]]
 async def _verified(made: Scene, asker: Asker, random: Random) -> tuple[DomainReport, float]:
     """Look at a scene some time after it came to be; return the seconds that the look took."""
     await asyncio.sleep(random.choice((0.0, 10.0, 400.0)))
-    known = [one.id for one in made.plan.records if random.random() < 0.3]
+    known = [record.id for record in made.plan.records if random.random() < 0.3]
     began = made.world.now()
     report = await verify(made.plan, asker, known_valid=known, deep=random.random() < 0.2)
     return report, made.world.now() - began
@@ -116,5 +116,5 @@ def test_no_verdict_is_false_in_more_worlds(first: int) -> None:
 def test_the_worlds_are_of_all_kinds() -> None:
     """Every state is reached, so that none of the properties holds for want of cases."""
     reports = [run(_without_messages(seed))[1] for seed in range(10_000, 10_300)]
-    states = {one.state for report in reports for one in report.records}
+    states = {record.state for report in reports for record in report.records}
     assert states == {*RecordState} - {RecordState.CONFLICTING}

@@ -80,9 +80,9 @@ def _unsaid(record: Record, found: Taking) -> list[str]:
         plain = _plain(value)
         if spf.is_spf(plain) or dmarc.is_dmarc(plain):
             return [
-                one
-                for one in _terms(plain)
-                if _ascii(one).lower() not in published and not _is_said(_ascii(one), finding)
+                term
+                for term in _terms(plain)
+                if _ascii(term).lower() not in published and not _is_said(_ascii(term), finding)
             ]
         read = dkim.parse(value)
         key = read.key if read.usable else None
@@ -109,7 +109,7 @@ def _terms(text: str) -> list[str]:
     if spf.is_spf(text):
         return text.split()[1:]
     tags = [one.strip() for one in re.split(r"[;,]", text) if one.strip()]
-    return [re.sub(r"^ru[af]\s*=\s*", "", one) for one in tags[1:]]
+    return [re.sub(r"^ru[af]\s*=\s*", "", tag) for tag in tags[1:]]
 
 
 def _ascii(term: str) -> str:

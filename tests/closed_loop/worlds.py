@@ -54,7 +54,7 @@ class Scene:
 
     def serving(self) -> list[NameServer]:
         """The servers that serve the zone, be it slowly or with losses."""
-        return [one for one in self.servers if not one.dead and not one._lame]
+        return [server for server in self.servers if not server.dead and not server._lame]
 
     def answering(self, heard: frozenset[str]) -> list[NameServer]:
         """The servers that serve the zone, of those with these names."""
@@ -62,12 +62,12 @@ class Scene:
 
     def heard(self, record: PlannedRecord) -> frozenset[str]:
         """The servers that answered about the record, by the log of queries."""
-        plain = {one.name: one.edns is Edns.UNDERSTOOD for one in self.servers}
+        plain = {server.name: server.edns is Edns.UNDERSTOOD for server in self.servers}
         names = {
-            address: one.name
-            for one in self.servers
-            for address in one.addresses
-            if not self._is_cut_off(record, one)
+            address: server.name
+            for server in self.servers
+            for address in server.addresses
+            if not self._is_cut_off(record, server)
         }
         return frozenset(
             name
@@ -86,7 +86,7 @@ class Scene:
 
     def right(self, record: PlannedRecord, servers: list[NameServer]) -> int:
         """How many of these servers have the record as it must be."""
-        return sum(self.has[record.id][one.name] is There.RIGHT for one in servers)
+        return sum(self.has[record.id][server.name] is There.RIGHT for server in servers)
 
 
 def scene(seed: int) -> Scene:
@@ -111,13 +111,13 @@ def scene(seed: int) -> Scene:
     zone = world.register(APEX, random.choice((1, 2, 2, 3, 3, 4)), minimum=random.choice((60, 900)))
     zone.add(APEX, "A", "192.0.2.99")
     made = Scene(world, spec, plan, world.servers_of(APEX))
-    before = {one.id: _any_state(random) for one in plan.records}
+    before = {record.id: _any_state(random) for record in plan.records}
     _publish(zone, plan, before)
     if random.random() < 0.5:
         _fill_the_cache(world, plan, random)
     after = {
-        one.id: _any_state(random) if random.random() < 0.5 else before[one.id]
-        for one in plan.records
+        record.id: _any_state(random) if random.random() < 0.5 else before[record.id]
+        for record in plan.records
     }
     _publish(zone, plan, after)
     _differ(made, after, random)
@@ -130,10 +130,10 @@ def _any_state(random: Random) -> There:
 
 
 def _publish(zone: Zone, plan: DomainPlan, states: dict[str, There]) -> None:
-    for one in plan.records:
-        for value in (one.value, _WRONG[one.id]):
-            zone.remove(one.name, one.type.value, value)
-        _put(zone, one, states[one.id])
+    for record in plan.records:
+        for value in (record.value, _WRONG[record.id]):
+            zone.remove(record.name, record.type.value, value)
+        _put(zone, record, states[record.id])
 
 
 def _put(zone: Zone, record: PlannedRecord, state: There) -> None:
@@ -144,28 +144,28 @@ def _put(zone: Zone, record: PlannedRecord, state: There) -> None:
 
 def _fill_the_cache(world: World, plan: DomainPlan, random: Random) -> None:
     """Others have asked the resolver for some of the records before."""
-    for one in plan.records:
+    for record in plan.records:
         if random.random() < 0.7:
-            query = Query(name_of(one.name), type_of(one.type.value), recursion_desired=True)
+            query = Query(name_of(record.name), type_of(record.type.value), recursion_desired=True)
             world.resolver.answer(query, world.now())
 
 
 def _differ(made: Scene, states: dict[str, There], random: Random) -> None:
     """Give some servers a copy of their own, with its serial or with that of the others."""
-    for one in made.plan.records:
-        made.has[one.id] = {server.name: states[one.id] for server in made.servers}
+    for record in made.plan.records:
+        made.has[record.id] = {server.name: states[record.id] for server in made.servers}
     for server in made.servers:
         if random.random() < 0.5:
             continue
         copy = server.hold(APEX)
         serial = copy.serial
-        for one in made.plan.records:
+        for record in made.plan.records:
             if random.random() < 0.5:
                 state = _any_state(random)
-                made.has[one.id][server.name] = state
-                for value in (one.value, _WRONG[one.id]):
-                    copy.remove(one.name, one.type.value, value)
-                _put(copy, one, state)
+                made.has[record.id][server.name] = state
+                for value in (record.value, _WRONG[record.id]):
+                    copy.remove(record.name, record.type.value, value)
+                _put(copy, record, state)
         if random.random() < 0.4:
             copy.serial = serial - 1
             copy.bump()

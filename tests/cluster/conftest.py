@@ -84,19 +84,19 @@ def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The requests that RBAC denied; an Event for a namespace that is being deleted is denied by
     its life cycle, whatever the rights are."""
     return [
-        one
-        for one in requests
-        if one["responseStatus"]["code"] == 403
-        and "being terminated" not in one["responseStatus"].get("message", "")
+        request
+        for request in requests
+        if request["responseStatus"]["code"] == 403
+        and "being terminated" not in request["responseStatus"].get("message", "")
     ]
 
 
 def requests_of(plane: ControlPlane, user: str = USER) -> list[dict[str, Any]]:
     """Every request of a ServiceAccount, the operator's unless another is named."""
-    return [one for one in plane.audit_events() if one["user"]["username"] == user]
+    return [event for event in plane.audit_events() if event["user"]["username"] == user]
 
 
 def writes_of(plane: ControlPlane) -> list[dict[str, Any]]:
     """Every request of the operator that writes."""
     reading = {"get", "list", "watch"}
-    return [one for one in requests_of(plane) if one["verb"] not in reading]
+    return [request for request in requests_of(plane) if request["verb"] not in reading]

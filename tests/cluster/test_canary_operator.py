@@ -184,7 +184,7 @@ def test_no_secret_shows(
         assert (place, leaks(seen, secrets)) == (place, [])
     assert all(smtp.connections for smtp, _ in servers.running.values())
     assert servers.running["talked-of"][1].connections
-    assert servers.oauth["refresh"] in {one["refresh_token"] for one in servers.tokens.forms}
+    assert servers.oauth["refresh"] in {form["refresh_token"] for form in servers.tokens.forms}
 
 
 def _in(namespace: str, text: str) -> str:

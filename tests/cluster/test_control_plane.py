@@ -121,9 +121,9 @@ def test_the_audit_log_names_user_verb_and_object(plane: ControlPlane, namespace
         pytest.skip("the audit log of a cluster that is not ours cannot be read")
     plane.kubectl("create", "configmap", "audited", "-n", namespace)
     created = [
-        one
-        for one in plane.audit_events()
-        if one["verb"] == "create" and one.get("objectRef", {}).get("name") == "audited"
+        event
+        for event in plane.audit_events()
+        if event["verb"] == "create" and event.get("objectRef", {}).get("name") == "audited"
     ]
     assert [one["user"]["username"] for one in created] == ["admin"]
 

@@ -38,7 +38,7 @@ def zone_of(data: dict[str, list[Any]]) -> Zone:
         ]
         if not any(kind == "TXT" for kind, _value in records):
             records += [("TXT", value) for kind, value in records if kind == "SPF"]
-        zone[name.lower()] = [one for one in records if one[1] != "NONE"]
+        zone[name.lower()] = [record for record in records if record[1] != "NONE"]
     return zone
 
 
@@ -91,7 +91,7 @@ def failures(scenario: dict[str, Any]) -> Iterator[str]:
 def main() -> int:
     """Run the suite that the first argument names."""
     scenarios = list(yaml.safe_load_all(Path(sys.argv[1]).read_bytes()))
-    failed = [one for scenario in scenarios for one in failures(scenario)]
+    failed = [failure for scenario in scenarios for failure in failures(scenario)]
     total = sum(len(scenario["tests"]) for scenario in scenarios)
     print(*failed, f"{total - len(failed)} of {total} cases pass", sep="\n")
     return 1 if failed else 0

@@ -52,7 +52,7 @@ class Case:
     def _answer(self, name: str, kind: RecordType) -> Answer:
         answer = self.world.answer(name, kind)
         if kind is RecordType.TXT:
-            self.visited += [one for one in answer.values if is_spf(one)]
+            self.visited += [value for value in answer.values if is_spf(value)]
         return answer
 
     def theirs(self, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
@@ -63,7 +63,7 @@ class Case:
         return result, text
 
     def names(self) -> set[str]:
-        return {one.name for text in self.visited for one in parse(text).terms}
+        return {term.name for text in self.visited for term in parse(text).terms}
 
 
 def _lookup_in(world: World) -> Callable[..., list[tuple[tuple[str, str], Any]]]:
@@ -73,7 +73,7 @@ def _lookup_in(world: World) -> Callable[..., list[tuple[tuple[str, str], Any]]]
         values = world.records.get((name.lower(), RecordType(kind)), ())
         if values is None:
             raise pyspf.TempError("DNS timeout")
-        return [((name, kind), _as_pyspf_has_it(kind, one)) for one in values]
+        return [((name, kind), _as_pyspf_has_it(kind, value)) for value in values]
 
     return lookup
 

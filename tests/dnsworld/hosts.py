@@ -95,7 +95,7 @@ class DNSHost:
         match kind:
             case "TXT" | "SPF":
                 texts = read_text(value, self.quirks)
-                return [(owner, kind, strings(*one)) for one in texts]
+                return [(owner, kind, strings(*text)) for text in texts]
             case "CNAME":
                 return self._read_alias(owner, value)
             case "NS" | "PTR":

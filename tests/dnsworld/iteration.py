@@ -110,7 +110,9 @@ class Walk:
 
     def _has_changed(self, name: Name, cut: _Cut) -> bool:
         zones = self._network.zones
-        above = next(zones[one] for one in and_ancestors(parent(name)) if one in zones)
+        above = next(
+            zones[ancestor] for ancestor in and_ancestors(parent(name)) if ancestor in zones
+        )
         ns = above.rrset(name, NS)
         return ns is None or {host for data in ns.data for host in data.names} != set(cut.hosts)
 
@@ -133,7 +135,9 @@ class Walk:
         now = self._network.now()
         start = parent(name) if kind == DS and name != ROOT else name
         return next(
-            one for one in and_ancestors(start) if one in self._cuts and now < self._cuts[one].until
+            ancestor
+            for ancestor in and_ancestors(start)
+            if ancestor in self._cuts and now < self._cuts[ancestor].until
         )
 
     def _remember(self, ns: RRset, reply: Reply) -> None:

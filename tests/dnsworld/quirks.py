@@ -143,15 +143,15 @@ def read_text(typed: str, quirks: Quirks = NICE) -> list[tuple[bytes, ...]]:
     if quirks.joins_with_space:
         parts = [" ".join(parts)]
     strings = [_mangled(part, quirks).encode() for part in parts]
-    if all(len(one) <= STRING_LIMIT for one in strings):
+    if all(len(string) <= STRING_LIMIT for string in strings):
         return [tuple(strings)]
     match quirks.long_text:
         case LongText.SPLIT:
-            return [tuple(piece for one in strings for piece in split(one))]
+            return [tuple(piece for string in strings for piece in split(string))]
         case LongText.TRUNCATED:
             return [(b"".join(strings)[:STRING_LIMIT],)]
         case LongText.SPLIT_INTO_RECORDS:
-            return [(piece,) for one in strings for piece in split(one)]
+            return [(piece,) for string in strings for piece in split(string)]
         case LongText.REFUSED:
             raise HostRefusal("A TXT value may have at most 255 characters.")
 

@@ -201,7 +201,9 @@ class RecursiveResolver:
         that is signed badly (RFC 4035 section 4.3)."""
         secure = True
         for name in names:
-            zones = [one for one in and_ancestors(name) if one in self._network.zones]
+            zones = [
+                ancestor for ancestor in and_ancestors(name) if ancestor in self._network.zones
+            ]
             for zone in reversed(zones):
                 if zone in self._network.registries:
                     continue

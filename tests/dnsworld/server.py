@@ -132,7 +132,10 @@ class NameServer:
         return reply, 0.0
 
     def _lameness(self, name: Name) -> Lame | None:
-        return next((self._lame[one] for one in and_ancestors(name) if one in self._lame), None)
+        return next(
+            (self._lame[ancestor] for ancestor in and_ancestors(name) if ancestor in self._lame),
+            None,
+        )
 
     def _zone_of(self, name: Name, kind: int, now: float) -> Zone | None:
         """The deepest zone served here that holds the name; a DS is held above the cut."""

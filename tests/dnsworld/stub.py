@@ -50,4 +50,4 @@ def answers(reply: dns.message.Message, kind: str) -> list[str]:
 
 def errors(reply: dns.message.Message) -> list[int]:
     """The extended error codes of a reply (RFC 8914), sorted."""
-    return sorted(int(one.code) for one in reply.extended_errors())
+    return sorted(int(error.code) for error in reply.extended_errors())

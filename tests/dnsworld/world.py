@@ -144,7 +144,7 @@ class World:
     @property
     def resolver_addresses(self) -> list[ServerAddress]:
         """Where the resolvers listen."""
-        return [ServerAddress(one.addresses[0]) for one in self.resolvers]
+        return [ServerAddress(resolver.addresses[0]) for resolver in self.resolvers]
 
     def nameserver(self, name: str, addresses: Sequence[str] | None = None) -> NameServer:
         """Return the server of this name; a new one gets an address and a place in DNS.
@@ -244,9 +244,9 @@ class World:
 
     def zone_at(self, name: str) -> Zone:
         """The deepest zone that holds a name; registries come to be when they are needed."""
-        for one in and_ancestors(self._with_registry(name_of(name))):
-            if one in self.zones:
-                return self.zones[one]
+        for ancestor in and_ancestors(self._with_registry(name_of(name))):
+            if ancestor in self.zones:
+                return self.zones[ancestor]
         raise LookupError(name)
 
     def zone_above(self, apex: str) -> Zone:
@@ -274,8 +274,8 @@ class World:
         holds = (one.held_until(zone.apex) - self.now() for one in self._by_name.values())
         return max(
             float(zone.longest_ttl()),
-            *(one.longest_left(apex) for one in self.resolvers),
-            *(one for one in holds if one < FOR_EVER),
+            *(resolver.longest_left(apex) for resolver in self.resolvers),
+            *(hold for hold in holds if hold < FOR_EVER),
         )
 
     # The top -------------------------------------------------------------------------------------
@@ -312,7 +312,9 @@ class World:
         )
         self.zones[apex] = zone
         self.registries.add(apex)
-        above = self.zones[next(one for one in and_ancestors(parent(apex)) if one in self.zones)]
+        above = self.zones[
+            next(ancestor for ancestor in and_ancestors(parent(apex)) if ancestor in self.zones)
+        ]
         for name in _REGISTRY_SERVERS:
             zone.add(text_of(apex), "NS", name)
             above.add(text_of(apex), "NS", name)

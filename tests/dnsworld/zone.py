@@ -218,7 +218,7 @@ class Zone:
         `alias_hides`: a CNAME wins over other records at its name, as with some servers.
         """
         for node_name in reversed(
-            [one for one in and_ancestors(name) if len(one) >= len(self.apex)]
+            [ancestor for ancestor in and_ancestors(name) if len(ancestor) >= len(self.apex)]
         ):
             node = self._nodes.get(node_name)
             if node is None:

@@ -48,7 +48,7 @@ _QUOTED_PRINTABLE = re.compile(rb"=([0-9A-Fa-f]{2})|=\r?\n")
 
 def leaks(seen: str | bytes, secrets: Iterable[Secret], depth: int = DEPTH) -> list[str]:
     """Return the name of each secret that shows, and how it is encoded; sorted."""
-    wanted = {one.name: _windows(one.text) for one in secrets}
+    wanted = {secret.name: _windows(secret.text) for secret in secrets}
     told: dict[str, str] = {}
     for path, view in views(_octets(seen), depth):
         folded = _folded(view)
@@ -164,7 +164,7 @@ def _hexadecimal(seen: bytes) -> bytes:
 def _numbers(seen: bytes) -> bytes:
     """Octets as a list of numbers, such as ``list(b"...")`` shows."""
     found = (re.findall(rb"\d+", one[0]) for one in _NUMBERS.finditer(seen))
-    return b"|".join(bytes(int(one) & 0xFF for one in numbers) for numbers in found)
+    return b"|".join(bytes(int(number) & 0xFF for number in numbers) for numbers in found)
 
 
 def _utf7(pattern: re.Pattern[bytes], slash: bytes) -> Decoder:

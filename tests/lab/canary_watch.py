@@ -54,7 +54,7 @@ class Watch:
         found = []
         for where in sorted({one for one, _ in self.shown}):
             text = "\n".join(text for place, text in self.shown if place == where)
-            found += [f"{where}: {one}" for one in leaks(text, self.secrets.values())]
+            found += [f"{where}: {leak}" for leak in leaks(text, self.secrets.values())]
         return found
 
 
@@ -115,7 +115,7 @@ def logs_at_debug(watch: Watch) -> Iterator[None]:
     """Have every logger log at DEBUG, whatever it was set to, and note what they say."""
     known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
     loggers = [logging.root, *known]
-    before = [(one, one.level, one.disabled, one.propagate) for one in loggers]
+    before = [(logger, logger.level, logger.disabled, logger.propagate) for logger in loggers]
     recorder = _Recorder(watch)
     logging.root.addHandler(recorder)
     for one in loggers:
@@ -173,7 +173,7 @@ async def _settled(tasks: set[asyncio.Task[Any]], sockets: int) -> None:
 
 
 def _left(tasks: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    return [one for one in asyncio.all_tasks() - tasks if one is not asyncio.current_task()]
+    return [task for task in asyncio.all_tasks() - tasks if task is not asyncio.current_task()]
 
 
 def _errors(context: dict[str, Any]) -> list[BaseException]:

@@ -163,16 +163,16 @@ class CanaryWorld(DirectoryWorld):
             self._raw[key]["status"] = dumped(outcome.status)
         self._watch.see(f"{name}, status of {key.kind}", json.dumps(self._raw[key]["status"]))
         self._watch.see(f"{name}, outcome", outcome)
-        self._watch.see(f"{name}, events", *(one.message for one in outcome.notices))
+        self._watch.see(f"{name}, events", *(notice.message for notice in outcome.notices))
         self._watch.see(f"{name}, memory", repr(vars(memory)))
 
     def _show_metrics(self, name: str) -> None:
         metrics = Metrics()
         metrics.observe_conditions(
             lambda: [
-                ConditionSample(key, one.type, one.status)
+                ConditionSample(key, condition.type, condition.status)
                 for key, status in self.statuses()
-                for one in status.conditions
+                for condition in status.conditions
             ]
         )
         self._watch.see(f"{name}, metrics", metrics.render())

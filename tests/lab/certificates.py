@@ -95,7 +95,7 @@ class Plan:
             .add_extension(x509.BasicConstraints(self.authority, None), critical=True)
         )
         if not self.authority:
-            alternatives = x509.SubjectAlternativeName([x509.DNSName(one) for one in self.names])
+            alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in self.names])
             builder = builder.add_extension(alternatives, critical=False)
         if self.issuer_url is not None:
             place = x509.UniformResourceIdentifier(self.issuer_url)

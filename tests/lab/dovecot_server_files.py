@@ -159,7 +159,7 @@ def token(address: str, *, lifetime: float = 3600, key: bytes = KEY, **claims: A
     now = int(time.time())
     said = {"email": address, "iat": now - 7200, "nbf": now - 7200, "exp": now + int(lifetime)}
     parts = [{"alg": "HS256", "typ": "JWT"}, {"sub": address, **said, **claims}]
-    content = ".".join(_encoded(json.dumps(one).encode()) for one in parts)
+    content = ".".join(_encoded(json.dumps(part).encode()) for part in parts)
     return f"{content}.{_encoded(hmac.digest(key, content.encode(), hashlib.sha256))}"
 
 
@@ -199,7 +199,7 @@ def write_files(
         "users": users,
         "keys/default/HS256/default": base64.b64encode(KEY).decode(),
         "key.pem": leaf.private_key_pem.bytes().decode(),
-        "cert.pem": "".join(one.bytes().decode() for one in leaf.cert_chain_pems),
+        "cert.pem": "".join(pem.bytes().decode() for pem in leaf.cert_chain_pems),
     }.items():
         (directory / name).write_text(text)
     if os.getuid() == 0:

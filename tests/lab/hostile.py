@@ -143,7 +143,7 @@ class Hostile:
 
 def smtp_until_auth(*offers: bytes, after: Sequence[Step] = ()) -> tuple[Step, ...]:
     """Greet, answer EHLO with these extensions, then play the rest."""
-    lines = [b"250-hostile", *(b"250-" + one for one in offers), b"250 HELP"]
+    lines = [b"250-hostile", *(b"250-" + offer for offer in offers), b"250 HELP"]
     return (b"220 hostile\r\n", "read", b"\r\n".join(lines) + b"\r\n", *after)
 
 
@@ -158,7 +158,7 @@ def answer(result: bytes, *untagged: bytes) -> Step:
 
     def made(command: bytes) -> bytes:
         lines = [b"* " + one for one in untagged]
-        return b"".join(one + b"\r\n" for one in [*lines, command.split()[0] + b" " + result])
+        return b"".join(line + b"\r\n" for line in [*lines, command.split()[0] + b" " + result])
 
     return made
 

@@ -80,7 +80,7 @@ class Scripted(Server):
     def said(self) -> list[bytes]:
         """What it was asked after signing in, up to LOGOUT."""
         lines = b"".join(self._running.received[2:]).split(b"\r\n")
-        return [one.partition(b" ")[2] for one in lines if one and b"LOGOUT" not in one]
+        return [line.partition(b" ")[2] for line in lines if line and b"LOGOUT" not in line]
 
 
 @asynccontextmanager

@@ -232,7 +232,7 @@ def bogus(script: Script, apex: str, *errors: int) -> Script:
         reply = dns.message.make_response(query, recursion_available=True)
         reply.set_rcode(dns.rcode.SERVFAIL)
         codes: list[dns.edns.Option] = [
-            dns.edns.EDEOption(dns.edns.EDECode.make(one)) for one in errors
+            dns.edns.EDEOption(dns.edns.EDECode.make(error)) for error in errors
         ]
         reply.use_edns(0, options=codes)
         return reply

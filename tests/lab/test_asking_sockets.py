@@ -55,7 +55,7 @@ async def test_equal_ids_at_the_same_time_are_told_apart() -> None:
         transport, address = SocketTransport(), ServerAddress(NS1, port)
         replies = await asyncio.gather(*(transport.udp(address, QUERY, 1.0) for _ in range(5)))
         transport.close()
-    assert all(is_reply(QUERY, one) for one in replies)
+    assert all(is_reply(QUERY, reply) for reply in replies)
 
 
 async def test_source_ports_change() -> None:
@@ -112,7 +112,9 @@ def test_the_end_of_the_loop_leaves_nothing_open() -> None:
         warnings.simplefilter("always")
         assert asyncio.run(look()) is Outcome.FOUND
     assert open_sockets() == before
-    assert [str(one.message) for one in complaints if "unclosed" in str(one.message)] == []
+    assert [
+        str(complaint.message) for complaint in complaints if "unclosed" in str(complaint.message)
+    ] == []
 
 
 async def test_an_asker_can_be_closed_and_used_again() -> None:

@@ -207,14 +207,14 @@ async def test_shared_names_are_remembered_and_records_under_test_are_not(lab: L
 async def test_a_failure_is_remembered_for_a_moment(lab: Lab) -> None:
     lab.resolver.script = says(dns.rcode.SERVFAIL)
     looks = [await lab.asker.shared(question("x.provider.test")) for _ in range(3)]
-    assert {one.outcome for one in looks} == {Outcome.SERVER_FAILURE}
+    assert {look.outcome for look in looks} == {Outcome.SERVER_FAILURE}
     assert len(lab.resolver.asked) == 1
 
 
 async def test_many_names_of_a_domain_need_one_look_for_its_zone(lab: Lab) -> None:
     names = ["_dmarc", "k1._domainkey", "k2._domainkey", "a.b._domainkey"]
     await asyncio.gather(
-        *(lab.asker.authoritative(question(f"{one}.example.test")) for one in names)
+        *(lab.asker.authoritative(question(f"{name}.example.test")) for name in names)
     )
     await lab.asker.authoritative(question("bounce.example.test"))
     assert lab.resolver.count("SOA") == 1

@@ -131,14 +131,14 @@ def test_how_it_was_told_is_told() -> None:
 @pytest.mark.parametrize("kind", SECRETS)
 def test_what_hostile_servers_spell_is_found_each(kind: str) -> None:
     secret = Secret("it", SECRETS[kind])
-    assert [one for one in spellings(secret.text) if not leaks(one, [secret])] == []
+    assert [spelling for spelling in spellings(secret.text) if not leaks(spelling, [secret])] == []
 
 
 def test_only_those_that_show() -> None:
     made = Secrets(3)
     secrets = [Secret(str(number), made.password(number)) for number in range(22)]
     told = f"{secrets[4].text} and {secrets[9].text!r}"
-    assert [one.split()[0] for one in leaks(told, secrets)] == ["4", "9"]
+    assert [leak.split()[0] for leak in leaks(told, secrets)] == ["4", "9"]
 
 
 @given(st.text(), st.integers(0, 100))

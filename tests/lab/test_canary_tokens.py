@@ -157,8 +157,8 @@ async def test_identity_apis_that_repeat(seed: int) -> None:
     token = made.token()
     async with watching() as watch, Api() as api:
         watch.hide("token", token)
-        for one in spellings(token):
-            text = one.decode("utf-8", "replace")
+        for spelling in spellings(token):
+            text = spelling.decode("utf-8", "replace")
             for grant in (google_user(), microsoft_user()):
                 for answer in listed(text):
                     api.script[:] = [answer] * 2

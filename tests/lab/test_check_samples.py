@@ -125,8 +125,8 @@ async def test_a_line_end_in_a_password_is_said_although_it_is_left_out(
     server = dict(made.statuses())[Key(Kind.MAIL_SERVER, "mail", "production-smtp")]
     assert server.conditions[0].reason == "Succeeded"
     assert [
-        (one.code, one.severity.value, "ends with a line end" in one.message)
-        for one in server.findings
+        (finding.code, finding.severity.value, "ends with a line end" in finding.message)
+        for finding in server.findings
     ] == [("CREDENTIAL_HAS_WHITESPACE", "Warning", True)]
 
 

@@ -242,7 +242,7 @@ async def test_one_server_gets_few_queries_at_a_time(lab: Lab) -> None:
     lab.ns1.delay = lab.ns2.delay = 0.05
     many = [question(f"n{n}.example.test") for n in range(60)]
     answers = await asyncio.gather(*map(lab.asker.authoritative, many))
-    assert {one.outcome for one in answers} == {Outcome.NX_DOMAIN}
+    assert {answer.outcome for answer in answers} == {Outcome.NX_DOMAIN}
     for server in (lab.ns1, lab.ns2):
         assert 1 < server.most_at_once <= NAMESERVER_LIMITS.in_flight
 

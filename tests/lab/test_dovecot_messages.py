@@ -108,7 +108,7 @@ async def test_a_round_trip_verifies_identities(server: Dovecot, tmp_path: Path)
     await looks(world, 5)
     await looks(world, 1, 301)
     status = await looks(world, 5)
-    states = {one.address: one.state.value for one in status.identities}
+    states = {identity.address: identity.state.value for identity in status.identities}
     assert states == {
         ALICE: "Verified",
         "sales@example.com": "Verified",

@@ -87,7 +87,7 @@ async def test_many_broken_accounts() -> None:
                 await good(server.probes(), server)
         refusals = server.refusals
     assert refusals == REFUSALS
-    reasons = [one.reason for one in reports]
+    reasons = [report.reason for report in reports]
     assert reasons.count(Reason.AUTHENTICATION_REJECTED) == REFUSALS
     assert reasons.count(Reason.HOST_AUTH_COOLDOWN) == 9 - REFUSALS
     assert took < PROMPT

@@ -85,7 +85,7 @@ async def test_the_only_mechanism_is_used(service: str, mechanism: str) -> None:
         reports = [await signed_in(server, service, password(one)) for one in PASSWORDS]
         wrong = await signed_in(server, service, password(ALICE, "hunter2-wrong"))
         assert await server.logs(f"method={mechanism}")
-    assert [outcome(one) for one in reports] == [WORKS, WORKS]
+    assert [outcome(report) for report in reports] == [WORKS, WORKS]
     assert verdict(wrong) == REJECTED
     assert server_mechanisms(reports[0]) == [mechanism]
 

@@ -223,7 +223,7 @@ class Mistake:
 
 
 def _of(id: str) -> planning.PlannedRecord:
-    return next(one for one in PLAN.records if one.id == id)
+    return next(record for record in PLAN.records if record.id == id)
 
 
 S1, K1, MX1 = "dkim-s1", "dkim-k1", f"mx-{PROVIDER.exchanges[0]}"
@@ -258,7 +258,7 @@ async def look(server: Server) -> DomainReport:
 
 
 def not_valid(report: DomainReport) -> set[str]:
-    return {one.id for one in report.records if one.state is not RecordState.VALID}
+    return {record.id for record in report.records if record.state is not RecordState.VALID}
 
 
 async def test_a_healthy_domain_verifies(server: Server) -> None:
@@ -266,7 +266,7 @@ async def test_a_healthy_domain_verifies(server: Server) -> None:
     assert not_valid(report) == set(), report
     assert (report.zone, report.nameservers) == (APEX, (NAMESERVER,))
     assert not report.resolver_only
-    assert [one for one in report.findings if one.severity is Severity.ERROR] == []
+    assert [finding for finding in report.findings if finding.severity is Severity.ERROR] == []
 
 
 @pytest.mark.parametrize("name", sorted(MISTAKES))

@@ -431,7 +431,7 @@ async def test_no_token_shows(status: int, caplog: pytest.LogCaptureFixture) -> 
             asker = identities(api.port, tokens)
             found = await asker.identities(grant, None)
             seen = f"{found!r} {asker!r} {grant!r} {caplog.text}"
-            assert not [one for one in forms if one in seen]
+            assert not [form for form in forms if form in seen]
         assert {one[2] for one in api.asked} == {secret}, "it was sent"
 
 

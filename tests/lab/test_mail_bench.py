@@ -124,7 +124,7 @@ async def test_the_long_way_takes_a_round_trip_to_connect_and_one_to_answer() ->
 
 
 async def test_round_trips_are_counted(servers: MailServers) -> None:
-    found = {one.name: one for one in await journeys(servers.place, SMALL, repeats=1)}
+    found = {journey.name: journey for journey in await journeys(servers.place, SMALL, repeats=1)}
     assert all(one.wrong == 0 for one in found.values())
     # Fewer than the protocol needs would be a delay that does not delay.
     assert all(one.measured >= int(one.ideal[0]) for one in found.values())
@@ -140,7 +140,7 @@ async def test_stalled_probes_are_in_flight_and_the_healthy_one_is_well(
 
 
 async def test_no_server_fools_us(servers: MailServers) -> None:
-    found = {one.case: one for one in await verdicts(servers, None)}
+    found = {verdict.case: verdict for verdict in await verdicts(servers, None)}
     assert len(found) == len(CASES)
     assert {one.ours for one in found.values()} == {"CapabilityMissing", "StartTLSNotOffered"}
     assert not any(one.fooled or one.we_sent_login for one in found.values())
@@ -155,7 +155,7 @@ def test_without_npm_there_is_no_peer(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_only_counts_decide() -> None:
     slow = Journey("far", "5", 5, measured=9, wrong=0)
     fooled = Verdict("case", None, None, "ProbeSucceeded", we_sent_login=True, fooled=True)
-    judged = {one.name: one for one in goals(results(journeys=[slow], verdicts=[fooled]))}
+    judged = {goal.name: goal for goal in goals(results(journeys=[slow], verdicts=[fooled]))}
     assert not judged["round trips: far"].met and not judged["round trips: far"].counts
     blocking = [one.name for one in judged.values() if one.counts and not one.met]
     assert blocking == ["fooled by a server that proves nothing"]

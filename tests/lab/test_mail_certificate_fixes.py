@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates in a closed loop: what a finding names is done, and nothing else, until it works.
 
-Covers: every fault that `postroom.mail.connect.certificate_faults` names, each of the ways out that
-its sentence offers, several faults at once, client certificates in both versions of TLS, handshakes.
+Covers: every fault that `postroom.mail.connect.certificate_faults` names, each of the ways out
+that its sentence offers, several faults at once, client certificates in both versions of TLS,
+handshakes.
 """
 
 from __future__ import annotations

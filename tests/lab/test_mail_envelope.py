@@ -193,7 +193,7 @@ async def test_who_cannot_sign_in_learns_nothing_of_senders() -> None:
         report = await ask(running, ME, OTHER)
     assert outcome(report.session) == ("Auth", "AuthenticationRejected")
     assert report.session.authenticated is False
-    assert {summary(one) for one in report.answers.values()} == {
+    assert {summary(answer) for answer in report.answers.values()} == {
         ("Unknown", "AuthenticationRejected")
     }
 
@@ -262,7 +262,7 @@ async def ask_lab(login: str, senders: list[str], recipient: str) -> EnvelopeRep
 
 async def test_a_server_with_owners_of_senders(lab: Accounts) -> None:
     report = await ask_lab(ALICE, [ALICE, BOB, "info@example.com"], ALICE)
-    assert [one.acceptance for one in report.answers.values()] == [
+    assert [answer.acceptance for answer in report.answers.values()] == [
         Acceptance.ACCEPTED,
         Acceptance.REFUSED,
         Acceptance.ACCEPTED,

@@ -166,7 +166,7 @@ async def test_what_arrives_meanwhile_is_seen() -> None:
     steps = {b"EXAMINE": EXAMINE, b"FETCH": answer(b"OK", header(8), header(12), header(12))}
     async with scripted(steps) as server:
         report = await server.scan(Position("INBOX", 5, 8))
-    assert [one.uid for one in report.messages] == [8, 12]
+    assert [message.uid for message in report.messages] == [8, 12]
     assert report.positions == (Position("INBOX", 5, 13),)
 
 
@@ -180,7 +180,7 @@ async def test_a_sparse_mailbox_is_searched_by_uid() -> None:
     async with scripted(steps) as server:
         report = await server.scan(Position("INBOX", 5, 8))
         said = server.said
-    assert [one.uid for one in report.messages] == [90, 15000]
+    assert [message.uid for message in report.messages] == [90, 15000]
     assert report.positions == (Position("INBOX", 5, 20_009),)
     assert said[1] == b"UID SEARCH UID 8:20008"
     assert said[2].startswith(b"UID FETCH 90,15000 ")
@@ -284,7 +284,7 @@ def removing(**others: Step) -> dict[bytes, Step]:
 
 def verbs(server: Scripted) -> list[bytes]:
     words = [one.split() for one in server.said]
-    return [b" ".join(one[:2]) if one[0] == b"UID" else one[0] for one in words]
+    return [b" ".join(word[:2]) if word[0] == b"UID" else word[0] for word in words]
 
 
 @pytest.mark.parametrize("capability", [b"UIDPLUS", b"IDLE"])

@@ -56,17 +56,19 @@ async def test_messages_are_found_and_ours_is_removed(server: Dovecot) -> None:
     server.deliver(ALICE, OTHER)
     noted = await probes.scan(where, LOGIN, "INBOX", ())
     assert outcome(noted.session) == DONE
-    assert [one.special_use for one in noted.positions] == [None, "\\Junk"]
+    assert [position.special_use for position in noted.positions] == [None, "\\Junk"]
     server.deliver(ALICE, OTHER)
     server.deliver(ALICE, OURS)
     found = await probes.scan(where, LOGIN, "INBOX", noted.positions)
-    assert [b"X-Postroom-Probe" in one.header for one in found.messages] == [False, True]
-    assert not any(b"X-Other" in one.header for one in found.messages)
-    other, ours = (Removal("INBOX", one.uid_validity, one.uid, PROOF) for one in found.messages)
+    assert [b"X-Postroom-Probe" in message.header for message in found.messages] == [False, True]
+    assert not any(b"X-Other" in message.header for message in found.messages)
+    other, ours = (
+        Removal("INBOX", message.uid_validity, message.uid, PROOF) for message in found.messages
+    )
     removed = await probes.remove(where, LOGIN, [other, ours, replace(ours, uid_validity=1)])
     assert (outcome(removed.session), removed.removed) == (DONE, (ours,))
     left = await probes.scan(where, LOGIN, "INBOX", noted.positions)
-    assert [one.uid for one in left.messages] == [other.uid]
+    assert [message.uid for message in left.messages] == [other.uid]
 
 
 async def test_history(server: Dovecot) -> None:
@@ -82,5 +84,5 @@ async def test_old_positions_and_numbers_that_changed(server: Dovecot) -> None:
     server.deliver(ALICE, OTHER)
     probes, where = server.probes(), server.endpoint("imaps")
     report = await probes.scan(where, LOGIN, "INBOX", [Position("INBOX", 1, 4000)])
-    assert [one.uid for one in report.messages] == [1]
+    assert [message.uid for message in report.messages] == [1]
     assert report.positions[0].uid_validity not in (0, 1)

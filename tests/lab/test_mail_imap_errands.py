@@ -62,7 +62,7 @@ async def test_a_scan_finds_what_came_since() -> None:
     assert (junk.mailbox, junk.uid, junk.special_use) == ("Junk", 1, "\\Junk")
     assert inbox.header == b"Subject: number 1\r\n\r\n"
     assert abs(datetime.now(UTC) - inbox.received_at) < timedelta(minutes=1)
-    assert [one.uid_next for one in report.positions] == [5, 2]
+    assert [position.uid_next for position in report.positions] == [5, 2]
 
 
 async def test_nothing_new_is_nothing() -> None:
@@ -88,7 +88,7 @@ async def test_many_messages_are_read_in_parts() -> None:
         rest = await server.scan(*first.positions)
     assert [one.uid for one in first.messages] == list(range(4, 504))
     assert [one.uid for one in rest.messages] == list(range(504, 624))
-    assert [one.uid_next for one in rest.positions] == [624]
+    assert [position.uid_next for position in rest.positions] == [624]
 
 
 async def test_large_headers_are_cut() -> None:

@@ -163,7 +163,7 @@ async def test_errands_over_imap_count_too() -> None:
             (await asking.remove(where, LOGIN, ())).session,
             (await asking.history(where, LOGIN, "INBOX", since)).session,
         ]
-        assert [one.authenticated for one in sessions] == [False] * REFUSALS
+        assert [session.authenticated for session in sessions] == [False] * REFUSALS
         scan = await asking.scan(where, LOGIN, "INBOX", ())
         removal = await asking.remove(where, LOGIN, ())
         history = await asking.history(where, LOGIN, "INBOX", since)

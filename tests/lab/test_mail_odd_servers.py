@@ -85,7 +85,7 @@ def asked_once(question: bytes) -> tuple[Step, ...]:
 
 def lines(*texts: bytes, code: bytes = b"250", end: bytes = b"\r\n") -> bytes:
     """A reply of several lines."""
-    before = b"".join(code + b"-" + one + end for one in texts[:-1])
+    before = b"".join(code + b"-" + text + end for text in texts[:-1])
     return before + code + b" " + texts[-1] + end
 
 

@@ -130,7 +130,7 @@ async def test_probes_at_the_same_time_do_not_overdraw_the_budget() -> None:
         asking, where = probes(server.port), endpoint(server.port, TLSMode.IMPLICIT)
         reports = await asyncio.gather(*(asking.smtp(where, LOGIN) for _ in range(8)))
     assert sum(one.startswith(b"AUTH") for one in server.received) == 3
-    reasons = [one.reason for one in reports]
+    reasons = [report.reason for report in reports]
     assert reasons.count(Reason.AUTHENTICATION_REJECTED) == 3
     assert reasons.count(Reason.HOST_AUTH_COOLDOWN) == 5
 

@@ -123,7 +123,7 @@ def hunt(login: Login, report: ProbeReport, log: str) -> None:
         *(base64.b64encode(secret.encode()[at:]).decode()[:16] for at in range(3)),
     ]
     for place in (log, repr(report), str(report), report.message):
-        assert [one for one in shapes if one in place] == []
+        assert [shape for shape in shapes if shape in place] == []
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -369,5 +369,5 @@ async def test_who_is_no_longer_to_send_ends_before_the_server_has_the_message(
     async with server(*steps, "read") as running:
         report = await send(running, message)
     assert summary(report.answer) == ("Deferred", "NotAttempted")
-    assert [one for one in commands(running) if one != b"QUIT"] == sent
+    assert [command for command in commands(running) if command != b"QUIT"] == sent
     assert not any(b"\r\n.\r\n" in one or b"hello" in one for one in running.received)

@@ -302,7 +302,7 @@ async def test_where_the_rotated_one_is_lost_the_secret_still_serves(server: Tok
     del server.refreshes[first.rotated.reveal()]
     clock.now += 3600
     token(await tokens.token(grant))
-    assert [one["refresh_token"] for one in server.forms] == ["mr", first.rotated.reveal(), "mr"]
+    assert [form["refresh_token"] for form in server.forms] == ["mr", first.rotated.reveal(), "mr"]
 
 
 async def test_an_outage_goes_unnoticed_while_the_token_lasts(server: TokenServer) -> None:

@@ -247,7 +247,7 @@ async def test_what_may_not_be_dialled_is_not(addresses: tuple[str, ...]) -> Non
         assert server.connections == 0
     assert isinstance(got, NoAnswer)
     assert got.denied
-    assert not any(one in got.sentence for one in addresses)
+    assert not any(address in got.sentence for address in addresses)
 
 
 async def test_only_judged_addresses_are_dialled() -> None:
@@ -413,7 +413,7 @@ async def test_no_secret_shows(
             assert isinstance(got, TokenFailure)
             assert secret in server.forms[-1].values(), "it was sent"
             seen = f"{got!r} {got.message} {grant!r} {caplog.text}"
-            assert not [one for one in forms_of(secret) if one in seen]
+            assert not [form for form in forms_of(secret) if form in seen]
 
 
 async def test_no_token_shows(caplog: pytest.LogCaptureFixture) -> None:

@@ -282,7 +282,7 @@ async def test_strangers_at_the_port_are_not_heard(server: TokenServer) -> None:
         again = await visit(attempt.redirect_uri, code="second", state=asked["state"])
         assert again[0] == 400
         assert isinstance(await attempt.finish(3), SignedIn)
-    assert [one["code"] for one in server.forms] == [code]
+    assert [form["code"] for form in server.forms] == [code]
 
 
 async def test_a_code_of_another_question_is_refused(server: TokenServer) -> None:

@@ -85,7 +85,7 @@ async def test_a_policy_is_fetched() -> None:
     lines = {one.strip().lower() for one in server.received}
     assert b"get /.well-known/mta-sts.txt http/1.1" in lines
     assert f"host: {HOST}:{server.port}".encode() in lines
-    assert not any(one.startswith((b"cookie", b"authorization")) for one in lines)
+    assert not any(line.startswith((b"cookie", b"authorization")) for line in lines)
 
 
 RESPONSES: list[tuple[str, Sequence[Step], PolicyFetchOutcome, int | None]] = [

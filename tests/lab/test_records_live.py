@@ -56,7 +56,7 @@ async def test_an_spf_record_is_merged_with_what_is_there(
     assert await records(lab, path, BIND, missing=True) == 1
     out = capsys.readouterr().out
     assert out.startswith("$ORIGIN broken.example.\n")
-    (merged,) = [one for one in texts(from_zone_file(out)) if spf.is_spf(one)]
+    (merged,) = [text for text in texts(from_zone_file(out)) if spf.is_spf(text)]
     assert "include:spf.old-provider.example.net" in merged
     assert "include:spf.provider.example.net" in merged
 

@@ -77,7 +77,7 @@ async def use(tokens: TokenSource, grant: Grant) -> AccessToken:
 
 def shown(server: TokenServer) -> list[str]:
     """The refresh tokens that the server was shown."""
-    return [one["refresh_token"] for one in server.forms]
+    return [form["refresh_token"] for form in server.forms]
 
 
 async def test_the_first_new_token_is_kept(server: TokenServer, secrets: Secrets) -> None:

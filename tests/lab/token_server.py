@@ -108,7 +108,7 @@ def microsoft_error(
 def unsigned_jwt(claims: Mapping[str, Any]) -> str:
     """A JWT for the eyes of readers that do not verify."""
     parts = [json.dumps(one).encode() for one in ({"alg": "none"}, claims)]
-    return ".".join([*(_encoded(one) for one in parts), _encoded(b"signature")])
+    return ".".join([*(_encoded(part) for part in parts), _encoded(b"signature")])
 
 
 class TokenServer:

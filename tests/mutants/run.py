@@ -50,8 +50,12 @@ class Survivor:
     @property
     def changed(self) -> str:
         """The line as it is, and as the mutant has it."""
-        lines = [one for one in self.diff.splitlines() if not one.startswith(("---", "+++", "@@"))]
-        return "\n".join(one for one in lines if one.startswith(("-", "+")))
+        lines = [
+            splitline
+            for splitline in self.diff.splitlines()
+            if not splitline.startswith(("---", "+++", "@@"))
+        ]
+        return "\n".join(line for line in lines if line.startswith(("-", "+")))
 
     @property
     def is_equivalent(self) -> bool:
@@ -72,12 +76,12 @@ def main(wanted: list[str]) -> None:
     _copy()
     found = {module: _mutated(module) for module in wanted or MODULES}
     for module, (_, survivors) in found.items():
-        for one in survivors:
-            if not one.is_equivalent:
-                print(f"\n{module}:{one.line} {one.operator}\n{one.changed}")
+        for survivor in survivors:
+            if not survivor.is_equivalent:
+                print(f"\n{module}:{survivor.line} {survivor.operator}\n{survivor.changed}")
     print(f"\n{'module':40} mutants  killed  equivalent  survived")
     for module, (count, survivors) in found.items():
-        equivalent = sum(one.is_equivalent for one in survivors)
+        equivalent = sum(survivor.is_equivalent for survivor in survivors)
         killed, left = count - len(survivors), len(survivors) - equivalent
         print(f"{module:40} {count:7}  {killed:6}  {equivalent:10}  {left:8}")
 
@@ -138,8 +142,8 @@ def _fingerprint(source: Path, tests: tuple[str, ...]) -> str:
     for name in tests:
         place = ROOT / name
         files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
-        for one in files:
-            whole.update(one.read_bytes() if one.is_file() else name.encode())
+        for file in files:
+            whole.update(file.read_bytes() if file.is_file() else name.encode())
     return whole.hexdigest()[:12]
 
 

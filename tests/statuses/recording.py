@@ -35,7 +35,7 @@ class Recorder:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what makes up worlds of its own at every run."""
-        items[:] = [one for one in items if one.get_closest_marker("hypothesis") is None]
+        items[:] = [item for item in items if item.get_closest_marker("hypothesis") is None]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         random.seed(0)

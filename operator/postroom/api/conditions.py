@@ -120,7 +120,7 @@ class Verdict(Model):
 
 def find(conditions: Iterable[Condition], wanted: ConditionType) -> Condition | None:
     """Return the condition of this type, if present."""
-    return next((one for one in conditions if one.type is wanted), None)
+    return next((condition for condition in conditions if condition.type is wanted), None)
 
 
 def is_true(conditions: Iterable[Condition], wanted: ConditionType) -> bool:

@@ -140,7 +140,7 @@ def definition(kind: Kind) -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "selectableFields": [{"jsonPath": path} for path in shown.selectable],
-                    "additionalPrinterColumns": [one.rendered() for one in shown.columns],
+                    "additionalPrinterColumns": [column.rendered() for column in shown.columns],
                     "schema": {
                         "openAPIV3Schema": {
                             "type": "object",

@@ -22,7 +22,7 @@ class InvalidData(ValueError):
 def names(package: str, folder: str) -> tuple[str, ...]:
     """Name the YAML files in a folder of a package, without their ending, sorted; reads none."""
     files = resources.files(package).joinpath(folder).iterdir()
-    return tuple(sorted(one.name.removesuffix(_END) for one in files if one.name.endswith(_END)))
+    return tuple(sorted(file.name.removesuffix(_END) for file in files if file.name.endswith(_END)))
 
 
 def read(package: str, path: str, model: type[Read]) -> Read:

@@ -95,8 +95,8 @@ class Identity(Model):
 
 def _unique(identities: list[Identity]) -> list[Identity]:
     """The API server refuses doubles by the type of the list. Domains are lowercase already."""
-    addresses = [one.address for one in identities]
-    double = next((one for one in addresses if addresses.count(one) > 1), None)
+    addresses = [identity.address for identity in identities]
+    double = next((address for address in addresses if addresses.count(address) > 1), None)
     if double is not None:
         raise ValueError(f"{double} is listed twice: remove one of the two")
     return identities
@@ -121,7 +121,9 @@ PRIMARY_RULE = rule(
 
 def misplaced_primary(identities: list[Identity], own: str) -> bool:
     """Say in Python what `PRIMARY_RULE` says; `own` is the account's address."""
-    return any(one.type is IdentityType.PRIMARY and one.address != own for one in identities)
+    return any(
+        identity.type is IdentityType.PRIMARY and identity.address != own for identity in identities
+    )
 
 
 class IdentityVerification(Model):

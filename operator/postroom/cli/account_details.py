@@ -50,8 +50,8 @@ class Line(NamedTuple):
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
     """Print lines whole: what is to be copied must not be wrapped."""
-    for one in lines:
-        console.print(Text(one.text, style=one.style), soft_wrap=True)
+    for line in lines:
+        console.print(Text(line.text, style=line.style), soft_wrap=True)
 
 
 def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> list[Line]:
@@ -99,19 +99,23 @@ def _mailbox(mailbox: MailboxFacts) -> Iterator[Line]:
 
 
 def _identities(identities: Sequence[IdentityStatus], said: Collection[str]) -> Iterator[Line]:
-    if all(one.state is IdentityState.UNVERIFIABLE and not one.declared for one in identities):
+    if all(
+        identity.state is IdentityState.UNVERIFIABLE and not identity.declared
+        for identity in identities
+    ):
         return
     yield Line("  Identities", "bold")
-    address = max(len(one.address) for one in identities)
-    kind = max(len(one.type.value) for one in identities)
-    for one in identities:
-        by = f" ({one.method.value})" if one.method else ""
+    address = max(len(identity.address) for identity in identities)
+    kind = max(len(identity.type.value) for identity in identities)
+    for identity in identities:
+        by = f" ({identity.method.value})" if identity.method else ""
         yield Line(
-            f"    {one.address:{address}}  {one.type.value:{kind}}  {one.state.value}{by}",
-            _STATES.get(one.state, _OPEN),
+            f"    {identity.address:{address}}  {identity.type.value:{kind}}  "
+            f"{identity.state.value}{by}",
+            _STATES.get(identity.state, _OPEN),
         )
-        if one.state is not IdentityState.VERIFIED and one.message not in said:
-            yield Line(f"      {one.message}", "dim")
+        if identity.state is not IdentityState.VERIFIED and identity.message not in said:
+            yield Line(f"      {identity.message}", "dim")
 
 
 def _forwarding(state: ForwardingState) -> Iterator[Line]:
@@ -132,9 +136,9 @@ def _round_trip(state: RoundTripState) -> Iterator[Line]:
             f"  Round trip of {state.result.time}: {_arrival(state.result)}",
             _OUTCOMES.get(outcome, _OPEN),
         )
-    for one in state.senders:
-        text = f"    as {one.address}: {one.outcome.value} ({one.time})"
-        yield Line(text, _OUTCOMES.get(one.outcome, _OPEN))
+    for sender in state.senders:
+        text = f"    as {sender.address}: {sender.outcome.value} ({sender.time})"
+        yield Line(text, _OUTCOMES.get(sender.outcome, _OPEN))
     if state.in_flight is not None:
         yield Line(f"    A message of {state.in_flight.time} is on its way.", "dim")
 
@@ -147,7 +151,7 @@ def _last_test(last: LastTest) -> Iterator[Line]:
             _OPEN,
         )
     if last.result is not None:
-        yield from (Line(f"  {one.text}", one.style) for one in result_lines(last.result))
+        yield from (Line(f"  {line.text}", line.style) for line in result_lines(last.result))
 
 
 def _arrival(result: MessageResult) -> str:
@@ -175,12 +179,12 @@ def result_lines(result: MessageResult | None) -> list[Line]:
     if result.authentication:
         lines.append(Line(f"  Authentication: {_judgement(result.authentication)}"))
     lines += [
-        Line(f"  {one.severity.value}: {one.code}: {one.message}", _OPEN)
-        for one in result.warnings
-        if one.message != result.message
+        Line(f"  {warning.severity.value}: {warning.code}: {warning.message}", _OPEN)
+        for warning in result.warnings
+        if warning.message != result.message
     ]
     lines += [Line("  Hops:")] if result.hops else []
-    return lines + [Line(f"    {_hop(one)}", "dim") for one in result.hops]
+    return lines + [Line(f"    {_hop(hop)}", "dim") for hop in result.hops]
 
 
 def _judgement(found: ReceivedAuthentication) -> str:
@@ -202,5 +206,5 @@ def backfill_lines(last: LastBackfill | None) -> list[Line]:
     refused = last.messages is None
     lines = [Line(last.message, "red" if refused else "")]
     lines += [Line(f"  Reason: {last.reason}", "dim")] if refused else []
-    width = max((len(str(one.messages)) for one in last.days), default=0)
-    return lines + [Line(f"  {one.date}  {one.messages:{width}}") for one in last.days]
+    width = max((len(str(day.messages)) for day in last.days), default=0)
+    return lines + [Line(f"  {day.date}  {day.messages:{width}}") for day in last.days]

@@ -189,7 +189,7 @@ def _request(
         address=_checked(EmailAddress, address, "--address and --signed-in-as"),
         tenant=_checked(Tenant, tenant, "--tenant") if tenant is not None else None,
         client_secret=client_secret,
-        scopes=tuple(_checked(Scope, one, "--scope") for one in scopes),
+        scopes=tuple(_checked(Scope, scope, "--scope") for scope in scopes),
     )
 
 

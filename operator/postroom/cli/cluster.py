@@ -152,4 +152,4 @@ def _refusal(code: int | None, args: Sequence[Any]) -> str:
 
 def _typed(kind: Kind, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Lists leave kind and version out."""
-    return [{**one, "apiVersion": API_VERSION, "kind": kind.value} for one in items]
+    return [{**item, "apiVersion": API_VERSION, "kind": kind.value} for item in items]

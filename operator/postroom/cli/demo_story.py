@@ -67,7 +67,7 @@ async def break_record(narrator: Narrator, lab: Lab) -> None:
 def apply_fix(narrator: Narrator, lab: Lab, status: object) -> None:
     """Do to the zone what the first finding's fix says."""
     findings = status.findings if isinstance(status, SendingDomainStatus) else []
-    fix = next((one.fix for one in findings if one.fix is not None), None)
+    fix = next((finding.fix for finding in findings if finding.fix is not None), None)
     if fix is None or not fix.value:
         raise DemoFailed("no finding offers a fix.")
     for gone in fix.remove:

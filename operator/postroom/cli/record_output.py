@@ -63,7 +63,7 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
 
     Raises `CannotPublish`.
     """
-    known = [one for one in records if one.value]
+    known = [record for record in records if record.value]
     placed, remarks = zones_of(known, (*zones.known, *zones.guessed))
     if layout.format is RecordFormat.TABLE:
         for one in placed:
@@ -72,10 +72,10 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
     elif placed:
         typer.echo(text_for(placed, layout), nl=False)
     remarks += [
-        f"There must also be a {one.type.value} at {one.name}, whose value only who runs the "
+        f"There must also be a {record.type.value} at {record.name}, whose value only who runs the "
         "server or holds the address can know."
-        for one in records
-        if not one.value
+        for record in records
+        if not record.value
     ]
     for sentence in remarks:
         typer.echo(f"postroom records: {sentence}", err=True)
@@ -83,7 +83,9 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
 
 def with_warnings(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
     """Say of records that nobody looked at what would be lost where one is there already."""
-    return tuple(replace(one, comment=_MERGE_FIRST) if is_merged(one) else one for one in records)
+    return tuple(
+        replace(record, comment=_MERGE_FIRST) if is_merged(record) else record for record in records
+    )
 
 
 #: There may be one SPF record (RFC 7208 section 3.2), and one DMARC record (RFC 9989 section 4.10).
@@ -96,14 +98,14 @@ _MERGE_FIRST = (
 def only_missing(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
     """Keep what DNS lacks or has wrong; raises `CannotPublish` where that cannot be told."""
     refuse_undecided(records)
-    return tuple(one for one in records if not one.is_there)
+    return tuple(record for record in records if not record.is_there)
 
 
 def say_what_fails_elsewhere(records: Sequence[PublishedRecord]) -> bool:
     """Name on standard error what is published as it must be and fails all the same; return whether
     there is any. Raises `CannotPublish` where DNS gave no answer."""
     refuse_undecided(records)
-    failing = [one for one in records if one.fails_elsewhere]
+    failing = [record for record in records if record.fails_elsewhere]
     for one in failing:
         typer.echo(
             f"postroom records: nothing is to be published for the {one.type.value} at {one.name}, "
@@ -140,9 +142,9 @@ def zones_of(
 def outermost(names: Sequence[str]) -> tuple[str, ...]:
     """Of names that may be zones, keep those that are in no other: guesses, one per tree."""
     return tuple(
-        one
-        for one in dict.fromkeys(names)
-        if not any(other != one and is_within(one, other) for other in names)
+        name
+        for name in dict.fromkeys(names)
+        if not any(other != name and is_within(name, other) for other in names)
     )
 
 
@@ -151,8 +153,8 @@ def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
 
     What was looked at and could not be seen is not guessed at.
     """
-    records = [one for zone in zones for one in zone.records]
-    refuse_undecided([one for one in records if is_merged(one)])
+    records = [record for zone in zones for record in zone.records]
+    refuse_undecided([record for record in records if is_merged(record)])
     match layout.format:
         case RecordFormat.BIND:
             return zone_file(zones, layout.nameservers)
@@ -173,24 +175,24 @@ def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
 def _remarks(records: Sequence[PublishedRecord]) -> str:
     """Write as comments at the head what these formats have no place for beside a record."""
     remarks = [
-        f"{one.name} {one.type.value}: {one.comment}."
-        for one in records
-        if one.comment == _MERGE_FIRST
+        f"{record.name} {record.type.value}: {record.comment}."
+        for record in records
+        if record.comment == _MERGE_FIRST
     ]
     remarks += [
-        f"there already, kept: {one.name} {one.type.value} {rdata(one.type, one.value)}"
-        for one in records
-        if one.purpose is None
+        f"there already, kept: {record.name} {record.type.value} {rdata(record.type, record.value)}"
+        for record in records
+        if record.purpose is None
     ]
     return "".join(f"# {remark}\n" for remark in remarks)
 
 
 def refuse_undecided(records: Sequence[PublishedRecord]) -> None:
     """Raise `CannotPublish` if DNS was asked for a record and gave no answer."""
-    for one in records:
-        if one.state is RecordState.UNKNOWN:
+    for record in records:
+        if record.state is RecordState.UNKNOWN:
             raise CannotPublish(
-                f"DNS could not be asked for the {one.type.value} at {one.name}, so what to "
+                f"DNS could not be asked for the {record.type.value} at {record.name}, so what to "
                 "publish there is not known: try again."
             )
 
@@ -202,9 +204,9 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
     to the wrong one is the commonest mistake of all.
     """
     records, zone = part.records, part.zone if relative else None
-    looked = any(one.state is not None for one in records)
+    looked = any(record.state is not None for record in records)
     titles = ["NAME", "TYPE", "PURPOSE", "REQUIRED", *(["STATE"] if looked else [])]
-    rows = [_cells(one, zone, looked) for one in records]
+    rows = [_cells(record, zone, looked) for record in records]
     widths = [max(len(row[index]) for row in [titles, *rows]) for index in range(len(titles))]
     console.print(Text(f"Zone {zone}" if zone else part.zone, style="bold"))
     _line(console, [*titles, "VALUE"], widths, "dim")
@@ -214,9 +216,11 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
 
 def _show_comments(console: Console, part: ZoneRecords) -> None:
     """Say what was not looked at, where the value could be copied without."""
-    for one in part.records:
-        if one.comment == _MERGE_FIRST:
-            console.print(Text(f"{one.name} {one.type.value}: {one.comment}."), soft_wrap=True)
+    for record in part.records:
+        if record.comment == _MERGE_FIRST:
+            console.print(
+                Text(f"{record.name} {record.type.value}: {record.comment}."), soft_wrap=True
+            )
 
 
 def _colour(state: RecordState | None) -> str:

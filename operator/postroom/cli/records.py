@@ -149,7 +149,7 @@ def _input(
         raise BadFlag(
             "--provider and --set go with a domain: files say spec.provider and spec.parameters."
         )
-    return manifests.load([Path(one) for one in targets], namespace)
+    return manifests.load([Path(target) for target in targets], namespace)
 
 
 def _is_domain(target: str) -> bool:

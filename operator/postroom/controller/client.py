@@ -98,7 +98,7 @@ class Cluster:
     async def served_kinds(self) -> frozenset[Kind]:
         """Return which of our kinds the API server knows."""
         answer = await self._get(f"/apis/{GROUP}/{VERSION}")
-        names = {one.get("name") for one in _items(answer, "resources")}
+        names = {item.get("name") for item in _items(answer, "resources")}
         return frozenset(kind for kind in Kind if kind.plural in names)
 
     async def list_metadata(self, kind: Kind, namespace: str | None) -> dict[Key, Listed]:
@@ -361,7 +361,7 @@ def _decoded(data: bytes) -> Mapping[str, Any]:
 
 def _items(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     items = answer.get(name)
-    return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _collection(kind: Kind, namespace: str | None) -> str:

@@ -97,8 +97,8 @@ class HttpsPolicyFetcher:
     async def close(self) -> None:
         """End what is under way; connections outlive no fetch."""
         flights = list(self._flights.values())
-        for one in flights:
-            one.cancel()
+        for flight in flights:
+            flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
     def _land(self, key: tuple[str, str], done: asyncio.Task[FetchedPolicy]) -> None:

@@ -171,8 +171,10 @@ class _Operator:
 
         def conditions() -> Iterator[ConditionSample]:
             for key, raw in cache.objects():
-                for one in conditions_of(raw):
-                    yield ConditionSample(key, str(one.get("type")), str(one.get("status")))
+                for condition in conditions_of(raw):
+                    yield ConditionSample(
+                        key, str(condition.get("type")), str(condition.get("status"))
+                    )
 
         metrics.observe_conditions(conditions)
         metrics.observe_gauge("postroom_objects", "Objects known.", lambda: len(cache))

@@ -65,7 +65,7 @@ class SharedReads(Generic[T]):
 
     def forget(self, namespace: str, name: str | None = None) -> None:
         """Have the next one read afresh: one name, or all of a namespace."""
-        for place in [one for one in self._reads if one[0] == namespace]:
+        for place in [read for read in self._reads if read[0] == namespace]:
             if name is None or place[1] == name:
                 del self._reads[place]
 

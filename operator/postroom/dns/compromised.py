@@ -22,7 +22,7 @@ def without_compromised(plan: DomainPlan, fingerprints: Collection[str]) -> Doma
     """Tell a plan what is compromised: no record of it offers such a key any more."""
     known = plan.compromised | frozenset(fingerprints)
     return replace(
-        plan, records=tuple(_withdrawn(one, known) for one in plan.records), compromised=known
+        plan, records=tuple(_withdrawn(record, known) for record in plan.records), compromised=known
     )
 
 
@@ -47,7 +47,7 @@ def exposed(
         meant = list(_meant(plan, judged, answer.question.name))
         for text in answer.values:
             halves = dkim.public_halves(text)
-            found.update(dkim.fingerprint(one) for one in halves if one is not None)
+            found.update(dkim.fingerprint(halve) for halve in halves if halve is not None)
             found.update(dkim.fingerprint(one) for one in meant if gives_away(text, one))
     return frozenset(found)
 

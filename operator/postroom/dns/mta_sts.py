@@ -50,7 +50,7 @@ def looks_like_record(text: str) -> bool:
 
 def select(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the records among the TXT texts of a name, in a stable order."""
-    return tuple(sorted(one for one in texts if is_record(one)))
+    return tuple(sorted(text for text in texts if is_record(text)))
 
 
 def record_problem(text: str) -> str | None:
@@ -89,8 +89,10 @@ class Policy:
         """
         host = host.lower().removesuffix(".")
         return self.mode is MTASTSMode.NONE or any(
-            host.partition(".")[2] == one[2:] if one.startswith("*.") else host == one
-            for one in self.exchanges
+            host.partition(".")[2] == exchange[2:]
+            if exchange.startswith("*.")
+            else host == exchange
+            for exchange in self.exchanges
         )
 
 
@@ -126,7 +128,9 @@ def _problem(fields: dict[str, str], exchanges: Sequence[str]) -> str | None:
         return f"its max_age must be a number of seconds up to {MAX_AGE_LIMIT}"
     if not exchanges and fields["mode"] != "none":
         return "it names no mail exchange (mx)"
-    if not all(len(one) <= NAME_LIMIT and _PATTERN.fullmatch(one) for one in exchanges):
+    if not all(
+        len(exchange) <= NAME_LIMIT and _PATTERN.fullmatch(exchange) for exchange in exchanges
+    ):
         return "it names a mail exchange that is no host name, or has * elsewhere than in front"
     return None
 
@@ -134,5 +138,5 @@ def _problem(fields: dict[str, str], exchanges: Sequence[str]) -> str | None:
 def policy_text(mode: MTASTSMode, exchanges: Sequence[str], max_age: int = MAX_AGE_ADVISED) -> str:
     """Write a policy to serve; one in a mode other than None must name an exchange."""
     lines = ["version: STSv1", f"mode: {mode.value.lower()}"]
-    lines += [f"mx: {one}" for one in exchanges]
+    lines += [f"mx: {exchange}" for exchange in exchanges]
     return "\r\n".join([*lines, f"max_age: {max_age}", ""])

@@ -90,4 +90,4 @@ def proves(
 ) -> bool:
     """Tell whether published records, as name and text, prove control between namespaces."""
     texts: Collection[str] = {text for name, text in seen if speaks_for(name, domain)}
-    return bool(texts) and any(one in texts for one in tokens(keys, namespace, domain))
+    return bool(texts) and any(token in texts for token in tokens(keys, namespace, domain))

@@ -96,7 +96,7 @@ def plan(
         tuple(one for one, _ in made),
         spec.provider.value if spec.provider else None,
         spec.provider is not None and preset(spec.provider.value).people,
-        tuple(sorted(one.value for one in spec.bulk_sender_profiles)),
+        tuple(sorted(profile.value for profile in spec.bulk_sender_profiles)),
     )
 
 
@@ -198,7 +198,7 @@ def _spf(
     spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, declared: SPF, path: _Path
 ) -> _Made:
     wanted = _requirement(declared, path)
-    includes = [f"include:{one}" for one in wanted.includes]
+    includes = [f"include:{include}" for include in wanted.includes]
     networks = [mechanism_for(one) for one in wanted.networks]
     value = " ".join(["v=spf1", *includes, *networks, wanted.all_term])
     return _expected(spec, id, purpose, name, RecordType.TXT, value, wanted), path

@@ -45,7 +45,7 @@ def presentation(value: str, *, octal: bool = False) -> str:
     What is not printable ASCII becomes ``\\DDD`` in decimal (RFC 1035 section 5.1), or in `octal`
     for the DNS host that deviates. Raises `CannotPublish`.
     """
-    return " ".join(f'"{escaped(one, octal=octal)}"' for one in character_strings(value))
+    return " ".join(f'"{escaped(string, octal=octal)}"' for string in character_strings(value))
 
 
 def escaped(string: bytes, *, octal: bool = False) -> str:

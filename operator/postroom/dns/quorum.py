@@ -46,7 +46,7 @@ def votes(
     planned: PlannedRecord, servers: Sequence[ServerAnswer], seen: Seen, context: Context
 ) -> tuple[Vote, ...]:
     """Judge what each server answered; what is not its own to tell is taken from `seen`."""
-    return tuple(_vote(planned, one, seen, context) for one in servers)
+    return tuple(_vote(planned, server, seen, context) for server in servers)
 
 
 def _vote(planned: PlannedRecord, one: ServerAnswer, seen: Seen, context: Context) -> Vote:

@@ -25,4 +25,4 @@ def quoted(value: str) -> str:
 
 def shown(values: Sequence[str]) -> tuple[str, ...]:
     """Quote the values of an answer: sorted, and no more than a status lists."""
-    return tuple(quoted(one) for one in sorted(values)[:_SHOWN_LIMIT])
+    return tuple(quoted(value) for value in sorted(values)[:_SHOWN_LIMIT])

@@ -162,11 +162,11 @@ class DomainPlan:
     def exchanges(self) -> tuple[MXWanted, ...]:
         """All mail exchanges of the domain itself that are required."""
         return tuple(
-            one.wanted
-            for one in self.records
-            if isinstance(one.wanted, MXWanted) and one.name == self.domain
+            record.wanted
+            for record in self.records
+            if isinstance(record.wanted, MXWanted) and record.name == self.domain
         )
 
     def of(self, purpose: Purpose) -> tuple[PlannedRecord, ...]:
         """The records of one purpose."""
-        return tuple(one for one in self.records if one.purpose is purpose)
+        return tuple(record for record in self.records if record.purpose is purpose)

@@ -17,9 +17,9 @@ def addresses_in(values: Iterable[str]) -> frozenset[IPv4Address | IPv6Address]:
 
 
 def _addresses(values: Iterable[str]) -> Iterator[IPv4Address | IPv6Address]:
-    for one in values:
+    for value in values:
         try:
-            yield ipaddress.ip_address(one)
+            yield ipaddress.ip_address(value)
         except ValueError:
             continue
 
@@ -39,7 +39,7 @@ def is_generic(name: str, address: str) -> bool:
         short = len(groups) >= _GROUPS_LEAST and _between("-".join(groups), name)
         return short or digits in plain or digits[::-1] in plain
     parts = str(parsed).split(".")
-    padded = [one.zfill(3) for one in parts]
+    padded = [part.zfill(3) for part in parts]
     found = [
         between.join(order)
         for numbers in (parts, padded)

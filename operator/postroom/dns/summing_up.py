@@ -321,8 +321,8 @@ def _record(one: Told, zone: Zone | None, host: DNSHost | None) -> RecordReport:
 def _resolver_only(told_of: Sequence[Told], seen: Seen) -> bool:
     """Whether every answer that was to come from the zone's servers came from the resolver."""
     answers = [seen.at(one.planned.name, one.planned.type) for one in told_of]
-    answers = [one for one in answers if one.conclusive]
-    return bool(answers) and not any(one.authoritative for one in answers)
+    answers = [answer for answer in answers if answer.conclusive]
+    return bool(answers) and not any(answer.authoritative for answer in answers)
 
 
 def _seen_through_the_resolver() -> Finding:

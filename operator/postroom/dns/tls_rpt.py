@@ -37,7 +37,7 @@ def record_problem(text: str) -> str | None:
         return "it has no report address (rua=)"
     if len(parts) > _DESTINATIONS_LIMIT:
         return f"it has more than {_DESTINATIONS_LIMIT} report addresses"
-    if any(not one for one in parts):
+    if any(not part for part in parts):
         return "a comma in rua= stands where no report address follows or precedes it"
     if not all(map(_URI.fullmatch, parts)):
         return "each report address (rua=) must begin with mailto: or https:, parted by commas"
@@ -52,7 +52,7 @@ def destinations(text: str) -> tuple[str, ...]:
     Of a record that breaks the grammar those that were meant, so that mending it loses none.
     """
     parts = _parts(text)[:_DESTINATIONS_LIMIT]
-    return tuple(one for one in parts if _URI.fullmatch(one) and _USED.fullmatch(one))
+    return tuple(part for part in parts if _URI.fullmatch(part) and _USED.fullmatch(part))
 
 
 def missing_from(there: Iterable[str], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def record_for(there: Iterable[str], wanted: Sequence[str]) -> str:
 
 def _parts(text: str) -> list[str]:
     """The items of every rua=, in their order; empty ones, which the grammar forbids, as well."""
-    lists = [one.value for one in fields(text, "rua")[0] if one.name == "rua"]
+    lists = [field.value for field in fields(text, "rua")[0] if field.name == "rua"]
     return [item.strip(" \t") for one in lists for item in one.split(",") if one]
 
 

@@ -31,7 +31,7 @@ class Association:
 def parse(value: str) -> Association:
     """Parse a record in presentation form; never raises."""
     parts = value.split(maxsplit=3)
-    if len(parts) < 4 or not all(re.fullmatch(r"[0-9]{1,3}", one) for one in parts[:3]):
+    if len(parts) < 4 or not all(re.fullmatch(r"[0-9]{1,3}", part) for part in parts[:3]):
         return Association(problem="it is not three numbers and data in hex")
     usage, selector, matching = map(int, parts[:3])
     data = "".join(parts[3].split()).lower()

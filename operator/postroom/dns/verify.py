@@ -92,10 +92,10 @@ async def verify(
         asker.zone_of(plan.domain), asker.serials(plan.domain), look.truth(plan.records)
     )
     context = Context(plan, zone if isinstance(zone, Zone) else None)
-    judged = {one.id: look.judged(one, context) for one in plan.records}
-    fresh = [one for one in plan.records if deep or one.id not in known_valid]
+    judged = {record.id: look.judged(record, context) for record in plan.records}
+    fresh = [record for record in plan.records if deep or record.id not in known_valid]
     good = [one for one in fresh if judged[one.id].state is RecordState.VALID]
-    faulty = [one for one in plan.records if judged[one.id].state in FAULTY]
+    faulty = [record for record in plan.records if judged[record.id].state in FAULTY]
     doubtful = plan.records if deep or not agreed(serials) else (*good, *faulty)
     view = ZoneView(plan.domain, zone, serials)
     trouble_is_known = bool(OF_NAME_SERVERS.intersection(told_before))
@@ -113,15 +113,15 @@ async def verify(
     late = [one for one in faulty if elected(look.votes(one, context)) is not None]
     await look.cached(late)
     cached = frozenset(one.id for one in (*good, *late))
-    told = [look.tell(one, judged[one.id], context, cached) for one in plan.records]
+    told = [look.tell(record, judged[record.id], context, cached) for record in plan.records]
     causes = {one.planned.id: one.judgement for one in told}
     leaks = exposed(plan, causes, look.all_answers)
     if not leaks <= plan.compromised:
         # What was offered, or taken for valid, before all was seen is judged anew.
         context = replace(context, plan=without_compromised(plan, leaks))
         told = [
-            look.tell(one, look.judged(one, context), context, cached)
-            for one in context.plan.records
+            look.tell(record, look.judged(record, context), context, cached)
+            for record in context.plan.records
         ]
     states = {one.planned.id: one.judgement for one in told}
     told = with_advice(told, advice(context, states, look.everything, retired_at, now))
@@ -178,8 +178,8 @@ class _Look:
         """Ask until nothing more follows from the answers, in rounds, each at once."""
         for _ in range(_ROUNDS_LIMIT):
             wanted = receivers.needs(self._context.plan) if records else Needs()
-            for one in records:
-                wanted |= needs(one, view(), self._context)
+            for record in records:
+                wanted |= needs(record, view(), self._context)
             mine = sorted(wanted.own - own.keys())
             others = sorted(wanted.shared - self._shared.keys())
             hosts = sorted(wanted.policies - self._policies.keys())
@@ -193,7 +193,7 @@ class _Look:
                 asyncio.gather(*map(self._fetch, hosts)),
             )
             if own is self._own:
-                answers = [_current(one) for one in answers]
+                answers = [_current(answer) for answer in answers]
             own.update(zip(mine, answers, strict=True))
             self._shared.update(zip(others, shared, strict=True))
             self._policies.update(zip(hosts, fetched, strict=True))
@@ -209,7 +209,7 @@ class _Look:
 
     async def every_server(self, records: Iterable[PlannedRecord]) -> None:
         """Ask every server of the zone for each record."""
-        await self._ask_every(Question(one.name, one.type) for one in records)
+        await self._ask_every(Question(record.name, record.type) for record in records)
 
     async def above_keys(self) -> None:
         """Ask every server for the name above DKIM keys, where nothing stands itself."""
@@ -227,7 +227,7 @@ class _Look:
         if not fresh:
             return
         own = [Question(*one) for one in sidelong(self._context.plan)]
-        others = [Question(*one) for one in bounce_targets(self._context.plan)]
+        others = [Question(*target) for target in bounce_targets(self._context.plan)]
         answers, shared = await asyncio.gather(
             asyncio.gather(*map(self._asker.authoritative, own)),
             asyncio.gather(*map(self._asker.shared, others)),
@@ -238,7 +238,7 @@ class _Look:
     @property
     def single_answers(self) -> tuple[Answer, ...]:
         """What single servers answered, to all that all were asked."""
-        return tuple(one.answer for answers in self._every.values() for one in answers)
+        return tuple(answer.answer for answers in self._every.values() for answer in answers)
 
     @property
     def all_answers(self) -> tuple[Answer, ...]:
@@ -256,10 +256,12 @@ class _Look:
     ) -> None:
         """Ask what may tell the cause of faulty records; answers may raise further questions."""
         share = _PROBES_SHARED // max(len(records), 1)
-        left = {one.id: max(NEAR_LIMIT, min(PROBES_LIMIT, share)) for one in records}
+        left = {record.id: max(NEAR_LIMIT, min(PROBES_LIMIT, share)) for record in records}
         for _ in range(PROBE_ROUNDS):
-            cases = [Case(one, context, self.everything, judged[one.id]) for one in records]
-            open_ones = {one.planned.id: probes(one, left[one.planned.id]) for one in cases}
+            cases = [
+                Case(record, context, self.everything, judged[record.id]) for record in records
+            ]
+            open_ones = {case.planned.id: probes(case, left[case.planned.id]) for case in cases}
             left = {id: left[id] - len(asked) for id, asked in open_ones.items()}
             wanted = sorted({question for asked in open_ones.values() for question in asked})
             if not wanted:

@@ -61,11 +61,13 @@ async def _families(
     asker: Asker, serials: Sequence[ServerAnswer]
 ) -> Mapping[str, frozenset[RecordType]]:
     """Ask which types of address the silent servers have."""
-    silent = sorted({one.nameserver for one in serials if one.answer.outcome is Outcome.TIMEOUT})
+    silent = sorted(
+        {serial.nameserver for serial in serials if serial.answer.outcome is Outcome.TIMEOUT}
+    )
     silent = silent[:_SILENT_LIMIT]
     questions = [Question(name, kind) for name in silent for kind in _ADDRESSES]
     answers = await asyncio.gather(*map(asker.shared, questions))
-    found = {one.question for one in answers if one.values}
+    found = {answer.question for answer in answers if answer.values}
     return {
         name: frozenset(kind for kind in _ADDRESSES if Question(name, kind) in found)
         for name in silent

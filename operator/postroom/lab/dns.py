@@ -52,7 +52,9 @@ class ZoneData:
 
     def zone_of(self, name: str) -> str | None:
         """Return the apex of the zone that holds a name, None if it is not served here."""
-        return next((one for one in and_ancestors(name) if one in self._serials), None)
+        return next(
+            (ancestor for ancestor in and_ancestors(name) if ancestor in self._serials), None
+        )
 
     def get(self, name: str, kind: str) -> list[str]:
         """Return the values at a name, SOA included."""
@@ -242,7 +244,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 def _rrset(name: str, kind: str, values: Sequence[str]) -> dns.rrset.RRset:
-    rdatas = [to_rdata(kind, one) for one in values]
+    rdatas = [to_rdata(kind, value) for value in values]
     return dns.rrset.from_rdata_list(dns.name.from_text(name), TTL, rdatas)
 
 
@@ -251,7 +253,7 @@ def to_rdata(kind: str, value: str) -> dns.rdata.Rdata:
     if kind == "TXT":
         raw = value.encode("latin-1", "replace")
         pieces = [raw[start : start + 255] for start in range(0, len(raw), 255)] or [b""]
-        value = " ".join('"' + _escaped(one) + '"' for one in pieces)
+        value = " ".join('"' + _escaped(piece) + '"' for piece in pieces)
     elif kind in ("CNAME", "NS", "MX") and not value.endswith("."):
         value = f"{value}."
     return dns.rdata.from_text(dns.rdataclass.IN, kind, value)

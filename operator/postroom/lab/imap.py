@@ -198,7 +198,7 @@ class _Session:
             return "NO [NONEXISTENT] no such mailbox"
         facts = {
             "MESSAGES": len(mailbox.messages),
-            "UNSEEN": sum("\\Seen" not in one.flags for one in mailbox.messages),
+            "UNSEEN": sum("\\Seen" not in message.flags for message in mailbox.messages),
             "UIDNEXT": mailbox.uid_next,
             "UIDVALIDITY": mailbox.uid_validity,
             "RECENT": 0,
@@ -229,7 +229,7 @@ class _Session:
         assert self._account is not None  # noqa: S101 - only offered then
         if self._find(words) is None:
             return "NO [NONEXISTENT] no such mailbox"
-        used = sum(one.size for one in self._account.mailboxes.values()) // 1024
+        used = sum(mailbox.size for mailbox in self._account.mailboxes.values()) // 1024
         self._send(f'* QUOTAROOT "{words[0]}" "user"')
         self._send(f'* QUOTA "user" (STORAGE {used} {QUOTA // 1024})')
         return "OK done"

@@ -32,7 +32,7 @@ class Message:
 
     def fields(self, names: Iterable[str]) -> bytes:
         """The header fields of these names, folded as they are, with the empty line after them."""
-        wanted = {one.lower() for one in names}
+        wanted = {name.lower() for name in names}
         unfolded = re.split(rb"\r\n(?![ \t])", self.header.removesuffix(b"\r\n\r\n"))
         kept = [one for one in unfolded if one.partition(b":")[0].decode().lower() in wanted]
         return b"".join(one + b"\r\n" for one in kept) + b"\r\n"
@@ -56,7 +56,7 @@ class Mailbox:
     @property
     def size(self) -> int:
         """Octets of all messages."""
-        return sum(len(one.content) for one in self.messages)
+        return sum(len(message.content) for message in self.messages)
 
     def chosen(self, numbers: str, *, by_uid: bool) -> list[tuple[int, Message]]:
         """The messages of a sequence set, with their sequence numbers.

@@ -105,7 +105,7 @@ def _is_premature(
     Their verdict brings the object back at once; the patience only bounds the silence.
     """
     if resource.status.observed_generation == resource.metadata.generation or not any(
-        one.reason is Reason.DEPENDENCY_UNKNOWN for one in assessment.verdicts
+        verdict.reason is Reason.DEPENDENCY_UNKNOWN for verdict in assessment.verdicts
     ):
         memory.deferred_since = None
         return False

@@ -32,12 +32,12 @@ def by_domain(domain: str) -> str:
 
 def domain_among(indexes: Iterable[str]) -> str | None:
     """Return the domain that a sending domain's indexes name."""
-    return next((one[len(_DOMAIN) :] for one in indexes if one.startswith(_DOMAIN)), None)
+    return next((index[len(_DOMAIN) :] for index in indexes if index.startswith(_DOMAIN)), None)
 
 
 def address_among(indexes: Iterable[str]) -> str | None:
     """Return the address that an account's indexes name, folded."""
-    return next((one[len(_ADDRESS) :] for one in indexes if one.startswith(_ADDRESS)), None)
+    return next((index[len(_ADDRESS) :] for index in indexes if index.startswith(_ADDRESS)), None)
 
 
 def by_server(name: str | None) -> str:

@@ -154,7 +154,7 @@ def leads_somewhere(schema: Node, path: str) -> bool:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_columns_and_selectable_fields_lead_to_fields_of_the_schema(kind: Kind) -> None:
     shown = crd.PRESENTATIONS[kind]
-    for path in (*(one.path for one in shown.columns), *shown.selectable):
+    for path in (*(column.path for column in shown.columns), *shown.selectable):
         assert leads_somewhere(schema_of(kind), path), path
     assert not leads_somewhere(schema_of(kind), ".spec.absent")
     assert 1 <= len(shown.selectable) <= 8
@@ -170,20 +170,20 @@ def test_columns_and_selectable_fields_lead_to_fields_of_the_schema(kind: Kind) 
 )
 def test_the_narrow_view(kind: Kind, narrow: str) -> None:
     columns = crd.PRESENTATIONS[kind].columns
-    assert " ".join(one.name for one in columns if one.priority == 0) == narrow
-    assert {"Last Check", "Message"} <= {one.name for one in columns if one.priority}
+    assert " ".join(column.name for column in columns if column.priority == 0) == narrow
+    assert {"Last Check", "Message"} <= {column.name for column in columns if column.priority}
 
 
 def test_names_do_not_collide() -> None:
-    names = [one["spec"]["names"] for one in crd.definitions()]
-    assert [one["shortNames"] for one in names] == [["sdom"], ["msrv"], ["eacct"]]
-    assert all(one["categories"] == ["postroom", "mail"] for one in names)
+    names = [definition["spec"]["names"] for definition in crd.definitions()]
+    assert [name["shortNames"] for name in names] == [["sdom"], ["msrv"], ["eacct"]]
+    assert all(name["categories"] == ["postroom", "mail"] for name in names)
 
 
 def test_definitions_bear_the_label_that_the_operator_looks_for() -> None:
-    for one in crd.definitions():
-        assert one["metadata"]["labels"] == {"app.kubernetes.io/part-of": "postroom"}
-        assert one["spec"]["versions"][0]["subresources"] == {"status": {}}
+    for definition in crd.definitions():
+        assert definition["metadata"]["labels"] == {"app.kubernetes.io/part-of": "postroom"}
+        assert definition["spec"]["versions"][0]["subresources"] == {"status": {}}
 
 
 def test_the_text_is_plain_yaml() -> None:

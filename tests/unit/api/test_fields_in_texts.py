@@ -127,7 +127,7 @@ def text_of(path: Path) -> str:
     if path.suffix != ".py":
         return text
     strings = (one.value for one in ast.walk(ast.parse(text)) if isinstance(one, ast.Constant))
-    return "\n".join(one for one in strings if isinstance(one, str) and " " in one)
+    return "\n".join(string for string in strings if isinstance(string, str) and " " in string)
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))

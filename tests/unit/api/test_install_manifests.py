@@ -47,7 +47,7 @@ SCANNING: Rights = {
 
 def objects(path: str, kind: str) -> list[dict[str, Any]]:
     documents = yaml.safe_load_all((INSTALL / path).read_text())
-    return [one for one in documents if one["kind"] == kind]
+    return [document for document in documents if document["kind"] == kind]
 
 
 def rights(role: dict[str, Any]) -> Rights:

@@ -118,9 +118,9 @@ def test_the_crd_says_the_same() -> None:
     schema = structural(OAuth)
     rules = schema[RULES]
     assert len(rules) == 12
-    for one in rules:
-        name = one["fieldPath"].removeprefix(".")
+    for rule in rules:
+        name = rule["fieldPath"].removeprefix(".")
         assert name in schema["properties"]
-        assert not one["message"].startswith(name)
+        assert not rule["message"].startswith(name)
     assert schema["required"] == ["provider"]
     assert schema["properties"]["clientID"]["maxLength"] == 256

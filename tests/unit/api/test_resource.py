@@ -23,7 +23,7 @@ JSON = st.recursive(
 def problems(kind: Kind, spec: Any) -> list[str]:
     with pytest.raises(InvalidSpec) as caught:
         parse_spec(kind, spec)
-    return [str(one) for one in caught.value.problems]
+    return [str(problem) for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def problems(kind: Kind, spec: Any) -> list[str]:
     ],
 )
 def test_problems_name_their_place(spec: Any, expected: str) -> None:
-    assert any(one.startswith(expected) for one in problems(Kind.SENDING_DOMAIN, spec))
+    assert any(problem.startswith(expected) for problem in problems(Kind.SENDING_DOMAIN, spec))
 
 
 def test_all_problems_are_named_at_once() -> None:

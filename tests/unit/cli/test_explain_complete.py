@@ -47,7 +47,7 @@ def built(tree: ast.Module) -> Iterator[ast.expr]:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
         if node.func.id in BUILDERS:
-            named = [one.value for one in node.keywords if one.arg == "code"]
+            named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
             yield from named or node.args[:1]
 
 
@@ -86,7 +86,7 @@ def test_every_reason_and_cause_is_explained_by_both_names(
     names: type[Reason] | type[Cause],
 ) -> None:
     known = entries()
-    assert [one.name for one in names if one.name not in known or one.value not in known] == []
+    assert [name.name for name in names if name.name not in known or name.value not in known] == []
 
 
 def test_every_code_of_the_catalogues_is_explained() -> None:

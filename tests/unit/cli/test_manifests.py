@@ -38,7 +38,7 @@ def read(directory: Path, text: str | bytes, name: str = "a.yaml") -> Manifests:
 
 def complaints(directory: Path, text: str) -> list[str]:
     found = read(directory, text)
-    return [f"{one.line}: {one.message}" for one in found.complaints]
+    return [f"{complaint.line}: {complaint.message}" for complaint in found.complaints]
 
 
 def test_a_good_file(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ MEANT = [
 @pytest.mark.parametrize(("kind", "spec", "offered"), MEANT)
 def test_what_was_meant_is_offered(tmp_path: Path, kind: str, spec: str, offered: str) -> None:
     text = GOOD.replace("SendingDomain", kind).replace("domain: send.example.com", spec)
-    assert any(one.endswith(offered) for one in complaints(tmp_path, text))
+    assert any(complaint.endswith(offered) for complaint in complaints(tmp_path, text))
 
 
 def test_nothing_is_offered_for_what_resembles_nothing(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_one_bad_object_does_not_hide_the_others(tmp_path: Path) -> None:
     bad = GOOD.replace("good", "bad").replace("send.example.com", "x")
     found = read(tmp_path, f"{bad}---\n{GOOD}")
     assert {key.name for key in found.resources} == {"bad", "good"}
-    assert [one.line for one in found.complaints] == [6]
+    assert [complaint.line for complaint in found.complaints] == [6]
 
 
 BAD = GOOD.replace("name: good", "name: bad").replace("send.example.com", "b_d")
@@ -293,7 +293,7 @@ def test_a_slip_in_our_group_is_no_object_of_others(
     tmp_path: Path, version: str, ours: bool
 ) -> None:
     found = read(tmp_path, GOOD.replace("postroom.dev/v1alpha1", version))
-    told = [one.message for one in found.complaints]
+    told = [complaint.message for complaint in found.complaints]
     assert told == (["apiVersion: must be postroom.dev/v1alpha1"] if ours else [])
 
 
@@ -346,7 +346,7 @@ def test_directories_are_read_whole_or_as_their_kustomization_says(tmp_path: Pat
 def read_directory(directory: Path, kustomization: str) -> tuple[list[str], list[str]]:
     (directory / "kustomization.yaml").write_text(kustomization)
     found = load([directory], "default")
-    return [key.name for key in found.resources], [str(one) for one in found.complaints]
+    return [key.name for key in found.resources], [str(complaint) for complaint in found.complaints]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_status_that_cannot_be_understood_has_no_details() -> None:
 def lines(result: dict[str, Any]) -> list[str]:
     status = EmailAccountStatus.model_validate({"lastTest": {"nonce": "n", "result": result}})
     assert status.last_test is not None
-    return [one.text for one in account_details.result_lines(status.last_test.result)]
+    return [line.text for line in account_details.result_lines(status.last_test.result)]
 
 
 def test_result_of_a_test_message() -> None:
@@ -223,7 +223,7 @@ def test_backfill_by_day_and_refused() -> None:
             "days": days,
         }
     )
-    assert [one.text for one in account_details.backfill_lines(done)] == [
+    assert [line.text for line in account_details.backfill_lines(done)] == [
         "20 messages arrived since 2026-11-14.",
         "  2026-11-19   9",
         "  2026-11-20  11",
@@ -231,7 +231,7 @@ def test_backfill_by_day_and_refused() -> None:
     refused = LastBackfill.model_validate(
         {**kept, "phase": "Refused", "reason": "AuthenticationRejected", "message": "No."}
     )
-    assert [one.text for one in account_details.backfill_lines(refused)] == [
+    assert [line.text for line in account_details.backfill_lines(refused)] == [
         "No.",
         "  Reason: AuthenticationRejected",
     ]

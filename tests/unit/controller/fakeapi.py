@@ -218,7 +218,7 @@ class FakeAPI:
         ]
         if "PartialObjectMetadataList" in request.headers.get("Accept", ""):
             # The real one says null for none, too.
-            items = [{"metadata": one["metadata"]} for one in items or []] or None
+            items = [{"metadata": item["metadata"]} for item in items or []] or None
         return web.json_response(
             {
                 "kind": "List",
@@ -283,7 +283,7 @@ class FakeAPI:
 
 
 def _resources(plurals: list[str], subresources: list[str] | None = None) -> web.Response:
-    names = [*plurals, *(f"{one}/{sub}" for one in plurals for sub in subresources or [])]
+    names = [*plurals, *(f"{plural}/{sub}" for plural in plurals for sub in subresources or [])]
     return web.json_response(
         {
             "resources": [

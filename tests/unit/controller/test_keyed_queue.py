@@ -150,7 +150,7 @@ async def test_close_wakes_everyone_who_waits() -> None:
     await asyncio.sleep(0)
     queue.close()
     results = await asyncio.gather(*takers, return_exceptions=True)
-    assert all(isinstance(one, QueueClosed) for one in results)
+    assert all(isinstance(result, QueueClosed) for result in results)
 
 
 async def test_settled_waits_for_running_keys() -> None:

@@ -116,9 +116,9 @@ async def test_two_that_take_at_the_same_time_do_not_both_get_it() -> None:
     leases, clock = Leases(), Clock()
     await election(leases, "gone").acquire()
     rivals = [election(leases, name, clock) for name in ("one", "two")]
-    assert [await is_held_up(one) for one in rivals] == [True, True]
+    assert [await is_held_up(rival) for rival in rivals] == [True, True]
     clock.now = 60.0
-    assert sorted([await is_held_up(one) for one in rivals]) == [False, True]
+    assert sorted([await is_held_up(rival) for rival in rivals]) == [False, True]
 
 
 async def test_losing_the_lease_to_another_is_the_end() -> None:

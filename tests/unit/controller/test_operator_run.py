@@ -87,7 +87,7 @@ async def until(condition: Callable[[], object], within: float = 10) -> None:
 def is_ready(api: FakeAPI, kind: Kind, name: str) -> bool:
     conditions = api.status(kind, name)["conditions"]
     generation = api.objects[(kind.plural, "mail", name)]["metadata"]["generation"]
-    found = [one for one in conditions if one["type"] == "Ready"]
+    found = [condition for condition in conditions if condition["type"] == "Ready"]
     return bool(found[0]["status"] == "True" and found[0]["observedGeneration"] == generation)
 
 
@@ -105,7 +105,7 @@ async def test_each_object_is_written_once_and_nothing_else(
         await until(lambda: all_ready(api))
         await asyncio.sleep(0.3)
     assert len(api.writes()) == 20
-    assert all(one.startswith("PATCH ") and one.endswith("/status") for one in api.writes())
+    assert all(write.startswith("PATCH ") and write.endswith("/status") for write in api.writes())
 
 
 async def test_a_restart_writes_nothing(api: FakeAPI, settings: Settings) -> None:

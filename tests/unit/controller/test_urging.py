@@ -57,7 +57,7 @@ def test_no_minute_holds_more_looks_than_that(pauses: list[float]) -> None:
         assert 0 <= wait <= EVERY + 1e-6, "what waits is soon served"
         looks.add(round(clock.now + wait, 6) + before * 1e-9 * (wait == 0))
     for first in looks:
-        within = [one for one in looks if first <= one < first + 60]
+        within = [look for look in looks if first <= look < first + 60]
         assert len(within) <= BURST + 60 / EVERY + 1
 
 

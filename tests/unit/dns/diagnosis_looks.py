@@ -77,4 +77,4 @@ def root(id: str, records: dict[Key, list[str]], **changes: Any) -> Cause:
 
 def codes(id: str, records: dict[Key, list[str]], **changes: Any) -> list[str]:
     """The codes of all causes, in their order."""
-    return [one.code for one in causes(case_of(id, records, **changes))]
+    return [cause.code for cause in causes(case_of(id, records, **changes))]

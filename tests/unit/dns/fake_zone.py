@@ -64,7 +64,7 @@ class FakeZone:
         answer = await self.authoritative(question)
         if not isinstance(self.zone, Zone) or not answer.authoritative:
             return ()
-        return tuple(ServerAnswer(one, answer) for one in self.zone.nameservers)
+        return tuple(ServerAnswer(nameserver, answer) for nameserver in self.zone.nameservers)
 
     async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
         if not isinstance(self.zone, Zone):
@@ -73,7 +73,7 @@ class FakeZone:
         answer = Answer(question, Outcome.FOUND, ("1",), ttl=300, authoritative=True)
         if self.blocked:
             answer = Answer(question, Outcome.TIMEOUT)
-        return tuple(ServerAnswer(one, answer) for one in self.zone.nameservers)
+        return tuple(ServerAnswer(nameserver, answer) for nameserver in self.zone.nameservers)
 
     async def unvalidated(self, question: Question) -> Answer:
         return await self.recursive(question)

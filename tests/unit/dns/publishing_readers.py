@@ -26,7 +26,7 @@ Fact = tuple[str, str, bytes]
 
 def facts(records: Iterable[PublishedRecord]) -> set[Fact]:
     """What the records say, by way of dnspython where the value is not text."""
-    return {_fact(one) for one in records}
+    return {_fact(record) for record in records}
 
 
 def _fact(one: PublishedRecord) -> Fact:
@@ -44,7 +44,7 @@ def parsed(name: str, kind: str, text: str) -> Fact:
 
 def _wire(data: Any) -> bytes:
     if data.rdtype == dns.rdatatype.TXT:
-        assert all(len(one) <= 255 for one in data.strings)
+        assert all(len(string) <= 255 for string in data.strings)
         return b"".join(data.strings)
     wire: bytes = data.to_digestable()
     return wire

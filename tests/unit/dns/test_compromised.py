@@ -196,14 +196,16 @@ def state(report: DomainReport, selector: str) -> tuple[RecordState, str | None,
     """The state of a selector, the code of its finding, and what it is told to publish."""
     id = f"dkim-{selector}"
     record = next(one for one in report.records if one.id == id)
-    code = next((one.code for one in report.findings if one.subject == id), None)
+    code = next((finding.code for finding in report.findings if finding.subject == id), None)
     return record.state, code, record.value
 
 
 def offered(report: DomainReport) -> str:
     """Everything that a report offers for publishing."""
-    fixes = [one.fix.value + one.fix.presentation for one in report.findings if one.fix]
-    return " ".join([*fixes, *(one.value for one in report.records)])
+    fixes = [
+        finding.fix.value + finding.fix.presentation for finding in report.findings if finding.fix
+    ]
+    return " ".join([*fixes, *(record.value for record in report.records)])
 
 
 @pytest.mark.parametrize("form", [*TELLING, *SILENT])
@@ -213,7 +215,7 @@ def test_a_key_that_was_seen_stays_compromised(form: str) -> None:
     first = look(zone, s1=PUBLIC)
     assert first.compromised == (dkim.fingerprint(KEY),)
     assert state(first, "s1") == (RecordState.WRONG, "DKIM_PRIVATE_KEY_PUBLISHED", "")
-    fix = next(one.fix for one in first.findings if one.subject == "dkim-s1")
+    fix = next(finding.fix for finding in first.findings if finding.subject == "dkim-s1")
     assert fix is not None
     assert fix.action is FixAction.DELETE
     zone.apply(fix)
@@ -227,7 +229,7 @@ def test_a_key_that_was_seen_stays_compromised(form: str) -> None:
     zone.records[S2, "TXT"] = [f"v=DKIM1; k=rsa; p={PUBLIC}"]
     public = look(zone, moved.compromised, s2=PUBLIC)
     assert state(public, "s2") == (RecordState.WRONG, "DKIM_KEY_COMPROMISED", "")
-    fix = next(one.fix for one in public.findings if one.subject == "dkim-s2")
+    fix = next(finding.fix for finding in public.findings if finding.subject == "dkim-s2")
     assert fix is not None
     assert (fix.action, fix.value) == (FixAction.DELETE, "")
     assert public.compromised == first.compromised
@@ -238,7 +240,7 @@ def test_a_key_that_was_seen_stays_compromised(form: str) -> None:
 
 def test_the_sentence_names_the_key_and_what_to_do() -> None:
     report = look(FakeZone({}), [dkim.fingerprint(KEY)], s1=PUBLIC)
-    message = next(one.message for one in report.findings if one.subject == "dkim-s1")
+    message = next(finding.message for finding in report.findings if finding.subject == "dkim-s1")
     assert dkim.described(KEY) in message
     for said in (
         "new key pair",
@@ -260,7 +262,7 @@ def test_another_pair_is_named_where_the_required_key_takes_its_place() -> None:
     zone = FakeZone({(S1, "TXT"): [TELLING["PKCS#8"]]})
     report = look(zone, s1=RSA)
     assert report.compromised == (dkim.fingerprint(KEY),)
-    told = next(one for one in report.findings if one.subject == "dkim-s1")
+    told = next(finding for finding in report.findings if finding.subject == "dkim-s1")
     assert told.code == "DKIM_PRIVATE_KEY_PUBLISHED"
     for said in (dkim.described(KEY), dkim.described(OTHER), "another pair", "used nowhere"):
         assert said in told.message

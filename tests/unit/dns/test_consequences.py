@@ -72,7 +72,7 @@ def test_a_faulty_record_says_what_follows(id: str, key: Key, values: list[str],
     report = look(zone)
     found = next(one for one in report.records if one.id.startswith(id))
     assert found.state is not RecordState.VALID
-    told = next(one for one in report.findings if one.subject == found.id)
+    told = next(finding for finding in report.findings if finding.subject == found.id)
     assert said in told.message
     assert said in found.message
     assert look(zone).findings == report.findings
@@ -115,7 +115,7 @@ def test_a_selector_that_signs_nothing_has_no_consequence() -> None:
 
 
 def test_every_kind_has_its_clause_and_every_code_is_one() -> None:
-    kinds = {one.__name__ for one in get_args(Wanted)} - {CNAMEWanted.__name__}
+    kinds = {arg.__name__ for arg in get_args(Wanted)} - {CNAMEWanted.__name__}
     assert consequences().kinds.keys() == kinds
     assert consequences().codes.keys() <= catalogue().keys()
     missing = {one for one in catalogue() if one.endswith("_MISSING")}

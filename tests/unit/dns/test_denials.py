@@ -91,7 +91,7 @@ def test_no_denial_counts_of_servers_that_deny_names_with_others_below(outcome: 
 
 
 def first(names: list[str], *answers: Answer) -> list[str]:
-    asked = Denials.of(answers, APEX).first_of([Question(one, TXT) for one in names])
+    asked = Denials.of(answers, APEX).first_of([Question(name, TXT) for name in names])
     return [one.name for one in asked]
 
 
@@ -196,7 +196,9 @@ def test_the_misspelt_name_is_found_all_the_same(
     spec: dict[str, Any], more: dict[Key, list[str]]
 ) -> None:
     report = look(Counting({**WEBSITE, **more}), spec)
-    assert [one.code for one in report.findings if one.subject == "ownership"] == ["NAME_TYPO"]
+    assert [finding.code for finding in report.findings if finding.subject == "ownership"] == [
+        "NAME_TYPO"
+    ]
 
 
 NONE = frozenset[str]()

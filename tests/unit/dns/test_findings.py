@@ -24,7 +24,9 @@ TEXT = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
 def test_there_are_more_than_a_hundred() -> None:
     assert len(catalogue()) >= 150
-    assert sum(len(one.codes) for one in families().values()) == len(catalogue()), "a code twice"
+    assert sum(len(family.codes) for family in families().values()) == len(catalogue()), (
+        "a code twice"
+    )
 
 
 @pytest.mark.parametrize("code", sorted(catalogue()))

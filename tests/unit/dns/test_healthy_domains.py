@@ -31,10 +31,10 @@ KEY_TEXT = f"v=DKIM1; k=rsa; p={RSA}"
 def published(plan: DomainPlan) -> dict[Key, list[str]]:
     """Everything that a plan asks for, and what providers have behind it."""
     made: dict[Key, list[str]] = {}
-    for one in plan.records:
-        if one.value:
-            made.setdefault((one.name, one.type.value), []).append(one.value)
-        match one.wanted:
+    for record in plan.records:
+        if record.value:
+            made.setdefault((record.name, record.type.value), []).append(record.value)
+        match record.wanted:
             case CNAMEWanted(target=target, behind=Behind.KEY):
                 made[target, "TXT"] = [KEY_TEXT]
             case CNAMEWanted(target=target):
@@ -43,19 +43,25 @@ def published(plan: DomainPlan) -> dict[Key, list[str]]:
                 for name in includes:
                     made[name, "TXT"] = [f"v=spf1 include:_1.{name} ip4:198.51.100.0/24 ~all"]
                     made[f"_1.{name}", "TXT"] = ["v=spf1 ip4:203.0.113.0/24 ip6:2001:db8::/32 ~all"]
-        if one.type.value == "MX":
-            made[one.value.partition(" ")[2], "A"] = ["192.0.2.25"]
+        if record.type.value == "MX":
+            made[record.value.partition(" ")[2], "A"] = ["192.0.2.25"]
     return made
 
 
 def planned(name: str, domain: str) -> DomainPlan:
     chosen = preset(name)
-    given = {one.name: one.example for one in chosen.parameters if one.required}
+    given = {
+        parameter.name: parameter.example for parameter in chosen.parameters if parameter.required
+    }
     for group in chosen.one_of:
         needed = {group[0]}
-        for one in chosen.records:
-            needed |= set(one.depends_on) if group[0] in one.depends_on else set()
-        given |= {one.name: one.example for one in chosen.parameters if one.name in needed}
+        for record in chosen.records:
+            needed |= set(record.depends_on) if group[0] in record.depends_on else set()
+        given |= {
+            parameter.name: parameter.example
+            for parameter in chosen.parameters
+            if parameter.name in needed
+        }
     document: dict[str, Any] = {
         "domain": domain,
         "provider": name,
@@ -72,23 +78,23 @@ def planned(name: str, domain: str) -> DomainPlan:
 def test_every_provider_as_it_asks_for(name: str, domain: str) -> None:
     plan = planned(name, domain)
     report = asyncio.run(verify(plan, FakeZone(published(plan))))
-    assert {one.state for one in report.records} == {RecordState.VALID}
+    assert {record.state for record in report.records} == {RecordState.VALID}
     assert report.findings == ()
 
 
 def test_microsoft_365_before_its_first_rotation() -> None:
     plan = planned("Microsoft365", "example.com")
     records = published(plan)
-    second = next(one for one in plan.records if one.id == "dkim-selector2")
+    second = next(record for record in plan.records if record.id == "dkim-selector2")
     del records[second.value, "TXT"]
     assert notes(asyncio.run(verify(plan, FakeZone(records)))) == ["DKIM_TARGET_RESERVED"]
 
 
 def notes(report: DomainReport) -> list[str]:
     """The codes of what is told of a healthy domain: nothing but notes."""
-    assert {one.state for one in report.records} == {RecordState.VALID}
-    assert {one.severity for one in report.findings} <= {Severity.INFO}
-    return [one.code for one in report.findings]
+    assert {record.state for record in report.records} == {RecordState.VALID}
+    assert {finding.severity for finding in report.findings} <= {Severity.INFO}
+    return [finding.code for finding in report.findings]
 
 
 MORE: dict[Key, list[str]] = {

@@ -84,7 +84,7 @@ class Liar:
 
     async def every_server(self, question: Question) -> tuple[ServerAnswer, ...]:
         names = ("ns1.example.net", "ns2.example.net")
-        return tuple(ServerAnswer(one, self._answer(question)) for one in names)
+        return tuple(ServerAnswer(name, self._answer(question)) for name in names)
 
     async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
         return await self.every_server(Question("example.com", RecordType.SOA))
@@ -105,13 +105,13 @@ def fits(report: DomainReport) -> None:
     fields = status_fields(report, SendingDomainStatus(), {}, same_generation=False)
     status = SendingDomainStatus.model_validate(fields, by_name=True)
     assert len(status.findings) <= FINDINGS_LIMIT
-    keys = [(one.code, one.subject) for one in status.findings]
+    keys = [(finding.code, finding.subject) for finding in status.findings]
     assert len(keys) == len(set(keys)), "a list map has no key twice"
     assert len(json.dumps(status.model_dump(mode="json", by_alias=True))) < STATUS_LIMIT
 
 
 def found(question: Question, *values: str, aliases: tuple[str, ...] = ()) -> Answer:
-    strings = tuple((one,) for one in values) if question.type is RecordType.TXT else ()
+    strings = tuple((value,) for value in values) if question.type is RecordType.TXT else ()
     return Answer(question, Outcome.FOUND, values, aliases, 60, authoritative=True, strings=strings)
 
 

@@ -95,7 +95,7 @@ def test_each_mistake_is_named_and_its_fix_works(
 ) -> None:
     zone = FakeZone({**HEALTHY, **change})
     report = look(zone)
-    assert [one.code for one in report.findings] == [code]
+    assert [finding.code for finding in report.findings] == [code]
     fix = report.findings[0].fix
     assert fix is not None
     zone.apply(fix)
@@ -116,8 +116,8 @@ def test_several_exchanges_replace_a_null_mx_together() -> None:
 
 def only_advice(report: DomainReport) -> list[str]:
     assert {one.state for one in report.records} == {RecordState.VALID}
-    assert all(one.severity is not Severity.ERROR for one in report.findings)
-    return [one.code for one in report.findings]
+    assert all(finding.severity is not Severity.ERROR for finding in report.findings)
+    return [finding.code for finding in report.findings]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_what_works_is_valid(change: dict[Key, list[str]], codes: list[str]) -> 
 
 def test_a_wildcard_does_not_pass_for_a_doubled_zone() -> None:
     zone = FakeZone({**HEALTHY, S1: [], (f"{S1[0]}.example.com", "TXT"): ["wildcard"]})
-    assert [one.code for one in look(zone).findings] == ["DKIM_MISSING"]
+    assert [finding.code for finding in look(zone).findings] == ["DKIM_MISSING"]
 
 
 def test_a_target_without_a_key_is_waited_for() -> None:
@@ -167,7 +167,7 @@ def test_what_a_record_leads_to_must_be_seen(name: str, code: str) -> None:
     zone.failing[name] = Outcome.SERVER_FAILURE
     report = look(zone)
     assert [one.state.value for one in report.records].count("Unknown") == 1
-    assert [one.code for one in report.findings] == [code]
+    assert [finding.code for finding in report.findings] == [code]
 
 
 def test_an_unseen_include_keeps_the_record_that_is_there() -> None:
@@ -212,7 +212,9 @@ def test_a_zone_that_cannot_be_found_is_said_once() -> None:
     zone.failing = {name: Outcome.TIMEOUT for name, _ in HEALTHY}
     report = look(zone)
     assert {one.state for one in report.records} == {RecordState.UNKNOWN}
-    assert [(one.code, one.subject) for one in report.findings] == [("LOOKUP_FAILED", "domain")]
+    assert [(finding.code, finding.subject) for finding in report.findings] == [
+        ("LOOKUP_FAILED", "domain")
+    ]
     assert report.zone is None
 
 
@@ -222,7 +224,7 @@ def test_a_domain_that_does_not_exist_is_said_once(held: Zone | Outcome) -> None
     zone.zone = held
     report = look(zone)
     assert {one.state for one in report.records} == {RecordState.MISSING}
-    assert [one.code for one in report.findings] == ["DOMAIN_NXDOMAIN"]
+    assert [finding.code for finding in report.findings] == ["DOMAIN_NXDOMAIN"]
     assert report.zone is None
 
 
@@ -235,7 +237,7 @@ def test_the_record_that_works_is_the_one_to_publish() -> None:
 def test_the_worst_comes_first() -> None:
     change = {S1: [f"v=DKIM1; t=y; p={RSA}"], DMARC: []}
     report = look(FakeZone({**HEALTHY, **change}))
-    assert [one.code for one in report.findings] == ["DMARC_MISSING", "DKIM_TESTING"]
+    assert [finding.code for finding in report.findings] == ["DMARC_MISSING", "DKIM_TESTING"]
 
 
 LONG = ".".join(["a" * 60] * 4)

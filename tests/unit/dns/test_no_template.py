@@ -31,7 +31,7 @@ OTHERS: dict[Key, list[str]] = {
 
 def told(key: Key, *texts: str, subject: str) -> Finding:
     zone = FakeZone({**HEALTHY, **OTHERS, key: list(texts)})
-    return next(one for one in look(zone).findings if one.subject == subject)
+    return next(finding for finding in look(zone).findings if finding.subject == subject)
 
 
 def value_of(found: Finding) -> str:
@@ -104,7 +104,7 @@ def test_a_foreign_destination_that_has_not_agreed_weakens_no_misplaced_policy()
     zone.records["_dmarc.example.com", "TXT"] = []
     zone.records[DOMAIN, "TXT"].append("v=DMARC1; p=reject; rua=mailto:a@yourcompany.net")
     report = look(zone, dmarc={"policy": "none", "rua": ["mailto:x@foreign.example"]})
-    found = next(one for one in report.findings if one.subject == "dmarc")
+    found = next(finding for finding in report.findings if finding.subject == "dmarc")
     made = dmarc.parse(value_of(found))
     assert (found.code, made.p) == ("NAME_AT_APEX", "reject")
     assert "mailto:a@yourcompany.net" in made.rua
@@ -133,11 +133,11 @@ NAMES = st.builds(
     st.lists(NAMES, min_size=1, max_size=3, unique=True), st.sampled_from(["quarantine", "reject"])
 )
 def test_no_name_makes_a_template(names: list[str], p: str) -> None:
-    includes = [f"a:{one}" for one in names]
+    includes = [f"a:{name}" for name in names]
     found = told(APEX_TXT, OWNED, " ".join(["v=spf1", *includes, "-all"]), subject="spf")
     assert found.code in ("SPF_MISSING_INCLUDE", "SPF_TOO_MANY", "SPF_VOID")
     assert "VALUE_PLACEHOLDER" not in found.because
-    rua = [f"mailto:dmarc@{one}" for one in names]
+    rua = [f"mailto:dmarc@{name}" for name in names]
     found = told(DMARC, f"v=DMARC1; p={p}; rua={','.join(rua)}", subject="dmarc")
     made = dmarc.parse(value_of(found))
     assert made.p == p

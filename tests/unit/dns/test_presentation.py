@@ -25,7 +25,7 @@ SPF = st.lists(TERMS, max_size=60).map(lambda terms: " ".join(["v=spf1", *terms]
 def test_strings_are_bounded_and_join_to_the_value(value: str) -> None:
     strings = character_strings(value)
     assert b"".join(strings) == value.encode("latin-1")
-    assert all(len(one) <= 255 for one in strings)
+    assert all(len(string) <= 255 for string in strings)
     assert strings == (b"",) or all(strings)
     assert len(strings) == max(1, -(-len(value) // 255))
 
@@ -34,15 +34,15 @@ def test_strings_are_bounded_and_join_to_the_value(value: str) -> None:
 def test_spf_is_split_behind_a_space(value: str) -> None:
     strings = character_strings(value)
     assert b"".join(strings) == value.encode()
-    assert all(one.endswith(b" ") and len(one) <= 255 for one in strings[:-1])
-    assert all(not one.startswith(b" ") for one in strings)
+    assert all(string.endswith(b" ") and len(string) <= 255 for string in strings[:-1])
+    assert all(not string.startswith(b" ") for string in strings)
 
 
 @pytest.mark.parametrize("value", ["v=spf1 " + "a" * 600, "V=SPF1 a " + "exists:" + "b" * 300])
 def test_a_term_too_long_for_a_string_is_split_inside(value: str) -> None:
     strings = character_strings(value)
     assert b"".join(strings) == value.encode()
-    assert all(0 < len(one) <= 255 for one in strings)
+    assert all(0 < len(string) <= 255 for string in strings)
 
 
 @given(TEXTS)

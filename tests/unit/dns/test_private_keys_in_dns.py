@@ -99,7 +99,7 @@ def test_at_a_wrong_name_nothing_but_the_secret_goes() -> None:
     """The texts of the domain itself are its SPF policy, its tokens, and now a key."""
     there = [SPF, OWNED]
     zone = FakeZone({**HEALTHY, HEALTHY_S1: [], APEX_TXT: [*there, FORMS["PKCS#8 in PEM"]]})
-    found = next(one for one in look(zone).findings if one.subject == "dkim-s1")
+    found = next(finding for finding in look(zone).findings if finding.subject == "dkim-s1")
     assert found.code == "DKIM_PRIVATE_KEY_PUBLISHED"
     assert found.fix is not None
     assert [(one.name, one.value) for one in found.fix.remove] == [(APEX_TXT[0], "(a private key)")]

@@ -126,7 +126,7 @@ def passing(zone: FakeZone, text: str) -> set[str]:
 
 def told(zone: FakeZone) -> Finding | None:
     wanted = {"includes": ["spf.provider.net"]}
-    found = [one for one in look(zone, spf=wanted).findings if one.subject == "spf"]
+    found = [finding for finding in look(zone, spf=wanted).findings if finding.subject == "spf"]
     return found[0] if found else None
 
 

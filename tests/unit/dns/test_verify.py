@@ -289,7 +289,7 @@ def test_each_mistake_is_named_and_its_fix_works(
     zone.apply(finding.fix)
     assert record(look(zone), id).state is RecordState.VALID
     others = [one for one in report.records if one.id != id]
-    assert {one.state for one in others} == {RecordState.VALID}
+    assert {other.state for other in others} == {RecordState.VALID}
 
 
 def test_what_the_resolver_does_not_show_yet_is_propagating() -> None:
@@ -316,7 +316,7 @@ def test_could_not_look_is_unknown_and_touches_nothing_else(outcome: Outcome) ->
     zone.failing[S1[0]] = outcome
     report = look(zone)
     assert record(report, "dkim-s1").state is RecordState.UNKNOWN
-    assert [one.code for one in report.findings] == ["LOOKUP_FAILED"]
+    assert [finding.code for finding in report.findings] == ["LOOKUP_FAILED"]
     assert record(report, "spf").state is RecordState.VALID
 
 
@@ -325,7 +325,7 @@ def test_a_blocked_port_53_is_said() -> None:
     zone.blocked = True
     report = look(zone)
     assert report.resolver_only
-    assert [one.code for one in report.findings] == ["RESOLVER_ONLY"]
+    assert [finding.code for finding in report.findings] == ["RESOLVER_ONLY"]
     assert {one.state for one in report.records} == {RecordState.VALID}
 
 
@@ -359,7 +359,7 @@ def test_a_foreign_exchange_that_takes_all_mail_is_no_advice() -> None:
     zone = FakeZone({**HEALTHY, **there, (DOMAIN, "MX"): ["10 mx.provider.net", "5 old.net"]})
     report = look(zone)
     assert record(report, "mx-mx.provider.net").state is RecordState.WRONG
-    assert [one.code for one in report.findings] == ["MX_TAKES_MAIL"]
+    assert [finding.code for finding in report.findings] == ["MX_TAKES_MAIL"]
 
 
 def test_ed25519_keys_are_compared_raw() -> None:

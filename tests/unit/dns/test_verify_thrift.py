@@ -61,14 +61,14 @@ def look(zone: Counting, known: bool, before: Collection[str] = (), **how: Any) 
     spec = parse_spec(Kind.SENDING_DOMAIN, SPEC)
     assert isinstance(spec, SendingDomainSpec)
     plan = planning.plan(spec, "mail", b"key", {})
-    ids = {one.id for one in plan.records} if known else set[str]()
+    ids = {record.id for record in plan.records} if known else set[str]()
     return asyncio.run(verify(plan, zone, known_valid=ids, told_before=before, **how))
 
 
 def test_a_domain_that_is_known_to_be_well_costs_one_question_for_each_record() -> None:
     zone = Counting()
     report = look(zone, known=True)
-    names = {(one.name, one.type) for one in report.records}
+    names = {(record.name, record.type) for record in report.records}
     assert zone.asked == {"servers": len(names)}
     assert not report.thorough
 

@@ -166,7 +166,7 @@ def test_any_name_is_read_or_refused(typed: str, appends: bool) -> None:
 def test_texts_without_quotes_are_kept(typed: str, long_text: LongText) -> None:
     if '"' not in typed:
         parts = read_text(typed, Quirks(long_text=long_text))
-        assert b"".join(piece for one in parts for piece in one) == typed.encode()
+        assert b"".join(piece for part in parts for piece in part) == typed.encode()
 
 
 def test_quoted_strings_stay_as_they_were_cut() -> None:

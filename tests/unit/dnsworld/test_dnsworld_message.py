@@ -117,7 +117,7 @@ def test_extended_rcode_and_errors_stand_in_the_opt() -> None:
     _, mine = query_for("example.com")
     read = dns.message.from_wire(write_reply(mine, Reply(16, errors=(6, 22))))
     assert read.rcode() == 16
-    assert [int(one.code) for one in read.extended_errors()] == [6, 22]
+    assert [int(error.code) for error in read.extended_errors()] == [6, 22]
 
 
 def test_the_question_keeps_its_case() -> None:

@@ -251,7 +251,9 @@ def test_expired_records_are_served_where_nobody_answers() -> None:
         for server in world.servers_of("example.com"):
             server.dead = True
         replies = [await ask(world, "example.com", "TXT") for _ in range(2)]
-        return [(answers(one, "TXT"), one.answer[0].ttl, 3 in errors(one)) for one in replies]
+        return [
+            (answers(reply, "TXT"), reply.answer[0].ttl, 3 in errors(reply)) for reply in replies
+        ]
 
     assert run(look()) == [(['"old"'], 30, True)] * 2
 
@@ -273,10 +275,10 @@ def test_resolvers_do_not_share_their_caches() -> None:
         await ask(world, "example.com", "TXT")
         zone.replace("example.com", "TXT", "new")
         replies = [
-            await ask(world, "example.com", "TXT", server=one.address, flags=dns.flags.RD)
-            for one in world.resolver_addresses
+            await ask(world, "example.com", "TXT", server=address.address, flags=dns.flags.RD)
+            for address in world.resolver_addresses
         ]
-        return [answers(one, "TXT") for one in replies]
+        return [answers(reply, "TXT") for reply in replies]
 
     assert run(look()) == [['"old"'], ['"new"']]
 

@@ -55,7 +55,7 @@ def test_parent_and_child_may_disagree() -> None:
     world = World()
     world.register("example.com", ["ns1.new.net"])
     world.delegate("example.com", ["ns1.old.net"])
-    assert [one.name for one in world.servers_of("example.com")] == ["ns1.old.net"]
+    assert [server.name for server in world.servers_of("example.com")] == ["ns1.old.net"]
     assert world.zone_at("example.com").values("example.com", "NS") == ["ns1.new.net"]
 
 
@@ -197,8 +197,8 @@ def test_the_real_client_sees_both_views() -> None:
 
     async def look() -> list[tuple[Outcome, Outcome, bool]]:
         asker = DnsAsker([world.resolver_address], transport=world.transport)
-        truth = [await asker.authoritative(one) for one in questions()]
-        cached = [await asker.recursive(one) for one in questions()]
+        truth = [await asker.authoritative(question) for question in questions()]
+        cached = [await asker.recursive(question) for question in questions()]
         await asker.close()
         return [
             (one.outcome, two.outcome, one.authoritative)
@@ -222,7 +222,7 @@ def test_the_real_client_finds_servers_serials_and_the_delegation() -> None:
         delegation = await asker.delegation("example.com")
         await asker.close()
         assert isinstance(delegation, Delegation)
-        return len({one.answer.values for one in serials}), delegation.signed
+        return len({serial.answer.values for serial in serials}), delegation.signed
 
     assert run(look()) == (2, True)
 

@@ -113,7 +113,7 @@ def test_long_text_is_split() -> None:
     zone = Zone(APEX)
     zone.add(APEX, "TXT", "x" * 600)
     found = zone.lookup(name_of(APEX), TXT).rrsets[0].data[0]
-    assert [len(one) for one in strings_of(found)] == [255, 255, 90]
+    assert [len(string) for string in strings_of(found)] == [255, 255, 90]
 
 
 def test_a_string_beyond_255_octets_is_refused() -> None:
@@ -146,7 +146,7 @@ def test_a_dname_redirects_what_is_below_it() -> None:
     zone.add("_domainkey.example.com", "DNAME", "keys.example.net")
     below = zone.lookup(name_of("k1._domainkey.example.com"), TXT)
     assert below.found is Found.ALIAS
-    assert [one.type for one in below.rrsets] == [DNAME, CNAME]
+    assert [rrset.type for rrset in below.rrsets] == [DNAME, CNAME]
     assert text_of(first_target(below.rrsets[1])) == "k1.keys.example.net"
     assert zone.lookup(name_of("_domainkey.example.com"), TXT).found is Found.NO_DATA
 

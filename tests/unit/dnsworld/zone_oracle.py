@@ -23,7 +23,7 @@ def expected(records: Records, name: Labels, kind: str) -> tuple[str, list[str]]
     existing = {above for owner in [*records, ()] for above in suffixes(owner)}
     source = name
     if name not in existing:
-        encloser = max((one for one in suffixes(name) if one in existing), key=len)
+        encloser = max((suffix for suffix in suffixes(name) if suffix in existing), key=len)
         source = ("*", *encloser)
         if source not in existing:
             return "NX_DOMAIN", []

@@ -126,8 +126,10 @@ def test_no_preset_alarms_about_itself(name: str) -> None:
     for protocol, rows in ((Protocol.SMTP, chosen.smtp), (Protocol.IMAP, chosen.imap)):
         for row in rows:
             host = row.host
-            for one in chosen.parameters:
-                host = host.replace("{" + one.name + "}", row.when.get(one.name, one.example))
+            for parameter in chosen.parameters:
+                host = host.replace(
+                    "{" + parameter.name + "}", row.when.get(parameter.name, parameter.example)
+                )
             attempt = Attempt(protocol, host, row.port, row.tls, provider=name)
             assert precheck(attempt) == ()
 

@@ -160,7 +160,9 @@ class Domain:
 
     def condition(self, wanted: ConditionType) -> tuple[str, str] | None:
         """(status, reason) of a condition."""
-        found = next((one for one in self.status.conditions if one.type is wanted), None)
+        found = next(
+            (condition for condition in self.status.conditions if condition.type is wanted), None
+        )
         return (found.status.value, found.reason) if found else None
 
     @property

@@ -87,7 +87,7 @@ class PostOffice(Probes):
         self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
     ) -> RemovalReport:
         self.removed.extend(removals)
-        gone = {(one.mailbox, one.uid) for one in removals}
+        gone = {(removal.mailbox, removal.uid) for removal in removals}
         self.arrived = [one for one in self.arrived if (one.mailbox, one.uid) not in gone]
         return RemovalReport(WELL, tuple(removals))
 

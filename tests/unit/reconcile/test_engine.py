@@ -49,15 +49,23 @@ async def failed(error: Exception, **edit: str) -> tuple[CommonStatus, CommonSta
 )
 async def test_verdicts_on_another_spec_are_not_kept(error: Exception, reason: str) -> None:
     before, after = await failed(error, host="mx.example.net")
-    assert {one.type for one in before.conditions} - LIFECYCLE
-    assert {one.type for one in after.conditions} == LIFECYCLE
+    assert {condition.type for condition in before.conditions} - LIFECYCLE
+    assert {condition.type for condition in after.conditions} == LIFECYCLE
     assert verdict(after, ConditionType.READY) == ("Unknown", reason)
-    assert {one.observed_generation for one in after.conditions} == {2}
+    assert {condition.observed_generation for condition in after.conditions} == {2}
 
 
 async def test_verdicts_on_this_spec_are_kept_through_a_bug() -> None:
     before, after = await failed(BUG)
-    known = {one.type: one for one in before.conditions if one.type not in LIFECYCLE}
+    known = {
+        condition.type: condition
+        for condition in before.conditions
+        if condition.type not in LIFECYCLE
+    }
     assert known
-    assert {one.type: one for one in after.conditions if one.type not in LIFECYCLE} == known
+    assert {
+        condition.type: condition
+        for condition in after.conditions
+        if condition.type not in LIFECYCLE
+    } == known
     assert verdict(after, ConditionType.READY) == ("Unknown", "InternalError")

@@ -50,7 +50,7 @@ async def test_a_mode_that_the_port_cannot_have_is_told_without_dialling() -> No
     assert verdict(status, ConditionType.TLS_VERIFIED) == ("False", "HandshakeFailed")
     assert "set tls.mode to Implicit" in message(status)
     assert isinstance(status, MailServerStatus)
-    assert [(one.code, one.subject) for one in status.findings] == [
+    assert [(finding.code, finding.subject) for finding in status.findings] == [
         ("PORT_CONTRADICTS_TLS", "SMTP tls.mode")
     ]
 
@@ -63,7 +63,7 @@ async def test_what_only_looks_wrong_is_tried_and_warned_of() -> None:
     assert len(world.probes.dialled) == 1
     assert verdict(status, ConditionType.READY) == ("True", "Succeeded")
     assert isinstance(status, MailServerStatus)
-    assert [(one.code, one.severity.value) for one in status.findings] == [
+    assert [(finding.code, finding.severity.value) for finding in status.findings] == [
         ("APP_PASSWORD_REQUIRED", "Warning")
     ]
     assert "no app" not in status.findings[0].message

@@ -184,7 +184,7 @@ class AuthorityView:
         """Ask some servers of a zone until one answers with authority, or refers deeper."""
         started = asyncio.get_running_loop().time()
         found = await self._turns.ask(addresses, question, View.NAMESERVER, has_authority)
-        if any(self._turns.health.heard_since(one, started) for one in addresses):
+        if any(self._turns.health.heard_since(address, started) for address in addresses):
             self.reach.heard()
         if found.usable is not None:
             return found.usable.answer

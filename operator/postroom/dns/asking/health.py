@@ -110,7 +110,7 @@ class Health(Generic[ServerT]):
     def in_turn(self, servers: Sequence[ServerT]) -> list[ServerT]:
         """Order equal servers for asking: fast ones first, each in its turn, silent ones last."""
         now = _now()
-        good = [one for one in servers if self._record(one).avoid_until <= now]
+        good = [server for server in servers if self._record(server).avoid_until <= now]
         known = [trip for one in good if (trip := self._record(one).round_trip) is not None]
         bound = min(known, default=0.0) * _SLOW_FACTOR + _SLOW_SECONDS
         fast = [one for one in good if (self._record(one).round_trip or 0.0) <= bound]
@@ -121,11 +121,11 @@ class Health(Generic[ServerT]):
     def in_order(self, servers: Sequence[ServerT]) -> list[ServerT]:
         """Order servers of which the first is preferred: only silent ones go last."""
         now = _now()
-        good = [one for one in servers if self._record(one).avoid_until <= now]
+        good = [server for server in servers if self._record(server).avoid_until <= now]
         return [*good, *self._silent(servers, now)]
 
     def _silent(self, servers: Sequence[ServerT], now: float) -> list[ServerT]:
-        silent = [one for one in servers if self._record(one).avoid_until > now]
+        silent = [server for server in servers if self._record(server).avoid_until > now]
         # One loss is soon told from death: who was silent once is asked before who is dead.
         return sorted(silent, key=lambda one: (self.is_dead(one), self._record(one).avoid_until))
 

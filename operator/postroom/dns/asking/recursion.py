@@ -73,7 +73,7 @@ def resolvers_of(given: Sequence[tuple[str, int]] | None) -> tuple[Server, ...]:
 def _system_resolvers() -> tuple[ServerAddress, ...]:
     """The resolvers of /etc/resolv.conf; this host itself where there are none."""
     try:
-        configured = [str(one) for one in dns.resolver.Resolver().nameservers]
+        configured = [str(nameserver) for nameserver in dns.resolver.Resolver().nameservers]
     except dns.resolver.NoResolverConfiguration:
         configured = []
     return tuple(map(ServerAddress, configured or ["127.0.0.1"]))

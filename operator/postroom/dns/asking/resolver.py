@@ -195,4 +195,4 @@ def _no_servers(question: Question, outcome: Outcome) -> tuple[ServerAnswer, ...
 def _with_serial(answer: Answer) -> Answer:
     """Keep of a SOA only the serial (RFC 1035 section 3.3.13: the third field)."""
     fields = [value.split() for value in answer.values]
-    return replace(answer, values=tuple(one[2] for one in fields if len(one) == 7))
+    return replace(answer, values=tuple(field[2] for field in fields if len(field) == 7))

@@ -73,11 +73,12 @@ class Found:
         """Take what answers without authority for lame: its word counts as little as a refusal."""
         lame = [
             replace(
-                one, answer=Answer(one.answer.question, Outcome.REFUSED, server=str(one.server))
+                failure,
+                answer=Answer(failure.answer.question, Outcome.REFUSED, server=str(failure.server)),
             )
-            if one.answer.conclusive
-            else one
-            for one in self.failures
+            if failure.answer.conclusive
+            else failure
+            for failure in self.failures
         ]
         return replace(self, failures=tuple(lame))
 
@@ -89,10 +90,12 @@ class Found:
         if self.usable is not None:
             return self.usable.answer
         for outcome in (Outcome.SERVER_FAILURE, Outcome.REFUSED, Outcome.MALFORMED):
-            of_kind = [one.answer for one in self.failures if one.answer.outcome is outcome]
+            of_kind = [
+                failure.answer for failure in self.failures if failure.answer.outcome is outcome
+            ]
             if of_kind:
                 return min(of_kind, key=lambda one: one.server or "")
-        cut_off = any(TCP_FAILED in one.answer.errors for one in self.failures)
+        cut_off = any(TCP_FAILED in failure.answer.errors for failure in self.failures)
         return Answer(question, Outcome.TIMEOUT, errors=(TCP_FAILED,) if cut_off else ())
 
 

@@ -190,7 +190,7 @@ def _section(
     if sum(map(len, values)) > TXT_LIMIT:
         return Outcome.MALFORMED
     strings = tuple(
-        tuple(one.decode("latin-1") for one in rdata.strings)
+        tuple(string.decode("latin-1") for string in rdata.strings)
         for rdata in rrset
         if isinstance(rdata, dns.rdtypes.txtbase.TXTBase)
     )
@@ -205,7 +205,7 @@ def _rrset(
 
 
 def _texts(names: list[dns.name.Name]) -> tuple[str, ...]:
-    return tuple(canonical(one.to_text()) for one in names)
+    return tuple(canonical(name.to_text()) for name in names)
 
 
 def _text(rdata: object) -> str:

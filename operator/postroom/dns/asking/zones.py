@@ -165,8 +165,8 @@ class ZoneFinder:
 
     def _coming(self, name: str) -> str | None:
         """The nearest name above, or this one, whose zone is being looked for at this moment."""
-        ancestors = (one for one in and_ancestors(name) if "." in one)
-        return next((one for one in ancestors if self._apexes.in_flight(one)), None)
+        ancestors = (ancestor for ancestor in and_ancestors(name) if "." in ancestor)
+        return next((ancestor for ancestor in ancestors if self._apexes.in_flight(ancestor)), None)
 
     async def _climb(self, name: str) -> tuple[str | Answer, float]:
         """Find the nearest SOA at a name or above it (RFC 1034 section 4.2.1)."""
@@ -214,7 +214,7 @@ class ZoneFinder:
         """Take of each server the addresses that it can listen at; of a mass of them, some."""
         hosts, denied = list[tuple[str, tuple[ServerAddress, ...]]](), set[str]()
         for name, addresses in found:
-            fine = [one for one in addresses if not _is_for_many(one)]
+            fine = [address for address in addresses if not _is_for_many(address)]
             allowed = [one for one in fine if self._may_ask(one)]
             if fine and not allowed:
                 denied.add(name)

@@ -23,7 +23,7 @@ def findings(
     plan: DomainPlan, seen: Seen, more: Iterable[Answer], *, all_valid: bool
 ) -> Iterator[Finding]:
     """Yield what the answers show; `more` are answers of single servers."""
-    own = [seen.at(one.name, one.type) for one in plan.records]
+    own = [seen.at(record.name, record.type) for record in plan.records]
     yield from _cut_off(own)
     yield from _denied_above([*seen.answers.values(), *more], plan.domain)
     yield from _no_mail(plan, seen)
@@ -49,7 +49,11 @@ def _cut_off(own: Sequence[Answer]) -> Iterator[Finding]:
 
 def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
     """A server that denies a name must not have anything below it (RFC 8020 section 2)."""
-    own = [one for one in answers if one.authoritative and is_within(one.question.name, domain)]
+    own = [
+        answer
+        for answer in answers
+        if answer.authoritative and is_within(answer.question.name, domain)
+    ]
     denied = {(one.server, one.question.name) for one in own if one.outcome is Outcome.NX_DOMAIN}
     broken = {
         name
@@ -80,7 +84,10 @@ def _is_denied(own: Sequence[Answer], there: Answer) -> bool:
 
 def sidelong(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
     """Names of the domain that need no MX, but must not have a null MX."""
-    if any(isinstance(one.wanted, MXWanted) and one.name == plan.domain for one in plan.records):
+    if any(
+        isinstance(record.wanted, MXWanted) and record.name == plan.domain
+        for record in plan.records
+    ):
         return ()
     return ((plan.domain, RecordType.MX),)
 

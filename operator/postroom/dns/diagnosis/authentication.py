@@ -45,13 +45,13 @@ def all_faulty(records: Sequence[Judged]) -> bool:
 def policy_names(plan: DomainPlan) -> tuple[str, ...]:
     """Return the names to ask for TXT to tell which DMARC policy applies, and what aligns."""
     domains = dict.fromkeys((plan.domain, _envelope_domain(plan)))
-    return tuple(dict.fromkeys(name for one in domains for name in dmarc.walk_names(one)))
+    return tuple(dict.fromkeys(name for domain in domains for name in dmarc.walk_names(domain)))
 
 
 def standing(plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen) -> Standing:
     """Gather how a domain stands; records without a judgement are left out."""
     author = _discovered(plan.domain, seen)
-    judged = [(one, judgements[one.id]) for one in plan.records if one.id in judgements]
+    judged = [(record, judgements[record.id]) for record in plan.records if record.id in judgements]
     signing = tuple((one.id, found) for one, found in judged if _signs(one))
     policing = tuple((one.id, found) for one, found in judged if _polices(one))
     reverse = tuple((one.id, found) for one, found in judged if one.purpose is Purpose.REVERSE_DNS)
@@ -86,7 +86,7 @@ def _envelope_domain(plan: DomainPlan) -> str:
 
 
 def _discovered(domain: str, seen: Seen) -> dmarc.Discovery:
-    answers = {one: seen.at(one, RecordType.TXT) for one in dmarc.walk_names(domain)}
+    answers = {name: seen.at(name, RecordType.TXT) for name in dmarc.walk_names(domain)}
     return dmarc.discover(domain, answers)
 
 
@@ -99,11 +99,11 @@ def _misaligned(plan: DomainPlan, author: dmarc.Discovery, seen: Seen) -> str | 
 
 
 def _short_keys(plan: DomainPlan, seen: Seen) -> Iterator[tuple[str, int]]:
-    for one in plan.records:
-        if not _signs(one):
+    for record in plan.records:
+        if not _signs(record):
             continue
-        name = one.wanted.target if isinstance(one.wanted, CNAMEWanted) else one.name
+        name = record.wanted.target if isinstance(record.wanted, CNAMEWanted) else record.name
         for text in sorted(filter(dkim.looks_like_key, seen.at(name, RecordType.TXT).values)):
             key = dkim.parse(text).key
             if key is not None and key.too_weak:
-                yield one.id, key.bits
+                yield record.id, key.bits

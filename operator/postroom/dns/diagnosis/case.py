@@ -66,7 +66,9 @@ class Case:
 
     def holding(self, answer: Answer) -> tuple[str, ...]:
         """Return the values of an answer that are what is wanted, whatever name they stand at."""
-        return tuple(one for one in sorted(answer.values)[:_VALUES_LIMIT] if self._is_wanted(one))
+        return tuple(
+            value for value in sorted(answer.values)[:_VALUES_LIMIT] if self._is_wanted(value)
+        )
 
     def _is_wanted(self, value: str) -> bool:
         match self.planned.wanted:

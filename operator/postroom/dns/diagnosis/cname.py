@@ -63,7 +63,7 @@ def causes(case: Case) -> Iterable[Cause]:
 def _unanswered(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     """The CNAME is right, but the provider has nothing at its target."""
     answers = [case.at(wanted.target, one) for one in behind(wanted)]
-    if any(one is not None and one.outcome is Outcome.NX_DOMAIN for one in answers):
+    if any(answer is not None and answer.outcome is Outcome.NX_DOMAIN for answer in answers):
         message = (
             f"The CNAME at {case.planned.name} is as required, but its target {wanted.target} "
             "does not exist: the provider has removed it, or it is misspelt in the spec."
@@ -117,8 +117,8 @@ def _is_missing(case: Case) -> bool:
     """Whether the end of the chain was denied."""
     wanted = case.planned.wanted
     kinds = behind(wanted) if isinstance(wanted, CNAMEWanted) else ()
-    answers = [case.at(case.planned.name, one) for one in kinds]
-    return any(one is not None and one.outcome is Outcome.NX_DOMAIN for one in answers)
+    answers = [case.at(case.planned.name, kind) for kind in kinds]
+    return any(answer is not None and answer.outcome is Outcome.NX_DOMAIN for answer in answers)
 
 
 def _meant(target: str) -> str:

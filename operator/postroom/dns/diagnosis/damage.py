@@ -40,7 +40,7 @@ class Damage:
 
 def texts_of(case: Case) -> tuple[str, ...]:
     """The texts at the name that are looked into: bounded in number and length, sorted."""
-    return tuple(one for one in sorted(case.answer.values) if len(one) <= DAMAGE_LIMIT)[
+    return tuple(value for value in sorted(case.answer.values) if len(value) <= DAMAGE_LIMIT)[
         :_TEXTS_LIMIT
     ]
 
@@ -101,7 +101,7 @@ def _is_template(case: Case, text: str) -> bool:
             same = bool(prefix) and prefix == wanted.partition("=")[0]
             return same and placeholder(rest) is not None
         case DMARCWanted():
-            return any(one.code == "VALUE_PLACEHOLDER" for one in dmarc.slips(text))
+            return any(slip.code == "VALUE_PLACEHOLDER" for slip in dmarc.slips(text))
     return False
 
 
@@ -171,7 +171,7 @@ def _cut(text: str, whole: str) -> str:
 
 def pieced(case: Case) -> tuple[Damage, ...]:
     """Put together what was split into records, or whose strings were put in another order."""
-    if any(_holds(case, one) for one in texts_of(case)):
+    if any(_holds(case, text) for text in texts_of(case)):
         return ()
     return tuple(_pieced(case))
 

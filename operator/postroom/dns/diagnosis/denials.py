@@ -53,7 +53,7 @@ class Denials:
         """The answer to a question that follows from the denial of its name, or one above it."""
         if not is_within(question.name, self.apex):
             return None
-        above = (self.denied.get(one) for one in and_ancestors(question.name))
+        above = (self.denied.get(ancestor) for ancestor in and_ancestors(question.name))
         denial = next((one for one in above if one is not None), None)
         return None if denial is None else replace(denial, question=question)
 
@@ -78,5 +78,5 @@ class Denials:
         if not is_within(name, self.apex):
             return None
         known = self.existing | self.asked
-        within = [one for one in and_ancestors(name) if is_within(one, self.apex)]
+        within = [ancestor for ancestor in and_ancestors(name) if is_within(ancestor, self.apex)]
         return next((one for one in reversed(within) if one not in known), None)

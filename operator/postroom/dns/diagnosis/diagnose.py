@@ -56,7 +56,7 @@ def probes(case: Case, left: int = PROBES_LIMIT) -> tuple[Question, ...]:
     """Return the questions that may tell the cause, the likeliest first, no more than `left`."""
     if case.judgement.state not in FAULTY:
         return ()
-    wanted: list[Probe] = [one for family in FAMILIES for one in family.probes(case)]
+    wanted: list[Probe] = [probe for family in FAMILIES for probe in family.probes(case)]
     ordered = sorted(wanted, key=lambda one: one.priority)
     likely = [one for one in ordered if one.priority < FAR]
     near = _unasked(case, likely)
@@ -67,19 +67,19 @@ def probes(case: Case, left: int = PROBES_LIMIT) -> tuple[Question, ...]:
     heard = all(one is None or one.conclusive for one in asked)
     # What stands at the right name, and is wrong there, is hardly misspelt somewhere else as well.
     misplaced = case.judgement.state is RecordState.MISSING
-    if not (heard and misplaced) or any(one.evidence <= Evidence.SHOWN for one in causes(case)):
+    if not (heard and misplaced) or any(cause.evidence <= Evidence.SHOWN for cause in causes(case)):
         return ()
     return _unasked(case, ordered)[: max(left, 0)]
 
 
 def _unasked(case: Case, probes: Iterable[Probe]) -> tuple[Question, ...]:
-    asked = dict.fromkeys(one.question for one in probes)
+    asked = dict.fromkeys(probe.question for probe in probes)
     return tuple(one for one in asked if one not in case.seen.answers and fits_into_query(one.name))
 
 
 def causes(case: Case) -> tuple[Cause, ...]:
     """Return every cause that was found, best proven first; what the judge said is among them."""
-    found = [one for family in FAMILIES for one in family.causes(case)]
+    found = [cause for family in FAMILIES for cause in family.causes(case)]
     if case.judgement.cause is not None:
         found.append(case.judgement.cause)
     # Nothing else that may be wrong matters beside a key that others can sign with.

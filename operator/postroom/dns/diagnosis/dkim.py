@@ -50,7 +50,7 @@ def _replacement(case: Case) -> Fix | None:
 
 def _of_others(case: Case, wanted: DKIMKeyWanted, fix: Fix | None) -> Iterator[Cause]:
     """Say whose key it is that stands there instead."""
-    texts = [one for one in case.answer.values if dkim.looks_like_key(one)]
+    texts = [value for value in case.answer.values if dkim.looks_like_key(value)]
     found = dkim.parse(texts[0]).key if len(texts) == 1 else None
     whose = None if found is None or found == wanted.key else _owner(case, found)
     if whose is None or found is None:
@@ -63,10 +63,10 @@ def _of_others(case: Case, wanted: DKIMKeyWanted, fix: Fix | None) -> Iterator[C
 
 
 def _owner(case: Case, key: dkim.PublicKey) -> str | None:
-    for one in case.context.plan.records:
-        if isinstance(one.wanted, DKIMKeyWanted) and one.wanted.key == key:
-            retired = one.wanted.role is DKIMRole.RETIRED
-            return f"that of {one.name}{', which is retired' if retired else ''}"
+    for record in case.context.plan.records:
+        if isinstance(record.wanted, DKIMKeyWanted) and record.wanted.key == key:
+            retired = record.wanted.role is DKIMRole.RETIRED
+            return f"that of {record.name}{', which is retired' if retired else ''}"
     if case.answer.aliases:
         target = case.answer.aliases[0]
         title = title_of(target)
@@ -87,9 +87,9 @@ def with_keys_named(case: Case, cause: Cause) -> Cause:
         if answer is None or answer.aliases:
             continue
         going = {one.value for one in cause.fix.remove if (one.name, one.type) == (name, "TXT")}
-        goes = [one for one in answer.values if going & {"", quoted(one)}]
+        goes = [value for value in answer.values if going & {"", quoted(value)}]
         gone |= _usable(goes)
-        kept |= _usable([one for one in answer.values if one not in goes])
+        kept |= _usable([value for value in answer.values if value not in goes])
     said = sorted(one for one in map(dkim.described, gone - kept) if one not in cause.message)
     if not said:
         return cause
@@ -99,7 +99,7 @@ def with_keys_named(case: Case, cause: Cause) -> Cause:
 
 def _usable(texts: Iterable[str]) -> set[dkim.PublicKey]:
     records = map(dkim.parse, texts)
-    return {one.key for one in records if one.usable and one.key is not None}
+    return {record.key for record in records if record.usable and record.key is not None}
 
 
 FAMILY = Family(no_probes, causes)

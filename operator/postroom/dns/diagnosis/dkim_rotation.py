@@ -34,8 +34,8 @@ def advice(
     `retired_at` tells by record id since when a selector is retired. Without `now`, or for one
     that is not in it, nothing is ever safe to remove.
     """
-    records = [one for one in context.plan.records if _role(one) is not None]
-    selectors = [_seen(one, judged[one.id], seen, retired_at) for one in records]
+    records = [record for record in context.plan.records if _role(record) is not None]
+    selectors = [_seen(record, judged[record.id], seen, retired_at) for record in records]
     found: dict[str, Finding] = {}
     steps = dkim.advise_rotation(selectors, now or _NO_CLOCK)
     for planned, advised in zip(records, steps, strict=True):
@@ -98,7 +98,7 @@ def _retired(planned: PlannedRecord, answer: Answer) -> KeyState:
         case CNAMEWanted(target=target):
             return KeyState.VALID if target in answer.values else KeyState.WRONG
         case DKIMKeyWanted(key=key):
-            found = [dkim.parse(one) for one in answer.values if dkim.looks_like_key(one)]
+            found = [dkim.parse(value) for value in answer.values if dkim.looks_like_key(value)]
             if any(one.key == key for one in found):
                 return KeyState.VALID
             return KeyState.REVOKED if any(one.revoked for one in found) else KeyState.WRONG

@@ -39,7 +39,7 @@ def causes(case: Case) -> Iterable[Cause]:
     said, records = case.judgement.cause, dmarc.select(case.answer.values)
     if records:
         # A damaged text beside a record counts for nobody, and must not take its place.
-        damaged = [one for one in case.answer.values if one not in records]
+        damaged = [value for value in case.answer.values if value not in records]
         if said is not None and any(map(dmarc.looks_like_dmarc, damaged)):
             yield replace(said, evidence=Evidence.PROVEN)
         return

@@ -86,7 +86,9 @@ def dns_hosts() -> tuple[DNSHost, ...]:
 
 def hosts_of(nameservers: Sequence[str]) -> tuple[DNSHost, ...]:
     """Name the known DNS hosts behind name servers, each once, sorted by name."""
-    found = {host.name: host for one in nameservers if (host := _host_of(one)) is not None}
+    found = {
+        host.name: host for nameserver in nameservers if (host := _host_of(nameserver)) is not None
+    }
     return tuple(found[name] for name in sorted(found))
 
 
@@ -95,7 +97,7 @@ def host_of(nameservers: Sequence[str]) -> DNSHost | None:
 
     With two DNS hosts, no advice on what to type would hold for both.
     """
-    each = [_host_of(one) for one in nameservers]
+    each = [_host_of(nameserver) for nameserver in nameservers]
     first = each[0] if each else None
     return first if all(one is first for one in each) else None
 
@@ -116,9 +118,9 @@ def label_for(name: str, zone: str | None, host: DNSHost | None) -> str:
 def _host_of(nameserver: str) -> DNSHost | None:
     name = canonical(nameserver[: NAME_LIMIT + 1])
     by_suffix = _by_suffix()
-    for one in and_ancestors(name):
-        if one in by_suffix:
-            return by_suffix[one]
+    for ancestor in and_ancestors(name):
+        if ancestor in by_suffix:
+            return by_suffix[ancestor]
     return next((host for pattern, host in _by_pattern() if pattern.fullmatch(name)), None)
 
 

@@ -41,7 +41,7 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _nothing_is_there(case: Case) -> bool:
     """Whether no record of the whole plan is in the zone: then it may be the wrong zone."""
-    own = [one for one in case.context.plan.records if is_within(one.name, case.domain)]
+    own = [record for record in case.context.plan.records if is_within(record.name, case.domain)]
     seen = [(one, case.seen.get(one.name, one.type)) for one in own]
     return not any(
         answer is not None and any(value == one.value for value in answer.values)
@@ -59,8 +59,8 @@ def _delegated_below(case: Case) -> Iterator[Cause]:
     """A name between the domain and the record is delegated, so that its zone has the word."""
     above = parent(case.planned.name)
     deliberate = any(
-        isinstance(one.wanted, DelegationWanted) and one.name == above
-        for one in case.context.plan.records
+        isinstance(record.wanted, DelegationWanted) and record.name == above
+        for record in case.context.plan.records
     )
     answer = case.at(above, RecordType.NS)
     if deliberate or answer is None or not answer.values or answer.aliases or above == case.domain:
@@ -93,13 +93,13 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
     """The zone names a primary server at another DNS host than the one that serves it."""
     zone, apex = case.context.zone, case.apex
     soa = case.at(apex, RecordType.SOA) if apex is not None else None
-    if zone is None or soa is None or not any(one.split() for one in soa.values[:1]):
+    if zone is None or soa is None or not any(value.split() for value in soa.values[:1]):
         return
     primary = soa.values[0].split()[0].removesuffix(".").lower()
     maker, hosts = host_of([primary]), hosts_of(zone.nameservers)
     if maker is None or not hosts or maker in hosts:
         return
-    serving = " and ".join(one.name for one in hosts)
+    serving = " and ".join(host.name for host in hosts)
     message = (
         f"{zone.apex} is served by {serving} ({_servers(zone.nameservers)}), although its SOA "
         f"still names {quoted(primary)} of {maker.name}: unless {serving} takes the zone from "

@@ -57,7 +57,7 @@ def found_at(case: Case, answer: Answer) -> Found | None:
         fault = _fault(moved)
         if fault is not None and _proves(moved, fault):
             return Found((text,), held=True, fault=fault)
-    kin = tuple(one for one in sorted(answer.values) if _is_kin(case, one))
+    kin = tuple(value for value in sorted(answer.values) if _is_kin(case, value))
     return Found(kin, held=False, fault=_fault(_moved(case, answer, kin))) if kin else None
 
 
@@ -69,7 +69,7 @@ def _moved(case: Case, answer: Answer, texts: tuple[str, ...]) -> Case:
         answer,
         question=question,
         values=texts,
-        strings=tuple(strings.get(one, (one,)) for one in texts),
+        strings=tuple(strings.get(text, (text,)) for text in texts),
     )
     seen = case.seen.with_answers([there])
     return replace(case, seen=seen, judgement=judge(case.planned, seen, case.context))
@@ -79,7 +79,7 @@ def _fault(moved: Case) -> Cause | None:
     """The best proven of what is wrong with the values; None where nothing is."""
     if moved.judgement.state in (RecordState.VALID, RecordState.UNKNOWN):
         return None
-    causes = [one for family in _OF_VALUES for one in family.FAMILY.causes(moved)]
+    causes = [cause for family in _OF_VALUES for cause in family.FAMILY.causes(moved)]
     if moved.judgement.cause is not None:
         causes.append(moved.judgement.cause)
     return min(causes, key=lambda one: one.evidence, default=None)
@@ -89,7 +89,7 @@ def _proves(moved: Case, fault: Cause) -> bool:
     """Whether undoing the damage yields what is wanted, so that nothing else can be meant."""
     wanted = moved.planned.wanted
     if isinstance(wanted, DKIMKeyWanted) and any(
-        dkim.mends_to(one, wanted.key) for one in moved.answer.values
+        dkim.mends_to(value, wanted.key) for value in moved.answer.values
     ):
         return True
     if isinstance(wanted, DKIMKeyWanted | CNAMEWanted | MXWanted):

@@ -130,15 +130,15 @@ def _is_address(host: str) -> bool:
 
 def _foreign_hosts(case: Case) -> list[str]:
     """Hosts of the domain's own that are not wanted, but may lead to what is."""
-    hosts = sorted(host_of(one) for one in case.answer.values)
+    hosts = sorted(host_of(value) for value in case.answer.values)
     inside = case.apex or case.domain
-    return [one for one in hosts if is_within(one, inside) and can_be_asked(one)][:_LOOK_BEHIND]
+    return [host for host in hosts if is_within(host, inside) and can_be_asked(host)][:_LOOK_BEHIND]
 
 
 def _other_provider(case: Case) -> Iterator[Cause]:
     """Every mail exchange that is there belongs to a provider that is not the wanted one."""
     values, ours = case.answer.values, siblings(case.planned, case.context)
-    if not values or not all(is_of_another_provider(host_of(one), ours) for one in values):
+    if not values or not all(is_of_another_provider(host_of(value), ours) for value in values):
         return
     title = title_of(host_of(min(values)))
     message = f"Mail to {case.planned.name} goes to {title}, not to {_wanted_host(case)}."
@@ -155,7 +155,7 @@ def _without_exchange(case: Case) -> Iterator[Cause]:
     if case.answer.values or case.answer.aliases:
         return
     addresses = [case.at(case.planned.name, one) for one in _ADDRESSES]
-    if any(one is not None and one.values for one in addresses):
+    if any(address is not None and address.values for address in addresses):
         message = (
             f"There is no MX at {case.planned.name}, so that senders deliver to the address of "
             "that name instead (RFC 5321)."

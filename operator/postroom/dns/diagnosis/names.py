@@ -58,12 +58,12 @@ def _places(case: Case) -> tuple[Place, ...]:
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask at the places where slips put a record."""
-    for one in _places(case):
-        if fits_into_query(one.name):
-            yield Probe(one.priority, Question(one.name, case.planned.type))
-        answer = case.at(one.name)
+    for place in _places(case):
+        if fits_into_query(place.name):
+            yield Probe(place.priority, Question(place.name, case.planned.type))
+        answer = case.at(place.name)
         if answer is not None and answer.values and not answer.aliases:
-            yield Probe(0, Question(stranger_in(parent(one.name)), case.planned.type))
+            yield Probe(0, Question(stranger_in(parent(place.name)), case.planned.type))
     if _places(case):
         for zone in _zones(case):
             yield Probe(1, Question(stranger_in(zone), case.planned.type))
@@ -170,13 +170,13 @@ def _other_selector(case: Case) -> Iterator[Cause]:
     if above is None:
         return
     name = case.planned.name
-    siblings = [one for one in case.context.plan.records if parent(one.name) == above]
-    for one in siblings:
-        answer = case.at(one.name)
-        if one.name == name or answer is None or answer.aliases:
+    siblings = [record for record in case.context.plan.records if parent(record.name) == above]
+    for sibling in siblings:
+        answer = case.at(sibling.name)
+        if sibling.name == name or answer is None or answer.aliases:
             continue
-        if one.wanted != case.planned.wanted and case.holds(answer):
-            message = f"What belongs at {name} stands at {one.name}, under another selector."
+        if sibling.wanted != case.planned.wanted and case.holds(answer):
+            message = f"What belongs at {name} stands at {sibling.name}, under another selector."
             fix = with_removed(create(case.planned), in_the_way(case))
             yield Cause("NAME_OTHER_SELECTOR", message, fix, Evidence.PROVEN)
     below = case.at(above, RecordType.NS)
@@ -185,7 +185,7 @@ def _other_selector(case: Case) -> Iterator[Cause]:
     own = case.at(above, RecordType.TXT)
     if own is not None and own.values:
         return  # That the name exists says nothing of names below it then.
-    asked = [case.seen.get(one.name, one.type) for one in siblings]
+    asked = [case.seen.get(sibling.name, sibling.type) for sibling in siblings]
     if all(one is not None and one.outcome is Outcome.NX_DOMAIN for one in asked):
         selector = name.removesuffix(f".{above}")
         message = (

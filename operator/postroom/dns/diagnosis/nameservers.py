@@ -75,10 +75,10 @@ def findings(
 
 def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[str, str] | None:
     """Return the code and the message where not one name server serves the zone."""
-    serials = [one for one in serials if not is_denied(one)]
-    if not serials or any(one.answer.conclusive for one in serials):
+    serials = [serial for serial in serials if not is_denied(serial)]
+    if not serials or any(serial.answer.conclusive for serial in serials):
         return None
-    names = [one.nameserver for one in serials]
+    names = [serial.nameserver for serial in serials]
     if any(map(is_lame, serials)):
         message = (
             f"None of the name servers serves the zone: {_listed(names)}. Nobody sees its records: "
@@ -117,7 +117,7 @@ def _lacks_edns(one: ServerAnswer) -> bool:
 
 def sound(serials: Sequence[ServerAnswer]) -> bool:
     """Tell whether every server of the zone answers for it, with EDNS."""
-    return all(one.answer.conclusive and not _lacks_edns(one) for one in serials)
+    return all(serial.answer.conclusive and not _lacks_edns(serial) for serial in serials)
 
 
 def is_lame(one: ServerAnswer) -> bool:
@@ -163,7 +163,7 @@ def _versions(serials: Sequence[ServerAnswer]) -> Iterator[Finding]:
         "no longer used out of the name servers at the registrar."
     )
     if len(hosts) > 1:
-        named = " and ".join(one.name for one in hosts)
+        named = " and ".join(host.name for host in hosts)
         why = f"they belong to several DNS hosts ({named})"
         todo = (
             "Take those of the host that is no longer used out of the name servers at the "
@@ -184,7 +184,9 @@ def _only_at_the_parent(
 ) -> tuple[ServerAnswer, ...]:
     if not isinstance(delegation, Delegation):
         return ()
-    return tuple(one for one in delegation.servers if one.nameserver not in zone.nameservers)
+    return tuple(
+        server for server in delegation.servers if server.nameserver not in zone.nameservers
+    )
 
 
 def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[Finding]:
@@ -214,12 +216,12 @@ def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[
 
 
 def _names(serials: Iterable[ServerAnswer], matches: Callable[[ServerAnswer], bool]) -> list[str]:
-    return sorted({one.nameserver for one in serials if matches(one)})
+    return sorted({serial.nameserver for serial in serials if matches(serial)})
 
 
 def _why(names: Sequence[str], serials: Iterable[ServerAnswer], families: _Families) -> str:
     """Say of each silent server what is known of it."""
-    homeless = {one.nameserver for one in serials if has_no_address(one)}
+    homeless = {serial.nameserver for serial in serials if has_no_address(serial)}
     said = []
     for name in names:
         if name in homeless:

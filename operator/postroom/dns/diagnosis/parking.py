@@ -55,7 +55,10 @@ def disuse(nameservers: Sequence[str]) -> Disuse | None:
     table = parking_nameservers()
     kinds = list[Disuse | None]()
     for name in nameservers:
-        row = next((table[one] for one in and_ancestors(canonical(name)) if one in table), None)
+        row = next(
+            (table[ancestor] for ancestor in and_ancestors(canonical(name)) if ancestor in table),
+            None,
+        )
         kinds.append(row.kind if row else None)
     for kind in (Disuse.EXPIRED, Disuse.HELD):
         if kind in kinds:
@@ -83,6 +86,6 @@ def seems_disused(nameservers: Sequence[str]) -> Disuse | None:
     For registrars that the table lacks: a likeness, not a fact.
     """
     for kind, words in _WORDS.items():
-        if nameservers and all(words.search(canonical(one)) for one in nameservers):
+        if nameservers and all(words.search(canonical(nameserver)) for nameserver in nameservers):
             return kind
     return None

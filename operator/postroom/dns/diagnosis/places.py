@@ -46,7 +46,7 @@ def places(name: str, type: RecordType, domain: str, apex: str) -> tuple[Place, 
     """
     if not is_within(name, domain) or not is_within(domain, apex):
         return ()
-    found = {one.name: one for one in sorted(_places(name, type, domain, apex), reverse=True)}
+    found = {place.name: place for place in sorted(_places(name, type, domain, apex), reverse=True)}
     found.pop(name, None)
     return tuple(sorted(found.values()))
 

@@ -42,7 +42,7 @@ def proxy_of(addresses: Sequence[str]) -> str | None:
     if not addresses:
         return None
     try:
-        parsed = [ip_address(one) for one in addresses]
+        parsed = [ip_address(address) for address in addresses]
     except ValueError:
         return None
     for proxy in proxies():

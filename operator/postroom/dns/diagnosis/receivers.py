@@ -87,7 +87,7 @@ def needs(plan: DomainPlan) -> Needs:
     if not plan.bulk_receivers:
         return Needs()
     names = authentication.policy_names(plan)
-    return shared(*((one, RecordType.TXT) for one in names))
+    return shared(*((name, RecordType.TXT) for name in names))
 
 
 def findings(

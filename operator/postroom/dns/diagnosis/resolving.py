@@ -37,7 +37,7 @@ def bogus(
     """
     if resolver is None or resolver.outcome is not Outcome.SERVER_FAILURE:
         return None
-    said = [_VALIDATION[one] for one in sorted(resolver.errors) if one in _VALIDATION]
+    said = [_VALIDATION[error] for error in sorted(resolver.errors) if error in _VALIDATION]
     signed = delegation.signed if isinstance(delegation, Delegation) else None
     without_checking = unvalidated is not None and unvalidated.conclusive and signed is not False
     if not (said or without_checking):
@@ -51,7 +51,7 @@ def bogus(
 
 def failure(domain: str, resolver: Answer) -> str:
     """Say why the resolver fails, as far as it tells."""
-    said = [_REASONS[one] for one in sorted(resolver.errors) if one in _REASONS]
+    said = [_REASONS[error] for error in sorted(resolver.errors) if error in _REASONS]
     why = f": {said[0]}" if said else ""
     return f"The resolver fails at the zone of {domain}{why}; others may fail likewise."
 
@@ -78,8 +78,8 @@ def split(
     if isinstance(delegation, Delegation) and not set(delegation.nameservers) & set(
         zone.nameservers
     ):
-        public = _origins(one.answer for one in delegation.servers)
-        own = seen | _origins(one.answer for one in versions)
+        public = _origins(server.answer for server in delegation.servers)
+        own = seen | _origins(version.answer for version in versions)
         if public and own and not public & own:
             message = (
                 f"The resolver takes {', '.join(zone.nameservers)} for the name servers of "
@@ -90,7 +90,7 @@ def split(
                 "zone; after a change of name servers, wait for a day or two."
             )
             return Split(message, private=True)
-    served = _origins(one.answer for one in versions)
+    served = _origins(version.answer for version in versions)
     if seen and served and not seen & served:
         message = (
             f"The resolver has another zone {zone.apex} than the public name servers "

@@ -46,12 +46,12 @@ class _Place(NamedTuple):
 
 def _places(case: Case) -> Iterator[_Place]:
     name, domain = case.planned.name, case.domain
-    planned = {one.name for one in case.context.plan.records if _demands(case, one.wanted)}
+    planned = {record.name for record in case.context.plan.records if _demands(case, record.wanted)}
     if name == domain:
-        for one in case.context.plan.records:
-            if one.id.startswith("return-path") and one.name not in planned:
+        for record in case.context.plan.records:
+            if record.id.startswith("return-path") and record.name not in planned:
                 why = "mail whose envelope sender is of the domain itself is not checked there"
-                yield _Place(one.name, why, own=True)
+                yield _Place(record.name, why, own=True)
         for label in _LABELS:
             yield _Place(
                 f"{label}.{domain}", "receivers look at the domain itself", own=label in _HOSTS
@@ -89,7 +89,7 @@ def causes(case: Case) -> Iterable[Cause]:
     if spf.select(texts):
         # What the policy lacks is told by the judge. A damaged text beside it counts for nobody,
         # and must not take its place.
-        if said is not None and any(spf_merge.meant(one) is not None for one in texts):
+        if said is not None and any(spf_merge.meant(text) is not None for text in texts):
             yield replace(said, evidence=Evidence.PROVEN)
         return
     beside = stranger(case)

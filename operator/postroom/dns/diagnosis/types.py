@@ -65,20 +65,20 @@ def _seen_at_name(case: Case, types: Iterable[RecordType]) -> list[Answer]:
     """The answers of these types that stand at the name itself."""
     answers = (case.at(case.planned.name, one) for one in types)
     return [
-        one
-        for one in answers
-        if one is not None
-        and one.values
-        and not one.aliases
-        and not from_wildcard(case, one.question.type)
+        answer
+        for answer in answers
+        if answer is not None
+        and answer.values
+        and not answer.aliases
+        and not from_wildcard(case, answer.question.type)
     ]
 
 
 def _all_of(case: Case, answers: Iterable[Answer]) -> list[RecordToRemove]:
     found = [
         record
-        for one in answers
-        for record in removal(case.planned.name, one.question.type, one.values)
+        for answer in answers
+        for record in removal(case.planned.name, answer.question.type, answer.values)
     ]
     return in_the_way(case, found)
 
@@ -104,7 +104,7 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     if case.answer.values or not found:
         return
     texts = found[0].values
-    pasted = any(_as_name(one) == wanted.target for one in texts)
+    pasted = any(_as_name(text) == wanted.target for text in texts)
     if not pasted and wanted.behind is Behind.KEY:
         return  # The judge has said so.
     what = f"with the text {quoted(min(texts))}"
@@ -202,7 +202,7 @@ def _coexisting(case: Case) -> Iterator[Cause]:
     others = _seen_at_name(case, (RecordType.TXT, RecordType.MX, *_ADDRESSES))
     if not cname or not others:
         return
-    kinds = ", ".join(one.question.type.value for one in others)
+    kinds = ", ".join(other.question.type.value for other in others)
     message = (
         f"At {case.planned.name} a CNAME to {quoted(min(cname[0].values))} stands beside records "
         f"of type {kinds}, which DNS does not allow: receivers see the one or the other."

@@ -89,7 +89,7 @@ def _of_key(case: Case, wanted: DKIMKeyWanted) -> Iterator[Cause]:
     """What the library knows of key records; what is only of DKIM has a family of its own."""
     texts = texts_of(case)
     strings = dict(zip(case.answer.values, case.answer.strings, strict=False))
-    pieces = [strings.get(one, (one,)) for one in texts]
+    pieces = [strings.get(text, (text,)) for text in texts]
     slips = dkim.slips(texts, pieces, wanted.key, case.planned.value)
     # Who pastes a whole line of a zone file has quotes in it as well.
     for slip in sorted(slips, key=lambda one: one.code != "VALUE_INCLUDES_NAME"):
@@ -108,7 +108,7 @@ def _parts(case: Case, slip: dkim.Slip) -> Sequence[str]:
     """The values that a slip is about; all pieces of a key that was split into records."""
     if slip.value:
         return (slip.value,)
-    return tuple(one for one in texts_of(case) if _is_piece(one, case.planned.value))
+    return tuple(text for text in texts_of(case) if _is_piece(text, case.planned.value))
 
 
 def _is_piece(text: str, whole: str) -> bool:
@@ -120,7 +120,7 @@ def _is_piece(text: str, whole: str) -> bool:
 def _duplicate(case: Case, message: str) -> Cause:
     """The right one is there: only what stands beside it has to go."""
     right = case.holding(case.answer)
-    others = [one for one in texts_of(case) if dkim.looks_like_key(one) and one not in right]
+    others = [text for text in texts_of(case) if dkim.looks_like_key(text) and text not in right]
     gone = removal(case.planned.name, RecordType.TXT, [*others, *right[1:]])
     return Cause("VALUE_DUPLICATE_RECORD", message, delete(gone), Evidence.PROVEN)
 

@@ -47,7 +47,7 @@ class ZoneView:
     @property
     def open(self) -> bool:
         """Whether the way to name servers is known to be open: some of them answered something."""
-        heard = any(one.answer.server is not None for one in self.serials)
+        heard = any(serial.answer.server is not None for serial in self.serials)
         return heard or isinstance(self.delegation, Delegation)
 
 
@@ -70,7 +70,7 @@ _OF_RESOLVER = frozenset({"LOOKUP_FAILED", "STALE_NEGATIVE", "STALE_POSITIVE"})
 
 def agreed(serials: Sequence[ServerAnswer]) -> bool:
     """Tell whether all servers that answered have the same version of the zone."""
-    return len({one.answer.values for one in serials if one.answer.conclusive}) <= 1
+    return len({serial.answer.values for serial in serials if serial.answer.conclusive}) <= 1
 
 
 def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
@@ -85,7 +85,7 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
     if parked is not None:
         return parked
     if view.denied:
-        names = sorted(one.nameserver for one in view.serials)
+        names = sorted(serial.nameserver for serial in view.serials)
         message = nameservers.not_asked(_apex(view), names or ["what holds the zone above"])
         made = finding("NS_NOT_ASKED", DOMAIN, message, external())
         return Root(

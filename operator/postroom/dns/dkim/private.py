@@ -78,7 +78,7 @@ def is_private(text: str, wanted: PublicKey | None = None) -> bool:
 def holds_private(text: str, wanted: PublicKey | None = None) -> bool:
     """Tell whether a private key stands anywhere in a text."""
     return is_private(text, wanted) or any(
-        _is_encoded(f"p={one}", wanted) for one in _encoded_runs(text)
+        _is_encoded(f"p={run}", wanted) for run in _encoded_runs(text)
     )
 
 

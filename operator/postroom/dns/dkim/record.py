@@ -188,4 +188,4 @@ def looks_like_key(text: str) -> bool:
 
 def select(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the texts that were meant as key records, in a stable order."""
-    return tuple(sorted(one for one in texts if looks_like_key(one)))
+    return tuple(sorted(text for text in texts if looks_like_key(text)))

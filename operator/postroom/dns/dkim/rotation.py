@@ -76,9 +76,9 @@ def advise_rotation(selectors: Sequence[SelectorSeen], now: datetime) -> tuple[S
     A retired key is safe to remove only when all active ones are valid: until then it may be the
     one that still signs.
     """
-    active = [one for one in selectors if one.role is DKIMRole.ACTIVE]
+    active = [selector for selector in selectors if selector.role is DKIMRole.ACTIVE]
     sound = bool(active) and all(one.state is KeyState.VALID for one in active)
-    return tuple(_advice(one, now, active_valid=sound) for one in selectors)
+    return tuple(_advice(selector, now, active_valid=sound) for selector in selectors)
 
 
 def _advice(seen: SelectorSeen, now: datetime, *, active_valid: bool) -> SelectorAdvice:

@@ -67,7 +67,7 @@ def _slips(
     wanted: PublicKey,
     wanted_text: str,
 ) -> Iterator[Slip]:
-    texts = [one[:DAMAGE_LIMIT] for one in sorted(values)]
+    texts = [value[:DAMAGE_LIMIT] for value in sorted(values)]
     for text in texts:
         if is_private(text, wanted):
             # Without the text: it is a secret, however public by now.
@@ -180,7 +180,7 @@ def _bare(text: str) -> str:
 
 def _split(texts: Sequence[str], wanted: PublicKey) -> Slip | None:
     """One key in several records: some order of some of them yields it."""
-    pieces = [_bare(one) for one in texts]
+    pieces = [_bare(text) for text in texts]
     if not 2 <= len(pieces) <= _PIECE_LIMIT or sum(map(len, pieces)) > DAMAGE_LIMIT:
         return None
     for count in range(2, len(pieces) + 1):

@@ -60,9 +60,9 @@ def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advi
         hint = "; t=y replaces pct below 100" if "pct" in names else ""
         sentence = f"RFC 9989 receivers ignore {', '.join(names)}{hint}: take it out."
         yield Advice("DMARC_REMOVED_TAGS", sentence)
-    for one in record.problems:
-        what = f"{one.tag}= {one.sentence}" if one.tag else f"a part {one.sentence}"
-        sentence = f"Receivers ignore a mistake at character {one.position + 1}: {what}."
+    for problem in record.problems:
+        what = f"{problem.tag}= {problem.sentence}" if problem.tag else f"a part {problem.sentence}"
+        sentence = f"Receivers ignore a mistake at character {problem.position + 1}: {what}."
         yield Advice("DMARC_IGNORED_TAG", sentence)
 
 

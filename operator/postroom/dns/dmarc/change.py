@@ -91,7 +91,7 @@ def _is_removed(item: object) -> bool:
 
 def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]) -> list[str]:
     """The tags behind p=: those that are kept as they are written, and the report addresses."""
-    faulty = {one.position for one in record.problems if one.tag not in URI_TAGS}
+    faulty = {problem.position for problem in record.problems if problem.tag not in URI_TAGS}
     reports = _reports(record.aggregate, rua)
     kept: list[str] = []
     seen: set[str] = set()
@@ -118,7 +118,7 @@ def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]
 def _failure_option(value: str) -> list[str]:
     """Write fo= of RFC 7489 as RFC 9989 takes it: 1 asks for what the letters ask for, and more."""
     options = [one.strip(" \t").lower() for one in value.split(":", 8)]
-    if any(one not in ("0", "1", "d", "s") for one in options):
+    if any(option not in ("0", "1", "d", "s") for option in options):
         return []
     letters = ":".join(one for one in ("d", "s") if one in options)
     return ["fo=1"] if "1" in options else [f"fo={letters}"] if letters else []

@@ -169,7 +169,7 @@ def looks_like_dmarc(text: str) -> bool:
 
 def select(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the DMARC records among the TXT texts of a name, in a stable order."""
-    return tuple(sorted(one for one in texts if is_dmarc(one)))
+    return tuple(sorted(text for text in texts if is_dmarc(text)))
 
 
 def parse(text: str) -> PolicyRecord:
@@ -245,7 +245,7 @@ def failure_options(value: str) -> tuple[str, ...] | None:
     options = tuple(one.strip(" \t").lower() for one in value.split(":", 8))
     if options in (("0",), ("1",)):
         return options
-    return options if all(one in ("d", "s") for one in options) else None
+    return options if all(option in ("d", "s") for option in options) else None
 
 
 def _uris(tags: Mapping[str, Tag], name: str) -> tuple[ReportURI, ...]:

@@ -93,11 +93,11 @@ def consent(
         return Consent.UNASKABLE
     if not answer.conclusive:
         return Consent.UNKNOWN
-    records = [one for one in answer.values if is_dmarc(one)]
+    records = [value for value in answer.values if is_dmarc(value)]
     if records:
-        strays = any(_strays(one, destination.destination) for one in records)
+        strays = any(_strays(record, destination.destination) for record in records)
         return Consent.OVERRIDE_FOREIGN if strays else Consent.GIVEN
-    if wildcard is not None and any(is_dmarc(one) for one in wildcard.values):
+    if wildcard is not None and any(is_dmarc(value) for value in wildcard.values):
         return Consent.MASKED
     return Consent.ABSENT
 

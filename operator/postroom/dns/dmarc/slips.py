@@ -95,7 +95,7 @@ def _unread(text: str) -> Iterator[str]:
     if not is_dmarc(text):
         yield text
         return
-    faulty = {one.tag for one in parse(text).problems}
+    faulty = {problem.tag for problem in parse(text).problems}
     for tag in split(text):
         if not isinstance(tag, Tag):
             yield text[tag.position :].partition(";")[0]
@@ -221,7 +221,7 @@ def _uri_list(value: str) -> str:
     if all(parse_uri(one.strip(" \t")).valid for one in value.split(",") if one.strip()):
         return value
     items = re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", value))
-    return ",".join(_uri(one.strip("<>()'")) for one in items if one.strip("<>()'"))
+    return ",".join(_uri(item.strip("<>()'")) for item in items if item.strip("<>()'"))
 
 
 def _with_single_tags(text: str) -> str:

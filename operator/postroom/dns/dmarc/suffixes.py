@@ -65,7 +65,7 @@ def disagreement(domain: str, discovery: Discovery) -> Disagreement | None:
         return None
     listed = organisational_domain(domain)
     policy_domain = _policy_domain(domain, listed, discovery)
-    asked = {one.domain for one in discovery.steps if not one.failed}
+    asked = {step.domain for step in discovery.steps if not step.failed}
     known = policy_domain is not None or listed in asked
     differ = policy_domain != discovery.policy_domain if known else None
     if walk == listed and not differ:

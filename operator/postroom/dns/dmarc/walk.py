@@ -63,16 +63,16 @@ class Discovery:
 
     @property
     def several(self) -> tuple[str, ...]:
-        return tuple(one.domain for one in self.steps if one.count > 1)
+        return tuple(step.domain for step in self.steps if step.count > 1)
 
     @property
     def failed(self) -> tuple[str, ...]:
-        return tuple(one.domain for one in self.steps if one.failed)
+        return tuple(step.domain for step in self.steps if step.failed)
 
     @property
     def records(self) -> Mapping[str, PolicyRecord]:
         """The single records that were found, by domain."""
-        return {one.domain: one.record for one in self.steps if one.record is not None}
+        return {step.domain: step.record for step in self.steps if step.record is not None}
 
 
 def walk_domains(domain: str) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = T
     own = steps[0]
     if own.record is not None:
         return _applied(found, own, Reach.SELF)
-    if any(one.failed for one in steps):
+    if any(step.failed for step in steps):
         return replace(found, source=PolicySource.UNKNOWN)
     inherited = _inherited(steps, organisation)
     if inherited is None:
@@ -153,9 +153,9 @@ def _step(domain: str, answer: Answer | None) -> Step:
 
 def _organisation(domain: str, steps: tuple[Step, ...]) -> str | None:
     """Choose the organisational domain, from the longest name to the shortest (4.10.2)."""
-    if any(one.failed for one in steps):
+    if any(step.failed for step in steps):
         return None
-    found = [one for one in steps if one.record is not None]
+    found = [step for step in steps if step.record is not None]
     if not found:
         return domain
     last = found[-1]
@@ -176,9 +176,9 @@ def _one_below(parent: str, domain: str) -> str:
 
 def _inherited(steps: tuple[Step, ...], organisation: str | None) -> Step | None:
     """The record of the organisational domain, else that of the public suffix above it."""
-    for one in steps:
-        if one.record is not None and one.domain == organisation:
-            return one
+    for step in steps:
+        if step.record is not None and step.domain == organisation:
+            return step
     return steps[-1] if _is_suffix(steps[-1]) else None
 
 

@@ -34,7 +34,7 @@ def needs(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: Conte
     """Ask for the texts, and for the DMARC records that the domain's policy may come from."""
     names = dmarc.walk_names(wanted.domain)
     needed = own_names((planned.name, RecordType.TXT)) | shared(
-        *((one, RecordType.TXT) for one in names)
+        *((name, RecordType.TXT) for name in names)
     )
     above = _above(planned, wanted, seen)
     return needed if above is None else needed | shared((above, RecordType.TXT))
@@ -72,7 +72,7 @@ def _above(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen) -> str | None
 
 def _policy(wanted: BIMIWanted, seen: Seen) -> dmarc.Discovery:
     names = dmarc.walk_names(wanted.domain)
-    return dmarc.discover(wanted.domain, {one: seen.at(one, RecordType.TXT) for one in names})
+    return dmarc.discover(wanted.domain, {name: seen.at(name, RecordType.TXT) for name in names})
 
 
 def _inherited(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen) -> Judgement:

@@ -52,7 +52,7 @@ def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Cont
     values = seen.at(planned.name, RecordType.CNAME).values
     if wanted.behind is Behind.KEY and not (wanted.role is DKIMRole.RETIRED and not values):
         places = [seen.get(one, RecordType.TXT) for one in (planned.name, wanted.target)]
-        lost = [key for one in places for key in usable_keys(one) if _is_lost(key, context)]
+        lost = [key for place in places for key in usable_keys(place) if _is_lost(key, context)]
         if lost:
             return _burnt(planned, wanted, values, lost[0])
     if wanted.target in values:
@@ -109,7 +109,7 @@ def _by_detour(
 ) -> Judgement | None:
     """Another CNAME may lead to the target in the end, or to the same key; None if it does not."""
     answers = [seen.get(planned.name, one) for one in behind(wanted)]
-    if any(one is not None and wanted.target in one.aliases for one in answers):
+    if any(answer is not None and wanted.target in answer.aliases for answer in answers):
         return _behind(planned, wanted, seen, context, values)
     keys = usable_keys(answers[0]) if wanted.behind is Behind.KEY else []
     if not keys or keys != usable_keys(seen.get(wanted.target, RecordType.TXT)):
@@ -125,7 +125,7 @@ def _by_detour(
 def usable_keys(answer: Answer | None) -> list[dkim.PublicKey]:
     """Return the keys in an answer that verifiers accept."""
     texts = answer.values if answer is not None else ()
-    found = (dkim.parse(one) for one in texts if dkim.looks_like_key(one))
+    found = (dkim.parse(text) for text in texts if dkim.looks_like_key(text))
     return [one.key for one in found if one.key is not None and one.usable]
 
 
@@ -165,10 +165,12 @@ def _host_behind(
     planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, values: Sequence[str]
 ) -> Judgement:
     answers = [seen.at(wanted.target, one) for one in _ADDRESSES]
-    if not any(one.values for one in answers) and not all(one.conclusive for one in answers):
+    if not any(answer.values for answer in answers) and not all(
+        answer.conclusive for answer in answers
+    ):
         return blind(planned, f"an address at {wanted.target}", values)
     # Bounces may go to an MX behind the alias, so that no address is no fault.
-    advice = chain_advice(planned, 1 + max(len(one.aliases) for one in answers))
+    advice = chain_advice(planned, 1 + max(len(answer.aliases) for answer in answers))
     return valid(Reason.RECORD_MATCHED, "The CNAME is published.", values, advice=advice)
 
 
@@ -199,13 +201,13 @@ def _prepared(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: 
     Providers that rotate keys ask for the CNAME of the next one long before there is a key.
     """
     return any(
-        isinstance(one.wanted, CNAMEWanted)
-        and one.id != planned.id
-        and one.wanted.behind is Behind.KEY
-        and one.wanted.target != wanted.target
-        and _unnumbered(one.wanted.target) == _unnumbered(wanted.target)
-        and bool(usable_keys(seen.get(one.wanted.target, RecordType.TXT)))
-        for one in context.plan.records
+        isinstance(record.wanted, CNAMEWanted)
+        and record.id != planned.id
+        and record.wanted.behind is Behind.KEY
+        and record.wanted.target != wanted.target
+        and _unnumbered(record.wanted.target) == _unnumbered(wanted.target)
+        and bool(usable_keys(seen.get(record.wanted.target, RecordType.TXT)))
+        for record in context.plan.records
     )
 
 
@@ -221,7 +223,7 @@ def _instead(
     """No CNAME shows, but what should stand behind it: flattened by the host, or pasted."""
     targets = [seen.at(wanted.target, one.question.type) for one in found]
     values = masked([value for one in found for value in one.values])
-    unseen = next((one for one in targets if not one.conclusive), None)
+    unseen = next((target for target in targets if not target.conclusive), None)
     if unseen is not None:
         return blind(planned, f"{unseen.question.type.value} at {wanted.target}")
     if _same(wanted, found, targets):

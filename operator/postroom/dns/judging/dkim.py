@@ -40,17 +40,17 @@ def needs(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Co
 def judge(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Context) -> Judgement:
     """One record with the wanted key."""
     answer = seen.at(planned.name, RecordType.TXT)
-    if any(dkim.holds_private(one, wanted.key) for one in answer.values):
+    if any(dkim.holds_private(value, wanted.key) for value in answer.values):
         return leaked(planned, answer, wanted.key, wanted.role)
     if dkim.fingerprint(wanted.key) in context.plan.compromised:
         judged = burnt(planned, answer, wanted.key, wanted.role)
         return retired(()) if judged is None else judged
-    texts = [one for one in answer.values if dkim.looks_like_key(one)]
+    texts = [value for value in answer.values if dkim.looks_like_key(value)]
     record = dkim.parse(texts[0]) if len(texts) == 1 else None
     if record is not None and record.usable and record.key == wanted.key:
         advice = tuple(
-            finding(one.code, planned.id, f"In the {where(planned)}: {one.sentence}")
-            for one in dkim.notes(record)
+            finding(note.code, planned.id, f"In the {where(planned)}: {note.sentence}")
+            for note in dkim.notes(record)
             if wanted.role is not DKIMRole.RETIRED
         )
         advice += chain_advice(planned, len(answer.aliases))
@@ -118,7 +118,7 @@ def leaked(
     if answer.aliases:
         gone = removal(planned.name, RecordType.CNAME, answer.aliases[:1])
     fix = replace(planned, (), more=gone) or create(planned)
-    if key is not None and any(gives_away(one, key) for one in answer.values):
+    if key is not None and any(gives_away(value, key) for value in answer.values):
         message += (
             " The public half of this one must be published no more: name the new in spec.dkim."
         )
@@ -131,7 +131,7 @@ def leaked(
         )
     if role is DKIMRole.RETIRED or not planned.value:
         fix = delete(gone)
-    if not all(_is_of_keys(one, key) for one in answer.values):
+    if not all(_is_of_keys(value, key) for value in answer.values):
         # Not named: it may be the rest of the secret.
         message += " The other TXT records at the name go with it."
     cause = Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
@@ -150,14 +150,16 @@ def without_secrets(
 
     Where nothing but keys stands there, no value names all of them; else each goes by itself.
     """
-    keys = [one for one in values if _is_of_keys(one, key)]
+    keys = [value for value in values if _is_of_keys(value, key)]
     if len(keys) == len(values):
         return removal(name, RecordType.TXT, [""])
     return removal(name, RecordType.TXT, dict.fromkeys(masked(keys, key)))
 
 
 def _which(values: Sequence[str], key: dkim.PublicKey) -> str:
-    found = {half for one in values for half in dkim.public_halves(one, key) if half is not None}
+    found = {
+        half for value in values for half in dkim.public_halves(value, key) if half is not None
+    }
     return f" ({', '.join(sorted(map(dkim.described, found)))})" if found else ""
 
 
@@ -168,7 +170,7 @@ def burnt(
 
     None where its selector is retired and nothing is left of it.
     """
-    there = [one for one in answer.values if dkim.parse(one).key == key]
+    there = [value for value in answer.values if dkim.parse(value).key == key]
     if role is DKIMRole.RETIRED and not there:
         return None
     message = (
@@ -196,9 +198,9 @@ def gives_away(text: str, key: dkim.PublicKey) -> bool:
 
 def masked(values: Sequence[str], key: dkim.PublicKey | None = None) -> tuple[str, ...]:
     """Return the values to show where one of them is a private key: sound public keys alone."""
-    if not any(dkim.holds_private(one, key) for one in values):
+    if not any(dkim.holds_private(value, key) for value in values):
         return tuple(values)
     return tuple(
-        MASK if dkim.holds_private(one, key) or dkim.parse(one).key is None else one
-        for one in values
+        MASK if dkim.holds_private(value, key) or dkim.parse(value).key is None else value
+        for value in values
     )

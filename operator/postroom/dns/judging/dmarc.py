@@ -47,7 +47,7 @@ def needs(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Cont
         names += dmarc.walk_names(identifier.domain)
     asked = {planned.name, *(ours if inherits else ())}
     mine = own(*((one, RecordType.TXT) for one in asked))
-    more = shared(*((one, RecordType.TXT) for one in names if one not in asked))
+    more = shared(*((name, RecordType.TXT) for name in names if name not in asked))
     records = dmarc.select(seen.at(planned.name, RecordType.TXT).values)
     record = dmarc.parse(records[0]) if len(records) == 1 else None
     return mine | more | dmarc_destinations.needs(domain, wanted, seen, record)
@@ -57,7 +57,7 @@ def judge(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Cont
     """Judge the DMARC records of a name; what the value offers keeps the other tags there."""
     answer = seen.at(planned.name, RecordType.TXT)
     records = dmarc.select(answer.values)
-    intended = sorted(one for one in answer.values if dmarc.looks_like_dmarc(one))
+    intended = sorted(value for value in answer.values if dmarc.looks_like_dmarc(value))
     if not records and intended:
         return _unrecognised(planned, wanted, answer, intended)
     if not records:
@@ -72,9 +72,9 @@ def _united(records: Sequence[str], wanted: DMARCWanted) -> str:
     """Make one record of several: the strictest, with the report addresses of all."""
     if len(records) == 1:
         return dmarc.with_requirements(dmarc.mended(records[0]), wanted.policy, wanted.rua)
-    parsed = {one: dmarc.parse(dmarc.mended(one)) for one in records}
+    parsed = {record: dmarc.parse(dmarc.mended(record)) for record in records}
     base = max(records, key=lambda one: parsed[one].strictness)
-    others = [uri for one in records if one != base for uri in parsed[one].rua]
+    others = [uri for record in records if record != base for uri in parsed[record].rua]
     return dmarc.with_requirements(base, wanted.policy, (*others, *wanted.rua))
 
 

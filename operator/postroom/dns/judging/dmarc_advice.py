@@ -77,17 +77,17 @@ def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterato
     """Tell whether what mail will be authenticated with belongs to the From domain."""
     identifiers = sending_identifiers(context.plan)
     walks: Mapping[str, dmarc.Discovery] = {
-        one.domain: discover(one.domain, seen) for one in identifiers
+        identifier.domain: discover(identifier.domain, seen) for identifier in identifiers
     }
-    for one in identifiers:
-        found = dmarc.align(author, one, walks)
+    for identifier in identifiers:
+        found = dmarc.align(author, identifier, walks)
         if found.aligned is False and found.why is not None:
             message = (
-                f"The return path {one.domain} does not align with {author.domain} "
+                f"The return path {identifier.domain} does not align with {author.domain} "
                 f"({_WHY[found.why]}), so that SPF cannot pass DMARC; DKIM has to."
             )
             yield "DMARC_ALIGN_SPF", message
-    if not any(one.purpose is Purpose.DKIM for one in context.plan.records):
+    if not any(record.purpose is Purpose.DKIM for record in context.plan.records):
         yield (
             "DMARC_ALIGN_DKIM",
             f"No DKIM key of {author.domain} is planned, so that DMARC depends on SPF alone, which "

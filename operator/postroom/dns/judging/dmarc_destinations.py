@@ -26,11 +26,11 @@ def needs(
     Those of the spec, and those of the `record` that is published.
     """
     needed = Needs()
-    for one in (*_destinations(domain, wanted), *_others(domain, wanted, record)):
-        needed |= shared(*((name, RecordType.TXT) for name in dmarc.walk_names(one)))
-        asked = dmarc.ExternalDestination(domain, one)
-        near = is_within(one, domain) or is_within(domain, one)
-        if can_be_asked(asked.name) and (not near or _foreign(domain, one, seen)):
+    for destination in (*_destinations(domain, wanted), *_others(domain, wanted, record)):
+        needed |= shared(*((name, RecordType.TXT) for name in dmarc.walk_names(destination)))
+        asked = dmarc.ExternalDestination(domain, destination)
+        near = is_within(destination, domain) or is_within(domain, destination)
+        if can_be_asked(asked.name) and (not near or _foreign(domain, destination, seen)):
             needed |= shared((asked.name, RecordType.TXT))
             answer = seen.get(asked.name, RecordType.TXT)
             if answer is not None and dmarc.consent(asked, answer) is dmarc.Consent.ABSENT:

@@ -19,9 +19,10 @@ def domain_of(planned: PlannedRecord) -> str:
 def sending_identifiers(plan: DomainPlan) -> tuple[dmarc.PlannedIdentifier, ...]:
     """Return the domains besides the sending domain itself that mail will be authenticated with."""
     made = {
-        one.name
-        for one in plan.records
-        if one.id in ("return-path", "return-path-spf") or one.id.startswith("return-path-mx-")
+        record.name
+        for record in plan.records
+        if record.id in ("return-path", "return-path-spf")
+        or record.id.startswith("return-path-mx-")
     }
     return tuple(dmarc.PlannedIdentifier(dmarc.Mechanism.SPF, one) for one in sorted(made))
 
@@ -34,7 +35,7 @@ def walk(domain: str, seen: Seen) -> dict[str, Answer]:
 
 def discover(domain: str, seen: Seen) -> dmarc.Discovery:
     """Walk the tree from a domain over what was seen."""
-    about = (one for one in seen.answers.values() if one.question.name == domain)
+    about = (answer for answer in seen.answers.values() if answer.question.name == domain)
     known = (dmarc.existence(one) for one in about)
     exists = next((one for one in known if one is not None), None)
     return dmarc.discover(domain, walk(domain, seen), exists)

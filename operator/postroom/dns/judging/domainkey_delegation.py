@@ -39,8 +39,8 @@ def judge(
     values = seen.at(planned.name, RecordType.NS).values
     if not values:
         return missing(planned, "DKIM_DELEGATION_MISSING", Reason.RECORD_NOT_FOUND)
-    lacking = [one for one in wanted.nameservers if one not in values]
-    foreign = sorted(one for one in values if one not in wanted.nameservers)
+    lacking = [nameserver for nameserver in wanted.nameservers if nameserver not in values]
+    foreign = sorted(value for value in values if value not in wanted.nameservers)
     if not foreign:
         advice = (_partial(planned, lacking),) if lacking else ()
         return valid(Reason.RECORDS_MATCHED, "The delegation is published.", values, advice=advice)

@@ -71,7 +71,7 @@ def external() -> Fix:
 def removal(name: str, type: RecordType, values: Iterable[str]) -> tuple[RecordToRemove, ...]:
     """Name the records that have to go; values as `quoted` writes them."""
     return tuple(
-        RecordToRemove(name=name, type=type.value, value=quoted(one)) for one in sorted(values)
+        RecordToRemove(name=name, type=type.value, value=quoted(value)) for value in sorted(values)
     )
 
 

@@ -88,8 +88,8 @@ def _judge_host(
     """The host must exist before anything can be fetched from it, and the exchanges be known."""
     host = mta_sts.policy_host(wanted.domain)
     addresses = [seen.at(host, one) for one in _ADDRESSES]
-    if not any(one.values for one in addresses):
-        if not all(one.conclusive for one in addresses):
+    if not any(address.values for address in addresses):
+        if not all(address.conclusive for address in addresses):
             return blind(planned, f"the addresses of {host}", records)
         message = (
             f"The policy host {host} has no address: point it to a web server that serves the "
@@ -130,7 +130,7 @@ def _judge_policy(
         )
         reason = Reason.POLICY_TOO_WEAK
         return _faulty_policy(planned, "MTA_STS_MODE_WEAK", message, records, reason)
-    uncovered = [one for one in hosts if not policy.covers(one)]
+    uncovered = [host for host in hosts if not policy.covers(host)]
     if uncovered:
         message = (
             f"The policy at {address} does not name the mail exchange {quoted(uncovered[0])}. "

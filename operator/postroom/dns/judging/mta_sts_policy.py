@@ -113,7 +113,7 @@ def to_serve(mode: MTASTSMode, hosts: Sequence[str], there: mta_sts.Policy | Non
         mode = there.mode if there.at_least(mode) else mode
         age = max(there.max_age, age)
     lines = mta_sts.policy_text(mode, hosts, age).split("\r\n")[:-1]
-    said = ", ".join(f'"{quoted(one)}"' for one in lines)
+    said = ", ".join(f'"{quoted(line)}"' for line in lines)
     begin = "Serve these lines"
     if len(said) > _SAID_LIMIT or len(hosts) > _EXCHANGES_SAID or not hosts:
         begin = "Serve a policy"

@@ -59,7 +59,7 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
     if not values:
         return missing(planned, "MX_MISSING", Reason.RECORD_NOT_FOUND)
     if NOBODY in hosts:
-        return _null(planned, values, [one.value for one in strays])
+        return _null(planned, values, [stray.value for stray in strays])
     if planned.value in values and strays:
         return _beside(planned, strays, values)
     if planned.value in values:
@@ -75,7 +75,7 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
         code = "MX_PREFERENCE"
     if strays:
         message += f" What stands there instead must go: {_said(strays[0])}."
-    gone = dict.fromkeys([*there, *(one.value for one in strays)])
+    gone = dict.fromkeys([*there, *(stray.value for stray in strays)])
     cause = Cause(code, message, replace(planned, gone))
     return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
@@ -86,9 +86,9 @@ def _reports(planned: PlannedRecord, values: Sequence[str], context: Context) ->
     It is the first that is missing, because its mistyped form may be what stands there.
     """
     at_name = [
-        one
-        for one in context.plan.records
-        if one.name == planned.name and isinstance(one.wanted, MXWanted)
+        record
+        for record in context.plan.records
+        if record.name == planned.name and isinstance(record.wanted, MXWanted)
     ]
     absent = [one for one in at_name if one.value not in values]
     return planned == (absent or at_name)[0]
@@ -106,7 +106,7 @@ def _beside(planned: PlannedRecord, strays: Sequence[Stray], values: Sequence[st
         )
     if more:
         message += f" So must {_named([one.value for one in more])}."
-    fix = delete(removal(planned.name, RecordType.MX, [one.value for one in strays]))
+    fix = delete(removal(planned.name, RecordType.MX, [stray.value for stray in strays]))
     cause = Cause(first.code, message, fix, Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
@@ -126,7 +126,7 @@ def _behind_alias(planned: PlannedRecord, answer: Answer) -> Judgement:
 
 def _null(planned: PlannedRecord, values: Sequence[str], strays: Sequence[str]) -> Judgement:
     """A null MX tells senders to refuse bounces and replies, whatever stands beside it."""
-    null = [one for one in values if host_of(one) == NOBODY]
+    null = [value for value in values if host_of(value) == NOBODY]
     message = f"{planned.name} has a null MX, which says that it accepts no mail (RFC 7505)."
     gone = [*null, *strays]
     code, fix = "MX_NULL", replace(planned, gone)
@@ -144,8 +144,8 @@ def _reachable(
     """The record is there; its host must have an address, and mail should go to it first."""
     values = seen.at(planned.name, RecordType.MX).values
     addresses = [seen.at(wanted.host, one) for one in ADDRESSES]
-    if not any(one.values for one in addresses):
-        if not all(one.conclusive for one in addresses):
+    if not any(address.values for address in addresses):
+        if not all(address.conclusive for address in addresses):
             return blind(planned, f"the addresses of {wanted.host}", values)
         message = (
             f"The {where(planned)} is right, but the mail exchange {wanted.host} has no address: "
@@ -154,7 +154,7 @@ def _reachable(
         cause = Cause("MX_UNRESOLVABLE", message, external(), Evidence.SHOWN)
         return faulty(RecordState.WRONG, Reason.EXCHANGE_UNRESOLVABLE, cause, values)
     advice: list[Finding] = []
-    if any(one.aliases for one in addresses):
+    if any(address.aliases for address in addresses):
         message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
         advice.append(finding("MX_CNAME", planned.id, message, external()))
     if wanted == ours[0]:
@@ -198,4 +198,4 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def _named(values: Sequence[str]) -> str:
-    return ", ".join(quoted(host_of(one)) for one in values[:4])
+    return ", ".join(quoted(host_of(value)) for value in values[:4])

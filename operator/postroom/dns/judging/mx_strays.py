@@ -51,9 +51,9 @@ def host_of(value: str) -> str:
 def siblings(planned: PlannedRecord, context: Context) -> tuple[MXWanted, ...]:
     """Return all exchanges that are required at the same name, this one among them."""
     return tuple(
-        one.wanted
-        for one in context.plan.records
-        if one.name == planned.name and isinstance(one.wanted, MXWanted)
+        record.wanted
+        for record in context.plan.records
+        if record.name == planned.name and isinstance(record.wanted, MXWanted)
     )
 
 
@@ -66,7 +66,7 @@ def others(
     planned: PlannedRecord, values: Sequence[str], context: Context
 ) -> tuple[tuple[str, str], ...]:
     """Return the values that name no required exchange, with their hosts; preferred ones first."""
-    ours = {one.host for one in siblings(planned, context)} | {NOBODY, ""}
+    ours = {sibling.host for sibling in siblings(planned, context)} | {NOBODY, ""}
     found = ((value, host_of(value)) for value in sorted(values, key=_preference))
     return tuple((value, host) for value, host in found if host not in ours)
 
@@ -158,7 +158,7 @@ def is_of_same_kind(host: str, wanted: Sequence[MXWanted], seen: Seen) -> bool:
 
 def _addresses(host: str, seen: Seen) -> list[str]:
     answers = [seen.get(host, one) for one in ADDRESSES]
-    return [address for one in answers if one is not None for address in one.values]
+    return [address for answer in answers if answer is not None for address in answer.values]
 
 
 _Told = tuple[str, str]
@@ -187,9 +187,9 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
     """Say why mail does not arrive at a host, or not at the one that was meant."""
     meant = next((one.host for one in wanted if is_misspelling(host, one.host)), None)
     answers = [seen.at(host, one) for one in ADDRESSES]
-    addresses = [address for one in answers for address in one.values]
+    addresses = [address for answer in answers for address in answer.values]
     if not addresses:
-        if not all(one.conclusive for one in answers):
+        if not all(answer.conclusive for answer in answers):
             return None
         near = next((one.host for one in wanted if is_one_slip_from(host, one.host)), meant)
         if near is not None:

@@ -53,7 +53,7 @@ def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Conte
     if accepted:
         advice = (_of_an_earlier_key(planned),)
         return valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=advice)
-    bare = sorted(one for one in values if _holds_token(one, wanted.text))
+    bare = sorted(value for value in values if _holds_token(value, wanted.text))
     if bare:
         # What holds this very token proves nothing to anybody else.
         how = _how(wanted.text, bare[0])
@@ -63,9 +63,9 @@ def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Conte
         return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, bare)
     prefix, dedicated = _prefix(wanted.text), planned.name != context.plan.domain
     similar = [
-        one
-        for one in values
-        if (prefix and _prefix(one) == prefix) or (dedicated and _is_token(one))
+        value
+        for value in values
+        if (prefix and _prefix(value) == prefix) or (dedicated and _is_token(value))
     ]
     if not similar:
         return missing(planned, "OWNERSHIP_MISSING", Reason.RECORD_NOT_FOUND, there=values)

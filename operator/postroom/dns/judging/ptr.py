@@ -44,7 +44,7 @@ def needs(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Contex
     """Ask for the names of the address, then for their addresses."""
     kind = _forward(wanted.address)
     names = filter(can_be_asked, _names(planned, seen))
-    return own((planned.name, RecordType.PTR)) | shared(*((one, kind) for one in names))
+    return own((planned.name, RecordType.PTR)) | shared(*((name, kind) for name in names))
 
 
 def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Context) -> Judgement:
@@ -58,17 +58,17 @@ def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Contex
         cause = Cause("REVERSE_MISSING", message, external())
         return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
     kind, address = _forward(wanted.address), ipaddress.ip_address(wanted.address)
-    answers = [_answer(seen, one, kind) for one in names]
-    back = [one.question.name for one in answers if address in addresses_in(one.values)]
+    answers = [_answer(seen, name, kind) for name in names]
+    back = [answer.question.name for answer in answers if address in addresses_in(answer.values)]
     if back:
         message = "The address has a name that leads back to it."
         advice = _advice(planned, names, back, wanted.address)
         return valid(Reason.RECORD_VALID, message, names, advice=advice)
-    unseen = next((one for one in answers if not one.conclusive), None)
+    unseen = next((answer for answer in answers if not answer.conclusive), None)
     if unseen is not None:
         return blind(planned, f"{kind.value} at {unseen.question.name}", names)
     code, what = "REVERSE_NOT_CONFIRMED", "which does not lead back to it"
-    if not any(one.values for one in answers):
+    if not any(answer.values for answer in answers):
         code, what = "REVERSE_NAME_UNRESOLVABLE", "which has no address"
     message = (
         f"The address {wanted.address} has the name {quoted(names[0])}, {what}: publish "
@@ -90,7 +90,7 @@ def _advice(
 ) -> tuple[Finding, ...]:
     """Say what works, but not at every receiver."""
     made = []
-    astray = [one for one in names if one not in back]
+    astray = [name for name in names if name not in back]
     if astray:
         message = (
             f"The address {address} also has the name {quoted(astray[0])}, which does not lead "

@@ -31,12 +31,12 @@ class Needs:
 
 def own(*questions: tuple[str, RecordType]) -> Needs:
     """Need answers about the domain's own names."""
-    return Needs(own=frozenset(Question(*one) for one in questions))
+    return Needs(own=frozenset(Question(*question) for question in questions))
 
 
 def shared(*questions: tuple[str, RecordType]) -> Needs:
     """Need answers about names of others."""
-    return Needs(shared=frozenset(Question(*one) for one in questions))
+    return Needs(shared=frozenset(Question(*question) for question in questions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +57,5 @@ class Seen:
 
     def with_answers(self, answers: Iterable[Answer]) -> Seen:
         """Return the same view with these answers added, or in the place of others."""
-        added = {one.question: one for one in answers}
+        added = {answer.question: answer for answer in answers}
         return replace(self, answers={**self.answers, **added})

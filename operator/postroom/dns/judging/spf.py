@@ -68,7 +68,7 @@ def needs(planned: PlannedRecord, wanted: spf.Requirement, seen: Seen, context: 
 
 def read(values: Sequence[str]) -> tuple[str, ...]:
     """Return the SPF records among texts; where there are none, what was meant as one."""
-    made = (spf_merge.meant(one) for one in sorted(values))
+    made = (spf_merge.meant(value) for value in sorted(values))
     return spf.select(values) or tuple(one[1] for one in made if one is not None)
 
 
@@ -81,7 +81,7 @@ def others_of(
 
 def _with_what_they_mean(texts: Sequence[str], wanted: spf.Requirement) -> list[str]:
     """The records, as they are and mended, and the requirement: all that may be published."""
-    mended = [spf_merge.reading(one) for one in texts if len(one) <= VALUE_LIMIT]
+    mended = [spf_merge.reading(text) for text in texts if len(text) <= VALUE_LIMIT]
     return list(dict.fromkeys([*texts, *mended, spf_includes.as_record(wanted)]))
 
 
@@ -184,7 +184,7 @@ def _absent(
 ) -> Judgement:
     """There is nothing that receivers take for an SPF record, though it may have been meant."""
     answer = seen.at(planned.name, RecordType.TXT)
-    intended = {one: spf_merge.meant(one) for one in sorted(answer.values)}
+    intended = {value: spf_merge.meant(value) for value in sorted(answer.values)}
     read = {text: made for text, made in intended.items() if made is not None}
     if read:
         others = others_of(planned, wanted, [record for _, record in read.values()], seen)

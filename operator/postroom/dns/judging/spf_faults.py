@@ -152,16 +152,16 @@ def of_reach(found: spf.Reach) -> Fault | None:
 def dearest(found: spf.Reach) -> str:
     """Name the terms that cost most, to follow a sentence on the number of lookups."""
     costs = sorted(found.costs, key=lambda one: (-one.lookups, one.start))[:_DEAREST]
-    named = [f"{quoted(one.term)} ({one.lookups})" for one in costs]
+    named = [f"{quoted(cost.term)} ({cost.lookups})" for cost in costs]
     return f"; the dearest are {', '.join(named)}" if named else ""
 
 
 def in_a_circle(found: spf.Reach) -> Iterator[spf.Cost]:
     """Yield the terms of the record itself that lead into a circle."""
     loops = set(found.loops)
-    for one in found.costs:
-        if _leads_to(one, loops):
-            yield one
+    for cost in found.costs:
+        if _leads_to(cost, loops):
+            yield cost
 
 
 def _leads_to(cost: spf.Cost, names: set[str]) -> bool:

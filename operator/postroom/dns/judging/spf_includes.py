@@ -31,7 +31,7 @@ _TYPES = {
 
 def as_record(wanted: spf.Requirement) -> str:
     """Write the required includes as a record, whose own chain is needed in any case."""
-    return " ".join(["v=spf1", *(f"include:{one}" for one in wanted.includes)])
+    return " ".join(["v=spf1", *(f"include:{include}" for include in wanted.includes)])
 
 
 def chain(texts: Iterable[str], seen: Seen) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str,
     for mechanism, host in list(dict.fromkeys(hosts))[:_HOSTS_LIMIT]:
         made += [(host, kind) for kind in _TYPES[mechanism]]
     answers = [seen.get(host, RecordType.MX) for host, kind in made if kind is RecordType.MX]
-    exchanges = [one for answer in answers for one in _exchanges(answer)]
+    exchanges = [exchange for answer in answers for exchange in _exchanges(answer)]
     for host in list(dict.fromkeys(exchanges))[:_EXCHANGES_LIMIT]:
         made += [(host, kind) for kind in _TYPES["a"]]
     return tuple(dict.fromkeys(made))
@@ -91,7 +91,7 @@ def _fetched(name: str, seen: Seen) -> spf.Fetched:
         ipv4=_values(four),
         ipv6=_values(six),
         exchanges=None if _values(mail) is None else _exchanges(mail),
-        failed=any(one is not None and not one.conclusive for one in hosts),
+        failed=any(host is not None and not host.conclusive for host in hosts),
     )
 
 
@@ -101,8 +101,8 @@ def _values(answer: Answer | None) -> tuple[str, ...] | None:
 
 def _exchanges(answer: Answer | None) -> tuple[str, ...]:
     """The exchanges of an answer; that of a null MX is the root, and has no name."""
-    hosts = (canonical(one.partition(" ")[2]) for one in _values(answer) or ())
-    return tuple(one for one in hosts if one)
+    hosts = (canonical(value.partition(" ")[2]) for value in _values(answer) or ())
+    return tuple(host for host in hosts if host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def try_required(
     networks = [*wanted.networks, *stated]
     alone = " ".join([as_record(wanted), *map(spf.mechanism_for, wanted.networks), "-all"])
     doubtful = _left_out(text, alone, others, domain)
-    addresses = [*doubtful, *(str(one.network_address) for one in networks)]
+    addresses = [*doubtful, *(str(network.network_address) for network in networks)]
 
     def decided(record: str, address: str) -> spf.Result:
         def of_record(name: str, kind: RecordType) -> Answer:

@@ -109,12 +109,12 @@ def _left_out(clauses: Sequence[str]) -> str:
     if len(clauses) <= _REASONS_LIMIT and sum(map(len, clauses)) <= _SAID_LIMIT:
         said = "; ".join(clauses)
     else:
-        said = _listed([one.partition(", which ")[0] for one in clauses])
+        said = _listed([clause.partition(", which ")[0] for clause in clauses])
     return f"The fix leaves out {said}: who was to pass by that alone does not."
 
 
 def _listed(names: Sequence[str]) -> str:
-    short = [one if len(one) <= _NAME_LIMIT else f"{one[:_NAME_LIMIT]}..." for one in names]
+    short = [name if len(name) <= _NAME_LIMIT else f"{name[:_NAME_LIMIT]}..." for name in names]
     more = len(short) - _NAMES_LIMIT
     return ", ".join(short[:_NAMES_LIMIT]) + (f" and {more} more" if more > 0 else "")
 
@@ -220,7 +220,7 @@ def _cleaned(
     """
     text = parted(text)
     found = spf.reach(text, others, domain)
-    includes = {one.removesuffix(".").lower() for one in wanted.includes}
+    includes = {include.removesuffix(".").lower() for include in wanted.includes}
     edits: dict[int, Edit] = {}
     for one in spf_faults.in_a_circle(found):
         if one.name not in includes:
@@ -230,11 +230,11 @@ def _cleaned(
             required = term.target in includes if term.name == "include" else False
             if required or term.network in wanted.networks:
                 edits[term.start] = removal(term.start, term.text, "is put before what refuses it")
-        first = [f"include:{one}" for one in wanted.includes]
-        first += [spf.mechanism_for(one) for one in wanted.networks]
+        first = [f"include:{include}" for include in wanted.includes]
+        first += [spf.mechanism_for(network) for network in wanted.networks]
         put = f" {' '.join(first)}"
         edits[len(VERSION)] = Edit(len(VERSION), len(VERSION), put, "puts first what is required")
-    said = tuple(clause for one in edits.values() for clause in one.left_out)
+    said = tuple(clause for edit in edits.values() for clause in edit.left_out)
     return (apply(text, list(edits.values())) if edits else text), said
 
 
@@ -247,8 +247,8 @@ def _records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
     records = [one for one in _NEXT_RECORD.split(text) if one.strip().lower() != VERSION]
     named = [
         term.target
-        for one in records[1:]
-        for term in spf.parse(one).terms
+        for record in records[1:]
+        for term in spf.parse(record).terms
         if term.name in ("include", "redirect") and "%" not in term.target
     ]
     known = all(one.removesuffix(".").lower() in others for one in named)
@@ -277,7 +277,7 @@ def _without_ballast(
     """Take out the terms without which nobody who passes now would fail."""
     gone: list[str] = []
     while len(gone) < _SAVINGS_LIMIT:
-        useless = [one for one in savings(text, others, domain) if _is_ballast(one)]
+        useless = [saving for saving in savings(text, others, domain) if _is_ballast(saving)]
         if not useless:
             break
         text = apply(text, [removal(useless[0].start, useless[0].term, useless[0].sentence)])
@@ -295,7 +295,7 @@ def _why_not(merged: Merged, planned: PlannedRecord, plan: DomainPlan) -> str:
     if merged.problem is None:
         return "It is too long to be mended: write a shorter one."
     advice = list(merged.advice)
-    paths = sorted(one.name for one in plan.records if one.id.startswith("return-path"))
+    paths = sorted(record.name for record in plan.records if record.id.startswith("return-path"))
     if advice and paths:
         # Bounces have a domain of their own already: that is where receivers look.
         advice[0] = (

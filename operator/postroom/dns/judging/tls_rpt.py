@@ -39,7 +39,7 @@ def judge(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Con
             return missing(planned, "TLS_RPT_MISSING", Reason.RECORD_NOT_FOUND, there=values)
         sentence = "does not begin with v=TLSRPTv1; so that senders ignore it"
         return _faulty(planned, "TLS_RPT_SYNTAX", sentence, intended, planned.value)
-    there = [uri for one in records for uri in tls_rpt.destinations(one)]
+    there = [uri for record in records for uri in tls_rpt.destinations(record)]
     merged = tls_rpt.record_for(there, wanted.rua)
     value = merged if len(merged) <= VALUE_LIMIT else planned.value
     if len(records) > 1:

@@ -17,7 +17,7 @@ def must_be_alone(host: str) -> bool:
     if provider is None or provider not in providers():
         return False
     return any(
-        one.alone and fits(one.value.partition(" ")[2], host)
-        for one in preset(provider).records
-        if one.match is Match.EXCHANGE
+        record.alone and fits(record.value.partition(" ")[2], host)
+        for record in preset(provider).records
+        if record.match is Match.EXCHANGE
     )

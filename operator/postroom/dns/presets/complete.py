@@ -78,7 +78,7 @@ def _declared(given: dict[str, Any], found: PresetValues) -> dict[str, Any]:
 
 
 def _exchanges(exchanges: tuple[PresetExchange, ...]) -> list[dict[str, Any]]:
-    return [{"host": one.host, "preference": one.preference} for one in exchanges]
+    return [{"host": exchange.host, "preference": exchange.preference} for exchange in exchanges]
 
 
 def _declare_return_path(made: dict[str, Any], path: PresetReturnPath) -> None:

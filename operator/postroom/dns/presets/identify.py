@@ -30,7 +30,9 @@ def _row(target: str) -> Target | None:
     by_suffix = _by_suffix()
     # A name in DNS has at most 127 labels: what is longer is none.
     name = canonical(target)[:256]
-    return next((by_suffix[one] for one in and_ancestors(name) if one in by_suffix), None)
+    return next(
+        (by_suffix[ancestor] for ancestor in and_ancestors(name) if ancestor in by_suffix), None
+    )
 
 
 @cache

@@ -202,7 +202,7 @@ class Parameter(Row):
         samples = [self.example, *self.enum]
         by = self.default_by.values.values() if self.default_by is not None else ()
         defaults = [one for one in (self.default, *by) if one is not None]
-        samples += [fill(one, derived("example.com")) for one in defaults]
+        samples += [fill(default, derived("example.com")) for default in defaults]
         for sample in samples:
             if not self.accepts(sample):
                 raise ValueError(f"the pattern and enum do not accept {sample!r}")
@@ -274,11 +274,11 @@ class Preset(Row):
 
     def parameter(self, name: str) -> Parameter | None:
         """Find a parameter by its name."""
-        return next((one for one in self.parameters if one.name == name), None)
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [one.name for one in self.parameters]
+        names = [parameter.name for parameter in self.parameters]
         if len(set(names)) < len(names):
             raise ValueError("a parameter is described twice")
         for problem in self._problems():

@@ -123,7 +123,7 @@ def _without_default(
     values = _with_defaults(chosen, given, derived(domain))
     if parameter.name in values:
         return None
-    asked = (one for one in chosen.records if _is_asked(one, values))
+    asked = (record for record in chosen.records if _is_asked(record, values))
     if not any(parameter.name in one.placeholders for one in asked):
         return None
     if hindrance is not None and hindrance.holds(domain):
@@ -169,17 +169,19 @@ def _partner(chosen: Preset, name: str, given: Mapping[str, str]) -> str | None:
 def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[ParameterProblem]:
     """Say what DNS could not hold, and which record would stand twice."""
     taken: set[str] = set()
-    for one in records:
-        owner = _absolute(one.host, domain)
+    for record in records:
+        owner = _absolute(record.host, domain)
         names = [owner]
-        if one.record.match in (Match.TARGET, Match.EXCHANGE, Match.SPF_AUTHORISES):
-            names.append(re.split(r"[ :]", one.value)[-1])
-        culprit = _culprit(one.record)
+        if record.record.match in (Match.TARGET, Match.EXCHANGE, Match.SPF_AUTHORISES):
+            names.append(re.split(r"[ :]", record.value)[-1])
+        culprit = _culprit(record.record)
         if not all(map(can_be_asked, names)):
-            yield ParameterProblem(culprit, f"makes a name of {one.record.role} too long for DNS")
-        if one.record.match in (Match.KEY, Match.TARGET):
+            yield ParameterProblem(
+                culprit, f"makes a name of {record.record.role} too long for DNS"
+            )
+        if record.record.match in (Match.KEY, Match.TARGET):
             if owner in taken:
-                yield ParameterProblem(culprit, f"repeats a name: {one.host} is taken already")
+                yield ParameterProblem(culprit, f"repeats a name: {record.host} is taken already")
             taken.add(owner)
 
 
@@ -194,7 +196,7 @@ def _absolute(host: str, domain: str) -> str:
 
 
 def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
-    by_role = {role: [one for one in records if one.record.role is role] for role in Role}
+    by_role = {role: [record for record in records if record.record.role is role] for role in Role}
     spf, dmarc = by_role[Role.SPF], by_role[Role.DMARC]
     owned = by_role[Role.OWNERSHIP]
     return PresetValues(
@@ -238,12 +240,12 @@ def _exchange(one: PresetRecord) -> PresetExchange:
 def _return_path(records: list[PresetRecord]) -> PresetReturnPath | None:
     if not records:
         return None
-    of = {match: [one for one in records if one.record.match is match] for match in Match}
+    of = {match: [record for record in records if record.record.match is match] for match in Match}
     aliases = of[Match.TARGET]
     return PresetReturnPath(
         name=records[0].host,
         cname=aliases[0].value if aliases else None,
         mx=tuple(_exchange(one) for one in of[Match.EXCHANGE]),
         spf_includes=tuple(_include(one) for one in of[Match.SPF_AUTHORISES]),
-        required=any(one.record.required for one in records),
+        required=any(record.record.required for record in records),
     )

@@ -69,9 +69,9 @@ def kept(wanted: RecordSet, values: Iterable[str]) -> tuple[PublishedRecord, ...
     match wanted.type:
         case RecordType.TXT:
             replaced = {family(wanted.name, value) for value in wanted.values} - {None}
-            others = [one for one in others if family(wanted.name, one) not in replaced]
+            others = [other for other in others if family(wanted.name, other) not in replaced]
         case RecordType.MX:
-            others = [one for one in others if not _NULL_MX.fullmatch(one)]
+            others = [other for other in others if not _NULL_MX.fullmatch(other)]
         case _:
             others = []
-    return tuple(PublishedRecord(wanted.name, wanted.type, one, wanted.ttl) for one in others)
+    return tuple(PublishedRecord(wanted.name, wanted.type, other, wanted.ttl) for other in others)

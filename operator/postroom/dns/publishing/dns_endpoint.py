@@ -28,7 +28,7 @@ _HEADER = """\
 
 def dns_endpoints(zones: Sequence[ZoneRecords]) -> str:
     """Write one DNSEndpoint per zone, named after it; raises `CannotPublish`."""
-    documents = [_object(one) for one in zones]
+    documents = [_object(zone) for zone in zones]
     return _HEADER + yaml.safe_dump_all(documents, sort_keys=False, width=2**20)
 
 

@@ -47,7 +47,7 @@ def octodns(part: ZoneRecords) -> str:
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Order names as octoDNS demands: runs of digits by their number, which go before letters."""
     runs = [one for one in re.split(r"([0-9]+)", name) if one]
-    return [(0, int(one), "") if one.isdecimal() else (1, 0, one) for one in runs]
+    return [(0, int(run), "") if run.isdecimal() else (1, 0, run) for run in runs]
 
 
 def _entry(found: RecordSet) -> dict[str, object]:

@@ -47,7 +47,7 @@ def tlsa(value: str) -> tuple[int, int, int, str]:
     Raises `CannotPublish`.
     """
     parts = value.split()
-    numbers = [int(one) for one in parts[:3] if one.isascii() and one.isdecimal()]
+    numbers = [int(part) for part in parts[:3] if part.isascii() and part.isdecimal()]
     if len(parts) < 4 or len(numbers) != 3:
         raise CannotPublish(f"A TLSA record needs three numbers and data, not {value!r}.")
     return numbers[0], numbers[1], numbers[2], "".join(parts[3:])

@@ -73,7 +73,7 @@ class RecordSet:
     @property
     def values(self) -> tuple[str, ...]:
         """One value per record."""
-        return tuple(one.value for one in self.records)
+        return tuple(record.value for record in self.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,10 @@ def from_plan(plan: DomainPlan, ttl: int = DEFAULT_TTL) -> tuple[PublishedRecord
     A record whose value nobody but its server's owner can know has an empty one.
     """
     made = _publishable(
-        PublishedRecord(one.name, one.type, one.value, ttl, one.purpose, required=one.required)
-        for one in plan.records
+        PublishedRecord(
+            record.name, record.type, record.value, ttl, record.purpose, required=record.required
+        )
+        for record in plan.records
     )
     return delegated(made, delegations(plan))
 
@@ -102,9 +104,9 @@ def from_plan(plan: DomainPlan, ttl: int = DEFAULT_TTL) -> tuple[PublishedRecord
 def delegations(plan: DomainPlan) -> dict[str, tuple[str, ...]]:
     """The names that a plan hands to other name servers, with these."""
     return {
-        one.name: one.wanted.nameservers
-        for one in plan.records
-        if isinstance(one.wanted, DelegationWanted)
+        record.name: record.wanted.nameservers
+        for record in plan.records
+        if isinstance(record.wanted, DelegationWanted)
     }
 
 
@@ -113,11 +115,11 @@ def delegated(
 ) -> tuple[PublishedRecord, ...]:
     """Make one NS record per name server of what plans and statuses list as one record."""
     made: list[PublishedRecord] = []
-    for one in records:
-        if one.type is RecordType.NS and one.name in servers:
-            made += [replace(one, value=server) for server in servers[one.name]]
+    for record in records:
+        if record.type is RecordType.NS and record.name in servers:
+            made += [replace(record, value=server) for server in servers[record.name]]
         else:
-            made.append(one)
+            made.append(record)
     return distinct(made)
 
 
@@ -131,7 +133,7 @@ def from_status(
     `findings` say what is wrong, worst first. Raises `CannotPublish` for a type nobody knows.
     """
     worst = {finding.subject: finding for finding in reversed(findings)}
-    return _publishable(_from_status(one, worst.get(one.id), ttl) for one in records)
+    return _publishable(_from_status(record, worst.get(record.id), ttl) for record in records)
 
 
 def _from_status(one: RecordStatus, finding: Finding | None, ttl: int) -> PublishedRecord:
@@ -185,10 +187,10 @@ def _publishable(made: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]
 def distinct(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:
     """Keep the first of equal records; it is required where any of them is."""
     kept: dict[tuple[str, RecordType, str], PublishedRecord] = {}
-    for one in records:
-        identity = one.name, one.type, one.value
-        first = kept.setdefault(identity, one)
-        if one.required and not first.required:
+    for record in records:
+        identity = record.name, record.type, record.value
+        first = kept.setdefault(identity, record)
+        if record.required and not first.required:
             kept[identity] = replace(first, required=True)
     return tuple(kept.values())
 
@@ -199,7 +201,7 @@ def record_sets(records: Iterable[PublishedRecord]) -> tuple[RecordSet, ...]:
     for one in distinct(records):
         sets.setdefault((one.name, one.type), []).append(one)
     return tuple(
-        RecordSet(name, kind, min(one.ttl for one in members), tuple(members))
+        RecordSet(name, kind, min(member.ttl for member in members), tuple(members))
         for (name, kind), members in sets.items()
     )
 

@@ -58,7 +58,7 @@ def terraform(zones: Sequence[ZoneRecords], provider: TerraformProvider) -> str:
 
 
 def _cloudflare(found: RecordSet, name: str, zone: str) -> list[str]:
-    names = [f"{name}{_which(one)}" for one in found.records]
+    names = [f"{name}{_which(record)}" for record in found.records]
     return [
         _resource(
             "cloudflare_dns_record",

@@ -25,28 +25,30 @@ def zone_file(
     With them every zone is whole, with SOA and NS, and a server loads it as it is. Raises
     `CannotPublish`.
     """
-    return "\n".join(_zone(one, nameservers, serial) for one in zones)
+    return "\n".join(_zone(zone, nameservers, serial) for zone in zones)
 
 
 def _zone(part: ZoneRecords, nameservers: Sequence[str], serial: int) -> str:
-    ttl = min((one.ttl for one in part.records), default=DEFAULT_TTL)
+    ttl = min((record.ttl for record in part.records), default=DEFAULT_TTL)
     lines = [f"$ORIGIN {absolute(part.zone)}", f"$TTL {ttl}"]
     if nameservers:
         _require_addresses(part, nameservers)
         primary, mailbox = absolute(nameservers[0]), f"hostmaster.{absolute(part.zone)}"
         lines.append(f"@ IN SOA {primary} {mailbox} {serial} {_SOA_TIMERS}")
-        lines += [f"@ IN NS {absolute(one)}" for one in nameservers]
+        lines += [f"@ IN NS {absolute(nameserver)}" for nameserver in nameservers]
     for found in record_sets(part.records):
-        for one in found.records:
-            lines += _record(one, found.ttl, part.zone)
+        for record in found.records:
+            lines += _record(record, found.ttl, part.zone)
     return "\n".join(lines) + "\n"
 
 
 def _require_addresses(part: ZoneRecords, nameservers: Sequence[str]) -> None:
     """A server refuses a zone whose name servers are inside it and have no address."""
-    addressed = {one.name for one in part.records if one.type in (RecordType.A, RecordType.AAAA)}
-    for one in nameservers:
-        name = one.removesuffix(".")
+    addressed = {
+        record.name for record in part.records if record.type in (RecordType.A, RecordType.AAAA)
+    }
+    for nameserver in nameservers:
+        name = nameserver.removesuffix(".")
         if is_within(name, part.zone) and name not in addressed:
             raise CannotPublish(
                 f"The name server {name} is inside the zone {part.zone}, which has no address for "

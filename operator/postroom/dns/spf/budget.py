@@ -104,7 +104,7 @@ def referred_names(text: str) -> tuple[str, ...]:
     names = [one.target for one in record.effective if one.name == "include"]
     if record.redirect is not None:
         names.append(record.redirect.target)
-    return tuple(one for one in names if "%" not in one)
+    return tuple(name for name in names if "%" not in name)
 
 
 def referred_hosts(text: str, domain: str) -> tuple[tuple[str, str], ...]:
@@ -142,8 +142,8 @@ class _Content:
     @classmethod
     def of(cls, record: Record) -> _Content:
         terms = tuple(record.effective)
-        counted = tuple(one for one in terms if one.name in COUNTED)
-        networks = tuple(one.network for one in terms if one.network is not None and one.passes)
+        counted = tuple(term for term in terms if term.name in COUNTED)
+        networks = tuple(term.network for term in terms if term.network is not None and term.passes)
         redirect = () if record.redirect is None else (record.redirect,)
         return cls(record, counted + redirect, networks)
 
@@ -234,8 +234,8 @@ class _Walk:
             hosts = [self._others.get(one, Fetched()) for one in names]
             empty = not there.exchanges
             self._add_voids(
-                empty or any(one.ipv4 == () for one in hosts),
-                empty or any(one.ipv6 == () for one in hosts),
+                empty or any(host.ipv4 == () for host in hosts),
+                empty or any(host.ipv6 == () for host in hosts),
             )
 
     def _add_voids(self, four: int, six: int) -> None:

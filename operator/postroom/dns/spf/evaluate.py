@@ -256,7 +256,7 @@ class _Evaluation:
         target = yield from self._target(term, domain)
         if term.name == "ptr":
             names = yield from self._validated_names()
-            return any(one == target or one.endswith(f".{target}") for one in names)
+            return any(name == target or name.endswith(f".{target}") for name in names)
         if not _can_exist(target):
             # Section 4.8 leaves it open; as in section 4.3, nothing exists there.
             return False

@@ -104,9 +104,9 @@ def lint(
         *_of_ends(record),
         *_of_terms(record, found, others),
         *(
-            Advice(_BY_WORTH[one.worth], one.term, one.start)
-            for one in savings(text, others, domain)
-            if one.worth in _BY_WORTH
+            Advice(_BY_WORTH[saving.worth], saving.term, saving.start)
+            for saving in savings(text, others, domain)
+            if saving.worth in _BY_WORTH
         ),
         *_of_whole(text, found, strings),
     ]
@@ -153,7 +153,7 @@ def _is_wide(term: Term) -> bool:
 def _of_whole(text: str, found: Reach, strings: Sequence[str]) -> Iterator[Advice]:
     if len(text) > OCTETS_LIMIT:
         yield Advice(Rule.TOO_LONG, text)
-    if any(len(one) > _STRING_LIMIT for one in strings):
+    if any(len(string) > _STRING_LIMIT for string in strings):
         yield Advice(Rule.LONG_STRING, text)
     if found.lookups > LOOKUP_LIMIT:
         yield Advice(Rule.OVER_BUDGET, text)

@@ -117,7 +117,7 @@ def is_domain_spec(text: str) -> bool:
         tokens = _tokens(text)
         if tokens is None or " " in text:
             return False
-        letters = {(one["letter"] or "").lower() for one in tokens}
+        letters = {(token["letter"] or "").lower() for token in tokens}
         if letters & _EXPLANATION_LETTERS:
             return False
         last_is_macro = tokens[-1]["literal"] is None

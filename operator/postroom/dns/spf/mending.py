@@ -233,7 +233,7 @@ def _addresses(value: str) -> Reading | None:
 
 def _ipv4(match: re.Match[str]) -> Reading | None:
     octets = match["octets"].split(".")
-    known = [one for one in octets if one != "*"]
+    known = [octet for octet in octets if octet != "*"]
     if octets != known + ["*"] * (len(octets) - len(known)):
         return None
     prefix, slash = match["prefix"], match["slash"]

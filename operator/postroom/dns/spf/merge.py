@@ -146,9 +146,9 @@ class _Draft:
 
     def edit(self, edits: Sequence[Edit]) -> None:
         self.text = apply(self.text, edits)
-        self.changes += [one.change for one in edits]
-        self.left_out += [clause for one in edits for clause in one.left_out]
-        self.doubts += [sentence for one in edits for sentence in one.doubts]
+        self.changes += [edit.change for edit in edits]
+        self.left_out += [clause for edit in edits for clause in edit.left_out]
+        self.doubts += [sentence for edit in edits for sentence in edit.doubts]
 
 
 def _drafted(
@@ -191,11 +191,11 @@ def _drafted(
 
 def _united(drafts: Sequence[_Draft]) -> _Draft:
     """Unite several records: the mechanisms of all in their order, and one ``all``."""
-    records = [parse(one.text) for one in drafts]
+    records = [parse(draft.text) for draft in drafts]
     mechanisms: dict[object, Term] = {}
     modifiers: dict[str, str] = {}
-    left_out = [clause for one in drafts for clause in one.left_out]
-    doubts = [sentence for one in drafts for sentence in one.doubts]
+    left_out = [clause for draft in drafts for clause in draft.left_out]
+    doubts = [sentence for draft in drafts for sentence in draft.doubts]
     for record in records:
         for term in record.effective:
             if term.name == "all":
@@ -217,8 +217,8 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
                 if kept != term.text:
                     left_out.append(f"{quoted(term.text)}, of which there can be one only")
     end, differing = _common_end(records)
-    texts = [one.text for one in mechanisms.values()]
-    changes = [change for one in drafts for change in one.changes]
+    texts = [mechanism.text for mechanism in mechanisms.values()]
+    changes = [change for draft in drafts for change in draft.changes]
     changes.append(f"unites {len(drafts)} records into one")
     text = " ".join([VERSION, *texts, *end, *modifiers.values()])
     return _Draft(text, changes, left_out, [*differing, *doubts])
@@ -227,14 +227,14 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
 def _behind_all(record: Record) -> list[Term]:
     """The mechanisms after the all of a record, which never counted."""
     end = record.all_term
-    behind = [] if end is None else [one for one in record.terms if one.start > end.start]
+    behind = [] if end is None else [term for term in record.terms if term.start > end.start]
     return [one for one in behind if not one.is_modifier and one.name != "all"]
 
 
 def _common_end(records: Sequence[Record]) -> tuple[list[str], list[str]]:
     """Choose the laxest ``all`` of several records, and say so where they differ."""
-    terms = [one.all_term for one in records]
-    ends = [f"{one.qualifier}all" for one in terms if one is not None]
+    terms = [record.all_term for record in records]
+    ends = [f"{term.qualifier}all" for term in terms if term is not None]
     laxest = [one for one in _STRICTNESS if one in ends][:1]
     told = dict.fromkeys([*(one for one in _STRICTNESS if one in ends)])
     if None in terms:
@@ -260,7 +260,7 @@ def _dead(record: Record, required: Requirement, found: Reach) -> list[Edit]:
     if record.redirect is not None:
         terms.append(record.redirect)
     why = "leads to no single valid SPF record"
-    return [leaving_out(one.start, one.text, why) for one in terms if one.target in dead]
+    return [leaving_out(term.start, term.text, why) for term in terms if term.target in dead]
 
 
 def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:
@@ -293,13 +293,13 @@ def _insertion(record: Record, lacking: Sequence[str], *, first: bool) -> list[E
     anchor = includes[-1].end if includes else len(VERSION)
     added = " ".join(lacking)
     edits = [Edit(anchor, anchor, f" {added}", f"adds {quoted(added)}")]
-    keys = {one.key for one in parse(f"{VERSION} {added}").terms}
+    keys = {term.key for term in parse(f"{VERSION} {added}").terms}
     end = record.all_term
     if end is not None:
         edits += [
-            removal(one.start, one.text, "stands after all")
-            for one in record.terms
-            if one.start > end.start and not one.is_modifier and one.key in keys
+            removal(term.start, term.text, "stands after all")
+            for term in record.terms
+            if term.start > end.start and not term.is_modifier and term.key in keys
         ]
     return edits
 
@@ -351,10 +351,11 @@ def _advice(found: Reach, text: str, domain: str) -> tuple[str, ...]:
         f"Send with a return path of its own, such as {path}: what it needs then need not stand "
         "here."
     ]
-    for one in savings(text, found.sources, domain)[:_SAVINGS_LIMIT]:
-        unit = "lookup" if one.lookups == 1 else "lookups"
+    for saving in savings(text, found.sources, domain)[:_SAVINGS_LIMIT]:
+        unit = "lookup" if saving.lookups == 1 else "lookups"
         advice.append(
-            f"Take out {quoted(one.term)}, which {one.sentence}: it saves {one.lookups} {unit}."
+            f"Take out {quoted(saving.term)}, which {saving.sentence}: it saves {saving.lookups} "
+            f"{unit}."
         )
     advice.append(
         "As a last resort replace an include by the networks that it stands for, and follow its "

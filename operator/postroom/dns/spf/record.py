@@ -111,12 +111,14 @@ class Record:
     @property
     def errors(self) -> tuple[SyntaxProblem, ...]:
         """The problems that make the whole record a permerror (section 4.6)."""
-        return tuple(one for one in self.problems if one.fatal)
+        return tuple(problem for problem in self.problems if problem.fatal)
 
     @property
     def all_term(self) -> Term | None:
         """The first ``all``, which ends evaluation."""
-        return next((one for one in self.terms if one.name == "all" and not one.is_modifier), None)
+        return next(
+            (term for term in self.terms if term.name == "all" and not term.is_modifier), None
+        )
 
     @property
     def redirect(self) -> Term | None:
@@ -125,7 +127,7 @@ class Record:
 
     def modifier(self, name: str) -> Term | None:
         """Return the modifier of a name, whether it counts or not."""
-        return next((one for one in self.terms if one.is_modifier and one.name == name), None)
+        return next((term for term in self.terms if term.is_modifier and term.name == name), None)
 
     @property
     def effective(self) -> Iterator[Term]:
@@ -149,7 +151,7 @@ def looks_like_spf(text: str) -> bool:
 
 def select(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the SPF records among the TXT texts of a name, in a stable order."""
-    return tuple(sorted(one for one in texts if is_spf(one)))
+    return tuple(sorted(text for text in texts if is_spf(text)))
 
 
 @lru_cache(maxsize=512)
@@ -167,7 +169,7 @@ def parse(text: str) -> Record:
         if problem is not None:
             problems.append(problem)
     for name in ("redirect", "exp"):
-        repeated = [one for one in terms if one.is_modifier and one.name == name][1:]
+        repeated = [term for term in terms if term.is_modifier and term.name == name][1:]
         problems += [SyntaxProblem(one.text, one.start, "appears twice") for one in repeated]
     return Record(text, tuple(terms), tuple(sorted(problems, key=lambda one: one.start)))
 

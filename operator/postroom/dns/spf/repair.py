@@ -94,12 +94,12 @@ class _Repair:
     def __init__(self, record: Record, also_slips: Callable[[str], bool]) -> None:
         self._text = record.text
         self._also_slips = also_slips
-        self._problems = {one.start: one for one in record.problems}
-        self._terms = {one.start: one for one in record.terms}
+        self._problems = {problem.start: problem for problem in record.problems}
+        self._terms = {term.start: term for term in record.terms}
         self._single_names = {
-            one.name
-            for one in record.terms
-            if one.is_modifier and one.name in _SINGLE and not names_nothing(one)
+            term.name
+            for term in record.terms
+            if term.is_modifier and term.name in _SINGLE and not names_nothing(term)
         }
         self._tokens = [
             (match.start() + len(VERSION), match.group())
@@ -213,7 +213,7 @@ def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
     if not pieces:
         return removal(start, token, "is no term")
     readings = [read(one) for one in pieces]
-    made = " ".join(one.text for one in readings if one is not None)
+    made = " ".join(reading.text for reading in readings if reading is not None)
     if not made:
         return leaving_out(start, token, why)
     lost = [
@@ -221,7 +221,7 @@ def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
         for piece, one in zip(pieces, readings, strict=True)
         if one is None
     ]
-    doubts = [one.doubt for one in readings if one is not None]
+    doubts = [reading.doubt for reading in readings if reading is not None]
     edit = _rewritten(start, token, Reading(made, next(filter(None, doubts), "")))
     return replace(edit, left_out=tuple(lost))
 

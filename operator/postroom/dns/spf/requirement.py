@@ -29,9 +29,9 @@ class Requirement:
         address that it authorises is authorised without it, and a network where its parts are.
         """
         lacking = [
-            f"include:{one}"
-            for one in self.includes
-            if canonical(one) not in found.includes and not _passes_without(one, found)
+            f"include:{include}"
+            for include in self.includes
+            if canonical(include) not in found.includes and not _passes_without(include, found)
         ]
         lacking += [
             mechanism_for(wanted) for wanted in self.networks if not authorises(found, wanted)
@@ -43,14 +43,14 @@ class Requirement:
 
         That is the owner's right, so it counts as no lack. At most 64 networks are looked at.
         """
-        text = " ".join([VERSION, *(f"include:{one}" for one in self.includes)])
+        text = " ".join([VERSION, *(f"include:{include}" for include in self.includes)])
         wanted = reach(text, found.sources).networks[:_NETWORKS_LIMIT]
         return tuple(one for one in dict.fromkeys(wanted) if not authorises(found, one))
 
     def unseen_in(self, found: Reach) -> frozenset[str]:
         """Return the hosts that may authorise what seems to be missing, could they be looked up."""
-        texts = [f"include:{one}" for one in self.includes]
-        texts += [mechanism_for(one) for one in self.networks]
+        texts = [f"include:{include}" for include in self.includes]
+        texts += [mechanism_for(network) for network in self.networks]
         wanted = parse(" ".join([VERSION, *texts]))
         unseen = frozenset[str]()
         for version in EVERYONE:

@@ -65,7 +65,7 @@ def savings(text: str, others: Mapping[str, Fetched], domain: str = "") -> tuple
     Only the first `COUNT_LIMIT` terms that cost lookups are looked at.
     """
     record, found = parse(text), reach(text, others, domain)
-    costs = {one.start: one for one in found.costs[:COUNT_LIMIT]}
+    costs = {cost.start: cost for cost in found.costs[:COUNT_LIMIT]}
     made = [
         Saving(term.text, term.start, costs[term.start].lookups, worth)
         for term, worth in _worths(record, found, costs, canonical(domain))
@@ -117,7 +117,7 @@ def _worth_of_host(
         there = others.get(term.target, Fetched())
         return Worth.NO_ADDRESS if "%" not in term.target and there.ipv4 == () else None
     families = [networks_of(term, version, others, domain) for version in EVERYONE]
-    found = [one for networks in families for one in networks or ()]
+    found = [network for networks in families for network in networks or ()]
     if None not in families and not found:
         return Worth.NO_ADDRESS
     if None in families or not term.passes:
@@ -134,7 +134,7 @@ def _worth_beside_others(
 ) -> Worth:
     """Tell whether all whom a term admits pass without it."""
     rest = parse(apply(record.text, [removal(term.start, term.text, "")]))
-    if any(passing(rest, one, others, domain) is not Passing.ALL for one in networks):
+    if any(passing(rest, network, others, domain) is not Passing.ALL for network in networks):
         return Worth.HOST_THAT_MAY_NOT_SEND
     # They pass by what may stand behind a term at which receivers give up.
     sound = _gets_through(reach(rest.text, others, domain))

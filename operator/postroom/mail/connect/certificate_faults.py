@@ -219,4 +219,6 @@ def _fits(name: str, names: list[str]) -> bool:
 
 def shown_names(names: list[str]) -> list[str]:
     """Pick the names of a certificate that a message may show: few, sorted, and only names."""
-    return sorted(one for one in names if len(one) <= 80 and _NAME.fullmatch(one))[:_NAMES_SHOWN]
+    return sorted(name for name in names if len(name) <= 80 and _NAME.fullmatch(name))[
+        :_NAMES_SHOWN
+    ]

@@ -109,7 +109,7 @@ class Dialler:
                         timeout=_STAGGER if queue else None,
                         return_when=asyncio.FIRST_COMPLETED,
                     )
-                    for done in [one for one in attempts if one.done()]:
+                    for done in [attempt for attempt in attempts if attempt.done()]:
                         attempts.remove(done)
                         error = done.exception()
                         if error is None:
@@ -118,13 +118,13 @@ class Dialler:
         except TimeoutError:
             errors.append(TimeoutError())
         finally:
-            for one in attempts:
-                _give_up(one)
+            for attempt in attempts:
+                _give_up(attempt)
         raise _unreachable(errors, f"{endpoint.host}:{endpoint.port}")
 
 
 def _unreachable(errors: Sequence[BaseException], place: str) -> Failure:
-    numbers = {one.errno if isinstance(one, OSError) else None for one in errors}
+    numbers = {error.errno if isinstance(error, OSError) else None for error in errors}
     if numbers & {errno.ECONNRESET, errno.ECONNABORTED}:
         message = (
             f"{place} resets the connection at once: see that the server is the one that listens "
@@ -177,8 +177,8 @@ def _close_result(attempt: asyncio.Task[socket.socket]) -> None:
 def interleaved(addresses: Sequence[str]) -> list[str]:
     """Alternate the IP versions, beginning with the first one's (RFC 8305 section 4)."""
     first_is_v6 = bool(addresses) and ":" in addresses[0]
-    first = [one for one in addresses if (":" in one) is first_is_v6]
-    second = [one for one in addresses if (":" in one) is not first_is_v6]
+    first = [address for address in addresses if (":" in address) is first_is_v6]
+    second = [address for address in addresses if (":" in address) is not first_is_v6]
     pairs = zip_longest(first, second)
     return [one for pair in pairs for one in pair if one is not None]
 

@@ -31,7 +31,7 @@ DEFAULT_PORTS = frozenset({25, 143, 465, 587, 993, 2465, 2525, 2587})
 
 
 def _networks(*texts: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(one) for one in texts)
+    return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 _LINK_LOCAL = _networks("169.254.0.0/16", "fe80::/10")
@@ -192,7 +192,7 @@ def _standing(text: str, policy: DialPolicy) -> _Standing:
     # The IPv4 address inside stands for one that only carries it.
     stands_for = (unwrapped(address), *embedded(address))
     disguises = (address, *stands_for)
-    if any(_within(one, _metadata()) for one in (*disguises, *_perhaps(address))):
+    if any(_within(disguise, _metadata()) for disguise in (*disguises, *_perhaps(address))):
         return _Standing("metadata")
     perhaps = (*disguises, *_perhaps(address, well_formed=True))
     for kind, networks in _FORBIDDEN.items():
@@ -203,7 +203,7 @@ def _standing(text: str, policy: DialPolicy) -> _Standing:
     if any(_within(one, policy.denied_networks) for one in perhaps):
         return _Standing(kind)
     allowed = all(
-        _kind(one) == "public" or _within(one, policy.allowed_networks) for one in stands_for
+        _kind(stand) == "public" or _within(stand, policy.allowed_networks) for stand in stands_for
     )
     return _Standing(kind, allowed, openable=True)
 
@@ -295,4 +295,4 @@ def is_own_service(host: str, namespace: str) -> bool:
 
 
 def _within(address: Address, networks: Sequence[Network]) -> bool:
-    return any(address.version == one.version and address in one for one in networks)
+    return any(address.version == network.version and address in network for network in networks)

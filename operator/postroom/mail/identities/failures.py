@@ -148,7 +148,7 @@ def _words(document: Mapping[str, object] | None) -> Iterator[str]:
         listed = error.get(name)
         if isinstance(listed, list):
             entries = listed[:_WORDS_LIMIT]
-            said.extend(one.get("reason") for one in entries if isinstance(one, dict))
+            said.extend(entry.get("reason") for entry in entries if isinstance(entry, dict))
     for one in said:
         if isinstance(one, str) and len(one) <= _WORD_LIMIT:
             yield one.lower()

@@ -95,4 +95,4 @@ def directory() -> Directory:
 
 def judges_late(provider: str | None) -> bool:
     """Tell whether a provider's answers to MAIL and RCPT say nothing about the sender."""
-    return any(one.provider.value == provider for one in directory().late_judges)
+    return any(judge.provider.value == provider for judge in directory().late_judges)

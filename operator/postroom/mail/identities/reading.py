@@ -65,7 +65,7 @@ def read_graph(document: Mapping[str, object], mailbox: str) -> Discovered | Dis
     if not found and login is None:
         return _incomprehensible("Microsoft Graph")
     names = [one.address for one in found] + ([login] if login is not None else [])
-    if not any(same(one, mailbox) for one in names):
+    if not any(same(name, mailbox) for name in names):
         return _another_mailbox(mailbox)
     decides = {IdentityType.PRIMARY, IdentityType.ALIAS} if aliases_known else set()
     return Discovered(OAuthProvider.MICROSOFT, mailbox, _ordered(found), frozenset(decides))

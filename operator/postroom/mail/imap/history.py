@@ -78,5 +78,5 @@ class ImapHistory(ImapErrand):
 
 def by_day(moments: Iterable[datetime], since: date) -> dict[date, int]:
     """Count moments in UTC by their day, from one on, in the order of days."""
-    days = Counter(one.date() for one in moments if one.date() >= since)
+    days = Counter(moment.date() for moment in moments if moment.date() >= since)
     return dict(sorted(days.items()))

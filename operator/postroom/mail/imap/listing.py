@@ -59,10 +59,12 @@ def listed(lines: Sequence[bytes]) -> list[Listed]:
             case [bytes(kind), list(attributes), delimiter, bytes(raw), *_] if (
                 kind.upper() == b"LIST"
             ):
-                marks = {one.upper() for one in attributes if isinstance(one, bytes)}
+                marks = {
+                    attribute.upper() for attribute in attributes if isinstance(attribute, bytes)
+                }
                 name = mailbox_name(raw)
                 if name is not None and not marks & _CLOSED:
-                    uses = frozenset(_BY_ATTRIBUTE[one] for one in marks if one in _BY_ATTRIBUTE)
+                    uses = frozenset(_BY_ATTRIBUTE[mark] for mark in marks if mark in _BY_ATTRIBUTE)
                     found.append(Listed(name, _delimiter(delimiter), uses))
     return found
 
@@ -70,9 +72,9 @@ def listed(lines: Sequence[bytes]) -> list[Listed]:
 def special_uses(mailboxes: Iterable[Listed]) -> dict[str, str]:
     """Return the mailbox of each special use; where a use has several, the first by name."""
     found: dict[str, str] = {}
-    for one in mailboxes:
-        for use in one.uses:
-            found[use] = min(found.get(use, one.name), one.name)
+    for mailbox in mailboxes:
+        for use in mailbox.uses:
+            found[use] = min(found.get(use, mailbox.name), mailbox.name)
     return found
 
 
@@ -81,7 +83,7 @@ def where_mail_arrives(mailboxes: Sequence[Listed]) -> Mapping[str, str]:
     uses = special_uses(mailboxes)
     found: dict[str, str] = {use: uses[use] for use in ("Junk", "All") if use in uses}
     if "Junk" not in found:
-        called = [one.name for one in mailboxes if _leaf(one).lower() in _JUNK_NAMES]
+        called = [mailbox.name for mailbox in mailboxes if _leaf(mailbox).lower() in _JUNK_NAMES]
         if called:
             found["Junk"] = min(called)
     return found

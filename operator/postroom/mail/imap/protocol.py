@@ -324,7 +324,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
 
 def _answer(response: Any) -> Answer:
-    lines = [bytes(one) for one in response.lines if isinstance(one, bytes | bytearray)]
+    lines = [bytes(line) for line in response.lines if isinstance(line, bytes | bytearray)]
     return str(response.result), lines
 
 

@@ -142,7 +142,7 @@ def capabilities_in(lines: Iterable[bytes]) -> set[str]:
 
 def mechanisms_among(capabilities: Iterable[str]) -> list[str]:
     """The SASL mechanisms among capabilities (RFC 4422 section 3.1), in their order."""
-    found = (re.fullmatch(r"AUTH=([A-Z0-9_-]{1,20})", one) for one in capabilities)
+    found = (re.fullmatch(r"AUTH=([A-Z0-9_-]{1,20})", capability) for capability in capabilities)
     return [one[1] for one in found if one]
 
 

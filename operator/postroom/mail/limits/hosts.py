@@ -321,7 +321,7 @@ class Host:
     def forgettable(self) -> bool:
         """Whether forgetting this would change nothing but what is known of its pace."""
         unused = self._slots.idle and self._floor.idle and not self._visitors
-        return unused and all(one.idle for one in self._budgets.values())
+        return unused and all(budget.idle for budget in self._budgets.values())
 
 
 class SigningIn:

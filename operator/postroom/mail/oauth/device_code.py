@@ -54,7 +54,7 @@ async def begin(exchange: Exchange, request: LoginRequest) -> DeviceCode | Token
 def _code_from(answer: Answer) -> DeviceCode | None:
     document = answer.document or {}
     texts = [document.get(one) for one in ("user_code", "verification_uri", "device_code")]
-    code, uri, device = (one if isinstance(one, str) else "" for one in texts)
+    code, uri, device = (text if isinstance(text, str) else "" for text in texts)
     plain = all(
         one and one.isascii() and one.isprintable() and len(one) <= _TEXT_LIMIT
         for one in (code, uri)

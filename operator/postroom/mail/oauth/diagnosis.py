@@ -78,7 +78,7 @@ def _microsoft_fault(
             f"The application lacks the role {permission.role}: add it to the application's "
             "permissions for Office 365 Exchange Online, and have an administrator consent.",
         )
-    if permission.scope in {one.rpartition("/")[2] for one in claims.scopes}:
+    if permission.scope in {scope.rpartition("/")[2] for scope in claims.scopes}:
         return None
     return TokenFault(
         OAuthReason.SCOPE_MISSING,

@@ -136,7 +136,7 @@ class Table(BaseModel):
 
     @model_validator(mode="after")
     def _sources_exist(self) -> Self:
-        named = {row.source for row in self.rows} | {one.source for one in self.families}
+        named = {row.source for row in self.rows} | {family.source for family in self.families}
         unknown = named - set(self.sources)
         if unknown:
             raise ValueError(f"no such source: {', '.join(sorted(unknown))}")
@@ -231,7 +231,9 @@ def meaning_of(
     found: Row | Family | None = row
     if row is None or row.bare:
         # The word of RFC 6749 alone says little: what goes with it may tell the family.
-        found = next((one for one in table().families if one.matches(fault, provider)), row)
+        found = next(
+            (family for family in table().families if family.matches(fault, provider)), row
+        )
     if found is not None:
         hint = found.hint or CATALOGUE[found.reason].remedy
         return Meaning(found.reason, found.failure_class, hint)

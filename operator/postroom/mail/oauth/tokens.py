@@ -124,8 +124,8 @@ class TokenSource:
     async def close(self) -> None:
         """End what is under way, and forget all tokens."""
         flights = list(self._flights.values())
-        for one in flights:
-            one.cancel()
+        for flight in flights:
+            flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
         self._kept.clear()
 

@@ -63,7 +63,7 @@ def _spelled_out(name: str, template: str) -> list[str]:
     for parameter in preset(name).parameters:
         if parameter.name in placeholders(template):
             slot = "{" + parameter.name + "}"
-            hosts = [one.replace(slot, value) for one in hosts for value in parameter.enum]
+            hosts = [host.replace(slot, value) for host in hosts for value in parameter.enum]
     return hosts
 
 

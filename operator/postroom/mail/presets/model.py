@@ -267,7 +267,7 @@ class Preset(Row):
         return self
 
     def _problems(self) -> Iterator[str]:
-        by_name = {one.name: one for one in self.parameters}
+        by_name = {parameter.name: parameter for parameter in self.parameters}
         if len(by_name) < len(self.parameters):
             yield "a parameter is described twice"
         rows = (*self.smtp, *self.imap)
@@ -288,7 +288,7 @@ class Preset(Row):
             yield "imapUsername must be given where imap is, and only there"
         if self.imap_ways is not None and not set(self.imap_ways) <= set(self.ways):
             yield "imapWays names a way that ways does not"
-        if len({one.name for one in self.limits}) < len(self.limits):
+        if len({limit.name for limit in self.limits}) < len(self.limits):
             yield "a limit is listed twice"
 
 
@@ -304,7 +304,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 def expression(template: str, parameters: tuple[Parameter, ...]) -> re.Pattern[str]:
     """Make a pattern of a template that fits it with any values of the parameters."""
-    patterns = {one.name: one.pattern for one in parameters}
+    patterns = {parameter.name: parameter.pattern for parameter in parameters}
     parts = _PLACEHOLDER.split(template)
     # Every second part is the name of a placeholder.
     return re.compile(

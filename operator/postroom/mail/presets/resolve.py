@@ -69,7 +69,7 @@ class MailPreset:
 
     def limit(self, name: LimitName) -> int | None:
         """Return a limit's value; None where the provider documents none."""
-        return next((one.value for one in self.limits if one.name is name), None)
+        return next((limit.value for limit in self.limits if limit.name is name), None)
 
 
 def resolve(
@@ -90,7 +90,9 @@ def resolve(
         return (ParameterProblem(None, sentence),)
     if problems := tuple(_problems(chosen, parameters)):
         return problems
-    values = {one.name: one.default for one in chosen.parameters if one.default} | dict(parameters)
+    values = {
+        parameter.name: parameter.default for parameter in chosen.parameters if parameter.default
+    } | dict(parameters)
     return MailPreset(
         provider=chosen.name,
         title=chosen.title,
@@ -103,8 +105,8 @@ def resolve(
         imap_ways=(chosen.imap_ways or chosen.ways) if chosen.imap else (),
         oauth=chosen.oauth,
         limits=tuple(
-            PresetLimit(one.name, one.value, one.scope, one.source, one.checked)
-            for one in chosen.limits
+            PresetLimit(limit.name, limit.value, limit.scope, limit.source, limit.checked)
+            for limit in chosen.limits
         ),
         notes=chosen.notes,
     )

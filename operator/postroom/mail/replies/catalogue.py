@@ -30,7 +30,7 @@ _STANDARDS = ("smtp", "transaction", "imap")
 @cache
 def causes() -> Mapping[Cause, CauseEntry]:
     """Load what each cause means; raises `InvalidData`."""
-    return {one.cause: one for one in read(_PACKAGE, "causes.yaml", Causes).causes}
+    return {cause.cause: cause for cause in read(_PACKAGE, "causes.yaml", Causes).causes}
 
 
 @cache

@@ -29,7 +29,7 @@ def is_echoed(secret: str, said: str, shown: str) -> bool:
     """Tell whether what a server `said` holds a secret, or what is `shown` of it a good part."""
     if not secret.strip():
         return False
-    whole = {form for one in _encodings(secret) for form in _forms(one)} - {""}
+    whole = {form for encoding in _encodings(secret) for form in _forms(encoding)} - {""}
     if any(form in view for view in _views(said) for form in whole):
         return True
     return _holds_a_part(secret, shown) or _is_pieced_together(secret, shown)

@@ -77,7 +77,7 @@ def _what_it_tells(address: re.Match[str]) -> str:
 
 def family_of(protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> FamilyEntry | None:
     """Return the first family that fits what was said; None where none does."""
-    found = (one for one in families() if one.fits(protocol, stage, sign_in, said))
+    found = (family for family in families() if family.fits(protocol, stage, sign_in, said))
     return next((one.entry for one in found), None)
 
 
@@ -96,11 +96,11 @@ def families() -> tuple[Family, ...]:
     data = _data()
     return tuple(
         Family(
-            one,
-            _compiled((*one.words, *(data.passing if one.passing else ())), data.vocabulary),
-            _compiled(one.unless, data.vocabulary) if one.unless else None,
+            family,
+            _compiled((*family.words, *(data.passing if family.passing else ())), data.vocabulary),
+            _compiled(family.unless, data.vocabulary) if family.unless else None,
         )
-        for one in data.families
+        for family in data.families
     )
 
 
@@ -136,7 +136,7 @@ def _compiled(
         return f"(?:{'|'.join(vocabulary[slot[1]])})"
 
     try:
-        whole = "|".join(f"(?:{_SLOT.sub(filled, one)})" for one in expressions)
+        whole = "|".join(f"(?:{_SLOT.sub(filled, expression)})" for expression in expressions)
         return re.compile(whole)
     except (re.error, KeyError) as problem:
         raise InvalidData(f"families.yaml: words: {problem}") from None

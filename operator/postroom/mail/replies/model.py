@@ -256,7 +256,7 @@ class FamilyEntries(Row):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        ids = [one.id for one in self.families]
+        ids = [family.id for family in self.families]
         if len(set(ids)) < len(ids):
             raise ValueError("there are two families with the same id")
         return self
@@ -269,7 +269,7 @@ class Causes(Row):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        described = [one.cause for one in self.causes]
+        described = [cause.cause for cause in self.causes]
         if len(set(described)) < len(described):
             raise ValueError("a cause is described twice")
         if missing := sorted(set(Cause) - set(described)):

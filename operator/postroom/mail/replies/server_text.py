@@ -86,7 +86,7 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
     """
     said = text[:_READ_LIMIT]
     ours = _folded_names(names)
-    for name in sorted((one for one in ours if " " in one), key=len, reverse=True):
+    for name in sorted((our for our in ours if " " in our), key=len, reverse=True):
         pattern = r"\s+".join(map(re.escape, name.split()))
         said = re.sub(pattern, f" {_LEFT_OUT} ", said, flags=re.IGNORECASE)
     kept = _settled([_shown(token, ours) for token in said.split()])
@@ -101,7 +101,7 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
 
 def _folded_names(names: Iterable[str]) -> frozenset[str]:
     """The names in lowercase, forwards and backwards, and what stands before their ``@``."""
-    folded = {one.strip().lower() for one in names}
+    folded = {name.strip().lower() for name in names}
     folded |= {one.partition("@")[0] for one in folded}
     return frozenset(way for one in folded if one for way in (one, one[::-1]))
 
@@ -132,7 +132,7 @@ def _is_aside(before: str, core: str, after: str) -> bool:
 
 def _names(core: str, names: Collection[str]) -> bool:
     """Tell whether a word is a name, or holds one that is long enough to be seen in it."""
-    return any(core == one or (len(one) >= _SPEAKABLE_FROM and one in core) for one in names)
+    return any(core == name or (len(name) >= _SPEAKABLE_FROM and name in core) for name in names)
 
 
 def _is_words(core: str) -> bool:

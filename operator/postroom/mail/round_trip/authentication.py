@@ -62,7 +62,7 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
     stamps = _stamps(header)
     if not stamps:
         return None
-    known = tuple(one.lower().rstrip(".") for one in receivers)
+    known = tuple(receiver.lower().rstrip(".") for receiver in receivers)
     stop, first = stamps[0]
     if not _is_receiving_side(first.server, known, _servers(header), stop):
         return None
@@ -79,11 +79,11 @@ def _stamps(header: Header) -> list[tuple[int, AuthenticationResults]]:
     """Return the fields, each with the number of Received fields above it."""
     found: list[tuple[int, AuthenticationResults]] = []
     stop = 0
-    for one in header.fields:
-        if one.name == "received":
+    for field in header.fields:
+        if field.name == "received":
             stop += 1
-        elif one.name == _FIELD and len(found) < _FIELDS_LIMIT:
-            found.append((stop, parse(one.value)))
+        elif field.name == _FIELD and len(found) < _FIELDS_LIMIT:
+            found.append((stop, parse(field.value)))
     return found
 
 
@@ -153,7 +153,7 @@ _ORDER = (
 
 
 def _first(results: Iterable[MethodResult], method: str) -> MethodResult | None:
-    return next((one for one in results if one.method == method), None)
+    return next((result for result in results if result.method == method), None)
 
 
 def _outcome(results: Iterable[MethodResult], method: str) -> Outcome | None:
@@ -163,9 +163,9 @@ def _outcome(results: Iterable[MethodResult], method: str) -> Outcome | None:
 
 def _signatures(results: Iterable[MethodResult]) -> tuple[Signature, ...]:
     found = (
-        Signature(one.outcome, _domain(one, "header.d", "header.i"))
-        for one in results
-        if one.method == "dkim"
+        Signature(result.outcome, _domain(result, "header.d", "header.i"))
+        for result in results
+        if result.method == "dkim"
     )
     return tuple(found)[:_SIGNATURES_LIMIT]
 

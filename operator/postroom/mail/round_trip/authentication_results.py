@@ -83,7 +83,7 @@ def parse(body: str) -> AuthenticationResults:
         server = parts[0][0][:253].lower().rstrip(".")
         parts = parts[1:]
     results = (_result(part) for part in parts[:_RESULTS_LIMIT])
-    return AuthenticationResults(server, tuple(one for one in results if one is not None))
+    return AuthenticationResults(server, tuple(result for result in results if result is not None))
 
 
 def _result(part: Sequence[str]) -> MethodResult | None:

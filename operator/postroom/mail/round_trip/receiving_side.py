@@ -34,7 +34,7 @@ class _File(BaseModel):
 def _sides() -> Mapping[str, str]:
     """The provider of each domain that one has several of."""
     found = read("postroom.mail.round_trip", "receiving_sides.yaml", _File)
-    return {domain: one.name for one in found.providers for domain in one.domains}
+    return {domain: provider.name for provider in found.providers for domain in provider.domains}
 
 
 def same_side(one: str, other: str) -> bool:

@@ -103,7 +103,7 @@ def best_copy(sent: Sent, found: Iterable[Found]) -> Found | None:
 def _placement(sent: Sent, copy: Found) -> Placement:
     names = (copy.message.mailbox, sent.mailbox)
     # Only the name INBOX is the same in any case (RFC 9051 section 5.1).
-    if names[0] == names[1] or all(one.upper() == "INBOX" for one in names):
+    if names[0] == names[1] or all(name.upper() == "INBOX" for name in names):
         return Placement.MAILBOX
     use = (copy.message.special_use or "").lower()
     return {_JUNK: Placement.JUNK, _ALL: Placement.ARCHIVE}.get(use, Placement.MAILBOX)

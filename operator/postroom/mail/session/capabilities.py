@@ -60,21 +60,21 @@ def _mechanisms() -> frozenset[str]:
 @cache
 def _capabilities() -> frozenset[str]:
     found = _offers()
-    signing_in = (f"AUTH={one}" for one in found.sasl.names)
+    signing_in = (f"AUTH={name}" for name in found.sasl.names)
     return frozenset((*found.imap.names, *found.imap_of_vendors.names, *signing_in))
 
 
 def known_keywords(words: Iterable[str]) -> list[str]:
     """Return the known EHLO keywords (RFC 5321 section 4.1.1.1) among words, in capitals."""
-    return sorted({one for one in words if one in _keywords()})
+    return sorted({word for word in words if word in _keywords()})
 
 
 def known_mechanisms(words: Iterable[str]) -> list[str]:
     """Return the known SASL mechanisms (RFC 4422) among words, in capitals."""
-    return sorted({one for one in words if one in _mechanisms()})
+    return sorted({word for word in words if word in _mechanisms()})
 
 
 def known_capabilities(words: Iterable[str]) -> list[str]:
     """Return the known IMAP capabilities (RFC 9051 section 7.2.2) among words, in capitals."""
     known = _capabilities()
-    return sorted({one for one in words if one in known or _WITH_PARAMETER.fullmatch(one)})
+    return sorted({word for word in words if word in known or _WITH_PARAMETER.fullmatch(word)})

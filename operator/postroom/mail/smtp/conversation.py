@@ -143,7 +143,7 @@ class SmtpConversation(Probe):
     async def _capabilities(self, client: SmtpSession, greeting: str) -> None:
         response = await self._introduce(client)
         size = re.match(r"\d{1,12}", client.esmtp_extensions.get("size", ""))
-        offered = {one.upper() for one in client.esmtp_extensions}
+        offered = {extension.upper() for extension in client.esmtp_extensions}
         self._server = ServerFacts(
             implementation=recognised(f"{greeting} {response.message}", _IMPLEMENTATIONS),
             capabilities=known_keywords(offered)[:64],
@@ -234,5 +234,5 @@ class SmtpConversation(Probe):
 
 def mechanisms(client: SmtpSession) -> list[str]:
     """The SASL mechanisms offered, sorted; texts that are none are left out."""
-    offered = {one.upper() for one in client.server_auth_methods}
+    offered = {method.upper() for method in client.server_auth_methods}
     return sorted(filter(_MECHANISM.fullmatch, offered))

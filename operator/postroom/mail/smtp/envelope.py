@@ -48,7 +48,7 @@ class SmtpEnvelope(SmtpErrand):
         """Return an answer for every sender, also for those that could not be asked about."""
         session = await self.run()
         missing = self._unanswered(session)
-        answers = {one: self._answers.get(one, missing) for one in self._senders}
+        answers = {sender: self._answers.get(sender, missing) for sender in self._senders}
         return EnvelopeReport(session, answers)
 
     async def _transact(self, client: SmtpSession) -> None:

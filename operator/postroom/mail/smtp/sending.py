@@ -109,7 +109,7 @@ class SmtpSending(SmtpErrand):
             parameters.append(f"SIZE={len(self._lines)}")
         if not self._lines.isascii() and client.supports_extension("8bitmime"):
             parameters.append("BODY=8BITMIME")
-        return tuple(one.encode() for one in parameters)
+        return tuple(parameter.encode() for parameter in parameters)
 
     def _objection(self, client: SmtpSession) -> Answer | None:
         """Why the message cannot be offered to this server at all; None where it can."""

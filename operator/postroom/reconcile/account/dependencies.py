@@ -273,7 +273,7 @@ async def _find_server(
             "set one of them."
         )
         return None, failed(condition, Reason.NO_DEFAULT, message), refs
-    names = ", ".join(one.metadata.name for one in defaults[:5])
+    names = ", ".join(default.metadata.name for default in defaults[:5])
     message = (
         f"spec.serverRef is not set and {len(defaults)} MailServers claim to be the default: "
         f"{names}. Set spec.serverRef, or leave spec.default true on one."
@@ -284,8 +284,8 @@ async def _find_server(
 def _duplicate(resource: EmailAccount, rivals: Sequence[AnyResource]) -> Verdict | None:
     """The oldest account of an address keeps it."""
 
-    others = [one for one in rivals if one.metadata.name != resource.metadata.name]
-    older = [one for one in others if indexes.age(one) < indexes.age(resource)]
+    others = [rival for rival in rivals if rival.metadata.name != resource.metadata.name]
+    older = [other for other in others if indexes.age(other) < indexes.age(resource)]
     if not older:
         return None
     return failed(

@@ -146,14 +146,21 @@ def _leg_verdicts(spec: EmailAccountSpec, smtp: Leg, imap: Leg) -> tuple[Verdict
             # Whether the SMTP server answers is the MailServer's verdict, not the account's.
             failures = _smtp_unavailable(verdicts)
             available = ConditionType.SMTP_AVAILABLE
-            verdicts = (*(one for one in verdicts if one.type is not available), *failures)
+            verdicts = (
+                *(verdict for verdict in verdicts if verdict.type is not available),
+                *failures,
+            )
         found.extend(verdicts)
     return tuple(_worse_of_each(found))
 
 
 def _smtp_unavailable(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
     """Let a server that fails during the account's probe show where it would else be hidden."""
-    return [one for one in verdicts if one.type is ConditionType.SMTP_AVAILABLE and one.failed]
+    return [
+        verdict
+        for verdict in verdicts
+        if verdict.type is ConditionType.SMTP_AVAILABLE and verdict.failed
+    ]
 
 
 _BADNESS = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE)

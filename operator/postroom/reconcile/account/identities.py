@@ -44,8 +44,8 @@ async def step(view: AccountView, source: IdentitySource) -> Contribution:
     known = await _known(view, source)
     entries = _entries(view, known)
     verdicts = _verdicts(view, entries)
-    rejected = any(one.failed for one in verdicts)
-    pending = any(one.state is IdentityState.PENDING for one in entries)
+    rejected = any(verdict.failed for verdict in verdicts)
+    pending = any(entry.state is IdentityState.PENDING for entry in entries)
     return Contribution(
         verdicts=verdicts,
         fields={"identities": entries},
@@ -61,7 +61,7 @@ async def _known(view: AccountView, source: IdentitySource) -> Knowledge:
     known = Knowledge(
         spec.address,
         spec.identity_verification.method,
-        trips={one.address: one for one in trips},
+        trips={trip.address: trip for trip in trips},
     )
     sender = await sender_of(view)
     if isinstance(sender, Attempt):
@@ -80,7 +80,7 @@ def _entries(view: AccountView, known: Knowledge) -> list[IdentityStatus]:
     """The primary identity, the declared ones in the order of the spec, then the others."""
     spec, status = view.resource.spec, view.resource.status
     now = timestamp(view.world.now())
-    declared = {one.address: one for one in spec.identities}
+    declared = {identity.address: identity for identity in spec.identities}
     own = declared.pop(spec.address, None) or Identity(address=spec.address)
     primary = {
         "type": IdentityType.PRIMARY,
@@ -186,7 +186,7 @@ def _stands(earlier: IdentityStatus, judgement: Judgement, known: Knowledge) -> 
 
 def _verdicts(view: AccountView, entries: Sequence[IdentityStatus]) -> tuple[Verdict, ...]:
     """One verdict on all that the spec names; none where it names only the account's address."""
-    wanted = [one for one in entries if one.declared]
+    wanted = [entry for entry in entries if entry.declared]
     by_state = {state: [one for one in wanted if one.state is state] for state in (*IdentityState,)}
     rejected = by_state[IdentityState.REJECTED]
     if not (view.resource.spec.identities or rejected):
@@ -213,11 +213,11 @@ def _findings(entries: Iterable[IdentityStatus]) -> Iterable[Finding]:
         IdentityState.REJECTED: Severity.ERROR,
         IdentityState.PENDING: Severity.WARNING,
     }
-    for one in entries:
-        if one.declared and one.state in severities:
+    for entry in entries:
+        if entry.declared and entry.state in severities:
             yield Finding(
-                code=code_of(_OPEN[one.state]),
-                severity=severities[one.state],
-                subject=one.address[:253],
-                message=one.message,
+                code=code_of(_OPEN[entry.state]),
+                severity=severities[entry.state],
+                subject=entry.address[:253],
+                message=entry.message,
             )

@@ -151,7 +151,7 @@ async def _envelope(view: AccountView, sender: Attempt, look: IdentityLook) -> I
 def _senders(view: AccountView) -> tuple[str, ...]:
     """The account's own address, which others are compared with, and those of the spec."""
     spec = view.resource.spec
-    return tuple(dict.fromkeys((spec.address, *(one.address for one in spec.identities))))
+    return tuple(dict.fromkeys((spec.address, *(identity.address for identity in spec.identities))))
 
 
 def _list_token(view: AccountView, sender: Attempt) -> TokenCredentials | None:

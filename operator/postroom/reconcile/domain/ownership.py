@@ -53,21 +53,21 @@ def finding_without_key(rules: OwnershipRules, *, required: bool) -> Finding:
 
 def token_of(report: DomainReport, rules: OwnershipRules) -> RecordReport | None:
     """Return the record by which a claim is proven; None where there is no key."""
-    records = [one for one in report.records if one.purpose is Purpose.OWNERSHIP]
-    proofs = [one for one in records if rules.keys and is_token(one.value)]
+    records = [record for record in report.records if record.purpose is Purpose.OWNERSHIP]
+    proofs = [record for record in records if rules.keys and is_token(record.value)]
     return proofs[-1] if proofs else None
 
 
 def without_needless_token(report: DomainReport) -> DomainReport:
     """Leave out a token that is not published and that nothing asks for any more."""
     gone = {
-        one.id
-        for one in report.records
-        if one.id == TOKEN_ID and one.state not in (RecordState.VALID, RecordState.UNKNOWN)
+        record.id
+        for record in report.records
+        if record.id == TOKEN_ID and record.state not in (RecordState.VALID, RecordState.UNKNOWN)
     }
     return replace(
         report,
-        records=tuple(one for one in report.records if one.id not in gone),
+        records=tuple(record for record in report.records if record.id not in gone),
         findings=tuple(one for one in report.findings if one.subject not in gone),
     )
 

@@ -108,7 +108,7 @@ def deciding(
     idle = {record_id(one.selector) for one in spec.dkim if one.role is not DKIMRole.ACTIVE}
     if not token:
         idle.add(TOKEN_ID)
-    return tuple(one for one in report.records if one.id not in idle)
+    return tuple(record for record in report.records if record.id not in idle)
 
 
 def verdict_on(purpose: Purpose, records: Sequence[RecordReport]) -> Verdict:
@@ -160,9 +160,9 @@ def evidence_of(verdicts: Collection[Verdict], records: Sequence[RecordReport]) 
             condition: frozenset(one.id for one in some) for condition, some in failing.items()
         },
         lagging=frozenset(
-            one.type
-            for one in verdicts
-            if one.type in propagating and one.reason is not Reason.LOOKUP_FAILED
+            verdict.type
+            for verdict in verdicts
+            if verdict.type in propagating and verdict.reason is not Reason.LOOKUP_FAILED
         ),
     )
 
@@ -175,7 +175,9 @@ def retired_since(
     The first look that finds a selector Retired dates it; status keeps the date while it stays
     so, whatever else is edited.
     """
-    dated = {one.id: one.retired_at for one in before.records if one.retired_at is not None}
+    dated = {
+        record.id: record.retired_at for record in before.records if record.retired_at is not None
+    }
     retired = [record_id(one.selector) for one in spec.dkim if one.role is DKIMRole.RETIRED]
     return {
         id: parse_timestamp(dated[id]) if id in dated else now.replace(microsecond=0)
@@ -203,13 +205,13 @@ def status_fields(
     What could not be looked at now stays as it is in `before`, as far as that is about the same
     spec.
     """
-    known = {one.id: one for one in before.records} if same_generation else {}
+    known = {record.id: record for record in before.records} if same_generation else {}
     fields: dict[str, object] = {
         "zone": report.zone,
         "nameservers": list(report.nameservers),
         "dns_host": report.dns_host,
     }
-    blind = all(one.state is RecordState.UNKNOWN for one in report.records)
+    blind = all(record.state is RecordState.UNKNOWN for record in report.records)
     if blind and report.zone is None and same_generation:
         fields = {
             "zone": before.zone,
@@ -219,7 +221,8 @@ def status_fields(
     return {
         **fields,
         "records": [
-            _record_status(one, known.get(one.id), retired_at.get(one.id)) for one in report.records
+            _record_status(record, known.get(record.id), retired_at.get(record.id))
+            for record in report.records
         ],
         "compromised_keys": compromised_keys(before, report.compromised),
         "findings": worst_first(_with_rare(report, before.findings if same_generation else ())),
@@ -243,7 +246,7 @@ def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding
     if report.thorough:
         return report.findings
     kept = {(one.code, one.subject): one for one in before if one.code in RARELY_LOOKED_FOR}
-    told = {(one.code, one.subject): one for one in report.findings}
+    told = {(finding.code, finding.subject): finding for finding in report.findings}
     return tuple({**told, **kept}.values())
 
 

@@ -193,7 +193,7 @@ def judge(
         owned = claimed(case.spec.domain, (proof.name, proof.value) if proof else None)
         report = telling_of_claim(report, owned, proof)
     if owned is not None:
-        verdicts = (owned, *(one for one in verdicts if one.type is not owned.type))
+        verdicts = (owned, *(verdict for verdict in verdicts if verdict.type is not owned.type))
     contest = Contest(claim, lost, case.book)
     assessment = _assessment(
         case, verdicts, fields_of(report), evidence_of(verdicts, records), contest
@@ -209,8 +209,10 @@ def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Appro
         memory.deep_day = schedule.deep_day(uid, now)
     known_valid, told_before = frozenset[str](), frozenset[str]()
     if status.observed_generation == resource.metadata.generation:
-        known_valid = frozenset(one.id for one in status.records if one.state is RecordState.VALID)
-        told_before = frozenset(one.code for one in status.findings)
+        known_valid = frozenset(
+            record.id for record in status.records if record.state is RecordState.VALID
+        )
+        told_before = frozenset(finding.code for finding in status.findings)
     retired_at = retired_since(resource.spec, status, now)
     return Approach(deep, known_valid, retired_at, told_before)
 
@@ -267,8 +269,8 @@ def _without_unread_keys(case: Case, keys: _PublicKeys) -> dict[str, object]:
         "nameservers": before.nameservers,
         "dns_host": before.dns_host,
         "compromised_keys": compromised_keys(before),
-        "records": [one for one in before.records if one.id not in unread],
-        "findings": [one for one in before.findings if one.subject not in unread],
+        "records": [record for record in before.records if record.id not in unread],
+        "findings": [finding for finding in before.findings if finding.subject not in unread],
     }
 
 
@@ -297,7 +299,7 @@ def _assessment(
             conclude,
             case.resource.metadata.generation,
             required,
-            frozenset(one.type for one in verdicts if one.failed),
+            frozenset(verdict.type for verdict in verdicts if verdict.failed),
             bounds,
             contest,
         ),

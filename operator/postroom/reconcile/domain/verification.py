@@ -91,7 +91,7 @@ def sum_up(
     required record: what it holds cannot be compared.
     """
     gating = {*required, ConditionType.REFERENCES_RESOLVED}
-    mine = {one.type: one for one in verdicts if one.type in gating}
+    mine = {verdict.type: verdict for verdict in verdicts if verdict.type in gating}
     failing = {one.type for one in mine.values() if one.status is ConditionStatus.FALSE}
     if failing:
         return Look.FAILED if failing & set(seen_failing) else Look.HELD

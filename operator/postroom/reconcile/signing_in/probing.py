@@ -136,7 +136,11 @@ def _forget_other_versions(attempt: Attempt, memory: Memory) -> None:
     if attempt.credentials is None:
         return
     name = f"{attempt.protocol.name} "
-    for old in [one for one in memory.rejections if one.startswith(name) and one != attempt.slot]:
+    for old in [
+        rejection
+        for rejection in memory.rejections
+        if rejection.startswith(name) and rejection != attempt.slot
+    ]:
         del memory.rejections[old]
 
 

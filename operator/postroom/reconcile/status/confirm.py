@@ -54,7 +54,7 @@ def confirm(assessment: Assessment, standing: Standing, memory: Memory, now: dat
             kept.append(Verdict.of(before) if _outlasts(before, assessment, standing) else verdict)
         elif verdict.failed and _doubtful(before, assessment, standing):
             causes = assessment.evidence.causes.get(verdict.type) or _WHOLE
-            seen = {(verdict.type, one) for one in causes}
+            seen = {(verdict.type, cause) for cause in causes}
             failures |= {one: memory.first_failures.get(one, now) for one in seen}
             remaining = assessment.confirm_after - (now - min(failures[one] for one in seen))
             held = remaining > timedelta()

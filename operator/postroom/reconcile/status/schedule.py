@@ -97,9 +97,10 @@ def own_progress(conditions: Sequence[Condition], generation: int) -> tuple[Cond
     A new generation begins to be reconciled: its condition is another one, with a time of its own.
     """
     return tuple(
-        one
-        for one in conditions
-        if one.type is not ConditionType.RECONCILING or one.observed_generation == generation
+        condition
+        for condition in conditions
+        if condition.type is not ConditionType.RECONCILING
+        or condition.observed_generation == generation
     )
 
 
@@ -269,7 +270,7 @@ def _awaits(status: CommonStatus, metadata: Metadata) -> bool:
     if metadata.backfill not in (None, backfill.nonce if backfill else None):
         return True
     states = (test, status.round_trip, status.forwarding)
-    return any(one is not None and one.in_flight is not None for one in states)
+    return any(state is not None and state.in_flight is not None for state in states)
 
 
 def _unready_wait(

@@ -98,17 +98,17 @@ def is_lost(mine: Claim, others: Iterable[Claim]) -> bool:
     if mine.proven:
         return False
     rivals = [
-        one
-        for one in others
-        if one.contends_with(mine)
-        and not one.is_too_wide_for(mine)
-        and not one.is_settled_below(mine)
+        other
+        for other in others
+        if other.contends_with(mine)
+        and not other.is_too_wide_for(mine)
+        and not other.is_settled_below(mine)
     ]
-    if any(one.proven for one in rivals):
+    if any(rival.proven for rival in rivals):
         return True
     if not mine.verified_at:
-        return any(one.holds for one in rivals)
-    return any(one.verified_at and one.seniority < mine.seniority for one in rivals)
+        return any(rival.holds for rival in rivals)
+    return any(rival.verified_at and rival.seniority < mine.seniority for rival in rivals)
 
 
 def has_lapsed(
@@ -139,7 +139,9 @@ def claim_of(resource: SendingDomain, keys: Sequence[bytes]) -> Claim:
         resource.spec.domain,
         metadata.creation_timestamp,
         verified_at=status.verified_at or "",
-        refused=any(one.reason == Reason.DOMAIN_CLAIMED.value for one in status.conditions),
+        refused=any(
+            condition.reason == Reason.DOMAIN_CLAIMED.value for condition in status.conditions
+        ),
         suspended=resource.spec.suspend,
         lapsed=has_lapsed(
             status.verification,
@@ -157,10 +159,10 @@ def with_proof(claim: Claim, records: Iterable[RecordStatus], keys: Sequence[byt
     What was observed counts, not what was to be published: that changes with the keys.
     """
     seen = [
-        (one.name, text)
-        for one in records
-        if one.purpose is Purpose.OWNERSHIP and one.state is RecordState.VALID
-        for text in one.observed
+        (record.name, text)
+        for record in records
+        if record.purpose is Purpose.OWNERSHIP and record.state is RecordState.VALID
+        for text in record.observed
     ]
     proven = ownership.proves(seen, keys, claim.namespace, claim.domain)
     return replace(claim, proven=proven)
@@ -233,7 +235,7 @@ class ClaimBook:
     def unsettled_by(self, namespace: str, domain: str) -> list[Key]:
         """Return whom news of a claim on a domain concerns: they must be looked at again."""
         rivals = self.rivals(namespace, domain)
-        return [one.key for one in rivals if self.is_unsettled(one.key)]
+        return [rival.key for rival in rivals if self.is_unsettled(rival.key)]
 
 
 def _take(index: dict[str, set[Key]], name: str, key: Key) -> None:
@@ -255,10 +257,10 @@ def claim_from(
     `spec` has been understood, or is not known.
     """
     seen = [
-        (str(one.get("name")), str(text))
-        for one in _entries(status, "records")
-        if one.get("purpose") == _OWNERSHIP and one.get("state") == RecordState.VALID.value
-        for text in (one.get("observed") or ())
+        (str(entry.get("name")), str(text))
+        for entry in _entries(status, "records")
+        if entry.get("purpose") == _OWNERSHIP and entry.get("state") == RecordState.VALID.value
+        for text in (entry.get("observed") or ())
     ]
     return Claim(
         metadata.namespace,
@@ -268,8 +270,8 @@ def claim_from(
         verified_at=str(status.get("verifiedAt") or ""),
         proven=ownership.proves(seen, keys, metadata.namespace, domain),
         refused=any(
-            one.get("reason") == Reason.DOMAIN_CLAIMED.value
-            for one in _entries(status, "conditions")
+            entry.get("reason") == Reason.DOMAIN_CLAIMED.value
+            for entry in _entries(status, "conditions")
         ),
         suspended=spec.get("suspend") is True,
         lapsed=has_lapsed(
@@ -297,8 +299,10 @@ def _moment(text: object) -> datetime | None:
 
 def standing_of(status: Mapping[str, Any]) -> tuple[object, ...]:
     """Return what of a raw status claims stand on, to notice when it moves."""
-    records = [one for one in _entries(status, "records") if one.get("purpose") == _OWNERSHIP]
-    proofs = ((one.get("name"), one.get("state"), str(one.get("observed"))) for one in records)
+    records = [entry for entry in _entries(status, "records") if entry.get("purpose") == _OWNERSHIP]
+    proofs = (
+        (record.get("name"), record.get("state"), str(record.get("observed"))) for record in records
+    )
     return (status.get("verifiedAt"), *proofs)
 
 

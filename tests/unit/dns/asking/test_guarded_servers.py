@@ -100,7 +100,7 @@ async def look_at(
 
 
 def asked(world: World, *addresses: str) -> int:
-    return sum(world.transport.count(one) for one in addresses)
+    return sum(world.transport.count(address) for address in addresses)
 
 
 @pytest.mark.parametrize("domain", [APEX, f"x.{APEX}"])
@@ -113,20 +113,20 @@ def test_what_is_said_does_not_depend_on_what_is_there(domain: str) -> None:
     first, second = told[0]
     assert all(one == (first, second) for one in told)
     for report in (first, second):
-        codes = [one.code for one in report.findings if one.subject == "domain"]
+        codes = [finding.code for finding in report.findings if finding.subject == "domain"]
         assert codes[0] == "NS_NOT_ASKED"
         assert not {"LAME", "NS_UNREACHABLE", "SERVFAIL_OTHER", "EDNS_BROKEN"} & set(codes)
         assert INNER not in str(report)
-        assert {one.state.value for one in report.records if one.name.endswith(domain)} == {
-            "Unknown"
-        }
+        assert {
+            record.state.value for record in report.records if record.name.endswith(domain)
+        } == {"Unknown"}
 
 
 def test_an_opened_range_is_asked() -> None:
     world = world_with(serves)
     _, report = run(look_at(world, APEX, guard("10.0.0.0/24")))
     assert asked(world, INNER) > 0
-    assert "NS_NOT_ASKED" not in {one.code for one in report.findings}
+    assert "NS_NOT_ASKED" not in {finding.code for finding in report.findings}
 
 
 def test_without_a_guard_the_scan_works() -> None:
@@ -176,9 +176,9 @@ def test_beside_good_servers_an_inner_one_is_named_and_not_asked() -> None:
     reports.append(run(look_at(world, APEX, guard())))
     assert asked(world, INNER) == 0
     for report, _ in reports:
-        found = [one for one in report.findings if one.code == "NS_NOT_ASKED"]
+        found = [finding for finding in report.findings if finding.code == "NS_NOT_ASKED"]
         assert [one.message.split(",")[0] for one in found] == [inner.name]
-        assert not {"LAME", "NS_UNREACHABLE"} & {one.code for one in report.findings}
+        assert not {"LAME", "NS_UNREACHABLE"} & {finding.code for finding in report.findings}
 
 
 def test_an_address_that_changes_after_it_was_judged_is_not_asked() -> None:

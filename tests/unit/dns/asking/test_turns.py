@@ -88,7 +88,7 @@ async def test_an_unusable_reply_leads_to_the_next_and_is_not_asked_again() -> N
     client = Client(a=(0, NO), b=(0, NO), c=(0, YES))
     found = await client.ask(A, B, C)
     assert found.usable is not None
-    assert [one.server for one in found.failures] == [A, B]
+    assert [failure.server for failure in found.failures] == [A, B]
     assert client.transport.asked == [A.address, B.address, C.address]
 
 

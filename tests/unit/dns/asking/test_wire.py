@@ -104,8 +104,8 @@ def test_queries_are_absolute_and_carry_the_flags_of_the_view(view: View, *, edn
 
 def test_ids_are_random() -> None:
     queries = [make_query(ASKED, View.RESOLVER, edns=True) for _ in range(50)]
-    assert len({one[:2] for one in queries}) > 40
-    assert len({one[2:] for one in queries}) == 1
+    assert len({query[:2] for query in queries}) > 40
+    assert len({query[2:] for query in queries}) == 1
 
 
 @given(st.binary(max_size=80), st.integers(0, 79), st.integers(0, 255))

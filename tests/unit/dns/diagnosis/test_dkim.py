@@ -47,7 +47,7 @@ ROTATING = {**HEALTHY, S0: [f"v=DKIM1; p={OTHER_RSA}"]}
 
 
 def codes(report: DomainReport) -> list[str]:
-    return [one.code for one in report.findings]
+    return [finding.code for finding in report.findings]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_retired_key_is_never_demanded(texts: list[str]) -> None:
     report = rotate(FakeZone({**ROTATING, S0: texts}), timedelta(hours=1))
     found = record(report, "dkim-s0")
     assert (found.state, found.required) == (RecordState.VALID, False)
-    assert all(one.severity is Severity.INFO for one in report.findings)
+    assert all(finding.severity is Severity.INFO for finding in report.findings)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def pair(second: list[str], first: str = f"v=DKIM1; p={RSA}") -> FakeZone:
 def test_the_other_one_of_a_pair_may_wait_for_its_key() -> None:
     report = look(pair([]), **PAIR)
     assert {one.state for one in report.records} == {RecordState.VALID}
-    assert [(one.code, one.severity) for one in report.findings] == [
+    assert [(finding.code, finding.severity) for finding in report.findings] == [
         ("DKIM_TARGET_RESERVED", Severity.INFO)
     ]
 
@@ -185,7 +185,8 @@ def test_a_pair_without_any_usable_key_does_not_work(second: list[str]) -> None:
     report = look(pair(second, "v=DKIM1; p="), **PAIR)
     assert codes(report)[0] == "DKIM_REVOKED"
     assert all(
-        one.fix is not None and one.fix.action is FixAction.EXTERNAL for one in report.findings
+        finding.fix is not None and finding.fix.action is FixAction.EXTERNAL
+        for finding in report.findings
     )
 
 
@@ -262,7 +263,7 @@ PIECES = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(PIECES, max_size=6).map("".join), max_size=3, unique=True))
 def test_a_fix_makes_any_key_record_valid_and_leaks_nothing(texts: list[str]) -> None:
-    zone = FakeZone({**HEALTHY, S1: [one for one in texts if one]})
+    zone = FakeZone({**HEALTHY, S1: [text for text in texts if text]})
     report = look(zone)
     found = record(report, "dkim-s1")
     assert SECRET[:24] not in repr(report)
@@ -277,11 +278,11 @@ def test_a_fix_makes_any_key_record_valid_and_leaks_nothing(texts: list[str]) ->
 def test_another_key_is_told_from_the_required_one() -> None:
     """Which of the two is old is not known, so that both are said."""
     report = look(FakeZone({**HEALTHY, S1: [f"v=DKIM1; p={OTHER_RSA}"]}))
-    found = next(one for one in report.findings if one.code == "DKIM_KEY_OTHER")
+    found = next(finding for finding in report.findings if finding.code == "DKIM_KEY_OTHER")
     fingerprints = [
         hashlib.sha256(base64.b64decode(one)).hexdigest()[:16] for one in (OTHER_RSA, RSA)
     ]
-    assert all(one in found.message for one in fingerprints)
+    assert all(fingerprint in found.message for fingerprint in fingerprints)
     assert found.message.index(fingerprints[0]) < found.message.index(fingerprints[1])
     assert "may have been rotated" in found.message
     assert "spec is old" in found.message
@@ -289,5 +290,5 @@ def test_another_key_is_told_from_the_required_one() -> None:
 
 def test_every_finding_of_a_record_has_its_question() -> None:
     report = look(FakeZone({**HEALTHY, S1: [f"v=DKIM1; p={OTHER_RSA}"]}))
-    found = next(one for one in report.findings if one.code == "DKIM_KEY_OTHER")
+    found = next(finding for finding in report.findings if finding.code == "DKIM_KEY_OTHER")
     assert found.ask == f"dig +norecurse TXT {S1[0]} @{min(report.nameservers)}"

@@ -25,7 +25,7 @@ GOOD = "v=DMARC1; p=quarantine; rua=mailto:dmarc@example.com"
 
 
 def about_dmarc(report: DomainReport) -> list[Finding]:
-    return [one for one in report.findings if one.subject == "dmarc"]
+    return [finding for finding in report.findings if finding.subject == "dmarc"]
 
 
 def told(change: dict[Key, list[str]], **spec: Any) -> list[tuple[str, str]]:

@@ -68,7 +68,7 @@ def test_others_are_not_known(nameserver: str) -> None:
 def test_two_hosts_are_none() -> None:
     mixed = ["amy.ns.cloudflare.com", "ns71.domaincontrol.com"]
     assert host_of(mixed) is None
-    assert [one.name for one in hosts_of(mixed)] == ["Cloudflare", "GoDaddy"]
+    assert [host.name for host in hosts_of(mixed)] == ["Cloudflare", "GoDaddy"]
     assert host_of(["amy.ns.cloudflare.com", "ns1.example.net"]) is None
     assert host_of([]) is None
 

@@ -24,7 +24,7 @@ def _looked(change: dict[Key, list[str]], **spec: object) -> tuple[FakeZone, Dom
 
 
 def _codes(report: DomainReport, subject: str = ID) -> list[str]:
-    return [one.code for one in report.findings if one.subject == subject]
+    return [finding.code for finding in report.findings if finding.subject == subject]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def _codes(report: DomainReport, subject: str = ID) -> list[str]:
 )
 def test_each_slip_is_named_and_its_fix_works(values: list[str], code: str) -> None:
     zone, report = _looked({MX: values})
-    found = next(one for one in report.findings if one.subject == ID)
+    found = next(finding for finding in report.findings if finding.subject == ID)
     assert found.code == code
     assert found.fix is not None
     zone.apply(found.fix)
@@ -95,7 +95,7 @@ def test_mail_that_still_goes_to_a_provider_of_old(
     there = {("smtp.google.com", "A"): ["192.0.2.8"]}
     zone, report = _looked({MX: ["10 mx.provider.net", value], **there})
     assert (record(report, ID).state, _codes(report)) == (state, [code])
-    found = next(one for one in report.findings if one.subject == ID)
+    found = next(finding for finding in report.findings if finding.subject == ID)
     assert found.fix is not None
     zone.apply(found.fix)
     assert zone.records[MX] == ["10 mx.provider.net"]
@@ -130,7 +130,7 @@ def test_a_null_mx_where_mail_comes_from() -> None:
 )
 def test_what_is_in_the_way_of_the_return_path(there: dict[Key, list[str]]) -> None:
     zone, report = _looked(there, **RETURN_PATH)
-    found = next(one for one in report.findings if one.subject == "return-path")
+    found = next(finding for finding in report.findings if finding.subject == "return-path")
     assert found.code == "RP_CONFLICT"
     assert found.fix is not None
     assert {(one.name, one.type) for one in found.fix.remove} == set(there)
@@ -146,6 +146,6 @@ def test_a_return_path_that_is_merely_missing_has_no_conflict() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(alphabet=st.characters(max_codepoint=255), max_size=60), max_size=4))
 def test_no_value_breaks_the_look(values: list[str]) -> None:
-    _, report = _looked({MX: [f"10 {one}" for one in values]})
+    _, report = _looked({MX: [f"10 {value}" for value in values]})
     assert record(report, ID).state in RecordState
-    assert all(len(one.message) <= 1024 for one in report.findings)
+    assert all(len(finding.message) <= 1024 for finding in report.findings)

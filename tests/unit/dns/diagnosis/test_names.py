@@ -89,7 +89,11 @@ def test_a_valid_record_is_not_looked_into() -> None:
 def test_a_wildcard_is_no_place(id: str, value: str) -> None:
     """The test DNS has no wildcards: so it has the names that one would answer for."""
     case = case_of(id, {})
-    wild = {(one.name, one.type.value): [value] for one in case.seen.answers if "TXT" in one.type}
+    wild = {
+        (answer.name, answer.type.value): [value]
+        for answer in case.seen.answers
+        if "TXT" in answer.type
+    }
     wild = {key: values for key, values in wild.items() if key[0] != case.expected.name}
     wild = {key: values for key, values in wild.items() if key[0].endswith(".example.com")}
     found = codes(id, wild)
@@ -333,7 +337,7 @@ def test_a_record_at_a_place_of_a_slip_is_found(id: str, label: str, code: str) 
 @pytest.mark.parametrize("apex", ["example.com", "example.co.uk", "mail.example.com"])
 def test_the_zone_may_be_typed_in_part(apex: str) -> None:
     labels = apex.split(".")
-    names = {one.name for one in places(f"_dmarc.{apex}", RecordType.TXT, apex, apex)}
+    names = {place.name for place in places(f"_dmarc.{apex}", RecordType.TXT, apex, apex)}
     for count in range(1, len(labels) + 1):
         assert f"_dmarc.{'.'.join(labels[:count])}.{apex}" in names
 
@@ -364,7 +368,7 @@ def test_the_zone_may_be_typed_in_part(apex: str) -> None:
 def test_letters_beyond_ascii_are_looked_for(
     name: str, domain: str, apex: str, written: str
 ) -> None:
-    found = {one.name: one for one in places(name, RecordType.TXT, domain, apex)}
+    found = {place.name: place for place in places(name, RecordType.TXT, domain, apex)}
     assert found[written].code == "IDN_ULABEL"
     assert fits_into_query(written)
 
@@ -401,7 +405,7 @@ def test_two_slips_at_once_are_both_told(id: str, label: str, value: str, also: 
     case = case_of(id, there, **MORE)
     cause, *others = causes(case)
     assert cause.code.startswith("NAME_")
-    assert also in [one.code for one in others]
+    assert also in [other.code for other in others]
     assert f"{label}.example.com" in cause.message
     assert "wrong in itself too" in cause.message
     assert cause.fix is not None
@@ -413,7 +417,7 @@ def test_the_doubled_target_of_a_misplaced_alias_is_told_too() -> None:
     there = {("click.example.com.example.com", "CNAME"): ["click.provider.net.example.com"]}
     cause, *others = causes(case_of("tracking", there))
     assert cause.code == "NAME_ZONE_DOUBLED"
-    assert "CNAME_TARGET_DOUBLED" in [one.code for one in others]
+    assert "CNAME_TARGET_DOUBLED" in [other.code for other in others]
     assert cause.fix is not None
     assert cause.fix.value == "click.provider.net"
 
@@ -422,7 +426,7 @@ def test_the_doubled_host_of_a_misplaced_exchange_is_told_too() -> None:
     there = {("@.example.com", "MX"): ["10 mx.provider.net.example.com"]}
     cause, *others = causes(case_of("mx-mx.provider.net", there))
     assert (cause.code, cause.evidence) == ("NAME_LITERAL_AT", Evidence.PROVEN)
-    assert "MX_TARGET_DOUBLED" in [one.code for one in others]
+    assert "MX_TARGET_DOUBLED" in [other.code for other in others]
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,10 @@ def judgements(plan: DomainPlan, **states: RecordState) -> dict[str, Judgement]:
     """Every record Valid, but for those that `states` names ("_" for "-")."""
     given = {id.replace("_", "-"): state for id, state in states.items()}
     found = {}
-    for one in plan.records:
-        state = given.get(one.id.rpartition("-192")[0] or one.id, RecordState.VALID)
+    for record in plan.records:
+        state = given.get(record.id.rpartition("-192")[0] or record.id, RecordState.VALID)
         cause = None if state is RecordState.VALID else Cause("X", "X.")
-        found[one.id] = Judgement(state, Reason.RECORD_VALID, "", cause)
+        found[record.id] = Judgement(state, Reason.RECORD_VALID, "", cause)
     return found
 
 
@@ -48,11 +48,11 @@ def seen(plan: DomainPlan, records: Mapping[Key, list[str]] | None = None) -> Se
     there = POLICY if records is None else records
     names = receivers.needs(plan).shared | {Question(*(n, RecordType(k))) for n, k in there}
     answers = (
-        Answer(one, Outcome.FOUND if values else Outcome.NO_DATA, tuple(values))
-        for one in names
-        for values in [there.get((one.name, one.type.value), [])]
+        Answer(name, Outcome.FOUND if values else Outcome.NO_DATA, tuple(values))
+        for name in names
+        for values in [there.get((name.name, name.type.value), [])]
     )
-    return Seen({one.question: one for one in answers})
+    return Seen({answer.question: answer for answer in answers})
 
 
 def told(
@@ -71,9 +71,9 @@ def plan(profiles: list[str] | None = None, **changes: Any) -> DomainPlan:
 
 
 def test_every_profile_has_its_requirements() -> None:
-    assert {one.name for one in receivers.receivers()} == set(BulkSenderProfile)
-    for one in receivers.receivers():
-        named = [row.requirement for row in one.requirements]
+    assert {receiver.name for receiver in receivers.receivers()} == set(BulkSenderProfile)
+    for receiver in receivers.receivers():
+        named = [row.requirement for row in receiver.requirements]
         assert len(set(named)) == len(named) >= 5
 
 
@@ -200,4 +200,4 @@ def test_every_code_is_reached() -> None:
 def test_what_is_asked_besides_are_the_policies() -> None:
     asked = receivers.needs(plan(returnPath={"name": "b", "cname": "b.example.net"})).shared
     names = {f"_dmarc.{DOMAIN}", "_dmarc.com", f"_dmarc.b.{DOMAIN}"}
-    assert asked == {Question(one, RecordType.TXT) for one in names}
+    assert asked == {Question(name, RecordType.TXT) for name in names}

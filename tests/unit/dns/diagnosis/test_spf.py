@@ -36,7 +36,7 @@ def with_spf(text: str, **more: Any) -> FakeZone:
 
 
 def about_spf(report: DomainReport) -> list[Finding]:
-    return [one for one in report.findings if one.subject == "spf"]
+    return [finding for finding in report.findings if finding.subject == "spf"]
 
 
 def test_the_dearest_terms_are_named() -> None:

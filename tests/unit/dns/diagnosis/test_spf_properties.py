@@ -118,7 +118,7 @@ def look(zone: FakeZone, required: dict[str, object]) -> tuple[DomainReport, Rec
     spec = parse_spec(Kind.SENDING_DOMAIN, {"domain": DOMAIN, "spf": required})
     assert isinstance(spec, SendingDomainSpec), spec
     report = asyncio.run(verify(planning.plan(spec, "mail", b"key", {}), zone))
-    return report, next(one for one in report.records if one.id == "spf")
+    return report, next(record for record in report.records if record.id == "spf")
 
 
 def passing(zone: FakeZone) -> set[str]:
@@ -148,7 +148,9 @@ def test_a_fix_makes_it_valid_and_takes_from_nobody(
 ) -> None:
     zone = FakeZone({**OTHERS, APEX: records}, apex=DOMAIN)
     before = passing(zone)
-    open_to_all = any(spf.parse(one).all_term is not None for one in records if "+all" in one)
+    open_to_all = any(
+        spf.parse(record).all_term is not None for record in records if "+all" in record
+    )
     report, found = look(zone, required)
     if found.state is RecordState.VALID:
         return

@@ -24,7 +24,7 @@ PROXIED = {(CLICK, "A"): ["104.16.12.7", "104.16.13.7"], (CLICK, "AAAA"): ["2606
 
 
 def test_the_networks_of_proxies_do_not_overlap() -> None:
-    networks = [one for proxy in proxies() for one in proxy.networks]
+    networks = [network for proxy in proxies() for network in proxy.networks]
     for at, one in enumerate(networks):
         for other in networks[at + 1 :]:
             assert one.version != other.version or not one.overlaps(other)

@@ -197,10 +197,10 @@ ENTITIES = ("&#59;", "&#059;", "&#x3b;", "&#X3B;", "&semi;", "&amp;#59;", "&amp;
 )
 def test_a_key_in_the_alphabet_of_urls_is_whole(text: str) -> None:
     case = case_of("dkim-s1", {(NAMES["dkim-s1"], "TXT"): [text]})
-    about = [one for one in causes(case) if "alphabet of URLs" in one.message]
+    about = [cause for cause in causes(case) if "alphabet of URLs" in cause.message]
     assert about
     assert "whole key" in about[0].message
-    assert not [one for one in causes(case) if one.code == "VALUE_TRUNCATED"]
+    assert not [cause for cause in causes(case) if cause.code == "VALUE_TRUNCATED"]
     assert about[0].fix is not None
     assert about[0].fix.value == VALUES["dkim-s1"]
 

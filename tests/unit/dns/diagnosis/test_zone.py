@@ -49,7 +49,7 @@ def _both(value: str = "7") -> tuple[ServerAnswer, ...]:
 
 
 def _codes(view: ZoneView) -> list[str]:
-    return [one.code for one in findings(view)]
+    return [finding.code for finding in findings(view)]
 
 
 def _root(view: ZoneView, *outcomes: Outcome) -> str | None:
@@ -324,8 +324,8 @@ def test_another_serial_is_no_other_zone() -> None:
 
 def _seen(*answers: Answer) -> list[str]:
     plan = DomainPlan(APEX, ())
-    seen = Seen({one.question: one for one in answers})
-    return [one.code for one in answering.findings(plan, seen, (), all_valid=False)]
+    seen = Seen({answer.question: answer for answer in answers})
+    return [finding.code for finding in answering.findings(plan, seen, (), all_valid=False)]
 
 
 def _own(name: str, outcome: Outcome, server: str = "192.0.2.1") -> Answer:

@@ -214,7 +214,7 @@ def test_a_key_of_another_kind_is_refused() -> None:
     ],
 )
 def test_notes(text: str, codes: list[str]) -> None:
-    assert [one.code for one in dkim.notes(dkim.parse(text))] == codes
+    assert [note.code for note in dkim.notes(dkim.parse(text))] == codes
 
 
 def test_details_are_read() -> None:

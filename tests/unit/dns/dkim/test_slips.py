@@ -39,7 +39,7 @@ PEM = f"-----BEGIN PUBLIC KEY-----\n{RSA}\n-----END PUBLIC KEY-----"
 
 def codes(*values: str, ed25519: bool = False) -> list[str]:
     wanted, text = (ED_KEY, ED_TEXT) if ed25519 else (KEY, TEXT)
-    found = dkim.slips(values, [(one,) for one in values], wanted, text)
+    found = dkim.slips(values, [(value,) for value in values], wanted, text)
     return [one.code for one in found]
 
 
@@ -173,7 +173,7 @@ def test_a_key_in_several_records(cuts: tuple[int, ...]) -> None:
     parts = [TEXT[i:j] for i, j in zip([0, *cuts], ends, strict=True)]
     random.Random(len(cuts)).shuffle(parts)  # noqa: S311
     assert codes(*parts)[0] == "VALUE_SPLIT_RECORDS"
-    assert codes(*(f'"{one}"' for one in parts))[0] == "VALUE_SPLIT_RECORDS"
+    assert codes(*(f'"{part}"' for part in parts))[0] == "VALUE_SPLIT_RECORDS"
 
 
 def test_a_split_key_beside_something_else() -> None:

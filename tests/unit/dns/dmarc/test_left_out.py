@@ -142,7 +142,7 @@ def test_a_policy_at_a_wrong_name_that_cannot_be_merged_is_not_replaced(place: s
         ("spf.example.org", "TXT"): ["v=spf1 ip4:192.0.2.7 -all"],
     }
     made = report(records, spf={"includes": ["spf.example.org"]})
-    found = next(one for one in made.findings if one.subject == "spf")
+    found = next(finding for finding in made.findings if finding.subject == "spf")
     assert found.fix is not None
     assert found.fix.action is FixAction.EXTERNAL, found
     assert "No record is offered" in found.message

@@ -77,7 +77,9 @@ def test_defaults() -> None:
 )  # fmt: skip
 def test_bad_values_fall_to_defaults_and_are_told(tag: str, position: int) -> None:
     found = dmarc.parse(f"v=DMARC1; p=none; {tag}; sp=reject")
-    assert [(one.tag, one.position) for one in found.problems] == [(tag.split("=")[0], position)]
+    assert [(problem.tag, problem.position) for problem in found.problems] == [
+        (tag.split("=")[0], position)
+    ]
     plain = dmarc.parse("v=DMARC1; p=none; sp=reject")
     assert (found.p, found.adkim, found.aspf, found.psd, found.testing) == (
         plain.p, plain.adkim, plain.aspf, plain.psd, plain.testing,
@@ -88,7 +90,7 @@ def test_bad_values_fall_to_defaults_and_are_told(tag: str, position: int) -> No
 @pytest.mark.parametrize("junk", ["x", "=none", "a-b=1", "1=2", "é=1", "p none"])
 def test_what_is_no_tag_is_told(junk: str) -> None:
     found = dmarc.parse(f"v=DMARC1;  {junk} ; p=none")
-    assert [(one.tag, one.position) for one in found.problems] == [("", 11)]
+    assert [(problem.tag, problem.position) for problem in found.problems] == [("", 11)]
     assert found.p == "none"
 
 
@@ -110,7 +112,7 @@ def test_no_tag_may_stand_there_twice(tag: str) -> None:
     found = dmarc.parse(f"{once}; {tag}={value}; rua={RUA}" if tag != "rua" else f"{once}; rua=x:y")
     assert found.problem == f"it has the tag {tag.lower()}= twice (RFC 6376 section 3.2)"
     assert found.p == "none"
-    assert tag.lower() in [one.tag for one in found.problems]
+    assert tag.lower() in [problem.tag for problem in found.problems]
 
 
 @given(
@@ -131,9 +133,9 @@ def test_what_a_record_with_tags_twice_becomes_loses_nobody(tags: list[str]) -> 
     made = dmarc.with_requirements(text, DMARCPolicy.NONE, wanted)
     found = dmarc.parse(made)
     assert dmarc.satisfies(found, DMARCPolicy.NONE, wanted)
-    written = {uri for one in tags if one.startswith("rua=") for uri in one[4:].split(",")}
+    written = {uri for tag in tags if tag.startswith("rua=") for uri in tag[4:].split(",")}
     assert written <= set(found.rua)
-    policies = [one[2:] for one in tags if one.lower().startswith("p=")]
+    policies = [tag[2:] for tag in tags if tag.lower().startswith("p=")]
     assert found.p is max(map(DMARCPolicy, policies), key=strictness, default=DMARCPolicy.NONE)
     assert dmarc.with_requirements(made, DMARCPolicy.NONE, wanted) == made
 
@@ -151,7 +153,7 @@ def test_failure_options_are_a_digit_or_letters(
 ) -> None:
     found = dmarc.parse(f"v=DMARC1; p=none; fo={value}")
     assert found.failure_options == (options or ("0",))
-    assert [one.tag for one in found.problems] == ([] if options else ["fo"])
+    assert [problem.tag for problem in found.problems] == ([] if options else ["fo"])
     assert found.problem is None
 
 
@@ -222,7 +224,7 @@ def test_a_list_of_uris_has_positions() -> None:
         (40, False),
         (49, True),
     ]
-    assert [(one.tag, one.position) for one in found.problems] == [("rua", 40)]
+    assert [(problem.tag, problem.position) for problem in found.problems] == [("rua", 40)]
     assert found.rua == ("mailto:a@x.org", "mailto:c@x.org")
 
 
@@ -286,7 +288,7 @@ def test_near_misses(text: str, code: str) -> None:
 
 def test_mistakes_upon_mistakes_are_told_in_full() -> None:
     text = '"v=dmarc1, p=none, rua=a@x.org"'
-    assert [one.code for one in dmarc.slips(text)] == [
+    assert [slip.code for slip in dmarc.slips(text)] == [
         "VALUE_QUOTED",
         "DMARC_VERSION",
         "DMARC_SEPARATOR",

@@ -215,7 +215,7 @@ def test_a_policy_that_cannot_be_applied_is_told() -> None:
 
 def test_many_exchanges_do_not_swell_the_message() -> None:
     hosts = [f"{'x' * 60}.{'y' * 60}.{number}.example.com" for number in range(10)]
-    plan = plan_of(mtaSTS={"mode": "Enforce"}, mx=[{"host": one} for one in hosts])
+    plan = plan_of(mtaSTS={"mode": "Enforce"}, mx=[{"host": host} for host in hosts])
     judged = names(fetched=policy("Testing", *hosts)).judged(plan, "mta-sts")
     assert "one mx for every mail exchange" in judged.message
     assert len(judged.message) < 1024
@@ -301,7 +301,7 @@ _HOSTS = st.lists(_LABELS, min_size=2, max_size=4).map(".".join)
 def test_what_is_written_is_read(mode: MTASTSMode, hosts: list[str], age: int) -> None:
     found = mta_sts.parse_policy(mta_sts.policy_text(mode, hosts, age))
     assert found == mta_sts.Policy(mode, age, tuple(sorted(set(hosts))))
-    assert all(found.covers(one) for one in hosts)
+    assert all(found.covers(host) for host in hosts)
 
 
 _PIECES = st.sampled_from(

@@ -192,7 +192,7 @@ def test_several_go_at_once() -> None:
     fix = judged.cause.fix
     assert fix is not None
     assert [one.value for one in fix.remove] == [values[1], values[2], values[3]]
-    assert all(one.split()[1] in judged.message for one in values[1:4])
+    assert all(value.split()[1] in judged.message for value in values[1:4])
 
 
 def test_a_missing_exchange_takes_the_place_of_what_must_go() -> None:
@@ -223,9 +223,9 @@ def test_whatever_stands_beside_goes_or_is_reachable(extra: list[tuple[int, str]
         fix = judged.cause.fix
         assert fix is not None
         gone = {one.value for one in fix.remove}
-        seen.records[MX] = [one for one in seen.records[MX] if one not in gone]
+        seen.records[MX] = [record for record in seen.records[MX] if record not in gone]
         assert verdict(seen.judged(PLAN, "mx-mx1.mailprovider.net")) == ("Valid", None)
-    left = {one.partition(" ")[2] for one in seen.records[MX]} - known
+    left = {record.partition(" ")[2] for record in seen.records[MX]} - known
     assert all({(one, "A"), (one, "AAAA"), (one, "CNAME")} & HEALTHY.keys() for one in left)
 
 

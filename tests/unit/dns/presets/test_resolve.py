@@ -152,7 +152,7 @@ def test_an_unknown_parameter_names_the_known_ones() -> None:
 )
 def test_a_value_that_cannot_be(provider: str, parameters: dict[str, str], sentence: str) -> None:
     [name] = parameters
-    found = [one for one in problems(provider, parameters) if one.parameter == name]
+    found = [problem for problem in problems(provider, parameters) if problem.parameter == name]
     assert len(found) == 1
     assert found[0].sentence.startswith(sentence)
 
@@ -190,8 +190,10 @@ def test_no_parameters_break_it(provider: str, parameters: dict[str, str]) -> No
 @given(st.sampled_from(providers()), st.data())
 def test_no_value_breaks_it(provider: str, data: st.DataObject) -> None:
     parameters = {
-        one.name: data.draw(st.sampled_from([one.example, *one.enum]) | st.text(max_size=80))
-        for one in preset(provider).parameters
+        parameter.name: data.draw(
+            st.sampled_from([parameter.example, *parameter.enum]) | st.text(max_size=80)
+        )
+        for parameter in preset(provider).parameters
         if data.draw(st.booleans())
     }
     found = resolve(provider, parameters, DOMAIN)

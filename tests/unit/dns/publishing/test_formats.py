@@ -106,7 +106,7 @@ NULL_MX = ZoneRecords(ZONE, (record(ZONE, RecordType.MX, "0 ."),))
 def test_a_zone_file(part: ZoneRecords) -> None:
     assert from_zone_file(zone_file([part])) == facts(part.records)
     whole = zone_file([ZoneRecords(ZONE, _without_apex_ns(part))], ["ns1.example.net"])
-    expected = {one for one in facts(part.records) if one[1] != "NS"}
+    expected = {fact for fact in facts(part.records) if fact[1] != "NS"}
     assert {one for one in from_zone_file(whole, whole=True) if one[1] != "NS"} == expected
 
 
@@ -164,7 +164,7 @@ def test_octodns(part: ZoneRecords) -> None:
 @given(st.lists(st.from_regex(r"[a-z0-9]{1,6}", fullmatch=True), min_size=2, max_size=8))
 @settings(CHECKED, max_examples=30)
 def test_octodns_finds_the_names_in_its_order(labels: list[str]) -> None:
-    records = [record(f"{one}.{ZONE}", RecordType.TXT, "x") for one in labels]
+    records = [record(f"{label}.{ZONE}", RecordType.TXT, "x") for label in labels]
     part = ZoneRecords(ZONE, tuple(records))
     # The provider refuses a file whose keys are in another order than its own.
     assert from_octodns(octodns(part), part) == facts(records)

@@ -131,8 +131,10 @@ def test_a_delegation_is_a_record_per_server() -> None:
     assert isinstance(spec, SendingDomainSpec)
     made = from_plan(planning.plan(spec, "mail", b"", {}))
     servers = [one for one in made if one.type is RecordType.NS]
-    assert [one.value for one in servers] == ["ns1.example.net", "ns2.example.net"]
-    assert {(one.name, one.purpose) for one in servers} == {(f"_domainkey.{DOMAIN}", Purpose.DKIM)}
+    assert [server.value for server in servers] == ["ns1.example.net", "ns2.example.net"]
+    assert {(server.name, server.purpose) for server in servers} == {
+        (f"_domainkey.{DOMAIN}", Purpose.DKIM)
+    }
 
 
 def test_equal_records_are_one() -> None:
@@ -152,7 +154,7 @@ def test_sets_keep_the_order() -> None:
 def test_the_deepest_zone_holds_a_record() -> None:
     deep, shallow, foreign = txt("a"), txt("b", "example.com"), txt("c", "example.net")
     zones, elsewhere = into_zones([deep, shallow, foreign], ["example.com", DOMAIN, "other.org"])
-    assert [(one.zone, one.records) for one in zones] == [
+    assert [(zone.zone, zone.records) for zone in zones] == [
         ("example.com", (shallow,)),
         (DOMAIN, (deep,)),
     ]

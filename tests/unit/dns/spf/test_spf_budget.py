@@ -50,7 +50,7 @@ def test_lookups_are_counted(text: str, lookups: int, voids: int) -> None:
 
 def test_the_tree_tells_what_each_term_costs() -> None:
     found = spf.reach("v=spf1 a include:a.net ptr exists:%{i}.x.net -all", OTHERS, "Example.com.")
-    shown = [(one.term, one.start, one.name, one.lookups) for one in found.costs]
+    shown = [(cost.term, cost.start, cost.name, cost.lookups) for cost in found.costs]
     assert shown == [
         ("a", 7, "example.com", 1),
         ("include:a.net", 9, "a.net", 5),
@@ -233,10 +233,10 @@ def test_networks_that_pass_do(zone: dict[str, list[str]], text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(zones(), RECORDS)
 def test_nobody_fails_for_what_can_certainly_go(zone: dict[str, list[str]], text: str) -> None:
-    for one in savings(text, fetched(zone), DOMAIN):
-        if not one.certain:
+    for saving in savings(text, fetched(zone), DOMAIN):
+        if not saving.certain:
             continue
-        without = text[: one.start] + text[one.start + len(one.term) :]
+        without = text[: saving.start] + text[saving.start + len(saving.term) :]
         for ip in (*IPV4, *IPV6):
             if result_for({**zone, f"{DOMAIN} TXT": [text]}, ip).result == "pass":
                 assert result_for({**zone, f"{DOMAIN} TXT": [without]}, ip).result == "pass"

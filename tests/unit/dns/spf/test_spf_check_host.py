@@ -63,7 +63,7 @@ def test_the_macro_p_prefers_the_domain_then_what_is_below_it(
         f"{DOMAIN} TXT": ["v=spf1 exists:%{p}.seen.example.net -all"],
         f"{name}.seen.example.net A": ["127.0.0.2"],
         "1.2.0.192.in-addr.arpa PTR": pointers,
-        **{f"{one} A": ["192.0.2.1"] for one in pointers if not one.startswith("liar")},
+        **{f"{pointer} A": ["192.0.2.1"] for pointer in pointers if not pointer.startswith("liar")},
     }
     assert result_for(zone, "192.0.2.1").result == "pass"
 
@@ -170,7 +170,7 @@ def test_simple_records_authorise_whom_they_name(text: str, passing: set[str]) -
     """The kinds of records of appendix A.1, for the hosts of one domain."""
     zone = {**ZONE, f"{DOMAIN} TXT": [text]}
     clients = ("192.0.2.3", "192.0.2.10", "192.0.2.129", "192.0.2.130", "192.0.2.65")
-    assert {one for one in clients if result_for(zone, one).result == "pass"} == passing
+    assert {client for client in clients if result_for(zone, client).result == "pass"} == passing
 
 
 @pytest.mark.parametrize(

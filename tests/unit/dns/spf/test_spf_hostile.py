@@ -94,7 +94,7 @@ def test_counting_and_merging_are_bounded(text: str) -> None:
 
 
 def _size(costs: tuple[Cost, ...]) -> int:
-    return len(costs) + sum(_size(one.children) for one in costs)
+    return len(costs) + sum(_size(cost.children) for cost in costs)
 
 
 @pytest.mark.parametrize("text", RECORDS, ids=IDS)

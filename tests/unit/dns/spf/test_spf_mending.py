@@ -188,7 +188,7 @@ def test_the_end_is_never_lost(slip: str, end: str) -> None:
     assert made.value == f"v=spf1 ip4:192.0.2.9 {end}"
     several = slip in ("~-all", "-~all", "-?all")
     assert bool(made.doubts) is several
-    assert all(f"reads {slip} as {end}:" in one for one in made.doubts)
+    assert all(f"reads {slip} as {end}:" in doubt for doubt in made.doubts)
     assert made.left_out == ()
 
 

@@ -149,7 +149,7 @@ def test_advice_begins_with_the_return_path() -> None:
     ]
     assert "bounce.example.com" in made.advice[0]
     assert made.advice[1].endswith("it saves 1 lookup.")
-    assert [one.term for one in made.savings] == ["mx", "ptr"]
+    assert [saving.term for saving in made.savings] == ["mx", "ptr"]
 
 
 def test_lookups_that_can_find_nothing_are_not_added() -> None:
@@ -206,8 +206,8 @@ def test_long_values_are_split_on_spaces_that_stay() -> None:
     value = "v=spf1 " + " ".join(f"ip4:192.0.2.{n}" for n in range(40)) + " -all"
     strings = [one.strip('"') for one in presentation(value).split('" "')]
     assert "".join(strings) == value
-    assert all(len(one) <= 255 for one in strings)
-    assert all(one.endswith(" ") for one in strings[:-1])
+    assert all(len(string) <= 255 for string in strings)
+    assert all(string.endswith(" ") for string in strings[:-1])
     assert presentation('v=spf1 x="\\ -all') == '"v=spf1 x=\\"\\\\ -all"'
 
 

@@ -98,7 +98,7 @@ def test_the_result_is_sound_and_authorises_what_is_required(
     if may_end(found):
         return
     if not REFUSES_BY_MESSAGE.search(" ".join([made.value, *map(str, zone.values())])):
-        wanted = {str(one.network_address) for one in required.networks}
+        wanted = {str(network.network_address) for network in required.networks}
         assert wanted & {*IPV4, *IPV6} <= passing(zone, [made.value])
 
 
@@ -125,7 +125,7 @@ def test_lookups_stay_within_the_static_count(
         return
     there = {**zone, f"{DOMAIN} TXT": [made.value]}
     results = [result_for(there, one) for one in (*IPV4, *IPV6)]
-    assert max(one.lookups for one in results) <= made.lookups_after
+    assert max(result.lookups for result in results) <= made.lookups_after
 
 
 GONE = "v=spf1 include:gone.net -include:a.net a include:gone.net redirect=a.net include:gone.net"

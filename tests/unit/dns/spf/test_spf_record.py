@@ -97,17 +97,19 @@ def test_networks_are_read() -> None:
 def test_positions_are_those_of_bytes() -> None:
     text = "v=spf1   a  foo  exists:%{i}.x.net bar -all"
     record = spf.parse(text)
-    assert [text[one.start : one.end] for one in record.terms] == [one.text for one in record.terms]
-    assert [text.index(one.term) for one in record.problems] == [
-        one.start for one in record.problems
+    assert [text[term.start : term.end] for term in record.terms] == [
+        term.text for term in record.terms
     ]
-    assert [one.term for one in record.problems] == ["foo", "bar"]
+    assert [text.index(problem.term) for problem in record.problems] == [
+        problem.start for problem in record.problems
+    ]
+    assert [problem.term for problem in record.problems] == ["foo", "bar"]
 
 
 def test_a_mechanism_written_as_a_modifier_is_no_error_but_noted() -> None:
     record = spf.parse("v=spf1 include=x.net -all")
     assert record.errors == ()
-    assert [one.fatal for one in record.problems] == [False]
+    assert [problem.fatal for problem in record.problems] == [False]
 
 
 def test_a_redirect_does_not_count_beside_all() -> None:
@@ -167,7 +169,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     spf.looks_like_spf(text)
     words = [one for one in whole[6:].split(" ") if one]
     assert len(record.terms) + len(record.problems) >= len(words)
-    for one in record.terms:
-        assert whole[one.start : one.end] == one.text
+    for term in record.terms:
+        assert whole[term.start : term.end] == term.text
     for problem in record.problems:
         assert whole[problem.start :].startswith(problem.term)

@@ -215,7 +215,7 @@ async def test_contexts_are_shared_by_what_they_trust() -> None:
 async def test_the_least_recently_used_context_goes_first() -> None:
     trust = TrustStore(limit=2)
     bundles = [trustme.CA().cert_pem.bytes().decode() for _ in range(3)]
-    first, second = [await trust.context(one) for one in bundles[:2]]
+    first, second = [await trust.context(bundle) for bundle in bundles[:2]]
     assert await trust.context(bundles[0]) is first
     await trust.context(bundles[2])
     assert await trust.context(bundles[0]) is first

@@ -98,7 +98,7 @@ def test_graph_is_asked_in_its_own_cloud(cloud: MicrosoftCloud) -> None:
         assert place is not None
         assert known is not None
         # The scopes are for that host, and its tokens are known as Graph's.
-        assert all(one.startswith(f"https://{place.host}/") for one in place.scopes)
+        assert all(scope.startswith(f"https://{place.host}/") for scope in place.scopes)
         assert f"https://{place.host}" in known.graph_audiences
 
 

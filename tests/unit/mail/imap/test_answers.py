@@ -70,7 +70,9 @@ def test_any_lines_fit_into_status(lines: list[bytes]) -> None:
     for one in fetched(lines):
         assert one.received_at is None or one.received_at.utcoffset() == timedelta()
     assert all(0 < uid < 2**32 for uid in searched(lines))
-    assert all(one.uid_next > 0 and one.uid_validity > 0 for one in positions_in(lines))
+    assert all(
+        position.uid_next > 0 and position.uid_validity > 0 for position in positions_in(lines)
+    )
     assert opened(lines).messages >= 0
 
 

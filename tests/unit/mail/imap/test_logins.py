@@ -77,7 +77,7 @@ def test_capabilities(lines: list[bytes], found: set[str]) -> None:
 
 @given(st.lists(st.binary(max_size=60)))
 def test_any_lines_tell_capabilities_without_line_ends(lines: list[bytes]) -> None:
-    found = capabilities_in([*lines, *(b"CAPABILITY " + one for one in lines)])
+    found = capabilities_in([*lines, *(b"CAPABILITY " + line for line in lines)])
     assert all(one and not set(one) & set(" \r\n\t") for one in found)
 
 
@@ -105,4 +105,4 @@ def test_login_as_a_mechanism_where_the_command_is_forbidden() -> None:
     command = password_command(Login("me", Masked("s3cret")), {"LOGINDISABLED", "AUTH=LOGIN"})
     assert command is not None
     assert (command.name, command.arguments) == ("AUTHENTICATE", ["LOGIN"])
-    assert [base64.b64decode(one) for one in command.answers] == [b"me", b"s3cret"]
+    assert [base64.b64decode(answer) for answer in command.answers] == [b"me", b"s3cret"]

@@ -103,7 +103,7 @@ def test_the_pieces_do_not_matter(noise: bytes, cuts: list[int]) -> None:
         + noise.replace(b"\r", b"")
         + b"\r\nTAG OK y\r\n"
     )
-    edges = sorted({0, len(whole), *(one for one in cuts if one < len(whole))})
+    edges = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
     pieces = [whole[a:b] for a, b in pairwise(edges)]
     if any(b"TAG" in whole[max(0, at - 2) : at + 2] for at in edges):
         return  # the tag itself was cut, which `converse` fills in

@@ -45,7 +45,7 @@ def test_a_server_reads_the_credentials_that_were_meant(username: str, password:
 @given(SENDABLE)
 def test_quoted_strings_are_ascii_when_used_for_logins(text: str) -> None:
     arguments, _ = login_arguments(text, text)
-    assert all(one.isascii() for one in arguments)
+    assert all(argument.isascii() for argument in arguments)
 
 
 @pytest.mark.parametrize("bad", ["a\r\nb", "a\nb", "a\rb", "a\0b"])

@@ -90,8 +90,8 @@ async def test_whoever_gives_up_leaves_its_place(end: asyncio.Event) -> None:
     await asyncio.sleep(3 * PATIENCE)
     waiting = asyncio.create_task(stall(gate, Pace(), end))
     await asyncio.sleep(0)
-    for one in (*tasks, waiting):
-        one.cancel()
+    for task in (*tasks, waiting):
+        task.cancel()
     await asyncio.gather(*tasks, waiting, return_exceptions=True)
     assert await enters(gate, Pace(), PATIENCE)
     slow = Pace()

@@ -115,7 +115,7 @@ def test_the_causes_of_a_revoked_grant_stand_in_the_order_of_the_reference() -> 
     document = google_error("invalid_grant", "Token has been expired or revoked.")
     hint = meaning_of(400, error_document(document), G, REFRESH).hint
     causes = ("in testing", "password", "6 months", "too many tokens", "session control")
-    places = [hint.find(one) for one in causes]
+    places = [hint.find(cause) for cause in causes]
     assert -1 not in places
     assert places == sorted(places)
 
@@ -269,7 +269,7 @@ def test_how_long_a_token_lasts(said: object, life: float) -> None:
 
 def test_messages_are_deterministic_and_say_what_to_do() -> None:
     answers = [Answer(400, microsoft_error("invalid_grant", 50173), 9.0) for _ in range(2)]
-    first, second = (failure_from(one, M, REFRESH).message for one in answers)
+    first, second = (failure_from(answer, M, REFRESH).message for answer in answers)
     assert first == second
     assert first == (
         "The refresh token is revoked or wrong. The endpoint answers invalid_grant (AADSTS50173). "

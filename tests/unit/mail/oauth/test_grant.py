@@ -118,7 +118,7 @@ def test_a_token_is_shown_to_its_own_provider_only(cloud: MicrosoftCloud) -> Non
 def test_every_protocol_has_a_scope_and_a_permission() -> None:
     places = [directory().google, *directory().microsoft.values()]
     assert set(directory().microsoft) == set(MicrosoftCloud)
-    assert all(set(one.delegated_scopes) == set(Protocol) for one in places)
+    assert all(set(place.delegated_scopes) == set(Protocol) for place in places)
     assert set(directory().microsoft_permissions) == set(Protocol)
 
 

@@ -34,7 +34,7 @@ def resolved(provider: str, address: str | None = ADDRESS, **parameters: str) ->
 
 
 def examples(provider: str) -> dict[str, str]:
-    return {one.name: one.example for one in preset(provider).parameters}
+    return {parameter.name: parameter.example for parameter in preset(provider).parameters}
 
 
 def test_there_are_many() -> None:
@@ -154,7 +154,7 @@ def test_limits_name_their_source() -> None:
     found = resolved("GoogleWorkspace")
     assert found.limit(LimitName.MESSAGES_PER_DAY) == 2000
     assert found.limit(LimitName.MESSAGES_PER_SECOND) is None
-    assert all(one.source.startswith("https://") for one in found.limits)
+    assert all(limit.source.startswith("https://") for limit in found.limits)
 
 
 def test_shared_servers_are_understood_as_one_provider() -> None:
@@ -285,4 +285,6 @@ def test_no_host_is_known_by_two_names() -> None:
     for name in providers():
         for template in preset(name).known_hosts():
             assert seen.setdefault(template, name) == name
-            assert placeholders(template) <= {one.name for one in preset(name).parameters}
+            assert placeholders(template) <= {
+                parameter.name for parameter in preset(name).parameters
+            }

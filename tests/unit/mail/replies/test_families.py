@@ -102,7 +102,10 @@ def judged(protocol: Protocol, stage: Stage, reply: str, **known: object) -> Mea
 
 
 def share_right(samples: Iterable[Sample]) -> float:
-    verdicts = [judged(one.protocol, one.stage, one.reply).cause in one.causes for one in samples]
+    verdicts = [
+        judged(sample.protocol, sample.stage, sample.reply).cause in sample.causes
+        for sample in samples
+    ]
     return sum(verdicts) / len(verdicts)
 
 

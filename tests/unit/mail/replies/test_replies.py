@@ -181,7 +181,7 @@ def test_4xx_never_is_a_verdict_on_credentials(code: int, text: str, stage: Stag
 def test_bad_never_is_a_verdict_on_credentials_by_itself(text: str) -> None:
     found = meaning_of_imap(f"zzz {text}", "BAD")
     fragments = [one for row in rows() for one in row.text]
-    if not any(one in text.lower() for one in fragments):
+    if not any(fragment in text.lower() for fragment in fragments):
         assert not found.conclusive
 
 

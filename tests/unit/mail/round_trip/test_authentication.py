@@ -278,7 +278,7 @@ def test_what_counts_against_a_message() -> None:
 def test_white_space_comments_and_quotes(body: str) -> None:
     found = parse(body)
     assert found.server == "a.example"
-    assert [one.method for one in found.results] == ["spf"]
+    assert [result.method for result in found.results] == ["spf"]
     assert found.results[0].get("reason") == "a; b"
     assert found.results[0].get("smtp.mailfrom") == "x@b.example"
     assert found.results[0].get("other") is None

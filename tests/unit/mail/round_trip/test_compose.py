@@ -135,7 +135,7 @@ def test_no_display_name_adds_or_hides_a_field(name: str) -> None:
     assert len(octets) <= MESSAGE_LIMIT
     plain, message = read(compose(DRAFT, KEY)), read(octets)
     assert message.keys() == plain.keys()
-    assert [one.addr_spec for one in message["From"].addresses] == [DRAFT.sender]
+    assert [address.addr_spec for address in message["From"].addresses] == [DRAFT.sender]
     assert message.get_content() == plain.get_content()
 
 

@@ -49,7 +49,7 @@ SUBJECT = f"[postroom] connectivity test {TOKEN[:12]}"
 
 def report(header: str | None, waited: timedelta = DEADLINE) -> ForwardingReport:
     octets = [] if header is None else [header.encode()]
-    messages = [ScannedMessage("INBOX", None, 1, 7, ACCEPTED, one) for one in octets]
+    messages = [ScannedMessage("INBOX", None, 1, 7, ACCEPTED, octet) for octet in octets]
     sighting = recognise(messages, SENT.expected, KEY)
     return judge_forwarding(SENT, sighting, ACCEPTED + waited, MICROSOFT, TECHNICAL)
 
@@ -150,7 +150,7 @@ def test_steps_name_both_addresses_and_fit(source: ForwardingSource) -> None:
     assert TECHNICAL in together
     assert "{" not in together
     assert len(steps) <= 16
-    assert all(len(one) <= MESSAGE_LIMIT for one in steps)
+    assert all(len(step) <= MESSAGE_LIMIT for step in steps)
 
 
 def test_microsofts_steps_allow_forwarding_before_they_set_it() -> None:
@@ -167,9 +167,9 @@ def test_gmails_own_way_needs_the_confirmation() -> None:
 
 def test_quotes_stay_in_their_string() -> None:
     steps = steps_for(MICROSOFT, "o'brien@example.com", TECHNICAL)
-    commands = [one for one in steps if "-Identity" in one]
+    commands = [step for step in steps if "-Identity" in step]
     assert commands
-    assert all("'o''brien@example.com'" in one for one in commands)
+    assert all("'o''brien@example.com'" in command for command in commands)
 
 
 ATOMS = "abc'`$&;|{}!#"
@@ -178,7 +178,9 @@ ATOMS = "abc'`$&;|{}!#"
 @given(st.text(ATOMS, min_size=1, max_size=64))
 def test_no_address_breaks_out(local: str) -> None:
     steps = steps_for(MICROSOFT, f"{local}@example.com", TECHNICAL)
-    commands = [one.partition(": ")[2] for one in steps if " -Identity" in one or " -From" in one]
+    commands = [
+        step.partition(": ")[2] for step in steps if " -Identity" in step or " -From" in step
+    ]
     assert len(commands) == 2
     for command in commands:
         outside = re.sub(r"'(?:[^']|'')*'", "''", command)
@@ -189,8 +191,8 @@ def test_no_address_breaks_out(local: str) -> None:
 def test_a_command_is_never_cut() -> None:
     address = f"{'l' * 60}@{'.'.join(['d' * 60] * 3)}.example"
     steps = steps_for(MICROSOFT, address, address)
-    assert all(len(one) <= MESSAGE_LIMIT for one in steps)
-    assert any("'<publicAddress>'" in one for one in steps)
+    assert all(len(step) <= MESSAGE_LIMIT for step in steps)
+    assert any("'<publicAddress>'" in step for step in steps)
 
 
 STEP = """

@@ -148,7 +148,7 @@ def look_at(message: ScannedMessage, key: bytes) -> tuple[Found, ...]:
 def test_our_message_of_another_run_is_a_stray(token: str, uid: str) -> None:
     sighting = look(scanned(ours(token, uid)))
     assert not sighting.found
-    assert [(one.token, one.account_uid) for one in sighting.strays] == [(token, uid)]
+    assert [(stray.token, stray.account_uid) for stray in sighting.strays] == [(token, uid)]
     assert sighting.strays[0].removal is not None
     # Other accounts are looked for at the same time.
     assert not sighting.loops
@@ -231,14 +231,14 @@ def test_nothing_fails_and_nothing_unproven_is_removed(pieces: list[str]) -> Non
 
 @given(st.binary(max_size=400))
 def test_any_octets_are_a_header(octets: bytes) -> None:
-    for one in read_header(octets).fields:
-        assert one.name == one.name.lower()
-        assert not set(one.value) & set("\r\n\0")
+    for field in read_header(octets).fields:
+        assert field.name == field.name.lower()
+        assert not set(field.value) & set("\r\n\0")
 
 
 def test_a_header_ends_at_the_empty_line() -> None:
     header = read_header(b"A: 1\r\nB: x\r\n\ty\r\nnonsense\r\n\r\nC: 3\r\n")
-    assert [(one.name, one.value) for one in header.fields] == [("a", "1"), ("b", "x y")]
+    assert [(field.name, field.value) for field in header.fields] == [("a", "1"), ("b", "x y")]
 
 
 def test_headers_are_bounded() -> None:

@@ -15,7 +15,7 @@ from postroom.mail.round_trip.trace import HOPS_LIMIT, Hop, trace
 
 
 def hops(*bodies: str) -> tuple[Hop, ...]:
-    return trace(read_header("".join(f"Received: {one}\r\n" for one in bodies).encode()))
+    return trace(read_header("".join(f"Received: {body}\r\n" for body in bodies).encode()))
 
 
 def at(second: int) -> datetime:
@@ -44,12 +44,12 @@ def test_microsofts_protocol_has_three_words() -> None:
 
 def test_delays_are_not_negative() -> None:
     later, earlier = (f"by a.example; Wed, 4 Mar 2026 05:06:0{one} +0000" for one in (9, 2))
-    assert [one.delay for one in hops(earlier, later)] == [None, 0]
+    assert [hop.delay for hop in hops(earlier, later)] == [None, 0]
 
 
 def test_a_hop_without_time_is_passed_over() -> None:
     times = [f"by a.example; Wed, 4 Mar 2026 05:06:0{one} +0000" for one in (9, 2)]
-    assert [one.delay for one in hops(times[0], "by b.example; soon", times[1])] == [None, None, 7]
+    assert [hop.delay for hop in hops(times[0], "by b.example; soon", times[1])] == [None, None, 7]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_any_text_may_stand_for_a_time(text: str) -> None:
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=HOPS_LIMIT))
 def test_delays_add_up_where_clocks_agree(seconds: list[int]) -> None:
     seconds = sorted(seconds)
-    times = [format_datetime(datetime.fromtimestamp(one, UTC)) for one in seconds]
-    found = hops(*(f"by a.example; {one}" for one in reversed(times)))
+    times = [format_datetime(datetime.fromtimestamp(second, UTC)) for second in seconds]
+    found = hops(*(f"by a.example; {time}" for time in reversed(times)))
     assert found[0].delay is None
     assert sum(one.delay or 0 for one in found) == seconds[-1] - seconds[0]

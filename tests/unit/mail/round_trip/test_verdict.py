@@ -62,7 +62,7 @@ def verdict(
 
 
 def codes(arrival: Arrival) -> list[str]:
-    return [one.code for one in arrival.findings]
+    return [finding.code for finding in arrival.findings]
 
 
 def stamped(results: str) -> ScannedMessage:
@@ -193,7 +193,7 @@ def test_the_judgement_and_the_way_are_handed_on() -> None:
     found = verdict(stamped("spf=pass smtp.mailfrom=example.com"))
     assert found.authentication is not None
     assert found.authentication.spf is Outcome.PASS
-    assert [one.server for one in found.hops] == ["mx.example.org"]
+    assert [hop.server for hop in found.hops] == ["mx.example.org"]
 
 
 def test_a_failure_names_the_domain() -> None:

@@ -124,7 +124,7 @@ def test_a_farewell_is_heard_in_any_chunks(before: bytes, cuts: list[int]) -> No
     said = before + b"421-4.3.2 a\r\n421 4.3.2 b\r\n"
     hearer = Hearer()
     ear = LastWords(hearer)
-    edges = sorted({0, len(said), *(one for one in cuts if one < len(said))})
+    edges = sorted({0, len(said), *(cut for cut in cuts if cut < len(said))})
     for start, end in pairwise(edges):
         ear.data_received(said[start:end])
     assert ear.farewell == "4.3.2 a\n4.3.2 b"

@@ -218,7 +218,7 @@ async def test_what_smtp_refuses_is_sent_once() -> None:
         assert one is not None and other is not None
         assert (one.reason, other.reason) == (Reason.AUTHENTICATION_REJECTED, Reason.NOT_ATTEMPTED)
         verdicts = probing.verdicts_of(other, probing.IMAP, tls=True, auth=True)
-        states = {one.type: one.status.value for one in verdicts}
+        states = {verdict.type: verdict.status.value for verdict in verdicts}
         assert states[ConditionType.IMAP_AVAILABLE] == "True"
         assert states[ConditionType.IMAP_AUTHENTICATED] == "Unknown"
     assert probes.asked == [("SMTP", True), ("IMAP", False), ("SMTP", False), ("IMAP", False)]

@@ -48,7 +48,7 @@ ALL = frozenset(IdentityType)
 
 def gmail(*others: str, state: IdentityState = IdentityState.VERIFIED) -> Discovered:
     listed = [ListedIdentity(OWN, IdentityType.PRIMARY, IdentityState.VERIFIED, "Support")]
-    listed += [ListedIdentity(one, IdentityType.ALIAS, state, "From Gmail") for one in others]
+    listed += [ListedIdentity(other, IdentityType.ALIAS, state, "From Gmail") for other in others]
     return Discovered(OAuthProvider.GOOGLE, OWN, tuple(listed), ALL)
 
 
@@ -83,7 +83,7 @@ class EnvelopeProbes(Probes):
         self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
     ) -> EnvelopeReport:
         self.envelopes.append((login.password.reveal(), tuple(senders), recipient))
-        return EnvelopeReport(WELL, {one: self.says.get(one, YES) for one in senders})
+        return EnvelopeReport(WELL, {sender: self.says.get(sender, YES) for sender in senders})
 
 
 class Post(MailWorld):
@@ -125,8 +125,8 @@ class Post(MailWorld):
 def states(status: EmailAccountStatus) -> dict[str, tuple[str, str | None]]:
     """By address: its state and the method."""
     return {
-        one.address: (one.state.value, one.method.value if one.method else None)
-        for one in status.identities
+        identity.address: (identity.state.value, identity.method.value if identity.method else None)
+        for identity in status.identities
     }
 
 

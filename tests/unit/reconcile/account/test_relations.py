@@ -182,7 +182,7 @@ async def test_the_fallback_needs_a_domain_that_is_verified_here() -> None:
     well = await mail.account()
     assert (ready(well)[0], sender(well)[0]) == ("True", ADDRESS)
     # It is told before it is needed.
-    assert [one.code for one in well.findings] == ["FALLBACK_SENDER_NOT_VERIFIED"]
+    assert [finding.code for finding in well.findings] == ["FALLBACK_SENDER_NOT_VERIFIED"]
 
 
 async def test_a_fallback_that_is_verified_stands_in_and_is_named() -> None:
@@ -203,7 +203,7 @@ async def test_one_address_in_two_namespaces_is_said_to_both_and_names_neither()
     other = Key(Kind.EMAIL_ACCOUNT, "secret-team", "theirs")
     mail.add(other, address=ADDRESS.upper().replace("SEND.EXAMPLE.COM", "send.example.com"))
     status = await mail.account()
-    assert [one.code for one in status.findings] == ["ADDRESS_CONFLICT"]
+    assert [finding.code for finding in status.findings] == ["ADDRESS_CONFLICT"]
     assert ready(status)[0] == "True"  # nobody is kept from working by a neighbour
     assert "secret-team" not in status.model_dump_json()
     del mail.objects[other]
@@ -299,7 +299,7 @@ def test_whoever_is_named_may_send(steps: list[str]) -> None:
             assert not mail.spec.get("suspend")
             assert is_well(mail, SERVER)
             assert TWIN not in mail.objects
-            shared = "ADDRESS_CONFLICT" in {one.code for one in status.findings}
+            shared = "ADDRESS_CONFLICT" in {finding.code for finding in status.findings}
             assert shared is (FOREIGN in mail.objects)
             assert mail.secrets["mailbox"].data["password"].reveal() == "p"
             if "roundTrip" in mail.spec:

@@ -41,7 +41,7 @@ def test_special_mailboxes_are_sorted() -> None:
     ("used", "severity"), [(84, None), (85, "Warning"), (95, "Error"), (200, "Error")]
 )
 def test_a_full_mailbox_is_told_in_time(used: int, severity: str | None) -> None:
-    found = [one.severity.value for one in quota_findings(facts(used))]
+    found = [finding.severity.value for finding in quota_findings(facts(used))]
     assert found == ([severity] if severity else [])
 
 

@@ -23,10 +23,10 @@ def test_without_a_key_no_token_is_offered_and_nothing_is_verified() -> None:
     status = tenants.look(domain)
     assert verdict(status, OWNED) == ("Unknown", "OwnershipKeyMissing")
     assert verdict(status, READY) != ("True", "Succeeded")
-    assert [one.code for one in status.findings] == ["OWNERSHIP_KEY_MISSING"]
+    assert [finding.code for finding in status.findings] == ["OWNERSHIP_KEY_MISSING"]
     assert status.findings[0].severity == "Error"
     assert "postroom-verification" not in said(status)
-    assert {one.id for one in status.records} == {"spf"}
+    assert {record.id for record in status.records} == {"spf"}
 
 
 def test_without_a_key_a_given_value_is_looked_for_as_ever() -> None:
@@ -52,11 +52,11 @@ def test_where_the_key_is_elsewhere_the_token_is_not_held_against_the_domain() -
     status = tenants.look(domain)
     assert verdict(status, READY) == ("True", "Succeeded")
     assert verdict(status, OWNED) == ("Unknown", "OwnershipKeyMissing")
-    assert [(one.code, one.severity) for one in status.findings] == [
+    assert [(finding.code, finding.severity) for finding in status.findings] == [
         ("OWNERSHIP_KEY_MISSING", "Info")
     ]
     assert "--ownership-key-file" in status.findings[0].message
-    assert {one.id for one in status.records} == {"spf"}
+    assert {record.id for record in status.records} == {"spf"}
 
 
 def test_where_the_key_is_elsewhere_and_given_the_token_is_looked_for() -> None:
@@ -91,7 +91,9 @@ def test_a_changed_key_is_not_blamed_on_the_record() -> None:
     domain = tenants.add("a", domain=DOMAIN, spf=SPF)
     tenants.prove("a", DOMAIN, KEY)
     status = tenants.look(domain)
-    message = next(one.message for one in status.findings if one.code == "OWNERSHIP_MISMATCH")
+    message = next(
+        finding.message for finding in status.findings if finding.code == "OWNERSHIP_MISMATCH"
+    )
     assert "with a key that the operator no longer has" in message
     fix = status.findings[0].fix
     assert fix is not None
@@ -107,7 +109,7 @@ def test_a_mandatory_token_cannot_be_left_out_or_replaced_by_a_given_value() -> 
     domain = tenants.add("a", domain=DOMAIN, spf=SPF, ownership=given, require=["SPF"])
     status = tenants.look(domain)
     assert verdict(status, READY) == ("False", "RecordNotFound")
-    missing = next(one for one in status.records if one.state == "Missing")
+    missing = next(record for record in status.records if record.state == "Missing")
     assert (missing.id, missing.required) == ("ownership-token", True)
     tenants.publish(missing.name, missing.value)
     assert verdict(tenants.look(domain), READY) == ("True", "Succeeded")
@@ -117,7 +119,7 @@ def test_a_token_at_a_host_below_does_not_stand_in_for_the_mandatory_one() -> No
     tenants = Tenants(OwnershipRules((KEY,), token_required=True), TXT)
     domain = tenants.add("a", domain=DOMAIN, spf=SPF, ownership={"name": f"customer.{DOMAIN}"})
     status = tenants.look(domain)
-    token = next(one for one in status.records if one.id == "ownership")
+    token = next(record for record in status.records if record.id == "ownership")
     assert token.name == f"customer.{DOMAIN}"
     tenants.publish(token.name, token.value)
     assert verdict(tenants.look(domain), READY) == ("False", "RecordNotFound")

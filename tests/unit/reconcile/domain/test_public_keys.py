@@ -165,7 +165,7 @@ def test_no_byte_of_a_secret_that_is_not_declared_public_reaches_a_status(
     key = _object(tenants, where, data_key)
     text = tenants.evaluate(key).model_dump_json(by_alias=True)
     text += tenants.evaluate(key).model_dump_json(by_alias=True)
-    known = {one for one in traces(value, secret) if not _is_public(one)}
+    known = {trace for trace in traces(value, secret) if not _is_public(trace)}
     # What the status says of an empty world is no trace of the Secret.
     bare = Tenants()
     bare.add_secret("a", "k", **{data_key: "-", **({"username": "-"} if twice else {})})

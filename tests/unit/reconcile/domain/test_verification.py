@@ -282,5 +282,5 @@ async def test_without_a_look(spec: dict[str, Any], expected: Verification) -> N
 def test_every_record_is_listed_with_its_state() -> None:
     domain = verified()
     domain.look(but(dkim_k1=MISSING, spf=WRONG))
-    states = {one.id: one.state for one in domain.status.records}
+    states = {record.id: record.state for record in domain.status.records}
     assert states == {**dict.fromkeys(RECORDS, RecordState.VALID), "dkim-k1": MISSING, "spf": WRONG}

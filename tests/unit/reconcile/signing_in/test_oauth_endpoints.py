@@ -51,7 +51,7 @@ async def test_one_request_serves_both_protocols(server: TokenServer) -> None:
     world = world_of(server)
     status = await world.look(ACCOUNT)
     assert verdict(status, ConditionType.READY) == ("True", "Succeeded")
-    assert [one["client_secret"] for one in server.forms] == ["the-secret"]
+    assert [form["client_secret"] for form in server.forms] == ["the-secret"]
     shown = {one.login.password.reveal() for one in world.probes.dialled if one.login}
     assert len(shown) == 1
     await world.look(ACCOUNT)

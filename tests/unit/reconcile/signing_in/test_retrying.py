@@ -214,5 +214,5 @@ def test_objects_that_failed_together_do_not_come_back_together() -> None:
     due = [NOW + MINUTE, NOW + HOUR, NOW - HOUR]
     waits = {schedule.wait_until_due(due, f"uid-{number}", NOW) for number in range(50)}
     assert len(waits) == 50
-    assert all(one is not None and MINUTE <= one <= 1.25 * MINUTE for one in waits)
+    assert all(wait is not None and MINUTE <= wait <= 1.25 * MINUTE for wait in waits)
     assert schedule.wait_until_due([NOW], "uid", NOW) is None

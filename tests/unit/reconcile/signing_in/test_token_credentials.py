@@ -63,7 +63,7 @@ async def test_an_account_signs_in_to_both_protocols_with_its_token() -> None:
     status = await world.look(ACCOUNT)
     assert verdict(status, ConditionType.READY) == ("True", "Succeeded")
     logins = [one.login for one in world.probes.dialled]
-    assert [(one.username, one.token) for one in logins if one] == [(ADDRESS, True)] * 2
+    assert [(login.username, login.token) for login in logins if login] == [(ADDRESS, True)] * 2
     (grant, other) = world.scripted.asked
     assert grant.key == other.key
     assert (grant.subject, grant.client_id, grant.namespace) == (ADDRESS, "gid", "mail")

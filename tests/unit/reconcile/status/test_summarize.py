@@ -152,7 +152,7 @@ def test_transition_time_moves_with_the_status_only() -> None:
     waiting = run(BAD)
     other = failed(BAD.type, Reason.RECORD_MISMATCH, "Other.")
     moved = run(other, before=waiting, after=timedelta(minutes=1))
-    times = {one.last_transition_time for one in moved.conditions}
+    times = {condition.last_transition_time for condition in moved.conditions}
     assert times == {"2026-11-21T12:00:00Z"}
 
 
@@ -178,7 +178,7 @@ def test_notices_on_transitions_only(
 ) -> None:
     stored = run(*before) if before else None
     outcome = summarize(resource(stored), assessment(now), Memory(), NOW)
-    assert [one.type for one in outcome.notices] == ([expected] if expected else [])
+    assert [notice.type for notice in outcome.notices] == ([expected] if expected else [])
 
 
 def test_advisory_conditions_do_not_gate() -> None:

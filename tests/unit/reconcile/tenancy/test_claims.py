@@ -34,7 +34,7 @@ GOOD, CLAIMED = ("True", "Succeeded"), ("False", "DomainClaimed")
 def tenants_of(*domains: str) -> Tenants:
     """A world in which the SPF records of these domains are as required."""
     return Tenants(
-        records={(one, "TXT"): ["v=spf1 ip4:192.0.2.1 -all", "given=1"] for one in domains}
+        records={(domain, "TXT"): ["v=spf1 ip4:192.0.2.1 -all", "given=1"] for domain in domains}
     )
 
 
@@ -160,7 +160,7 @@ def test_without_a_token_the_earlier_verified_keeps_it(
     if ours != theirs:
         assert theirs not in said(status).replace(ours, "")
     # The fix works: the token decides, and the other one gives way.
-    told = next(one for one in status.findings if one.code == "DOMAIN_CLAIMED")
+    told = next(finding for finding in status.findings if finding.code == "DOMAIN_CLAIMED")
     assert told.fix is not None
     tenants.zone.apply(told.fix)
     assert verdict(tenants.look(first), READY) == GOOD
@@ -258,7 +258,7 @@ def test_who_is_suspended_keeps_nobody_from_a_domain(
         assert verdict(status, READY) == verdict(status, OWNED) == CLAIMED
         assert verdict(status, ConditionType.SUSPENDED) == ("True", "SuspendedBySpec")
         assert (status.verification, status.verified_at) == ("Failed", None)
-        (told,) = [one for one in status.findings if one.code == "DOMAIN_CLAIMED"]
+        (told,) = [finding for finding in status.findings if finding.code == "DOMAIN_CLAIMED"]
         assert told.fix is not None
         assert told.fix.value == ownership.challenge(KEY, "first", DOMAIN)[1]
         assert not tenants.book.is_unsettled(first)
@@ -364,14 +364,14 @@ def test_a_needless_token_is_not_asked_for() -> None:
     given = {"ownership": {"value": "given=1"}}
     claim(tenants, "second", **given)
     tenants.look(first)
-    assert "ownership-token" in {one.id for one in tenants.look(second).records}
+    assert "ownership-token" in {record.id for record in tenants.look(second).records}
     tenants.prove("second", DOMAIN)
     assert verdict(tenants.look(second), READY) == GOOD
     tenants.delete(first)
     tenants.unpublish(*ownership.challenge(KEY, "second", DOMAIN))
     status = tenants.look(second)
     assert verdict(status, READY) == GOOD
-    assert "ownership-token" not in {one.id for one in status.records}
+    assert "ownership-token" not in {record.id for record in status.records}
     assert status.findings == []
 
 
@@ -383,7 +383,7 @@ def test_without_a_key_the_earlier_verified_keeps_it_and_the_other_is_told_why()
     tenants.look(first)
     status = tenants.look(second)
     assert verdict(status, READY) == CLAIMED
-    told = next(one for one in status.findings if one.code == "DOMAIN_CLAIMED")
+    told = next(finding for finding in status.findings if finding.code == "DOMAIN_CLAIMED")
     assert told.fix is None
     assert "administrator sets POSTROOM_OWNERSHIP_KEY" in told.message
 
@@ -529,7 +529,7 @@ class History:
     def published(self, status: SendingDomainStatus, key: Key, domain: str) -> bool:
         """Whether the domain's last look saw its own namespace's token."""
         name, token = ownership.challenge(KEY, key.namespace, domain)
-        return any((one.name, token) == (name, *one.observed) for one in status.records)
+        return any((record.name, token) == (name, *record.observed) for record in status.records)
 
     def having(self, *, by_status: bool) -> list[tuple[Key, str, bool]]:
         """Who has which domain now, and whether by proof."""
@@ -587,7 +587,7 @@ def test_two_namespaces_never_have_one_domain_unless_both_are_proven(
     for key, raw in tenants.objects.items():
         status, domain = tenants.status(key), raw["spec"]["domain"]
         others = {one for one in NAMESPACES if one != key.namespace}
-        assert not any(one in said(status) for one in others)
+        assert not any(other in said(status) for other in others)
         if (name := ownership.challenge(KEY, key.namespace, domain))[1] in tenants.zone.records.get(
             (name[0], "TXT"), []
         ) and tenants.zone.records[domain, "TXT"]:

@@ -48,11 +48,11 @@ class Look:
         copies = [one.removal for one in self.sighting.found]
         own = self.sent.expected.account_uid
         strays = [
-            one.removal
-            for one in self.sighting.strays
-            if one.account_uid == own and one.token not in under_way
+            stray.removal
+            for stray in self.sighting.strays
+            if stray.account_uid == own and stray.token not in under_way
         ]
-        return tuple(one for one in (*copies, *strays) if one is not None)
+        return tuple(copy for copy in (*copies, *strays) if copy is not None)
 
 
 def new_token() -> str:
@@ -110,16 +110,18 @@ def result_of(flight: MessageInFlight, arrival: Arrival, outcome: MessageOutcome
         received_from=arrival.received_from or None,
         authentication=_judged(arrival.authentication),
         warnings=[
-            MessageWarning(code=one.code, severity=one.severity, message=shorten(one.message))
-            for one in arrival.findings[:_WARNINGS_LIMIT]
+            MessageWarning(
+                code=finding.code, severity=finding.severity, message=shorten(finding.message)
+            )
+            for finding in arrival.findings[:_WARNINGS_LIMIT]
         ],
         hops=[
             Hop(
-                by=(one.server or "unknown")[:TEXT_LIMIT],
-                protocol=(one.protocol or "")[:_WORD_LIMIT] or None,
-                delay_seconds=one.delay,
+                by=(hop.server or "unknown")[:TEXT_LIMIT],
+                protocol=(hop.protocol or "")[:_WORD_LIMIT] or None,
+                delay_seconds=hop.delay,
             )
-            for one in arrival.hops[:_HOPS_LIMIT]
+            for hop in arrival.hops[:_HOPS_LIMIT]
         ],
     )
 

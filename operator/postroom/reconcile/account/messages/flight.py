@@ -125,7 +125,9 @@ async def begin(
         if report.session.stage is not ProbeStage.DONE:
             _budgets(view).give_back(flight.token)
             return Progress(result=_ended(flight, MessageOutcome.DEFERRED, _why(report.session)))
-        flight = flight.model_copy(update={"positions": [stored(one) for one in report.positions]})
+        flight = flight.model_copy(
+            update={"positions": [stored(position) for position in report.positions]}
+        )
     while len(view.memory.sends) >= _REMEMBERED:
         view.memory.sends.pop(next(iter(view.memory.sends)))
     view.memory.sends[flight.token] = None
@@ -232,7 +234,7 @@ async def _look(
     if not isinstance(receiver, Receiver):
         problem = _answer(receiver) if receiver is not None else _NOWHERE_TO_LOOK
         return again if waited < DEADLINE else Progress(result=_unknown(flight, problem))
-    report = await _scan(receiver, [position_of(one) for one in flight.positions], view)
+    report = await _scan(receiver, [position_of(position) for position in flight.positions], view)
     look = look_for(flight, report, receiver, view)
     if look.arrival.copy is not None and look.arrival.outcome is not None:
         await _clean_up(receiver, look, view)
@@ -240,7 +242,11 @@ async def _look(
         return Progress(result=result, look=look)
     if look.arrival.outcome is None:
         # What was looked at is not looked at again: a scan reads so many messages and no more.
-        seen = {"positions": [stored(one) for one in report.positions]} if report.positions else {}
+        seen = (
+            {"positions": [stored(position) for position in report.positions]}
+            if report.positions
+            else {}
+        )
         return replace(again, look=look, in_flight=flight.model_copy(update=seen))
     if report.session.stage is not ProbeStage.DONE:
         return Progress(result=_unknown(flight, _why(report.session)))
@@ -308,21 +314,23 @@ def too_early(last: str | None, now: datetime) -> timedelta | None:
 
 def _under_way(status: EmailAccountStatus) -> frozenset[str]:
     states = (status.last_test, status.round_trip, status.forwarding)
-    return frozenset(one.in_flight.token for one in states if one and one.in_flight)
+    return frozenset(state.in_flight.token for state in states if state and state.in_flight)
 
 
 def findings_of(result: MessageResult | None, subject: str) -> tuple[Finding, ...]:
     """Return what the last message showed, as findings; `subject` is what it was sent for."""
     warnings = result.warnings if result is not None else []
     return tuple(
-        Finding(code=one.code, severity=one.severity, subject=subject, message=one.message)
-        for one in warnings
+        Finding(
+            code=warning.code, severity=warning.severity, subject=subject, message=warning.message
+        )
+        for warning in warnings
     )
 
 
 def is_looping(result: MessageResult | None) -> bool:
     """Whether something answered the last message, or sent it round: nothing more is sent then."""
-    return result is not None and any(one.code == _LOOP for one in result.warnings)
+    return result is not None and any(warning.code == _LOOP for warning in result.warnings)
 
 
 def _next_look(age: timedelta) -> timedelta:

@@ -83,7 +83,7 @@ async def _receiver(view: AccountView) -> Receiver | Obstacle:
 
 def _turn(state: RoundTripState, view: AccountView) -> str | None:
     """Return the identity whose turn it is to send; None: the account's own address."""
-    trips = {one.address: one.time for one in state.senders}
+    trips = {sender.address: sender.time for sender in state.senders}
     trips[""] = state.result.time if state.result is not None else ""
     waiting = ["", *_identities(view)]
     return min(waiting, key=lambda address: trips.get(address, "")) or None
@@ -91,7 +91,7 @@ def _turn(state: RoundTripState, view: AccountView) -> str | None:
 
 def _identities(view: AccountView) -> list[str]:
     spec = view.resource.spec
-    return [one.address for one in spec.identities if one.address != spec.address]
+    return [identity.address for identity in spec.identities if identity.address != spec.address]
 
 
 def _after(
@@ -121,7 +121,7 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
     now, last, spacing = view.world.now(), state.result, flights.not_before(view)
     if flights.is_looping(last) and not view.asked:
         return schedule.FAR_AWAY
-    tried = turn in {one.address for one in state.senders} if turn else last is not None
+    tried = turn in {sender.address for sender in state.senders} if turn else last is not None
     asked_again = view.asked and last is not None and last.outcome not in _WELL
     if not tried or asked_again:
         return spacing
@@ -129,7 +129,7 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
         due = parse_timestamp(last.time) + _DEFERRED
         return max(due - now, spacing)
     interval: timedelta = view.resource.spec.round_trip.interval
-    times = [one.time for one in state.senders] + ([last.time] if last is not None else [])
+    times = [sender.time for sender in state.senders] + ([last.time] if last is not None else [])
     pause = schedule.jittered(interval, view.resource.metadata.uid)
     due = parse_timestamp(max(times)) + pause
     return max(due - now, spacing, timedelta())

@@ -50,7 +50,7 @@ async def test_while_it_is_not_known_the_steps_stand() -> None:
     assert verdict(status, VERIFIED) == ("Unknown", "AwaitingMessage")
     assert state(status)[0] is ForwardingVerdict.PENDING
     assert status.forwarding is not None
-    assert any(TECHNICAL in one for one in status.forwarding.steps)
+    assert any(TECHNICAL in step for step in status.forwarding.steps)
 
 
 async def test_a_forward_that_rewrites_is_no_redirect() -> None:
@@ -110,7 +110,7 @@ async def test_where_mail_goes_round_no_more_is_sent() -> None:
     world = world_with()
     world.office = world.probes = Echo()
     status = await tried(world)
-    assert [one.code for one in status.findings] == ["MAIL_LOOP"]
+    assert [finding.code for finding in status.findings] == ["MAIL_LOOP"]
     await world.run(seconds=3600, times=72)
     assert len(world.office.sent) == 1
 

@@ -39,7 +39,7 @@ def outcome(status: EmailAccountStatus) -> tuple[MessageOutcome, str]:
 
 
 def waiting(status: EmailAccountStatus) -> list[str]:
-    return [one.subject for one in status.findings if one.code == "MESSAGE_WAITS"]
+    return [finding.subject for finding in status.findings if finding.code == "MESSAGE_WAITS"]
 
 
 async def asked(world: MessageWorld, **annotations: str) -> EmailAccountStatus:
@@ -90,7 +90,7 @@ async def test_one_in_five_minutes() -> None:
     await asked(world)
     await world.run(times=4)
     assert waiting(status := await world.run()) == []
-    assert [one.recipient for one in status.recent_messages] == ["support@example.com"]
+    assert [message.recipient for message in status.recent_messages] == ["support@example.com"]
     world.ask(send_test="two")
     status = await world.run(times=4)
     assert (last(status).nonce, len(world.office.sent)) == ("one", 1)
@@ -109,7 +109,7 @@ async def test_a_refused_test_leaves_what_was_sent_before() -> None:
     world.ask(send_test="two", send_test_to="victim@elsewhere.example")
     status = await world.run()
     assert outcome(status) == (MessageOutcome.FAILED, "RecipientNotAllowed")
-    assert [one.recipient for one in status.recent_messages] == ["support@example.com"]
+    assert [message.recipient for message in status.recent_messages] == ["support@example.com"]
 
 
 async def test_after_a_crash_before_sending_it_is_not_sent() -> None:

@@ -86,7 +86,7 @@ async def test_spam_is_a_warning() -> None:
     await through(world)
     status = await world.run()
     assert verdict(status, HEALTHY) == ("True", "DeliveredToSpam")
-    assert "DELIVERED_TO_SPAM" in [one.code for one in status.findings]
+    assert "DELIVERED_TO_SPAM" in [finding.code for finding in status.findings]
 
 
 async def test_without_a_mailbox_it_says_what_to_set() -> None:
@@ -122,7 +122,7 @@ async def as_identity(world: MessageWorld, address: str) -> tuple[str, str | Non
     await through(world)
     await world.run(seconds=301)
     status = await world.run(times=5)
-    found = next(one for one in status.identities if one.address == address)
+    found = next(identity for identity in status.identities if identity.address == address)
     return found.state.value, found.method.value if found.method else None
 
 

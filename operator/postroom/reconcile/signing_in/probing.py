@@ -153,7 +153,7 @@ def _standing_rejection(attempt: Attempt, memory: Memory) -> Rejection | None:
 
 def _counting_refusals(report: ProbeReport, rejection: Rejection | None) -> ProbeReport:
     """Let status tell a restarted operator how often these credentials were refused."""
-    return replace(report, refusals=rejection.attempts if rejection else None)
+    return report if rejection is None else replace(report, refusals=rejection.attempts)
 
 
 def _note_answer(

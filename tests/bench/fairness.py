@@ -27,11 +27,11 @@ sys.path[:0] = [str(ROOT / "operator"), str(ROOT / "tests")]
 
 from postroom.api.names import API_VERSION, Key, Kind  # noqa: E402
 from postroom.concurrency.shares import Shares  # noqa: E402
+from postroom.concurrency.token_bucket import TokenBucket  # noqa: E402
 from postroom.controller.cache import Cache  # noqa: E402
 from postroom.controller.client import Cluster  # noqa: E402
 from postroom.controller.events import EventPoster  # noqa: E402
 from postroom.controller.intake import Intake  # noqa: E402
-from postroom.controller.limits import TokenBucket  # noqa: E402
 from postroom.controller.mail_limits import LimitedProbes  # noqa: E402
 from postroom.controller.queue import KeyedQueue  # noqa: E402
 from postroom.controller.worker import Evaluator, Worker  # noqa: E402

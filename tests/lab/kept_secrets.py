@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
-from postroom.controller.limits import TokenBucket
 from postroom.controller.rotation import SECRET_TYPE, OwnedSecrets
 from postroom.controller.writer import SecretWriter
 from postroom.mail.oauth.grant import Grant, KeptFor

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A semaphore whose places are shared evenly among parties. For one event loop."""
+"""Semaphores whose places are shared evenly among parties. For one event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from postroom.concurrency.shares import Line, Shares
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Slots:
@@ -67,3 +71,30 @@ class Slots:
             yield
         finally:
             self.release(party)
+
+
+class KeyedSlots(Generic[KeyT]):
+    """`Slots` for each key, which exist as long as somebody holds or awaits one."""
+
+    def __init__(self, total: int, each: int) -> None:
+        self._total, self._each = total, each
+        self._slots: WeakValueDictionary[KeyT, Slots] = WeakValueDictionary()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @asynccontextmanager
+    async def slot(
+        self, key: KeyT, party: str, patience: float | None = None
+    ) -> AsyncIterator[None]:
+        """Hold a place of a key while the block runs.
+
+        Raises `TimeoutError` where `patience` seconds bring none.
+        """
+        slots = self._slots.setdefault(key, Slots(self._total, self._each))
+        async with asyncio.timeout(patience):
+            await slots.acquire(party)
+        try:
+            yield
+        finally:
+            slots.release(party)

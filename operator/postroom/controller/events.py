@@ -18,9 +18,9 @@ from typing import Any
 
 from postroom.api.names import API_VERSION, Key
 from postroom.api.times import timestamp
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
-from postroom.controller.limits import TokenBucket
 from postroom.log import about
 from postroom.metrics import Metrics
 from postroom.reconcile.status.outcome import Notice

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from postroom.api.names import Key
+from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.shares import Line, Shares
-from postroom.controller.limits import Backoff
 
 #: After so many changes in a row, a routine check gets its turn.
 _CHANGES_IN_A_ROW = 4

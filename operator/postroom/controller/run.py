@@ -19,6 +19,7 @@ from aiohttp import web
 from postroom import __version__
 from postroom.api.names import Kind
 from postroom.concurrency.shares import Shares
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import health as health_server
 from postroom.controller import network
 from postroom.controller.cache import Cache, conditions_of
@@ -34,7 +35,6 @@ from postroom.controller.feed import Feed
 from postroom.controller.health import Health
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, own_identity
-from postroom.controller.limits import TokenBucket
 from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets

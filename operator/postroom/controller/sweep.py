@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from postroom.api.names import Key, Kind
+from postroom.concurrency.backoff import Backoff
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError, Listed
 from postroom.controller.intake import START_ORDER, Intake
-from postroom.controller.limits import Backoff
 from postroom.metrics import Metrics
 
 logger = logging.getLogger(__name__)

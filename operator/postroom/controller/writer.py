@@ -24,10 +24,11 @@ from postroom.api.names import Key
 from postroom.api.resource import Metadata
 from postroom.api.status import CommonStatus
 from postroom.api.times import parse_timestamp
+from postroom.concurrency.backoff import Backoff
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.cache import Raw, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
-from postroom.controller.limits import Backoff, TokenBucket
 from postroom.log import about
 from postroom.metrics import Metrics
 

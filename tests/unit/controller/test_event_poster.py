@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.names import Key
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 from postroom.controller.events import EventPoster, _Backlog
-from postroom.controller.limits import TokenBucket
 from postroom.metrics import Metrics
 from postroom.reconcile.status.outcome import Notice, NoticeType
 from unit.controller.samples import SERVER

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.names import Key, Kind
-from postroom.controller.limits import Backoff
+from postroom.concurrency.backoff import Backoff
 from postroom.controller.queue import KeyedQueue, QueueClosed, Urgency
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from lab.kept_secrets import KEPT_NAME, Secrets, kept
 from lab.oauth_lab import microsoft_user
 from postroom.api.masked import Masked
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
-from postroom.controller.limits import TokenBucket
 from postroom.controller.writer import SecretWriter
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem
 

@@ -15,10 +15,11 @@ from prometheus_client import CollectorRegistry
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType
 from postroom.api.mailserver import MailServerStatus
 from postroom.api.names import Key
+from postroom.concurrency.backoff import Backoff
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake
-from postroom.controller.limits import Backoff, TokenBucket
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.writer import (
     Evaluated,

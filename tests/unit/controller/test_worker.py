@@ -13,11 +13,11 @@ import pytest
 from postroom.api.mailserver import MailServerStatus
 from postroom.api.names import Key, Kind
 from postroom.api.status import CommonStatus
+from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.cache import Cache, Raw
 from postroom.controller.client import ApiError
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake
-from postroom.controller.limits import TokenBucket
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.writer import Writer

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from postroom.concurrency.acting import party
-from postroom.dns.asking.holding import Work
+from postroom.concurrency.bounded import ExpiringMap
+from postroom.concurrency.flights import Flights
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -36,66 +36,37 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
     """
 
     def __init__(self, capacity: int = 4096, clock: Clock | None = None) -> None:
-        self._capacity, self._clock = capacity, clock
-        self._values: OrderedDict[KeyT, tuple[float, ValueT]] = OrderedDict()
-        self._flights: dict[tuple[str, KeyT], tuple[asyncio.Task[tuple[ValueT, float]], Work]] = {}
+        self._values: ExpiringMap[KeyT, ValueT] = ExpiringMap(capacity, clock or _loop_time)
+        self._flights: Flights[tuple[str, KeyT], ValueT] = Flights()
 
     async def get(self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]]) -> ValueT:
         """Return the value of a key; `fetch` yields it with the seconds to keep it (0: not)."""
+
+        async def fly() -> ValueT:
+            value, seconds = await fetch()
+            self.keep(key, value, seconds)
+            return value
+
         kept = self.kept(key)
-        if kept is not None:
-            return kept
-        name = (party(), key)
-        flying = self._flights.get(name)
-        if flying is None or flying[0].cancelled():
-            work = Work()
-            flight = asyncio.ensure_future(self._fly(key, fetch, work))
-            flying = self._flights[name] = (flight, work)
-            flight.add_done_callback(lambda done: self._land(name, done))
-        # Shielded: one waiter that gives up must not take the answer from the others.
-        with flying[1].awaited():
-            value, _ = await asyncio.shield(flying[0])
-        return value
+        return kept if kept is not None else await self._flights.join((party(), key), fly)
 
     def kept(self, key: KeyT) -> ValueT | None:
-        """Return the value of a key if it is there."""
-        kept = self._values.get(key)
-        if kept is None or kept[0] <= self._now():
-            return None
-        self._values.move_to_end(key)
-        return kept[1]
+        """The value of a key if it is there."""
+        return self._values.use(key)
 
     def in_flight(self, key: KeyT) -> bool:
-        """Tell whether a value is being fetched."""
+        """Whether a value is being fetched."""
         return (party(), key) in self._flights
 
     def keep(self, key: KeyT, value: ValueT, seconds: float) -> None:
         """Keep a value that came another way; 0 seconds: do not."""
-        if seconds <= 0:
-            return
-        self._values[key] = (self._now() + seconds, value)
-        self._values.move_to_end(key)
-        while len(self._values) > self._capacity:
-            self._values.popitem(last=False)
+        if seconds > 0:
+            self._values.put(key, value, seconds)
 
     def forget(self, key: KeyT) -> None:
         """Drop a value, so that it is fetched again."""
-        self._values.pop(key, None)
+        self._values.pop(key)
 
-    async def _fly(
-        self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]], work: Work
-    ) -> tuple[ValueT, float]:
-        with work.running():
-            value, seconds = await fetch()
-        self.keep(key, value, seconds)
-        return value, seconds
 
-    def _land(self, name: tuple[str, KeyT], flight: asyncio.Task[tuple[ValueT, float]]) -> None:
-        flying = self._flights.get(name)
-        if flying is not None and flying[0] is flight:
-            del self._flights[name]
-        if not flight.cancelled():
-            flight.exception()  # a failure was raised to the waiters, if there were any
-
-    def _now(self) -> float:
-        return self._clock() if self._clock else asyncio.get_running_loop().time()
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from postroom.concurrency.acting import party
+from postroom.concurrency.backoff import doubled
+from postroom.concurrency.bounded import BoundedMap
 
 ServerT = TypeVar("ServerT", bound=Hashable)
 
@@ -47,7 +48,7 @@ class Health(Generic[ServerT]):
 
     def __init__(self, least: float, unknown: float) -> None:
         self._least, self._unknown = least, unknown
-        self._records: OrderedDict[tuple[str, ServerT], _Record] = OrderedDict()
+        self._records: BoundedMap[tuple[str, ServerT], _Record] = BoundedMap(_SERVERS_LIMIT)
         self._rotation = itertools.count()
 
     @property
@@ -67,9 +68,8 @@ class Health(Generic[ServerT]):
     def silent(self, server: ServerT) -> None:
         """A server left a query unanswered for longer than it was given."""
         record = self._record(server)
-        doubled = _AVOID_LEAST * 2.0 ** min(record.silences, 10)
         record.silences += 1
-        record.avoid_until = _now() + min(doubled, _AVOID_MOST)
+        record.avoid_until = _now() + doubled(_AVOID_LEAST, _AVOID_MOST, record.silences)
 
     def wait(self, server: ServerT) -> float:
         """How long an answer may take before it is worth asking elsewhere, or again."""
@@ -132,14 +132,7 @@ class Health(Generic[ServerT]):
     def _record(self, server: ServerT) -> _Record:
         # Per party: one that asks a server what that passes over must not have it look dead to all.
         name = (party(), server)
-        record = self._records.get(name)
-        if record is None:
-            record = self._records[name] = _Record()
-            if len(self._records) > _SERVERS_LIMIT:
-                self._records.popitem(last=False)
-        else:
-            self._records.move_to_end(name)
-        return record
+        return self._records.use_or_make(name, _Record)
 
 
 def _now() -> float:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 
 from postroom.concurrency.acting import party
+from postroom.concurrency.bounded import BoundedMap
 
 #: Zones of which all servers were silent, and nobody else answered, before the way is blocked.
 _ZONES = 2
@@ -24,7 +24,7 @@ class Reach:
     """
 
     def __init__(self) -> None:
-        self._silent: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._silent: BoundedMap[tuple[str, str], None] = BoundedMap(_SILENT_LIMIT)
         self._blocked_until: dict[str, float] = {}
 
     @property
@@ -53,8 +53,7 @@ class Reach:
 
     def silent(self, apex: str) -> None:
         """All servers of a zone were silent."""
-        self._silent[party(), apex] = None
-        if len(self._silent) > _SILENT_LIMIT:
-            self._silent.popitem(last=False)
+        if (party(), apex) not in self._silent:
+            self._silent.put((party(), apex), None)
         if len({zone for _, zone in self._silent}) >= _ZONES:
             self._blocked_until[party()] = asyncio.get_running_loop().time() + _BLOCKED

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from postroom.api.hosts import AliasedAddresses
+from postroom.concurrency.holding import limited
 from postroom.dns.answers import (
     Answer,
     Delegation,
@@ -29,7 +30,6 @@ from postroom.dns.asking.delegation import ParentView
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.guarded import GuardedTransport
 from postroom.dns.asking.health import Health
-from postroom.dns.asking.holding import limited
 from postroom.dns.asking.https import HttpsClient
 from postroom.dns.asking.pace import Pace
 from postroom.dns.asking.recursion import ResolverView, resolvers_of

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from typing import Any
 
+from postroom.concurrency.holding import held_back
 from postroom.dns.answers import (
     EDNS_NOT_UNDERSTOOD,
     TCP_FAILED,
@@ -19,7 +20,6 @@ from postroom.dns.answers import (
 )
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
-from postroom.dns.asking.holding import held_back
 from postroom.dns.asking.https import HttpsServer
 from postroom.dns.asking.pace import Overloaded, Pace
 from postroom.dns.asking.wire import Reply, View, answer_of

@@ -10,9 +10,9 @@ from ipaddress import ip_address
 
 import dns.message
 
+from postroom.concurrency.holding import limited
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
-from postroom.dns.asking.holding import limited
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.turns import Timing

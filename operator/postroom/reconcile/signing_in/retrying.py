@@ -17,6 +17,7 @@ from postroom.api.mailserver import ProbeFacts, ProbeStage
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
 from postroom.api.status import ResolvedReference
+from postroom.concurrency.backoff import doubled
 from postroom.mail.replies import FailureClass
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.signing_in.token_probe import TOKEN_REFUSALS
@@ -51,7 +52,6 @@ _ELSEWHERE = frozenset({Reason.OAUTH_THROTTLED, Reason.HOST_AUTH_COOLDOWN, Reaso
 #: (first wait, longest wait); each doubles the one before.
 _TRANSIENT = (timedelta(seconds=30), timedelta(minutes=15))
 _THROTTLED = (timedelta(minutes=15), timedelta(hours=24))
-_DOUBLINGS = 16
 #: Farther than any interval: what is due then waits for a change.
 FAR = timedelta(days=365)
 
@@ -77,17 +77,11 @@ def wait_after(report: ProbeReport, failures: int) -> timedelta | None:
         case FailureClass.THROTTLED:
             first = _TRANSIENT[0]
             hint = report.retry_after
-            return _doubled(_THROTTLED, failures) if hint is None else _clamped(hint, first)
+            return doubled(*_THROTTLED, failures) if hint is None else _clamped(hint, first)
         case FailureClass.TRANSIENT | FailureClass.CONFIGURATION:
-            return _doubled(_TRANSIENT, failures)
+            return doubled(*_TRANSIENT, failures)
         case _:
             return None
-
-
-def _doubled(bounds: tuple[timedelta, timedelta], failures: int) -> timedelta:
-    first, longest = bounds
-    doublings: int = min(max(failures - 1, 0), _DOUBLINGS)
-    return min(first * (1 << doublings), longest)
 
 
 def _clamped(hint: timedelta, least: timedelta = timedelta()) -> timedelta:
@@ -109,7 +103,7 @@ def pause_after(
     again = before is not None and before.protocol == protocol
     count = before.count + 1 if before is not None and again else 1
     hint = report.retry_after
-    wait = _doubled(_THROTTLED, count) if hint is None else _clamped(hint)
+    wait = doubled(*_THROTTLED, count) if hint is None else _clamped(hint)
     told = replace(report, message=_with(report.message, PAUSED))
     return Pause(protocol, told, now, now + wait, inputs, request, hint is not None, count)
 

@@ -7,8 +7,8 @@ import asyncio
 
 import pytest
 
+from postroom.concurrency.holding import held_back, limited
 from postroom.dns.asking.cache import SingleFlightCache
-from postroom.dns.asking.holding import held_back, limited
 
 
 def now() -> float:

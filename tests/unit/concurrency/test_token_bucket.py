@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Token buckets and backoff."""
+"""Token buckets: burst, rate, turns, who gives up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.controller.limits import Backoff, TokenBucket
+from postroom.concurrency.token_bucket import TokenBucket
 
 
 class Clock:
@@ -97,14 +97,3 @@ def test_a_bucket_never_gives_more_than_burst_and_rate_allow(
         clock.now += step
         given_out += sum(bucket.try_take() for _ in range(20))
         assert given_out <= burst + clock.now * rate + 1e-6
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_backoff_stays_between_floor_and_cap(failures: int, drawn: float) -> None:
-    delay = Backoff(floor=1, base=1, cap=60, draw=lambda: drawn).delay(failures)
-    assert 1 <= delay <= 60
-
-
-def test_backoff_spreads_over_a_range_that_doubles() -> None:
-    low, high = Backoff(draw=lambda: 0.0), Backoff(draw=lambda: 1.0)
-    assert [(low.delay(n), high.delay(n)) for n in (1, 2, 3)] == [(1, 3), (1, 5), (1, 9)]

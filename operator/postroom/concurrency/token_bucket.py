@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeping within bounds: how fast we may ask, and how long to wait after a failure."""
+"""How fast something may be done, in turns among parties. For one event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from postroom.concurrency.shares import Line, Shares
 
@@ -40,7 +38,7 @@ class TokenBucket:
         self._filled_at = now
 
     def try_take(self) -> bool:
-        """Take one token if there is one now."""
+        """Take one token if there is one now; whether there was."""
         self._refill()
         if self._tokens < 1:
             return False
@@ -80,22 +78,3 @@ class TokenBucket:
     def _ring(self) -> None:
         self._timer = None
         self._serve()
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Exponential backoff with full jitter over a floor, in seconds.
-
-    The floor keeps a failure from being retried hot; the jitter keeps many that failed together
-    from coming back together.
-    """
-
-    floor: float = 1.0
-    base: float = 1.0
-    cap: float = 300.0
-    draw: Callable[[], float] = random.random
-
-    def delay(self, failures: int) -> float:
-        """Return how long to wait after this many failures in a row (one or more)."""
-        ceiling = min(self.cap, self.base * 2.0 ** min(failures, 30))
-        return min(self.cap, self.floor + self.draw() * ceiling)

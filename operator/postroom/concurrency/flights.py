@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work that many want at the same time, done once for all of them. For one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from typing import Generic, TypeVar
+
+from postroom.concurrency.holding import Work
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
+
+
+class Flights(Generic[KeyT, ValueT]):
+    """Work by key: whoever comes while it is under way waits for it, and gets what it yields.
+
+    That may be a failure. A waiter that gives up takes the work from nobody: it goes on, with or
+    without waiters. Work that was cancelled itself is begun again by who comes next. What it
+    yielded serves whoever comes within `linger` seconds of its end.
+    """
+
+    def __init__(self, linger: float = 0.0) -> None:
+        self._linger = linger
+        self._flights: dict[KeyT, tuple[asyncio.Task[ValueT], Work]] = {}
+
+    def __contains__(self, key: KeyT) -> bool:
+        """Whether work of this key is under way, or lingers."""
+        return key in self._flights
+
+    def __iter__(self) -> Iterator[KeyT]:
+        return iter(tuple(self._flights))
+
+    async def join(self, key: KeyT, begin: Callable[[], Awaitable[ValueT]]) -> ValueT:
+        """Return what the work yields, which is begun if none is under way."""
+        flight, work = self._flights.get(key, (None, Work()))
+        if flight is None or flight.cancelled():
+            flight = asyncio.create_task(_fly(begin, work))
+            self._flights[key] = (flight, work)
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        # Shielded: one waiter that gives up must not take the result from the others.
+        with work.awaited():
+            return await asyncio.shield(flight)
+
+    def forget(self, key: KeyT) -> None:
+        """Have the next one begin anew; who waits already gets what is under way."""
+        self._flights.pop(key, None)
+
+    async def close(self) -> None:
+        """Cancel what is under way, and wait for its end."""
+        flights = [flight for flight, _ in self._flights.values()]
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _landed(self, key: KeyT, flight: asyncio.Task[ValueT]) -> None:
+        if flight.cancelled() or not self._linger:
+            self._drop(key, flight)
+        else:
+            asyncio.get_running_loop().call_later(self._linger, self._drop, key, flight)
+        if not flight.cancelled():
+            flight.exception()  # it was raised to the waiters; that there were none is no error
+
+    def _drop(self, key: KeyT, flight: asyncio.Task[ValueT]) -> None:
+        there, _ = self._flights.get(key, (None, None))
+        if there is flight:  # and not one that was begun after `forget`
+            del self._flights[key]
+
+
+async def _fly(begin: Callable[[], Awaitable[ValueT]], work: Work) -> ValueT:
+    with work.running():
+        return await begin()

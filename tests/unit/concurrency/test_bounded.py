@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bounded maps: against a list that does the same in the plainest way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.concurrency.bounded import BoundedMap, ExpiringMap
+
+#: (what is done, with which key, with which value)
+Step = tuple[str, str, int]
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "get", "use", "make", "pop", "clear"]),
+        st.sampled_from("abcdefgh"),
+        st.integers(0, 9),
+    ),
+    max_size=60,
+)
+
+
+def plain(done: Sequence[Step], limit: int, heaviest: int | None) -> list[tuple[str, int]]:
+    """What is held after all steps, in the order in which it would go."""
+    held: list[tuple[str, int]] = []
+    for what, key, value in done:
+        there = dict(held).get(key)
+        if what == "clear":
+            held = []
+        elif what == "pop":
+            held = [entry for entry in held if entry[0] != key]
+        elif what == "put" or (what == "make" and there is None):
+            held = [entry for entry in held if entry[0] != key] + [(key, value)]
+        elif what in ("use", "make") and there is not None:
+            held = [entry for entry in held if entry[0] != key] + [(key, there)]
+        while len(held) > limit or sum(weight for _, weight in held) > (heaviest or 10_000):
+            del held[0]
+    return held
+
+
+@given(steps, st.integers(1, 5), st.none() | st.integers(9, 20))
+def test_the_least_recently_put_or_used_goes_first(
+    done: list[Step], limit: int, heaviest: int | None
+) -> None:
+    # A weight that everything fits into is none.
+    entries: BoundedMap[str, int] = (
+        BoundedMap(limit)
+        if heaviest is None
+        else BoundedMap(limit, weigh=lambda value: value, heaviest=heaviest)
+    )
+    for count, (what, key, value) in enumerate(done, 1):
+        before = dict(plain(done[: count - 1], limit, heaviest)).get(key)
+        match what:
+            case "put":
+                entries.put(key, value)
+            case "get":
+                assert entries.get(key) == before
+            case "use":
+                assert entries.use(key) == before
+            case "make":
+                made = entries.use_or_make(key, lambda value=value: value)  # type: ignore[misc]
+                assert made == (value if before is None else before)
+            case "pop":
+                assert entries.pop(key) == before
+            case _:
+                entries.clear()
+        held = plain(done[:count], limit, heaviest)
+        assert [(name, entries.get(name)) for name in entries] == held
+        assert len(entries) == len(held) <= limit
+        assert (key in entries) == (key in dict(held))
+
+
+def test_what_is_too_heavy_alone_is_not_held() -> None:
+    entries: BoundedMap[str, str] = BoundedMap(3, weigh=len, heaviest=4)
+    entries.put("a", "aa")
+    entries.put("b", "bbbbb")
+    assert list(entries) == []
+    entries.put("a", "aaaa")
+    assert list(entries) == ["a"]
+
+
+def test_a_value_counts_until_its_time_has_come() -> None:
+    now = 100.0
+    entries: ExpiringMap[str, str] = ExpiringMap(2, lambda: now)
+    entries.put("a", "first", 5)
+    now = 104.9
+    assert (entries.get("a"), entries.use("a")) == ("first", "first")
+    now = 105.0
+    assert (entries.get("a"), entries.use("a")) == (None, None)
+    entries.put("a", "second", 5)
+    assert entries.get("a") == "second"
+    entries.pop("a")
+    entries.pop("never there")
+    assert entries.get("a") is None
+
+
+@pytest.mark.parametrize(("read", "gone"), [("get", "a"), ("use", "b")])
+def test_reading_keeps_a_value_only_where_that_counts_as_use(read: str, gone: str) -> None:
+    entries: ExpiringMap[str, str] = ExpiringMap(2, lambda: 0.0)
+    entries.put("a", "a", 60)
+    entries.put("b", "b", 60)
+    assert getattr(entries, read)("a") == "a"
+    entries.put("c", "c", 60)
+    assert [key for key in "abc" if entries.get(key) is None] == [gone]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0, 10), st.floats(0, 5)), max_size=40))
+def test_nothing_is_returned_after_its_end_and_no_more_is_held_than_may_be(
+    puts: list[tuple[str, float, float]],
+) -> None:
+    now, ends = 0.0, dict[str, float]()
+    entries: ExpiringMap[str, str] = ExpiringMap(2, lambda: now)
+    for key, seconds, passed in puts:
+        entries.put(key, key, seconds)
+        ends[key] = now + seconds
+        now += passed
+        assert len(entries) <= 2
+        for name, end in ends.items():
+            assert entries.get(name) in ((None,) if end <= now else (None, name))

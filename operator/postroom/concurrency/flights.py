@@ -35,8 +35,13 @@ class Flights(Generic[KeyT, ValueT]):
     async def join(self, key: KeyT, begin: Callable[[], Awaitable[ValueT]]) -> ValueT:
         """Return what the work yields, which is begun if none is under way."""
         flight, work = self._flights.get(key, (None, Work()))
+
+        async def fly() -> ValueT:
+            with work.running():
+                return await begin()
+
         if flight is None or flight.cancelled():
-            flight = asyncio.create_task(_fly(begin, work))
+            flight = asyncio.create_task(fly())
             self._flights[key] = (flight, work)
             flight.add_done_callback(lambda done: self._landed(key, done))
         # Shielded: one waiter that gives up must not take the result from the others.
@@ -66,8 +71,3 @@ class Flights(Generic[KeyT, ValueT]):
         there, _ = self._flights.get(key, (None, None))
         if there is flight:  # and not one that was begun after `forget`
             del self._flights[key]
-
-
-async def _fly(begin: Callable[[], Awaitable[ValueT]], work: Work) -> ValueT:
-    with work.running():
-        return await begin()

@@ -80,7 +80,9 @@ class KeyedSlots(Generic[KeyT]):
         self._total, self._each = total, each
         self._slots: WeakValueDictionary[KeyT, Slots] = WeakValueDictionary()
 
-    def __len__(self) -> int:
+    @property
+    def remembered(self) -> int:
+        """How many keys are remembered."""
         return len(self._slots)
 
     @asynccontextmanager

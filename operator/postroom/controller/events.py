@@ -18,6 +18,7 @@ from typing import Any
 
 from postroom.api.names import API_VERSION, Key
 from postroom.api.times import timestamp
+from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
@@ -107,12 +108,15 @@ class EventPoster:
         self._bucket = bucket or TokenBucket(_GLOBAL_RATE, _GLOBAL_BURST)
         self._backlog = _Backlog(_BACKLOG)
         self._moved = asyncio.Event()
-        self._per_object: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._per_object: BoundedMap[str, TokenBucket] = BoundedMap(_OBJECTS_REMEMBERED)
 
     def announce(self, key: Key, uid: str, notices: Iterable[Notice]) -> None:
         """Have notices about an object posted; drops those beyond its rate. Never waits."""
         for notice in notices:
-            if not self._bucket_of(uid).try_take():
+            bucket = self._per_object.use_or_make(
+                uid, lambda: TokenBucket(_OBJECT_RATE, _OBJECT_BURST)
+            )
+            if not bucket.try_take():
                 self._count("suppressed")
                 continue
             if not self._backlog.put((key, self._event(key, uid, notice))):
@@ -143,13 +147,6 @@ class EventPoster:
             finally:
                 self._backlog.done(key.namespace)
                 self._moved.set()
-
-    def _bucket_of(self, uid: str) -> TokenBucket:
-        bucket = self._per_object.pop(uid, None) or TokenBucket(_OBJECT_RATE, _OBJECT_BURST)
-        self._per_object[uid] = bucket
-        if len(self._per_object) > _OBJECTS_REMEMBERED:
-            self._per_object.popitem(last=False)
-        return bucket
 
     def _count(self, result: str) -> None:
         self._metrics.events.labels(result=result).inc()

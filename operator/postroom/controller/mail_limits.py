@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import nullcontext
 from datetime import date
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
-from postroom.concurrency.slots import Slots
+from postroom.concurrency.slots import KeyedSlots
 from postroom.mail.limits.hosts import HOST_TOGETHER
 from postroom.mail.operations import (
     EnvelopeReport,
@@ -40,11 +39,11 @@ class LimitedProbes:
 
     def __init__(self, probes: MailProbes, per_target: int | None) -> None:
         self._probes = probes
-        self._per_target = per_target
+        self._targets: KeyedSlots[tuple[str, int]] | None = None
+        if per_target is not None:
+            self._targets = KeyedSlots(HOST_TOGETHER * per_target, per_target)
         #: Told of every session.
         self.observe: Observe = lambda kind, seconds, report: None
-        # They live as long as somebody holds or awaits one.
-        self._targets: WeakValueDictionary[tuple[str, int], Slots] = WeakValueDictionary()
 
     async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
         """See `postroom.reconcile.world.MailProbes`."""
@@ -118,18 +117,10 @@ class LimitedProbes:
         perform: Callable[[], Awaitable[Done]],
         session: Callable[[Done], ProbeReport],
     ) -> Done:
-        async with self._place(endpoint):
+        place = (endpoint.host, endpoint.port)
+        targets, namespace = self._targets, endpoint.namespace
+        async with nullcontext() if targets is None else targets.slot(place, namespace):
             begun = time.monotonic()
             done = await perform()
             self.observe(kind, time.monotonic() - begun, session(done))
             return done
-
-    def _place(self, endpoint: Endpoint) -> AbstractAsyncContextManager[None]:
-        if self._per_target is None:
-            return nullcontext()
-        place = (endpoint.host, endpoint.port)
-        target = self._targets.get(place)
-        if target is None:
-            slots = Slots(HOST_TOGETHER * self._per_target, self._per_target)
-            target = self._targets[place] = slots
-        return target.slot(endpoint.namespace)

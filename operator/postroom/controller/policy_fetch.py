@@ -12,13 +12,13 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Sequence
-from weakref import WeakValueDictionary
 
 import aiohttp
 
 from postroom.api.reasons import Reason
 from postroom.concurrency.acting import party
-from postroom.concurrency.slots import Slots
+from postroom.concurrency.flights import Flights
+from postroom.concurrency.slots import KeyedSlots
 from postroom.controller.policy_memory import PolicyMemory
 from postroom.dns.mta_sts_host import (
     POLICY_BYTES_LIMIT,
@@ -75,36 +75,26 @@ class HttpsPolicyFetcher:
         self._port, self._ca_bundle, self._limit = port, ca_bundle, limit
         self._memory = memory or PolicyMemory()
         self._trust = TrustStore()
-        self._flights: dict[tuple[str, str], asyncio.Task[FetchedPolicy]] = {}
-        # They live as long as somebody holds or awaits one.
-        self._turns: WeakValueDictionary[str, Slots] = WeakValueDictionary()
+        self._flights: Flights[tuple[str, str], FetchedPolicy] = Flights()
+        self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
 
     async def fetch(self, domain: str) -> FetchedPolicy:
         """See `postroom.dns.mta_sts_host.PolicyFetcher`."""
+
+        async def fetch() -> FetchedPolicy:
+            found = await self._fetch(f"mta-sts.{domain}")
+            self._memory.put(domain, found)
+            return found
+
         known = self._memory.get(domain)
         if known is not None:
             return known
         # Of the own namespace: that of another may have to wait for what else that one wants.
-        key = (party(), domain)
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._fetch(f"mta-sts.{domain}"))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda done: self._land(key, done))
-        # Whoever came first may be cancelled; the fetch goes on for the others.
-        return await asyncio.shield(flight)
+        return await self._flights.join((party(), domain), fetch)
 
     async def close(self) -> None:
         """End what is under way; connections outlive no fetch."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
-
-    def _land(self, key: tuple[str, str], done: asyncio.Task[FetchedPolicy]) -> None:
-        self._flights.pop(key, None)
-        if not done.cancelled() and done.exception() is None:
-            self._memory.put(key[1], done.result())
+        await self._flights.close()
 
     async def _fetch(self, host: str) -> FetchedPolicy:
         try:
@@ -120,20 +110,14 @@ class HttpsPolicyFetcher:
         if judge_addresses(host, addresses, "", self._guard) is not None:
             return FetchedPolicy(PolicyFetchOutcome.DENIED)
         pinned = interleaved(addresses)[:_ADDRESS_LIMIT]
-        whose = party()
-        turn = self._turns.setdefault(min(addresses), Slots(_PER_ADDRESS, _PER_NAMESPACE))
         try:
-            async with asyncio.timeout(_WAIT_LIMIT):
-                await turn.acquire(whose)
-        except TimeoutError:
-            return _UNREACHABLE
-        try:
-            async with asyncio.timeout(self._limit):
+            async with (
+                self._turns.slot(min(addresses), party(), _WAIT_LIMIT),
+                asyncio.timeout(self._limit),
+            ):
                 return await self._get(host, pinned)
         except TimeoutError:
             return _UNREACHABLE
-        finally:
-            turn.release(whose)
 
     async def _get(self, host: str, addresses: Sequence[str]) -> FetchedPolicy:
         context = await self._trust.context(self._ca_bundle)

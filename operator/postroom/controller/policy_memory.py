@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
+from postroom.concurrency.bounded import ExpiringMap
 from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
 
 #: Seconds that a policy serves others, and a fault: who mends one wants to see it soon.
@@ -29,29 +29,19 @@ class PolicyMemory:
         fault_ttl: float = FAULT_TTL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._policy_ttl, self._fault_ttl, self._clock = policy_ttl, fault_ttl, clock
-        self._known: OrderedDict[str, tuple[float, FetchedPolicy]] = OrderedDict()
-        self._characters = 0
+        self._policy_ttl, self._fault_ttl = policy_ttl, fault_ttl
+        self._known: ExpiringMap[str, FetchedPolicy] = ExpiringMap(
+            _ENTRIES_LIMIT,
+            clock,
+            weigh=lambda policy: len(policy.text),
+            heaviest=_CHARACTERS_LIMIT,
+        )
 
     def get(self, domain: str) -> FetchedPolicy | None:
-        """Return what is known of a domain's policy."""
-        ends, found = self._known.get(domain, (0.0, None))
-        if found is not None and ends <= self._clock():
-            self._forget(domain)
-            return None
-        return found
+        """What is known of a domain's policy."""
+        return self._known.get(domain)
 
     def put(self, domain: str, found: FetchedPolicy) -> None:
         """Remember what was fetched."""
-        self._forget(domain)
         fetched = found.outcome is PolicyFetchOutcome.FETCHED
-        ttl = self._policy_ttl if fetched else self._fault_ttl
-        self._known[domain] = (self._clock() + ttl, found)
-        self._characters += len(found.text)
-        while len(self._known) > _ENTRIES_LIMIT or self._characters > _CHARACTERS_LIMIT:
-            self._forget(next(iter(self._known)))
-
-    def _forget(self, domain: str) -> None:
-        _, found = self._known.pop(domain, (0.0, None))
-        if found is not None:
-            self._characters -= len(found.text)
+        self._known.put(domain, found, self._policy_ttl if fetched else self._fault_ttl)

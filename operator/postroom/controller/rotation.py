@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, Key, Kind
 from postroom.api.times import parse_timestamp, timestamp
+from postroom.concurrency.bounded import BoundedMap
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
@@ -109,8 +109,8 @@ class OwnedSecrets:
         now: Callable[[], datetime] = utc_now,
         limit: int = _REMEMBERED,
     ) -> None:
-        self._client, self._writer, self._now, self._limit = client, writer, now, limit
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._client, self._writer, self._now = client, writer, now
+        self._known: BoundedMap[str, _Known] = BoundedMap(limit)
         self._guard = SecretGuard(writer, now)
 
     def keeping(self, grant: Grant) -> Keeping:
@@ -129,12 +129,12 @@ class OwnedSecrets:
                 f"Secret {secret_name(kept_for)}, which may hold a newer refresh token, could not "
                 "be read; it is asked for again."
             )
-        self._remember(grant, known)
+        self._known.put(grant.key, known)
         return known.token
 
     async def keep(self, grant: Grant, token: Masked, *, refused: bool) -> None:
         """Write the token if it is new and the kept one is refused, outdated or old enough."""
-        known = self._known.get(grant.key, _Known())
+        known = self._known.get(grant.key) or _Known()
         if not self._worth_it(known, grant, token, refused=refused):
             return
         kept_for = _wanted(grant)
@@ -152,7 +152,7 @@ class OwnedSecrets:
                 secret_name(kept_for),
                 extra=_about(grant, kept_for),
             )
-        self._remember(grant, known)
+        self._known.put(grant.key, known)
 
     def _worth_it(self, known: _Known, grant: Grant, token: Masked, *, refused: bool) -> bool:
         if (known.token or grant.secrets.refresh_token) == token:
@@ -217,12 +217,6 @@ class OwnedSecrets:
         if there.source != kept_for.source and there.seed != grant.secrets.refresh_token:
             return _Known(outdated=True)
         return _Known(Keeping(kept_at=there.kept_at), there.token)
-
-    def _remember(self, grant: Grant, known: _Known) -> None:
-        self._known[grant.key] = known
-        self._known.move_to_end(grant.key)
-        while len(self._known) > self._limit:
-            self._known.popitem(last=False)
 
 
 def _wanted(grant: Grant) -> KeptFor:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
 from postroom.api.masked import Masked
+from postroom.concurrency.bounded import ExpiringMap
 from postroom.controller.client import ApiError
 
 #: Seconds for which an answer holds, and how many are kept: scrapers are few, guesses are many.
@@ -48,9 +48,9 @@ class ScrapePermission:
     def __init__(
         self, reviewer: Reviewer, path: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._reviewer, self._path, self._clock = reviewer, path, clock
+        self._reviewer, self._path = reviewer, path
         #: By the token's hash, so that no token outlives its request.
-        self._known: OrderedDict[bytes, tuple[float, Permission]] = OrderedDict()
+        self._known: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
 
     async def of(self, authorization: str | None) -> Permission:
         """Return what the bearer of a header's token may; an API server that fails grants none."""
@@ -60,16 +60,13 @@ class ScrapePermission:
             return Permission.UNAUTHENTICATED
         digest = hashlib.sha256(token.encode()).digest()
         known = self._known.get(digest)
-        if known is not None and self._clock() < known[0]:
-            return known[1]
+        if known is not None:
+            return known
         try:
             permission = await self._ask(Masked(token))
         except ApiError:
             return Permission.UNKNOWN
-        self._known[digest] = (self._clock() + _HOLDS, permission)
-        self._known.move_to_end(digest)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        self._known.put(digest, permission, _HOLDS)
         return permission
 
     async def _ask(self, token: Masked) -> Permission:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from postroom.api.masked import Masked
 from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
 from postroom.api.resource import AnyResource, InvalidSpec, parse
+from postroom.concurrency.flights import Flights
 from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
@@ -49,35 +49,17 @@ class SharedReads(Generic[T]):
         self, read: Callable[[str, str], Awaitable[T]], shared_for: float = _SHARED_FOR
     ) -> None:
         self._read = read
-        self._shared_for = shared_for
-        self._reads: dict[tuple[str, str], asyncio.Future[T]] = {}
+        self._reads: Flights[tuple[str, str], T] = Flights(linger=shared_for)
 
     async def get(self, namespace: str, name: str) -> T:
         """Return what was read, or raise what the read raised."""
-        place = (namespace, name)
-        task = self._reads.get(place)
-        if task is None:
-            task = asyncio.ensure_future(self._read(namespace, name))
-            self._reads[place] = task
-            task.add_done_callback(lambda done: self._expire(place, done))
-        # Whoever came first may be cancelled; the read goes on for the others.
-        return await asyncio.shield(task)
+        return await self._reads.join((namespace, name), lambda: self._read(namespace, name))
 
     def forget(self, namespace: str, name: str | None = None) -> None:
         """Have the next one read afresh: one name, or all of a namespace."""
-        for place in [read for read in self._reads if read[0] == namespace]:
-            if name is None or place[1] == name:
-                del self._reads[place]
-
-    def _expire(self, place: tuple[str, str], done: asyncio.Future[T]) -> None:
-        if not done.cancelled():
-            done.exception()  # whoever waited got it; nobody waiting is no error
-
-        def drop() -> None:
-            if self._reads.get(place) is done:
-                del self._reads[place]
-
-        asyncio.get_running_loop().call_later(self._shared_for, drop)
+        for place in self._reads:
+            if place[0] == namespace and name in (None, place[1]):
+                self._reads.forget(place)
 
 
 class ClusterWorld(ReachesOut):

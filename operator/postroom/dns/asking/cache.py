@@ -36,7 +36,8 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
     """
 
     def __init__(self, capacity: int = 4096, clock: Clock | None = None) -> None:
-        self._values: ExpiringMap[KeyT, ValueT] = ExpiringMap(capacity, clock or _loop_time)
+        clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._values: ExpiringMap[KeyT, ValueT] = ExpiringMap(capacity, clock)
         self._flights: Flights[tuple[str, KeyT], ValueT] = Flights()
 
     async def get(self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]]) -> ValueT:
@@ -66,7 +67,3 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
     def forget(self, key: KeyT) -> None:
         """Drop a value, so that it is fetched again."""
         self._values.pop(key)
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

@@ -7,7 +7,6 @@ import asyncio
 import errno
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from itertools import zip_longest
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
+from postroom.concurrency.bounded import BoundedMap
 from postroom.mail.connect.guard import DialPolicy, judge_addresses, judge_port
 from postroom.mail.presets.identify import by_whole_name, identify
 from postroom.mail.report import Endpoint
@@ -227,7 +227,7 @@ class SystemResolver:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
         self._slow_threads = ThreadPoolExecutor(slow_threads, thread_name_prefix="resolve-slow")
         self._looks: dict[str, _Look] = {}
-        self._slow: OrderedDict[str, None] = OrderedDict()
+        self._slow: BoundedMap[str, None] = BoundedMap(_SLOW_NAMES)
 
     async def __call__(self, host: str) -> tuple[str, ...] | None:
         """Return the addresses of a host, empty: it has none, None: it cannot be looked up now."""
@@ -245,11 +245,10 @@ class SystemResolver:
     def _note_pace(self, name: str, slow: bool | None) -> None:
         if slow is None:
             return
-        self._slow.pop(name, None)
         if slow:
-            self._slow[name] = None
-            while len(self._slow) > _SLOW_NAMES:
-                self._slow.popitem(last=False)
+            self._slow.put(name, None)
+        else:
+            self._slow.pop(name)
 
 
 def _look_up(host: str) -> tuple[str, ...] | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections import OrderedDict
 
 from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.reasons import Reason
+from postroom.concurrency.bounded import BoundedMap
 from postroom.mail.connect.certificate_faults import (
     certificate_reason,
     certificate_sentence,
@@ -45,9 +45,8 @@ class TrustStore:
     """Shared contexts by trust set, built in a thread; the least recently used go first."""
 
     def __init__(self, limit: int = _CONTEXTS_LIMIT) -> None:
-        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
+        self._contexts: BoundedMap[str, ssl.SSLContext] = BoundedMap(limit)
         self._building = asyncio.Lock()
-        self._limit = limit
 
     async def context(self, ca_bundle: str | None) -> ssl.SSLContext:
         """Return the context that trusts a bundle, or the public authorities.
@@ -57,14 +56,14 @@ class TrustStore:
         if ca_bundle is not None and len(ca_bundle) > BUNDLE_LIMIT:
             raise _unreadable_bundle()
         key = "" if ca_bundle is None else hashlib.sha256(_bytes(ca_bundle)).hexdigest()
-        if key not in self._contexts:
+        context = self._contexts.use(key)
+        if context is None:
             async with self._building:
-                if key not in self._contexts:
-                    self._contexts[key] = await asyncio.to_thread(build_context, ca_bundle)
-                    if len(self._contexts) > self._limit:
-                        self._contexts.popitem(last=False)
-        self._contexts.move_to_end(key)
-        return self._contexts[key]
+                context = self._contexts.use(key)
+                if context is None:
+                    context = await asyncio.to_thread(build_context, ca_bundle)
+                    self._contexts.put(key, context)
+        return context
 
 
 def _bytes(text: str) -> bytes:

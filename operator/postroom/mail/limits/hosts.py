@@ -13,10 +13,11 @@ import asyncio
 import hmac
 import math
 import secrets
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.slots import Slots
 from postroom.mail.limits.priority import Pace
 from postroom.mail.presets import identify
@@ -143,25 +144,22 @@ class Proven:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._known: OrderedDict[str, OrderedDict[bytes, None]] = OrderedDict()
+        self._known: BoundedMap[str, BoundedMap[bytes, None]] = BoundedMap(_NAMESPACES_LIMIT)
 
     def note(self, namespace: str, host: str, login: Login, report: ProbeReport) -> None:
         """Remember what a host said of a login."""
-        known = self._known.pop(namespace, None) or OrderedDict()
-        digest = self._digest(host, login)
-        known.pop(digest, None)
+        known = self._known.pop(namespace) or BoundedMap(_PROVEN_LIMIT)
         if report.authenticated:
-            known[digest] = None
-        while len(known) > _PROVEN_LIMIT:
-            known.popitem(last=False)
+            known.put(self._digest(host, login), None)
+        else:
+            known.pop(self._digest(host, login))
         if known:
-            self._known[namespace] = known
-        while len(self._known) > _NAMESPACES_LIMIT:
-            self._known.popitem(last=False)
+            self._known.put(namespace, known)
 
     def has(self, namespace: str, host: str, login: Login) -> bool:
         """Tell whether a host accepted a login when it was last sent there."""
-        return self._digest(host, login) in self._known.get(namespace, ())
+        known = self._known.get(namespace)
+        return known is not None and self._digest(host, login) in known
 
     def _digest(self, host: str, login: Login) -> bytes:
         # Access tokens come and go; it is the account that stays.

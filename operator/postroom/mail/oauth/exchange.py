@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
-from weakref import WeakValueDictionary
 
 import aiohttp
 
 from postroom.concurrency.acting import party
-from postroom.concurrency.slots import Slots
+from postroom.concurrency.slots import KeyedSlots
 from postroom.mail.connect.dial import Failure, Resolve
 from postroom.mail.connect.guard import DEFAULT_PORTS, DialPolicy
 from postroom.mail.connect.https import pinned_session
@@ -92,8 +91,7 @@ class HttpsExchange:
         self._generic_hosts = tuple(generic_hosts)
         self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
         self._trust = TrustStore()
-        # They live as long as somebody holds or awaits one.
-        self._turns: WeakValueDictionary[str, Slots] = WeakValueDictionary()
+        self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
 
     async def post(
         self,
@@ -121,20 +119,14 @@ class HttpsExchange:
         pinned = await judged_addresses(host, namespace, self._resolve, self._guard, self._limit)
         if isinstance(pinned, NoAnswer):
             return pinned
-        whose = party()
-        turn = self._turns.setdefault(min(pinned), Slots(_PER_ADDRESS, _PER_NAMESPACE))
         try:
-            async with asyncio.timeout(_WAIT_LIMIT):
-                await turn.acquire(whose)
-        except TimeoutError:
-            return silent(host)
-        try:
-            async with asyncio.timeout(self._limit):
+            async with (
+                self._turns.slot(min(pinned), party(), _WAIT_LIMIT),
+                asyncio.timeout(self._limit),
+            ):
                 return await self._post(url, host, pinned, form, ca_bundle)
         except TimeoutError:
             return silent(host)
-        finally:
-            turn.release(whose)
 
     async def _post(
         self, url: str, host: str, pinned: Sequence[str], form: Form, ca_bundle: str | None

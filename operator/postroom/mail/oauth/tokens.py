@@ -7,13 +7,14 @@ import asyncio
 import logging
 import random
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
+from postroom.concurrency.bounded import BoundedMap
+from postroom.concurrency.flights import Flights
 from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure, token_from
 from postroom.mail.oauth.exchange import Answer
@@ -82,9 +83,9 @@ class TokenSource:
     ) -> None:
         self._exchange = exchange
         self._store: RefreshTokenStore | None = None
-        self._clock, self._wall, self._spread, self._limit = clock, wall, spread, limit
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._flights: dict[str, asyncio.Task[AccessToken | TokenFailure]] = {}
+        self._clock, self._wall, self._spread = clock, wall, spread
+        self._kept: BoundedMap[str, _Kept] = BoundedMap(limit)
+        self._flights: Flights[str, AccessToken | TokenFailure] = Flights()
 
     async def token(self, grant: Grant) -> AccessToken | TokenFailure:
         """Return a token that lasts, asking for one if there is none.
@@ -92,20 +93,13 @@ class TokenSource:
         An outage while the kept token still lasts goes unnoticed; a refusal does not.
         """
         key, now = grant.key, self._clock()
-        kept = self._kept.get(key)
+        kept = self._kept.use(key)
         if kept is not None:
-            self._kept.move_to_end(key)
             if kept.token is not None and now < kept.renew_at:
                 return replace(kept.token, fresh=False)
             if kept.failure is not None and now < kept.quiet_until:
                 return self._instead(kept, kept.failure, now)
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._fetch(key, grant))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        # Whoever came first may be cancelled; the request goes on for the others.
-        return await asyncio.shield(flight)
+        return await self._flights.join(key, lambda: self._fetch(key, grant))
 
     def drop(self, grant: Grant) -> None:
         """Forget a token that a mail server refused; what was rotated is kept."""
@@ -123,10 +117,7 @@ class TokenSource:
 
     async def close(self) -> None:
         """End what is under way, and forget all tokens."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await self._flights.close()
         self._kept.clear()
 
     def _instead(
@@ -191,10 +182,7 @@ class TokenSource:
             kept.quiet_until = self._clock() + pause
             if got.conclusive:
                 kept.token = None
-        self._kept[key] = kept
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
+        self._kept.put(key, kept)
 
     async def _ask(self, grant: Grant, rotated: Masked | None) -> AccessToken | TokenFailure:
         try:

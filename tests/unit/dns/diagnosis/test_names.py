@@ -94,7 +94,7 @@ def test_a_wildcard_is_no_place(id: str, value: str) -> None:
         for answer in case.seen.answers
         if "TXT" in answer.type
     }
-    wild = {key: values for key, values in wild.items() if key[0] != case.expected.name}
+    wild = {key: values for key, values in wild.items() if key[0] != case.planned.name}
     wild = {key: values for key, values in wild.items() if key[0].endswith(".example.com")}
     found = codes(id, wild)
     assert not [one for one in found if one in ("NAME_ZONE_DOUBLED", "NAME_TYPO", "NAME_AT_WWW")]
@@ -409,7 +409,7 @@ def test_two_slips_at_once_are_both_told(id: str, label: str, value: str, also: 
     assert f"{label}.example.com" in cause.message
     assert "wrong in itself too" in cause.message
     assert cause.fix is not None
-    assert cause.fix.value == case.expected.value
+    assert cause.fix.value == case.planned.value
     assert [one.name for one in cause.fix.remove] == [f"{label}.example.com"]
 
 

@@ -109,7 +109,7 @@ def test_a_key_behind_an_alias_that_is_right_is_no_mistake() -> None:
     st.sampled_from(["dkim-k1", "tracking"]),
 )
 def test_no_target_breaks_the_diagnosis(target: str, id: str) -> None:
-    name = case_of(id, {}).expected.name
+    name = case_of(id, {}).planned.name
     found = causes(case_of(id, {(name, "CNAME"): [f"{target.lower()}.invalid"]}))
     assert found
     assert all(one.message.endswith(".") and one.message.isprintable() for one in found)

@@ -115,7 +115,7 @@ def test_what_fails_for_a_cause_elsewhere_is_there(
     record = status(type=kind, value=value, observed=observed, state=RecordState(state))
     said = finding("Up to others.", FixAction(action) if action else None)
     (made,) = from_status([record], [said])
-    assert made.fails_elsewhere is made.is_there is planning
+    assert made.fails_elsewhere is made.is_there is expected
     assert not from_status([record])[0].fails_elsewhere
 
 

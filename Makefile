@@ -88,7 +88,8 @@ mutants: $(READY) ## change the core thing by thing: what do the tests not notic
 crds: $(READY) ## write crds/ from the models
 	$(BIN)/postroom crds --output-dir crds
 
-docs: $(READY) ## write the generated pages and pictures of docs/
+docs: $(READY) ## write what is generated: pages and pictures of docs/, the enum of DNS findings
+	$(BIN)/python docs/codes.py
 	$(BIN)/python docs/generate.py
 	PYTHONPATH=tests $(BIN)/python -m house.picture
 

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.judging.dkim import gives_away
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.requirements import DKIMKeyWanted, DomainPlan, PlannedRecord
 
-_LEAKED = "DKIM_PRIVATE_KEY_PUBLISHED"
+_LEAKED = Code.DKIM_PRIVATE_KEY_PUBLISHED
 
 
 def without_compromised(plan: DomainPlan, fingerprints: Collection[str]) -> DomainPlan:

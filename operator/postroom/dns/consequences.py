@@ -16,6 +16,7 @@ from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.sendingdomain import DKIMRole, Purpose
 from postroom.dns.answers import Answer
+from postroom.dns.codes import Code
 from postroom.dns.requirements import CNAMEWanted, DKIMKeyWanted, PlannedRecord
 
 #: How long something may be kept, in words that do not change with every second.
@@ -39,7 +40,7 @@ class Consequences(Model):
 
     kinds: dict[str, Consequence]
     aliases: dict[Purpose, Consequence]
-    codes: dict[str, Consequence]
+    codes: dict[Code, Consequence]
 
 
 @cache
@@ -53,7 +54,7 @@ def bound(seconds: int, bounds: tuple[tuple[int, str], ...] = _BOUNDS) -> str:
     return next((word for most, word in bounds if seconds <= most), _BEYOND)
 
 
-def what_follows(planned: PlannedRecord, code: str, answer: Answer) -> str:
+def what_follows(planned: PlannedRecord, code: Code, answer: Answer) -> str:
     """Say what follows for mail, and how long caches keep what is there; "" where neither is known.
 
     `answer` is that to the record's own question: by a server of the zone, its TTL counts down
@@ -69,7 +70,7 @@ def what_follows(planned: PlannedRecord, code: str, answer: Answer) -> str:
     return f"{kept[:1].upper()}{kept[1:]}." if kept else ""
 
 
-def _clause(planned: PlannedRecord, code: str) -> str:
+def _clause(planned: PlannedRecord, code: Code) -> str:
     known, wanted = consequences(), planned.wanted
     if isinstance(wanted, DKIMKeyWanted | CNAMEWanted) and wanted.role is not DKIMRole.ACTIVE:
         return ""  # nothing is signed with it

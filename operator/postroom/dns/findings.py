@@ -18,6 +18,7 @@ from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.findings import Finding, Fix, Severity
 from postroom.dns.answers import RecordType, Zone
+from postroom.dns.codes import Code
 from postroom.dns.names import is_within
 
 _ASKABLE = re.compile(r"[A-Za-z0-9_.-]{1,253}")
@@ -71,10 +72,10 @@ def catalogue() -> Mapping[str, FindingEntry]:
     return {code: entry for family in families().values() for code, entry in family.codes.items()}
 
 
-def finding(code: str, subject: str, message: str, fix: Fix | None = None) -> Finding:
+def finding(code: Code, subject: str, message: str, fix: Fix | None = None) -> Finding:
     """Build a finding of the catalogue."""
     return Finding(
-        code=code,
+        code=code.value,
         severity=catalogue()[code].severity,
         subject=subject,
         message=message[:MESSAGE_LIMIT],

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from html import unescape
 
+from postroom.dns.codes import Code
+
 #: Longest text in which such damage is looked for: values to publish are far shorter.
 DAMAGE_LIMIT = 8192
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
@@ -95,31 +97,31 @@ def without_stray_space(text: str) -> str:
 
 
 #: Damage that any value may take, by the code of its finding, in the order to undo it.
-UNDO: tuple[tuple[str, Undo], ...] = (
-    ("VALUE_BOM_NBSP", without_invisible),
-    ("VALUE_ENTITIES", without_entities),
-    ("VALUE_SMART_QUOTES", without_smart_quotes),
-    ("VALUE_QUOTED", without_quotes),
-    ("VALUE_ESCAPED", without_escapes),
-    ("VALUE_INCLUDES_NAME", without_caption),
-    ("VALUE_WHITESPACE", without_stray_space),
+UNDO: tuple[tuple[Code, Undo], ...] = (
+    (Code.VALUE_BOM_NBSP, without_invisible),
+    (Code.VALUE_ENTITIES, without_entities),
+    (Code.VALUE_SMART_QUOTES, without_smart_quotes),
+    (Code.VALUE_QUOTED, without_quotes),
+    (Code.VALUE_ESCAPED, without_escapes),
+    (Code.VALUE_INCLUDES_NAME, without_caption),
+    (Code.VALUE_WHITESPACE, without_stray_space),
 )
 
 #: What each kind of damage is, for the end of a sentence that begins with "the value".
 DETAILS = {
-    "VALUE_BOM_NBSP": "holds an invisible character",
-    "VALUE_ENTITIES": "holds HTML entities, such as &#59; or &quot;, in the place of characters",
-    "VALUE_SMART_QUOTES": "holds typographic quotation marks",
-    "VALUE_QUOTED": "has quotation marks inside it",
-    "VALUE_ESCAPED": "holds backslashes of a zone file",
-    "VALUE_INCLUDES_NAME": "begins with the record's name, type or a caption",
-    "VALUE_WHITESPACE": "holds line ends, tabs or spaces that do not belong there",
+    Code.VALUE_BOM_NBSP: "holds an invisible character",
+    Code.VALUE_ENTITIES: "holds HTML entities, such as &#59; or &quot;, in the place of characters",
+    Code.VALUE_SMART_QUOTES: "holds typographic quotation marks",
+    Code.VALUE_QUOTED: "has quotation marks inside it",
+    Code.VALUE_ESCAPED: "holds backslashes of a zone file",
+    Code.VALUE_INCLUDES_NAME: "begins with the record's name, type or a caption",
+    Code.VALUE_WHITESPACE: "holds line ends, tabs or spaces that do not belong there",
 }
 
 
-def detail_of(code: str, text: str) -> str:
+def detail_of(code: Code, text: str) -> str:
     """Say what the damage of a text is, for the end of a sentence about it."""
-    if code == "VALUE_SMART_QUOTES" and _ENTITY.search(text):
+    if code == Code.VALUE_SMART_QUOTES and _ENTITY.search(text):
         typed = _ENTITY.sub("", text)
         if without_smart_quotes(typed) == typed:
             return _ENTITY_QUOTES

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, RecordType, ServerAnswer
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import wait
 from postroom.dns.judging.judge import judge
@@ -110,10 +111,10 @@ def by_quorum(planned: PlannedRecord, judged: Judgement, cast: Sequence[Vote]) -
         "at the DNS host."
     )
     if elected(cast) is None:
-        return propagating(judged, Cause("NS_INCONSISTENT", message, wait()))
+        return propagating(judged, Cause(Code.NS_INCONSISTENT, message, wait()))
     if judged.state is not RecordState.VALID:
         return judged
-    told = finding("NS_INCONSISTENT", planned.id, message, wait())
+    told = finding(Code.NS_INCONSISTENT, planned.id, message, wait())
     return replace(judged, advice=(*judged.advice, told))
 
 

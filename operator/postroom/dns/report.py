@@ -9,6 +9,7 @@ from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,15 @@ class RecordReport:
 #: until the next thorough look takes them away.
 RARELY_LOOKED_FOR = frozenset(
     {
-        "DELEGATION_MISMATCH",
-        "EDNS_BROKEN",
-        "ENT_NXDOMAIN_BROKEN",
-        "LAME",
-        "MX_NULL",
-        "NS_NOT_ASKED",
-        "NS_UNREACHABLE",
-        "SPLIT_HORIZON",
-        "TCP_BLOCKED",
+        Code.DELEGATION_MISMATCH,
+        Code.EDNS_BROKEN,
+        Code.ENT_NXDOMAIN_BROKEN,
+        Code.LAME,
+        Code.MX_NULL,
+        Code.NS_NOT_ASKED,
+        Code.NS_UNREACHABLE,
+        Code.SPLIT_HORIZON,
+        Code.TCP_BLOCKED,
     }
 )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
+from postroom.dns.codes import Code
 from postroom.dns.consequences import bound, what_follows
 from postroom.dns.diagnosis import answering, receivers
 from postroom.dns.diagnosis import zone as zone_diagnosis
@@ -28,8 +29,8 @@ from postroom.dns.requirements import PlannedRecord
 
 _SEVERITIES = list(Severity)
 #: What only a resolver shows.
-_OF_CACHES = frozenset({"STALE_NEGATIVE", "STALE_POSITIVE"})
-_OF_RESOLVERS = frozenset({"DNSSEC_BOGUS", "SERVFAIL_OTHER", "SPLIT_HORIZON"})
+_OF_CACHES = frozenset({Code.STALE_NEGATIVE, Code.STALE_POSITIVE})
+_OF_RESOLVERS = frozenset({Code.DNSSEC_BOGUS, Code.SERVFAIL_OTHER, Code.SPLIT_HORIZON})
 _BOUNDS = ((3600, "at most an hour"), (86_400, "at most a day"))
 #: Extended errors that say that an answer outlived its TTL (RFC 8914 sections 4.4 and 4.20).
 _STALE = frozenset({3, 19})
@@ -76,9 +77,9 @@ def across_views(
     if is_stale(answer):
         return blind(planned, f"{where(planned)} through the resolver")
     lagging = _lagging(planned, truth, cached, context)
-    code, what = "STALE_NEGATIVE", "does not show it yet"
+    code, what = Code.STALE_NEGATIVE, "does not show it yet"
     if cached.at(lagging.name, lagging.type).values:
-        code, what = "STALE_POSITIVE", "still shows the old value"
+        code, what = Code.STALE_POSITIVE, "still shows the old value"
     message = (
         f"The zone has the {named(lagging)}, but the resolver {what}, and receivers may see it "
         f"as late: wait until the caches expire{_at_the_latest(cached, lagging)}."
@@ -141,7 +142,7 @@ def report(
     inside = [one.planned for one in told_of if is_within(one.planned.name, domain)]
     root = zone_diagnosis.root_cause(view, {seen.at(one.name, one.type).outcome for one in inside})
     told_of = [_weighty(_settled(one, view, root, seen), seen) for one in told_of]
-    zone = context.zone if root is None or root.finding.code != "DOMAIN_NXDOMAIN" else None
+    zone = context.zone if root is None or root.finding.code != Code.DOMAIN_NXDOMAIN else None
     host = host_of(zone.nameservers) if zone else None
     resolver_only = _resolver_only(told_of, seen)
     found = [each for one in told_of for each in _findings(one, zone, host)]
@@ -222,9 +223,9 @@ def _ranked(
 ) -> tuple[Finding, ...]:
     """The root cause first, then the worst; what follows from a cause is not said again."""
     codes = {one.code for one in about}
-    kept = [one for one in found if not (one.code == "LOOKUP_FAILED" and one.subject in lost)]
-    if "NS_INCONSISTENT" in codes:
-        kept = [one for one in kept if one.code != "NS_INCONSISTENT"]
+    kept = [one for one in found if not (one.code == Code.LOOKUP_FAILED and one.subject in lost)]
+    if Code.NS_INCONSISTENT in codes:
+        kept = [one for one in kept if one.code != Code.NS_INCONSISTENT]
     if root is not None:
         if root.moot is None:
             kept, about = [], []
@@ -330,4 +331,4 @@ def _seen_through_the_resolver() -> Finding:
         "The zone's name servers cannot be asked from here; the resolver alone decides, with the "
         "delay of its cache."
     )
-    return finding("RESOLVER_ONLY", DOMAIN, message)
+    return finding(Code.RESOLVER_ONLY, DOMAIN, message)

@@ -9,6 +9,7 @@ import pytest
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.consequences import consequences, what_follows
 from postroom.dns.findings import catalogue
 from postroom.dns.requirements import CNAMEWanted, Wanted
@@ -101,10 +102,10 @@ def test_the_time_is_said_in_words_that_stay(ttl: int, said: str) -> None:
     expected = next(one for one in plan_of(dkim=[KEY]).records if one.id == "dkim-s1")
     question = Question(expected.name, RecordType.TXT)
     answer = Answer(question, Outcome.FOUND, ("v=DKIM1; p=",), ttl=ttl, authoritative=True)
-    told = what_follows(expected, "DKIM_KEY_OTHER", answer)
+    told = what_follows(expected, Code.DKIM_KEY_OTHER, answer)
     assert told == f"Caches keep what is there for {said}."
     cached = Answer(question, Outcome.FOUND, ("v=DKIM1; p=",), ttl=ttl)
-    assert what_follows(expected, "DKIM_KEY_OTHER", cached) == ""
+    assert what_follows(expected, Code.DKIM_KEY_OTHER, cached) == ""
 
 
 def test_a_selector_that_signs_nothing_has_no_consequence() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from postroom.api.findings import Finding, Fix
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import TCP_FAILED, Answer, Outcome, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import delete, external, removal
 from postroom.dns.judging.mx import NOBODY, host_of
@@ -44,7 +45,7 @@ def _cut_off(own: Sequence[Answer]) -> Iterator[Finding]:
             "over TCP: open TCP port 53 at the name servers or, if answers of other zones get lost "
             "as well, on the way from here to them."
         )
-        yield finding("TCP_BLOCKED", "domain", message, external())
+        yield finding(Code.TCP_BLOCKED, "domain", message, external())
 
 
 def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
@@ -70,7 +71,7 @@ def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
             f"A name server denies {_listed(sorted(broken))} although it has records below: "
             "resolvers that trust the denial do not see them (RFC 8020)."
         )
-        yield finding("ENT_NXDOMAIN_BROKEN", "domain", message, external())
+        yield finding(Code.ENT_NXDOMAIN_BROKEN, "domain", message, external())
 
 
 def _is_denied(own: Sequence[Answer], there: Answer) -> bool:
@@ -107,7 +108,7 @@ def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
         answer = seen.at(name, kind)
         null = [one for one in answer.values if host_of(one) == NOBODY]
         if null:
-            code = "MX_NULL" if len(null) == len(answer.values) else "MX_NULL_MIXED"
+            code = Code.MX_NULL if len(null) == len(answer.values) else Code.MX_NULL_MIXED
             message = (
                 f"{name} has a null MX, which says that it accepts no mail: receivers may refuse "
                 "what comes from there (RFC 7505)."
@@ -124,7 +125,7 @@ def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
                     f"{one.wanted.target} has a null MX, so that bounces to {one.name} are lost: "
                     "that is up to the provider."
                 )
-                yield finding("MX_NULL", one.id, message, external())
+                yield finding(Code.MX_NULL, one.id, message, external())
 
 
 def _kept_long(own: Sequence[Answer]) -> Iterator[Finding]:
@@ -140,7 +141,7 @@ def _kept_long(own: Sequence[Answer]) -> Iterator[Finding]:
             f"What is, or is not, at {_listed(names)} may be kept for more than a day: others see "
             "a change that late."
         )
-        yield finding("TTL_HIGH", "domain", message)
+        yield finding(Code.TTL_HIGH, "domain", message)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import idna
 
 from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import alias_of, in_the_way, with_removed
 from postroom.dns.judging.cname import behind
@@ -68,49 +69,51 @@ def _unanswered(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
             f"The CNAME at {case.planned.name} is as required, but its target {wanted.target} "
             "does not exist: the provider has removed it, or it is misspelt in the spec."
         )
-        yield Cause("CNAME_DANGLING", message, external(), Evidence.SHOWN)
+        yield Cause(Code.CNAME_DANGLING, message, external(), Evidence.SHOWN)
 
 
-def _explained(case: Case, wanted: CNAMEWanted, target: str) -> Iterator[tuple[str, str, Evidence]]:
+def _explained(
+    case: Case, wanted: CNAMEWanted, target: str
+) -> Iterator[tuple[Code, str, Evidence]]:
     """Yield what is known of a wrong target: (code, sentence, evidence)."""
     said = f"The CNAME at {case.planned.name} points to {quoted(target)}"
     zones = [one for one in (case.apex, case.domain) if one is not None]
     if any(target == f"{wanted.target}.{zone}" for zone in zones):
         message = f"{said}: the DNS host has added the zone to the target."
-        yield "CNAME_TARGET_DOUBLED", message, Evidence.PROVEN
+        yield Code.CNAME_TARGET_DOUBLED, message, Evidence.PROVEN
         return
     chain = _chain(case)
     if chain[-1] in chain[:-1]:
-        yield "CNAME_LOOP", f"{said}, which leads in a circle.", Evidence.PROVEN
+        yield Code.CNAME_LOOP, f"{said}, which leads in a circle.", Evidence.PROVEN
         return
     meant = _meant(target)
     if meant != target and meant == wanted.target:
         if _is_international(target):
             message = f"{said}: a name in DNS needs its xn-- form."
-            yield "IDN_ULABEL", message, Evidence.PROVEN
+            yield Code.IDN_ULABEL, message, Evidence.PROVEN
         else:
             message = f"{said}: only the name of the target belongs there."
-            yield "CNAME_TARGET_WRONG", message, Evidence.PROVEN
+            yield Code.CNAME_TARGET_WRONG, message, Evidence.PROVEN
         return
     if _is_missing(case):
         detail = _difference(target, wanted.target)
         message = f"{said}, which does not exist{detail}."
-        yield "CNAME_DANGLING", message, Evidence.SHOWN
+        yield Code.CNAME_DANGLING, message, Evidence.SHOWN
         return
     yield from _of_another(said, wanted.target, target)
 
 
-def _of_another(said: str, wanted: str, target: str) -> Iterator[tuple[str, str, Evidence]]:
+def _of_another(said: str, wanted: str, target: str) -> Iterator[tuple[Code, str, Evidence]]:
     owner, right = identify(target), identify(wanted)
     if owner is None:
         return
     title = title_of(target)
     if owner == right:
         message = f"{said}, which is of {title} too, but of another account, region or key."
-        yield "CNAME_TARGET_OTHER_ACCOUNT", message, Evidence.SHOWN
+        yield Code.CNAME_TARGET_OTHER_ACCOUNT, message, Evidence.SHOWN
     else:
         message = f"{said}, which belongs to {title}."
-        yield "CNAME_TARGET_OTHER_PROVIDER", message, Evidence.SHOWN
+        yield Code.CNAME_TARGET_OTHER_PROVIDER, message, Evidence.SHOWN
 
 
 def _is_missing(case: Case) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from postroom.dns import dmarc, spf
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 from postroom.dns.requirements import DMARCWanted, TextWanted
@@ -31,7 +32,7 @@ class Damage:
     what they were meant to be. `proven`: what is meant is what is wanted.
     """
 
-    code: str
+    code: Code
     detail: str
     values: tuple[str, ...]
     meant: str
@@ -62,13 +63,13 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
     if isinstance(case.planned.wanted, TextWanted):
         yield from _of_exact(text, whole)
     elif _is_cut(text, whole):
-        yield Damage("VALUE_TRUNCATED", _cut(text, whole), (text,), whole)
+        yield Damage(Code.VALUE_TRUNCATED, _cut(text, whole), (text,), whole)
     elif text != whole and text == whole.replace("+", " "):
-        yield Damage("VALUE_PLUS_LOST", "has spaces in the place of plus signs", (text,), whole)
+        yield Damage(Code.VALUE_PLUS_LOST, "has spaces in the place of plus signs", (text,), whole)
     if _is_template(case, text):
         detail = "still holds a placeholder of the instructions"
         meant = whole if isinstance(case.planned.wanted, TextWanted) else text
-        yield Damage("VALUE_PLACEHOLDER", detail, (text,), meant, proven=False)
+        yield Damage(Code.VALUE_PLACEHOLDER, detail, (text,), meant, proven=False)
 
 
 def _holds(case: Case, text: str) -> bool:
@@ -101,7 +102,7 @@ def _is_template(case: Case, text: str) -> bool:
             same = bool(prefix) and prefix == wanted.partition("=")[0]
             return same and placeholder(rest) is not None
         case DMARCWanted():
-            return any(slip.code == "VALUE_PLACEHOLDER" for slip in dmarc.slips(text))
+            return any(slip.code == Code.VALUE_PLACEHOLDER for slip in dmarc.slips(text))
     return False
 
 
@@ -123,7 +124,7 @@ def _mended(case: Case, text: str) -> Iterator[Damage]:
         if fewer and good(_undo_all(text, fewer)):
             made = fewer
     # Who pastes a whole line of a zone file has quotes in it as well.
-    for code, _ in sorted(made, key=lambda one: one[0] != "VALUE_INCLUDES_NAME"):
+    for code, _ in sorted(made, key=lambda one: one[0] != Code.VALUE_INCLUDES_NAME):
         yield Damage(code, detail_of(code, text), (text,), _undo_all(text, UNDO))
 
 
@@ -145,17 +146,17 @@ def _of_exact(text: str, whole: str) -> Iterator[Damage]:
     """Compare with the one text that it must be."""
     if text.casefold() == whole.casefold():
         detail = "has the case of its letters changed"
-        yield Damage("VALUE_LOWERCASED", detail, (text,), whole)
+        yield Damage(Code.VALUE_LOWERCASED, detail, (text,), whole)
     elif "".join(text.split()) == "".join(whole.split()):
-        yield Damage("VALUE_WHITESPACE", DETAILS["VALUE_WHITESPACE"], (text,), whole)
+        yield Damage(Code.VALUE_WHITESPACE, DETAILS[Code.VALUE_WHITESPACE], (text,), whole)
     elif text == whole.replace("+", " "):
-        yield Damage("VALUE_PLUS_LOST", "has spaces in the place of plus signs", (text,), whole)
+        yield Damage(Code.VALUE_PLUS_LOST, "has spaces in the place of plus signs", (text,), whole)
     elif len(text) >= _TELLING and whole.startswith(text):
-        yield Damage("VALUE_TRUNCATED", _cut(text, whole), (text,), whole)
+        yield Damage(Code.VALUE_TRUNCATED, _cut(text, whole), (text,), whole)
     elif _TELLING <= len(text) <= _COMPARED_LIMIT and within_distance(text, whole, _NEAR):
         at = _first_difference(text, whole)
         detail = f"differs from the required value at character {at + 1}"
-        yield Damage("VALUE_NEAR", detail, (text,), whole, proven=False)
+        yield Damage(Code.VALUE_NEAR, detail, (text,), whole, proven=False)
 
 
 def _is_cut(text: str, whole: str) -> bool:
@@ -187,7 +188,7 @@ def _pieced(case: Case) -> Iterator[Damage]:
     for text, strings in zip(case.answer.values, case.answer.strings, strict=False):
         if len(strings) > 1 and any("".join(one) == whole for one in _orders(list(strings))):
             detail = "holds its strings in another order"
-            yield Damage("VALUE_CHUNK_ORDER", detail, (text,), whole)
+            yield Damage(Code.VALUE_CHUNK_ORDER, detail, (text,), whole)
             return
     yield from _long_policy(case, texts)
 
@@ -200,7 +201,7 @@ def _orders(parts: list[str]) -> Iterator[tuple[str, ...]]:
 
 def _split(parts: tuple[str, ...], whole: str) -> Damage:
     detail = f"is split into {len(parts)} records, which receivers do not put together"
-    return Damage("VALUE_SPLIT_RECORDS", detail, tuple(sorted(parts)), whole)
+    return Damage(Code.VALUE_SPLIT_RECORDS, detail, tuple(sorted(parts)), whole)
 
 
 def _long_policy(case: Case, texts: tuple[str, ...]) -> Iterator[Damage]:
@@ -219,10 +220,10 @@ def _long_policy(case: Case, texts: tuple[str, ...]) -> Iterator[Damage]:
         closed = text[:_STRING_LIMIT] + text[_STRING_LIMIT + 1 :]
         if text[_STRING_LIMIT : _STRING_LIMIT + 1] == " " and _was_torn(text, closed):
             detail = "has a space where its strings were joined"
-            yield Damage("VALUE_CHUNK_ORDER", detail, (text,), closed)
+            yield Damage(Code.VALUE_CHUNK_ORDER, detail, (text,), closed)
         elif len(text) == _STRING_LIMIT and not _ends_policy(text):
             detail = f"was cut off after {_STRING_LIMIT} characters"
-            yield Damage("VALUE_TRUNCATED", detail, (text,), text)
+            yield Damage(Code.VALUE_TRUNCATED, detail, (text,), text)
 
 
 def _ends_policy(text: str) -> bool:

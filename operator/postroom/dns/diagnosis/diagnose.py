@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Question
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis import (
     cname,
     dkim,
@@ -32,7 +33,7 @@ PROBES_LIMIT = 62
 #: How often answers may raise further questions.
 PROBE_ROUNDS = 3
 _BECAUSE_LIMIT = 8
-_GRAVE = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
+_GRAVE = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 
 #: In the order in which equally well proven causes are told.
 FAMILIES: tuple[Family, ...] = (

@@ -10,6 +10,7 @@ from postroom.api.findings import Fix
 from postroom.api.sendingdomain import DKIMRole
 from postroom.dns import dkim
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, no_probes
 from postroom.dns.diagnosis.standing import from_wildcard, in_the_way, with_removed
 from postroom.dns.judging.judgement import Cause, Evidence, where
@@ -19,10 +20,10 @@ from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DKIMKeyWanted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
-_PROVEN = frozenset({"DKIM_PEM_HEADERS", "DKIM_SEMICOLON_LOST"})
-_LOST = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
+_PROVEN = frozenset({Code.DKIM_PEM_HEADERS, Code.DKIM_SEMICOLON_LOST})
+_LOST = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 #: What a sentence of its own is for.
-_APART = frozenset({"DKIM_KEY_OTHER", "DKIM_PRIVATE_KEY_PUBLISHED"})
+_APART = frozenset({Code.DKIM_KEY_OTHER, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 
 
 def causes(case: Case) -> Iterable[Cause]:
@@ -59,7 +60,7 @@ def _of_others(case: Case, wanted: DKIMKeyWanted, fix: Fix | None) -> Iterator[C
         f"The {where(case.planned)} holds another key ({dkim.described(found)}) than the required "
         f"one ({dkim.described(wanted.key)}): {whose}."
     )
-    yield Cause("DKIM_KEY_OTHER", message, fix, Evidence.SHOWN)
+    yield Cause(Code.DKIM_KEY_OTHER, message, fix, Evidence.SHOWN)
 
 
 def _owner(case: Case, key: dkim.PublicKey) -> str | None:
@@ -79,7 +80,7 @@ def with_keys_named(case: Case, cause: Cause) -> Cause:
 
     One that is a mistyped form of the wanted key signs nothing.
     """
-    if cause.fix is None or cause.code == "VALUE_NEAR":
+    if cause.fix is None or cause.code == Code.VALUE_NEAR:
         return cause
     gone, kept = set[dkim.PublicKey](), _usable([cause.fix.value])
     for name in dict.fromkeys(one.name for one in cause.fix.remove if one.type == "TXT"):

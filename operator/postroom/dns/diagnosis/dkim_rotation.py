@@ -10,6 +10,7 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer
+from postroom.dns.codes import Code
 from postroom.dns.dkim import KeyState, RotationStep, SelectorSeen
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import delete, instruction, removal, told
@@ -17,7 +18,7 @@ from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, PlannedRecord
 
-_ALWAYS = frozenset({"DKIM_KEY_COMPROMISED", "DKIM_PRIVATE_KEY_PUBLISHED"})
+_ALWAYS = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 #: Before this time nothing was retired: without a clock, nothing is old enough to go.
 _NO_CLOCK = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -114,7 +115,7 @@ def _told(
         message = (
             f"The retired key is no longer at {planned.name}: take its selector out of spec.dkim."
         )
-        yield finding("DKIM_RETIRED_GONE", planned.id, message)
+        yield finding(Code.DKIM_RETIRED_GONE, planned.id, message)
     elif step is RotationStep.REMOVE and not answer.aliases:
         zone = context.zone.apex if context.zone else None
         there: Sequence[str] = answer.values
@@ -124,4 +125,4 @@ def _told(
             f"active one is in place: it can go, and its selector from spec.dkim. "
             f"{instruction(fix)}"
         )
-        yield finding("DKIM_SAFE_TO_REMOVE", planned.id, message, fix)
+        yield finding(Code.DKIM_SAFE_TO_REMOVE, planned.id, message, fix)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from postroom.api.findings import Fix
 from postroom.dns import dmarc, spf
 from postroom.dns.answers import Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import (
     alias_of,
@@ -52,12 +53,12 @@ def causes(case: Case) -> Iterable[Cause]:
             how = f", to which the CNAME to {quoted(target)} leads."
         message = f"What stands at {name} is an SPF record{how} Receivers find no DMARC record."
         evidence = Evidence.SHOWN if from_wildcard(case, RecordType.TXT) else Evidence.PROVEN
-        yield Cause("DMARC_SPF_AT_DMARC", message, _fix(case), evidence)
+        yield Cause(Code.DMARC_SPF_AT_DMARC, message, _fix(case), evidence)
     if target is not None:
         title = title_of(target)
         owner = f", which belongs to {title}" if title else ""
         message = f"{name} is a CNAME to {quoted(target)}{owner}; no DMARC record stands there."
-        yield Cause("DMARC_ON_CNAME", message, _fix(case), Evidence.SHOWN)
+        yield Cause(Code.DMARC_ON_CNAME, message, _fix(case), Evidence.SHOWN)
 
 
 def _policies(case: Case) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc
 from postroom.dns.answers import Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
 from postroom.dns.diagnosis.standing import parent
@@ -72,7 +73,7 @@ def _delegated_below(case: Case) -> Iterator[Cause]:
     fix = create(case.planned)
     if fix is not None:
         fix = fix.model_copy(update={"host_label": host_label(case.planned.name, above)})
-    yield Cause("SUBDOMAIN_DELEGATED", message, fix, Evidence.SHOWN)
+    yield Cause(Code.SUBDOMAIN_DELEGATED, message, fix, Evidence.SHOWN)
 
 
 def _delegated(case: Case) -> Iterator[Cause]:
@@ -86,7 +87,7 @@ def _delegated(case: Case) -> Iterator[Cause]:
         f"{case.domain} is a zone of its own, delegated to {_servers(zone.nameservers)}: what is "
         f"added to {above} has no effect there. {lacking(case.planned, case.answer.values)}"
     )
-    yield Cause("SUBDOMAIN_DELEGATED", message, create(case.planned), Evidence.LIKELY)
+    yield Cause(Code.SUBDOMAIN_DELEGATED, message, create(case.planned), Evidence.LIKELY)
 
 
 def _made_elsewhere(case: Case) -> Iterator[Cause]:
@@ -106,7 +107,7 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
         f"there, what is added at {maker.name} has no effect. "
         f"{lacking(case.planned, case.answer.values)}"
     )
-    yield Cause("WRONG_DNS_HOST", message, create(case.planned), Evidence.LIKELY)
+    yield Cause(Code.WRONG_DNS_HOST, message, create(case.planned), Evidence.LIKELY)
 
 
 FAMILY = Family(probes, causes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import bimi, dkim, dmarc, mta_sts, spf, tls_rpt
 from postroom.dns.answers import Answer, Question
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis import cname, mx, values
 from postroom.dns.diagnosis import dkim as dkim_diagnosis
 from postroom.dns.diagnosis import dmarc as dmarc_diagnosis
@@ -31,7 +32,7 @@ from postroom.dns.requirements import (
 #: The families that tell what is wrong with a value, wherever it stands.
 _OF_VALUES = (dkim_diagnosis, values, mx, cname, dmarc_diagnosis)
 #: What is no damage, or says nothing of what was meant.
-_NO_PROOF = frozenset({"DKIM_MULTIPLE", "DKIM_PRIVATE_KEY_PUBLISHED"})
+_NO_PROOF = frozenset({Code.DKIM_MULTIPLE, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from postroom.api.findings import RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import from_wildcard, stranger
 from postroom.dns.judging.fixes import create, removal, replace
@@ -77,7 +78,7 @@ def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
             fix = replace(case.planned, dict.fromkeys([value, *gone]))
             yield Cause(code, message, fix, evidence)
     for stray in found_strays:
-        if stray.code in ("MX_UNRESOLVABLE", "MX_NOT_ALONE", "MX_TAKES_MAIL"):
+        if stray.code in (Code.MX_UNRESOLVABLE, Code.MX_NOT_ALONE, Code.MX_TAKES_MAIL):
             continue  # No form of the required one: the judge takes them away.
         message = (
             f"The MX {quoted(host_of(stray.value))} of {case.planned.name} {stray.what}; there is "
@@ -86,30 +87,30 @@ def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
         yield Cause(stray.code, message, replace(case.planned, gone), Evidence.LIKELY)
 
 
-def _slip(case: Case, wanted: MXWanted, host: str) -> tuple[str, str, Evidence] | None:
+def _slip(case: Case, wanted: MXWanted, host: str) -> tuple[Code, str, Evidence] | None:
     """Return the code of what happened to a host, what to say of it, and how sure it is."""
     for bare in (host, *_without_zone(case, host)):
         doubled = "" if bare == host else ", to which the DNS host added the zone"
         if doubled and bare == wanted.host:
             what = "has the zone at its end: the DNS host added it to the host"
-            return "MX_TARGET_DOUBLED", what, Evidence.PROVEN
+            return Code.MX_TARGET_DOUBLED, what, Evidence.PROVEN
         if _is_address(bare):
             what = f"is an address{doubled}, where only the name of a host can stand"
-            return "MX_IP", what, Evidence.SHOWN
+            return Code.MX_IP, what, Evidence.SHOWN
         typed = WITH_PREFERENCE.fullmatch(bare)
         if typed is not None:
             what = f"begins with the preference{doubled}, which has a field of its own"
             sure = typed["host"] == wanted.host
-            return "MX_PRIORITY_IN_HOST", what, Evidence.PROVEN if sure else Evidence.LIKELY
+            return Code.MX_PRIORITY_IN_HOST, what, Evidence.PROVEN if sure else Evidence.LIKELY
         if means(bare, wanted.host):
             said = (
                 "has hyphens or underscores where dots belong" if is_host(bare) else form_of(bare)
             )
-            return "MX_NOT_A_HOST", f"{said}{doubled}: {wanted.host} was meant", Evidence.PROVEN
+            return Code.MX_NOT_A_HOST, f"{said}{doubled}: {wanted.host} was meant", Evidence.PROVEN
     behind = case.at(host, RecordType.CNAME)
     if behind is not None and wanted.host in behind.values:
         what = f"is only an alias of {wanted.host}, which MX must not name (RFC 2181 section 10.3)"
-        return "MX_CNAME_TO_WANTED", what, Evidence.PROVEN
+        return Code.MX_CNAME_TO_WANTED, what, Evidence.PROVEN
     return None
 
 
@@ -142,7 +143,7 @@ def _other_provider(case: Case) -> Iterator[Cause]:
         return
     title = title_of(host_of(min(values)))
     message = f"Mail to {case.planned.name} goes to {title}, not to {_wanted_host(case)}."
-    yield Cause("MX_OTHER_PROVIDER", message, replace(case.planned, values), Evidence.SHOWN)
+    yield Cause(Code.MX_OTHER_PROVIDER, message, replace(case.planned, values), Evidence.SHOWN)
 
 
 def _wanted_host(case: Case) -> str:
@@ -160,7 +161,7 @@ def _without_exchange(case: Case) -> Iterator[Cause]:
             f"There is no MX at {case.planned.name}, so that senders deliver to the address of "
             "that name instead (RFC 5321)."
         )
-        yield Cause("MX_MISSING", message, create(case.planned))
+        yield Cause(Code.MX_MISSING, message, create(case.planned))
 
 
 def _alias_in_the_way(case: Case) -> Iterator[Cause]:
@@ -175,7 +176,7 @@ def _alias_in_the_way(case: Case) -> Iterator[Cause]:
         "return path must stand."
     )
     fix = replace(case.planned, aliases[:1], type=RecordType.CNAME)
-    yield Cause("RP_CONFLICT", message, fix, Evidence.SHOWN)
+    yield Cause(Code.RP_CONFLICT, message, fix, Evidence.SHOWN)
 
 
 def _is_return_path(case: Case) -> bool:
@@ -202,7 +203,7 @@ def _others_in_the_way(case: Case) -> Iterator[Cause]:
             "be alone."
         )
         fix = replace(case.planned, (), more=gone)
-        yield Cause("RP_CONFLICT", message, fix, Evidence.SHOWN)
+        yield Cause(Code.RP_CONFLICT, message, fix, Evidence.SHOWN)
 
 
 FAMILY = Family(probes, causes)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from postroom.dns import dkim, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.misplaced import found_at
 from postroom.dns.diagnosis.places import Place, places
@@ -107,7 +108,7 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     found = found_at(case, answer)
     if found is None or not (found.held or _tells(case, place)):
         return
-    if found.held and place.code == "NAME_AT_APEX" and case.planned.type is not RecordType.TXT:
+    if found.held and place.code == Code.NAME_AT_APEX and case.planned.type is not RecordType.TXT:
         return  # An alias of the domain itself is at its own place there.
     name, texts = case.planned.name, sorted(found.texts)
     message = f"A record that was meant for {name} stands at {place.name}: {place.how}."
@@ -141,19 +142,19 @@ def _leaked(place: Place, answer: Answer, key: dkim.PublicKey) -> Cause:
         "that."
     )
     fix = delete(without_secrets(place.name, answer.values, key))
-    return Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
+    return Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, Evidence.PROVEN)
 
 
 def _may_serve_another(case: Case, place: Place) -> bool:
     """A token is made for one domain; a policy, a key or an alias may be for the zone itself."""
     wanted = case.planned.wanted
-    text_of_key = isinstance(wanted, DKIMKeyWanted) and place.code == "NAME_AT_APEX"
+    text_of_key = isinstance(wanted, DKIMKeyWanted) and place.code == Code.NAME_AT_APEX
     return place.own and not isinstance(wanted, TextWanted) and not text_of_key
 
 
 def _tells(case: Case, place: Place) -> bool:
     """Whether anything of the kind was meant for the record's own name."""
-    if place.code == "NAME_AT_APEX":
+    if place.code == Code.NAME_AT_APEX:
         return not place.own and isinstance(case.planned.wanted, DMARCWanted)
     return place.telling
 
@@ -178,7 +179,7 @@ def _other_selector(case: Case) -> Iterator[Cause]:
         if sibling.wanted != case.planned.wanted and case.holds(answer):
             message = f"What belongs at {name} stands at {sibling.name}, under another selector."
             fix = with_removed(create(case.planned), in_the_way(case))
-            yield Cause("NAME_OTHER_SELECTOR", message, fix, Evidence.PROVEN)
+            yield Cause(Code.NAME_OTHER_SELECTOR, message, fix, Evidence.PROVEN)
     below = case.at(above, RecordType.NS)
     if below is None or below.outcome is not Outcome.NO_DATA or below.aliases:
         return
@@ -191,7 +192,7 @@ def _other_selector(case: Case) -> Iterator[Cause]:
         message = (
             f"There is something at {above} or below it, but nothing for the selector {selector}."
         )
-        yield Cause("NAME_OTHER_SELECTOR", message, create(case.planned))
+        yield Cause(Code.NAME_OTHER_SELECTOR, message, create(case.planned))
 
 
 FAMILY = Family(probes, causes)

@@ -15,12 +15,13 @@ from postroom.dns.answers import (
     ServerAnswer,
     Zone,
 )
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.dns_hosts import hosts_of
 from postroom.dns.findings import finding, question
 from postroom.dns.judging.fixes import external, wait
 
 #: The codes of what `sound` tells of.
-OF_NAME_SERVERS = frozenset({"EDNS_BROKEN", "LAME", "NS_NOT_ASKED", "NS_UNREACHABLE"})
+OF_NAME_SERVERS = frozenset({Code.EDNS_BROKEN, Code.LAME, Code.NS_NOT_ASKED, Code.NS_UNREACHABLE})
 _SERIALS = 2**32
 #: A list of servers that is as long as this may have been cut.
 _SERVERS_LIMIT = 8
@@ -47,7 +48,7 @@ def findings(
             f"for it, so that some look-ups are late or fail: have {them} serve the zone, or take "
             f"{them} out of the name servers at the registrar and in the zone."
         )
-        made = finding("LAME", "domain", message, external())
+        made = finding(Code.LAME, "domain", message, external())
         only = Zone(zone.apex, (lame[0],))
         yield made.model_copy(update={"ask": question(zone.apex, RecordType.SOA, only)})
     if heard:
@@ -59,21 +60,21 @@ def findings(
                 "look-ups are late or fail: mend it, or take it out of the name servers at the "
                 "registrar and in the zone."
             )
-            yield finding("NS_UNREACHABLE", "domain", message, external())
+            yield finding(Code.NS_UNREACHABLE, "domain", message, external())
     denied = _names(listed, is_denied)
     if denied:
-        yield finding("NS_NOT_ASKED", "domain", not_asked(zone.apex, denied), external())
+        yield finding(Code.NS_NOT_ASKED, "domain", not_asked(zone.apex, denied), external())
     without = _names([*listed, *versions], _lacks_edns)
     if without:
         message = (
             f"{_listed(without)} {'does' if len(without) == 1 else 'do'} not understand EDNS, "
             "which resolvers use: long answers may be lost."
         )
-        yield finding("EDNS_BROKEN", "domain", message, external())
+        yield finding(Code.EDNS_BROKEN, "domain", message, external())
     yield from _delegation(zone, delegation)
 
 
-def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[str, str] | None:
+def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[Code, str] | None:
     """Return the code and the message where not one name server serves the zone."""
     serials = [serial for serial in serials if not is_denied(serial)]
     if not serials or any(serial.answer.conclusive for serial in serials):
@@ -84,12 +85,12 @@ def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[str,
             f"None of the name servers serves the zone: {_listed(names)}. Nobody sees its records: "
             "set up the zone there, or name the servers that have it at the registrar."
         )
-        return "LAME", message
+        return Code.LAME, message
     message = (
         f"No name server answers: {_why(names, serials, families)}. Nobody sees its records: mend "
         "them, or name others at the registrar."
     )
-    return "NS_UNREACHABLE", message
+    return Code.NS_UNREACHABLE, message
 
 
 def not_asked(apex: str, names: Sequence[str]) -> str:
@@ -176,7 +177,7 @@ def _versions(serials: Sequence[ServerAnswer]) -> Iterator[Finding]:
         f"{_listed(behind)} {'has' if len(behind) == 1 else 'have'} {which} version of the zone "
         f"than {_listed(ahead)}: {why}. Who asks them sees other records. {todo}"
     )
-    yield finding("NS_INCONSISTENT", "domain", message, fix)
+    yield finding(Code.NS_INCONSISTENT, "domain", message, fix)
 
 
 def _only_at_the_parent(
@@ -197,7 +198,7 @@ def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[
                 "or the zone is a private one. Others see nothing of it: renew or register the "
                 "domain, or correct spec.domain."
             )
-            yield finding("DOMAIN_NXDOMAIN", "domain", message, external())
+            yield finding(Code.DOMAIN_NXDOMAIN, "domain", message, external())
         return
     if delegation is None or len(zone.nameservers) >= _SERVERS_LIMIT:
         return
@@ -212,7 +213,7 @@ def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[
     if below - above:
         parts.append(f"only the zone itself names {_listed(sorted(below - above))}")
     message = f"The name servers of {zone.apex} are not the same everywhere: {'; '.join(parts)}."
-    yield finding("DELEGATION_MISMATCH", "domain", message, external())
+    yield finding(Code.DELEGATION_MISMATCH, "domain", message, external())
 
 
 def _names(serials: Iterable[ServerAnswer], matches: Callable[[ServerAnswer], bool]) -> list[str]:

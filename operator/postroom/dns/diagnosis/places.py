@@ -10,6 +10,7 @@ from typing import NamedTuple
 import idna
 
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.misspellings import misspellings
 from postroom.dns.names import APEX, is_within
 
@@ -33,7 +34,7 @@ class Place(NamedTuple):
 
     priority: int
     name: str
-    code: str
+    code: Code
     how: str
     own: bool = False
     telling: bool = False
@@ -63,13 +64,13 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
     if type is RecordType.TXT and "_" in label:
         how = f"the texts of the domain itself are not where {label} is looked for"
         for one in dict.fromkeys((domain, apex)):
-            yield Place(2, one, "NAME_AT_APEX", how, own=one != domain)
+            yield Place(2, one, Code.NAME_AT_APEX, how, own=one != domain)
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)
     yield from _misspelt(tuple(label.split(".")), domain)
     how = "a space stands in the name"
     for one in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
-        yield Place(FAR, f"{one}{domain}", "NAME_URL_OR_SPACE", how, telling="_" in label)
+        yield Place(FAR, f"{one}{domain}", Code.NAME_URL_OR_SPACE, how, telling="_" in label)
     if "_" in label:
         yield from _otherwise_joined(label, domain)
         yield from _twice(label, domain, apex)
@@ -78,15 +79,15 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
 def _zone_again(name: str, apex: str) -> Iterator[Place]:
     """The DNS host adds the zone to whatever does not end in it, or to everything."""
     how = "the DNS host has added the zone to a name that held it already"
-    yield Place(1, f"{name}.{apex}", "NAME_ZONE_DOUBLED", how, telling=True)
+    yield Place(1, f"{name}.{apex}", Code.NAME_ZONE_DOUBLED, how, telling=True)
     twice = f"{how}, and once more"
-    yield Place(FAR, f"{name}.{apex}.{apex}", "NAME_ZONE_DOUBLED", twice, telling=True)
+    yield Place(FAR, f"{name}.{apex}.{apex}", Code.NAME_ZONE_DOUBLED, twice, telling=True)
     above = name.removesuffix(apex)
     labels = apex.split(".")
     how = "the DNS host has added the zone to a name that held a part of it already"
     for count in range(1, len(labels)):
         part = ".".join(labels[:count])
-        yield Place(5, f"{above}{part}.{apex}", "NAME_ZONE_DOUBLED", how)
+        yield Place(5, f"{above}{part}.{apex}", Code.NAME_ZONE_DOUBLED, how)
 
 
 def _international(name: str, apex: str) -> Iterator[Place]:
@@ -96,12 +97,12 @@ def _international(name: str, apex: str) -> Iterator[Place]:
     if written == name:
         return
     if _as_octets(apex) == apex:
-        yield Place(2, written, "IDN_ULABEL", how, telling=True)
+        yield Place(2, written, Code.IDN_ULABEL, how, telling=True)
     else:
-        yield Place(2, f"{written}.{apex}", "IDN_ULABEL", how, telling=True)
+        yield Place(2, f"{written}.{apex}", Code.IDN_ULABEL, how, telling=True)
         above = name.removesuffix(apex)
         if _as_octets(above) != above:
-            yield Place(2, f"{_as_octets(above)}{apex}", "IDN_ULABEL", how, telling=True)
+            yield Place(2, f"{_as_octets(above)}{apex}", Code.IDN_ULABEL, how, telling=True)
 
 
 def _as_octets(name: str) -> str:
@@ -123,12 +124,12 @@ def _unicode(label: str) -> str:
 
 def _of_domain(type: RecordType, domain: str, apex: str) -> Iterator[Place]:
     how = "the DNS host took @ for a name"
-    yield Place(2, f"{APEX}.{domain}", "NAME_LITERAL_AT", how, telling=True)
+    yield Place(2, f"{APEX}.{domain}", Code.NAME_LITERAL_AT, how, telling=True)
     more = f"{how}, and has added the zone to a name that held it already"
-    yield Place(FAR, f"{APEX}.{domain}.{apex}", "NAME_LITERAL_AT", more, telling=True)
+    yield Place(FAR, f"{APEX}.{domain}.{apex}", Code.NAME_LITERAL_AT, more, telling=True)
     if type is RecordType.MX:
         yield Place(
-            5, f"www.{domain}", "NAME_AT_WWW", "mail goes to the domain, not to its website"
+            5, f"www.{domain}", Code.NAME_AT_WWW, "mail goes to the domain, not to its website"
         )
 
 
@@ -139,20 +140,20 @@ def _of_subdomain(label: str, domain: str, apex: str) -> Iterator[Place]:
         wrong = ".".join(labels)
         other = f"{label}.{wrong}.{apex}" if label else f"{wrong}.{apex}"
         yield Place(
-            FAR + _MISSPELLINGS_LIMIT, other, "NAME_TYPO", f"{wrong} is not {part}", own=True
+            FAR + _MISSPELLINGS_LIMIT, other, Code.NAME_TYPO, f"{wrong} is not {part}", own=True
         )
     if not label:
         how = "the DNS host took @ for a name"
-        yield Place(4, f"{APEX}.{domain}", "NAME_LITERAL_AT", how, telling=True)
+        yield Place(4, f"{APEX}.{domain}", Code.NAME_LITERAL_AT, how, telling=True)
         return
     how = f"the name lacks {part}, the part of the sending domain"
     # The zone itself may send mail too, with a policy of its own.
     if not label.startswith(_POLICY):
-        yield Place(2, f"{label}.{apex}", "NAME_WRONG_ZONE_LEVEL", how, own=True)
+        yield Place(2, f"{label}.{apex}", Code.NAME_WRONG_ZONE_LEVEL, how, own=True)
     first, _, rest = label.partition(".")
     swapped = f"{first}.{part}.{rest}.{apex}" if rest else f"{part}.{label}.{apex}"
     how = f"{part} stands at the wrong place in the name"
-    yield Place(3, swapped, "NAME_LABELS_SWAPPED", how, telling=True)
+    yield Place(3, swapped, Code.NAME_LABELS_SWAPPED, how, telling=True)
 
 
 def _of_label(label: str, domain: str) -> Iterator[Place]:
@@ -162,18 +163,19 @@ def _of_label(label: str, domain: str) -> Iterator[Place]:
     # No host has an underscore in its name, so that nothing else stands at such places.
     fixed = "_" in label
     for one in (f"{label}.www", f"www.{label}"):
-        yield Place(6, f"{one}.{domain}", "NAME_AT_WWW", how, telling=fixed)
+        yield Place(6, f"{one}.{domain}", Code.NAME_AT_WWW, how, telling=fixed)
     how = f"{label} stands in it twice"
-    yield Place(4, f"{label}.{label}.{domain}", "NAME_LABELS_SWAPPED", how, telling=fixed)
+    yield Place(4, f"{label}.{label}.{domain}", Code.NAME_LABELS_SWAPPED, how, telling=fixed)
     if fixed:
         how = "the underscore is missing"
         bare = label.replace("_", "")
-        yield Place(3, f"{bare}.{domain}", "NAME_UNDERSCORE_LOST", how, telling=True)
+        yield Place(3, f"{bare}.{domain}", Code.NAME_UNDERSCORE_LOST, how, telling=True)
         how = "the underscore has become a hyphen"
         hyphened = label.replace("_", "-")
-        yield Place(4, f"{hyphened}.{domain}", "NAME_UNDERSCORE_LOST", how, telling=True)
-    yield Place(8, f"https://{label}.{domain}", "NAME_URL_OR_SPACE", "a URL is no name")
-    yield Place(9, f"{label}.{APEX}.{domain}", "NAME_LITERAL_AT", "the DNS host took @ for a name")
+        yield Place(4, f"{hyphened}.{domain}", Code.NAME_UNDERSCORE_LOST, how, telling=True)
+    yield Place(8, f"https://{label}.{domain}", Code.NAME_URL_OR_SPACE, "a URL is no name")
+    how = "the DNS host took @ for a name"
+    yield Place(9, f"{label}.{APEX}.{domain}", Code.NAME_LITERAL_AT, how)
 
 
 def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
@@ -182,7 +184,7 @@ def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
     how = f"the name must read {label}"
     if len(labels) < 2:
         return
-    code = "NAME_LABELS_SWAPPED"
+    code = Code.NAME_LABELS_SWAPPED
 
     def place(priority: int, made: str, *, telling: bool = not keys) -> Place:
         return Place(priority, f"{made}.{domain}", code, how, telling=telling)
@@ -206,11 +208,11 @@ def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
         if one.startswith("_") and label.count("_") > 1:
             lost = ".".join((*labels[:at], lean[at], *labels[at + 1 :]))
             how_lost = f"the underscore of {one} is missing"
-            yield Place(5, f"{lost}.{domain}", "NAME_UNDERSCORE_LOST", how_lost, telling=True)
+            yield Place(5, f"{lost}.{domain}", Code.NAME_UNDERSCORE_LOST, how_lost, telling=True)
         elif not one.startswith("_"):
             more = ".".join((*labels[:at], f"_{one}", *labels[at + 1 :]))
             how_more = f"{one} has no underscore"
-            yield Place(6, f"{more}.{domain}", "NAME_TYPO", how_more)
+            yield Place(6, f"{more}.{domain}", Code.NAME_TYPO, how_more)
 
 
 def _otherwise_joined(label: str, domain: str) -> Iterator[Place]:
@@ -218,35 +220,35 @@ def _otherwise_joined(label: str, domain: str) -> Iterator[Place]:
     first, dot, rest = label.partition(".")
     if not dot:
         how = "the underscore stands there twice"
-        yield Place(FAR + 2, f"_{label}.{domain}", "NAME_TYPO", how, telling=True)
+        yield Place(FAR + 2, f"_{label}.{domain}", Code.NAME_TYPO, how, telling=True)
         how = "the underscore stands at the end"
-        yield Place(FAR + 2, f"{label.strip('_')}_.{domain}", "NAME_UNDERSCORE_LOST", how)
+        yield Place(FAR + 2, f"{label.strip('_')}_.{domain}", Code.NAME_UNDERSCORE_LOST, how)
         return
     how = "the underscore and the dot beside it are missing"
     for joint in ("-", ""):
         one = f"{first}{joint}{rest.removeprefix('_')}.{domain}"
-        yield Place(FAR + 1, one, "NAME_UNDERSCORE_LOST", how, telling=True)
+        yield Place(FAR + 1, one, Code.NAME_UNDERSCORE_LOST, how, telling=True)
     how = f"the name must read {label}"
     for joint in ("-", ""):
         one = f"{rest}{joint}{first}.{domain}"
-        yield Place(FAR + 2, one, "NAME_LABELS_SWAPPED", how, telling=True)
+        yield Place(FAR + 2, one, Code.NAME_LABELS_SWAPPED, how, telling=True)
     turned = f"{rest}.{first}".replace("_", "")
-    yield Place(FAR + 2, f"{turned}.{domain}", "NAME_LABELS_SWAPPED", how)
+    yield Place(FAR + 2, f"{turned}.{domain}", Code.NAME_LABELS_SWAPPED, how)
 
 
 def _twice(label: str, domain: str, apex: str) -> Iterator[Place]:
     """What two frequent slips make of a name: one in the label, one in what stands behind it."""
     first, dot, rest = label.partition(".")
-    slips = [("NAME_UNDERSCORE_LOST", label.replace("_", ""), "the underscore is missing")]
+    slips = [(Code.NAME_UNDERSCORE_LOST, label.replace("_", ""), "the underscore is missing")]
     if dot:
         slips += [
-            ("NAME_LABELS_SWAPPED", f"{rest}.{first}", f"the name must read {label}"),
-            ("NAME_LABELS_SWAPPED", first, f"the name lacks {rest}"),
+            (Code.NAME_LABELS_SWAPPED, f"{rest}.{first}", f"the name must read {label}"),
+            (Code.NAME_LABELS_SWAPPED, first, f"the name lacks {rest}"),
         ]
     ends = [(f"{domain}.{apex}", "the DNS host has added the zone to a name that held it already")]
     if domain != apex:
         how = f"{domain} stands in it twice"
-        yield Place(FAR, f"{label}.{domain}.{domain}", "NAME_ZONE_DOUBLED", how, telling=True)
+        yield Place(FAR, f"{label}.{domain}.{domain}", Code.NAME_ZONE_DOUBLED, how, telling=True)
         part = domain.removesuffix(f".{apex}")
         ends.append((apex, f"{part}, the part of the sending domain, is missing too"))
     for code, made, how in slips:
@@ -266,4 +268,4 @@ def _misspelt(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
         other = f"{'.'.join(made)}.{domain}"
         # The first few are as frequent as other slips.
         priority = 7 if number < 3 else FAR + number
-        yield Place(priority, other, "NAME_TYPO", how, telling=fixed)
+        yield Place(priority, other, Code.NAME_TYPO, how, telling=fixed)

@@ -18,6 +18,7 @@ from postroom.api.data_files import read
 from postroom.api.findings import Finding
 from postroom.api.sendingdomain import BulkSenderProfile
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis import authentication
 from postroom.dns.diagnosis.authentication import Standing
 from postroom.dns.findings import finding
@@ -112,30 +113,30 @@ def findings(
     for receiver in asked:
         beyond = _listed([one.requirement for one in receiver.beyond])
         message = f"{receiver.title} also asks for {beyond}, which DNS cannot show."
-        yield finding("BULK_BEYOND_DNS", receiver.name, message)
+        yield finding(Code.BULK_BEYOND_DNS, receiver.name, message)
 
 
 def _listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-_Fault = tuple[str, str]
+_Fault = tuple[Code, str]
 
 
 def _spf(standing: Standing) -> _Fault | None:
     if not standing.spf:
         what = "SPF, and the spec declares none: add spf, or spf or cname to returnPath"
-        return "BULK_SPF_MISSING", what
+        return Code.BULK_SPF_MISSING, what
     if authentication.all_faulty(standing.spf):
-        return "BULK_SPF_INVALID", f"SPF, and it is not valid: mend {_ids(standing.spf)}"
+        return Code.BULK_SPF_INVALID, f"SPF, and it is not valid: mend {_ids(standing.spf)}"
     return None
 
 
 def _dkim(standing: Standing) -> _Fault | None:
     if not standing.dkim:
-        return "BULK_DKIM_MISSING", "DKIM, and the spec declares no active selector: add dkim"
+        return Code.BULK_DKIM_MISSING, "DKIM, and the spec declares no active selector: add dkim"
     if authentication.all_faulty(standing.dkim) and not standing.short_keys:
-        return "BULK_DKIM_INVALID", f"DKIM, and no selector is valid: mend {_ids(standing.dkim)}"
+        return Code.BULK_DKIM_INVALID, f"DKIM, and no selector is valid: mend {_ids(standing.dkim)}"
     return None
 
 
@@ -144,14 +145,14 @@ def _dkim_key(standing: Standing) -> _Fault | None:
         return None
     id, bits = standing.short_keys[0]
     what = f"DKIM keys of 1024 bits or more, and that of {id} has {bits}: use one of 2048"
-    return "BULK_DKIM_KEY_SHORT", what
+    return Code.BULK_DKIM_KEY_SHORT, what
 
 
 def _dmarc(standing: Standing) -> _Fault | None:
     if standing.policy_applies is not False:
         return None
     what = "a DMARC policy, at least p=none, and none applies to the domain: declare dmarc"
-    return "BULK_DMARC_MISSING", what
+    return Code.BULK_DMARC_MISSING, what
 
 
 def _alignment(standing: Standing) -> _Fault | None:
@@ -161,7 +162,7 @@ def _alignment(standing: Standing) -> _Fault | None:
         "that the From domain aligns with the domain of SPF or DKIM, and only SPF is declared, "
         f"for {standing.misaligned}, which does not align: sign with DKIM for the domain itself"
     )
-    return "BULK_NOT_ALIGNED", what
+    return Code.BULK_NOT_ALIGNED, what
 
 
 def _reverse(standing: Standing) -> _Fault | None:
@@ -169,7 +170,7 @@ def _reverse(standing: Standing) -> _Fault | None:
     if not faulty:
         return None
     what = "that the names of sending addresses lead back to them"
-    return "BULK_REVERSE_DNS", f"{what}: mend {_ids(faulty)}"
+    return Code.BULK_REVERSE_DNS, f"{what}: mend {_ids(faulty)}"
 
 
 def _ids(records: Sequence[tuple[str, Judgement]]) -> str:

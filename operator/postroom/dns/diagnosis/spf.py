@@ -10,6 +10,7 @@ from typing import NamedTuple
 from postroom.api.findings import Fix
 from postroom.dns import spf
 from postroom.dns.answers import Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import (
     consequences,
@@ -112,7 +113,7 @@ def _cause(case: Case, place: _Place, text: str) -> Cause:
     fix: Fix | None
     if without is not None:
         # What cannot be merged stays where it is, and the bare requirement would not be sound.
-        return Cause("SPF_WRONG_NAME", f"{message} {without}", external(), Evidence.PROVEN)
+        return Cause(Code.SPF_WRONG_NAME, f"{message} {without}", external(), Evidence.PROVEN)
     if place.own:
         fix = create(case.planned)
     else:
@@ -125,7 +126,7 @@ def _cause(case: Case, place: _Place, text: str) -> Cause:
     gone = in_the_way(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )
-    return Cause("SPF_WRONG_NAME", message, with_removed(fix, gone), Evidence.PROVEN)
+    return Cause(Code.SPF_WRONG_NAME, message, with_removed(fix, gone), Evidence.PROVEN)
 
 
 FAMILY = Family(probes, causes)

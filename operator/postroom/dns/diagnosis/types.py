@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from postroom.api.findings import RecordToRemove
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
@@ -95,7 +96,7 @@ def _proxied(case: Case) -> Iterator[Cause]:
         "what follows."
     )
     fix = with_removed(replace(case.planned, ()), _all_of(case, found))
-    yield Cause("CNAME_PROXIED", message, fix, Evidence.PROVEN)
+    yield Cause(Code.CNAME_PROXIED, message, fix, Evidence.PROVEN)
 
 
 def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
@@ -113,7 +114,9 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     message = f"There is a TXT at {case.planned.name} {what}, where a CNAME is needed."
     others = _seen_at_name(case, _ADDRESSES)
     fix = with_removed(replace(case.planned, ()), _all_of(case, [*found, *others]))
-    yield Cause("TYPE_TXT_FOR_CNAME", message, fix, Evidence.PROVEN if pasted else Evidence.LIKELY)
+    yield Cause(
+        Code.TYPE_TXT_FOR_CNAME, message, fix, Evidence.PROVEN if pasted else Evidence.LIKELY
+    )
 
 
 def _as_name(text: str) -> str:
@@ -135,18 +138,18 @@ def _alias_for_other(case: Case) -> Iterator[Cause]:
     yield Cause(code, _about_alias(case, code, target), fix, Evidence.PROVEN)
 
 
-def _code_of_alias(case: Case, target: str) -> str | None:
+def _code_of_alias(case: Case, target: str) -> Code | None:
     if case.planned.name == case.domain:
-        return "CNAME_AT_APEX"
+        return Code.CNAME_AT_APEX
     if not case.answer.values or _is_value(case, target):
-        return "TYPE_CNAME_FOR_TXT" if case.planned.type is RecordType.TXT else "RP_CONFLICT"
+        return Code.TYPE_CNAME_FOR_TXT if case.planned.type is RecordType.TXT else Code.RP_CONFLICT
     match case.planned.wanted:
         case DMARCWanted() | MXWanted():
             return None  # Those have causes of their own.
         case DKIMKeyWanted():
-            return "CNAME_TARGET_OTHER_PROVIDER" if title_of(target) else "CNAME_TARGET_WRONG"
+            return Code.CNAME_TARGET_OTHER_PROVIDER if title_of(target) else Code.CNAME_TARGET_WRONG
         case _:
-            return "TYPE_CNAME_FOR_TXT"
+            return Code.TYPE_CNAME_FOR_TXT
 
 
 def _is_value(case: Case, target: str) -> bool:
@@ -156,9 +159,9 @@ def _is_value(case: Case, target: str) -> bool:
     return bool(wanted) and value[: len(wanted)] == wanted
 
 
-def _about_alias(case: Case, code: str, target: str) -> str:
+def _about_alias(case: Case, code: Code, target: str) -> str:
     name, shown = case.planned.name, quoted(target)
-    if code == "CNAME_AT_APEX":
+    if code == Code.CNAME_AT_APEX:
         return (
             f"The CNAME at {name} to {shown} hides all other records of the domain, so that its "
             "mail is neither delivered nor authenticated by them. The website that it leads to "
@@ -193,7 +196,7 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
     )
     gone = in_the_way(case, removal(case.planned.name, RecordType.SPF, texts))
     fix = with_removed(replace(case.planned, (), value_from(case, texts[0])), gone)
-    yield Cause("TYPE_SPF99", message, fix, Evidence.PROVEN)
+    yield Cause(Code.TYPE_SPF99, message, fix, Evidence.PROVEN)
 
 
 def _coexisting(case: Case) -> Iterator[Cause]:
@@ -208,7 +211,7 @@ def _coexisting(case: Case) -> Iterator[Cause]:
         f"of type {kinds}, which DNS does not allow: receivers see the one or the other."
     )
     fix = with_removed(replace(case.planned, ()), _all_of(case, [*cname, *_wrong(case, others)]))
-    yield Cause("CNAME_COEXISTS", message, fix, Evidence.PROVEN)
+    yield Cause(Code.CNAME_COEXISTS, message, fix, Evidence.PROVEN)
 
 
 def _wrong(case: Case, others: list[Answer]) -> list[Answer]:

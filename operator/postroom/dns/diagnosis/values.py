@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from postroom.dns import dkim, spf
 from postroom.dns.answers import Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.damage import Damage, pieced, texts_of, undone
 from postroom.dns.diagnosis.standing import (
@@ -38,7 +39,7 @@ _KINDS = (
     BIMIWanted,
 )
 #: What only resembles the wanted key, so that what else is there may be meant.
-_SHOWN = frozenset({"VALUE_PLACEHOLDER", "VALUE_NEAR"})
+_SHOWN = frozenset({Code.VALUE_PLACEHOLDER, Code.VALUE_NEAR})
 
 
 def _concerned(case: Case) -> bool:
@@ -92,12 +93,12 @@ def _of_key(case: Case, wanted: DKIMKeyWanted) -> Iterator[Cause]:
     pieces = [strings.get(text, (text,)) for text in texts]
     slips = dkim.slips(texts, pieces, wanted.key, case.planned.value)
     # Who pastes a whole line of a zone file has quotes in it as well.
-    for slip in sorted(slips, key=lambda one: one.code != "VALUE_INCLUDES_NAME"):
+    for slip in sorted(slips, key=lambda one: one.code != Code.VALUE_INCLUDES_NAME):
         if not slip.code.startswith("VALUE_"):
             continue
         evidence = Evidence.SHOWN if slip.code in _SHOWN else Evidence.PROVEN
         message = f"The {where(case.planned)} {slip.detail}."
-        if slip.code == "VALUE_DUPLICATE_RECORD":
+        if slip.code == Code.VALUE_DUPLICATE_RECORD:
             yield _duplicate(case, message)
             continue
         gone = in_the_way(case, removal(case.planned.name, RecordType.TXT, _parts(case, slip)))
@@ -122,7 +123,7 @@ def _duplicate(case: Case, message: str) -> Cause:
     right = case.holding(case.answer)
     others = [text for text in texts_of(case) if dkim.looks_like_key(text) and text not in right]
     gone = removal(case.planned.name, RecordType.TXT, [*others, *right[1:]])
-    return Cause("VALUE_DUPLICATE_RECORD", message, delete(gone), Evidence.PROVEN)
+    return Cause(Code.VALUE_DUPLICATE_RECORD, message, delete(gone), Evidence.PROVEN)
 
 
 FAMILY = Family(probes, causes)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from postroom.api.findings import RecordToRemove
 from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.standing import (
     from_wildcard,
@@ -47,7 +48,7 @@ def causes(case: Case) -> Iterable[Cause]:
             f"{above}; the {where(case.planned)} itself is missing."
         )
         fix = with_removed(create(case.planned), in_the_way(case))
-        yield Cause("WILDCARD_MASKS", message, fix, Evidence.PROVEN)
+        yield Cause(Code.WILDCARD_MASKS, message, fix, Evidence.PROVEN)
     yield from _alias_above(case)
 
 
@@ -64,7 +65,7 @@ def _alias_above(case: Case) -> Iterator[Cause]:
     )
     gone = in_the_way(case, removal(above, RecordType.CNAME, answer.aliases[:1]))
     fix = with_removed(replace(case.planned, ()), gone)
-    yield Cause("ENT_CNAME_PARENT", message, fix, Evidence.SHOWN)
+    yield Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.SHOWN)
 
 
 def _above(case: Case) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def _renamed(case: Case) -> Iterator[Cause]:
         f"{above} or above it makes it, so that nothing that is published at {case.planned.name} "
         "is seen: take the DNAME away."
     )
-    yield Cause("ENT_CNAME_PARENT", message, external(), Evidence.PROVEN)
+    yield Cause(Code.ENT_CNAME_PARENT, message, external(), Evidence.PROVEN)
 
 
 def _dname(case: Case, owner: str, target: str) -> Cause:
@@ -105,7 +106,7 @@ def _dname(case: Case, owner: str, target: str) -> Cause:
     )
     gone = RecordToRemove(name=owner, type="DNAME", value=quoted(target))
     fix = with_removed(replace(case.planned, ()), [gone])
-    return Cause("ENT_CNAME_PARENT", message, fix, Evidence.PROVEN)
+    return Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.PROVEN)
 
 
 FAMILY = Family(probes, causes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from postroom.api.findings import Finding, Severity
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, Delegation, Outcome, RecordType, ServerAnswer, Zone
+from postroom.dns.codes import Code
 from postroom.dns.diagnosis import nameservers, resolving
 from postroom.dns.diagnosis.parking import Disuse, disuse, seems_disused
 from postroom.dns.findings import finding
@@ -60,12 +61,12 @@ class Root:
     """
 
     finding: Finding
-    moot: frozenset[str] | None = frozenset({"LOOKUP_FAILED"})
+    moot: frozenset[Code] | None = frozenset({Code.LOOKUP_FAILED})
     blinds: bool = False
 
 
 #: What a resolver that fails, or sees another zone, does to the findings about records.
-_OF_RESOLVER = frozenset({"LOOKUP_FAILED", "STALE_NEGATIVE", "STALE_POSITIVE"})
+_OF_RESOLVER = frozenset({Code.LOOKUP_FAILED, Code.STALE_NEGATIVE, Code.STALE_POSITIVE})
 
 
 def agreed(serials: Sequence[ServerAnswer]) -> bool:
@@ -80,26 +81,26 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
     """
     if _is_denied(view, outcomes):
         message = f"{view.domain} does not exist in DNS: register it, or correct spec.domain."
-        return Root(finding("DOMAIN_NXDOMAIN", DOMAIN, message, external()), None)
+        return Root(finding(Code.DOMAIN_NXDOMAIN, DOMAIN, message, external()), None)
     parked = _parked(view)
     if parked is not None:
         return parked
     if view.denied:
         names = sorted(serial.nameserver for serial in view.serials)
         message = nameservers.not_asked(_apex(view), names or ["what holds the zone above"])
-        made = finding("NS_NOT_ASKED", DOMAIN, message, external())
+        made = finding(Code.NS_NOT_ASKED, DOMAIN, message, external())
         return Root(
             made.model_copy(update={"severity": Severity.ERROR}),
-            frozenset({"LOOKUP_FAILED", "RESOLVER_ONLY"}),
+            frozenset({Code.LOOKUP_FAILED, Code.RESOLVER_ONLY}),
         )
     bogus = resolving.bogus(view.domain, view.resolver, view.unvalidated, view.delegation)
     if bogus is not None:
-        return Root(finding("DNSSEC_BOGUS", DOMAIN, bogus, external()), _OF_RESOLVER)
+        return Root(finding(Code.DNSSEC_BOGUS, DOMAIN, bogus, external()), _OF_RESOLVER)
     unserved = nameservers.unserved(view.serials, view.families) if view.open else None
     if unserved is not None:
         code, message = unserved
         made = finding(code, DOMAIN, message, external())
-        moot = frozenset({"LOOKUP_FAILED", "RESOLVER_ONLY"})
+        moot = frozenset({Code.LOOKUP_FAILED, Code.RESOLVER_ONLY})
         return Root(made.model_copy(update={"severity": Severity.ERROR}), moot)
     return _resolver_at_fault(view)
 
@@ -147,14 +148,14 @@ def _parked(view: ZoneView) -> Root | None:
             f"The name servers of {view.domain} are those of {what}: {', '.join(named)}. Nobody "
             f"sees its records: {todo}."
         )
-        return Root(finding("DOMAIN_PARKED", DOMAIN, message, external()), None)
+        return Root(finding(Code.DOMAIN_PARKED, DOMAIN, message, external()), None)
     if alike is not None:
         what, todo = _USES[alike]
         message = (
             f"The name servers of {view.domain} are named like those of {what}: "
             f"{', '.join(named)}. If the registrar has set them: {todo}."
         )
-        return Root(finding("DOMAIN_PARKED", DOMAIN, message, external()), frozenset())
+        return Root(finding(Code.DOMAIN_PARKED, DOMAIN, message, external()), frozenset())
     return None
 
 
@@ -162,13 +163,13 @@ def _resolver_at_fault(view: ZoneView) -> Root | None:
     failing = view.resolver is not None and view.resolver.outcome is Outcome.SERVER_FAILURE
     if failing and view.resolver is not None:
         message = resolving.failure(view.domain, view.resolver)
-        return Root(finding("SERVFAIL_OTHER", DOMAIN, message, external()), _OF_RESOLVER)
+        return Root(finding(Code.SERVFAIL_OTHER, DOMAIN, message, external()), _OF_RESOLVER)
     if isinstance(view.zone, Answer):
         message = f"DNS could not be asked for the zone of {view.domain}; the look is repeated."
-        return Root(finding("LOOKUP_FAILED", DOMAIN, message))
+        return Root(finding(Code.LOOKUP_FAILED, DOMAIN, message))
     split = resolving.split(view.zone, view.resolver, view.versions, view.delegation)
     if split is not None:
-        made = finding("SPLIT_HORIZON", DOMAIN, split.message, external())
+        made = finding(Code.SPLIT_HORIZON, DOMAIN, split.message, external())
         return Root(made, None if split.private else _OF_RESOLVER, blinds=split.private)
     return None
 
@@ -186,4 +187,4 @@ def findings(view: ZoneView) -> Iterator[Finding]:
         )
     if view.delegation is not None and dmarc.is_public_suffix(view.domain):
         message = f"{view.domain} is a public suffix, below which others register their domains."
-        yield finding("PUBLIC_SUFFIX", DOMAIN, message, external())
+        yield finding(Code.PUBLIC_SUFFIX, DOMAIN, message, external())

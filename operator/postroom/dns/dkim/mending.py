@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from postroom.dns.codes import Code
 from postroom.dns.dkim.key import Algorithm
 from postroom.dns.pasted import DETAILS, UNDO, Undo
 
@@ -164,30 +165,30 @@ URL_ALPHABET = (
 )
 
 #: A code, what to say, and how to undo it.
-Step = tuple[str, str, Callable[[str], str]]
+Step = tuple[Code, str, Callable[[str], str]]
 
 
 def steps(algorithm: str) -> tuple[Step, ...]:
     """Return every kind of damage, the most telling first, for a key of an algorithm."""
     return (
         *((code, DETAILS[code], undo) for code, undo in UNDO),
-        ("VALUE_ESCAPED", "is percent-encoded", without_percent),
-        ("DKIM_SYNTAX", URL_ALPHABET, with_standard_base64),
-        ("DKIM_SYNTAX", "has a semicolon inside the key", without_semicolons),
+        (Code.VALUE_ESCAPED, "is percent-encoded", without_percent),
+        (Code.DKIM_SYNTAX, URL_ALPHABET, with_standard_base64),
+        (Code.DKIM_SYNTAX, "has a semicolon inside the key", without_semicolons),
         (
-            "DKIM_SYNTAX",
+            Code.DKIM_SYNTAX,
             "has too many = at the end of the key",
             without_surplus,
         ),
-        ("VALUE_PLUS_LOST", "has spaces where the key has plus signs", with_plus),
-        ("DKIM_PEM_HEADERS", "holds the PEM lines around the key", without_pem),
-        ("DKIM_P_MISSING", "has p= twice in a row", without_second_p),
-        ("DKIM_P_MISSING", "holds the key without p= before it", with_p),
-        ("DKIM_SEMICOLON_LOST", "lacks semicolons between its tags", with_separators),
-        ("DKIM_V_WRONG", "does not begin with exactly v=DKIM1", without_version),
-        ("VALUE_WHITESPACE", DETAILS["VALUE_WHITESPACE"], without_spaces),
-        ("DKIM_KTYPE", f"does not say k={algorithm} as the key needs", with_key_type(algorithm)),
-        ("DKIM_SYNTAX", "has characters inside the key that are no base64", only_base64),
-        ("DKIM_HASH", "has an h= that does not allow sha256", without_hashes),
-        ("DKIM_SERVICE", "has an s= that does not allow email", without_services),
+        (Code.VALUE_PLUS_LOST, "has spaces where the key has plus signs", with_plus),
+        (Code.DKIM_PEM_HEADERS, "holds the PEM lines around the key", without_pem),
+        (Code.DKIM_P_MISSING, "has p= twice in a row", without_second_p),
+        (Code.DKIM_P_MISSING, "holds the key without p= before it", with_p),
+        (Code.DKIM_SEMICOLON_LOST, "lacks semicolons between its tags", with_separators),
+        (Code.DKIM_V_WRONG, "does not begin with exactly v=DKIM1", without_version),
+        (Code.VALUE_WHITESPACE, DETAILS[Code.VALUE_WHITESPACE], without_spaces),
+        (Code.DKIM_KTYPE, f"does not say k={algorithm} as the key needs", with_key_type(algorithm)),
+        (Code.DKIM_SYNTAX, "has characters inside the key that are no base64", only_base64),
+        (Code.DKIM_HASH, "has an h= that does not allow sha256", without_hashes),
+        (Code.DKIM_SERVICE, "has an s= that does not allow email", without_services),
     )

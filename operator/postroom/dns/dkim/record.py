@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from postroom.dns.codes import Code
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,
     RSA_BITS_LEAST,
@@ -32,7 +33,7 @@ _PUBLISHED = re.compile(r"(?:^|[;\s\",])p[ \t]{0,8}=([A-Za-z0-9+/=\s]*)")
 class Fault:
     """Why verifiers do not use a record: the code of its finding, and a clause about the record."""
 
-    code: str
+    code: Code
     clause: str
 
 
@@ -40,7 +41,7 @@ class Fault:
 class Note:
     """What works but not as well as it could: the code of its finding, and a whole sentence."""
 
-    code: str
+    code: Code
     sentence: str
 
 
@@ -85,7 +86,7 @@ def parse(text: str) -> KeyRecord:
     if isinstance(key, str):
         fault = Fault(_key_code(encoded, algorithm), key)
     elif key is not None and key.too_weak:
-        fault = Fault("DKIM_WEAK", f"p= is an RSA key of only {key.bits} bits (RFC 8301)")
+        fault = Fault(Code.DKIM_WEAK, f"p= is an RSA key of only {key.bits} bits (RFC 8301)")
     return KeyRecord(
         key=key if isinstance(key, PublicKey) else None,
         revoked=not encoded,
@@ -104,12 +105,12 @@ def _unreadable(fault: Fault) -> KeyRecord:
     return KeyRecord(None, problem=fault.clause, fault=fault)
 
 
-def _key_code(encoded: str, algorithm: str) -> str:
+def _key_code(encoded: str, algorithm: str) -> Code:
     """Tell a wrong k= from a damaged key."""
     if algorithm not in list(Algorithm):
-        return "DKIM_KTYPE"
+        return Code.DKIM_KTYPE
     other = Algorithm.RSA if algorithm == Algorithm.ED25519 else Algorithm.ED25519
-    return "DKIM_KTYPE" if isinstance(decode(encoded, other), PublicKey) else "DKIM_SYNTAX"
+    return Code.DKIM_KTYPE if isinstance(decode(encoded, other), PublicKey) else Code.DKIM_SYNTAX
 
 
 def _tags(text: str) -> Mapping[str, str] | Fault:
@@ -123,23 +124,23 @@ def _tags(text: str) -> Mapping[str, str] | Fault:
         name = written.strip(_WHITESPACE)
         if not equals or _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
             clause = "it is not a list of tag=value pairs separated by semicolons"
-            return Fault("DKIM_SYNTAX", clause)
+            return Fault(Code.DKIM_SYNTAX, clause)
         if name in tags:
-            return Fault("DKIM_SYNTAX", f"it has the tag {name[:20]}= twice")
+            return Fault(Code.DKIM_SYNTAX, f"it has the tag {name[:20]}= twice")
         tags[name] = value.strip(_WHITESPACE)
     return tags
 
 
 def _tag_fault(tags: Mapping[str, str]) -> Fault | None:
     if "v" in tags and (next(iter(tags)) != "v" or tags["v"] != VERSION):
-        return Fault("DKIM_V_WRONG", f"v= must be first and {VERSION}")
+        return Fault(Code.DKIM_V_WRONG, f"v= must be first and {VERSION}")
     if "p" not in tags:
-        return Fault("DKIM_P_MISSING", "it has no p= tag")
+        return Fault(Code.DKIM_P_MISSING, "it has no p= tag")
     if "h" in tags and "sha256" not in _list(tags["h"]):
-        return Fault("DKIM_HASH", "h= does not allow sha256 (RFC 8301)")
+        return Fault(Code.DKIM_HASH, "h= does not allow sha256 (RFC 8301)")
     services = _list(tags.get("s", "*"))
     if "*" not in services and "email" not in services:
-        return Fault("DKIM_SERVICE", "s= does not allow email")
+        return Fault(Code.DKIM_SERVICE, "s= does not allow email")
     return None
 
 
@@ -159,20 +160,20 @@ def _notes(record: KeyRecord) -> Iterator[Note]:
             "The flag t=y lets receivers treat the mail as unsigned: take it out when the tests "
             "are over."
         )
-        yield Note("DKIM_TESTING", sentence)
+        yield Note(Code.DKIM_TESTING, sentence)
     bits = record.key.bits if record.key and record.key.algorithm == Algorithm.RSA else 0
     if RSA_BITS_LEAST <= bits < RSA_BITS_ADVISED:
         sentence = f"The RSA key has {bits} bits: use {RSA_BITS_ADVISED} at the next rotation."
-        yield Note("DKIM_SHORT", sentence)
+        yield Note(Code.DKIM_SHORT, sentence)
     if bits > RSA_BITS_MOST:
         sentence = (
             f"The RSA key has {bits} bits; verifiers need not accept more than {RSA_BITS_MOST} "
             f"(RFC 8301): use {RSA_BITS_ADVISED}."
         )
-        yield Note("DKIM_LONG", sentence)
+        yield Note(Code.DKIM_LONG, sentence)
     if record.granularity not in (None, "*"):
         sentence = "The tag g= is historic and limits the key at old verifiers: take it out."
-        yield Note("DKIM_GRANULARITY", sentence)
+        yield Note(Code.DKIM_GRANULARITY, sentence)
 
 
 def published_base64(text: str) -> str:

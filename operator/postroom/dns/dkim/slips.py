@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
+from postroom.dns.codes import Code
 from postroom.dns.dkim.key import (
     Algorithm,
     PublicKey,
@@ -42,7 +43,7 @@ class Slip:
     `value` is the published text that it is about, "" where it is about all of them.
     """
 
-    code: str
+    code: Code
     detail: str
     value: str = ""
 
@@ -71,14 +72,14 @@ def _slips(
     for text in texts:
         if is_private(text, wanted):
             # Without the text: it is a secret, however public by now.
-            yield Slip("DKIM_PRIVATE_KEY_PUBLISHED", "holds the private key")
+            yield Slip(Code.DKIM_PRIVATE_KEY_PUBLISHED, "holds the private key")
     parsed = {text: parse(text) for text in texts}
     right = [text for text in texts if _is(parsed[text], wanted)]
     others = [text for text in texts if text not in right and looks_like_key(text)]
     if right:
         if others or len(right) > 1:
             detail = "stands beside the right one and must go"
-            yield Slip("VALUE_DUPLICATE_RECORD", detail, (others or right)[0])
+            yield Slip(Code.VALUE_DUPLICATE_RECORD, detail, (others or right)[0])
         return
     texts = texts[:_RECORD_LIMIT]
     split = _split(texts, wanted)
@@ -90,7 +91,7 @@ def _slips(
     for found in proven.values():
         yield from found
     if len(others) > 1:
-        yield Slip("DKIM_MULTIPLE", f"is one of {len(others)} key records, which leaves it open")
+        yield Slip(Code.DKIM_MULTIPLE, f"is one of {len(others)} key records, which leaves it open")
     for text in texts:
         if not proven[text]:
             yield from _likely(text, parsed[text], wanted)
@@ -122,9 +123,9 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
     readable = record.key is not None or record.revoked
     blank = None if readable else placeholder(text)
     if blank is not None:
-        yield Slip("VALUE_PLACEHOLDER", f"still holds the placeholder {blank}", text)
+        yield Slip(Code.VALUE_PLACEHOLDER, f"still holds the placeholder {blank}", text)
     elif record.revoked:
-        yield Slip("DKIM_REVOKED", "has an empty p= tag: the key is revoked", text)
+        yield Slip(Code.DKIM_REVOKED, "has an empty p= tag: the key is revoked", text)
     else:
         yield from _near(text, wanted)
         yield _as_it_is(text, record)
@@ -133,7 +134,7 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
 def _as_it_is(text: str, record: KeyRecord) -> Slip:
     if record.fault is not None:
         return Slip(record.fault.code, f"cannot be used: {record.fault.clause}", text)
-    return Slip("DKIM_KEY_OTHER", "holds another key", text)
+    return Slip(Code.DKIM_KEY_OTHER, "holds another key", text)
 
 
 def _mended(text: str, wanted: PublicKey) -> list[Slip]:
@@ -147,7 +148,7 @@ def _mended(text: str, wanted: PublicKey) -> list[Slip]:
     for step in known:
         code, _, undo = step
         changed = undo(current)
-        if changed != current and code != "VALUE_PLUS_LOST":
+        if changed != current and code != Code.VALUE_PLUS_LOST:
             made.append(step)
             current = changed
             if _yields(current, wanted):
@@ -168,8 +169,8 @@ def _needed(made: Sequence[Step], text: str, wanted: PublicKey) -> list[Step]:
     return needed
 
 
-def _slip(code: str, detail: str, text: str) -> Slip:
-    return Slip(code, detail_of(code, text) if code == "VALUE_SMART_QUOTES" else detail, text)
+def _slip(code: Code, detail: str, text: str) -> Slip:
+    return Slip(code, detail_of(code, text) if code == Code.VALUE_SMART_QUOTES else detail, text)
 
 
 def _bare(text: str) -> str:
@@ -186,7 +187,7 @@ def _split(texts: Sequence[str], wanted: PublicKey) -> Slip | None:
     for count in range(2, len(pieces) + 1):
         if any(_yields("".join(order), wanted) for order in permutations(pieces, count)):
             detail = f"is one of {count} records that hold a part of the key each"
-            return Slip("VALUE_SPLIT_RECORDS", detail)
+            return Slip(Code.VALUE_SPLIT_RECORDS, detail)
     return None
 
 
@@ -194,7 +195,7 @@ def _chunks(text: str, pieces: Sequence[str], wanted: PublicKey) -> Iterator[Sli
     """The strings of one record in another order, or one of them twice."""
     if not 2 <= len(pieces) <= _PIECE_LIMIT:
         return
-    code = "VALUE_CHUNK_ORDER"
+    code = Code.VALUE_CHUNK_ORDER
     if any(_yields("".join(order), wanted) for order in permutations(pieces)):
         yield Slip(code, "holds the strings of the key in the wrong order", text)
     elif _yields("".join(dict.fromkeys(pieces)), wanted):
@@ -209,16 +210,16 @@ def _partial(text: str, wanted: PublicKey, wanted_text: str) -> Iterator[Slip]:
     bare = re.sub(r"\s+", "", plain)
     for whole in published_forms(wanted):
         if found != whole and found.lower() == whole.lower():
-            yield Slip("VALUE_LOWERCASED", "has the case of its letters changed", text)
+            yield Slip(Code.VALUE_LOWERCASED, "has the case of its letters changed", text)
             return
         begins = len(found) >= least and whole.startswith(found.rstrip("=")) and found != whole
         # Behind a foreign character the key may well go on.
         if begins and _ends_with(plain, found):
             also = "" if plain == _bare(text) else ", and has - and _ where + and / belong"
-            yield Slip("VALUE_TRUNCATED", f"{_cut(text, wanted_text)}{also}", text)
+            yield Slip(Code.VALUE_TRUNCATED, f"{_cut(text, wanted_text)}{also}", text)
             return
         if len(bare) >= least and whole.endswith(bare):
-            yield Slip("VALUE_CHUNK_ORDER", "holds only the end of the key", text)
+            yield Slip(Code.VALUE_CHUNK_ORDER, "holds only the end of the key", text)
             return
 
 
@@ -243,7 +244,7 @@ def _near(text: str, wanted: PublicKey) -> Iterator[Slip]:
             position = _first_difference(found, whole)
             shown = whole[max(position - 8, 0) : position + 8]
             detail = f"differs from the key at character {position + 1} of p=, near {shown}"
-            yield Slip("VALUE_NEAR", detail, text)
+            yield Slip(Code.VALUE_NEAR, detail, text)
             return
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DMARCPolicy
+from postroom.dns.codes import Code
 from postroom.dns.dmarc.record import PolicyRecord, PublicSuffixFlag, Reach, strictness
 
 
@@ -29,7 +30,7 @@ class Circumstances:
 class Advice:
     """The code of a finding, and a whole sentence about the record that says what to do."""
 
-    code: str
+    code: Code
     sentence: str
 
 
@@ -47,7 +48,7 @@ def on_change(wanted: DMARCPolicy, circumstances: Circumstances) -> tuple[Advice
             "The policy goes to reject at once: publish p=none with rua= first, read the reports, "
             "then go to quarantine and reject."
         )
-        return (Advice("DMARC_POLICY_JUMP", sentence),)
+        return (Advice(Code.DMARC_POLICY_JUMP, sentence),)
     return ()
 
 
@@ -59,11 +60,11 @@ def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advi
         names = [one.name for one in record.removed]
         hint = "; t=y replaces pct below 100" if "pct" in names else ""
         sentence = f"RFC 9989 receivers ignore {', '.join(names)}{hint}: take it out."
-        yield Advice("DMARC_REMOVED_TAGS", sentence)
+        yield Advice(Code.DMARC_REMOVED_TAGS, sentence)
     for problem in record.problems:
         what = f"{problem.tag}= {problem.sentence}" if problem.tag else f"a part {problem.sentence}"
         sentence = f"Receivers ignore a mistake at character {problem.position + 1}: {what}."
-        yield Advice("DMARC_IGNORED_TAG", sentence)
+        yield Advice(Code.DMARC_IGNORED_TAG, sentence)
 
 
 def _flags(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
@@ -72,17 +73,17 @@ def _flags(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advic
             "psd=y declares a registry, so each name below counts as an organisation of its own: "
             "take it out unless names are registered here."
         )
-        yield Advice("DMARC_PSD", sentence)
+        yield Advice(Code.DMARC_PSD, sentence)
     if record.testing and record.p is not DMARCPolicy.NONE:
         applied = record.policy.value
         sentence = f"t=y makes receivers apply {applied}: take it out when the tests are over."
-        yield Advice("DMARC_TEST_MODE", sentence)
+        yield Advice(Code.DMARC_TEST_MODE, sentence)
     if circumstances.people and record.policy is DMARCPolicy.REJECT:
         sentence = (
             "p=reject loses mail that people send to mailing lists and through forwarders "
             "(RFC 9989 section 7.4): prefer quarantine for a domain that people write from."
         )
-        yield Advice("DMARC_REJECT_PEOPLE", sentence)
+        yield Advice(Code.DMARC_REJECT_PEOPLE, sentence)
 
 
 def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
@@ -91,7 +92,7 @@ def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[
     if not circumstances.organisational:
         if record.sp is not None or record.np is not None:
             sentence = "sp= and np= count only at the organisational domain: put them there."
-            yield Advice("DMARC_SP_IGNORED", sentence)
+            yield Advice(Code.DMARC_SP_IGNORED, sentence)
         return
     for reach, policy in ((Reach.SUBDOMAIN, record.sp), (Reach.MISSING_SUBDOMAIN, record.np)):
         if policy is not None and strictness(policy) < strictness(record.p):
@@ -99,21 +100,17 @@ def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[
                 f"{reach.value}={policy.value} is weaker than p={record.p.value}: who cannot forge "
                 "the domain forges a subdomain. Raise it, or take it out."
             )
-            yield Advice("DMARC_SP_WEAKER", sentence)
-    missing, _ = record.written(Reach.MISSING_SUBDOMAIN)
-    if record.np is None and missing is not DMARCPolicy.REJECT:
-        sentence = "Subdomains that do not exist send no mail: np=reject costs nothing."
-        yield Advice("DMARC_NP_ABSENT", sentence)
+            yield Advice(Code.DMARC_SP_WEAKER, sentence)
 
 
 def _reports(record: PolicyRecord) -> Iterator[Advice]:
     if not any(one.valid for one in record.aggregate):
         if record.p is DMARCPolicy.NONE:
             sentence = "p=none without rua= does nothing: add rua= to get reports."
-            yield Advice("DMARC_NONE_WITHOUT_RUA", sentence)
+            yield Advice(Code.DMARC_NONE_WITHOUT_RUA, sentence)
         else:
             sentence = "Without rua= nobody tells you which of your mail fails: add it."
-            yield Advice("DMARC_RUA_ABSENT", sentence)
+            yield Advice(Code.DMARC_RUA_ABSENT, sentence)
     if any(one.size for one in (*record.aggregate, *record.failure)):
         sentence = "RFC 9989 receivers ignore the size behind ! in a report address: take it out."
-        yield Advice("DMARC_URI_SIZE", sentence)
+        yield Advice(Code.DMARC_URI_SIZE, sentence)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DMARCPolicy
+from postroom.dns.codes import Code
 from postroom.dns.dmarc.record import (
     KNOWN_TAGS,
     POLICY_TAGS,
@@ -60,7 +61,7 @@ _ALIKE = 0.8
 class Slip:
     """A known mistake: the code of its finding, and the end of a sentence about the record."""
 
-    code: str
+    code: Code
     detail: str
 
 
@@ -81,9 +82,9 @@ def slips(text: str) -> tuple[Slip, ...]:
     left = parse(mended) if is_dmarc(mended) else None
     found = list(made)
     if left is not None and left.p is None:
-        found.append(Slip("DMARC_P_INVALID", "names no policy that exists in p="))
+        found.append(Slip(Code.DMARC_P_INVALID, "names no policy that exists in p="))
     if any(placeholder(one) is not None for one in _unread(mended)):
-        found.append(Slip("VALUE_PLACEHOLDER", "still holds a placeholder"))
+        found.append(Slip(Code.VALUE_PLACEHOLDER, "still holds a placeholder"))
     return tuple(found)
 
 
@@ -159,7 +160,7 @@ def _mended(text: str) -> tuple[str, tuple[Slip, ...]]:
     return (current, tuple(made)) if _score(current) < _score(text) else (best, found)
 
 
-def _said(code: str, detail: str, text: str) -> str:
+def _said(code: Code, detail: str, text: str) -> str:
     return detail_of(code, text) if code in DETAILS else detail
 
 
@@ -260,13 +261,13 @@ def _uri(item: str) -> str:
     return prefixed if not parse_uri(item).valid and parse_uri(prefixed).address else item
 
 
-_STEPS: tuple[tuple[str, str, Undo], ...] = (
+_STEPS: tuple[tuple[Code, str, Undo], ...] = (
     *((code, DETAILS[code], undo) for code, undo in UNDO),
-    ("DMARC_VERSION", f"does not begin with exactly {VERSION}", _with_version),
-    ("DMARC_SEPARATOR", "does not have semicolons between its tags", _with_separators),
-    ("DMARC_URI", "has a report address that is not a mailto: URI", _with_uris),
+    (Code.DMARC_VERSION, f"does not begin with exactly {VERSION}", _with_version),
+    (Code.DMARC_SEPARATOR, "does not have semicolons between its tags", _with_separators),
+    (Code.DMARC_URI, "has a report address that is not a mailto: URI", _with_uris),
     (
-        "DMARC_SYNTAX",
+        Code.DMARC_SYNTAX,
         "has a tag twice, so that receivers may take either or ignore the record",
         _with_single_tags,
     ),

@@ -10,6 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import bimi, dmarc, tag_list
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external, replace
 from postroom.dns.judging.judgement import (
@@ -49,10 +50,10 @@ def judge(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: Conte
         if not intended:
             return _inherited(planned, wanted, seen)
         sentence = "does not begin with v=BIMI1; so that receivers ignore it"
-        return _faulty(planned, wanted, "BIMI_SYNTAX", sentence, intended)
+        return _faulty(planned, wanted, Code.BIMI_SYNTAX, sentence, intended)
     if len(records) > 1:
         sentence = f"holds {len(records)} BIMI records, so receivers ignore all of them"
-        return _faulty(planned, wanted, "BIMI_MULTIPLE", sentence, records)
+        return _faulty(planned, wanted, Code.BIMI_MULTIPLE, sentence, records)
     fault = _fault(records[0], wanted)
     if fault is not None:
         return _faulty(planned, wanted, *fault, records)
@@ -89,27 +90,27 @@ def _inherited(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen) -> Judgem
         so = ""
         if records:
             so = f"What stands at {above} applies, which is not what spec.bimi asks for."
-        return missing(planned, "BIMI_MISSING", Reason.RECORD_NOT_FOUND, (), so, own)
+        return missing(planned, Code.BIMI_MISSING, Reason.RECORD_NOT_FOUND, (), so, own)
     judged = _with_policy(planned, wanted, seen, records)
     if judged.state is not RecordState.VALID:
         return judged
     message = f"{lacking(planned, own)} The record at {above} applies, as spec.bimi asks."
-    inherited = finding("BIMI_INHERITED", planned.id, message)
+    inherited = finding(Code.BIMI_INHERITED, planned.id, message)
     return valid(Reason.RECORD_VALID, "The BIMI record is valid.", (), advice=(inherited,))
 
 
-def _fault(text: str, wanted: BIMIWanted) -> tuple[str, str] | None:
+def _fault(text: str, wanted: BIMIWanted) -> tuple[Code, str] | None:
     """Find what is wrong with a single record: the code, and what the record does or is."""
     parsed = tag_list.parse(text)
     if parsed.problem is not None:
-        return "BIMI_SYNTAX", f"cannot be read: {parsed.problem}"
+        return Code.BIMI_SYNTAX, f"cannot be read: {parsed.problem}"
     if bimi.declines(parsed.tags):
-        return "BIMI_DECLINED", "says that the domain has no logo: l= is empty"
+        return Code.BIMI_DECLINED, "says that the domain has no logo: l= is empty"
     logo, certificate = parsed.tags.get("l", ""), parsed.tags.get("a", "")
     if not bimi.same_location(logo, wanted.logo):
-        return "BIMI_LOGO_OTHER", f'names the logo "{quoted(logo)}" (l=)'
+        return Code.BIMI_LOGO_OTHER, f'names the logo "{quoted(logo)}" (l=)'
     if wanted.certificate is not None and not bimi.same_location(certificate, wanted.certificate):
-        return "BIMI_CERTIFICATE_OTHER", f'names the certificate "{quoted(certificate)}" (a=)'
+        return Code.BIMI_CERTIFICATE_OTHER, f'names the certificate "{quoted(certificate)}" (a=)'
     return None
 
 
@@ -126,12 +127,12 @@ def _with_policy(
     why, todo = problem
     place = f" (the record is at _dmarc.{found.policy_domain})" if found.policy_domain else ""
     message = f"Receivers show no logo for {wanted.domain}: {why}{place}. {todo}"
-    cause = Cause("BIMI_DMARC_WEAK", message, external(), Evidence.SHOWN)
+    cause = Cause(Code.BIMI_DMARC_WEAK, message, external(), Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.POLICY_TOO_WEAK, cause, records, records[0])
 
 
 def _faulty(
-    planned: PlannedRecord, wanted: BIMIWanted, code: str, sentence: str, observed: Sequence[str]
+    planned: PlannedRecord, wanted: BIMIWanted, code: Code, sentence: str, observed: Sequence[str]
 ) -> Judgement:
     value = bimi.record_for(observed, wanted.logo, wanted.certificate)
     value = value if len(value) <= VALUE_LIMIT else planned.value

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from postroom.api.findings import Finding
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import where
 from postroom.dns.requirements import PlannedRecord
@@ -20,4 +21,4 @@ def chain_advice(planned: PlannedRecord, length: int) -> tuple[Finding, ...]:
         f"From the {where(planned)} it takes {length} CNAMEs to get to what is wanted; some "
         "resolvers give up: point it nearer to the last name."
     )
-    return (finding("CNAME_CHAIN_LONG", planned.id, message),)
+    return (finding(Code.CNAME_CHAIN_LONG, planned.id, message),)

@@ -10,6 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.chains import chain_advice
 from postroom.dns.judging.dkim import absent, leaked, masked, problem_of, retired
@@ -70,7 +71,7 @@ def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Cont
             return by_detour
         message = f"The CNAME at {planned.name} points to {quoted(min(values))}."
         cause = Cause(
-            "CNAME_TARGET_WRONG", message, replace(planned, values), evidence=Evidence.SHOWN
+            Code.CNAME_TARGET_WRONG, message, replace(planned, values), evidence=Evidence.SHOWN
         )
         return faulty(RecordState.WRONG, Reason.CNAME_TARGET_MISMATCH, cause, values)
     unseen = next((one for one in there if one is not None and not one.conclusive), None)
@@ -81,7 +82,7 @@ def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Cont
         return _instead(planned, wanted, seen, found)
     if wanted.behind is Behind.KEY:
         return absent(planned, wanted.role, seen.at(planned.name, RecordType.CNAME))
-    return missing(planned, "CNAME_MISSING", Reason.RECORD_NOT_FOUND)
+    return missing(planned, Code.CNAME_MISSING, Reason.RECORD_NOT_FOUND)
 
 
 def _is_lost(key: dkim.PublicKey, context: Context) -> bool:
@@ -100,7 +101,7 @@ def _burnt(
     fix = external()
     if wanted.role is DKIMRole.RETIRED:
         fix = delete(removal(planned.name, RecordType.CNAME, values))
-    cause = Cause("DKIM_KEY_COMPROMISED", message, fix, Evidence.PROVEN)
+    cause = Cause(Code.DKIM_KEY_COMPROMISED, message, fix, Evidence.PROVEN)
     return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, values, certain=True)
 
 
@@ -118,7 +119,7 @@ def _by_detour(
         f"The CNAME at {planned.name} leads to the key of {wanted.target} by another name, "
         f"{quoted(min(values))}: it works now, but may not follow when the provider changes it."
     )
-    advice = finding("CNAME_FLATTENED", planned.id, message)
+    advice = finding(Code.CNAME_FLATTENED, planned.id, message)
     return valid(Reason.RECORDS_MATCHED, "The key is published.", values, advice=(advice,))
 
 
@@ -146,7 +147,7 @@ def _behind(
             f"The key behind {planned.name} has the flag t=y, so that receivers may treat the "
             f"mail as unsigned: who runs {wanted.target} has to take it out."
         )
-        told = (finding("DKIM_TESTING", planned.id, message),) if testing else ()
+        told = (finding(Code.DKIM_TESTING, planned.id, message),) if testing else ()
         advice = (*told, *chain_advice(planned, 1 + len(answer.aliases)))
         return valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice)
     if not answer.conclusive:
@@ -156,7 +157,7 @@ def _behind(
             f"The CNAME at {planned.name} is right; its target {wanted.target} holds no key yet: "
             "the provider publishes it when it changes keys."
         )
-        advice = (finding("DKIM_TARGET_RESERVED", planned.id, message),)
+        advice = (finding(Code.DKIM_TARGET_RESERVED, planned.id, message),)
         return valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice)
     return _unusable(planned, wanted, texts, values)
 
@@ -178,12 +179,12 @@ def _unusable(
     planned: PlannedRecord, wanted: CNAMEWanted, texts: Sequence[str], values: Sequence[str]
 ) -> Judgement:
     """Say why nobody can verify with what the provider has there; only the provider can mend it."""
-    code, reason, sentence = "DKIM_TARGET_WITHOUT_KEY", Reason.SELECTOR_NOT_FOUND, "holds no key"
+    code, reason, sentence = Code.DKIM_TARGET_WITHOUT_KEY, Reason.SELECTOR_NOT_FOUND, "holds no key"
     if len(texts) > 1:
-        code, reason = "DKIM_MULTIPLE", Reason.MULTIPLE_RECORDS
+        code, reason = Code.DKIM_MULTIPLE, Reason.MULTIPLE_RECORDS
         sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
     elif any(map(dkim.holds_private, texts)):
-        code, reason = "DKIM_PRIVATE_KEY_PUBLISHED", Reason.INVALID_RECORD
+        code, reason = Code.DKIM_PRIVATE_KEY_PUBLISHED, Reason.INVALID_RECORD
         sentence = "holds a private key, with which everyone can sign: have it replaced at once"
     elif texts:
         code, reason, sentence = problem_of(dkim.parse(texts[0]))
@@ -231,7 +232,7 @@ def _instead(
             f"{planned.name} holds what {wanted.target} holds instead of a CNAME to it: it works "
             "now, but will not follow when the provider changes it."
         )
-        advice = finding("CNAME_FLATTENED", planned.id, message)
+        advice = finding(Code.CNAME_FLATTENED, planned.id, message)
         sentence = "What the CNAME would lead to is published."
         return valid(Reason.RECORDS_MATCHED, sentence, values, advice=(advice,))
     first = found[0].question.type
@@ -239,7 +240,7 @@ def _instead(
         f"There is a record of type {first.value} at {planned.name} where a CNAME to "
         f"{wanted.target} is needed."
     )
-    code = "TYPE_TXT_FOR_CNAME" if first is RecordType.TXT else "TYPE_ADDRESS_FOR_CNAME"
+    code = Code.TYPE_TXT_FOR_CNAME if first is RecordType.TXT else Code.TYPE_ADDRESS_FOR_CNAME
     fix = replace(planned, found[0].values, type=first)
     if fix is not None:
         gone = [

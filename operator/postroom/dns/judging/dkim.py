@@ -11,6 +11,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.chains import chain_advice
 from postroom.dns.judging.fixes import create, delete, external, removal, replace
@@ -60,11 +61,11 @@ def judge(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Co
     if not texts:
         return absent(planned, wanted.role, answer)
     if record is None:
-        code, reason = "DKIM_MULTIPLE", Reason.MULTIPLE_RECORDS
+        code, reason = Code.DKIM_MULTIPLE, Reason.MULTIPLE_RECORDS
         sentence = f"holds {len(texts)} DKIM records, which leaves the key undefined"
     else:
         code, reason, sentence = problem_of(record)
-        if code == "DKIM_KEY_OTHER" and record.key is not None:
+        if code == Code.DKIM_KEY_OTHER and record.key is not None:
             sentence = (
                 f"{sentence}: {dkim.described(record.key)} is there, {dkim.described(wanted.key)} "
                 "is required. The key may have been rotated, so that the spec is old, or the "
@@ -84,24 +85,24 @@ def retired(there: Sequence[str]) -> Judgement:
 
 def absent(planned: PlannedRecord, role: DKIMRole, answer: Answer) -> Judgement:
     """Nothing there was meant as a key; a CNAME that leads nowhere must go first."""
-    code, so = "DKIM_MISSING", ""
+    code, so = Code.DKIM_MISSING, ""
     if role is DKIMRole.NEXT:
-        code, so = "DKIM_NEXT_MISSING", "It must be there before mail is signed with that key."
+        code, so = Code.DKIM_NEXT_MISSING, "It must be there before mail is signed with that key."
     judged = missing(planned, code, Reason.SELECTOR_NOT_FOUND, answer.values, so)
     if not answer.aliases or judged.cause is None:
         return judged
     return changed(judged, cause=changed(judged.cause, fix=replacing(planned, answer, ())))
 
 
-def problem_of(record: dkim.KeyRecord) -> tuple[str, Reason, str]:
+def problem_of(record: dkim.KeyRecord) -> tuple[Code, Reason, str]:
     """Say why a record does not serve: code, reason, and what the record does or is."""
     if record.revoked:
-        return "DKIM_REVOKED", Reason.KEY_REVOKED, "has an empty p= tag: the key is revoked"
+        return Code.DKIM_REVOKED, Reason.KEY_REVOKED, "has an empty p= tag: the key is revoked"
     if record.fault is not None:
-        weak = record.fault.code == "DKIM_WEAK"
+        weak = record.fault.code == Code.DKIM_WEAK
         reason = Reason.KEY_TOO_WEAK if weak else Reason.INVALID_RECORD
         return record.fault.code, reason, f"cannot be used: {record.fault.clause}"
-    return "DKIM_KEY_OTHER", Reason.KEY_MISMATCH, "holds another key than the required one"
+    return Code.DKIM_KEY_OTHER, Reason.KEY_MISMATCH, "holds another key than the required one"
 
 
 def leaked(
@@ -134,7 +135,7 @@ def leaked(
     if not all(_is_of_keys(value, key) for value in answer.values):
         # Not named: it may be the rest of the secret.
         message += " The other TXT records at the name go with it."
-    cause = Cause("DKIM_PRIVATE_KEY_PUBLISHED", message, fix, Evidence.PROVEN)
+    cause = Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, Evidence.PROVEN)
     shown = masked(answer.values, key)
     return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
 
@@ -186,7 +187,7 @@ def burnt(
             if answer.aliases
             else removal(planned.name, RecordType.TXT, there)
         )
-    cause = Cause("DKIM_KEY_COMPROMISED", message, fix, Evidence.PROVEN)
+    cause = Cause(Code.DKIM_KEY_COMPROMISED, message, fix, Evidence.PROVEN)
     return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, answer.values, certain=True)
 
 

@@ -10,6 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DMARCPolicy, RecordState
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import dmarc_advice, dmarc_destinations
 from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
@@ -78,7 +79,7 @@ def _united(records: Sequence[str], wanted: DMARCWanted) -> str:
     return dmarc.with_requirements(base, wanted.policy, (*others, *wanted.rua))
 
 
-_Fault = tuple[str, Reason, str]
+_Fault = tuple[Code, Reason, str]
 
 
 def _unrecognised(
@@ -90,7 +91,7 @@ def _unrecognised(
     value = planned.value
     if dmarc.is_dmarc(mended):
         value = dmarc.with_requirements(mended, wanted.policy, wanted.rua)
-    code = slip.code if slip is not None else "DMARC_VERSION"
+    code = slip.code if slip is not None else Code.DMARC_VERSION
     detail = slip.detail if slip is not None else "does not begin with v=DMARC1"
     sentence = f"{detail}, so receivers ignore it"
     fault = (code, Reason.INVALID_RECORD, sentence)
@@ -115,10 +116,10 @@ def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> Judge
         return _missing(planned, wanted, seen, so, found.policy)
     there = seen.at(planned.name, RecordType.TXT).values
     message = f"{lacking(planned, there)} {so} It is as strict as spec.dmarc asks for."
-    advice = [finding("DMARC_INHERITED", planned.id, message)]
+    advice = [finding(Code.DMARC_INHERITED, planned.id, message)]
     differing = dmarc_advice.by_suffix_list(domain, found)
     if differing is not None:
-        advice.append(finding("DMARC_PSL_DISAGREES", planned.id, differing))
+        advice.append(finding(Code.DMARC_PSL_DISAGREES, planned.id, differing))
     return valid(Reason.RECORD_VALID, so, (), advice=tuple(advice))
 
 
@@ -131,7 +132,7 @@ def _missing(
 ) -> Judgement:
     """There is no record; what is there instead may be a CNAME that must go first."""
     answer = seen.at(planned.name, RecordType.TXT)
-    judged = missing(planned, "DMARC_MISSING", Reason.RECORD_NOT_FOUND, answer.values, so)
+    judged = missing(planned, Code.DMARC_MISSING, Reason.RECORD_NOT_FOUND, answer.values, so)
     circumstances = dmarc.Circumstances(previous=previous)
     advice = tuple(
         finding(one.code, planned.id, one.sentence)
@@ -147,11 +148,11 @@ def _fault(records: Sequence[str], wanted: DMARCWanted) -> _Fault | None:
     """Find the worst fault: (code, reason, what the record does or is)."""
     if len(records) > 1:
         sentence = f"holds {len(records)} DMARC records, so receivers ignore all of them"
-        return "DMARC_MULTIPLE", Reason.MULTIPLE_RECORDS, sentence
+        return Code.DMARC_MULTIPLE, Reason.MULTIPLE_RECORDS, sentence
     record = dmarc.parse(records[0])
     if record.problem is not None:
         slip = dmarc.slip(records[0])
-        code = slip.code if slip is not None else "DMARC_SYNTAX"
+        code = slip.code if slip is not None else Code.DMARC_SYNTAX
         return code, Reason.INVALID_RECORD, f"cannot be applied: {record.problem}"
     absent = dmarc.missing_reports(record, wanted.rua)
     if not record.at_least(wanted.policy) or absent:
@@ -163,16 +164,16 @@ def _fault(records: Sequence[str], wanted: DMARCWanted) -> _Fault | None:
             return slip.code, Reason.INVALID_RECORD, slip.detail
         if record.p is None:
             sentence = "names no policy that exists in p=, so that it counts as p=none"
-            return "DMARC_P_INVALID", Reason.INVALID_RECORD, sentence
+            return Code.DMARC_P_INVALID, Reason.INVALID_RECORD, sentence
     if not record.at_least(wanted.policy):
         sentence = (
             f"asks for p={record.policy.value} in effect, but spec.dmarc.policy is "
             f"{wanted.policy.value}"
         )
-        return "DMARC_POLICY_WEAK", Reason.POLICY_TOO_WEAK, sentence
+        return Code.DMARC_POLICY_WEAK, Reason.POLICY_TOO_WEAK, sentence
     if absent:
         sentence = f"does not report to {', '.join(absent)}"
-        return "DMARC_RUA_MISSING", Reason.INVALID_RECORD, sentence
+        return Code.DMARC_RUA_MISSING, Reason.INVALID_RECORD, sentence
     return None
 
 
@@ -215,13 +216,13 @@ def _reporting(
         message = f"{cause.message.removesuffix('.')}, or the address be taken out of the record."
         if others:
             message += f" The same goes for {', '.join(name for name, _ in others)}."
-        advice.append(finding("DMARC_OTHER_RUA_UNAUTHORISED", planned.id, message, cause.fix))
+        advice.append(finding(Code.DMARC_OTHER_RUA_UNAUTHORISED, planned.id, message, cause.fix))
     for one in verdict.apart:
         message = (
             f"By RFC 9990 {one.destination} and {one.policy_domain} count as two organisations, "
             f"because there is no DMARC record at _dmarc.{one.destination}: publish one there, or "
             f"TXT v=DMARC1 at {one.name}, so that all receivers send their reports."
         )
-        advice.append(finding("DMARC_RUA_APART", planned.id, message))
+        advice.append(finding(Code.DMARC_RUA_APART, planned.id, message))
     sentence = "The DMARC record is valid."
     return valid(Reason.RECORD_VALID, sentence, records, value, tuple(advice))

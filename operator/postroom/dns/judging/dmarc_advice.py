@@ -9,15 +9,13 @@ from postroom.api.findings import Finding
 from postroom.api.sendingdomain import Purpose
 from postroom.dns import dmarc
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
 from postroom.dns.judging.judgement import Context, where
 from postroom.dns.judging.seen import Seen
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import PlannedRecord
-
-#: Advice that a user who asked for this very policy does not need.
-_UNWANTED_ADVICE = frozenset({"DMARC_NP_ABSENT"})
 
 
 def advice(
@@ -29,16 +27,15 @@ def advice(
     circumstances = dmarc.Circumstances(
         organisational=author.organisational_domain == domain, people=context.plan.people
     )
-    told: dict[str, str] = {}
+    told: dict[Code, str] = {}
     aliases = seen.at(planned.name, RecordType.TXT).aliases
     if aliases:
-        told["DMARC_DELEGATED"] = (
+        told[Code.DMARC_DELEGATED] = (
             f"The {where(planned)} is reached through a CNAME to {quoted(aliases[0])}: who runs "
             "that name sets the policy."
         )
     for one in dmarc.advise(record, circumstances):
-        if one.code not in _UNWANTED_ADVICE:
-            told.setdefault(one.code, f"In the {where(planned)}: {one.sentence}")
+        told.setdefault(one.code, f"In the {where(planned)}: {one.sentence}")
     told |= dict(_alignment(author, context, seen))
     for code, message in _rewarded(told, record).items():
         yield finding(code, planned.id, message)
@@ -59,21 +56,21 @@ def by_suffix_list(domain: str, found: dmarc.Discovery) -> str | None:
     )
 
 
-def _rewarded(told: Mapping[str, str], record: dmarc.PolicyRecord) -> dict[str, str]:
+def _rewarded(told: Mapping[Code, str], record: dmarc.PolicyRecord) -> dict[Code, str]:
     """Tell a pct= that has an effect at old receivers from removed tags that have none."""
     made = dict(told)
     partial = [one.value for one in record.removed if one.name == "pct" and one.value != "100"]
-    if partial and "DMARC_REMOVED_TAGS" in made:
-        made["DMARC_PCT_IGNORED"] = (
+    if partial and Code.DMARC_REMOVED_TAGS in made:
+        made[Code.DMARC_PCT_IGNORED] = (
             f"RFC 9989 receivers ignore pct={quoted(partial[0])}, and apply the policy to all "
             "mail: use t=y while you test."
         )
         if len(record.removed) == 1:
-            del made["DMARC_REMOVED_TAGS"]
+            del made[Code.DMARC_REMOVED_TAGS]
     return made
 
 
-def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterator[tuple[str, str]]:
+def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterator[tuple[Code, str]]:
     """Tell whether what mail will be authenticated with belongs to the From domain."""
     identifiers = sending_identifiers(context.plan)
     walks: Mapping[str, dmarc.Discovery] = {
@@ -86,10 +83,10 @@ def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterato
                 f"The return path {identifier.domain} does not align with {author.domain} "
                 f"({_WHY[found.why]}), so that SPF cannot pass DMARC; DKIM has to."
             )
-            yield "DMARC_ALIGN_SPF", message
+            yield Code.DMARC_ALIGN_SPF, message
     if not any(record.purpose is Purpose.DKIM for record in context.plan.records):
         yield (
-            "DMARC_ALIGN_DKIM",
+            Code.DMARC_ALIGN_DKIM,
             f"No DKIM key of {author.domain} is planned, so that DMARC depends on SPF alone, which "
             "forwarding breaks: sign with the domain too.",
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from postroom.api.findings import Fix, FixAction
 from postroom.dns import dmarc
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.judging.seen import Needs, Seen, shared
@@ -146,4 +147,4 @@ def _refused(
             type=RecordType.TXT.value,
             value=_AGREEMENT,
         )
-    return Cause("DMARC_EXTERNAL_RUA_UNAUTHORISED", f"{message}.", fix, Evidence.SHOWN)
+    return Cause(Code.DMARC_EXTERNAL_RUA_UNAUTHORISED, f"{message}.", fix, Evidence.SHOWN)

@@ -9,6 +9,7 @@ from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create, delete, removal, replace
 from postroom.dns.judging.judgement import (
@@ -38,7 +39,7 @@ def judge(
     """
     values = seen.at(planned.name, RecordType.NS).values
     if not values:
-        return missing(planned, "DKIM_DELEGATION_MISSING", Reason.RECORD_NOT_FOUND)
+        return missing(planned, Code.DKIM_DELEGATION_MISSING, Reason.RECORD_NOT_FOUND)
     lacking = [nameserver for nameserver in wanted.nameservers if nameserver not in values]
     foreign = sorted(value for value in values if value not in wanted.nameservers)
     if not foreign:
@@ -48,7 +49,7 @@ def judge(
     fix = delete(removal(planned.name, planned.type, foreign))
     if len(lacking) == len(wanted.nameservers):
         fix = replace(planned, foreign, value=lacking[0]) or fix
-    cause = Cause("DKIM_DELEGATION_WRONG", message, fix, Evidence.SHOWN)
+    cause = Cause(Code.DKIM_DELEGATION_WRONG, message, fix, Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, values)
 
 
@@ -58,4 +59,4 @@ def _partial(planned: PlannedRecord, lacking: Sequence[str]) -> Finding:
         f"The delegation of {planned.name} lacks name servers that the provider asks for: add NS "
         f"{', '.join(lacking)}."
     )
-    return finding("DKIM_DELEGATION_PARTIAL", planned.id, message, create(planned, lacking[0]))
+    return finding(Code.DKIM_DELEGATION_PARTIAL, planned.id, message, create(planned, lacking[0]))

@@ -11,6 +11,7 @@ from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Question, Zone
+from postroom.dns.codes import Code
 from postroom.dns.judging.fixes import create
 from postroom.dns.quoting import shown
 from postroom.dns.requirements import (
@@ -44,7 +45,7 @@ class Cause:
     seen, where. What to do is said by the fix, in words that are the same for all causes.
     """
 
-    code: str
+    code: Code
     message: str
     fix: Fix | None = None
     evidence: Evidence = Evidence.PLAIN
@@ -107,7 +108,7 @@ def faulty(
 
 def missing(
     planned: PlannedRecord,
-    code: str,
+    code: Code,
     reason: Reason,
     observed: Sequence[str] = (),
     so: str = "",
@@ -155,7 +156,7 @@ def blind(
         RecordState.UNKNOWN,
         Reason.LOOKUP_FAILED,
         message,
-        Cause("LOOKUP_FAILED", message),
+        Cause(Code.LOOKUP_FAILED, message),
         value=observed[0] if keep else None,
         observed=shown(observed),
     )

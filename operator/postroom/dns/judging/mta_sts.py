@@ -10,6 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import mta_sts
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external, replace
 from postroom.dns.judging.judgement import (
@@ -58,21 +59,21 @@ def judge(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Con
     if not records:
         intended = sorted(filter(mta_sts.looks_like_record, values))
         if not intended:
-            return missing(planned, "MTA_STS_MISSING", Reason.RECORD_NOT_FOUND, there=values)
+            return missing(planned, Code.MTA_STS_MISSING, Reason.RECORD_NOT_FOUND, there=values)
         sentence = "does not begin with v=STSv1; so that senders ignore it"
-        return _faulty_record(planned, "MTA_STS_SYNTAX", sentence, intended)
+        return _faulty_record(planned, Code.MTA_STS_SYNTAX, sentence, intended)
     if len(records) > 1:
         sentence = f"holds {len(records)} MTA-STS records, so senders ignore all of them"
-        return _faulty_record(planned, "MTA_STS_MULTIPLE", sentence, records)
+        return _faulty_record(planned, Code.MTA_STS_MULTIPLE, sentence, records)
     problem = mta_sts.record_problem(records[0])
     if problem is not None:
         sentence = f"cannot be read: {problem}"
-        return _faulty_record(planned, "MTA_STS_SYNTAX", sentence, records)
+        return _faulty_record(planned, Code.MTA_STS_SYNTAX, sentence, records)
     return _judge_host(planned, wanted, seen, records)
 
 
 def _faulty_record(
-    planned: PlannedRecord, code: str, sentence: str, observed: Sequence[str]
+    planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str]
 ) -> Judgement:
     fix = replace(planned, observed)
     cause = Cause(code, f"The {where(planned)} {sentence}.", fix, Evidence.SHOWN)
@@ -95,7 +96,7 @@ def _judge_host(
             f"The policy host {host} has no address: point it to a web server that serves the "
             f"policy at {mta_sts.policy_url(wanted.domain)}."
         )
-        return _faulty_policy(planned, "MTA_STS_HOST_NOT_FOUND", message, records)
+        return _faulty_policy(planned, Code.MTA_STS_HOST_NOT_FOUND, message, records)
     exchanges = seen.at(wanted.domain, RecordType.MX)
     if not exchanges.conclusive:
         return blind(planned, f"MX at {wanted.domain}", records)
@@ -122,14 +123,14 @@ def _judge_policy(
     serve = to_serve(wanted.mode, hosts, policy)
     if policy.problem is not None:
         message = f"The policy at {address} cannot be applied: {policy.problem}. {serve}"
-        return _faulty_policy(planned, "MTA_STS_POLICY_SYNTAX", message, records)
+        return _faulty_policy(planned, Code.MTA_STS_POLICY_SYNTAX, message, records)
     if not policy.at_least(wanted.mode):
         message = (
             f"The policy at {address} has mode {policy.mode.value.lower()}, but spec.mtaSTS.mode "
             f"is {wanted.mode.value}. {serve}"
         )
         reason = Reason.POLICY_TOO_WEAK
-        return _faulty_policy(planned, "MTA_STS_MODE_WEAK", message, records, reason)
+        return _faulty_policy(planned, Code.MTA_STS_MODE_WEAK, message, records, reason)
     uncovered = [host for host in hosts if not policy.covers(host)]
     if uncovered:
         message = (
@@ -137,7 +138,7 @@ def _judge_policy(
             f"{serve}"
         )
         reason = Reason.EXCHANGE_MISMATCH
-        return _faulty_policy(planned, "MTA_STS_MX_UNCOVERED", message, records, reason)
+        return _faulty_policy(planned, Code.MTA_STS_MX_UNCOVERED, message, records, reason)
     advice = _advice(planned, policy, address, published)
     message = "The MTA-STS record and its policy are valid."
     return valid(Reason.RECORD_VALID, message, records, records[0], advice)
@@ -145,7 +146,7 @@ def _judge_policy(
 
 def _faulty_policy(
     planned: PlannedRecord,
-    code: str,
+    code: Code,
     message: str,
     records: tuple[str, ...],
     reason: Reason = Reason.INVALID_RECORD,
@@ -155,7 +156,7 @@ def _faulty_policy(
     return faulty(RecordState.WRONG, reason, cause, records, planned.value)
 
 
-def _not_fetched(code: str, message: str, records: tuple[str, ...]) -> Judgement:
+def _not_fetched(code: Code, message: str, records: tuple[str, ...]) -> Judgement:
     """The policy could not be looked at, which says nothing about it."""
     return faulty(
         RecordState.UNKNOWN, Reason.LOOKUP_FAILED, Cause(code, message), records, records[0]
@@ -172,7 +173,7 @@ def _advice(
             f"Senders forget the policy at {address} after {policy.max_age} seconds: a max_age of "
             f"{mta_sts.MAX_AGE_ADVISED} (a week) or more protects better."
         )
-        made.append(finding("MTA_STS_MAX_AGE_SHORT", planned.id, message))
+        made.append(finding(Code.MTA_STS_MAX_AGE_SHORT, planned.id, message))
     uncovered = [one for one in published if not policy.covers(one)]
     if uncovered:
         message = (
@@ -180,5 +181,5 @@ def _advice(
             "name: senders that know the policy do not use it. Delete the MX, or add it to the "
             "policy and change the id of the record."
         )
-        made.append(finding("MTA_STS_OTHER_MX_UNCOVERED", planned.id, message))
+        made.append(finding(Code.MTA_STS_OTHER_MX_UNCOVERED, planned.id, message))
     return tuple(made)

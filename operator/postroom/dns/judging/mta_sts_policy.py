@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from postroom.api.sendingdomain import MTASTSMode
 from postroom.dns import mta_sts
+from postroom.dns.codes import Code
 from postroom.dns.mta_sts_host import CertificateFault, FetchedPolicy, PolicyFetchOutcome
 from postroom.dns.quoting import quoted
 
@@ -23,7 +24,7 @@ class Fault(NamedTuple):
     change, rather than how.
     """
 
-    code: str
+    code: Code
     message: str
     definite: bool = True
     page: bool = False
@@ -38,41 +39,41 @@ _CERTIFICATES = {
 }
 _FAULTS = {
     PolicyFetchOutcome.HANDSHAKE: (
-        "MTA_STS_HANDSHAKE",
+        Code.MTA_STS_HANDSHAKE,
         "the server speaks no TLS that senders accept: enable TLS 1.2 or newer on port 443",
     ),
     PolicyFetchOutcome.REDIRECT: (
-        "MTA_STS_REDIRECT",
+        Code.MTA_STS_REDIRECT,
         "the server redirects, which senders do not follow: serve the policy at this address",
     ),
     PolicyFetchOutcome.WRONG_MEDIA_TYPE: (
-        "MTA_STS_MEDIA_TYPE",
+        Code.MTA_STS_MEDIA_TYPE,
         "the server does not call it text/plain: set the Content-Type",
     ),
 }
 _PAGES = {
     PolicyFetchOutcome.NOT_FOUND: (
-        "MTA_STS_POLICY_NOT_FOUND",
+        Code.MTA_STS_POLICY_NOT_FOUND,
         "the server has no such page for everyone",
     ),
     PolicyFetchOutcome.TOO_LARGE: (
-        "MTA_STS_POLICY_SYNTAX",
+        Code.MTA_STS_POLICY_SYNTAX,
         "the page is far larger than a policy can be",
     ),
 }
 _PASSING = {
     PolicyFetchOutcome.DENIED: (
-        "MTA_STS_DENIED",
+        Code.MTA_STS_DENIED,
         "its host has an address that the operator may not dial: use a public address, or have "
         "the operator's --allow-cidr name the range",
     ),
     #: The zone has the host: the resolver does not know it yet.
     PolicyFetchOutcome.HOST_NOT_FOUND: (
-        "MTA_STS_UNREACHABLE",
+        Code.MTA_STS_UNREACHABLE,
         "the resolver does not show its host yet; the look is repeated",
     ),
     PolicyFetchOutcome.UNREACHABLE: (
-        "MTA_STS_UNREACHABLE",
+        Code.MTA_STS_UNREACHABLE,
         "the server does not answer; the look is repeated. If it stays, check that port 443 is "
         "open to everyone, the operator included",
     ),
@@ -85,7 +86,7 @@ def fault_of(found: FetchedPolicy | None, address: str) -> Fault | None:
     begin, outcome = f"The policy cannot be fetched from {address}:", found.outcome
     if outcome is PolicyFetchOutcome.CERTIFICATE:
         sentence = _CERTIFICATES[found.certificate or CertificateFault.UNTRUSTED]
-        return Fault("MTA_STS_CERTIFICATE", f"{begin} the certificate {sentence}.")
+        return Fault(Code.MTA_STS_CERTIFICATE, f"{begin} the certificate {sentence}.")
     if outcome in _FAULTS:
         code, sentence = _FAULTS[outcome]
         return Fault(code, f"{begin} {sentence}.")

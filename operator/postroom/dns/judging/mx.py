@@ -9,6 +9,7 @@ from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import delete, external, removal, replace
 from postroom.dns.judging.judgement import (
@@ -57,14 +58,14 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
     if answer.aliases and planned.value not in values:
         return _behind_alias(planned, answer)
     if not values:
-        return missing(planned, "MX_MISSING", Reason.RECORD_NOT_FOUND)
+        return missing(planned, Code.MX_MISSING, Reason.RECORD_NOT_FOUND)
     if NOBODY in hosts:
         return _null(planned, values, [stray.value for stray in strays])
     if planned.value in values and strays:
         return _beside(planned, strays, values)
     if planned.value in values:
         return _reachable(planned, wanted, ours, seen)
-    message, code = f"{planned.name} has no MX {planned.value}.", "MX_MISMATCH"
+    message, code = f"{planned.name} has no MX {planned.value}.", Code.MX_MISMATCH
     there: list[str] = []
     if wanted.host in hosts:
         there = [one for one in values if host_of(one) == wanted.host]
@@ -72,7 +73,7 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
             f"The MX {wanted.host} of {planned.name} has another preference than "
             f"{wanted.preference}."
         )
-        code = "MX_PREFERENCE"
+        code = Code.MX_PREFERENCE
     if strays:
         message += f" What stands there instead must go: {_said(strays[0])}."
     gone = dict.fromkeys([*there, *(stray.value for stray in strays)])
@@ -98,7 +99,7 @@ def _beside(planned: PlannedRecord, strays: Sequence[Stray], values: Sequence[st
     """The record is there, but so is one that takes mail and gets it nowhere."""
     first, *more = strays
     message = f"Beside the required MX of {planned.name} stands one that must go: {_said(first)}."
-    if first.code == "MX_NOT_ALONE":
+    if first.code == Code.MX_NOT_ALONE:
         title = title_of(host_of(planned.value)) or "the provider"
         message = (
             f"The {where(planned)} to {host_of(planned.value)} must be the only one there, or "
@@ -120,7 +121,7 @@ def _behind_alias(planned: PlannedRecord, answer: Answer) -> Judgement:
     target = answer.aliases[0]
     message = f"{planned.name} is a CNAME to {quoted(target)}, beside which no MX can stand."
     fix = replace(planned, [target], type=RecordType.CNAME)
-    cause = Cause("MX_MISMATCH" if answer.values else "MX_MISSING", message, fix)
+    cause = Cause(Code.MX_MISMATCH if answer.values else Code.MX_MISSING, message, fix)
     return faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, answer.values)
 
 
@@ -129,9 +130,9 @@ def _null(planned: PlannedRecord, values: Sequence[str], strays: Sequence[str]) 
     null = [value for value in values if host_of(value) == NOBODY]
     message = f"{planned.name} has a null MX, which says that it accepts no mail (RFC 7505)."
     gone = [*null, *strays]
-    code, fix = "MX_NULL", replace(planned, gone)
+    code, fix = Code.MX_NULL, replace(planned, gone)
     if len(values) > len(null):
-        code = "MX_NULL_MIXED"
+        code = Code.MX_NULL_MIXED
     if planned.value in values:
         fix = delete(removal(planned.name, RecordType.MX, gone))
     cause = Cause(code, message, fix, Evidence.SHOWN)
@@ -151,12 +152,12 @@ def _reachable(
             f"The {where(planned)} is right, but the mail exchange {wanted.host} has no address: "
             "whoever runs it has to give it one, or the spec to name another."
         )
-        cause = Cause("MX_UNRESOLVABLE", message, external(), Evidence.SHOWN)
+        cause = Cause(Code.MX_UNRESOLVABLE, message, external(), Evidence.SHOWN)
         return faulty(RecordState.WRONG, Reason.EXCHANGE_UNRESOLVABLE, cause, values)
     advice: list[Finding] = []
     if any(address.aliases for address in addresses):
         message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
-        advice.append(finding("MX_CNAME", planned.id, message, external()))
+        advice.append(finding(Code.MX_CNAME, planned.id, message, external()))
     if wanted == ours[0]:
         advice += _foreign(planned, ours, seen)
     return valid(
@@ -184,13 +185,13 @@ def _foreign(planned: PlannedRecord, required: Sequence[MXWanted], seen: Seen) -
         title = title_of(host_of(known[0]))
         message = f"Some mail to {planned.name} still goes to {title}: {_listed(known)}."
         fix: Fix | None = delete(removal(planned.name, RecordType.MX, known))
-        yield finding("MX_OLD_PROVIDER", planned.id, message, fix)
+        yield finding(Code.MX_OLD_PROVIDER, planned.id, message, fix)
     elif unknown:
         message = (
             f"{_listed(unknown)} is not of this spec, but takes mail as soon as the required ones "
             "or sooner: delete it if it belongs to a former provider."
         )
-        yield finding("MX_OLD_PROVIDER", planned.id, message)
+        yield finding(Code.MX_OLD_PROVIDER, planned.id, message)
 
 
 def _listed(values: Sequence[str]) -> str:

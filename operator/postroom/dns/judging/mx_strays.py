@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.dmarc import organisational_domain
 from postroom.dns.judging.host_slips import form_of, is_host
 from postroom.dns.judging.judgement import Context
@@ -39,7 +40,7 @@ class Stray(NamedTuple):
     """An MX value that has to go: the code of its cause, and what to say of the host."""
 
     value: str
-    code: str
+    code: Code
     what: str
 
 
@@ -101,7 +102,7 @@ def strays(planned: PlannedRecord, seen: Seen, context: Context) -> tuple[Stray,
     if any(one.alone for one in wanted):
         gone = {one.value for one in found}
         found += [
-            Stray(value, "MX_NOT_ALONE", "stands beside one that must be the only one")
+            Stray(value, Code.MX_NOT_ALONE, "stands beside one that must be the only one")
             for value, _ in others(planned, values, context)
             if value not in gone
         ]
@@ -135,7 +136,7 @@ def _taking(
         if preference == first:
             takes = f"takes as much of the mail as {wanted[0].host}"
         what = f"{whose}{takes}; if it is meant to, the spec has to name it in mx"
-        yield Stray(value, "MX_TAKES_MAIL", what)
+        yield Stray(value, Code.MX_TAKES_MAIL, what)
 
 
 def is_of_another_provider(host: str, required: Sequence[MXWanted]) -> bool:
@@ -161,25 +162,26 @@ def _addresses(host: str, seen: Seen) -> list[str]:
     return [address for answer in answers if answer is not None for address in answer.values]
 
 
-_Told = tuple[str, str]
+_Told = tuple[Code, str]
 
 
 def _form(host: str, wanted: Sequence[MXWanted], context: Context) -> _Told | None:
     """Say why a host can be none by its form, or None. The zone may have been added to it."""
     for bare, doubled in _and_without_zone(host, context):
         if doubled and any(one.host == bare for one in wanted):
-            return "MX_TARGET_DOUBLED", "has the zone at its end: the DNS host added it to the host"
+            what = "has the zone at its end: the DNS host added it to the host"
+            return Code.MX_TARGET_DOUBLED, what
         if _address(bare) is not None:
-            return "MX_IP", f"is an address{doubled}, where only the name of a host can stand"
+            return Code.MX_IP, f"is an address{doubled}, where only the name of a host can stand"
         if WITH_PREFERENCE.fullmatch(bare) is not None:
             what = f"begins with the preference{doubled}, which has a field of its own"
-            return "MX_PRIORITY_IN_HOST", what
+            return Code.MX_PRIORITY_IN_HOST, what
         if bare == "localhost" or bare.endswith((".localhost", "localhost.localdomain")):
-            return "MX_LOCALHOST", f"leads every sender to himself{doubled}"
+            return Code.MX_LOCALHOST, f"leads every sender to himself{doubled}"
     if not (is_host(host) and can_be_asked(host)):
-        return "MX_NOT_A_HOST", form_of(host)
+        return Code.MX_NOT_A_HOST, form_of(host)
     if "." not in host:
-        return "MX_NOT_A_HOST", "is a single word: the name of the host lacks its domain"
+        return Code.MX_NOT_A_HOST, "is a single word: the name of the host lacks its domain"
     return None
 
 
@@ -193,10 +195,10 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
             return None
         near = next((one.host for one in wanted if is_one_slip_from(host, one.host)), meant)
         if near is not None:
-            return "MX_TYPO", f"does not exist, and {quoted(near)} is one letter away from it"
-        return "MX_UNRESOLVABLE", "has no address, so that no mail arrives there"
+            return Code.MX_TYPO, f"does not exist, and {quoted(near)} is one letter away from it"
+        return Code.MX_UNRESOLVABLE, "has no address, so that no mail arrives there"
     if meant is not None:
-        return "MX_TYPO", f"is one letter away from {quoted(meant)}, and is another's"
+        return Code.MX_TYPO, f"is one letter away from {quoted(meant)}, and is another's"
     theirs = [
         address
         for one in wanted
@@ -204,7 +206,7 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
         for address in seen.at(one.host, kind).values
     ]
     if all(map(_is_nowhere, addresses)) and not all(map(_is_nowhere, theirs)):
-        return "MX_LOCALHOST", f"leads every sender to himself ({quoted(min(addresses))})"
+        return Code.MX_LOCALHOST, f"leads every sender to himself ({quoted(min(addresses))})"
     return None
 
 

@@ -9,6 +9,7 @@ from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create
 from postroom.dns.judging.judgement import (
@@ -59,7 +60,7 @@ def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Conte
         how = _how(wanted.text, bare[0])
         message = f"The {where(planned)} holds the token, but not as it is required: {how}."
         fix = replacing(planned, answer, bare)
-        cause = Cause("OWNERSHIP_MISMATCH", message, fix, Evidence.SHOWN)
+        cause = Cause(Code.OWNERSHIP_MISMATCH, message, fix, Evidence.SHOWN)
         return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, bare)
     prefix, dedicated = _prefix(wanted.text), planned.name != context.plan.domain
     similar = [
@@ -68,7 +69,7 @@ def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Conte
         if (prefix and _prefix(value) == prefix) or (dedicated and _is_token(value))
     ]
     if not similar:
-        return missing(planned, "OWNERSHIP_MISSING", Reason.RECORD_NOT_FOUND, there=values)
+        return missing(planned, Code.OWNERSHIP_MISSING, Reason.RECORD_NOT_FOUND, there=values)
     # The other token may prove something to someone else: it stays.
     message = f"The {where(planned)} has another value than the required one."
     if is_token(wanted.text):
@@ -76,7 +77,7 @@ def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Conte
             f"The {where(planned)} holds a token of postroom, but not this namespace's: it was "
             "made for another namespace, or with a key that the operator no longer has."
         )
-    cause = Cause("OWNERSHIP_MISMATCH", message, create(planned))
+    cause = Cause(Code.OWNERSHIP_MISMATCH, message, create(planned))
     return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, similar)
 
 
@@ -122,4 +123,4 @@ def _of_an_earlier_key(planned: PlannedRecord) -> Finding:
         "accepted until the operator drops that key. Publish the present token beside it before: "
         f"{planned.value}"
     )
-    return finding("OWNERSHIP_TOKEN_EARLIER", planned.id, message, create(planned))
+    return finding(Code.OWNERSHIP_TOKEN_EARLIER, planned.id, message, create(planned))

@@ -10,6 +10,7 @@ from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judgement import (
@@ -55,7 +56,7 @@ def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Contex
             f"The address {wanted.address} has no name: have whoever provides it publish a PTR at "
             f"{planned.name}."
         )
-        cause = Cause("REVERSE_MISSING", message, external())
+        cause = Cause(Code.REVERSE_MISSING, message, external())
         return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
     kind, address = _forward(wanted.address), ipaddress.ip_address(wanted.address)
     answers = [_answer(seen, name, kind) for name in names]
@@ -67,9 +68,9 @@ def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Contex
     unseen = next((answer for answer in answers if not answer.conclusive), None)
     if unseen is not None:
         return blind(planned, f"{kind.value} at {unseen.question.name}", names)
-    code, what = "REVERSE_NOT_CONFIRMED", "which does not lead back to it"
+    code, what = Code.REVERSE_NOT_CONFIRMED, "which does not lead back to it"
     if not any(answer.values for answer in answers):
-        code, what = "REVERSE_NAME_UNRESOLVABLE", "which has no address"
+        code, what = Code.REVERSE_NAME_UNRESOLVABLE, "which has no address"
     message = (
         f"The address {wanted.address} has the name {quoted(names[0])}, {what}: publish "
         f"{kind.value} {wanted.address} at that name, or have the PTR changed."
@@ -96,11 +97,11 @@ def _advice(
             f"The address {address} also has the name {quoted(astray[0])}, which does not lead "
             "back to it: some receivers look at one name alone. Have that PTR removed."
         )
-        made.append(finding("REVERSE_OTHER_NAME", planned.id, message))
+        made.append(finding(Code.REVERSE_OTHER_NAME, planned.id, message))
     if all(is_generic(one, address) for one in back):
         message = (
             f"The address {address} has the name {quoted(back[0])}, which is made from the "
             "address: some receivers take it for a dial-up line."
         )
-        made.append(finding("REVERSE_GENERIC", planned.id, message))
+        made.append(finding(Code.REVERSE_GENERIC, planned.id, message))
     return tuple(made)

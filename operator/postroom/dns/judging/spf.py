@@ -12,6 +12,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import spf
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import spf_faults, spf_includes, spf_merge
 from postroom.dns.judging.fixes import external, wait
@@ -35,23 +36,23 @@ from postroom.dns.spf.lint import Rule, lint
 
 #: What lint finds that is worth telling, and under which code.
 _ADVICE = {
-    Rule.NEUTRAL_ALL: "SPF_NEUTRAL_ALL",
-    Rule.NO_DEFAULT: "SPF_NO_ALL",
-    Rule.AFTER_ALL: "SPF_AFTER_ALL",
-    Rule.REDIRECT_IGNORED: "SPF_REDIRECT_IGNORED",
-    Rule.MECHANISM_AS_MODIFIER: "SPF_MECHANISM_IGNORED",
-    Rule.PTR: "SPF_PTR",
-    Rule.UNUSED_HOST: "SPF_UNUSED_HOST",
-    Rule.DUPLICATE: "SPF_DUPLICATE_TERM",
-    Rule.REACHED_TWICE: "SPF_DUPLICATE_TERM",
-    Rule.WIDE_NETWORK: "SPF_WIDE_RANGE",
-    Rule.TOO_LONG: "SPF_TOO_LONG",
-    Rule.VOIDS_FOR_ONE_FAMILY: "SPF_VOID_FOR_ONE_FAMILY",
+    Rule.NEUTRAL_ALL: Code.SPF_NEUTRAL_ALL,
+    Rule.NO_DEFAULT: Code.SPF_NO_ALL,
+    Rule.AFTER_ALL: Code.SPF_AFTER_ALL,
+    Rule.REDIRECT_IGNORED: Code.SPF_REDIRECT_IGNORED,
+    Rule.MECHANISM_AS_MODIFIER: Code.SPF_MECHANISM_IGNORED,
+    Rule.PTR: Code.SPF_PTR,
+    Rule.UNUSED_HOST: Code.SPF_UNUSED_HOST,
+    Rule.DUPLICATE: Code.SPF_DUPLICATE_TERM,
+    Rule.REACHED_TWICE: Code.SPF_DUPLICATE_TERM,
+    Rule.WIDE_NETWORK: Code.SPF_WIDE_RANGE,
+    Rule.TOO_LONG: Code.SPF_TOO_LONG,
+    Rule.VOIDS_FOR_ONE_FAMILY: Code.SPF_VOID_FOR_ONE_FAMILY,
 }
 
 
 #: The limits of RFC 7208 section 4.6.4, which some senders may never get to.
-_BUDGET = frozenset({"SPF_TOO_MANY", "SPF_VOID"})
+_BUDGET = frozenset({Code.SPF_TOO_MANY, Code.SPF_VOID})
 
 
 def needs(planned: PlannedRecord, wanted: spf.Requirement, seen: Seen, context: Context) -> Needs:
@@ -156,7 +157,7 @@ def _unseen(look: _Look, found: spf.Reach) -> Judgement:
         "receivers give temperror meanwhile. Its DNS is up to who runs that name; the look is "
         "repeated."
     )
-    cause = Cause("SPF_TEMPERROR_IN_CHAIN", message, wait())
+    cause = Cause(Code.SPF_TEMPERROR_IN_CHAIN, message, wait())
     return changed(judged, message=message, cause=cause)
 
 
@@ -168,7 +169,9 @@ def _unseen_host(look: _Look, name: str) -> Judgement:
         "looked up now: receivers give temperror meanwhile. Its DNS is up to who runs that name; "
         "the look is repeated."
     )
-    return changed(judged, message=message, cause=Cause("SPF_TEMPERROR_IN_CHAIN", message, wait()))
+    return changed(
+        judged, message=message, cause=Cause(Code.SPF_TEMPERROR_IN_CHAIN, message, wait())
+    )
 
 
 def _broken_chain(look: _Look, found: spf.Reach) -> Finding:
@@ -176,7 +179,7 @@ def _broken_chain(look: _Look, found: spf.Reach) -> Finding:
         f"The {where(look.planned)} includes {quoted(min(found.unknown))}, which cannot be looked "
         "up now: what this spec requires passes before that, other senders get a temporary error."
     )
-    return finding("SPF_TEMPERROR_IN_CHAIN", look.planned.id, message)
+    return finding(Code.SPF_TEMPERROR_IN_CHAIN, look.planned.id, message)
 
 
 def _absent(
@@ -196,12 +199,12 @@ def _absent(
     others = others_of(planned, wanted, (), seen)
     found = spf.reach(planned.value, others, planned.name)
     if found.within_limits() and not found.broken:
-        judged = missing(planned, "SPF_MISSING", Reason.RECORD_NOT_FOUND, there=answer.values)
+        judged = missing(planned, Code.SPF_MISSING, Reason.RECORD_NOT_FOUND, there=answer.values)
         if not answer.aliases or judged.cause is None:
             return judged
         return changed(judged, cause=changed(judged.cause, fix=replacing(planned, answer, ())))
     broken = spf_faults.of_reach(found)
-    if broken is not None and broken.code != "SPF_TOO_MANY":
+    if broken is not None and broken.code != Code.SPF_TOO_MANY:
         message = (
             f"{lacking(planned, answer.values)} The one that spec.spf requires {broken.sentence}. "
             "Only who publishes that can mend it; until then leave it out of spec.spf."
@@ -213,7 +216,7 @@ def _absent(
         f"{spf.LOOKUP_LIMIT} DNS lookups{spf_faults.dearest(found)}. Require less, or send from "
         "a return path of its own."
     )
-    cause = Cause("SPF_TOO_MANY", message, external(), Evidence.SHOWN)
+    cause = Cause(Code.SPF_TOO_MANY, message, external(), Evidence.SHOWN)
     return faulty(RecordState.MISSING, Reason.LOOKUP_LIMIT_EXCEEDED, cause, ())
 
 
@@ -229,7 +232,7 @@ def _dear_but_passing(look: _Look, found: spf.Reach) -> Finding:
         f"The {where(look.planned)} {what}. What this spec requires passes before that, other "
         "senders may fail."
     )
-    return finding("SPF_BUDGET_WORST_CASE", look.planned.id, message)
+    return finding(Code.SPF_BUDGET_WORST_CASE, look.planned.id, message)
 
 
 def _valid(look: _Look, first: Finding | None = None) -> Judgement:
@@ -250,7 +253,7 @@ def _advice(
     strings: Sequence[str],
 ) -> tuple[Finding, ...]:
     """Say what works, but not as well as it could: the first of each kind."""
-    made: dict[str, Finding] = {}
+    made: dict[Code, Finding] = {}
     for one in lint(text, others, planned.name, strings):
         code = _ADVICE.get(one.rule)
         asked_for = one.rule is Rule.NEUTRAL_ALL and wanted.all_term == "?all"
@@ -298,9 +301,9 @@ def _faulty(
         circle = _circle(offer.candidate, look.others, planned.name) if offer.too_dear else None
         message += f" {offer.why if circle is None else circle}"
         if circle is not None:
-            code, reason = "SPF_LOOP", Reason.INVALID_RECORD
+            code, reason = Code.SPF_LOOP, Reason.INVALID_RECORD
         elif offer.too_dear:
-            code, reason = "SPF_TOO_MANY", Reason.LOOKUP_LIMIT_EXCEEDED
+            code, reason = Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED
         # Never the bare requirement: publishing that would take away what is there.
         candidates = (observed[0] if len(observed) == 1 else offer.candidate, planned.value)
         value = min(candidates, key=lambda one: len(one) > VALUE_LIMIT)

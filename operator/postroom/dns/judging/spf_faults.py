@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from postroom.api.reasons import Reason
 from postroom.dns import spf
+from postroom.dns.codes import Code
 from postroom.dns.judging.spf_includes import Trial
 from postroom.dns.pasted import placeholder
 from postroom.dns.quoting import quoted
@@ -22,7 +23,7 @@ _JOINED = ("~all", "-all", "?all", "+all", "include:", "ip4:", "ip6:", "v=spf1")
 class Fault:
     """What is wrong with the records of a name; `sentence` says what the record does or is."""
 
-    code: str
+    code: Code
     reason: Reason
     sentence: str
 
@@ -31,12 +32,12 @@ def of_text(records: Sequence[str]) -> Fault | None:
     """Find what the texts alone show."""
     if len(records) > 1:
         sentence = f"holds {len(records)} SPF records, so receivers give permerror"
-        return Fault("SPF_MULTIPLE", Reason.MULTIPLE_RECORDS, sentence)
+        return Fault(Code.SPF_MULTIPLE, Reason.MULTIPLE_RECORDS, sentence)
     record = spf.parse(records[0])
     if record.errors:
         return of_syntax(records[0], record.errors[0])
     if record.all_term is not None and record.all_term.qualifier == "+":
-        return Fault("SPF_PLUS_ALL", Reason.POLICY_TOO_PERMISSIVE, "lets everyone send (+all)")
+        return Fault(Code.SPF_PLUS_ALL, Reason.POLICY_TOO_PERMISSIVE, "lets everyone send (+all)")
     return None
 
 
@@ -49,16 +50,16 @@ def of_syntax(text: str, problem: spf.SyntaxProblem) -> Fault:
     return Fault(_syntax_code(text, problem), Reason.INVALID_RECORD, sentence)
 
 
-def _syntax_code(text: str, problem: spf.SyntaxProblem) -> str:
+def _syntax_code(text: str, problem: spf.SyntaxProblem) -> Code:
     """Name the syntax errors that have a cause of their own."""
     if not text.isascii():
-        return "SPF_NON_ASCII"
+        return Code.SPF_NON_ASCII
     if placeholder(_with_its_gap(text, problem)) is not None:
-        return "VALUE_PLACEHOLDER"
+        return Code.VALUE_PLACEHOLDER
     behind = problem.term.lstrip("+?~-")[1:].lower()
     separated = any(mark in problem.term for mark in ",;|")
     joined = not separated and any(mark in behind for mark in _JOINED)
-    return "SPF_JOINED_TERMS" if joined else "SPF_SYNTAX"
+    return Code.SPF_JOINED_TERMS if joined else Code.SPF_SYNTAX
 
 
 def _with_its_gap(text: str, problem: spf.SyntaxProblem) -> str:
@@ -75,7 +76,7 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
     joined = [one for one in record.effective if ":" in one.target and "%" not in one.target]
     if joined:
         sentence = f"has terms without a space between them: {quoted(joined[0].text)}"
-        return Fault("SPF_JOINED_TERMS", Reason.INVALID_RECORD, sentence)
+        return Fault(Code.SPF_JOINED_TERMS, Reason.INVALID_RECORD, sentence)
     sentence = f"does not authorise {', '.join(lacking)}"
     reason = Reason.REQUIRED_MECHANISM_MISSING
     end = record.all_term
@@ -83,15 +84,15 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
     before = {one.text.lower().lstrip("+?~-") for one in record.effective}
     if any(one in behind for one in lacking):
         sentence += ", because what stands after all is ignored"
-        return Fault("SPF_INCLUDE_AFTER_ALL", reason, sentence)
+        return Fault(Code.SPF_INCLUDE_AFTER_ALL, reason, sentence)
     ignored = record.modifier("redirect") if record.redirect is None else None
     if ignored is not None and f"include:{ignored.target}" in lacking:
         sentence += ", because the redirect to it is ignored beside all"
-        return Fault("SPF_MISSING_INCLUDE", reason, sentence)
+        return Fault(Code.SPF_MISSING_INCLUDE, reason, sentence)
     if any(one in before for one in lacking):
         sentence += ", because the record names the same senders without letting them pass"
-        return Fault("SPF_SHADOWED", reason, sentence)
-    return Fault("SPF_MISSING_INCLUDE", reason, sentence)
+        return Fault(Code.SPF_SHADOWED, reason, sentence)
+    return Fault(Code.SPF_MISSING_INCLUDE, reason, sentence)
 
 
 def of_trial(trial: Trial) -> Fault | None:
@@ -102,7 +103,7 @@ def of_trial(trial: Trial) -> Fault | None:
     address, result = refused[0]
     by = f", because {quoted(result.matched)} stands before" if result.matched else ""
     sentence = f"{_SAYS[result.result]} {address}, which is required to pass{by}"
-    return Fault("SPF_SHADOWED", Reason.REQUIRED_MECHANISM_MISSING, sentence)
+    return Fault(Code.SPF_SHADOWED, Reason.REQUIRED_MECHANISM_MISSING, sentence)
 
 
 #: What a record does to a sender that it does not let pass (RFC 7208 section 2.6).
@@ -124,28 +125,28 @@ def of_reach(found: spf.Reach) -> Fault | None:
     """Find what evaluating the record with all its includes would run into."""
     if found.loops:
         sentence = f"leads in a circle through {quoted(min(found.loops))}, so receivers give up"
-        return Fault("SPF_LOOP", Reason.INVALID_RECORD, sentence)
+        return Fault(Code.SPF_LOOP, Reason.INVALID_RECORD, sentence)
     if found.broken:
         sentence = (
             f"includes {quoted(min(found.broken))}, which has no single valid SPF record, so "
             "receivers give permerror"
         )
-        return Fault("SPF_DEAD_INCLUDE", Reason.INVALID_RECORD, sentence)
+        return Fault(Code.SPF_DEAD_INCLUDE, Reason.INVALID_RECORD, sentence)
     if found.overfull:
         sentence = (
             f"has an mx for {quoted(min(found.overfull))}, which has more than ten mail "
             "exchangers, so receivers give permerror"
         )
-        return Fault("SPF_TOO_MANY", Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
+        return Fault(Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
     if found.lookups > spf.LOOKUP_LIMIT:
         sentence = (
             f"takes {found.lookups} DNS lookups, of which {spf.LOOKUP_LIMIT} are allowed, so "
             f"receivers give permerror{dearest(found)}"
         )
-        return Fault("SPF_TOO_MANY", Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
+        return Fault(Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
     if found.void_lookups > spf.VOID_LOOKUP_LIMIT:
         sentence = "looks up more than two names that do not exist, so receivers give permerror"
-        return Fault("SPF_VOID", Reason.VOID_LOOKUP_LIMIT_EXCEEDED, sentence)
+        return Fault(Code.SPF_VOID, Reason.VOID_LOOKUP_LIMIT_EXCEEDED, sentence)
     return None
 
 

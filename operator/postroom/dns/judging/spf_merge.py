@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from postroom.dns import spf
+from postroom.dns.codes import Code
 from postroom.dns.judging import spf_faults
 from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
 from postroom.dns.quoting import quoted
@@ -119,7 +120,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(short[:_NAMES_LIMIT]) + (f" and {more} more" if more > 0 else "")
 
 
-def meant(text: str) -> tuple[str, str] | None:
+def meant(text: str) -> tuple[Code, str] | None:
     """Read a text that receivers do not take for SPF: (code of the mistake, the record meant).
 
     None where it was not meant as one.
@@ -133,18 +134,18 @@ def meant(text: str) -> tuple[str, str] | None:
     for _, undo in UNDO:
         undone = undo(undone)
     if spf.is_spf(undone):
-        return "SPF_SYNTAX", undone
+        return Code.SPF_SYNTAX, undone
     behind = _BEFORE_VERSION.match(undone)
     if behind is not None:
         undone = undone[behind.end() :]
         if spf.is_spf(undone):
-            return "SPF_SYNTAX", undone
+            return Code.SPF_SYNTAX, undone
     if _VERSION_JOINED.match(undone):
-        return "SPF_JOINED_TERMS", _VERSION_JOINED.sub(f"{VERSION} ", undone, count=1)
+        return Code.SPF_JOINED_TERMS, _VERSION_JOINED.sub(f"{VERSION} ", undone, count=1)
     if not spf.looks_like_spf(undone) and not _VERSION_COLON.match(undone):
         return None
     rest = _VERSION_MEANT.sub("", undone, count=1).strip()
-    return "SPF_SYNTAX", f"{VERSION} {rest}".rstrip()
+    return Code.SPF_SYNTAX, f"{VERSION} {rest}".rstrip()
 
 
 def offered(

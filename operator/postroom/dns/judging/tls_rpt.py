@@ -9,6 +9,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import tls_rpt
 from postroom.dns.answers import RecordType
+from postroom.dns.codes import Code
 from postroom.dns.judging.fixes import replace
 from postroom.dns.judging.judgement import (
     Cause,
@@ -36,27 +37,27 @@ def judge(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Con
     if not records:
         intended = sorted(filter(tls_rpt.looks_like_record, values))
         if not intended:
-            return missing(planned, "TLS_RPT_MISSING", Reason.RECORD_NOT_FOUND, there=values)
+            return missing(planned, Code.TLS_RPT_MISSING, Reason.RECORD_NOT_FOUND, there=values)
         sentence = "does not begin with v=TLSRPTv1; so that senders ignore it"
-        return _faulty(planned, "TLS_RPT_SYNTAX", sentence, intended, planned.value)
+        return _faulty(planned, Code.TLS_RPT_SYNTAX, sentence, intended, planned.value)
     there = [uri for record in records for uri in tls_rpt.destinations(record)]
     merged = tls_rpt.record_for(there, wanted.rua)
     value = merged if len(merged) <= VALUE_LIMIT else planned.value
     if len(records) > 1:
         sentence = f"holds {len(records)} TLS-RPT records, so senders ignore all of them"
-        return _faulty(planned, "TLS_RPT_MULTIPLE", sentence, records, value)
+        return _faulty(planned, Code.TLS_RPT_MULTIPLE, sentence, records, value)
     problem = tls_rpt.record_problem(records[0])
     if problem is not None:
-        return _faulty(planned, "TLS_RPT_SYNTAX", f"cannot be read: {problem}", records, value)
+        return _faulty(planned, Code.TLS_RPT_SYNTAX, f"cannot be read: {problem}", records, value)
     absent = tls_rpt.missing_from(there, wanted.rua)
     if absent:
         sentence = f"does not report to {', '.join(absent)}"
-        return _faulty(planned, "TLS_RPT_RUA_MISSING", sentence, records, value)
+        return _faulty(planned, Code.TLS_RPT_RUA_MISSING, sentence, records, value)
     return valid(Reason.RECORD_VALID, "The TLS-RPT record is valid.", records, records[0])
 
 
 def _faulty(
-    planned: PlannedRecord, code: str, sentence: str, observed: Sequence[str], value: str
+    planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str], value: str
 ) -> Judgement:
     message = f"The {where(planned)} {sentence}."
     cause = Cause(code, message, replace(planned, observed, value), Evidence.SHOWN)

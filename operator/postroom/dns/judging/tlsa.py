@@ -10,6 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import tlsa
 from postroom.dns.answers import Answer, RecordType
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judgement import (
@@ -70,14 +71,14 @@ def judge(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: Conte
         values = list(there.values)
     if not values:
         message = f"There is no {where(planned)}: {_HOW}."
-        cause = Cause("DANE_MISSING", message, external())
+        cause = Cause(Code.DANE_MISSING, message, external())
         return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
     problems = {one: tlsa.parse(one).problem for one in sorted(values)}
     unused = [(one, problem) for one, problem in problems.items() if problem is not None]
     if len(unused) == len(problems):
         value, problem = unused[0]
         sentence = f'has no record that mail senders use, such as "{quoted(value)}": {problem}'
-        return _faulty(planned, "DANE_UNUSABLE", f"{sentence}; {_HOW}", values)
+        return _faulty(planned, Code.DANE_UNUSABLE, f"{sentence}; {_HOW}", values)
     unsigned = _unsigned(planned, wanted, seen, context, values)
     if unsigned is not None:
         return unsigned
@@ -95,9 +96,9 @@ def _unsigned(
 ) -> Judgement | None:
     """Senders use TLSA records only where DNSSEC protects them and the MX records alike."""
     top, domain = wanted.host.rpartition(".")[2], context.plan.domain
-    zones: list[tuple[Answer, str, str]] = [
-        (seen.at(wanted.host, RecordType.A), "DANE_NOT_SIGNED", where(planned)),
-        (seen.at(domain, RecordType.SOA), "DANE_MX_NOT_SIGNED", f"MX at {domain}"),
+    zones: list[tuple[Answer, Code, str]] = [
+        (seen.at(wanted.host, RecordType.A), Code.DANE_NOT_SIGNED, where(planned)),
+        (seen.at(domain, RecordType.SOA), Code.DANE_MX_NOT_SIGNED, f"MX at {domain}"),
     ]
     unseen = next((one for one, _, _ in zones if not one.conclusive), None)
     if unseen is not None:
@@ -121,7 +122,7 @@ def _not_validated(planned: PlannedRecord, values: Sequence[str]) -> Judgement:
         "validate: give the operator a resolver that does (--dns-resolver)."
     )
     return faulty(
-        RecordState.UNKNOWN, Reason.LOOKUP_FAILED, Cause("DANE_NOT_VALIDATED", message), values
+        RecordState.UNKNOWN, Reason.LOOKUP_FAILED, Cause(Code.DANE_NOT_VALIDATED, message), values
     )
 
 
@@ -136,16 +137,18 @@ def _advice(
     if unused:
         value, problem = unused[0]
         message = f'Mail senders do not use the TLSA record "{quoted(value)}": {problem}.'
-        made.append(finding("DANE_RECORD_UNUSED", planned.id, message))
+        made.append(finding(Code.DANE_RECORD_UNUSED, planned.id, message))
     if final is not None:
         message = (
             f"The mail exchange {wanted.host} is an alias: senders look for TLSA records at "
             f"{quoted(final)} first. Name the host itself in the MX record."
         )
-        made.append(finding("DANE_ALIAS", planned.id, message))
+        made.append(finding(Code.DANE_ALIAS, planned.id, message))
     return tuple(made)
 
 
-def _faulty(planned: PlannedRecord, code: str, sentence: str, observed: Sequence[str]) -> Judgement:
+def _faulty(
+    planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str]
+) -> Judgement:
     cause = Cause(code, f"The {where(planned)} {sentence}.", external(), Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, observed)

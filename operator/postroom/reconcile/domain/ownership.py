@@ -16,6 +16,7 @@ from postroom.api.sendingdomain import (
     SendingDomainStatus,
     Verification,
 )
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.ownership import OwnershipRules, challenge, is_token
 from postroom.dns.planning import TOKEN_ID
@@ -46,7 +47,7 @@ def without_key(rules: OwnershipRules) -> Verdict:
 
 def finding_without_key(rules: OwnershipRules, *, required: bool) -> Finding:
     """The same as a finding; it keeps nobody from anything where the key is elsewhere."""
-    made = finding("OWNERSHIP_KEY_MISSING", "ownership", without_key(rules).message)
+    made = finding(Code.OWNERSHIP_KEY_MISSING, "ownership", without_key(rules).message)
     severity = Severity.ERROR if required and not rules.key_elsewhere else Severity.INFO
     return made.model_copy(update={"severity": severity})
 
@@ -108,7 +109,7 @@ def given_up(resource: SendingDomain, rules: OwnershipRules) -> tuple[Verdict, S
             "verified_at": None,
             "degraded_at": None,
             "last_ready_generation": None,
-            "findings": [finding("DOMAIN_CLAIMED", "ownership", verdict.message, fix)],
+            "findings": [finding(Code.DOMAIN_CLAIMED, "ownership", verdict.message, fix)],
         }
     )
     return verdict, status
@@ -128,6 +129,6 @@ def telling_of_claim(
             type=token.type.value,
             value=token.value,
         )
-    told = finding("DOMAIN_CLAIMED", subject, verdict.message, fix)
+    told = finding(Code.DOMAIN_CLAIMED, subject, verdict.message, fix)
     others = [one for one in report.findings if one.subject != subject]
     return replace(report, findings=(told, *others))

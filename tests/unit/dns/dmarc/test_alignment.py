@@ -226,7 +226,7 @@ RUA = "rua=mailto:a@x.org"
     [
         (f"v=DMARC1; p=reject; {RUA}", []),
         (f"v=DMARC1; p=none; np=reject; {RUA}", []),
-        (f"v=DMARC1; p=none; {RUA}", ["DMARC_NP_ABSENT"]),
+        (f"v=DMARC1; p=none; {RUA}", []),
         ("v=DMARC1; p=none; np=reject", ["DMARC_NONE_WITHOUT_RUA"]),
         ("v=DMARC1; p=reject", ["DMARC_RUA_ABSENT"]),
         (f"v=DMARC1; p=reject; sp=none; np=reject; {RUA}", ["DMARC_SP_WEAKER"]),

@@ -17,6 +17,7 @@ import pytest
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, Verification
+from postroom.dns.codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.report import RecordReport
 from postroom.reconcile.domain.records import CONDITIONS, status_fields, verdict_on
@@ -196,7 +197,7 @@ def test_a_lookup_that_failed_does_not_lag() -> None:
 def test_what_is_rarely_looked_for_stands_until_it_is(
     thorough: bool, code: str, stays: bool
 ) -> None:
-    found = finding(code, "domain", "The parent zone lists other name servers.")
+    found = finding(Code(code), "domain", "The parent zone lists other name servers.")
     before = verified().status.model_copy(update={"findings": [found]})
     looked = replace(report(GOOD), thorough=thorough)
     fields = status_fields(looked, before, {}, same_generation=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from postroom.api.conditions import Verdict
@@ -17,6 +17,7 @@ from postroom.mail.report import Endpoint, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
 from postroom.reconcile.signing_in import probing
 from postroom.reconcile.signing_in.probing import Attempt
+from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
 
 #: The ports that networks block for outgoing mail, since worms and spammers use them.
 _BLOCKED_PORTS = frozenset({25, 465})
@@ -34,16 +35,8 @@ _OF_CREDENTIALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.OAUTH_TOKEN_
 _TIMEOUTS = frozenset({Reason.CONNECTION_TIMEOUT, Reason.PORT_BLOCKED})
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One protocol: what was tried, and what came of it."""
-
-    attempt: Attempt
-    report: ProbeReport
-
-
 def same_family(one: Endpoint, other: Endpoint) -> bool:
-    """Tell whether two hosts belong together, so that the one's lock-out may be the other's.
+    """Whether two hosts belong together, so that the one's lock-out may be the other's.
 
     They do where they are the same, or one provider's, or siblings: ``smtp.example.com`` and
     ``imap.example.com``.
@@ -58,28 +51,25 @@ def same_family(one: Endpoint, other: Endpoint) -> bool:
     return parents[0] == parents[1] and "." in parents[0]
 
 
-def depends(smtp: Side, imap: Attempt) -> bool:
-    """Tell whether SMTP has just refused what IMAP would send, so that IMAP would refuse it too.
+def depends(smtp: ProtocolCheck, imap: Attempt) -> bool:
+    """Whether SMTP has just refused what IMAP would send, so that IMAP would refuse it too.
 
     One refusal more would only bring the account nearer to being locked.
     """
-    report, other = smtp.report, smtp.attempt
+    report, sent = smtp.report, smtp.attempt
+    if report is None or sent is None or not (sent.version and sent.version == imap.version):
+        return False
+    users = [login.username if (login := each.login) else None for each in (sent, imap)]
     return (
         report.reason in _OF_CREDENTIALS
         and report.cause not in _OF_SMTP_ALONE
-        and bool(imap.version)
-        and imap.version == other.version
-        and _username(imap) == _username(other)
-        and same_family(imap.endpoint, other.endpoint)
+        and users[0] == users[1]
+        and same_family(imap.endpoint, sent.endpoint)
     )
 
 
-def _username(attempt: Attempt) -> str | None:
-    return attempt.login.username if attempt.login else None
-
-
-def left_out(report: ProbeReport, attempt: Attempt) -> ProbeReport:
-    """Say of a connection that was checked why nobody signed in; `report` is the connection's."""
+def without_signing_in(report: ProbeReport, attempt: Attempt) -> ProbeReport:
+    """The report on a connection, with why nobody signed in as `attempt` would have."""
     seen = without_withheld(report, attempt.endpoint, attempt.login)
     if seen.stage is not ProbeStage.DONE:
         return seen
@@ -93,20 +83,22 @@ def left_out(report: ProbeReport, attempt: Attempt) -> ProbeReport:
     )
 
 
-def judged_by(smtp: Side, imap: ProbeReport | None) -> ProbeReport:
-    """Return SMTP's report in the light of IMAP's: where only SMTP times out, its port is blocked.
+def smtp_report(smtp: ProtocolCheck, imap: ProbeReport | None) -> ProbeReport | None:
+    """SMTP's report in the light of IMAP's: where only SMTP times out, its port is blocked.
 
     Networks that have no way out at all let IMAP time out too.
     """
-    report, endpoint = smtp.report, smtp.attempt.endpoint
-    silent = report.stage is ProbeStage.CONNECT and report.reason is Reason.CONNECTION_TIMEOUT
-    if not silent or endpoint.port not in _BLOCKED_PORTS:
+    report, attempt = smtp.report, smtp.attempt
+    if report is None or attempt is None or attempt.endpoint.port not in _BLOCKED_PORTS:
+        return report
+    if report.stage is not ProbeStage.CONNECT or report.reason is not Reason.CONNECTION_TIMEOUT:
         return report
     if imap is None or not probing.reached(imap, ProbeStage.CONNECT):
         return report
+    port = attempt.endpoint.port
     message = (
-        f"{endpoint.host}:{endpoint.port} does not answer, but IMAP works: the network blocks "
-        f"port {endpoint.port}, as many clouds do. {_way_out(smtp.attempt)}"
+        f"{attempt.endpoint.host}:{port} does not answer, but IMAP works: the network blocks "
+        f"port {port}, as many clouds do. {_way_out(attempt)}"
     )
     return replace(
         report, reason=Reason.PORT_BLOCKED, message=message, cause=Cause.PORT_BLOCKED.value
@@ -120,7 +112,7 @@ def _way_out(attempt: Attempt) -> str:
             f"Use port 587 or 2525 with tls.mode {TLSMode.START_TLS.value} if the server has one "
             "of them, or have the port opened."
         )
-    served = {one.port: one.tls for one in preset(name).smtp if one.port not in _BLOCKED_PORTS}
+    served = {row.port: row.tls for row in preset(name).smtp if row.port not in _BLOCKED_PORTS}
     if not served:
         return "The provider has no other port: have it opened."
     port = min(served)
@@ -133,31 +125,33 @@ def ranked(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     Who corrects the password need not wait for a network; who opens the network first only finds
     the account nearer to being locked.
     """
-    return tuple(sorted(verdicts, key=lambda one: one.failed and one.reason in _TIMEOUTS))
+    return tuple(
+        sorted(verdicts, key=lambda verdict: verdict.failed and verdict.reason in _TIMEOUTS)
+    )
 
 
-def findings_of(smtp: Side | None, imap: Side | None, now: datetime) -> tuple[Finding, ...]:
-    """Return what both probes found: one finding where both failed for the same reason."""
-    found = [
-        (side, probing.findings_of(side.report, protocol, now))
-        for side, protocol in ((smtp, probing.SMTP), (imap, probing.IMAP))
-        if side is not None
-    ]
-    if smtp is None or imap is None or not _alike(smtp, imap):
-        return tuple(finding for _, findings in found for finding in findings)
-    code = probing.code_of(smtp.report.reason)
-    both = f"{probing.SMTP.name}, {probing.IMAP.name}"
-    first = [
-        one.model_copy(update={"subject": both}) if one.code == code else one for one in found[0][1]
-    ]
-    return (*first, *(one for one in found[1][1] if one.code != code))
+def findings_of(smtp: ProtocolCheck, imap: ProtocolCheck, now: datetime) -> tuple[Finding, ...]:
+    """What both probes found: one finding where both failed for one reason, and then prechecks'."""
+    of_smtp, of_imap = smtp.findings(now), imap.findings(now)
+    shared = _shared_reason(smtp, imap)
+    if shared is not None:
+        code = probing.code_of(shared)
+        both = {"subject": f"{probing.SMTP.name}, {probing.IMAP.name}"}
+        of_smtp = tuple(
+            finding.model_copy(update=both) if finding.code == code else finding
+            for finding in of_smtp
+        )
+        of_imap = tuple(finding for finding in of_imap if finding.code != code)
+    return of_smtp + of_imap + smtp.precheck_findings + imap.precheck_findings
 
 
-def _alike(smtp: Side, imap: Side) -> bool:
-    """Tell whether both failed for one reason, which one change mends."""
-    one, other = smtp.report, imap.report
-    if one.stage is ProbeStage.DONE or (one.stage, one.reason) != (other.stage, other.reason):
-        return False
-    if smtp.attempt.host == imap.attempt.host:
-        return True
-    return one.stage is ProbeStage.AUTH and smtp.attempt.version == imap.attempt.version
+def _shared_reason(smtp: ProtocolCheck, imap: ProtocolCheck) -> Reason | None:
+    """The one reason why both failed, which one change mends."""
+    if not (smtp.attempt and smtp.report and imap.attempt and imap.report):
+        return None
+    stage, reason = smtp.report.stage, smtp.report.reason
+    if stage is ProbeStage.DONE or (stage, reason) != (imap.report.stage, imap.report.reason):
+        return None
+    same_version = smtp.attempt.version == imap.attempt.version
+    alike = smtp.attempt.host == imap.attempt.host or (stage is ProbeStage.AUTH and same_version)
+    return reason if alike else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands behind an email account: its server, its sending domain, and its rivals."""
+"""What an email account depends on: its server, its sending domain, and its rivals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from postroom.reconcile.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Backing:
+class Dependencies:
     """The objects that an account stands on, as far as they exist.
 
     `problem` is the first reference that leads nowhere. `default_accounts` are the names of the
@@ -70,8 +70,11 @@ class Backing:
 
     @property
     def resolved(self) -> tuple[ResolvedReference, ...]:
-        found = [one for one in (self.server, self.domain) if one is not None]
-        resolved = [ResolvedReference(kind=one.kind.value, name=one.metadata.name) for one in found]
+        resolved = [
+            ResolvedReference(kind=resource.kind.value, name=resource.metadata.name)
+            for resource in (self.server, self.domain)
+            if resource is not None
+        ]
         if self.lost_domain is not None:
             # It is missed for as long as the account exists, whatever restarts meanwhile.
             kind = Kind.SENDING_DOMAIN.value
@@ -90,13 +93,13 @@ def readiness(resource: AnyResource | None) -> ConditionStatus:
 
 
 def is_degraded(domain: SendingDomain | None) -> bool:
-    """Tell whether a domain fails within its grace period, in which sending goes on."""
+    """Whether a domain fails within its grace period, in which sending goes on."""
     if domain is None or readiness(domain) is not ConditionStatus.FALSE:
         return False
     return domain.status.verification is Verification.DEGRADED
 
 
-async def find_backing(resource: EmailAccount, world: World) -> Backing:
+async def find_dependencies(resource: EmailAccount, world: World) -> Dependencies:
     """Find server, domain and rivals of an account."""
     spec, namespace = resource.spec, resource.metadata.namespace
     server: MailServer | None = None
@@ -119,9 +122,9 @@ async def find_backing(resource: EmailAccount, world: World) -> Backing:
     refs |= references_of(spec)
     if spec.default:
         claimed = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.DEFAULT)
-        defaults = tuple(one.metadata.name for one in claimed)
+        defaults = tuple(account.metadata.name for account in claimed)
         findings += _several_defaults(defaults)
-    return Backing(
+    return Dependencies(
         server,
         domain,
         duplicate or problem,
@@ -223,7 +226,7 @@ def _fallback_findings(
 
 
 def no_fallback_domain(fallback: str) -> str:
-    """Say that nothing speaks for a fallback sender."""
+    """The sentence on a fallback sender that nothing speaks for."""
     return (
         f"spec.fallbackSender is not used: no SendingDomain of this namespace is for "
         f"{domain_of(fallback)}, so that nothing shows that it may send. Create one, or name an "

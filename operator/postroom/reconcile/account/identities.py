@@ -20,7 +20,7 @@ from postroom.api.identities import (
 from postroom.api.reasons import Reason
 from postroom.api.times import timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
-from postroom.mail.identities.values import DiscoveryFailure, IdentitySource, same
+from postroom.mail.identities.values import DiscoveryFailure, same
 from postroom.reconcile.account.identity_sources import WHILE_OPEN, find_out, knowledge_of
 from postroom.reconcile.account.messages.correspondents import Obstacle, sender_of
 from postroom.reconcile.account.steps import AccountView, Contribution
@@ -35,13 +35,13 @@ _OPEN = {
 }
 
 
-async def step(view: AccountView, source: IdentitySource) -> Contribution:
+async def step(view: AccountView) -> Contribution:
     """Find out which identities the account has, and judge them.
 
     A rejected one gates Ready, because the spec asks for what does not work; one that is pending,
     or of which nobody tells, does not.
     """
-    known = await _known(view, source)
+    known = await _known(view)
     entries = _entries(view, known)
     verdicts = _verdicts(view, entries)
     rejected = any(verdict.failed for verdict in verdicts)
@@ -55,7 +55,7 @@ async def step(view: AccountView, source: IdentitySource) -> Contribution:
     )
 
 
-async def _known(view: AccountView, source: IdentitySource) -> Knowledge:
+async def _known(view: AccountView) -> Knowledge:
     spec = view.resource.spec
     trips = view.resource.status.round_trip.senders if view.resource.status.round_trip else []
     known = Knowledge(
@@ -65,7 +65,7 @@ async def _known(view: AccountView, source: IdentitySource) -> Knowledge:
     )
     sender = await sender_of(view)
     if isinstance(sender, Attempt):
-        look = await find_out(view, sender, source)
+        look = await find_out(view, sender)
         return knowledge_of(known, sender, look)
     return replace(known, failure=_obstacle(sender, view))
 

@@ -11,12 +11,7 @@ from postroom.api.identities import IdentityState, VerificationMethod
 from postroom.api.oauth import OAuth, OAuthProvider
 from postroom.mail.identities.judging import Knowledge
 from postroom.mail.identities.providers import directory, judges_late
-from postroom.mail.identities.values import (
-    Discovered,
-    DiscoveryFailure,
-    IdentitySource,
-    same,
-)
+from postroom.mail.identities.values import Discovered, DiscoveryFailure, same
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.presets import identify, preset
 from postroom.reconcile.account.messages.correspondents import login_for
@@ -51,9 +46,7 @@ def knowledge_of(known: Knowledge, sender: Attempt, look: IdentityLook | None) -
     )
 
 
-async def find_out(
-    view: AccountView, sender: Attempt, source: IdentitySource
-) -> IdentityLook | None:
+async def find_out(view: AccountView, sender: Attempt) -> IdentityLook | None:
     """Ask whom the spec says, unless the last answer is fresh; None: there is nobody to ask."""
     token = _list_token(view, sender)
     if token is None and not _asks_server(view, sender):
@@ -65,7 +58,7 @@ async def find_out(
         return last
     look = IdentityLook(inputs, now)
     if token is not None:
-        look = await _list(view, token, look, source)
+        look = await _list(view, token, look)
     else:
         look = await _envelope(view, sender, look)
     if last is not None and last.inputs[0] == inputs[0]:
@@ -97,13 +90,11 @@ def _with_earlier(look: IdentityLook, last: IdentityLook) -> IdentityLook:
     return look
 
 
-async def _list(
-    view: AccountView, token: TokenCredentials, look: IdentityLook, source: IdentitySource
-) -> IdentityLook:
+async def _list(view: AccountView, token: TokenCredentials, look: IdentityLook) -> IdentityLook:
     """Ask the provider for its list."""
     found: Discovered | DiscoveryFailure | None = await _refusal(view, token)
     if found is None:
-        found = await source.identities(token.grant, token.cloud)
+        found = await view.world.identities.identities(token.grant, token.cloud)
     if isinstance(found, Discovered):
         return replace(look, discovered=found)
     pause = WHILE_OPEN if found.passing else USUALLY
@@ -131,7 +122,7 @@ async def _refusal(view: AccountView, token: TokenCredentials) -> DiscoveryFailu
 
 def _oauth_of(view: AccountView) -> OAuth | None:
     """The account's own, else that of the server that it sends through."""
-    server = view.behind.server
+    server = view.dependencies.server
     return view.resource.spec.oauth or (server.spec.oauth if server is not None else None)
 
 

@@ -12,7 +12,7 @@ from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
-from postroom.reconcile.account.dependencies import Backing, no_fallback_domain
+from postroom.reconcile.account.dependencies import Dependencies, no_fallback_domain
 from postroom.reconcile.status.assessment import Conclude, Conclusion, failed, passed, unknown
 
 #: What must hold, as far as it is judged, for a message to be sent at all.
@@ -26,40 +26,44 @@ _SENDING = (
 _CONDITION = ConditionType.DEPENDENCIES_READY
 
 
-def dependency_verdicts(spec: EmailAccountSpec, behind: Backing) -> tuple[Verdict, ...]:
-    """Say whether server and domain are ready; a fallback sender that is stands in for the domain.
+def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> tuple[Verdict, ...]:
+    """Whether server and domain are ready; a fallback sender that is stands in for the domain.
 
     A domain that is Degraded does not stop its accounts.
     """
     states: list[tuple[ConditionStatus, Reason, AnyResource]] = []
-    if behind.server is not None:
-        states.append((behind.server_state, Reason.MAIL_SERVER_NOT_READY, behind.server))
-    usable = behind.domain_state is ConditionStatus.TRUE or behind.domain_degraded
-    falls_back = behind.domain is not None and not usable and spec.fallback_sender is not None
-    if behind.domain is not None and not falls_back:
-        state = ConditionStatus.TRUE if usable else behind.domain_state
-        states.append((state, Reason.SENDING_DOMAIN_NOT_READY, behind.domain))
+    if dependencies.server is not None:
+        states.append(
+            (dependencies.server_state, Reason.MAIL_SERVER_NOT_READY, dependencies.server)
+        )
+    usable = dependencies.domain_state is ConditionStatus.TRUE or dependencies.domain_degraded
+    falls_back = dependencies.domain is not None and not usable and spec.fallback_sender is not None
+    if dependencies.domain is not None and not falls_back:
+        state = ConditionStatus.TRUE if usable else dependencies.domain_state
+        states.append((state, Reason.SENDING_DOMAIN_NOT_READY, dependencies.domain))
     if not states and not falls_back:
         return ()
     for state, reason, other in states:
         if state is ConditionStatus.FALSE:
             name = f"{other.kind.value} {other.metadata.name}"
             return (failed(_CONDITION, reason, f"{name} is not ready: read its status."),)
-    if falls_back and (refusal := _fallback_refusal(spec, behind)) is not None:
+    if falls_back and (refusal := _fallback_refusal(spec, dependencies)) is not None:
         return (refusal,)
     for state, _, other in states:
         if state is ConditionStatus.UNKNOWN:
             name = f"{other.kind.value} {other.metadata.name}"
             message = f"The state of {name} is not known yet."
             return (unknown(_CONDITION, Reason.DEPENDENCY_UNKNOWN, message),)
-    return (passed(_CONDITION, Reason.DEPENDENCIES_READY, _well(behind, falls_back=falls_back)),)
+    return (
+        passed(_CONDITION, Reason.DEPENDENCIES_READY, _well(dependencies, falls_back=falls_back)),
+    )
 
 
-def _well(behind: Backing, *, falls_back: bool) -> str:
-    name = behind.domain.metadata.name if behind.domain is not None else ""
+def _well(dependencies: Dependencies, *, falls_back: bool) -> str:
+    name = dependencies.domain.metadata.name if dependencies.domain is not None else ""
     if falls_back:
         return f"SendingDomain {name} is not ready, and spec.fallbackSender stands in for it."
-    if behind.domain_degraded:
+    if dependencies.domain_degraded:
         return (
             f"SendingDomain {name} is Degraded: sending goes on until its grace period ends. Read "
             "its status."
@@ -67,12 +71,12 @@ def _well(behind: Backing, *, falls_back: bool) -> str:
     return "Server and domain are ready."
 
 
-def _fallback_refusal(spec: EmailAccountSpec, behind: Backing) -> Verdict | None:
-    """Say why the fallback sender cannot stand in now; None where it can."""
-    fallback, state = spec.fallback_sender or "", behind.fallback_state
-    if behind.fallback_domain is None:
+def _fallback_refusal(spec: EmailAccountSpec, dependencies: Dependencies) -> Verdict | None:
+    """Why the fallback sender cannot stand in now; None where it can."""
+    fallback, state = spec.fallback_sender or "", dependencies.fallback_state
+    if dependencies.fallback_domain is None:
         return failed(_CONDITION, Reason.FALLBACK_SENDER_NOT_VERIFIED, no_fallback_domain(fallback))
-    name = f"SendingDomain {behind.fallback_domain.metadata.name}"
+    name = f"SendingDomain {dependencies.fallback_domain.metadata.name}"
     if state is ConditionStatus.FALSE:
         return failed(
             _CONDITION,
@@ -87,18 +91,18 @@ def _fallback_refusal(spec: EmailAccountSpec, behind: Backing) -> Verdict | None
     return None
 
 
-def effective_sender(spec: EmailAccountSpec, behind: Backing) -> EffectiveSender:
+def effective_sender(spec: EmailAccountSpec, dependencies: Dependencies) -> EffectiveSender:
     """Decide as whom to send as far as domains tell; without an address there is nobody."""
-    if behind.domain is None:
-        if behind.lost_domain is not None or spec.fallback_sender is not None:
+    if dependencies.domain is None:
+        if dependencies.lost_domain is not None or spec.fallback_sender is not None:
             return EffectiveSender(reason=Reason.SENDING_DOMAIN_NOT_FOUND.value)
         return EffectiveSender(address=spec.address, reason="NoDomain")
-    state = behind.domain_state
+    state = dependencies.domain_state
     if state is ConditionStatus.TRUE:
         return EffectiveSender(address=spec.address, reason="DomainVerified")
-    if behind.domain_degraded:
+    if dependencies.domain_degraded:
         return EffectiveSender(address=spec.address, reason="DomainDegraded")
-    if spec.fallback_sender is not None and behind.fallback_state is ConditionStatus.TRUE:
+    if spec.fallback_sender is not None and dependencies.fallback_state is ConditionStatus.TRUE:
         return EffectiveSender(address=spec.fallback_sender, reason="FallbackUsed")
     reason = "DomainNotVerified" if state is ConditionStatus.FALSE else "DomainUnknown"
     return EffectiveSender(reason=reason)
@@ -134,10 +138,10 @@ def nobody(reason: Reason) -> EffectiveSender:
     return EffectiveSender(reason=reason.value)
 
 
-def ready_message(spec: EmailAccountSpec, behind: Backing) -> str:
-    """Say what works: who sends, through what, and what is read."""
-    sender = effective_sender(spec, behind)
-    uses = f" through MailServer {behind.server.metadata.name}" if behind.server else ""
+def ready_message(spec: EmailAccountSpec, dependencies: Dependencies) -> str:
+    """What works: who sends, through what, and what is read."""
+    sender = effective_sender(spec, dependencies)
+    uses = f" through MailServer {dependencies.server.metadata.name}" if dependencies.server else ""
     if spec.at_provider and spec.provider is not None:
         uses = f" through {spec.provider.value}"
     reads = f" and reads {spec.imap.mailbox}" if spec.imap else ""

@@ -10,23 +10,24 @@ from datetime import timedelta
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding
 from postroom.api.resource import EmailAccount
-from postroom.reconcile.account.dependencies import Backing
-from postroom.reconcile.account.protocols import Leg
+from postroom.reconcile.account.dependencies import Dependencies
+from postroom.reconcile.signing_in import refresh_tokens
+from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """An account, what stands behind it, and its two protocols after they were looked at.
+    """An account, what it depends on, and its two protocols after they were checked.
 
     `begun` are the tokens of messages that were announced in this run.
     """
 
     resource: EmailAccount
-    behind: Backing
-    smtp: Leg
-    imap: Leg
+    dependencies: Dependencies
+    smtp: ProtocolCheck
+    imap: ProtocolCheck
     world: World
     memory: Memory
     begun: list[str] = field(default_factory=list)
@@ -53,3 +54,12 @@ class Contribution:
     references: frozenset[str] = frozenset()
     advisory: frozenset[ConditionType] = frozenset()
     look_again: timedelta | None = None
+
+
+async def refresh_token_step(view: AccountView) -> Contribution:
+    """What keeps new refresh tokens from being kept, told once for both protocols."""
+    found: list[Finding] = []
+    for check in (view.smtp, view.imap):
+        kept = refresh_tokens.findings_of(view.world.tokens, check.credentials, view.world.now())
+        found += [finding for finding in kept if finding not in found]
+    return Contribution(findings=tuple(found))

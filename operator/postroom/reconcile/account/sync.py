@@ -132,7 +132,7 @@ async def _backfill(view: AccountView) -> LastBackfill | None:
         return _refused(nonce, now, Obstacle(login.reason, login.message))
     since = (now - timedelta(days=view.resource.spec.sync.backfill_days)).date()
     report = await view.world.mail.history(
-        receiver.attempt.endpoint, login, receiver.attempt.extra, since
+        receiver.attempt.endpoint, login, receiver.attempt.mailbox, since
     )
     if report.session.stage is not ProbeStage.DONE:
         return _refused(nonce, now, Obstacle(report.session.reason, report.session.message))

@@ -17,18 +17,18 @@ from postroom.reconcile.status.assessment import failed, unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class Prechecked:
     """What was found: with `blocking` nothing is to be dialled; the others only warn."""
 
     blocking: PreCheck | None = None
     warnings: tuple[PreCheck, ...] = ()
 
 
-NOTHING = Checked()
+NOTHING = Prechecked()
 
 
-def check(attempt: Attempt) -> Checked:
-    """Look at an attempt before it is made."""
+def check(attempt: Attempt) -> Prechecked:
+    """What is wrong with an attempt, or looks so, before it is made."""
     endpoint = attempt.endpoint
     found = precheck.precheck(
         precheck.Attempt(
@@ -41,8 +41,8 @@ def check(attempt: Attempt) -> Checked:
             provider=attempt.provider,
         )
     )
-    blocking = next((one for one in found if one.blocks), None)
-    return Checked(blocking, tuple(one for one in found if one is not blocking))
+    blocking = next((fault for fault in found if fault.blocks), None)
+    return Prechecked(blocking, tuple(fault for fault in found if fault is not blocking))
 
 
 def verdicts_of(
@@ -55,26 +55,26 @@ def verdicts_of(
         place = ConditionType.TLS_VERIFIED
     elif blocking.place in ("username", "password", "oauth"):
         place = protocol.authenticated
-    wanted = [ConditionType.TARGET_ALLOWED, protocol.available]
-    wanted += [ConditionType.TLS_VERIFIED] if tls else []
-    wanted += [protocol.authenticated] if auth else []
+    conditions = [ConditionType.TARGET_ALLOWED, protocol.available]
+    conditions += [ConditionType.TLS_VERIFIED] if tls else []
+    conditions += [protocol.authenticated] if auth else []
     return tuple(
-        failed(one, reason, blocking.sentence)
-        if one is place
-        else unknown(one, Reason.NOT_ATTEMPTED, blocking.sentence)
-        for one in wanted
+        failed(condition, reason, blocking.sentence)
+        if condition is place
+        else unknown(condition, Reason.NOT_ATTEMPTED, blocking.sentence)
+        for condition in conditions
     )
 
 
-def findings_of(checked: Checked, protocol: Protocol) -> tuple[Finding, ...]:
+def findings_of(checked: Prechecked, protocol: Protocol) -> tuple[Finding, ...]:
     """What blocks as an error, all else as warnings."""
     every = ([checked.blocking] if checked.blocking else []) + list(checked.warnings)
     return tuple(
         Finding(
-            code=one.cause.name,
-            severity=Severity.ERROR if one.blocks else Severity.WARNING,
-            subject=f"{protocol.name} {one.place}",
-            message=one.sentence,
+            code=fault.cause.name,
+            severity=Severity.ERROR if fault.blocks else Severity.WARNING,
+            subject=f"{protocol.name} {fault.place}",
+            message=fault.sentence,
         )
-        for one in {(one.cause, one.place): one for one in reversed(every)}.values()
+        for fault in {(fault.cause, fault.place): fault for fault in reversed(every)}.values()
     )

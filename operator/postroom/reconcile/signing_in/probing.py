@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Severity
-from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts, TLSMode
+from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp
 from postroom.mail.replies import is_same_refusal
@@ -60,7 +60,7 @@ class Attempt:
     endpoint: Endpoint
     credentials: AnyCredentials | None
     request: str | None
-    extra: str = ""
+    mailbox: str = ""
     provider: str | None = None
     stored: Rejection | None = None
 
@@ -97,7 +97,7 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
     only as `retrying` allows; the connection is still checked. A request token counts once.
     """
     now = world.now()
-    name, inputs = attempt.protocol.name, (attempt.endpoint, attempt.version, attempt.extra)
+    name, inputs = attempt.protocol.name, (attempt.endpoint, attempt.version, attempt.mailbox)
     recent = memory.probes.get(name)
     asked = (*inputs, attempt.request)
     if recent is not None and recent.inputs == asked and now - recent.at < REUSE:
@@ -374,8 +374,3 @@ def _expiry(tls: TLSFacts | None, protocol: Protocol, now: datetime) -> list[Fin
             message=f"The certificate chain expires on {end[:10]}: renew it on the server.",
         )
     ]
-
-
-def uses_tls(mode: TLSMode) -> bool:
-    """Tell whether a connection of this mode has a certificate to judge."""
-    return mode is not TLSMode.NONE

@@ -24,7 +24,8 @@ class Target:
     """One server to connect to.
 
     `username` is what the provider wants, None where only the user knows it. `provider` is the
-    preset that the spec names. `bundle_field` is the field that `bundle` stands in.
+    preset that the spec names. `bundle_field` is the field that `bundle` stands in. `mailbox` is
+    what is read over IMAP.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Target:
     bundle: CABundleReference | None = None
     bundle_field: str = "spec.tls.caBundleRef"
     may_select: bool = False
+    mailbox: str = ""
 
     def endpoint(self, bundle: str | None, namespace: str) -> Endpoint:
         """Return what to dial for a tenant; `bundle` is the PEM that the reference led to."""
@@ -98,6 +100,7 @@ def imap_target(spec: EmailAccountSpec, imap: IMAP) -> Target:
         bundle=imap.tls.ca_bundle_ref,
         bundle_field="spec.imap.tls.caBundleRef",
         may_select=imap.allow_select,
+        mailbox=imap.mailbox,
     )
 
 

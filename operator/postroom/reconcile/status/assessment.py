@@ -146,6 +146,11 @@ def unknown(condition: ConditionType, reason: Reason, message: str) -> Verdict:
     return Verdict(type=condition, status=ConditionStatus.UNKNOWN, reason=reason, message=message)
 
 
+EVERY_REFERENCE_FOUND = passed(
+    ConditionType.REFERENCES_RESOLVED, Reason.RESOLVED, "Every referenced object was found."
+)
+
+
 def awaited(verdict: Verdict) -> Reason:
     """Name what an object waits for that has this verdict before it was ever Ready."""
     if verdict.type in _DNS and verdict.reason is not Reason.LOOKUP_FAILED:

@@ -20,9 +20,9 @@ from postroom.api.reasons import Reason
 from postroom.mail.replies import Cause
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.account import both_protocols
-from postroom.reconcile.account.both_protocols import Side
-from postroom.reconcile.account.protocols import Leg, both_probed
+from postroom.reconcile.account.protocols import both_probed
 from postroom.reconcile.signing_in import probing
+from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
 from postroom.reconcile.signing_in.references import Credentials
 from postroom.reconcile.status.assessment import failed, passed
 from postroom.reconcile.status.outcome import Memory
@@ -49,12 +49,12 @@ def attempt(
     return probing.Attempt(protocol, endpoint, credentials, None, provider=provider)
 
 
-def smtp(report: ProbeReport, host: str = SMTP_HOST, port: int = 465) -> Side:
-    return Side(attempt(probing.SMTP, host, port), report)
+def smtp(report: ProbeReport, host: str = SMTP_HOST, port: int = 465) -> ProtocolCheck:
+    return ProtocolCheck(attempt(probing.SMTP, host, port), report=report)
 
 
-def imap(report: ProbeReport, host: str = IMAP_HOST) -> Side:
-    return Side(attempt(probing.IMAP, host, 993), report)
+def imap(report: ProbeReport, host: str = IMAP_HOST) -> ProtocolCheck:
+    return ProtocolCheck(attempt(probing.IMAP, host, 993), report=report)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def imap(report: ProbeReport, host: str = IMAP_HOST) -> Side:
     ],
 )
 def test_hosts_that_belong_together(one: str, other: str, together: bool) -> None:
-    sides = smtp(WELL, one).attempt.endpoint, imap(WELL, other).attempt.endpoint
-    assert both_protocols.same_family(*sides) is together
-    assert both_protocols.same_family(*reversed(sides)) is together
+    endpoints = attempt(probing.SMTP, one).endpoint, attempt(probing.IMAP, other, 993).endpoint
+    assert both_protocols.same_family(*endpoints) is together
+    assert both_protocols.same_family(*reversed(endpoints)) is together
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,15 @@ def test_what_imap_need_not_try(
 
 def test_what_nobody_signs_in_to_depends_on_nothing() -> None:
     nobody = replace(attempt(probing.IMAP, IMAP_HOST), credentials=None)
-    refused = Side(replace(attempt(probing.SMTP, SMTP_HOST), credentials=None), REFUSED)
+    nobodys = replace(attempt(probing.SMTP, SMTP_HOST), credentials=None)
+    refused = ProtocolCheck(nobodys, report=REFUSED)
     assert not both_protocols.depends(refused, nobody)
 
 
 @pytest.mark.parametrize("port", [25, 465])
 def test_a_blocked_port_is_told_with_the_way_out(port: int) -> None:
-    report = both_protocols.judged_by(smtp(SILENT, port=port), SIGNED_IN)
+    report = both_protocols.smtp_report(smtp(SILENT, port=port), SIGNED_IN)
+    assert report is not None
     assert (report.stage, report.reason) == (ProbeStage.CONNECT, Reason.PORT_BLOCKED)
     assert report.message == (
         f"smtp.example.com:{port} does not answer, but IMAP works: the network blocks port {port}, "
@@ -115,7 +117,8 @@ def test_a_blocked_port_is_told_with_the_way_out(port: int) -> None:
 
 
 def test_the_way_out_is_the_providers_own_port() -> None:
-    report = both_protocols.judged_by(smtp(SILENT, "smtp.gmail.com"), SIGNED_IN)
+    report = both_protocols.smtp_report(smtp(SILENT, "smtp.gmail.com"), SIGNED_IN)
+    assert report is not None
     assert report.message.endswith("Use port 587 with tls.mode StartTLS, or have the port opened.")
 
 
@@ -131,11 +134,12 @@ def test_the_way_out_is_the_providers_own_port() -> None:
     ],
 )
 def test_what_is_no_blocked_port(seen: ProbeReport, port: int, other: ProbeReport | None) -> None:
-    assert both_protocols.judged_by(smtp(seen, port=port), other) is seen
+    assert both_protocols.smtp_report(smtp(seen, port=port), other) is seen
 
 
 def test_a_server_that_refuses_over_imap_proves_the_way_out_too() -> None:
-    assert both_protocols.judged_by(smtp(SILENT), REFUSED).reason is Reason.PORT_BLOCKED
+    report = both_protocols.smtp_report(smtp(SILENT), REFUSED)
+    assert report is not None and report.reason is Reason.PORT_BLOCKED
 
 
 def test_a_refusal_decides_before_a_timeout() -> None:
@@ -158,17 +162,21 @@ def test_one_cause_is_one_finding() -> None:
         (smtp(SILENT), imap(SILENT), ["SMTP", "IMAP"]),
         (smtp(SILENT, IMAP_HOST), imap(SILENT), ["SMTP, IMAP"]),
         # Two Secrets are two things to mend, be the refusals alike.
-        (smtp(REFUSED), Side(attempt(probing.IMAP, IMAP_HOST, 993, version="2"), REFUSED), [*BOTH]),
+        (
+            smtp(REFUSED),
+            ProtocolCheck(attempt(probing.IMAP, IMAP_HOST, 993, version="2"), report=REFUSED),
+            [*BOTH],
+        ),
         (smtp(SIGNED_IN), imap(SIGNED_IN), []),
         (
             smtp(REFUSED),
-            imap(both_protocols.left_out(WELL, attempt(probing.IMAP, IMAP_HOST, 993))),
+            imap(both_protocols.without_signing_in(WELL, attempt(probing.IMAP, IMAP_HOST, 993))),
             ["SMTP"],
         ),
-        (None, imap(REFUSED), ["IMAP"]),
+        (ProtocolCheck(), imap(REFUSED), ["IMAP"]),
     ],
 )
-def test_findings_of_both(one: Side | None, other: Side | None, subjects: list[str]) -> None:
+def test_findings_of_both(one: ProtocolCheck, other: ProtocolCheck, subjects: list[str]) -> None:
     assert [each.subject for each in both_protocols.findings_of(one, other, NOW)] == subjects
 
 
@@ -206,8 +214,9 @@ async def look(
     world = MailWorld()
     world.probes = probes  # type: ignore[assignment]
     world.time += after
-    legs = Leg(attempt(probing.SMTP, SMTP_HOST)), Leg(attempt(probing.IMAP, imap_host, 993))
-    done = await both_probed(*legs, world, memory or Memory())
+    of_smtp = ProtocolCheck(attempt(probing.SMTP, SMTP_HOST))
+    of_imap = ProtocolCheck(attempt(probing.IMAP, imap_host, 993))
+    done = await both_probed(of_smtp, of_imap, world, memory or Memory())
     return done[0].report, done[1].report
 
 

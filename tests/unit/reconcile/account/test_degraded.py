@@ -10,7 +10,7 @@ import pytest
 from postroom.api.conditions import ConditionStatus
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.sendingdomain import RecordState
-from postroom.reconcile.account.dependencies import Backing
+from postroom.reconcile.account.dependencies import Dependencies
 from postroom.reconcile.account.sender import dependency_verdicts, effective_sender, ready_message
 from unit.reconcile.domain_worlds import GRACE, Domain, but, degraded, verified
 
@@ -41,9 +41,9 @@ def edited_while_degraded() -> Domain:
     return domain
 
 
-def behind(domain: Domain, fallback: Domain | None = None) -> Backing:
+def dependencies(domain: Domain, fallback: Domain | None = None) -> Dependencies:
     found = fallback.resource if fallback is not None else None
-    return Backing(None, domain.resource, None, (), (), frozenset(), fallback_domain=found)
+    return Dependencies(None, domain.resource, None, (), (), frozenset(), fallback_domain=found)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def behind(domain: Domain, fallback: Domain | None = None) -> Backing:
 )
 def test_dependencies_and_sender(domain: Domain, expected: ConditionStatus, sender: str) -> None:
     address = "support@send.example.com" if expected is ConditionStatus.TRUE else None
-    (verdict,) = dependency_verdicts(account(), behind(domain))
+    (verdict,) = dependency_verdicts(account(), dependencies(domain))
     assert verdict.status is expected
-    used = effective_sender(account(), behind(domain))
+    used = effective_sender(account(), dependencies(domain))
     assert (used.address, used.reason) == (address, sender)
 
 
 def test_a_degraded_domain_is_told() -> None:
-    (verdict,) = dependency_verdicts(account(), behind(degraded()))
+    (verdict,) = dependency_verdicts(account(), dependencies(degraded()))
     assert verdict.message == (
         "SendingDomain d is Degraded: sending goes on until its grace period ends. Read its status."
     )
@@ -90,7 +90,7 @@ def test_a_degraded_domain_is_told() -> None:
 def test_the_fallback_is_judged_like_the_address(
     domain: Domain, fallback: Domain | None, address: str | None, expected: ConditionStatus
 ) -> None:
-    spec, found = account(**FALLBACK), behind(domain, fallback)
+    spec, found = account(**FALLBACK), dependencies(domain, fallback)
     assert effective_sender(spec, found).address == address
     (verdict,) = dependency_verdicts(spec, found)
     assert verdict.status is expected
@@ -98,7 +98,7 @@ def test_the_fallback_is_judged_like_the_address(
 
 
 def test_ready_names_who_sends() -> None:
-    told = ready_message(account(**FALLBACK), behind(failed(), verified()))
+    told = ready_message(account(**FALLBACK), dependencies(failed(), verified()))
     assert told == (
         "noreply@relay.example.net sends in place of support@send.example.com, whose domain is not "
         "verified."

@@ -22,11 +22,10 @@ from postroom.api.oauth import OAuth, OAuthProvider
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant, KeptFor
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem
-from postroom.reconcile.account import rotation_step
-from postroom.reconcile.account.protocols import Leg
-from postroom.reconcile.account.steps import AccountView
+from postroom.reconcile.account.steps import AccountView, refresh_token_step
 from postroom.reconcile.outbound import NoTokens
 from postroom.reconcile.signing_in.probing import SMTP, Attempt
+from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
 from postroom.reconcile.signing_in.refresh_tokens import due, findings_of, secret_name
 from postroom.reconcile.signing_in.token_credentials import Owner, TokenCredentials, grant_from
 from unit.reconcile.mail_worlds import MailWorld
@@ -147,11 +146,11 @@ async def test_both_protocols_are_told_of_once() -> None:
     world: Any = MailWorld()
     world.time, world.source = NOW, Keeps(Keeping(KeepingProblem.FORBIDDEN))
     nothing = cast("Any", None)
-    leg = Leg(Attempt(SMTP, nothing, await credentials(), None))
-    view = AccountView(nothing, nothing, leg, leg, world, nothing)
-    assert len((await rotation_step.step(view)).findings) == 1
-    nobody = AccountView(nothing, nothing, Leg(None), Leg(None), world, nothing)
-    assert (await rotation_step.step(nobody)).findings == ()
+    check = ProtocolCheck(Attempt(SMTP, nothing, await credentials(), None))
+    view = AccountView(nothing, nothing, check, check, world, nothing)
+    assert len((await refresh_token_step(view)).findings) == 1
+    nobody = AccountView(nothing, nothing, ProtocolCheck(), ProtocolCheck(), world, nothing)
+    assert (await refresh_token_step(nobody)).findings == ()
 
 
 def test_names() -> None:

@@ -88,7 +88,7 @@ def look_for(
         flight.sender,
         flight.recipient,
         accepted_at=parse_timestamp(flight.time),
-        mailbox=receiver.attempt.extra,
+        mailbox=receiver.attempt.mailbox,
         receivers=(receiver.address.rpartition("@")[2], receiver.attempt.endpoint.host),
     )
     rules = view.world.ownership

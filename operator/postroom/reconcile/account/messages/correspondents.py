@@ -6,23 +6,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, is_true
+from postroom.api.conditions import ConditionStatus, ConditionType, is_true
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import EmailAccount, InvalidSpec, SendingDomain
+from postroom.api.resource import EmailAccount, InvalidSpec, MailServer, SendingDomain
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.report import Login
 from postroom.reconcile import indexes
 from postroom.reconcile.account.dependencies import is_degraded, readiness
-from postroom.reconcile.account.protocols import imap_leg
+from postroom.reconcile.account.protocols import imap_check
 from postroom.reconcile.account.steps import AccountView
-from postroom.reconcile.signing_in import probing, token_credentials
-from postroom.reconcile.signing_in.connection import Identity, connection_of
 from postroom.reconcile.signing_in.probing import Attempt
+from postroom.reconcile.signing_in.protocol_check import prepare_server
 from postroom.reconcile.signing_in.references import Credentials, reference_to
-from postroom.reconcile.signing_in.targets import smtp_target
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.world import World
 
@@ -57,48 +55,35 @@ class Correspondents:
 
 async def sender_of(view: AccountView) -> Attempt | Obstacle:
     """Return how the account sends: as itself, or as its MailServer signs in."""
-    leg, spec = view.smtp, view.resource.spec
-    if leg.attempt is not None and leg.attempt.credentials is not None:
-        if leg.report is not None and leg.report.stage is ProbeStage.DONE:
-            return leg.attempt
-        if leg.report is not None:
-            return Obstacle(
-                leg.report.reason, leg.report.message, passing=not leg.report.conclusive
-            )
-    server = view.behind.server
-    if leg.problem is not None or leg.checked.blocking is not None or server is None:
+    check, spec, server = view.smtp, view.resource.spec, view.dependencies.server
+    if check.attempt is not None and check.report is not None:
+        if check.report.stage is ProbeStage.DONE:
+            return check.attempt
+        passing = not check.report.conclusive
+        return Obstacle(check.report.reason, check.report.message, passing)
+    if check.problem is not None or check.is_blocked or server is None:
         return Obstacle(Reason.NOT_ATTEMPTED, "The account cannot sign in: read its conditions.")
-    if spec.signs_in or view.behind.server_state is not ConditionStatus.TRUE:
+    if spec.signs_in or view.dependencies.server_state is not ConditionStatus.TRUE:
         message = f"MailServer {server.metadata.name} is not ready: read its status."
         return Obstacle(Reason.MAIL_SERVER_NOT_READY, message, passing=True)
-    return await _as_the_server(view)
+    return await _as_the_server(server, view.world)
 
 
-async def _as_the_server(view: AccountView) -> Attempt | Obstacle:
-    server, namespace = view.behind.server, view.resource.metadata.namespace
-    if server is None or not server.spec.signs_in:
+async def _as_the_server(server: MailServer, world: World) -> Attempt | Obstacle:
+    """As the server itself, so that both know of the same refresh token."""
+    if not server.spec.signs_in:
         message = "Neither the account nor its MailServer has credentials: set credentialsRef."
         return Obstacle(Reason.SECRET_NOT_FOUND, message)
     try:
-        target = smtp_target(server.spec)
+        check = await prepare_server(server, world)
     except InvalidSpec as error:
         return Obstacle(Reason.INVALID_SPEC, f"{error}.")
-    if target.tls is TLSMode.NONE:
+    if check.problem is not None:
+        return Obstacle(check.problem.reason, check.problem.message)
+    if check.attempt is None or check.attempt.endpoint.tls is TLSMode.NONE:
         message = "Messages are only sent over TLS: set the MailServer's tls.mode."
         return Obstacle(Reason.ENCRYPTION_REQUIRED, message)
-    # As the server itself, so that both know of the same refresh token.
-    owner = token_credentials.owner_of(server)
-    identity = Identity(server.spec.credentials_ref, server.spec.oauth, owner=owner)
-    found = await connection_of(target, identity, namespace, view.world)
-    if isinstance(found, Verdict):
-        return Obstacle(found.reason, found.message)
-    return Attempt(
-        probing.SMTP,
-        found.endpoint,
-        found.credentials,
-        view.resource.metadata.requested_at,
-        provider=found.provider,
-    )
+    return check.attempt
 
 
 async def unverified_domain(address: str, view: AccountView) -> Obstacle | None:
@@ -126,12 +111,12 @@ def own_receiver(view: AccountView) -> Receiver | Obstacle | None:
     """Return the account's own mailbox; None where it has none."""
     if view.resource.spec.imap is None:
         return None
-    leg = view.imap
-    if leg.attempt is None or leg.report is None:
+    attempt, report = view.imap.attempt, view.imap.report
+    if attempt is None or report is None:
         return Obstacle(Reason.NOT_ATTEMPTED, "The mailbox cannot be read: read the conditions.")
-    if leg.report.stage is not ProbeStage.DONE:
-        return Obstacle(leg.report.reason, leg.report.message, passing=not leg.report.conclusive)
-    return Receiver(view.resource.spec.address, leg.attempt)
+    if report.stage is not ProbeStage.DONE:
+        return Obstacle(report.reason, report.message, passing=not report.conclusive)
+    return Receiver(view.resource.spec.address, attempt)
 
 
 async def receiver_named(name: str, view: AccountView) -> Receiver | Obstacle | None:
@@ -150,9 +135,9 @@ async def receiver_at(address: str, view: AccountView) -> Receiver | Obstacle | 
     """Return the mailbox of the account with an address, or else the account's own."""
     metadata = view.resource.metadata
     index = indexes.by_address(address)
-    for one in await view.world.find(Kind.EMAIL_ACCOUNT, metadata.namespace, index):
-        if one.metadata.name != metadata.name:
-            return await _mailbox_of(cast("EmailAccount", one), view.world)
+    for account in await view.world.find(Kind.EMAIL_ACCOUNT, metadata.namespace, index):
+        if account.metadata.name != metadata.name:
+            return await _mailbox_of(cast("EmailAccount", account), view.world)
     own = own_receiver(view)
     if own is not None:
         return own
@@ -178,11 +163,11 @@ async def _mailbox_of(other: EmailAccount, world: World) -> Receiver | Obstacle:
     if other.spec.suspend or not (current and works):
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
-    leg = await imap_leg(other, world)
-    if leg.attempt is None or leg.checked.blocking is not None:
+    check = await imap_check(other, world)
+    if check.attempt is None or check.is_blocked:
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
-    return Receiver(other.spec.address, leg.attempt)
+    return Receiver(other.spec.address, check.attempt)
 
 
 def references_to_receiver(name: str | None = None, address: str | None = None) -> frozenset[str]:

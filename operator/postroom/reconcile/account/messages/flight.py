@@ -101,7 +101,7 @@ async def begin(
     """
     now, sender, receiver = view.world.now(), parties.sender, parties.receiver
     spec = view.resource.spec
-    address = sender_address or effective_sender(spec, view.behind).address or spec.address
+    address = sender_address or effective_sender(spec, view.dependencies).address or spec.address
     flight = MessageInFlight(
         step=MessageStep.SENDING,
         token=new_token(),
@@ -111,7 +111,7 @@ async def begin(
     )
     if isinstance(sender, Obstacle):
         return Progress(result=_hindered(flight, sender))
-    problem = view.behind.problem
+    problem = view.dependencies.problem
     if problem is not None:
         return Progress(result=_hindered(flight, Obstacle(problem.reason, problem.message)))
     unverified = await unverified_domain(address, view)
@@ -142,7 +142,7 @@ def _budgets(view: AccountView) -> Budgets:
 def _reserve(flight: MessageInFlight, sender: Attempt, view: AccountView) -> timedelta:
     """Count the message against what may be sent; return how long it must wait instead."""
     budgets, metadata, now = _budgets(view), view.resource.metadata, view.world.now()
-    spender = spender_of(view.resource, view.behind.server, sender)
+    spender = spender_of(view.resource, view.dependencies.server, sender)
     wait = budgets.reserve(
         flight.token, spender, flight.recipient, metadata.creation_timestamp, now
     )
@@ -223,7 +223,7 @@ async def _scan(receiver: Receiver, since: Sequence[Position], view: AccountView
     if isinstance(login, Answer):
         session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
         return ScanReport(session)
-    return await view.world.mail.scan(attempt.endpoint, login, attempt.extra, since)
+    return await view.world.mail.scan(attempt.endpoint, login, attempt.mailbox, since)
 
 
 async def _look(
@@ -285,7 +285,7 @@ def not_before(view: AccountView) -> timedelta:
         return _BUSY
     metadata, now = view.resource.metadata, view.world.now()
     early = too_early(view.resource.status.last_message_time, now) or timedelta()
-    spender = spender_of(view.resource, view.behind.server)
+    spender = spender_of(view.resource, view.dependencies.server)
     return max(early, _budgets(view).wait(spender, metadata.creation_timestamp, now))
 
 

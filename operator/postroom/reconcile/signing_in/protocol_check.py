@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One protocol of a server or an account checked: from its references to what the server answered.
+
+Target, credentials, attempt, precheck, probe; then verdicts, findings and facts for status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from postroom.api.conditions import Verdict
+from postroom.api.emailaccount_status import ProtocolProbes
+from postroom.api.fields import ObjectReference
+from postroom.api.findings import Finding
+from postroom.api.mailserver import MailServerSpec, ProbeFacts, TLSMode
+from postroom.api.oauth import OAuth
+from postroom.api.resource import EmailAccount, MailServer
+from postroom.api.status import ResolvedReference
+from postroom.mail.report import Login, ProbeReport
+from postroom.reconcile.signing_in import (
+    prechecks,
+    probing,
+    references,
+    retrying,
+    token_credentials,
+)
+from postroom.reconcile.signing_in.prechecks import NOTHING, Prechecked
+from postroom.reconcile.signing_in.probing import SMTP, AnyCredentials, Attempt, Protocol
+from postroom.reconcile.signing_in.targets import Target, smtp_target
+from postroom.reconcile.status.outcome import Memory, Rejection
+from postroom.reconcile.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom to sign in: by the Secret or the OAuth that a spec names, or not at all.
+
+    `address` is the mailbox that a token is for, unless `oauth` names another; `field` is the one
+    that names the Secret.
+    """
+
+    credentials_ref: ObjectReference | None
+    oauth: OAuth | None
+    address: str = ""
+    field: str = "spec.credentialsRef"
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolCheck:
+    """One protocol of a server or an account: what is tried, and what came of it.
+
+    `attempt` is None where there is nothing to try; `problem` is the reference that leads nowhere.
+    `report` is None where nothing was dialled.
+    """
+
+    attempt: Attempt | None = None
+    problem: Verdict | None = None
+    resolved: tuple[ResolvedReference, ...] = ()
+    prechecked: Prechecked = NOTHING
+    report: ProbeReport | None = None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the attempt cannot work, so that nothing is dialled."""
+        return self.prechecked.blocking is not None
+
+    @property
+    def credentials(self) -> AnyCredentials | None:
+        return self.attempt.credentials if self.attempt is not None else None
+
+    async def probed(self, world: World, memory: Memory) -> ProtocolCheck:
+        """The check with its report, unless there is nothing to try or something forbids it."""
+        attempt = self.attempt
+        if attempt is None or self.is_blocked:
+            return self
+
+        async def probe(login: Login | None) -> ProbeReport:
+            if attempt.protocol is SMTP:
+                return await world.mail.smtp(attempt.endpoint, login)
+            return await world.mail.imap(attempt.endpoint, login, attempt.mailbox)
+
+        return replace(self, report=await probing.probe_once(attempt, probe, memory, world))
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the report, or what blocks the attempt, amounts to; none where neither is known."""
+        if self.attempt is None:
+            return ()
+        protocol, auth = self.attempt.protocol, self.attempt.credentials is not None
+        tls = self.attempt.endpoint.tls is not TLSMode.NONE
+        if self.report is not None:
+            return probing.verdicts_of(self.report, protocol, tls=tls, auth=auth)
+        if self.prechecked.blocking is not None:
+            return prechecks.verdicts_of(self.prechecked.blocking, protocol, tls=tls, auth=auth)
+        return ()
+
+    def findings(self, now: datetime) -> tuple[Finding, ...]:
+        """The cause of a failed probe, and warnings about the certificate."""
+        if self.attempt is None or self.report is None:
+            return ()
+        return probing.findings_of(self.report, self.attempt.protocol, now)
+
+    @property
+    def precheck_findings(self) -> tuple[Finding, ...]:
+        """What was wrong, or looked so, before anything was dialled."""
+        if self.attempt is None:
+            return ()
+        return prechecks.findings_of(self.prechecked, self.attempt.protocol)
+
+    def facts(self, before: ProbeFacts | None) -> ProbeFacts | None:
+        """How far the probe came, for status; `before` is what status has of the same."""
+        return probing.facts_of(self.report, before) if self.report is not None else None
+
+
+async def prepare(
+    protocol: Protocol,
+    target: Target,
+    identity: Identity,
+    resource: EmailAccount | MailServer,
+    world: World,
+) -> ProtocolCheck:
+    """Follow the references to what would be tried, and look for what cannot work."""
+    namespace = resource.metadata.namespace
+    resolved: tuple[ResolvedReference, ...] = ()
+    bundle = None
+    if target.bundle is not None:
+        found = await references.ca_bundle(world, namespace, target.bundle, target.bundle_field)
+        if isinstance(found, Verdict):
+            return ProtocolCheck(problem=found)
+        bundle = found.value
+        resolved += (found.resolved,)
+    credentials: AnyCredentials | Verdict | None = None
+    if identity.credentials_ref is not None:
+        credentials = await references.credentials(
+            world,
+            namespace,
+            identity.credentials_ref,
+            identity.field,
+            target.host,
+            target.username,
+        )
+    elif identity.oauth is not None:
+        owner = token_credentials.owner_of(resource)
+        credentials = await token_credentials.grant_from(
+            world, namespace, identity.oauth, identity.address, target.host, owner
+        )
+    if isinstance(credentials, Verdict):
+        return ProtocolCheck(problem=credentials)
+    attempt = Attempt(
+        protocol,
+        target.endpoint(bundle, namespace),
+        credentials,
+        resource.metadata.requested_at,
+        target.mailbox,
+        target.provider,
+        _stored_rejection(protocol, resource, credentials, world),
+    )
+    resolved += credentials.resolved if credentials is not None else ()
+    return ProtocolCheck(attempt, None, resolved, prechecks.check(attempt))
+
+
+def _stored_rejection(
+    protocol: Protocol,
+    resource: EmailAccount | MailServer,
+    credentials: AnyCredentials | None,
+    world: World,
+) -> Rejection | None:
+    """The refusal of these credentials that the stored status knows of."""
+    if credentials is None:
+        return None
+    facts = resource.status.last_probe
+    if isinstance(facts, ProtocolProbes):
+        facts = facts.smtp if protocol is SMTP else facts.imap
+    return retrying.restored(
+        resource, protocol.authenticated, facts, credentials.resolved, world.now()
+    )
+
+
+async def prepare_server(server: MailServer, world: World) -> ProtocolCheck:
+    """How a MailServer signs in itself; raises `InvalidSpec` for what its provider forbids."""
+    identity = Identity(server.spec.credentials_ref, server.spec.oauth)
+    return await prepare(SMTP, smtp_target(server.spec), identity, server, world)
+
+
+def server_references(spec: MailServerSpec) -> frozenset[str]:
+    """The Secrets and CA bundles that a server's spec names."""
+    refs = set(token_credentials.references_of(spec.oauth))
+    if spec.credentials_ref is not None:
+        refs.add(references.reference_to("Secret", spec.credentials_ref.name))
+    if spec.tls.ca_bundle_ref is not None:
+        refs.add(references.reference_to(spec.tls.ca_bundle_ref.kind, spec.tls.ca_bundle_ref.name))
+    return frozenset(refs)

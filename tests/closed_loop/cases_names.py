@@ -56,7 +56,14 @@ def _elsewhere() -> list[Case]:
         *(("NAME_AT_APEX", id, "mail", SUBDOMAIN) for id in ("ownership", "dkim-s1", "dmarc")),
         ("NAME_AT_APEX", "dkim-s1", "@", SUBDOMAIN),
         *(("NAME_AT_WWW", id, f"{label}.www", APEX) for id, label in _LABELS),
-        ("NAME_AT_WWW", MX, "www", APEX),
+        *(("NAME_AT_WWW", id, "www", APEX) for id in (MX, "ownership", "dmarc", "dkim-s1")),
+        *(("NAME_AT_WWW", id, "www.mail", SUBDOMAIN) for id in (MX, "dmarc", "dkim-s1")),
+        *(("MX_WRONG_NAME", MX, label, APEX) for label in ("mail", "mx", "smtp", "email")),
+        *(("MX_WRONG_NAME", MX, label, SUBDOMAIN) for label in ("mail.mail", "mx.mail")),
+        ("NAME_WRONG_ZONE_LEVEL", MX, "@", SUBDOMAIN),
+        *(("NAME_AT_WILDCARD", id, "*", APEX) for id in (MX, "dkim-s1")),
+        *(("NAME_AT_WILDCARD", id, "*.mail", SUBDOMAIN) for id in (MX, "dkim-s1")),
+        *(("NAME_AT_WILDCARD", id, "*", SUBDOMAIN) for id in (MX, "ownership", "dkim-s1")),
         ("NAME_LABELS_SWAPPED", "dkim-s1", "s1", APEX),
         ("NAME_LABELS_SWAPPED", "dkim-k1", "k1", APEX),
         ("NAME_LABELS_SWAPPED", "dkim-s1", "_domainkey.s1", APEX),
@@ -245,6 +252,51 @@ def _keys_are_a_zone(stage: Stage) -> None:
     stage.panel(zone=below)
 
 
+_AWAY = ("ns1.otherhost.net", "ns2.otherhost.net")
+
+
+def _handed_away(id: str, name: str, zones: tuple[str, ...] = ()) -> Mistake:
+    """NS records stand at a name on the way to a record; its servers have these zones."""
+
+    def mistake(stage: Stage) -> None:
+        for record in stage.plan.records:
+            if record.id == id or record.name.endswith(f".{name}"):
+                stage.unpublish(record.id)
+        for server in _AWAY:
+            stage.zone.add(name, "NS", server)
+        for zone in zones:
+            below = stage.world.register(zone, list(_AWAY))
+            if zone == name and stage.record(id).type.value != "CNAME":
+                stage.panel(zone=below)
+
+    return mistake
+
+
+def _delegations() -> list[Case]:
+    """(record, the name that is delegated)"""
+    code = "SUBDOMAIN_DELEGATED"
+    rows = [
+        ("dkim-s1", f"s1._domainkey.{APEX}"),
+        ("dkim-k1", f"k1._domainkey.{APEX}"),
+        ("dkim-s1", f"_domainkey.{APEX}"),
+        ("dmarc", f"_dmarc.{APEX}"),
+        ("return-path", f"bounce.{APEX}"),
+        ("tracking", f"click.{APEX}"),
+        ("ownership", f"_postroom-challenge.{APEX}"),
+    ]
+    served = [
+        Case(f"{code}: {name}, served ({id})", id, "Missing", code, _handed_away(id, name, (name,)))
+        for id, name in rows
+    ]
+    lost = [
+        Case(f"{code}: {name}, {how} ({id})", id, "Unknown", code, _handed_away(id, name, zones))
+        for id, name in rows
+        if name != f"_domainkey.{APEX}"
+        for how, zones in (("no servers", ()), ("lame servers", ("elsewhere.net",)))
+    ]
+    return [*served, *lost]
+
+
 def _moved_to_another_host(stage: Stage) -> None:
     """The domain moved; the user still adds records where it was, so that nobody sees them."""
     servers = ["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"]
@@ -287,4 +339,5 @@ CASES: tuple[Case, ...] = (
     *_by_quirk(),
     *_kind_cases(),
     *_zone_cases(),
+    *_delegations(),
 )

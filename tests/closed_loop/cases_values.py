@@ -44,6 +44,7 @@ def _around() -> list[Case]:
     """Damage that every kind of text may take."""
     quoted, smart, invisible = "VALUE_QUOTED", "VALUE_SMART_QUOTES", "VALUE_BOM_NBSP"
     named, spaced = "VALUE_INCLUDES_NAME", "VALUE_WHITESPACE"
+    decorated = "VALUE_DECORATED"
     rows: list[tuple[str, str, Change, Quirks]] = [
         ("stored", quoted, lambda one: f'"{one}"', KEPT),
         ("added", quoted, lambda one: one, QUIRKS["adds-quotes"]),
@@ -59,13 +60,31 @@ def _around() -> list[Case]:
         ("name and type", named, lambda one: f"@ IN TXT {one}", NICE),
         ("type", named, lambda one: f"TXT {one}", NICE),
         ("caption", named, lambda one: f"Value: {one}", NICE),
+        ("caption of two words", named, lambda one: f"TXT Value: {one}", NICE),
+        ("German caption", named, lambda one: f"Wert: {one}", NICE),
+        ("zone file line", named, lambda one: f'x._domainkey IN 3600 TXT "{one}"', KEPT),
+        ("HTML", decorated, lambda one: f"<code>{one}</code>", NICE),
+        ("HTML with attributes", decorated, lambda one: f'<td id="x"><p>{one}</p></td>', KEPT),
+        ("line end of HTML", decorated, lambda one: f"{one}<br/>", NICE),
+        ("Markdown", decorated, lambda one: f"`{one}`", NICE),
+        ("bold Markdown", decorated, lambda one: f"**{one}**", NICE),
+        ("parentheses", decorated, lambda one: f"({one})", NICE),
+        ("zone file", decorated, lambda one: f'( "{one[:30]}"\n\t"{one[30:]}" ) ; key', KEPT),
+        ("line of several", decorated, lambda one: f'@ IN TXT ( "{one[:30]}" "{one[30:]}" )', KEPT),
+        ("brackets", decorated, lambda one: f"[{one}]", NICE),
+        ("URL", decorated, lambda one: f"https://{one}/", NICE),
+        ("formula", decorated, lambda one: f"={one}", NICE),
     ]
     return [
-        _case(name, id, code, changed(id, change, quirks))
+        _case(name, id, code, changed(id, change, quirks), state=_TORN.get((id, name), "Wrong"))
         for name, code, change, quirks in rows
         for id in TEXTS
         if (id, code) not in _HARMLESS
     ]
+
+
+#: What is torn holds no token.
+_TORN = {("ownership", "zone file"): "Missing", ("ownership", "line of several"): "Missing"}
 
 
 #: Space before the tags of a key means nothing (RFC 6376 section 3.2).

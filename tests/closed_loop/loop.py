@@ -7,6 +7,7 @@ The engine under test is the real one, over the transport of that DNS.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -132,6 +133,8 @@ class Outcome:
     """What came of a case: before the fix, of applying it, and after it.
 
     `healthy` lists what was not valid before the mistake, `harmed` the records that the fix broke.
+    `shows`: whether what the finding offers to ask is not the record itself, and has an answer;
+    None where it offers nothing.
     """
 
     healthy: tuple[str, ...]
@@ -142,6 +145,7 @@ class Outcome:
     unusable: str
     after: str | None
     harmed: tuple[str, ...]
+    shows: bool | None = None
 
     def finds_root(self, case: Case) -> bool:
         """Whether the root cause came first."""
@@ -211,6 +215,7 @@ async def _play(case: Case) -> Outcome:
     before = await verify(stage.plan, asker)
     found = [finding for finding in before.findings if finding.subject == case.record]
     root = found[0] if found else None
+    shows = _shows(stage, case, root)
     unusable = "" if case.advice else await apply_to(stage, case, root)
     await settle(stage.world, *panels(stage))
     after = await verify(stage.plan, asker)
@@ -224,7 +229,19 @@ async def _play(case: Case) -> Outcome:
         unusable=unusable,
         after=_state(after, case.record) or _whole(after),
         harmed=_harmed(before, after),
+        shows=shows,
     )
+
+
+def _shows(stage: Stage, case: Case, root: Finding | None) -> bool | None:
+    """Whether something stands where the finding offers to ask, and not at the record's name."""
+    words = [one for one in shlex.split(root.ask if root else "") if one[0] not in "+@"]
+    if len(words) != 3 or case.record == DOMAIN:
+        return None
+    _, kind, name = words
+    record = stage.record(case.record)
+    stands = any(zone.values(name, kind) for zone in stage.world.zones.values())
+    return stands and (name, kind) != (record.name, record.type.value)
 
 
 async def apply_to(stage: Stage, case: Case, root: Finding | None) -> str:

@@ -22,6 +22,8 @@ from postroom.dns.codes import Code
 from postroom.dns.names import is_within
 
 _ASKABLE = re.compile(r"[A-Za-z0-9_.-]{1,253}")
+#: What can be asked for where the shell is kept from reading it.
+_ASKABLE_QUOTED = re.compile(r"(?:[A-Za-z0-9_.*-]|\\[0-9]{3}){1,253}")
 _PACKAGE = "postroom.dns.diagnosis"
 #: Longest message of a finding.
 MESSAGE_LIMIT = 1024
@@ -90,9 +92,10 @@ def question(name: str, type: RecordType, zone: Zone | None = None, *, cached: b
     resolver is configured for names outside of the zone, and for what only caches show.
     """
     # What a shell would read otherwise cannot stand in a name that was asked for.
-    if not _ASKABLE.fullmatch(name):
+    if not _ASKABLE_QUOTED.fullmatch(name):
         return ""
     servers = sorted(zone.nameservers) if zone is not None and is_within(name, zone.apex) else []
+    typed = name if _ASKABLE.fullmatch(name) else f"'{name}'"
     if cached or not servers or not _ASKABLE.fullmatch(servers[0]):
-        return f"dig {type.value} {name}"
-    return f"dig +norecurse {type.value} {name} @{servers[0]}"
+        return f"dig {type.value} {typed}"
+    return f"dig +norecurse {type.value} {typed} @{servers[0]}"

@@ -23,14 +23,37 @@ _QUOTES = re.compile(r'\\?"')
 _ENTITY_QUOTES = "has quotation marks around it or inside it, as HTML entities"
 _ESCAPE = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
 _STRAY_SPACE = re.compile(r"[\t\n\v\f\r\x00]+")
-#: What people copy along with a value: the name, the class and type, a caption.
+#: What people copy along with a value: the name, the class and type, a caption. Behind other words
+#: than the usual ones a version must follow, which begins every value but a token.
 _CAPTION = re.compile(
-    r"\s{0,8}(?:(?:[A-Za-z0-9_.@*-]{1,253}\.?\s{1,8})?(?:[0-9]{1,10}\s{1,8})?(?:IN\s{1,8})?"
-    r"(?:TXT|CNAME)\b|(?:txt\s?)?(?:value|data|content|record|text)\s{0,4}[:=]"
+    r"\s{0,8}(?:(?:[A-Za-z][A-Za-z /_()-]{1,39}[:=]|(?:[A-Za-z]{2,12}[ -]){1,3})"
+    r"(?=[\s\"']{0,8}v\s{0,4}=)"
+    r"|(?:[A-Za-z0-9_.@*-]{1,253}\.?\s{1,8})?(?:[0-9]{1,10}\s{1,8})?"
+    r"(?:IN\s{1,8})?(?:[0-9]{1,10}\s{1,8})?(?:TXT|CNAME)\b(?!\s?[A-Za-uw-z][A-Za-z]{2,7}\s{0,4}[:=])"
+    r"|(?:(?:txt|dns|host|record|the)\s?){0,2}(?:value|data|content|record|text|code|token|answer"
+    r"|target|points to|wert|inhalt|ziel|valeur|valor|valore|waarde)\s{0,4}[:=]"
     r"|[A-Za-z0-9_-]{0,63}\._?(?:domainkey|dmarc)[A-Za-z0-9_.-]{0,190}(?=[\s:=])"
     r"|_dmarc[A-Za-z0-9_.-]{0,190}(?=[\s:=]))[\s:=\"']{0,8}",
     re.IGNORECASE,
 )
+
+#: Elements of HTML that stand around values on pages; any other name in angle brackets is a gap.
+_TAG = re.compile(
+    r"</?(?:a|abbr|b|br|code|dd|div|dt|em|font|h[1-6]|i|kbd|li|mark|ol|p|pre|q|samp|small|span|strong"
+    r"|table|tbody|td|textarea|th|tr|tt|u|ul|wbr)(?:\s[^<>]{0,200})?\s{0,4}/?>",
+    re.IGNORECASE,
+)
+#: Marks around a whole value, each with how to name it: those of Markdown, of zone files, of URLs.
+_AROUND: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?s)\((.*)\)\s*(?:;.*)?"), "has the parentheses of a zone file around it"),
+    (re.compile(r"(?s)(`{1,3}|\*{1,3}|_{2,3})(.*)\1"), "has marks of Markdown around it"),
+    (re.compile(r"(?s)\[(.*)\]|<(.*)>"), "has brackets around it"),
+    (re.compile(r"(?is)https?:/{1,2}(.*?)/?"), "begins as a URL does"),
+    (re.compile(r"(?s)=(?=[\"'A-Za-z])(.*)"), "has an equals sign before it"),
+)
+_ZONE_STRINGS = re.compile(r'(?:"(?:[^"\\]|\\.){0,1024}"\s{0,80}){1,64}', re.DOTALL)
+_ZONE_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_DECORATIONS_LIMIT = 4
 
 Undo = Callable[[str], str]
 
@@ -91,6 +114,43 @@ def without_caption(text: str) -> str:
     return text[match.end() :] if match else text
 
 
+def without_decoration(text: str) -> str:
+    """Take away what a page or a file has around a value: HTML tags, brackets, Markdown."""
+    bare = _TAG.sub("", text).strip()
+    for _ in range(_DECORATIONS_LIMIT):
+        inside = _without_marks(bare)
+        if inside == bare and len(bare) == len(text.strip()):
+            return text
+        bare = without_caption(inside).strip()
+        if _ZONE_STRINGS.fullmatch(bare):
+            bare = "".join(_ZONE_STRING.findall(bare))
+    return bare
+
+
+def _without_marks(text: str) -> str:
+    """The text inside of the first marks that stand around all of it."""
+    uncaptioned = without_caption(text).strip()
+    for candidate in (text, uncaptioned):
+        for pattern, _ in _AROUND:
+            match = pattern.fullmatch(candidate)
+            if match is not None:
+                return next(one for one in reversed(match.groups()) if one is not None).strip()
+    return text
+
+
+def _decoration(text: str) -> str:
+    """What stands around a text, for the end of a sentence about it."""
+    tag = _TAG.search(text)
+    if tag is not None:
+        return f"has HTML tags around it or inside it, such as {tag[0][:_SHOWN]}"
+    bare = text.strip()
+    for candidate in (bare, without_caption(bare).strip()):
+        for pattern, said in _AROUND:
+            if pattern.fullmatch(candidate):
+                return said
+    return DETAILS[Code.VALUE_DECORATED]
+
+
 def without_stray_space(text: str) -> str:
     """Turn line ends, tabs and NULs into spaces, and take away those around the value."""
     return _STRAY_SPACE.sub(" ", text).strip()
@@ -104,6 +164,7 @@ UNDO: tuple[tuple[Code, Undo], ...] = (
     (Code.VALUE_QUOTED, without_quotes),
     (Code.VALUE_ESCAPED, without_escapes),
     (Code.VALUE_INCLUDES_NAME, without_caption),
+    (Code.VALUE_DECORATED, without_decoration),
     (Code.VALUE_WHITESPACE, without_stray_space),
 )
 
@@ -115,6 +176,7 @@ DETAILS = {
     Code.VALUE_QUOTED: "has quotation marks inside it",
     Code.VALUE_ESCAPED: "holds backslashes of a zone file",
     Code.VALUE_INCLUDES_NAME: "begins with the record's name, type or a caption",
+    Code.VALUE_DECORATED: "has marks around it that belong to the page or file that it comes from",
     Code.VALUE_WHITESPACE: "holds line ends, tabs or spaces that do not belong there",
 }
 
@@ -125,6 +187,8 @@ def detail_of(code: Code, text: str) -> str:
         typed = _ENTITY.sub("", text)
         if without_smart_quotes(typed) == typed:
             return _ENTITY_QUOTES
+    if code == Code.VALUE_DECORATED:
+        return _decoration(text)
     return DETAILS[code]
 
 

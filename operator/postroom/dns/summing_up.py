@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from postroom.api.findings import Finding, Fix, FixAction, Severity
+from postroom.api.findings import Finding, Fix, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
 from postroom.dns.codes import Code
@@ -272,13 +272,15 @@ def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Fi
 
 
 def _question(one: Told, zone: Zone | None) -> str:
-    """What to ask DNS to see what is told of a record: at the place where it stands, if at one."""
+    """What to ask DNS to see what is told of a record: where the fault stands, if elsewhere."""
     cause, planned = one.judgement.cause, one.planned
     if cause is not None and cause.code in _OF_CACHES:
         return question(planned.name, planned.type, cached=True)
-    fix = cause.fix if cause is not None else None
-    if fix is not None and fix.action is FixAction.MOVE and fix.remove:
-        return question(fix.remove[0].name, RecordType(fix.remove[0].type), zone)
+    if cause is not None and cause.shown_by is not None:
+        return question(cause.shown_by.name, cause.shown_by.type, zone)
+    gone = cause.fix.remove if cause is not None and cause.fix is not None else []
+    if gone and not any((each.name, each.type) == (planned.name, planned.type) for each in gone):
+        return question(gone[0].name, RecordType(gone[0].type), zone)
     return question(planned.name, planned.type, zone)
 
 

@@ -16,6 +16,7 @@ from postroom.api.sendingdomain import Purpose, RecordState
 from postroom.dns.answers import (
     Answer,
     Asker,
+    Delegation,
     Outcome,
     Question,
     RecordType,
@@ -36,6 +37,7 @@ from postroom.dns.diagnosis.diagnose import (
     probes,
 )
 from postroom.dns.diagnosis.dkim_rotation import advice
+from postroom.dns.diagnosis.elsewhere import below_the_domain, cut_off
 from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, sound
 from postroom.dns.diagnosis.zone import ZoneView, agreed
 from postroom.dns.judging.judge import needs
@@ -63,6 +65,8 @@ _QUESTIONS_LIMIT = 400
 _PROBES_SHARED = 96
 #: Rounds of asking for one set of places: above them, ever nearer, and at last for all themselves.
 _DENIAL_STEPS = 4
+#: Most names of which it is asked whether they are handed to other servers.
+_DELEGATIONS_LIMIT = 8
 
 
 async def verify(
@@ -96,18 +100,26 @@ async def verify(
     fresh = [record for record in plan.records if deep or record.id not in known_valid]
     good = [one for one in fresh if judged[one.id].state is RecordState.VALID]
     faulty = [record for record in plan.records if judged[record.id].state in FAULTY]
+    lost = [
+        record
+        for record in plan.records
+        if not look.everything.at(record.name, record.type).conclusive
+    ]
+    # Where nobody answers for anything, the zone itself is at fault.
+    lost = lost if context.zone is not None and len(lost) < len(plan.records) else []
     doubtful = plan.records if deep or not agreed(serials) else (*good, *faulty)
     view = ZoneView(plan.domain, zone, serials)
     trouble_is_known = bool(OF_NAME_SERVERS.intersection(told_before))
     thorough = bool(fresh or faulty) or not context.zone or sound(serials) is trouble_is_known
     # The resolver is asked only for what is there: asking before would put a denial into its
     # cache, and keep everyone behind it from seeing the record once it is published.
-    _, _, view, _, _ = await asyncio.gather(
+    _, _, view, *_ = await asyncio.gather(
         look.cached(good),
         look.every_server(doubtful),
         look_at_zone(view, asker) if thorough else _as_it_is(view),
         look.probe(faulty, judged, context),
         look.aside(fresh),
+        look.delegations(lost, context),
     )
     # Another server may have what the first one lacks.
     late = [one for one in faulty if elected(look.votes(one, context)) is not None]
@@ -148,6 +160,7 @@ class _Look:
         self._own_cached: dict[Question, Answer] = {}
         self._shared: dict[Question, Answer] = {}
         self._policies: dict[str, FetchedPolicy] = {}
+        self._delegations: dict[str, Delegation] = {}
 
     @property
     def everything(self) -> Seen:
@@ -221,6 +234,17 @@ class _Look:
         wanted = sorted(set(questions) - self._every.keys())
         answers = await asyncio.gather(*map(self._asker.every_server, wanted))
         self._every.update(zip(wanted, answers, strict=True))
+
+    async def delegations(self, lost: Sequence[PlannedRecord], context: Context) -> None:
+        """Ask the zone whether it has handed the names away that nobody answers for."""
+        names = {one for record in lost for one in below_the_domain(record, context)}
+        wanted = sorted(names, key=lambda one: (one.count("."), one))[:_DELEGATIONS_LIMIT]
+        found = await asyncio.gather(*map(self._asker.delegation, wanted))
+        self._delegations = {
+            name: one
+            for name, one in zip(wanted, found, strict=True)
+            if isinstance(one, Delegation)
+        }
 
     async def aside(self, fresh: Sequence[PlannedRecord]) -> None:
         """Ask for what nobody requires, but what must not be there."""
@@ -311,8 +335,18 @@ class _Look:
             judged = across_views(planned, truth, self._through_cache, context)
             wake = wake_after(planned, truth, self._through_cache, context)
         judged = by_quorum(planned, judged, cast)
+        if judged.state is RecordState.UNKNOWN:
+            judged = self._cut_off(planned, context) or judged
         root, because = diagnosed(Case(planned, context, truth, judged))
         return Told(planned, root, because, cast, wake)
+
+    def _cut_off(self, planned: PlannedRecord, context: Context) -> Judgement | None:
+        if self.everything.at(planned.name, planned.type).conclusive:
+            return None
+        for name in below_the_domain(planned, context):
+            if name in self._delegations:
+                return cut_off(planned, name, self._delegations[name])
+        return None
 
 
 def _current(answer: Answer) -> Answer:

@@ -2,7 +2,8 @@
 """Placeholders of instructions: what is one, and what only looks like one.
 
 Covers: gaps in brackets, words that are a whole value or label, and names and macros that hold
-the same letters.
+the same letters. And what pages and files have around a value: what it is called, and that sound
+values have none of it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.dns.pasted import placeholder
+from postroom.dns.pasted import detail_of, placeholder, without_caption, without_decoration
+from unit.dns.domains import RSA
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,70 @@ LABEL = st.from_regex(
 @given(st.lists(LABEL, min_size=1, max_size=3), st.sampled_from(["com", "net", "co.uk", "de"]))
 def test_never_inside_a_domain_name(labels: list[str], suffix: str) -> None:
     assert placeholder(".".join([*labels, suffix])) is None
+
+
+VALUES = (
+    "provider-verify=4f9a0c17b2d84e6693",
+    "v=spf1 include:spf.provider.net ip6:2001:db8::/32 exists:%{i}._spf.example.net ~all",
+    "v=DMARC1; p=quarantine; rua=mailto:dmarc@example.com,https://reports.example.com/r",
+    f"v=DKIM1; k=rsa; p={RSA}",
+    "v=TLSRPTv1; rua=mailto:tls@example.com",
+    "v=STSv1; id=20240101T000000",
+    "v=BIMI1; l=https://example.com/logo.svg; a=",
+)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_sound_value_has_nothing_around_it(value: str) -> None:
+    assert without_decoration(value) == value
+    assert without_caption(value) == value
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("<code>", "</code>", "has HTML tags around it or inside it, such as <code>"),
+        ("", "<br />", "has HTML tags around it or inside it, such as <br />"),
+        ("<li><strong>", "</strong></li>", "has HTML tags around it or inside it, such as <li>"),
+        ("<td>Value: ", "</td>", "has HTML tags around it or inside it, such as <td>"),
+        ("```", "```", "has marks of Markdown around it"),
+        ("**", "**", "has marks of Markdown around it"),
+        ('( "', '" )', "has the parentheses of a zone file around it"),
+        ('( "', '" ) ; ----- the record', "has the parentheses of a zone file around it"),
+        ('@ 300 IN TXT ("', '")', "has the parentheses of a zone file around it"),
+        ("<", ">", "has brackets around it"),
+        ("http://", "", "begins as a URL does"),
+        ("https://", "/", "begins as a URL does"),
+        ('="', '"', "has an equals sign before it"),
+    ],
+)
+def test_what_a_page_has_around_a_value_is_named(
+    value: str, before: str, after: str, said: str
+) -> None:
+    text = f"{before}{value}{after}"
+    assert without_decoration(text) == value
+    assert detail_of("VALUE_DECORATED", text) == said
+
+
+@pytest.mark.parametrize("value", VALUES[1:])
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "DKIM: ",
+        "TXT ",
+        "TXT Value: ",
+        "Record (TXT): ",
+        "Points to: ",
+        "My SPF record = ",
+        "Wert: ",
+    ],
+)
+def test_a_caption_before_a_version(value: str, caption: str) -> None:
+    assert without_caption(f"{caption}{value}") == value
+
+
+@given(st.text(max_size=200))
+def test_undoing_never_raises_and_ends(text: str) -> None:
+    once = without_decoration(text)
+    assert len(once) <= len(text)

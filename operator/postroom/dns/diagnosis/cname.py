@@ -69,7 +69,8 @@ def _unanswered(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
             f"The CNAME at {case.planned.name} is as required, but its target {wanted.target} "
             "does not exist: the provider has removed it, or it is misspelt in the spec."
         )
-        yield Cause(Code.CNAME_DANGLING, message, external(), Evidence.SHOWN)
+        shows = Question(wanted.target, behind(wanted)[0])
+        yield Cause(Code.CNAME_DANGLING, message, external(), Evidence.SHOWN, shows)
 
 
 def _explained(

@@ -15,6 +15,7 @@ from postroom.dns.requirements import DMARCWanted, TextWanted
 
 _TEXTS_LIMIT = 20
 _STRING_LIMIT = 255
+_OF_NOTES = frozenset({Code.VALUE_INCLUDES_NAME, Code.VALUE_DECORATED})
 #: Most records that one value is looked for in, and most strings of one record.
 _PIECES_LIMIT = 4
 #: Shortest text of which a few other characters, or a missing end, say anything.
@@ -109,6 +110,9 @@ def _is_template(case: Case, text: str) -> bool:
 def _mended(case: Case, text: str) -> Iterator[Damage]:
     """Undo one kind of damage if that is all it takes, else one after the other."""
     good = _judge_of(case, text)
+    if any(_is_of_kind(case, other) for other in texts_of(case) if other != text):
+        # Beside a sound policy, one with words or marks around it may be somebody's note.
+        good = _unless_a_note(good, text)
     for code, undo in UNDO:
         single = undo(text)
         if single != text and good(single):
@@ -126,6 +130,14 @@ def _mended(case: Case, text: str) -> Iterator[Damage]:
     # Who pastes a whole line of a zone file has quotes in it as well.
     for code, _ in sorted(made, key=lambda one: one[0] != Code.VALUE_INCLUDES_NAME):
         yield Damage(code, detail_of(code, text), (text,), _undo_all(text, UNDO))
+
+
+def _unless_a_note(good: Callable[[str], bool], text: str) -> Callable[[str], bool]:
+    plain = [undo for code, undo in UNDO if code not in _OF_NOTES]
+    bare = text
+    for undo in plain:
+        bare = undo(bare)
+    return good if good(bare) else lambda _: False
 
 
 def _undo_all(text: str, steps: Iterable[tuple[str, Undo]]) -> str:

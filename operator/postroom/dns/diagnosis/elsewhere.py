@@ -4,19 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace as changed
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc
-from postroom.dns.answers import Question, RecordType
+from postroom.dns.answers import Delegation, Question, RecordType
 from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
+from postroom.dns.diagnosis.nameservers import has_no_address, is_denied, is_lame
 from postroom.dns.diagnosis.standing import parent
-from postroom.dns.judging.fixes import create
-from postroom.dns.judging.judgement import Cause, Evidence, lacking
+from postroom.dns.judging.fixes import create, removal, replace
+from postroom.dns.judging.judgement import (
+    Cause,
+    Context,
+    Evidence,
+    Judgement,
+    blind,
+    lacking,
+    where,
+)
 from postroom.dns.names import host_label, is_within
 from postroom.dns.quoting import quoted
-from postroom.dns.requirements import DelegationWanted
+from postroom.dns.requirements import DelegationWanted, PlannedRecord
 
 _NAMED_LIMIT = 4
 
@@ -25,9 +35,8 @@ def probes(case: Case) -> Iterable[Probe]:
     """Ask whether a name on the way is delegated, and by whom the zone says it was made."""
     if case.judgement.state is not RecordState.MISSING or case.apex is None:
         return
-    above = parent(case.planned.name)
-    if above != case.domain and is_within(above, case.domain):
-        yield Probe(5, Question(above, RecordType.NS))
+    for name in below_the_domain(case.planned, case.context):
+        yield Probe(5, Question(name, RecordType.NS))
     if _nothing_is_there(case):
         yield Probe(9, Question(case.apex, RecordType.SOA))
 
@@ -58,22 +67,71 @@ def _servers(names: Iterable[str]) -> str:
 
 def _delegated_below(case: Case) -> Iterator[Cause]:
     """A name between the domain and the record is delegated, so that its zone has the word."""
-    above = parent(case.planned.name)
-    deliberate = any(
-        isinstance(record.wanted, DelegationWanted) and record.name == above
-        for record in case.context.plan.records
-    )
-    answer = case.at(above, RecordType.NS)
-    if deliberate or answer is None or not answer.values or answer.aliases or above == case.domain:
+    for name in below_the_domain(case.planned, case.context):
+        answer = case.at(name, RecordType.NS)
+        if answer is None or not answer.values or answer.aliases:
+            continue
+        message = (
+            f"{name} is delegated to {_servers(answer.values)}, so that what is added to the zone "
+            "above has no effect there: publish the record at those name servers, or delete the "
+            f"NS records at {name}. {lacking(case.planned, case.answer.values)}"
+        )
+        fix = create(case.planned)
+        if case.planned.type is RecordType.CNAME and name == case.planned.name:
+            # Beside the SOA and NS of a zone no CNAME can stand (RFC 1034 section 3.6.2).
+            fix = replace(case.planned, (), more=removal(name, RecordType.NS, [""]))
+        elif fix is not None:
+            fix = fix.model_copy(update={"host_label": host_label(case.planned.name, name)})
+        yield Cause(Code.SUBDOMAIN_DELEGATED, message, fix, Evidence.SHOWN, answer.question)
         return
+
+
+def below_the_domain(planned: PlannedRecord, context: Context) -> tuple[str, ...]:
+    """The names that a delegation takes the record away at: its own, and those up to the domain.
+
+    Not where the plan itself demands a delegation.
+    """
+    demanded = {
+        record.name
+        for record in context.plan.records
+        if isinstance(record.wanted, DelegationWanted)
+    }
+    found = list[str]()
+    name, domain = planned.name, context.plan.domain
+    while name != domain and is_within(name, domain):
+        found.append(name)
+        name = parent(name)
+    return tuple(one for one in found if one not in demanded)
+
+
+def cut_off(planned: PlannedRecord, name: str, delegation: Delegation) -> Judgement | None:
+    """The judgement on a record that nobody answers for, because its name is handed to servers
+    that do not; None where one of them has the zone."""
+    if not delegation.servers or any(one.answer.conclusive for one in delegation.servers):
+        return None
+    judged = blind(planned)
     message = (
-        f"{above} is delegated to {_servers(answer.values)}: what is added to the zone above has "
-        f"no effect there. {lacking(case.planned, case.answer.values)}"
+        f"{name} is delegated to {_servers(delegation.nameservers)}, {_silence(delegation)}: "
+        f"nobody sees the {where(planned)}. Unless that zone is to be set up there, the NS "
+        f"records at {name} must go."
     )
-    fix = create(case.planned)
-    if fix is not None:
-        fix = fix.model_copy(update={"host_label": host_label(case.planned.name, above)})
-    yield Cause(Code.SUBDOMAIN_DELEGATED, message, fix, Evidence.SHOWN)
+    gone = removal(name, RecordType.NS, delegation.nameservers)
+    shows = Question(name, RecordType.NS)
+    fix = replace(planned, (), more=gone)
+    cause = Cause(Code.SUBDOMAIN_DELEGATED, message, fix, Evidence.SHOWN, shows)
+    return changed(judged, message=message, cause=cause)
+
+
+def _silence(delegation: Delegation) -> str:
+    """What the servers of a delegation say instead of serving the zone."""
+    if any(map(is_denied, delegation.servers)):
+        return "which postroom could not ask"
+    several = len(delegation.servers) > 1
+    if all(map(is_lame, delegation.servers)):
+        return f"which {'answer' if several else 'answers'}, but not for that zone"
+    if all(map(has_no_address, delegation.servers)):
+        return f"which {'have' if several else 'has'} no address"
+    return "of which none serves it" if several else "which does not answer"
 
 
 def _delegated(case: Case) -> Iterator[Cause]:
@@ -87,7 +145,8 @@ def _delegated(case: Case) -> Iterator[Cause]:
         f"{case.domain} is a zone of its own, delegated to {_servers(zone.nameservers)}: what is "
         f"added to {above} has no effect there. {lacking(case.planned, case.answer.values)}"
     )
-    yield Cause(Code.SUBDOMAIN_DELEGATED, message, create(case.planned), Evidence.LIKELY)
+    shows = Question(case.domain, RecordType.NS)
+    yield Cause(Code.SUBDOMAIN_DELEGATED, message, create(case.planned), Evidence.LIKELY, shows)
 
 
 def _made_elsewhere(case: Case) -> Iterator[Cause]:
@@ -107,7 +166,8 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
         f"there, what is added at {maker.name} has no effect. "
         f"{lacking(case.planned, case.answer.values)}"
     )
-    yield Cause(Code.WRONG_DNS_HOST, message, create(case.planned), Evidence.LIKELY)
+    shows = Question(zone.apex, RecordType.SOA)
+    yield Cause(Code.WRONG_DNS_HOST, message, create(case.planned), Evidence.LIKELY, shows)
 
 
 FAMILY = Family(probes, causes)

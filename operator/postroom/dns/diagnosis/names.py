@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from postroom.dns import dkim, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
@@ -24,7 +25,7 @@ from postroom.dns.diagnosis.standing import (
 )
 from postroom.dns.judging.dkim import without_secrets
 from postroom.dns.judging.fixes import create, delete, external, move, removal
-from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.judging.judgement import Cause, Evidence, lacking
 from postroom.dns.names import fits_into_query
 from postroom.dns.requirements import (
     BIMIWanted,
@@ -49,12 +50,17 @@ _KINDS = (
     TLSRPTWanted,
     BIMIWanted,
 )
+#: Where the causes of SPF look for a policy themselves.
+_TOLD_OF_SPF = frozenset({Code.NAME_AT_WWW, Code.NAME_AT_WILDCARD, Code.NAME_WRONG_ZONE_LEVEL})
 
 
 def _places(case: Case) -> tuple[Place, ...]:
     if case.apex is None or not isinstance(case.planned.wanted, _KINDS):
         return ()
-    return places(case.planned.name, case.planned.type, case.domain, case.apex)
+    found = places(case.planned.name, case.planned.type, case.domain, case.apex)
+    if isinstance(case.planned.wanted, spf.Requirement):
+        return tuple(place for place in found if place.code not in _TOLD_OF_SPF)
+    return found
 
 
 def probes(case: Case) -> Iterable[Probe]:
@@ -76,8 +82,7 @@ def probes(case: Case) -> Iterable[Probe]:
 def causes(case: Case) -> Iterable[Cause]:
     """Only the record itself proves that it stands elsewhere; a wildcard does not."""
     beside = stranger(case)
-    if beside is not None and case.holds(case.at(beside)):
-        return
+    only_wild = beside is not None and case.holds(case.at(beside))
     wild = {
         value
         for zone in _zones(case)
@@ -86,11 +91,13 @@ def causes(case: Case) -> Iterable[Cause]:
     }
     for place in _places(case):
         answer = case.at(place.name)
-        if answer is None or answer.aliases or wild & set(answer.values):
+        if answer is None or answer.aliases:
             continue
-        if not only_pretended(case, answer):
+        pretended = only_wild or wild & set(answer.values) or only_pretended(case, answer)
+        if place.code == Code.NAME_AT_WILDCARD or not pretended:
             yield from _at(case, place, answer)
-    yield from _other_selector(case)
+    if not only_wild:
+        yield from _other_selector(case)
 
 
 def _zones(case: Case) -> tuple[str, ...]:
@@ -112,7 +119,10 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         return  # An alias of the domain itself is at its own place there.
     name, texts = case.planned.name, sorted(found.texts)
     message = f"A record that was meant for {name} stands at {place.name}: {place.how}."
-    if found.held:
+    if found.held and _may_serve_another(case, place):
+        lack = lacking(case.planned, case.answer.values)
+        message = f"{lack} The same record stands at {place.name}: {place.how}."
+    elif found.held:
         message = f"The record stands at {place.name} instead of {name}: {place.how}."
     value = value_from(case, texts[0])
     if found.fault is None:
@@ -129,9 +139,10 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         fix, texts = create(case.planned, value or None), []
     gone = in_the_way(case, removal(place.name, case.planned.type, texts))
     evidence = Evidence.PROVEN if found.held else Evidence.SHOWN
-    yield Cause(place.code, message, with_removed(fix, gone), evidence)
+    told = Cause(place.code, message, with_removed(fix, gone), evidence, answer.question)
+    yield told
     if found.fault is not None:
-        yield Cause(found.fault.code, message, with_removed(fix, gone), Evidence.LIKELY)
+        yield replace(told, code=found.fault.code, evidence=Evidence.LIKELY)
 
 
 def _leaked(place: Place, answer: Answer, key: dkim.PublicKey) -> Cause:
@@ -149,7 +160,8 @@ def _may_serve_another(case: Case, place: Place) -> bool:
     """A token is made for one domain; a policy, a key or an alias may be for the zone itself."""
     wanted = case.planned.wanted
     text_of_key = isinstance(wanted, DKIMKeyWanted) and place.code == Code.NAME_AT_APEX
-    return place.own and not isinstance(wanted, TextWanted) and not text_of_key
+    is_wild = place.code == Code.NAME_AT_WILDCARD
+    return is_wild or (place.own and not isinstance(wanted, TextWanted) and not text_of_key)
 
 
 def _tells(case: Case, place: Place) -> bool:
@@ -179,7 +191,7 @@ def _other_selector(case: Case) -> Iterator[Cause]:
         if sibling.wanted != case.planned.wanted and case.holds(answer):
             message = f"What belongs at {name} stands at {sibling.name}, under another selector."
             fix = with_removed(create(case.planned), in_the_way(case))
-            yield Cause(Code.NAME_OTHER_SELECTOR, message, fix, Evidence.PROVEN)
+            yield Cause(Code.NAME_OTHER_SELECTOR, message, fix, Evidence.PROVEN, answer.question)
     below = case.at(above, RecordType.NS)
     if below is None or below.outcome is not Outcome.NO_DATA or below.aliases:
         return

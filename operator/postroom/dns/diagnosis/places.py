@@ -21,6 +21,9 @@ FAR = 10
 #: Most misspellings of one name that are looked for.
 _MISSPELLINGS_LIMIT = 32
 _IDN = "xn--"
+WILDCARD = "*"
+#: Hosts that mail is thought to go to, so that their MX is set in the place of the domain's.
+_MAIL_HOSTS = ("mail", "mx", "smtp", "email")
 #: A space in a label, as zone files write it.
 _SPACE = r"\032"
 
@@ -65,6 +68,11 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
         how = f"the texts of the domain itself are not where {label} is looked for"
         for one in dict.fromkeys((domain, apex)):
             yield Place(2, one, Code.NAME_AT_APEX, how, own=one != domain)
+        www = f"www is not where {label} is looked for"
+        yield Place(6, f"www.{domain}", Code.NAME_AT_WWW, www)
+        how = f"a wildcard does not hold for {name}, because there are other names beside or above"
+        for one in dict.fromkeys((domain, apex)):
+            yield Place(7, f"{WILDCARD}.{one}", Code.NAME_AT_WILDCARD, how, own=True)
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)
     yield from _misspelt(tuple(label.split(".")), domain)
@@ -127,10 +135,17 @@ def _of_domain(type: RecordType, domain: str, apex: str) -> Iterator[Place]:
     yield Place(2, f"{APEX}.{domain}", Code.NAME_LITERAL_AT, how, telling=True)
     more = f"{how}, and has added the zone to a name that held it already"
     yield Place(FAR, f"{APEX}.{domain}.{apex}", Code.NAME_LITERAL_AT, more, telling=True)
-    if type is RecordType.MX:
-        yield Place(
-            5, f"www.{domain}", Code.NAME_AT_WWW, "mail goes to the domain, not to its website"
-        )
+    if type not in (RecordType.MX, RecordType.TXT):
+        return
+    is_mx = type is RecordType.MX
+    how = "mail goes to the domain, not to its website" if is_mx else "www is another name"
+    yield Place(5, f"www.{domain}", Code.NAME_AT_WWW, how)
+    how = "a wildcard holds for names below the domain, not for the domain itself"
+    yield Place(5, f"{WILDCARD}.{domain}", Code.NAME_AT_WILDCARD, how, own=True)
+    if is_mx:
+        how = f"mail to addresses at {domain} goes by the MX of {domain} itself"
+        for host in _MAIL_HOSTS:
+            yield Place(6, f"{host}.{domain}", Code.MX_WRONG_NAME, how, own=True)
 
 
 def _of_subdomain(label: str, domain: str, apex: str) -> Iterator[Place]:
@@ -145,6 +160,10 @@ def _of_subdomain(label: str, domain: str, apex: str) -> Iterator[Place]:
     if not label:
         how = "the DNS host took @ for a name"
         yield Place(4, f"{APEX}.{domain}", Code.NAME_LITERAL_AT, how, telling=True)
+        how = f"that is not the sending domain, which has {part} before it"
+        yield Place(4, apex, Code.NAME_WRONG_ZONE_LEVEL, how, own=True)
+        how = f"a wildcard does not hold for {domain}, below or at which there are other records"
+        yield Place(7, f"{WILDCARD}.{apex}", Code.NAME_AT_WILDCARD, how, own=True)
         return
     how = f"the name lacks {part}, the part of the sending domain"
     # The zone itself may send mail too, with a policy of its own.

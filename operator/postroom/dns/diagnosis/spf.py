@@ -108,12 +108,13 @@ def causes(case: Case) -> Iterable[Cause]:
 def _cause(case: Case, place: _Place, text: str) -> Cause:
     lack = lacking(case.planned, case.answer.values)
     message = f"{lack} The policy stands at {place.name}: {place.why}."
-    value = value_from(case, text)
+    value, shows = value_from(case, text), Question(place.name, RecordType.TXT)
     without = unmergeable(case, text)
     fix: Fix | None
     if without is not None:
         # What cannot be merged stays where it is, and the bare requirement would not be sound.
-        return Cause(Code.SPF_WRONG_NAME, f"{message} {without}", external(), Evidence.PROVEN)
+        message = f"{message} {without}"
+        return Cause(Code.SPF_WRONG_NAME, message, external(), Evidence.PROVEN, shows)
     if place.own:
         fix = create(case.planned)
     else:
@@ -126,7 +127,7 @@ def _cause(case: Case, place: _Place, text: str) -> Cause:
     gone = in_the_way(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )
-    return Cause(Code.SPF_WRONG_NAME, message, with_removed(fix, gone), Evidence.PROVEN)
+    return Cause(Code.SPF_WRONG_NAME, message, with_removed(fix, gone), Evidence.PROVEN, shows)
 
 
 FAMILY = Family(probes, causes)

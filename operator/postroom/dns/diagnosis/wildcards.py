@@ -15,6 +15,7 @@ from postroom.dns.diagnosis.standing import (
     parent,
     renamed_below,
     stranger,
+    stranger_in,
     there,
     with_removed,
 )
@@ -48,7 +49,8 @@ def causes(case: Case) -> Iterable[Cause]:
             f"{above}; the {where(case.planned)} itself is missing."
         )
         fix = with_removed(create(case.planned), in_the_way(case))
-        yield Cause(Code.WILDCARD_MASKS, message, fix, Evidence.PROVEN)
+        beside = Question(stranger_in(above), seen[0].question.type)
+        yield Cause(Code.WILDCARD_MASKS, message, fix, Evidence.PROVEN, beside)
     yield from _alias_above(case)
 
 

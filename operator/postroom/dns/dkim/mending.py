@@ -85,7 +85,10 @@ def _standard(encoded: str) -> str:
 
 def without_semicolons(text: str) -> str:
     """Take semicolons out of the key: what stands behind one is no tag, but goes on."""
-    return _INNER_SEMICOLON.sub("", text)
+    start = _P.search(text)
+    if start is None:
+        return text
+    return text[: start.start()] + _INNER_SEMICOLON.sub("", text[start.start() :])
 
 
 def without_surplus(text: str) -> str:

@@ -32,6 +32,8 @@ _RECORD_LIMIT = 8
 #: up to 44, Ed25519 keys do not.
 _RECOGNISABLE = {Algorithm.RSA.value: 56, Algorithm.ED25519.value: 16}
 _NEAR = 3
+#: Damage of which the text tells more than its code does.
+_BY_TEXT = frozenset({Code.VALUE_SMART_QUOTES, Code.VALUE_DECORATED})
 #: What may follow a key that was cut off: the end of a quote, and other tags.
 _TAGS_ONLY = re.compile(r"=*[\"']?;?(?:[a-z]{1,20}=[^;]{0,512};?)*")
 
@@ -121,6 +123,10 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
     if not looks_like_key(text):
         return
     readable = record.key is not None or record.revoked
+    damaged = None if record.usable else _damaged_other(text)
+    if damaged is not None:
+        yield damaged
+        return
     blank = None if readable else placeholder(text)
     if blank is not None:
         yield Slip(Code.VALUE_PLACEHOLDER, f"still holds the placeholder {blank}", text)
@@ -129,6 +135,15 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
     else:
         yield from _near(text, wanted)
         yield _as_it_is(text, record)
+
+
+def _damaged_other(text: str) -> Slip | None:
+    """Another key than the required one, with damage on top of that; None where it has none."""
+    bare = _bare(text)
+    if bare == text or not parse(bare).usable:
+        return None
+    code = next(code for code, undo in UNDO if undo(text) != text)
+    return Slip(code, f"{detail_of(code, text)}, and holds another key", text)
 
 
 def _as_it_is(text: str, record: KeyRecord) -> Slip:
@@ -170,7 +185,7 @@ def _needed(made: Sequence[Step], text: str, wanted: PublicKey) -> list[Step]:
 
 
 def _slip(code: Code, detail: str, text: str) -> Slip:
-    return Slip(code, detail_of(code, text) if code == Code.VALUE_SMART_QUOTES else detail, text)
+    return Slip(code, detail_of(code, text) if code in _BY_TEXT else detail, text)
 
 
 def _bare(text: str) -> str:

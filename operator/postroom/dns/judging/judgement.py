@@ -49,6 +49,8 @@ class Cause:
     message: str
     fix: Fix | None = None
     evidence: Evidence = Evidence.PLAIN
+    #: What to ask DNS to see it, where that is neither the record nor what the fix takes away.
+    shown_by: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)

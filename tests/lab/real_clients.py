@@ -136,6 +136,9 @@ def _authority(room: Path) -> str:
     return str(place)
 
 
+#: Debian's package of each program.
+PACKAGES = {"curl": "curl", "swaks": "swaks", "msmtp": "msmtp", "mbsync": "isync"}
+
 _PROGRAMS: dict[str, tuple[Client, ...]] = {
     "smtp": (curl, swaks, msmtp),
     "imap": (curl, mbsync),

@@ -28,7 +28,8 @@ from lab.hostile import Hostile
 from lab.mail_probing import HOST, context
 from loopback import own_address
 from postroom.api.masked import Masked
-from postroom.cli.check import CheckRun, ExitCode, Output
+from postroom.cli.check import CheckRun
+from postroom.cli.options import ExitCode, Output
 from postroom.lab.dns import LabDns, ZoneData
 from postroom.settings import Settings, load
 

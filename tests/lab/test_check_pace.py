@@ -13,7 +13,8 @@ import yaml
 
 from lab.asking_lab import NS1, RESOLVER, running
 from lab.scripted_dns import ScriptedServer, resolves, serves, zone
-from postroom.cli.check import CheckRun, ExitCode, Output
+from postroom.cli.check import CheckRun
+from postroom.cli.options import ExitCode, Output
 from postroom.settings import load
 
 DOMAINS = 80

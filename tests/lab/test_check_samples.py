@@ -22,9 +22,10 @@ from loopback import own_address
 from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli import manifests
-from postroom.cli.check import AT_ONCE, CheckRun, ExitCode, Output, objects_of, world_of
+from postroom.cli.check import AT_ONCE, CheckRun, objects_of, world_of
 from postroom.cli.demo import settings_for
 from postroom.cli.directory import DirectoryWorld
+from postroom.cli.options import ExitCode, Output
 from postroom.dns import dkim, dmarc, spf
 from postroom.lab.lab import PASSWORDS, Lab
 

@@ -3,13 +3,16 @@
 
 Where none can, we name a cause in time, without a traceback and in bounded memory. The clients are
 curl, Python's own, and Debian's swaks, msmtp and mbsync (``apt-get install curl swaks msmtp
-isync``); who is not installed is left out.
+isync``); who is not installed is left out, and reported. With POSTROOM_REQUIRE_MAIL_SERVERS=1 its
+absence is a failure.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
+import shutil
 import time
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from lab.mail_probing import (
 )
 from lab.odd_configurations import ODD, TOO_SLOW, spoilt
 from lab.odd_server import PASSWORD, USER, Odd, OddServer
-from lab.real_clients import clients_of
+from lab.real_clients import PACKAGES, clients_of
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.mail.report import Login, ProbeReport
@@ -72,6 +75,17 @@ async def signing_in(odd: Odd, room: Path) -> set[str]:
 
     clients = clients_of(odd.protocol)
     return {name for name in await asyncio.gather(*map(one, clients)) if name}
+
+
+@pytest.mark.parametrize("program", PACKAGES)
+def test_the_real_client_is_here(program: str) -> None:
+    if shutil.which(program) is not None:
+        return
+    missing = f"{program} is not installed (apt-get install {PACKAGES[program]}): nothing is held "
+    missing += "against what it does"
+    if os.environ.get("POSTROOM_REQUIRE_MAIL_SERVERS") == "1":
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 @pytest.mark.parametrize("name", ODD)

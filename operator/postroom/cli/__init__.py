@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, one module per verb."""
+"""The command line: a module for each verb, named in `main`, and what several verbs share."""

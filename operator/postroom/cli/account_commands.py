@@ -4,9 +4,7 @@ annotation, and the answer that its status gives."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,15 +12,16 @@ import typer
 from postroom.api.emailaccount_status import BackfillPhase
 from postroom.api.names import Kind
 from postroom.cli import account_details, account_requests
-from postroom.cli.check import Output, console, print_objects
-from postroom.cli.cluster import Cluster, PluginError
+from postroom.cli.check import console, print_objects
+from postroom.cli.cluster import Cluster, PluginError, fresh
+from postroom.cli.options import Output
 from postroom.cli.plugin_options import (
     ContextOption,
     KubeconfigOption,
     NamespaceOption,
     OutputOption,
     edge,
-    is_ready,
+    exit_unless_ready,
     kind_of,
     show,
 )
@@ -43,12 +42,9 @@ def sync(
     async def ask() -> None:
         async with Cluster.connect(kubeconfig, context) as cluster:
             account = await _account(cluster, name, namespace)
-            token = _fresh()
-            await cluster.request(account, token)
-            found = await cluster.answered([account], token, timeout)
+            found = await cluster.checked([account], timeout)
         show(found, output, full=True)
-        if not all(is_ready(one) for one in found):
-            raise typer.Exit(1)
+        exit_unless_ready(found)
 
     edge(ask())
 
@@ -74,7 +70,7 @@ def test(
     async def ask() -> None:
         async with Cluster.connect(kubeconfig, context) as cluster:
             account = await _account(cluster, name, namespace)
-            nonce = _fresh()
+            nonce = fresh()
             await cluster.annotate(account, account_requests.for_test(nonce, to))
             found = await account_requests.tested(cluster, account, nonce, timeout, _say)
         status = account_requests.status_of(found)
@@ -102,7 +98,7 @@ def backfill(
     async def ask() -> None:
         async with Cluster.connect(kubeconfig, context) as cluster:
             account = await _account(cluster, name, namespace)
-            nonce = _fresh()
+            nonce = fresh()
             await cluster.annotate(account, account_requests.for_backfill(nonce))
             found = await account_requests.looked_back(cluster, account, nonce, timeout)
         last = account_requests.status_of(found).last_backfill
@@ -125,11 +121,6 @@ async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[s
     if (found.get("spec") or {}).get("suspend"):
         raise PluginError(f"EmailAccount {name} is suspended: set spec.suspend to false first.")
     return found
-
-
-def _fresh() -> str:
-    """A value that no annotation has had: when it was asked, and who asked."""
-    return f"{datetime.now(UTC).isoformat(timespec='seconds')}/{secrets.token_hex(4)}"
 
 
 def _say(sentence: str) -> None:

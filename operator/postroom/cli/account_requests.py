@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,12 +17,11 @@ from postroom.api.names import (
 )
 from postroom.api.resource import parse_status
 from postroom.api.times import parse_timestamp, timestamp
-from postroom.cli.cluster import Cluster, NotAnswered, PluginError
+from postroom.cli.cluster import NOBODY, Cluster, PluginError
 from postroom.reconcile.account.messages.flight import too_early
 from postroom.reconcile.tenancy.budgets import SPACING
 
 Raw = Mapping[str, Any]
-_NOBODY = "does the operator run and serve this namespace?"
 
 
 def for_test(nonce: str, recipient: str | None) -> dict[str, str | None]:
@@ -97,17 +95,13 @@ async def tested(
         said = sentence
         return None
 
-    try:
-        async with asyncio.timeout(seconds):
-            return await cluster.until(account, answer)
-    except TimeoutError:
-        raise NotAnswered(_late(account, seconds, said)) from None
+    return await cluster.until(account, answer, seconds, lambda: _late(account, seconds, said))
 
 
 def _late(account: Raw, seconds: float, said: str) -> str:
     name = f"EmailAccount {account['metadata']['name']}"
     if not said:
-        return f"{name} sent no message within {seconds:.0f} s: {_NOBODY}"
+        return f"{name} sent no message within {seconds:.0f} s: {NOBODY}"
     rest = f"{said[0].lower()}{said[1:].rstrip('.')}"
     return f"{name}: {rest}; status.lastTest will say what becomes of it."
 
@@ -123,14 +117,9 @@ async def looked_back(cluster: Cluster, account: Raw, nonce: str, seconds: float
             raise PluginError("somebody asked for another backfill meanwhile: ask again.")
         return None
 
-    try:
-        async with asyncio.timeout(seconds):
-            return await cluster.until(account, answer)
-    except TimeoutError:
-        name = account["metadata"]["name"]
-        raise NotAnswered(
-            f"the mailbox of EmailAccount {name} was not read within {seconds:.0f} s: {_NOBODY}"
-        ) from None
+    name = account["metadata"]["name"]
+    late = f"the mailbox of EmailAccount {name} was not read within {seconds:.0f} s: {NOBODY}"
+    return await cluster.until(account, answer, seconds, lambda: late)
 
 
 def _asked(one: Raw, annotation: str) -> str | None:

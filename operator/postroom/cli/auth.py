@@ -28,6 +28,7 @@ from postroom.cli.auth_secret import (
     apply,
     secret_of,
 )
+from postroom.cli.options import ExitCode
 from postroom.mail.connect.dial import SystemResolver
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.oauth import device_code
@@ -61,12 +62,6 @@ class Method(StrEnum):
 
     BROWSER = "Browser"
     DEVICE_CODE = "DeviceCode"
-
-
-class ExitCode:
-    """What the exit code says."""
-
-    SIGNED_IN, NOT_SIGNED_IN, BAD_INPUT = 0, 1, 2
 
 
 class BadInput(Exception):
@@ -257,7 +252,7 @@ async def sign_in_through(
     got = await sign_in(through, request, told, open_browser, seconds)
     if isinstance(got, TokenFailure):
         told.print(f"postroom auth login: {got.message}", soft_wrap=True, markup=False)
-        return ExitCode.NOT_SIGNED_IN
+        return ExitCode.NOT_READY
     told.print(f"Signed in as {request.address}.", markup=False)
     return await _hand_over(got, request, target, address, told)
 
@@ -311,14 +306,14 @@ async def _hand_over(
                 done = await apply(secret, target.kubeconfig, target.context)
         except CannotApply as problem:
             told.print(f"postroom auth login: {problem}", soft_wrap=True, markup=False)
-            return ExitCode.NOT_SIGNED_IN
+            return ExitCode.NOT_READY
         told.print(f"secret/{target.name} {done} in namespace {target.namespace}.", markup=False)
     else:
         typer.echo(yaml.safe_dump(secret, sort_keys=False), nl=False)
     told.print("Refer to it so:", markup=False)
     shown = yaml.safe_dump({"oauth": spec_of(request, target.name, address)}, sort_keys=False)
     told.print(shown.rstrip(), soft_wrap=True, markup=False)
-    return ExitCode.SIGNED_IN
+    return ExitCode.READY
 
 
 def spec_of(request: LoginRequest, secret: str, address: str) -> Mapping[str, object]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,13 @@ from postroom.api.fields import parse_duration
 from postroom.api.names import API_VERSION
 from postroom.cli import manifests, table
 from postroom.cli.directory import DirectoryWorld
+from postroom.cli.options import (
+    DNSAuthoritativePortOption,
+    DNSResolverOption,
+    ExitCode,
+    Output,
+    OwnershipKeyFileOption,
+)
 from postroom.controller.mail_limits import LimitedProbes, Observe
 from postroom.controller.network import reach
 from postroom.dns.asking.turns import Timing
@@ -37,20 +43,6 @@ PATIENT = Timing(turn=600.0)
 _AGAIN = 2.0
 #: Seconds between two lines about how far it is, where no terminal shows it.
 _BETWEEN_LINES = 5.0
-
-
-class Output(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    YAML = "yaml"
-    JSON = "json"
-
-
-class ExitCode:
-    """What the exit code says."""
-
-    READY, NOT_READY, BAD_INPUT, COULD_NOT_LOOK = 0, 1, 2, 3
 
 
 def check(
@@ -70,12 +62,8 @@ def check(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Look again when a file changes, and every 30 s.")
     ] = False,
-    dns_resolver: Annotated[
-        list[str] | None, typer.Option(help="Resolver (address:port); default: the system's.")
-    ] = None,
-    dns_authoritative_port: Annotated[
-        str | None, typer.Option(help="Port of authoritative servers; only a lab needs this.")
-    ] = None,
+    dns_resolver: DNSResolverOption = None,
+    dns_authoritative_port: DNSAuthoritativePortOption = None,
     allow_cidr: Annotated[
         list[str] | None,
         typer.Option(help="Private network in which mail and name servers may be dialled."),
@@ -87,9 +75,7 @@ def check(
         list[str] | None,
         typer.Option(help="Host of a token endpoint that is not built in."),
     ] = None,
-    ownership_key_file: Annotated[
-        Path | None, typer.Option(help="File with the operator's ownership key.")
-    ] = None,
+    ownership_key_file: OwnershipKeyFileOption = None,
     unknown_is_ok: Annotated[
         bool,
         typer.Option("--unknown-is-ok", help="Exit 0, not 3, where something cannot be looked at."),

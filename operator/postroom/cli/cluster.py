@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +18,15 @@ from postroom.api.names import API_VERSION, GROUP, REQUESTED_AT_ANNOTATIONS, VER
 Answer = TypeVar("Answer")
 #: Seconds between two looks.
 _POLL = 0.5
+
+
+#: What to ask oneself where nothing answers.
+NOBODY = "does the operator run and serve this namespace?"
+
+
+def fresh() -> str:
+    """A value that no annotation has had: when it was asked, and who asked."""
+    return f"{datetime.now(UTC).isoformat(timespec='seconds')}/{secrets.token_hex(4)}"
 
 
 class PluginError(Exception):
@@ -73,10 +85,6 @@ class Cluster:
                 found += _typed(kind, listed["items"])
         return found
 
-    async def request(self, one: Mapping[str, Any], token: str) -> None:
-        """Ask for a check now, by annotation."""
-        await self.annotate(one, {REQUESTED_AT_ANNOTATIONS[0]: token})
-
     async def annotate(self, one: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""
         kind, metadata = Kind(one["kind"]), one["metadata"]
@@ -88,38 +96,52 @@ class Cluster:
         )
 
     async def until(
-        self, one: Mapping[str, Any], answer: Callable[[dict[str, Any]], Answer | None]
+        self,
+        one: Mapping[str, Any],
+        answer: Callable[[dict[str, Any]], Answer | None],
+        seconds: float,
+        late: Callable[[], str],
     ) -> Answer:
-        """Look at an object again and again until `answer` makes something of it."""
-        metadata = one["metadata"]
-        while True:
-            now = await self._get(Kind(one["kind"]), metadata["namespace"], metadata["name"])
-            found = answer(now)
-            if found is not None:
-                return found
-            await asyncio.sleep(_POLL)
+        """Look at an object again and again until `answer` makes something of it.
 
-    async def answered(
-        self, wanted: Sequence[Mapping[str, Any]], token: str, seconds: float
+        Raises `NotAnswered` with the sentence `late` where that takes more than `seconds`.
+        """
+        kind, metadata = Kind(one["kind"]), one["metadata"]
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    now = await self._get(kind, metadata["namespace"], metadata["name"])
+                    found = answer(now)
+                    if found is not None:
+                        return found
+                    await asyncio.sleep(_POLL)
+        except TimeoutError:
+            raise NotAnswered(late()) from None
+
+    async def checked(
+        self, wanted: Sequence[Mapping[str, Any]], seconds: float
     ) -> list[dict[str, Any]]:
-        """Wait until every object acknowledges the request; return them as they are then."""
+        """Ask for a check of objects now, and wait until each acknowledges that.
+
+        Returns them as they are then; raises `NotAnswered`.
+        """
+        token = fresh()
+        for one in wanted:
+            await self.annotate(one, {REQUESTED_AT_ANNOTATIONS[0]: token})
 
         def acknowledged(now: dict[str, Any]) -> dict[str, Any] | None:
             handled = now.get("status", {}).get("lastHandledReconcileAt", "")
             return now if token in handled else None
 
-        found = []
-        try:
-            async with asyncio.timeout(seconds):
-                for one in wanted:
-                    found.append(await self.until(one, acknowledged))
-        except TimeoutError:
-            name = one["metadata"]["name"]
-            raise NotAnswered(
-                f"{one['kind']} {name} was not checked within {seconds:.0f} s: does the operator "
-                "run and serve this namespace?"
-            ) from None
-        return found
+        def late(one: Mapping[str, Any]) -> str:
+            name = f"{one['kind']} {one['metadata']['name']}"
+            return f"{name} was not checked within {seconds:.0f} s: {NOBODY}"
+
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        return [
+            await self.until(one, acknowledged, end - clock(), partial(late, one)) for one in wanted
+        ]
 
     async def _get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
         got = await self._call(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -12,16 +11,16 @@ import typer
 from postroom import __version__
 from postroom.api.names import GROUP, Kind
 from postroom.cli import account_commands
-from postroom.cli.check import Output
 from postroom.cli.cluster import Cluster, PluginError
 from postroom.cli.main import run
+from postroom.cli.options import Output
 from postroom.cli.plugin_options import (
     ContextOption,
     KubeconfigOption,
     NamespaceOption,
     OutputOption,
     edge,
-    is_ready,
+    exit_unless_ready,
     kind_of,
     show,
 )
@@ -97,13 +96,9 @@ def verify(
         async with Cluster.connect(kubeconfig, context) as cluster:
             place = namespace or cluster.namespace
             wanted = await cluster.select(_targets(names), place)
-            token = datetime.now(UTC).isoformat(timespec="milliseconds")
-            for one in wanted:
-                await cluster.request(one, token)
-            found = await cluster.answered(wanted, token, timeout)
+            found = await cluster.checked(wanted, timeout)
         show(found, output)
-        if not all(is_ready(one) for one in found):
-            raise typer.Exit(1)
+        exit_unless_ready(found)
 
     edge(ask())
 

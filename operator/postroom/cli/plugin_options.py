@@ -13,8 +13,9 @@ import typer
 from postroom.api.crd import PRESENTATIONS
 from postroom.api.names import GROUP, Kind
 from postroom.cli import table
-from postroom.cli.check import Output, console, print_objects
+from postroom.cli.check import console, print_objects
 from postroom.cli.cluster import PluginError
+from postroom.cli.options import ExitCode, Output
 
 NamespaceOption = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
@@ -45,10 +46,12 @@ def kind_of(word: str) -> Kind:
     raise PluginError(f"{word} is no kind of postroom: use one of {known}.")
 
 
-def is_ready(one: Mapping[str, Any]) -> bool:
-    """Whether an object says that it is Ready."""
-    conditions = (one.get("status") or {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+def exit_unless_ready(found: Sequence[Mapping[str, Any]]) -> None:
+    """End with 1 unless every object says that it is Ready."""
+    for one in found:
+        conditions = (one.get("status") or {}).get("conditions", [])
+        if not any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+            raise typer.Exit(ExitCode.NOT_READY)
 
 
 def show(found: Sequence[Mapping[str, Any]], output: Output, *, full: bool = False) -> None:

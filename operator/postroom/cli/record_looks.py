@@ -12,8 +12,9 @@ from postroom.api.names import Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli.check import AT_ONCE, world_of
 from postroom.cli.directory import DirectoryWorld
-from postroom.cli.manifests import Manifest, Manifests
+from postroom.cli.manifests import Manifests
 from postroom.cli.record_output import Zones, outermost
+from postroom.cli.yaml_documents import Manifest
 from postroom.dns.answers import Asker, Question, RecordType
 from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.beside import kept

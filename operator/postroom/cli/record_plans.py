@@ -11,7 +11,8 @@ from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.sendingdomain_records import PublicKeyReference
-from postroom.cli.manifests import Complaint, Manifest, Manifests, decoded
+from postroom.cli.manifests import Manifests, decoded
+from postroom.cli.yaml_documents import Complaint, Manifest
 from postroom.dns import planning
 from postroom.dns.publishing.beside import conflict
 from postroom.dns.publishing.records import from_plan

@@ -14,8 +14,13 @@ import typer
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.cli import manifests
-from postroom.cli.check import ExitCode
-from postroom.cli.manifests import Manifest, Manifests
+from postroom.cli.manifests import Manifests
+from postroom.cli.options import (
+    DNSAuthoritativePortOption,
+    DNSResolverOption,
+    ExitCode,
+    OwnershipKeyFileOption,
+)
 from postroom.cli.record_looks import look, with_others, world_for
 from postroom.cli.record_output import (
     Layout,
@@ -29,6 +34,7 @@ from postroom.cli.record_output import (
     with_warnings,
 )
 from postroom.cli.record_plans import FLAGS, Planned, complain_of_conflicts, complaint, plan_all
+from postroom.cli.yaml_documents import Manifest
 from postroom.dns.names import canonical
 from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.records import DEFAULT_TTL, delegations, distinct, from_plan
@@ -90,18 +96,12 @@ def records(
             help="Only what DNS lacks or has wrong (asks DNS); exits 1 if there is any.",
         ),
     ] = False,
-    dns_resolver: Annotated[
-        list[str] | None, typer.Option(help="Resolver (address:port); default: the system's.")
-    ] = None,
-    dns_authoritative_port: Annotated[
-        str | None, typer.Option(help="Port of authoritative servers; only a lab needs this.")
-    ] = None,
+    dns_resolver: DNSResolverOption = None,
+    dns_authoritative_port: DNSAuthoritativePortOption = None,
     allow_cidr: Annotated[
         list[str] | None, typer.Option(help="Private network in which name servers may be asked.")
     ] = None,
-    ownership_key_file: Annotated[
-        Path | None, typer.Option(help="File with the operator's ownership key.")
-    ] = None,
+    ownership_key_file: OwnershipKeyFileOption = None,
 ) -> None:
     """Print the DNS records that sending domains need, without a cluster.
 

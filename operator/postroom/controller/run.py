@@ -7,20 +7,16 @@ import asyncio
 import logging
 import os
 import signal
-import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from aiohttp import web
-
 from postroom import __version__
 from postroom.api.names import Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller import health as health_server
 from postroom.controller import network
 from postroom.controller.cache import Cache, conditions_of
 from postroom.controller.client import (
@@ -30,6 +26,7 @@ from postroom.controller.client import (
     connect,
     own_namespace,
 )
+from postroom.controller.endpoints import Endpoints, StartError
 from postroom.controller.events import EventPoster
 from postroom.controller.feed import Feed
 from postroom.controller.health import Health
@@ -38,9 +35,7 @@ from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, own
 from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets
-from postroom.controller.scraping import ScrapePermission
 from postroom.controller.sent_before import recall
-from postroom.controller.server_tls import CertificateUnusable, ServerTLS
 from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
@@ -52,7 +47,7 @@ from postroom.reconcile import engine
 from postroom.reconcile.outbound import WaysOut
 from postroom.reconcile.tenancy.budgets import Budgets
 from postroom.reconcile.tenancy.claims import ClaimBook
-from postroom.settings import Address, Settings, flag
+from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +60,6 @@ _EVALUATIONS_AT_THE_API = 32
 
 #: Gives the ways out of the cluster, from the settings and the URL of the API server.
 Reach = Callable[[Settings, str], WaysOut]
-
-
-class StartError(Exception):
-    """The operator cannot start; the text says what to do."""
 
 
 async def run(settings: Settings, reach: Reach = network.reach) -> int:
@@ -128,7 +119,13 @@ class _Operator:
         self._workers: list[asyncio.Task[None]] = []
         self._feed_ready = asyncio.Event()
         self._stop_feed = asyncio.Event()
-        self._runners: list[web.AppRunner] = []
+        self._endpoints = Endpoints(
+            settings,
+            self._health,
+            self._metrics,
+            cluster,
+            spawn=lambda work: self._spawn(work, "certificate"),
+        )
 
     async def run(self) -> int:
         self._observe()
@@ -141,7 +138,7 @@ class _Operator:
         self._spawn(self._health.beat(), "heartbeat")
         election: LeaderElection | None = None
         try:
-            await self._serve_health()
+            await self._endpoints.serve()
             election = self._election()
             if election is not None:
                 self._cluster.may_write = self._writer.may_write = election.holds
@@ -161,7 +158,7 @@ class _Operator:
                     task.exception()  # the first one was told in `_shut_down`
             if election is not None:
                 await election.release()
-            await self._stop_health()
+            await self._endpoints.close()
 
     # -- start --------------------------------------------------------------------------------
 
@@ -195,52 +192,6 @@ class _Operator:
         for number in (signal.SIGTERM, signal.SIGINT):
             with suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.add_signal_handler(number, self._stop.set)
-
-    async def _serve_health(self) -> None:
-        """Listen for the kubelet and for scrapers: at one address, or at one for each."""
-        settings = self._settings
-        if settings.metrics_tls_directory is not None and settings.metrics_address is None:
-            raise StartError(
-                "--metrics-tls-directory needs --metrics-address: the kubelet's probes speak no TLS"
-            )
-        app = health_server.application(self._health)
-        permission = None
-        if settings.metrics_auth:
-            permission = ScrapePermission(self._cluster, health_server.METRICS_PATH)
-        if settings.metrics_address is None:
-            health_server.add_metrics(app, self._metrics, permission)
-        if settings.health_address is not None:
-            await self._listen(app, settings.health_address, "health_address")
-        if settings.metrics_address is not None:
-            metrics = web.Application()
-            health_server.add_metrics(metrics, self._metrics, permission)
-            await self._listen(metrics, settings.metrics_address, "metrics_address", self._tls())
-        if settings.metrics_auth and settings.metrics_tls_directory is None:
-            logger.warning(
-                "--metrics-auth without --metrics-tls-directory: tokens of scrapers come in clear"
-            )
-
-    def _tls(self) -> ssl.SSLContext | None:
-        directory = self._settings.metrics_tls_directory
-        if directory is None:
-            return None
-        try:
-            served = ServerTLS(directory)
-        except CertificateUnusable as error:
-            raise StartError(f"{flag('metrics_tls_directory')}: {error}") from None
-        self._spawn(served.follow(), "certificate")
-        return served.context
-
-    async def _listen(
-        self, app: web.Application, where: Address, field: str, tls: ssl.SSLContext | None = None
-    ) -> None:
-        try:
-            self._runners.append(await health_server.serve(app, *where, tls))
-        except OSError as error:
-            raise StartError(
-                f"nothing can listen on {where[0]}:{where[1]} ({error.strerror}): "
-                f"choose another {flag(field)}, or off"
-            ) from None
 
     def _election(self) -> LeaderElection | None:
         settings = self._settings
@@ -391,7 +342,7 @@ class _Operator:
                 async with asyncio.timeout(self._settings.shutdown_grace.total_seconds()):
                     await self._queue.settled()
         # Their connections are tasks that kopf would wait for.
-        await self._stop_health()
+        await self._endpoints.close()
         if self._out is not None:
             await self._out.close()
         self._stop_feed.set()
@@ -402,10 +353,6 @@ class _Operator:
             logger.error("%s", failure)
             return EXIT_FAILED
         return EXIT_STOPPED
-
-    async def _stop_health(self) -> None:
-        while self._runners:
-            await self._runners.pop().cleanup()
 
     def _failure(self) -> str | None:
         """Return what ended without being told to; None when we were told to stop."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one writer: every status and every Event goes through here, and nothing else is written.
+"""The one writer of all that users see: every status and every Event goes through here.
 
-The one exception must be switched on (--allow-token-rotation): Secrets of the operator's own, in
-which new refresh tokens are kept. They go through here, too.
+So do Secrets of the operator's own, in which new refresh tokens are kept: that must be switched on
+(--allow-token-rotation). Nothing else is written but the Lease by which replicas agree who works,
+which `postroom.controller.lease` keeps.
 
 A status is a merge patch with ``metadata.resourceVersion`` as precondition. Server-side apply would
 say the same, but costs the API server 1.3 to 1.4 times as much; and as postroom is the only owner

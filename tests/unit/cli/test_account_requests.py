@@ -47,13 +47,17 @@ class Shown:
         self._states = list(states)
 
     async def until(
-        self, one: Mapping[str, Any], answer: Callable[[dict[str, Any]], Any]
+        self,
+        one: Mapping[str, Any],
+        answer: Callable[[dict[str, Any]], Any],
+        seconds: float,
+        late: Callable[[], str],
     ) -> dict[str, Any]:
         for state in self._states:
             found = answer(state)
             if found is not None:
                 return cast("dict[str, Any]", found)
-        raise TimeoutError
+        raise NotAnswered(late())
 
 
 async def followed(*states: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

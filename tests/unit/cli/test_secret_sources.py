@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find
 from postroom.cli import manifests
-from postroom.cli.check import AT_ONCE, CheckRun, ExitCode, Output, world_of
+from postroom.cli.check import AT_ONCE, CheckRun, world_of
+from postroom.cli.options import ExitCode, Output
 from postroom.cli.secret_sources import secrets_made_by, why_elsewhere
 from postroom.settings import load
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What verbs share: the options that mean the same in each, and their exit codes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+
+
+class ExitCode:
+    """What the exit code says: all is well, it is not, it was not asked well, nobody knows."""
+
+    READY, NOT_READY, BAD_INPUT, COULD_NOT_LOOK = 0, 1, 2, 3
+
+
+DNSResolverOption = Annotated[
+    list[str] | None, typer.Option(help="Resolver (address:port); default: the system's.")
+]
+DNSAuthoritativePortOption = Annotated[
+    str | None, typer.Option(help="Port of authoritative servers; only a lab needs this.")
+]
+OwnershipKeyFileOption = Annotated[
+    Path | None, typer.Option(help="File with the operator's ownership key.")
+]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the kubelet and scrapers ask the operator: at one address, or at one for each."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from postroom.controller import health as health_server
+from postroom.controller.scraping import Reviewer, ScrapePermission
+from postroom.controller.server_tls import CertificateUnusable, ServerTLS
+from postroom.metrics import Metrics
+from postroom.settings import Address, Settings, flag
+
+logger = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The operator cannot start; the text says what to do."""
+
+
+class Endpoints:
+    """The servers of /healthz, /readyz and /metrics.
+
+    `reviewer` answers for the tokens of scrapers; `spawn` keeps following a certificate alive.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        health: health_server.Health,
+        metrics: Metrics,
+        reviewer: Reviewer,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._settings, self._health, self._metrics = settings, health, metrics
+        self._reviewer, self._spawn = reviewer, spawn
+        self._runners: list[web.AppRunner] = []
+
+    async def serve(self) -> None:
+        """Listen; raises `StartError`."""
+        settings = self._settings
+        if settings.metrics_tls_directory is not None and settings.metrics_address is None:
+            raise StartError(
+                "--metrics-tls-directory needs --metrics-address: the kubelet's probes speak no TLS"
+            )
+        app = health_server.application(self._health)
+        permission = None
+        if settings.metrics_auth:
+            permission = ScrapePermission(self._reviewer, health_server.METRICS_PATH)
+        if settings.metrics_address is None:
+            health_server.add_metrics(app, self._metrics, permission)
+        if settings.health_address is not None:
+            await self._listen(app, settings.health_address, "health_address")
+        if settings.metrics_address is not None:
+            metrics = web.Application()
+            health_server.add_metrics(metrics, self._metrics, permission)
+            await self._listen(metrics, settings.metrics_address, "metrics_address", self._tls())
+        if settings.metrics_auth and settings.metrics_tls_directory is None:
+            logger.warning(
+                "--metrics-auth without --metrics-tls-directory: tokens of scrapers come in clear"
+            )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        directory = self._settings.metrics_tls_directory
+        if directory is None:
+            return None
+        try:
+            served = ServerTLS(directory)
+        except CertificateUnusable as error:
+            raise StartError(f"{flag('metrics_tls_directory')}: {error}") from None
+        self._spawn(served.follow())
+        return served.context
+
+    async def _listen(
+        self, app: web.Application, where: Address, field: str, tls: ssl.SSLContext | None = None
+    ) -> None:
+        try:
+            self._runners.append(await health_server.serve(app, *where, tls))
+        except OSError as error:
+            raise StartError(
+                f"nothing can listen on {where[0]}:{where[1]} ({error.strerror}): "
+                f"choose another {flag(field)}, or off"
+            ) from None
+
+    async def close(self) -> None:
+        """Stop listening."""
+        while self._runners:
+            await self._runners.pop().cleanup()

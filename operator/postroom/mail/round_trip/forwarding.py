@@ -12,14 +12,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from postroom.api.account_messages import ForwardingSource, ForwardingVerdict
-from postroom.api.conditions import shorten
-from postroom.api.reasons import Reason
+from postroom.api.account_messages import ForwardingVerdict
 from postroom.mail.round_trip.compose import SUBJECT, message_id, short_form
-from postroom.mail.round_trip.forwarding_steps import steps_for
 from postroom.mail.round_trip.header import Header, addresses
 from postroom.mail.round_trip.recognise import Found, Sighting
-from postroom.mail.round_trip.verdict import Arrival, Sent, best_copy, judge, same_address
+from postroom.mail.round_trip.verdict import Sent, best_copy, judge, same_address
 
 #: A forward's subject begins with one of these: English, German, Dutch and Scandinavian, French,
 #: Spanish, Italian, Polish.
@@ -28,73 +25,28 @@ _FORWARD = re.compile(r"(fwd?|wg|doorst|vs|vb|tr|rv|i|pd)\s*:", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ForwardingReport:
-    """How mail comes to the technical mailbox.
-
-    `changed` names the fields that did not arrive as they were sent. `arrival` is the message's
-    own verdict, in which a sender that the forward replaced is no finding. `steps` are what to set
-    up, empty where nothing is to be.
-    """
+    """How mail comes to the technical mailbox, and the fields that did not arrive as sent."""
 
     verdict: ForwardingVerdict
-    reason: Reason
-    message: str
-    arrival: Arrival
     changed: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
 
 
-def judge_forwarding(
-    sent: Sent,
-    sighting: Sighting,
-    now: datetime,
-    source: ForwardingSource,
-    technical_address: str,
-) -> ForwardingReport:
+def judge_forwarding(sent: Sent, sighting: Sighting, now: datetime) -> ForwardingReport:
     """Conclude from what was seen in the technical mailbox until now.
 
     `sent.recipient` is the public address. `sent.sender` must be a sender that the account's own
     server does not replace, which a round trip shows: what it replaces looks forwarded.
     """
-    arrival = judge(sent, sighting, now)
     copy = best_copy(sent, sighting.found)
-    public = sent.recipient
-    if copy is None and arrival.outcome is None:
-        message = f"A test message to {public} is on its way to {technical_address}."
-        return ForwardingReport(
-            ForwardingVerdict.PENDING, Reason.AWAITING_MESSAGE, shorten(message), arrival
-        )
-    steps = steps_for(source, public, technical_address)
     if copy is None:
-        message = (
-            f"A test message to {public} did not arrive at {technical_address} within 10 minutes: "
-            "set the redirect up by the steps in status.forwarding.steps."
-        )
+        waiting = judge(sent, sighting, now).outcome is None
         return ForwardingReport(
-            ForwardingVerdict.NOT_ARRIVING,
-            Reason.NOT_FORWARDED,
-            shorten(message),
-            arrival,
-            steps=steps,
+            ForwardingVerdict.PENDING if waiting else ForwardingVerdict.NOT_ARRIVING
         )
     changed = changed_fields(sent, copy)
-    if _is_forward(copy, changed):
-        message = (
-            f"Mail to {public} reaches {technical_address} as a new message of whoever forwards it "
-            f"({', '.join(changed)} changed): redirect it instead, by the steps in "
-            "status.forwarding.steps."
-        )
-        return ForwardingReport(
-            ForwardingVerdict.REWRITTEN,
-            Reason.HEADERS_REWRITTEN,
-            shorten(message),
-            arrival,
-            changed,
-            steps,
-        )
-    message = f"Mail to {public} reaches {technical_address} as it was sent."
-    return ForwardingReport(
-        ForwardingVerdict.REDIRECTED, Reason.REDIRECTED, shorten(message), arrival, changed
-    )
+    rewritten = _is_forward(copy, changed)
+    verdict = ForwardingVerdict.REWRITTEN if rewritten else ForwardingVerdict.REDIRECTED
+    return ForwardingReport(verdict, changed)
 
 
 def changed_fields(sent: Sent, copy: Found) -> tuple[str, ...]:

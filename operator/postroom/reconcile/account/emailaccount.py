@@ -57,7 +57,12 @@ async def assess(
     view = AccountView(resource, dependencies, smtp, imap, world, memory)
     if world.messages is not None:
         spending.learn(world.messages.budgets, resource, dependencies.server, world.now())
-    added = [await step(view) for step in _steps(view)]
+    added: list[Contribution] = []
+    for step in _steps(view):
+        contribution = await step(view)
+        added.append(contribution)
+        if contribution.announces_message:
+            view = replace(view, message_announced=True)
     problems = [
         each for each in (dependencies.problem, smtp.problem, imap.problem) if each is not None
     ]

@@ -21,7 +21,7 @@ from postroom.reconcile.world import World
 class AccountView:
     """An account, what it depends on, and its two protocols after they were checked.
 
-    `begun` are the tokens of messages that were announced in this run.
+    `message_announced` tells that an earlier step of this run has announced a message.
     """
 
     resource: EmailAccount
@@ -30,7 +30,7 @@ class AccountView:
     imap: ProtocolCheck
     world: World
     memory: Memory
-    begun: list[str] = field(default_factory=list)
+    message_announced: bool = False
 
     @property
     def asked(self) -> bool:
@@ -45,7 +45,8 @@ class Contribution:
 
     `fields` are status fields by their Python names; a field that no step gives keeps nothing.
     `advisory` are the condition types that do not gate Ready. `look_again` is when the step wants
-    the account looked at anew, if that is before its interval.
+    the account looked at anew, if that is before its interval. `announces_message` tells the steps
+    after it that a message is about to be sent.
     """
 
     verdicts: tuple[Verdict, ...] = ()
@@ -54,6 +55,7 @@ class Contribution:
     references: frozenset[str] = frozenset()
     advisory: frozenset[ConditionType] = frozenset()
     look_again: timedelta | None = None
+    announces_message: bool = False
 
 
 async def refresh_token_step(view: AccountView) -> Contribution:

@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 from postroom.api.account_messages import ForwardingSource, ForwardingVerdict
 from postroom.api.conditions import MESSAGE_LIMIT
 from postroom.api.data_files import InvalidData, validate
-from postroom.api.reasons import Reason
 from postroom.mail.operations import ScannedMessage
 from postroom.mail.round_trip import (
     DEADLINE,
     Draft,
     Expected,
     ForwardingReport,
-    Placement,
     Purpose,
     Sent,
     compose,
@@ -51,7 +49,7 @@ def report(header: str | None, waited: timedelta = DEADLINE) -> ForwardingReport
     octets = [] if header is None else [header.encode()]
     messages = [ScannedMessage("INBOX", None, 1, 7, ACCEPTED, octet) for octet in octets]
     sighting = recognise(messages, SENT.expected, KEY)
-    return judge_forwarding(SENT, sighting, ACCEPTED + waited, MICROSOFT, TECHNICAL)
+    return judge_forwarding(SENT, sighting, ACCEPTED + waited)
 
 
 def changed(pattern: str, replacement: str) -> str:
@@ -72,9 +70,7 @@ REDIRECTS = [
 @pytest.mark.parametrize("header", REDIRECTS)
 def test_a_redirect_leaves_the_header_alone(header: str) -> None:
     found = report(header)
-    assert (found.verdict, found.reason) == (ForwardingVerdict.REDIRECTED, Reason.REDIRECTED)
-    assert found.steps == ()
-    assert found.arrival.placement is Placement.MAILBOX
+    assert found.verdict is ForwardingVerdict.REDIRECTED
 
 
 def test_a_replaced_message_id_alone_is_no_forward() -> None:
@@ -100,30 +96,16 @@ FORWARDS = {
 @pytest.mark.parametrize(("header", "fields"), FORWARDS.values(), ids=FORWARDS)
 def test_a_forward_writes_a_new_message(header: str, fields: tuple[str, ...]) -> None:
     found = report(header)
-    assert (found.verdict, found.reason) == (
-        ForwardingVerdict.REWRITTEN,
-        Reason.HEADERS_REWRITTEN,
-    )
+    assert found.verdict is ForwardingVerdict.REWRITTEN
     assert found.changed == fields
-    assert ", ".join(fields) in found.message
-    assert found.steps == steps_for(MICROSOFT, PUBLIC, TECHNICAL)
 
 
 def test_nothing_yet() -> None:
-    found = report(None, waited=timedelta(seconds=1))
-    assert (found.verdict, found.reason) == (ForwardingVerdict.PENDING, Reason.AWAITING_MESSAGE)
-    assert found.steps == ()
+    assert report(None, waited=timedelta(seconds=1)).verdict is ForwardingVerdict.PENDING
 
 
 def test_nothing_at_all() -> None:
-    found = report(None)
-    assert (found.verdict, found.reason) == (
-        ForwardingVerdict.NOT_ARRIVING,
-        Reason.NOT_FORWARDED,
-    )
-    assert PUBLIC in found.message
-    assert TECHNICAL in found.message
-    assert found.steps
+    assert report(None).verdict is ForwardingVerdict.NOT_ARRIVING
 
 
 def test_a_forged_message_is_nothing() -> None:
@@ -135,7 +117,6 @@ def test_a_forged_message_is_nothing() -> None:
 def test_any_header_is_judged(octets: bytes) -> None:
     found = report(octets.decode("latin-1") + "\r\n" + ORIGINAL)
     assert found.verdict in set(ForwardingVerdict) - {ForwardingVerdict.PENDING}
-    assert len(found.message) <= MESSAGE_LIMIT
 
 
 def test_each_source_has_a_guide() -> None:

@@ -20,11 +20,8 @@ from postroom.api.account_messages import (
     MessageStep,
     SentMessage,
 )
-from postroom.api.conditions import shorten
 from postroom.api.emailaccount_status import EmailAccountStatus
-from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeStage
-from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.mail.operations import (
     Acceptance,
@@ -53,6 +50,16 @@ from postroom.reconcile.account.messages.correspondents import (
     login_for,
     unverified_domain,
 )
+from postroom.reconcile.account.messages.results import (
+    LOST,
+    NOWHERE_TO_LOOK,
+    TAKEN,
+    UNWRITABLE,
+    ended,
+    hindered,
+    obstacle_answer,
+    session_answer,
+)
 from postroom.reconcile.account.messages.spending import message_id, spender_of
 from postroom.reconcile.account.sender import effective_sender
 from postroom.reconcile.account.steps import AccountView
@@ -65,7 +72,6 @@ _AT_ONCE = timedelta(milliseconds=50)
 #: Seconds after sending at which the mailbox is looked at; afterwards each minute.
 _LOOKS = (1, 2, 4, 8, 15, 30, 60)
 _LATER = timedelta(seconds=60)
-_LOOP = "MAIL_LOOP"
 #: How long a message waits that finds another one under way.
 _BUSY = timedelta(seconds=30)
 #: Over how long those are spread who wait for the same.
@@ -90,6 +96,16 @@ class Progress:
     #: Whether it was not begun, because no more may be sent now.
     waits: bool = False
 
+    @property
+    def moved(self) -> bool:
+        """Whether there is a message, under way or at its end."""
+        return self.in_flight is not None or self.result is not None
+
+    @property
+    def announced(self) -> bool:
+        """Whether a message is announced and not sent yet, so that no other may be."""
+        return self.in_flight is not None and self.in_flight.step is MessageStep.SENDING
+
 
 async def begin(
     recipient: str, parties: Correspondents, view: AccountView, sender_address: str | None = None
@@ -110,13 +126,13 @@ async def begin(
         recipient=recipient,
     )
     if isinstance(sender, Obstacle):
-        return Progress(result=_hindered(flight, sender))
+        return Progress(result=hindered(flight, sender))
     problem = view.dependencies.problem
     if problem is not None:
-        return Progress(result=_hindered(flight, Obstacle(problem.reason, problem.message)))
+        return Progress(result=hindered(flight, Obstacle(problem.reason, problem.message)))
     unverified = await unverified_domain(address, view)
     if unverified is not None:
-        return Progress(result=_hindered(flight, unverified))
+        return Progress(result=hindered(flight, unverified))
     wait = _reserve(flight, sender, view)
     if wait > timedelta():
         return Progress(look_again=wait, waits=True)
@@ -124,14 +140,15 @@ async def begin(
         report = await _scan(receiver, (), view)
         if report.session.stage is not ProbeStage.DONE:
             _budgets(view).give_back(flight.token)
-            return Progress(result=_ended(flight, MessageOutcome.DEFERRED, _why(report.session)))
+            return Progress(
+                result=ended(flight, MessageOutcome.DEFERRED, session_answer(report.session))
+            )
         flight = flight.model_copy(
             update={"positions": [stored(position) for position in report.positions]}
         )
     while len(view.memory.sends) >= _REMEMBERED:
         view.memory.sends.pop(next(iter(view.memory.sends)))
     view.memory.sends[flight.token] = None
-    view.begun.append(flight.token)
     return Progress(in_flight=flight, look_again=_AT_ONCE)
 
 
@@ -153,6 +170,27 @@ def _reserve(flight: MessageInFlight, sender: Attempt, view: AccountView) -> tim
     return wait and wait + _SPREAD * schedule.share(metadata.uid)
 
 
+async def scheduled(
+    in_flight: MessageInFlight | None,
+    purpose: Purpose,
+    parties: Correspondents,
+    wait: timedelta,
+    view: AccountView,
+    *,
+    recipient: str | None = None,
+    sender_address: str | None = None,
+) -> Progress:
+    """The step of a message that is sent on a schedule: one under way goes on, else the next one
+    is begun when `wait` is over, if both ends are there; it goes to the receiver unless said."""
+    if in_flight is not None:
+        return await advance(in_flight, purpose, parties, view)
+    if wait > timedelta():
+        return Progress(look_again=wait, waits=wait <= not_before(view))
+    if isinstance(parties.receiver, Receiver) and not isinstance(parties.sender, Obstacle):
+        return await begin(recipient or parties.receiver.address, parties, view, sender_address)
+    return Progress()
+
+
 async def advance(
     flight: MessageInFlight, purpose: Purpose, parties: Correspondents, view: AccountView
 ) -> Progress:
@@ -170,19 +208,19 @@ async def _send(
         if budgets.is_of_another(flight.token, parse_timestamp(flight.time), now):
             return Progress(in_flight=flight, look_again=_OTHERS)
         # Another process announced it, and may have sent it before it ended.
-        return _after(flight, _LOST)
+        return _after(flight, LOST)
     report = memory.sends[flight.token]
     if report is not None:
         return _after(flight, report.answer)
     if isinstance(sender, Obstacle):
         budgets.give_back(flight.token)
-        return Progress(result=_hindered(flight, sender))
+        return Progress(result=hindered(flight, sender))
     try:
         message = written(flight, purpose, view)
     except ValueError:
         del memory.sends[flight.token]
         budgets.give_back(flight.token)
-        return Progress(result=_ended(flight, MessageOutcome.FAILED, _UNWRITABLE))
+        return Progress(result=ended(flight, MessageOutcome.FAILED, UNWRITABLE))
     # Should this run be cancelled or fail, nobody may take the message for one that is to be sent.
     del memory.sends[flight.token]
     report = memory.sends[flight.token] = await _handed_over(message, sender, view)
@@ -207,12 +245,12 @@ def _after(flight: MessageInFlight, answer: Answer) -> Progress:
     """Go on by what the server said to the message."""
     accepted = answer.acceptance is Acceptance.ACCEPTED
     if answer.acceptance is Acceptance.REFUSED:
-        return Progress(result=_ended(flight, MessageOutcome.FAILED, answer))
+        return Progress(result=ended(flight, MessageOutcome.FAILED, answer))
     if answer.acceptance is Acceptance.DEFERRED:
-        return Progress(result=_ended(flight, MessageOutcome.DEFERRED, answer))
+        return Progress(result=ended(flight, MessageOutcome.DEFERRED, answer))
     if not flight.positions:
         outcome = MessageOutcome.ACCEPTED if accepted else MessageOutcome.UNKNOWN
-        return Progress(result=_ended(flight, outcome, _TAKEN if accepted else answer))
+        return Progress(result=ended(flight, outcome, TAKEN if accepted else answer))
     on_its_way = flight.model_copy(update={"step": MessageStep.SENT, "certain": accepted})
     return Progress(in_flight=on_its_way, look_again=timedelta(seconds=_LOOKS[0]))
 
@@ -232,8 +270,12 @@ async def _look(
     waited = view.world.now() - parse_timestamp(flight.time)
     again = Progress(in_flight=flight, look_again=_next_look(waited))
     if not isinstance(receiver, Receiver):
-        problem = _answer(receiver) if receiver is not None else _NOWHERE_TO_LOOK
-        return again if waited < DEADLINE else Progress(result=_unknown(flight, problem))
+        problem = obstacle_answer(receiver) if receiver is not None else NOWHERE_TO_LOOK
+        return (
+            again
+            if waited < DEADLINE
+            else Progress(result=ended(flight, MessageOutcome.UNKNOWN, problem))
+        )
     report = await _scan(receiver, [position_of(position) for position in flight.positions], view)
     look = look_for(flight, report, receiver, view)
     if look.arrival.copy is not None and look.arrival.outcome is not None:
@@ -249,9 +291,11 @@ async def _look(
         )
         return replace(again, look=look, in_flight=flight.model_copy(update=seen))
     if report.session.stage is not ProbeStage.DONE:
-        return Progress(result=_unknown(flight, _why(report.session)))
+        return Progress(
+            result=ended(flight, MessageOutcome.UNKNOWN, session_answer(report.session))
+        )
     if not flight.certain:
-        return Progress(result=_unknown(flight, _LOST))
+        return Progress(result=ended(flight, MessageOutcome.UNKNOWN, LOST))
     return Progress(result=result_of(flight, look.arrival, look.arrival.outcome), look=look)
 
 
@@ -281,27 +325,12 @@ def not_before(view: AccountView) -> timedelta:
 
     An account that was deleted and created again is taken for the one that it was.
     """
-    if view.begun or _under_way(view.resource.status):
+    if view.message_announced or _under_way(view.resource.status):
         return _BUSY
     metadata, now = view.resource.metadata, view.world.now()
     early = too_early(view.resource.status.last_message_time, now) or timedelta()
     spender = spender_of(view.resource, view.dependencies.server)
     return max(early, _budgets(view).wait(spender, metadata.creation_timestamp, now))
-
-
-def waiting(subject: str, what: str) -> tuple[Finding, ...]:
-    """Say that a message is due and waits for its turn; not for how long, which changes always."""
-    return (
-        Finding(
-            code="MESSAGE_WAITS",
-            severity=Severity.INFO,
-            subject=subject,
-            message=f"{what} waits, and is sent by itself as soon as it may be, within ten minutes "
-            "unless more are waiting: an account sends one message in five minutes, and those to "
-            "one recipient, over one login and of one namespace are counted, with less room in the "
-            "ten minutes after the operator started. Nothing needs to be done.",
-        ),
-    )
 
 
 def too_early(last: str | None, now: datetime) -> timedelta | None:
@@ -317,86 +346,8 @@ def _under_way(status: EmailAccountStatus) -> frozenset[str]:
     return frozenset(state.in_flight.token for state in states if state and state.in_flight)
 
 
-def findings_of(result: MessageResult | None, subject: str) -> tuple[Finding, ...]:
-    """Return what the last message showed, as findings; `subject` is what it was sent for."""
-    warnings = result.warnings if result is not None else []
-    return tuple(
-        Finding(
-            code=warning.code, severity=warning.severity, subject=subject, message=warning.message
-        )
-        for warning in warnings
-    )
-
-
-def is_looping(result: MessageResult | None) -> bool:
-    """Whether something answered the last message, or sent it round: nothing more is sent then."""
-    return result is not None and any(warning.code == _LOOP for warning in result.warnings)
-
-
 def _next_look(age: timedelta) -> timedelta:
     for second in _LOOKS:
         if age < timedelta(seconds=second):
             return timedelta(seconds=second) - age
     return _LATER
-
-
-def _ended(flight: MessageInFlight, outcome: MessageOutcome, answer: Answer) -> MessageResult:
-    return MessageResult(
-        outcome=outcome,
-        time=flight.time,
-        recipient=flight.recipient,
-        reason=answer.reason.value,
-        message=shorten(answer.message),
-    )
-
-
-def failed_before(recipient: str, now: datetime, reason: Reason, message: str) -> MessageResult:
-    """The result of a message that may not be sent."""
-    return MessageResult(
-        outcome=MessageOutcome.FAILED,
-        time=timestamp(now),
-        recipient=recipient,
-        reason=reason.value,
-        message=shorten(message),
-    )
-
-
-def _hindered(flight: MessageInFlight, obstacle: Obstacle) -> MessageResult:
-    outcome = MessageOutcome.DEFERRED if obstacle.passing else MessageOutcome.FAILED
-    return _ended(flight, outcome, _answer(obstacle))
-
-
-def _unknown(flight: MessageInFlight, answer: Answer) -> MessageResult:
-    return _ended(flight, MessageOutcome.UNKNOWN, answer)
-
-
-def _why(session: ProbeReport) -> Answer:
-    return Answer(Acceptance.UNKNOWN, session.reason, session.message)
-
-
-def _answer(obstacle: Obstacle) -> Answer:
-    return Answer(Acceptance.UNKNOWN, obstacle.reason, obstacle.message)
-
-
-_TAKEN = Answer(
-    Acceptance.ACCEPTED,
-    Reason.MESSAGE_ACCEPTED,
-    "The server took the message over; whether it arrives is not looked for.",
-)
-_LOST = Answer(
-    Acceptance.UNKNOWN,
-    Reason.MESSAGE_UNCONFIRMED,
-    "Whether the server took the message over is not known, because its answer was lost or "
-    "postroom was restarted; it is not sent again. Ask for another one.",
-)
-_UNWRITABLE = Answer(
-    Acceptance.REFUSED,
-    Reason.INVALID_SPEC,
-    "The message was not sent: its header would not say exactly what the spec says. Correct the "
-    "addresses and spec.displayName.",
-)
-_NOWHERE_TO_LOOK = Answer(
-    Acceptance.UNKNOWN,
-    Reason.MESSAGE_UNCONFIRMED,
-    "The message was sent, but the mailbox to look for it in is gone from the spec.",
-)

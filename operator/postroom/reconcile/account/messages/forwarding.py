@@ -17,10 +17,10 @@ from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.forwarding import judge_forwarding
 from postroom.mail.round_trip.forwarding_steps import steps_for
 from postroom.reconcile.account.messages import flight as flights
+from postroom.reconcile.account.messages import results
 from postroom.reconcile.account.messages.correspondents import (
     Correspondents,
     Obstacle,
-    Receiver,
     receiver_at,
     references_to_receiver,
     sender_of,
@@ -45,28 +45,25 @@ async def step(view: AccountView) -> Contribution:
     state = _state(wanted, view.resource.status.forwarding)
     receiver = await receiver_at(wanted.technical_address, view)
     parties = Correspondents(await sender_of(view), receiver)
-    fields: dict[str, object] = {}
-    progress: Progress | None = None
-    look_again: timedelta | None = None
-    waits = False
-    if state.in_flight is not None:
-        progress = await flights.advance(state.in_flight, Purpose.FORWARDING, parties, view)
-    elif (wait := _wait(state, view)) > timedelta():
-        look_again, waits = wait, wait <= flights.not_before(view)
-    elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
-        progress = await flights.begin(spec.address, parties, view)
-    if progress is not None:
-        state, look_again = _after(state, progress, wanted, view), progress.look_again
-        fields, waits = flights.noted(progress, view), progress.waits
-    told = flights.waiting("forwarding", "The next message of the forwarding") if waits else ()
+    wait = _wait(state, view) if state.in_flight is None else timedelta()
+    progress = await flights.scheduled(
+        state.in_flight, Purpose.FORWARDING, parties, wait, view, recipient=spec.address
+    )
+    if progress.moved:
+        state = _after(state, progress, view)
+    findings = results.findings_of(state.result, "forwarding")
+    if progress.waits:
+        findings += results.waiting("forwarding", "The next message of the forwarding")
     works = state.verdict is ForwardingVerdict.REDIRECTED
     steps = () if works else steps_for(wanted.source, spec.address, wanted.technical_address)
+    state = state.model_copy(update={"steps": list(steps)})
     return Contribution(
         verdicts=(_verdict(state, wanted, spec.address, parties),),
-        findings=flights.findings_of(state.result, "forwarding") + told,
-        fields={**fields, "forwarding": state.model_copy(update={"steps": list(steps)})},
+        findings=findings,
+        fields={**flights.noted(progress, view), "forwarding": state},
         references=references_to_receiver(address=wanted.technical_address),
-        look_again=look_again,
+        look_again=progress.look_again,
+        announces_message=progress.announced,
     )
 
 
@@ -79,18 +76,14 @@ def _state(wanted: Forwarding, before: ForwardingState | None) -> ForwardingStat
     )
 
 
-def _after(
-    state: ForwardingState, progress: Progress, wanted: Forwarding, view: AccountView
-) -> ForwardingState:
+def _after(state: ForwardingState, progress: Progress, view: AccountView) -> ForwardingState:
     """Note where the message is; its end decides the verdict, unless it says nothing."""
     changes: dict[str, object] = {"in_flight": progress.in_flight}
     look = progress.look
     if progress.result is not None:
         verdict, works = state.verdict, False
         if look is not None:
-            found = judge_forwarding(
-                look.sent, look.sighting, view.world.now(), wanted.source, wanted.technical_address
-            )
+            found = judge_forwarding(look.sent, look.sighting, view.world.now())
             verdict, works = found.verdict, found.verdict is ForwardingVerdict.REDIRECTED
         failures = 0 if works else state.failures + 1
         changes |= {"result": progress.result, "verdict": verdict, "failures": failures}
@@ -103,7 +96,7 @@ def _wait(state: ForwardingState, view: AccountView) -> timedelta:
     spacing = flights.not_before(view)
     if state.result is None or view.asked:
         return spacing
-    if flights.is_looping(state.result):
+    if results.is_looping(state.result):
         return schedule.FAR_AWAY
     pause = _RETRIES[min(state.failures, len(_RETRIES)) - 1] if state.failures else _AGAIN
     due = parse_timestamp(state.result.time) + schedule.jittered(pause, metadata.uid)

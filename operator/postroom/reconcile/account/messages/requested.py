@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from postroom.api.account_messages import LastTest, MessageInFlight, MessageResult
+from postroom.api.account_messages import LastTest
 from postroom.api.fields import is_email_address
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
 from postroom.reconcile.account.messages import flight as flights
+from postroom.reconcile.account.messages import results
 from postroom.reconcile.account.messages.correspondents import (
     Correspondents,
     Obstacle,
@@ -25,49 +26,36 @@ async def step(view: AccountView) -> Contribution:
     """Begin the test that is asked for, or go on with the one that is under way."""
     metadata, last = view.resource.metadata, view.resource.status.last_test
     if last is not None and last.in_flight is not None:
-        return await _go_on(last, last.in_flight, view)
-    nonce = metadata.send_test
+        flight = last.in_flight
+        parties = Correspondents(await sender_of(view), _receiver(flight.recipient, view))
+        progress = await flights.advance(flight, Purpose.SEND_TEST, parties, view)
+        return _contribution(last.nonce, progress, view)
+    nonce, recipient = metadata.send_test, metadata.send_test_to or view.resource.spec.address
     if nonce is None or (last is not None and last.nonce == nonce):
         return Contribution(fields={"last_test": last})
-    return await _begin(nonce, last, view)
-
-
-async def _begin(nonce: str, last: LastTest | None, view: AccountView) -> Contribution:
-    now = view.world.now()
-    recipient = view.resource.metadata.send_test_to or view.resource.spec.address
     if not _is_allowed(recipient, view):
-        return _refused(
-            nonce,
-            flights.failed_before(
-                recipient,
-                now,
-                Reason.RECIPIENT_NOT_ALLOWED,
-                "Test messages only go to the account itself, its identities and whom the operator "
-                "allows: correct the annotation postroom.dev/send-test-to, then ask anew.",
-            ),
+        result = results.failed_before(
+            recipient,
+            view.world.now(),
+            Reason.RECIPIENT_NOT_ALLOWED,
+            "Test messages only go to the account itself, its identities and whom the operator "
+            "allows: correct the annotation postroom.dev/send-test-to, then ask anew.",
         )
+        return Contribution(fields={"last_test": LastTest(nonce=nonce, result=result)})
     wait = flights.not_before(view)
     if wait > timedelta():
         # It is not forgotten: one message in five minutes.
-        return _waiting(last, wait)
-    parties = Correspondents(await sender_of(view), _receiver(recipient, view))
-    progress = await flights.begin(recipient, parties, view)
-    if progress.waits:
-        return _waiting(last, progress.look_again)
-    return _contribution(nonce, progress, view)
-
-
-async def _go_on(last: LastTest, flight: MessageInFlight, view: AccountView) -> Contribution:
-    parties = Correspondents(await sender_of(view), _receiver(flight.recipient, view))
-    progress = await flights.advance(flight, Purpose.SEND_TEST, parties, view)
-    return _contribution(last.nonce, progress, view)
-
-
-def _waiting(last: LastTest | None, look_again: timedelta | None) -> Contribution:
-    findings = flights.waiting(
-        "sendTest", "The test message that the annotation postroom.dev/send-test asks for"
+        progress = Progress(look_again=wait, waits=True)
+    else:
+        parties = Correspondents(await sender_of(view), _receiver(recipient, view))
+        progress = await flights.begin(recipient, parties, view)
+    if not progress.waits:
+        return _contribution(nonce, progress, view)
+    what = "The test message that the annotation postroom.dev/send-test asks for"
+    waiting = results.waiting("sendTest", what)
+    return Contribution(
+        fields={"last_test": last}, findings=waiting, look_again=progress.look_again
     )
-    return Contribution(fields={"last_test": last}, findings=findings, look_again=look_again)
 
 
 def _receiver(recipient: str, view: AccountView) -> Receiver | Obstacle | None:
@@ -86,11 +74,9 @@ def _is_allowed(recipient: str, view: AccountView) -> bool:
     return recipient.lower() in own or (policy is not None and policy.allows(recipient))
 
 
-def _refused(nonce: str, result: MessageResult) -> Contribution:
-    return Contribution(fields={"last_test": LastTest(nonce=nonce, result=result)})
-
-
 def _contribution(nonce: str, progress: Progress, view: AccountView) -> Contribution:
     last = LastTest(nonce=nonce, in_flight=progress.in_flight, result=progress.result)
     fields = {**flights.noted(progress, view), "last_test": last}
-    return Contribution(fields=fields, look_again=progress.look_again)
+    return Contribution(
+        fields=fields, look_again=progress.look_again, announces_message=progress.announced
+    )

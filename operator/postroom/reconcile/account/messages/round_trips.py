@@ -11,6 +11,7 @@ from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
 from postroom.reconcile.account.messages import flight as flights
+from postroom.reconcile.account.messages import results
 from postroom.reconcile.account.messages.correspondents import (
     Correspondents,
     Obstacle,
@@ -39,33 +40,26 @@ async def step(view: AccountView) -> Contribution:
     if not settings.enabled:
         return Contribution()
     state = before.round_trip or RoundTripState()
-    receiver = await _receiver(view)
-    references = references_to_receiver(
-        name=settings.receiver_ref.name if settings.receiver_ref else None
-    )
-    parties = Correspondents(await sender_of(view), receiver)
+    named, in_flight = settings.receiver_ref, state.in_flight
+    parties = Correspondents(await sender_of(view), await _receiver(view))
     turn = _turn(state, view)
-    fields: dict[str, object] = {}
-    look_again: timedelta | None = None
-    waits = False
-    if state.in_flight is not None:
-        progress = await flights.advance(state.in_flight, Purpose.ROUND_TRIP, parties, view)
-        state = _after(state, state.in_flight.sender, progress, view)
-        look_again = progress.look_again
-        fields = flights.noted(progress, view)
-    elif (wait := _wait(state, turn, view)) > timedelta():
-        look_again, waits = wait, wait <= flights.not_before(view)
-    elif isinstance(receiver, Receiver) and not isinstance(parties.sender, Obstacle):
-        progress = await flights.begin(receiver.address, parties, view, turn)
-        state = _after(state, turn or view.resource.spec.address, progress, view)
-        look_again, waits = progress.look_again, progress.waits
-    told = flights.waiting("roundTrip", "The next message of the round trip") if waits else ()
+    wait = _wait(state, turn, view) if in_flight is None else timedelta()
+    progress = await flights.scheduled(
+        in_flight, Purpose.ROUND_TRIP, parties, wait, view, sender_address=turn
+    )
+    if progress.moved:
+        sender = in_flight.sender if in_flight is not None else turn
+        state = _after(state, sender or view.resource.spec.address, progress, view)
+    findings = results.findings_of(state.result, "roundTrip")
+    if progress.waits:
+        findings += results.waiting("roundTrip", "The next message of the round trip")
     return Contribution(
         verdicts=(_verdict(state, parties),),
-        fields={**fields, "round_trip": state},
-        findings=flights.findings_of(state.result, "roundTrip") + told,
-        references=references,
-        look_again=look_again,
+        fields={**flights.noted(progress, view), "round_trip": state},
+        findings=findings,
+        references=references_to_receiver(name=named.name if named else None),
+        look_again=progress.look_again,
+        announces_message=progress.announced,
     )
 
 
@@ -99,14 +93,14 @@ def _after(
 ) -> RoundTripState:
     """Note where the message is; what became of one is kept with whom it was sent as."""
     result, identities = progress.result, _identities(view)
-    known = [one for one in state.senders if one.address in identities]
+    known = [trip for trip in state.senders if trip.address in identities]
     changes: dict[str, object] = {"in_flight": progress.in_flight, "senders": known}
     if result is not None and sender in identities:
         trip = SenderTrip(
             address=sender, outcome=result.outcome, time=result.time, reason=result.reason
         )
-        others = [one for one in known if one.address != sender]
-        changes["senders"] = sorted((*others, trip), key=lambda one: one.address)
+        others = [other for other in known if other.address != sender]
+        changes["senders"] = sorted((*others, trip), key=lambda each: each.address)
     elif result is not None:
         changes["result"] = result
     return state.model_copy(update=changes)
@@ -119,7 +113,7 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
     a failure; what was deferred is tried again soon.
     """
     now, last, spacing = view.world.now(), state.result, flights.not_before(view)
-    if flights.is_looping(last) and not view.asked:
+    if results.is_looping(last) and not view.asked:
         return schedule.FAR_AWAY
     tried = turn in {sender.address for sender in state.senders} if turn else last is not None
     asked_again = view.asked and last is not None and last.outcome not in _WELL

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from postroom.api.account_messages import ForwardingVerdict
-from postroom.api.conditions import ConditionType
+from postroom.api.conditions import ConditionType, find
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
 from postroom.mail.operations import OutgoingMessage, SendReport
@@ -33,6 +33,13 @@ async def tried(world: MessageWorld) -> EmailAccountStatus:
 def state(status: EmailAccountStatus) -> tuple[ForwardingVerdict, int]:
     assert status.forwarding is not None
     return status.forwarding.verdict, len(status.forwarding.steps)
+
+
+def names_both(status: EmailAccountStatus) -> bool:
+    found = find(status.conditions, VERIFIED)
+    return found is not None and all(
+        address in found.message for address in ("support@example.com", TECHNICAL)
+    )
 
 
 async def test_a_redirect_works() -> None:
@@ -59,6 +66,7 @@ async def test_a_forward_that_rewrites_is_no_redirect() -> None:
     status = await tried(world)
     assert verdict(status, VERIFIED) == ("False", "HeadersRewritten")
     assert state(status)[1] > 0
+    assert names_both(status)
     assert verdict(status, ConditionType.READY) == ("False", "HeadersRewritten")
 
 
@@ -68,6 +76,7 @@ async def test_nothing_arrives() -> None:
     await tried(world)
     status = await world.run(seconds=700)
     assert verdict(status, VERIFIED) == ("False", "NotForwarded")
+    assert names_both(status)
 
 
 async def test_it_is_tried_again_until_it_works() -> None:

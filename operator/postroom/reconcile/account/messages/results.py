@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a message of ours ended, and what is told of it: results for status, and findings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from postroom.api.account_messages import MessageInFlight, MessageOutcome, MessageResult
+from postroom.api.conditions import shorten
+from postroom.api.findings import Finding, Severity
+from postroom.api.reasons import Reason
+from postroom.api.times import timestamp
+from postroom.mail.operations import Acceptance, Answer
+from postroom.mail.report import ProbeReport
+from postroom.reconcile.account.messages.correspondents import Obstacle
+
+_LOOP = "MAIL_LOOP"
+
+
+TAKEN = Answer(
+    Acceptance.ACCEPTED,
+    Reason.MESSAGE_ACCEPTED,
+    "The server took the message over; whether it arrives is not looked for.",
+)
+LOST = Answer(
+    Acceptance.UNKNOWN,
+    Reason.MESSAGE_UNCONFIRMED,
+    "Whether the server took the message over is not known, because its answer was lost or "
+    "postroom was restarted; it is not sent again. Ask for another one.",
+)
+UNWRITABLE = Answer(
+    Acceptance.REFUSED,
+    Reason.INVALID_SPEC,
+    "The message was not sent: its header would not say exactly what the spec says. Correct the "
+    "addresses and spec.displayName.",
+)
+NOWHERE_TO_LOOK = Answer(
+    Acceptance.UNKNOWN,
+    Reason.MESSAGE_UNCONFIRMED,
+    "The message was sent, but the mailbox to look for it in is gone from the spec.",
+)
+
+
+def ended(flight: MessageInFlight, outcome: MessageOutcome, answer: Answer) -> MessageResult:
+    """The result of a message that came to its end with an answer."""
+    return MessageResult(
+        outcome=outcome,
+        time=flight.time,
+        recipient=flight.recipient,
+        reason=answer.reason.value,
+        message=shorten(answer.message),
+    )
+
+
+def failed_before(recipient: str, now: datetime, reason: Reason, message: str) -> MessageResult:
+    """The result of a message that may not be sent."""
+    return MessageResult(
+        outcome=MessageOutcome.FAILED,
+        time=timestamp(now),
+        recipient=recipient,
+        reason=reason.value,
+        message=shorten(message),
+    )
+
+
+def hindered(flight: MessageInFlight, obstacle: Obstacle) -> MessageResult:
+    """The result of a message that could not be sent."""
+    outcome = MessageOutcome.DEFERRED if obstacle.passing else MessageOutcome.FAILED
+    return ended(flight, outcome, obstacle_answer(obstacle))
+
+
+def session_answer(session: ProbeReport) -> Answer:
+    """What a session that failed says of the message."""
+    return Answer(Acceptance.UNKNOWN, session.reason, session.message)
+
+
+def obstacle_answer(obstacle: Obstacle) -> Answer:
+    """What an obstacle says of the message."""
+    return Answer(Acceptance.UNKNOWN, obstacle.reason, obstacle.message)
+
+
+def findings_of(result: MessageResult | None, subject: str) -> tuple[Finding, ...]:
+    """What the last message showed, as findings; `subject` is what it was sent for."""
+    warnings = result.warnings if result is not None else []
+    return tuple(
+        Finding(
+            code=warning.code, severity=warning.severity, subject=subject, message=warning.message
+        )
+        for warning in warnings
+    )
+
+
+def is_looping(result: MessageResult | None) -> bool:
+    """Whether something answered the last message, or sent it round: nothing more is sent then."""
+    return result is not None and any(warning.code == _LOOP for warning in result.warnings)
+
+
+def waiting(subject: str, what: str) -> tuple[Finding, ...]:
+    """That a message is due and waits for its turn; not for how long, which changes always."""
+    return (
+        Finding(
+            code="MESSAGE_WAITS",
+            severity=Severity.INFO,
+            subject=subject,
+            message=f"{what} waits, and is sent by itself as soon as it may be, within ten minutes "
+            "unless more are waiting: an account sends one message in five minutes, and those to "
+            "one recipient, over one login and of one namespace are counted, with less room in the "
+            "ten minutes after the operator started. Nothing needs to be done.",
+        ),
+    )

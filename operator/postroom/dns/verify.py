@@ -77,6 +77,7 @@ async def verify(
     known_valid: Collection[str] = frozenset(),
     deep: bool = False,
     told_before: Collection[str] = frozenset(),
+    search: bool = True,
     retired_at: Mapping[str, datetime] = MappingProxyType({}),
     now: datetime | None = None,
     compromised: Collection[str] = frozenset(),
@@ -86,7 +87,9 @@ async def verify(
     `known_valid` are the ids of records that both views showed valid before: for them the zone's
     servers alone are asked, one for each record. `deep` asks all servers, the resolver and the
     parent zone about everything. `told_before` are the codes of the findings that stand: trouble
-    at a name server that is known is not looked into again before it changes. `retired_at` tells
+    at a name server that is known is not looked into again before it changes. Without `search` a
+    record that was not valid before is not looked for again in unlikely places, unless something
+    was found in one: what no look has found is not searched for at every look. `retired_at` tells
     by record id since when a DKIM selector is retired; only with it, and `now`, can one be called
     safe to remove. `compromised` are the fingerprints of keys whose private half was seen before.
     """
@@ -109,6 +112,7 @@ async def verify(
     lost = lost if context.zone is not None and len(lost) < len(plan.records) else []
     doubtful = plan.records if deep or not agreed(serials) else (*good, *faulty)
     view = ZoneView(plan.domain, zone, serials)
+    search = search or any(code.startswith("NAME_") for code in told_before)
     trouble_is_known = bool(OF_NAME_SERVERS.intersection(told_before))
     thorough = bool(fresh or faulty) or not context.zone or sound(serials) is trouble_is_known
     # The resolver is asked only for what is there: asking before would put a denial into its
@@ -117,7 +121,7 @@ async def verify(
         look.cached(good),
         look.every_server(doubtful),
         look_at_zone(view, asker) if thorough else _as_it_is(view),
-        look.probe(faulty, judged, context),
+        look.probe(faulty, judged, context, None if search else known_valid),
         look.aside(fresh),
         look.delegations(lost, context),
     )
@@ -276,16 +280,30 @@ class _Look:
         return votes(planned, servers, self.everything, context)
 
     async def probe(
-        self, records: Sequence[PlannedRecord], judged: Mapping[str, Judgement], context: Context
+        self,
+        records: Sequence[PlannedRecord],
+        judged: Mapping[str, Judgement],
+        context: Context,
+        searched: Collection[str] | None = None,
     ) -> None:
-        """Ask what may tell the cause of faulty records; answers may raise further questions."""
+        """Ask what may tell the cause of faulty records; answers may raise further questions.
+
+        Those with the ids `searched`, by default all, are looked for in unlikely places too.
+        """
         share = _PROBES_SHARED // max(len(records), 1)
         left = {record.id: max(NEAR_LIMIT, min(PROBES_LIMIT, share)) for record in records}
         for _ in range(PROBE_ROUNDS):
             cases = [
                 Case(record, context, self.everything, judged[record.id]) for record in records
             ]
-            open_ones = {case.planned.id: probes(case, left[case.planned.id]) for case in cases}
+            open_ones = {
+                case.planned.id: probes(
+                    case,
+                    left[case.planned.id],
+                    search=searched is None or case.planned.id in searched,
+                )
+                for case in cases
+            }
             left = {id: left[id] - len(asked) for id, asked in open_ones.items()}
             wanted = sorted({question for asked in open_ones.values() for question in asked})
             if not wanted:

@@ -16,7 +16,7 @@ from postroom.dns import planning
 from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType, ServerAnswer
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
-from unit.dns.domains import HEALTHY, SPEC
+from unit.dns.domains import DOMAIN, HEALTHY, S1, SPEC
 from unit.dns.fake_zone import FakeZone
 
 
@@ -94,3 +94,42 @@ def test_trouble_at_a_server_is_looked_into_when_it_changes(
     silent: bool, before: tuple[str, ...], thorough: bool
 ) -> None:
     assert look(Counting(silent=silent), True, before).thorough is thorough
+
+
+#: Neither an underscore nor a dot is left.
+FAR_AWAY = (f"s1domainkey.{DOMAIN}", "TXT")
+
+
+def test_what_was_not_found_is_not_searched_for_at_every_look() -> None:
+    zone = Counting()
+    zone.records.clear()
+    counts = list[int]()
+    found = list[set[str]]()
+    for number in range(10):
+        zone.asked.clear()
+        report = look(zone, known=False, search=number == 0)
+        counts.append(zone.asked["servers"])
+        found.append({one.code for one in report.findings})
+    assert all(count < counts[0] * 0.7 for count in counts[1:]), counts
+    assert len(set(counts[1:])) == 1
+    assert all(codes == found[0] for codes in found)
+
+
+def test_what_was_found_far_away_stays_told() -> None:
+    zone = Counting()
+    zone.records[FAR_AWAY] = zone.records.pop(S1)
+    before = [one.code for one in look(zone, known=False).findings]
+    again = [one.code for one in look(zone, False, before, search=False).findings]
+    assert any(code.startswith("NAME_") for code in before)
+    assert again == before
+
+
+def test_what_was_valid_is_searched_for_when_it_goes() -> None:
+    zone = Counting()
+    zone.records[FAR_AWAY] = zone.records.pop(S1)
+    assert "NAME_UNDERSCORE_LOST" in [
+        one.code for one in look(zone, known=True, search=False).findings
+    ]
+    assert "NAME_UNDERSCORE_LOST" not in [
+        one.code for one in look(zone, known=False, search=False).findings
+    ]

@@ -53,8 +53,11 @@ FAMILIES: tuple[Family, ...] = (
 FAULTY = frozenset({RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING})
 
 
-def probes(case: Case, left: int = PROBES_LIMIT) -> tuple[Question, ...]:
-    """Return the questions that may tell the cause, the likeliest first, no more than `left`."""
+def probes(case: Case, left: int = PROBES_LIMIT, *, search: bool = True) -> tuple[Question, ...]:
+    """Return the questions that may tell the cause, the likeliest first, no more than `left`.
+
+    Without `search` only the likely ones: the many others found nothing the last time.
+    """
     if case.judgement.state not in FAULTY:
         return ()
     wanted: list[Probe] = [probe for family in FAMILIES for probe in family.probes(case)]
@@ -68,7 +71,9 @@ def probes(case: Case, left: int = PROBES_LIMIT) -> tuple[Question, ...]:
     heard = all(one is None or one.conclusive for one in asked)
     # What stands at the right name, and is wrong there, is hardly misspelt somewhere else as well.
     misplaced = case.judgement.state is RecordState.MISSING
-    if not (heard and misplaced) or any(cause.evidence <= Evidence.SHOWN for cause in causes(case)):
+    if not (search and heard and misplaced) or any(
+        cause.evidence <= Evidence.SHOWN for cause in causes(case)
+    ):
         return ()
     return _unasked(case, ordered)[: max(left, 0)]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace as changed
 
 from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
@@ -35,6 +36,7 @@ from postroom.dns.judging.mx_strays import (
 from postroom.dns.judging.mx_strays import needs as needs_of_others
 from postroom.dns.judging.mx_strays import strays as strays_of
 from postroom.dns.judging.seen import Needs, Seen, own, shared
+from postroom.dns.presets.alone import is_other_form
 from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import MXWanted, PlannedRecord
@@ -65,6 +67,11 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
         return _beside(planned, strays, values)
     if planned.value in values:
         return _reachable(planned, wanted, ours, seen)
+    for value in sorted(values):
+        # The provider takes the domain's mail under either name.
+        if not strays and is_other_form(host_of(value), wanted.host):
+            other = changed(wanted, host=host_of(value))
+            return _reachable(changed(planned, value=value, wanted=other), other, ours, seen)
     message, code = f"{planned.name} has no MX {planned.value}.", Code.MX_MISMATCH
     there: list[str] = []
     if wanted.host in hosts:

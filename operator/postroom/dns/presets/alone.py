@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which mail exchanges must be the only one at their name, by what the presets say."""
+"""What presets say of mail exchanges: which must be alone, and which stand for another."""
 
 from __future__ import annotations
 
+import re
+
 from postroom.dns.presets.identify import identify
 from postroom.dns.presets.load import preset, providers
-from postroom.dns.presets.model import Match, fits
+from postroom.dns.presets.model import Match, Record, fits
 
 
 def must_be_alone(host: str) -> bool:
@@ -13,11 +15,28 @@ def must_be_alone(host: str) -> bool:
 
     It is the host that counts, not the preset that asked for it: a spec may name it by itself.
     """
+    return any(record.alone for record in _asking_for(host))
+
+
+def is_other_form(host: str, wanted: str) -> bool:
+    """Whether the provider of an exchange hands the other `host` out for the same domain."""
+    label = wanted.partition(".")[0]
+    forms = [form for record in _asking_for(wanted) for form in record.forms]
+    return any(
+        re.fullmatch(
+            re.escape(form.replace("{label}", label)).replace(r"\*", "[a-z0-9-]{1,63}"), host
+        )
+        for form in forms
+    )
+
+
+def _asking_for(host: str) -> list[Record]:
+    """The records of presets that may ask for an exchange."""
     provider = identify(host)
     if provider is None or provider not in providers():
-        return False
-    return any(
-        record.alone and fits(record.value.partition(" ")[2], host)
+        return []
+    return [
+        record
         for record in preset(provider).records
-        if record.match is Match.EXCHANGE
-    )
+        if record.match is Match.EXCHANGE and fits(record.value.partition(" ")[2], host)
+    ]

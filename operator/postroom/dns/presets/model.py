@@ -224,6 +224,9 @@ class Record(Row):
     value: Annotated[str, Field(min_length=1)]
     required: bool
     alone: bool = False
+    #: Other exchanges that the provider hands out for the same domain: ``{label}`` is the first
+    #: label of the value's host, ``*`` any one label.
+    forms: tuple[str, ...] = ()
     match: Match
     depends_on: tuple[ParameterName, ...] = ()
     when: Mapping[ParameterName, str] = {}
@@ -246,6 +249,8 @@ class Record(Row):
             raise ValueError(f"value is not what {self.match} can compare")
         if self.alone and self.match is not Match.EXCHANGE:
             raise ValueError("alone is said of exchanges")
+        if self.forms and self.match is not Match.EXCHANGE:
+            raise ValueError("forms are those of exchanges")
         if re.search(r"[{}]", _PLACEHOLDER.sub("", self.host + self.value)):
             raise ValueError("a brace stands outside of a placeholder")
         if (self.role is Role.DKIM) != self.host.endswith(_DKIM_END):

@@ -62,13 +62,15 @@ class Approach:
 
     `deep` tells that it is the thorough one of the day; `known_valid` are the ids of the records
     that were valid at the last look; `retired_at` tells by record id since when selectors are
-    Retired; `told_before` are the codes of the findings that stand.
+    Retired; `told_before` are the codes of the findings that stand. `search`: whether what is
+    missing is looked for in unlikely places.
     """
 
     deep: bool
     known_valid: frozenset[str]
     retired_at: Mapping[str, datetime]
     told_before: frozenset[str] = frozenset()
+    search: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ async def assess(
         known_valid=approach.known_valid,
         deep=approach.deep,
         told_before=approach.told_before,
+        search=approach.search,
         retired_at=approach.retired_at,
         now=world.now(),
         compromised=resource.status.compromised_keys,
@@ -214,7 +217,9 @@ def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Appro
         )
         told_before = frozenset(finding.code for finding in status.findings)
     retired_at = retired_since(resource.spec, status, now)
-    return Approach(deep, known_valid, retired_at, told_before)
+    asked = resource.metadata.requested_at not in (None, status.last_handled_reconcile_at)
+    new = status.observed_generation != resource.metadata.generation
+    return Approach(deep, known_valid, retired_at, told_before, deep or asked or new)
 
 
 async def _duplicate(resource: SendingDomain, world: World) -> Verdict | None:

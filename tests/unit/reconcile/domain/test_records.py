@@ -130,6 +130,26 @@ def test_what_was_valid_is_known_to_the_next_look_at_the_same_spec() -> None:
     assert approach_to(domain.resource, domain.memory, domain.now).known_valid == frozenset()
 
 
+def test_unlikely_places_are_searched_at_the_first_look_and_then_daily_or_on_demand() -> None:
+    domain = Domain()
+
+    def searches() -> bool:
+        return approach_to(domain.resource, domain.memory, domain.now).search
+
+    assert searches()
+    domain.look(but(dkim_k1=MISSING))
+    for seconds in (5, 10, 20):
+        domain.wait(timedelta(seconds=seconds))
+        assert not searches()
+        domain.look(but(dkim_k1=MISSING))
+    domain.wait(timedelta(days=1))
+    assert searches()
+    domain.look(but(dkim_k1=MISSING))
+    assert not searches()
+    domain.edit(interval="2h")
+    assert searches()
+
+
 def test_a_thorough_look_is_made_once_a_day() -> None:
     domain, looks = verified(), 0
     for _ in range(48):

@@ -32,7 +32,6 @@ from postroom.controller.cache import Cache  # noqa: E402
 from postroom.controller.client import Cluster  # noqa: E402
 from postroom.controller.events import EventPoster  # noqa: E402
 from postroom.controller.intake import Intake  # noqa: E402
-from postroom.controller.mail_limits import LimitedProbes  # noqa: E402
 from postroom.controller.queue import KeyedQueue  # noqa: E402
 from postroom.controller.worker import Evaluator, Worker  # noqa: E402
 from postroom.controller.world import ClusterWorld  # noqa: E402
@@ -129,7 +128,7 @@ class Office:
         writer = Writer(self, self.intake, bucket, metrics)
         policy = DialPolicy((ip_network("127.0.0.0/8"),), frozenset(ports))
         probes = NetworkProbes(policy, _loopback, per_host=settings.probes_per_target)
-        out = WaysOut(DnsAsker(), LimitedProbes(probes, None), cast("PolicyFetcher", None))
+        out = WaysOut(DnsAsker(), probes, cast("PolicyFetcher", None))
         world = ClusterWorld(self.intake.cache, cast("Cluster", self), out, OwnershipRules())
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, engine.Policy()),

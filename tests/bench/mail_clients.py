@@ -28,11 +28,12 @@ from postroom.api.masked import Masked
 from postroom.mail.connect.dial import Deadlines, Dialler
 from postroom.mail.connect.guard import DEFAULT_PORTS, DialPolicy
 from postroom.mail.connect.tls import TrustStore, build_context
-from postroom.mail.imap.probe import ImapProbe
+from postroom.mail.imap import probe as imap
 from postroom.mail.limits.priority import Gate
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.mail.smtp.prober import SmtpProbe
+from postroom.mail.session.state import Connector
+from postroom.mail.smtp import auth as smtp
 
 #: One probe; the number tells it from the others. Returns whether all went well.
 Attempt = Callable[[int], Awaitable[bool]]
@@ -46,14 +47,13 @@ class Ours:
     """Our probes of the servers at a place, without the limits of `NetworkProbes`."""
 
     place: Place
-    dialler: Dialler
-    trust: TrustStore
+    connector: Connector
 
-    def smtp(self, endpoint: Endpoint) -> SmtpProbe:
-        return SmtpProbe(endpoint, LOGIN, self.dialler, self.trust)
+    async def smtp(self, endpoint: Endpoint) -> ProbeReport:
+        return await smtp.check(endpoint, LOGIN, self.connector)
 
-    def imap(self, endpoint: Endpoint) -> ImapProbe:
-        return ImapProbe(endpoint, LOGIN, _MAILBOX, self.dialler, self.trust)
+    async def imap(self, endpoint: Endpoint) -> ProbeReport:
+        return await imap.check(endpoint, LOGIN, _MAILBOX, self.connector)
 
     def attempt(self, port: int, mode: TLSMode) -> Attempt:
         """Probe whatever listens at the port, with everything that a check does."""
@@ -61,7 +61,7 @@ class Ours:
 
         async def probe(_: int) -> bool:
             made = self.imap(target) if port % FAR == IMAP_TLS else self.smtp(target)
-            return works(await made.run())
+            return works(await made)
 
         return probe
 
@@ -69,7 +69,7 @@ class Ours:
 def ours(place: Place, deadlines: Deadlines | None = None, *ports: int) -> Ours:
     """Make what our probes share; `ports` may be dialled besides those of the servers."""
     dialler = Dialler(_policy(*ports), _resolver(place), deadlines or Deadlines())
-    return Ours(place, dialler, TrustStore())
+    return Ours(place, Connector(dialler, TrustStore()))
 
 
 def limited(

@@ -166,9 +166,7 @@ async def _judged(servers: MailServers, case: Case, peer: Peer | None) -> Verdic
             sent = _saw_login(server)
     async with Hostile(*case.script, context=servers.context, implicit=_implicit(case)) as server:
         local = Place("127.0.0.1", servers.place.authority)
-        report = (
-            await ours(local, None, server.port).smtp(endpoint(local, server.port, case.mode)).run()
-        )
+        report = await ours(local, None, server.port).smtp(endpoint(local, server.port, case.mode))
         seen = _saw_login(server)
     fooled = report.authenticated is True or (case.exposes and seen)
     return Verdict(case.name, said, sent, report.reason.value, seen, fooled)

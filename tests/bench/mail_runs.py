@@ -150,7 +150,7 @@ def through_limits(place: Place, hosts: int) -> Attempt:
     async def probe(number: int) -> bool:
         host = f"host{number % hosts}.example.com"
         target = endpoint(place, SMTP_TLS, TLSMode.IMPLICIT, host)
-        return is_healthy(await probes.smtp(target, LOGIN))
+        return is_healthy(await probes.probe(target, LOGIN))
 
     return probe
 

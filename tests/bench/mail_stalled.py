@@ -22,7 +22,6 @@ from bench.mail_servers import SILENT, SMTP_TLS, Place, allow_many_sockets
 from postroom.api.mailserver import TLSMode
 from postroom.mail.connect.dial import Deadlines
 from postroom.mail.limits.priority import PATIENCE, Gate
-from postroom.mail.session.probe import Probe
 
 _ALONE = 20
 _AMONG = 20
@@ -103,8 +102,7 @@ async def _crowded(place: Place, mode: TLSMode, scale: Scale, bare: bool) -> Cro
     theirs, target = bare_smtp(place, mode, SILENT), endpoint(place, SILENT, mode)
 
     def stalled(number: int) -> Awaitable[object]:
-        probe: Probe = mine.smtp(target)
-        return theirs(number) if bare else probe.run()
+        return theirs(number) if bare else mine.smtp(target)
 
     before, sockets = resident(), open_files()
     async with _Stalling(stalled, scale.stalled):
@@ -128,12 +126,12 @@ async def queued(place: Place, mode: TLSMode, scale: Scale) -> Queued:
     async def healthy(number: int) -> bool:
         host = f"healthy{number}.example.com"
         target = endpoint(place, SMTP_TLS, TLSMode.IMPLICIT, host)
-        return works(await probes.smtp(target, LOGIN))
+        return works(await probes.probe(target, LOGIN))
 
     def stalled(number: int) -> Awaitable[object]:
         target = endpoint(place, SILENT, mode, f"stalled{number}.example.com")
         neighbour = f"neighbour{number // _STALLED_OF_ONE}"
-        return probes.smtp(replace(target, namespace=neighbour), LOGIN)
+        return probes.probe(replace(target, namespace=neighbour), LOGIN)
 
     alone, ill = await _timed(healthy, _ALONE)
     sockets = open_files()

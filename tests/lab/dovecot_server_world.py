@@ -47,13 +47,11 @@ class TimedProbes(NetworkProbes):
         super().__init__(*server.reach(), deadlines)
         self.took: list[Took] = []
 
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
+    async def probe(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None = None
+    ) -> ProbeReport:
         begun = time.monotonic()
-        return self._noted(login, begun, await super().smtp(endpoint, login))
-
-    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
-        begun = time.monotonic()
-        return self._noted(login, begun, await super().imap(endpoint, login, mailbox))
+        return self._noted(login, begun, await super().probe(endpoint, login, mailbox))
 
     def _noted(self, login: Login | None, begun: float, report: ProbeReport) -> ProbeReport:
         if login is not None:

@@ -107,5 +107,5 @@ async def probed(
     async with Hostile(*steps, context=made, implicit=mode is TLSMode.IMPLICIT) as server:
         where = replace(endpoint(server.port, mode), ca_bundle=bundle, server_name=name)
         asking = probes(server.port)
-        report = await (asking.smtp(where, None) if smtp else asking.imap(where, None, "INBOX"))
+        report = await (asking.probe(where, None) if smtp else asking.probe(where, None, "INBOX"))
     return report, server

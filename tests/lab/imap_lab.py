@@ -17,11 +17,21 @@ from postroom.lab.mailboxes import Account, Accounts
 from postroom.mail.connect.dial import Dialler
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.tls import TrustStore
-from postroom.mail.imap.history import ImapHistory
-from postroom.mail.imap.removal import ImapRemoval
-from postroom.mail.imap.scan import ImapScan
-from postroom.mail.operations import HistoryReport, Position, Removal, RemovalReport, ScanReport
+from postroom.mail.imap.history import count_days
+from postroom.mail.imap.removal import remove
+from postroom.mail.imap.scan import scan
+from postroom.mail.operations import (
+    CountDays,
+    HistoryReport,
+    Position,
+    Removal,
+    RemovalReport,
+    RemoveMessages,
+    ScanMailbox,
+    ScanReport,
+)
 from postroom.mail.report import Endpoint, ProbeReport
+from postroom.mail.session.state import Connector
 
 ADDRESS = "127.0.0.83"
 OK = answer(b"OK done")
@@ -38,21 +48,21 @@ class Server:
             return self._addresses
 
         policy = DialPolicy((ipaddress.ip_network("127.0.0.0/8"),), frozenset({port}))
-        self.dialler = Dialler(policy, resolve, SOON)
+        self.connector = Connector(Dialler(policy, resolve, SOON), TrustStore())
 
     async def check(self, mailbox: str = "INBOX") -> ProbeReport:
         made = probes(self.where.port, self._addresses)
-        return await made.imap(self.where, LOGIN, mailbox)
+        return await made.probe(self.where, LOGIN, mailbox)
 
     async def scan(self, *since: Position, mailbox: str = "INBOX") -> ScanReport:
-        return await ImapScan(self.where, LOGIN, mailbox, since, self.dialler, TrustStore()).scan()
+        return await scan(self.where, LOGIN, ScanMailbox(mailbox, since), self.connector)
 
     async def remove(self, *removals: Removal) -> RemovalReport:
-        return await ImapRemoval(self.where, LOGIN, removals, self.dialler, TrustStore()).remove()
+        return await remove(self.where, LOGIN, RemoveMessages(removals), self.connector)
 
     async def history(self, since: date, limit: int = 20_000) -> HistoryReport:
-        made = ImapHistory(self.where, LOGIN, "INBOX", since, self.dialler, TrustStore(), limit)
-        return await made.count()
+        counting = CountDays("INBOX", since)
+        return await count_days(self.where, LOGIN, counting, self.connector, limit)
 
 
 @asynccontextmanager

@@ -65,7 +65,7 @@ def endpoint(port: int, mode: TLSMode = TLSMode.NONE, host: str = HOST) -> Endpo
 async def smtp(
     server: Hostile, mode: TLSMode, login: Login | None = None, host: str = HOST
 ) -> ProbeReport:
-    return await probes(server.port).smtp(endpoint(server.port, mode, host), login)
+    return await probes(server.port).probe(endpoint(server.port, mode, host), login)
 
 
 async def imap(
@@ -75,7 +75,7 @@ async def imap(
     mode: TLSMode = TLSMode.IMPLICIT,
     host: str = HOST,
 ) -> ProbeReport:
-    return await probes(server.port).imap(endpoint(server.port, mode, host), login, mailbox)
+    return await probes(server.port).probe(endpoint(server.port, mode, host), login, mailbox)
 
 
 def outcome(report: ProbeReport) -> tuple[str, str]:

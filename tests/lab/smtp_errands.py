@@ -12,10 +12,17 @@ from postroom.api.mailserver import TLSMode
 from postroom.mail.connect.dial import Deadlines, Dialler
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.tls import TrustStore
-from postroom.mail.operations import EnvelopeReport, OutgoingMessage, SendReport
+from postroom.mail.operations import (
+    AskSenders,
+    EnvelopeReport,
+    OutgoingMessage,
+    SendMessage,
+    SendReport,
+)
 from postroom.mail.report import Endpoint, Login
-from postroom.mail.smtp.envelope import SmtpEnvelope
-from postroom.mail.smtp.sending import SmtpSending
+from postroom.mail.session.state import Connector
+from postroom.mail.smtp import sending
+from postroom.mail.smtp.envelope import ask_senders
 
 ME = "user@example.com"
 OTHER = "other@example.com"
@@ -61,7 +68,8 @@ async def ask(
 async def envelope(
     where: Endpoint, login: Login, senders: Sequence[str], recipient: str, dialling: Dialler
 ) -> EnvelopeReport:
-    return await SmtpEnvelope(where, login, senders, recipient, dialling, TrustStore()).ask()
+    connector = Connector(dialling, TrustStore())
+    return await ask_senders(where, login, AskSenders(senders, recipient), connector)
 
 
 async def send(
@@ -69,8 +77,8 @@ async def send(
 ) -> SendReport:
     """Send through a scripted server, with little patience."""
     where = endpoint(running.port, TLSMode.IMPLICIT)
-    dialling = dialler(running.port)
-    return await SmtpSending(where, login, message, dialling, TrustStore(), patience=0.4).send()
+    connector = Connector(dialler(running.port), TrustStore())
+    return await sending.send(where, login, SendMessage(message), connector, patience=0.4)
 
 
 def commands(running: Hostile) -> list[bytes]:

@@ -33,7 +33,16 @@ from lab.hostile import Hostile
 from lab.mail_probing import context, endpoint, probes
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.operations import OutgoingMessage, Position, Removal
+from postroom.mail.operations import (
+    AskSenders,
+    CountDays,
+    OutgoingMessage,
+    Position,
+    Removal,
+    RemoveMessages,
+    ScanMailbox,
+    SendMessage,
+)
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login
 
@@ -44,16 +53,20 @@ REMOVALS = (Removal("INBOX", 5, 8, "00"),)
 
 Ask = Callable[[NetworkProbes, Endpoint, Login], Awaitable[object]]
 SMTP_ASKED: dict[str, Ask] = {
-    "check": lambda made, where, login: made.smtp(where, login),
-    "envelope": lambda made, where, login: made.envelope(where, login, (ME, "b@example.com"), ME),
-    "send": lambda made, where, login: made.send(where, login, MESSAGE),
+    "check": lambda made, where, login: made.probe(where, login),
+    "envelope": lambda made, where, login: made.perform(
+        where, login, AskSenders((ME, "b@example.com"), ME)
+    ),
+    "send": lambda made, where, login: made.perform(where, login, SendMessage(MESSAGE)),
 }
 IMAP_ASKED: dict[str, Ask] = {
-    "check": lambda made, where, login: made.imap(where, login, "INBOX"),
-    "positions": lambda made, where, login: made.scan(where, login, "INBOX", ()),
-    "scan": lambda made, where, login: made.scan(where, login, "INBOX", SINCE),
-    "remove": lambda made, where, login: made.remove(where, login, REMOVALS),
-    "history": lambda made, where, login: made.history(where, login, "INBOX", date(2026, 4, 1)),
+    "check": lambda made, where, login: made.probe(where, login, "INBOX"),
+    "positions": lambda made, where, login: made.perform(where, login, ScanMailbox("INBOX", ())),
+    "scan": lambda made, where, login: made.perform(where, login, ScanMailbox("INBOX", SINCE)),
+    "remove": lambda made, where, login: made.perform(where, login, RemoveMessages(REMOVALS)),
+    "history": lambda made, where, login: made.perform(
+        where, login, CountDays("INBOX", date(2026, 4, 1))
+    ),
 }
 
 

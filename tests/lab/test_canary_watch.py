@@ -106,12 +106,14 @@ async def test_what_is_masked_is_not() -> None:
 class Talkative(NetworkProbes):
     """A probe that says what it does, as one would while looking for a bug."""
 
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
+    async def probe(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None = None
+    ) -> ProbeReport:
         assert login is not None
-        logging.getLogger("postroom.mail.smtp.prober").debug(
+        logging.getLogger("postroom.mail.smtp.auth").debug(
             "as %s", login.password.reveal().encode()
         )
-        return await super().smtp(endpoint, login)
+        return await super().probe(endpoint, login, mailbox)
 
 
 async def test_a_probe_that_leaks_is_caught() -> None:
@@ -120,10 +122,10 @@ async def test_a_probe_that_leaks_is_caught() -> None:
             watch.hide("password", SECRET)
             steps = smtp_until_auth(b"AUTH PLAIN", after=("read", b"535 5.7.8 no\r\n"))
             async with Hostile(*steps, context=context(), implicit=True) as server:
-                made = probes(server.port)._dialler
+                made = probes(server.port)._connector.dialler
                 talkative = Talkative(made._policy, made._resolve)
                 login = Login("user@example.com", Masked(SECRET))
-                await talkative.smtp(endpoint(server.port, TLSMode.IMPLICIT), login)
+                await talkative.probe(endpoint(server.port, TLSMode.IMPLICIT), login)
 
 
 async def task(kept: list[object]) -> None:

@@ -70,14 +70,14 @@ def broken(number: int) -> Login:
 
 
 async def good(probes: NetworkProbes, server: Dovecot) -> ProbeReport:
-    return await probes.imap(server.endpoint("imaps"), Login(BOB, Masked(PASSWORDS[BOB])), "INBOX")
+    return await probes.probe(server.endpoint("imaps"), Login(BOB, Masked(PASSWORDS[BOB])), "INBOX")
 
 
 async def test_many_broken_accounts() -> None:
     """The host gets no more wrong passwords than it may; meanwhile nobody waits for its penalty."""
     async with dovecot(penalty=True) as server:
         ours, where = server.probes(), server.endpoint("submissions")
-        reports = await asyncio.gather(*(ours.smtp(where, broken(one)) for one in range(9)))
+        reports = await asyncio.gather(*(ours.probe(where, broken(one)) for one in range(9)))
         begun = time.monotonic()
         spared = await good(ours, server)
         took = time.monotonic() - begun

@@ -31,6 +31,7 @@ from lab.mail_probing import (
 )
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
+from postroom.mail.operations import AskSenders
 from postroom.mail.report import Login, ProbeReport, Quota
 
 pytestmark = pytest.mark.real_mail_server
@@ -57,8 +58,8 @@ async def signed_in(
     """Probe one service, with a budget of refusals of its own."""
     probes, where = server.probes(), server.endpoint(service)
     if service in IMAP:
-        return await probes.imap(where, login, mailbox)
-    return await probes.smtp(where, login)
+        return await probes.probe(where, login, mailbox)
+    return await probes.probe(where, login)
 
 
 @pytest.mark.parametrize("service", [*SMTP, *IMAP])
@@ -121,11 +122,11 @@ async def test_wrong_passwords_and_unknown_users(
 async def test_no_password_in_the_clear(server: Dovecot) -> None:
     """The client is at another address than the server; from its own, Dovecot would take it."""
     where = replace(server.endpoint("imap"), tls=TLSMode.NONE)
-    seen = await server.probes().imap(where, None, "INBOX")
+    seen = await server.probes().probe(where, None, "INBOX")
     assert seen.server is not None
     assert {"LOGINDISABLED", "STARTTLS"} <= set(seen.server.capabilities)
     assert seen.server.auth_mechanisms == ["CRAM-MD5"]
-    refused = await server.probes().imap(where, password(ALICE), "INBOX")
+    refused = await server.probes().probe(where, password(ALICE), "INBOX")
     assert verdict(refused) == ("Auth", "EncryptionRequired", True)
     # The floor: Dovecot does refuse it.
     said = await asyncio.to_thread(_login_in_the_clear, server)
@@ -210,8 +211,8 @@ def _send(server: Dovecot, subject: str) -> None:
 async def test_who_may_send(server: Dovecot) -> None:
     """Dovecot asks the server behind it, whose answer to RCPT it hands on."""
     server.exchange.refused[BOB] = "553 5.7.1 Sender address rejected: not owned by user"
-    report = await server.probes().envelope(
-        server.endpoint("submissions"), password(ALICE), [ALICE, BOB], ALICE
+    report = await server.probes().perform(
+        server.endpoint("submissions"), password(ALICE), AskSenders([ALICE, BOB], ALICE)
     )
     assert outcome(report.session) == WORKS
     said = {one: (found.acceptance.value, found.code) for one, found in report.answers.items()}

@@ -133,8 +133,8 @@ async def probed(
         where = replace(endpoint(server.port, mode), ca_bundle=bundle)
         asking = probes(server.port)
         if protocol == "imap":
-            return await asking.imap(where, LOGIN, "INBOX"), server
-        return await asking.smtp(where, LOGIN), server
+            return await asking.probe(where, LOGIN, "INBOX"), server
+        return await asking.probe(where, LOGIN), server
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "smtp with starttls", "imap"])
@@ -216,7 +216,7 @@ async def trusting(made: ssl.SSLContext, bundle: str) -> ProbeReport:
     steps: tuple[Step, ...] = smtp_until_auth(b"SIZE 1", after=("read",))
     async with Hostile(*steps, context=made, implicit=True) as server:
         where = replace(endpoint(server.port, TLSMode.IMPLICIT), ca_bundle=bundle)
-        return await probes(server.port).smtp(where, None)
+        return await probes(server.port).probe(where, None)
 
 
 async def test_a_certificate_of_tomorrow() -> None:
@@ -281,5 +281,5 @@ async def test_only_old_tls() -> None:
 @pytest.mark.parametrize("bundle", ["", "not PEM", "-----BEGIN CERTIFICATE-----\nAAAA"])
 async def test_a_bundle_that_is_none(bundle: str) -> None:
     where = replace(endpoint(587, TLSMode.IMPLICIT), ca_bundle=bundle)
-    report = await probes(587).smtp(where, None)
+    report = await probes(587).probe(where, None)
     assert outcome(report) == ("TLS", "CABundleInvalid")

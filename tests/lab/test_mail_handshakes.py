@@ -246,7 +246,7 @@ async def test_a_client_certificate_that_is_only_asked_for(version: str, protoco
 
 async def test_a_server_that_hangs_up_for_another_reason_wants_no_certificate() -> None:
     async with Hostile("close", context=context(), implicit=True) as server:
-        report = await probes(server.port).smtp(endpoint(server.port, TLSMode.IMPLICIT), None)
+        report = await probes(server.port).probe(endpoint(server.port, TLSMode.IMPLICIT), None)
     assert outcome(report) == ("Greeting", "ProbeInconclusive")
     assert "certificate" not in report.message
 
@@ -316,7 +316,7 @@ async def test_a_name_that_the_server_does_not_have() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         task = asyncio.create_task(asyncio.to_thread(refusing_names, listening, made))
         port = listening.getsockname()[1]
-        report = await probes(port).smtp(endpoint(port, TLSMode.IMPLICIT), None)
+        report = await probes(port).probe(endpoint(port, TLSMode.IMPLICIT), None)
         await task
     assert outcome(report) == ("TLS", "HandshakeFailed")
     assert "no certificate for the name mail.example.com" in report.message
@@ -330,7 +330,7 @@ async def test_who_hangs_up_is_no_firewall(how: str, protocol: str) -> None:
         where = endpoint(server.port, TLSMode.IMPLICIT)
         asking = probes(server.port)
         smtp = protocol == "smtp"
-        report = await (asking.smtp(where, LOGIN) if smtp else asking.imap(where, LOGIN, "INBOX"))
+        report = await (asking.probe(where, LOGIN) if smtp else asking.probe(where, LOGIN, "INBOX"))
     assert outcome(report) == ("TLS", "HandshakeFailed")
     assert "breaks off the TLS handshake" in report.message
     assert "firewall" not in report.message
@@ -339,6 +339,6 @@ async def test_who_hangs_up_is_no_firewall(how: str, protocol: str) -> None:
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_who_hangs_up_in_the_clear_is_no_firewall(how: str) -> None:
     async with Hostile(how) as server:
-        report = await probes(server.port).smtp(endpoint(server.port), None)
+        report = await probes(server.port).probe(endpoint(server.port), None)
     assert outcome(report) == ("Greeting", "ProbeInconclusive")
     assert "firewall" not in report.message

@@ -17,7 +17,7 @@ from lab.mail_probing import (
     outcome,
 )
 from postroom.api.masked import Masked
-from postroom.mail.operations import Position, Removal
+from postroom.mail.operations import CountDays, Position, Removal, RemoveMessages, ScanMailbox
 from postroom.mail.report import Login
 
 pytestmark = pytest.mark.real_mail_server
@@ -38,7 +38,7 @@ async def server() -> AsyncIterator[Dovecot]:
 @pytest.mark.parametrize("service", ["imap", "imaps"])
 async def test_what_a_check_finds_out(server: Dovecot, service: str) -> None:
     server.deliver(ALICE, OTHER)
-    found = (await server.probes().imap(server.endpoint(service), LOGIN, "INBOX")).mailbox
+    found = (await server.probes().probe(server.endpoint(service), LOGIN, "INBOX")).mailbox
     assert found is not None
     assert (found.messages, found.unseen) == (1, 1)
     assert found.newest_at is not None
@@ -54,20 +54,22 @@ async def test_what_a_check_finds_out(server: Dovecot, service: str) -> None:
 async def test_messages_are_found_and_ours_is_removed(server: Dovecot) -> None:
     probes, where = server.probes(), server.endpoint("imaps")
     server.deliver(ALICE, OTHER)
-    noted = await probes.scan(where, LOGIN, "INBOX", ())
+    noted = await probes.perform(where, LOGIN, ScanMailbox("INBOX", ()))
     assert outcome(noted.session) == DONE
     assert [position.special_use for position in noted.positions] == [None, "\\Junk"]
     server.deliver(ALICE, OTHER)
     server.deliver(ALICE, OURS)
-    found = await probes.scan(where, LOGIN, "INBOX", noted.positions)
+    found = await probes.perform(where, LOGIN, ScanMailbox("INBOX", noted.positions))
     assert [b"X-Postroom-Probe" in message.header for message in found.messages] == [False, True]
     assert not any(b"X-Other" in message.header for message in found.messages)
     other, ours = (
         Removal("INBOX", message.uid_validity, message.uid, PROOF) for message in found.messages
     )
-    removed = await probes.remove(where, LOGIN, [other, ours, replace(ours, uid_validity=1)])
+    removed = await probes.perform(
+        where, LOGIN, RemoveMessages([other, ours, replace(ours, uid_validity=1)])
+    )
     assert (outcome(removed.session), removed.removed) == (DONE, (ours,))
-    left = await probes.scan(where, LOGIN, "INBOX", noted.positions)
+    left = await probes.perform(where, LOGIN, ScanMailbox("INBOX", noted.positions))
     assert [message.uid for message in left.messages] == [other.uid]
 
 
@@ -75,7 +77,9 @@ async def test_history(server: Dovecot) -> None:
     for _ in range(3):
         server.deliver(ALICE, OTHER)
     since = datetime.now(UTC).date() - timedelta(days=2)
-    report = await server.probes().history(server.endpoint("imaps"), LOGIN, "INBOX", since)
+    report = await server.probes().perform(
+        server.endpoint("imaps"), LOGIN, CountDays("INBOX", since)
+    )
     assert (outcome(report.session), report.complete) == (DONE, True)
     assert sum(report.days.values()) == 3
 
@@ -83,6 +87,6 @@ async def test_history(server: Dovecot) -> None:
 async def test_old_positions_and_numbers_that_changed(server: Dovecot) -> None:
     server.deliver(ALICE, OTHER)
     probes, where = server.probes(), server.endpoint("imaps")
-    report = await probes.scan(where, LOGIN, "INBOX", [Position("INBOX", 1, 4000)])
+    report = await probes.perform(where, LOGIN, ScanMailbox("INBOX", [Position("INBOX", 1, 4000)]))
     assert [message.uid for message in report.messages] == [1]
     assert report.positions[0].uid_validity not in (0, 1)

@@ -29,7 +29,15 @@ from postroom.api.mailserver import TLSMode
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.mail.limits.hosts import REFUSALS, WINDOW
-from postroom.mail.operations import Acceptance, OutgoingMessage
+from postroom.mail.operations import (
+    Acceptance,
+    AskSenders,
+    CountDays,
+    OutgoingMessage,
+    RemoveMessages,
+    ScanMailbox,
+    SendMessage,
+)
 from unit.reconcile.mail_worlds import NAMESPACE, SERVER, MailWorld, verdict
 
 MINUTE = timedelta(minutes=1)
@@ -122,8 +130,8 @@ async def test_a_spent_budget_takes_nothing_from_other_accounts(refusing: Hostil
 async def test_a_cooldown_tells_its_end(refusing: Hostile) -> None:
     asking, where = probes(refusing.port), endpoint(refusing.port, TLSMode.IMPLICIT)
     for _ in range(REFUSALS):
-        await asking.smtp(where, LOGIN)
-    report = await asking.smtp(where, LOGIN)
+        await asking.probe(where, LOGIN)
+    report = await asking.probe(where, LOGIN)
     assert report.reason is Reason.HOST_AUTH_COOLDOWN
     assert report.retry_after is not None
     assert WINDOW - 60 < report.retry_after.total_seconds() <= WINDOW
@@ -136,13 +144,13 @@ MESSAGE = OutgoingMessage("user@example.com", "user@example.com", b"Subject: x\r
 async def test_errands_count_and_are_not_begun_in_a_cooldown(refusing: Hostile) -> None:
     asking, where = probes(refusing.port), endpoint(refusing.port, TLSMode.IMPLICIT)
     senders = ["user@example.com", "alias@example.com"]
-    assert (await asking.smtp(where, LOGIN)).reason is Reason.AUTHENTICATION_REJECTED
-    refused = await asking.envelope(where, LOGIN, senders, senders[0])
+    assert (await asking.probe(where, LOGIN)).reason is Reason.AUTHENTICATION_REJECTED
+    refused = await asking.perform(where, LOGIN, AskSenders(senders, senders[0]))
     assert refused.session.authenticated is False
-    assert (await asking.send(where, LOGIN, MESSAGE)).session.authenticated is False
+    assert (await asking.perform(where, LOGIN, SendMessage(MESSAGE))).session.authenticated is False
     connections = refusing.connections
-    asked = await asking.envelope(where, LOGIN, senders, senders[0])
-    sent = await asking.send(where, LOGIN, MESSAGE)
+    asked = await asking.perform(where, LOGIN, AskSenders(senders, senders[0]))
+    sent = await asking.perform(where, LOGIN, SendMessage(MESSAGE))
     assert refusing.connections == connections == REFUSALS
     assert list(asked.answers) == senders
     for one in (*asked.answers.values(), sent.answer):
@@ -159,14 +167,14 @@ async def test_errands_over_imap_count_too() -> None:
         asking, where = probes(server.port), endpoint(server.port, TLSMode.IMPLICIT)
         since = date(2026, 1, 1)
         sessions = [
-            (await asking.scan(where, LOGIN, "INBOX", ())).session,
-            (await asking.remove(where, LOGIN, ())).session,
-            (await asking.history(where, LOGIN, "INBOX", since)).session,
+            (await asking.perform(where, LOGIN, ScanMailbox("INBOX", ()))).session,
+            (await asking.perform(where, LOGIN, RemoveMessages(()))).session,
+            (await asking.perform(where, LOGIN, CountDays("INBOX", since))).session,
         ]
         assert [session.authenticated for session in sessions] == [False] * REFUSALS
-        scan = await asking.scan(where, LOGIN, "INBOX", ())
-        removal = await asking.remove(where, LOGIN, ())
-        history = await asking.history(where, LOGIN, "INBOX", since)
+        scan = await asking.perform(where, LOGIN, ScanMailbox("INBOX", ()))
+        removal = await asking.perform(where, LOGIN, RemoveMessages(()))
+        history = await asking.perform(where, LOGIN, CountDays("INBOX", since))
         assert server.connections == REFUSALS
     for one in (scan, removal, history):
         assert one.session.reason is Reason.HOST_AUTH_COOLDOWN
@@ -208,5 +216,5 @@ async def test_the_words_of_a_server_name_the_wait() -> None:
     steps = imap_until_login(b"AUTH=PLAIN", after=("read", answer(words)))
     async with Hostile(*steps, context=context(), implicit=True) as server:
         where = endpoint(server.port, TLSMode.IMPLICIT)
-        report = await probes(server.port).imap(where, LOGIN, "INBOX")
+        report = await probes(server.port).probe(where, LOGIN, "INBOX")
     assert (report.retry_after, report.cause) == (120 * MINUTE, "ServerThrottled")

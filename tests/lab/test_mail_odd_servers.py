@@ -30,6 +30,7 @@ from lab.mail_probing import (
 )
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
+from postroom.mail.operations import CountDays, ScanMailbox
 from postroom.mail.report import Login
 
 PASSWORD = "hunter2-secret"
@@ -206,7 +207,7 @@ async def signed_in_by_smtplib(port: int) -> bool:
 async def test_smtp(name: str) -> None:
     async with Hostile(*SMTP[name], context=context(), implicit=True) as server:
         theirs = await signed_in_by_smtplib(server.port)
-        report = await probes(server.port).smtp(endpoint(server.port, TLSMode.IMPLICIT), LOGIN)
+        report = await probes(server.port).probe(endpoint(server.port, TLSMode.IMPLICIT), LOGIN)
     assert (outcome(report), report.authenticated) == (DONE, True)
     assert theirs is (name not in BETTER_THAN_SMTPLIB)
 
@@ -416,7 +417,7 @@ async def test_imap(name: str) -> None:
     async with Hostile(*IMAP[name], context=context(), implicit=True) as server:
         theirs = await signed_in_by_imaplib(server.port)
         where = endpoint(server.port, TLSMode.IMPLICIT)
-        report = await probes(server.port).imap(where, LOGIN, "INBOX")
+        report = await probes(server.port).probe(where, LOGIN, "INBOX")
     assert (outcome(report), report.authenticated) == (DONE, True)
     assert theirs is (name not in BETTER_THAN_IMAPLIB)
 
@@ -441,9 +442,9 @@ async def test_who_wants_to_know_our_name_is_told_it_before_any_mailbox_is_opene
     async with Hostile(*script, context=context(), implicit=True) as server:
         where, asking = endpoint(server.port, TLSMode.IMPLICIT), probes(server.port)
         for ask in (
-            lambda: asking.imap(where, LOGIN, "INBOX"),
-            lambda: asking.history(where, LOGIN, "INBOX", date(2026, 1, 1)),
-            lambda: asking.scan(where, LOGIN, "INBOX", ()),
+            lambda: asking.probe(where, LOGIN, "INBOX"),
+            lambda: asking.perform(where, LOGIN, CountDays("INBOX", date(2026, 1, 1))),
+            lambda: asking.perform(where, LOGIN, ScanMailbox("INBOX", ())),
         ):
             named.clear()
             done = await ask()
@@ -471,8 +472,10 @@ async def test_a_server_without_examine(refuses: bytes, allowed: bool) -> None:
     """SELECT changes marks, so it is sent only where the spec allows it."""
     async with Hostile(*opening(refuses), context=context(), implicit=True) as server:
         where = replace(endpoint(server.port, TLSMode.IMPLICIT), may_select=allowed)
-        report = await probes(server.port).imap(where, LOGIN, "INBOX")
-        history = await probes(server.port).history(where, LOGIN, "INBOX", date(2026, 1, 1))
+        report = await probes(server.port).probe(where, LOGIN, "INBOX")
+        history = await probes(server.port).perform(
+            where, LOGIN, CountDays("INBOX", date(2026, 1, 1))
+        )
     selected = sum(b"SELECT" in one for one in server.received)
     if allowed:
         assert outcome(report) == outcome(history.session) == DONE
@@ -489,7 +492,7 @@ async def test_a_server_without_examine(refuses: bytes, allowed: bool) -> None:
 async def test_other_refusals_of_examine_are_no_reason_to_select(refuses: bytes) -> None:
     async with Hostile(*opening(refuses), context=context(), implicit=True) as server:
         where = endpoint(server.port, TLSMode.IMPLICIT)
-        report = await probes(server.port).imap(where, LOGIN, "INBOX")
+        report = await probes(server.port).probe(where, LOGIN, "INBOX")
     assert report.stage.value == "Mailbox"
     assert "allowSelect" not in report.message
     assert not any(b"SELECT" in one for one in server.received)
@@ -498,7 +501,7 @@ async def test_other_refusals_of_examine_are_no_reason_to_select(refuses: bytes)
 async def test_examine_comes_first_where_select_is_allowed() -> None:
     async with Hostile(*IMAP["usual"], context=context(), implicit=True) as server:
         where = replace(endpoint(server.port, TLSMode.IMPLICIT), may_select=True)
-        report = await probes(server.port).imap(where, LOGIN, "INBOX")
+        report = await probes(server.port).probe(where, LOGIN, "INBOX")
     assert outcome(report) == DONE
     assert report.mailbox is not None
     assert report.mailbox.selected is False
@@ -510,7 +513,7 @@ async def test_helo_where_ehlo_is_refused(code: int) -> None:
     refused = b"%d what?\r\n" % code
     steps = (b"220 odd\r\n", "read", refused, "read", b"250 hello\r\n", *BYE)
     async with Hostile(*steps) as server:
-        report = await probes(server.port).smtp(endpoint(server.port), None)
+        report = await probes(server.port).probe(endpoint(server.port), None)
     assert outcome(report) == DONE
     assert server.received[:2] == [b"EHLO postroom.invalid\r\n", b"HELO postroom.invalid\r\n"]
 
@@ -529,7 +532,7 @@ async def test_what_helo_lacks(
     steps = (b"220 odd\r\n", "read", b"502 what?\r\n", "read", after, "stall")
     implicit = mode is TLSMode.IMPLICIT
     async with Hostile(*steps, context=context(), implicit=implicit) as server:
-        report = await probes(server.port).smtp(endpoint(server.port, mode), LOGIN)
+        report = await probes(server.port).probe(endpoint(server.port, mode), LOGIN)
     assert outcome(report) == expected
     assert told in report.message
     assert not any(b"AUTH" in one for one in server.received)
@@ -538,7 +541,7 @@ async def test_what_helo_lacks(
 async def test_a_busy_server_is_not_asked_for_helo() -> None:
     steps = (b"220 odd\r\n", "read", b"450 4.3.2 later\r\n", "stall")
     async with Hostile(*steps) as server:
-        report = await probes(server.port).smtp(endpoint(server.port), None)
+        report = await probes(server.port).probe(endpoint(server.port), None)
     assert not report.conclusive
     assert len(server.received) == 1
 
@@ -549,6 +552,6 @@ async def test_a_challenge_that_is_none_is_no_refusal(challenge: bytes) -> None:
     refuse = (*steps, lambda _: b"")
     async with Hostile(*refuse, "close", context=context(), implicit=True) as server:
         where = endpoint(server.port, TLSMode.IMPLICIT)
-        report = await probes(server.port).imap(where, LOGIN, "INBOX")
+        report = await probes(server.port).probe(where, LOGIN, "INBOX")
     assert (report.stage.value, report.conclusive, report.authenticated) == ("Auth", False, None)
     assert server.received[-1] == b"*\r\n"

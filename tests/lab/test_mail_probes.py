@@ -43,21 +43,21 @@ async def test_nothing_listens() -> None:
 
 
 async def test_a_name_without_addresses() -> None:
-    report = await probes(587, ()).smtp(endpoint(587), None)
+    report = await probes(587, ()).probe(endpoint(587), None)
     assert verdict(report) == ("Resolve", "HostNotFound", True)
 
 
 async def test_a_name_that_cannot_be_looked_up() -> None:
-    report = await probes(587, None).smtp(endpoint(587), None)
+    report = await probes(587, None).probe(endpoint(587), None)
     assert verdict(report) == ("Resolve", "LookupFailed", False)
 
 
 async def test_denied_targets_are_not_dialled() -> None:
     async with Hostile() as server:
-        inner = await probes(server.port, ("127.0.0.1", "10.0.0.1")).smtp(
+        inner = await probes(server.port, ("127.0.0.1", "10.0.0.1")).probe(
             endpoint(server.port), None
         )
-        odd = await probes(587).smtp(endpoint(6379), None)
+        odd = await probes(587).probe(endpoint(6379), None)
     assert verdict(inner) == ("Guard", "AddressDenied", True)
     assert verdict(odd) == ("Guard", "PortDenied", True)
     assert server.connections == 0
@@ -84,7 +84,7 @@ RELAY = Login("relay@example.com", Masked("lab-relay-password"))
 )
 async def test_smtp_works(lab: Lab, port: int, mode: TLSMode) -> None:
     made, where = lab_endpoint(lab, "smtp", port, mode)
-    report = await made.smtp(where, RELAY)
+    report = await made.probe(where, RELAY)
     assert (outcome(report), report.authenticated) == (("Done", "ProbeSucceeded"), True)
     assert report.server is not None
     assert "PLAIN" in report.server.auth_mechanisms
@@ -94,7 +94,7 @@ async def test_smtp_works(lab: Lab, port: int, mode: TLSMode) -> None:
 
 async def test_imap_works(lab: Lab) -> None:
     made, where = lab_endpoint(lab, "imap", IMAPS_PORT, TLSMode.IMPLICIT)
-    report = await made.imap(where, RELAY, "INBOX")
+    report = await made.probe(where, RELAY, "INBOX")
     assert outcome(report) == ("Done", "ProbeSucceeded")
     assert report.mailbox is not None
     assert (report.mailbox.messages, report.mailbox.unseen, report.mailbox.uid_next) == (3, 3, 4)
@@ -110,25 +110,25 @@ async def test_imap_works(lab: Lab) -> None:
 )
 async def test_imap_refuses(lab: Lab, login: Login, mailbox: str, stage: str, reason: str) -> None:
     made, where = lab_endpoint(lab, "imap", IMAPS_PORT, TLSMode.IMPLICIT)
-    report = await made.imap(where, login, mailbox)
+    report = await made.probe(where, login, mailbox)
     assert outcome(report) == (stage, reason)
 
 
 async def test_too_many_refusals_pause_signing_in_for_all(lab: Lab) -> None:
     made, where = lab_endpoint(lab, "smtp", SUBMISSIONS_PORT, TLSMode.IMPLICIT)
     for _ in range(3):
-        assert (await made.smtp(where, LOGIN)).reason is Reason.AUTHENTICATION_REJECTED
-    paused = await made.smtp(where, RELAY)
+        assert (await made.probe(where, LOGIN)).reason is Reason.AUTHENTICATION_REJECTED
+    paused = await made.probe(where, RELAY)
     assert (paused.stage, paused.reason) == (ProbeStage.AUTH, Reason.HOST_AUTH_COOLDOWN)
     assert not paused.conclusive
-    assert (await made.smtp(where, None)).stage is ProbeStage.DONE
+    assert (await made.probe(where, None)).stage is ProbeStage.DONE
 
 
 async def test_probes_at_the_same_time_do_not_overdraw_the_budget() -> None:
     steps = smtp_until_auth(b"AUTH PLAIN", after=("read", b"535 5.7.8 no\r\n"))
     async with Hostile(*steps, context=context(), implicit=True) as server:
         asking, where = probes(server.port), endpoint(server.port, TLSMode.IMPLICIT)
-        reports = await asyncio.gather(*(asking.smtp(where, LOGIN) for _ in range(8)))
+        reports = await asyncio.gather(*(asking.probe(where, LOGIN) for _ in range(8)))
     assert sum(one.startswith(b"AUTH") for one in server.received) == 3
     reasons = [report.reason for report in reports]
     assert reasons.count(Reason.AUTHENTICATION_REJECTED) == 3
@@ -140,7 +140,7 @@ async def test_replies_that_refuse_no_credentials_do_not_count() -> None:
     async with Hostile(*steps, context=context(), implicit=True) as server:
         asking, where = probes(server.port), endpoint(server.port, TLSMode.IMPLICIT)
         for _ in range(4):
-            assert (await asking.smtp(where, LOGIN)).reason is Reason.TEMPORARY_FAILURE
+            assert (await asking.probe(where, LOGIN)).reason is Reason.TEMPORARY_FAILURE
 
 
 async def test_a_slow_host_holds_up_no_other() -> None:
@@ -148,12 +148,12 @@ async def test_a_slow_host_holds_up_no_other() -> None:
     async with Hostile("stall") as slow, Hostile(*smtp_until_auth(after=("read",))) as quick:
         asking = probes(quick.port, deadlines=slow_enough, other_ports=(slow.port,))
         waiting = [
-            asyncio.create_task(asking.smtp(endpoint(slow.port, host="slow.example.com"), None))
+            asyncio.create_task(asking.probe(endpoint(slow.port, host="slow.example.com"), None))
             for _ in range(110)
         ]
         await asyncio.sleep(0.2)
         async with asyncio.timeout(1):
-            report = await asking.smtp(endpoint(quick.port), None)
+            report = await asking.probe(endpoint(quick.port), None)
         assert slow.connections == HOST_LIMIT
         for one in waiting:
             one.cancel()
@@ -170,7 +170,7 @@ async def test_the_deadline_of_a_whole_probe_names_the_stage(
 ) -> None:
     patient = Deadlines(total=0.3)
     async with Hostile(*steps) as server:
-        report = await probes(server.port, deadlines=patient).smtp(endpoint(server.port), None)
+        report = await probes(server.port, deadlines=patient).probe(endpoint(server.port), None)
     assert verdict(report) == (stage, "ConnectionTimeout", False)
 
 
@@ -193,7 +193,7 @@ async def test_a_cancelled_probe_leaves_nothing(name: str) -> None:
     async with Hostile(*steps, context=context(), implicit=implicit) as server:
         login = None if mode is TLSMode.NONE else LOGIN
         asking = probes(server.port, deadlines=Deadlines())
-        task = asyncio.create_task(asking.smtp(endpoint(server.port, mode), login))
+        task = asyncio.create_task(asking.probe(endpoint(server.port, mode), login))
         await asyncio.sleep(0.2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -61,8 +61,8 @@ async def asked(odd: Odd) -> ProbeReport:
         mode = TLSMode.IMPLICIT if odd.secured is None else TLSMode.START_TLS
         where, asking = endpoint(server.port, mode), probes(server.port)
         if odd.protocol == "smtp":
-            return await asking.smtp(where, LOGIN)
-        return await asking.imap(where, LOGIN, "INBOX")
+            return await asking.probe(where, LOGIN)
+        return await asking.probe(where, LOGIN, "INBOX")
 
 
 async def signing_in(odd: Odd, room: Path) -> set[str]:

@@ -84,8 +84,8 @@ async def probed(protocol: str, steps: tuple[Step, ...]) -> ProbeReport:
     async with Hostile(*steps, context=context(), implicit=True) as server:
         where = endpoint(server.port, TLSMode.IMPLICIT, HOST)
         if protocol == "smtp":
-            return await probes(server.port).smtp(where, LOGIN)
-        return await probes(server.port).imap(where, LOGIN, "INBOX")
+            return await probes(server.port).probe(where, LOGIN)
+        return await probes(server.port).probe(where, LOGIN, "INBOX")
 
 
 @pytest.mark.parametrize("heeds", [True, False])

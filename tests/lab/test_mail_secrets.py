@@ -133,7 +133,7 @@ async def test_smtp(name: str, seed: int, caplog: pytest.LogCaptureFixture) -> N
     login = canary(seed)
     async with Hostile(*SMTP[name], context=context(), implicit=True) as server:
         asking = probes(server.port)
-        report = await asking.smtp(endpoint(server.port, TLSMode.IMPLICIT), login)
+        report = await asking.probe(endpoint(server.port, TLSMode.IMPLICIT), login)
     assert report.stage.value == "Auth"
     hunt(login, report, caplog.text)
 
@@ -145,7 +145,7 @@ async def test_imap(name: str, seed: int, caplog: pytest.LogCaptureFixture) -> N
     login = canary(seed)
     async with Hostile(*IMAP[name], context=context(), implicit=True) as server:
         asking = probes(server.port)
-        report = await asking.imap(endpoint(server.port, TLSMode.IMPLICIT), login, "INBOX")
+        report = await asking.probe(endpoint(server.port, TLSMode.IMPLICIT), login, "INBOX")
     assert report.stage.value == "Auth"
     hunt(login, report, caplog.text)
 
@@ -156,7 +156,7 @@ async def test_tokens_over_smtp(name: str, seed: int, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG)
     login = token(seed)
     async with Hostile(*SMTP_TOKEN[name], context=context(), implicit=True) as server:
-        report = await probes(server.port).smtp(endpoint(server.port, TLSMode.IMPLICIT), login)
+        report = await probes(server.port).probe(endpoint(server.port, TLSMode.IMPLICIT), login)
     assert report.stage.value == "Auth"
     assert carried(login, server.received)
     hunt(login, report, caplog.text)
@@ -173,7 +173,7 @@ async def test_tokens_over_imap(name: str, mode: TLSMode, caplog: pytest.LogCapt
     implicit = mode is TLSMode.IMPLICIT
     async with Hostile(*steps, context=context(), implicit=implicit) as server:
         asking = probes(server.port)
-        report = await asking.imap(endpoint(server.port, mode), login, "INBOX")
+        report = await asking.probe(endpoint(server.port, mode), login, "INBOX")
     assert report.stage.value == "Auth"
     assert carried(login, server.received)
     hunt(login, report, caplog.text)

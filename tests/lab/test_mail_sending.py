@@ -36,9 +36,10 @@ from postroom.lab.mailboxes import Accounts
 from postroom.lab.smtp import LabSmtp
 from postroom.mail.connect.dial import Deadlines
 from postroom.mail.connect.tls import TrustStore
-from postroom.mail.operations import Acceptance, Answer, OutgoingMessage, SendReport
+from postroom.mail.operations import Acceptance, Answer, OutgoingMessage, SendMessage, SendReport
 from postroom.mail.report import Login
-from postroom.mail.smtp.sending import SmtpSending
+from postroom.mail.session.state import Connector
+from postroom.mail.smtp import sending
 
 LAB_ADDRESS = "127.0.0.73"
 GO_ON = b"354 go on\r\n"
@@ -306,7 +307,8 @@ async def send_to_lab(octets: bytes, recipient: str = ME) -> SendReport:
     dialling = dialler(SUBMISSIONS_PORT, LAB_ADDRESS, Deadlines())
     message = OutgoingMessage(ME, recipient, octets)
     login = Login(ME, Masked(PASSWORD))
-    return await SmtpSending(where, login, message, dialling, TrustStore()).send()
+    connector = Connector(dialling, TrustStore())
+    return await sending.send(where, login, SendMessage(message), connector)
 
 
 def arrived(accounts: Accounts) -> bytes:

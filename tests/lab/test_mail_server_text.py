@@ -130,7 +130,7 @@ def quiet(report: ProbeReport) -> None:
 
 async def test_nothing_is_told_of_whom_the_guard_forbids() -> None:
     asking = probes(587, addresses=("10.0.0.1",))
-    report = await asking.smtp(endpoint(587), None)
+    report = await asking.probe(endpoint(587), None)
     assert (report.stage.value, report.server_text) == ("Guard", None)
 
 
@@ -184,8 +184,8 @@ async def test_a_host_that_cools_down_is_not_quoted() -> None:
     ):
         asking = probes(server.port, other_ports=(other.port,))
         for _ in range(3):
-            first = await asking.smtp(endpoint(server.port, TLSMode.IMPLICIT), LOGIN)
-        last = await asking.smtp(endpoint(other.port, TLSMode.IMPLICIT), LOGIN)
+            first = await asking.probe(endpoint(server.port, TLSMode.IMPLICIT), LOGIN)
+        last = await asking.probe(endpoint(other.port, TLSMode.IMPLICIT), LOGIN)
     assert first.server_text == "5.7.8 no"
     assert (last.stage.value, last.server_text) == ("Greeting", None)
 

@@ -25,7 +25,7 @@ from lab.mail_probing import (
 from lab.postfix_server import ALIAS, NOBODYS, postfix
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
-from postroom.mail.operations import OutgoingMessage
+from postroom.mail.operations import AskSenders, OutgoingMessage, SendMessage
 from postroom.mail.report import Login
 
 pytestmark = pytest.mark.real_mail_server
@@ -49,29 +49,29 @@ async def server(backend: Dovecot) -> AsyncIterator[MailServerProcess]:
 @pytest.mark.parametrize("service", ["submission", "submissions"])
 async def test_signing_in(server: MailServerProcess, service: str) -> None:
     where = server.endpoint(service)
-    report = await server.probes().smtp(where, GOOD)
+    report = await server.probes().probe(where, GOOD)
     assert (outcome(report), report.authenticated) == (WORKS, True)
     assert report.server is not None
     assert report.server.implementation == "Postfix"
     with_token = Login(ALICE, Masked(token(ALICE)), token=True)
-    assert outcome(await server.probes().smtp(where, with_token)) == WORKS
-    wrong = await server.probes().smtp(where, Login(ALICE, Masked("hunter2-wrong")))
+    assert outcome(await server.probes().probe(where, with_token)) == WORKS
+    wrong = await server.probes().probe(where, Login(ALICE, Masked("hunter2-wrong")))
     assert verdict(wrong) == ("Auth", "AuthenticationRejected", True)
     assert (wrong.code, wrong.enhanced_code) == (535, "5.7.8")
     expired = Login(ALICE, Masked(token(ALICE, lifetime=-60)), token=True)
-    refused = await server.probes().smtp(where, expired)
+    refused = await server.probes().probe(where, expired)
     assert verdict(refused) == ("Auth", "AuthenticationRejected", True)
 
 
 async def test_auth_is_hidden_before_tls(server: MailServerProcess) -> None:
     where = server.endpoint("submission")
-    plain = await server.probes().smtp(replace(where, tls=TLSMode.NONE), None)
-    secured = await server.probes().smtp(where, None)
+    plain = await server.probes().probe(replace(where, tls=TLSMode.NONE), None)
+    secured = await server.probes().probe(where, None)
     assert plain.server is not None
     assert secured.server is not None
     assert plain.server.auth_mechanisms == []
     assert "PLAIN" in secured.server.auth_mechanisms
-    refused = await server.probes().smtp(replace(where, tls=TLSMode.NONE), GOOD)
+    refused = await server.probes().probe(replace(where, tls=TLSMode.NONE), GOOD)
     assert verdict(refused) == ("Auth", "EncryptionRequired", True)
     # The floor: what a client gets that tries it all the same.
     code, text = await asyncio.to_thread(_auth_in_the_clear, server)
@@ -86,7 +86,7 @@ def _auth_in_the_clear(server: MailServerProcess) -> tuple[int, bytes]:
 
 
 async def test_a_port_without_auth(server: MailServerProcess) -> None:
-    report = await server.probes().smtp(server.endpoint("relay"), GOOD)
+    report = await server.probes().probe(server.endpoint("relay"), GOOD)
     assert verdict(report) == ("Auth", "CapabilityMissing", True)
     assert "use the submission port" in report.message
 
@@ -94,7 +94,9 @@ async def test_a_port_without_auth(server: MailServerProcess) -> None:
 async def test_who_may_send(server: MailServerProcess) -> None:
     """Postfix says no at RCPT, in words that our catalogue knows."""
     senders = [ALICE, ALIAS, BOB, NOBODYS, "alice@elsewhere.example"]
-    report = await server.probes().envelope(server.endpoint("submissions"), GOOD, senders, ALICE)
+    report = await server.probes().perform(
+        server.endpoint("submissions"), GOOD, AskSenders(senders, ALICE)
+    )
     assert outcome(report.session) == WORKS
     said = {
         one: (answer.acceptance.value, answer.reason.value, answer.code, answer.enhanced_code)
@@ -111,7 +113,9 @@ async def test_who_may_send(server: MailServerProcess) -> None:
 async def test_mail_arrives(server: MailServerProcess, backend: Dovecot) -> None:
     octets = f"From: {ALICE}\r\nTo: {BOB}\r\nSubject: real\r\n\r\nHello\r\n".encode()
     message = OutgoingMessage(ALICE, BOB, octets)
-    report = await server.probes().send(server.endpoint("submissions"), GOOD, message)
+    report = await server.probes().perform(
+        server.endpoint("submissions"), GOOD, SendMessage(message)
+    )
     assert report.answer.acceptance.value == "Accepted"
     assert await server.logs("queue active")
     for _ in range(100):
@@ -123,14 +127,16 @@ async def test_mail_arrives(server: MailServerProcess, backend: Dovecot) -> None
 
 async def _messages(backend: Dovecot, address: str) -> int:
     login = Login(address, Masked(PASSWORDS[address]))
-    seen = await backend.probes().imap(backend.endpoint("imaps"), login, "INBOX")
+    seen = await backend.probes().probe(backend.endpoint("imaps"), login, "INBOX")
     assert seen.mailbox is not None
     return seen.mailbox.messages
 
 
 async def test_a_sender_that_is_not_ones_own(server: MailServerProcess) -> None:
     message = OutgoingMessage(BOB, ALICE, b"Subject: forged\r\n\r\nHello\r\n")
-    report = await server.probes().send(server.endpoint("submissions"), GOOD, message)
+    report = await server.probes().perform(
+        server.endpoint("submissions"), GOOD, SendMessage(message)
+    )
     assert (report.answer.acceptance.value, report.answer.reason.value) == (
         "Refused",
         "SenderNotAuthorized",

@@ -29,9 +29,9 @@ from postroom.cli.options import (
     Output,
     OwnershipKeyFileOption,
 )
-from postroom.controller.mail_limits import LimitedProbes, Observe
 from postroom.controller.network import reach
 from postroom.dns.asking.turns import Timing
+from postroom.mail.probes import NetworkProbes, Observe
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.engine import Policy
 from postroom.settings import Settings, SettingsError, load
@@ -243,7 +243,7 @@ class SignIns:
     refused: int = 0
 
     def note(self, kind: str, seconds: float, report: ProbeReport) -> None:
-        """Count one session; implements `postroom.controller.mail_limits.Observe`."""
+        """Count one session; implements `postroom.mail.probes.Observe`."""
         if report.authenticated is not None:
             self.accepted += report.authenticated
             self.refused += not report.authenticated
@@ -265,7 +265,7 @@ def world_of(
     """
     # No status outlives this process, so that it could not keep from sending a message twice.
     out = reach(settings, api_server="", timing=PATIENT)._replace(messages=None)
-    if observe is not None and isinstance(out.mail, LimitedProbes):
+    if observe is not None and isinstance(out.mail, NetworkProbes):
         out.mail.observe = observe
     return DirectoryWorld(found, out, replace(settings.ownership, key_elsewhere=True))
 

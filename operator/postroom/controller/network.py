@@ -7,7 +7,6 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
@@ -38,10 +37,9 @@ def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> 
         timing=timing,
         may_ask=lambda address: may_dial(address, policy),
     )
-    probes = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target)
+    mail = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target)
     policies = HttpsPolicyFetcher(policy, dns.resolve_host)
     tokens = token_source(policy, dns.resolve_host, settings.allow_token_hosts)
-    mail = LimitedProbes(probes, per_target=None)
     messages = MessagePolicy(settings.allow_test_recipients)
     identities = NetworkIdentities(BearerExchange(policy, dns.resolve_host), tokens)
     return WaysOut(dns, mail, policies, tokens, identities, messages)

@@ -32,7 +32,6 @@ from postroom.controller.feed import Feed
 from postroom.controller.health import Health
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, own_identity
-from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets
 from postroom.controller.sent_before import recall
@@ -42,6 +41,7 @@ from postroom.controller.world import ClusterWorld
 from postroom.controller.writer import SecretWriter, Writer
 from postroom.mail.oauth.rotation import RefreshTokenStore
 from postroom.mail.oauth.tokens import TokenSource
+from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
 from postroom.reconcile.outbound import WaysOut
@@ -255,7 +255,7 @@ class _Operator:
         """Start everything; kopf comes last, as it cancels what started after it when it ends."""
         settings = self._settings
         out = self._out = self._reach(settings, self._cluster.server)
-        if isinstance(out.mail, LimitedProbes):
+        if isinstance(out.mail, NetworkProbes):
             out.mail.observe = self._metrics.observe_session
         if isinstance(out.tokens, TokenSource):
             out.tokens.keep_in(self._refresh_tokens())

@@ -7,10 +7,12 @@ its stage is not DONE, what was asked for may not have been done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from postroom.api.reasons import Reason
 from postroom.mail.report import ProbeReport
@@ -124,3 +126,96 @@ class HistoryReport:
     session: ProbeReport
     days: Mapping[date, int] = field(default_factory=dict)
     complete: bool = True
+
+
+class OperationReport(Protocol):
+    """What every report of an operation holds."""
+
+    @property
+    def session(self) -> ProbeReport: ...
+
+
+Report = TypeVar("Report", bound=OperationReport)
+
+
+class Operation(ABC, Generic[Report]):
+    """What a session is signed in for; `kind` is its name in metrics."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def not_done(self, session: ProbeReport) -> Report:
+        """The report of a session that ended before anything was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskSenders(Operation[EnvelopeReport]):
+    """Ask whether each sender may write to the recipient; send nothing."""
+
+    senders: Sequence[str]
+    recipient: str
+    kind: ClassVar[str] = "envelope"
+
+    def not_done(self, session: ProbeReport, answer: Answer | None = None) -> EnvelopeReport:
+        """See `Operation`; `answer` says why nothing was done where the session does not."""
+        return EnvelopeReport(session, dict.fromkeys(self.senders, answer or _unasked(session)))
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage(Operation[SendReport]):
+    """Hand one message over, once."""
+
+    message: OutgoingMessage
+    kind: ClassVar[str] = "send"
+
+    def not_done(self, session: ProbeReport, answer: Answer | None = None) -> SendReport:
+        """See `Operation`; `answer` says why nothing was done where the session does not."""
+        return SendReport(session, answer or _unasked(session))
+
+
+@dataclass(frozen=True, slots=True)
+class ScanMailbox(Operation[ScanReport]):
+    """Read, without marking, the headers of what arrived since some positions.
+
+    Without any, only note the positions of the mailbox and of the special ones where mail also
+    arrives (junk, all mail).
+    """
+
+    mailbox: str
+    since: Sequence[Position]
+    kind: ClassVar[str] = "scan"
+
+    def not_done(self, session: ProbeReport) -> ScanReport:
+        """See `Operation`."""
+        return ScanReport(session)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMessages(Operation[RemovalReport]):
+    """Remove messages of ours, and never any other."""
+
+    removals: Sequence[Removal]
+    kind: ClassVar[str] = "remove"
+
+    def not_done(self, session: ProbeReport) -> RemovalReport:
+        """See `Operation`."""
+        return RemovalReport(session)
+
+
+@dataclass(frozen=True, slots=True)
+class CountDays(Operation[HistoryReport]):
+    """Count what arrived in a mailbox on each day since a date; bounded."""
+
+    mailbox: str
+    since: date
+    kind: ClassVar[str] = "history"
+
+    def not_done(self, session: ProbeReport) -> HistoryReport:
+        """See `Operation`."""
+        return HistoryReport(session, complete=False)
+
+
+def _unasked(session: ProbeReport) -> Answer:
+    return Answer(
+        Acceptance.UNKNOWN, session.reason, session.message, session.code, session.enhanced_code
+    )

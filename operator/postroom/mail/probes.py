@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import date, timedelta
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, cast
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Deadlines, Dialler, Resolve, SystemResolver
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.tls import TrustStore
-from postroom.mail.imap.history import ImapHistory
-from postroom.mail.imap.probe import ImapProbe
-from postroom.mail.imap.removal import ImapRemoval
-from postroom.mail.imap.scan import ImapScan
+from postroom.mail.imap import probe as imap
+from postroom.mail.imap.history import count_days
+from postroom.mail.imap.removal import remove
+from postroom.mail.imap.scan import scan
 from postroom.mail.limits.hosts import (
     HOST_LIMIT,
     QUIET,
@@ -27,28 +27,34 @@ from postroom.mail.limits.hosts import (
 )
 from postroom.mail.limits.priority import Gate
 from postroom.mail.operations import (
-    Acceptance,
-    Answer,
-    EnvelopeReport,
-    HistoryReport,
-    OutgoingMessage,
-    Position,
-    Removal,
-    RemovalReport,
-    ScanReport,
-    SendReport,
+    AskSenders,
+    CountDays,
+    Operation,
+    RemoveMessages,
+    Report,
+    ScanMailbox,
+    SendMessage,
 )
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
-from postroom.mail.session.probe import Probe
-from postroom.mail.smtp.envelope import SmtpEnvelope
-from postroom.mail.smtp.prober import SmtpProbe
-from postroom.mail.smtp.sending import SmtpSending
+from postroom.mail.session.state import Connector
+from postroom.mail.smtp import auth as smtp
+from postroom.mail.smtp.envelope import ask_senders
+from postroom.mail.smtp.sending import send
 
 #: Seconds.
 _LEAST_PAUSE = 60
 
-Errand = TypeVar("Errand", EnvelopeReport, SendReport, ScanReport, RemovalReport, HistoryReport)
+#: (what was done, seconds that it took with all waiting, how far the session came)
+Observe = Callable[[str, float, ProbeReport], None]
+_Perform = Callable[[Endpoint, Login, Operation[Report], Connector], Awaitable[Report]]
+_OPERATIONS: Mapping[type[Operation[Any]], Callable[..., Awaitable[Any]]] = {
+    AskSenders: ask_senders,
+    SendMessage: send,
+    ScanMailbox: scan,
+    RemoveMessages: remove,
+    CountDays: count_days,
+}
 
 
 class NetworkProbes:
@@ -67,111 +73,82 @@ class NetworkProbes:
         quiet: float = QUIET,
         gate: Gate | None = None,
         per_host: int = HOST_LIMIT,
+        trust: TrustStore | None = None,
     ) -> None:
-        self._dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
-        self._trust = TrustStore()
+        dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
+        self._connector = Connector(dialler, trust or TrustStore())
+        #: Told of every session.
+        self.observe: Observe = lambda kind, seconds, report: None
         self._gate = gate or Gate()
         self._hosts = Hosts(time.monotonic, quiet, per_host)
 
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
-        """Connect, secure, greet, read capabilities, authenticate if asked, and quit."""
+    async def probe(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None = None
+    ) -> ProbeReport:
+        """See `postroom.reconcile.world.MailProbes`."""
+        begun = time.monotonic()
+        report = await self._probe(endpoint, login, mailbox)
+        kind = "smtp" if mailbox is None else "imap"
+        self.observe(kind, time.monotonic() - begun, report)
+        return report
 
-        def probe(credentials: Login | None) -> Probe:
-            return SmtpProbe(endpoint, credentials, self._dialler, self._trust)
+    async def perform(
+        self, endpoint: Endpoint, login: Login, operation: Operation[Report]
+    ) -> Report:
+        """See `postroom.reconcile.world.MailProbes`.
 
-        return await self._limited(endpoint, login, probe)
-
-    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
-        """Connect with TLS, log in, examine the mailbox read-only, and log out."""
-
-        def probe(credentials: Login | None) -> Probe:
-            return ImapProbe(endpoint, credentials, mailbox, self._dialler, self._trust)
-
-        return await self._limited(endpoint, login, probe)
-
-    async def envelope(
-        self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
-    ) -> EnvelopeReport:
-        """Sign in and ask whether each sender may write to the recipient; send nothing."""
-        errand = SmtpEnvelope(endpoint, login, senders, recipient, self._dialler, self._trust)
-        done = await self._errand(endpoint, login, errand.ask)
-        if isinstance(done, ProbeReport):
-            return EnvelopeReport(done, dict.fromkeys(senders, _unasked(done)))
+        Where the host has refused too many, not at all: it is nothing without its login.
+        """
+        begun = time.monotonic()
+        done = await self._perform(endpoint, login, operation)
+        self.observe(operation.kind, time.monotonic() - begun, done.session)
         return done
 
-    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
-        """Sign in and hand one message over, once."""
-        errand = SmtpSending(endpoint, login, message, self._dialler, self._trust)
-        done = await self._errand(endpoint, login, errand.send)
-        return SendReport(done, _unasked(done)) if isinstance(done, ProbeReport) else done
-
-    async def scan(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: Sequence[Position]
-    ) -> ScanReport:
-        """Read, without marking, the headers of what arrived since some positions."""
-        errand = ImapScan(endpoint, login, mailbox, since, self._dialler, self._trust)
-        done = await self._errand(endpoint, login, errand.scan)
-        return ScanReport(done) if isinstance(done, ProbeReport) else done
-
-    async def remove(
-        self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
-    ) -> RemovalReport:
-        """Remove messages of ours, and never any other."""
-        errand = ImapRemoval(endpoint, login, removals, self._dialler, self._trust)
-        done = await self._errand(endpoint, login, errand.remove)
-        return RemovalReport(done) if isinstance(done, ProbeReport) else done
-
-    async def history(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: date
-    ) -> HistoryReport:
-        """Count what arrived in a mailbox on each day since a date; bounded."""
-        errand = ImapHistory(endpoint, login, mailbox, since, self._dialler, self._trust)
-        done = await self._errand(endpoint, login, errand.count)
-        return HistoryReport(done, complete=False) if isinstance(done, ProbeReport) else done
-
-    async def _limited(
-        self, endpoint: Endpoint, login: Login | None, probe: Callable[[Login | None], Probe]
+    async def _probe(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None
     ) -> ProbeReport:
         """Probe within the limits, without the login where the host has refused too many."""
         host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
         if login is None:
             async with host.turn(namespace), self._gate.place(host.pace, namespace):
-                return await probe(None).run()
+                return await self._check(endpoint, None, mailbox)
         # A turn is taken by who may go: waiting for others, or for quiet, is no use of a host. The
         # global gate comes last: who waits for a slow host must not keep others out.
         async with host.signing_in(namespace, login) as attempt:
             async with host.turn(namespace), self._gate.place(host.pace, namespace):
                 if attempt.allowed:
-                    attempt.report = await probe(login).run()
+                    attempt.report = await self._check(endpoint, login, mailbox)
                     return attempt.report
-                report = without_withheld(await probe(None).run(), endpoint, login)
-            return _cooling_down(report, endpoint, host.budget(namespace))
+                report = await self._check(endpoint, None, mailbox)
+            shown = without_withheld(report, endpoint, login)
+            return _cooling_down(shown, endpoint, host.budget(namespace))
 
-    async def _errand(
-        self, endpoint: Endpoint, login: Login, perform: Callable[[], Awaitable[Errand]]
-    ) -> Errand | ProbeReport:
-        """Do what is nothing without its login: where the host has refused too many, not at all.
-
-        In that case returns the report of a session in which nobody signed in.
-        """
+    async def _perform(
+        self, endpoint: Endpoint, login: Login, operation: Operation[Report]
+    ) -> Report:
         host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
         async with host.signing_in(namespace, login) as attempt:
             if not attempt.allowed:
-                return _cooling_down(None, endpoint, host.budget(namespace))
+                pause = _cooling_down(None, endpoint, host.budget(namespace))
+                return operation.not_done(pause)
             async with host.turn(namespace), self._gate.place(host.pace, namespace):
-                done = await perform()
+                perform = cast("_Perform[Report]", _OPERATIONS[type(operation)])
+                done = await perform(endpoint, login, operation, self._connector)
                 attempt.report = done.session
                 return done
 
-
-def _unasked(session: ProbeReport) -> Answer:
-    return Answer(Acceptance.UNKNOWN, session.reason, session.message)
+    async def _check(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None
+    ) -> ProbeReport:
+        if mailbox is None:
+            return await smtp.check(endpoint, login, self._connector)
+        return await imap.check(endpoint, login, mailbox, self._connector)
 
 
 def _cooling_down(
     report: ProbeReport | None, endpoint: Endpoint, budget: RefusalBudget
 ) -> ProbeReport:
-    """Say that nobody signed in: neither a success nor a refusal.
+    """The report that nobody signed in: neither a success nor a refusal.
 
     `report` is of the connection, None where it was not checked.
     """

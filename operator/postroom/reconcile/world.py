@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Protocol
 
 from postroom.api.masked import Masked
@@ -21,16 +21,7 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.mail.identities.values import IdentitySource
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
-from postroom.mail.operations import (
-    EnvelopeReport,
-    HistoryReport,
-    OutgoingMessage,
-    Position,
-    Removal,
-    RemovalReport,
-    ScanReport,
-    SendReport,
-)
+from postroom.mail.operations import Operation, Report
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.budgets import Budgets
@@ -103,47 +94,20 @@ class MessagePolicy:
 class MailProbes(Protocol):
     """Probes mail servers. Implementations never raise for what servers or networks do."""
 
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
-        """Connect, secure, greet, read capabilities, authenticate if asked, and quit."""
-        ...
+    async def probe(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None = None
+    ) -> ProbeReport:
+        """Check an SMTP server, or, where a mailbox is named, an IMAP server and that mailbox.
 
-    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
-        """Connect with TLS, log in, examine the mailbox read-only, and log out.
-
-        Without a login, stop after the capabilities.
+        Connects, secures, reads capabilities, and authenticates once if there is a login; a mailbox
+        is then examined read-only. No mail is sent, and nothing is changed.
         """
         ...
 
-    async def envelope(
-        self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
-    ) -> EnvelopeReport:
-        """Sign in and ask whether each sender may write to the recipient; send nothing."""
-        ...
-
-    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
-        """Sign in and hand one message over, once."""
-        ...
-
-    async def scan(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: Sequence[Position]
-    ) -> ScanReport:
-        """Read, without marking, the headers of what arrived since some positions.
-
-        Without any, only note the positions of the mailbox and of the special ones where mail
-        also arrives (junk, all mail).
-        """
-        ...
-
-    async def remove(
-        self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
-    ) -> RemovalReport:
-        """Remove messages of ours, and never any other."""
-        ...
-
-    async def history(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: date
-    ) -> HistoryReport:
-        """Count what arrived in a mailbox on each day since a date; bounded."""
+    async def perform(
+        self, endpoint: Endpoint, login: Login, operation: Operation[Report]
+    ) -> Report:
+        """Sign in and do what is asked, once."""
         ...
 
 

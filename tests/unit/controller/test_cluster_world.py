@@ -12,22 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.mailserver import ProbeStage, TLSMode
+from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.api.names import Kind
-from postroom.api.reasons import Reason
 from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
-from postroom.controller.mail_limits import LimitedProbes
 from postroom.controller.world import ClusterWorld, SharedReads, secret_content
 from postroom.dns.ownership import OwnershipRules
-from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.mail.connect.guard import DialPolicy
+from postroom.mail.probes import NetworkProbes
+from postroom.mail.report import Endpoint
 from postroom.metrics import Metrics
 from postroom.reconcile.outbound import WaysOut
 from postroom.reconcile.signing_in.references import not_permitted
-from postroom.reconcile.world import LookupUnavailable, MailProbes
+from postroom.reconcile.world import LookupUnavailable
 from unit.controller.samples import ACCOUNT, SERVER, stored
-from unit.reconcile import mail_worlds
 
 SECRET = {
     "metadata": {"name": "login", "uid": "uid-9", "resourceVersion": "7"},
@@ -205,51 +204,17 @@ async def test_who_gives_up_waiting_does_not_end_the_read_of_others() -> None:
     assert await second is not None
 
 
-class Probes(mail_worlds.Probes):
-    """Counts how many probes run at a time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.running = self.most = 0
-
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
-        self.running += 1
-        self.most = max(self.most, self.running)
-        await asyncio.sleep(0.001)
-        self.running -= 1
-        return ProbeReport(ProbeStage.DONE, Reason.PROBE_SUCCEEDED, "", conclusive=True)
-
-    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
-        return await self.smtp(endpoint, login)
-
-
-def endpoint(host: str) -> Endpoint:
-    return Endpoint(host, 587, TLSMode.START_TLS, host, None, "mail")
-
-
-async def test_one_mail_server_gets_few_probes_at_a_time() -> None:
-    probes = Probes()
-    limited: MailProbes = LimitedProbes(probes, per_target=2)
-    same = endpoint("smtp.example.com")
-    await asyncio.gather(*(limited.smtp(same, None) for _ in range(10)))
-    assert probes.most == 2
-
-
-async def test_different_mail_servers_do_not_wait_for_each_other() -> None:
-    probes = Probes()
-    limited = LimitedProbes(probes, per_target=1)
-    await asyncio.gather(*(limited.imap(endpoint(f"h{n}"), None, "INBOX") for n in range(5)))
-    assert probes.most == 5
-    assert limited._targets.remembered == 0
-
-
 async def test_sessions_are_counted_by_what_came_of_them() -> None:
+    async def nowhere(host: str) -> tuple[str, ...]:
+        return ()
+
     metrics = Metrics()
-    limited = LimitedProbes(Probes(), per_target=1)
-    limited.observe = metrics.observe_session
+    probes = NetworkProbes(DialPolicy(), nowhere)
+    probes.observe = metrics.observe_session
     for host in ("a.example", "b.example"):
-        await limited.imap(endpoint(host), None, "INBOX")
-    labels = {"kind": "imap", "stage": "Done", "reason": "ProbeSucceeded"}
+        where = Endpoint(host, 993, TLSMode.IMPLICIT, host, None, "mail")
+        await probes.probe(where, None, "INBOX")
+    labels = {"kind": "imap", "stage": "Resolve", "reason": "HostNotFound"}
     assert metrics.registry.get_sample_value("postroom_mail_sessions_total", labels) == 2
     count = "postroom_mail_session_duration_seconds_count"
     assert metrics.registry.get_sample_value(count, {"kind": "imap"}) == 2

@@ -33,7 +33,9 @@ SPEC = {"host": "smtp.example.com", "interval": "5m", "default": True}
 class Probes(mail_worlds.Probes):
     """Every mail server answers."""
 
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
+    async def probe(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None = None
+    ) -> ProbeReport:
         return ProbeReport(
             ProbeStage.DONE,
             Reason.PROBE_SUCCEEDED,
@@ -42,9 +44,6 @@ class Probes(mail_worlds.Probes):
             server=ServerFacts(),
             tls=TLSFacts(version="TLSv1.3"),
         )
-
-    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
-        return await self.smtp(endpoint, login)
 
 
 @pytest.fixture

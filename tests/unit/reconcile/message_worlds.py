@@ -5,25 +5,32 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
+from typing import Any
 
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.reasons import Reason
 from postroom.mail.operations import (
     Acceptance,
     Answer,
+    CountDays,
     HistoryReport,
+    Operation,
+    OperationReport,
     OutgoingMessage,
     Position,
     Removal,
     RemovalReport,
+    RemoveMessages,
+    ScanMailbox,
     ScannedMessage,
     ScanReport,
+    SendMessage,
     SendReport,
 )
-from postroom.mail.report import Endpoint, Login
+from postroom.mail.report import Login
 from postroom.reconcile.world import MessagePolicy
 from unit.reconcile.assessments import NOW
 from unit.reconcile.mail_worlds import ACCOUNT, SERVER, WELL, MailWorld, Probes
@@ -53,7 +60,31 @@ class PostOffice(Probes):
     #: Whether the server takes messages over and says nothing.
     hangs: bool = False
 
-    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
+    async def do(self, login: Login, operation: Operation[Any]) -> OperationReport:
+        match operation:
+            case SendMessage():
+                return await self.take(operation.message)
+            case ScanMailbox():
+                self.scans += 1
+                if not operation.since:
+                    return ScanReport(WELL, (INBOX, JUNK))
+                return ScanReport(WELL, tuple(operation.since), tuple(self.arrived))
+            case RemoveMessages():
+                self.removed.extend(operation.removals)
+                gone = {(removal.mailbox, removal.uid) for removal in operation.removals}
+                self.arrived = [
+                    message
+                    for message in self.arrived
+                    if (message.mailbox, message.uid) not in gone
+                ]
+                return RemovalReport(WELL, tuple(operation.removals))
+            case CountDays():
+                counts = (0, 1, 3)
+                days = {operation.since + timedelta(days=count): count for count in counts}
+                return HistoryReport(WELL, days)
+        return await super().do(login, operation)
+
+    async def take(self, message: OutgoingMessage) -> SendReport:
         self.sent.append(message)
         if self.delivers_to is not None and self.answer.acceptance in (
             Acceptance.ACCEPTED,
@@ -74,28 +105,6 @@ class PostOffice(Probes):
         if self.hangs:
             await asyncio.sleep(60)
         return SendReport(WELL, self.answer)
-
-    async def scan(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: Sequence[Position]
-    ) -> ScanReport:
-        self.scans += 1
-        if not since:
-            return ScanReport(WELL, (INBOX, JUNK))
-        return ScanReport(WELL, tuple(since), tuple(self.arrived))
-
-    async def remove(
-        self, endpoint: Endpoint, login: Login, removals: Sequence[Removal]
-    ) -> RemovalReport:
-        self.removed.extend(removals)
-        gone = {(removal.mailbox, removal.uid) for removal in removals}
-        self.arrived = [one for one in self.arrived if (one.mailbox, one.uid) not in gone]
-        return RemovalReport(WELL, tuple(removals))
-
-    async def history(
-        self, endpoint: Endpoint, login: Login, mailbox: str, since: date
-    ) -> HistoryReport:
-        days = {since + timedelta(days=count): count for count in (0, 1, 3)}
-        return HistoryReport(WELL, days)
 
 
 class MessageWorld(MailWorld):

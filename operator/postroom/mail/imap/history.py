@@ -8,14 +8,15 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from postroom.api.mailserver import ProbeStage
-from postroom.mail.connect import tls
-from postroom.mail.connect.dial import Dialler
+from postroom.mail.imap.auth import state_of
 from postroom.mail.imap.dates import search_date
 from postroom.mail.imap.fetching import fetched, searched, uid_sets
-from postroom.mail.imap.operation import ImapErrand
-from postroom.mail.imap.protocol import GuardedProtocol
-from postroom.mail.operations import HistoryReport
+from postroom.mail.imap.opening import examine
+from postroom.mail.imap.operation import for_an_operation, lines_told, unless_refused
+from postroom.mail.imap.session import ImapSession
+from postroom.mail.operations import CountDays, HistoryReport
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.session.state import Connector
 
 #: Messages that are counted: the last ones of the mailbox.
 MESSAGES_LIMIT = 20_000
@@ -26,57 +27,53 @@ _BATCH = 1000
 _MARGIN = timedelta(days=1)
 
 
-class ImapHistory(ImapErrand):
-    """Counts the messages of one mailbox since a day (UTC); `count` once."""
+async def count_days(
+    endpoint: Endpoint,
+    login: Login,
+    asked: CountDays,
+    connector: Connector,
+    messages_limit: int = MESSAGES_LIMIT,
+) -> HistoryReport:
+    """How many messages of a mailbox arrived on each day since one (UTC).
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        login: Login,
-        mailbox: str,
-        since: date,
-        dialler: Dialler,
-        trust: tls.TrustStore,
-        messages_limit: int = MESSAGES_LIMIT,
-    ) -> None:
-        super().__init__(endpoint, login, dialler, trust)
-        self._mailbox_name = mailbox
-        self._since = since
-        self._messages_limit = messages_limit
-        self._days: dict[date, int] = {}
-        self._complete = True
+    None where the session did not come to its end.
+    """
+    state = state_of(endpoint, login, connector)
+    days, complete = dict[date, int](), False
+    async with state.reported(), for_an_operation(state) as session:
+        days, complete = await _count(session, asked, messages_limit)
+    report = state.report()
+    if report.stage is not ProbeStage.DONE:
+        return asked.not_done(report)
+    return HistoryReport(report, days, complete)
 
-    async def count(self) -> HistoryReport:
-        """Return how many arrived on each day; none where the session did not come to its end."""
-        session = await self.run()
-        if session.stage is not ProbeStage.DONE:
-            return HistoryReport(session, complete=False)
-        return HistoryReport(session, self._days, self._complete)
 
-    async def _errand(self, protocol: GuardedProtocol, offered: set[str]) -> None:
-        seen = await self._examine(protocol, self._mailbox_name)
-        if not seen.messages:
-            return
-        criteria = ["SINCE", search_date(self._since - _MARGIN)]
-        bounded = seen.messages > self._messages_limit
-        if bounded:
-            criteria.insert(0, f"{seen.messages - self._messages_limit + 1}:*")
-        result, lines = await self._ask(protocol, "UID SEARCH", *criteria, line_limit=_UIDS_LINE)
-        uids = searched(self._unless_refused("SEARCH", result, lines))[-self._messages_limit :]
-        moments: dict[int, datetime] = {}
-        for numbers, within in uid_sets(uids, _BATCH):
-            told = await self._told(protocol, "UID FETCH", numbers, "(UID INTERNALDATE)")
-            moments |= {
-                one.uid: one.received_at
-                for one in fetched(told)
-                if one.uid in within and one.received_at is not None
-            }
-        self._days = by_day(moments.values(), self._since)
-        # Where all that was looked at is recent enough, what was left out may be as well.
-        self._complete = not bounded or len(uids) < self._messages_limit
+async def _count(
+    session: ImapSession, asked: CountDays, messages_limit: int
+) -> tuple[dict[date, int], bool]:
+    """The messages by day, and whether these are all."""
+    seen = await examine(session, asked.mailbox)
+    if not seen.messages:
+        return {}, True
+    criteria = ["SINCE", search_date(asked.since - _MARGIN)]
+    bounded = seen.messages > messages_limit
+    if bounded:
+        criteria.insert(0, f"{seen.messages - messages_limit + 1}:*")
+    result, lines = await session.ask("UID SEARCH", *criteria, line_limit=_UIDS_LINE)
+    uids = searched(unless_refused(session, "SEARCH", result, lines))[-messages_limit:]
+    moments: dict[int, datetime] = {}
+    for numbers, within in uid_sets(uids, _BATCH):
+        told = await lines_told(session, "UID FETCH", numbers, "(UID INTERNALDATE)")
+        moments |= {
+            message.uid: message.received_at
+            for message in fetched(told)
+            if message.uid in within and message.received_at is not None
+        }
+    # Where all that was looked at is recent enough, what was left out may be as well.
+    return by_day(moments.values(), asked.since), not bounded or len(uids) < messages_limit
 
 
 def by_day(moments: Iterable[datetime], since: date) -> dict[date, int]:
-    """Count moments in UTC by their day, from one on, in the order of days."""
+    """How many moments (UTC) fall on each day from one on, in the order of days."""
     days = Counter(moment.date() for moment in moments if moment.date() >= since)
     return dict(sorted(days.items()))

@@ -13,115 +13,108 @@ from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
-from postroom.mail.connect import tls
-from postroom.mail.connect.dial import Dialler, Failure
-from postroom.mail.imap.auth import IDENTITY, ImapSignIn
+from postroom.mail.connect.dial import Failure
+from postroom.mail.imap.auth import signed_in, state_of
 from postroom.mail.imap.fetching import fetched
 from postroom.mail.imap.listing import list_command, listed, personal_namespace, special_uses
-from postroom.mail.imap.protocol import Answer, ConnectionEnded, GuardedProtocol
+from postroom.mail.imap.opening import not_opened, or_selected, written
+from postroom.mail.imap.operation import IDENTITY
+from postroom.mail.imap.protocol import CommandAnswer, ConnectionEnded
 from postroom.mail.imap.quota import append_limit_in, offers_quota, quotas
-from postroom.mail.imap.session import text_of
-from postroom.mail.imap.text import mailbox_of, modified_utf7, quoted
-from postroom.mail.report import Endpoint, Login, Mailbox
+from postroom.mail.imap.session import ImapSession, text_of
+from postroom.mail.imap.text import mailbox_of
+from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
+from postroom.mail.session.state import Connector
 
 #: Seconds for what is good to know, once it is known that all works.
 _PATIENCE = 5.0
 
 
-class ImapProbe(ImapSignIn):
-    """One check of one mailbox; `run` once. Without a login it ends after the capabilities."""
+async def check(
+    endpoint: Endpoint, login: Login | None, mailbox: str, connector: Connector
+) -> ProbeReport:
+    """Connect with TLS, sign in, and look at a mailbox; without a login, the capabilities only."""
+    state = state_of(endpoint, login, connector)
+    async with state.reported(), signed_in(state) as session:
+        if login is not None:
+            state.mailbox = await _look(session, mailbox)
+            state.mailbox = await _look_around(session, mailbox, state.mailbox)
+    return state.report()
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        login: Login | None,
-        mailbox: str,
-        dialler: Dialler,
-        trust: tls.TrustStore,
-    ) -> None:
-        super().__init__(endpoint, login, dialler, trust)
-        self._mailbox_name = mailbox
 
-    async def _converse(self, protocol: GuardedProtocol, offered: set[str]) -> None:
-        await super()._converse(protocol, offered)
-        if self._login is not None:
-            self._mailbox = await self._look(protocol, offered)
-            self._mailbox = await self._look_around(protocol, offered, self._mailbox)
+async def _look(session: ImapSession, mailbox: str) -> Mailbox:
+    """Count, and open read-only: authentication alone does not prove that it can be read."""
+    name, offered = written(mailbox), session.capabilities
+    questions = [("STATUS", name, counts_asked(offered)), ("EXAMINE", name)]
+    if "ID" in offered:
+        # RFC 2971; NetEase opens no mailbox for clients that do not say their name.
+        questions.insert(0, ("ID", IDENTITY))
+    async with session.at(ProbeStage.MAILBOX, session.state.deadlines.command):
+        answers = await session.protocol.run_all(*questions)
+        answers[-1], selected = await or_selected(session, name, answers[-1])
+    (counted, _), (examined, opened) = answers[-2:]
+    if examined != "OK":
+        raise await _closed(session, mailbox, examined, text_of(opened))
+    said = _said(answers)
+    found = mailbox_of(mailbox, said if counted == "OK" else [], said)
+    limit = found.append_limit
+    return replace(
+        found,
+        selected=selected,
+        append_limit=limit if limit is not None else append_limit_in(offered),
+    )
 
-    async def _look(self, protocol: GuardedProtocol, offered: AbstractSet[str]) -> Mailbox:
-        """Count, and open read-only: authentication alone does not prove that it can be read."""
-        name = quoted(modified_utf7(self._mailbox_name))
-        questions = [("STATUS", name, counts_asked(offered)), ("EXAMINE", name)]
-        if "ID" in offered:
-            # RFC 2971; NetEase opens no mailbox for clients that do not say their name.
-            questions.insert(0, ("ID", IDENTITY))
-        async with self._at(ProbeStage.MAILBOX, self._deadlines.command, protocol):
-            answers = await protocol.run_all(*questions)
-            answers[-1], selected = await self._examined(protocol, name, answers[-1])
-        (counted, _), (examined, opened) = answers[-2:]
-        if examined != "OK":
-            raise await self._closed(protocol, offered, examined, text_of(opened))
-        said = _said(answers)
-        found = mailbox_of(self._mailbox_name, said if counted == "OK" else [], said)
-        found = replace(found, selected=selected)
-        limit = found.append_limit
-        return found if limit is not None else replace(found, append_limit=append_limit_in(offered))
 
-    async def _closed(
-        self, protocol: GuardedProtocol, offered: AbstractSet[str], result: str, text: str
-    ) -> Failure:
-        """Say why a mailbox does not open; a name may lack what all names begin with."""
-        failure = self._not_opened(result, text)
-        if failure.reason is not Reason.MAILBOX_NOT_FOUND or "NAMESPACE" not in offered:
-            return failure
-        own = personal_namespace(await self._extra(protocol, [("NAMESPACE",)]))
-        if own is None or not own.prefix or self._mailbox_name.upper() == "INBOX":
-            return failure
-        if self._mailbox_name.startswith(own.prefix):
-            return failure
-        return self._not_opened(
-            result, text, f' The names of this account\'s mailboxes begin with "{own.prefix[:40]}".'
-        )
+async def _closed(session: ImapSession, mailbox: str, result: str, text: str) -> Failure:
+    """Why a mailbox does not open; a name may lack what all names begin with."""
+    failure = not_opened(session, result, text)
+    if failure.reason is not Reason.MAILBOX_NOT_FOUND or "NAMESPACE" not in session.capabilities:
+        return failure
+    own = personal_namespace(await _extra(session, [("NAMESPACE",)]))
+    if own is None or not own.prefix or mailbox.upper() == "INBOX":
+        return failure
+    if mailbox.startswith(own.prefix):
+        return failure
+    begin = f' The names of this account\'s mailboxes begin with "{own.prefix[:40]}".'
+    return not_opened(session, result, text, begin)
 
-    async def _look_around(
-        self, protocol: GuardedProtocol, offered: AbstractSet[str], mailbox: Mailbox
-    ) -> Mailbox:
-        """Add what else the server tells of the mailbox and those around it."""
-        questions: list[tuple[str, ...]] = []
-        if mailbox.messages:
-            questions.append(("UID FETCH", "*", "(UID INTERNALDATE)"))
-        if "NAMESPACE" in offered:
-            questions.append(("NAMESPACE",))
-        if "SPECIAL-USE" in offered:
-            questions.append(list_command(offered))
-        if offers_quota(offered):
-            name = quoted(modified_utf7(self._mailbox_name))
-            questions.append(("GETQUOTAROOT", name))
-        said = await self._extra(protocol, questions)
-        newest = [one.received_at for one in fetched(said) if one.received_at is not None]
-        octets, messages = quotas(said)
-        own = personal_namespace(said)
-        return replace(
-            mailbox,
-            newest_at=newest[-1] if newest else None,
-            octets=octets,
-            message_quota=messages,
-            special=special_uses(listed(said)),
-            prefix=own.prefix if own is not None else None,
-            delimiter=own.delimiter if own is not None else None,
-        )
 
-    async def _extra(
-        self, protocol: GuardedProtocol, questions: Sequence[Sequence[str]]
-    ) -> list[bytes]:
-        """Ask what the verdict does not hang on; return the untagged lines, or none."""
-        if not questions:
-            return []
-        try:
-            async with asyncio.timeout(min(_PATIENCE, self._deadlines.command)):
-                return _said(await protocol.run_all(*questions))
-        except (TimeoutError, ConnectionEnded):
-            return []
+async def _look_around(session: ImapSession, name: str, mailbox: Mailbox) -> Mailbox:
+    """Add what else the server tells of the mailbox and those around it."""
+    offered = session.capabilities
+    questions: list[tuple[str, ...]] = []
+    if mailbox.messages:
+        questions.append(("UID FETCH", "*", "(UID INTERNALDATE)"))
+    if "NAMESPACE" in offered:
+        questions.append(("NAMESPACE",))
+    if "SPECIAL-USE" in offered:
+        questions.append(list_command(offered))
+    if offers_quota(offered):
+        questions.append(("GETQUOTAROOT", written(name)))
+    said = await _extra(session, questions)
+    newest = [found.received_at for found in fetched(said) if found.received_at is not None]
+    octets, messages = quotas(said)
+    own = personal_namespace(said)
+    return replace(
+        mailbox,
+        newest_at=newest[-1] if newest else None,
+        octets=octets,
+        message_quota=messages,
+        special=special_uses(listed(said)),
+        prefix=own.prefix if own is not None else None,
+        delimiter=own.delimiter if own is not None else None,
+    )
+
+
+async def _extra(session: ImapSession, questions: Sequence[Sequence[str]]) -> list[bytes]:
+    """The untagged lines that answer what the verdict does not hang on, or none."""
+    if not questions:
+        return []
+    try:
+        async with asyncio.timeout(min(_PATIENCE, session.state.deadlines.command)):
+            return _said(await session.protocol.run_all(*questions))
+    except (TimeoutError, ConnectionEnded):
+        return []
 
 
 def counts_asked(offered: AbstractSet[str]) -> str:
@@ -134,6 +127,6 @@ def counts_asked(offered: AbstractSet[str]) -> str:
     return f"({' '.join(items)})"
 
 
-def _said(answers: Sequence[Answer]) -> list[bytes]:
+def _said(answers: Sequence[CommandAnswer]) -> list[bytes]:
     """All untagged lines; the last of each answer is the result, which is free text."""
     return [line for _, lines in answers for line in lines[:-1]]

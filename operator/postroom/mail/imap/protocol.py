@@ -45,7 +45,7 @@ NONAUTH, AUTH = aioimaplib.NONAUTH, aioimaplib.AUTH
 #: where nothing can be.
 Continuation = bytes | Callable[[bytes], bytes]
 #: The result of a command (OK, NO, BAD), and its lines, of which the last is the result's text.
-Answer = tuple[str, list[bytes]]
+CommandAnswer = tuple[str, list[bytes]]
 
 
 class Ending(Enum):
@@ -103,7 +103,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         *arguments: str,
         answers: Iterable[Continuation] = (),
         line_limit: int = LINE_LIMIT,
-    ) -> Answer:
+    ) -> CommandAnswer:
         """Execute a command, whose name may be two words such as ``UID FETCH``.
 
         `answers` are sent one by one when the server asks for more; `line_limit` is the longest
@@ -115,7 +115,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._line_limit = line_limit
         return (await self._execute([(name, *arguments)]))[0]
 
-    async def run_all(self, *commands: Sequence[str]) -> list[Answer]:
+    async def run_all(self, *commands: Sequence[str]) -> list[CommandAnswer]:
         """Send commands at once, and return their answers.
 
         None may depend on the outcome of another (RFC 9051 section 5.5). A server may answer in
@@ -126,7 +126,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._line_limit = LINE_LIMIT
         return await self._execute(commands)
 
-    async def _execute(self, commands: Sequence[Sequence[str]]) -> list[Answer]:
+    async def _execute(self, commands: Sequence[Sequence[str]]) -> list[CommandAnswer]:
         if self._ended is not None:
             raise self._ended
         self.challenge, self.unanswerable = None, False
@@ -136,17 +136,17 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             aioimaplib.Command(name, self.new_tag(), *arguments, loop=self.loop)
             for name, *arguments in commands
         ]
-        self._in_flight = {one.tag: one for one in made}
+        self._in_flight = {command.tag: command for command in made}
         # As the one pending command: all untagged lines belong to the first that is not done.
         self.pending_sync_command = made[0]
         self.send("\r\n".join(map(str, made)))
         try:
-            for one in made:
-                await one.wait()
+            for command in made:
+                await command.wait()
         finally:
             self._in_flight = {}
             self.pending_sync_command = None
-        return [_answer(one.response) for one in made]
+        return [_answer(command.response) for command in made]
 
     def send(self, line: str, scrub: str | None = None) -> None:
         """Write a line; nothing is logged."""
@@ -323,7 +323,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self.transport.abort()
 
 
-def _answer(response: Any) -> Answer:
+def _answer(response: Any) -> CommandAnswer:
     lines = [bytes(line) for line in response.lines if isinstance(line, bytes | bytearray)]
     return str(response.result), lines
 

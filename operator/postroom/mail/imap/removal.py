@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postroom.mail.connect import tls
-from postroom.mail.connect.dial import Dialler
+from postroom.mail.imap.auth import state_of
 from postroom.mail.imap.fetching import fetched
 from postroom.mail.imap.listing import list_command, listed, special_uses
-from postroom.mail.imap.operation import ImapErrand, opened, written
-from postroom.mail.imap.protocol import GuardedProtocol
+from postroom.mail.imap.opening import opened, written
+from postroom.mail.imap.operation import for_an_operation
 from postroom.mail.imap.scan import same_mailbox
-from postroom.mail.operations import Removal, RemovalReport
+from postroom.mail.imap.session import ImapSession
+from postroom.mail.operations import Removal, RemovalReport, RemoveMessages
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.round_trip.compose import PROBE_FIELD
 from postroom.mail.round_trip.header import read_header
+from postroom.mail.session.state import Connector
 
-#: Messages of one errand: those of a look, and what earlier ones left behind.
+#: Messages of one session: those of a look, and what earlier ones left behind.
 _REMOVALS_LIMIT = 50
 #: A proof that is shorter could stand in a message by chance.
 _SHORTEST_PROOF = 16
@@ -28,72 +29,64 @@ _PROOF_ITEMS = f"(UID BODY.PEEK[HEADER.FIELDS ({PROBE_FIELD.upper()})]<0.4096>)"
 _GMAIL = "X-GM-EXT-1"
 
 
-class ImapRemoval(ImapErrand):
-    """Removes some messages; `remove` once. SELECT is sent here and nowhere else."""
+async def remove(
+    endpoint: Endpoint, login: Login, asked: RemoveMessages, connector: Connector
+) -> RemovalReport:
+    """Which messages were removed, also where the session broke off after it.
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        login: Login,
-        removals: Sequence[Removal],
-        dialler: Dialler,
-        trust: tls.TrustStore,
-    ) -> None:
-        super().__init__(endpoint, login, dialler, trust)
-        self._removals = tuple(dict.fromkeys(removals))[:_REMOVALS_LIMIT]
-        self._removed: list[Removal] = []
+    SELECT is sent here and nowhere else, but for servers that know no EXAMINE.
+    """
+    state, removed = state_of(endpoint, login, connector), list[Removal]()
+    async with state.reported(), for_an_operation(state) as session:
+        await _remove_all(session, tuple(dict.fromkeys(asked.removals))[:_REMOVALS_LIMIT], removed)
+    return RemovalReport(state.report(), tuple(removed))
 
-    async def remove(self) -> RemovalReport:
-        """Return what was removed, also where the session broke off after it."""
-        return RemovalReport(await self.run(), tuple(self._removed))
 
-    async def _errand(self, protocol: GuardedProtocol, offered: set[str]) -> None:
-        trash = await self._trash(protocol, offered) if _GMAIL in offered else None
-        for mailbox in dict.fromkeys(one.mailbox for one in self._removals):
-            wanted = [one for one in self._removals if one.mailbox == mailbox]
-            result, lines = await self._ask(protocol, "SELECT", written(mailbox))
-            validity = opened(lines[:-1]).uid_validity if result == "OK" else None
-            for removal in wanted:
-                # With another UIDVALIDITY, the UID is another message's.
-                if removal.uid_validity == validity and await self._proven(protocol, removal):
-                    await self._remove(protocol, offered, removal, trash)
+async def _remove_all(
+    session: ImapSession, removals: Sequence[Removal], removed: list[Removal]
+) -> None:
+    trash = await _trash(session) if _GMAIL in session.capabilities else None
+    for mailbox in dict.fromkeys(removal.mailbox for removal in removals):
+        result, lines = await session.ask("SELECT", written(mailbox))
+        validity = opened(lines[:-1]).uid_validity if result == "OK" else None
+        for removal in removals:
+            # With another UIDVALIDITY, the UID is another message's.
+            if removal.mailbox != mailbox or removal.uid_validity != validity:
+                continue
+            if await _is_proven(session, removal) and await _remove(session, removal, trash):
+                removed.append(removal)
 
-    async def _trash(self, protocol: GuardedProtocol, offered: set[str]) -> str:
-        """Gmail's mailbox for trash; empty where there is none."""
-        result, lines = await self._ask(protocol, *list_command(offered))
-        return special_uses(listed(lines[:-1])).get("Trash", "") if result == "OK" else ""
 
-    async def _proven(self, protocol: GuardedProtocol, removal: Removal) -> bool:
-        """Tell whether the message is there and its header holds the proof, exactly once."""
-        if len(removal.proof) < _SHORTEST_PROOF:
-            return False
-        result, lines = await self._ask(protocol, "UID FETCH", str(removal.uid), _PROOF_ITEMS)
-        found = [one for one in fetched(lines[:-1]) if one.uid == removal.uid and one.header]
-        if result != "OK" or len(found) != 1:
-            return False
-        values = read_header(found[0].header or b"").all(PROBE_FIELD)
-        return len(values) == 1 and removal.proof in values[0].split()
+async def _trash(session: ImapSession) -> str:
+    """Gmail's mailbox for trash; empty where there is none."""
+    result, lines = await session.ask(*list_command(session.capabilities))
+    return special_uses(listed(lines[:-1])).get("Trash", "") if result == "OK" else ""
 
-    async def _remove(
-        self, protocol: GuardedProtocol, offered: set[str], removal: Removal, trash: str | None
-    ) -> None:
-        """Remove one message; at Gmail, where \\Deleted only takes a label away, by the trash."""
-        uid = str(removal.uid)
-        if trash is None or same_mailbox(trash, removal.mailbox):
-            done = await self._mark_and_expunge(protocol, offered, uid)
-        elif trash:
-            command = "UID MOVE" if "MOVE" in offered else "UID COPY"
-            done = (await self._ask(protocol, command, uid, written(trash)))[0] == "OK"
-        else:
-            done = False
-        if done:
-            self._removed.append(removal)
 
-    async def _mark_and_expunge(
-        self, protocol: GuardedProtocol, offered: set[str], uid: str
-    ) -> bool:
-        """Mark it as deleted; remove it where it can be removed alone (RFC 4315 section 2.1)."""
-        marked, _ = await self._ask(protocol, "UID STORE", uid, "+FLAGS.SILENT", r"(\Deleted)")
-        if marked == "OK" and offered & {"UIDPLUS", "IMAP4REV2"}:
-            await self._ask(protocol, "UID EXPUNGE", uid)
-        return marked == "OK"
+async def _is_proven(session: ImapSession, removal: Removal) -> bool:
+    """Whether the message is there and its header holds the proof, exactly once."""
+    if len(removal.proof) < _SHORTEST_PROOF:
+        return False
+    result, lines = await session.ask("UID FETCH", str(removal.uid), _PROOF_ITEMS)
+    found = [
+        message for message in fetched(lines[:-1]) if message.uid == removal.uid and message.header
+    ]
+    if result != "OK" or len(found) != 1:
+        return False
+    values = read_header(found[0].header or b"").all(PROBE_FIELD)
+    return len(values) == 1 and removal.proof in values[0].split()
+
+
+async def _remove(session: ImapSession, removal: Removal, trash: str | None) -> bool:
+    """Whether one message went; at Gmail, where \\Deleted only takes a label away, to the trash."""
+    uid, offered = str(removal.uid), session.capabilities
+    if trash is None or same_mailbox(trash, removal.mailbox):
+        done, _ = await session.ask("UID STORE", uid, "+FLAGS.SILENT", r"(\Deleted)")
+        # Removed where it can be removed alone (RFC 4315 section 2.1).
+        if done == "OK" and offered & {"UIDPLUS", "IMAP4REV2"}:
+            await session.ask("UID EXPUNGE", uid)
+        return done == "OK"
+    if not trash:
+        return False
+    command = "UID MOVE" if "MOVE" in offered else "UID COPY"
+    return (await session.ask(command, uid, written(trash)))[0] == "OK"

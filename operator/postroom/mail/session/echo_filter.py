@@ -27,13 +27,13 @@ _SHORTEST = 6
 _PART = 12
 
 
-class Repetition:
-    """Tells whether text of a server holds a secret, whole or in part."""
+class EchoFilter:
+    """Takes out what holds a secret, whole or in part."""
 
-    def __init__(self, secret: Masked, innocent: Iterable[str] = ()) -> None:
-        """`innocent` are names that we know the server by, and so need not look at."""
+    def __init__(self, secret: Masked, known: Iterable[str] = ()) -> None:
+        """`known` are the names that we have for the server: they are no echo."""
         self._secret = secret
-        self._innocent = frozenset(innocent)
+        self._known = frozenset(known)
         self._width = min(len(_folded(secret.reveal())), _PART)
 
     @cached_property
@@ -42,42 +42,42 @@ class Repetition:
         return "\n".join(map(_folded, _spellings(self._secret.reveal())))
 
     def __repr__(self) -> str:
-        return "Repetition(***)"
+        return "EchoFilter(***)"
 
-    def within(self, text: str) -> bool:
-        """Look for every part of a text in the secret, regardless of case and white space."""
+    def echoes(self, text: str) -> bool:
+        """Whether a part of a text is one of the secret, regardless of case and white space."""
         said = _folded(text)
-        if self._width < _SHORTEST or len(said) < self._width or text in self._innocent:
+        if self._width < _SHORTEST or len(said) < self._width or text in self._known:
             return False
         ends = range(self._width, len(said) + 1)
         return any(said[end - self._width : end] in self._spelt for end in ends)
 
-    def without(self, facts: TLSFacts | None) -> TLSFacts | None:
-        """Return facts without the texts that hold it."""
+    def certificate(self, facts: TLSFacts | None) -> TLSFacts | None:
+        """The facts of a certificate without the texts that hold it."""
         if facts is None:
             return None
         changed: dict[str, object] = {}
-        for name in _TOLD:
-            value = getattr(facts, name)
-            if isinstance(value, str) and self.within(value):
-                changed[name] = None
+        for field in _TOLD:
+            value = getattr(facts, field)
+            if isinstance(value, str) and self.echoes(value):
+                changed[field] = None
             elif isinstance(value, list):
-                changed[name] = [one for one in value if not self.within(one)]
+                changed[field] = [name for name in value if not self.echoes(name)]
         return facts.model_copy(update=changed)
 
-    def without_in_mailbox(self, facts: Mailbox | None) -> Mailbox | None:
-        """Return a mailbox's facts without names that hold it; its own name is the spec's."""
+    def mailbox(self, facts: Mailbox | None) -> Mailbox | None:
+        """The facts of a mailbox without names that hold it; its own name is the spec's."""
         if facts is None:
             return None
         return replace(
             facts,
-            special={use: name for use, name in facts.special.items() if not self.within(name)},
-            prefix=None if self.within(facts.prefix or "") else facts.prefix,
+            special={use: name for use, name in facts.special.items() if not self.echoes(name)},
+            prefix=None if self.echoes(facts.prefix or "") else facts.prefix,
         )
 
 
 def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | None) -> ProbeReport:
-    """Return what may be shown of a session in which a `login` was not used.
+    """What may be shown of a session in which a `login` was not used.
 
     The server may know it from an earlier one: its words are left out, and of its certificate what
     repeats the password.
@@ -86,7 +86,7 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
     if login is None:
         return report
     names = (endpoint.host, endpoint.server_name)
-    return replace(report, tls=Repetition(login.password, names).without(report.tls))
+    return replace(report, tls=EchoFilter(login.password, names).certificate(report.tls))
 
 
 def _folded(text: str) -> str:

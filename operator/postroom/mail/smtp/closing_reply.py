@@ -9,10 +9,10 @@ import re
 _TAIL_LIMIT = 4096
 #: A whole reply of one line or several, and what follows it.
 _REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?:[ \r][^\n]*)?\n(.*)", re.DOTALL)
-_FAREWELL = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
+_CLOSING = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
 
 
-class LastWords(asyncio.Protocol):
+class ClosingReply(asyncio.Protocol):
     """Hands everything on to the protocol of the client, and remembers the end of it.
 
     aiosmtplib drops a reply that comes between two commands, and with it the reason for which the
@@ -32,9 +32,9 @@ class LastWords(asyncio.Protocol):
         self.injected = False
 
     @property
-    def farewell(self) -> str | None:
+    def text(self) -> str | None:
         """The text of the 421 that came last, lines separated by line feeds; None without one."""
-        found = _FAREWELL.search(self._tail)
+        found = _CLOSING.search(self._tail)
         if found is None:
             return None
         lines = found[1].decode("utf-8", "replace").split("\n")

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from postroom.api.reasons import Reason
-from postroom.mail.connect import tls
-from postroom.mail.connect.dial import Dialler, Failure
-from postroom.mail.operations import Answer, EnvelopeReport
+from postroom.mail.connect.dial import Failure
+from postroom.mail.operations import Answer, AskSenders, EnvelopeReport
 from postroom.mail.replies import Stage
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.session.state import Connector
 from postroom.mail.smtp.answers import (
     accepted,
     accepts,
@@ -18,67 +16,55 @@ from postroom.mail.smtp.answers import (
     fits_an_envelope,
     unusable,
 )
-from postroom.mail.smtp.operation import SmtpErrand
-from postroom.mail.smtp.session import CLOSING, SmtpSession
+from postroom.mail.smtp.auth import signed_in, state_of
+from postroom.mail.smtp.client import CLOSING
+from postroom.mail.smtp.session import SmtpSession
+from postroom.mail.smtp.transaction import interruption, refusal
 
 
-class SmtpEnvelope(SmtpErrand):
-    """Asks one server about some senders; `ask` once.
+async def ask_senders(
+    endpoint: Endpoint, login: Login, asked: AskSenders, connector: Connector
+) -> EnvelopeReport:
+    """An answer for every sender, also for those that could not be asked about.
 
     MAIL alone proves nothing, because many servers look at the sender only when they know the
     recipient (Postfix: smtpd_delay_reject). That a server accepts a sender proves something only
     where servers of its kind do refuse.
     """
+    state, answers = state_of(endpoint, login, connector), dict[str, Answer]()
+    missing: Answer | None = None
+    async with state.reported(), signed_in(state) as session:
+        transaction = _ask(session, asked, answers)
+        missing = await interruption(session, state.deadlines.total, transaction)
+    report = asked.not_done(state.report(), missing)
+    return EnvelopeReport(report.session, {**report.answers, **answers})
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        login: Login,
-        senders: Sequence[str],
-        recipient: str,
-        dialler: Dialler,
-        trust: tls.TrustStore,
-    ) -> None:
-        super().__init__(endpoint, login, dialler, trust)
-        self._senders = tuple(dict.fromkeys(senders))
-        self._recipient = recipient
-        self._answers: dict[str, Answer] = {}
 
-    async def ask(self) -> EnvelopeReport:
-        """Return an answer for every sender, also for those that could not be asked about."""
-        session = await self.run()
-        missing = self._unanswered(session)
-        answers = {sender: self._answers.get(sender, missing) for sender in self._senders}
-        return EnvelopeReport(session, answers)
-
-    async def _transact(self, client: SmtpSession) -> None:
-        if not fits_an_envelope(self._recipient):
-            raise self._failure(Reason.INVALID_SPEC, unusable("recipient").message)
-        for sender in self._senders:
-            if fits_an_envelope(sender):
-                await self._ask_about(client, sender)
-            else:
-                self._answers[sender] = unusable("sender")
-
-    async def _ask_about(self, client: SmtpSession, sender: str) -> None:
-        """Note what the server says to a sender; raises `Failure` where it can say no more."""
-        answer = await self._verdict(client, sender)
-        self._answers[sender] = answer
+async def _ask(session: SmtpSession, asked: AskSenders, answers: dict[str, Answer]) -> None:
+    """Note what the server says to each sender; raises `Failure` where it can say no more."""
+    if not fits_an_envelope(asked.recipient):
+        raise session.state.failure(Reason.INVALID_SPEC, unusable("recipient").message)
+    for sender in dict.fromkeys(asked.senders):
+        if not fits_an_envelope(sender):
+            answers[sender] = unusable("sender")
+            continue
+        answer = answers[sender] = await _verdict(session, sender, asked.recipient)
         if answer.code == CLOSING:
-            raise Failure(
-                self._stage, answer.reason, answer.message, False, CLOSING, answer.enhanced_code
-            )
-        reply = await self._command(client, b"RSET")
+            enhanced = answer.enhanced_code
+            stage = session.state.stage
+            raise Failure(stage, answer.reason, answer.message, False, CLOSING, enhanced)
+        reply = await session.command(b"RSET")
         if not accepts(reply.code):
-            raise self._refusal(Stage.SEND, reply)
+            raise refusal(session, Stage.SEND, reply)
 
-    async def _verdict(self, client: SmtpSession, sender: str) -> Answer:
-        for stage, word, argument in (
-            (Stage.MAIL, b"MAIL", f"FROM:<{sender}>"),
-            (Stage.RCPT, b"RCPT", f"TO:<{self._recipient}>"),
-        ):
-            reply = await self._command(client, word, argument.encode())
-            if not accepts(reply.code):
-                meaning, message = self._meaning(stage, reply)
-                return answer_to_sender(reply.code, reply.message, meaning, message)
-        return accepted(self._place, "the sender", reply.code, reply.message)
+
+async def _verdict(session: SmtpSession, sender: str, recipient: str) -> Answer:
+    for stage, word, argument in (
+        (Stage.MAIL, b"MAIL", f"FROM:<{sender}>"),
+        (Stage.RCPT, b"RCPT", f"TO:<{recipient}>"),
+    ):
+        reply = await session.command(word, argument.encode())
+        if not accepts(reply.code):
+            meaning, message = session.meaning(stage, reply)
+            return answer_to_sender(reply.code, reply.message, meaning, message)
+    return accepted(session.state.place, "the sender", reply.code, reply.message)

@@ -1,288 +1,245 @@
 # SPDX-License-Identifier: Apache-2.0
-"""aiosmtplib's client under our rules.
-
-Never ``login()``: it tries every mechanism and loses a 421. Never ``start_tls=None``: it would go
-on in the clear. A socket that we dialled, deadlines of ours, no farewell that could hang.
-"""
+"""One conversation over SMTP: connect, secure, greet, read capabilities; and its commands."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import re
-import socket
 import ssl
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 
 import aiosmtplib
-from aiosmtplib.protocol import SMTPProtocol
-from aiosmtplib.typing import Default
+from aiosmtplib import SMTPResponse
 
-from postroom.mail.report import Endpoint, Login
-from postroom.mail.session.sasl import TokenExchange
-from postroom.mail.session.scram import ScramExchange
-from postroom.mail.smtp.closing_reply import LastWords
+from postroom.api.mailserver import ProbeStage, ServerFacts, TLSMode
+from postroom.api.reasons import Reason
+from postroom.mail.connect.certificate import facts_of
+from postroom.mail.connect.dial import Failure
+from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
+from postroom.mail.session.capabilities import known_keywords, known_mechanisms
+from postroom.mail.session.sasl import circumstances
+from postroom.mail.session.state import SessionState, recognised
+from postroom.mail.smtp.client import TOO_LONG, Injected, SmtpClient, ask_for_tls
 
-#: What we say in EHLO: a name that is no one's (RFC 6761); the pod's is nobody's business.
-LOCAL_HOSTNAME = "postroom.invalid"
-
-_REPLY_LIMIT = 64 * 1024
-#: Octets of a command line with its end (RFC 5321 section 4.5.3.1.4); what would be longer waits
-#: until the server asks for it (RFC 4954 section 4).
-_COMMAND_LIMIT = 512
-_GO_ON = 334
-#: Stands for what is no reply, as aiosmtplib has it.
-_NO_REPLY = -1
-#: What aiosmtplib says of a line or reply that is longer than it takes.
-TOO_LONG = "Response too long"
-#: The server closes the connection (RFC 5321 section 4.2.2).
-CLOSING = 421
-_COMPLETE_REPLY = re.compile(rb"(?m)^\d{3} .*\r?\n\Z")
-
-
-class Injected(Exception):
-    """More came in the clear than the answer to STARTTLS: RFC 3207 section 4.2."""
+#: Greeting or EHLO text -> implementation.
+_IMPLEMENTATIONS = (
+    ("postfix", "Postfix"),
+    ("exim", "Exim"),
+    ("dovecot", "Dovecot"),
+    ("gsmtp", "Gmail"),
+    ("microsoft esmtp", "Microsoft Exchange"),
+    ("amazon", "Amazon SES"),
+    ("sendgrid", "SendGrid"),
+    ("haraka", "Haraka"),
+    ("opensmtpd", "OpenSMTPD"),
+    ("stalwart", "Stalwart"),
+    ("sendmail", "Sendmail"),
+    ("postroom lab", "postroom lab"),
+)
+#: An EHLO keyword (RFC 5321 section 4.1.1.1) and a SASL mechanism (RFC 4422 section 3.1).
+_MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
 
 
-class SmtpSession(aiosmtplib.SMTP):
-    """A client on a connected socket.
+class SmtpSession:
+    """One conversation with one SMTP endpoint, on a socket that is connected."""
 
-    `opened` is called when the connection (with TLS, if implicit) stands and the greeting is
-    awaited; aiosmtplib does both in one call, but they have deadlines of their own.
-    """
+    def __init__(self, state: SessionState, client: SmtpClient) -> None:
+        self.state, self.client = state, client
+        state.line_so_far = lambda: client.line_so_far
+        #: False where it took HELO alone, which has no extensions.
+        self.knows_ehlo = True
+        #: What was asked last within a mail transaction, for messages.
+        self.asked = "a command"
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        connection: socket.socket,
-        implicit_tls: ssl.SSLContext | None,
-        timeout: float,
-    ) -> None:
-        self._protocol: SMTPProtocol | None = None
-        self._last_words: LastWords | None = None
-        self.opened: Callable[[], None] = lambda: None
-        #: What the server said against a token before its final reply.
-        self.challenge: str | None = None
-        super().__init__(
-            # Only for SNI and verification: the socket is connected already.
-            hostname=endpoint.server_name,
-            port=None,
-            sock=connection,
-            use_tls=implicit_tls is not None,
-            start_tls=False,
-            tls_context=implicit_tls,
-            local_hostname=LOCAL_HOSTNAME,
-            timeout=timeout,
+    async def introduce(self, context: ssl.SSLContext | None) -> None:
+        """Greet and secure, so that the sides know each other; raises `Failure`."""
+        greeting = await self._greet()
+        await self._capabilities(greeting)
+        if context is not None and self.state.endpoint.tls is not TLSMode.IMPLICIT:
+            await self._start_tls(context)
+            await self._capabilities(greeting)
+
+    async def _greet(self) -> str:
+        """Connect (with TLS, if implicit) and read the greeting."""
+        implicit = self.state.endpoint.tls is TLSMode.IMPLICIT
+        self.state.stage = ProbeStage.TLS if implicit else ProbeStage.GREETING
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(self.state.deadlines.tls) as deadline:
+
+                def opened() -> None:
+                    self.state.stage = ProbeStage.GREETING
+                    self.state.tls = facts_of(self.client.secured)
+                    if not deadline.expired():
+                        deadline.reschedule(now() + self.state.deadlines.greeting)
+
+                self.client.opened = opened
+                response = await self.client.connect()
+        except aiosmtplib.SMTPConnectResponseError as error:
+            raise self._refuses_us(error.code, error.message, "greets with") from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise self._not_smtp(error.message) from None
+        except TimeoutError:
+            silent = self.state.stage is not ProbeStage.TLS
+            raise (await self.state.does_not_greet() if silent else self.state.no_tls()) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            if self.state.stage is ProbeStage.TLS:
+                raise await self.state.tls_failure(error.__cause__ or error) from None
+            raise await self.state.gone(error) from None
+        return response.message
+
+    def _not_smtp(self, found: str) -> Failure:
+        """What is no reply; `found` is what is wrong with it."""
+        if found == TOO_LONG:
+            message = (
+                f"{self.state.place} answers with more than postroom takes, 8,192 octets a line "
+                "and 64 KiB in all (512 a line are allowed, RFC 5321 section 4.5.3.1.5): if it is "
+                "an SMTP server, shorten its texts; else correct host and port."
+            )
+            return self.state.failure(Reason.UNEXPECTED_GREETING, message)
+        message = (
+            f"What answers at {self.state.place} is no SMTP server: correct host, port or tls.mode."
+        )
+        return self.state.failure(Reason.UNEXPECTED_GREETING, message)
+
+    async def _capabilities(self, greeting: str) -> None:
+        response = await self._say_hello()
+        size = re.match(r"\d{1,12}", self.client.esmtp_extensions.get("size", ""))
+        offered = {extension.upper() for extension in self.client.esmtp_extensions}
+        self.state.server = ServerFacts(
+            implementation=recognised(f"{greeting} {response.message}", _IMPLEMENTATIONS),
+            capabilities=known_keywords(offered)[:64],
+            auth_mechanisms=known_mechanisms(self.mechanisms())[:32],
+            # Zero: it has no fixed maximum (RFC 1870 section 4).
+            max_message_size=(int(size[0]) or None) if size else None,
         )
 
-    @property
-    def protocol(self) -> SMTPProtocol | None:
-        return self._protocol
-
-    @protocol.setter
-    def protocol(self, made: SMTPProtocol | None) -> None:
-        self._protocol = made
-        if made is not None:
-            self._listen(made)
-            self.opened()
-
-    def _listen(self, protocol: SMTPProtocol) -> None:
-        """Hear what the server says when nothing is asked; what it said before is forgotten."""
-        transport = protocol.transport
-        known = transport if isinstance(transport, asyncio.Transport) else None
-        # What came with the greeting is in the buffer already, and nowhere else.
-        self._last_words = LastWords(protocol, bytes(protocol._buffer), known)
-        if known is not None:
-            known.set_protocol(self._last_words)
-
-    @property
-    def line_so_far(self) -> bytes:
-        """What came of a line that has not ended yet."""
-        return self._last_words.line_so_far if self._last_words is not None else b""
-
-    def _farewell(self) -> aiosmtplib.SMTPResponse | None:
-        """The 421 with which the server left; None where it left without a word."""
-        said = self._last_words.farewell if self._last_words is not None else None
-        return aiosmtplib.SMTPResponse(CLOSING, said) if said is not None else None
-
-    async def execute_command(
-        self,
-        *args: bytes,
-        timeout: float | Literal[Default.token] | None = Default.token,  # noqa: ASYNC109 - theirs
-    ) -> aiosmtplib.SMTPResponse:
-        """Send a command, and return the reply, or the 421 that the server said unasked."""
+    async def _say_hello(self) -> SMTPResponse:
+        """Say EHLO, or HELO to a server that does not know that (RFC 5321 section 3.2)."""
         try:
-            return await super().execute_command(*args, timeout=timeout)
-        except aiosmtplib.SMTPServerDisconnected:
-            if (farewell := self._farewell()) is not None:
-                return farewell
-            raise
+            async with self.at(ProbeStage.CAPABILITIES, self.state.deadlines.command):
+                return await self.client.ehlo()
+        except Failure as refused:
+            if refused.code is None or not 500 <= refused.code <= 599:
+                raise
+            said = self.state.said
+            try:
+                async with self.at(ProbeStage.CAPABILITIES, self.state.deadlines.command):
+                    response = await self.client.helo()
+            except Failure:
+                self.state.said = said
+                raise refused from None
+        self.state.said, self.knows_ehlo = None, False
+        return response
 
-    async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
-        """Go on over TLS, where the server offers STARTTLS.
-
-        Raises `Injected` where more comes before it than the server's answer.
-        """
-        heard = self._last_words
-        if heard is not None:
-            heard.expect_tls()
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        if not self.client.supports_extension("starttls"):
+            lacks = "does not offer" if self.knows_ehlo else "knows no EHLO, and so no"
+            message = (
+                f"{self.state.place} {lacks} STARTTLS, and nothing is sent in the clear: correct "
+                "the port, or set tls.mode to Implicit."
+            )
+            raise self.state.failure(Reason.START_TLS_NOT_OFFERED, message)
+        self.state.stage = ProbeStage.TLS
         try:
-            await self.starttls(server_hostname=server_name, tls_context=context)
+            async with asyncio.timeout(self.state.deadlines.tls):
+                await self.client.secure(context, self.state.endpoint.server_name)
+        except TimeoutError:
+            message = (
+                f"{self.state.place} offers STARTTLS, but does not finish it: look at its load."
+            )
+            raise self.state.passing(Reason.HANDSHAKE_FAILED, message) from None
+        except Injected:
+            raise self.state.injected("use the port for implicit TLS (465)") from None
+        except aiosmtplib.SMTPResponseException as error:
+            refused = "offers STARTTLS, but answers it with"
+            raise self._refuses_us(error.code, error.message, refused) from None
         except (aiosmtplib.SMTPException, OSError) as error:
-            if heard is not None and heard.injected:
-                raise Injected from None
-            farewell = self._farewell()
-            if isinstance(error, aiosmtplib.SMTPServerDisconnected) and farewell is not None:
-                raise aiosmtplib.SMTPResponseException(*farewell) from None
-            raise
-        if self._protocol is not None:
-            self._listen(self._protocol)
+            raise await self.state.tls_failure(error.__cause__ or error, ask_for_tls) from None
+        self.state.tls = facts_of(self.client.secured)
 
-    def hand_over(self, content: bytes) -> None:
-        """Send the content of a message after 354; it must be as `transparent` makes it.
-
-        Raises `aiosmtplib.SMTPServerDisconnected` where nothing of it was sent.
-        """
-        if self._protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Server not connected")
-        self._protocol.write(content)
-
-    async def final_reply(self) -> aiosmtplib.SMTPResponse:
-        """Await what the server says to the content of a message; set a deadline around it."""
-        if self._protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Server not connected")
+    @asynccontextmanager
+    async def at(self, stage: ProbeStage, seconds: float) -> AsyncIterator[None]:
+        """Bound a stage, and turn what goes wrong on the way into its failure."""
+        self.state.stage = stage
         try:
-            return await self._protocol.read_response()
-        except aiosmtplib.SMTPServerDisconnected:
-            if (farewell := self._farewell()) is not None:
-                return farewell
-            raise
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise self.state.silent() from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise self._answered(error.code, error.message) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            upgraded = self.state.endpoint.tls is TLSMode.START_TLS
+            raise await self.state.gone(error, ask_for_tls if upgraded else None) from None
 
-    async def auth_password(self, mechanism: str, login: Login) -> aiosmtplib.SMTPResponse:
-        """Make one attempt with PLAIN, LOGIN or CRAM-MD5, and return the final reply.
+    def _answered(self, code: int, text: str) -> Failure:
+        """What an error reply means, or one at any stage that is no reply at all."""
+        if self.state.stage is ProbeStage.AUTH:
+            return self.no_verdict()
+        if self.state.stage is ProbeStage.DONE:
+            return self.no_reply()
+        return self._refuses_us(code, text, "answers EHLO with")
 
-        aiosmtplib's own lose what a server says that asks in another way: without heeding the
-        initial response, or for the name again.
-        """
-        username, password = login.username.encode(), login.password.reveal().encode()
-        if mechanism == "PLAIN":
-            return await self._auth_plain(base64.b64encode(b"\0" + username + b"\0" + password))
-        if mechanism == "LOGIN":
-            return await self._auth_login(base64.b64encode(username), base64.b64encode(password))
-        reply = await self.execute_command(b"AUTH", mechanism.encode())
-        if reply.code != _GO_ON:
-            return reply
-        try:
-            asked = base64.b64decode(reply.message)
-        except ValueError:
-            return aiosmtplib.SMTPResponse(_NO_REPLY, "")
-        digest = hmac.new(password, asked, "md5").hexdigest().encode()  # RFC 2195 section 2
-        return await self.execute_command(base64.b64encode(username + b" " + digest))
+    def _refuses_us(self, code: int, text: str, does: str) -> Failure:
+        """What an error reply before AUTH means; `does` is what the server does with the code."""
+        if not 400 <= code <= 599:
+            return self._not_smtp(text)
+        self.state.said = text
+        about = circumstances(Stage(self.state.stage.value), self.state.endpoint, None)
+        meaning = meaning_of_smtp(code, text, about)
+        return Failure(
+            self.state.stage,
+            meaning.reason,
+            f"{self.state.place} {does} {code}. {meaning.hint}",
+            conclusive=meaning.conclusive,
+            code=code,
+            enhanced_code=enhanced_code(text),
+            retry_after=meaning.wait,
+            cause=meaning.cause.value,
+        )
 
-    async def _auth_plain(self, packed: bytes) -> aiosmtplib.SMTPResponse:
-        """RFC 4616; a server that asks all the same has not heeded what came with the command."""
-        fits = len(b"AUTH PLAIN \r\n") + len(packed) <= _COMMAND_LIMIT
-        reply = await self.execute_command(b"AUTH", b"PLAIN", *([packed] if fits else []))
-        return await self.execute_command(packed) if reply.code == _GO_ON else reply
+    def mechanisms(self) -> list[str]:
+        """The SASL mechanisms offered, sorted; texts that are none are left out."""
+        offered = {method.upper() for method in self.client.server_auth_methods}
+        return sorted(filter(_MECHANISM.fullmatch, offered))
 
-    async def _auth_login(self, username: bytes, password: bytes) -> aiosmtplib.SMTPResponse:
-        """The name comes with the command; some servers ask for it all the same."""
-        reply = await self.execute_command(b"AUTH", b"LOGIN", username)
-        if reply.code == _GO_ON and _asks_for_name(reply.message):
-            reply = await self.execute_command(username)
-        return await self.execute_command(password) if reply.code == _GO_ON else reply
+    async def command(self, *words: bytes) -> SMTPResponse:
+        """The reply to a command of a mail transaction; raises `Failure` where there is none."""
+        return await self.reply(
+            words[0].decode(), self.state.deadlines.command, self.client.execute_command(*words)
+        )
 
-    async def auth_scram(self, exchange: ScramExchange) -> aiosmtplib.SMTPResponse:
-        """Make one attempt with SCRAM, and return the final reply; `exchange` tells whether the
-        server has proven itself."""
-        reply = await self._auth_first(exchange.mechanism, base64.b64encode(exchange.first))
-        if reply.code != _GO_ON:
-            return reply
-        try:
-            asked = base64.b64decode(reply.message)
-            proof = await asyncio.to_thread(exchange.proof, asked)
-        except ValueError:
-            return aiosmtplib.SMTPResponse(_NO_REPLY, "")
-        reply = await self.execute_command(base64.b64encode(proof))
-        if reply.code != _GO_ON:
-            return reply
-        try:
-            exchange.hear(base64.b64decode(reply.message))
-        except ValueError:
-            return aiosmtplib.SMTPResponse(_NO_REPLY, "")
-        return await self.execute_command(b"")
+    async def reply(
+        self, asked: str, seconds: float, reply: Awaitable[SMTPResponse]
+    ) -> SMTPResponse:
+        """The reply to `asked`; raises `Failure` where none comes in time, or none at all."""
+        self.asked = asked
+        async with self.at(ProbeStage.DONE, seconds):
+            return await reply
 
-    async def _auth_first(self, mechanism: str, packed: bytes) -> aiosmtplib.SMTPResponse:
-        """Begin; a server that asks for what came with the command has not heeded it."""
-        command = b"AUTH " + mechanism.encode()
-        fits = len(command) + len(b" \r\n") + len(packed) <= _COMMAND_LIMIT
-        reply = await self.execute_command(command, *([packed] if fits else []))
-        asks = reply.code == _GO_ON and (not fits or not reply.message.strip())
-        return await self.execute_command(packed) if asks else reply
+    def meaning(self, stage: Stage, reply: SMTPResponse) -> tuple[Meaning, str]:
+        """What an error reply to a command means, and the sentence for it; raises `Failure`."""
+        if not 400 <= reply.code <= 599:
+            raise self.no_reply()
+        about = circumstances(stage, self.state.endpoint, self.state.login)
+        meaning = meaning_of_smtp(reply.code, reply.message, about)
+        enhanced = enhanced_code(reply.message)
+        said = f"{reply.code} {enhanced}" if enhanced else str(reply.code)
+        return meaning, f"{self.state.place} answers {self.asked} with {said}. {meaning.hint}"
 
-    async def auth_token(self, exchange: TokenExchange) -> aiosmtplib.SMTPResponse:
-        """Make one attempt with a token, and return the final reply, whatever it is.
+    def no_reply(self) -> Failure:
+        """What came is no reply to what was asked."""
+        message = (
+            f"{self.state.place} answers {self.asked} with what is no reply to it: its log may "
+            "tell why."
+        )
+        return self.state.passing(Reason.PROBE_INCONCLUSIVE, message)
 
-        aiosmtplib's own drops what the server says of the token, and knows XOAUTH2 alone.
-        """
-        name, packed = exchange.mechanism.encode(), exchange.packed.reveal().encode()
-        if len(b"AUTH  \r\n") + len(name) + len(packed) <= _COMMAND_LIMIT:
-            reply = await self.execute_command(b"AUTH", name, packed)
-        else:
-            reply = await self.execute_command(b"AUTH", name)
-            if reply.code == _GO_ON:
-                reply = await self.execute_command(packed)
-        if reply.code == _GO_ON:
-            self.challenge = reply.message
-            reply = await self.execute_command(exchange.farewell)
-        return reply
-
-    def close(self) -> None:
-        """Drop the connection at once, where aiosmtplib would wait for the peer's end of TLS."""
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
-        super().close()
-
-    def say_goodbye(self) -> None:
-        """Send QUIT and wait for nothing: the verdict stands."""
-        if isinstance(self.transport, asyncio.WriteTransport) and not self.transport.is_closing():
-            self.transport.write(b"QUIT\r\n")
-
-    @property
-    def secured(self) -> ssl.SSLObject | None:
-        """The TLS of the connection; None in the clear or when it is gone."""
-        transport = self._protocol.transport if self._protocol is not None else None
-        found = transport.get_extra_info("ssl_object") if transport is not None else None
-        return found if isinstance(found, ssl.SSLObject) else None
-
-
-def _asks_for_name(prompt: str) -> bool:
-    """Tell whether AUTH LOGIN asks for the name, in base64 or, as some servers do, without."""
-    try:
-        asked = base64.b64decode(prompt, validate=True).decode("utf-8", "replace").lower()
-    except ValueError:
-        asked = prompt.lower()
-    return re.search(r"user|login|account|benutzer", asked) is not None and "pass" not in asked
-
-
-async def ask_for_tls(connection: socket.socket) -> bool:
-    """Bring a plain connection to the point where TLS begins; False where it does not get there."""
-    loop = asyncio.get_running_loop()
-
-    async def reply() -> bytes:
-        text = b""
-        while not _COMPLETE_REPLY.search(text) and len(text) < _REPLY_LIMIT:
-            more = await loop.sock_recv(connection, 4096)
-            if not more:
-                return b""
-            text += more
-        return text
-
-    for command in (b"", f"EHLO {LOCAL_HOSTNAME}\r\n".encode(), b"STARTTLS\r\n"):
-        if command:
-            await loop.sock_sendall(connection, command)
-        if not (await reply()).startswith(b"2"):
-            return False
-    return True
+    def no_verdict(self) -> Failure:
+        """What came says nothing of the login."""
+        message = (
+            f"{self.state.place} answers AUTH neither with yes nor with no: its log may tell why."
+        )
+        return self.state.passing(Reason.PROBE_INCONCLUSIVE, message)

@@ -12,7 +12,7 @@ from postroom.api.oauth import OAuth, OAuthProvider
 from postroom.mail.identities.judging import Knowledge
 from postroom.mail.identities.providers import directory, judges_late
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, same
-from postroom.mail.operations import Acceptance, Answer
+from postroom.mail.operations import Acceptance, Answer, AskSenders
 from postroom.mail.presets import identify, preset
 from postroom.reconcile.account.messages.correspondents import login_for
 from postroom.reconcile.account.steps import AccountView
@@ -133,7 +133,8 @@ async def _envelope(view: AccountView, sender: Attempt, look: IdentityLook) -> I
     if isinstance(login, Answer):
         failure = DiscoveryFailure(login.reason, login.message, passing=True)
         return replace(look, failure=failure, pause=USUALLY)
-    report = await view.world.mail.envelope(sender.endpoint, login, _senders(view), own)
+    asking = AskSenders(_senders(view), own)
+    report = await view.world.mail.perform(sender.endpoint, login, asking)
     asked = any(answer.acceptance is not Acceptance.UNKNOWN for answer in report.answers.values())
     answers: Mapping[str, Answer] = dict(report.answers)
     return replace(look, answers=answers, pause=ENVELOPE_PAUSE if asked else USUALLY)

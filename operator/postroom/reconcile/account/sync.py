@@ -18,7 +18,7 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp, timestamp
-from postroom.mail.operations import Answer, HistoryReport
+from postroom.mail.operations import Answer, CountDays, HistoryReport
 from postroom.mail.report import Mailbox, Quota
 from postroom.reconcile.account.messages.correspondents import (
     Obstacle,
@@ -131,9 +131,9 @@ async def _backfill(view: AccountView) -> LastBackfill | None:
     if isinstance(login, Answer):
         return _refused(nonce, now, Obstacle(login.reason, login.message))
     since = (now - timedelta(days=view.resource.spec.sync.backfill_days)).date()
-    report = await view.world.mail.history(
-        receiver.attempt.endpoint, login, receiver.attempt.mailbox, since
-    )
+    attempt = receiver.attempt
+    counting = CountDays(attempt.mailbox, since)
+    report = await view.world.mail.perform(attempt.endpoint, login, counting)
     if report.session.stage is not ProbeStage.DONE:
         return _refused(nonce, now, Obstacle(report.session.reason, report.session.message))
     return _done(nonce, now, since, report)

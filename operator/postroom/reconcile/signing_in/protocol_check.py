@@ -76,9 +76,8 @@ class ProtocolCheck:
             return self
 
         async def probe(login: Login | None) -> ProbeReport:
-            if attempt.protocol is SMTP:
-                return await world.mail.smtp(attempt.endpoint, login)
-            return await world.mail.imap(attempt.endpoint, login, attempt.mailbox)
+            mailbox = None if attempt.protocol is SMTP else attempt.mailbox
+            return await world.mail.probe(attempt.endpoint, login, mailbox)
 
         return replace(self, report=await probing.probe_once(attempt, probe, memory, world))
 

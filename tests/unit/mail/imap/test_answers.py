@@ -23,7 +23,7 @@ from postroom.mail.imap.listing import (
     special_uses,
     where_mail_arrives,
 )
-from postroom.mail.imap.operation import Opened, opened
+from postroom.mail.imap.opening import Opened, opened
 from postroom.mail.imap.probe import counts_asked
 from postroom.mail.imap.quota import append_limit_in, offers_quota, quotas
 from postroom.mail.imap.scan import positions_in, same_mailbox, special_use_of

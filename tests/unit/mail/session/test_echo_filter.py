@@ -15,13 +15,13 @@ from postroom.api.mailserver import ProbeStage, TLSFacts, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
-from postroom.mail.session.echo_filter import Repetition, without_withheld
+from postroom.mail.session.echo_filter import EchoFilter, without_withheld
 
 SECRET = "correct-Horse7battery"
 
 
-def repetition(secret: str = SECRET) -> Repetition:
-    return Repetition(Masked(secret))
+def echo_filter(secret: str = SECRET) -> EchoFilter:
+    return EchoFilter(Masked(secret))
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -37,45 +37,45 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_every_encoding_is_found(name: str) -> None:
-    assert repetition().within(f"x-{ENCODINGS[name](SECRET)}-x")
+    assert echo_filter().echoes(f"x-{ENCODINGS[name](SECRET)}-x")
 
 
 def test_a_good_part_is_found() -> None:
-    assert repetition().within(SECRET[3:17])
-    assert not repetition().within(SECRET[:8])
+    assert echo_filter().echoes(SECRET[3:17])
+    assert not echo_filter().echoes(SECRET[:8])
 
 
 @pytest.mark.parametrize("text", ["", "INBOX", "Junk E-Mail", "mail.example.com", "STARTTLS"])
 def test_ordinary_words_are_none(text: str) -> None:
-    assert not repetition().within(text)
+    assert not echo_filter().echoes(text)
 
 
 @pytest.mark.parametrize("secret", ["", "Junk", "INBOX"])
 def test_short_secrets_are_not_looked_for(secret: str) -> None:
-    assert not repetition(secret).within("INBOX Junk")
+    assert not echo_filter(secret).echoes("INBOX Junk")
 
 
 @given(st.text(), st.text())
 def test_any_text_ends_in_a_verdict(secret: str, text: str) -> None:
-    found = repetition(secret)
-    assert found.within(text) in (True, False)
-    assert "Repetition(***)" in repr(found)
+    found = echo_filter(secret)
+    assert found.echoes(text) in (True, False)
+    assert "EchoFilter(***)" in repr(found)
 
 
 def test_it_is_left_out_of_certificates_and_mailboxes() -> None:
     facts = TLSFacts(subject=f"CN={SECRET}", issuer="Lab", dns_names=["a.example", SECRET])
-    left = repetition().without(facts)
+    left = echo_filter().certificate(facts)
     assert left is not None
     assert (left.subject, left.issuer, left.dns_names) == (None, "Lab", ["a.example"])
     seen = Mailbox("INBOX", 1, 0, 2, 1, special={"Junk": SECRET, "Sent": "Sent"}, prefix=SECRET)
-    mailbox = repetition().without_in_mailbox(seen)
+    mailbox = echo_filter().mailbox(seen)
     assert mailbox is not None
     assert (dict(mailbox.special), mailbox.prefix) == ({"Sent": "Sent"}, None)
 
 
 def test_nothing_stays_nothing() -> None:
-    assert repetition().without(None) is None
-    assert repetition().without_in_mailbox(None) is None
+    assert echo_filter().certificate(None) is None
+    assert echo_filter().mailbox(None) is None
 
 
 def test_a_session_without_the_login_tells_nothing_of_an_earlier_one() -> None:

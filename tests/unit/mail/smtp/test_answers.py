@@ -23,7 +23,7 @@ from postroom.mail.smtp.answers import (
     transparent,
     with_line_ends,
 )
-from postroom.mail.smtp.closing_reply import LastWords
+from postroom.mail.smtp.closing_reply import ClosingReply
 
 
 def cause_at(stage: Stage, code: int, text: str) -> Cause:
@@ -123,11 +123,11 @@ class Hearer(asyncio.Protocol):
 def test_a_farewell_is_heard_in_any_chunks(before: bytes, cuts: list[int]) -> None:
     said = before + b"421-4.3.2 a\r\n421 4.3.2 b\r\n"
     hearer = Hearer()
-    ear = LastWords(hearer)
+    ear = ClosingReply(hearer)
     edges = sorted({0, len(said), *(cut for cut in cuts if cut < len(said))})
     for start, end in pairwise(edges):
         ear.data_received(said[start:end])
-    assert ear.farewell == "4.3.2 a\n4.3.2 b"
+    assert ear.text == "4.3.2 a\n4.3.2 b"
     assert hearer.heard == said
     ear.data_received(b"250 ok\r\n")
-    assert ear.farewell is None
+    assert ear.text is None

@@ -190,10 +190,11 @@ class Probes:
     under_way: int = 0
     most: int = 0
 
-    async def smtp(self, endpoint: Endpoint, login: Login | None) -> ProbeReport:
-        return await self._answer("SMTP", login, self.smtp_says)
-
-    async def imap(self, endpoint: Endpoint, login: Login | None, mailbox: str) -> ProbeReport:
+    async def probe(
+        self, endpoint: Endpoint, login: Login | None, mailbox: str | None = None
+    ) -> ProbeReport:
+        if mailbox is None:
+            return await self._answer("SMTP", login, self.smtp_says)
         return await self._answer("IMAP", login, self.imap_says)
 
     async def _answer(self, name: str, login: Login | None, says: ProbeReport) -> ProbeReport:

@@ -8,7 +8,7 @@ MailServer's credentials.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -24,8 +24,15 @@ from postroom.mail.identities.values import Discovered, DiscoveryFailure, Listed
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.oauth.reasons import FailureClass, OAuthReason
-from postroom.mail.operations import Acceptance, Answer, EnvelopeReport
-from postroom.mail.report import Endpoint, Login
+from postroom.mail.operations import (
+    Acceptance,
+    Answer,
+    AskSenders,
+    EnvelopeReport,
+    Operation,
+    OperationReport,
+)
+from postroom.mail.report import Login
 from unit.reconcile.mail_worlds import (
     ACCOUNT,
     REFUSED,
@@ -79,10 +86,11 @@ class EnvelopeProbes(Probes):
     says: Mapping[str, Answer] = field(default_factory=dict)
     envelopes: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
 
-    async def envelope(
-        self, endpoint: Endpoint, login: Login, senders: Sequence[str], recipient: str
-    ) -> EnvelopeReport:
-        self.envelopes.append((login.password.reveal(), tuple(senders), recipient))
+    async def do(self, login: Login, operation: Operation[Any]) -> OperationReport:
+        if not isinstance(operation, AskSenders):
+            return await super().do(login, operation)
+        senders = tuple(operation.senders)
+        self.envelopes.append((login.password.reveal(), senders, operation.recipient))
         return EnvelopeReport(WELL, {sender: self.says.get(sender, YES) for sender in senders})
 
 

@@ -28,7 +28,10 @@ from postroom.mail.operations import (
     Answer,
     OutgoingMessage,
     Position,
+    RemoveMessages,
+    ScanMailbox,
     ScanReport,
+    SendMessage,
     SendReport,
 )
 from postroom.mail.report import ProbeReport
@@ -238,7 +241,7 @@ async def _handed_over(message: OutgoingMessage, sender: Attempt, view: AccountV
     if isinstance(login, Answer):
         session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
         return SendReport(session, replace(login, acceptance=Acceptance.DEFERRED))
-    return await view.world.mail.send(sender.endpoint, login, message)
+    return await view.world.mail.perform(sender.endpoint, login, SendMessage(message))
 
 
 def _after(flight: MessageInFlight, answer: Answer) -> Progress:
@@ -261,7 +264,8 @@ async def _scan(receiver: Receiver, since: Sequence[Position], view: AccountView
     if isinstance(login, Answer):
         session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
         return ScanReport(session)
-    return await view.world.mail.scan(attempt.endpoint, login, attempt.mailbox, since)
+    scanning = ScanMailbox(attempt.mailbox, since)
+    return await view.world.mail.perform(attempt.endpoint, login, scanning)
 
 
 async def _look(
@@ -304,7 +308,8 @@ async def _clean_up(receiver: Receiver, look: Look, view: AccountView) -> None:
     login = await login_for(receiver.attempt, view.world)
     removals = look.removals(_under_way(view.resource.status))
     if removals and not isinstance(login, Answer):
-        await view.world.mail.remove(receiver.attempt.endpoint, login, removals)
+        removing = RemoveMessages(removals)
+        await view.world.mail.perform(receiver.attempt.endpoint, login, removing)
 
 
 def noted(progress: Progress, view: AccountView) -> dict[str, object]:

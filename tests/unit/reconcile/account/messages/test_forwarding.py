@@ -13,7 +13,6 @@ from postroom.api.conditions import ConditionType, find
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
 from postroom.mail.operations import OutgoingMessage, SendReport
-from postroom.mail.report import Endpoint, Login
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, message, verdict
 from unit.reconcile.message_worlds import MessageWorld, PostOffice, from_another
 
@@ -108,8 +107,8 @@ async def test_once_it_works_it_is_tried_once_a_day() -> None:
 class Echo(PostOffice):
     """Delivers each message twice, as servers do that send it round."""
 
-    async def send(self, endpoint: Endpoint, login: Login, message: OutgoingMessage) -> SendReport:
-        taken = await super().send(endpoint, login, message)
+    async def take(self, message: OutgoingMessage) -> SendReport:
+        taken = await super().take(message)
         first = self.arrived[-1]
         self.arrived.append(replace(first, uid=first.uid + 1000))
         return taken

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening a mailbox: EXAMINE, which changes nothing in it (RFC 9051 section 6.3.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postroom.api.mailserver import ProbeStage
+from postroom.api.reasons import Reason
+from postroom.mail.connect.dial import Failure
+from postroom.mail.imap.protocol import CommandAnswer
+from postroom.mail.imap.session import ImapSession, text_of
+from postroom.mail.imap.text import modified_utf7, quoted
+from postroom.mail.replies import Stage
+
+_EXISTS = re.compile(rb"(\d{1,10}) EXISTS", re.IGNORECASE)
+_CODE = re.compile(rb"OK \[(UIDVALIDITY|UIDNEXT) (\d{1,10})\]", re.IGNORECASE)
+#: How servers say that they do not know a command.
+_UNKNOWN = re.compile(
+    r"(unknown|unrecogni[sz]ed|unsupported|unimplemented|undefined|invalid|illegal|no such|bad)"
+    r"\s+(imap4?(rev1)?\s+)?command|command\s+(\S+\s+)?(is\s+)?(not\s+|un)"
+    r"(known|recogni[sz]ed|supported|implemented|understood)|not implemented"
+    r"|(unknown|unsupported|unrecogni[sz]ed|not supported)\W*examine"
+    r"|examine\W*(is\s+)?(unknown|unsupported|not\s+(known|supported|implemented|recogni[sz]ed))",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a server tells when it opens a mailbox (RFC 9051 section 6.3.2); None: it does not."""
+
+    messages: int
+    uid_validity: int | None
+    uid_next: int | None
+
+
+async def examine(session: ImapSession, mailbox: str) -> Opened:
+    """Open a mailbox read-only; raises `Failure` where it does not open."""
+    name = written(mailbox)
+    async with session.at(ProbeStage.MAILBOX, session.state.deadlines.command):
+        examined = await session.protocol.run("EXAMINE", name)
+        (result, lines), _ = await or_selected(session, name, examined)
+    if result != "OK":
+        raise not_opened(session, result, text_of(lines))
+    return opened(lines[:-1])
+
+
+async def or_selected(
+    session: ImapSession, name: str, examined: CommandAnswer
+) -> tuple[CommandAnswer, bool]:
+    """How a mailbox was opened, and whether only with SELECT, which must be allowed.
+
+    `examined` is the answer to EXAMINE for the mailbox, whose `name` is as it is written.
+    Raises `Failure` where EXAMINE is not known and nothing else is allowed.
+    """
+    unknown = _is_unknown(*examined)
+    if session.state.endpoint.may_select and (unknown or examined[0] == "BAD"):
+        return await session.protocol.run("SELECT", name), True
+    if unknown:
+        message = (
+            f"{session.state.place} does not know EXAMINE, which opens a mailbox without changing "
+            "it: set imap.allowSelect to true to have it opened with SELECT, which may take the "
+            "mark \\Recent from new messages."
+        )
+        raise session.state.failure(Reason.CAPABILITY_MISSING, message)
+    return examined, False
+
+
+def not_opened(session: ImapSession, result: str, text: str, more: str = "") -> Failure:
+    """The end of a session by the answer to EXAMINE or SELECT; `more` goes with the hint."""
+    meaning = session.meaning(Stage.MAILBOX, text, "NO" if result == "NO" else "BAD")
+    reason = meaning.reason
+    if reason is Reason.PROBE_SUCCEEDED:
+        # A mere warning elsewhere, such as a full mailbox; here it keeps the mailbox closed.
+        reason = Reason.TEMPORARY_FAILURE
+    failure = session.meant(meaning, "signs in, but does not open the mailbox", reason)
+    failure.message += more
+    return failure
+
+
+def no_positions(session: ImapSession) -> Failure:
+    """Without these numbers nobody can tell which messages are new (RFC 9051 section 2.3.1)."""
+    message = (
+        f"{session.state.place} does not number the messages of the mailbox for good "
+        "(UIDVALIDITY, UIDNEXT), so that new ones cannot be told: use another server."
+    )
+    return session.state.failure(Reason.CAPABILITY_MISSING, message)
+
+
+def written(mailbox: str) -> str:
+    """A mailbox's name as an argument."""
+    return quoted(modified_utf7(mailbox))
+
+
+def opened(lines: Sequence[bytes]) -> Opened:
+    """What the untagged lines tell that answer SELECT or EXAMINE."""
+    exists = [int(found[1]) for found in map(_EXISTS.match, lines) if found]
+    codes = {
+        found[1].upper(): int(found[2]) for found in map(_CODE.match, lines) if found is not None
+    }
+    return Opened(
+        messages=exists[-1] if exists else 0,
+        uid_validity=codes.get(b"UIDVALIDITY") or None,
+        uid_next=codes.get(b"UIDNEXT") or None,
+    )
+
+
+def _is_unknown(result: str, lines: list[bytes]) -> bool:
+    """Whether a command was refused because the server does not know it.
+
+    BAD alone does not say so (RFC 9051 section 7.1.3): servers also slow down with it.
+    """
+    return result in ("BAD", "NO") and _UNKNOWN.search(text_of(lines)) is not None

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What sessions of both protocols share: how far they came, and the report at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
+from postroom.api.masked import Masked
+from postroom.api.reasons import Reason
+from postroom.mail.connect import tls
+from postroom.mail.connect.dial import Deadlines, Dialler, Failure
+from postroom.mail.connect.handshake import Sight, look
+from postroom.mail.replies import normalised
+from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
+from postroom.mail.session.capabilities import known_mechanisms
+from postroom.mail.session.echo_filter import EchoFilter
+
+#: Brings a connection to the point where TLS begins; False where it does not get there.
+Prelude = Callable[[socket.socket], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What a session reaches servers by: whom it may dial, and whom it trusts."""
+
+    dialler: Dialler
+    trust: tls.TrustStore
+
+
+class SessionState:
+    """How far one session came, and what was seen on the way: what its report is made of.
+
+    `where_tls_begins` is the remedy where implicit TLS is asked for and the server does not begin
+    with TLS.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, login: Login | None, connector: Connector, where_tls_begins: str
+    ) -> None:
+        self.endpoint, self.login, self.connector = endpoint, login, connector
+        self.where_tls_begins = where_tls_begins
+        names = (endpoint.host, endpoint.server_name)
+        self.echo_filter = EchoFilter(login.password if login else Masked(""), names)
+        self.stage = ProbeStage.RESOLVE
+        self.server: ServerFacts | None = None
+        self.tls: TLSFacts | None = None
+        self.authenticated: bool | None = None
+        self.mailbox: Mailbox | None = None
+        #: What the server said last when it refused something; never shown as it is.
+        self.said: str | None = None
+        #: What came of a line that has not ended yet.
+        self.line_so_far: Callable[[], bytes] = bytes
+        self._end: Failure | None = None
+
+    @property
+    def deadlines(self) -> Deadlines:
+        return self.connector.dialler.deadlines
+
+    @property
+    def place(self) -> str:
+        return f"{self.endpoint.host}:{self.endpoint.port}"
+
+    @asynccontextmanager
+    async def reported(self) -> AsyncIterator[None]:
+        """Keep how the session ends for `report`: every failure of server or network."""
+        try:
+            yield
+            self._end = Failure(ProbeStage.DONE, Reason.PROBE_SUCCEEDED, f"{self.place} works.")
+        except Failure as failure:
+            self._end = failure
+        except TimeoutError:
+            message = f"{self.place} answers too slowly to be checked: look at its load."
+            self._end = self.passing(Reason.CONNECTION_TIMEOUT, message)
+
+    def report(self) -> ProbeReport:
+        """How the session ended, once it did; without what the server repeats of the password."""
+        end = self._end or self.broken_off()
+        return ProbeReport(
+            stage=end.stage,
+            reason=end.reason,
+            message=end.message,
+            conclusive=end.conclusive,
+            authenticated=self.authenticated,
+            code=end.code,
+            enhanced_code=end.enhanced_code,
+            server=self.server,
+            tls=self.echo_filter.certificate(self.tls),
+            mailbox=self.echo_filter.mailbox(self.mailbox),
+            retry_after=end.retry_after,
+            cause=end.cause,
+            server_text=self._server_text(end),
+        )
+
+    def _server_text(self, end: Failure) -> str | None:
+        """The server's own words at the end, fit for status; None where it gave none."""
+        if self.said is None or end.stage is ProbeStage.DONE or end.cause is None:
+            return None
+        login = self.login
+        secrets, names = ((login.password,), (login.username,)) if login else ((), ())
+        return normalised(self.said, secrets, names) or None
+
+    def keep_login_out_of_the_clear(self) -> None:
+        """Raise `Failure` where signing in would need no TLS: before anything is dialled."""
+        if self.login is not None and self.endpoint.tls is TLSMode.NONE:
+            message = "Credentials are only sent over TLS: set tls.mode to StartTLS or Implicit."
+            raise Failure(ProbeStage.AUTH, Reason.ENCRYPTION_REQUIRED, message)
+
+    def failure(self, reason: Reason, message: str) -> Failure:
+        """A verdict at the present stage."""
+        return Failure(self.stage, reason, message)
+
+    def passing(self, reason: Reason, message: str) -> Failure:
+        """An end at the present stage that is no verdict."""
+        return Failure(self.stage, reason, message, conclusive=False)
+
+    def silent(self) -> Failure:
+        message = (
+            self._unended_line()
+            or f"{self.place} stops answering: look at its load and at firewalls in between."
+        )
+        return self.passing(Reason.CONNECTION_TIMEOUT, message)
+
+    def _unended_line(self) -> str | None:
+        """The sentence on a server that began to answer; None where nothing came."""
+        begun = self.line_so_far()
+        if begun.endswith(b"\r"):
+            return (
+                f"{self.place} ends its lines with a carriage return alone, which clients do not "
+                "take for an end: have it send CRLF (RFC 5321 section 2.3.8, RFC 9051 section 2.2)."
+            )
+        if begun:
+            return (
+                f"{self.place} begins to answer, but does not end the line in time: look at its "
+                "load and at firewalls in between."
+            )
+        return None
+
+    def no_tls(self) -> Failure:
+        message = f"{self.place} accepts the connection, but no TLS: {self.where_tls_begins}."
+        return self.failure(Reason.HANDSHAKE_FAILED, message)
+
+    def injected(self, instead: str) -> Failure:
+        """More came in the clear before TLS began: it may be read as if it had come after that."""
+        message = (
+            f"{self.place} sends more before TLS begins than its answer to STARTTLS, as someone "
+            f"in between would: {instead}, or mend the server."
+        )
+        return self.failure(Reason.HANDSHAKE_FAILED, message)
+
+    async def does_not_greet(self) -> Failure:
+        """The end before a greeting: the server waits for TLS, or for nothing."""
+        begun = self.endpoint.tls is TLSMode.IMPLICIT or self.line_so_far()
+        if not begun and (await self._sight()).version:
+            message = f"{self.place} waits for TLS from the first byte: set tls.mode to Implicit."
+            return self.failure(Reason.UNEXPECTED_GREETING, message)
+        message = self._unended_line() or (
+            f"{self.place} accepts the connection, but does not greet: look at its load, and "
+            "whether it delays unknown clients."
+        )
+        return self.failure(Reason.CONNECTION_TIMEOUT, message)
+
+    def unsendable(self) -> Failure:
+        """A token that no message can carry; nothing was sent."""
+        message = (
+            "The username or the token is empty, or holds a space or control character: correct "
+            "the username, and sign in again."
+        )
+        return self.failure(Reason.INVALID_SPEC, message)
+
+    def proves_nothing(self, mechanism: str) -> Failure:
+        """A yes of someone who need not know the password (RFC 5802 section 3)."""
+        message = (
+            f"{self.place} says yes to {mechanism}, but does not prove that it knows the "
+            "password, as it must: read its log."
+        )
+        return self.passing(Reason.PROBE_INCONCLUSIVE, message)
+
+    def takes_no_token(self, offered: Sequence[str]) -> Failure:
+        known = ", ".join(known_mechanisms(offered)[:8]) or "no mechanism"
+        message = (
+            f"{self.place} offers {known}; a token needs XOAUTH2 or OAUTHBEARER: enable one of "
+            "these on the server, or use a password instead of oauth."
+        )
+        return self.failure(Reason.MECHANISM_UNSUPPORTED, message)
+
+    def broken_off(self) -> Failure:
+        message = (
+            f"{self.place} closes the connection: it may be overloaded or refuse our address; "
+            "its log tells."
+        )
+        return self.passing(Reason.PROBE_INCONCLUSIVE, message)
+
+    async def gone(self, error: BaseException | None, prelude: Prelude | None = None) -> Failure:
+        """Why a connection ended between commands.
+
+        In TLS 1.3 a client is refused for its certificate only after its handshake is over: what
+        it reads first is the refusal (RFC 8446 section 4.4.2.4).
+        """
+        early = self.stage in (ProbeStage.GREETING, ProbeStage.CAPABILITIES)
+        if self.tls is None or self.tls.version != "TLSv1.3" or not early:
+            return self.broken_off()
+        cause = error.__cause__ or error if error is not None else None
+        said = cause is not None and tls.is_wanting_certificate(cause)
+        if said or (await self._sight(prelude)).wants_certificate:
+            return tls.wants_certificate(self.place)
+        return self.broken_off()
+
+    async def tls_failure(self, error: BaseException, prelude: Prelude | None = None) -> Failure:
+        """Why a handshake failed, seen by shaking hands once more."""
+        sight = await self._sight(prelude)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self.tls = sight.facts
+        return tls.failure_of(error, self.endpoint, self.tls, self.where_tls_begins, sight)
+
+    async def _sight(self, prelude: Prelude | None = None) -> Sight:
+        """Connect once more to see what there is, whatever we would accept of it."""
+        try:
+            async with asyncio.timeout(self.deadlines.tls):
+                connection = await self.connector.dialler.dial(self.endpoint)
+                try:
+                    if prelude is None or await prelude(connection):
+                        return await look(connection, self.endpoint)
+                finally:
+                    connection.close()
+        except (Failure, TimeoutError, OSError):
+            pass
+        return Sight()
+
+
+def recognised(text: str, implementations: Iterable[tuple[str, str]]) -> str | None:
+    """The implementation whose mark a server's greeting holds."""
+    lowered = text.lower()
+    return next((name for mark, name in implementations if mark in lowered), None)

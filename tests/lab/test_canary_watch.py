@@ -117,7 +117,7 @@ class Talkative(NetworkProbes):
 
 
 async def test_a_probe_that_leaks_is_caught() -> None:
-    with pytest.raises(AssertionError, match=r"log of postroom\.mail\.smtp: password"):
+    with pytest.raises(AssertionError, match=r"log of postroom\.mail\.smtp\.auth: password"):
         async with watching() as watch:
             watch.hide("password", SECRET)
             steps = smtp_until_auth(b"AUTH PLAIN", after=("read", b"535 5.7.8 no\r\n"))

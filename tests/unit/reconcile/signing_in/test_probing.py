@@ -458,7 +458,7 @@ async def test_words_of_a_session_without_the_refused_login_are_not_told() -> No
             ProbeStage.GREETING, Reason.SERVICE_UNAVAILABLE, "No.", True, server_text=SAID
         )
 
-    world.probes.smtp = greets  # type: ignore[method-assign]
+    world.probes.probe = greets  # type: ignore[method-assign]
     status = await world.look(ACCOUNT, MINUTE)
     assert status.last_probe is not None
     assert status.last_probe.smtp is not None

@@ -56,6 +56,7 @@ FULL: dict[Kind, dict[str, Any]] = {
         "tls": {"mode": "Implicit", "caBundleRef": {"name": "ca"}, "serverName": "x.example.com"},
         "credentialsRef": {"name": "smtp"},
         "default": True,
+        "limits": {"daily": 2000, "hourly": 200, "connections": 2},
     },
     Kind.EMAIL_ACCOUNT: {
         "address": "o'support+x@send.example.com",
@@ -76,6 +77,17 @@ FULL: dict[Kind, dict[str, Any]] = {
         "roundTrip": {"enabled": True, "interval": "24h", "receiverRef": {"name": "peer"}},
         "fallbackSender": "noreply@example.net",
         "sync": {"interval": "10m", "backfillDays": 60},
+        "sendLimits": {
+            "daily": 50,
+            "hourly": 20,
+            "window": {
+                "timeZone": "America/Argentina/Buenos_Aires",
+                "days": ["Mon", "Fri"],
+                "start": "09:00",
+                "end": "24:00",
+            },
+            "rampUp": {"startDaily": 5, "dailyIncrease": 5},
+        },
     },
 }
 #: Servers and accounts of known providers, with tokens.
@@ -118,11 +130,19 @@ OAUTH = {
     "refreshTokenRef": {"name": "oauth", "key": "refreshToken"},
     "subject": "support@example.com",
 }
+
+
+def window(**change: Any) -> dict[str, Any]:
+    """An account with a window that is good but for this."""
+    return {"sendLimits": {"window": {"timeZone": "Europe/Berlin", **change}}}
+
+
 SD, MS, EA = Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT
 NO_DOMAIN = "must be a domain name such as send.example.com: lowercase, without trailing dot"
 NO_INTERVAL = "must be a duration from 1m to 24h, such as 5m or 1h30m"
 NO_DEADLINE = "must be a duration from 1m to 720h, such as 15m or 72h; or 0s to wait for ever"
 NO_HOST = "must be a DNS name such as smtp.example.com, not an IP address (TLS verifies names)"
+NO_ZONE = "must be a time zone of the IANA database such as Europe/Berlin or UTC"
 NO_EMAIL = "must be an email address such as support@example.com"
 NO_NAMES = (
     "a\nb",
@@ -309,6 +329,29 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
         "Duplicate value",
     ),
     (EA, {"imap": {**IMAP, "tls": {"mode": "None"}}}, 'supported values: "StartTLS", "Implicit"'),
+    (
+        MS,
+        {"limits": {"daily": 0}},
+        "spec.limits.daily in body should be greater than or equal to 1",
+    ),
+    (MS, {"limits": {"weekly": 9}}, 'unknown field "spec.limits.weekly"'),
+    (EA, {"sendLimits": {"daily": "50"}}, 'must be of type integer: "string"'),
+    (EA, {"sendLimits": {"window": {}}}, "spec.sendLimits.window.timeZone: Required value"),
+    (EA, window(timeZone="Berlin time"), NO_ZONE),
+    (EA, window(timeZone="Local"), f'timeZone: Invalid value: "Local": {NO_ZONE}'),
+    (EA, window(days=[]), "spec.sendLimits.window.days in body should have at least 1 items"),
+    (EA, window(days=["Mon", "Mon"]), "spec.sendLimits.window.days[1]: Duplicate value"),
+    (EA, window(days=["Monday"]), 'supported values: "Mon", "Tue"'),
+    (EA, window(start="9:00"), 'must be a time of day from "00:00" to "23:59", such as "09:00"'),
+    (EA, window(end="24:30"), 'must be a time of day up to "24:00", such as "17:00"'),
+    (
+        EA,
+        window(start="22:00", end="06:00"),
+        "spec.sendLimits.window.end: Invalid value: must be later than start: a window does not go "
+        "over midnight",
+    ),
+    (EA, window(start="09:00", end="09:00"), "must be later than start"),
+    (EA, {"sendLimits": {"rampUp": {"startDaily": 5}}}, "rampUp.dailyIncrease: Required value"),
     (EA, {"sync": {"interval": "0s"}}, f'spec.sync.interval: Invalid value: "0s": {NO_INTERVAL}'),
 ]
 
@@ -377,6 +420,22 @@ def test_bad_objects_are_refused_with_a_clear_word(
     assert words in answer.stderr
     assert "should match" not in answer.stderr
     assert "evaluating rule" not in answer.stderr
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berln", "europe/berlin", "CEST", "Europe"])
+def test_a_time_zone_that_the_api_server_does_not_know_is_refused(
+    plane: ControlPlane, namespace: str, zone: str
+) -> None:
+    answer = plane.kubectl(
+        *("create", "--validate=strict", "-n", namespace, "-f", "-"),
+        input=manifest(EA, changed(EA, window(timeZone=zone))),
+        check=False,
+    )
+    assert answer.returncode != 0
+    assert "spec.sendLimits.window.timeZone: Invalid value" in answer.stderr
+    assert NO_ZONE in answer.stderr
+    with pytest.raises(InvalidSpec, match=NO_ZONE):
+        parse_spec(EA, changed(EA, window(timeZone=zone)))
 
 
 @pytest.mark.parametrize(("kind", "change", "words"), BAD)

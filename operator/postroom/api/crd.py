@@ -101,6 +101,7 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             Column("Unseen", ".status.mailbox.unseen", "integer"),
             _AGE,
             Column("Sender", ".status.effectiveSender.address", priority=1),
+            Column("Daily", ".status.sendPlan.daily", "integer", 1),
             *_WIDE,
         ),
         (".spec.address",),

@@ -38,6 +38,7 @@ from postroom.api.identities import (
 )
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth
+from postroom.api.send_limits import SendLimits
 
 
 class IMAPTLSMode(StrEnum):
@@ -187,6 +188,11 @@ class EmailAccountSpec(Model):
     )
     default: Switch = Field(
         default=False, description="Whether this is the default account of its namespace."
+    )
+    send_limits: SendLimits | None = Field(
+        default=None,
+        description="How much the account may send and when; omitted: as much as its server or "
+        "provider lets it.",
     )
     sync: Sync = Field(default=Sync(), description="How often the account is looked at.")
     round_trip: RoundTrip = Field(

@@ -20,6 +20,7 @@ from postroom.api.fields import EmailAddress, Model
 from postroom.api.findings import FINDINGS_LIMIT, Finding
 from postroom.api.identities import IdentityStatuses
 from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
+from postroom.api.send_limits import SendPlan
 from postroom.api.status import CommonStatus, ResolvedReference
 
 
@@ -138,6 +139,15 @@ class EmailAccountStatus(CommonStatus):
 
     effective_sender: EffectiveSender | None = Field(
         default=None, description="The sender that applications should use now."
+    )
+    connected_at: Timestamp | None = Field(
+        default=None,
+        description="When the account was first able to send; a ramp-up counts from that day.",
+    )
+    send_plan: SendPlan | None = Field(
+        default=None,
+        description="How much may be sent and when; absent where nothing limits it, or the "
+        "MailServer is missing, whose limits nobody knows then.",
     )
     server_name: Annotated[str, StringConstraints(max_length=253)] | None = Field(
         default=None, description="The MailServer in use."

@@ -25,6 +25,7 @@ from postroom.api.fields import (
 from postroom.api.findings import FINDINGS_LIMIT, Finding
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth
+from postroom.api.send_limits import ServerLimits
 from postroom.api.status import CommonStatus, ResolvedReference
 
 #: Bounded texts that come from servers are cut to this length.
@@ -123,6 +124,11 @@ class MailServerSpec(Model):
     default: Switch = Field(
         default=False,
         description="Whether accounts of this namespace without serverRef use this server.",
+    )
+    limits: ServerLimits | None = Field(
+        default=None,
+        description="How much all accounts behind the server may send together; omitted: what is "
+        "documented of its provider.",
     )
     interval: Interval = Field(
         default=timedelta(minutes=5), description="How often it is checked: 1m to 24h."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
 from postroom.cli.account_details import account_lines, print_lines, server_lines
+from postroom.cli.send_plan_details import send_plan_lines
 
 Object = Mapping[str, Any]
 
@@ -169,6 +171,7 @@ def _show_details(console: Console, one: Object, *, full: bool) -> None:
     if is_account:
         known = parse_status(Kind.EMAIL_ACCOUNT, one.get("status"))
         if isinstance(known, EmailAccountStatus):
+            print_lines(console, send_plan_lines(known, datetime.now(UTC)))
             print_lines(console, account_lines(known, said | {message}))
 
 

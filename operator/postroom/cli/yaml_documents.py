@@ -20,6 +20,8 @@ from postroom.cli.manifest_files import SIZE_LIMIT, content_of
 
 _DEPTH_LIMIT = 50
 _NODES_LIMIT = 200_000
+#: YAML 1.1 reads 17:00 as a number to the base of sixty; Kubernetes reads a text.
+_SIXTIES = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 #: Templates of Go (Helm), Jinja and ERB; variables of envsubst, Flux and Argo CD's plugins.
 _TEMPLATE = re.compile(r"\{\{.*|\{%.*|<%.*|\$\{.*|<path:.*")
 
@@ -221,6 +223,8 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(one, (*path, index)) for index, one in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and _SIXTIES.fullmatch(node.value):
+            return node.value
         try:
             return _plain(self._scalars.construct_object(node))
         except (yaml.YAMLError, ValueError):

@@ -19,6 +19,7 @@ from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.signing_in.targets import smtp_target
 from postroom.reconcile.status.assessment import EVERY_REFERENCE_FOUND, Assessment, worst_first
 from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.tenancy import overcommitment
 from postroom.reconcile.world import World
 
 
@@ -32,12 +33,13 @@ async def assess(
     defaults = await world.find(Kind.MAIL_SERVER, namespace, DEFAULT) if spec.default else []
     is_default = len(defaults) == 1
     check = await (await prepare_server(resource, world)).probed(world, memory)
+    accounts = await _accounts(name, namespace, world, is_default=is_default)
     fields: dict[str, object] = {
         "server": status.server,
         "tls": status.tls,
         "last_probe": status.last_probe,
         "endpoint": f"{target.host}:{target.port}",
-        "accounts": await _count_accounts(name, namespace, world, is_default=is_default),
+        "accounts": len(accounts),
         "is_default": is_default,
     }
     verdicts = (check.problem,) if check.problem else check.verdicts
@@ -54,6 +56,7 @@ async def assess(
     findings += refresh_tokens.findings_of(world.tokens, check.credentials, world.now())
     if spec.default and not is_default:
         findings += (_several_defaults([server.metadata.name for server in defaults]),)
+    findings += tuple(overcommitment.findings_of(spec, accounts))
     return Assessment(
         verdicts=verdicts,
         ready_message=f"{target.host}:{target.port} answers"
@@ -77,12 +80,15 @@ def _dependants(spec: MailServerSpec, name: str) -> frozenset[str]:
     return frozenset(refs)
 
 
-async def _count_accounts(name: str, namespace: str, world: World, *, is_default: bool) -> int:
-    accounts = len(await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(name)))
+async def _accounts(
+    name: str, namespace: str, world: World, *, is_default: bool
+) -> list[EmailAccount]:
+    """The accounts that send through the server, whether they name it or not."""
+    found = list(await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(name)))
     if is_default:
-        without = await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
-        accounts += sum(not cast("EmailAccount", each).spec.at_provider for each in without)
-    return accounts
+        found += await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
+    accounts = [cast("EmailAccount", account) for account in found]
+    return [account for account in accounts if not account.spec.at_provider]
 
 
 def _several_defaults(names: list[str]) -> Finding:

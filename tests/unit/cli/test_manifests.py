@@ -479,3 +479,16 @@ def test_no_bytes_raise(tmp_path: Path, content: bytes) -> None:
 @given(st.integers(0, len(GOOD)), st.text(max_size=6))
 def test_no_edit_of_a_good_file_raises(tmp_path: Path, place: int, inserted: str) -> None:
     read(tmp_path, (GOOD[:place] + inserted + GOOD[place:]).encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize("end", ["17:00", '"17:00"', "'17:00'", "24:00"])
+def test_times_of_day_are_texts_with_and_without_quotation_marks(tmp_path: Path, end: str) -> None:
+    text = (
+        "apiVersion: postroom.dev/v1alpha1\nkind: EmailAccount\nmetadata: {name: desk}\n"
+        "spec: {address: desk@example.com, sendLimits: {window: {timeZone: UTC, end: "
+        f"{end}" + "}}}\n"
+    )
+    found = read(tmp_path, text)
+    assert found.complaints == []
+    (stored,) = found.resources.values()
+    assert stored.raw["spec"]["sendLimits"]["window"]["end"] == end.strip("'\"")

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
+from postroom.api.names import Kind
+from postroom.api.resource import parse_status
 from postroom.cli import account_details, table
+from postroom.cli.send_plan_details import send_plan_lines
 
 SINCE: dict[str, Any] = {"lastTransitionTime": "2026-11-21T10:00:00Z", "observedGeneration": 1}
 WELL = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "It is.", **SINCE}
@@ -306,3 +310,30 @@ def test_a_table_fits_and_cuts_nothing(width: int, spaces: tuple[str, ...]) -> N
     assert "newsletter-0.example.comnewsletter-1.example.com" in columns
     assert "RequiredMechanismMissing" * 2 in columns
     assert all(space in text for space in spaces)
+
+
+def test_the_send_plan_of_an_account_and_what_it_comes_to_today() -> None:
+    window = {"timeZone": "Europe/Berlin", "days": ["Mon", "Tue"], "start": "09:00", "end": "17:00"}
+    plan = {
+        "daily": 50,
+        "dailyFrom": "MailServer",
+        "hourly": 7,
+        "hourlyFrom": "Window",
+        "connections": 2,
+        "window": window,
+        "rampUp": {"startDaily": 5, "dailyIncrease": 10, "fullAfterDays": 5},
+    }
+    since = {"sendPlan": plan, "connectedAt": "2026-11-23T10:00:00Z"}
+    status = parse_status(Kind.EMAIL_ACCOUNT, since)
+    assert isinstance(status, EmailAccountStatus)
+    lines = [line.text for line in send_plan_lines(status, datetime(2026, 11, 24, 9, tzinfo=UTC))]
+    assert lines == [
+        "  Sending: at most 50 a day (MailServer), 7 an hour (Window), 2 connections at a time",
+        "    Mon, Tue, 09:00 to 17:00 (Europe/Berlin)",
+        "    begins with 5 a day, 10 more each day, from 2026-11-23T10:00:00Z",
+        "    today: 15",
+    ]
+    later = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    assert [line.text for line in send_plan_lines(status, later)] == lines[:3]
+    assert "Sending: at most 50 a day" in said("EmailAccount", READY, full=True, **since)
+    assert "Sending" not in said("EmailAccount", READY, full=True)

@@ -207,11 +207,16 @@ class Mistaken(Row):
 
 
 class Limit(Row):
-    """A limit that the provider documents; `scope` says for whom it holds: "a paid account"."""
+    """A limit that the provider documents; `scope` says for whom it holds: "a paid account".
+
+    A `raisable` one holds until a plan is bought or the provider is asked, of which nobody but the
+    user knows.
+    """
 
     name: LimitName
     value: Annotated[int, Field(ge=1)]
     scope: Annotated[str, StringConstraints(pattern=r"^[a-z].*[^.]$", max_length=120)]
+    raisable: bool = False
     source: Source
     checked: date
     confirmed: Confirmed = Confirmed.DOCUMENT

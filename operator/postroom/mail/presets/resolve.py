@@ -36,13 +36,17 @@ class PresetEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class PresetLimit:
-    """A documented limit: sizes in bytes, else messages, recipients or connections."""
+    """A documented limit: sizes in bytes, else messages, recipients or connections.
+
+    A `raisable` one holds only for those without a plan, or whom the provider has not checked yet.
+    """
 
     name: LimitName
     value: int
     scope: str
     source: str
     checked: date
+    raisable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ def resolve(
         imap_ways=(chosen.imap_ways or chosen.ways) if chosen.imap else (),
         oauth=chosen.oauth,
         limits=tuple(
-            PresetLimit(limit.name, limit.value, limit.scope, limit.source, limit.checked)
+            PresetLimit(
+                limit.name, limit.value, limit.scope, limit.source, limit.checked, limit.raisable
+            )
             for limit in chosen.limits
         ),
         notes=chosen.notes,

@@ -15,6 +15,7 @@ from postroom.api.resource import EmailAccount
 from postroom.reconcile.account import (
     both_protocols,
     identities,
+    send_limits,
     sender,
     sync,
 )
@@ -110,7 +111,7 @@ def _steps(view: AccountView) -> tuple[Step, ...]:
 
     Without a policy on messages none is sent, and nothing is said of them.
     """
-    always = (sync.step, identities.step, refresh_token_step)
+    always = (sync.step, identities.step, refresh_token_step, send_limits.step)
     if view.world.messages is None:
         return always
     return (*always, requested.step, round_trips.step, forwarding.step)

@@ -12,6 +12,7 @@ from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
+from postroom.api.times import timestamp
 from postroom.reconcile.account.dependencies import Dependencies, no_fallback_domain
 from postroom.reconcile.status.assessment import Conclude, Conclusion, failed, passed, unknown
 
@@ -112,23 +113,28 @@ def concluding(sender: EffectiveSender) -> Conclude:
     """Let the conditions that count decide whether anybody may send at all.
 
     What is only held back, as it was not seen failing twice, or could not be looked at for a
-    moment, leaves the address that was there.
+    moment, leaves the address that was there. The first time that somebody may is kept for good.
     """
 
-    def conclude(
-        conditions: Sequence[Condition], before: CommonStatus, now: datetime
-    ) -> Conclusion:
+    def decide(conditions: Sequence[Condition], before: CommonStatus) -> EffectiveSender:
         stored: EffectiveSender | None = getattr(before, "effective_sender", None)
         counted = [found for each in _SENDING if (found := find(conditions, each)) is not None]
         for status in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
             for condition in counted:
                 if condition.status is status:
-                    return Conclusion(
-                        {"effective_sender": EffectiveSender(reason=condition.reason)}
-                    )
+                    return EffectiveSender(reason=condition.reason)
         if sender.address is None and stored is not None and stored.address is not None:
-            return Conclusion({"effective_sender": stored})
-        return Conclusion({"effective_sender": sender})
+            return stored
+        return sender
+
+    def conclude(
+        conditions: Sequence[Condition], before: CommonStatus, now: datetime
+    ) -> Conclusion:
+        decided = decide(conditions, before)
+        since: str | None = getattr(before, "connected_at", None)
+        if since is None and decided.address is not None:
+            since = timestamp(now)
+        return Conclusion({"effective_sender": decided, "connected_at": since})
 
     return conclude
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the accounts behind a server may send together, held against what the server may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from postroom.api.findings import Finding, Severity
+from postroom.api.mailserver import MailServerSpec
+from postroom.api.resource import EmailAccount
+from postroom.api.send_limits import SendLimits, SendPlan, ServerLimits, Weekday
+from postroom.reconcile.tenancy.ceilings import documented, limits_behind, limits_of
+from postroom.reconcile.tenancy.send_plan import plan
+
+#: So many accounts are named, those that may send most first.
+_NAMED = 5
+_Plans = Sequence[tuple[str, SendPlan]]
+
+
+def findings_of(spec: MailServerSpec, everybody: Sequence[EmailAccount]) -> Iterator[Finding]:
+    """One for each limit of the server that its provider, or the sum of its accounts, exceeds."""
+    accounts = [account for account in everybody if not account.spec.suspend]
+    # Whoever signs in as themselves has what the provider documents for themselves.
+    sharing = [account for account in accounts if not account.spec.signs_in]
+    alone = spec.signs_in and len(sharing) == len(accounts)
+    limits = limits_of(SendLimits(), spec.limits or ServerLimits(), documented(spec))
+    for limited in (limits.daily, limits.hourly):
+        server, firm = limited.server, limited.firm
+        field = f"limits.{limited.kind}"
+        if alone and server is not None and firm is not None and server > firm:
+            message = (
+                f"spec.{field} is {server}, but {limited.documentation}, and that holds: lower it "
+                f"to {firm}."
+            )
+            yield _finding("SEND_LIMIT_ABOVE_PROVIDER", field, message)
+        if server is not None:
+            plans = _plans(spec, accounts)
+            fix = f"or raise spec.{field} if the provider allows more"
+            yield from _overcommitted(
+                plans, limited.kind, server, field, f"spec.{field} is {server}", fix
+            )
+        if firm is not None and spec.signs_in and (server is None or firm < server):
+            # Who asks for nothing is told of no limit that nobody has set.
+            plans = _plans(spec, [each for each in sharing if _asks(each, limited.kind)])
+            fix = "or let some of them sign in as themselves"
+            yield from _overcommitted(
+                plans, limited.kind, firm, "credentialsRef", limited.documentation, fix
+            )
+
+
+def _overcommitted(
+    plans: _Plans, kind: str, ceiling: int, subject: str, said: str, fix: str
+) -> Iterator[Finding]:
+    """Several accounts that together may send more than there is for all of them."""
+    daily = kind == "daily"
+    numbers = {name: (found.daily if daily else found.hourly) or 0 for name, found in plans}
+    total = sum(numbers.values()) if daily else _peak(plans)
+    if len(plans) < 2 or total <= ceiling:
+        return
+    largest = sorted(numbers, key=lambda name: (-numbers[name], name))
+    named = ", ".join(f"{name} {numbers[name]}" for name in largest[:_NAMED])
+    more = f" and {len(plans) - _NAMED} more" if len(plans) > _NAMED else ""
+    yield _finding(
+        "SEND_LIMITS_OVERCOMMITTED",
+        subject,
+        f"The accounts behind this server may together send {total} "
+        f"{'a day' if daily else 'an hour'} ({named}{more}), but {said}: set "
+        f"spec.sendLimits.{kind} of them so that together it is at most {ceiling}, {fix}.",
+    )
+
+
+def _finding(code: str, subject: str, message: str) -> Finding:
+    return Finding(code=code, severity=Severity.WARNING, subject=subject, message=message)
+
+
+def _asks(account: EmailAccount, kind: str) -> bool:
+    asked = account.spec.send_limits or SendLimits()
+    return (asked.daily if kind == "daily" else asked.hourly) is not None
+
+
+def _plans(spec: MailServerSpec, accounts: Sequence[EmailAccount]) -> _Plans:
+    """The plans of accounts that have one, by name."""
+    return [
+        (account.metadata.name, found)
+        for account in accounts
+        if (
+            found := plan(
+                account.spec.send_limits or SendLimits(), limits_behind(account.spec, spec)
+            )
+        )
+    ]
+
+
+def _peak(plans: _Plans) -> int:
+    """The most that may go out in an hour of any day, by what is sure to coincide.
+
+    Windows of one time zone are laid over each other, with the accounts that have none; those of
+    different zones are not, since the hours between them change with the seasons.
+    """
+    always = sum(found.hourly or 0 for _, found in plans if found.window is None)
+    windows = [(found.window, found.hourly or 0) for _, found in plans if found.window is not None]
+    peaks = [
+        always
+        + sum(
+            hourly
+            for window, hourly in windows
+            if window.time_zone == opening.time_zone
+            and day in window.days
+            and window.start <= opening.start < window.end
+        )
+        for opening, _ in windows
+        for day in Weekday
+        if day in opening.days
+    ]
+    return max(peaks, default=always)

@@ -1,0 +1,594 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The send plan: what an account may send, under every ceiling, by the clock of its window.
+
+Covers: whose limit holds, by table and at random; the spread over the hours; the ramp-up; changes
+of the clock in all time zones; findings, whose fixes make them go; a status that is the same on
+every day; when the account connected; what a missing server leaves.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.names import Key, Kind
+from postroom.api.resource import parse_spec
+from postroom.api.send_limits import (
+    LimitSource,
+    SendingWindow,
+    SendLimits,
+    SendPlan,
+    ServerLimits,
+    Weekday,
+    time_zones,
+)
+from postroom.mail.presets import providers, resolve
+from postroom.mail.presets.resolve import MailPreset
+from postroom.mail.presets.sending import SendingLimits, sending_limits
+from postroom.reconcile.account.send_limits import findings_of
+from postroom.reconcile.tenancy.ceilings import Limits, limits_of
+from postroom.reconcile.tenancy.send_plan import Allowance, allowance, plan
+from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, MailWorld
+
+OFFICE = {"timeZone": "Europe/Berlin", "days": ["Mon", "Tue", "Wed", "Thu", "Fri"]}
+OFFICE |= {"start": "09:00", "end": "17:00"}
+PAGE = (Path(__file__).resolve().parents[4] / "docs" / "send-limits.md").read_text()
+ALL_DAY = {"timeZone": "UTC"}
+
+
+def documented(provider: str, **parameters: str) -> SendingLimits:
+    found = resolve(provider, parameters, None)
+    assert isinstance(found, MailPreset)
+    return sending_limits(found)
+
+
+def asked_of(spec: dict[str, Any]) -> SendLimits:
+    return SendLimits.model_validate(spec, by_name=False, by_alias=True)
+
+
+def limits(
+    asked: dict[str, Any], server: dict[str, Any] | None = None, provider: str | None = None
+) -> tuple[SendLimits, Limits]:
+    ours, theirs = asked_of(asked), ServerLimits.model_validate(server or {})
+    known = documented(provider) if provider else SendingLimits("", None, None, None)
+    return ours, limits_of(ours, theirs, known)
+
+
+def planned(*arguments: Any) -> SendPlan:
+    found = plan(*limits(*arguments))
+    assert found is not None
+    return found
+
+
+S, M, P, W = LimitSource
+#: account, server, provider -> daily and whose it is, hourly and whose it is
+NUMBERS: list[tuple[dict[str, Any], dict[str, Any], str | None, tuple[Any, ...]]] = [
+    ({"daily": 50}, {}, None, (50, S, None, None)),
+    ({"daily": 50}, {"daily": 50}, None, (50, S, None, None)),
+    ({"daily": 50}, {"daily": 49}, None, (49, M, None, None)),
+    ({}, {"daily": 2000, "hourly": 200}, None, (2000, M, 200, M)),
+    ({"hourly": 20}, {"daily": 2000, "hourly": 200}, None, (480, W, 20, S)),
+    ({"hourly": 300}, {"daily": 2000, "hourly": 200}, None, (2000, M, 200, M)),
+    ({"daily": 3}, {"hourly": 200}, None, (3, S, 3, S)),
+    ({"daily": 9000}, {}, "GoogleWorkspace", (2000, P, None, None)),
+    ({"daily": 9000}, {"daily": 1500}, "GoogleWorkspace", (1500, M, None, None)),
+    ({"daily": 9000}, {"daily": 5000}, "GoogleWorkspace", (2000, P, None, None)),
+    ({}, {}, "Gmail", (500, P, None, None)),
+    ({}, {}, "Microsoft365", (10000, P, 1800, P)),
+    ({"hourly": 2000}, {}, "Microsoft365", (10000, P, 1800, P)),
+    ({"daily": 700}, {}, "ICloud", (700, S, None, None)),
+    # What a plan raises is no ceiling: nobody knows the plan.
+    ({}, {"daily": 50000}, "AmazonSES", (50000, M, None, None)),
+    ({"daily": 1000}, {}, "Resend", (1000, S, None, None)),
+    ({"daily": 50, "window": OFFICE}, {}, None, (50, S, 7, W)),
+    ({"daily": 50, "window": ALL_DAY}, {}, None, (50, S, 3, W)),
+    ({"daily": 50, "hourly": 5, "window": OFFICE}, {}, None, (40, W, 5, S)),
+    ({"daily": 50, "window": OFFICE}, {"hourly": 2}, None, (16, W, 2, M)),
+    ({"hourly": 5, "window": OFFICE}, {}, None, (None, None, 5, S)),
+]
+
+
+@pytest.mark.parametrize(("asked", "server", "provider", "expected"), NUMBERS)
+def test_whose_limit_holds(
+    asked: dict[str, Any],
+    server: dict[str, Any],
+    provider: str | None,
+    expected: tuple[Any, ...],
+) -> None:
+    if provider == "AmazonSES":
+        ours = asked_of(asked)
+        found = plan(
+            ours, limits_of(ours, ServerLimits(**server), documented(provider, region="eu-west-1"))
+        )
+        assert found is not None
+    else:
+        found = planned(asked, server, provider)
+    assert (found.daily, found.daily_from, found.hourly, found.hourly_from) == expected
+
+
+def test_without_any_limit_there_is_no_plan() -> None:
+    assert plan(*limits({})) is None
+    assert plan(*limits({}, {}, "AOL")) is None
+
+
+def test_the_day_is_spread_over_the_window() -> None:
+    hours = planned({"daily": 50, "window": OFFICE}).hours
+    assert [(hour.start, hour.end) for hour in hours][::7] == [
+        ("09:00", "10:00"),
+        ("16:00", "17:00"),
+    ]
+    assert [hour.messages for hour in hours] == [6, 6, 6, 7, 6, 6, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "spec", "expected"),
+    [
+        ("09:30", "11:00", {"daily": 9}, [("09:30", "10:30", 6), ("10:30", "11:00", 3)]),
+        ("09:30", "09:45", {"daily": 9, "hourly": 5}, [("09:30", "09:45", 5)]),
+        (
+            "09:30",
+            "11:00",
+            {"daily": 9, "hourly": 4},
+            [("09:30", "10:30", 4), ("10:30", "11:00", 2)],
+        ),
+        (
+            "09:00",
+            "10:01",
+            {"daily": 9, "hourly": 7},
+            [("09:00", "10:00", 7), ("10:00", "10:01", 0)],
+        ),
+        ("23:00", "24:00", {"daily": 2}, [("23:00", "24:00", 2)]),
+    ],
+)
+def test_hours_that_are_not_whole(
+    start: str, end: str, spec: dict[str, Any], expected: list[tuple[str, str, int]]
+) -> None:
+    found = planned({**spec, "window": {"timeZone": "UTC", "start": start, "end": end}})
+    assert [(hour.start, hour.end, hour.messages) for hour in found.hours] == expected
+
+
+def test_connections_are_the_fewest_of_server_and_provider() -> None:
+    assert planned({}, {"connections": 2}).connections == 2
+    assert planned({}, {"connections": 9}, "Microsoft365").connections == 3
+
+
+def test_days_have_the_order_of_the_week() -> None:
+    one = planned({"window": {**OFFICE, "days": ["Fri", "Mon"]}}).window
+    assert one is not None
+    assert one.days == [Weekday.MONDAY, Weekday.FRIDAY]
+
+
+UTC_ONLY = st.just("UTC")
+NUMBER = st.none() | st.integers(1, 5000)
+MINUTE = st.integers(0, 24 * 60)
+
+
+def clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+@st.composite
+def windows(draw: st.DrawFn, zones: st.SearchStrategy[str] = UTC_ONLY) -> SendingWindow:
+    opens, closes = sorted(draw(st.lists(MINUTE, min_size=2, max_size=2, unique=True)))
+    return SendingWindow(
+        time_zone=draw(zones),
+        days=draw(st.lists(st.sampled_from(Weekday), min_size=1, unique=True)),
+        start=clock(opens),
+        end=clock(closes),
+    )
+
+
+RAMPS = st.none() | st.builds(
+    lambda start, more: {"startDaily": start, "dailyIncrease": more},
+    st.integers(1, 300),
+    st.integers(1, 300),
+)
+SHARED = [None, *(name for name in providers() if name not in ("AmazonSES",))]
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn, zones: st.SearchStrategy[str] = UTC_ONLY
+) -> tuple[SendLimits, Limits, SendPlan]:
+    """Limits of all three, and the plan that they make."""
+    asked = asked_of({"daily": draw(NUMBER), "hourly": draw(NUMBER), "rampUp": draw(RAMPS)})
+    window = draw(st.none() | windows(zones))
+    asked = asked.model_copy(update={"window": window})
+    server = ServerLimits(daily=draw(NUMBER), hourly=draw(NUMBER))
+    name = draw(st.sampled_from(SHARED))
+    known = SendingLimits("", None, None, None)
+    if name is not None and isinstance(resolve(name, {}, None), MailPreset):
+        known = documented(name)
+    found = limits_of(asked, server, known)
+    made = plan(asked, found)
+    assume(made is not None)
+    assert made is not None
+    return asked, found, made
+
+
+@given(cases())
+def test_no_ceiling_is_ever_exceeded(case: tuple[SendLimits, Limits, SendPlan]) -> None:
+    _, limited, made = case
+    for each, number in ((limited.daily, made.daily), (limited.hourly, made.hourly)):
+        for ceiling in (each.own, each.server, each.firm):
+            assert ceiling is None or (number is not None and 1 <= number <= ceiling)
+    if made.daily is not None and made.hourly is not None:
+        assert made.hourly <= made.daily <= 24 * made.hourly
+
+
+@given(cases())
+def test_the_hours_hold_the_day_and_no_more(case: tuple[SendLimits, Limits, SendPlan]) -> None:
+    _, _, made = case
+    assert bool(made.hours) == (made.window is not None and made.daily is not None)
+    if made.hours and made.window:
+        assert sum(hour.messages for hour in made.hours) == made.daily
+        assert max(hour.messages for hour in made.hours) == made.hourly
+        places = [hour.start for hour in made.hours] + [made.hours[-1].end]
+        assert (places[0], places[-1]) == (made.window.start, made.window.end)
+        assert [hour.end for hour in made.hours] == places[1:]
+        assert places == sorted(places)
+
+
+def told(found: tuple[SendLimits, Limits]) -> list[tuple[str, str]]:
+    return [
+        (finding.code.removeprefix("SEND_"), finding.subject) for finding in findings_of(*found)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (({"daily": 50}, {"daily": 50}), []),
+        (({"daily": 51}, {"daily": 50}), [("LIMIT_ABOVE_SERVER", "sendLimits.daily")]),
+        (({"hourly": 51}, {"hourly": 50}), [("LIMIT_ABOVE_SERVER", "sendLimits.hourly")]),
+        (({"daily": 501}, {}, "Yahoo"), [("LIMIT_ABOVE_PROVIDER", "sendLimits.daily")]),
+        (({"daily": 501}, {}, "Yandex"), [("LIMIT_ABOVE_PROVIDER", "sendLimits.daily")]),
+        (({"daily": 500}, {}, "Yahoo"), []),
+        (({"hourly": 1801}, {}, "Microsoft365"), [("LIMIT_ABOVE_PROVIDER", "sendLimits.hourly")]),
+        (({"daily": 101}, {}, "Resend"), [("LIMIT_NEEDS_PLAN", "sendLimits.daily")]),
+        (({"daily": 101}, {"daily": 5000}, "Resend"), []),
+        (
+            ({"daily": 900}, {"daily": 600}, "Yahoo"),
+            [
+                ("LIMIT_ABOVE_SERVER", "sendLimits.daily"),
+                ("LIMIT_ABOVE_PROVIDER", "sendLimits.daily"),
+            ],
+        ),
+        (
+            ({"daily": 50, "hourly": 5, "window": OFFICE},),
+            [("WINDOW_TOO_SHORT", "sendLimits.daily")],
+        ),
+        (({"daily": 500, "hourly": 20},), [("WINDOW_TOO_SHORT", "sendLimits.daily")]),
+        (({"daily": 40, "hourly": 5, "window": OFFICE},), []),
+        # Nobody asked for all that the server would take.
+        (({"hourly": 5, "window": OFFICE}, {"daily": 2000}), []),
+        (
+            ({"daily": 9, "rampUp": {"startDaily": 9, "dailyIncrease": 1}},),
+            [("RAMP_UP_IDLE", "sendLimits.rampUp")],
+        ),
+        (({"daily": 9, "rampUp": {"startDaily": 8, "dailyIncrease": 1}},), []),
+    ],
+)
+def test_findings(arguments: tuple[Any, ...], expected: list[tuple[str, str]]) -> None:
+    assert told(limits(*arguments)) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ({"daily": 900}, {"daily": 600}),
+            "spec.sendLimits.daily is 900, but spec.limits.daily of the MailServer is 600, and "
+            "holds: lower it to 600, or raise the server's limit if its provider allows more.",
+        ),
+        (
+            ({"daily": 900}, {}, "Yahoo"),
+            "spec.sendLimits.daily is 900, but Yahoo Mail documents 500 a day for an account, and "
+            "that holds: lower it to 500.",
+        ),
+        (
+            ({"daily": 900}, {}, "Resend"),
+            "spec.sendLimits.daily is 900, and Resend documents 100 a day for an account without a "
+            "plan. If that is this one, lower it to 100; if more was granted, say how much in "
+            "spec.limits.daily of the MailServer that the account sends through.",
+        ),
+        (
+            ({"daily": 50, "hourly": 5, "window": OFFICE},),
+            "Of 50 messages a day 40 fit into the window, at 5 an hour: lower "
+            "spec.sendLimits.daily to 40, allow more an hour, or open the window longer.",
+        ),
+    ],
+)
+def test_sentences(arguments: tuple[Any, ...], sentence: str) -> None:
+    assert [finding.message for finding in findings_of(*limits(*arguments))] == [sentence]
+
+
+@given(cases())
+def test_the_plan_is_what_the_findings_advise(case: tuple[SendLimits, Limits, SendPlan]) -> None:
+    """Who lowers the limits to those of the plan changes no number, and hears no more of them."""
+    asked, limited, made = case
+    update = {
+        kind: number
+        for kind, number in (("daily", made.daily), ("hourly", made.hourly))
+        if getattr(asked, kind) is not None
+    }
+    lowered = asked.model_copy(update=update)
+    anew = Limits(
+        *(
+            type(each)(each.kind, update.get(each.kind), each.server, each.documented, "")
+            for each in (limited.daily, limited.hourly)
+        ),
+        limited.connections,
+    )
+    after = plan(lowered, anew)
+    assert after is not None
+    assert (after.daily, after.hourly, after.hours) == (made.daily, made.hourly, made.hours)
+    codes = {finding.code for finding in findings_of(lowered, anew)}
+    assert codes <= {"RAMP_UP_IDLE", "SEND_LIMIT_NEEDS_PLAN"}
+
+
+# By the clock.
+
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (timedelta(hours=7, minutes=59), Allowance(50, 0)),
+        (timedelta(hours=8), Allowance(50, 6)),
+        (timedelta(hours=11, minutes=59), Allowance(50, 7)),
+        (timedelta(hours=15, minutes=59), Allowance(50, 7)),
+        (timedelta(hours=16), Allowance(50, 0)),
+        (timedelta(days=5, hours=10), Allowance(0, 0)),
+    ],
+)
+def test_what_may_be_sent_at_a_moment(at: timedelta, expected: Allowance) -> None:
+    made = planned({"daily": 50, "window": OFFICE})
+    assert allowance(made, None, MONDAY + at) == expected
+
+
+def test_a_ramp_up_counts_days_of_the_calendar_of_its_zone() -> None:
+    ramp = {"startDaily": 5, "dailyIncrease": 10}
+    made = planned(
+        {"daily": 50, "rampUp": ramp, "window": {"timeZone": "Asia/Tokyo", "start": "08:00"}}
+    )
+    assert made.ramp_up is not None
+    assert made.ramp_up.full_after_days == 5
+    # Half past midnight of Monday in Tokyo, which is Sunday in UTC.
+    connected = MONDAY - timedelta(hours=8, minutes=30)
+    days = [allowance(made, connected, MONDAY + timedelta(days=day)).daily for day in range(7)]
+    assert days == [5, 15, 25, 35, 45, 50, 50]
+    assert allowance(made, None, MONDAY).daily == 5
+    assert allowance(made, MONDAY + timedelta(days=3), MONDAY).daily == 5
+
+
+def test_a_ramp_up_without_an_end_goes_on() -> None:
+    made = planned({"rampUp": {"startDaily": 5, "dailyIncrease": 10}})
+    assert (made.daily, made.ramp_up and made.ramp_up.full_after_days) == (None, None)
+    assert allowance(made, MONDAY, MONDAY + timedelta(days=100)) == Allowance(1005, 1005)
+
+
+@given(cases(), st.integers(0, 400), st.integers(0, 400))
+def test_a_ramp_up_never_goes_down(
+    case: tuple[SendLimits, Limits, SendPlan], first: int, more: int
+) -> None:
+    _, _, made = case
+    open_always = made.model_copy(update={"window": None, "hours": []})
+    early, late = (
+        allowance(open_always, MONDAY, MONDAY + timedelta(days=days)).daily
+        for days in (first, first + more)
+    )
+    assert (early is None) == (late is None)
+    if early is not None and late is not None:
+        assert early <= late
+        assert made.daily is None or late <= made.daily
+    if made.ramp_up and made.ramp_up.full_after_days is not None:
+        days = timedelta(days=made.ramp_up.full_after_days)
+        assert allowance(open_always, MONDAY, MONDAY + days).daily == made.daily
+
+
+def changes_of(zone: ZoneInfo, year: int) -> list[date]:
+    """The days of a year on which the clock of a zone is changed."""
+    days = [date(year, 1, 1) + timedelta(days=day) for day in range(365)]
+    noons = [datetime(day.year, day.month, day.day, 12, tzinfo=zone) for day in days]
+    return [
+        day
+        for day, noon, before in zip(days[1:], noons[1:], noons, strict=False)
+        if noon.utcoffset() != before.utcoffset()
+    ]
+
+
+CHANGING = sorted(name for name in time_zones() if changes_of(ZoneInfo(name), 2026))
+
+
+def test_there_are_zones_that_change_their_clock_both_ways() -> None:
+    assert len(CHANGING) > 100
+    assert {"Europe/Berlin", "America/New_York", "Australia/Lord_Howe"} <= set(CHANGING)
+
+
+def greedy(made: SendPlan, zone: ZoneInfo, day: date) -> dict[tuple[date, int], int]:
+    """What somebody sends who looks every quarter and takes all that each hour allows."""
+    sent: dict[tuple[date, int], int] = {}
+    assert made.window is not None
+    opens, _ = made.window.minutes
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone).astimezone(UTC)
+    for step in range(-4 * 18, 4 * 18):
+        at = noon + timedelta(minutes=15 * step)
+        here = at.astimezone(zone)
+        now = allowance(made, None, at)
+        if not now.hourly:
+            continue
+        clock_here = here.strftime("%H:%M")
+        assert made.window.start <= clock_here < made.window.end
+        assert list(Weekday)[here.weekday()] in made.window.days
+        hour = (here.hour * 60 + here.minute - opens) // 60
+        assert sent.setdefault((here.date(), hour), now.hourly) == now.hourly
+    return sent
+
+
+@given(cases(st.sampled_from(CHANGING)), st.data())
+def test_changes_of_the_clock_exceed_nothing(
+    case: tuple[SendLimits, Limits, SendPlan], data: st.DataObject
+) -> None:
+    """On both days of a year: never outside the window, never more than a day or an hour holds."""
+    _, _, made = case
+    assume(made.hours)
+    assert made.window is not None
+    zone = ZoneInfo(made.window.time_zone)
+    for day in changes_of(zone, 2026):
+        sent = greedy(made, zone, day)
+        for each in {found for found, _ in sent}:
+            total = sum(number for (found, _), number in sent.items() if found == each)
+            assert made.daily is not None
+            assert total <= made.daily
+        assert all(made.hourly is not None and number <= made.hourly for number in sent.values())
+
+
+@pytest.mark.parametrize("zone", CHANGING)
+def test_around_the_clock_the_day_is_sent_whole_but_for_what_the_clock_skips(zone: str) -> None:
+    made = planned({"daily": 2400, "window": {"timeZone": zone}})
+    for day in changes_of(ZoneInfo(zone), 2026):
+        sent = greedy(made, ZoneInfo(zone), day)
+        hours = {hour for found, hour in sent if found == day}
+        total = sum(number for (found, _), number in sent.items() if found == day)
+        assert total == 100 * len(hours)
+        # The clock of Antarctica/Troll skips two.
+        assert 22 <= len(hours) <= 24
+
+
+def test_a_window_in_the_hour_that_the_clock_skips_stays_shut_and_twice_counts_once() -> None:
+    window = {"timeZone": "Europe/Berlin", "start": "02:00", "end": "03:00"}
+    made, zone = planned({"daily": 7, "window": window}), ZoneInfo("Europe/Berlin")
+    spring, autumn = changes_of(zone, 2026)
+    sent = {day: greedy(made, zone, day) for day in (spring, autumn)}
+    assert {found for found, _ in sent[spring] if found == spring} == set()
+    assert {found: number for (found, _), number in sent[autumn].items()}[autumn] == 7
+
+
+# In status.
+
+
+class Mail(MailWorld):
+    """A server without a password, and an account behind it."""
+
+    def __init__(self, server: dict[str, Any] | None = None, **spec: Any) -> None:
+        super().__init__()
+        self.add(SERVER, host="smtp.example.com", **(server or {}))
+        self.spec = {"address": "support@example.com", "serverRef": {"name": "smtp"}, **spec}
+        self.add(ACCOUNT, **self.spec)
+
+    async def account(self, wait: timedelta = timedelta(minutes=5)) -> EmailAccountStatus:
+        return cast("EmailAccountStatus", await self.look(ACCOUNT, wait))
+
+
+LIMITS = {"daily": 60, "window": OFFICE, "rampUp": {"startDaily": 5, "dailyIncrease": 5}}
+
+
+async def test_status_shows_the_plan_and_since_when_the_account_could_send() -> None:
+    world = Mail({"limits": {"daily": 40}}, sendLimits=LIMITS)
+    before = await world.account()
+    assert before.connected_at is None
+    assert before.send_plan is not None
+    await world.look(SERVER)
+    status = await world.account()
+    assert status.effective_sender is not None
+    assert status.effective_sender.address == "support@example.com"
+    since = status.connected_at
+    assert since is not None
+    assert status.send_plan is not None
+    assert (status.send_plan.daily, status.send_plan.daily_from) == (40, LimitSource.MAIL_SERVER)
+    assert [finding.code for finding in status.findings] == ["SEND_LIMIT_ABOVE_SERVER"]
+    # What comes later does not move it: an edit, a server that is gone and back.
+    world.add(ACCOUNT, **{**world.spec, "sendLimits": {"daily": 5}})
+    gone = world.objects.pop(SERVER)
+    without = await world.account()
+    assert (without.connected_at, without.send_plan) == (since, None)
+    world.objects[SERVER] = gone
+    back = await world.account()
+    assert back.connected_at == since
+    assert back.send_plan is not None
+    assert back.send_plan.daily == 5
+
+
+async def test_at_rest_no_byte_of_the_status_changes_from_one_day_to_the_next() -> None:
+    world = Mail({"limits": {"daily": 40}}, sendLimits=LIMITS)
+    await world.look(SERVER)
+    await world.account()
+    stored = copy.deepcopy(world.objects[ACCOUNT]["status"])
+    for _ in range(30):
+        await world.look(SERVER, timedelta(hours=12))
+        await world.account(timedelta(hours=12))
+        now = copy.deepcopy(world.objects[ACCOUNT]["status"])
+        assert {**now, "lastCheckTime": ""} == {**stored, "lastCheckTime": ""}
+
+
+async def test_an_account_without_limits_has_no_plan_and_no_finding() -> None:
+    world = Mail()
+    await world.look(SERVER)
+    status = await world.account()
+    assert (status.send_plan, status.findings) == (None, [])
+
+
+async def test_what_an_account_lacks_its_server_gives() -> None:
+    status = await Mail({"limits": {"daily": 40, "connections": 2}}).account()
+    assert status.send_plan is not None
+    assert (status.send_plan.daily, status.send_plan.connections) == (40, 2)
+
+
+async def test_a_provider_without_a_server_is_the_ceiling() -> None:
+    world = Mail()
+    world.add_secret("mailbox", username="support@example.com", password="p" * 16)
+    key = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "desk")
+    world.add(
+        key,
+        address="desk@gmail.com",
+        provider="Gmail",
+        credentialsRef={"name": "mailbox"},
+        sendLimits={"daily": 600},
+    )
+    status = cast("EmailAccountStatus", await world.look(key))
+    assert status.send_plan is not None
+    assert (status.send_plan.daily, status.send_plan.daily_from) == (500, LimitSource.PROVIDER)
+    assert "SEND_LIMIT_ABOVE_PROVIDER" in [finding.code for finding in status.findings]
+
+
+def test_a_stored_plan_is_understood_again() -> None:
+    made = planned({**LIMITS}, {"daily": 40, "connections": 2})
+    stored = made.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert SendPlan.model_validate(stored, by_name=False, by_alias=True) == made
+
+
+def test_identities_have_no_limits_of_their_own() -> None:
+    spec = {
+        "address": "support@example.com",
+        "identities": [{"address": "b@example.com", "sendLimits": {"daily": 3}}],
+    }
+    with pytest.raises(ValueError, match="is not a field of this kind"):
+        parse_spec(Kind.EMAIL_ACCOUNT, spec)
+
+
+async def test_the_example_of_the_page_is_what_comes_of_it() -> None:
+    written, shown = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    server, support = yaml.safe_load_all(written)
+    world = MailWorld()
+    server_key = Key(Kind.MAIL_SERVER, NAMESPACE, server["metadata"]["name"])
+    account_key = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, support["metadata"]["name"])
+    world.add(server_key, **server["spec"])
+    world.add(account_key, **support["spec"])
+    await world.look(server_key)
+    status = cast("EmailAccountStatus", await world.look(account_key))
+    expected = yaml.safe_load(shown)["status"]
+    stored = world.objects[account_key]["status"]
+    assert {key: stored[key] for key in expected} == expected
+    assert status.findings == []

@@ -172,8 +172,8 @@ def _about_alias(case: Case, code: Code, target: str) -> str:
         return f"The value stands at {name} as the target of a CNAME: it belongs into a TXT."
     if not case.answer.values:
         return (
-            f"There is a CNAME at {name} to {shown}, where nothing of the type "
-            f"{case.planned.type.value} is; the {where(case.planned)} is needed in its place."
+            f"There is a CNAME at {name} to {shown}, which has no {case.planned.type.value}; the "
+            f"{where(case.planned)} is needed in its place."
         )
     owner = title_of(target)
     suffix = f", which belongs to {owner}" if owner else ""

@@ -60,7 +60,7 @@ def judge(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Con
         intended = sorted(filter(mta_sts.looks_like_record, values))
         if not intended:
             return missing(planned, Code.MTA_STS_MISSING, Reason.RECORD_NOT_FOUND, there=values)
-        sentence = "does not begin with v=STSv1; so that senders ignore it"
+        sentence = "does not begin with v=STSv1 and a semicolon, so that senders ignore it"
         return _faulty_record(planned, Code.MTA_STS_SYNTAX, sentence, intended)
     if len(records) > 1:
         sentence = f"holds {len(records)} MTA-STS records, so senders ignore all of them"

@@ -72,7 +72,7 @@ def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Conte
         return missing(planned, Code.OWNERSHIP_MISSING, Reason.RECORD_NOT_FOUND, there=values)
     # The other token may prove something to someone else: it stays.
     message = f"The {where(planned)} has another value than the required one."
-    if is_token(wanted.text):
+    if is_token(wanted.text) and any(map(is_token, similar)):
         message = (
             f"The {where(planned)} holds a token of postroom, but not this namespace's: it was "
             "made for another namespace, or with a key that the operator no longer has."

@@ -38,7 +38,7 @@ def judge(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Con
         intended = sorted(filter(tls_rpt.looks_like_record, values))
         if not intended:
             return missing(planned, Code.TLS_RPT_MISSING, Reason.RECORD_NOT_FOUND, there=values)
-        sentence = "does not begin with v=TLSRPTv1; so that senders ignore it"
+        sentence = "does not begin with v=TLSRPTv1 and a semicolon, so that senders ignore it"
         return _faulty(planned, Code.TLS_RPT_SYNTAX, sentence, intended, planned.value)
     there = [uri for record in records for uri in tls_rpt.destinations(record)]
     merged = tls_rpt.record_for(there, wanted.rua)

@@ -30,7 +30,8 @@ from loopback import own_address
 from postroom.api.masked import Masked
 from postroom.cli.check import CheckRun
 from postroom.cli.options import ExitCode, Output
-from postroom.lab.dns import LabDns, ZoneData
+from postroom.lab.dns import LabDns
+from postroom.lab.zone_data import ZoneData
 from postroom.settings import Settings, load
 
 pytestmark = pytest.mark.usefixtures("impatient")

@@ -36,7 +36,8 @@ from postroom.dns.asking.turns import Timing
 from postroom.dns.quoting import quoted
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify
-from postroom.lab.dns import TTL, LabDns, ZoneData, to_rdata
+from postroom.lab.dns import LabDns
+from postroom.lab.zone_data import TTL, ZoneData, to_rdata
 
 HOME = "mailprovider.net"
 NAMESERVER = f"ns.{HOME}"

@@ -3,104 +3,40 @@
 
 It also plays the resolver: it answers recursive questions about its own zones in the same way, so
 that both points of view of the engine are served. Edits come from code, or over the network as
-DNS UPDATE (RFC 2136), which ``postroom lab set`` and nsupdate speak; only loopback can reach it.
+DNS UPDATE (RFC 2136), and whole zones are given away (AXFR, RFC 5936): external-dns, nsupdate and
+their like work with it. Only loopback can reach it. Messages may be signed with the lab's key
+(TSIG, RFC 8945); what is signed otherwise is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import struct
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from typing import cast
 
 import dns.exception
-import dns.flags
 import dns.message
 import dns.name
-import dns.opcode
-import dns.rcode
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
-import dns.rrset
 import dns.update
+from dns import flags, opcode, rcode, rdatatype, tsig
 
-from postroom.dns.names import and_ancestors, canonical
+from postroom.dns.names import canonical
+from postroom.lab import dns_update
+from postroom.lab.zone_data import ZoneData, rrset
 
-#: Low, so that an edit is seen at once.
-TTL = 1
 _ALIAS_LIMIT = 8
 _UDP_PLAIN = 512
 _TCP_LIMIT = 65535
-
-Key = tuple[str, str]
-
-
-class ZoneData:
-    """The records of all zones: (name, type) to values in presentation form.
-
-    TXT values are the whole text; they are split into strings on the wire.
-    """
-
-    def __init__(self, apexes: Sequence[str], nameserver: str, address: str) -> None:
-        self.apexes = tuple(apexes)
-        self._nameserver = nameserver
-        self._records: dict[Key, list[str]] = {(nameserver, "A"): [address]}
-        self._serials = dict.fromkeys(apexes, 1)
-        for apex in apexes:
-            self._records[apex, "NS"] = [nameserver]
-
-    def zone_of(self, name: str) -> str | None:
-        """Return the apex of the zone that holds a name, None if it is not served here."""
-        return next(
-            (ancestor for ancestor in and_ancestors(name) if ancestor in self._serials), None
-        )
-
-    def get(self, name: str, kind: str) -> list[str]:
-        """Return the values at a name, SOA included."""
-        if kind == "SOA" and name in self._serials:
-            serial = self._serials[name]
-            return [f"{self._nameserver}. hostmaster.{name}. {serial} 60 60 3600 {TTL}"]
-        return self._records.get((name, kind), [])
-
-    def exists(self, name: str) -> bool:
-        """Tell whether anything stands at a name or below it (RFC 8020)."""
-        return any(known == name or known.endswith(f".{name}") for known, _ in self._records)
-
-    def add(self, name: str, kind: str, value: str) -> None:
-        """Add a record, unless it is there."""
-        name = canonical(name)
-        values = self._records.setdefault((name, kind), [])
-        if value not in values:
-            values.append(value)
-            self._bump(name)
-
-    def replace(self, name: str, kind: str, values: Sequence[str]) -> None:
-        """Put these records in the place of all of the name and type."""
-        self.remove(name, kind)
-        for value in values:
-            self.add(name, kind, value)
-
-    def remove(self, name: str, kind: str, value: str | None = None) -> None:
-        """Remove one record, or all of the name and type."""
-        name = canonical(name)
-        left = [one for one in self.get(name, kind) if value is not None and one != value]
-        if left:
-            self._records[name, kind] = left
-        else:
-            self._records.pop((name, kind), None)
-        self._bump(name)
-
-    def records(self) -> Iterator[tuple[str, str, str]]:
-        """Yield every record but SOA."""
-        for (name, kind), values in sorted(self._records.items()):
-            for value in values:
-                yield name, kind, value
-
-    def _bump(self, name: str) -> None:
-        apex = self.zone_of(name)
-        if apex is not None:
-            self._serials[apex] += 1
+#: Records of a transfer are at most so long together, so that each message holds some.
+_TRANSFER_LIMIT, _NAME_AND_HEADER = 16384, 265
+_TRANSFERS = (rdatatype.AXFR, rdatatype.IXFR)
+#: The lab's own key, the same in every lab; no secret.
+KEY_NAME, KEY_SECRET = "postroom-lab", "cG9zdHJvb20gbGFiOiB0aGlzIGlzIG5vIHNlY3JldCE="
+#: For whatever algorithm a message is signed with.
+_KEYS = {dns.name.from_text(KEY_NAME): base64.b64decode(KEY_SECRET)}
 
 
 class LabDns:
@@ -136,8 +72,7 @@ class LabDns:
         try:
             while True:
                 (length,) = struct.unpack("!H", await reader.readexactly(2))
-                reply = self.respond(await reader.readexactly(length), limit=_TCP_LIMIT)
-                if reply is not None:
+                for reply in self.converse(await reader.readexactly(length)):
                     writer.write(struct.pack("!H", len(reply)) + reply)
                     await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -145,36 +80,75 @@ class LabDns:
         finally:
             writer.close()
 
-    def respond(self, wire: bytes, *, limit: int | None) -> bytes | None:
-        """Answer one message; `limit` is its largest size, None: what its EDNS says."""
-        try:
-            query = dns.message.from_wire(wire)
-        except dns.exception.DNSException:
-            return None
+    def converse(self, wire: bytes) -> Iterator[bytes]:
+        """Answer one message over TCP, a transfer by as many messages as it takes."""
+        query = _parse(wire)
+        if isinstance(query, bytes):
+            yield query
+        elif query is not None:
+            asked = query.question
+            if len(asked) == 1 and asked[0].rdtype in _TRANSFERS:
+                yield from self._transfer(query)
+            else:
+                yield self._respond(query, _TCP_LIMIT)
+
+    def respond(self, wire: bytes) -> bytes | None:
+        """Answer one message over UDP, in as many bytes as its EDNS says; None: not at all."""
+        query = _parse(wire)
+        if query is None or isinstance(query, bytes):
+            return query
+        return self._respond(query, max(query.payload if query.edns >= 0 else 0, _UDP_PLAIN))
+
+    def _respond(self, query: dns.message.Message, size: int) -> bytes:
         if isinstance(query, dns.update.UpdateMessage):
-            reply = self._update(query)
+            reply = dns.message.make_response(query)
+            reply.set_rcode(dns_update.apply(query, self.zones))
         else:
             reply = self._answer(query)
-        size = limit or max(query.payload if query.edns >= 0 else _UDP_PLAIN, _UDP_PLAIN)
         try:
             return reply.to_wire(max_size=size)
         except dns.exception.TooBig:
             short = dns.message.make_response(query)
-            short.flags |= dns.flags.TC | dns.flags.AA
+            short.flags |= flags.TC | flags.AA
             return short.to_wire()
+
+    def _transfer(self, query: dns.message.Message) -> Iterator[bytes]:
+        """Give away a zone (RFC 5936); whoever asks for its changes gets all of it (RFC 1995)."""
+        apex = canonical(query.question[0].name.to_text())
+        reply = dns.message.make_response(query)
+        if apex not in self.zones.apexes:
+            reply.set_rcode(rcode.NOTAUTH)
+            yield reply.to_wire()
+            return
+        size, context = 0, None
+        for records in self.zones.transfer(apex):
+            length = sum(len(rdata.to_wire() or b"") + _NAME_AND_HEADER for rdata in records)
+            if reply.answer and size + length > _TRANSFER_LIMIT:
+                yield reply.to_wire(multi=True, tsig_ctx=context)
+                context, size = reply.tsig_ctx, 0
+                reply = dns.message.make_response(query)
+                reply.question = []
+            reply.flags |= flags.AA
+            reply.answer.append(records)
+            size += length
+        yield reply.to_wire(multi=True, tsig_ctx=context)
 
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         reply = dns.message.make_response(query, recursion_available=True)
         if len(query.question) != 1:
-            reply.set_rcode(dns.rcode.FORMERR)
+            reply.set_rcode(rcode.FORMERR)
             return reply
         question = query.question[0]
-        name, kind = canonical(question.name.to_text()), dns.rdatatype.to_text(question.rdtype)
-        if self.zones.zone_of(name) is None:
-            recursive = bool(query.flags & dns.flags.RD)
-            reply.set_rcode(dns.rcode.NXDOMAIN if recursive else dns.rcode.REFUSED)
+        if question.rdtype in _TRANSFERS:
+            # Only over TCP (RFC 5936 section 4.2).
+            reply.set_rcode(rcode.NOTIMP)
             return reply
-        reply.flags |= dns.flags.AA
+        name, kind = canonical(question.name.to_text()), rdatatype.to_text(question.rdtype)
+        if self.zones.zone_of(name) is None:
+            recursive = bool(query.flags & flags.RD)
+            reply.set_rcode(rcode.NXDOMAIN if recursive else rcode.REFUSED)
+            return reply
+        reply.flags |= flags.AA
         end = self._put_answers(reply, name, kind)
         if not reply.answer or reply.answer[-1].name != dns.name.from_text(end):
             self._put_denial(reply, end)
@@ -185,12 +159,12 @@ class LabDns:
         for _ in range(_ALIAS_LIMIT):
             values = self.zones.get(name, kind)
             if values:
-                reply.answer.append(_rrset(name, kind, values))
+                reply.answer.append(rrset(name, kind, values))
                 return name
             target = self.zones.get(name, "CNAME")
             if not target or kind == "CNAME":
                 return name
-            reply.answer.append(_rrset(name, "CNAME", target))
+            reply.answer.append(rrset(name, "CNAME", target))
             name = canonical(target[0])
             if self.zones.zone_of(name) is None:
                 return name
@@ -202,30 +176,8 @@ class LabDns:
         if apex is None:
             return
         if not self.zones.exists(name):
-            reply.set_rcode(dns.rcode.NXDOMAIN)
-        reply.authority.append(_rrset(apex, "SOA", self.zones.get(apex, "SOA")))
-
-    def _update(self, update: dns.update.UpdateMessage) -> dns.message.Message:
-        """Carry out a DNS UPDATE; prerequisites are not supported."""
-        reply = dns.message.make_response(update)
-        if update.prerequisite:
-            reply.set_rcode(dns.rcode.NOTIMP)
-            return reply
-        for rrset in update.update:
-            name = canonical(rrset.name.to_text())
-            kind = dns.rdatatype.to_text(rrset.rdtype)
-            if self.zones.zone_of(name) is None:
-                reply.set_rcode(dns.rcode.NOTZONE)
-                return reply
-            values = [_value(rdata) for rdata in rrset]
-            if rrset.deleting == dns.rdataclass.ANY:
-                self.zones.remove(name, kind)
-            for value in values:
-                if rrset.deleting == dns.rdataclass.NONE:
-                    self.zones.remove(name, kind, value)
-                else:
-                    self.zones.add(name, kind, value)
-        return reply
+            reply.set_rcode(rcode.NXDOMAIN)
+        reply.authority.append(rrset(apex, "SOA", self.zones.get(apex, "SOA")))
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -238,37 +190,37 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        reply = self._server.respond(data, limit=None)
+        reply = self._server.respond(data)
         if reply is not None and self._transport is not None:
             self._transport.sendto(reply, addr)
 
 
-def _rrset(name: str, kind: str, values: Sequence[str]) -> dns.rrset.RRset:
-    rdatas = [to_rdata(kind, value) for value in values]
-    return dns.rrset.from_rdata_list(dns.name.from_text(name), TTL, rdatas)
-
-
-def to_rdata(kind: str, value: str) -> dns.rdata.Rdata:
-    """Make a record from a value; TXT is split into strings of at most 255 bytes."""
-    if kind == "TXT":
-        raw = value.encode("latin-1", "replace")
-        pieces = [raw[start : start + 255] for start in range(0, len(raw), 255)] or [b""]
-        value = " ".join('"' + _escaped(piece) + '"' for piece in pieces)
-    elif kind in ("CNAME", "NS", "MX") and not value.endswith("."):
-        value = f"{value}."
-    return dns.rdata.from_text(dns.rdataclass.IN, kind, value)
-
-
-def _escaped(raw: bytes) -> str:
-    return "".join(
-        f"\\{one:03d}" if one < 32 or one > 126 or one in (34, 92) else chr(one) for one in raw
-    )
-
-
-def _value(rdata: dns.rdata.Rdata) -> str:
-    """The inverse of `to_rdata`."""
-    strings = getattr(rdata, "strings", None)
-    if strings is not None:
-        return b"".join(strings).decode("latin-1")
-    text = rdata.to_text()
-    return text if text.endswith(" .") else text.rstrip(".")
+def _parse(wire: bytes) -> dns.message.Message | bytes | None:
+    """Read a message; bytes are the refusal of its signature (RFC 8945 section 5.2)."""
+    try:
+        return dns.message.from_wire(wire, keyring=_KEYS)
+    except (
+        dns.message.UnknownTSIGKey,
+        tsig.BadKey,
+        tsig.BadAlgorithm,
+        NotImplementedError,
+    ):
+        error = rcode.BADKEY
+    except tsig.BadSignature:
+        error = rcode.BADSIG
+    except tsig.BadTime:
+        error = rcode.BADTIME
+    except dns.exception.DNSException:
+        return None
+    # What is wrong is said in a record that signs nothing.
+    query = dns.message.from_wire(wire, keyring=False)
+    reply = dns.message.Message(query.id)
+    reply.flags = flags.QR | opcode.to_flags(query.opcode())
+    reply.question = list(query.question)
+    reply.set_rcode(rcode.NOTAUTH)
+    asked = query.tsig
+    if asked is not None:
+        now = int(time.time()).to_bytes(6, "big") if error == rcode.BADTIME else b""
+        refused = asked[0].replace(mac=b"", error=error, other=now)
+        reply.additional.append(dns.rrset.from_rdata(asked.name, 0, refused))
+    return reply.to_wire()

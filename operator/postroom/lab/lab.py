@@ -15,10 +15,11 @@ import yaml
 
 from postroom.dns import ownership
 from postroom.lab import certificates
-from postroom.lab.dns import LabDns, ZoneData
+from postroom.lab.dns import LabDns
 from postroom.lab.imap import LabImap
 from postroom.lab.mailboxes import Accounts
 from postroom.lab.smtp import LabSmtp
+from postroom.lab.zone_data import ZoneData
 
 #: The same in every lab, because the samples name them.
 DNS_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, IMAPS_PORT = 2053, 2587, 2465, 2993

@@ -85,8 +85,9 @@ mutants: $(READY) ## change the core thing by thing: what do the tests not notic
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
 	$(BIN)/python tests/mutants/run.py $(MUTATED)
 
-crds: $(READY) ## write crds/ from the models
+crds: $(READY) ## write crds/ from the models, and what manifests/ have of them
 	$(BIN)/postroom crds --output-dir crds
+	$(BIN)/python manifests/generate.py
 
 docs: $(READY) ## write what is generated: pages and pictures of docs/, the enum of DNS findings
 	$(BIN)/python docs/codes.py

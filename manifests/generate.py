@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the hosts of the presets of mail providers into the admission policy of tenants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from postroom.mail.presets.load import preset, providers
+from postroom.mail.presets.model import EndpointRow, placeholders
+
+POLICY = Path(__file__).parent / "install" / "tenants" / "mail-hosts.yaml"
+_BLOCK = re.compile(
+    r"(    # begin: .*?\n(?:    # .*\n)*?)(?:    - .*\n(?:      .*\n)*)*(    # end\n)"
+)
+
+
+def policy() -> str:
+    """The policy as it must be for the presets of today."""
+    made = "".join(
+        f"    - name: {name}\n      expression: >-\n        {{\n{rows}\n        }}\n"
+        for name, rows in _variables()
+    )
+    text, blocks = _BLOCK.subn(lambda found: found[1] + made + found[2], POLICY.read_text())
+    if blocks != 1:
+        raise ValueError(f"{POLICY} must have one generated block")
+    return text
+
+
+def _variables() -> Iterable[tuple[str, str]]:
+    presets = {name: preset(name) for name in providers()}
+    defaults = {
+        name: {one.name: one.default for one in found.parameters if one.default is not None}
+        for name, found in presets.items()
+    }
+    yield "parameterDefaults", _map({name: _strings(of) for name, of in defaults.items() if of})
+    # The host of every endpoint, whichever is chosen.
+    yield "smtpHosts", _map({name: _hosts(found.smtp) for name, found in presets.items()})
+    yield "imapHosts", _map({name: _hosts(found.imap) for name, found in presets.items()})
+
+
+def _hosts(rows: Sequence[EndpointRow]) -> str:
+    """A CEL list of hosts, each followed by what the parameters must be."""
+    texts = []
+    for row in rows:
+        if len(placeholders(row.host)) > 1 or row.host.count("{") > 1:
+            raise ValueError(f"{row.host}: the policy fills in one parameter of a host")
+        texts.append(" ".join([row.host, *(f"{name}={value}" for name, value in row.when.items())]))
+    return "[" + ", ".join(f"'{text}'" for text in dict.fromkeys(texts)) + "]"
+
+
+def _strings(values: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"'{name}': '{value}'" for name, value in values.items()) + "}"
+
+
+def _map(entries: Mapping[str, str]) -> str:
+    return ",\n".join(f"        '{name}': {value}" for name, value in sorted(entries.items()))
+
+
+if __name__ == "__main__":
+    POLICY.write_text(policy())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Namespaces held to what their annotations allow, and attempts to get round it."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.objects import eventually
+from postroom.api.names import API_VERSION
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT
+
+INSTALL = ROOT / "manifests" / "install"
+DOMAINS, HOSTS = "postroom.dev/domains", "postroom.dev/mail-hosts"
+RECIPIENTS = "postroom.dev/test-recipients"
+ASK, ASK_FOR = "postroom.dev/send-test", "postroom.dev/send-test-to"
+
+
+@contextmanager
+def policies(
+    plane: ControlPlane, scratch: Path, directory: str = "tenants", **fields: Any
+) -> Iterator[None]:
+    """The policies of a directory, as a kustomization with these fields makes them."""
+    here = os.path.relpath(INSTALL, scratch)
+    described = {"resources": [f"{here}/{directory}"], **fields}
+    (scratch / "kustomization.yaml").write_text(json.dumps(described))
+    text = plane.kubectl("kustomize", str(scratch), "--load-restrictor=LoadRestrictionsNone").stdout
+    plane.kubectl("apply", "--server-side", "-f", "-", input=text)
+    bound = [
+        item["spec"]["policyName"]
+        for item in yaml.safe_load_all(text)
+        if item["kind"] == "ValidatingAdmissionPolicyBinding"
+    ]
+    made = [
+        item["metadata"]["name"]
+        for item in yaml.safe_load_all(text)
+        if item["kind"] == "ValidatingAdmissionPolicy"
+    ]
+    assert sorted(bound) == sorted(made)
+    try:
+        yield
+    finally:
+        plane.kubectl("delete", "-f", "-", "--wait=false", input=text)
+
+
+@contextmanager
+def tenant(plane: ControlPlane, **annotations: str) -> Iterator[Tenant]:
+    """A namespace with annotations of postroom.dev, `_` standing for `-` in their names."""
+    name = f"tenant-{uuid.uuid4().hex[:8]}"
+    marks = {f"postroom.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    made = {"apiVersion": "v1", "kind": "Namespace"}
+    made |= {"metadata": {"name": name, "annotations": marks}}  # type: ignore[dict-item]
+    plane.kubectl("create", "-f", "-", input=json.dumps(made))
+    yield Tenant(plane, name)
+    plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+class Tenant:
+    """Somebody who writes in one namespace; what is said is what kubectl printed."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self.plane, self.namespace = plane, namespace
+
+    def run(self, *args: str, input: str | None = None) -> str:
+        done = self.plane.kubectl("-n", self.namespace, *args, input=input, check=False)
+        return done.stdout + done.stderr
+
+    def tries(
+        self,
+        kind: str,
+        spec: dict[str, Any],
+        *,
+        annotations: dict[str, str] | None = None,
+        name: str = "x",
+        verb: tuple[str, ...] = ("create", "--dry-run=server"),
+    ) -> str:
+        body = {"apiVersion": API_VERSION, "kind": kind, "spec": spec}
+        body |= {"metadata": {"name": name, "annotations": annotations or {}}}
+        return self.run(*verb, "-f", "-", input=json.dumps(body))
+
+    def makes(self, kind: str, spec: dict[str, Any], **more: Any) -> None:
+        said = self.tries(kind, spec, verb=("apply", "--server-side"), **more)
+        assert "serverside-applied" in said, said
+
+    def waits_for_refusal(self, kind: str, spec: dict[str, Any], sentence: str) -> None:
+        """Until the API server's own caches know policy and annotation."""
+        eventually(lambda: sentence in self.tries(kind, spec), f"{kind} {spec} is refused", 30)

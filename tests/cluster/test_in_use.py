@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The warning before something is deleted that others use, with kubectl and a real API server.
+
+Covers: what status counts and what it lists; one at a time, many at once and by a controller; that
+nothing is kept from being deleted; no warning where nothing is used, or its namespace goes; the
+audit log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cluster.objects import eventually
+from cluster.tenants import Tenant, policies
+from postroom.lab.controlplane import ControlPlane
+
+SPECS: dict[str, dict[str, Any]] = {
+    "MailServer": {"host": "smtp.example.com"},
+    "SendingDomain": {"domain": "example.com"},
+    "EmailAccount": {"address": "a@example.com"},
+}
+WARNING = "is used by"
+FAILURE = "validation.policy.admission.k8s.io/validation_failure"
+USED = {"accounts": 2}
+
+
+@pytest.fixture(scope="module")
+def warned(
+    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    with policies(installed, tmp_path_factory.mktemp("in-use"), "in-use"):
+        yield installed
+
+
+def has_status(made: Tenant, name: str, status: dict[str, Any], kind: str = "MailServer") -> None:
+    made.makes(kind, SPECS[kind], name=name)
+    patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    assert "patched" in made.run("patch", kind, name, *patch)
+
+
+@pytest.fixture
+def user(warned: ControlPlane, namespace: str) -> Tenant:
+    made = Tenant(warned, namespace)
+    has_status(made, "first", USED)
+    delete = ("delete", "mailserver", "first", "--dry-run=server")
+    eventually(lambda: WARNING in made.run(*delete), "the policy is in force", 30)
+    return made
+
+
+def test_kubectl_warns_and_deletes(user: Tenant) -> None:
+    done = user.plane.kubectl("-n", user.namespace, "delete", "mailserver", "first")
+    assert "Warning:" in done.stderr
+    assert "MailServer first is used by 2 objects, which then stop working" in done.stderr
+    assert "deleted" in done.stdout
+    assert "NotFound" in user.run("get", "mailserver", "first")
+
+
+@pytest.mark.parametrize("kind", sorted(SPECS))
+@pytest.mark.parametrize("status", [{}, {"accounts": 0}, {"isDefault": True}])
+def test_what_nobody_uses_goes_silently(user: Tenant, kind: str, status: dict[str, Any]) -> None:
+    has_status(user, "idle", status, kind)
+    done = user.plane.kubectl("-n", user.namespace, "delete", kind.lower(), "idle")
+    assert WARNING not in done.stderr
+
+
+def test_one_user_is_one(user: Tenant) -> None:
+    has_status(user, "one", {"accounts": 1})
+    said = user.run("delete", "mailserver", "one")
+    assert "MailServer one is used by 1 object, which then stops working" in said
+
+
+def test_it_warns_of_each_of_many(user: Tenant) -> None:
+    has_status(user, "second", {"accounts": 3})
+    has_status(user, "idle", {})
+    done = user.plane.kubectl("-n", user.namespace, "delete", "mailservers", "--all")
+    assert "MailServer first is used by 2" in done.stderr
+    assert "MailServer second is used by 3" in done.stderr
+    assert "idle" not in done.stderr
+    collection = f"/apis/postroom.dev/v1alpha1/namespaces/{user.namespace}/mailservers"
+    has_status(user, "second", {"accounts": 3})
+    done = user.plane.kubectl("delete", "--raw", collection)
+    assert "NotFound" in user.run("get", "mailserver", "second")
+
+
+@pytest.mark.parametrize("how", ["background", "foreground", "orphan"])
+def test_nobody_is_kept_from_deleting(user: Tenant, how: str) -> None:
+    role = ("create", "role", "gitops", "--verb=get,list,watch,delete")
+    user.run(*role, "--resource=mailservers.postroom.dev")
+    user.run("create", "rolebinding", "gitops", "--role=gitops", "--user=argocd")
+    done = user.plane.kubectl(
+        *("--as=argocd", "-n", user.namespace, "delete", "mailserver", "first"),
+        f"--cascade={how}",
+    )
+    assert done.returncode == 0
+    assert "NotFound" in user.run("get", "mailserver", "first")
+
+
+def failures(plane: ControlPlane, namespace: str) -> list[str]:
+    """What the audit log says of deletions in a namespace."""
+    return [
+        request["annotations"][FAILURE]
+        for request in plane.audit_events()
+        if request["verb"] in ("delete", "deletecollection")
+        and request.get("objectRef", {}).get("namespace") == namespace
+        and FAILURE in request.get("annotations", {})
+    ]
+
+
+def test_the_audit_log_keeps_it(user: Tenant) -> None:
+    if user.plane.audit_log is None:
+        pytest.skip("the audit log is not ours")
+    before = failures(user.plane, user.namespace)
+    user.run("delete", "mailserver", "first")
+    (failure,) = failures(user.plane, user.namespace)[len(before) :]
+    assert "MailServer first is used by 2" in failure
+
+
+def test_a_namespace_goes_with_all_that_is_in_it(user: Tenant) -> None:
+    if user.plane.audit_log is None or not user.plane.has_controllers:
+        pytest.skip("namespaces are not deleted here, or nobody tells")
+    before = failures(user.plane, user.namespace)
+    user.plane.kubectl("delete", "namespace", user.namespace)
+    assert failures(user.plane, user.namespace) == before
+    user.plane.kubectl("create", "namespace", user.namespace)
+
+
+@pytest.mark.parametrize(("listed", "count"), [(1, 1), (2, 2), (3, 3)])
+def test_users_that_are_listed_count(user: Tenant, listed: int, count: int) -> None:
+    # Not in the definitions of every version.
+    where = "/spec/versions/0/schema/openAPIV3Schema/properties/status"
+    keep = {"op": "add", "path": f"{where}/x-kubernetes-preserve-unknown-fields", "value": True}
+    definition = ("crd", "sendingdomains.postroom.dev")
+    user.plane.kubectl("patch", *definition, "--type=json", "-p", json.dumps([keep]))
+    users = [{"kind": "EmailAccount", "name": f"a{number}"} for number in range(listed)]
+    try:
+        eventually(
+            lambda: (
+                has_status(user, "listed", {"usedBy": users}, "SendingDomain") is None
+                and "usedBy" in user.run("get", "sendingdomain", "listed", "-o", "json")
+            ),
+            "the definition takes it",
+        )
+        said = user.run("delete", "sendingdomain", "listed", "--dry-run=server")
+        assert f"SendingDomain listed is used by {count} object" in said
+    finally:
+        remove = json.dumps([{"op": "remove", "path": keep["path"]}])
+        user.plane.kubectl("patch", *definition, "--type=json", "-p", remove)

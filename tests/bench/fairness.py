@@ -43,7 +43,7 @@ from postroom.mail.connect.guard import DialPolicy  # noqa: E402
 from postroom.mail.probes import NetworkProbes  # noqa: E402
 from postroom.metrics import Metrics  # noqa: E402
 from postroom.reconcile import engine  # noqa: E402
-from postroom.reconcile.outbound import WaysOut  # noqa: E402
+from postroom.reconcile.world import Outbound  # noqa: E402
 from postroom.settings import Settings  # noqa: E402
 
 HEALTHY = int(os.environ.get("BENCH_HEALTHY", "60"))
@@ -128,7 +128,7 @@ class Office:
         writer = Writer(self, self.intake, bucket, metrics)
         policy = DialPolicy((ip_network("127.0.0.0/8"),), frozenset(ports))
         probes = NetworkProbes(policy, _loopback, per_host=settings.probes_per_target)
-        out = WaysOut(DnsAsker(), probes, cast("PolicyFetcher", None))
+        out = Outbound(DnsAsker(), probes, cast("PolicyFetcher", None))
         world = ClusterWorld(self.intake.cache, cast("Cluster", self), out, OwnershipRules())
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, engine.Policy()),

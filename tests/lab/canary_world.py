@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -28,9 +28,8 @@ from postroom.mail.limits.hosts import RefusalBudget
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile.engine import reconcile
-from postroom.reconcile.outbound import NoTokens, WaysOut
 from postroom.reconcile.status.outcome import Memory
-from postroom.reconcile.world import MessagePolicy, Tokens
+from postroom.reconcile.world import MessagePolicy, NoTokens, Outbound, Tokens
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ class CanaryWorld(DirectoryWorld):
         watch.see("manifests", found.secrets, found.config_maps)
         self._policy = DialPolicy((ip_network("127.0.0.0/8"),), frozenset({ports.smtp, ports.imap}))
         self._resolve = resolve
-        out = WaysOut(
+        out = Outbound(
             cast("Asker", None),
             NetworkProbes(self._policy, resolve, SOON),
             cast("PolicyFetcher", None),
@@ -144,7 +143,7 @@ class CanaryWorld(DirectoryWorld):
             for key in self._raw:
                 # Without the refusals that count against the host, which would end the hunt.
                 fresh = NetworkProbes(self._policy, self._resolve, SOON)
-                self._out = self._out._replace(mail=fresh)
+                self._outbound = replace(self._outbound, mail=fresh)
                 self._annotate(key, str(number))
                 await self._evaluate(key, name)
             # The message that was announced is sent at once, and looked for soon.

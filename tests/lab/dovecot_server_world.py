@@ -24,8 +24,7 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.mail.connect.dial import Deadlines
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile.outbound import NoTokens, WaysOut
-from postroom.reconcile.world import MessagePolicy, Tokens
+from postroom.reconcile.world import MessagePolicy, NoTokens, Outbound, Tokens
 
 NAMESPACE = "mail"
 TRUST = {"caBundleRef": {"name": "ca"}}
@@ -118,7 +117,7 @@ def world_at(
     found = manifests.load([file], NAMESPACE)
     assert found.complaints == []
     # Accounts without a domain ask no DNS.
-    out = WaysOut(
+    out = Outbound(
         cast("Asker", None),
         mail,
         cast("PolicyFetcher", None),

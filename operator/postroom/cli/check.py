@@ -136,7 +136,7 @@ class CheckRun:
                     break
                 await asyncio.sleep(_AGAIN)
         finally:
-            await world.close()
+            await world.outbound.close()
         self._print(world, found)
         code = _exit_code(found, world)
         unknown = code == ExitCode.COULD_NOT_LOOK
@@ -156,7 +156,7 @@ class CheckRun:
                     found = manifests.load(self._paths, self._namespace)
                     world.replace(found)
         finally:
-            await world.close()
+            await world.outbound.close()
 
     async def _changes(self, stamp: list[tuple[str, int]]) -> bool:
         """Wait for half a minute, or until a file changes; tell whether one did."""
@@ -264,10 +264,10 @@ def world_of(
     `observe` is told of every session with a mail server.
     """
     # No status outlives this process, so that it could not keep from sending a message twice.
-    out = reach(settings, api_server="", timing=PATIENT)._replace(messages=None)
-    if observe is not None and isinstance(out.mail, NetworkProbes):
-        out.mail.observe = observe
-    return DirectoryWorld(found, out, replace(settings.ownership, key_elsewhere=True))
+    outbound = replace(reach(settings, api_server="", timing=PATIENT), messages=None)
+    if observe is not None and isinstance(outbound.mail, NetworkProbes):
+        outbound.mail.observe = observe
+    return DirectoryWorld(found, outbound, replace(settings.ownership, key_elsewhere=True))
 
 
 def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from postroom.api.conditions import ConditionType, is_true
-from postroom.api.masked import Masked
-from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
+from postroom.api.names import Key, Kind
 from postroom.api.resource import (
     AnyResource,
     EmailAccount,
@@ -21,27 +21,27 @@ from postroom.api.resource import (
     parse_status,
 )
 from postroom.api.status import CommonStatus
-from postroom.cli.manifests import Manifests, decoded
+from postroom.cli.manifests import Manifests
 from postroom.cli.secret_sources import why_elsewhere
 from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
-from postroom.reconcile.outbound import ReachesOut, WaysOut
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_of
 from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,
+    Outbound,
     SecretContent,
-    allowed_uses,
+    secret_content,
 )
 
 _CONCURRENCY = 16
 Progress = Callable[[int, int], None]
 
 
-class DirectoryWorld(ReachesOut):
+class DirectoryWorld:
     """Implements `postroom.reconcile.world.World` over manifests.
 
     `check` evaluates every resource, what others depend on first; statuses are kept, so that a
@@ -51,10 +51,10 @@ class DirectoryWorld(ReachesOut):
     def __init__(
         self,
         manifests: Manifests,
-        out: WaysOut,
+        outbound: Outbound,
         ownership: OwnershipRules,
     ) -> None:
-        super().__init__(out)
+        self._outbound = outbound
         self._manifests = manifests
         self._ownership = ownership
         self._raw: dict[Key, dict[str, Any]] = {}
@@ -142,6 +142,10 @@ class DirectoryWorld(ReachesOut):
         return datetime.now(UTC)
 
     @property
+    def outbound(self) -> Outbound:
+        return self._outbound
+
+    @property
     def ownership(self) -> OwnershipRules:
         return self._ownership
 
@@ -158,8 +162,8 @@ class DirectoryWorld(ReachesOut):
 
     async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
         keys = sorted(key for key in self._raw if key[:2] == (kind, namespace))
-        found = [one for key in keys if (one := self._typed(key)) is not None]
-        return [one for one in found if index in indexes_of(one.spec)]
+        found = [resource for key in keys if (resource := self._typed(key)) is not None]
+        return [resource for resource in found if index in indexes_of(resource.spec)]
 
     def _typed(self, key: Key) -> AnyResource | None:
         if key not in self._raw:
@@ -183,18 +187,8 @@ class DirectoryWorld(ReachesOut):
             raise _elsewhere(name, f"is made by {maker}")
         if (reason := why_elsewhere(manifest.raw)) is not None:
             raise _elsewhere(name, reason)
-        data: dict[str, Masked] = {}
-        for key, value in _mapping(manifest.raw.get("data")).items():
-            text = decoded(value) if isinstance(value, str) else None
-            data[key] = Masked(text or "")
-        for key, value in _mapping(manifest.raw.get("stringData")).items():
-            # What is no string the API server refuses; the complaint says so.
-            data[key] = Masked(value if isinstance(value, str) else "")
-        annotations = _mapping(_mapping(manifest.raw.get("metadata")).get("annotations"))
-        allowed = annotations.get(ALLOWED_HOSTS_ANNOTATION)
-        hosts = tuple(str(allowed).split(",")) if allowed is not None else None
-        uses = allowed_uses(annotations)
-        return SecretContent(name, f"{namespace}/{name}", "", data, hosts, uses)
+        content = secret_content(manifest.raw)
+        return replace(content, name=name, uid=f"{namespace}/{name}", resource_version="")
 
     def _has_secrets(self, namespace: str) -> bool:
         """Whether the input brings Secrets of a namespace along, so that one may be missed."""

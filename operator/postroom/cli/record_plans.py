@@ -18,7 +18,7 @@ from postroom.dns.publishing.beside import conflict
 from postroom.dns.publishing.records import from_plan
 from postroom.dns.requirements import DomainPlan
 from postroom.reconcile.signing_in.references import not_public
-from postroom.reconcile.world import allowed_uses
+from postroom.reconcile.world import secret_content
 
 #: Stands for the file where a SendingDomain comes from the command line.
 FLAGS = "postroom records"
@@ -106,7 +106,7 @@ def _public_keys(found: Manifests, namespace: str, spec: SendingDomainSpec) -> d
                 f"namespace {namespace}: add its manifest"
             )
             raise InvalidSpec((Problem(path, message),))
-        uses = allowed_uses(_mapping(_mapping(manifest.raw.get("metadata")).get("annotations")))
+        uses = secret_content(manifest.raw).allowed_uses
         if reference.kind == "Secret" and ALLOW_DKIM_PUBLIC_KEY not in uses:
             place, use = Problem(path, "").place, ALLOW_DKIM_PUBLIC_KEY
             message = not_public(reference.name, place, use).removesuffix(".")

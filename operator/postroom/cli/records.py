@@ -237,7 +237,7 @@ class RecordsRun:
             if not made:
                 say_nothing_is_missing(self._layout)
                 return ExitCode.READY
-        whole = await with_others(made, world.dns) if self._layout.whole_sets else made
+        whole = await with_others(made, world.outbound.dns) if self._layout.whole_sets else made
         show(whole, self._zones or seen.zones, self._layout)
         return ExitCode.NOT_READY if self._missing else ExitCode.READY
 

@@ -14,14 +14,15 @@ from postroom.dns.asking.turns import Timing
 from postroom.mail.connect.guard import DialPolicy, may_dial
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.source import NetworkIdentities
+from postroom.mail.oauth.exchange import HttpsExchange
+from postroom.mail.oauth.tokens import TokenSource
 from postroom.mail.probes import NetworkProbes
-from postroom.reconcile.outbound import WaysOut, token_source
-from postroom.reconcile.world import MessagePolicy
+from postroom.reconcile.world import MessagePolicy, Outbound
 from postroom.settings import Network, Settings
 
 
-def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> WaysOut:
-    """Return the ways out; `api_server` is a URL that is never dialled, or empty.
+def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> Outbound:
+    """Return what leads outside; `api_server` is a URL that is never dialled, or empty.
 
     `timing` is that of DNS, where its default does not fit.
     """
@@ -39,10 +40,11 @@ def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> 
     )
     mail = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target)
     policies = HttpsPolicyFetcher(policy, dns.resolve_host)
-    tokens = token_source(policy, dns.resolve_host, settings.allow_token_hosts)
+    exchange = HttpsExchange(policy, dns.resolve_host, generic_hosts=settings.allow_token_hosts)
+    tokens = TokenSource(exchange)
     messages = MessagePolicy(settings.allow_test_recipients)
     identities = NetworkIdentities(BearerExchange(policy, dns.resolve_host), tokens)
-    return WaysOut(dns, mail, policies, tokens, identities, messages)
+    return Outbound(dns, mail, policies, tokens, identities, messages)
 
 
 def networks_of(url: str) -> tuple[Network, ...]:

@@ -25,12 +25,12 @@ from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.controller.secret_guard import SecretGuard
-from postroom.controller.world import secret_content
 from postroom.controller.writer import SecretWriter
 from postroom.log import about
 from postroom.mail.oauth.grant import Grant, KeptFor
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem, Unreadable
 from postroom.reconcile.signing_in.refresh_tokens import due, secret_name
+from postroom.reconcile.world import secret_content
 
 logger = logging.getLogger(__name__)
 

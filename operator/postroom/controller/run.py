@@ -44,9 +44,9 @@ from postroom.mail.oauth.tokens import TokenSource
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
-from postroom.reconcile.outbound import WaysOut
 from postroom.reconcile.tenancy.budgets import Budgets
 from postroom.reconcile.tenancy.claims import ClaimBook
+from postroom.reconcile.world import Outbound
 from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ _CLOSE_SECONDS = 10.0
 _EVALUATIONS_AT_THE_API = 32
 
 
-#: Gives the ways out of the cluster, from the settings and the URL of the API server.
-Reach = Callable[[Settings, str], WaysOut]
+#: Gives what leads out of the cluster, from the settings and the URL of the API server.
+Reach = Callable[[Settings, str], Outbound]
 
 
 async def run(settings: Settings, reach: Reach = network.reach) -> int:
@@ -101,7 +101,7 @@ class _Operator:
         self._cluster = cluster
         self._settings = settings
         self._reach = reach
-        self._out: WaysOut | None = None
+        self._outbound: Outbound | None = None
         self._identity = own_identity()
         self._metrics = Metrics()
         shares = Shares(settings.workers, settings.workers_per_namespace)
@@ -254,20 +254,20 @@ class _Operator:
     def _start(self) -> None:
         """Start everything; kopf comes last, as it cancels what started after it when it ends."""
         settings = self._settings
-        out = self._out = self._reach(settings, self._cluster.server)
-        if isinstance(out.mail, NetworkProbes):
-            out.mail.observe = self._metrics.observe_session
-        if isinstance(out.tokens, TokenSource):
-            out.tokens.keep_in(self._refresh_tokens())
-        if out.messages is not None:
+        outbound = self._outbound = self._reach(settings, self._cluster.server)
+        if isinstance(outbound.mail, NetworkProbes):
+            outbound.mail.observe = self._metrics.observe_session
+        if isinstance(outbound.tokens, TokenSource):
+            outbound.tokens.keep_in(self._refresh_tokens())
+        if outbound.messages is not None:
             # Closed until it is known what was sent before.
             counted, may_send = Budgets(is_open=False), self._writer.may_write
-            messages = replace(out.messages, budgets=counted, may_send=may_send)
-            out = self._out = out._replace(messages=messages)
+            messages = replace(outbound.messages, budgets=counted, may_send=may_send)
+            outbound = self._outbound = replace(outbound, messages=messages)
         world = ClusterWorld(
             self._intake.cache,
             self._cluster,
-            out,
+            outbound,
             settings.ownership,
             require_consent=settings.require_secret_consent,
         )
@@ -301,8 +301,8 @@ class _Operator:
 
     def _recall_messages(self) -> None:
         """Learn what was sent before; until then nothing is."""
-        if self._out is not None and self._out.messages is not None:
-            recall(self._out.messages.budgets, self._intake.cache, utc_now())
+        if self._outbound is not None and self._outbound.messages is not None:
+            recall(self._outbound.messages.budgets, self._intake.cache, utc_now())
 
     async def _feed(self) -> None:
         feed = Feed(self._cluster, self._intake, self._settings)
@@ -343,8 +343,8 @@ class _Operator:
                     await self._queue.settled()
         # Their connections are tasks that kopf would wait for.
         await self._endpoints.close()
-        if self._out is not None:
-            await self._out.close()
+        if self._outbound is not None:
+            await self._outbound.close()
         self._stop_feed.set()
         feed = [task for task in self._vital if task.get_name() == "watch"]
         if feed:

@@ -3,28 +3,26 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from postroom.api.masked import Masked
-from postroom.api.names import ALLOWED_HOSTS_ANNOTATION, Key, Kind
+from postroom.api.names import Key, Kind
 from postroom.api.resource import AnyResource, InvalidSpec, parse
 from postroom.concurrency.flights import Flights
 from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.dns.ownership import OwnershipRules
-from postroom.reconcile.outbound import ReachesOut, WaysOut
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook
 from postroom.reconcile.world import (
     ConfigMapContent,
     LookupUnavailable,
+    Outbound,
     SecretContent,
-    allowed_uses,
+    secret_content,
 )
 
 T = TypeVar("T")
@@ -62,20 +60,20 @@ class SharedReads(Generic[T]):
                 self._reads.forget(place)
 
 
-class ClusterWorld(ReachesOut):
+class ClusterWorld:
     """Implements `postroom.reconcile.world.World` on the cache and the API server."""
 
     def __init__(
         self,
         cache: Cache,
         client: ReadingClient,
-        out: WaysOut,
+        outbound: Outbound,
         ownership: OwnershipRules,
         now: Callable[[], datetime] = utc_now,
         *,
         require_consent: bool = False,
     ) -> None:
-        super().__init__(out)
+        self._outbound = outbound
         self._cache = cache
         self._ownership = ownership
         self._now = now
@@ -86,6 +84,11 @@ class ClusterWorld(ReachesOut):
     def now(self) -> datetime:
         """The current time, aware, UTC."""
         return self._now()
+
+    @property
+    def outbound(self) -> Outbound:
+        """The clients of everything outside."""
+        return self._outbound
 
     @property
     def ownership(self) -> OwnershipRules:
@@ -144,25 +147,6 @@ class ClusterWorld(ReachesOut):
         self._config_maps.forget(namespace, name)
 
 
-def secret_content(raw: Mapping[str, Any]) -> SecretContent:
-    """Decode a Secret; entries that are no UTF-8 text are left out, as no login can be binary."""
-    metadata = metadata_of(raw)
-    data: dict[str, Masked] = {}
-    for key, value in _mapping(raw.get("data")).items():
-        try:
-            data[str(key)] = Masked(base64.b64decode(str(value), validate=True).decode())
-        except ValueError:  # neither base64 nor UTF-8
-            continue
-    return SecretContent(
-        name=str(metadata.get("name") or ""),
-        uid=str(metadata.get("uid") or ""),
-        resource_version=str(metadata.get("resourceVersion") or ""),
-        data=data,
-        allowed_hosts=_allowed_hosts(_mapping(metadata.get("annotations"))),
-        allowed_uses=allowed_uses(_mapping(metadata.get("annotations"))),
-    )
-
-
 def config_map_content(raw: Mapping[str, Any]) -> ConfigMapContent:
     """Read a ConfigMap's text entries."""
     metadata = metadata_of(raw)
@@ -172,15 +156,6 @@ def config_map_content(raw: Mapping[str, Any]) -> ConfigMapContent:
         resource_version=str(metadata.get("resourceVersion") or ""),
         data={str(key): str(value) for key, value in _mapping(raw.get("data")).items()},
     )
-
-
-def _allowed_hosts(annotations: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Parse the annotation; one that is present but empty allows no host."""
-    text = annotations.get(ALLOWED_HOSTS_ANNOTATION)
-    if text is None:
-        return None
-    parts = (part.strip().lower().removesuffix(".") for part in str(text).split(","))
-    return tuple(part for part in parts if part)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ async def assess(
         fields["tls"] = report.tls or status.tls
         fields["last_probe"] = check.facts(status.last_probe if same else None)
     findings = check.findings(world.now()) + check.precheck_findings
-    findings += refresh_tokens.findings_of(world.tokens, check.credentials, world.now())
+    findings += refresh_tokens.findings_of(world.outbound.tokens, check.credentials, world.now())
     if spec.default and not is_default:
         findings += (_several_defaults([server.metadata.name for server in defaults]),)
     findings += tuple(overcommitment.findings_of(spec, accounts))

@@ -7,20 +7,22 @@ implement it, so that both run the same reconcilers.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from postroom.api.masked import Masked
-from postroom.api.names import ALLOW_ANNOTATION, Kind
+from postroom.api.names import ALLOW_ANNOTATION, ALLOWED_HOSTS_ANNOTATION, Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
 from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
-from postroom.mail.identities.values import IdentitySource
+from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
+from postroom.mail.oauth.reasons import FailureClass, OAuthReason
 from postroom.mail.operations import Operation, Report
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.tenancy.addresses import AddressBook
@@ -45,10 +47,45 @@ class SecretContent:
     allowed_uses: frozenset[str] = frozenset()
 
 
-def allowed_uses(annotations: Mapping[str, object]) -> frozenset[str]:
-    """Parse the annotation ``postroom.dev/allow`` of a Secret."""
-    parts = str(annotations.get(ALLOW_ANNOTATION) or "").split(",")
-    return frozenset(part.strip() for part in parts if part.strip())
+def secret_content(raw: Mapping[str, Any]) -> SecretContent:
+    """Decode a Secret as an API server or a manifest has it.
+
+    Entries that are no UTF-8 text are left out, as no login can be binary; ``stringData`` goes
+    before ``data``.
+    """
+    metadata = _mapping(raw.get("metadata"))
+    data: dict[str, Masked] = {}
+    for key, value in _mapping(raw.get("data")).items():
+        try:
+            data[str(key)] = Masked(base64.b64decode(str(value), validate=True).decode())
+        except ValueError:  # neither base64 nor UTF-8
+            continue
+    for key, value in _mapping(raw.get("stringData")).items():
+        if isinstance(value, str):
+            data[str(key)] = Masked(value)
+    annotations = _mapping(metadata.get("annotations"))
+    uses = str(annotations.get(ALLOW_ANNOTATION) or "").split(",")
+    return SecretContent(
+        name=str(metadata.get("name") or ""),
+        uid=str(metadata.get("uid") or ""),
+        resource_version=str(metadata.get("resourceVersion") or ""),
+        data=data,
+        allowed_hosts=_allowed_hosts(annotations),
+        allowed_uses=frozenset(use.strip() for use in uses if use.strip()),
+    )
+
+
+def _allowed_hosts(annotations: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Parse the annotation; one that is present but empty allows no host."""
+    text = annotations.get(ALLOWED_HOSTS_ANNOTATION)
+    if text is None:
+        return None
+    parts = (part.strip().lower().removesuffix(".") for part in str(text).split(","))
+    return tuple(part for part in parts if part)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +160,54 @@ class Tokens(Protocol):
         ...
 
 
+class NoTokens:
+    """Implements `Tokens` where nobody may be asked."""
+
+    async def token(self, grant: Grant) -> AccessToken | TokenFailure:
+        """The failure that there is none."""
+        return TokenFailure(
+            OAuthReason.ENDPOINT_DENIED,
+            FailureClass.CONFIGURATION,
+            "This process asks no token endpoint: use credentialsRef.",
+        )
+
+    def drop(self, grant: Grant) -> None:
+        """There is nothing to forget."""
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """What every world asks outside of where its objects are: DNS, mail servers, the hosts of
+    MTA-STS policies, token endpoints and the APIs of mail providers.
+
+    `messages` is the policy on messages of our own; None: none is sent, as no status keeps track.
+    """
+
+    dns: Asker
+    mail: MailProbes
+    policies: PolicyFetcher
+    tokens: Tokens = field(default_factory=NoTokens)
+    identities: IdentitySource = field(default_factory=NoIdentities)
+    messages: MessagePolicy | None = None
+
+    async def close(self) -> None:
+        """Give up connections that are kept for the next question."""
+        for client in (self.dns, self.policies, self.tokens, self.identities):
+            if isinstance(client, _Closable):
+                await client.close()
+
+
 class World(Protocol):
     """What a reconciler may ask. Every read names the namespace of the object it serves."""
 
     @property
-    def dns(self) -> Asker: ...
-
-    @property
-    def mail(self) -> MailProbes: ...
-
-    @property
-    def tokens(self) -> Tokens: ...
-
-    @property
-    def identities(self) -> IdentitySource: ...
-
-    @property
-    def policies(self) -> PolicyFetcher: ...
-
-    @property
-    def messages(self) -> MessagePolicy | None:
-        """The policy on messages of our own; None: none is sent, as no status keeps track."""
+    def outbound(self) -> Outbound:
+        """The clients of everything outside."""
         ...
 
     def now(self) -> datetime:

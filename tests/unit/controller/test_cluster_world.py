@@ -17,15 +17,14 @@ from postroom.api.masked import Masked
 from postroom.api.names import Kind
 from postroom.controller.cache import Cache
 from postroom.controller.client import ApiError
-from postroom.controller.world import ClusterWorld, SharedReads, secret_content
+from postroom.controller.world import ClusterWorld, SharedReads
 from postroom.dns.ownership import OwnershipRules
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint
 from postroom.metrics import Metrics
-from postroom.reconcile.outbound import WaysOut
 from postroom.reconcile.signing_in.references import not_permitted
-from postroom.reconcile.world import LookupUnavailable
+from postroom.reconcile.world import LookupUnavailable, Outbound, secret_content
 from unit.controller.samples import ACCOUNT, SERVER, stored
 
 SECRET = {
@@ -53,7 +52,7 @@ class Sources:
 
 def world(sources: Sources, cache: Cache | None = None) -> ClusterWorld:
     nothing = cast("Any", None)
-    out = WaysOut(nothing, nothing, nothing)
+    out = Outbound(nothing, nothing, nothing)
     return ClusterWorld(cache or Cache(), sources, out, OwnershipRules((b"a-key",)))
 
 
@@ -123,7 +122,7 @@ async def test_where_consent_is_demanded_a_secret_that_names_no_host_goes_to_non
     demanded: bool,
 ) -> None:
     nothing = cast("Any", None)
-    out = WaysOut(nothing, nothing, nothing)
+    out = Outbound(nothing, nothing, nothing)
     rules = OwnershipRules((b"a-key",))
     one = ClusterWorld(Cache(), Sources(SECRET), out, rules, require_consent=demanded)
     secret = await one.secret("mail", "login")

@@ -22,7 +22,7 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.controller.run import run
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.reconcile.outbound import WaysOut
+from postroom.reconcile.world import Outbound
 from postroom.settings import Settings, load
 from unit.controller.fakeapi import FakeAPI, serving, write_kubeconfig
 from unit.reconcile import mail_worlds
@@ -62,7 +62,7 @@ def settings(api: FakeAPI, tmp_path: Path) -> Settings:
 
 def start(settings: Settings) -> asyncio.Task[int]:
     nobody = cast("Any", None)
-    return asyncio.ensure_future(run(settings, lambda *_: WaysOut(nobody, Probes(), nobody)))
+    return asyncio.ensure_future(run(settings, lambda *_: Outbound(nobody, Probes(), nobody)))
 
 
 @asynccontextmanager

@@ -179,6 +179,17 @@ class MailWorld:
         return self.probes
 
     @property
+    def outbound(self) -> world.Outbound:
+        return world.Outbound(
+            self.dns,
+            cast("world.MailProbes", self.mail),
+            self.policies,
+            self.tokens,
+            self.identities,
+            self.messages,
+        )
+
+    @property
     def tokens(self) -> world.Tokens:
         return self.source or self.scripted
 

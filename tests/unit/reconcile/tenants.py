@@ -23,11 +23,10 @@ from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
-from postroom.reconcile.outbound import ReachesOut, WaysOut
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_of
-from postroom.reconcile.world import ConfigMapContent, SecretContent
+from postroom.reconcile.world import ConfigMapContent, Outbound, SecretContent
 from unit.dns.fake_zone import FakeZone
 from unit.reconcile.assessments import NOW
 from unit.reconcile.mail_worlds import Probes
@@ -36,7 +35,7 @@ KEY = b"the operator's present key"
 AT_ONCE = Policy(regression_confirmation=timedelta(), dependency_patience=timedelta())
 
 
-class Tenants(ReachesOut):
+class Tenants:
     """Implements `postroom.reconcile.world.World`; `published` is what DNS holds."""
 
     def __init__(
@@ -44,13 +43,7 @@ class Tenants(ReachesOut):
     ) -> None:
         self.zone = FakeZone({key: list(values) for key, values in records.items()}, apex="example")
         nothing: Any = None
-        super().__init__(
-            WaysOut(
-                cast("Asker", self.zone),
-                Probes(),
-                cast("PolicyFetcher", nothing),
-            )
-        )
+        self.outbound = Outbound(cast("Asker", self.zone), Probes(), cast("PolicyFetcher", nothing))
         self.rules = OwnershipRules((KEY,)) if rules is None else rules
         self.time = NOW
         self.objects: dict[Key, dict[str, Any]] = {}

@@ -56,8 +56,8 @@ async def assess(
         # A second failure at the same server would say nothing new.
         smtp, imap = replace(smtp, prechecked=NOTHING), await imap.probed(world, memory)
     view = AccountView(resource, dependencies, smtp, imap, world, memory)
-    if world.messages is not None:
-        spending.learn(world.messages.budgets, resource, dependencies.server, world.now())
+    if world.outbound.messages is not None:
+        spending.learn(world.outbound.messages.budgets, resource, dependencies.server, world.now())
     added: list[Contribution] = []
     for step in _steps(view):
         contribution = await step(view)
@@ -112,7 +112,7 @@ def _steps(view: AccountView) -> tuple[Step, ...]:
     Without a policy on messages none is sent, and nothing is said of them.
     """
     always = (sync.step, identities.step, refresh_token_step, send_limits.step)
-    if view.world.messages is None:
+    if view.world.outbound.messages is None:
         return always
     return (*always, requested.step, round_trips.step, forwarding.step)
 

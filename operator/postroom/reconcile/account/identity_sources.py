@@ -94,7 +94,7 @@ async def _list(view: AccountView, token: TokenCredentials, look: IdentityLook) 
     """Ask the provider for its list."""
     found: Discovered | DiscoveryFailure | None = await _refusal(view, token)
     if found is None:
-        found = await view.world.identities.identities(token.grant, token.cloud)
+        found = await view.world.outbound.identities.identities(token.grant, token.cloud)
     if isinstance(found, Discovered):
         return replace(look, discovered=found)
     pause = WHILE_OPEN if found.passing else USUALLY
@@ -134,7 +134,7 @@ async def _envelope(view: AccountView, sender: Attempt, look: IdentityLook) -> I
         failure = DiscoveryFailure(login.reason, login.message, passing=True)
         return replace(look, failure=failure, pause=USUALLY)
     asking = AskSenders(_senders(view), own)
-    report = await view.world.mail.perform(sender.endpoint, login, asking)
+    report = await view.world.outbound.mail.perform(sender.endpoint, login, asking)
     asked = any(answer.acceptance is not Acceptance.UNKNOWN for answer in report.answers.values())
     answers: Mapping[str, Answer] = dict(report.answers)
     return replace(look, answers=answers, pause=ENVELOPE_PAUSE if asked else USUALLY)

@@ -62,6 +62,8 @@ async def refresh_token_step(view: AccountView) -> Contribution:
     """What keeps new refresh tokens from being kept, told once for both protocols."""
     found: list[Finding] = []
     for check in (view.smtp, view.imap):
-        kept = refresh_tokens.findings_of(view.world.tokens, check.credentials, view.world.now())
+        kept = refresh_tokens.findings_of(
+            view.world.outbound.tokens, check.credentials, view.world.now()
+        )
         found += [finding for finding in kept if finding not in found]
     return Contribution(findings=tuple(found))

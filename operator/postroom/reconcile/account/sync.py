@@ -133,7 +133,7 @@ async def _backfill(view: AccountView) -> LastBackfill | None:
     since = (now - timedelta(days=view.resource.spec.sync.backfill_days)).date()
     attempt = receiver.attempt
     counting = CountDays(attempt.mailbox, since)
-    report = await view.world.mail.perform(attempt.endpoint, login, counting)
+    report = await view.world.outbound.mail.perform(attempt.endpoint, login, counting)
     if report.session.stage is not ProbeStage.DONE:
         return _refused(nonce, now, Obstacle(report.session.reason, report.session.message))
     return _done(nonce, now, since, report)

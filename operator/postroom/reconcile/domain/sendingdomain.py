@@ -156,8 +156,8 @@ async def assess(
     approach = approach_to(resource, memory, world.now())
     report = await verify(
         plan,
-        world.dns,
-        policies=world.policies,
+        world.outbound.dns,
+        policies=world.outbound.policies,
         known_valid=approach.known_valid,
         deep=approach.deep,
         told_before=approach.told_before,

@@ -127,7 +127,7 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
 async def _sign_in(attempt: Attempt, probe: Probe, world: World) -> ProbeReport:
     if isinstance(attempt.credentials, TokenCredentials):
         return await probe_with_token(
-            attempt.credentials, attempt.protocol.name, probe, world.tokens
+            attempt.credentials, attempt.protocol.name, probe, world.outbound.tokens
         )
     return await probe(attempt.login)
 

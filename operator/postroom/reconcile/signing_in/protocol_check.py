@@ -77,7 +77,7 @@ class ProtocolCheck:
 
         async def probe(login: Login | None) -> ProbeReport:
             mailbox = None if attempt.protocol is SMTP else attempt.mailbox
-            return await world.mail.probe(attempt.endpoint, login, mailbox)
+            return await world.outbound.mail.probe(attempt.endpoint, login, mailbox)
 
         return replace(self, report=await probing.probe_once(attempt, probe, memory, world))
 

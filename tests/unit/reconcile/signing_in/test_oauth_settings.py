@@ -13,7 +13,7 @@ from postroom.cli.check import world_of
 from postroom.controller.network import reach
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import TokenSource
-from postroom.reconcile.outbound import NoTokens, WaysOut
+from postroom.reconcile.world import NoTokens, Outbound
 from postroom.settings import SettingsError, load
 from unit.reconcile.mail_worlds import ACCOUNT, MailWorld, verdict
 
@@ -40,12 +40,12 @@ async def test_the_cluster_asks_token_endpoints() -> None:
 async def test_manifests_ask_token_endpoints(tmp_path: Path) -> None:
     settings = load({"dns_resolvers": ["127.0.0.1:53"]}, {})
     world = world_of(manifests.load([tmp_path], "mail"), settings)
-    assert isinstance(world.tokens, TokenSource)
+    assert isinstance(world.outbound.tokens, TokenSource)
 
 
 async def test_without_a_source_there_is_a_reason() -> None:
     nothing = MailWorld()
-    out = WaysOut(nothing.dns, nothing.mail, nothing.policies)
+    out = Outbound(nothing.dns, nothing.mail, nothing.policies)
     assert isinstance(out.tokens, NoTokens)
     world = MailWorld()
     world.add_secret("oauth", refreshToken="r")

@@ -23,11 +23,11 @@ from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant, KeptFor
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem
 from postroom.reconcile.account.steps import AccountView, refresh_token_step
-from postroom.reconcile.outbound import NoTokens
 from postroom.reconcile.signing_in.probing import SMTP, Attempt
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
 from postroom.reconcile.signing_in.refresh_tokens import due, findings_of, secret_name
 from postroom.reconcile.signing_in.token_credentials import Owner, TokenCredentials, grant_from
+from postroom.reconcile.world import NoTokens
 from unit.reconcile.mail_worlds import MailWorld
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

@@ -73,7 +73,7 @@ def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> Out
         moment=view.world.now(),
     )
     octets = compose(draft, probe_key(view.world.ownership.message_keys[0]))
-    policy = view.world.messages
+    policy = view.world.outbound.messages
     may_send = policy.may_send if policy is not None else lambda: False
     return OutgoingMessage(flight.sender, flight.recipient, octets, may_send)
 

@@ -186,7 +186,7 @@ async def login_for(attempt: Attempt, world: World) -> Login | Answer:
     if isinstance(given, Credentials):
         return given.login
     if isinstance(given, TokenCredentials):
-        got = await world.tokens.token(given.grant)
+        got = await world.outbound.tokens.token(given.grant)
         if isinstance(got, TokenFailure):
             return Answer(Acceptance.UNKNOWN, Reason(got.reason.value), got.message)
         return Login(given.grant.subject, got.value, token=True)

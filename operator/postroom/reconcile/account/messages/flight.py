@@ -156,7 +156,11 @@ async def begin(
 
 
 def _budgets(view: AccountView) -> Budgets:
-    return policy.budgets if (policy := view.world.messages) is not None else Budgets(is_open=False)
+    return (
+        policy.budgets
+        if (policy := view.world.outbound.messages) is not None
+        else Budgets(is_open=False)
+    )
 
 
 def _reserve(flight: MessageInFlight, sender: Attempt, view: AccountView) -> timedelta:
@@ -241,7 +245,7 @@ async def _handed_over(message: OutgoingMessage, sender: Attempt, view: AccountV
     if isinstance(login, Answer):
         session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
         return SendReport(session, replace(login, acceptance=Acceptance.DEFERRED))
-    return await view.world.mail.perform(sender.endpoint, login, SendMessage(message))
+    return await view.world.outbound.mail.perform(sender.endpoint, login, SendMessage(message))
 
 
 def _after(flight: MessageInFlight, answer: Answer) -> Progress:
@@ -265,7 +269,7 @@ async def _scan(receiver: Receiver, since: Sequence[Position], view: AccountView
         session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
         return ScanReport(session)
     scanning = ScanMailbox(attempt.mailbox, since)
-    return await view.world.mail.perform(attempt.endpoint, login, scanning)
+    return await view.world.outbound.mail.perform(attempt.endpoint, login, scanning)
 
 
 async def _look(
@@ -309,7 +313,7 @@ async def _clean_up(receiver: Receiver, look: Look, view: AccountView) -> None:
     removals = look.removals(_under_way(view.resource.status))
     if removals and not isinstance(login, Answer):
         removing = RemoveMessages(removals)
-        await view.world.mail.perform(receiver.attempt.endpoint, login, removing)
+        await view.world.outbound.mail.perform(receiver.attempt.endpoint, login, removing)
 
 
 def noted(progress: Progress, view: AccountView) -> dict[str, object]:

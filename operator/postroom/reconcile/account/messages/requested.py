@@ -70,7 +70,7 @@ def _is_allowed(recipient: str, view: AccountView) -> bool:
         return False  # the annotation is of no schema
     spec = view.resource.spec
     own = {spec.address.lower(), *(identity.address.lower() for identity in spec.identities)}
-    policy = view.world.messages
+    policy = view.world.outbound.messages
     return recipient.lower() in own or (policy is not None and policy.allows(recipient))
 
 

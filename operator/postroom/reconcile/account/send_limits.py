@@ -75,7 +75,8 @@ def _above(limited: Limited) -> Iterator[Finding]:
             field,
             f"spec.{field} is {own}, and {limited.documentation}. If that is this one, lower it to "
             f"{limited.documented.messages}; if more was granted, say how much in "
-            f"spec.limits.{limited.kind} of the MailServer that the account sends through.",
+            f"spec.limits.{limited.kind} of the MailServer that the account sends through (where "
+            "there is none, create it and name it in spec.serverRef).",
         )
 
 

@@ -255,6 +255,7 @@ def told(found: tuple[SendLimits, Limits]) -> list[tuple[str, str]]:
         (({"daily": 501}, {}, "Yandex"), [("LIMIT_ABOVE_PROVIDER", "sendLimits.daily")]),
         (({"daily": 500}, {}, "Yahoo"), []),
         (({"hourly": 1801}, {}, "Microsoft365"), [("LIMIT_ABOVE_PROVIDER", "sendLimits.hourly")]),
+        (({"daily": 301}, {}, "Brevo"), [("LIMIT_NEEDS_PLAN", "sendLimits.daily")]),
         (({"daily": 101}, {}, "Resend"), [("LIMIT_NEEDS_PLAN", "sendLimits.daily")]),
         (({"daily": 101}, {"daily": 5000}, "Resend"), []),
         (
@@ -300,7 +301,8 @@ def test_findings(arguments: tuple[Any, ...], expected: list[tuple[str, str]]) -
             ({"daily": 900}, {}, "Resend"),
             "spec.sendLimits.daily is 900, and Resend documents 100 a day for an account without a "
             "plan. If that is this one, lower it to 100; if more was granted, say how much in "
-            "spec.limits.daily of the MailServer that the account sends through.",
+            "spec.limits.daily of the MailServer that the account sends through (where there is "
+            "none, create it and name it in spec.serverRef).",
         ),
         (
             ({"daily": 50, "hourly": 5, "window": OFFICE},),

@@ -381,7 +381,10 @@ def test_what_is_kept_for_days_is_told_while_something_is_to_change() -> None:
         # Nothing that a shell would read otherwise.
         ("a$(reboot).example.com", "TXT", ZONE, False, ""),
         ("a;b.example.com", "TXT", ZONE, False, ""),
-        ("b\\195.example.com", "TXT", ZONE, False, ""),
+        ("b'\\195.example.com", "TXT", ZONE, False, ""),
+        # What it would, but in quotes does not.
+        ("b\\195.example.com", "TXT", ZONE, False, "dig +norecurse TXT 'b\\195.example.com' @"),
+        ("*.example.com", "MX", ZONE, False, "dig +norecurse MX '*.example.com' @"),
     ],
 )
 def test_the_question_that_shows_a_finding(

@@ -8,8 +8,11 @@ and what is told meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import date, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -28,6 +31,8 @@ from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import TLSMode
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
+from postroom.mail.connect.dial import Deadlines
+from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.limits.hosts import REFUSALS, WINDOW
 from postroom.mail.operations import (
     Acceptance,
@@ -38,6 +43,7 @@ from postroom.mail.operations import (
     ScanMailbox,
     SendMessage,
 )
+from postroom.mail.probes import NetworkProbes
 from unit.reconcile.mail_worlds import NAMESPACE, SERVER, MailWorld, verdict
 
 MINUTE = timedelta(minutes=1)
@@ -218,3 +224,31 @@ async def test_the_words_of_a_server_name_the_wait() -> None:
         where = endpoint(server.port, TLSMode.IMPLICIT)
         report = await probes(server.port).probe(where, LOGIN, "INBOX")
     assert (report.retry_after, report.cause) == (120 * MINUTE, "ServerThrottled")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10, 50])
+async def test_a_server_sees_as_many_connections_as_the_setting_says(limit: int) -> None:
+    """`--probes-per-target`, for one namespace; each waits until as many are there as may be."""
+    now = most = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await reader.read()
+        now -= 1
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        async def resolve(host: str) -> tuple[str, ...]:
+            return ("127.0.0.1",)
+
+        policy = DialPolicy((ip_network("127.0.0.0/8"),), frozenset({port}))
+        asking = NetworkProbes(policy, resolve, Deadlines(), per_host=limit)
+        where = endpoint(port)
+        number = min(2 * limit, limit + 5)
+        await asyncio.gather(*(asking.probe(where, None) for _ in range(number)))
+    assert most == limit

@@ -57,10 +57,18 @@ class RefusalBudget:
 
     A login under way may still be refused and counts as such: whoever comes after it waits for its
     outcome, and for `quiet` seconds after a refusal, until the host holds it against nobody.
+    Logins that the host accepted before may go `together`, if that is more, until one is refused.
     `clock` returns seconds, and `sleep` waits for some.
     """
 
-    def __init__(self, clock: Clock, quiet: float = QUIET, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        quiet: float = QUIET,
+        sleep: Sleep = asyncio.sleep,
+        together: int = REFUSALS,
+    ) -> None:
+        self._together = max(together, REFUSALS)
         self._clock = clock
         self._quiet = quiet
         self._quiet_until = -math.inf
@@ -86,24 +94,27 @@ class RefusalBudget:
             return 0.0
         return self._refused[0] + WINDOW - self._clock()
 
-    async def reserve(self, *, alone: bool = False) -> bool:
-        """Tell whether a login may be tried now; if so, `settle` must follow.
+    async def reserve(self, *, alone: bool = False, accepted: bool = False) -> bool:
+        """Whether a login may be tried now; if so, `settle` must follow.
 
-        One that goes `alone` has no other beside it, which would suffer if it were refused. Logins
-        are let in as they came.
+        One that goes `alone` has no other beside it, which would suffer if it were refused; one
+        that was `accepted` before is likely to be so again. Logins are let in as they came.
         """
         await self._entry.acquire()
         try:
-            allowed = await self._allowed(alone=alone)
+            allowed = await self._allowed(alone=alone, accepted=accepted)
             self._alone = allowed and alone
             return allowed
         finally:
             if not self._alone:
                 self._entry.release()
 
-    async def _allowed(self, *, alone: bool) -> bool:
+    async def _allowed(self, *, alone: bool, accepted: bool) -> bool:
         while True:
-            while self._under_way and (alone or self._under_way + self.refused >= REFUSALS):
+            while self._under_way:
+                most = self._together if accepted and not self.refused else REFUSALS
+                if not alone and self._under_way + self.refused < most:
+                    break
                 await self._settled.wait()
             if self.refused >= REFUSALS:
                 return False
@@ -252,7 +263,7 @@ class Host:
     ) -> None:
         self.name = name
         self.pace = Pace()
-        self._clock, self._quiet, self._known = clock, quiet, known
+        self._clock, self._quiet, self._known, self._limit = clock, quiet, known, limit
         self._slots = Slots(HOST_TOGETHER * limit, limit)
         self._floor = Floor(clock, quiet)
         self._budgets: dict[str, RefusalBudget] = {}
@@ -267,7 +278,8 @@ class Host:
         budget = self._budgets.get(namespace)
         if budget is None:
             self._budgets = {key: one for key, one in self._budgets.items() if not one.idle}
-            budget = self._budgets[namespace] = RefusalBudget(self._clock, self._quiet)
+            budget = RefusalBudget(self._clock, self._quiet, together=self._limit)
+            self._budgets[namespace] = budget
         return budget
 
     @asynccontextmanager
@@ -287,7 +299,7 @@ class Host:
             barred = new and not self._known.refusing.may_begin(namespace, self.name)
             if alone and not barred and budget.frees_in <= 0:
                 entered = await self._floor.enter(namespace)
-            tried.allowed = not barred and await budget.reserve(alone=alone)
+            tried.allowed = not barred and await budget.reserve(alone=alone, accepted=not new)
             if not tried.allowed:
                 if entered:
                     self._floor.leave(namespace)

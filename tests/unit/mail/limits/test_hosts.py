@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -242,3 +243,57 @@ def test_an_access_token_is_known_by_its_account() -> None:
 def report(authenticated: bool | None) -> ProbeReport:
     stage = ProbeStage.DONE if authenticated else ProbeStage.AUTH
     return ProbeReport(stage, Reason.PROBE_SUCCEEDED, "", True, authenticated=authenticated)
+
+
+ACCEPTED = ProbeReport(ProbeStage.DONE, Reason.PROBE_SUCCEEDED, "", True, authenticated=True)
+REJECTED = ProbeReport(
+    ProbeStage.AUTH, Reason.AUTHENTICATION_REJECTED, "", True, authenticated=False
+)
+
+
+class Counting:
+    """Signs in at one host, and counts how many are at it at a time."""
+
+    def __init__(self, limit: int) -> None:
+        self._host = Hosts(lambda: 0.0, quiet=0.0, limit=limit).of("mail.example.com")
+        self._now = self.most = self.tried = 0
+
+    async def sign_in(self, number: int, report: ProbeReport = ACCEPTED) -> None:
+        login = Login(f"user{number}", Masked("secret"))
+        async with self._host.signing_in("mail", login) as attempt:
+            if not attempt.allowed:
+                return
+            async with self._host.turn("mail"):
+                self._now, self.tried = self._now + 1, self.tried + 1
+                self.most = max(self.most, self._now)
+                for _ in range(200):
+                    await asyncio.sleep(0)
+                self._now -= 1
+            attempt.report = report
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 10, 50])
+async def test_as_many_sign_in_at_a_time_as_the_limit_says(limit: int) -> None:
+    counting = Counting(limit)
+    for number in range(60):
+        await counting.sign_in(number)
+    assert counting.most == 1
+    await asyncio.gather(*(counting.sign_in(number) for number in range(60)))
+    assert counting.most == limit
+
+
+async def test_who_never_signed_in_goes_alone_whatever_the_limit() -> None:
+    counting = Counting(50)
+    await asyncio.gather(*(counting.sign_in(number) for number in range(20)))
+    assert counting.most == 1
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 50])
+async def test_after_a_refusal_the_budget_holds_whatever_the_limit(limit: int) -> None:
+    counting = Counting(limit)
+    for number in range(60):
+        await counting.sign_in(number)
+    await counting.sign_in(60, REJECTED)
+    counting.tried = 0
+    await asyncio.gather(*(counting.sign_in(number, REJECTED) for number in range(60)))
+    assert counting.tried == REFUSALS - 1

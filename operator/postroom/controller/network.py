@@ -12,6 +12,7 @@ from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.turns import Timing
 from postroom.mail.connect.guard import DialPolicy, may_dial
+from postroom.mail.connect.tls import TrustStore
 from postroom.mail.identities.asking import BearerExchange
 from postroom.mail.identities.source import NetworkIdentities
 from postroom.mail.oauth.exchange import HttpsExchange
@@ -38,12 +39,16 @@ def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> 
         timing=timing,
         may_ask=lambda address: may_dial(address, policy),
     )
-    mail = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target)
-    policies = HttpsPolicyFetcher(policy, dns.resolve_host)
-    exchange = HttpsExchange(policy, dns.resolve_host, generic_hosts=settings.allow_token_hosts)
+    # One for all: a context costs 100 ms of CPU and some hundred KB.
+    trust = TrustStore()
+    mail = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target, trust=trust)
+    policies = HttpsPolicyFetcher(policy, dns.resolve_host, trust=trust)
+    exchange = HttpsExchange(
+        policy, dns.resolve_host, generic_hosts=settings.allow_token_hosts, trust=trust
+    )
     tokens = TokenSource(exchange)
     messages = MessagePolicy(settings.allow_test_recipients)
-    identities = NetworkIdentities(BearerExchange(policy, dns.resolve_host), tokens)
+    identities = NetworkIdentities(BearerExchange(policy, dns.resolve_host, trust=trust), tokens)
     return Outbound(dns, mail, policies, tokens, identities, messages)
 
 

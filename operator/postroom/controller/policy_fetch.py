@@ -70,11 +70,12 @@ class HttpsPolicyFetcher:
         ca_bundle: str | None = None,
         limit: float = FETCH_LIMIT,
         memory: PolicyMemory | None = None,
+        trust: TrustStore | None = None,
     ) -> None:
         self._guard, self._resolve = guard, resolve
         self._port, self._ca_bundle, self._limit = port, ca_bundle, limit
         self._memory = memory or PolicyMemory()
-        self._trust = TrustStore()
+        self._trust = trust or TrustStore()
         self._flights: Flights[tuple[str, str], FetchedPolicy] = Flights()
         self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
 
@@ -120,9 +121,8 @@ class HttpsPolicyFetcher:
             return _UNREACHABLE
 
     async def _get(self, host: str, addresses: Sequence[str]) -> FetchedPolicy:
-        context = await self._trust.context(self._ca_bundle)
         # RFC 8461 section 3.3: a DNS name in subjectAltName; the common name does not count.
-        context.hostname_checks_common_name = False
+        context = await self._trust.context(self._ca_bundle, common_name=False)
         try:
             async with pinned_session(addresses, context, self._limit) as session:
                 url = f"https://{host}:{self._port}{PATH}"

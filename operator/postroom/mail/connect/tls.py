@@ -48,20 +48,23 @@ class TrustStore:
         self._contexts: BoundedMap[str, ssl.SSLContext] = BoundedMap(limit)
         self._building = asyncio.Lock()
 
-    async def context(self, ca_bundle: str | None) -> ssl.SSLContext:
-        """Return the context that trusts a bundle, or the public authorities.
+    async def context(self, ca_bundle: str | None, *, common_name: bool = True) -> ssl.SSLContext:
+        """The context that trusts a bundle, or the public authorities; not to be changed.
 
-        Raises `Failure` for a bundle that cannot be read.
+        Without `common_name`, only subjectAltName names a host. Raises `Failure` for a bundle that
+        cannot be read.
         """
         if ca_bundle is not None and len(ca_bundle) > BUNDLE_LIMIT:
             raise _unreadable_bundle()
         key = "" if ca_bundle is None else hashlib.sha256(_bytes(ca_bundle)).hexdigest()
+        key += "" if common_name else " subjectAltName"
         context = self._contexts.use(key)
         if context is None:
             async with self._building:
                 context = self._contexts.use(key)
                 if context is None:
                     context = await asyncio.to_thread(build_context, ca_bundle)
+                    context.hostname_checks_common_name = common_name
                     self._contexts.put(key, context)
         return context
 

@@ -73,11 +73,12 @@ class BearerExchange:
         *,
         ca_bundle: str | None = None,
         limit: float = REQUEST_LIMIT,
+        trust: TrustStore | None = None,
     ) -> None:
         self._guard, self._resolve = guard, resolve
         self._ca_bundle, self._limit = ca_bundle, limit
         self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
-        self._trust = TrustStore()
+        self._trust = trust or TrustStore()
         self._turns = Slots(_AT_A_TIME, _PER_NAMESPACE)
 
     async def get(self, url: str, token: Masked) -> Reply | NoAnswer:

@@ -86,11 +86,12 @@ class HttpsExchange:
         *,
         generic_hosts: Sequence[str] = (),
         limit: float = REQUEST_LIMIT,
+        trust: TrustStore | None = None,
     ) -> None:
         self._guard, self._resolve, self._limit = guard, resolve, limit
         self._generic_hosts = tuple(generic_hosts)
         self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
-        self._trust = TrustStore()
+        self._trust = trust or TrustStore()
         self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
 
     async def post(

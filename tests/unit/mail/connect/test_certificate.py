@@ -225,3 +225,13 @@ async def test_the_least_recently_used_context_goes_first() -> None:
 async def test_a_bundle_that_is_too_long_is_not_even_read() -> None:
     with pytest.raises(Failure):
         await TrustStore().context(PEM + "x" * BUNDLE_LIMIT)
+
+
+async def test_who_looks_at_no_common_name_has_a_context_of_its_own() -> None:
+    """RFC 8461 section 3.3 for policy hosts: what they ask for must not change what mail asks."""
+    trust = TrustStore()
+    strict = await trust.context(PEM, common_name=False)
+    usual = await trust.context(PEM)
+    assert (strict.hostname_checks_common_name, usual.hostname_checks_common_name) == (False, True)
+    assert await trust.context(PEM, common_name=False) is strict
+    assert await trust.context(PEM) is usual

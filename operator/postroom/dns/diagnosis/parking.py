@@ -13,8 +13,9 @@ from typing import Annotated
 from pydantic import Field
 
 from postroom.api.data_files import read
+from postroom.api.presets import Row, Source
 from postroom.dns.names import and_ancestors, canonical
-from postroom.dns.presets.model import Row, Source, Suffix
+from postroom.dns.presets.model import Suffix
 
 
 class Disuse(StrEnum):

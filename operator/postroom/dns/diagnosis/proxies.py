@@ -12,7 +12,8 @@ from typing import Annotated
 from pydantic import Field
 
 from postroom.api.data_files import read
-from postroom.dns.presets.model import Confirmed, Row, Source
+from postroom.api.presets import Row, Source
+from postroom.dns.presets.model import Confirmed
 
 
 class Proxy(Row):

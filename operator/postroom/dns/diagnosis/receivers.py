@@ -16,6 +16,7 @@ from pydantic import Field
 
 from postroom.api.data_files import read
 from postroom.api.findings import Finding
+from postroom.api.presets import Row, Source
 from postroom.api.sendingdomain import BulkSenderProfile
 from postroom.dns.answers import RecordType
 from postroom.dns.codes import Code
@@ -24,7 +25,6 @@ from postroom.dns.diagnosis.authentication import Standing
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.judging.seen import Needs, Seen, shared
-from postroom.dns.presets.model import Row, Source
 from postroom.dns.requirements import DomainPlan
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from postroom.api.data_files import InvalidData
-from postroom.api.parameters import ParameterProblem
+from postroom.api.presets import ParameterProblem
 from postroom.dns.presets.identify import identify, title_of
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.resolve import resolve

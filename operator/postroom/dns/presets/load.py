@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from functools import cache
 
-from postroom.api.data_files import InvalidData, names, read
+from postroom.api.data_files import read
+from postroom.api.presets import preset_names, read_preset
 from postroom.dns.presets.model import Preset, Targets
 
 _PACKAGE = "postroom.dns.presets"
-_FOLDER = "providers"
 
 
 @cache
 def providers() -> tuple[str, ...]:
     """Name all providers that there are presets for, sorted; reads none of the files."""
-    return names(_PACKAGE, _FOLDER)
+    return preset_names(_PACKAGE)
 
 
 @cache
@@ -26,11 +26,7 @@ def preset(provider: str) -> Preset:
     """
     if provider not in providers():
         raise KeyError(provider)
-    path = f"{_FOLDER}/{provider}.yaml"
-    found = read(_PACKAGE, path, Preset)
-    if found.name != provider:
-        raise InvalidData(f"{path}: name: must be that of the file, {provider}")
-    return found
+    return read_preset(_PACKAGE, provider, Preset)
 
 
 @cache

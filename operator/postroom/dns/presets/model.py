@@ -8,27 +8,31 @@ the sending domain: ``{domain}`` and ``{domainDashes}`` (its dots written as das
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, model_validator
 
+from postroom.api.presets import (
+    PLACEHOLDER,
+    BaseParameter,
+    BasePreset,
+    ParameterName,
+    ProviderName,
+    Row,
+    Source,
+    fill,
+    placeholders,
+)
 from postroom.dns.names import APEX, canonical
 
 DOMAIN = "domain"
 DOMAIN_DASHES = "domainDashes"
 DERIVED = frozenset({DOMAIN, DOMAIN_DASHES})
-_PLACEHOLDER = re.compile(r"\{([a-z][A-Za-z0-9]*)\}")
 _DKIM_END = "._domainkey"
 
-ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{1,31}$")]
-ProviderName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{1,39}$")]
-#: Public documents only, so that whoever doubts a row can read it there.
-Source = Annotated[str, StringConstraints(pattern=r"^https://[^ ]+$", max_length=300)]
-Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z<].*\.$", max_length=300)]
 Suffix = Annotated[str, StringConstraints(pattern=r"^([a-z0-9_-]+\.)+[a-z][a-z0-9-]*$")]
 
 
@@ -103,14 +107,6 @@ _VALUES: Mapping[Match, re.Pattern[str]] = {
 }
 
 
-class Row(BaseModel):
-    """Base of all that stands in the data: camelCase, strict, nothing unknown accepted."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
-    )
-
-
 class DefaultBy(Row):
     """Defaults that depend on another parameter: a region, a cloud, a data centre.
 
@@ -142,7 +138,7 @@ class NoDefaultFor(Row):
         return re.fullmatch(self.pattern, domain) is not None
 
 
-class Parameter(Row):
+class Parameter(BaseParameter):
     """A value that the provider issues, or a choice that it offers.
 
     It must be given unless it has a `default` or is `optional`. The pattern holds for the whole
@@ -151,17 +147,16 @@ class Parameter(Row):
     is none. A `host` is the name of one: capitals and a dot at its end make no difference.
     """
 
-    name: ParameterName
-    description: Sentence
-    pattern: Annotated[str, Field(min_length=1, max_length=200)]
-    example: Annotated[str, Field(min_length=1)]
     form: Annotated[str, StringConstraints(pattern=r"^(be|look like) .*[^.]$")] | None = None
-    default: str | None = None
     default_by: DefaultBy | None = None
     no_default_for: NoDefaultFor | None = None
     optional: bool = False
-    enum: tuple[str, ...] = ()
     host: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What a value must be, as the end of "must ..."."""
+        return self.form if self.form is not None and not self.enum else super().wanted
 
     @property
     def required(self) -> bool:
@@ -180,17 +175,14 @@ class Parameter(Row):
         """Write a value the way it is compared and published."""
         return canonical(value) if self.host else value
 
-    def accepts(self, value: str) -> bool:
-        """Tell whether a value can be one of this parameter."""
-        fits = re.fullmatch(self.pattern, value) is not None
-        return fits and (not self.enum or value in self.enum)
+    def defaults(self) -> Sequence[str]:
+        """Every default, with an example of a sending domain filled in."""
+        by = self.default_by.values.values() if self.default_by is not None else ()
+        templates = [template for template in (self.default, *by) if template is not None]
+        return [fill(template, derived("example.com")) for template in templates]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        try:
-            re.compile(self.pattern)
-        except re.error as problem:
-            raise ValueError(f"pattern is no regular expression: {problem}") from None
         if self.name in DERIVED:
             raise ValueError(f"{self.name} is a derived name")
         if self.default is not None and self.optional:
@@ -199,13 +191,6 @@ class Parameter(Row):
             raise ValueError("defaultBy needs a default for the values that it does not list")
         if self.no_default_for is not None and self.default is None:
             raise ValueError("noDefaultFor needs a default for all other domains")
-        samples = [self.example, *self.enum]
-        by = self.default_by.values.values() if self.default_by is not None else ()
-        defaults = [one for one in (self.default, *by) if one is not None]
-        samples += [fill(default, derived("example.com")) for default in defaults]
-        for sample in samples:
-            if not self.accepts(sample):
-                raise ValueError(f"the pattern and enum do not accept {sample!r}")
         return self
 
 
@@ -251,7 +236,7 @@ class Record(Row):
             raise ValueError("alone is said of exchanges")
         if self.forms and self.match is not Match.EXCHANGE:
             raise ValueError("forms are those of exchanges")
-        if re.search(r"[{}]", _PLACEHOLDER.sub("", self.host + self.value)):
+        if re.search(r"[{}]", PLACEHOLDER.sub("", self.host + self.value)):
             raise ValueError("a brace stands outside of a placeholder")
         if (self.role is Role.DKIM) != self.host.endswith(_DKIM_END):
             raise ValueError(f"host of DKIM, and only of it, ends in {_DKIM_END}")
@@ -262,16 +247,13 @@ class Record(Row):
         return self
 
 
-class Preset(Row):
+class Preset(BasePreset):
     """A provider: what it needs to be told, and the records that it then asks for.
 
     Of each group in `one_of` exactly one parameter must be given. `people` tells that it hosts
     mailboxes of people, rather than sending for programs.
     """
 
-    name: ProviderName
-    title: Annotated[str, Field(min_length=1, max_length=60)]
-    documentation: Source
     people: bool = False
     parameters: tuple[Parameter, ...] = ()
     one_of: tuple[tuple[ParameterName, ...], ...] = ()
@@ -281,16 +263,8 @@ class Preset(Row):
         """Find a parameter by its name."""
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        names = [parameter.name for parameter in self.parameters]
-        if len(set(names)) < len(names):
-            raise ValueError("a parameter is described twice")
-        for problem in self._problems():
-            raise ValueError(problem)
-        return self
-
-    def _problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
+        """See `BasePreset`."""
         names = {one.name for one in self.parameters}
         certain = {one.name for one in self.parameters if not one.optional} | DERIVED
         used = {name for group in self.one_of for name in group}
@@ -360,18 +334,8 @@ class Targets(Row):
 
 def fits(template: str, text: str) -> bool:
     """Tell whether a text can be what a template comes to, whatever the values."""
-    parts = _PLACEHOLDER.split(template)[::2]
+    parts = PLACEHOLDER.split(template)[::2]
     return re.fullmatch("[^ ]+".join(map(re.escape, parts)), text) is not None
-
-
-def placeholders(template: str) -> frozenset[str]:
-    """Return the names of a template's placeholders."""
-    return frozenset(_PLACEHOLDER.findall(template))
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values into the placeholders of a template; raises `KeyError` where one is missing."""
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
 
 
 def derived(domain: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from postroom.api.parameters import ParameterProblem
+from postroom.api.presets import ParameterProblem, fill, placeholders, unknown_parameters
 from postroom.dns.names import can_be_asked
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.model import (
@@ -19,8 +19,6 @@ from postroom.dns.presets.model import (
     Record,
     Role,
     derived,
-    fill,
-    placeholders,
 )
 from postroom.dns.presets.values import (
     PresetExchange,
@@ -95,7 +93,10 @@ def _with_defaults(
 def _problems(chosen: Preset, given: Mapping[str, str], domain: str) -> Iterator[ParameterProblem]:
     for parameter in chosen.parameters:
         if parameter.name in given:
-            yield from _of_value(parameter, given[parameter.name])
+            value = given[parameter.name]
+            if len(value) > PARAMETER_LIMIT or not parameter.accepts(value):
+                sentence = f"must {parameter.wanted}: {_lead(parameter)}"
+                yield ParameterProblem(parameter.name, sentence)
         elif parameter.required:
             yield ParameterProblem(parameter.name, f"is required: {_lead(parameter)}")
         elif parameter.optional and (partner := _partner(chosen, parameter.name, given)):
@@ -109,10 +110,7 @@ def _problems(chosen: Preset, given: Mapping[str, str], domain: str) -> Iterator
         if count != 1:
             how = "one of these must be given" if not count else "only one of these may be given"
             yield ParameterProblem(group[0], f"{how}: {', '.join(group)}")
-    known = sorted(one.name for one in chosen.parameters)
-    for name in sorted(set(given) - set(known)):
-        has = f"it has {', '.join(known)}" if known else "it has none"
-        yield ParameterProblem(name[:40], f"is no parameter of {chosen.name}: {has}")
+    yield from unknown_parameters(chosen, given)
 
 
 def _without_default(
@@ -138,15 +136,6 @@ def _is_asked(record: Record, values: Mapping[str, str]) -> bool:
         and all(values.get(name) == value for name, value in record.when.items())
         and record.unless not in values
     )
-
-
-def _of_value(parameter: Parameter, value: str) -> Iterator[ParameterProblem]:
-    if len(value) <= PARAMETER_LIMIT and parameter.accepts(value):
-        return
-    wanted = f"must {parameter.form or f'look like {parameter.example}'}"
-    if parameter.enum:
-        wanted = f"must be one of {', '.join(parameter.enum)}"
-    yield ParameterProblem(parameter.name, f"{wanted}: {_lead(parameter)}")
 
 
 def _lead(parameter: Parameter) -> str:

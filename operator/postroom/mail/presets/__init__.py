@@ -7,7 +7,7 @@ are read on first use.
 
 from __future__ import annotations
 
-from postroom.api.parameters import ParameterProblem
+from postroom.api.presets import ParameterProblem
 from postroom.mail.presets.identify import identify, nearly
 from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import LimitName, OAuthProvider, Way

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from postroom.api.presets import placeholders
 from postroom.mail.presets.load import preset, providers
-from postroom.mail.presets.model import expression, placeholders
+from postroom.mail.presets.model import expression
 
 _HOST_LIMIT = 253
 #: Shorter labels are too often right as they are.

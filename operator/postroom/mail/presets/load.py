@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from postroom.api.data_files import InvalidData, names, read
+from postroom.api.data_files import InvalidData
+from postroom.api.presets import preset_names, read_preset
 from postroom.mail.presets.model import Preset
 
 _PACKAGE = "postroom.mail.presets"
-_FOLDER = "providers"
 
 
 @cache
 def providers() -> tuple[str, ...]:
     """Name all providers that there are presets for, sorted; reads none of the files."""
-    return names(_PACKAGE, _FOLDER)
+    return preset_names(_PACKAGE)
 
 
 @cache
@@ -27,12 +27,9 @@ def preset(provider: str) -> Preset:
     """
     if provider not in providers():
         return preset(_by_alias()[provider])
-    path = f"{_FOLDER}/{provider}.yaml"
-    found = read(_PACKAGE, path, Preset)
-    if found.name != provider:
-        raise InvalidData(f"{path}: name: must be that of the file, {provider}")
+    found = read_preset(_PACKAGE, provider, Preset)
     if found.family is not None and found.family not in providers():
-        raise InvalidData(f"{path}: family: there is no preset {found.family}")
+        raise InvalidData(f"providers/{provider}.yaml: family: there is no preset {found.family}")
     return found
 
 

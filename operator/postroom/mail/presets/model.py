@@ -12,21 +12,25 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints, model_validator
 
 from postroom.api.mailserver import TLSMode
+from postroom.api.presets import (
+    PLACEHOLDER,
+    BaseParameter,
+    BasePreset,
+    Expression,
+    ParameterName,
+    ProviderName,
+    Row,
+    Sentence,
+    Source,
+    compiled,
+    placeholders,
+)
 
-_PLACEHOLDER = re.compile(r"\{([a-z][A-Za-z0-9]*)\}")
-
-ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{1,31}$")]
-ProviderName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{1,39}$")]
-#: Public documents only, so that whoever doubts a row can read it there.
-Source = Annotated[str, StringConstraints(pattern=r"^https://[^ ]+$", max_length=300)]
-Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].*\.$", max_length=300)]
 #: A host name, in lowercase, without a trailing dot.
 HostTemplate = Annotated[str, StringConstraints(pattern=r"^[a-z0-9{][A-Za-z0-9.{}-]*$")]
-Expression = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Way(StrEnum):
@@ -86,42 +90,6 @@ class LimitName(StrEnum):
     IMAP_CONNECTIONS = "IMAPConnections"
 
 
-class Row(BaseModel):
-    """Base of all that stands in the data: camelCase, strict, nothing unknown accepted."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
-    )
-
-
-class Parameter(Row):
-    """What the provider offers as a choice; `default` None: it must be given.
-
-    The pattern holds for the whole value.
-    """
-
-    name: ParameterName
-    description: Sentence
-    pattern: Expression
-    example: Annotated[str, Field(min_length=1)]
-    default: str | None = None
-    enum: tuple[str, ...] = ()
-
-    def accepts(self, value: str) -> bool:
-        """Tell whether a value can be one of this parameter."""
-        return re.fullmatch(self.pattern, value) is not None and (
-            not self.enum or value in self.enum
-        )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _compiled(self.pattern)
-        for sample in (self.example, *self.enum, *([self.default] if self.default else [])):
-            if not self.accepts(sample):
-                raise ValueError(f"the pattern and enum do not accept {sample!r}")
-        return self
-
-
 class EndpointRow(Row):
     """Where to connect. With `when` only where the parameters have these values."""
 
@@ -157,7 +125,7 @@ class Username(Row):
         if (self.form is UsernameForm.LOCAL_PART) != bool(self.domains):
             raise ValueError("domains are of the form LocalPart, and of no other")
         if self.pattern is not None:
-            pattern = _compiled(self.pattern)
+            pattern = compiled(self.pattern)
             if self.value is not None and not pattern.fullmatch(self.value):
                 raise ValueError("the pattern does not accept the value")
         return self
@@ -189,7 +157,7 @@ class Password(Row):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.shape is not None:
-            _compiled(self.shape)
+            compiled(self.shape)
         if (self.shape is None) != (self.description is None):
             raise ValueError("shape and description belong together")
         if self.required and self.shape is None:
@@ -222,7 +190,7 @@ class Limit(Row):
     confirmed: Confirmed = Confirmed.DOCUMENT
 
 
-class Preset(Row):
+class Preset(BasePreset):
     """A provider. The first endpoint of each protocol is the one to use.
 
     `family` is the provider whose servers answer, and by which replies are understood; None: its
@@ -230,16 +198,12 @@ class Preset(Row):
     `imap_ways` are the ways over IMAP, None: the same. With `all_ports` no other port is served.
     """
 
-    name: ProviderName
     aliases: tuple[ProviderName, ...] = ()
-    title: Annotated[str, Field(min_length=1, max_length=60)]
-    documentation: Source
     source: Source
     checked: date
     confirmed: Confirmed = Confirmed.DOCUMENT
     family: ProviderName | None = None
     hosts: tuple[HostTemplate, ...] | None = None
-    parameters: tuple[Parameter, ...] = ()
     smtp: Annotated[tuple[EndpointRow, ...], Field(min_length=1)]
     imap: tuple[EndpointRow, ...] = ()
     smtp_username: Username
@@ -265,16 +229,9 @@ class Preset(Row):
             hosts = tuple(dict.fromkeys(one.host for one in (*self.smtp, *self.imap)))
         return (*hosts, *(one.host for one in self.mistaken))
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        for problem in self._problems():
-            raise ValueError(problem)
-        return self
-
-    def _problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
+        """See `BasePreset`."""
         by_name = {parameter.name: parameter for parameter in self.parameters}
-        if len(by_name) < len(self.parameters):
-            yield "a parameter is described twice"
         rows = (*self.smtp, *self.imap)
         templates = [one.host for one in rows] + list(self.hosts or ())
         used = {name for template in templates for name in placeholders(template)}
@@ -297,20 +254,10 @@ class Preset(Row):
             yield "a limit is listed twice"
 
 
-def placeholders(template: str) -> frozenset[str]:
-    """Return the names of a template's placeholders."""
-    return frozenset(_PLACEHOLDER.findall(template))
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values into the placeholders of a template; raises `KeyError` where one is missing."""
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
-
-
-def expression(template: str, parameters: tuple[Parameter, ...]) -> re.Pattern[str]:
+def expression(template: str, parameters: tuple[BaseParameter, ...]) -> re.Pattern[str]:
     """Make a pattern of a template that fits it with any values of the parameters."""
     patterns = {parameter.name: parameter.pattern for parameter in parameters}
-    parts = _PLACEHOLDER.split(template)
+    parts = PLACEHOLDER.split(template)
     # Every second part is the name of a placeholder.
     return re.compile(
         "".join(
@@ -318,10 +265,3 @@ def expression(template: str, parameters: tuple[Parameter, ...]) -> re.Pattern[s
             for index, part in enumerate(parts)
         )
     )
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as problem:
-        raise ValueError(f"pattern is no regular expression: {problem}") from None

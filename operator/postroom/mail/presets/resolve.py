@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from postroom.api.mailserver import TLSMode
-from postroom.api.parameters import ParameterProblem
+from postroom.api.presets import ParameterProblem, fill, unknown_parameters
 from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import (
     EndpointRow,
@@ -18,7 +18,6 @@ from postroom.mail.presets.model import (
     Username,
     UsernameForm,
     Way,
-    fill,
 )
 
 #: Nothing that a host name is made of is longer.
@@ -126,14 +125,8 @@ def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterPro
             if parameter.default is None:
                 yield ParameterProblem(parameter.name, f"is required: {lead}")
         elif len(value) > PARAMETER_LIMIT or not parameter.accepts(value):
-            wanted = f"must look like {parameter.example}"
-            if parameter.enum:
-                wanted = f"must be one of {', '.join(parameter.enum)}"
-            yield ParameterProblem(parameter.name, f"{wanted}: {lead}")
-    known = sorted(one.name for one in chosen.parameters)
-    for name in sorted(set(given) - set(known)):
-        has = f"it has {', '.join(known)}" if known else "it has none"
-        yield ParameterProblem(name[:40], f"is no parameter of {chosen.name}: {has}")
+            yield ParameterProblem(parameter.name, f"must {parameter.wanted}: {lead}")
+    yield from unknown_parameters(chosen, given)
 
 
 def _endpoints(

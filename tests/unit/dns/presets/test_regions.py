@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.data_files import InvalidData, validate
-from postroom.api.parameters import ParameterProblem
+from postroom.api.presets import ParameterProblem, placeholders
 from postroom.dns.presets import PresetValues, identify, preset, providers, resolve
-from postroom.dns.presets.model import Match, Preset, placeholders
+from postroom.dns.presets.model import Match, Preset
 from unit.dns.presets.test_model import PARAMETER, text
 
 DOMAIN = "send.example.com"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.parameters import ParameterProblem
+from postroom.api.presets import ParameterProblem
 from postroom.dns.presets import (
     PresetExchange,
     PresetValues,

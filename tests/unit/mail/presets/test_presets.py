@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from postroom.api.data_files import InvalidData, validate
 from postroom.api.mailserver import TLSMode
+from postroom.api.presets import placeholders
 from postroom.mail.presets import (
     LimitName,
     MailPreset,
@@ -22,7 +23,7 @@ from postroom.mail.presets import (
     providers,
     resolve,
 )
-from postroom.mail.presets.model import Preset, placeholders
+from postroom.mail.presets.model import Preset
 
 ADDRESS = "someone@example.com"
 

@@ -124,7 +124,7 @@ def find(conditions: Iterable[Condition], wanted: ConditionType) -> Condition | 
 
 
 def is_true(conditions: Iterable[Condition], wanted: ConditionType) -> bool:
-    """Tell whether the condition of this type is present and True."""
+    """Whether the condition of this type is present and True."""
     found = find(conditions, wanted)
     return found is not None and found.status is ConditionStatus.TRUE
 

@@ -177,7 +177,7 @@ class _Dumper(yaml.SafeDumper):
 def render() -> dict[str, str]:
     """Return the definitions as YAML texts by file name."""
     return {
-        f"{one['spec']['names']['plural']}.yaml": HEADER
-        + yaml.dump(one, Dumper=_Dumper, sort_keys=False, width=100)
-        for one in definitions()
+        f"{definition['spec']['names']['plural']}.yaml": HEADER
+        + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=100)
+        for definition in definitions()
     }

@@ -312,7 +312,7 @@ EmailAddress = Annotated[
 
 
 def is_email_address(text: str) -> bool:
-    """Tell whether a text that no schema has seen is an `EmailAddress`."""
+    """Whether a text that no schema has seen is an `EmailAddress`."""
     try:
         _ADDRESS.validate_python(text)
     except ValidationError:

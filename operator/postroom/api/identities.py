@@ -120,7 +120,7 @@ PRIMARY_RULE = rule(
 
 
 def misplaced_primary(identities: list[Identity], own: str) -> bool:
-    """Say in Python what `PRIMARY_RULE` says; `own` is the account's address."""
+    """What `PRIMARY_RULE` says, in Python; `own` is the account's address."""
     return any(
         identity.type is IdentityType.PRIMARY and identity.address != own for identity in identities
     )

@@ -224,12 +224,12 @@ class OAuth(Model):
         json_schema_extra=rules(
             *(
                 rule(
-                    one.expression,
-                    one.sentence,
-                    field_path=f".{one.field}",
-                    forbidden=one.forbidden,
+                    constraint.expression,
+                    constraint.sentence,
+                    field_path=f".{constraint.field}",
+                    forbidden=constraint.forbidden,
                 )
-                for one in _RULES
+                for constraint in _RULES
             )
         )
     )
@@ -293,7 +293,7 @@ class OAuth(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for one in _RULES:
-            if not one.holds(self):
-                raise ValueError(f"{one.field} {one.sentence}")
+        for constraint in _RULES:
+            if not constraint.holds(self):
+                raise ValueError(f"{constraint.field} {constraint.sentence}")
         return self

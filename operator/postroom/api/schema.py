@@ -78,7 +78,7 @@ def _refuse_what_would_be_lost(schema: Mapping[str, Any]) -> None:
 
 
 def _is_map(schema: Mapping[str, Any]) -> bool:
-    """Tell whether this is a map from any key to one type of value."""
+    """Whether this is a map from any key to one type of value."""
     return isinstance(schema.get("additionalProperties"), Mapping)
 
 
@@ -113,7 +113,7 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict
             name = merged.pop("$ref").rpartition("/")[2]
             merged = _merged(definitions[name], merged)
         elif "anyOf" in merged:
-            options = [one for one in merged.pop("anyOf") if one.get("type") != "null"]
+            options = [option for option in merged.pop("anyOf") if option.get("type") != "null"]
             if len(options) != 1:
                 raise TypeError(f"a union has no structural schema: {schema}")
             merged = _merged(options[0], merged)

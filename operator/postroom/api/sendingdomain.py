@@ -307,9 +307,9 @@ class SendingDomainSpec(Model):
         if self.parameters and self.provider is None:
             raise ValueError("parameters must come with provider, whose values they are")
         for what, keys in (
-            ("dkim selector", [one.selector for one in self.dkim]),
-            ("mx host", [one.host for one in self.mx]),
-            ("require entry", [one.value for one in self.require or ()]),
+            ("dkim selector", [dkim_key.selector for dkim_key in self.dkim]),
+            ("mx host", [exchange.host for exchange in self.mx]),
+            ("require entry", [requirement.value for requirement in self.require or ()]),
             ("sendingIPs entry", list(self.sending_ips)),
         ):
             twice = {key for key in keys if keys.count(key) > 1}

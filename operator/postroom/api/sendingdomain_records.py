@@ -57,7 +57,7 @@ class DMARCPolicy(StrEnum):
 
 
 def _is_network(text: str) -> bool:
-    """Tell what the API server tells by isIP and isCIDR; the pattern has settled the family."""
+    """What the API server decides by isIP and isCIDR; the pattern has settled the family."""
     try:
         address = ipaddress.ip_interface(text).ip
     except ValueError:
@@ -245,7 +245,9 @@ class DKIMKey(Model):
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
         given = [
-            one for one in (self.cname, self.public_key, self.public_key_ref) if one is not None
+            source
+            for source in (self.cname, self.public_key, self.public_key_ref)
+            if source is not None
         ]
         if len(given) != 1:
             raise ValueError("must have exactly one of cname, publicKey and publicKeyRef")

@@ -124,7 +124,7 @@ async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[s
 
 
 def _say(sentence: str) -> None:
-    """Tell what is waited for, apart from the result."""
+    """Print what is waited for, apart from the result."""
     typer.echo(sentence, err=True)
 
 

@@ -55,7 +55,7 @@ def print_lines(console: Console, lines: Iterable[Line]) -> None:
 
 
 def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> list[Line]:
-    """Say what there is to know of an account besides its conditions and findings.
+    """The lines about an account besides its conditions and findings.
 
     Sentences that were `said` already are not repeated.
     """
@@ -164,7 +164,7 @@ def _arrival(result: MessageResult) -> str:
 
 
 def result_lines(result: MessageResult | None) -> list[Line]:
-    """Say what became of a test message: outcome, latency, how it was judged, and its way."""
+    """What became of a test message: outcome, latency, how it was judged, and its way."""
     if result is None:
         return [Line("The message has not come to an end.", _OPEN)]
     colour = _OUTCOMES.get(result.outcome, _OPEN)
@@ -200,7 +200,7 @@ def _hop(one: Hop) -> str:
 
 
 def backfill_lines(last: LastBackfill | None) -> list[Line]:
-    """Say what a look back found: how many messages arrived on which day."""
+    """What a look back found: how many messages arrived on which day."""
     if last is None:
         return [Line("The mailbox was not looked at.", _OPEN)]
     refused = last.messages is None

@@ -54,7 +54,7 @@ def tested_now(one: Raw, nonce: str) -> bool:
 
 
 def waits_for(one: Raw, nonce: str, now: datetime) -> str:
-    """Say in one sentence what the test of this nonce waits for; empty: for the operator."""
+    """What the test of this nonce waits for, in one sentence; empty: for the operator."""
     status = status_of(one)
     last = status.last_test
     if last is not None and last.in_flight is not None:

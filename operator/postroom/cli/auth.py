@@ -322,7 +322,11 @@ def spec_of(request: LoginRequest, secret: str, address: str) -> Mapping[str, ob
     if request.tenant is not None:
         said["tenant"] = request.tenant
     cloud = next(
-        (one for one in MicrosoftCloud if endpoints_of(request.provider, one) == request.endpoints),
+        (
+            known
+            for known in MicrosoftCloud
+            if endpoints_of(request.provider, known) == request.endpoints
+        ),
         MicrosoftCloud.PUBLIC,
     )
     if cloud is not MicrosoftCloud.PUBLIC:

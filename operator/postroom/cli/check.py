@@ -286,7 +286,9 @@ def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:
 
 def print_objects(objects: Sequence[Mapping[str, Any]], output: Output) -> None:
     """Print objects without their spec, as one YAML or JSON list."""
-    shown = [{key: value for key, value in one.items() if key != "spec"} for one in objects]
+    shown = [
+        {key: value for key, value in resource.items() if key != "spec"} for resource in objects
+    ]
     if output is Output.JSON:
         typer.echo(json.dumps(shown, indent=2))
     else:

@@ -121,13 +121,13 @@ class Cluster:
     async def checked(
         self, wanted: Sequence[Mapping[str, Any]], seconds: float
     ) -> list[dict[str, Any]]:
-        """Ask for a check of objects now, and wait until each acknowledges that.
+        """Have objects checked now, and wait until each acknowledges that.
 
         Returns them as they are then; raises `NotAnswered`.
         """
         token = fresh()
-        for one in wanted:
-            await self.annotate(one, {REQUESTED_AT_ANNOTATIONS[0]: token})
+        for resource in wanted:
+            await self.annotate(resource, {REQUESTED_AT_ANNOTATIONS[0]: token})
 
         def acknowledged(now: dict[str, Any]) -> dict[str, Any] | None:
             handled = now.get("status", {}).get("lastHandledReconcileAt", "")
@@ -140,7 +140,8 @@ class Cluster:
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
         return [
-            await self.until(one, acknowledged, end - clock(), partial(late, one)) for one in wanted
+            await self.until(resource, acknowledged, end - clock(), partial(late, resource))
+            for resource in wanted
         ]
 
     async def _get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def settings_for(lab: Lab) -> Settings:
 
 def _only(objects: list[dict[str, Any]], key: Key) -> list[dict[str, Any]]:
     return [
-        one
-        for one in objects
-        if (one["kind"], one["metadata"]["name"]) == (key.kind.value, key.name)
+        resource
+        for resource in objects
+        if (resource["kind"], resource["metadata"]["name"]) == (key.kind.value, key.name)
     ]

@@ -106,7 +106,7 @@ class _Story:
         await self._kubectl("get", *_RESOURCE)
 
     async def _is_ready(self) -> bool:
-        """Ask for a look now, as ``kubectl postroom verify`` does, and read the verdict."""
+        """Request a check now, as ``kubectl postroom verify`` does, and read the verdict."""
         token = f"postroom.dev/requested-at={asyncio.get_running_loop().time()}"
         await self._kubectl("annotate", "--overwrite", *_RESOURCE, token, quiet=True)
         await asyncio.sleep(1)

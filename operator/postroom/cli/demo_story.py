@@ -43,7 +43,7 @@ class Narrator:
         self.console.print(f"\n[{elapsed:5.1f} s] {text}", style="bold cyan", markup=False)
 
     def line(self, text: str) -> None:
-        """Say something more."""
+        """Print something more."""
         self.console.print(text, markup=False, soft_wrap=True)
 
 
@@ -60,7 +60,7 @@ async def break_record(narrator: Narrator, lab: Lab) -> None:
     """Let somebody replace the SPF record of the domain."""
     narrator.chapter(f"Somebody replaces the SPF record of {DOMAIN}:")
     narrator.line(f"  {DOMAIN} TXT {BROKEN_SPF}")
-    others = [one for one in lab.zones.get(DOMAIN, "TXT") if not spf.is_spf(one)]
+    others = [text for text in lab.zones.get(DOMAIN, "TXT") if not spf.is_spf(text)]
     lab.zones.replace(DOMAIN, "TXT", [*others, BROKEN_SPF])
 
 
@@ -72,7 +72,9 @@ def apply_fix(narrator: Narrator, lab: Lab, status: object) -> None:
         raise DemoFailed("no finding offers a fix.")
     for gone in fix.remove:
         there = lab.zones.get(gone.name, gone.type)
-        lab.zones.replace(gone.name, gone.type, [one for one in there if quoted(one) != gone.value])
+        lab.zones.replace(
+            gone.name, gone.type, [text for text in there if quoted(text) != gone.value]
+        )
         narrator.line(f"  - {gone.name} {gone.type} {gone.value}")
     lab.zones.add(fix.name, fix.type, fix.value)
     narrator.line(f"  + {fix.name} {fix.type} {fix.value}")

@@ -47,7 +47,7 @@ def entries() -> dict[str, Entry]:
 
 def _names() -> list[str]:
     """What to list: each thing once."""
-    camel = {one.value for one in REASONS} | {cause.value for cause in causes()}
+    camel = {reason.value for reason in REASONS} | {cause.value for cause in causes()}
     return [*sorted(camel), *sorted({*dns.catalogue(), *mail.catalogue()})]
 
 

@@ -109,11 +109,11 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
 
 
 def _is_meant_for_us(version: object, kind: object) -> bool:
-    """Tell whether an apiVersion that is not ours is a slip: passing over it would check nothing.
+    """Whether an apiVersion that is not ours is a slip: passing over it would check nothing.
 
     Others have kinds named like ours (a MailServer, say), under a group of their own.
     """
-    if kind not in [one.value for one in Kind] or not isinstance(version, str):
+    if kind not in [kind_.value for kind_ in Kind] or not isinstance(version, str):
         return False
     group = version.partition("/")[0].strip().lower()
     return "postroom" in group or "/" not in version or bool(hint(group, [GROUP]))
@@ -137,8 +137,8 @@ def _file_resource(
     try:
         key = Key(Kind(kind), namespace, name)
     except ValueError:
-        kinds = ", ".join(one.value for one in Kind)
-        message = f"kind: must be one of {kinds}{hint(kind, [one.value for one in Kind])}"
+        kinds = ", ".join(known.value for known in Kind)
+        message = f"kind: must be one of {kinds}{hint(kind, [known.value for known in Kind])}"
         found.complaints.append(manifest.complaint(("kind",), message))
         return
     _put(found.resources, key, manifest, found)

@@ -48,8 +48,8 @@ def kind_of(word: str) -> Kind:
 
 def exit_unless_ready(found: Sequence[Mapping[str, Any]]) -> None:
     """End with 1 unless every object says that it is Ready."""
-    for one in found:
-        conditions = (one.get("status") or {}).get("conditions", [])
+    for resource in found:
+        conditions = (resource.get("status") or {}).get("conditions", [])
         if not any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
             raise typer.Exit(ExitCode.NOT_READY)
 

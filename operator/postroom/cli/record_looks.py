@@ -84,7 +84,7 @@ async def with_others(
     Raises `CannotPublish` where that cannot be seen: it would be lost.
     """
     sets = record_sets(records)
-    others = await asyncio.gather(*(_others(one, dns) for one in sets))
+    others = await asyncio.gather(*(_others(record_set, dns) for record_set in sets))
     return (*records, *(one for each in others for one in each))
 
 

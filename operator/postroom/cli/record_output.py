@@ -66,9 +66,9 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
     known = [record for record in records if record.value]
     placed, remarks = zones_of(known, (*zones.known, *zones.guessed))
     if layout.format is RecordFormat.TABLE:
-        for one in placed:
-            show_table(console(), one, relative=one.zone in zones.known)
-            _show_comments(console(), one)
+        for zone in placed:
+            show_table(console(), zone, relative=zone.zone in zones.known)
+            _show_comments(console(), zone)
     elif placed:
         typer.echo(text_for(placed, layout), nl=False)
     remarks += [
@@ -82,7 +82,7 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
 
 
 def with_warnings(records: Sequence[PublishedRecord]) -> tuple[PublishedRecord, ...]:
-    """Say of records that nobody looked at what would be lost where one is there already."""
+    """Warn of records that nobody looked at: what would be lost where one is there already."""
     return tuple(
         replace(record, comment=_MERGE_FIRST) if is_merged(record) else record for record in records
     )
@@ -106,10 +106,10 @@ def say_what_fails_elsewhere(records: Sequence[PublishedRecord]) -> bool:
     there is any. Raises `CannotPublish` where DNS gave no answer."""
     refuse_undecided(records)
     failing = [record for record in records if record.fails_elsewhere]
-    for one in failing:
+    for failed in failing:
         typer.echo(
-            f"postroom records: nothing is to be published for the {one.type.value} at {one.name}, "
-            f"which fails all the same: {one.comment}",
+            f"postroom records: nothing is to be published for the {failed.type.value} at "
+            f"{failed.name}, which fails all the same: {failed.comment}",
             err=True,
         )
     return bool(failing)
@@ -133,9 +133,9 @@ def zones_of(
     if elsewhere and not placed:
         raise CannotPublish(f"No record belongs into the zone {known}: correct --zone.")
     return placed, [
-        f"{one.name} is not in the zone {known}. Publish there, in its own zone: "
-        f"{one.type.value} {rdata(one.type, one.value)}"
-        for one in elsewhere
+        f"{record.name} is not in the zone {known}. Publish there, in its own zone: "
+        f"{record.type.value} {rdata(record.type, record.value)}"
+        for record in elsewhere
     ]
 
 
@@ -215,7 +215,7 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
 
 
 def _show_comments(console: Console, part: ZoneRecords) -> None:
-    """Say what was not looked at, where the value could be copied without."""
+    """Warn of what was not looked at, where the value could be copied without."""
     for record in part.records:
         if record.comment == _MERGE_FIRST:
             console.print(

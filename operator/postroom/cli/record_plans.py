@@ -70,7 +70,7 @@ def _plan(
 
 
 def complaint(manifest: Manifest, problem: Problem) -> Complaint:
-    """Say where a problem is: file and line, or the flag."""
+    """Where a problem is: file and line, or the flag."""
     if manifest.file == FLAGS and len(problem.path) > 1:
         flag = _FLAG_OF.get(str(problem.path[1]), problem.place)
         rest = Problem(problem.path[2:], "").place if problem.path[2:] else ""
@@ -80,7 +80,7 @@ def complaint(manifest: Manifest, problem: Problem) -> Complaint:
 
 def complain_of_conflicts(found: Manifests, planned: Sequence[Planned]) -> None:
     """Complain of the first record that rules out one of another domain."""
-    owners = [(record, one) for one in planned for record in from_plan(one.plan)]
+    owners = [(record, domain) for domain in planned for record in from_plan(domain.plan)]
     clash = conflict(record for record, _ in owners)
     if clash is not None:
         record, sentence = clash

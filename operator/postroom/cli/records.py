@@ -136,7 +136,7 @@ class BadFlag(ValueError):
 
 
 def _names(given: list[str]) -> tuple[str, ...]:
-    return tuple(canonical(one) for one in given)
+    return tuple(canonical(name) for name in given)
 
 
 def _input(
@@ -153,7 +153,7 @@ def _input(
 
 
 def _is_domain(target: str) -> bool:
-    """Tell a domain from a path: what exists is a path, and so is what looks like a manifest."""
+    """Whether it is a domain; what exists is a path, and so is what looks like a manifest."""
     if target == "-" or "/" in target or target.lower().endswith(_FILE_SUFFIXES):
         return False
     return "." in target.strip(".") and not Path(target).exists()
@@ -219,14 +219,14 @@ class RecordsRun:
         if self._live:
             return await self._look(planned)
         made = distinct(one for each in planned for one in from_plan(each.plan, self._ttl))
-        guessed = Zones(guessed=outermost([one.plan.domain for one in planned]))
+        guessed = Zones(guessed=outermost([domain.plan.domain for domain in planned]))
         show(with_warnings(made), self._zones or guessed, self._layout)
         return ExitCode.READY
 
     async def _look(self, planned: Sequence[Planned]) -> int:
-        """Ask DNS, print what is wanted, return the exit code; raises `CannotPublish`."""
+        """Look in DNS, print what is wanted, return the exit code; raises `CannotPublish`."""
         world = world_for(self._found, self._settings)
-        servers = {name: to for one in planned for name, to in delegations(one.plan).items()}
+        servers = {name: to for domain in planned for name, to in delegations(domain.plan).items()}
         seen = await look(world, servers, self._ttl)
         made = seen.records
         if self._missing:
@@ -245,14 +245,14 @@ class RecordsRun:
         """Work the plans out; None, and sentences printed, where the input is bad."""
         planned = plan_all(self._found, self._settings.ownership.keys)
         complain_of_conflicts(self._found, planned)
-        for one in self._found.complaints:
-            typer.echo(str(one), err=True)
+        for problem in self._found.complaints:
+            typer.echo(str(problem), err=True)
         if not planned and not self._found.complaints:
             typer.echo("postroom records: there is no SendingDomain in the input.", err=True)
         return planned if planned and not self._found.complaints else None
 
     def _warn_of_missing_key(self, planned: Sequence[Planned]) -> None:
-        if not self._settings.ownership_key and any(one.derives_token for one in planned):
+        if not self._settings.ownership_key and any(domain.derives_token for domain in planned):
             typer.echo(
                 "postroom records: the ownership record is left out, because its token is made "
                 "with the operator's key: give --ownership-key-file.",

@@ -84,7 +84,7 @@ def _values_at(value: Any, path: list[str]) -> Iterator[str]:
 
 
 def why_elsewhere(raw: Mapping[str, Any]) -> str | None:
-    """Say why the content of a Secret's manifest is none; None where it is the content.
+    """Why the content of a Secret's manifest is none; None where it is the content.
 
     The clause continues "its content ...", and repeats nothing of it.
     """

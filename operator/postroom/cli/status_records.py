@@ -36,16 +36,16 @@ def show_status_records(
     `CannotPublish`."""
     records: list[PublishedRecord] = []
     known, guessed = [], []
-    for one in objects:
-        status = parse_status(Kind.SENDING_DOMAIN, one.get("status"))
+    for domain in objects:
+        status = parse_status(Kind.SENDING_DOMAIN, domain.get("status"))
         if not isinstance(status, SendingDomainStatus) or not status.records:
-            name = one["metadata"]["name"]
+            name = domain["metadata"]["name"]
             raise CannotPublish(f"SendingDomain {name} has no records in its status yet.")
-        records += delegated(from_status(status.records, status.findings), _servers(one["spec"]))
+        records += delegated(from_status(status.records, status.findings), _servers(domain["spec"]))
         if status.zone is not None:
             known.append(status.zone)
         else:
-            guessed.append(str(one["spec"]["domain"]))
+            guessed.append(str(domain["spec"]["domain"]))
     made = distinct(records)
     if missing:
         broken = say_what_fails_elsewhere(made)

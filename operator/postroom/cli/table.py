@@ -39,12 +39,12 @@ def show(
     """Print objects (raw, with kind, metadata, spec, status): tables, then the details of those
     that are not Ready or have findings, with `full` of all."""
     for kind in Kind:
-        mine = [one for one in objects if one["kind"] == kind.value]
+        mine = [resource for resource in objects if resource["kind"] == kind.value]
         if mine:
             console.print(_fitting(console, kind, mine))
     if details:
-        for one in objects:
-            _show_details(console, one, full=full)
+        for resource in objects:
+            _show_details(console, resource, full=full)
 
 
 def _condition(one: Object, kind: str) -> Mapping[str, Any]:
@@ -61,7 +61,7 @@ def _fitting(console: Console, kind: Kind, objects: Sequence[Object]) -> Table:
     """Make a table that fits: in a narrow terminal without a namespace that is the same in all
     rows, and with names that go on in the next line rather than being cut."""
     table = _table(kind, objects)
-    spaces = {str(one["metadata"].get("namespace", "")) for one in objects}
+    spaces = {str(resource["metadata"].get("namespace", "")) for resource in objects}
     unbounded = console.options.update(max_width=_ANY_WIDTH)
     if console.measure(table, options=unbounded).maximum <= console.width:
         return table
@@ -84,14 +84,14 @@ def _table(
     for name in names if namespace else names[1:]:
         may_fold = folded and name in _LONG
         table.add_column(name, no_wrap=not may_fold, overflow="fold", min_width=len(name))
-    for one in objects:
-        metadata, ready = one["metadata"], _condition(one, "Ready")
-        cells = _cells(kind, one)
+    for resource in objects:
+        metadata, ready = resource["metadata"], _condition(resource, "Ready")
+        cells = _cells(kind, resource)
         table.add_row(
             *([Text(str(metadata.get("namespace", "")))] if namespace else []),
             Text(str(metadata.get("name", ""))),
             cells[0],
-            _verdict(one, "Ready"),
+            _verdict(resource, "Ready"),
             Text(str(ready.get("reason", "-"))),
             *cells[1:],
         )
@@ -142,7 +142,7 @@ def _own_server(spec: Mapping[str, Any]) -> str:
 
 
 def _show_details(console: Console, one: Object, *, full: bool) -> None:
-    """Say what is wrong with an object, and how to mend it.
+    """What is wrong with an object, and how to mend it.
 
     Of one that is well nothing is said, or with `full` what else there is to know of an account.
     """

@@ -134,15 +134,15 @@ def _next_document(lines: Sequence[str], begin: int) -> int:
 
 
 def _no_utf8(raw: bytes, place: int) -> tuple[int, str]:
-    """Say where bytes are no UTF-8, and what they are where that is plain."""
+    """The line where bytes are no UTF-8, and what they are where that is plain."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return 1, _UTF_16
     return raw.count(b"\n", 0, place) + 1, "is not UTF-8 text: save the file as UTF-8"
 
 
 def _no_yaml(text: str, line: int, error: yaml.MarkedYAMLError) -> tuple[int, str]:
-    """Say where and why a document is no YAML: what people do is likelier than what the parser
-    met, which is often a line further."""
+    """The line and the reason why a document is no YAML: what people do is likelier than what
+    the parser met, which is often a line further."""
     lines = text.splitlines()
     around = lines[line - 1] if 0 < line <= len(lines) else ""
     if "\t" in around[: len(around) - len(around.lstrip())]:
@@ -154,7 +154,7 @@ def _no_yaml(text: str, line: int, error: yaml.MarkedYAMLError) -> tuple[int, st
 
 
 def template_in(text: str) -> str | None:
-    """Say so if a text is the template of something else."""
+    """That a text is the template of something else; None where it is not."""
     found = _TEMPLATE.search(text)
     return _rendered_first(found[0]) if found is not None else None
 

@@ -41,7 +41,7 @@ class Shares:
         return min(self._each, max(1, self._total // (parties + 1)))
 
     def may_take(self, party: str) -> bool:
-        """Tell whether a party may take a place now."""
+        """Whether a party may take a place now."""
         return self._taken < self._total and self.held(party) < self.limit(party)
 
     def take(self, party: str) -> None:

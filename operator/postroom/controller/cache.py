@@ -265,7 +265,7 @@ def _pooled(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return {_pooled(name): _pooled(one, depth + 1) for name, one in value.items()}
     if isinstance(value, list):
-        return [_pooled(one, depth + 1) for one in value]
+        return [_pooled(item, depth + 1) for item in value]
     return value
 
 
@@ -274,7 +274,7 @@ def _uid(raw: Raw) -> object:
 
 
 def _is_newer(raw: Raw, cached: Raw) -> bool:
-    """Tell whether `raw` is a later picture than `cached`.
+    """Whether `raw` is a later picture than `cached`.
 
     Resource versions are numbers that grow in every implementation there is, but the API promises
     no more than that equal ones mean equal objects; where they are no numbers, the later arrival
@@ -324,7 +324,11 @@ def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:
     """Return the stored conditions that have the shape of conditions."""
     status = raw.get("status")
     found = status.get("conditions") if isinstance(status, Mapping) else None
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    return (
+        [condition for condition in found if isinstance(condition, Mapping)]
+        if isinstance(found, list)
+        else []
+    )
 
 
 def _indexes(kind: Kind, raw: Raw) -> frozenset[str]:

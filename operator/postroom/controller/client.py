@@ -186,7 +186,7 @@ class Cluster:
         return user if known else None
 
     async def may_get(self, user: Mapping[str, Any], path: str) -> bool:
-        """Tell whether a reviewed user may ``get`` a non-resource URL."""
+        """Whether a reviewed user may ``get`` a non-resource URL."""
         extra = user.get("extra") or {}
         review = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -73,7 +73,7 @@ class _Backlog:
 
     def take(self) -> _Waiting | None:
         """Take the next item out; None where none may be posted now."""
-        ready = (one for one in self._waiting if one not in self._under_way)
+        ready = (waiting for waiting in self._waiting if waiting not in self._under_way)
         namespace = next(ready, None)
         if namespace is None:
             return None

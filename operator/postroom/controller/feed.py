@@ -140,7 +140,9 @@ async def _dispose(roots: Collection[asyncio.Task[Any]]) -> None:
     When one of its watches fails, kopf 1.45 closes its sessions under the other ones, which then
     wait for a login that never comes, and kopf waits for them. So the watches go first.
     """
-    watches = [one for one in asyncio.all_tasks() if one.get_name().startswith("watcher for ")]
+    watches = [
+        running for running in asyncio.all_tasks() if running.get_name().startswith("watcher for ")
+    ]
     for tasks in (watches, [task for task in roots if not task.done()]):
         for task in tasks:
             task.cancel()

@@ -95,7 +95,7 @@ async def connection(
 
 
 def _sentence(paths: str, context: str | None, error: Exception) -> str:
-    """Say what is wrong with the files; never repeats a value of theirs but names."""
+    """What is wrong with the files; never repeats a value of theirs but names."""
     files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
     if not any(file.exists() for file in files):
         named = " or ".join(str(file) for file in files)

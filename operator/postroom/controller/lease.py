@@ -105,7 +105,7 @@ class LeaderElection:
         self.obstacle: str | None = None
 
     def holds(self) -> bool:
-        """Tell whether the lease is ours at this moment, beyond doubt."""
+        """Whether the lease is ours at this moment, beyond doubt."""
         return self.leading and self._left() > 0.0
 
     def _left(self) -> float:
@@ -174,7 +174,7 @@ class LeaderElection:
         return True
 
     def _note(self, error: ApiError) -> None:
-        """Say what a failure means: who may not use the lease is no standby, however long."""
+        """What a failure means: who may not use the lease is no standby, however long."""
         place = f"{self._namespace}/{self._name}"
         if error.status == 403:
             self.obstacle = (

@@ -154,7 +154,7 @@ async def _read(response: aiohttp.ClientResponse) -> FetchedPolicy:
 
 
 def _fault(error: aiohttp.ClientError | OSError) -> FetchedPolicy:
-    """Say what an error means: what TLS shows is definite, all else is a matter of the way."""
+    """What an error means: what TLS shows is definite, all else is a matter of the way."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause = error.certificate_error
         code = cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0

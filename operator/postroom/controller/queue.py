@@ -54,7 +54,7 @@ class KeyedQueue:
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._shares = shares or Shares(RUNS, RUNS_OF_ONE)
-        self._lanes: dict[Urgency, Line[Key]] = {one: Line(self._shares) for one in Urgency}
+        self._lanes: dict[Urgency, Line[Key]] = {urgency: Line(self._shares) for urgency in Urgency}
         #: Since when each key waits, and how urgently.
         self._waiting: dict[Key, tuple[float, Urgency]] = {}
         self._running: dict[Key, float] = {}

@@ -95,7 +95,7 @@ class NoRotation:
         """Let it go."""
 
     def keeping(self, grant: Grant) -> Keeping:
-        """Say that it is not allowed."""
+        """It is not allowed."""
         return Keeping(KeepingProblem.NOT_ALLOWED)
 
 
@@ -237,14 +237,14 @@ def _problem_of(error: ApiError) -> KeepingProblem:
 
 
 def _is_ours(raw: Mapping[str, Any], kept_for: KeptFor) -> bool:
-    """Tell whether the object that a Secret is for controls it."""
+    """Whether the object that a Secret is for controls it."""
     owners = metadata_of(raw).get("ownerReferences")
     return raw.get("type") == SECRET_TYPE and any(
-        isinstance(one, Mapping)
-        and one.get("controller") is True
-        and (one.get("kind"), one.get("uid")) == (kept_for.kind, kept_for.uid)
-        and str(one.get("apiVersion")).partition("/")[0] == GROUP
-        for one in (owners if isinstance(owners, list) else ())
+        isinstance(owner, Mapping)
+        and owner.get("controller") is True
+        and (owner.get("kind"), owner.get("uid")) == (kept_for.kind, kept_for.uid)
+        and str(owner.get("apiVersion")).partition("/")[0] == GROUP
+        for owner in (owners if isinstance(owners, list) else ())
     )
 
 

@@ -31,7 +31,7 @@ class SecretGuard:
         self._until: dict[str, datetime] = {}
 
     async def in_force(self, namespace: str, own: Mapping[str, Any]) -> bool:
-        """Tell whether every Secret that only resembles `own` is refused in a namespace.
+        """Whether every Secret that only resembles `own` is refused in a namespace.
 
         `own` is a Secret of the operator's, without content. Raises `ApiError` where the API
         server does not answer the question.

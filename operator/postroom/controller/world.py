@@ -119,7 +119,7 @@ class ClusterWorld:
         """Return the objects of a namespace that stand under an index, sorted by name."""
         names = self._cache.names_under(kind, namespace, index)
         found = [await self.get(kind, namespace, name) for name in names]
-        return [one for one in found if one is not None]
+        return [resource for resource in found if resource is not None]
 
     async def secret(self, namespace: str, name: str) -> SecretContent | None:
         """Return a Secret, None if there is none; raises `LookupUnavailable`."""
@@ -163,7 +163,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _unavailable(error: ApiError, kind: str, namespace: str, name: str) -> LookupUnavailable:
-    """Say why something could not be looked up, in a sentence that is the same every time."""
+    """Why something could not be looked up: the same sentence every time."""
     if error.status == 403:
         return LookupUnavailable(
             f"{kind} {name} could not be read: the operator lacks the permission to get "

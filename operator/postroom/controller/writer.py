@@ -219,7 +219,7 @@ class Writer:
     def _heartbeat_due(
         self, stored: dict[str, Any], desired: dict[str, Any], evaluated: Evaluated
     ) -> bool:
-        """Tell whether the stored time of the last check is too old to stand."""
+        """Whether the stored time of the last check is too old to stand."""
         fresh, old = desired.get(_LAST_CHECK_TIME), stored.get(_LAST_CHECK_TIME)
         if fresh is None or fresh == old:
             return False
@@ -268,7 +268,7 @@ def _stored_status(raw: Raw) -> dict[str, Any]:
 
 
 def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    """Tell whether two statuses differ in anything but the time of the last check."""
+    """Whether two statuses differ in anything but the time of the last check."""
     names = (stored.keys() | desired.keys()) - {_LAST_CHECK_TIME}
     return any(stored.get(name) != desired.get(name) for name in names)
 

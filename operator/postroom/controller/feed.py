@@ -16,6 +16,7 @@ from typing import Any
 import kopf
 
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Kind
+from postroom.concurrency.backoff import doubled
 from postroom.controller.cache import key_of, metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
@@ -126,7 +127,7 @@ class Feed:
         self._logins = self._logins + 1 if now - self._last_login < _CALM_AFTER else 0
         self._last_login = now
         if self._logins:
-            pause = min(2.0**self._logins, _LONGEST_LOGIN_PAUSE)
+            pause = doubled(2.0, _LONGEST_LOGIN_PAUSE, self._logins)
             logger.warning("the API server rejects our credentials; next attempt in %.0f s", pause)
             await asyncio.sleep(pause)
         return kopf.AiohttpSession(

@@ -29,7 +29,7 @@ from postroom.dns.asking.sockets import SocketTransport
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.report import DomainReport
 from postroom.dns.requirements import DomainPlan
-from postroom.dns.verify import verify
+from postroom.dns.verify import Scope, verify
 
 _TIMEOUT = 5.0
 #: Seconds after which a question may be put again; the engine waits longer.
@@ -111,7 +111,7 @@ async def look(
     """Look at a domain once, as the operator does; `known`: all its records were valid before;
     `told`: the codes of the findings that its status has."""
     ids = [record.id for record in plan.records] if known else ()
-    return await verify(plan, asker, known_valid=ids, told_before=told)
+    return await verify(plan, asker, Scope(known_valid=ids, reported=told))
 
 
 async def round_trip(served: ServedWorld) -> float:

@@ -25,7 +25,7 @@ from postroom.dns.answers import Asker, Question
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.report import DomainReport, RecordReport
 from postroom.dns.requirements import PlannedRecord
-from postroom.dns.verify import verify
+from postroom.dns.verify import Scope, verify
 
 _OVER_MESSAGES, _WITHOUT, _AT_ONCE = 1000, 1200, 100
 _FAULTY = (RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING)
@@ -41,7 +41,8 @@ async def _verified(made: Scene, asker: Asker, random: Random) -> tuple[DomainRe
     await asyncio.sleep(random.choice((0.0, 10.0, 400.0)))
     known = [record.id for record in made.plan.records if random.random() < 0.3]
     began = made.world.now()
-    report = await verify(made.plan, asker, known_valid=known, deep=random.random() < 0.2)
+    scope = Scope(known_valid=known, full=random.random() < 0.2)
+    report = await verify(made.plan, asker, scope)
     return report, made.world.now() - began
 
 

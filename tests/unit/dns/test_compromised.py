@@ -28,7 +28,7 @@ from postroom.api.findings import FixAction
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim
 from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.verify import Scope, verify
 from unit.dns.domains import RSA
 from unit.dns.fake_zone import FakeZone
 from unit.dns.judging_looks import DOMAIN, plan_of
@@ -189,7 +189,7 @@ def look(
 ) -> DomainReport:
     """Look at a domain with these keys by selector."""
     made = [{"selector": name, "publicKey": one, "role": role} for name, one in keys.items()]
-    return asyncio.run(verify(plan_of(dkim=made), zone, compromised=compromised))
+    return asyncio.run(verify(plan_of(dkim=made), zone, Scope(compromised=compromised)))
 
 
 def state(report: DomainReport, selector: str) -> tuple[RecordState, str | None, str]:
@@ -291,7 +291,7 @@ def test_a_provider_s_key_is_judged_behind_its_alias() -> None:
     plan = plan_of(dkim=[{"selector": "s1", "cname": target}])
     sound = asyncio.run(verify(plan, zone))
     assert state(sound, "s1")[0] is RecordState.VALID
-    report = asyncio.run(verify(plan, zone, compromised=[dkim.fingerprint(KEY)]))
+    report = asyncio.run(verify(plan, zone, Scope(compromised=[dkim.fingerprint(KEY)])))
     assert state(report, "s1")[:2] == (RecordState.WRONG, "DKIM_KEY_COMPROMISED")
 
 

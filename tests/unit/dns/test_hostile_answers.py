@@ -27,7 +27,7 @@ from postroom.dns.answers import (
     Zone,
 )
 from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.verify import Scope, verify
 from postroom.reconcile.domain.records import status_fields
 from unit.dns.domains import RSA, SPEC
 
@@ -97,7 +97,7 @@ def look(lie: Any) -> tuple[DomainReport, Liar]:
     spec = planning.complete(spec_of(EVERYTHING))
     liar = Liar(lie)
     plan = planning.plan(spec, "mail", b"key", {})
-    return asyncio.run(verify(plan, liar, deep=True)), liar
+    return asyncio.run(verify(plan, liar, Scope(full=True))), liar
 
 
 def fits(report: DomainReport) -> None:

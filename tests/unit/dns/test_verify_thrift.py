@@ -15,7 +15,7 @@ from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType, ServerAnswer
 from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.verify import Scope, verify
 from unit.dns.domains import DOMAIN, HEALTHY, S1, SPEC
 from unit.dns.fake_zone import FakeZone
 
@@ -62,7 +62,7 @@ def look(zone: Counting, known: bool, before: Collection[str] = (), **how: Any) 
     assert isinstance(spec, SendingDomainSpec)
     plan = planning.plan(spec, "mail", b"key", {})
     ids = {record.id for record in plan.records} if known else set[str]()
-    return asyncio.run(verify(plan, zone, known_valid=ids, told_before=before, **how))
+    return asyncio.run(verify(plan, zone, Scope(known_valid=ids, reported=before, **how)))
 
 
 def test_a_domain_that_is_known_to_be_well_costs_one_question_for_each_record() -> None:
@@ -73,8 +73,8 @@ def test_a_domain_that_is_known_to_be_well_costs_one_question_for_each_record() 
     assert not report.thorough
 
 
-@pytest.mark.parametrize("how", [{"known": False}, {"known": True, "deep": True}])
-def test_a_first_look_and_a_deep_one_ask_everybody(how: dict[str, Any]) -> None:
+@pytest.mark.parametrize("how", [{"known": False}, {"known": True, "full": True}])
+def test_a_first_look_and_a_full_one_ask_everybody(how: dict[str, Any]) -> None:
     zone = Counting()
     assert look(zone, **how).thorough
     assert {"servers", "resolver", "all", "parent"} <= set(zone.asked)

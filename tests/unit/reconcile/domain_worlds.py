@@ -153,9 +153,9 @@ class Domain:
         """What a look would yield, without storing it."""
         resource = self.resource
         case = sendingdomain.Case(resource, resource.spec, frozenset(), CONFIRM_AFTER)
-        approach = sendingdomain.approach_to(resource, memory, self.now)
+        scope = sendingdomain.scope_of(resource, memory, self.now)
         found = report(states, certain=certain, wake_after=wake_after)
-        assessment = sendingdomain.judge(case, found, approach, memory, self.now)
+        assessment = sendingdomain.judge(case, found, scope, memory, self.now)
         return summarize(resource, assessment, memory, self.now)
 
     def condition(self, wanted: ConditionType) -> tuple[str, str] | None:

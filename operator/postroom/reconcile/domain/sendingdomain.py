@@ -23,7 +23,7 @@ from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns import planning
 from postroom.dns.ownership import OwnershipRules, challenge
 from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.verify import Scope, verify
 from postroom.reconcile import indexes
 from postroom.reconcile.domain import propagation, verification
 from postroom.reconcile.domain.ownership import (
@@ -54,23 +54,6 @@ from postroom.reconcile.tenancy.claims import Claim, ClaimBook, claim_of, has_la
 from postroom.reconcile.world import World
 
 _NO_RULES = OwnershipRules()
-
-
-@dataclass(frozen=True, slots=True)
-class Approach:
-    """How a look at a domain is made.
-
-    `deep` tells that it is the thorough one of the day; `known_valid` are the ids of the records
-    that were valid at the last look; `retired_at` tells by record id since when selectors are
-    Retired; `told_before` are the codes of the findings that stand. `search`: whether what is
-    missing is looked for in unlikely places.
-    """
-
-    deep: bool
-    known_valid: frozenset[str]
-    retired_at: Mapping[str, datetime]
-    told_before: frozenset[str] = frozenset()
-    search: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,31 +136,20 @@ async def assess(
     # A token that settled a contest is looked for as long as it may be needed to keep it so.
     needed = rules.token_required or claim.proven or world.claims.is_lost(claim)
     plan = planning.plan(spec, namespace, rules.keys, keys.texts, token=needed)
-    approach = approach_to(resource, memory, world.now())
-    report = await verify(
-        plan,
-        world.outbound.dns,
-        policies=world.outbound.policies,
-        known_valid=approach.known_valid,
-        deep=approach.deep,
-        told_before=approach.told_before,
-        search=approach.search,
-        retired_at=approach.retired_at,
-        now=world.now(),
-        compromised=resource.status.compromised_keys,
-    )
-    return judge(case, report, approach, memory, world.now())
+    scope = scope_of(resource, memory, world.now())
+    report = await verify(plan, world.outbound.dns, scope, policies=world.outbound.policies)
+    return judge(case, report, scope, memory, world.now())
 
 
 def judge(
-    case: Case, report: DomainReport, approach: Approach, memory: Memory, now: datetime
+    case: Case, report: DomainReport, scope: Scope, memory: Memory, now: datetime
 ) -> Assessment:
     """Judge what a look at DNS reported, and whether the domain may be had at all."""
     before, metadata = case.resource.status, case.resource.metadata
     same_generation = before.observed_generation == metadata.generation
 
     def fields_of(report: DomainReport) -> dict[str, object]:
-        return status_fields(report, before, approach.retired_at, same_generation=same_generation)
+        return status_fields(report, before, scope.retired_at, same_generation=same_generation)
 
     claim = with_proof(case.claim, records_of(fields_of(report)), case.rules.keys)
     lost = case.book.is_lost(claim)
@@ -204,22 +176,23 @@ def judge(
     return replace(assessment, look_again=propagation.caches_end_in(records, report, memory, now))
 
 
-def approach_to(resource: SendingDomain, memory: Memory, now: datetime) -> Approach:
-    """Decide how to look now; a thorough look is noted in `memory`."""
+def scope_of(resource: SendingDomain, memory: Memory, now: datetime) -> Scope:
+    """How much is observed now; that all is, is noted in `memory`."""
     uid, status = resource.metadata.uid, resource.status
-    deep = schedule.is_deep(uid, status.last_check_time, now, memory.deep_day)
-    if deep:
+    full = schedule.is_deep(uid, status.last_check_time, now, memory.deep_day)
+    if full:
         memory.deep_day = schedule.deep_day(uid, now)
-    known_valid, told_before = frozenset[str](), frozenset[str]()
+    known_valid, reported = frozenset[str](), frozenset[str]()
     if status.observed_generation == resource.metadata.generation:
         known_valid = frozenset(
             record.id for record in status.records if record.state is RecordState.VALID
         )
-        told_before = frozenset(finding.code for finding in status.findings)
+        reported = frozenset(finding.code for finding in status.findings)
     retired_at = retired_since(resource.spec, status, now)
     asked = resource.metadata.requested_at not in (None, status.last_handled_reconcile_at)
     new = status.observed_generation != resource.metadata.generation
-    return Approach(deep, known_valid, retired_at, told_before, deep or asked or new)
+    search = full or asked or new
+    return Scope(full, known_valid, reported, search, retired_at, now, status.compromised_keys)
 
 
 async def _duplicate(resource: SendingDomain, world: World) -> Verdict | None:

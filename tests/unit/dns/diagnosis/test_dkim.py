@@ -26,7 +26,7 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.verify import Scope, verify
 from unit.dns.domains import DOMAIN, HEALTHY, K1, OTHER_RSA, RSA, S1, look, record
 from unit.dns.fake_zone import FakeZone, Key
 
@@ -81,7 +81,7 @@ def rotate(
     assert isinstance(spec, SendingDomainSpec), spec
     since = {} if age is None else {"dkim-s0": NOW - age}
     plan = planning.plan(spec, "mail", b"key", {})
-    return asyncio.run(verify(plan, zone, retired_at=since, now=now))
+    return asyncio.run(verify(plan, zone, Scope(retired_at=since, now=now)))
 
 
 def test_a_retired_key_is_safe_to_remove_after_a_week() -> None:

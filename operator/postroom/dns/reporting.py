@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Summing a look up: two points of view, several servers, one report. Pure."""
+"""Building the report of an observation: two points of view, several servers, one report. Pure."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _STALE = frozenset({3, 19})
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is told of one record.
+class JudgedRecord:
+    """A record of the plan with what was concluded about it.
 
     Its judgement with the root cause, the codes of what else was found, how each name server's
     own answer is judged, where all were asked, the seconds until caches let go of what they have
@@ -54,167 +54,182 @@ class Told:
 
 
 def is_stale(answer: Answer) -> bool:
-    """Tell whether a resolver answered from beyond the TTL, for want of anything better."""
+    """Whether a resolver answered from beyond the TTL, for want of anything better."""
     return not answer.authoritative and not _STALE.isdisjoint(answer.errors)
 
 
 def across_views(
-    planned: PlannedRecord, truth: Seen, cached: Seen | None, context: Context
+    planned: PlannedRecord, authoritative: Seen, recursive: Seen | None, context: Context
 ) -> Judgement:
     """The authoritative view decides; where it is satisfied, the resolver's, if it was asked,
     decides between Valid and Propagating. What could not be looked at decides nothing."""
-    if not truth.at(planned.name, planned.type).conclusive:
+    if not authoritative.at(planned.name, planned.type).conclusive:
         return blind(planned)
-    judged = judge(planned, coherent(planned, truth), context)
-    if judged.state is not RecordState.VALID or cached is None:
+    judged = judge(planned, coherent(planned, authoritative), context)
+    if judged.state is not RecordState.VALID or recursive is None:
         return judged
-    answer = cached.at(planned.name, planned.type)
+    answer = recursive.at(planned.name, planned.type)
     if not answer.conclusive:
         return blind(planned, f"{where(planned)} through the resolver")
-    seen = judge(planned, coherent(planned, cached), context)
+    seen = judge(planned, coherent(planned, recursive), context)
     if seen.state in (RecordState.VALID, RecordState.UNKNOWN):
         return judged if seen.state is RecordState.VALID else seen
     if is_stale(answer):
         return blind(planned, f"{where(planned)} through the resolver")
-    lagging = _lagging(planned, truth, cached, context)
+    lagging = _lagging(planned, authoritative, recursive, context)
     code, what = Code.STALE_NEGATIVE, "does not show it yet"
-    if cached.at(lagging.name, lagging.type).values:
+    if recursive.at(lagging.name, lagging.type).values:
         code, what = Code.STALE_POSITIVE, "still shows the old value"
     message = (
         f"The zone has the {named(lagging)}, but the resolver {what}, and receivers may see it "
-        f"as late: wait until the caches expire{_at_the_latest(cached, lagging)}."
+        f"as late: wait until the caches expire{_at_the_latest(recursive, lagging)}."
     )
     return propagating(judged, Cause(code, message, wait()))
 
 
-def _at_the_latest(cached: Seen, lagging: Question) -> str:
+def _at_the_latest(recursive: Seen, lagging: Question) -> str:
     """How long the resolver keeps what it has, in words that stay the same while it counts down."""
-    left = cached.at(lagging.name, lagging.type).ttl
+    left = recursive.at(lagging.name, lagging.type).ttl
     if left is None:
         return ""
     return f", here in {bound(left, _BOUNDS)}"
 
 
-def _lagging(planned: PlannedRecord, truth: Seen, cached: Seen, context: Context) -> Question:
+def _lagging(
+    planned: PlannedRecord, authoritative: Seen, recursive: Seen, context: Context
+) -> Question:
     """The question that the resolver answers from an old state: of what is inherited, at a parent.
 
     The record's own, unless only another one differs.
     """
     mine = Question(planned.name, planned.type)
-    others = sorted(needs(planned, truth, context).own - {mine})
-    for one in (mine, *others):
-        there = truth.at(one.name, one.type)
-        if there.values and set(there.values) != set(cached.at(one.name, one.type).values):
-            return one
+    others = sorted(needs(planned, authoritative, context).own - {mine})
+    for asked in (mine, *others):
+        there = authoritative.at(asked.name, asked.type)
+        cached = recursive.at(asked.name, asked.type)
+        if there.values and set(there.values) != set(cached.values):
+            return asked
     return mine
 
 
-def wake_after(planned: PlannedRecord, truth: Seen, cached: Seen, context: Context) -> int | None:
+def wake_after(
+    planned: PlannedRecord, authoritative: Seen, recursive: Seen, context: Context
+) -> int | None:
     """Return the seconds until the resolver asks anew for all that it has otherwise."""
     left = [
-        answer.ttl
-        for one in needs(planned, cached, context).own
-        if (answer := cached.at(one.name, one.type)).ttl is not None
-        and set(answer.values) != set(truth.at(one.name, one.type).values)
+        cached.ttl
+        for asked in needs(planned, recursive, context).own
+        if (cached := recursive.at(asked.name, asked.type)).ttl is not None
+        and set(cached.values) != set(authoritative.at(asked.name, asked.type).values)
     ]
-    return max(max(one or 0 for one in left), 1) if left else None
+    return max(*left, 1) if left else None
 
 
-def with_advice(told_of: Sequence[Told], advice: Mapping[str, Finding]) -> list[Told]:
+def with_advice(
+    judged: Sequence[JudgedRecord], advice: Mapping[str, Finding]
+) -> list[JudgedRecord]:
     """Add to records what is advised about them, by their ids."""
-    return [
-        replace(one, judgement=replace(one.judgement, advice=(*one.judgement.advice, found)))
-        if (found := advice.get(one.planned.id)) is not None
-        else one
-        for one in told_of
-    ]
+    advised = list[JudgedRecord]()
+    for record in judged:
+        judgement = record.judgement
+        if (made := advice.get(record.planned.id)) is not None:
+            judgement = replace(judgement, advice=(*judgement.advice, made))
+        advised.append(replace(record, judgement=judgement))
+    return advised
 
 
 def report(
     context: Context,
     view: ZoneView,
-    told_of: Sequence[Told],
+    judged: Sequence[JudgedRecord],
     seen: Seen,
     single: Sequence[Answer] = (),
 ) -> DomainReport:
-    """Sum a look at a domain up; `single` is what single servers answered."""
+    """Report on a domain; `single` is what single servers answered."""
     domain = context.plan.domain
-    inside = [one.planned for one in told_of if is_within(one.planned.name, domain)]
-    root = zone_diagnosis.root_cause(view, {seen.at(one.name, one.type).outcome for one in inside})
-    told_of = [_weighty(_settled(one, view, root, seen), seen) for one in told_of]
+    inside = [record.planned for record in judged if is_within(record.planned.name, domain)]
+    outcomes = {seen.at(planned.name, planned.type).outcome for planned in inside}
+    root = zone_diagnosis.root_cause(view, outcomes)
+    judged = [_with_consequence(_settled(record, view, root, seen), seen) for record in judged]
     zone = context.zone if root is None or root.finding.code != Code.DOMAIN_NXDOMAIN else None
     host = host_of(zone.nameservers) if zone else None
-    resolver_only = _resolver_only(told_of, seen)
-    found = [each for one in told_of for each in _findings(one, zone, host)]
-    about = list(_about_the_domain(context, view, told_of, seen, single))
+    resolver_only = _resolver_only(judged, seen)
+    reported = [_reported(record, zone, host) for record in judged]
+    found = [made for _, findings in reported for made in findings]
+    about = list(_about_the_domain(context, view, judged, seen, single))
     if resolver_only and not view.open:
-        about.append(_seen_through_the_resolver())
+        message = (
+            "The zone's name servers cannot be asked from here; the resolver alone decides, with "
+            "the delay of its cache."
+        )
+        about.append(finding(Code.RESOLVER_ONLY, DOMAIN, message))
     return DomainReport(
         zone=zone.apex if zone else None,
         nameservers=zone.nameservers if zone else (),
         resolver_only=resolver_only,
-        records=tuple(_record(one, zone, host) for one in told_of),
+        records=tuple(record for record, _ in reported),
         findings=tuple(
-            _with_question(one, zone, domain)
-            for one in _ranked(root, found, about, _lost(told_of, seen))
+            _with_question(made, zone, domain)
+            for made in _ranked(root, found, about, _lost(judged, seen))
         ),
         dns_host=host.name if host else None,
         wake_after=min(
             (
-                one.wake_after
-                for one in told_of
-                if one.wake_after is not None and one.judgement.state is RecordState.PROPAGATING
+                record.wake_after
+                for record in judged
+                if record.wake_after is not None
+                and record.judgement.state is RecordState.PROPAGATING
             ),
             default=None,
         ),
     )
 
 
-def _settled(one: Told, view: ZoneView, root: Root | None, seen: Seen) -> Told:
+def _settled(record: JudgedRecord, view: ZoneView, root: Root | None, seen: Seen) -> JudgedRecord:
     """Take back what was concluded from something else than the public zone of now.
 
     Where its servers fail, but the way to them is open, the resolver may only have an old state.
     """
-    answer = seen.at(one.planned.name, one.planned.type)
+    answer = seen.at(record.planned.name, record.planned.type)
     # What stands behind an alias is another's, of whom the resolver knows as much as anyone.
     from_cache = view.open and answer.conclusive and not (answer.authoritative or answer.aliases)
     private = root is not None and root.blinds
-    if private or (from_cache and one.judgement.state in FAULTY):
-        return replace(one, judgement=blind(one.planned), because=(), wake_after=None)
-    return one
+    if private or (from_cache and record.judgement.state in FAULTY):
+        return replace(record, judgement=blind(record.planned), because=(), wake_after=None)
+    return record
 
 
-def _weighty(one: Told, seen: Seen) -> Told:
+def _with_consequence(record: JudgedRecord, seen: Seen) -> JudgedRecord:
     """Add what follows for mail from a record that is not as it must be."""
-    cause, planned = one.judgement.cause, one.planned
-    if cause is None or one.judgement.state not in FAULTY:
-        return one
+    cause, planned = record.judgement.cause, record.planned
+    if cause is None or record.judgement.state not in FAULTY:
+        return record
     answer = seen.at(planned.name, planned.type)
-    return replace(one, follows=what_follows(planned, cause.code, answer))
+    return replace(record, follows=what_follows(planned, cause.code, answer))
 
 
 def _about_the_domain(
     context: Context,
     view: ZoneView,
-    told_of: Sequence[Told],
+    judged: Sequence[JudgedRecord],
     seen: Seen,
     single: Sequence[Answer],
 ) -> Iterator[Finding]:
-    states = {one.judgement.state for one in told_of}
+    states = {record.judgement.state for record in judged}
     yield from zone_diagnosis.findings(view)
     yield from answering.findings(
         context.plan, seen, single, all_valid=states <= {RecordState.VALID}
     )
-    judgements = {one.planned.id: one.judgement for one in told_of}
+    judgements = {record.planned.id: record.judgement for record in judged}
     yield from receivers.findings(context.plan, judgements, seen)
 
 
-def _lost(told_of: Sequence[Told], seen: Seen) -> frozenset[str]:
+def _lost(judged: Sequence[JudgedRecord], seen: Seen) -> frozenset[str]:
     """The records whose answers got lost for a reason that is told of the domain."""
     return frozenset(
-        one.planned.id
-        for one in told_of
-        if answering.cut_off(seen.at(one.planned.name, one.planned.type))
+        record.planned.id
+        for record in judged
+        if answering.cut_off(seen.at(record.planned.name, record.planned.type))
     )
 
 
@@ -222,21 +237,24 @@ def _ranked(
     root: Root | None, found: Sequence[Finding], about: Sequence[Finding], lost: frozenset[str]
 ) -> tuple[Finding, ...]:
     """The root cause first, then the worst; what follows from a cause is not said again."""
-    codes = {one.code for one in about}
-    kept = [one for one in found if not (one.code == Code.LOOKUP_FAILED and one.subject in lost)]
-    if Code.NS_INCONSISTENT in codes:
-        kept = [one for one in kept if one.code != Code.NS_INCONSISTENT]
+    of_records = [
+        made for made in found if not (made.code == Code.LOOKUP_FAILED and made.subject in lost)
+    ]
+    if any(made.code == Code.NS_INCONSISTENT for made in about):
+        of_records = [made for made in of_records if made.code != Code.NS_INCONSISTENT]
     if root is not None:
-        if root.moot is None:
-            kept, about = [], []
-        kept = [one for one in kept if root.moot is None or one.code not in root.moot]
-        said = {root.finding.code, *(root.moot or ())}
-        about = [one for one in about if one.code not in said]
-    ranked = sorted([*kept, *about], key=lambda one: _SEVERITIES.index(one.severity))
+        moot = root.moot
+        of_records = [made for made in of_records if moot is not None and made.code not in moot]
+        about = [
+            made
+            for made in about
+            if moot is not None and made.code not in {root.finding.code, *moot}
+        ]
+    ranked = sorted([*of_records, *about], key=lambda made: _SEVERITIES.index(made.severity))
     if root is not None:
         ranked.insert(0, root.finding)
     # In status, code and subject are the key of a list map: the first, which is the worst, stays.
-    return tuple({(one.code, one.subject): one for one in reversed(ranked)}.values())[::-1]
+    return tuple({(made.code, made.subject): made for made in reversed(ranked)}.values())[::-1]
 
 
 def _fix(fix: Fix | None, zone: Zone | None, host: DNSHost | None) -> Fix | None:
@@ -258,22 +276,9 @@ def _sentence(cause: Cause, fix: Fix | None, follows: str = "") -> str:
     return f"{told} {said}".rstrip()
 
 
-def _findings(one: Told, zone: Zone | None, host: DNSHost | None) -> Iterator[Finding]:
-    cause = one.judgement.cause
-    if cause is not None:
-        fix = _fix(cause.fix, zone, host)
-        made = weighed(
-            one.planned,
-            finding(cause.code, one.planned.id, _sentence(cause, fix, one.follows), fix),
-        )
-        yield made.model_copy(update={"because": list(one.because), "ask": _question(one, zone)})
-    for advised in one.judgement.advice:
-        yield advised.model_copy(update={"ask": _question(one, zone)})
-
-
-def _question(one: Told, zone: Zone | None) -> str:
+def _question(record: JudgedRecord, zone: Zone | None) -> str:
     """What to ask DNS to see what is told of a record: where the fault stands, if elsewhere."""
-    cause, planned = one.judgement.cause, one.planned
+    cause, planned = record.judgement.cause, record.planned
     if cause is not None and cause.code in _OF_CACHES:
         return question(planned.name, planned.type, cached=True)
     if cause is not None and cause.shown_by is not None:
@@ -295,42 +300,41 @@ def _with_question(made: Finding, zone: Zone | None, domain: str) -> Finding:
     return made.model_copy(update={"ask": asked})
 
 
-def _record(one: Told, zone: Zone | None, host: DNSHost | None) -> RecordReport:
-    planned, judged = one.planned, one.judgement
-    message, label = judged.message, None
-    if judged.cause is not None:
-        fix = _fix(judged.cause.fix, zone, host)
-        message = _sentence(judged.cause, fix, one.follows)
-        label = fix.host_label if fix and fix.name == planned.name else None
+def _reported(
+    judged: JudgedRecord, zone: Zone | None, host: DNSHost | None
+) -> tuple[RecordReport, list[Finding]]:
+    """The report of one record, and what was found about it."""
+    planned, judgement, cause = judged.planned, judged.judgement, judged.judgement.cause
     apex = zone.apex if zone else None
-    if not label and label != "":
-        label = label_for(planned.name, apex, host) if apex and host else None
-    return RecordReport(
+    message, label, found = judgement.message, None, list[Finding]()
+    if cause is not None:
+        fix = _fix(cause.fix, zone, host)
+        message = _sentence(cause, fix, judged.follows)
+        label = fix.host_label if fix and fix.name == planned.name else None
+        made = weighed(planned, finding(cause.code, planned.id, message, fix))
+        found.append(made.model_copy(update={"because": list(judged.because)}))
+    if label is None and apex and host:
+        label = label_for(planned.name, apex, host)
+    report = RecordReport(
         id=planned.id,
         purpose=planned.purpose,
         name=planned.name,
         host_label=host_label(planned.name, apex) if label is None else label,
         type=planned.type,
-        value=judged.value or planned.value,
+        value=judgement.value or planned.value,
         required=planned.required,
-        state=judged.state,
-        reason=judged.reason,
+        state=judgement.state,
+        reason=judgement.reason,
         message=message,
-        observed=judged.observed,
-        certain=is_certain(judged, one.votes),
+        observed=judgement.observed,
+        certain=is_certain(judgement, judged.votes),
     )
+    shown_by = {"ask": _question(judged, zone)}
+    return report, [made.model_copy(update=shown_by) for made in (*found, *judgement.advice)]
 
 
-def _resolver_only(told_of: Sequence[Told], seen: Seen) -> bool:
+def _resolver_only(judged: Sequence[JudgedRecord], seen: Seen) -> bool:
     """Whether every answer that was to come from the zone's servers came from the resolver."""
-    answers = [seen.at(one.planned.name, one.planned.type) for one in told_of]
+    answers = [seen.at(record.planned.name, record.planned.type) for record in judged]
     answers = [answer for answer in answers if answer.conclusive]
     return bool(answers) and not any(answer.authoritative for answer in answers)
-
-
-def _seen_through_the_resolver() -> Finding:
-    message = (
-        "The zone's name servers cannot be asked from here; the resolver alone decides, with the "
-        "delay of its cache."
-    )
-    return finding(Code.RESOLVER_ONLY, DOMAIN, message)

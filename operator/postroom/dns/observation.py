@@ -151,8 +151,16 @@ class Observation:
         answers = await asyncio.gather(*map(self._asker.every_server, wanted))
         self._every.update(zip(wanted, answers, strict=True))
 
-    async def ask_delegations(self, lost: Sequence[PlannedRecord], context: Context) -> None:
+    async def ask_delegations(self, context: Context) -> None:
         """Ask the zone whether it has handed the names away that nobody answers for."""
+        records = context.plan.records
+        lost = [
+            record
+            for record in records
+            if not self.authoritative.at(record.name, record.type).conclusive
+        ]
+        if context.zone is None or len(lost) == len(records):
+            return  # Where nobody answers for anything, the zone itself is at fault.
         names = {name for record in lost for name in below_the_domain(record, context)}
         wanted = sorted(names, key=lambda name: (name.count("."), name))[:_DELEGATIONS_LIMIT]
         found = await asyncio.gather(*map(self._asker.delegation, wanted))

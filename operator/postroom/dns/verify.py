@@ -82,13 +82,6 @@ async def verify(
     fresh = [record for record in plan.records if scope.full or record.id not in scope.known_valid]
     good = [record for record in fresh if judged[record.id].state is RecordState.VALID]
     faulty = [record for record in plan.records if judged[record.id].state in FAULTY]
-    lost = [
-        record
-        for record in plan.records
-        if not seen.authoritative.at(record.name, record.type).conclusive
-    ]
-    # Where nobody answers for anything, the zone itself is at fault.
-    lost = lost if context.zone is not None and len(lost) < len(plan.records) else []
     doubtful = plan.records if scope.full or not agreed(serials) else (*good, *faulty)
     view = ZoneView(plan.domain, zone, serials)
     search = scope.search or any(code.startswith("NAME_") for code in scope.reported)
@@ -102,7 +95,7 @@ async def verify(
         look_at_zone(view, asker) if thorough else _as_it_is(view),
         seen.ask_causes(faulty, judged, context, None if search else scope.known_valid),
         seen.ask_extra(fresh),
-        seen.ask_delegations(lost, context),
+        seen.ask_delegations(context),
     )
     # Another server may have what the first one lacks.
     late = [record for record in faulty if elected(seen.votes(record, context)) is not None]
@@ -111,9 +104,8 @@ async def verify(
     records = [
         seen.diagnosed(record, judged[record.id], context, resolved) for record in plan.records
     ]
-    leaks = exposed(
-        plan, {record.planned.id: record.judgement for record in records}, seen.all_answers
-    )
+    judged = {record.planned.id: record.judgement for record in records}
+    leaks = exposed(plan, judged, seen.all_answers)
     if not leaks <= plan.compromised:
         # What was offered, or taken for valid, before all was seen is judged anew.
         context = replace(context, plan=without_compromised(plan, leaks))

@@ -143,6 +143,16 @@ def test_dns_endpoints(part: ZoneRecords) -> None:
     assert from_dns_endpoints(dns_endpoints([part])) == facts(part.records)
 
 
+def test_the_hint_for_external_dns_names_each_type_once_in_a_flag_of_its_own() -> None:
+    # A list with commas is taken for the name of one type, and nothing is published.
+    header = [line for line in dns_endpoints([]).splitlines() if line.startswith("#")]
+    words = [word for line in header for word in line.split()]
+    flag = "--managed-record-types="
+    named = [word.removeprefix(flag) for word in words if word.startswith(flag)]
+    # As the flag stands in place of the default, the types of the default are among them.
+    assert sorted(named) == ["A", "AAAA", "CNAME", "MX", "NS", "TXT"]
+
+
 def _octodns_takes(part: ZoneRecords) -> bool:
     texts = [one.value for one in part.records if one.type is RecordType.TXT]
     return all(text.isascii() and "\\;" not in text for text in texts)

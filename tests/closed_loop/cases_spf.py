@@ -106,7 +106,7 @@ def _syntax() -> list[Case]:
         ("the version joined", "SPF_JOINED_TERMS", f"v=spf1{OURS} ~all"),
         ("percent signs for spaces", "SPF_SYNTAX", f"v=spf1%20mx%20{OURS}%20-all"),
         ("plus signs for spaces", "SPF_SYNTAX", f"v=spf1+a+mx+{OURS}+-all"),
-        ("the version behind a caption", "SPF_SYNTAX", f"spf=v=spf1 mx {OURS} -all"),
+        ("the version behind a caption", "VALUE_INCLUDES_NAME", f"spf=v=spf1 mx {OURS} -all"),
         ("a version with a dot", "SPF_SYNTAX", f"v=spf1.0 mx {OURS} -all"),
         ("a prefix length on all", "SPF_SYNTAX", f"v=spf1 mx {OURS} -all/32"),
         ("a port behind an include", "SPF_SYNTAX", f"v=spf1 mx {OURS}:25 -all"),

@@ -97,6 +97,10 @@ class ExpiringMap(Generic[KeyT, ValueT]):
         """How many are held, those that have ended included."""
         return len(self._entries)
 
+    def __iter__(self) -> Iterator[KeyT]:
+        """From the entry that goes first to the newest, those that have ended included."""
+        return iter(self._entries)
+
     def get(self, key: KeyT) -> ValueT | None:
         """The value of a key, which thereby stays no longer; None: there is none that counts."""
         ends, value = self._entries.get(key) or (0.0, None)

@@ -62,5 +62,5 @@ async def test_a_host_that_cannot_be_looked_up_is_no_verdict() -> None:
     endpoint = Endpoint(
         "smtp.example.com", 587, TLSMode.START_TLS, "smtp.example.com", None, "mail"
     )
-    report = await mail.smtp(endpoint, None)
+    report = await mail.probe(endpoint, None)
     assert (report.stage, report.conclusive) == (ProbeStage.RESOLVE, False)

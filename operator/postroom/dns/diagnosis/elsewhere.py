@@ -79,7 +79,8 @@ def _delegated_below(case: Case) -> Iterator[Cause]:
         fix = create(case.planned)
         if case.planned.type is RecordType.CNAME and name == case.planned.name:
             # Beside the SOA and NS of a zone no CNAME can stand (RFC 1034 section 3.6.2).
-            fix = replace(case.planned, (), more=removal(name, RecordType.NS, [""]))
+            fix = replace(case.planned, (), more=removal(name, RecordType.NS, answer.values))
+            message = f"{message} What else those servers have at {name} or below goes with them."
         elif fix is not None:
             fix = fix.model_copy(update={"host_label": host_label(case.planned.name, name)})
         yield Cause(Code.SUBDOMAIN_DELEGATED, message, fix, Evidence.SHOWN, answer.question)

@@ -227,5 +227,5 @@ def test_what_is_implied_changes_no_verdict(place: tuple[str, str, str], website
     told = look(Counting(records), spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Denials, "of", lambda answers, apex: Denials(apex, {}, NONE, NONE))
-        patch.setattr("postroom.dns.verify._DENIAL_STEPS", 1)
+        patch.setattr("postroom.dns.observation._DENIAL_STEPS", 1)
         assert look(Counting(records), spec) == told

@@ -58,7 +58,7 @@ def _elsewhere() -> list[Case]:
         *(("NAME_AT_WWW", id, f"{label}.www", APEX) for id, label in _LABELS),
         *(("NAME_AT_WWW", id, "www", APEX) for id in (MX, "ownership", "dmarc", "dkim-s1")),
         *(("NAME_AT_WWW", id, "www.mail", SUBDOMAIN) for id in (MX, "dmarc", "dkim-s1")),
-        *(("MX_WRONG_NAME", MX, label, APEX) for label in ("mail", "mx", "smtp", "email")),
+        *(("MX_WRONG_NAME", MX, label, APEX) for label in ("mail", "mx")),
         *(("MX_WRONG_NAME", MX, label, SUBDOMAIN) for label in ("mail.mail", "mx.mail")),
         ("NAME_WRONG_ZONE_LEVEL", MX, "@", SUBDOMAIN),
         *(("NAME_AT_WILDCARD", id, "*", APEX) for id in (MX, "dkim-s1")),

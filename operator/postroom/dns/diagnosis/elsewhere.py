@@ -8,7 +8,7 @@ from dataclasses import replace as changed
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc
-from postroom.dns.answers import Delegation, Question, RecordType
+from postroom.dns.answers import Delegation, Outcome, Question, RecordType
 from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, Family, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
@@ -36,7 +36,9 @@ def probes(case: Case) -> Iterable[Probe]:
     if case.judgement.state is not RecordState.MISSING or case.apex is None:
         return
     for name in below_the_domain(case.planned, case.context):
-        yield Probe(5, Question(name, RecordType.NS))
+        # A zone of its own exists at its apex.
+        if name != case.planned.name or case.answer.outcome is not Outcome.NX_DOMAIN:
+            yield Probe(5, Question(name, RecordType.NS))
     if _nothing_is_there(case):
         yield Probe(9, Question(case.apex, RecordType.SOA))
 

@@ -23,7 +23,7 @@ _MISSPELLINGS_LIMIT = 32
 _IDN = "xn--"
 WILDCARD = "*"
 #: Hosts that mail is thought to go to, so that their MX is set in the place of the domain's.
-_MAIL_HOSTS = ("mail", "mx", "smtp", "email")
+_MAIL_HOSTS = ("mail", "mx")
 #: A space in a label, as zone files write it.
 _SPACE = r"\032"
 

@@ -29,7 +29,7 @@ from postroom.dns.names import fits_into_query
 #: Most questions that are asked besides, for one record: first the likely ones, and only where
 #: these explain nothing the many that are each unlikely.
 NEAR_LIMIT = 24
-PROBES_LIMIT = 60
+PROBES_LIMIT = 62
 #: How often answers may raise further questions.
 PROBE_ROUNDS = 3
 _BECAUSE_LIMIT = 8

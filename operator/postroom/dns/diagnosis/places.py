@@ -71,7 +71,11 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
         www = f"www is not where {label} is looked for"
         yield Place(6, f"www.{domain}", Code.NAME_AT_WWW, www)
         how = f"a wildcard does not hold for {name}, because there are other names beside or above"
-        for one in dict.fromkeys((domain, apex)):
+        # One directly above the name would hold for it, as long as nothing stands there.
+        above = [
+            one for one in dict.fromkeys((domain, apex)) if name != f"{label}.{one}" or "." in label
+        ]
+        for one in above:
             yield Place(7, f"{WILDCARD}.{one}", Code.NAME_AT_WILDCARD, how, own=True)
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)

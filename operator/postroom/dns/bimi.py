@@ -15,23 +15,23 @@ VERSION = "BIMI1"
 
 
 def is_record(text: str) -> bool:
-    """Tell whether a TXT text is a BIMI record: v=BIMI1 first."""
+    """Whether a TXT text is a BIMI record: v=BIMI1 first."""
     return re.match(r"v[ \t]*=[ \t]*BIMI1[ \t]*(?:;|\Z)", text) is not None
 
 
 def looks_like_record(text: str) -> bool:
-    """Tell whether a TXT text was meant as one."""
+    """Whether a TXT text was meant as one."""
     meant = r"\bv\s{0,4}[=:]\s{0,4}bimi|^[\s\"']{0,4}bimi1\b"
     return re.search(meant, text, re.IGNORECASE) is not None
 
 
 def declines(tags: dict[str, str]) -> bool:
-    """Tell whether a record says that there is no logo: the locations are there, but empty."""
+    """Whether a record says that there is no logo: the locations are there, but empty."""
     return tags.get("l") == "" and not tags.get("a")
 
 
 def same_location(one: str, other: str) -> bool:
-    """Tell whether two addresses are the same: the case of scheme and host does not matter."""
+    """Whether two addresses are the same: the case of scheme and host does not matter."""
     return _location(one) == _location(other)
 
 
@@ -58,7 +58,7 @@ def record_for(there: Iterable[str], logo: str, certificate: str | None) -> str:
 
 
 def policy_problem(found: dmarc.Discovery) -> tuple[str, str] | None:
-    """Say why receivers show no logo under a domain's DMARC policy, and what changes that.
+    """Why receivers show no logo under a domain's DMARC policy, and what changes that.
 
     None where they may. The policy of the domain must be quarantine or reject, all of it (no test
     mode, and no pct= below 100 with quarantine, for receivers that still read it), and that of

@@ -50,12 +50,12 @@ def consequences() -> Consequences:
 
 
 def bound(seconds: int, bounds: tuple[tuple[int, str], ...] = _BOUNDS) -> str:
-    """Say how long something lasts at most."""
+    """How long something lasts at most."""
     return next((word for most, word in bounds if seconds <= most), _BEYOND)
 
 
 def what_follows(planned: PlannedRecord, code: Code, answer: Answer) -> str:
-    """Say what follows for mail, and how long caches keep what is there; "" where neither is known.
+    """What follows for mail, and how long caches keep what is there; "" where neither is known.
 
     `answer` is that to the record's own question: by a server of the zone, its TTL counts down
     nowhere, and the words stay the same.

@@ -37,12 +37,12 @@ def policy_url(domain: str) -> str:
 
 
 def is_record(text: str) -> bool:
-    """Tell whether a TXT text is an MTA-STS record: v=STSv1 first (section 3.1)."""
+    """Whether a TXT text is an MTA-STS record: v=STSv1 first (section 3.1)."""
     return re.match(r"v=STSv1[ \t]*;", text) is not None
 
 
 def looks_like_record(text: str) -> bool:
-    """Tell whether a TXT text was meant as one."""
+    """Whether a TXT text was meant as one."""
     return (
         re.search(r"\bv\s{0,4}[=:]\s{0,4}sts|^[\s\"']{0,4}stsv1\b", text, re.IGNORECASE) is not None
     )
@@ -54,7 +54,7 @@ def select(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def record_problem(text: str) -> str | None:
-    """Say what is wrong with a record for which `is_record` holds."""
+    """What is wrong with a record for which `is_record` holds."""
     found, problem = fields(text, "id")
     if problem is not None:
         return problem
@@ -79,11 +79,11 @@ class Policy:
     problem: str | None = None
 
     def at_least(self, wanted: MTASTSMode) -> bool:
-        """Tell whether the mode is as strict as the wanted one, or stricter."""
+        """Whether the mode is as strict as the wanted one, or stricter."""
         return _STRICTNESS.index(self.mode) >= _STRICTNESS.index(wanted)
 
     def covers(self, host: str) -> bool:
-        """Tell whether a mail exchange matches a pattern: ``*.`` stands for one label (4.1).
+        """Whether a mail exchange matches a pattern: ``*.`` stands for one label (4.1).
 
         Without a mode that asks for it nothing is restricted, so that everything is covered.
         """

@@ -27,7 +27,7 @@ def host_label(name: str, zone: str | None) -> str:
 
 
 def is_within(name: str, zone: str) -> bool:
-    """Tell whether a name is the zone's apex or below it."""
+    """Whether a name is the zone's apex or below it."""
     return name == zone or name.endswith(f".{zone}")
 
 
@@ -47,7 +47,7 @@ def canonical(name: str) -> str:
 
 
 def can_be_asked(name: str) -> bool:
-    """Tell whether a text is a name in A-label form that fits into a query.
+    """Whether a text is a name in A-label form that fits into a query.
 
     Nothing can exist at any other (RFC 7208 section 4.3 treats it so): U-labels belong to user
     interfaces, and no mail record stands at a name that needs escapes.
@@ -61,7 +61,7 @@ def can_be_asked(name: str) -> bool:
 
 
 def fits_into_query(name: str) -> bool:
-    r"""Tell whether a text is a name to ask for, be it one that only a slip can have made.
+    r"""Whether a text is a name to ask for, be it one that only a slip can have made.
 
     Octets beyond ASCII (``b\195\188cher``) are what a DNS host makes of a U-label, and a space
     (``\032_dmarc``) is what it makes of one that was copied along.
@@ -70,7 +70,7 @@ def fits_into_query(name: str) -> bool:
 
 
 def is_one_slip_from(left: str, right: str) -> bool:
-    """Tell whether one letter was mistyped, left out or added, or two were swapped."""
+    """Whether one letter was mistyped, left out or added, or two were swapped."""
     if left == right or abs(len(left) - len(right)) > 1:
         return False
     if len(left) != len(right):

@@ -70,12 +70,12 @@ def tokens(keys: Sequence[bytes], namespace: str, domain: str) -> tuple[str, ...
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text is a token of postroom's, of whatever namespace and key."""
+    """Whether a text is a token of postroom's, of whatever namespace and key."""
     return text.strip().strip('"').lower().startswith(_PREFIX)
 
 
 def speaks_for(name: str, domain: str) -> bool:
-    """Tell whether a TXT record at `name` shows control of the domain itself.
+    """Whether a TXT record at `name` shows control of the domain itself.
 
     A host below the domain may be in other hands than the domain; names with an underscore are
     not given away (RFC 8552).
@@ -88,6 +88,6 @@ def speaks_for(name: str, domain: str) -> bool:
 def proves(
     seen: Iterable[tuple[str, str]], keys: Sequence[bytes], namespace: str, domain: str
 ) -> bool:
-    """Tell whether published records, as name and text, prove control between namespaces."""
+    """Whether published records, as name and text, prove control between namespaces."""
     texts: Collection[str] = {text for name, text in seen if speaks_for(name, domain)}
     return bool(texts) and any(token in texts for token in tokens(keys, namespace, domain))

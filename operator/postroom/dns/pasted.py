@@ -182,7 +182,7 @@ DETAILS = {
 
 
 def detail_of(code: Code, text: str) -> str:
-    """Say what the damage of a text is, for the end of a sentence about it."""
+    """What the damage of a text is, for the end of a sentence about it."""
     if code == Code.VALUE_SMART_QUOTES and _ENTITY.search(text):
         typed = _ENTITY.sub("", text)
         if without_smart_quotes(typed) == typed:

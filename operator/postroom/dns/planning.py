@@ -101,7 +101,7 @@ def plan(
 
 
 def _problems(made: PlannedRecord, path: _Path) -> Iterator[Problem]:
-    """Say what DNS could not hold, or no status."""
+    """What DNS could not hold, or no status."""
     if len(made.name) > NAME_LIMIT:
         message = f"asks for a record at a name of more than {NAME_LIMIT} characters"
         yield Problem(("spec", *path), message)

@@ -131,6 +131,6 @@ def propagating(judged: Judgement, cause: Cause) -> Judgement:
 
 
 def is_certain(judged: Judgement, cast: Sequence[Vote]) -> bool:
-    """Tell whether every server that could be asked says what no second look sees otherwise."""
+    """Whether every server that could be asked says what no second look sees otherwise."""
     counting = [one for one in cast if one.counts]
     return judged.certain and bool(counting) and all(one.judgement.certain for one in counting)

@@ -25,7 +25,7 @@ def _addresses(values: Iterable[str]) -> Iterator[IPv4Address | IPv6Address]:
 
 
 def is_generic(name: str, address: str) -> bool:
-    """Tell whether a name is made from the address, as those of dial-up lines are.
+    """Whether a name is made from the address, as those of dial-up lines are.
 
     Found are the parts of an IPv4 address in either order, decimal or padded, with or without
     something between them, and its eight hex digits; of an IPv6 address all digits, or the groups
@@ -51,6 +51,6 @@ def is_generic(name: str, address: str) -> bool:
 
 
 def _between(text: str, name: str) -> bool:
-    """Tell whether a text stands in a name, not as a part of longer numbers."""
+    """Whether a text stands in a name, not as a part of longer numbers."""
     plain = re.sub(r"[._-]+", "-", name.lower())
     return re.search(rf"(?<![0-9a-f]){re.escape(text)}(?![0-9a-f])", plain) is not None

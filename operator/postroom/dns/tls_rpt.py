@@ -17,18 +17,18 @@ _USED = re.compile(r"(?:mailto:[^@]+@[^@]+|https://[^/]+.*)", re.IGNORECASE)
 
 
 def is_record(text: str) -> bool:
-    """Tell whether a TXT text is a TLS-RPT record: v=TLSRPTv1 first (section 3)."""
+    """Whether a TXT text is a TLS-RPT record: v=TLSRPTv1 first (section 3)."""
     return re.match(r"v=TLSRPTv1[ \t]*;", text) is not None
 
 
 def looks_like_record(text: str) -> bool:
-    """Tell whether a TXT text was meant as one."""
+    """Whether a TXT text was meant as one."""
     meant = r"\bv\s{0,4}[=:]\s{0,4}tls-?rpt|^[\s\"']{0,4}tls-?rptv1\b"
     return re.search(meant, text, re.IGNORECASE) is not None
 
 
 def record_problem(text: str) -> str | None:
-    """Say what is wrong with a record for which `is_record` holds."""
+    """What is wrong with a record for which `is_record` holds."""
     problem = fields(text, "rua")[1]
     if problem is not None:
         return problem

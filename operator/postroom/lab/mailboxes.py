@@ -134,7 +134,7 @@ class Accounts:
         return account if account and account.password == password else None
 
     def knows(self, address: str) -> bool:
-        """Tell whether there is an account with this address."""
+        """Whether there is an account with this address."""
         return address.lower() in self._accounts
 
     def deliver(self, address: str, content: bytes) -> bool:

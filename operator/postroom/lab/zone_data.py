@@ -56,7 +56,7 @@ class ZoneData:
         return [*found, "SOA"] if name in self._serials else found
 
     def exists(self, name: str) -> bool:
-        """Tell whether anything stands at a name or below it (RFC 8020)."""
+        """Whether anything stands at a name or below it (RFC 8020)."""
         return any(known == name or known.endswith(f".{name}") for known, _ in self._records)
 
     def add(self, name: str, kind: str, value: str, ttl: int | None = None) -> None:

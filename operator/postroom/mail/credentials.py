@@ -54,7 +54,7 @@ def _without_line_end(text: str) -> str:
 
 
 def host_allowed(host: str, allowed: Sequence[str] | None) -> bool:
-    """Tell whether a Secret may be sent to a host.
+    """Whether a Secret may be sent to a host.
 
     `allowed` are the patterns of its annotation, of which the first label may be ``*``; None,
     where there is no annotation, allows any.

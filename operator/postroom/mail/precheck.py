@@ -81,7 +81,7 @@ def preset_of(attempt: Attempt) -> Preset | None:
 
 
 def app_password_shaped(chosen: Preset | None, password: Masked) -> bool | None:
-    """Tell whether a password looks like one of the provider's; None where nothing is known.
+    """Whether a password looks like one of the provider's; None where nothing is known.
 
     Spaces do not count: providers show app passwords in groups.
     """

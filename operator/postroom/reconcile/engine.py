@@ -100,7 +100,7 @@ def _is_premature(
     policy: Policy,
     now: datetime,
 ) -> bool:
-    """Tell whether a new spec should wait a little for the first verdict on its dependencies.
+    """Whether a new spec should wait a little for the first verdict on its dependencies.
 
     Their verdict brings the object back at once; the patience only bounds the silence.
     """

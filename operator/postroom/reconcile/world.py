@@ -123,7 +123,7 @@ class MessagePolicy:
     may_send: Callable[[], bool] = lambda: True
 
     def allows(self, address: str) -> bool:
-        """Tell whether a test message may go to an address."""
+        """Whether a test message may go to an address."""
         folded = address.lower()
         return folded in self.recipients or f"@{folded.rpartition('@')[2]}" in self.recipients
 

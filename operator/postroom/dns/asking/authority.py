@@ -230,5 +230,5 @@ class AuthorityView:
 
 
 def has_authority(heard: Heard) -> bool:
-    """Tell whether a reply says something, with AA."""
+    """Whether a reply says something, with AA."""
     return heard.answer.conclusive and heard.answer.authoritative

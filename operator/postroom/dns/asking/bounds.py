@@ -39,7 +39,7 @@ _NAMELESS = frozenset({1, 16, 28, 41, 43, 44, 48, 50, 52, 99, 257})
 
 
 def is_bounded(message: bytes) -> bool:
-    """Tell whether a message can be parsed in little time; False too where it is cut off."""
+    """Whether a message can be parsed in little time; False too where it is cut off."""
     try:
         return _labels_of(message) <= LABELS_LIMIT
     except (IndexError, struct.error, ValueError):

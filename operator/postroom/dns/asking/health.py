@@ -80,12 +80,12 @@ class Health(Generic[ServerT]):
         return self._least if self.is_dead(server) else self._unknown
 
     def is_dead(self, server: ServerT) -> bool:
-        """Tell whether a server has been silent again and again, and lately."""
+        """Whether a server has been silent again and again, and lately."""
         record = self._record(server)
         return record.silences >= _DEAD and record.avoid_until > _now()
 
     def heard_since(self, server: ServerT, moment: float) -> bool:
-        """Tell whether anything came from a server since then."""
+        """Whether anything came from a server since then."""
         return self._record(server).heard >= moment
 
     def without_edns(self, server: ServerT) -> None:
@@ -104,7 +104,7 @@ class Health(Generic[ServerT]):
         self._record(server).edns_silences = 0
 
     def knows_edns(self, server: ServerT) -> bool:
-        """Tell whether a server may be asked with EDNS."""
+        """Whether a server may be asked with EDNS."""
         return self._record(server).plain_until <= _now()
 
     def in_turn(self, servers: Sequence[ServerT]) -> list[ServerT]:

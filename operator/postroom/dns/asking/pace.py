@@ -163,7 +163,7 @@ class Pace:
         return len(self._gates)
 
     def busy(self, address: str, *, resolver: bool) -> bool:
-        """Tell whether a query to this server would have to wait for others to it."""
+        """Whether a query to this server would have to wait for others to it."""
         return self._gate(address, resolver).busy
 
     def try_enter(self, address: str, *, resolver: bool) -> bool:

@@ -33,7 +33,7 @@ class Reach:
         return party() in self._blocked_until
 
     def may_ask(self) -> bool:
-        """Tell whether authoritative servers should be asked now.
+        """Whether authoritative servers should be asked now.
 
         Once the verdict is old, one look in a while is let through to try the way again.
         """

@@ -197,7 +197,7 @@ class Turns:
         self._pace.leave(address_of(server), resolver=view.recursive)
 
     def is_over_tcp(self, attempt: Attempt, question: Question) -> bool:
-        """Tell whether an attempt has led to TCP."""
+        """Whether an attempt has led to TCP."""
         return (attempt.server, question) in self._exchange.over_tcp
 
     def wait(self, attempt: Attempt, view: View) -> float:

@@ -86,7 +86,7 @@ def _query_after_id(question: Question, view: View, edns: bool) -> bytes:
 
 
 def is_reply(query: bytes, message: bytes) -> bool:
-    """Tell whether a message is a reply to a query: by id, kind and question (RFC 5452)."""
+    """Whether a message is a reply to a query: by id, kind and question (RFC 5452)."""
     if len(message) < _HEADER or message[:2] != query[:2] or message[2] & 0xF8 != 0x80:
         return False
     asked = int.from_bytes(message[4:6])
@@ -100,7 +100,7 @@ def is_reply(query: bytes, message: bytes) -> bool:
 
 
 def is_truncated(message: bytes) -> bool:
-    """Tell whether the rest is to be had over TCP."""
+    """Whether the rest is to be had over TCP."""
     return bool(message[2] & 0x02)
 
 
@@ -115,7 +115,7 @@ def read_reply(message: bytes) -> Reply:
 
 
 def rejects_edns(reply: Reply) -> bool:
-    """Tell whether a reply may come of EDNS not being understood (RFC 6891 section 7)."""
+    """Whether a reply may come of EDNS not being understood (RFC 6891 section 7)."""
     return isinstance(reply, dns.message.Message) and reply.rcode() in _EDNS_NOT_UNDERSTOOD
 
 
@@ -257,5 +257,5 @@ def glue(reply: dns.message.Message, host: str) -> tuple[str, ...]:
 
 
 def is_authoritative(reply: dns.message.Message) -> bool:
-    """Tell whether the AA flag is set."""
+    """Whether the AA flag is set."""
     return bool(reply.flags & dns.flags.AA)

@@ -229,7 +229,7 @@ def considered(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_for_many(text: str) -> bool:
-    """Tell whether an address is nobody's own: a query to it might reach a whole network."""
+    """Whether an address is nobody's own: a query to it might reach a whole network."""
     address = ip_address(text)
     return address.is_multicast or address.is_unspecified or text == "255.255.255.255"
 

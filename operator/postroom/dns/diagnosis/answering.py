@@ -33,7 +33,7 @@ def findings(
 
 
 def cut_off(answer: Answer) -> bool:
-    """Tell whether an answer was lost because it needs TCP."""
+    """Whether an answer was lost because it needs TCP."""
     return TCP_FAILED in answer.errors
 
 

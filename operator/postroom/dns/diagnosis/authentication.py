@@ -38,7 +38,7 @@ class Standing:
 
 
 def all_faulty(records: Sequence[Judged]) -> bool:
-    """Tell whether none of the records is valid, unknown or on its way."""
+    """Whether none of the records is valid, unknown or on its way."""
     return all(one.state in FAULTY for _, one in records)
 
 

@@ -61,7 +61,7 @@ class Case:
         return self.seen.get(name, type or self.planned.type)
 
     def holds(self, answer: Answer | None) -> bool:
-        """Tell whether an answer has what is wanted, whatever name it was asked for."""
+        """Whether an answer has what is wanted, whatever name it was asked for."""
         return answer is not None and bool(self.holding(answer))
 
     def holding(self, answer: Answer) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def _is_international(target: str) -> bool:
 
 
 def _difference(found: str, wanted: str) -> str:
-    """Say where two names begin to differ, if it is no more than a slip of the hand."""
+    """Where two names begin to differ, if it is no more than a slip of the hand."""
     start = next(
         (at for at, (one, two) in enumerate(zip(found, wanted, strict=False)) if one != two),
         min(len(found), len(wanted)),

@@ -250,7 +250,7 @@ def _was_torn(text: str, closed: str) -> bool:
 
 
 def within_distance(left: str, right: str, limit: int) -> bool:
-    """Tell whether at most `limit` characters were changed, lost or added."""
+    """Whether at most `limit` characters were changed, lost or added."""
     if abs(len(left) - len(right)) > limit:
         return False
     previous = list(range(len(right) + 1))

@@ -50,7 +50,7 @@ def _replacement(case: Case) -> Fix | None:
 
 
 def _of_others(case: Case, wanted: DKIMKeyWanted, fix: Fix | None) -> Iterator[Cause]:
-    """Say whose key it is that stands there instead."""
+    """Whose key it is that stands there instead."""
     texts = [value for value in case.answer.values if dkim.looks_like_key(value)]
     found = dkim.parse(texts[0]).key if len(texts) == 1 else None
     whose = None if found is None or found == wanted.key else _owner(case, found)

@@ -34,7 +34,7 @@ def probes(case: Case) -> Iterable[Probe]:
 
 
 def causes(case: Case) -> Iterable[Cause]:
-    """Say what stands at the name while no DMARC record does."""
+    """What stands at the name while no DMARC record does."""
     if not isinstance(case.planned.wanted, DMARCWanted):
         return
     said, records = case.judgement.cause, dmarc.select(case.answer.values)

@@ -108,7 +108,7 @@ def not_asked(apex: str, names: Sequence[str]) -> str:
 
 
 def is_denied(one: ServerAnswer) -> bool:
-    """Tell whether a server was not asked because its addresses may not be dialled."""
+    """Whether a server was not asked because its addresses may not be dialled."""
     return one.answer.outcome is Outcome.DENIED
 
 
@@ -117,12 +117,12 @@ def _lacks_edns(one: ServerAnswer) -> bool:
 
 
 def sound(serials: Sequence[ServerAnswer]) -> bool:
-    """Tell whether every server of the zone answers for it, with EDNS."""
+    """Whether every server of the zone answers for it, with EDNS."""
     return all(serial.answer.conclusive and not _lacks_edns(serial) for serial in serials)
 
 
 def is_lame(one: ServerAnswer) -> bool:
-    """Tell whether a server answered, but not for the zone."""
+    """Whether a server answered, but not for the zone."""
     return one.answer.server is not None and one.answer.outcome in (
         Outcome.REFUSED,
         Outcome.SERVER_FAILURE,
@@ -130,7 +130,7 @@ def is_lame(one: ServerAnswer) -> bool:
 
 
 def has_no_address(one: ServerAnswer) -> bool:
-    """Tell whether a server could not be asked, because its name leads nowhere."""
+    """Whether a server could not be asked, because its name leads nowhere."""
     return one.answer.server is None and one.answer.outcome is Outcome.SERVER_FAILURE
 
 

@@ -64,7 +64,7 @@ class Receiver(Row):
     beyond: Annotated[tuple[BeyondRow, ...], Field(min_length=1)]
 
     def requires(self, requirement: Requirement) -> bool:
-        """Tell whether this receiver asks for it."""
+        """Whether this receiver asks for it."""
         return any(one.requirement is requirement for one in self.requirements)
 
 

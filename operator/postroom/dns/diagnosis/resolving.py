@@ -50,7 +50,7 @@ def bogus(
 
 
 def failure(domain: str, resolver: Answer) -> str:
-    """Say why the resolver fails, as far as it tells."""
+    """Why the resolver fails, as far as it tells."""
     said = [_REASONS[error] for error in sorted(resolver.errors) if error in _REASONS]
     why = f": {said[0]}" if said else ""
     return f"The resolver fails at the zone of {domain}{why}; others may fail likewise."
@@ -70,7 +70,7 @@ def split(
     versions: Sequence[ServerAnswer],
     delegation: Delegation | Answer | None,
 ) -> Split | None:
-    """Tell whether the resolver sees another zone than the public name servers serve.
+    """Whether the resolver sees another zone than the public name servers serve.
 
     Zones are told apart by the primary and the mailbox in their SOA, which copies share.
     """

@@ -56,7 +56,7 @@ def there(case: Case) -> Iterator[Answer]:
 
 
 def from_wildcard(case: Case, type: RecordType) -> bool:
-    """Tell whether what the name answers for a type is what any name there would answer."""
+    """Whether what the name answers for a type is what any name there would answer."""
     beside = stranger(case)
     own = case.at(case.planned.name, type)
     other = case.at(beside, type) if beside else None
@@ -66,7 +66,7 @@ def from_wildcard(case: Case, type: RecordType) -> bool:
 
 
 def only_pretended(case: Case, answer: Answer) -> bool:
-    """Tell whether a wildcard makes all of an answer: then nothing of it stands at that name."""
+    """Whether a wildcard makes all of an answer: then nothing of it stands at that name."""
     name, type = answer.question.name, answer.question.type
     other = case.at(stranger_in(parent(name)), type)
     return other is not None and set(answer.values) <= set(other.values)
@@ -146,7 +146,7 @@ def with_removed(fix: Fix | None, records: Iterable[RecordToRemove]) -> Fix | No
 
 
 def valid_with(case: Case, text: str) -> bool:
-    """Tell whether the record would be valid if exactly this text were published."""
+    """Whether the record would be valid if exactly this text were published."""
     question = Question(case.planned.name, RecordType.TXT)
     answer = Answer(question, Outcome.FOUND, (text,), strings=((text,),))
     judged = judge(case.planned, case.seen.with_answers([answer]), case.context)
@@ -171,7 +171,7 @@ def value_from(case: Case, text: str) -> str | None:
 
 
 def consequences(case: Case, text: str) -> str:
-    """Say what `value_from` leaves out of a text of the user's own; "" for nothing."""
+    """What `value_from` leaves out of a text of the user's own; "" for nothing."""
     wanted = case.planned.wanted
     if isinstance(wanted, DMARCWanted):
         said = dmarc.left_out([text], value_from(case, text) or case.planned.value)
@@ -183,7 +183,7 @@ def consequences(case: Case, text: str) -> str:
 
 
 def unmergeable(case: Case, text: str) -> str | None:
-    """Say why no record can be offered for a policy of the user's own; None where one can.
+    """Why no record can be offered for a policy of the user's own; None where one can.
 
     The bare requirement in its place would take away what it says besides.
     """

@@ -70,7 +70,7 @@ _OF_RESOLVER = frozenset({Code.LOOKUP_FAILED, Code.STALE_NEGATIVE, Code.STALE_PO
 
 
 def agreed(serials: Sequence[ServerAnswer]) -> bool:
-    """Tell whether all servers that answered have the same version of the zone."""
+    """Whether all servers that answered have the same version of the zone."""
     return len({serial.answer.values for serial in serials if serial.answer.conclusive}) <= 1
 
 
@@ -136,7 +136,7 @@ _USES = {
 
 
 def _parked(view: ZoneView) -> Root | None:
-    """Tell whether the domain is out of use; a likeness of names takes no other finding away."""
+    """Whether the domain is out of use; a likeness of names takes no other finding away."""
     delegated = isinstance(view.delegation, Delegation)
     named: Sequence[str] = view.zone.nameservers if isinstance(view.zone, Zone) else ()
     if delegated and isinstance(view.delegation, Delegation):

@@ -114,7 +114,7 @@ def load_der(raw: bytes) -> PublicKey | None:
 
 
 def holds_private_key(raw: bytes, wanted: PublicKey | None = None) -> bool:
-    """Tell whether bytes are, or begin as, a private key.
+    """Whether bytes are, or begin as, a private key.
 
     PKCS#1 and PKCS#8 are sequences that begin with a version of 0 or 1, which no public key does,
     or, where they are encrypted, with how that was done; 32 bytes are one where the `wanted`

@@ -64,7 +64,7 @@ _NUMBERS = (
 
 
 def is_private(text: str, wanted: PublicKey | None = None) -> bool:
-    """Tell whether a text is, or says that it is, a private key: it must not be shown then.
+    """Whether a text is, or says that it is, a private key: it must not be shown then.
 
     The `wanted` public key helps to know its own private half where nothing else would tell.
     """
@@ -76,7 +76,7 @@ def is_private(text: str, wanted: PublicKey | None = None) -> bool:
 
 
 def holds_private(text: str, wanted: PublicKey | None = None) -> bool:
-    """Tell whether a private key stands anywhere in a text."""
+    """Whether a private key stands anywhere in a text."""
     return is_private(text, wanted) or any(
         _is_encoded(f"p={run}", wanted) for run in _encoded_runs(text)
     )

@@ -150,7 +150,7 @@ def _list(value: str) -> tuple[str, ...]:
 
 
 def notes(record: KeyRecord) -> tuple[Note, ...]:
-    """Say what could be better about a record that works, what matters most first."""
+    """What could be better about a record that works, what matters most first."""
     return tuple(_notes(record)) if record.usable else ()
 
 
@@ -183,7 +183,7 @@ def published_base64(text: str) -> str:
 
 
 def looks_like_key(text: str) -> bool:
-    """Tell whether a TXT text was meant as a DKIM key record."""
+    """Whether a TXT text was meant as a DKIM key record."""
     return _MEANT.search(text[:TEXT_LIMIT]) is not None
 
 

@@ -71,7 +71,7 @@ def retirement(since: datetime, ttl: int | None) -> datetime:
 
 
 def advise_rotation(selectors: Sequence[SelectorSeen], now: datetime) -> tuple[SelectorAdvice, ...]:
-    """Say what to do with each selector, in the order given.
+    """What to do with each selector, in the order given.
 
     A retired key is safe to remove only when all active ones are valid: until then it may be the
     one that still signs.

@@ -100,7 +100,7 @@ def _slips(
 
 
 def mends_to(text: str, wanted: PublicKey) -> bool:
-    """Tell whether undoing the damage of a text yields the whole key, so that no other is meant."""
+    """Whether undoing the damage of a text yields the whole key, so that no other is meant."""
     return bool(_mended(text[:DAMAGE_LIMIT], wanted))
 
 
@@ -119,7 +119,7 @@ def _proven(text: str, pieces: Sequence[str], wanted: PublicKey, wanted_text: st
 
 
 def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
-    """Say what stands there, as far as it was meant as a key record."""
+    """What stands there, as far as it was meant as a key record."""
     if not looks_like_key(text):
         return
     readable = record.key is not None or record.revoked
@@ -269,7 +269,7 @@ def _first_difference(left: str, right: str) -> int:
 
 
 def _distance_within(left: str, right: str, limit: int) -> bool:
-    """Tell whether at most `limit` characters were changed, lost or added; linear in the length."""
+    """Whether at most `limit` characters were changed, lost or added; linear in the length."""
     if abs(len(left) - len(right)) > limit:
         return False
     reached = {0: _run(left, right, 0, 0)}

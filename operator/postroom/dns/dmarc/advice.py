@@ -35,14 +35,14 @@ class Advice:
 
 
 def advise(record: PolicyRecord, circumstances: Circumstances) -> tuple[Advice, ...]:
-    """Say what could be better about a record that receivers apply, what matters most first."""
+    """What could be better about a record that receivers apply, what matters most first."""
     if record.problem is not None:
         return ()
     return tuple(_advice(record, circumstances))
 
 
 def on_change(wanted: DMARCPolicy, circumstances: Circumstances) -> tuple[Advice, ...]:
-    """Say what to think of before a policy is published (RFC 9989 section 5.1)."""
+    """What to think of before a policy is published (RFC 9989 section 5.1)."""
     if wanted is DMARCPolicy.REJECT and circumstances.previous in (None, DMARCPolicy.NONE):
         sentence = (
             "The policy goes to reject at once: publish p=none with rua= first, read the reports, "

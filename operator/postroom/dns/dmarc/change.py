@@ -29,7 +29,7 @@ def record_for(policy: DMARCPolicy, rua: Sequence[str]) -> str:
 
 
 def satisfies(record: PolicyRecord, policy: DMARCPolicy, rua: Sequence[str]) -> bool:
-    """Tell whether receivers apply a record, strictly enough, and report to all of `rua`."""
+    """Whether receivers apply a record, strictly enough, and report to all of `rua`."""
     return record.problem is None and record.at_least(policy) and not missing_reports(record, rua)
 
 

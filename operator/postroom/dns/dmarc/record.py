@@ -158,12 +158,12 @@ def missing_reports(record: PolicyRecord, wanted: Sequence[str]) -> tuple[str, .
 
 
 def is_dmarc(text: str) -> bool:
-    """Tell whether a TXT text is a DMARC record: v= first, its value case-sensitive (4.8)."""
+    """Whether a TXT text is a DMARC record: v= first, its value case-sensitive (4.8)."""
     return _VERSION.match(text) is not None
 
 
 def looks_like_dmarc(text: str) -> bool:
-    """Tell whether a TXT text was meant as a DMARC record."""
+    """Whether a TXT text was meant as a DMARC record."""
     return _MEANT.search(text[:TEXT_LIMIT]) is not None
 
 
@@ -226,7 +226,7 @@ def _indent(text: str) -> int:
 
 
 def _value_problem(tag: Tag) -> TagProblem | None:
-    """Say why a value falls to the default of its tag; URIs are judged one by one."""
+    """Why a value falls to the default of its tag; URIs are judged one by one."""
     if tag.name not in KNOWN_TAGS or tag.name in (*URI_TAGS, *REMOVED_TAGS):
         return None
     sentence = "has a value that does not exist"

@@ -275,5 +275,5 @@ _STEPS: tuple[tuple[Code, str, Undo], ...] = (
 
 
 def meant(text: str) -> bool:
-    """Tell whether a text is, or was meant as, a DMARC record, however it is damaged."""
+    """Whether a text is, or was meant as, a DMARC record, however it is damaged."""
     return looks_like_dmarc(text) or is_dmarc(mended(text))

@@ -27,7 +27,7 @@ def organisational_domain(domain: str) -> str:
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Tell whether names are registered directly below a domain, by the list's ICANN part.
+    """Whether names are registered directly below a domain, by the list's ICANN part.
 
     Unknown top-level domains, as in a private network, are not.
     """
@@ -35,7 +35,7 @@ def is_public_suffix(domain: str) -> bool:
 
 
 def is_shared(domain: str) -> bool:
-    """Tell whether names directly below a domain are in many hands, by any part of the list."""
+    """Whether names directly below a domain are in many hands, by any part of the list."""
     return bool(_list(only_icann=False).is_public(domain, accept_unknown=False))
 
 
@@ -80,7 +80,7 @@ def _policy_domain(domain: str, listed: str, discovery: Discovery) -> str | None
 
 
 def aligned_by_list(author: str, identifier: str, mode: AlignmentMode) -> bool:
-    """Tell whether an old receiver takes two domains for aligned."""
+    """Whether an old receiver takes two domains for aligned."""
     if author == identifier or mode is AlignmentMode.STRICT:
         return author == identifier
     return organisational_domain(author) == organisational_domain(identifier)

@@ -178,7 +178,7 @@ def _host_behind(
 def _unusable(
     planned: PlannedRecord, wanted: CNAMEWanted, texts: Sequence[str], values: Sequence[str]
 ) -> Judgement:
-    """Say why nobody can verify with what the provider has there; only the provider can mend it."""
+    """Why nobody can verify with what the provider has there; only the provider can mend it."""
     code, reason, sentence = Code.DKIM_TARGET_WITHOUT_KEY, Reason.SELECTOR_NOT_FOUND, "holds no key"
     if len(texts) > 1:
         code, reason = Code.DKIM_MULTIPLE, Reason.MULTIPLE_RECORDS
@@ -254,7 +254,7 @@ def _instead(
 
 
 def _same(wanted: CNAMEWanted, found: Sequence[Answer], targets: Sequence[Answer]) -> bool:
-    """Tell whether the name yields what the target yields."""
+    """Whether the name yields what the target yields."""
     if wanted.behind is Behind.KEY:
         keys = usable_keys(found[0])
         return len(found[0].values) == 1 and bool(keys) and keys == usable_keys(targets[0])

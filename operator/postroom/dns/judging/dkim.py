@@ -95,7 +95,7 @@ def absent(planned: PlannedRecord, role: DKIMRole, answer: Answer) -> Judgement:
 
 
 def problem_of(record: dkim.KeyRecord) -> tuple[Code, Reason, str]:
-    """Say why a record does not serve: code, reason, and what the record does or is."""
+    """Why a record does not serve: code, reason, and what the record does or is."""
     if record.revoked:
         return Code.DKIM_REVOKED, Reason.KEY_REVOKED, "has an empty p= tag: the key is revoked"
     if record.fault is not None:
@@ -192,7 +192,7 @@ def burnt(
 
 
 def gives_away(text: str, key: dkim.PublicKey) -> bool:
-    """Tell whether a text holds the private half of a key, or one of which that cannot be told."""
+    """Whether a text holds the private half of a key, or one of which that cannot be told."""
     halves = dkim.public_halves(text, key)
     return key in halves or halves == (None,)
 

@@ -21,7 +21,7 @@ from postroom.dns.requirements import PlannedRecord
 def advice(
     planned: PlannedRecord, seen: Seen, context: Context, record: dmarc.PolicyRecord
 ) -> Iterator[Finding]:
-    """Say what works, but not as well as it could: the first of each kind."""
+    """What works, but not as well as it could: the first of each kind."""
     domain = domain_of(planned)
     author = discover(domain, seen)
     circumstances = dmarc.Circumstances(
@@ -71,7 +71,7 @@ def _rewarded(told: Mapping[Code, str], record: dmarc.PolicyRecord) -> dict[Code
 
 
 def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterator[tuple[Code, str]]:
-    """Tell whether what mail will be authenticated with belongs to the From domain."""
+    """Whether what mail will be authenticated with belongs to the From domain."""
     identifiers = sending_identifiers(context.plan)
     walks: Mapping[str, dmarc.Discovery] = {
         identifier.domain: discover(identifier.domain, seen) for identifier in identifiers

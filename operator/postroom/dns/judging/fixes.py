@@ -104,7 +104,7 @@ def told(fix: Fix, zone: str | None, label: str | None = None) -> Fix:
 
 
 def instruction(fix: Fix | None) -> str:
-    """Say what to do, in the same words for all causes; the value comes last, without full stop."""
+    """What to do, in the same words for all causes; the value comes last, without full stop."""
     if fix is None:
         return ""
     said = fix.value if len(fix.value) <= _SAID_LIMIT else "the value of the fix in status.findings"
@@ -125,7 +125,7 @@ def instruction(fix: Fix | None) -> str:
 
 
 def _changed(fix: Fix, said: str) -> str:
-    """Say what a merge changes in place, so that nobody deletes what others still need; "" for
+    """What a merge changes in place, so that nobody deletes what others still need; "" for
     records that hold nothing of what they replace."""
     same = [one for one in fix.remove if (one.name, one.type) == (fix.name, fix.type)]
     if not same or not fix.value.lower().startswith(_MERGED):

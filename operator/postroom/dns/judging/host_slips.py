@@ -35,17 +35,17 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def is_host(text: str) -> bool:
-    """Tell whether every label of a text is one that the name of a host has."""
+    """Whether every label of a text is one that the name of a host has."""
     return all(_LABEL.fullmatch(one) is not None for one in text.split("."))
 
 
 def form_of(text: str) -> str:
-    """Say what a text is that is no name of a host, as the end of a sentence."""
+    """What a text is that is no name of a host, as the end of a sentence."""
     return next((said for form, said in _FORMS if form.search(text)), "is not the name of any host")
 
 
 def means(text: str, host: str) -> bool:
-    """Tell whether a text is a host with what people type around it, or in the place of dots."""
+    """Whether a text is a host with what people type around it, or in the place of dots."""
     bare = without_escapes(text).lower().strip(_AROUND)
     bare = _PORT.sub("", _SCHEME.sub("", bare))
     bare = bare.partition("/")[0].rpartition("@")[2].strip(_AROUND)

@@ -166,7 +166,7 @@ def _not_fetched(code: Code, message: str, records: tuple[str, ...]) -> Judgemen
 def _advice(
     planned: PlannedRecord, policy: mta_sts.Policy, address: str, published: Sequence[str]
 ) -> tuple[Finding, ...]:
-    """Say what works, but not as well as it could."""
+    """What works, but not as well as it could."""
     made = []
     if policy.max_age < mta_sts.MAX_AGE_LEAST:
         message = (

@@ -81,7 +81,7 @@ _PASSING = {
 
 
 def fault_of(found: FetchedPolicy | None, address: str) -> Fault | None:
-    """Say why there is no policy, for a host that the zone has; None where there is one."""
+    """Why there is no policy, for a host that the zone has; None where there is one."""
     found = found or FetchedPolicy(PolicyFetchOutcome.UNREACHABLE)
     begin, outcome = f"The policy cannot be fetched from {address}:", found.outcome
     if outcome is PolicyFetchOutcome.CERTIFICATE:
@@ -108,7 +108,7 @@ def policy_of(found: FetchedPolicy | None) -> mta_sts.Policy:
 
 
 def to_serve(mode: MTASTSMode, hosts: Sequence[str], there: mta_sts.Policy | None = None) -> str:
-    """Say which policy to serve: at least this mode, every host, and what is good of `there`."""
+    """Which policy to serve: at least this mode, every host, and what is good of `there`."""
     age = mta_sts.MAX_AGE_ADVISED
     if there is not None and there.problem is None:
         mode = there.mode if there.at_least(mode) else mode

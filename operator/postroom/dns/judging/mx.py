@@ -89,7 +89,7 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
 
 
 def _reports(planned: PlannedRecord, values: Sequence[str], context: Context) -> bool:
-    """Tell whether what else stands there is told with this record: one of them is enough.
+    """Whether what else stands there is told with this record: one of them is enough.
 
     It is the first that is missing, because its mistyped form may be what stands there.
     """

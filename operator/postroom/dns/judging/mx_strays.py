@@ -140,13 +140,13 @@ def _taking(
 
 
 def is_of_another_provider(host: str, required: Sequence[MXWanted]) -> bool:
-    """Tell whether a mail exchange belongs to a known provider that has none of the required."""
+    """Whether a mail exchange belongs to a known provider that has none of the required."""
     provider = identify(host)
     return provider is not None and provider not in {identify(one.host) for one in required}
 
 
 def is_of_same_kind(host: str, wanted: Sequence[MXWanted], seen: Seen) -> bool:
-    """Tell whether a host is run by whoever runs a required one, or is the same under two names."""
+    """Whether a host is run by whoever runs a required one, or is the same under two names."""
     provider, organisation = identify(host), organisational_domain(host)
     same = set(_addresses(host, seen))
     return any(
@@ -166,7 +166,7 @@ _Told = tuple[Code, str]
 
 
 def _form(host: str, wanted: Sequence[MXWanted], context: Context) -> _Told | None:
-    """Say why a host can be none by its form, or None. The zone may have been added to it."""
+    """Why a host can be none by its form, or None. The zone may have been added to it."""
     for bare, doubled in _and_without_zone(host, context):
         if doubled and any(one.host == bare for one in wanted):
             what = "has the zone at its end: the DNS host added it to the host"
@@ -186,7 +186,7 @@ def _form(host: str, wanted: Sequence[MXWanted], context: Context) -> _Told | No
 
 
 def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | None:
-    """Say why mail does not arrive at a host, or not at the one that was meant."""
+    """Why mail does not arrive at a host, or not at the one that was meant."""
     meant = next((one.host for one in wanted if is_misspelling(host, one.host)), None)
     answers = [seen.at(host, one) for one in ADDRESSES]
     addresses = [address for answer in answers for address in answer.values]
@@ -211,7 +211,7 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
 
 
 def is_misspelling(host: str, wanted: str) -> bool:
-    """Tell whether the domain of a host is that of another one, with one slip of the hand.
+    """Whether the domain of a host is that of another one, with one slip of the hand.
 
     Hosts of one domain have names that are alike, and so have regions and numbers: these are none.
     """

@@ -93,7 +93,7 @@ def _token(text: str) -> str:
 
 
 def _holds_token(value: str, wanted: str) -> bool:
-    """Tell whether a text holds the very token: alone, in other case, or behind something else."""
+    """Whether a text holds the very token: alone, in other case, or behind something else."""
     token = _token(wanted).strip().lower()
     return len(token) >= _TELLING and token in value.lower() and _is_free(value)
 
@@ -106,13 +106,13 @@ def _how(wanted: str, there: str) -> str:
 
 
 def _is_token(text: str) -> bool:
-    """Tell whether a text looks like somebody's token, rather than like words of a wildcard."""
+    """Whether a text looks like somebody's token, rather than like words of a wildcard."""
     bare = text.strip("\"' ")
     return _is_free(bare) and (bool(_prefix(bare)) or (len(bare) >= _LONG and " " not in bare))
 
 
 def _is_free(text: str) -> bool:
-    """Tell whether a text is none of the records that have a version, which are no tokens."""
+    """Whether a text is none of the records that have a version, which are no tokens."""
     return re.match(r"[\"' ]{0,4}v[ \t]{0,4}=", text, re.IGNORECASE) is None
 
 

@@ -89,7 +89,7 @@ def _answer(seen: Seen, name: str, kind: RecordType) -> Answer:
 def _advice(
     planned: PlannedRecord, names: Sequence[str], back: Sequence[str], address: str
 ) -> tuple[Finding, ...]:
-    """Say what works, but not at every receiver."""
+    """What works, but not at every receiver."""
     made = []
     astray = [name for name in names if name not in back]
     if astray:

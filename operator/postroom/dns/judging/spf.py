@@ -252,7 +252,7 @@ def _advice(
     others: dict[str, spf.Fetched],
     strings: Sequence[str],
 ) -> tuple[Finding, ...]:
-    """Say what works, but not as well as it could: the first of each kind."""
+    """What works, but not as well as it could: the first of each kind."""
     made: dict[Code, Finding] = {}
     for one in lint(text, others, planned.name, strings):
         code = _ADVICE.get(one.rule)

@@ -42,7 +42,7 @@ def of_text(records: Sequence[str]) -> Fault | None:
 
 
 def of_syntax(text: str, problem: spf.SyntaxProblem) -> Fault:
-    """Say where the first error stands."""
+    """Where the first error stands."""
     sentence = (
         f"has a syntax error at character {problem.start + 1}: {quoted(problem.term)} "
         f"{problem.sentence}"
@@ -69,7 +69,7 @@ def _with_its_gap(text: str, problem: spf.SyntaxProblem) -> str:
 
 
 def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
-    """Say why what is required is not authorised."""
+    """Why what is required is not authorised."""
     record = spf.parse(text)
     if record.problems:
         return of_syntax(text, record.problems[0])
@@ -115,7 +115,7 @@ _SAYS = {
 
 
 def may_refuse(text: str) -> bool:
-    """Tell whether a record may refuse someone whom it admits as well."""
+    """Whether a record may refuse someone whom it admits as well."""
     record = spf.parse(text)
     refusing = any(not one.passes and one.name != "all" for one in record.effective)
     return refusing or record.redirect is not None

@@ -292,7 +292,7 @@ def _is_ballast(one: Saving) -> bool:
 
 
 def _why_not(merged: Merged, planned: PlannedRecord, plan: DomainPlan) -> str:
-    """Say why no record can be handed out, and the best thing to do instead."""
+    """Why no record can be handed out, and the best thing to do instead."""
     if merged.problem is None:
         return "It is too long to be mended: write a shorter one."
     advice = list(merged.advice)

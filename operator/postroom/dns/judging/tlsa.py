@@ -132,7 +132,7 @@ def _advice(
     final: str | None,
     unused: Sequence[tuple[str, str]],
 ) -> tuple[Finding, ...]:
-    """Say what works, but not as well as it could."""
+    """What works, but not as well as it could."""
     made = []
     if unused:
         value, problem = unused[0]

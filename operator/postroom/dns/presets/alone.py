@@ -11,7 +11,7 @@ from postroom.dns.presets.model import Match, Record, fits
 
 
 def must_be_alone(host: str) -> bool:
-    """Tell whether the provider of an exchange takes no other one beside it.
+    """Whether the provider of an exchange takes no other one beside it.
 
     It is the host that counts, not the preset that asked for it: a spec may name it by itself.
     """

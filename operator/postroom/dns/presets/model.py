@@ -134,7 +134,7 @@ class NoDefaultFor(Row):
     confirmed: Confirmed = Confirmed.DOCUMENT
 
     def holds(self, domain: str) -> bool:
-        """Tell whether a domain is one of them."""
+        """Whether a domain is one of them."""
         return re.fullmatch(self.pattern, domain) is not None
 
 
@@ -333,7 +333,7 @@ class Targets(Row):
 
 
 def fits(template: str, text: str) -> bool:
-    """Tell whether a text can be what a template comes to, whatever the values."""
+    """Whether a text can be what a template comes to, whatever the values."""
     parts = PLACEHOLDER.split(template)[::2]
     return re.fullmatch("[^ ]+".join(map(re.escape, parts)), text) is not None
 

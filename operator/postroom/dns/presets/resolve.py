@@ -130,7 +130,7 @@ def _without_default(
 
 
 def _is_asked(record: Record, values: Mapping[str, str]) -> bool:
-    """Tell whether a record is asked for with these parameters."""
+    """Whether a record is asked for with these parameters."""
     return (
         all(name in values for name in record.depends_on)
         and all(values.get(name) == value for name, value in record.when.items())
@@ -156,7 +156,7 @@ def _partner(chosen: Preset, name: str, given: Mapping[str, str]) -> str | None:
 
 
 def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[ParameterProblem]:
-    """Say what DNS could not hold, and which record would stand twice."""
+    """What DNS could not hold, and which record would stand twice."""
     taken: set[str] = set()
     for record in records:
         owner = _absolute(record.host, domain)

@@ -30,7 +30,7 @@ def family(name: str, value: str) -> str | None:
 
 
 def is_merged(one: PublishedRecord) -> bool:
-    """Tell whether the value to publish depends on what DNS has at the name."""
+    """Whether the value to publish depends on what DNS has at the name."""
     return one.type is RecordType.TXT and family(one.name, one.value) in _MERGED
 
 

@@ -157,7 +157,7 @@ def _from_status(one: RecordStatus, finding: Finding | None, ttl: int) -> Publis
 
 
 def _fails_elsewhere(one: RecordStatus, finding: Finding) -> bool:
-    """Tell whether the record is published as it must be, and what is wrong is up to others.
+    """Whether the record is published as it must be, and what is wrong is up to others.
 
     So it is with a CNAME whose target holds no key, or an exchange without an address: publishing
     the record once more would change nothing.

@@ -391,5 +391,5 @@ class _Evaluation:
 
 
 def _can_exist(name: str) -> bool:
-    """Tell whether a name fits into DNS (RFC 1035 section 3.1), whatever bytes it holds."""
+    """Whether a name fits into DNS (RFC 1035 section 3.1), whatever bytes it holds."""
     return len(name) <= NAME_LIMIT and all(0 < len(label) <= 63 for label in name.split("."))

@@ -101,14 +101,14 @@ def _tokens(text: str) -> list[re.Match[str]] | None:
 
 
 def is_macro_string(text: str) -> bool:
-    """Tell whether a text is a macro-string: the value of an unknown modifier (section 7.1)."""
+    """Whether a text is a macro-string: the value of an unknown modifier (section 7.1)."""
     if "%" not in text:
         return _LITERAL.fullmatch(text) is not None
     return " " not in text and _tokens(text) is not None
 
 
 def is_domain_spec(text: str) -> bool:
-    """Tell whether a text is macro text that ends in a top label or a macro (section 7.1).
+    """Whether a text is macro text that ends in a top label or a macro (section 7.1).
 
     The letters that are for explanations only make it none.
     """
@@ -128,7 +128,7 @@ def is_domain_spec(text: str) -> bool:
 
 
 def uses_validated_name(text: str) -> bool:
-    """Tell whether expanding needs the macro ``p``, which costs lookups."""
+    """Whether expanding needs the macro ``p``, which costs lookups."""
     return "%{p" in text or "%{P" in text
 
 

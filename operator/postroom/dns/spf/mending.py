@@ -92,13 +92,13 @@ def read_modifier(text: str) -> Reading | None:
 
 
 def is_sound(term: str) -> bool:
-    """Tell whether a text is one term without any fault, which names what there can be."""
+    """Whether a text is one term without any fault, which names what there can be."""
     record = parse(f"{VERSION} {term}")
     return len(record.terms) == 1 and not record.problems and not names_nothing(record.terms[0])
 
 
 def names_nothing(term: Term) -> bool:
-    """Tell whether a lawful term names what no host or domain can be called, such as a URL."""
+    """Whether a lawful term names what no host or domain can be called, such as a URL."""
     if "%" in term.target or not term.target:
         return False
     known = not term.is_modifier or term.name in ("redirect", "exp")
@@ -176,7 +176,7 @@ def _one_slip_from_address(name: str) -> bool:
 
 
 def _one_slip_apart(left: str, right: str) -> bool:
-    """Tell whether one letter is missing, too many or another, or two have changed places."""
+    """Whether one letter is missing, too many or another, or two have changed places."""
     if left == right or abs(len(left) - len(right)) > 1:
         return left == right
     at = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), None)

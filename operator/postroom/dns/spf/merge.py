@@ -307,7 +307,7 @@ def _insertion(record: Record, lacking: Sequence[str], *, first: bool) -> list[E
 def _objection(
     text: str, after: Reach, before: Sequence[Reach], required: Requirement, domain: str
 ) -> tuple[str | None, tuple[str, ...]]:
-    """Say why a record cannot be handed out, and what to do instead; None if it can."""
+    """Why a record cannot be handed out, and what to do instead; None if it can."""
     if after.unknown:
         return f"The SPF record of {quoted(min(after.unknown))} could not be looked at", ()
     if after.broken:
@@ -345,7 +345,7 @@ def _broken(found: Reach, required: Requirement) -> str:
 
 
 def _advice(found: Reach, text: str, domain: str) -> tuple[str, ...]:
-    """Say what to do about a record that is too dear: what works best and breaks least first."""
+    """What to do about a record that is too dear: what works best and breaks least first."""
     path = f"bounce.{domain}" if domain else "bounce under the domain"
     advice = [
         f"Send with a return path of its own, such as {path}: what it needs then need not stand "

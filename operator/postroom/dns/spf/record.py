@@ -140,12 +140,12 @@ class Record:
 
 
 def is_spf(text: str) -> bool:
-    """Tell whether a TXT text is an SPF record: the version, then a space or the end (4.5)."""
+    """Whether a TXT text is an SPF record: the version, then a space or the end (4.5)."""
     return _VERSION.match(text) is not None
 
 
 def looks_like_spf(text: str) -> bool:
-    """Tell whether a TXT text was meant as an SPF record, though receivers may not take it so."""
+    """Whether a TXT text was meant as an SPF record, though receivers may not take it so."""
     return _INTENDED.match(text) is not None
 
 

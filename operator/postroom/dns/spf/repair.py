@@ -84,7 +84,7 @@ def repairs(record: Record, *, also_slips: Callable[[str], bool]) -> tuple[Edit,
 
 
 def needs_repair(record: Record) -> bool:
-    """Tell whether a record has faults, or names what cannot be."""
+    """Whether a record has faults, or names what cannot be."""
     return bool(record.errors) or any(map(names_nothing, record.terms))
 
 

@@ -60,12 +60,12 @@ class Requirement:
 
 
 def authorises(found: Reach, wanted: Network) -> bool:
-    """Tell whether every address of a network passes."""
+    """Whether every address of a network passes."""
     return passing(found.record, wanted, found.sources, found.domain) is Passing.ALL
 
 
 def _passes_without(name: str, found: Reach) -> bool:
-    """Tell whether every address that an include authorises passes without it."""
+    """Whether every address that an include authorises passes without it."""
     alone = reach(f"{VERSION} include:{name}", found.sources)
     incomplete: Sequence[str] = [*alone.broken, *alone.unknown, *alone.dependent]
     if incomplete or not alone.within_limits():

@@ -132,7 +132,7 @@ def _worth_beside_others(
     others: Mapping[str, Fetched],
     domain: str,
 ) -> Worth:
-    """Tell whether all whom a term admits pass without it."""
+    """Whether all whom a term admits pass without it."""
     rest = parse(apply(record.text, [removal(term.start, term.text, "")]))
     if any(passing(rest, network, others, domain) is not Passing.ALL for network in networks):
         return Worth.HOST_THAT_MAY_NOT_SEND
@@ -142,7 +142,7 @@ def _worth_beside_others(
 
 
 def _gets_through(found: Reach) -> bool:
-    """Tell whether receivers come to the end of a record whoever the client is."""
+    """Whether receivers come to the end of a record whoever the client is."""
     if found.record.errors or found.broken or found.unknown or found.overfull or found.loops:
         return False
     most_voids = max(found.family_voids) + found.dependent_voids

@@ -78,7 +78,7 @@ def shown_facts(connection: ssl.SSLObject | None) -> ShownFacts | None:
 
 
 def lacks_intermediate(chain: Sequence[bytes]) -> bool:
-    """Tell whether a leaf, in DER, is shown alone that names where its issuer's certificate is.
+    """Whether a leaf, in DER, is shown alone that names where its issuer's certificate is.
 
     Such an issuer (RFC 5280 section 4.2.2.1) is mostly an intermediate.
     """

@@ -40,7 +40,7 @@ _REASONS = {
 
 
 def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reason:
-    """Say what a failed verification means.
+    """What a failed verification means.
 
     `facts` are those of the second look, which tell an incomplete chain.
     """
@@ -51,7 +51,7 @@ def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reaso
 
 
 def certificate_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> str:
-    """Say why a certificate was not accepted, what mends that, and what else it needs."""
+    """Why a certificate was not accepted, what mends that, and what else it needs."""
     main = _main_sentence(verify_code, endpoint, facts)
     if not isinstance(facts, ShownFacts):
         return main

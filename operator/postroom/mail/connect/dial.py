@@ -269,7 +269,7 @@ def _look_up(host: str) -> tuple[str, ...] | None:
 
 
 def _no_address(host: str) -> str:
-    """Say what to do: a host that is a provider's for certain is no misspelling."""
+    """What to do: a host that is a provider's for certain is no misspelling."""
     if identify(host) is None:
         return f"{host} has no address in DNS: correct the name of the host."
     provider = by_whole_name(host)

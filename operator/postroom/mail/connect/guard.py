@@ -168,7 +168,7 @@ def judge_addresses(
 
 
 def may_dial(address: str, policy: DialPolicy) -> bool:
-    """Tell whether an address may be dialled that no Service of a namespace stands for."""
+    """Whether an address may be dialled that no Service of a namespace stands for."""
     return _standing(address, policy).allowed
 
 
@@ -279,7 +279,7 @@ def unwrapped(address: Address) -> Address:
 
 
 def _kind(address: Address) -> str:
-    """Say what an unwrapped address is that is not forbidden."""
+    """What an unwrapped address is that is not forbidden."""
     if _within(address, _LOOPBACK):
         return "loopback"
     if _within(address, _PRIVATE):
@@ -289,7 +289,7 @@ def _kind(address: Address) -> str:
 
 
 def is_own_service(host: str, namespace: str) -> bool:
-    """Tell whether a host is a Service of the tenant's own namespace."""
+    """Whether a host is a Service of the tenant's own namespace."""
     labels = host.split(".")
     return labels[1:3] == [namespace, "svc"] and labels[3:] in ([], ["cluster", "local"])
 

@@ -96,7 +96,7 @@ def silent(host: str) -> NoAnswer:
 
 
 def fault_of(error: aiohttp.ClientError | OSError, host: str) -> NoAnswer:
-    """Say what an error on the way means; none of them says anything about what was asked."""
+    """What an error on the way means; none of them says anything about what was asked."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return NoAnswer(
             f"The certificate that is shown for {host} is not trusted: a proxy may be in the way."

@@ -128,7 +128,7 @@ def failure_of(
     where_tls_begins: str,
     sight: Sight | None = None,
 ) -> Failure:
-    """Say what an error during the handshake means.
+    """What an error during the handshake means.
 
     `where_tls_begins` is the remedy where the server does not begin with TLS; `sight` is what it
     shows to a client that accepts anything.
@@ -150,7 +150,7 @@ def failure_of(
 
 
 def is_wanting_certificate(error: BaseException) -> bool:
-    """Tell whether a server says that it wants a client certificate (RFC 8446 section 6.2)."""
+    """Whether a server says that it wants a client certificate (RFC 8446 section 6.2)."""
     text = str(error).upper().replace(" ", "_") if isinstance(error, ssl.SSLError) else ""
     return "CERTIFICATE_REQUIRED" in text
 

@@ -35,7 +35,7 @@ _WORDS_LIMIT, _WORD_LIMIT = 16, 64
 
 
 def failure_of(reply: Reply | NoAnswer, grant: Grant) -> DiscoveryFailure:
-    """Say why an answer that is no list came instead of one. Never raises."""
+    """Why an answer that is no list came instead of one. Never raises."""
     if isinstance(reply, NoAnswer):
         return DiscoveryFailure(
             Reason.IDENTITY_UNVERIFIABLE if reply.denied else Reason.PROBE_INCONCLUSIVE,
@@ -58,7 +58,7 @@ def failure_of(reply: Reply | NoAnswer, grant: Grant) -> DiscoveryFailure:
 
 
 def no_token(failure: TokenFailure, grant: Grant) -> DiscoveryFailure:
-    """Say why there is no token to ask with."""
+    """Why there is no token to ask with."""
     message = failure.message
     if failure.conclusive and grant.provider is OAuthProvider.MICROSOFT:
         message = f"There is no token for Microsoft Graph. {_graph_permission(grant)} {message}"

@@ -176,7 +176,7 @@ def _for_the_sender(answer: Answer, known: Knowledge) -> bool:
 
 
 def _why_not(address: str, known: Knowledge) -> Judgement:
-    """Say why nobody tells about an address, and what would."""
+    """Why nobody tells about an address, and what would."""
     if known.method is VerificationMethod.NONE and not same(address, known.own):
         message = "Nobody was asked: spec.identityVerification.method is None."
     elif known.failure is not None:

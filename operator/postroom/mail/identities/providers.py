@@ -94,5 +94,5 @@ def directory() -> Directory:
 
 
 def judges_late(provider: str | None) -> bool:
-    """Tell whether a provider's answers to MAIL and RCPT say nothing about the sender."""
+    """Whether a provider's answers to MAIL and RCPT say nothing about the sender."""
     return any(judge.provider.value == provider for judge in directory().late_judges)

@@ -13,7 +13,7 @@ from postroom.mail.oauth.grant import Grant
 
 
 def same(one: str, other: str) -> bool:
-    """Tell whether two addresses are one to a mail provider, to whom case is nothing.
+    """Whether two addresses are one to a mail provider, to whom case is nothing.
 
     RFC 5321 section 2.4 leaves the case of the local part to its host; both providers ignore it.
     """

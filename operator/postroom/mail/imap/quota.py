@@ -33,7 +33,7 @@ def quotas(lines: Sequence[bytes]) -> tuple[Quota | None, Quota | None]:
 
 
 def offers_quota(offered: AbstractSet[str]) -> bool:
-    """Tell whether quotas may be asked for; RFC 9208 servers may offer no more than resources."""
+    """Whether quotas may be asked for; RFC 9208 servers may offer no more than resources."""
     return any(one == "QUOTA" or one.startswith("QUOTA=") for one in offered)
 
 

@@ -168,7 +168,7 @@ class Proven:
             self._known.put(namespace, known)
 
     def has(self, namespace: str, host: str, login: Login) -> bool:
-        """Tell whether a host accepted a login when it was last sent there."""
+        """Whether a host accepted a login when it was last sent there."""
         known = self._known.get(namespace)
         return known is not None and self._digest(host, login) in known
 
@@ -195,7 +195,7 @@ class Refusing:
         self._since.setdefault(namespace, {})[host] = self._clock()
 
     def may_begin(self, namespace: str, host: str) -> bool:
-        """Tell whether a namespace may send a host what that has not accepted before."""
+        """Whether a namespace may send a host what that has not accepted before."""
         hosts = self._since.get(namespace, {})
         if host in hosts or len(hosts) < REFUSING_HOSTS:
             return True
@@ -365,16 +365,16 @@ class Hosts:
 
 
 def holds_refusals_against_all(host: str) -> bool:
-    """Tell whether a refusal may harm other accounts: the large providers know accounts apart."""
+    """Whether a refusal may harm other accounts: the large providers know accounts apart."""
     return identify(host) is None
 
 
 def is_resentful(report: ProbeReport | None) -> bool:
-    """Tell whether what answered may hold a refusal against others than the one who was refused."""
+    """Whether what answered may hold a refusal against others than the one who was refused."""
     server = report.server if report is not None else None
     return server is None or server.implementation not in _APART
 
 
 def was_refused(report: ProbeReport | None) -> bool:
-    """Tell whether a probe ended with the server's refusal of the credentials."""
+    """Whether a probe ended with the server's refusal of the credentials."""
     return report is not None and report.authenticated is False

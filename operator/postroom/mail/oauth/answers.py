@@ -98,7 +98,7 @@ def _life(document: Mapping[str, object]) -> float:
 
 
 def no_answer_failure(answer: NoAnswer) -> TokenFailure:
-    """Say why there is no answer: never a verdict on the credentials."""
+    """Why there is no answer: never a verdict on the credentials."""
     if answer.denied:
         return TokenFailure(
             OAuthReason.ENDPOINT_DENIED, FailureClass.CONFIGURATION, answer.sentence
@@ -107,7 +107,7 @@ def no_answer_failure(answer: NoAnswer) -> TokenFailure:
 
 
 def failure_from(answer: Answer, provider: OAuthProvider, flow: OAuthFlow) -> TokenFailure:
-    """Say why an answer holds no token."""
+    """Why an answer holds no token."""
     fault = error_document(answer.document) if answer.document is not None else None
     # A success without a token is no refusal, whatever else it holds.
     said = fault if answer.status >= 400 else None

@@ -28,7 +28,7 @@ def fault_of(
     flow: OAuthFlow,
     cloud: MicrosoftCloud | None = None,
 ) -> TokenFault | None:
-    """Say why a token would be refused; None where nothing speaks against it.
+    """Why a token would be refused; None where nothing speaks against it.
 
     Opaque tokens, as those of Google and of Microsoft's personal accounts, tell nothing of
     themselves; the scopes that came with them do.
@@ -87,7 +87,7 @@ def _microsoft_fault(
 
 
 def signed_in_as(id_token: Masked, wanted: str) -> TokenFault | None:
-    """Say whether an ID token is that of an address; None where it is.
+    """Whether an ID token is that of an address; None where it is.
 
     It came from the token endpoint itself over verified TLS, which stands for its signature
     (OpenID Connect Core section 3.1.3.7).

@@ -77,7 +77,7 @@ class Row(BaseModel):
         return not known and (self.provider is None or self.error == "invalid_grant")
 
     def matches(self, fault: ErrorDocument, provider: OAuthProvider, flow: OAuthFlow) -> bool:
-        """Tell whether this row speaks of a document that a provider answered to a flow."""
+        """Whether this row speaks of a document that a provider answered to a flow."""
         return (
             self.provider in (None, provider)
             and self.flow in (None, flow)
@@ -114,7 +114,7 @@ class Family(BaseModel):
         return self
 
     def matches(self, fault: ErrorDocument, provider: OAuthProvider) -> bool:
-        """Tell whether a document is of this family."""
+        """Whether a document is of this family."""
         if self.provider not in (None, provider):
             return False
         if self.codes is not None:
@@ -216,7 +216,7 @@ def _word(value: object) -> str:
 def meaning_of(
     status: int, fault: ErrorDocument | None, provider: OAuthProvider, flow: OAuthFlow
 ) -> Meaning:
-    """Say what a response means that is no success.
+    """What a response means that is no success.
 
     `fault` is None where the response is no error document. A status that says "not now" is an
     outage whatever the document says: a rejection must never be read into one.

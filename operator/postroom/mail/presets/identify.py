@@ -91,7 +91,7 @@ def _one_slip(name: str, known: str) -> bool:
 
 
 def _apart_by_one(one: str, two: str) -> bool:
-    """Tell whether a single insertion, deletion, substitution or swap makes one the other."""
+    """Whether a single insertion, deletion, substitution or swap makes one the other."""
     start = next(
         (at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
         min(len(one), len(two)),

@@ -26,7 +26,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def is_echoed(secret: str, said: str, shown: str) -> bool:
-    """Tell whether what a server `said` holds a secret, or what is `shown` of it a good part."""
+    """Whether what a server `said` holds a secret, or what is `shown` of it a good part."""
     if not secret.strip():
         return False
     whole = {form for encoding in _encodings(secret) for form in _forms(encoding)} - {""}
@@ -48,7 +48,7 @@ def _holds_a_part(secret: str, shown: str) -> bool:
 
 
 def _is_pieced_together(secret: str, shown: str) -> bool:
-    """Tell whether words that are part of a secret make up half of it, whatever is in between."""
+    """Whether words that are part of a secret make up half of it, whatever is in between."""
     words = {word for word in _LETTERS.findall(shown.lower()) if len(word) >= _PIECE}
     for way in (secret, secret[::-1]):
         spelt = _letters(way)

@@ -43,7 +43,7 @@ class Family:
     unless: re.Pattern[str] | None
 
     def fits(self, protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> bool:
-        """Tell whether what was said, as `spoken` returns it, is of this family."""
+        """Whether what was said, as `spoken` returns it, is of this family."""
         entry = self.entry
         return (
             entry.protocol in (None, protocol)
@@ -82,7 +82,7 @@ def family_of(protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> F
 
 
 def passes(said: str, explained: Iterable[str] = ()) -> bool:
-    """Tell whether words say that it passes: a limit, a rate, a while, a fault of the server.
+    """Whether words say that it passes: a limit, a rate, a while, a fault of the server.
 
     `explained` are parts of them whose sense is known: what lies within one of them tells nothing.
     """

@@ -157,7 +157,7 @@ _USUAL = Circumstances()
 
 
 def meaning_of_smtp(code: int, text: str, circumstances: Circumstances = _USUAL) -> Meaning:
-    """Say what an error reply means (RFC 4954 section 6, RFC 5321 section 4.2).
+    """What an error reply means (RFC 4954 section 6, RFC 5321 section 4.2).
 
     `text` may have several lines. A code that is none is judged as one of the class 5xx.
     """
@@ -170,7 +170,7 @@ def meaning_of_smtp(code: int, text: str, circumstances: Circumstances = _USUAL)
 def meaning_of_imap(
     text: str, result: str = "NO", circumstances: Circumstances = _USUAL
 ) -> Meaning:
-    """Say what NO, BAD or BYE means, by its response code (RFC 5530), else by its words.
+    """What NO, BAD or BYE means, by its response code (RFC 5530), else by its words.
 
     NO is the refusal of a login (RFC 9051 section 6.2.3). BAD is not: the server did not
     understand the command, or does not want to now. Any other result is judged as BAD.
@@ -193,7 +193,7 @@ def meaning_of_signal(
     protocol: Protocol = Protocol.SMTP,
     verify_code: int | None = None,
 ) -> Meaning:
-    """Say what something means that is no reply.
+    """What something means that is no reply.
 
     `verify_code` is OpenSSL's; one without a row of its own is judged as untrusted. Raises
     `KeyError` for a signal that cannot be seen at the stage.
@@ -208,7 +208,7 @@ def meaning_of_signal(
 
 
 def meaning_of_cause(cause: Cause, hint: str = "") -> Meaning:
-    """Say what a cause means that was found otherwise, such as by a check before dialling."""
+    """What a cause means that was found otherwise, such as by a check before dialling."""
     entry = causes()[cause]
     wait = timedelta(seconds=entry.wait) if entry.wait else None
     return Meaning(cause, entry.reason, entry.failure_class, hint or entry.remedy, wait)
@@ -257,7 +257,7 @@ class _Reply:
         return self.result is not Result.NO or self.response in _PASSING_RESPONSES
 
     def fits(self, row: ReplyRow) -> bool:
-        """Tell whether all that the row names is so."""
+        """Whether all that the row names is so."""
         about = self.circumstances
         return (
             row.protocol is self.protocol
@@ -294,7 +294,7 @@ def _meaning_of(reply: _Reply) -> Meaning:
 
 
 def _as_good(row: ReplyRow | None, family: FamilyEntry) -> bool:
-    """Tell whether what the code means says as much as the words do."""
+    """Whether what the code means says as much as the words do."""
     if row is None:
         return False
     soft = not (row.failure_class or causes()[row.cause].failure_class).hard

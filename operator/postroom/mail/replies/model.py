@@ -166,7 +166,7 @@ class ReplyRow(Row):
     examples: Annotated[tuple[str, ...], Field(min_length=1)]
 
     def reaches(self, stage: Stage) -> bool:
-        """Tell whether it is about a stage."""
+        """Whether it is about a stage."""
         return stage in self.stages or (stage in TRANSACTION and Stage.SEND in self.stages)
 
     @model_validator(mode="after")
@@ -189,7 +189,7 @@ class ReplyRow(Row):
             yield "onlyAtProvider needs a provider"
 
     def covers(self, other: ReplyRow) -> bool:
-        """Tell whether every reply that fits `other` fits this row too."""
+        """Whether every reply that fits `other` fits this row too."""
         mine = self.provider if self.only_at_provider else None
         theirs = other.provider if other.only_at_provider else None
         return (

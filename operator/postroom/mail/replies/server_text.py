@@ -131,7 +131,7 @@ def _is_aside(before: str, core: str, after: str) -> bool:
 
 
 def _names(core: str, names: Collection[str]) -> bool:
-    """Tell whether a word is a name, or holds one that is long enough to be seen in it."""
+    """Whether a word is a name, or holds one that is long enough to be seen in it."""
     return any(core == name or (len(name) >= _SPEAKABLE_FROM and name in core) for name in names)
 
 

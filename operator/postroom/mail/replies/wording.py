@@ -39,7 +39,7 @@ _CUT_FROM = SERVER_TEXT_LIMIT - 40
 
 
 def is_same_refusal(before: str, now: str) -> bool:
-    """Tell whether texts as `normalised` returns them differ only in what tells nothing."""
+    """Whether texts as `normalised` returns them differ only in what tells nothing."""
     if before == now:
         return True
     one, other = _bare(before), _bare(now)
@@ -65,13 +65,13 @@ def _bare(text: str) -> list[str]:
 
 
 def _tells(tokens: list[str]) -> bool:
-    """Tell whether a word among them may tell of a cause, or of what was refused."""
+    """Whether a word among them may tell of a cause, or of what was refused."""
     words = _words_of(in_english(" ".join(tokens)))
     return any(word in telling_words() for word in words)
 
 
 def is_telling(token: str) -> bool:
-    """Tell whether a token has words, and all of them may tell of a cause."""
+    """Whether a token has words, and all of them may tell of a cause."""
     found = _words_of(token)
     return bool(found) and all(word in telling_words() for word in found)
 

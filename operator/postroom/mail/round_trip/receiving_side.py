@@ -38,7 +38,7 @@ def _sides() -> Mapping[str, str]:
 
 
 def same_side(one: str, other: str) -> bool:
-    """Tell whether two servers, by their names in lowercase, are of one side."""
+    """Whether two servers, by their names in lowercase, are of one side."""
     return _under(one, other) or _under(other, one) or _side(one) == _side(other)
 
 

@@ -150,7 +150,7 @@ def _proven(header: Header, keys: Iterable[bytes]) -> tuple[str, str, str] | Non
 
 
 def _names(header: Header, expected: Expected) -> bool:
-    """Tell whether the field says that it is this message, whatever proves it."""
+    """Whether the field says that it is this message, whatever proves it."""
     field = _field(header)
     return field is not None and field[:2] == (expected.account_uid, expected.token)
 

@@ -81,7 +81,7 @@ def _issuer(host: str) -> OAuthProvider:
 
 
 def circumstances(stage: Stage, endpoint: Endpoint, login: Login | None) -> Circumstances:
-    """Say what is known besides a server's reply."""
+    """What is known besides a server's reply."""
     name = identify(endpoint.host)
     if login is None or login.token:
         kind = SignIn.PASSWORD if login is None else SignIn.TOKEN
@@ -112,7 +112,7 @@ def status_of(refusal: TokenRefusal | None) -> str | None:
 
 
 def meaning_of_refusal(refusal: TokenRefusal | None) -> Meaning | None:
-    """Say what an error means after which the server broke off; None where it is no verdict."""
+    """What an error means after which the server broke off; None where it is no verdict."""
     if refusal is None or not _VERDICT.fullmatch(refusal.status):
         return None
     return with_refusal(meaning_of_cause(Cause.OAUTH_TOKEN_REJECTED), refusal)

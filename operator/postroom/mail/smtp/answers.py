@@ -26,7 +26,7 @@ _LEADING_DOT = re.compile(rb"(?m)^\.")
 
 
 def accepts(code: int) -> bool:
-    """Tell whether a reply is positive (RFC 5321 section 4.2.1)."""
+    """Whether a reply is positive (RFC 5321 section 4.2.1)."""
     return 200 <= code <= 299
 
 
@@ -46,7 +46,7 @@ def answer_to_sender(code: int, text: str, meaning: Meaning, message: str) -> An
 
 
 def _about_the_sender(meaning: Meaning) -> bool:
-    """Tell whether a refusal is one of the sender: a bare one to RCPT may mean the recipient."""
+    """Whether a refusal is one of the sender: a bare one to RCPT may mean the recipient."""
     return meaning.cause in _ABOUT_THE_SENDER and meaning.reason is Reason.SENDER_NOT_AUTHORIZED
 
 
@@ -63,7 +63,7 @@ def accepted(place: str, what: str, code: int, text: str) -> Answer:
 
 
 def fits_an_envelope(address: str) -> bool:
-    """Tell whether an address can be sent as it is."""
+    """Whether an address can be sent as it is."""
     return _MAILBOX.fullmatch(address) is not None
 
 

@@ -167,7 +167,7 @@ def _status(
 
 
 def _stands(earlier: IdentityStatus, judgement: Judgement, known: Knowledge) -> bool:
-    """Tell whether what was found earlier still counts, where nothing was found now.
+    """Whether what was found earlier still counts, where nothing was found now.
 
     A message that arrived is proof until something says the contrary.
     """

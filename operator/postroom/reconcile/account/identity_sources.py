@@ -104,7 +104,7 @@ async def _list(view: AccountView, token: TokenCredentials, look: IdentityLook) 
 
 
 async def _refusal(view: AccountView, token: TokenCredentials) -> DiscoveryFailure | None:
-    """Say which Secret does not agree that its token is shown to the provider's API."""
+    """Which Secret does not agree that its token is shown to the provider's API."""
     grant = token.grant
     place = directory().apis.place(grant.provider, grant.flow, token.cloud)
     if place is None:

@@ -143,7 +143,7 @@ def _nothing_asked(purpose: Purpose) -> Verdict:
 
 
 def evidence_of(verdicts: Collection[Verdict], records: Sequence[RecordReport]) -> Evidence:
-    """Say what stands behind verdicts on these deciding records."""
+    """What stands behind verdicts on these deciding records."""
     failing: dict[ConditionType, list[RecordReport]] = {}
     propagating: set[ConditionType] = set()
     for record in records:
@@ -271,7 +271,7 @@ def _record_status(
 
 
 def _is_about(known: RecordStatus, record: RecordReport) -> bool:
-    """Tell whether what is known of a record is about what is required now.
+    """Whether what is known of a record is about what is required now.
 
     A key or token may have changed in a Secret, without a new generation. Other values depend on
     what else is published, which cannot be seen now.

@@ -220,7 +220,7 @@ def _with_refusal(report: ProbeReport, rejection: Rejection) -> ProbeReport:
 
 
 def reached(report: ProbeReport, stage: ProbeStage) -> bool:
-    """Tell whether the probe got past a stage."""
+    """Whether the probe got past a stage."""
     return _STAGES.index(report.stage) > _STAGES.index(stage)
 
 

@@ -48,7 +48,7 @@ def secret_name(kept_for: KeptFor) -> str:
 
 
 def due(provider: OAuthProvider, kept_at: datetime, now: datetime) -> bool:
-    """Tell whether a newer refresh token is worth a write; `kept_at` is that of the kept one."""
+    """Whether a newer refresh token is worth a write; `kept_at` is that of the kept one."""
     # A time in the future is somebody's edit, or a clock's mistake.
     return not timedelta() <= now - kept_at < _AT_MOST_EVERY.get(provider, timedelta())
 
@@ -56,7 +56,7 @@ def due(provider: OAuthProvider, kept_at: datetime, now: datetime) -> bool:
 def findings_of(
     tokens: Tokens, credentials: AnyCredentials | None, now: datetime
 ) -> tuple[Finding, ...]:
-    """Say what keeps the refresh token of some credentials from being kept, if they ask for it."""
+    """What keeps the refresh token of some credentials from being kept, if they ask for it."""
     if not isinstance(credentials, TokenCredentials) or credentials.grant.kept_for is None:
         return ()
     grant, kept_for = credentials.grant, credentials.grant.kept_for

@@ -109,7 +109,7 @@ def pause_after(
 
 
 def holds(pause: Pause, inputs: tuple[object, ...], request: str | None, now: datetime) -> bool:
-    """Tell whether a pause forbids a probe.
+    """Whether a pause forbids a probe.
 
     What the server itself has named stands. Otherwise other credentials, another endpoint or a
     request, which may not come too soon, are worth a try.
@@ -136,7 +136,7 @@ def told_by(pause: Pause, protocol: str, host: str) -> ProbeReport:
 
 
 def may_send(rejection: Rejection, request: str | None, now: datetime) -> bool:
-    """Tell whether refused credentials may be sent now."""
+    """Whether refused credentials may be sent now."""
     if _asks(request, rejection.token):
         return rejection.asked_at is None or now - rejection.asked_at >= REQUESTS_APART
     return rejection.attempts < ATTEMPTS and now - rejection.at >= ATTEMPTS_APART

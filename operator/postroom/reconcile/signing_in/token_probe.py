@@ -71,7 +71,7 @@ async def probe_with_token(
 def _unsigned(
     report: ProbeReport, reason: Reason, message: str, *, conclusive: bool
 ) -> ProbeReport:
-    """Say why nobody signed in, unless the server cannot even be reached."""
+    """Why nobody signed in, unless the server cannot even be reached."""
     if report.stage is not ProbeStage.DONE:
         return report
     return replace(

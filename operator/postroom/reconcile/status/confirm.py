@@ -75,7 +75,7 @@ def _comparable(verdict: Verdict, standing: Standing) -> Condition | None:
 
 
 def _outlasts(before: Condition, assessment: Assessment, standing: Standing) -> bool:
-    """Tell whether a verdict stands although it could not be looked at now.
+    """Whether a verdict stands although it could not be looked at now.
 
     What the zone has and only a cache hides was looked at: it takes nothing from what was seen
     good, however long it lasts, and it does not yet mend what was Ready and fails.
@@ -88,7 +88,7 @@ def _outlasts(before: Condition, assessment: Assessment, standing: Standing) -> 
 
 
 def _doubtful(before: Condition, assessment: Assessment, standing: Standing) -> bool:
-    """Tell whether a failure must be seen twice to count."""
+    """Whether a failure must be seen twice to count."""
     if before.type in CERTAIN or before.type in assessment.evidence.certain:
         return False
     if before.status is ConditionStatus.TRUE:

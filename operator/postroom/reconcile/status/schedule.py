@@ -135,7 +135,7 @@ def heartbeat(interval: timedelta) -> timedelta:
 
 
 def is_stale(last_look: str | None, spacing: timedelta, now: datetime) -> bool:
-    """Tell whether the last conclusive look is so long ago that its verdicts no longer count.
+    """Whether the last conclusive look is so long ago that its verdicts no longer count.
 
     `spacing` is how far apart the looks are planned.
     """
@@ -219,7 +219,7 @@ def deep_day(uid: str, moment: datetime) -> int:
 
 
 def is_deep(uid: str, last_check_time: str | None, now: datetime, done: int | None = None) -> bool:
-    """Tell whether a look at `now` is the thorough one of its day: the first of the day.
+    """Whether a look at `now` is the thorough one of its day: the first of the day.
 
     `done` is the day of the last thorough look as far as it is remembered: the stored time of the
     last check lags, so that a restart may repeat one. The very first look is none, so that many
@@ -261,7 +261,7 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
 
 
 def _awaits(status: CommonStatus, metadata: Metadata) -> bool:
-    """Tell whether a message or a look back is asked for, or a message is under way."""
+    """Whether a message or a look back is asked for, or a message is under way."""
     if not isinstance(status, EmailAccountStatus):
         return False
     test, backfill = status.last_test, status.last_backfill

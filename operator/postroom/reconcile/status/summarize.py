@@ -96,7 +96,7 @@ def _note_request(resource: AnyResource, memory: Memory, now: datetime) -> None:
 
 
 def _standing(resource: AnyResource, assessment: Assessment, now: datetime) -> Standing:
-    """Say what the stored status knows of this generation."""
+    """What the stored status knows of this generation."""
     before, generation = resource.status, resource.metadata.generation
     once_ready = before.last_ready_generation == generation
     spacing = assessment.interval
@@ -230,7 +230,7 @@ def build_status(
 
 
 def notices_of(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> tuple[Notice, ...]:
-    """Say what is worth telling: that it failed, why else it fails now, and that it recovered.
+    """What is worth telling: that it failed, why else it fails now, and that it recovered.
 
     A success at the first look is no news: a thousand objects applied at once would cost a
     thousand Events more.

@@ -30,7 +30,7 @@ class AddressBook:
             del self._accounts[folded]
 
     def is_shared(self, address: str) -> bool:
-        """Tell whether accounts of more than one namespace are for an address."""
+        """Whether accounts of more than one namespace are for an address."""
         return len({key.namespace for key in self._accounts.get(address.lower(), ())}) > 1
 
     def elsewhere(self, namespace: str, address: str) -> list[Key]:

@@ -163,7 +163,7 @@ class Budgets:
         return timedelta()
 
     def is_of_another(self, token: str, announced: datetime, now: datetime) -> bool:
-        """Tell whether another process that runs beside us has just announced a message.
+        """Whether another process that runs beside us has just announced a message.
 
         What was announced before we began is of one that has ended.
         """

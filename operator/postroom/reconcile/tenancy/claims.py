@@ -67,13 +67,13 @@ class Claim:
         return not self.holds, self.verified_at, self.created, self.namespace, self.name
 
     def contends_with(self, other: Claim) -> bool:
-        """Tell whether both cannot be had, unless both are proven."""
+        """Whether both cannot be had, unless both are proven."""
         if self.namespace == other.namespace:
             return False
         return is_within(self.domain, other.domain) or is_within(other.domain, self.domain)
 
     def is_settled_below(self, other: Claim) -> bool:
-        """Tell whether this has what it claims by proof, and leaves the rest to a domain above.
+        """Whether this has what it claims by proof, and leaves the rest to a domain above.
 
         Who controls a subdomain may have been given just that: its token says nothing about the
         domain above, whose own name is not contended for.
@@ -82,14 +82,14 @@ class Claim:
         return self.proven and below
 
     def is_too_wide_for(self, other: Claim) -> bool:
-        """Tell whether this would take all names that a registry or a host gives away."""
+        """Whether this would take all names that a registry or a host gives away."""
         if self.proven or self.domain == other.domain:
             return False
         return is_within(other.domain, self.domain) and dmarc.is_shared(self.domain)
 
 
 def is_lost(mine: Claim, others: Iterable[Claim]) -> bool:
-    """Tell whether a claim must give way to others that it contends with.
+    """Whether a claim must give way to others that it contends with.
 
     Nobody is kept from a domain by a claim that is neither proven nor verified, nor by an unproven
     one on a public suffix above it, of which nobody who has a name below it can know, nor by an
@@ -117,7 +117,7 @@ def has_lapsed(
     degraded_at: datetime | None,
     looked_at: datetime | None,
 ) -> bool:
-    """Tell whether what a status says of a verified domain is no hold against others any more.
+    """Whether what a status says of a verified domain is no hold against others any more.
 
     A regression is borne with for the domain's own grace period, but for no more than
     `_LONGEST_GRACE`, and not at all where that period never ends: nobody may keep a domain for ever
@@ -154,7 +154,7 @@ def claim_of(resource: SendingDomain, keys: Sequence[bytes]) -> Claim:
 
 
 def with_proof(claim: Claim, records: Iterable[RecordStatus], keys: Sequence[bytes]) -> Claim:
-    """Say whether the records of a status prove a claim.
+    """Whether the records of a status prove a claim.
 
     What was observed counts, not what was to be published: that changes with the keys.
     """
@@ -210,21 +210,21 @@ class ClaimBook:
         return tuple(self._claims[key] for key in sorted(keys) if key.namespace != namespace)
 
     def is_lost(self, claim: Claim) -> bool:
-        """Tell whether a claim must give way now."""
+        """Whether a claim must give way now."""
         return is_lost(claim, self.rivals(claim.namespace, claim.domain))
 
     def is_contested(self, key: Key) -> bool:
-        """Tell whether other namespaces claim a domain, too."""
+        """Whether other namespaces claim a domain, too."""
         claim = self._claims.get(key)
         return claim is not None and bool(self.rivals(claim.namespace, claim.domain))
 
     def refuses(self, key: Key) -> bool:
-        """Tell whether a domain must give way now, whatever its status says."""
+        """Whether a domain must give way now, whatever its status says."""
         claim = self._claims.get(key)
         return claim is not None and self.is_lost(claim)
 
     def is_unsettled(self, key: Key) -> bool:
-        """Tell whether the claims treat a domain otherwise than its status says."""
+        """Whether the claims treat a domain otherwise than its status says."""
         claim = self._claims.get(key)
         if claim is None or not (claim.refused or claim.verified_at):
             return False

@@ -8,7 +8,7 @@ _DNS = ("tests/unit/dns/test_verify.py", "tests/unit/dns/test_verify_thrift.py")
 #: By module, the arguments for pytest; what is quick and likely to fail stands first.
 MODULES: dict[str, tuple[str, ...]] = {
     "postroom.reconcile.status.confirm": (
-        "tests/unit/reconcile/test_confirm.py",
+        "tests/unit/reconcile/status/test_confirm.py",
         "tests/unit/reconcile/status/test_summarize.py",
         "tests/unit/reconcile/domain/test_verification.py",
     ),

@@ -308,7 +308,7 @@ def conclude(
         lost = {"verification": Verification.FAILED, "verified_at": None, "degraded_at": None}
         return Conclusion({**lost, "last_ready_generation": None})
     look = verification.sum_up(conditions, required, seen_failing)
-    state = verification.advance(_standing(before, generation), look, bounds, now)
+    state = verification.advance(_previous(before, generation), look, bounds, now)
     left: timedelta | None = None
     if state.verification is Verification.DEGRADED and state.degraded_at is not None:
         left = verification.grace_left(state.degraded_at, bounds, now)
@@ -325,9 +325,9 @@ def conclude(
     return Conclusion(fields, look_again=left)
 
 
-def _standing(before: CommonStatus, generation: int) -> verification.Standing:
+def _previous(before: CommonStatus, generation: int) -> verification.PreviousState:
     known = before if isinstance(before, SendingDomainStatus) else SendingDomainStatus()
-    return verification.Standing(
+    return verification.PreviousState(
         verification=known.verification,
         verified_at=_read(known.verified_at),
         degraded_at=_read(known.degraded_at),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state machine of a sending domain: what stood, what a look showed, and which state follows.
 
-Pure: the same standing, look, bounds and time give the same state. The arrows::
+Pure: the same previous state, observation, bounds and time give the same state. The arrows::
 
     Pending  -> Verified   all that is required was seen good
     Pending  -> Failed     the propagation deadline has passed
@@ -36,7 +36,7 @@ from postroom.reconcile.status.schedule import Waiting
 _BLIND = frozenset({Reason.LOOKUP_FAILED.value, Reason.OWNERSHIP_KEY_MISSING.value})
 
 
-class Look(StrEnum):
+class Observation(StrEnum):
     """What the verdicts that count amount to."""
 
     PASSED = "Passed"
@@ -49,7 +49,7 @@ class Look(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PreviousState:
     """What the stored status says of a domain.
 
     `once_verified` tells that the current generation has been verified; `waiting` how long its
@@ -84,7 +84,7 @@ def sum_up(
     verdicts: Iterable[Verdict | Condition],
     required: Collection[ConditionType],
     seen_failing: Collection[ConditionType],
-) -> Look:
+) -> Observation:
     """Sum up the verdicts that count; one that is required and absent counts as Unknown.
 
     `seen_failing` are those that failed in this very look. An unresolved reference fails like a
@@ -94,41 +94,41 @@ def sum_up(
     mine = {verdict.type: verdict for verdict in verdicts if verdict.type in gating}
     failing = {one.type for one in mine.values() if one.status is ConditionStatus.FALSE}
     if failing:
-        return Look.FAILED if failing & set(seen_failing) else Look.HELD
+        return Observation.FAILED if failing & set(seen_failing) else Observation.HELD
     if set(required) - mine.keys():
-        return Look.UNKNOWN
+        return Observation.UNKNOWN
     unseen = [one for one in mine.values() if one.status is ConditionStatus.UNKNOWN]
     if not unseen:
-        return Look.PASSED
+        return Observation.PASSED
     blind = any(one.reason in _BLIND for one in unseen)
-    return Look.UNKNOWN if blind else Look.PROPAGATING
+    return Observation.UNKNOWN if blind else Observation.PROPAGATING
 
 
-def advance(standing: Standing, look: Look, bounds: Bounds, now: datetime) -> State:
+def advance(previous: PreviousState, look: Observation, bounds: Bounds, now: datetime) -> State:
     """Return the state that follows from a look at `now`."""
     now = now.replace(microsecond=0)
-    if look is Look.PASSED:
-        return State(Verification.VERIFIED, standing.verified_at or now)
-    failing = look in (Look.FAILED, Look.HELD)
-    if failing and standing.once_verified:
-        return _regressed(standing, look, bounds, now)
-    if failing or (look is Look.PROPAGATING and not standing.once_verified):
-        left = standing.waiting.left(bounds.propagation_deadline, now)
+    if look is Observation.PASSED:
+        return State(Verification.VERIFIED, previous.verified_at or now)
+    failing = look in (Observation.FAILED, Observation.HELD)
+    if failing and previous.once_verified:
+        return _regressed(previous, look, bounds, now)
+    if failing or (look is Observation.PROPAGATING and not previous.once_verified):
+        left = previous.waiting.left(bounds.propagation_deadline, now)
         passed = left is not None and left <= timedelta()
         return State(Verification.FAILED if passed else Verification.PENDING)
-    return State(Verification.UNKNOWN, standing.verified_at, standing.degraded_at)
+    return State(Verification.UNKNOWN, previous.verified_at, previous.degraded_at)
 
 
-def _regressed(standing: Standing, look: Look, bounds: Bounds, now: datetime) -> State:
+def _regressed(previous: PreviousState, look: Observation, bounds: Bounds, now: datetime) -> State:
     """A domain that was verified fails: within the grace period it is Degraded."""
-    since = standing.degraded_at or now
+    since = previous.degraded_at or now
     # Failed keeps the time of the regression only.
-    given_up = standing.degraded_at is not None and standing.verified_at is None
+    given_up = previous.degraded_at is not None and previous.verified_at is None
     left = grace_left(since, bounds, now)
-    ended = look is Look.FAILED and left is not None and left <= timedelta()
+    ended = look is Observation.FAILED and left is not None and left <= timedelta()
     if given_up or ended:
         return State(Verification.FAILED, degraded_at=since)
-    return State(Verification.DEGRADED, standing.verified_at or since, since)
+    return State(Verification.DEGRADED, previous.verified_at or since, since)
 
 
 def grace_left(degraded_at: datetime, bounds: Bounds, now: datetime) -> timedelta | None:

@@ -16,7 +16,7 @@ _WHOLE = frozenset({""})
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Previous:
     """What the stored status knows, as far as it is about the current generation.
 
     `stale` tells that the last conclusive look is too long ago for its verdicts to count;
@@ -37,7 +37,7 @@ class Confirmed:
     look_again: timedelta | None
 
 
-def confirm(assessment: Assessment, standing: Standing, memory: Memory, now: datetime) -> Confirmed:
+def confirm(assessment: Assessment, previous: Previous, memory: Memory, now: datetime) -> Confirmed:
     """Hold fresh verdicts against the standing ones.
 
     Updates `memory.first_failures`: what does not fail now is dropped, so that a failure which
@@ -47,12 +47,12 @@ def confirm(assessment: Assessment, standing: Standing, memory: Memory, now: dat
     waits: list[timedelta] = []
     failures: dict[tuple[ConditionType, str], datetime] = {}
     for verdict in assessment.verdicts:
-        before = _comparable(verdict, standing)
+        before = _comparable(verdict, previous)
         if before is None:
             kept.append(verdict)
         elif verdict.status is ConditionStatus.UNKNOWN:
-            kept.append(Verdict.of(before) if _outlasts(before, assessment, standing) else verdict)
-        elif verdict.failed and _doubtful(before, assessment, standing):
+            kept.append(Verdict.of(before) if _outlasts(before, assessment, previous) else verdict)
+        elif verdict.failed and _doubtful(before, assessment, previous):
             causes = assessment.evidence.causes.get(verdict.type) or _WHOLE
             seen = {(verdict.type, cause) for cause in causes}
             failures |= {one: memory.first_failures.get(one, now) for one in seen}
@@ -66,15 +66,15 @@ def confirm(assessment: Assessment, standing: Standing, memory: Memory, now: dat
     return Confirmed(tuple(kept), min(waits, default=None))
 
 
-def _comparable(verdict: Verdict, standing: Standing) -> Condition | None:
+def _comparable(verdict: Verdict, previous: Previous) -> Condition | None:
     """Return the standing condition if it is about the same generation."""
-    before = find(standing.conditions, verdict.type)
-    if before is None or before.observed_generation != standing.generation:
+    before = find(previous.conditions, verdict.type)
+    if before is None or before.observed_generation != previous.generation:
         return None
     return before
 
 
-def _outlasts(before: Condition, assessment: Assessment, standing: Standing) -> bool:
+def _outlasts(before: Condition, assessment: Assessment, previous: Previous) -> bool:
     """Whether a verdict stands although it could not be looked at now.
 
     What the zone has and only a cache hides was looked at: it takes nothing from what was seen
@@ -83,11 +83,11 @@ def _outlasts(before: Condition, assessment: Assessment, standing: Standing) -> 
     if before.status is ConditionStatus.UNKNOWN or before.type in assessment.evidence.withdrawn:
         return False
     if before.type in assessment.evidence.lagging:
-        return before.status is ConditionStatus.TRUE or standing.once_ready
-    return not standing.stale
+        return before.status is ConditionStatus.TRUE or previous.once_ready
+    return not previous.stale
 
 
-def _doubtful(before: Condition, assessment: Assessment, standing: Standing) -> bool:
+def _doubtful(before: Condition, assessment: Assessment, previous: Previous) -> bool:
     """Whether a failure must be seen twice to count."""
     if before.type in CERTAIN or before.type in assessment.evidence.certain:
         return False
@@ -95,4 +95,4 @@ def _doubtful(before: Condition, assessment: Assessment, standing: Standing) -> 
         return True
     # Too long unseen, but it was good when it was seen last.
     unseen = before.status is ConditionStatus.UNKNOWN and before.type not in assessment.advisory
-    return unseen and standing.once_ready
+    return unseen and previous.once_ready

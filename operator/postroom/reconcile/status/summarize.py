@@ -34,7 +34,7 @@ from postroom.reconcile.status.assessment import (
     passed,
     unknown,
 )
-from postroom.reconcile.status.confirm import Standing, confirm
+from postroom.reconcile.status.confirm import Previous, confirm
 from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
 
 
@@ -58,7 +58,7 @@ def summarize(
     """
     before, generation = resource.status, resource.metadata.generation
     _note_request(resource, memory, now)
-    confirmed = confirm(assessment, _standing(resource, assessment, now), memory, now)
+    confirmed = confirm(assessment, _previous(resource, assessment, now), memory, now)
     ready, deciding = _ready(confirmed.verdicts, assessment, before, generation)
     progress, deadline_in = _progress(ready, deciding, assessment, before, generation, now)
     moment = Moment(now)
@@ -95,7 +95,7 @@ def _note_request(resource: AnyResource, memory: Memory, now: datetime) -> None:
         memory.asked_at = now
 
 
-def _standing(resource: AnyResource, assessment: Assessment, now: datetime) -> Standing:
+def _previous(resource: AnyResource, assessment: Assessment, now: datetime) -> Previous:
     """What the stored status knows of this generation."""
     before, generation = resource.status, resource.metadata.generation
     once_ready = before.last_ready_generation == generation
@@ -106,7 +106,7 @@ def _standing(resource: AnyResource, assessment: Assessment, now: datetime) -> S
     # What counted when the object became Ready counts from then on.
     last_look = max(before.last_check_time or "", before.last_ready_time or "") or None
     stale = schedule.is_stale(last_look, spacing, now)
-    return Standing(before.conditions, generation, stale=stale, once_ready=once_ready)
+    return Previous(before.conditions, generation, stale=stale, once_ready=once_ready)
 
 
 def _next_check(

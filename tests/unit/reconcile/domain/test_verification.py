@@ -18,7 +18,7 @@ from postroom.api.conditions import ConditionType
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState, Verification
-from postroom.reconcile.domain.verification import Look, sum_up
+from postroom.reconcile.domain.verification import Observation, sum_up
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.status.assessment import passed
 from postroom.reconcile.tenancy.claims import ClaimBook
@@ -98,8 +98,8 @@ def test_a_record_that_was_not_reported_is_never_verified() -> None:
 def test_a_verdict_that_is_required_and_absent_is_unknown() -> None:
     there = passed(ConditionType.OWNERSHIP_VERIFIED, Reason.RECORD_MATCHED, "There.")
     required = {ConditionType.OWNERSHIP_VERIFIED, ConditionType.DKIM_VERIFIED}
-    assert sum_up([there], required, ()) is Look.UNKNOWN
-    assert sum_up([there], {there.type}, ()) is Look.PASSED
+    assert sum_up([there], required, ()) is Observation.UNKNOWN
+    assert sum_up([there], {there.type}, ()) is Observation.PASSED
 
 
 def test_degraded_after_confirmation_only() -> None:

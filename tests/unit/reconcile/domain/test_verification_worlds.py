@@ -23,7 +23,13 @@ from kstatus import lint
 from postroom.api.conditions import ConditionType
 from postroom.api.sendingdomain import RecordState, Verification
 from postroom.api.times import parse_timestamp
-from postroom.reconcile.domain.verification import Bounds, Look, Standing, State, advance
+from postroom.reconcile.domain.verification import (
+    Bounds,
+    Observation,
+    PreviousState,
+    State,
+    advance,
+)
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import Waiting
 from unit.reconcile.assessments import NOW
@@ -257,7 +263,7 @@ def test_a_restart_by_itself_changes_no_verdict(life: list[Step]) -> None:
 _TIMES = st.integers(0, 10**6).map(lambda seconds: NOW - timedelta(seconds=seconds))
 _SPANS = st.integers(0, 10**6).map(lambda seconds: timedelta(seconds=seconds))
 STANDINGS = st.builds(
-    Standing,
+    PreviousState,
     st.none() | st.sampled_from(Verification),
     st.none() | _TIMES,
     st.none() | _TIMES,
@@ -266,21 +272,23 @@ STANDINGS = st.builds(
 )
 
 
-@given(STANDINGS, st.sampled_from(Look), st.builds(Bounds, _SPANS, _SPANS))
+@given(STANDINGS, st.sampled_from(Observation), st.builds(Bounds, _SPANS, _SPANS))
 @many(2000)
-def test_from_any_standing_whatsoever(standing: Standing, look: Look, bounds: Bounds) -> None:
-    state = advance(standing, look, bounds, NOW)
-    assert state == advance(standing, look, bounds, NOW)
-    assert (state.verification is Verification.VERIFIED) == (look is Look.PASSED)
-    if look is Look.UNKNOWN:
-        assert state == State(Verification.UNKNOWN, standing.verified_at, standing.degraded_at)
+def test_from_any_standing_whatsoever(
+    previous: PreviousState, look: Observation, bounds: Bounds
+) -> None:
+    state = advance(previous, look, bounds, NOW)
+    assert state == advance(previous, look, bounds, NOW)
+    assert (state.verification is Verification.VERIFIED) == (look is Observation.PASSED)
+    if look is Observation.UNKNOWN:
+        assert state == State(Verification.UNKNOWN, previous.verified_at, previous.degraded_at)
     if state.verification is Verification.DEGRADED:
-        assert standing.once_verified
-        assert look in (Look.FAILED, Look.HELD)
-        assert state.degraded_at == (standing.degraded_at or NOW)
+        assert previous.once_verified
+        assert look in (Observation.FAILED, Observation.HELD)
+        assert state.degraded_at == (previous.degraded_at or NOW)
     if state.verification is Verification.PENDING:
-        assert not standing.once_verified
-    if state.verification is Verification.FAILED and not standing.once_verified:
-        left = standing.waiting.left(bounds.propagation_deadline, NOW)
+        assert not previous.once_verified
+    if state.verification is Verification.FAILED and not previous.once_verified:
+        left = previous.waiting.left(bounds.propagation_deadline, NOW)
         assert left is not None
         assert left <= timedelta()

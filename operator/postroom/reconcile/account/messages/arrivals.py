@@ -32,7 +32,7 @@ _WORD_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Search:
     """What one look into a mailbox showed of a message."""
 
     sent: Sent
@@ -80,7 +80,7 @@ def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> Out
 
 def look_for(
     flight: MessageInFlight, report: ScanReport, receiver: Receiver, view: AccountView
-) -> Look:
+) -> Search:
     """Judge what a scan found."""
     expected = Expected(view.resource.metadata.uid, flight.token)
     sent = Sent(
@@ -94,7 +94,7 @@ def look_for(
     rules = view.world.ownership
     keys = tuple(map(probe_key, rules.message_keys))
     sighting = recognise(report.messages, expected, keys, lasting=bool(rules.keys))
-    return Look(sent, sighting, judge(sent, sighting, view.world.now()))
+    return Search(sent, sighting, judge(sent, sighting, view.world.now()))
 
 
 def result_of(flight: MessageInFlight, arrival: Arrival, outcome: MessageOutcome) -> MessageResult:

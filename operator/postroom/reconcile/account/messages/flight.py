@@ -38,7 +38,7 @@ from postroom.mail.report import ProbeReport
 from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.verdict import DEADLINE
 from postroom.reconcile.account.messages.arrivals import (
-    Look,
+    Search,
     look_for,
     new_token,
     position_of,
@@ -93,7 +93,7 @@ class Progress:
     result: MessageResult | None = None
     look_again: timedelta | None = None
     #: What the mailbox showed in this run.
-    look: Look | None = None
+    look: Search | None = None
     #: Whether a server was given the message in this run, or may have been.
     sent: bool = False
     #: Whether it was not begun, because no more may be sent now.
@@ -307,7 +307,7 @@ async def _look(
     return Progress(result=result_of(flight, look.arrival, look.arrival.outcome), look=look)
 
 
-async def _clean_up(receiver: Receiver, look: Look, view: AccountView) -> None:
+async def _clean_up(receiver: Receiver, look: Search, view: AccountView) -> None:
     """Remove our message; one that stays is harmless, and says itself what it is."""
     login = await login_for(receiver.attempt, view.world)
     removals = look.removals(_under_way(view.resource.status))

@@ -10,17 +10,17 @@ import pytest
 
 from postroom.api.conditions import ConditionStatus, Verdict, place
 from postroom.reconcile.status.assessment import Evidence
-from postroom.reconcile.status.confirm import Standing, confirm
+from postroom.reconcile.status.confirm import Previous, confirm
 from postroom.reconcile.status.outcome import Memory
 from unit.reconcile.assessments import BAD, BLIND, GOOD, NOW, assessment
 
 
-def standing(verdict: Verdict, *, stale: bool = False, once_ready: bool = True) -> Standing:
+def previous(verdict: Verdict, *, stale: bool = False, once_ready: bool = True) -> Previous:
     """What is stored: this verdict alone."""
-    return Standing(place((verdict,), (), 1, "2026-11-21T12:00:00Z"), 1, stale, once_ready)
+    return Previous(place((verdict,), (), 1, "2026-11-21T12:00:00Z"), 1, stale, once_ready)
 
 
-STANDING = standing(GOOD)
+STANDING = previous(GOOD)
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
@@ -70,7 +70,7 @@ def test_what_must_be_seen_failing_twice(
     before: Verdict, once_ready: bool, advisory: bool, status: ConditionStatus
 ) -> None:
     found = assessment(BAD, advisory=frozenset({BAD.type} if advisory else ()))
-    confirmed = confirm(found, standing(before, once_ready=once_ready), Memory(), NOW)
+    confirmed = confirm(found, previous(before, once_ready=once_ready), Memory(), NOW)
     assert [verdict.status for verdict in confirmed.verdicts] == [status]
     assert (confirmed.look_again is None) is (status is FALSE)
 
@@ -90,7 +90,7 @@ def test_what_outlasts_a_look_that_saw_nothing(
     before: Verdict, stale: bool, evidence: Evidence, status: ConditionStatus
 ) -> None:
     found = assessment(BLIND, evidence=evidence)
-    confirmed = confirm(found, standing(before, stale=stale), Memory(), NOW)
+    confirmed = confirm(found, previous(before, stale=stale), Memory(), NOW)
     assert [verdict.status for verdict in confirmed.verdicts] == [status]
 
 
@@ -99,5 +99,5 @@ def test_what_only_a_cache_hides_does_not_mend_what_was_ready(
     once_ready: bool, status: ConditionStatus
 ) -> None:
     found = assessment(BLIND, evidence=Evidence(lagging=frozenset({BAD.type})))
-    confirmed = confirm(found, standing(BAD, once_ready=once_ready), Memory(), NOW)
+    confirmed = confirm(found, previous(BAD, once_ready=once_ready), Memory(), NOW)
     assert [verdict.status for verdict in confirmed.verdicts] == [status]

@@ -68,7 +68,7 @@ def precheck(attempt: Attempt) -> tuple[PreCheck, ...]:
         if chosen is not None:
             found += _of_username(attempt.protocol, chosen, attempt.login.username)
             found += _of_password(attempt.protocol, chosen, attempt.login.password)
-    return tuple(sorted(found, key=lambda one: not one.blocks))
+    return tuple(sorted(found, key=lambda check: not check.blocks))
 
 
 def preset_of(attempt: Attempt) -> Preset | None:

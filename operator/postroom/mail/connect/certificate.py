@@ -87,7 +87,7 @@ def lacks_intermediate(chain: Sequence[bytes]) -> bool:
         return False
     try:
         access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
-        methods = {one.access_method for one in access.value}
+        methods = {description.access_method for description in access.value}
         return AuthorityInformationAccessOID.CA_ISSUERS in methods and leaf.issuer != leaf.subject
     except _UNREADABLE:
         return False
@@ -162,7 +162,7 @@ def _chain(connection: ssl.SSLObject) -> list[bytes]:
         found = list(connection.get_unverified_chain())
     elif inner is not None:
         # Public only from Python 3.13 on; 2 asks for DER.
-        found = [one.public_bytes(2) for one in inner.get_unverified_chain() or ()]
+        found = [certificate.public_bytes(2) for certificate in inner.get_unverified_chain() or ()]
     else:
         found = []
     if not found and (leaf := connection.getpeercert(binary_form=True)):
@@ -207,7 +207,7 @@ def _dns_names(certificate: x509.Certificate) -> list[str]:
         found = extension.value.get_values_for_type(x509.DNSName)
     except _UNREADABLE:
         return []
-    return sorted({_printable(one) for one in found})[:_NAMES_LIMIT]
+    return sorted({_printable(name) for name in found})[:_NAMES_LIMIT]
 
 
 def _printable(text: str) -> str:

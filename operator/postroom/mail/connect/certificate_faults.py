@@ -214,7 +214,7 @@ def _fits(name: str, names: list[str]) -> bool:
     """Compare names as RFC 9525 section 6.3 does."""
     wanted = name.lower().rstrip(".")
     parent = wanted.partition(".")[2]
-    return any(one.lower().rstrip(".") in (wanted, f"*.{parent}") for one in names)
+    return any(presented.lower().rstrip(".") in (wanted, f"*.{parent}") for presented in names)
 
 
 def shown_names(names: list[str]) -> list[str]:

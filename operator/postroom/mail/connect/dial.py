@@ -180,7 +180,7 @@ def interleaved(addresses: Sequence[str]) -> list[str]:
     first = [address for address in addresses if (":" in address) is first_is_v6]
     second = [address for address in addresses if (":" in address) is not first_is_v6]
     pairs = zip_longest(first, second)
-    return [one for pair in pairs for one in pair if one is not None]
+    return [address for pair in pairs for address in pair if address is not None]
 
 
 class _Look:
@@ -234,7 +234,7 @@ class SystemResolver:
         name = host.lower()
         look = self._looks.get(name)
         if look is None or look.done:
-            self._looks = {key: one for key, one in self._looks.items() if not one.done}
+            self._looks = {key: earlier for key, earlier in self._looks.items() if not earlier.done}
             threads = self._slow_threads if name in self._slow else self._threads
             look = self._looks[name] = _Look(threads, name)
         try:
@@ -261,8 +261,8 @@ def _look_up(host: str) -> tuple[str, ...] | None:
         return ()  # no such name can exist
     except OSError:
         return None  # the system lacks what it needs to look, such as descriptors
-    addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
-    names = {str(one[3]).lower().rstrip(".") for one in found} - {""}
+    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    names = {str(entry[3]).lower().rstrip(".") for entry in found} - {""}
     # A search list completes the name of a Service; anything else is another name.
     itself = {host.rstrip("."), f"{host.rstrip('.')}.cluster.local"}
     return addresses if names <= itself else AliasedAddresses(addresses)

@@ -197,10 +197,12 @@ def _standing(text: str, policy: DialPolicy) -> _Standing:
     perhaps = (*disguises, *_perhaps(address, well_formed=True))
     for kind, networks in _FORBIDDEN.items():
         judged = perhaps if networks is _LINK_LOCAL else disguises
-        if any(_within(one, networks) for one in judged):
+        if any(_within(disguise, networks) for disguise in judged):
             return _Standing(kind)
-    kind = next((one for one in map(_kind, stands_for) if one != "public"), "public")
-    if any(_within(one, policy.denied_networks) for one in perhaps):
+    kind = next(
+        (inner_kind for inner_kind in map(_kind, stands_for) if inner_kind != "public"), "public"
+    )
+    if any(_within(disguise, policy.denied_networks) for disguise in perhaps):
         return _Standing(kind)
     allowed = all(
         _kind(stand) == "public" or _within(stand, policy.allowed_networks) for stand in stands_for
@@ -232,7 +234,7 @@ def embedded(address: Address) -> tuple[IPv4Address, ...]:
     if number >> 32 & 0xFFFFFFFF in _ISATAP:
         found.append(low)
     server, client = address.teredo or (None, None)
-    found += [one for one in (address.ipv4_mapped, address.sixtofour, server, client) if one]
+    found += [inner for inner in (address.ipv4_mapped, address.sixtofour, server, client) if inner]
     return tuple(found)
 
 

@@ -149,6 +149,6 @@ def _words(document: Mapping[str, object] | None) -> Iterator[str]:
         if isinstance(listed, list):
             entries = listed[:_WORDS_LIMIT]
             said.extend(entry.get("reason") for entry in entries if isinstance(entry, dict))
-    for one in said:
-        if isinstance(one, str) and len(one) <= _WORD_LIMIT:
-            yield one.lower()
+    for word in said:
+        if isinstance(word, str) and len(word) <= _WORD_LIMIT:
+            yield word.lower()

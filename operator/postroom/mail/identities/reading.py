@@ -36,13 +36,13 @@ def read_gmail(document: Mapping[str, object], mailbox: str) -> Discovered | Dis
     """
     entries = document.get("sendAs")
     found = [
-        one
+        identity
         for entry in (entries if isinstance(entries, list) else [])[:_ENTRIES_LIMIT]
-        if isinstance(entry, dict) and (one := _send_as(entry)) is not None
+        if isinstance(entry, dict) and (identity := _send_as(entry)) is not None
     ]
     if not found:
         return _incomprehensible("Gmail")
-    if not any(same(one.address, mailbox) for one in found):
+    if not any(same(listed.address, mailbox) for listed in found):
         return _another_mailbox(mailbox)
     return Discovered(OAuthProvider.GOOGLE, mailbox, _ordered(found), frozenset(IdentityType))
 
@@ -57,14 +57,14 @@ def read_graph(document: Mapping[str, object], mailbox: str) -> Discovered | Dis
     found = list(_proxies(proxies if isinstance(proxies, list) else []))
     aliases_known = bool(found)
     mail = _address(document.get("mail"))
-    if mail is not None and not any(same(one.address, mail) for one in found):
+    if mail is not None and not any(same(identity.address, mail) for identity in found):
         kind = IdentityType.ALIAS if aliases_known else IdentityType.PRIMARY
         found.append(ListedIdentity(mail, kind, IdentityState.VERIFIED))
     # The name to sign in with looks like an address, but need not be one.
     login = _address(document.get("userPrincipalName"))
     if not found and login is None:
         return _incomprehensible("Microsoft Graph")
-    names = [one.address for one in found] + ([login] if login is not None else [])
+    names = [identity.address for identity in found] + ([login] if login is not None else [])
     if not any(same(name, mailbox) for name in names):
         return _another_mailbox(mailbox)
     decides = {IdentityType.PRIMARY, IdentityType.ALIAS} if aliases_known else set()
@@ -115,17 +115,19 @@ def _display_name(value: object) -> str | None:
     """Return a name of printable characters, bounded; None where there is nothing left of it."""
     if not isinstance(value, str):
         return None
-    kept = "".join(one for one in value[: 4 * DISPLAY_NAME_LIMIT] if one.isprintable())
+    kept = "".join(
+        character for character in value[: 4 * DISPLAY_NAME_LIMIT] if character.isprintable()
+    )
     return " ".join(kept.split())[:DISPLAY_NAME_LIMIT].strip() or None
 
 
 def _ordered(found: Iterable[ListedIdentity]) -> tuple[ListedIdentity, ...]:
     """Drop doubles, and sort: the primary one first."""
     first: dict[str, ListedIdentity] = {}
-    for one in found:
-        first.setdefault(one.address.casefold(), one)
+    for identity in found:
+        first.setdefault(identity.address.casefold(), identity)
     ordered = sorted(
-        first.values(), key=lambda one: (one.type is not IdentityType.PRIMARY, one.address)
+        first.values(), key=lambda listed: (listed.type is not IdentityType.PRIMARY, listed.address)
     )
     return tuple(ordered[:_KEPT_LIMIT])
 

@@ -45,7 +45,7 @@ class Discovered:
 
     def find(self, address: str) -> ListedIdentity | None:
         """Return what the list says of an address."""
-        return next((one for one in self.listed if same(one.address, address)), None)
+        return next((identity for identity in self.listed if same(identity.address, address)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,5 +81,5 @@ def _moment(value: Value) -> datetime | None:
 
 
 def _header(items: dict[bytes, Value]) -> bytes | None:
-    found = (one for name, one in items.items() if name.startswith(b"BODY[HEADER"))
-    return next((one for one in found if isinstance(one, bytes)), None)
+    found = (value for name, value in items.items() if name.startswith(b"BODY[HEADER"))
+    return next((value for value in found if isinstance(value, bytes)), None)

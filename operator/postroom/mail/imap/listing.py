@@ -15,7 +15,7 @@ from postroom.mail.imap.values import Value, responses
 
 #: RFC 6154 section 2, RFC 8457 section 3.
 _USES = ("All", "Archive", "Drafts", "Flagged", "Important", "Junk", "Sent", "Trash")
-_BY_ATTRIBUTE = {f"\\{one}".upper().encode(): one for one in _USES}
+_BY_ATTRIBUTE = {f"\\{use}".upper().encode(): use for use in _USES}
 _CLOSED = frozenset({b"\\NOSELECT", b"\\NONEXISTENT"})
 #: What servers that name no special use call the mailbox for junk, in lowercase.
 _JUNK_NAMES = frozenset({"junk", "spam", "junk email", "junk e-mail", "bulk mail"})

@@ -34,7 +34,7 @@ def quotas(lines: Sequence[bytes]) -> tuple[Quota | None, Quota | None]:
 
 def offers_quota(offered: AbstractSet[str]) -> bool:
     """Whether quotas may be asked for; RFC 9208 servers may offer no more than resources."""
-    return any(one == "QUOTA" or one.startswith("QUOTA=") for one in offered)
+    return any(capability == "QUOTA" or capability.startswith("QUOTA=") for capability in offered)
 
 
 def append_limit_in(offered: AbstractSet[str]) -> int | None:
@@ -53,4 +53,4 @@ def _of_resource(resources: list[Value], name: bytes, unit: int) -> list[Quota]:
 
 
 def _fullest(found: Sequence[Quota]) -> Quota | None:
-    return max(found, key=lambda one: (one.used / one.limit, -one.limit), default=None)
+    return max(found, key=lambda quota: (quota.used / quota.limit, -quota.limit), default=None)

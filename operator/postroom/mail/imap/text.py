@@ -86,7 +86,7 @@ def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | 
     if "AUTH=PLAIN" in offered:
         packed = base64.b64encode(f"\0{login.username}\0{password}".encode()).decode()
         return _authenticate("PLAIN", packed, offered)
-    proving = next((one for one in PROVING if f"AUTH={one}" in offered), None)
+    proving = next((mechanism for mechanism in PROVING if f"AUTH={mechanism}" in offered), None)
     if "AUTH=LOGIN" in offered:
         proving = None
     if "LOGINDISABLED" not in offered and proving is None:
@@ -98,7 +98,7 @@ def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | 
     if "AUTH=LOGIN" not in offered:
         return None
     # Two questions, whatever they say, for the name and the password.
-    answers = [base64.b64encode(one.encode()) for one in (login.username, password)]
+    answers = [base64.b64encode(answer.encode()) for answer in (login.username, password)]
     return LoginCommand("AUTHENTICATE", ["LOGIN"], answers)
 
 
@@ -136,14 +136,14 @@ def _authenticate(mechanism: str, packed: str, offered: AbstractSet[str]) -> Log
 def capabilities_in(lines: Iterable[bytes]) -> set[str]:
     """Return the words of CAPABILITY responses and response codes (RFC 9051 section 7.1)."""
     found = (_CAPABILITIES.search(line) for line in lines)
-    words = (one[one.lastindex or 0] for one in found if one)
+    words = (match[match.lastindex or 0] for match in found if match)
     return {word.decode("ascii", "replace").upper() for some in words for word in some.split()}
 
 
 def mechanisms_among(capabilities: Iterable[str]) -> list[str]:
     """The SASL mechanisms among capabilities (RFC 4422 section 3.1), in their order."""
     found = (re.fullmatch(r"AUTH=([A-Z0-9_-]{1,20})", capability) for capability in capabilities)
-    return [one[1] for one in found if one]
+    return [match[1] for match in found if match]
 
 
 def modified_utf7(name: str) -> str:

@@ -200,7 +200,7 @@ class Refusing:
         if host in hosts or len(hosts) < REFUSING_HOSTS:
             return True
         ended = self._clock() - WINDOW
-        fresh = {one: moment for one, moment in hosts.items() if moment > ended}
+        fresh = {name: moment for name, moment in hosts.items() if moment > ended}
         self._since[namespace] = fresh
         return len(fresh) < REFUSING_HOSTS
 
@@ -277,7 +277,9 @@ class Host:
         """Return what a namespace may still be refused here."""
         budget = self._budgets.get(namespace)
         if budget is None:
-            self._budgets = {key: one for key, one in self._budgets.items() if not one.idle}
+            self._budgets = {
+                key: earlier for key, earlier in self._budgets.items() if not earlier.idle
+            }
             budget = RefusalBudget(self._clock, self._quiet, together=self._limit)
             self._budgets[namespace] = budget
         return budget
@@ -358,7 +360,9 @@ class Hosts:
         host = self._hosts.get(name)
         if host is None:
             if len(self._hosts) >= _HOSTS_LIMIT:
-                self._hosts = {key: one for key, one in self._hosts.items() if not one.forgettable}
+                self._hosts = {
+                    key: earlier for key, earlier in self._hosts.items() if not earlier.forgettable
+                }
             quiet = self._quiet if holds_refusals_against_all(name) else 0.0
             host = self._hosts[name] = Host(name, self._clock, quiet, self._known, self._limit)
         return host

@@ -53,11 +53,11 @@ async def begin(exchange: Exchange, request: LoginRequest) -> DeviceCode | Token
 
 def _code_from(answer: Answer) -> DeviceCode | None:
     document = answer.document or {}
-    texts = [document.get(one) for one in ("user_code", "verification_uri", "device_code")]
+    texts = [document.get(name) for name in ("user_code", "verification_uri", "device_code")]
     code, uri, device = (text if isinstance(text, str) else "" for text in texts)
     plain = all(
-        one and one.isascii() and one.isprintable() and len(one) <= _TEXT_LIMIT
-        for one in (code, uri)
+        text and text.isascii() and text.isprintable() and len(text) <= _TEXT_LIMIT
+        for text in (code, uri)
     )
     if not (plain and device and uri.startswith("https://")):
         return None

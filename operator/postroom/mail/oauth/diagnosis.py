@@ -56,7 +56,7 @@ def _google_fault(token: AccessToken, known: Endpoints, protocol: Protocol) -> T
 def _microsoft_fault(
     claims: Claims, protocol: Protocol, flow: OAuthFlow, known: Endpoints
 ) -> TokenFault | None:
-    audience = {one.rstrip("/").lower() for one in claims.audience}
+    audience = {recipient.rstrip("/").lower() for recipient in claims.audience}
     if audience & set(known.graph_audiences):
         return TokenFault(
             OAuthReason.WRONG_AUDIENCE,

@@ -201,8 +201,8 @@ def error_document(document: Mapping[str, object]) -> ErrorDocument:
 def _codes(listed: object, text: str) -> tuple[int, ...]:
     """The numbers of Microsoft: as a list, else at the begin of the description."""
     if isinstance(listed, list):
-        whole = (one for one in listed[:_CODES_LIMIT] if isinstance(one, int))
-        found = [one for one in whole if 1000 <= one <= 99_999_999]
+        whole = (code for code in listed[:_CODES_LIMIT] if isinstance(code, int))
+        found = [code for code in whole if 1000 <= code <= 99_999_999]
         if found:
             return tuple(found)
     match = _AADSTS.match(text)
@@ -227,7 +227,9 @@ def meaning_of(
         return _plain(OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT)
     if fault is None:
         return _plain(OAuthReason.ENDPOINT_UNEXPECTED, FailureClass.TRANSIENT)
-    row = next((one for one in table().rows if one.matches(fault, provider, flow)), None)
+    row = next(
+        (candidate for candidate in table().rows if candidate.matches(fault, provider, flow)), None
+    )
     found: Row | Family | None = row
     if row is None or row.bare:
         # The word of RFC 6749 alone says little: what goes with it may tell the family.

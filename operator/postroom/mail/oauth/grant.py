@@ -257,7 +257,7 @@ def _service_account(key: Masked) -> _ServiceAccount | BadGrant:
             "file into the Secret."
         )
     email, pem, key_id = (
-        found.get(one) for one in ("client_email", "private_key", "private_key_id")
+        found.get(name) for name in ("client_email", "private_key", "private_key_id")
     )
     if not (isinstance(email, str) and _ACCOUNT.fullmatch(email) and isinstance(pem, str)):
         return BadGrant(

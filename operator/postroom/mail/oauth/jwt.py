@@ -63,7 +63,7 @@ def signed(
     header: Mapping[str, str], claims: Mapping[str, object], key: rsa.RSAPrivateKey
 ) -> Masked:
     """Sign claims by the algorithm that `header` names: RS256 or PS256 (RFC 7518 section 3)."""
-    parts = [encoded(json.dumps(one, separators=(",", ":")).encode()) for one in (header, claims)]
+    parts = [encoded(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims)]
     content = ".".join(parts).encode("ascii")
     if header["alg"] == "PS256":
         pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
@@ -120,7 +120,7 @@ def claims_of(token: Masked) -> Claims | None:
         roles=_words(found.get("roles")),
         expires_at=_moment(found.get("exp")),
         account=named[0] if named else None,
-        accounts=tuple(sorted({one.lower() for one in named})),
+        accounts=tuple(sorted({account.lower() for account in named})),
         email_verified=verified if isinstance(verified, bool) else None,
     )
 
@@ -130,8 +130,8 @@ def _words(value: object) -> tuple[str, ...]:
     listed = value.split() if isinstance(value, str) else value
     if not isinstance(listed, list):
         return ()
-    short = (one for one in listed[:_WORDS_LIMIT] if isinstance(one, str))
-    return tuple(one for one in short if len(one) <= _WORD_LIMIT)
+    short = (word for word in listed[:_WORDS_LIMIT] if isinstance(word, str))
+    return tuple(word for word in short if len(word) <= _WORD_LIMIT)
 
 
 def _moment(value: object) -> int | None:

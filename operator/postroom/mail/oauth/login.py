@@ -92,9 +92,11 @@ def too_late() -> TokenFailure:
 def _granted(request: LoginRequest, granted: tuple[str, ...]) -> bool:
     """Whether all that mail needs was granted. Microsoft leaves the host of some scopes out, and
     nobody repeats those that only tell who signed in."""
-    names = {_name(one) for one in granted}
+    names = {_name(scope) for scope in granted}
     wanted = request.scopes or request.endpoints.scopes_of_user()
-    return all(_name(one) in names for one in wanted if one not in request.endpoints.sign_in_scopes)
+    return all(
+        _name(scope) in names for scope in wanted if scope not in request.endpoints.sign_in_scopes
+    )
 
 
 def _name(scope: str) -> str:

@@ -64,5 +64,5 @@ class OAuthReason(StrEnum):
 
 #: The texts stand once, where those of all reasons do.
 CATALOGUE: Mapping[OAuthReason, Entry] = {
-    one: Entry(*oauth_reasons.CATALOGUE[one.value]) for one in OAuthReason
+    reason: Entry(*oauth_reasons.CATALOGUE[reason.value]) for reason in OAuthReason
 }

@@ -47,11 +47,11 @@ def mechanism_for(offered: Iterable[str], provider: OAuthProvider) -> str | None
 
     Microsoft documents XOAUTH2 alone; everywhere else the standard goes first.
     """
-    known = {one.upper() for one in offered}
+    known = {mechanism.upper() for mechanism in offered}
     order = (OAUTHBEARER, XOAUTH2)
     if provider is OAuthProvider.MICROSOFT:
         order = (XOAUTH2, OAUTHBEARER)
-    return next((one for one in order if one in known), None)
+    return next((mechanism for mechanism in order if mechanism in known), None)
 
 
 def message_for(mechanism: str, address: str, token: Masked, host: str, port: int) -> Masked:
@@ -85,5 +85,9 @@ def refusal_from(challenge: bytes) -> TokenRefusal | None:
     scopes = scope.split()[:16] if isinstance(scope, str) else []
     return TokenRefusal(
         status=word.lower() if _STATUS.fullmatch(word) else "",
-        scopes=tuple(one[:128] for one in scopes if one.isascii() and one.isprintable()),
+        scopes=tuple(
+            scope_token[:128]
+            for scope_token in scopes
+            if scope_token.isascii() and scope_token.isprintable()
+        ),
     )

@@ -226,14 +226,14 @@ class Preset(BasePreset):
         """Return the templates of the host names by which the provider is known."""
         hosts = self.hosts
         if hosts is None:
-            hosts = tuple(dict.fromkeys(one.host for one in (*self.smtp, *self.imap)))
-        return (*hosts, *(one.host for one in self.mistaken))
+            hosts = tuple(dict.fromkeys(endpoint.host for endpoint in (*self.smtp, *self.imap)))
+        return (*hosts, *(mistake.host for mistake in self.mistaken))
 
     def problems(self) -> Iterator[str]:
         """See `BasePreset`."""
         by_name = {parameter.name: parameter for parameter in self.parameters}
         rows = (*self.smtp, *self.imap)
-        templates = [one.host for one in rows] + list(self.hosts or ())
+        templates = [endpoint.host for endpoint in rows] + list(self.hosts or ())
         used = {name for template in templates for name in placeholders(template)}
         for row in rows:
             used |= set(row.when)

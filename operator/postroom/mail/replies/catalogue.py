@@ -75,9 +75,11 @@ def check_order(found: Iterable[ReplyRow]) -> None:
     """Raise `InvalidData` where a row can never be reached, or two have the same id."""
     earlier: list[ReplyRow] = []
     for row in found:
-        for one in earlier:
-            if one.id == row.id:
+        for earlier_row in earlier:
+            if earlier_row.id == row.id:
                 raise InvalidData(f"{row.id}: there are two rows with this id")
-            if one.covers(row):
-                raise InvalidData(f"{row.id}: is never reached, because {one.id} comes before it")
+            if earlier_row.covers(row):
+                raise InvalidData(
+                    f"{row.id}: is never reached, because {earlier_row.id} comes before it"
+                )
         earlier.append(row)

@@ -78,7 +78,7 @@ def _what_it_tells(address: re.Match[str]) -> str:
 def family_of(protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> FamilyEntry | None:
     """Return the first family that fits what was said; None where none does."""
     found = (family for family in families() if family.fits(protocol, stage, sign_in, said))
-    return next((one.entry for one in found), None)
+    return next((family.entry for family in found), None)
 
 
 def passes(said: str, explained: Iterable[str] = ()) -> bool:
@@ -86,8 +86,10 @@ def passes(said: str, explained: Iterable[str] = ()) -> bool:
 
     `explained` are parts of them whose sense is known: what lies within one of them tells nothing.
     """
-    known = tuple(spoken(one) for one in explained)
-    return any(not any(found[0] in one for one in known) for found in _passing().finditer(said))
+    known = tuple(spoken(fragment) for fragment in explained)
+    return any(
+        not any(found[0] in fragment for fragment in known) for found in _passing().finditer(said)
+    )
 
 
 @cache

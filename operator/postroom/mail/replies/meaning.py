@@ -279,10 +279,10 @@ def _meaning_of(reply: _Reply) -> Meaning:
     Whichever it is, words that say that it passes outrank what says that it stays.
     """
     about = reply.circumstances
-    row = next((one for one in specific_rows() if reply.fits(one)), None)
+    row = next((candidate for candidate in specific_rows() if reply.fits(candidate)), None)
     if row is None:
         family = family_of(reply.protocol, about.stage, about.sign_in, reply.said)
-        row = next((one for one in general_rows() if reply.fits(one)), None)
+        row = next((candidate for candidate in general_rows() if reply.fits(candidate)), None)
         if family is not None and not _as_good(row, family):
             return _weighed(_of_family(family), reply)
         if row is None:

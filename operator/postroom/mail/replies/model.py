@@ -197,7 +197,7 @@ class ReplyRow(Row):
             and all(map(self.reaches, other.stages))
             and all(any(_within(code, wide) for wide in self.codes) for code in other.codes)
             and _allows(self.results, other.results)
-            and all(any(one in more for more in other.text) for one in self.text)
+            and all(any(fragment in more for more in other.text) for fragment in self.text)
             and all(
                 wide is None or wide == narrow
                 for wide, narrow in (

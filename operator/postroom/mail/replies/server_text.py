@@ -57,7 +57,7 @@ _VERBS = frozenset({"may", "march"})
 #: What is counted by a clock: a wait is told in others each time.
 _UNITS = frozenset(_CLOCK.split())
 #: What else servers count: one of them must not read otherwise than two.
-_PLURALS = {one: "retries" if one == "retry" else f"{one}s" for one in _COUNTABLE.split()}
+_PLURALS = {word: "retries" if word == "retry" else f"{word}s" for word in _COUNTABLE.split()}
 #: After these, with a colon, stands what identifies this one refusal.
 _LABELS = frozenset(_LABEL.split())
 #: The same of places, which have names; of both those that need no colon, before a longer word.
@@ -90,7 +90,7 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
         pattern = r"\s+".join(map(re.escape, name.split()))
         said = re.sub(pattern, f" {_LEFT_OUT} ", said, flags=re.IGNORECASE)
     kept = _settled([_shown(token, ours) for token in said.split()])
-    if all(one == _LEFT_OUT for one in kept):
+    if all(token == _LEFT_OUT for token in kept):
         return ""
     shown = _cut(kept)
     # In the whole, too: a part of a secret at the end of what is shown would be one too much.
@@ -102,8 +102,8 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
 def _folded_names(names: Iterable[str]) -> frozenset[str]:
     """The names in lowercase, forwards and backwards, and what stands before their ``@``."""
     folded = {name.strip().lower() for name in names}
-    folded |= {one.partition("@")[0] for one in folded}
-    return frozenset(way for one in folded if one for way in (one, one[::-1]))
+    folded |= {name.partition("@")[0] for name in folded}
+    return frozenset(way for name in folded if name for way in (name, name[::-1]))
 
 
 def _shown(token: str, names: Collection[str]) -> str:
@@ -178,8 +178,8 @@ def _is_speakable(part: str) -> bool:
 
 def _repeats(word: str) -> bool:
     run = 0
-    for one, next_one in pairwise(word):
-        run = run + 1 if one == next_one else 0
+    for character, next_one in pairwise(word):
+        run = run + 1 if character == next_one else 0
         if run >= 3:
             return True
     return False
@@ -192,8 +192,8 @@ def _known() -> frozenset[str]:
         word
         for row in rows()
         for fragment in row.text
-        for one in fragment.split()
-        if (word := one.strip("()[].,;:!?"))
+        for token in fragment.split()
+        if (word := token.strip("()[].,;:!?"))
     )
 
 

@@ -68,9 +68,9 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
         return None
     results = [
         result
-        for place, one in stamps
-        if place == stop and _go_together(one.server, first.server)
-        for result in one.results
+        for place, stamp in stamps
+        if place == stop and _go_together(stamp.server, first.server)
+        for result in stamp.results
     ]
     return _summary(first.server, results)
 
@@ -102,16 +102,16 @@ def _public_name(server: str | None) -> str | None:
 def _is_receiving_side(
     server: str | None, known: Sequence[str], servers: Sequence[str | None], stop: int
 ) -> bool:
-    above = [one for one in servers[:stop] if one is not None]
-    below = [one for one in servers[stop : stop + 1] if one is not None]
+    above = [host for host in servers[:stop] if host is not None]
+    below = [host for host in servers[stop : stop + 1] if host is not None]
     if server is None:
         # Microsoft also stamps what it sends out.
-        return all(same_side(one, each) for one in above for each in below)
-    if any(same_side(server, one) for one in known):
+        return all(same_side(host, each) for host in above for each in below)
+    if any(same_side(server, host) for host in known):
         return True
     nearest = above or below
     # Delivered locally, a message may have passed no server at all.
-    return not any(servers) or any(same_side(server, one) for one in nearest)
+    return not any(servers) or any(same_side(server, host) for host in nearest)
 
 
 def _go_together(one: str | None, other: str | None) -> bool:
@@ -122,7 +122,7 @@ def _go_together(one: str | None, other: str | None) -> bool:
 
 def _summary(server: str | None, results: Sequence[MethodResult]) -> Authentication:
     signatures = _signatures(results)
-    best = min(signatures, key=lambda one: _ORDER.index(one.outcome), default=None)
+    best = min(signatures, key=lambda signature: _ORDER.index(signature.outcome), default=None)
     return Authentication(
         server=host_name(server) if server else None,
         spf=_outcome(results, "spf"),

@@ -79,7 +79,7 @@ def parse(body: str) -> AuthenticationResults:
     """Read the body of one field; never fails."""
     parts = words(body, ";")
     server = None
-    if parts and parts[0] and not any("=" in one for one in parts[0]):
+    if parts and parts[0] and not any("=" in word for word in parts[0]):
         server = parts[0][0][:253].lower().rstrip(".")
         parts = parts[1:]
     results = (_result(part) for part in parts[:_RESULTS_LIMIT])

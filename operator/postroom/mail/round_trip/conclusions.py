@@ -14,7 +14,8 @@ _LIMIT = 1024
 def spam(recipient: str, judged: Authentication | None) -> Finding:
     """It lies among spam."""
     failing = judged is not None and any(
-        one is not None and one.failing for one in (judged.spf, judged.dkim, judged.dmarc)
+        outcome is not None and outcome.failing
+        for outcome in (judged.spf, judged.dkim, judged.dmarc)
     )
     fix = (
         "mend what the receiver says about SPF, DKIM and DMARC, then mark a test message as not "
@@ -93,7 +94,7 @@ def authentication_findings(judged: Authentication | None) -> tuple[Finding, ...
         _spf(judged.spf, judged.spf_domain),
         _dkim(judged.dkim, judged.dkim_domain),
     )
-    return tuple(one for one in found if one is not None)
+    return tuple(finding for finding in found if finding is not None)
 
 
 def _dmarc(outcome: Outcome | None, domain: str | None) -> Finding | None:

@@ -73,5 +73,5 @@ def _is_forward(copy: Found, changed: tuple[str, ...]) -> bool:
 
 
 def _holds(header: Header, name: str, address: str, *, alone: bool) -> bool:
-    found = [one for body in header.all(name) for one in addresses(body)]
-    return any(same_address(one, address) for one in found) and not (alone and len(found) > 1)
+    found = [listed for body in header.all(name) for listed in addresses(body)]
+    return any(same_address(listed, address) for listed in found) and not (alone and len(found) > 1)

@@ -72,7 +72,7 @@ class _File(_Data):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if [one.name for one in self.guides] != list(ForwardingSource):
+        if [entry.name for entry in self.guides] != list(ForwardingSource):
             raise ValueError("there must be one guide for each source, in their order")
         return self
 
@@ -85,7 +85,7 @@ def guides() -> tuple[Guide, ...]:
 
 def guide(source: ForwardingSource) -> Guide:
     """Return the guide for a mail service."""
-    return next(one for one in guides() if one.name is source)
+    return next(entry for entry in guides() if entry.name is source)
 
 
 def steps_for(

@@ -51,7 +51,9 @@ class Header:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return the bodies of the fields of a name, topmost first."""
-        return tuple(one.value for one in self.fields if one.name == name.lower())
+        return tuple(
+            header_field.value for header_field in self.fields if header_field.name == name.lower()
+        )
 
     def first(self, name: str) -> str:
         """Return the body of the topmost field of a name; empty where there is none."""
@@ -84,7 +86,7 @@ def _folded(lines: Iterable[str]) -> list[str]:
             together[-1].append(line)
         else:
             together.append([line])
-    return ["".join(one) for one in together]
+    return ["".join(header_field) for header_field in together]
 
 
 @dataclass(slots=True)
@@ -113,29 +115,29 @@ def words(text: str, separator: str) -> list[list[str]]:
     """
     found = _Words()
     depth, quoting, escaped = 0, False, False
-    for one in text[:_VALUE_LIMIT]:
+    for character in text[:_VALUE_LIMIT]:
         if escaped:
             escaped = False
             if not depth:
-                found.word.append(one)
-        elif one == "\\" and (depth or quoting):
+                found.word.append(character)
+        elif character == "\\" and (depth or quoting):
             escaped = True
         elif quoting:
-            if one == '"':
+            if character == '"':
                 quoting = False
             else:
-                found.word.append(one)
-        elif depth or one == "(":
+                found.word.append(character)
+        elif depth or character == "(":
             found.end_word()
-            depth += {"(": 1, ")": -1}.get(one, 0)
-        elif one == '"':
+            depth += {"(": 1, ")": -1}.get(character, 0)
+        elif character == '"':
             quoting = True
-        elif one == separator:
+        elif character == separator:
             found.end_part()
-        elif one.isspace():
+        elif character.isspace():
             found.end_word()
         else:
-            found.word.append(one)
+            found.word.append(character)
     found.end_part()
     return found.parts[:-1]
 
@@ -146,7 +148,7 @@ def addresses(body: str) -> tuple[str, ...]:
     Only dot-atom addresses, as accounts have them; the domains in lowercase.
     """
     found = (_address(part) for part in words(body, ","))
-    return tuple(one for one in found if one is not None)
+    return tuple(address for address in found if address is not None)
 
 
 def _address(part: Sequence[str]) -> str | None:

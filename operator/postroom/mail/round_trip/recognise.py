@@ -91,7 +91,7 @@ class Sighting:
         Strays do not count: other accounts, and other tests of this one, are looked for at the
         same time and may share a mailbox.
         """
-        copies = [one.message.mailbox for one in self.found if one.proof]
+        copies = [copy.message.mailbox for copy in self.found if copy.proof]
         return bool(self.replies) or len(copies) > len(set(copies))
 
 
@@ -146,7 +146,7 @@ def _proven(header: Header, keys: Iterable[bytes]) -> tuple[str, str, str] | Non
         return None
     uid, token, proof = field
     proofs = [proof_of(key, uid, token) for key in keys]
-    return field if any(hmac.compare_digest(proof, one) for one in proofs) else None
+    return field if any(hmac.compare_digest(proof, expected) for expected in proofs) else None
 
 
 def _names(header: Header, expected: Expected) -> bool:
@@ -171,8 +171,8 @@ def _sign(header: Header, token: str) -> Sign | None:
 
 
 def _mentions(header: Header, token: str) -> bool:
-    told = (header.first(one) for one in ("In-Reply-To", "References"))
-    return any(token in one for one in told) or _sign(header, token) is not None
+    told = (header.first(name) for name in ("In-Reply-To", "References"))
+    return any(token in body for body in told) or _sign(header, token) is not None
 
 
 def _is_bounce(header: Header) -> bool:

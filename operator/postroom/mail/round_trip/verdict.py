@@ -95,7 +95,7 @@ def best_copy(sent: Sent, found: Iterable[Found]) -> Found | None:
     """Return the copy to judge by: a proven one before others, then the best placed."""
     return min(
         found,
-        key=lambda one: (one.proof is None, _ORDER.index(_placement(sent, one))),
+        key=lambda copy: (copy.proof is None, _ORDER.index(_placement(sent, copy))),
         default=None,
     )
 

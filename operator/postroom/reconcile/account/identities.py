@@ -87,13 +87,16 @@ def _entries(view: AccountView, known: Knowledge) -> list[IdentityStatus]:
         "display_name": own.display_name or spec.display_name,
     }
     wanted = [own.model_copy(update=primary), *declared.values()]
-    found = [_entry(one, known, _earlier(one.address, status.identities), now) for one in wanted]
+    found = [
+        _entry(identity, known, _earlier(identity.address, status.identities), now)
+        for identity in wanted
+    ]
     found += _discovered(wanted, known, status.identities, now)
     return found[:IDENTITIES_LIMIT]
 
 
 def _earlier(address: str, before: Sequence[IdentityStatus]) -> IdentityStatus | None:
-    return next((one for one in before if same(one.address, address)), None)
+    return next((entry for entry in before if same(entry.address, address)), None)
 
 
 def _entry(
@@ -129,11 +132,11 @@ def _discovered(
         away = known.failure is not None and known.failure.passing
         if not away or known.method is not VerificationMethod.PROVIDER:
             return []
-        kept = [one for one in before if not one.declared]
-        return [one for one in kept if not any(same(one.address, w.address) for w in wanted)]
+        kept = [entry for entry in before if not entry.declared]
+        return [entry for entry in kept if not any(same(entry.address, w.address) for w in wanted)]
     found = []
     for listed in known.discovered.listed:
-        if any(same(listed.address, one.address) for one in wanted):
+        if any(same(listed.address, identity.address) for identity in wanted):
             continue
         facts = {
             "address": listed.address,
@@ -187,7 +190,9 @@ def _stands(earlier: IdentityStatus, judgement: Judgement, known: Knowledge) -> 
 def _verdicts(view: AccountView, entries: Sequence[IdentityStatus]) -> tuple[Verdict, ...]:
     """One verdict on all that the spec names; none where it names only the account's address."""
     wanted = [entry for entry in entries if entry.declared]
-    by_state = {state: [one for one in wanted if one.state is state] for state in (*IdentityState,)}
+    by_state = {
+        state: [entry for entry in wanted if entry.state is state] for state in (*IdentityState,)
+    }
     rejected = by_state[IdentityState.REJECTED]
     if not (view.resource.spec.identities or rejected):
         return ()

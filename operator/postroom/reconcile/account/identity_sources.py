@@ -79,7 +79,7 @@ def _wait(view: AccountView, last: IdentityLook) -> timedelta:
     if last.pause is not None:
         return last.pause
     found = view.resource.status.identities
-    work = any(one.declared and one.state in _OPEN for one in found)
+    work = any(entry.declared and entry.state in _OPEN for entry in found)
     return WHILE_OPEN if work else USUALLY
 
 
@@ -159,7 +159,9 @@ def _asks_server(view: AccountView, sender: Attempt) -> bool:
     if view.resource.spec.identity_verification.method is not VerificationMethod.ENVELOPE:
         return False
     name = _user_name(sender) or ""
-    return _late_judge(sender) is None and any(not same(one, name) for one in _senders(view))
+    return _late_judge(sender) is None and any(
+        not same(address, name) for address in _senders(view)
+    )
 
 
 def _user_name(sender: Attempt) -> str | None:

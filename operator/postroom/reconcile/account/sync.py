@@ -101,7 +101,9 @@ def _last_sync(view: AccountView, facts: MailboxFacts) -> str:
 def quota_findings(facts: MailboxFacts) -> tuple[Finding, ...]:
     """Warn of a mailbox that is nearly full, before mail to it bounces."""
     shares = [
-        one.used / one.limit for one in (facts.octets, facts.message_quota) if one and one.limit
+        quota.used / quota.limit
+        for quota in (facts.octets, facts.message_quota)
+        if quota and quota.limit
     ]
     share = max(shares, default=0.0)
     if share < _NEARLY_FULL:

@@ -69,7 +69,7 @@ def without_needless_token(report: DomainReport) -> DomainReport:
     return replace(
         report,
         records=tuple(record for record in report.records if record.id not in gone),
-        findings=tuple(one for one in report.findings if one.subject not in gone),
+        findings=tuple(reported for reported in report.findings if reported.subject not in gone),
     )
 
 
@@ -130,5 +130,5 @@ def telling_of_claim(
             value=token.value,
         )
     told = finding(Code.DOMAIN_CLAIMED, subject, verdict.message, fix)
-    others = [one for one in report.findings if one.subject != subject]
+    others = [reported for reported in report.findings if reported.subject != subject]
     return replace(report, findings=(told, *others))

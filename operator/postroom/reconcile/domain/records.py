@@ -105,7 +105,7 @@ def deciding(
     A selector that is not in use yet, or no longer, is listed in status and decides nothing; nor
     does, without `token`, the ownership token beside a value that was handed out.
     """
-    idle = {record_id(one.selector) for one in spec.dkim if one.role is not DKIMRole.ACTIVE}
+    idle = {record_id(key.selector) for key in spec.dkim if key.role is not DKIMRole.ACTIVE}
     if not token:
         idle.add(TOKEN_ID)
     return tuple(record for record in report.records if record.id not in idle)
@@ -154,10 +154,10 @@ def evidence_of(verdicts: Collection[Verdict], records: Sequence[RecordReport]) 
             propagating.add(condition)
     return Evidence(
         certain=frozenset(
-            condition for condition, some in failing.items() if any(one.certain for one in some)
+            condition for condition, some in failing.items() if any(cause.certain for cause in some)
         ),
         causes={
-            condition: frozenset(one.id for one in some) for condition, some in failing.items()
+            condition: frozenset(cause.id for cause in some) for condition, some in failing.items()
         },
         lagging=frozenset(
             verdict.type
@@ -178,7 +178,7 @@ def retired_since(
     dated = {
         record.id: record.retired_at for record in before.records if record.retired_at is not None
     }
-    retired = [record_id(one.selector) for one in spec.dkim if one.role is DKIMRole.RETIRED]
+    retired = [record_id(key.selector) for key in spec.dkim if key.role is DKIMRole.RETIRED]
     return {
         id: parse_timestamp(dated[id]) if id in dated else now.replace(microsecond=0)
         for id in retired
@@ -189,7 +189,9 @@ def records_of(fields: Mapping[str, object]) -> list[RecordStatus]:
     """Return the records among the fields of a status."""
     found = fields.get("records")
     return (
-        [one for one in found if isinstance(one, RecordStatus)] if isinstance(found, list) else []
+        [record for record in found if isinstance(record, RecordStatus)]
+        if isinstance(found, list)
+        else []
     )
 
 
@@ -245,7 +247,11 @@ def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding
     """
     if report.thorough:
         return report.findings
-    kept = {(one.code, one.subject): one for one in before if one.code in RARELY_LOOKED_FOR}
+    kept = {
+        (finding.code, finding.subject): finding
+        for finding in before
+        if finding.code in RARELY_LOOKED_FOR
+    }
     told = {(finding.code, finding.subject): finding for finding in report.findings}
     return tuple({**told, **kept}.values())
 

@@ -238,9 +238,9 @@ def _without_unread_keys(case: Case, keys: _PublicKeys) -> dict[str, object]:
     they show may be what a Secret held."""
     before = case.resource.status
     unread = {
-        record_id(one.selector)
-        for one in case.spec.dkim
-        if one.public_key_ref is not None and one.selector not in keys.texts
+        record_id(key.selector)
+        for key in case.spec.dkim
+        if key.public_key_ref is not None and key.selector not in keys.texts
     }
     return {
         "zone": before.zone,

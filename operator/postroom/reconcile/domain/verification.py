@@ -92,15 +92,15 @@ def sum_up(
     """
     gating = {*required, ConditionType.REFERENCES_RESOLVED}
     mine = {verdict.type: verdict for verdict in verdicts if verdict.type in gating}
-    failing = {one.type for one in mine.values() if one.status is ConditionStatus.FALSE}
+    failing = {verdict.type for verdict in mine.values() if verdict.status is ConditionStatus.FALSE}
     if failing:
         return Observation.FAILED if failing & set(seen_failing) else Observation.HELD
     if set(required) - mine.keys():
         return Observation.UNKNOWN
-    unseen = [one for one in mine.values() if one.status is ConditionStatus.UNKNOWN]
+    unseen = [verdict for verdict in mine.values() if verdict.status is ConditionStatus.UNKNOWN]
     if not unseen:
         return Observation.PASSED
-    blind = any(one.reason in _BLIND for one in unseen)
+    blind = any(verdict.reason in _BLIND for verdict in unseen)
     return Observation.UNKNOWN if blind else Observation.PROPAGATING
 
 

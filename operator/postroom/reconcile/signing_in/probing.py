@@ -361,7 +361,7 @@ def code_of(reason: Reason) -> str:
 def _expiry(tls: TLSFacts | None, protocol: Protocol, now: datetime) -> list[Finding]:
     if tls is None or tls.not_after is None:
         return []
-    end = min(one for one in (tls.not_after, tls.chain_not_after) if one is not None)
+    end = min(expiry for expiry in (tls.not_after, tls.chain_not_after) if expiry is not None)
     left = parse_timestamp(end) - now
     if not timedelta() < left < EXPIRY_WARNING:
         return []

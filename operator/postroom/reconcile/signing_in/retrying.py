@@ -210,7 +210,7 @@ def restored(
     if not same or stored.reason not in REFUSALS:
         return None
     known = status.resolved_refs
-    if not used or not all(one.resource_version and one in known for one in used):
+    if not used or not all(reference.resource_version and reference in known for reference in used):
         return None
     attempts = facts.refusals if facts is not None else None
     if attempts is None:

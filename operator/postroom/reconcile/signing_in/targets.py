@@ -118,8 +118,8 @@ def _preset(
         return found
     raise InvalidSpec(
         tuple(
-            Problem(("spec", "parameters", *filter(None, [one.parameter])), one.sentence)
-            for one in found
+            Problem(("spec", "parameters", *filter(None, [problem.parameter])), problem.sentence)
+            for problem in found
         )
     )
 
@@ -129,7 +129,12 @@ def _fitting(
 ) -> PresetEndpoint | None:
     """The first endpoint that the spec does not contradict."""
     return next(
-        (one for one in offered if port in (None, one.port) and mode in (None, one.tls)), None
+        (
+            endpoint
+            for endpoint in offered
+            if port in (None, endpoint.port) and mode in (None, endpoint.tls)
+        ),
+        None,
     )
 
 

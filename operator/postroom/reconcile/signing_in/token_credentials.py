@@ -112,21 +112,21 @@ def references_of(oauth: OAuth | None) -> frozenset[str]:
     """The Secrets and the CA bundle that ``spec.oauth`` names."""
     if oauth is None:
         return frozenset()
-    found = {reference_to("Secret", one.name) for one in _named(oauth)}
+    found = {reference_to("Secret", reference.name) for reference in _named(oauth)}
     if oauth.ca_bundle_ref is not None:
         found.add(reference_to(oauth.ca_bundle_ref.kind, oauth.ca_bundle_ref.name))
     return frozenset(found)
 
 
 def _named(oauth: OAuth) -> Iterator[SecretKeyReference | ObjectReference]:
-    for one in (
+    for reference in (
         oauth.client_secret_ref,
         oauth.refresh_token_ref,
         oauth.service_account_key_ref,
         oauth.certificate_ref,
     ):
-        if one is not None:
-            yield one
+        if reference is not None:
+            yield reference
 
 
 class _Reading:

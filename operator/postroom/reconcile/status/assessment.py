@@ -165,5 +165,5 @@ _SEVERITIES = list(Severity)
 
 def worst_first(findings: tuple[Finding, ...]) -> list[Finding]:
     """Order findings by severity, keeping the order inside one; bounded by the schema's limit."""
-    ordered = sorted(findings, key=lambda one: _SEVERITIES.index(one.severity))
+    ordered = sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
     return ordered[:FINDINGS_LIMIT]

@@ -55,8 +55,10 @@ def confirm(assessment: Assessment, previous: Previous, memory: Memory, now: dat
         elif verdict.failed and _doubtful(before, assessment, previous):
             causes = assessment.evidence.causes.get(verdict.type) or _WHOLE
             seen = {(verdict.type, cause) for cause in causes}
-            failures |= {one: memory.first_failures.get(one, now) for one in seen}
-            remaining = assessment.confirm_after - (now - min(failures[one] for one in seen))
+            failures |= {failure: memory.first_failures.get(failure, now) for failure in seen}
+            remaining = assessment.confirm_after - (
+                now - min(failures[failure] for failure in seen)
+            )
             held = remaining > timedelta()
             kept.append(Verdict.of(before) if held else verdict)
             waits += [remaining] if held else []

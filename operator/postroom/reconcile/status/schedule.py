@@ -198,7 +198,7 @@ def next_check(
     if not settled:
         step = jittered(pending_wait(age), uid) if paced is None else paced
         wait = min(regular, step) if capped else step
-    return max(min([wait, *(one for one in sooner if one is not None)]), timedelta(seconds=1))
+    return max(min([wait, *(pause for pause in sooner if pause is not None)]), timedelta(seconds=1))
 
 
 def wait_until_due(due: Iterable[datetime], uid: str, now: datetime) -> timedelta | None:

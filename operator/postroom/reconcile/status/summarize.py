@@ -262,8 +262,8 @@ def _with_stall(ready: Verdict, progress: tuple[Verdict, ...]) -> Verdict:
 
     A deadline leaves a failing dimension its say; where none is known to fail, it decides.
     """
-    for one in progress:
-        late = one.reason is Reason.PROGRESS_DEADLINE_EXCEEDED
-        if one.type is ConditionType.STALLED and not (late and ready.failed):
-            return failed(ConditionType.READY, one.reason, one.message)
+    for verdict in progress:
+        late = verdict.reason is Reason.PROGRESS_DEADLINE_EXCEEDED
+        if verdict.type is ConditionType.STALLED and not (late and ready.failed):
+            return failed(ConditionType.READY, verdict.reason, verdict.message)
     return ready

@@ -131,7 +131,7 @@ class Budgets:
     def know(self, message: str, now: datetime) -> None:
         """Have a message that is counted not be learned again."""
         if message not in self._known and len(self._known) >= self._limit:
-            self._known = {one: until for one, until in self._known.items() if until > now}
+            self._known = {known: until for known, until in self._known.items() if until > now}
         self._known[message] = now + 2 * HORIZON
 
     def wait(

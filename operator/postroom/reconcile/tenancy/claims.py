@@ -308,6 +308,6 @@ def standing_of(status: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _entries(status: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
     found = status.get(field)
-    for one in found if isinstance(found, list) else ():
-        if isinstance(one, Mapping):
-            yield one
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, Mapping):
+            yield entry

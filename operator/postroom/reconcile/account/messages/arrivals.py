@@ -45,7 +45,7 @@ class Search:
         Those of earlier messages go, too, which came when nobody looked for them any more;
         `under_way` are the tokens that are still looked for.
         """
-        copies = [one.removal for one in self.sighting.found]
+        copies = [sighted.removal for sighted in self.sighting.found]
         own = self.sent.expected.account_uid
         strays = [
             stray.removal

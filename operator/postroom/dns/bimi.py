@@ -72,7 +72,7 @@ def policy_problem(found: dmarc.Discovery) -> tuple[str, str] | None:
         return "its DMARC record is in test mode (t=y)", "Take t=y out of the DMARC record."
     if found.policy is DMARCPolicy.NONE:
         return "its DMARC policy is none", enforce
-    partly = next((one.value for one in record.removed if _is_partial(one)), None)
+    partly = next((tag.value for tag in record.removed if _is_partial(tag)), None)
     if partly is not None and found.policy is DMARCPolicy.QUARANTINE:
         problem = (
             f"its DMARC record says pct={partly}, by which receivers that still read it apply the "

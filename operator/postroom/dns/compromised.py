@@ -49,7 +49,7 @@ def exposed(
         for text in answer.values:
             halves = dkim.public_halves(text)
             found.update(dkim.fingerprint(halve) for halve in halves if halve is not None)
-            found.update(dkim.fingerprint(one) for one in meant if gives_away(text, one))
+            found.update(dkim.fingerprint(key) for key in meant if gives_away(text, key))
     return frozenset(found)
 
 
@@ -57,11 +57,11 @@ def _meant(
     plan: DomainPlan, judged: Mapping[str, Judgement], name: str
 ) -> Iterator[dkim.PublicKey]:
     """The keys of the plan for which a text at a name was meant."""
-    for one in plan.records:
-        if not isinstance(one.wanted, DKIMKeyWanted):
+    for planned in plan.records:
+        if not isinstance(planned.wanted, DKIMKeyWanted):
             continue
-        cause = judged[one.id].cause if one.id in judged else None
+        cause = judged[planned.id].cause if planned.id in judged else None
         leaked = cause is not None and cause.code == _LEAKED
         gone = cause.fix.remove if leaked and cause is not None and cause.fix is not None else []
-        if name in (one.name, *(record.name for record in gone)):
-            yield one.wanted.key
+        if name in (planned.name, *(record.name for record in gone)):
+            yield planned.wanted.key

@@ -18,7 +18,7 @@ MAX_AGE_LEAST = 86_400
 #: RFC 8461 section 3.2 speaks of weeks or more.
 MAX_AGE_ADVISED = 604_800
 _STRICTNESS = list(MTASTSMode)
-_MODES = {one.value.lower(): one for one in MTASTSMode}
+_MODES = {mode.value.lower(): mode for mode in MTASTSMode}
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PATTERN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -58,7 +58,7 @@ def record_problem(text: str) -> str | None:
     found, problem = fields(text, "id")
     if problem is not None:
         return problem
-    ids = [one.value for one in found if one.name == "id"]
+    ids = [field.value for field in found if field.name == "id"]
     if len(ids) > 1:
         return "it has id= twice"
     if not ids or not re.fullmatch(r"[A-Za-z0-9]{1,32}", ids[0]):
@@ -100,8 +100,8 @@ def parse_policy(text: str) -> Policy:
     """Parse a policy; never raises. Of equal keys but mx the first counts (section 3.2)."""
     fields: dict[str, str] = {}
     exchanges: list[str] = []
-    lines = [one.rstrip(_BLANK) for one in text.replace("\r\n", "\n").split("\n")]
-    lines = [one for one in lines if one]
+    lines = [row.rstrip(_BLANK) for row in text.replace("\r\n", "\n").split("\n")]
+    lines = [row for row in lines if row]
     if len(lines) > _LINES_LIMIT:
         return Policy(problem=f"it has more than {_LINES_LIMIT} lines")
     for line in lines:

@@ -77,6 +77,6 @@ def is_one_slip_from(left: str, right: str) -> bool:
         short, long = sorted((left, right), key=len)
         return any(long[:at] + long[at + 1 :] == short for at in range(len(long)))
     pairs = list(zip(left, right, strict=True))
-    at = [index for index, (one, other) in enumerate(pairs) if one != other]
+    at = [index for index, (letter, other) in enumerate(pairs) if letter != other]
     swapped = len(at) == 2 and at[1] == at[0] + 1 and pairs[at[0]] == pairs[at[1]][::-1]
     return len(at) == 1 or swapped

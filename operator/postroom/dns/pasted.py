@@ -134,7 +134,9 @@ def _without_marks(text: str) -> str:
         for pattern, _ in _AROUND:
             match = pattern.fullmatch(candidate)
             if match is not None:
-                return next(one for one in reversed(match.groups()) if one is not None).strip()
+                return next(
+                    group for group in reversed(match.groups()) if group is not None
+                ).strip()
     return text
 
 
@@ -221,7 +223,7 @@ def placeholder(text: str) -> str | None:
     for value in map(str.strip, _VALUE_ENDS.split(text)):
         if _BLANK.fullmatch(value) or _CUT_SHORT.fullmatch(value):
             return value[-_SHOWN:]
-        label = next((one for one in value.split(".") if _is_capital_blank(one)), None)
+        label = next((part for part in value.split(".") if _is_capital_blank(part)), None)
         if label is not None:
             return label[:_SHOWN]
     return None

@@ -77,8 +77,8 @@ def plan(
         *_sender_policy(spec),
         *_report_policy(spec),
         *(
-            _exchange(spec, Purpose.MX, spec.domain, one, ("mx", index))
-            for index, one in enumerate(spec.mx)
+            _exchange(spec, Purpose.MX, spec.domain, exchange, ("mx", index))
+            for index, exchange in enumerate(spec.mx)
         ),
         *_return_path(spec),
         *_tracking(spec),
@@ -88,12 +88,12 @@ def plan(
         *_certificate_associations(spec),
         *_reverse(spec),
     ]
-    problems = tuple(problem for one, path in made for problem in _problems(one, path))
+    problems = tuple(problem for planned, path in made for problem in _problems(planned, path))
     if problems:
         raise InvalidSpec(problems)
     return DomainPlan(
         spec.domain,
-        tuple(one for one, _ in made),
+        tuple(planned for planned, _ in made),
         spec.provider.value if spec.provider else None,
         spec.provider is not None and preset(spec.provider.value).people,
         tuple(sorted(profile.value for profile in spec.bulk_sender_profiles)),
@@ -199,7 +199,7 @@ def _spf(
 ) -> _Made:
     wanted = _requirement(declared, path)
     includes = [f"include:{include}" for include in wanted.includes]
-    networks = [mechanism_for(one) for one in wanted.networks]
+    networks = [mechanism_for(cidr) for cidr in wanted.networks]
     value = " ".join(["v=spf1", *includes, *networks, wanted.all_term])
     return _expected(spec, id, purpose, name, RecordType.TXT, value, wanted), path
 
@@ -228,8 +228,8 @@ def _return_path(spec: SendingDomainSpec) -> Iterator[_Made]:
     purpose, name, path = Purpose.RETURN_PATH, f"{declared.name}.{spec.domain}", ("returnPath",)
     if declared.cname is not None:
         yield _alias(spec, "return-path", purpose, name, declared.cname), path
-    for index, one in enumerate(declared.mx):
-        yield _exchange(spec, purpose, name, one, (*path, "mx", index))
+    for index, exchange in enumerate(declared.mx):
+        yield _exchange(spec, purpose, name, exchange, (*path, "mx", index))
     if declared.spf is not None:
         yield _spf(spec, "return-path-spf", purpose, name, declared.spf, (*path, "spf"))
 
@@ -256,7 +256,9 @@ def _transport_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
     if declared.cname is not None:
         name = f"mta-sts.{spec.domain}"
         yield _alias(spec, "mta-sts-host", purpose, name, declared.cname), path
-    wanted = MTASTSWanted(spec.domain, declared.mode, tuple(sorted(one.host for one in spec.mx)))
+    wanted = MTASTSWanted(
+        spec.domain, declared.mode, tuple(sorted(exchange.host for exchange in spec.mx))
+    )
     # Any id serves that changes with the policy (RFC 8461 section 3.1).
     text = f"{wanted.mode.value.lower()} {' '.join(wanted.exchanges)}"
     value = f"v=STSv1; id={hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -285,9 +287,9 @@ def _indicator(spec: SendingDomainSpec) -> Iterator[_Made]:
 def _certificate_associations(spec: SendingDomainSpec) -> Iterator[_Made]:
     if spec.dane is None:
         return
-    for one in sorted(spec.mx, key=lambda one: one.host):
-        name, wanted = f"_{spec.dane.port}._tcp.{one.host}", TLSAWanted(one.host)
-        id, kind = f"dane-{one.host}", RecordType.TLSA
+    for exchange in sorted(spec.mx, key=lambda mx: mx.host):
+        name, wanted = f"_{spec.dane.port}._tcp.{exchange.host}", TLSAWanted(exchange.host)
+        id, kind = f"dane-{exchange.host}", RecordType.TLSA
         yield _expected(spec, id, Purpose.DANE, name, kind, "", wanted), ("dane",)
 
 

@@ -50,7 +50,7 @@ def presentation(value: str, *, octal: bool = False) -> str:
 
 def escaped(string: bytes, *, octal: bool = False) -> str:
     """Escape one character-string for use between quotation marks."""
-    return "".join(_escaped_byte(one, octal) for one in string)
+    return "".join(_escaped_byte(byte, octal) for byte in string)
 
 
 def _escaped_byte(byte: int, octal: bool) -> str:

@@ -84,8 +84,8 @@ def coherent(planned: PlannedRecord, seen: Seen) -> Seen:
 
 def elected(cast: Sequence[Vote]) -> Vote | None:
     """Return a vote of the majority, if more than half of those that count are for valid."""
-    counting = [one for one in cast if one.counts]
-    good = [one for one in counting if one.valid]
+    counting = [vote for vote in cast if vote.counts]
+    good = [vote for vote in counting if vote.valid]
     return good[0] if 2 * len(good) > len(counting) else None
 
 
@@ -95,10 +95,10 @@ def by_quorum(planned: PlannedRecord, judged: Judgement, cast: Sequence[Vote]) -
     `judged` is by one server and the resolver. What a minority has is on its way, and never valid;
     where the majority has it, it stays what it is, and who lacks it is told.
     """
-    counting = [one for one in cast if one.counts]
-    lacking = sorted(one.nameserver for one in counting if not one.valid)
+    counting = [vote for vote in cast if vote.counts]
+    lacking = sorted(vote.nameserver for vote in counting if not vote.valid)
     hopeful = judged.state in (RecordState.VALID, RecordState.PROPAGATING)
-    undecided = [one for one in cast if one.undecided]
+    undecided = [vote for vote in cast if vote.undecided]
     if not hopeful and undecided and 2 * len(lacking) < len(counting) + len(undecided):
         # Most may have it as it must be: what some lack is not the fault of the record.
         return undecided[0].judgement
@@ -132,5 +132,5 @@ def propagating(judged: Judgement, cause: Cause) -> Judgement:
 
 def is_certain(judged: Judgement, cast: Sequence[Vote]) -> bool:
     """Whether every server that could be asked says what no second look sees otherwise."""
-    counting = [one for one in cast if one.counts]
-    return judged.certain and bool(counting) and all(one.judgement.certain for one in counting)
+    counting = [vote for vote in cast if vote.counts]
+    return judged.certain and bool(counting) and all(vote.judgement.certain for vote in counting)

@@ -14,8 +14,8 @@ _SHOWN_LIMIT = 10
 def quoted(value: str) -> str:
     """Make a foreign text printable, and cut it with a hash that still tells versions apart."""
     printable = "".join(
-        one if " " <= one <= "~" else f"\\{ord(one):03d}" if ord(one) < 256 else "?"
-        for one in value[: QUOTE_LIMIT + 1]
+        char if " " <= char <= "~" else f"\\{ord(char):03d}" if ord(char) < 256 else "?"
+        for char in value[: QUOTE_LIMIT + 1]
     )
     if len(value) <= QUOTE_LIMIT and len(printable) <= QUOTE_LIMIT:
         return printable

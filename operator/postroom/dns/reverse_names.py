@@ -35,7 +35,7 @@ def is_generic(name: str, address: str) -> bool:
     if isinstance(parsed, IPv6Address):
         digits = parsed.exploded.replace(":", "")
         plain = re.sub(r"[^0-9a-f]", "", name.lower())
-        groups = [one for one in str(parsed).split(":") if one]
+        groups = [group for group in str(parsed).split(":") if group]
         short = len(groups) >= _GROUPS_LEAST and _between("-".join(groups), name)
         return short or digits in plain or digits[::-1] in plain
     parts = str(parsed).split(".")
@@ -47,7 +47,7 @@ def is_generic(name: str, address: str) -> bool:
         for between in ("-", "")
         if between or numbers is padded
     ]
-    return any(_between(one, name) for one in (*found, f"{int(parsed):08x}"))
+    return any(_between(form, name) for form in (*found, f"{int(parsed):08x}"))
 
 
 def _between(text: str, name: str) -> bool:

@@ -57,20 +57,20 @@ def destinations(text: str) -> tuple[str, ...]:
 
 def missing_from(there: Iterable[str], wanted: Sequence[str]) -> tuple[str, ...]:
     """Return the wanted addresses that are not there."""
-    known = {_key(one) for one in there}
-    return tuple(one for one in wanted if _key(one) not in known)
+    known = {_key(uri) for uri in there}
+    return tuple(uri for uri in wanted if _key(uri) not in known)
 
 
 def record_for(there: Iterable[str], wanted: Sequence[str]) -> str:
     """Write a record that reports to what is there and to what is wanted, each once."""
-    by_key = {_key(one): one for one in reversed([*there, *wanted])}
+    by_key = {_key(uri): uri for uri in reversed([*there, *wanted])}
     return f"{VERSION}; rua={','.join(reversed(list(by_key.values())))}"
 
 
 def _parts(text: str) -> list[str]:
     """The items of every rua=, in their order; empty ones, which the grammar forbids, as well."""
     lists = [field.value for field in fields(text, "rua")[0] if field.name == "rua"]
-    return [item.strip(" \t") for one in lists for item in one.split(",") if one]
+    return [item.strip(" \t") for value in lists for item in value.split(",") if value]
 
 
 def _key(uri: str) -> str:

@@ -186,7 +186,7 @@ async def test_what_is_elsewhere_is_unknown_and_nobody_is_dialled(
     world = world_of(found, load({}, {}), lambda kind, seconds, report: sessions.append(kind))
     await world.check(AT_ONCE)
     ((_, status),) = world.statuses()
-    await world.close()
+    await world.outbound.close()
     ready = find(status.conditions, ConditionType.READY)
     assert ready is not None
     assert ready.status is ConditionStatus.UNKNOWN
@@ -225,7 +225,7 @@ async def test_what_is_no_string_is_no_password(tmp_path: Path, value: object) -
     sessions: list[str] = []
     world = world_of(found, load({}, {}), lambda kind, seconds, report: sessions.append(kind))
     await world.check(AT_ONCE)
-    await world.close()
+    await world.outbound.close()
     assert sessions == []
 
 

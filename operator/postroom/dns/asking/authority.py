@@ -40,7 +40,7 @@ class Silence:
     cut_off: bool = False
 
     def answer(self, question: Question) -> Answer:
-        """Say that nothing came."""
+        """The timeout as an answer, with the TCP failure where there was one."""
         errors = (TCP_FAILED,) if self.cut_off else ()
         return Answer(question, Outcome.TIMEOUT, errors=errors)
 
@@ -96,7 +96,7 @@ class AuthorityView:
                     for host, addresses in servers.hosts
                 )
             )
-            deeper = next((one for one in looks if isinstance(one, Servers)), None)
+            deeper = next((look for look in looks if isinstance(look, Servers)), None)
             if deeper is None or at_apex:
                 return tuple(
                     ServerAnswer(name, look)

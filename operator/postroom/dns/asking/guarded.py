@@ -23,7 +23,7 @@ class GuardedTransport:
         self, transport: Transport, may_ask: Callable[[str], bool], exempt: Iterable[Server]
     ) -> None:
         self._transport, self._may_ask = transport, may_ask
-        self._exempt = frozenset(one for one in exempt if isinstance(one, ServerAddress))
+        self._exempt = frozenset(server for server in exempt if isinstance(server, ServerAddress))
 
     async def udp(self, server: ServerAddress, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
         self._judge(server)

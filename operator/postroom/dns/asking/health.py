@@ -111,10 +111,10 @@ class Health(Generic[ServerT]):
         """Order equal servers for asking: fast ones first, each in its turn, silent ones last."""
         now = _now()
         good = [server for server in servers if self._record(server).avoid_until <= now]
-        known = [trip for one in good if (trip := self._record(one).round_trip) is not None]
+        known = [trip for server in good if (trip := self._record(server).round_trip) is not None]
         bound = min(known, default=0.0) * _SLOW_FACTOR + _SLOW_SECONDS
-        fast = [one for one in good if (self._record(one).round_trip or 0.0) <= bound]
-        slow = [one for one in good if one not in fast]
+        fast = [server for server in good if (self._record(server).round_trip or 0.0) <= bound]
+        slow = [server for server in good if server not in fast]
         start = next(self._rotation) % len(fast) if fast else 0
         return [*fast[start:], *fast[:start], *slow, *self._silent(servers, now)]
 
@@ -127,7 +127,9 @@ class Health(Generic[ServerT]):
     def _silent(self, servers: Sequence[ServerT], now: float) -> list[ServerT]:
         silent = [server for server in servers if self._record(server).avoid_until > now]
         # One loss is soon told from death: who was silent once is asked before who is dead.
-        return sorted(silent, key=lambda one: (self.is_dead(one), self._record(one).avoid_until))
+        return sorted(
+            silent, key=lambda server: (self.is_dead(server), self._record(server).avoid_until)
+        )
 
     def _record(self, server: ServerT) -> _Record:
         # Per party: one that asks a server what that passes over must not have it look dead to all.

@@ -35,7 +35,7 @@ class ResolverView:
 
         async def look() -> tuple[Heard, float]:
             found = await self._turns.ask(
-                self._resolvers, question, view, lambda one: one.answer.conclusive
+                self._resolvers, question, view, lambda heard: heard.answer.conclusive
             )
             answer = replace(found.answer(question), authoritative=False)
             if found.usable is None:

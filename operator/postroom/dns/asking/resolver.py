@@ -135,8 +135,8 @@ class DnsAsker:
         )
         found = tuple(value for answer in answers for value in answer.values)
         if found:
-            return AliasedAddresses(found) if any(one.aliases for one in answers) else found
-        return next((one for one in answers if not one.conclusive), answers[0])
+            return AliasedAddresses(found) if any(answer.aliases for answer in answers) else found
+        return next((answer for answer in answers if not answer.conclusive), answers[0])
 
     async def resolve_host(self, host: str) -> tuple[str, ...] | None:
         """Return a host's addresses: empty where it has none, None where that could not be seen."""
@@ -157,7 +157,7 @@ class DnsAsker:
 
     async def _look_at_serials(self, question: Question) -> tuple[ServerAnswer, ...]:
         found = await self._authorities.every(question, at_apex=True)
-        return tuple(replace(one, answer=_with_serial(one.answer)) for one in found)
+        return tuple(replace(server, answer=_with_serial(server.answer)) for server in found)
 
 
 class _Looks(Generic[ResultT]):

@@ -94,7 +94,7 @@ class Found:
                 failure.answer for failure in self.failures if failure.answer.outcome is outcome
             ]
             if of_kind:
-                return min(of_kind, key=lambda one: one.server or "")
+                return min(of_kind, key=lambda answer: answer.server or "")
         cut_off = any(TCP_FAILED in failure.answer.errors for failure in self.failures)
         return Answer(question, Outcome.TIMEOUT, errors=(TCP_FAILED,) if cut_off else ())
 
@@ -141,7 +141,9 @@ class Turns:
         if view.recursive:
             return self.health.in_order(servers)
         inclined = self.health.in_turn(servers)
-        return sorted(inclined, key=lambda one: self._pace.busy(address_of(one), resolver=False))
+        return sorted(
+            inclined, key=lambda server: self._pace.busy(address_of(server), resolver=False)
+        )
 
     async def ask(
         self,
@@ -258,7 +260,7 @@ class _Round:
     def _spare_the_dead(self) -> None:
         """Where all servers are known to be dead, one attempt at each is enough."""
         if all(map(self.turns.health.is_dead, self.servers)):
-            self.waiting = deque(one for one in self.waiting if not one.repetition)
+            self.waiting = deque(attempt for attempt in self.waiting if not attempt.repetition)
 
     async def _just_come(self) -> set[asyncio.Task[Heard | None]]:
         """Let replies through that lay in their sockets while this process was busy itself.
@@ -267,7 +269,7 @@ class _Round:
         """
         for _ in range(_TURNS_OF_THE_LOOP):
             await asyncio.sleep(0)
-            done = {one for one in self.running if one.done()}
+            done = {task for task in self.running if task.done()}
             if done:
                 return done
         return set()
@@ -276,8 +278,8 @@ class _Round:
         """Send the next query that makes sense; return how long to wait for its reply."""
         if self.held:
             self._spare_the_dead()  # others may have found out while this one waited
-        open_now = (one for one, _ in self.running.values())
-        patience = max((self.turns.wait(one, self.view) for one in open_now), default=0.0)
+        open_now = (earlier for earlier, _ in self.running.values())
+        patience = max((self.turns.wait(earlier, self.view) for earlier in open_now), default=0.0)
         while self.waiting:
             attempt = self.waiting.popleft()
             if attempt.server in self.failed:
@@ -355,18 +357,18 @@ class _Round:
 
     def _learn_edns(self, attempt: Attempt) -> None:
         """Notice who answers without EDNS, and was silent with it."""
-        silent = [*self.silent, *(one for one, _ in self.running.values())]
+        silent = [*self.silent, *(earlier for earlier, _ in self.running.values())]
         if attempt.edns:
             self.turns.health.understood_edns(attempt.server)
-        elif any(one.edns and one.server == attempt.server for one in silent):
+        elif any(earlier.edns and earlier.server == attempt.server for earlier in silent):
             self.turns.health.silent_to_edns(attempt.server)
 
     def _is_worth_waiting(self) -> bool:
         """A resolver may be long in asking others, and TCP takes its time."""
-        open_now = [one for one, _ in self.running.values()]
-        if any(self.turns.is_over_tcp(one, self.question) for one in open_now):
+        open_now = [attempt for attempt, _ in self.running.values()]
+        if any(self.turns.is_over_tcp(attempt, self.question) for attempt in open_now):
             return True
-        all_dead = all(self.turns.health.is_dead(one.server) for one in open_now)
+        all_dead = all(self.turns.health.is_dead(attempt.server) for attempt in open_now)
         return self.view.recursive and not all_dead
 
     def _found(self, heard: Heard) -> Found:

@@ -141,7 +141,9 @@ class ZoneFinder:
                 continue
             names = considered(canonical(str(rdata)) for rdata in rrset)
             zone, ttl = Zone(owner, names), float(rrset.ttl)
-            found = self._servers_at(zone, [(one, glue(reply, one)) for one in names], ttl)
+            found = self._servers_at(
+                zone, [(nameserver, glue(reply, nameserver)) for nameserver in names], ttl
+            )
             if found.addresses:
                 return found
             elsewhere = self._servers_at(zone, await self._hosts(names), ttl)
@@ -215,10 +217,10 @@ class ZoneFinder:
         hosts, denied = list[tuple[str, tuple[ServerAddress, ...]]](), set[str]()
         for name, addresses in found:
             fine = [address for address in addresses if not _is_for_many(address)]
-            allowed = [one for one in fine if self._may_ask(one)]
+            allowed = [address for address in fine if self._may_ask(address)]
             if fine and not allowed:
                 denied.add(name)
-            usable = (ServerAddress(one, self._port) for one in allowed[:ADDRESSES_LIMIT])
+            usable = (ServerAddress(address, self._port) for address in allowed[:ADDRESSES_LIMIT])
             hosts.append((name, tuple(usable)))
         return Servers(zone, tuple(hosts), ttl, frozenset(denied))
 

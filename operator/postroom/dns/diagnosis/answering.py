@@ -38,7 +38,11 @@ def cut_off(answer: Answer) -> bool:
 
 
 def _cut_off(own: Sequence[Answer]) -> Iterator[Finding]:
-    names = [f"{one.question.type.value} at {one.question.name}" for one in own if cut_off(one)]
+    names = [
+        f"{answer.question.type.value} at {answer.question.name}"
+        for answer in own
+        if cut_off(answer)
+    ]
     if names:
         message = (
             f"The answer for {_listed(names)} does not fit into a datagram, and could not be had "
@@ -55,16 +59,20 @@ def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
         for answer in answers
         if answer.authoritative and is_within(answer.question.name, domain)
     ]
-    denied = {(one.server, one.question.name) for one in own if one.outcome is Outcome.NX_DOMAIN}
+    denied = {
+        (answer.server, answer.question.name)
+        for answer in own
+        if answer.outcome is Outcome.NX_DOMAIN
+    }
     broken = {
         name
         for server, name in denied
-        for one in own
-        if one.values
-        and not one.aliases
-        and one.server == server
-        and one.question.name.endswith(f".{name}")
-        and not _is_denied(own, one)
+        for answer in own
+        if answer.values
+        and not answer.aliases
+        and answer.server == server
+        and answer.question.name.endswith(f".{name}")
+        and not _is_denied(own, answer)
     }
     if broken:
         message = (
@@ -77,9 +85,9 @@ def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
 def _is_denied(own: Sequence[Answer], there: Answer) -> bool:
     """Whether the same server denied the lower name as well: the zone changed meanwhile."""
     return any(
-        one.outcome is Outcome.NX_DOMAIN
-        and (one.server, one.question.name) == (there.server, there.question.name)
-        for one in own
+        answer.outcome is Outcome.NX_DOMAIN
+        and (answer.server, answer.question.name) == (there.server, there.question.name)
+        for answer in own
     )
 
 
@@ -96,9 +104,9 @@ def sidelong(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
 def bounce_targets(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
     """Where bounces go by way of an alias."""
     return tuple(
-        (one.wanted.target, RecordType.MX)
-        for one in plan.of(Purpose.RETURN_PATH)
-        if isinstance(one.wanted, CNAMEWanted)
+        (record.wanted.target, RecordType.MX)
+        for record in plan.of(Purpose.RETURN_PATH)
+        if isinstance(record.wanted, CNAMEWanted)
     )
 
 
@@ -106,7 +114,7 @@ def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
     """A null MX at a name that mail comes from makes receivers refuse it (RFC 7505 section 4.2)."""
     for name, kind in sidelong(plan):
         answer = seen.at(name, kind)
-        null = [one for one in answer.values if host_of(one) == NOBODY]
+        null = [value for value in answer.values if host_of(value) == NOBODY]
         if null:
             code = Code.MX_NULL if len(null) == len(answer.values) else Code.MX_NULL_MIXED
             message = (
@@ -117,23 +125,23 @@ def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
             if not answer.aliases:
                 fix = delete(removal(name, kind, null))
             yield finding(code, "domain", message, fix)
-    for one in plan.of(Purpose.RETURN_PATH):
-        if isinstance(one.wanted, CNAMEWanted):
-            values = seen.at(one.wanted.target, RecordType.MX).values
+    for record in plan.of(Purpose.RETURN_PATH):
+        if isinstance(record.wanted, CNAMEWanted):
+            values = seen.at(record.wanted.target, RecordType.MX).values
             if values and all(host_of(value) == NOBODY for value in values):
                 message = (
-                    f"{one.wanted.target} has a null MX, so that bounces to {one.name} are lost: "
-                    "that is up to the provider."
+                    f"{record.wanted.target} has a null MX, so that bounces to {record.name} are "
+                    "lost: that is up to the provider."
                 )
-                yield finding(Code.MX_NULL, one.id, message, external())
+                yield finding(Code.MX_NULL, record.id, message, external())
 
 
 def _kept_long(own: Sequence[Answer]) -> Iterator[Finding]:
     names = sorted(
         {
-            one.question.name
-            for one in own
-            if one.authoritative and one.conclusive and (one.ttl or 0) > _DAY
+            answer.question.name
+            for answer in own
+            if answer.authoritative and answer.conclusive and (answer.ttl or 0) > _DAY
         }
     )
     if names:

@@ -39,7 +39,7 @@ class Standing:
 
 def all_faulty(records: Sequence[Judged]) -> bool:
     """Whether none of the records is valid, unknown or on its way."""
-    return all(one.state in FAULTY for _, one in records)
+    return all(judgement.state in FAULTY for _, judgement in records)
 
 
 def policy_names(plan: DomainPlan) -> tuple[str, ...]:
@@ -52,9 +52,11 @@ def standing(plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen) 
     """Gather how a domain stands; records without a judgement are left out."""
     author = _discovered(plan.domain, seen)
     judged = [(record, judgements[record.id]) for record in plan.records if record.id in judgements]
-    signing = tuple((one.id, found) for one, found in judged if _signs(one))
-    policing = tuple((one.id, found) for one, found in judged if _polices(one))
-    reverse = tuple((one.id, found) for one, found in judged if one.purpose is Purpose.REVERSE_DNS)
+    signing = tuple((record.id, found) for record, found in judged if _signs(record))
+    policing = tuple((record.id, found) for record, found in judged if _polices(record))
+    reverse = tuple(
+        (record.id, found) for record, found in judged if record.purpose is Purpose.REVERSE_DNS
+    )
     applies = author.source is not dmarc.PolicySource.ABSENT
     return Standing(
         spf=policing,
@@ -82,7 +84,7 @@ def _polices(planned: PlannedRecord) -> bool:
 
 def _envelope_domain(plan: DomainPlan) -> str:
     """The domain that SPF is checked for: the return path, or the domain itself."""
-    return next((one.name for one in plan.of(Purpose.RETURN_PATH)), plan.domain)
+    return next((record.name for record in plan.of(Purpose.RETURN_PATH)), plan.domain)
 
 
 def _discovered(domain: str, seen: Seen) -> dmarc.Discovery:

@@ -63,7 +63,7 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _unanswered(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     """The CNAME is right, but the provider has nothing at its target."""
-    answers = [case.at(wanted.target, one) for one in behind(wanted)]
+    answers = [case.at(wanted.target, kind) for kind in behind(wanted)]
     if any(answer is not None and answer.outcome is Outcome.NX_DOMAIN for answer in answers):
         message = (
             f"The CNAME at {case.planned.name} is as required, but its target {wanted.target} "
@@ -78,7 +78,7 @@ def _explained(
 ) -> Iterator[tuple[Code, str, Evidence]]:
     """Yield what is known of a wrong target: (code, sentence, evidence)."""
     said = f"The CNAME at {case.planned.name} points to {quoted(target)}"
-    zones = [one for one in (case.apex, case.domain) if one is not None]
+    zones = [zone for zone in (case.apex, case.domain) if zone is not None]
     if any(target == f"{wanted.target}.{zone}" for zone in zones):
         message = f"{said}: the DNS host has added the zone to the target."
         yield Code.CNAME_TARGET_DOUBLED, message, Evidence.PROVEN
@@ -145,7 +145,11 @@ def _is_international(target: str) -> bool:
 def _difference(found: str, wanted: str) -> str:
     """Where two names begin to differ, if it is no more than a slip of the hand."""
     start = next(
-        (at for at, (one, two) in enumerate(zip(found, wanted, strict=False)) if one != two),
+        (
+            at
+            for at, (letter, other) in enumerate(zip(found, wanted, strict=False))
+            if letter != other
+        ),
         min(len(found), len(wanted)),
     )
     tail = 0

@@ -50,7 +50,7 @@ def texts_of(case: Case) -> tuple[str, ...]:
 def undone(case: Case) -> tuple[Damage, ...]:
     """Undo the damage of each single text."""
     found = [damage for text in texts_of(case) for damage in _of_text(case, text)]
-    return tuple(sorted(found, key=lambda one: not one.proven))
+    return tuple(sorted(found, key=lambda damage: not damage.proven))
 
 
 def _of_text(case: Case, text: str) -> Iterator[Damage]:
@@ -123,12 +123,12 @@ def _mended(case: Case, text: str) -> Iterator[Damage]:
     if current == text or not good(current):
         return
     for code, undo in made:
-        fewer = [one for one in made if one != (code, undo)]
+        fewer = [step for step in made if step != (code, undo)]
         # What comes out as well without a step shows that it undid no damage.
         if fewer and good(_undo_all(text, fewer)):
             made = fewer
     # Who pastes a whole line of a zone file has quotes in it as well.
-    for code, _ in sorted(made, key=lambda one: one[0] != Code.VALUE_INCLUDES_NAME):
+    for code, _ in sorted(made, key=lambda step: step[0] != Code.VALUE_INCLUDES_NAME):
         yield Damage(code, detail_of(code, text), (text,), _undo_all(text, UNDO))
 
 
@@ -149,9 +149,9 @@ def _undo_all(text: str, steps: Iterable[tuple[str, Undo]]) -> str:
 def _judge_of(case: Case, text: str) -> Callable[[str], bool]:
     """Tell what makes the undoing of damage right: the token itself, or a sound policy at last."""
     if not isinstance(case.planned.wanted, spf.Requirement | DMARCWanted):
-        return lambda one: one == case.planned.value
+        return lambda mended: mended == case.planned.value
     # A sound policy was not damaged, however little it says.
-    return lambda one: not _is_of_kind(case, text) and _is_of_kind(case, one)
+    return lambda mended: not _is_of_kind(case, text) and _is_of_kind(case, mended)
 
 
 def _of_exact(text: str, whole: str) -> Iterator[Damage]:
@@ -192,13 +192,15 @@ def pieced(case: Case) -> tuple[Damage, ...]:
 def _pieced(case: Case) -> Iterator[Damage]:
     texts = texts_of(case)
     whole = case.planned.value
-    parts = [one for one in texts if one and one in whole]
+    parts = [part for part in texts if part and part in whole]
     for order in _orders(parts):
         if "".join(order) == whole:
             yield _split(order, whole)
             return
     for text, strings in zip(case.answer.values, case.answer.strings, strict=False):
-        if len(strings) > 1 and any("".join(one) == whole for one in _orders(list(strings))):
+        if len(strings) > 1 and any(
+            "".join(sequence) == whole for sequence in _orders(list(strings))
+        ):
             detail = "holds its strings in another order"
             yield Damage(Code.VALUE_CHUNK_ORDER, detail, (text,), whole)
             return
@@ -254,10 +256,10 @@ def within_distance(left: str, right: str, limit: int) -> bool:
     if abs(len(left) - len(right)) > limit:
         return False
     previous = list(range(len(right) + 1))
-    for row, one in enumerate(left, 1):
+    for row, letter in enumerate(left, 1):
         current = [row]
-        for column, two in enumerate(right, 1):
-            step = previous[column - 1] + (one != two)
+        for column, other in enumerate(right, 1):
+            step = previous[column - 1] + (letter != other)
             current.append(min(step, previous[column] + 1, current[-1] + 1))
         if min(current) > limit:
             return False

@@ -33,7 +33,7 @@ class Denials:
         A resolver's denial may be older than the name. Some servers (tinydns) deny a name that has
         nothing but names below it: where one of these was seen, no denial of the zone proves any.
         """
-        own = [one for one in answers if is_within(one.question.name, apex)]
+        own = [reply for reply in answers if is_within(reply.question.name, apex)]
         existing, denied = {apex}, dict[str, Answer]()
         for answer in own:
             name = answer.question.name
@@ -46,7 +46,7 @@ class Denials:
                 denied[name] = answer
         if not existing.isdisjoint(denied):
             denied.clear()
-        asked = frozenset(one.question.name for one in own)
+        asked = frozenset(reply.question.name for reply in own)
         return cls(apex, denied, frozenset(existing), asked)
 
     def implied(self, question: Question) -> Answer | None:
@@ -54,7 +54,7 @@ class Denials:
         if not is_within(question.name, self.apex):
             return None
         above = (self.denied.get(ancestor) for ancestor in and_ancestors(question.name))
-        denial = next((one for one in above if one is not None), None)
+        denial = next((answer for answer in above if answer is not None), None)
         return None if denial is None else replace(denial, question=question)
 
     def first_of(self, questions: Sequence[Question]) -> tuple[Question, ...]:
@@ -62,7 +62,7 @@ class Denials:
 
         Its denial would spare the others. What nothing else is at or below is asked for itself.
         """
-        tops = {one: self._top(one.name) for one in questions}
+        tops = {query: self._top(query.name) for query in questions}
         shared = Counter(tops.values())
         first = dict[str, Question]()
         alone = set[Question]()
@@ -79,4 +79,4 @@ class Denials:
             return None
         known = self.existing | self.asked
         within = [ancestor for ancestor in and_ancestors(name) if is_within(ancestor, self.apex)]
-        return next((one for one in reversed(within) if one not in known), None)
+        return next((ancestor for ancestor in reversed(within) if ancestor not in known), None)

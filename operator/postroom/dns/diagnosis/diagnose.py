@@ -61,14 +61,14 @@ def probes(case: Case, left: int = PROBES_LIMIT, *, search: bool = True) -> tupl
     if case.judgement.state not in FAULTY:
         return ()
     wanted: list[Probe] = [probe for family in FAMILIES for probe in family.probes(case)]
-    ordered = sorted(wanted, key=lambda one: one.priority)
-    likely = [one for one in ordered if one.priority < FAR]
+    ordered = sorted(wanted, key=lambda probe: probe.priority)
+    likely = [probe for probe in ordered if probe.priority < FAR]
     near = _unasked(case, likely)
     if near:
         return near[: max(min(left, NEAR_LIMIT), 0)]
-    asked = (case.seen.answers.get(one.question) for one in likely)
+    asked = (case.seen.answers.get(probe.question) for probe in likely)
     # Where servers answer badly, the many unlikely questions would only be lost as well.
-    heard = all(one is None or one.conclusive for one in asked)
+    heard = all(answer is None or answer.conclusive for answer in asked)
     # What stands at the right name, and is wrong there, is hardly misspelt somewhere else as well.
     misplaced = case.judgement.state is RecordState.MISSING
     if not (search and heard and misplaced) or any(
@@ -80,7 +80,11 @@ def probes(case: Case, left: int = PROBES_LIMIT, *, search: bool = True) -> tupl
 
 def _unasked(case: Case, probes: Iterable[Probe]) -> tuple[Question, ...]:
     asked = dict.fromkeys(probe.question for probe in probes)
-    return tuple(one for one in asked if one not in case.seen.answers and fits_into_query(one.name))
+    return tuple(
+        question
+        for question in asked
+        if question not in case.seen.answers and fits_into_query(question.name)
+    )
 
 
 def causes(case: Case) -> tuple[Cause, ...]:
@@ -89,8 +93,8 @@ def causes(case: Case) -> tuple[Cause, ...]:
     if case.judgement.cause is not None:
         found.append(case.judgement.cause)
     # Nothing else that may be wrong matters beside a key that others can sign with.
-    found = [one for one in found if one.code in _GRAVE] or found
-    return tuple(sorted(found, key=lambda one: one.evidence))
+    found = [cause for cause in found if cause.code in _GRAVE] or found
+    return tuple(sorted(found, key=lambda cause: cause.evidence))
 
 
 def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
@@ -99,6 +103,6 @@ def diagnosed(case: Case) -> tuple[Judgement, tuple[str, ...]]:
         return case.judgement, ()
     found = causes(case)
     root = dkim.with_keys_named(case, found[0])
-    others = dict.fromkeys(one.code for one in found[1:] if one.code != root.code)
+    others = dict.fromkeys(cause.code for cause in found[1:] if cause.code != root.code)
     judged = replace(case.judgement, cause=root, message=root.message)
     return judged, tuple(others)[:_BECAUSE_LIMIT]

@@ -83,15 +83,19 @@ def with_keys_named(case: Case, cause: Cause) -> Cause:
     if cause.fix is None or cause.code == Code.VALUE_NEAR:
         return cause
     gone, kept = set[dkim.PublicKey](), _usable([cause.fix.value])
-    for name in dict.fromkeys(one.name for one in cause.fix.remove if one.type == "TXT"):
+    for name in dict.fromkeys(record.name for record in cause.fix.remove if record.type == "TXT"):
         answer = case.at(name, RecordType.TXT)
         if answer is None or answer.aliases:
             continue
-        going = {one.value for one in cause.fix.remove if (one.name, one.type) == (name, "TXT")}
+        going = {
+            record.value
+            for record in cause.fix.remove
+            if (record.name, record.type) == (name, "TXT")
+        }
         goes = [value for value in answer.values if going & {"", quoted(value)}]
         gone |= _usable(goes)
         kept |= _usable([value for value in answer.values if value not in goes])
-    said = sorted(one for one in map(dkim.described, gone - kept) if one not in cause.message)
+    said = sorted(key for key in map(dkim.described, gone - kept) if key not in cause.message)
     if not said:
         return cause
     more = f"The fix takes away another key: {'; '.join(said)}. Mail that is signed with it fails."

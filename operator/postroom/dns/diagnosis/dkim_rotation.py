@@ -41,7 +41,9 @@ def advice(
     steps = dkim.advise_rotation(selectors, now or _NO_CLOCK)
     for planned, advised in zip(records, steps, strict=True):
         if judged[planned.id].state is RecordState.VALID:
-            found |= {one.subject: one for one in _told(context, planned, advised.step, seen)}
+            found |= {
+                notice.subject: notice for notice in _told(context, planned, advised.step, seen)
+            }
     return found
 
 
@@ -100,9 +102,9 @@ def _retired(planned: PlannedRecord, answer: Answer) -> KeyState:
             return KeyState.VALID if target in answer.values else KeyState.WRONG
         case DKIMKeyWanted(key=key):
             found = [dkim.parse(value) for value in answer.values if dkim.looks_like_key(value)]
-            if any(one.key == key for one in found):
+            if any(record.key == key for record in found):
                 return KeyState.VALID
-            return KeyState.REVOKED if any(one.revoked for one in found) else KeyState.WRONG
+            return KeyState.REVOKED if any(record.revoked for record in found) else KeyState.WRONG
         case _:
             return KeyState.WRONG
 

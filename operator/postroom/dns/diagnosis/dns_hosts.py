@@ -74,7 +74,7 @@ class DNSHosts(Row):
             ("name", [host.name for host in self.hosts]),
             ("suffix", [suffix for host in self.hosts for suffix in host.suffixes]),
         ):
-            if twice := {one for one in all_of if all_of.count(one) > 1}:
+            if twice := {entry for entry in all_of if all_of.count(entry) > 1}:
                 raise ValueError(f"the {what} {min(twice)} is listed twice")
         return self
 
@@ -100,7 +100,7 @@ def host_of(nameservers: Sequence[str]) -> DNSHost | None:
     """
     each = [_host_of(nameserver) for nameserver in nameservers]
     first = each[0] if each else None
-    return first if all(one is first for one in each) else None
+    return first if all(host is first for host in each) else None
 
 
 def label_for(name: str, zone: str | None, host: DNSHost | None) -> str:

@@ -54,10 +54,10 @@ def causes(case: Case) -> Iterable[Cause]:
 def _nothing_is_there(case: Case) -> bool:
     """Whether no record of the whole plan is in the zone: then it may be the wrong zone."""
     own = [record for record in case.context.plan.records if is_within(record.name, case.domain)]
-    seen = [(one, case.seen.get(one.name, one.type)) for one in own]
+    seen = [(record, case.seen.get(record.name, record.type)) for record in own]
     return not any(
-        answer is not None and any(value == one.value for value in answer.values)
-        for one, answer in seen
+        answer is not None and any(value == record.value for value in answer.values)
+        for record, answer in seen
     ) and all(answer is not None and answer.conclusive for _, answer in seen)
 
 
@@ -104,13 +104,13 @@ def below_the_domain(planned: PlannedRecord, context: Context) -> tuple[str, ...
     while name != domain and is_within(name, domain):
         found.append(name)
         name = parent(name)
-    return tuple(one for one in found if one not in demanded)
+    return tuple(ancestor for ancestor in found if ancestor not in demanded)
 
 
 def cut_off(planned: PlannedRecord, name: str, delegation: Delegation) -> Judgement | None:
     """The judgement on a record that nobody answers for, because its name is handed to servers
     that do not; None where one of them has the zone."""
-    if not delegation.servers or any(one.answer.conclusive for one in delegation.servers):
+    if not delegation.servers or any(server.answer.conclusive for server in delegation.servers):
         return None
     judged = blind(planned)
     message = (

@@ -83,7 +83,7 @@ def _fault(moved: Case) -> Cause | None:
     causes = [cause for family in _OF_VALUES for cause in family.FAMILY.causes(moved)]
     if moved.judgement.cause is not None:
         causes.append(moved.judgement.cause)
-    return min(causes, key=lambda one: one.evidence, default=None)
+    return min(causes, key=lambda cause: cause.evidence, default=None)
 
 
 def _proves(moved: Case, fault: Cause) -> bool:
@@ -100,7 +100,7 @@ def _proves(moved: Case, fault: Cause) -> bool:
 
 def _meant(moved: Case) -> Iterable[str]:
     """The texts that come out when damage is undone."""
-    yield from (one.meant for one in undone(moved))
+    yield from (damage.meant for damage in undone(moved))
     for text in moved.answer.values:
         if isinstance(moved.planned.wanted, DMARCWanted):
             yield dmarc.mended(text)

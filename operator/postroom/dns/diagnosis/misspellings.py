@@ -38,7 +38,7 @@ def _of_label(label: str) -> Iterator[str]:
     without = (label[:at] + label[at + 1 :] for at in range(len(label)))
     doubled = (label[:at] + label[at] + label[at:] for at in range(len(label)))
     found = dict.fromkeys((*_FREQUENT.get(label, ()), plural, alike, *swapped, *without, *doubled))
-    yield from (one for one in found if one and one != label)
+    yield from (slip for slip in found if slip and slip != label)
 
 
 def _pairs(label: str) -> range:

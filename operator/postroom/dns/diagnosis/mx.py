@@ -39,15 +39,15 @@ def probes(case: Case) -> Iterable[Probe]:
     wanted, name = case.planned.wanted, case.planned.name
     if isinstance(wanted, MXWanted):
         if not case.answer.values:
-            yield from (Probe(3, Question(name, one)) for one in _ADDRESSES)
+            yield from (Probe(3, Question(name, kind)) for kind in _ADDRESSES)
         for host in _foreign_hosts(case):
             yield Probe(3, Question(host, RecordType.CNAME))
     elif _is_return_path(case):
         beside = stranger(case)
-        for one in _IN_THE_WAY:
-            yield Probe(3, Question(name, one))
+        for kind in _IN_THE_WAY:
+            yield Probe(3, Question(name, kind))
             if beside is not None:
-                yield Probe(4, Question(beside, one))
+                yield Probe(4, Question(beside, kind))
 
 
 def causes(case: Case) -> Iterable[Cause]:
@@ -66,7 +66,7 @@ def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
     if case.planned.value in case.answer.values or NOBODY in map(host_of, case.answer.values):
         return  # What stands beside it is told by the judge.
     found_strays = strays(case.planned, case.seen, case.context)
-    gone = [one.value for one in found_strays]
+    gone = [record.value for record in found_strays]
     for value in sorted(case.answer.values):
         host = host_of(value)
         if host in (NOBODY, wanted.host):
@@ -155,7 +155,7 @@ def _without_exchange(case: Case) -> Iterator[Cause]:
     """Without an MX, senders deliver to the address of the name itself (RFC 5321 section 5.1)."""
     if case.answer.values or case.answer.aliases:
         return
-    addresses = [case.at(case.planned.name, one) for one in _ADDRESSES]
+    addresses = [case.at(case.planned.name, kind) for kind in _ADDRESSES]
     if any(address is not None and address.values for address in addresses):
         message = (
             f"There is no MX at {case.planned.name}, so that senders deliver to the address of "
@@ -197,7 +197,7 @@ def _others_in_the_way(case: Case) -> Iterator[Cause]:
             continue
         gone += removal(name, kind, answer.values)
     if gone:
-        kinds = ", ".join(dict.fromkeys(one.type for one in gone))
+        kinds = ", ".join(dict.fromkeys(record.type for record in gone))
         message = (
             f"There are other records at {name} ({kinds}), where the CNAME of the return path must "
             "be alone."

@@ -102,14 +102,14 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _zones(case: Case) -> tuple[str, ...]:
     """The names directly below which a wildcard would answer at the places of slips."""
-    return tuple(dict.fromkeys(one for one in (case.domain, case.apex) if one is not None))
+    return tuple(dict.fromkeys(zone for zone in (case.domain, case.apex) if zone is not None))
 
 
 def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     """Tell what stands at a wrong place: the record, be it damaged, or another of its kind."""
     wanted = case.planned.wanted
     key = wanted.key if isinstance(wanted, DKIMKeyWanted) else None
-    if key is not None and any(dkim.holds_private(one, key) for one in answer.values):
+    if key is not None and any(dkim.holds_private(text, key) for text in answer.values):
         yield _leaked(place, answer, key)
         return
     found = found_at(case, answer)
@@ -199,7 +199,7 @@ def _other_selector(case: Case) -> Iterator[Cause]:
     if own is not None and own.values:
         return  # That the name exists says nothing of names below it then.
     asked = [case.seen.get(sibling.name, sibling.type) for sibling in siblings]
-    if all(one is not None and one.outcome is Outcome.NX_DOMAIN for one in asked):
+    if all(reply is not None and reply.outcome is Outcome.NX_DOMAIN for reply in asked):
         selector = name.removesuffix(f".{above}")
         message = (
             f"There is something at {above} or below it, but nothing for the selector {selector}."

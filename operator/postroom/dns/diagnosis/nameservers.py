@@ -52,7 +52,7 @@ def findings(
         only = Zone(zone.apex, (lame[0],))
         yield made.model_copy(update={"ask": question(zone.apex, RecordType.SOA, only)})
     if heard:
-        silent = _names(listed, lambda one: one.answer.outcome is Outcome.TIMEOUT)
+        silent = _names(listed, lambda server: server.answer.outcome is Outcome.TIMEOUT)
         silent += _names(listed, has_no_address)
         if silent:
             message = (
@@ -94,7 +94,7 @@ def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[Code
 
 
 def not_asked(apex: str, names: Sequence[str]) -> str:
-    """Say that name servers may not be asked; the same whatever is, or is not, at their addresses.
+    """The message on name servers that may not be asked, the same whatever is at their addresses.
 
     Which kind of address it is stays unsaid, too: whoever names servers must learn nothing of the
     network that we are in.
@@ -140,13 +140,13 @@ def older(serials: Sequence[ServerAnswer]) -> tuple[tuple[str, ...], tuple[str, 
     Serials are compared as RFC 1982 section 3.2 says.
     """
     known = {
-        one.nameserver: int(one.answer.values[0])
-        for one in serials
-        if one.answer.values and one.answer.values[0].isdecimal()
+        server.nameserver: int(server.answer.values[0])
+        for server in serials
+        if server.answer.values and server.answer.values[0].isdecimal()
     }
 
     def overtakes(serial: int) -> int:
-        return sum(0 < (serial - one) % _SERIALS < _SERIALS // 2 for one in known.values())
+        return sum(0 < (serial - other) % _SERIALS < _SERIALS // 2 for other in known.values())
 
     newest = max(sorted(set(known.values())), key=overtakes, default=0)
     ahead = tuple(sorted(name for name, serial in known.items() if serial == newest))
@@ -221,7 +221,7 @@ def _names(serials: Iterable[ServerAnswer], matches: Callable[[ServerAnswer], bo
 
 
 def _why(names: Sequence[str], serials: Iterable[ServerAnswer], families: _Families) -> str:
-    """Say of each silent server what is known of it."""
+    """The state of each silent name server: without address, on IPv6 only, or just silent."""
     homeless = {serial.nameserver for serial in serials if has_no_address(serial)}
     said = []
     for name in names:

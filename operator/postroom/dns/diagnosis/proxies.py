@@ -47,6 +47,6 @@ def proxy_of(addresses: Sequence[str]) -> str | None:
     except ValueError:
         return None
     for proxy in proxies():
-        if all(any(one in network for network in proxy.networks) for one in parsed):
+        if all(any(address in network for network in proxy.networks) for address in parsed):
             return proxy.host
     return None

@@ -65,7 +65,7 @@ class Receiver(Row):
 
     def requires(self, requirement: Requirement) -> bool:
         """Whether this receiver asks for it."""
-        return any(one.requirement is requirement for one in self.requirements)
+        return any(row.requirement is requirement for row in self.requirements)
 
 
 class Receivers(Row):
@@ -99,19 +99,19 @@ def findings(
     `judgements` are those of the plan's records, by id. What could not be looked at, or is still
     on its way, yields nothing: the findings of the records tell of it.
     """
-    asked = [one for one in receivers() if one.name.value in plan.bulk_receivers]
+    asked = [provider for provider in receivers() if provider.name.value in plan.bulk_receivers]
     if not asked:
         return
     standing = authentication.standing(plan, judgements, seen)
     for requirement, fault_of in _FAULTS.items():
-        titles = [one.title for one in asked if one.requires(requirement)]
+        titles = [provider.title for provider in asked if provider.requires(requirement)]
         fault = fault_of(standing) if titles else None
         if fault is not None:
             code, sentence = fault
             plural = "require" if len(titles) > 1 else "requires"
             yield finding(code, "domain", f"{_listed(titles)} {plural} {sentence}.")
     for receiver in asked:
-        beyond = _listed([one.requirement for one in receiver.beyond])
+        beyond = _listed([row.requirement for row in receiver.beyond])
         message = f"{receiver.title} also asks for {beyond}, which DNS cannot show."
         yield finding(Code.BULK_BEYOND_DNS, receiver.name, message)
 
@@ -166,7 +166,7 @@ def _alignment(standing: Standing) -> _Fault | None:
 
 
 def _reverse(standing: Standing) -> _Fault | None:
-    faulty = [one for one in standing.reverse if authentication.all_faulty((one,))]
+    faulty = [judged for judged in standing.reverse if authentication.all_faulty((judged,))]
     if not faulty:
         return None
     what = "that the names of sending addresses lead back to them"

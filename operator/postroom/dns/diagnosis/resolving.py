@@ -30,9 +30,9 @@ def bogus(
     unvalidated: Answer | None,
     delegation: Delegation | Answer | None,
 ) -> str | None:
-    """Say in which way the zone fails validation, if it does (RFC 4035 section 4.7).
+    """The message on a zone that fails DNSSEC validation (RFC 4035 section 4.7), else None.
 
-    It does where the resolver says so, or has without checking what it fails at with it. Without
+    It fails where the resolver says so, or has without checking what it fails at with it. Without
     a DS at the parent nothing is validated.
     """
     if resolver is None or resolver.outcome is not Outcome.SERVER_FAILURE:

@@ -120,8 +120,8 @@ def in_the_way(case: Case, more: Iterable[RecordToRemove] = ()) -> list[RecordTo
     """
     cause = case.judgement.cause
     said = cause.fix.remove if cause is not None and cause.fix is not None else []
-    kept = [one for one in said if _stands(case, one)]
-    found = {(one.name, one.type, one.value): one for one in (*more, *kept)}
+    kept = [record for record in said if _stands(case, record)]
+    found = {(record.name, record.type, record.value): record for record in (*more, *kept)}
     return list(found.values())[:_REMOVE_LIMIT]
 
 
@@ -135,7 +135,7 @@ def _stands(case: Case, record: RecordToRemove) -> bool:
     if type is RecordType.CNAME and renamed_below(case) is not None:
         return False
     synthesized = type is RecordType.CNAME and any(
-        one.aliases and from_wildcard(case, one.question.type) for one in there(case)
+        reply.aliases and from_wildcard(case, reply.question.type) for reply in there(case)
     )
     return not synthesized and not from_wildcard(case, type)
 

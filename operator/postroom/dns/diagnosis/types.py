@@ -38,7 +38,7 @@ def probes(case: Case) -> Iterable[Probe]:
         if not case.answer.values:
             yield Probe(1, Question(name, RecordType.TXT))
             if _proxies(case):
-                yield from (Probe(1, Question(name, one)) for one in _ADDRESSES)
+                yield from (Probe(1, Question(name, kind)) for kind in _ADDRESSES)
     elif isinstance(wanted, spf.Requirement) and not spf.select(case.answer.values):
         yield Probe(1, Question(name, RecordType.SPF))
     elif case.answer.values and not case.answer.aliases:
@@ -64,7 +64,7 @@ def _proxies(case: Case) -> bool:
 
 def _seen_at_name(case: Case, types: Iterable[RecordType]) -> list[Answer]:
     """The answers of these types that stand at the name itself."""
-    answers = (case.at(case.planned.name, one) for one in types)
+    answers = (case.at(case.planned.name, kind) for kind in types)
     return [
         answer
         for answer in answers
@@ -87,7 +87,7 @@ def _all_of(case: Case, answers: Iterable[Answer]) -> list[RecordToRemove]:
 def _proxied(case: Case) -> Iterator[Cause]:
     """The DNS host has the CNAME, but answers with its proxy."""
     found = _seen_at_name(case, _ADDRESSES)
-    proxy = proxy_of([value for one in found for value in one.values])
+    proxy = proxy_of([value for answer in found for value in answer.values])
     if case.answer.values or proxy is None or not _proxies(case):
         return
     message = (

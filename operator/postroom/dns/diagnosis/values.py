@@ -93,7 +93,7 @@ def _of_key(case: Case, wanted: DKIMKeyWanted) -> Iterator[Cause]:
     pieces = [strings.get(text, (text,)) for text in texts]
     slips = dkim.slips(texts, pieces, wanted.key, case.planned.value)
     # Who pastes a whole line of a zone file has quotes in it as well.
-    for slip in sorted(slips, key=lambda one: one.code != Code.VALUE_INCLUDES_NAME):
+    for slip in sorted(slips, key=lambda candidate: candidate.code != Code.VALUE_INCLUDES_NAME):
         if not slip.code.startswith("VALUE_"):
             continue
         evidence = Evidence.SHOWN if slip.code in _SHOWN else Evidence.PROVEN

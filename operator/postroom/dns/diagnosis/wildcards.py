@@ -33,7 +33,7 @@ def probes(case: Case) -> Iterable[Probe]:
     for answer in there(case):
         yield Probe(0, Question(beside, answer.question.type))
     if renamed_below(case) is not None:
-        yield from (Probe(0, Question(one, RecordType.DNAME)) for one in _above(case))
+        yield from (Probe(0, Question(ancestor, RecordType.DNAME)) for ancestor in _above(case))
     above = parent(case.planned.name)
     if above != case.domain and is_within(above, case.domain):
         yield Probe(5, Question(above, RecordType.NS))
@@ -41,7 +41,7 @@ def probes(case: Case) -> Iterable[Probe]:
 
 def causes(case: Case) -> Iterable[Cause]:
     yield from _renamed(case)
-    seen = [one for one in there(case) if from_wildcard(case, one.question.type)]
+    seen = [answer for answer in there(case) if from_wildcard(case, answer.question.type)]
     if seen:
         above = parent(case.planned.name)
         message = (

@@ -120,7 +120,7 @@ def holds_private_key(raw: bytes, wanted: PublicKey | None = None) -> bool:
     or, where they are encrypted, with how that was done; 32 bytes are one where the `wanted`
     public key belongs to them.
     """
-    if raw[:1] == bytes([_SEQUENCE]) and any(one in raw[:24] for one in _OIDS_ENCRYPTED):
+    if raw[:1] == bytes([_SEQUENCE]) and any(oid in raw[:24] for oid in _OIDS_ENCRYPTED):
         return True
     version = _first_integer(raw)
     if version is not None:

@@ -72,7 +72,7 @@ def is_private(text: str, wanted: PublicKey | None = None) -> bool:
         return True
     if any(_wrapped(text)) or any(_in_hex(text, wanted)):
         return True
-    return any(_is_encoded(one, wanted) for one in {text, text.translate(_TO_STANDARD)})
+    return any(_is_encoded(variant, wanted) for variant in {text, text.translate(_TO_STANDARD)})
 
 
 def holds_private(text: str, wanted: PublicKey | None = None) -> bool:
@@ -92,7 +92,7 @@ def public_halves(text: str, wanted: PublicKey | None = None) -> tuple[PublicKey
         return ()
     plain = _ESCAPED_ENDS.sub(" ", text[:_TEXT_LIMIT])
     found = list(dict.fromkeys(_halves(plain, wanted)))
-    return tuple(one for one in found if one is not None) or (None,)
+    return tuple(half for half in found if half is not None) or (None,)
 
 
 def public_half(raw: bytes) -> PublicKey | None:
@@ -132,7 +132,7 @@ def _halves(text: str, wanted: PublicKey | None) -> Iterator[PublicKey | None]:
     for run in _encoded_runs(text):
         yield public_half(_decoded(run) or b"")
     if wanted is not None and any(
-        _is_seed_of(one, wanted) for one in {text, text.translate(_TO_STANDARD)}
+        _is_seed_of(variant, wanted) for variant in {text, text.translate(_TO_STANDARD)}
     ):
         yield wanted
 
@@ -160,9 +160,9 @@ def _decoded(encoded: str) -> bytes | None:
 def _encoded_runs(text: str) -> Iterator[str]:
     """Whatever begins as a private key does, in either alphabet of base64."""
     text = text[:_TEXT_LIMIT]
-    for one in dict.fromkeys((text, text.translate(_TO_STANDARD))):
-        for match in islice(_BEGINNING.finditer(one), _PLACES_LIMIT):
-            run = _FOREIGN.split(one[match.start() :], maxsplit=1)[0]
+    for variant in dict.fromkeys((text, text.translate(_TO_STANDARD))):
+        for match in islice(_BEGINNING.finditer(variant), _PLACES_LIMIT):
+            run = _FOREIGN.split(variant[match.start() :], maxsplit=1)[0]
             yield re.sub(r"\s", "", run)
 
 
@@ -201,8 +201,11 @@ def _of_web_key(members: Mapping[str, str]) -> PublicKey | None:
 
 def _of_numbers(modulus: str, exponent: str) -> PublicKey | None:
     """The RSA key of two numbers in base64."""
-    raw = [_decoded(re.sub(r"\s", "", one).translate(_TO_STANDARD)) for one in (modulus, exponent)]
-    n, e = (int.from_bytes(one or b"") for one in raw)
+    raw = [
+        _decoded(re.sub(r"\s", "", number).translate(_TO_STANDARD))
+        for number in (modulus, exponent)
+    ]
+    n, e = (int.from_bytes(number or b"") for number in raw)
     return PublicKey(Algorithm.RSA, n.bit_length(), (n, e)) if n and e else None
 
 

@@ -146,7 +146,7 @@ def _tag_fault(tags: Mapping[str, str]) -> Fault | None:
 
 def _list(value: str) -> tuple[str, ...]:
     """Split a colon-separated list; empty for an empty value."""
-    return tuple(one.strip(_WHITESPACE) for one in value.split(":")) if value else ()
+    return tuple(item.strip(_WHITESPACE) for item in value.split(":")) if value else ()
 
 
 def notes(record: KeyRecord) -> tuple[Note, ...]:

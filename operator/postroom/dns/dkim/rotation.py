@@ -77,7 +77,7 @@ def advise_rotation(selectors: Sequence[SelectorSeen], now: datetime) -> tuple[S
     one that still signs.
     """
     active = [selector for selector in selectors if selector.role is DKIMRole.ACTIVE]
-    sound = bool(active) and all(one.state is KeyState.VALID for one in active)
+    sound = bool(active) and all(selector.state is KeyState.VALID for selector in active)
     return tuple(_advice(selector, now, active_valid=sound) for selector in selectors)
 
 

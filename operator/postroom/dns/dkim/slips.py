@@ -88,7 +88,7 @@ def _slips(
     if split is not None:
         yield split
         return
-    pieces = {one[:DAMAGE_LIMIT]: two for one, two in zip(values, strings, strict=False)}
+    pieces = {value[:DAMAGE_LIMIT]: chunks for value, chunks in zip(values, strings, strict=False)}
     proven = {text: _proven(text, pieces.get(text, ()), wanted, wanted_text) for text in texts}
     for found in proven.values():
         yield from found
@@ -167,7 +167,7 @@ def _mended(text: str, wanted: PublicKey) -> list[Slip]:
             made.append(step)
             current = changed
             if _yields(current, wanted):
-                return [_slip(*one[:2], text) for one in _needed(made, text, wanted)]
+                return [_slip(*needed[:2], text) for needed in _needed(made, text, wanted)]
     return []
 
 
@@ -175,7 +175,7 @@ def _needed(made: Sequence[Step], text: str, wanted: PublicKey) -> list[Step]:
     """Leave out the steps without which the key comes out as well: they undid no damage."""
     needed = list(made)
     for step in made:
-        fewer = [one for one in needed if one is not step]
+        fewer = [other for other in needed if other is not step]
         current = text
         for _, _, undo in fewer:
             current = undo(current)

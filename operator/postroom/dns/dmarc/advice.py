@@ -57,7 +57,7 @@ def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advi
     yield from _subdomains(record, circumstances)
     yield from _reports(record)
     if record.removed:
-        names = [one.name for one in record.removed]
+        names = [tag.name for tag in record.removed]
         hint = "; t=y replaces pct below 100" if "pct" in names else ""
         sentence = f"RFC 9989 receivers ignore {', '.join(names)}{hint}: take it out."
         yield Advice(Code.DMARC_REMOVED_TAGS, sentence)
@@ -104,13 +104,13 @@ def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[
 
 
 def _reports(record: PolicyRecord) -> Iterator[Advice]:
-    if not any(one.valid for one in record.aggregate):
+    if not any(uri.valid for uri in record.aggregate):
         if record.p is DMARCPolicy.NONE:
             sentence = "p=none without rua= does nothing: add rua= to get reports."
             yield Advice(Code.DMARC_NONE_WITHOUT_RUA, sentence)
         else:
             sentence = "Without rua= nobody tells you which of your mail fails: add it."
             yield Advice(Code.DMARC_RUA_ABSENT, sentence)
-    if any(one.size for one in (*record.aggregate, *record.failure)):
+    if any(uri.size for uri in (*record.aggregate, *record.failure)):
         sentence = "RFC 9989 receivers ignore the size behind ! in a report address: take it out."
         yield Advice(Code.DMARC_URI_SIZE, sentence)

@@ -92,7 +92,10 @@ def _why(
         if "." not in common:
             return Misalignment.OTHER_ORGANISATION
     flags = {
-        record.psd for one in (author, own) if one is not None for record in one.records.values()
+        record.psd
+        for discovery in (author, own)
+        if discovery is not None
+        for record in discovery.records.values()
     }
     if PublicSuffixFlag.NO in flags:
         return Misalignment.SEPARATED_BY_RECORD
@@ -103,8 +106,8 @@ def _why(
 
 def _common_suffix(left: str, right: str) -> str:
     common: list[str] = []
-    for one, other in zip(reversed(left.split(".")), reversed(right.split(".")), strict=False):
-        if one != other:
+    for label, other in zip(reversed(left.split(".")), reversed(right.split(".")), strict=False):
+        if label != other:
             break
-        common.insert(0, one)
+        common.insert(0, label)
     return ".".join(common)

@@ -75,7 +75,7 @@ def _weakening(existing: str, mended_record: PolicyRecord, chosen: DMARCPolicy) 
 
 def without_removed_tags(existing: str) -> str:
     """Take the tags that RFC 9989 removed out of a record, and nothing else."""
-    removed = {one.position for one in split(existing) if _is_removed(one)}
+    removed = {item.position for item in split(existing) if _is_removed(item)}
     position, kept = 0, []
     for part in existing.split(";"):
         start = position + len(part) - len(part.lstrip(" \t"))
@@ -117,27 +117,27 @@ def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]
 
 def _failure_option(value: str) -> list[str]:
     """Write fo= of RFC 7489 as RFC 9989 takes it: 1 asks for what the letters ask for, and more."""
-    options = [one.strip(" \t").lower() for one in value.split(":", 8)]
+    options = [option.strip(" \t").lower() for option in value.split(":", 8)]
     if any(option not in ("0", "1", "d", "s") for option in options):
         return []
-    letters = ":".join(one for one in ("d", "s") if one in options)
+    letters = ":".join(letter for letter in ("d", "s") if letter in options)
     return ["fo=1"] if "1" in options else [f"fo={letters}"] if letters else []
 
 
 def _tags(base: str) -> list[Tag]:
     """The tags that a record may hold: those that are known, and others that can be written."""
     return [
-        one
-        for one in split(base)
-        if isinstance(one, Tag)
-        and (one.name in KNOWN_TAGS or (one.value and one.value.isascii()))
-        and one.value.isprintable()
+        tag
+        for tag in split(base)
+        if isinstance(tag, Tag)
+        and (tag.name in KNOWN_TAGS or (tag.value and tag.value.isascii()))
+        and tag.value.isprintable()
     ]
 
 
 def _reports(there: Sequence[ReportURI], rua: Sequence[str]) -> list[str]:
     """The valid addresses that are there, without sizes, then the wanted ones; each once."""
     found: dict[str, str] = {}
-    for uri in [*(one.uri for one in there if one.valid), *map(encoded, rua)]:
+    for uri in [*(address.uri for address in there if address.valid), *map(encoded, rua)]:
         found.setdefault(key_of(uri), uri)
     return list(found.values())

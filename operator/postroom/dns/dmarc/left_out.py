@@ -32,7 +32,7 @@ def left_out(existing: Sequence[str], value: str) -> str:
 
 
 def _tags(text: str) -> list[Tag]:
-    return [one for one in split(text) if isinstance(one, Tag)]
+    return [tag for tag in split(text) if isinstance(tag, Tag)]
 
 
 def _gone(text: str, kept: dict[str, str]) -> Iterator[str]:
@@ -50,8 +50,8 @@ def _gone(text: str, kept: dict[str, str]) -> Iterator[str]:
 
 def _repeated(text: str, read: Sequence[Tag]) -> Iterator[Tag]:
     """The tags that a record has twice, of which one is read."""
-    names = [one.name for one in _tags(text)]
-    values = {(one.name, one.value) for one in read}
+    names = [item.name for item in _tags(text)]
+    values = {(item.name, item.value) for item in read}
     for tag in _tags(text):
         if names.count(tag.name) > 1 and (tag.name, tag.value) not in values:
             yield tag
@@ -59,12 +59,12 @@ def _repeated(text: str, read: Sequence[Tag]) -> Iterator[Tag]:
 
 def _addresses(tag: Tag, kept: str) -> Iterator[str]:
     """The addresses of rua= or ruf= that get no reports by the offered record."""
-    there = {_key(one) for one in kept.split(",")}
-    for one in filter(None, (each.strip() for each in tag.value.split(","))):
-        if _key(one) in there:
+    there = {_key(uri) for uri in kept.split(",")}
+    for uri in filter(None, (each.strip() for each in tag.value.split(","))):
+        if _key(uri) in there:
             continue
-        why = "" if parse_uri(one).valid else ", which is no valid report address"
-        yield f"{quoted(one)} of {tag.name}={why}"
+        why = "" if parse_uri(uri).valid else ", which is no valid report address"
+        yield f"{quoted(uri)} of {tag.name}={why}"
 
 
 def _key(text: str) -> str:

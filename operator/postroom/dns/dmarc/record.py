@@ -127,10 +127,10 @@ class PolicyRecord:
             return DMARCPolicy.NONE, Reach.SELF
         choices = {Reach.MISSING_SUBDOMAIN: self.np, Reach.SUBDOMAIN: self.sp}
         order = [Reach.MISSING_SUBDOMAIN, Reach.SUBDOMAIN]
-        for one in order[order.index(reach) :] if reach in order else []:
-            policy = choices[one]
+        for level in order[order.index(reach) :] if reach in order else []:
+            policy = choices[level]
             if policy is not None:
-                return policy, one
+                return policy, level
         return self.p or DMARCPolicy.NONE, Reach.SELF
 
     def applied(self, reach: Reach) -> DMARCPolicy | None:
@@ -153,8 +153,8 @@ def lowered(policy: DMARCPolicy) -> DMARCPolicy:
 
 def missing_reports(record: PolicyRecord, wanted: Sequence[str]) -> tuple[str, ...]:
     """Return the wanted mailto: URIs to which the record does not report, in their order."""
-    there = {key_of(one) for one in record.rua}
-    return tuple(one for one in wanted if key_of(encoded(one)) not in there)
+    there = {key_of(uri) for uri in record.rua}
+    return tuple(uri for uri in wanted if key_of(encoded(uri)) not in there)
 
 
 def is_dmarc(text: str) -> bool:
@@ -190,10 +190,10 @@ def parse(text: str) -> PolicyRecord:
             problems.append(TagProblem(item.name, item.position, "is there twice"))
         else:
             tags[item.name] = item
-    problems += [one for one in map(_value_problem, tags.values()) if one is not None]
+    problems += [problem for problem in map(_value_problem, tags.values()) if problem is not None]
     aggregate, failure = _uris(tags, "rua"), _uris(tags, "ruf")
     for name, uris in (("rua", aggregate), ("ruf", failure)):
-        problems += [TagProblem(name, one.position, one.problem) for one in uris if one.problem]
+        problems += [TagProblem(name, uri.position, uri.problem) for uri in uris if uri.problem]
     made = _record(tags, aggregate, failure, problems)
     if twice and made.problem is None:
         return replace(made, problem=f"it has the tag {twice[:20]}= twice (RFC 6376 section 3.2)")
@@ -242,7 +242,7 @@ def failure_options(value: str) -> tuple[str, ...] | None:
 
     It is 0 or 1, or a list of letters (RFC 9989 section 4.7): RFC 7489 took digits in a list, too.
     """
-    options = tuple(one.strip(" \t").lower() for one in value.split(":", 8))
+    options = tuple(option.strip(" \t").lower() for option in value.split(":", 8))
     if options in (("0",), ("1",)):
         return options
     return options if all(option in ("d", "s") for option in options) else None
@@ -276,14 +276,14 @@ def _record(
         for name, policy in (("p", p), ("sp", sp), ("np", np))
         if policy is None and (name == "p" or name in tags)
     ]
-    valid = any(one.valid for one in aggregate)
+    valid = any(uri.valid for uri in aggregate)
     testing = _choice(tags, "t", "n") == "y"
     policy = DMARCPolicy.NONE if bad or p is None else lowered(p) if testing else p
     what = "missing" if bad and bad[0] not in tags else "unknown"
     fo = tags.get("fo")
     return PolicyRecord(
         policy=policy,
-        rua=tuple(one.uri.lower() for one in aggregate if one.address is not None),
+        rua=tuple(uri.uri.lower() for uri in aggregate if uri.address is not None),
         problem=f"{bad[0]}= is {what}, and there is no valid rua=" if bad and not valid else None,
         p=p,
         sp=sp,
@@ -296,6 +296,6 @@ def _record(
         aggregate=aggregate,
         failure=failure,
         removed=tuple(tags[name] for name in sorted(REMOVED_TAGS & tags.keys())),
-        problems=tuple(sorted(problems, key=lambda one: one.position)[:PROBLEM_LIMIT]),
+        problems=tuple(sorted(problems, key=lambda problem: problem.position)[:PROBLEM_LIMIT]),
         fallen_back=bool(bad),
     )

@@ -55,8 +55,8 @@ def report_domain(uri: str) -> str:
 
 def destinations(record: PolicyRecord) -> tuple[str, ...]:
     """Return the domains to which a record has reports sent, rua= and ruf= alike, sorted."""
-    found = {one.destination for one in (*record.aggregate, *record.failure)}
-    return tuple(sorted(one for one in found if one is not None))
+    found = {uri.destination for uri in (*record.aggregate, *record.failure)}
+    return tuple(sorted(destination for destination in found if destination is not None))
 
 
 def external(
@@ -71,7 +71,7 @@ def external(
     """
     ours = organisations.get(policy_domain)
     foreign, unknown = [], []
-    for domain in sorted({one for one in domains if one != policy_domain}):
+    for domain in sorted({destination for destination in domains if destination != policy_domain}):
         theirs = organisations.get(domain)
         if ours is None or theirs is None:
             unknown.append(domain)
@@ -103,5 +103,5 @@ def consent(
 
 
 def _strays(text: str, destination: str) -> bool:
-    found = {one.destination for one in parse(text).aggregate if one.destination is not None}
+    found = {uri.destination for uri in parse(text).aggregate if uri.destination is not None}
     return bool(found - {destination})

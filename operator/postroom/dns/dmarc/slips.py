@@ -83,7 +83,7 @@ def slips(text: str) -> tuple[Slip, ...]:
     found = list(made)
     if left is not None and left.p is None:
         found.append(Slip(Code.DMARC_P_INVALID, "names no policy that exists in p="))
-    if any(placeholder(one) is not None for one in _unread(mended)):
+    if any(placeholder(value) is not None for value in _unread(mended)):
         found.append(Slip(Code.VALUE_PLACEHOLDER, "still holds a placeholder"))
     return tuple(found)
 
@@ -101,7 +101,7 @@ def _unread(text: str) -> Iterator[str]:
         if not isinstance(tag, Tag):
             yield text[tag.position :].partition(";")[0]
         elif tag.name in URI_TAGS:
-            yield from (one for one in tag.value.split(",") if not parse_uri(one.strip()).valid)
+            yield from (uri for uri in tag.value.split(",") if not parse_uri(uri.strip()).valid)
         elif tag.name in faulty:
             yield tag.value
 
@@ -196,7 +196,7 @@ def _with_separators(text: str) -> str:
 
 
 def _same_parts(text: str, parts: list[str]) -> bool:
-    return [one.strip() for one in text.split(";") if one.strip()] == parts
+    return [part.strip() for part in text.split(";") if part.strip()] == parts
 
 
 def _pieces(part: str) -> Iterator[str]:
@@ -211,7 +211,7 @@ def _pieces(part: str) -> Iterator[str]:
 
 def _with_uris(text: str) -> str:
     """Write every report address as a mailto: URI, separated by commas."""
-    for tag in reversed([one for one in split(text) if isinstance(one, Tag)]):
+    for tag in reversed([item for item in split(text) if isinstance(item, Tag)]):
         if tag.name in URI_TAGS:
             end = tag.value_position + len(tag.value)
             text = text[: tag.value_position] + _uri_list(tag.value) + text[end:]
@@ -219,7 +219,7 @@ def _with_uris(text: str) -> str:
 
 
 def _uri_list(value: str) -> str:
-    if all(parse_uri(one.strip(" \t")).valid for one in value.split(",") if one.strip()):
+    if all(parse_uri(uri.strip(" \t")).valid for uri in value.split(",") if uri.strip()):
         return value
     items = re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", value))
     return ",".join(_uri(item.strip("<>()'")) for item in items if item.strip("<>()'"))
@@ -231,7 +231,7 @@ def _with_single_tags(text: str) -> str:
     Which one receivers took is not known: so nobody's policy is weakened, and no report is lost.
     """
     items = list(split(text))
-    names = [one.name for one in items if isinstance(one, Tag)]
+    names = [tag.name for tag in items if isinstance(tag, Tag)]
     if not is_dmarc(text) or (len(set(names)) == len(names) and "v" not in names):
         return text
     kept: dict[str, str] = {}
@@ -249,10 +249,10 @@ def _with_single_tags(text: str) -> str:
 def _joined(name: str, first: str, second: str) -> str:
     """What two values of one tag come to."""
     if name in URI_TAGS:
-        return ",".join(one for one in (first, second) if one.strip())
+        return ",".join(value for value in (first, second) if value.strip())
     if name in POLICY_TAGS:
-        order = {one.value: strictness(one) for one in DMARCPolicy}
-        return max((first, second), key=lambda one: order.get(one.lower(), -1))
+        order = {policy.value: strictness(policy) for policy in DMARCPolicy}
+        return max((first, second), key=lambda value: order.get(value.lower(), -1))
     return first
 
 

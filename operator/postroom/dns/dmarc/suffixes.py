@@ -76,7 +76,7 @@ def disagreement(domain: str, discovery: Discovery) -> Disagreement | None:
 def _policy_domain(domain: str, listed: str, discovery: Discovery) -> str | None:
     """RFC 7489 section 6.6.3: the domain's own record, else that of the organisational domain."""
     records = discovery.records
-    return next((one for one in (domain, listed) if one in records), None)
+    return next((name for name in (domain, listed) if name in records), None)
 
 
 def aligned_by_list(author: str, identifier: str, mode: AlignmentMode) -> bool:

@@ -84,7 +84,7 @@ def walk_domains(domain: str) -> tuple[str, ...]:
 
 def walk_names(domain: str) -> tuple[str, ...]:
     """Return the names to ask for TXT, in the order of the walk."""
-    return tuple(f"{PREFIX}{one}" for one in walk_domains(domain))
+    return tuple(f"{PREFIX}{name}" for name in walk_domains(domain))
 
 
 def existence(answer: Answer) -> bool | None:
@@ -132,8 +132,8 @@ def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = T
 
 
 def _walk(domain: str, answers: Mapping[str, Answer]) -> Iterator[Step]:
-    for one in walk_domains(domain):
-        step = _step(one, answers.get(f"{PREFIX}{one}"))
+    for name in walk_domains(domain):
+        step = _step(name, answers.get(f"{PREFIX}{name}"))
         yield step
         if step.record is not None and step.record.psd is not PublicSuffixFlag.UNSAID:
             return

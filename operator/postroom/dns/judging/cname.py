@@ -40,11 +40,11 @@ def behind(wanted: CNAMEWanted) -> tuple[RecordType, ...]:
 def needs(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the CNAME and for the target; where there is no CNAME, what is in its place."""
     needed = own((planned.name, RecordType.CNAME)) | shared(
-        *((wanted.target, one) for one in behind(wanted))
+        *((wanted.target, kind) for kind in behind(wanted))
     )
     answer = seen.get(planned.name, RecordType.CNAME)
     if answer is not None and answer.conclusive and wanted.target not in answer.values:
-        needed |= own(*((planned.name, one) for one in behind(wanted)))
+        needed |= own(*((planned.name, kind) for kind in behind(wanted)))
     return needed
 
 
@@ -52,17 +52,17 @@ def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Cont
     """Judge by the target, and by what stands behind it."""
     values = seen.at(planned.name, RecordType.CNAME).values
     if wanted.behind is Behind.KEY and not (wanted.role is DKIMRole.RETIRED and not values):
-        places = [seen.get(one, RecordType.TXT) for one in (planned.name, wanted.target)]
+        places = [seen.get(name, RecordType.TXT) for name in (planned.name, wanted.target)]
         lost = [key for place in places for key in usable_keys(place) if _is_lost(key, context)]
         if lost:
             return _burnt(planned, wanted, values, lost[0])
     if wanted.target in values:
         return _behind(planned, wanted, seen, context, values)
-    there = [seen.get(planned.name, one) for one in behind(wanted)]
+    there = [seen.get(planned.name, kind) for kind in behind(wanted)]
     if wanted.behind is Behind.KEY and not values:
-        for one in there:
-            if one is not None and any(map(dkim.holds_private, one.values)):
-                return leaked(planned, one, None, wanted.role)
+        for answer in there:
+            if answer is not None and any(map(dkim.holds_private, answer.values)):
+                return leaked(planned, answer, None, wanted.role)
     if wanted.role is DKIMRole.RETIRED:
         return retired(values)
     if values:
@@ -74,8 +74,10 @@ def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Cont
             Code.CNAME_TARGET_WRONG, message, replace(planned, values), evidence=Evidence.SHOWN
         )
         return faulty(RecordState.WRONG, Reason.CNAME_TARGET_MISMATCH, cause, values)
-    unseen = next((one for one in there if one is not None and not one.conclusive), None)
-    found = [one for one in there if one is not None and one.values]
+    unseen = next(
+        (answer for answer in there if answer is not None and not answer.conclusive), None
+    )
+    found = [answer for answer in there if answer is not None and answer.values]
     if not found and unseen is not None:
         return blind(planned, f"{unseen.question.type.value} at {planned.name}")
     if found:
@@ -109,7 +111,7 @@ def _by_detour(
     planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context, values: Sequence[str]
 ) -> Judgement | None:
     """Another CNAME may lead to the target in the end, or to the same key; None if it does not."""
-    answers = [seen.get(planned.name, one) for one in behind(wanted)]
+    answers = [seen.get(planned.name, kind) for kind in behind(wanted)]
     if any(answer is not None and wanted.target in answer.aliases for answer in answers):
         return _behind(planned, wanted, seen, context, values)
     keys = usable_keys(answers[0]) if wanted.behind is Behind.KEY else []
@@ -127,7 +129,7 @@ def usable_keys(answer: Answer | None) -> list[dkim.PublicKey]:
     """Return the keys in an answer that verifiers accept."""
     texts = answer.values if answer is not None else ()
     found = (dkim.parse(text) for text in texts if dkim.looks_like_key(text))
-    return [one.key for one in found if one.key is not None and one.usable]
+    return [record.key for record in found if record.key is not None and record.usable]
 
 
 def _behind(
@@ -165,7 +167,7 @@ def _behind(
 def _host_behind(
     planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, values: Sequence[str]
 ) -> Judgement:
-    answers = [seen.at(wanted.target, one) for one in _ADDRESSES]
+    answers = [seen.at(wanted.target, kind) for kind in _ADDRESSES]
     if not any(answer.values for answer in answers) and not all(
         answer.conclusive for answer in answers
     ):
@@ -222,8 +224,8 @@ def _instead(
     planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, found: Sequence[Answer]
 ) -> Judgement:
     """No CNAME shows, but what should stand behind it: flattened by the host, or pasted."""
-    targets = [seen.at(wanted.target, one.question.type) for one in found]
-    values = masked([value for one in found for value in one.values])
+    targets = [seen.at(wanted.target, answer.question.type) for answer in found]
+    values = masked([value for answer in found for value in answer.values])
     unseen = next((target for target in targets if not target.conclusive), None)
     if unseen is not None:
         return blind(planned, f"{unseen.question.type.value} at {wanted.target}")
@@ -245,8 +247,8 @@ def _instead(
     if fix is not None:
         gone = [
             record
-            for one in found[1:]
-            for record in (replace(planned, one.values, type=one.question.type) or fix).remove
+            for answer in found[1:]
+            for record in (replace(planned, answer.values, type=answer.question.type) or fix).remove
         ]
         fix = fix.model_copy(update={"remove": [*fix.remove, *gone]})
     cause = Cause(code, message, fix, evidence=Evidence.LIKELY)
@@ -259,6 +261,6 @@ def _same(wanted: CNAMEWanted, found: Sequence[Answer], targets: Sequence[Answer
         keys = usable_keys(found[0])
         return len(found[0].values) == 1 and bool(keys) and keys == usable_keys(targets[0])
     return all(
-        bool(target.values) and set(one.values) <= set(target.values)
-        for one, target in zip(found, targets, strict=True)
+        bool(target.values) and set(answer.values) <= set(target.values)
+        for answer, target in zip(found, targets, strict=True)
     )

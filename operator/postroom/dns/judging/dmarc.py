@@ -41,13 +41,13 @@ def needs(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Cont
     # under test, of which a cache may have an old state.
     there = seen.get(planned.name, RecordType.TXT)
     organisation = dmarc.organisational_domain(domain)
-    ours = [one for one in above if is_within(one, organisation)]
+    ours = [name for name in above if is_within(name, organisation)]
     inherits = there is not None and not dmarc.select(there.values)
-    names = [one for one in above if one not in ours or not (inherits or there is None)]
+    names = [name for name in above if name not in ours or not (inherits or there is None)]
     for identifier in sending_identifiers(context.plan):
         names += dmarc.walk_names(identifier.domain)
     asked = {planned.name, *(ours if inherits else ())}
-    mine = own(*((one, RecordType.TXT) for one in asked))
+    mine = own(*((name, RecordType.TXT) for name in asked))
     more = shared(*((name, RecordType.TXT) for name in names if name not in asked))
     records = dmarc.select(seen.at(planned.name, RecordType.TXT).values)
     record = dmarc.parse(records[0]) if len(records) == 1 else None
@@ -74,7 +74,7 @@ def _united(records: Sequence[str], wanted: DMARCWanted) -> str:
     if len(records) == 1:
         return dmarc.with_requirements(dmarc.mended(records[0]), wanted.policy, wanted.rua)
     parsed = {record: dmarc.parse(dmarc.mended(record)) for record in records}
-    base = max(records, key=lambda one: parsed[one].strictness)
+    base = max(records, key=lambda record: parsed[record].strictness)
     others = [uri for record in records if record != base for uri in parsed[record].rua]
     return dmarc.with_requirements(base, wanted.policy, (*others, *wanted.rua))
 
@@ -135,8 +135,8 @@ def _missing(
     judged = missing(planned, Code.DMARC_MISSING, Reason.RECORD_NOT_FOUND, answer.values, so)
     circumstances = dmarc.Circumstances(previous=previous)
     advice = tuple(
-        finding(one.code, planned.id, one.sentence)
-        for one in dmarc.on_change(wanted.policy, circumstances)
+        finding(hint.code, planned.id, hint.sentence)
+        for hint in dmarc.on_change(wanted.policy, circumstances)
     )
     if answer.aliases and judged.cause is not None:
         cause = changed(judged.cause, fix=replacing(planned, answer, ()))
@@ -217,11 +217,12 @@ def _reporting(
         if others:
             message += f" The same goes for {', '.join(name for name, _ in others)}."
         advice.append(finding(Code.DMARC_OTHER_RUA_UNAUTHORISED, planned.id, message, cause.fix))
-    for one in verdict.apart:
+    for destination in verdict.apart:
         message = (
-            f"By RFC 9990 {one.destination} and {one.policy_domain} count as two organisations, "
-            f"because there is no DMARC record at _dmarc.{one.destination}: publish one there, or "
-            f"TXT v=DMARC1 at {one.name}, so that all receivers send their reports."
+            f"By RFC 9990 {destination.destination} and {destination.policy_domain} count as two "
+            "organisations, because there is no DMARC record at "
+            f"_dmarc.{destination.destination}: publish one there, or TXT v=DMARC1 at "
+            f"{destination.name}, so that all receivers send their reports."
         )
         advice.append(finding(Code.DMARC_RUA_APART, planned.id, message))
     sentence = "The DMARC record is valid."

@@ -34,8 +34,8 @@ def advice(
             f"The {where(planned)} is reached through a CNAME to {quoted(aliases[0])}: who runs "
             "that name sets the policy."
         )
-    for one in dmarc.advise(record, circumstances):
-        told.setdefault(one.code, f"In the {where(planned)}: {one.sentence}")
+    for hint in dmarc.advise(record, circumstances):
+        told.setdefault(hint.code, f"In the {where(planned)}: {hint.sentence}")
     told |= dict(_alignment(author, context, seen))
     for code, message in _rewarded(told, record).items():
         yield finding(code, planned.id, message)
@@ -59,7 +59,7 @@ def by_suffix_list(domain: str, found: dmarc.Discovery) -> str | None:
 def _rewarded(told: Mapping[Code, str], record: dmarc.PolicyRecord) -> dict[Code, str]:
     """Tell a pct= that has an effect at old receivers from removed tags that have none."""
     made = dict(told)
-    partial = [one.value for one in record.removed if one.name == "pct" and one.value != "100"]
+    partial = [tag.value for tag in record.removed if tag.name == "pct" and tag.value != "100"]
     if partial and Code.DMARC_REMOVED_TAGS in made:
         made[Code.DMARC_PCT_IGNORED] = (
             f"RFC 9989 receivers ignore pct={quoted(partial[0])}, and apply the policy to all "

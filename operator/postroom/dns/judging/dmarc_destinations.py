@@ -41,14 +41,14 @@ def needs(
 
 def _destinations(domain: str, wanted: DMARCWanted) -> tuple[str, ...]:
     found = set(map(dmarc.report_domain, wanted.rua))
-    return tuple(sorted(one for one in found if one != domain))
+    return tuple(sorted(destination for destination in found if destination != domain))
 
 
 def _others(domain: str, wanted: DMARCWanted, record: dmarc.PolicyRecord | None) -> tuple[str, ...]:
     """The destinations of a record that the spec does not ask for."""
     there = dmarc.destinations(record) if record is not None else ()
     known = {domain, *_destinations(domain, wanted)}
-    return tuple(one for one in there if one not in known)[:_OTHERS_LIMIT]
+    return tuple(destination for destination in there if destination not in known)[:_OTHERS_LIMIT]
 
 
 def unasked(
@@ -59,18 +59,20 @@ def unasked(
     Only what is known counts: one that could not be asked is left out.
     """
     there = _others(domain, wanted, record)
-    organisations = {one: _organisation(one, seen) for one in (domain, *there)}
+    organisations = {name: _organisation(name, seen) for name in (domain, *there)}
     found: list[tuple[str, Cause]] = []
-    for one in dmarc.external(domain, there, organisations)[0]:
-        wildcard = seen.get(one.wildcard, RecordType.TXT)
-        said = dmarc.consent(one, seen.at(one.name, RecordType.TXT), wildcard)
-        if said in _WHY and not (_is_near(one) and said is not dmarc.Consent.OVERRIDE_FOREIGN):
-            found.append((one.destination, _refused(one, said, None)))
+    for destination in dmarc.external(domain, there, organisations)[0]:
+        wildcard = seen.get(destination.wildcard, RecordType.TXT)
+        said = dmarc.consent(destination, seen.at(destination.name, RecordType.TXT), wildcard)
+        if said in _WHY and not (
+            _is_near(destination) and said is not dmarc.Consent.OVERRIDE_FOREIGN
+        ):
+            found.append((destination.destination, _refused(destination, said, None)))
     return tuple(found)
 
 
 def _organisation(domain: str, seen: Seen) -> str | None:
-    asked = ((one, seen.get(one, RecordType.TXT)) for one in dmarc.walk_names(domain))
+    asked = ((name, seen.get(name, RecordType.TXT)) for name in dmarc.walk_names(domain))
     answers = {name: answer for name, answer in asked if answer is not None}
     return dmarc.discover(domain, answers).organisational_domain
 
@@ -96,21 +98,21 @@ class Verdict:
 def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> Verdict:
     """Judge the required destinations; `zone` is the apex of the user's own zone, where known."""
     there = _destinations(domain, wanted)
-    organisations = {one: _organisation(one, seen) for one in (domain, *there)}
+    organisations = {name: _organisation(name, seen) for name in (domain, *there)}
     foreign, unseen = dmarc.external(domain, there, organisations)
     unknown = f"TXT at _dmarc.{unseen[0]}" if unseen else None
     apart: list[dmarc.ExternalDestination] = []
-    for one in foreign:
-        wildcard = seen.get(one.wildcard, RecordType.TXT)
-        found = dmarc.consent(one, seen.at(one.name, RecordType.TXT), wildcard)
+    for destination in foreign:
+        wildcard = seen.get(destination.wildcard, RecordType.TXT)
+        found = dmarc.consent(destination, seen.at(destination.name, RecordType.TXT), wildcard)
         if found is dmarc.Consent.GIVEN:
             continue
-        if _is_near(one) and found is not dmarc.Consent.OVERRIDE_FOREIGN:
-            apart.append(one)
+        if _is_near(destination) and found is not dmarc.Consent.OVERRIDE_FOREIGN:
+            apart.append(destination)
         elif found is dmarc.Consent.UNKNOWN:
-            unknown = unknown or f"TXT at {one.name}"
+            unknown = unknown or f"TXT at {destination.name}"
         else:
-            return Verdict(_refused(one, found, zone))
+            return Verdict(_refused(destination, found, zone))
     return Verdict(unseen=unknown, apart=tuple(apart))
 
 

@@ -24,18 +24,18 @@ def sending_identifiers(plan: DomainPlan) -> tuple[dmarc.PlannedIdentifier, ...]
         if record.id in ("return-path", "return-path-spf")
         or record.id.startswith("return-path-mx-")
     }
-    return tuple(dmarc.PlannedIdentifier(dmarc.Mechanism.SPF, one) for one in sorted(made))
+    return tuple(dmarc.PlannedIdentifier(dmarc.Mechanism.SPF, domain) for domain in sorted(made))
 
 
 def walk(domain: str, seen: Seen) -> dict[str, Answer]:
     """Return what was seen at the names of a tree walk."""
-    asked = ((one, seen.get(one, RecordType.TXT)) for one in dmarc.walk_names(domain))
+    asked = ((name, seen.get(name, RecordType.TXT)) for name in dmarc.walk_names(domain))
     return {name: answer for name, answer in asked if answer is not None}
 
 
 def discover(domain: str, seen: Seen) -> dmarc.Discovery:
     """Walk the tree from a domain over what was seen."""
     about = (answer for answer in seen.answers.values() if answer.question.name == domain)
-    known = (dmarc.existence(one) for one in about)
-    exists = next((one for one in known if one is not None), None)
+    known = (dmarc.existence(answer) for answer in about)
+    exists = next((existence for existence in known if existence is not None), None)
     return dmarc.discover(domain, walk(domain, seen), exists)

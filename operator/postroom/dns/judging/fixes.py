@@ -115,10 +115,10 @@ def instruction(fix: Fix | None) -> str:
         case FixAction.REPLACE:
             return _changed(fix, said) or _deleted(map(_short, fix.remove), record)
         case FixAction.MOVE:
-            return _deleted((f"{one.type} {one.name}" for one in fix.remove), record)
+            return _deleted((f"{removed.type} {removed.name}" for removed in fix.remove), record)
         case FixAction.DELETE:
-            return (
-                f"Delete {'; '.join(f'{one.type} {one.name}: {one.value}' for one in fix.remove)}"
+            return "Delete " + "; ".join(
+                f"{removed.type} {removed.name}: {removed.value}" for removed in fix.remove
             )
         case FixAction.WAIT | FixAction.EXTERNAL:
             return ""
@@ -127,13 +127,15 @@ def instruction(fix: Fix | None) -> str:
 def _changed(fix: Fix, said: str) -> str:
     """What a merge changes in place, so that nobody deletes what others still need; "" for
     records that hold nothing of what they replace."""
-    same = [one for one in fix.remove if (one.name, one.type) == (fix.name, fix.type)]
+    same = [
+        removed for removed in fix.remove if (removed.name, removed.type) == (fix.name, fix.type)
+    ]
     if not same or not fix.value.lower().startswith(_MERGED):
         return ""
     old = same[0].value
     shown = old if len(old) <= _SAID_LIMIT else f"{old[:_SAID_LIMIT]}..."
     change = f"{fix.type} {fix.host_label or fix.name} from {shown} to: {said}"
-    gone = ", ".join(_short(one) for one in fix.remove if one is not same[0])
+    gone = ", ".join(_short(removed) for removed in fix.remove if removed is not same[0])
     return f"Delete {gone}, and change {change}" if gone else f"Change {change}"
 
 

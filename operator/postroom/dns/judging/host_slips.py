@@ -36,7 +36,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def is_host(text: str) -> bool:
     """Whether every label of a text is one that the name of a host has."""
-    return all(_LABEL.fullmatch(one) is not None for one in text.split("."))
+    return all(_LABEL.fullmatch(label) is not None for label in text.split("."))
 
 
 def form_of(text: str) -> str:

@@ -138,7 +138,7 @@ _KINDS: dict[type, str] = {
 
 
 def lacking(planned: PlannedRecord, there: Sequence[str] = ()) -> str:
-    """Say that a record is not there: which kind it is, where others of its type stand there."""
+    """The message on a missing record: its kind is named where others of its type are published."""
     kind = _KINDS.get(type(planned.wanted))
     if not there or kind is None:
         return f"There is no {where(planned)}."

@@ -47,7 +47,7 @@ def needs(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Con
     if first is not None and first.conclusive and not first.values:
         needed |= own((host, RecordType.AAAA))
     published = len(mta_sts.select(seen.at(planned.name, RecordType.TXT).values)) == 1
-    if published and any(seen.at(host, one).values for one in _ADDRESSES):
+    if published and any(seen.at(host, kind).values for kind in _ADDRESSES):
         needed |= Needs(policies=frozenset({wanted.domain}))
     return needed
 
@@ -88,7 +88,7 @@ def _judge_host(
 ) -> Judgement:
     """The host must exist before anything can be fetched from it, and the exchanges be known."""
     host = mta_sts.policy_host(wanted.domain)
-    addresses = [seen.at(host, one) for one in _ADDRESSES]
+    addresses = [seen.at(host, kind) for kind in _ADDRESSES]
     if not any(address.values for address in addresses):
         if not all(address.conclusive for address in addresses):
             return blind(planned, f"the addresses of {host}", records)
@@ -174,7 +174,7 @@ def _advice(
             f"{mta_sts.MAX_AGE_ADVISED} (a week) or more protects better."
         )
         made.append(finding(Code.MTA_STS_MAX_AGE_SHORT, planned.id, message))
-    uncovered = [one for one in published if not policy.covers(one)]
+    uncovered = [host for host in published if not policy.covers(host)]
     if uncovered:
         message = (
             f"The policy at {address} does not name {quoted(uncovered[0])}, which the MX records "

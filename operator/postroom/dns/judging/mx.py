@@ -46,7 +46,7 @@ __all__ = ["NOBODY", "host_of", "is_of_another_provider", "judge", "needs"]
 
 def needs(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context) -> Needs:
     """Ask for the MX records, and whether the host exists and is no alias; so do others there."""
-    mine = own((planned.name, RecordType.MX)) | shared(*((wanted.host, one) for one in ADDRESSES))
+    mine = own((planned.name, RecordType.MX)) | shared(*((wanted.host, kind) for kind in ADDRESSES))
     return mine | needs_of_others(planned, seen, context)
 
 
@@ -75,7 +75,7 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
     message, code = f"{planned.name} has no MX {planned.value}.", Code.MX_MISMATCH
     there: list[str] = []
     if wanted.host in hosts:
-        there = [one for one in values if host_of(one) == wanted.host]
+        there = [exchange for exchange in values if host_of(exchange) == wanted.host]
         message = (
             f"The MX {wanted.host} of {planned.name} has another preference than "
             f"{wanted.preference}."
@@ -98,7 +98,7 @@ def _reports(planned: PlannedRecord, values: Sequence[str], context: Context) ->
         for record in context.plan.records
         if record.name == planned.name and isinstance(record.wanted, MXWanted)
     ]
-    absent = [one for one in at_name if one.value not in values]
+    absent = [record for record in at_name if record.value not in values]
     return planned == (absent or at_name)[0]
 
 
@@ -113,7 +113,7 @@ def _beside(planned: PlannedRecord, strays: Sequence[Stray], values: Sequence[st
             f"{title} does not use the name: {_said(first)}."
         )
     if more:
-        message += f" So must {_named([one.value for one in more])}."
+        message += f" So must {_named([stray.value for stray in more])}."
     fix = delete(removal(planned.name, RecordType.MX, [stray.value for stray in strays]))
     cause = Cause(first.code, message, fix, Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
@@ -151,7 +151,7 @@ def _reachable(
 ) -> Judgement:
     """The record is there; its host must have an address, and mail should go to it first."""
     values = seen.at(planned.name, RecordType.MX).values
-    addresses = [seen.at(wanted.host, one) for one in ADDRESSES]
+    addresses = [seen.at(wanted.host, kind) for kind in ADDRESSES]
     if not any(address.values for address in addresses):
         if not all(address.conclusive for address in addresses):
             return blind(planned, f"the addresses of {wanted.host}", values)
@@ -178,7 +178,10 @@ def _foreign(planned: PlannedRecord, required: Sequence[MXWanted], seen: Seen) -
     Those of another provider take mail that never arrives here when the required ones are busy; an
     unknown one may belong there, unless it takes as much as they.
     """
-    ours, first = {one.host for one in required}, min(one.preference for one in required)
+    ours, first = (
+        {exchange.host for exchange in required},
+        min(exchange.preference for exchange in required),
+    )
     known, unknown = list[str](), list[str]()
     for value in sorted(seen.at(planned.name, RecordType.MX).values):
         preference, _, host = value.partition(" ")

@@ -77,11 +77,11 @@ def needs(planned: PlannedRecord, seen: Seen, context: Context) -> Needs:
     values = seen.at(planned.name, RecordType.MX).values
     needed = Needs()
     hosts = dict.fromkeys(host for _, host in others(planned, values, context))
-    for host in [one for one in hosts if _form(one, (), context) is None][:_HOSTS_LIMIT]:
+    for host in [name for name in hosts if _form(name, (), context) is None][:_HOSTS_LIMIT]:
         first = seen.get(host, RecordType.A)
         asked = ADDRESSES if first is not None and not first.values else ADDRESSES[:1]
         ask = own if is_within(host, _inside(context)) else shared
-        needed |= ask(*((host, one) for one in asked))
+        needed |= ask(*((host, kind) for kind in asked))
     return needed
 
 
@@ -98,9 +98,9 @@ def strays(planned: PlannedRecord, seen: Seen, context: Context) -> tuple[Stray,
         told = _form(host, wanted, context) or _existence(host, wanted, seen)
         if told is not None:
             found.append(Stray(value, *told))
-    found += _taking(planned, wanted, seen, context, {one.value for one in found})
-    if any(one.alone for one in wanted):
-        gone = {one.value for one in found}
+    found += _taking(planned, wanted, seen, context, {stray.value for stray in found})
+    if any(exchange.alone for exchange in wanted):
+        gone = {stray.value for stray in found}
         found += [
             Stray(value, Code.MX_NOT_ALONE, "stands beside one that must be the only one")
             for value, _ in others(planned, values, context)
@@ -122,7 +122,7 @@ def _taking(
     one may belong there.
     """
     values = seen.at(planned.name, RecordType.MX).values
-    first = min(one.preference for one in wanted)
+    first = min(exchange.preference for exchange in wanted)
     for value, host in others(planned, values, context):
         preference = _preference(value)[0]
         theirs = is_of_another_provider(host, wanted)
@@ -142,7 +142,9 @@ def _taking(
 def is_of_another_provider(host: str, required: Sequence[MXWanted]) -> bool:
     """Whether a mail exchange belongs to a known provider that has none of the required."""
     provider = identify(host)
-    return provider is not None and provider not in {identify(one.host) for one in required}
+    return provider is not None and provider not in {
+        identify(exchange.host) for exchange in required
+    }
 
 
 def is_of_same_kind(host: str, wanted: Sequence[MXWanted], seen: Seen) -> bool:
@@ -150,15 +152,15 @@ def is_of_same_kind(host: str, wanted: Sequence[MXWanted], seen: Seen) -> bool:
     provider, organisation = identify(host), organisational_domain(host)
     same = set(_addresses(host, seen))
     return any(
-        (provider is not None and provider == identify(one.host))
-        or organisation == organisational_domain(one.host)
-        or not same.isdisjoint(_addresses(one.host, seen))
-        for one in wanted
+        (provider is not None and provider == identify(exchange.host))
+        or organisation == organisational_domain(exchange.host)
+        or not same.isdisjoint(_addresses(exchange.host, seen))
+        for exchange in wanted
     )
 
 
 def _addresses(host: str, seen: Seen) -> list[str]:
-    answers = [seen.get(host, one) for one in ADDRESSES]
+    answers = [seen.get(host, kind) for kind in ADDRESSES]
     return [address for answer in answers if answer is not None for address in answer.values]
 
 
@@ -168,7 +170,7 @@ _Told = tuple[Code, str]
 def _form(host: str, wanted: Sequence[MXWanted], context: Context) -> _Told | None:
     """Why a host can be none by its form, or None. The zone may have been added to it."""
     for bare, doubled in _and_without_zone(host, context):
-        if doubled and any(one.host == bare for one in wanted):
+        if doubled and any(exchange.host == bare for exchange in wanted):
             what = "has the zone at its end: the DNS host added it to the host"
             return Code.MX_TARGET_DOUBLED, what
         if _address(bare) is not None:
@@ -187,13 +189,17 @@ def _form(host: str, wanted: Sequence[MXWanted], context: Context) -> _Told | No
 
 def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | None:
     """Why mail does not arrive at a host, or not at the one that was meant."""
-    meant = next((one.host for one in wanted if is_misspelling(host, one.host)), None)
-    answers = [seen.at(host, one) for one in ADDRESSES]
+    meant = next(
+        (exchange.host for exchange in wanted if is_misspelling(host, exchange.host)), None
+    )
+    answers = [seen.at(host, kind) for kind in ADDRESSES]
     addresses = [address for answer in answers for address in answer.values]
     if not addresses:
         if not all(answer.conclusive for answer in answers):
             return None
-        near = next((one.host for one in wanted if is_one_slip_from(host, one.host)), meant)
+        near = next(
+            (exchange.host for exchange in wanted if is_one_slip_from(host, exchange.host)), meant
+        )
         if near is not None:
             return Code.MX_TYPO, f"does not exist, and {quoted(near)} is one letter away from it"
         return Code.MX_UNRESOLVABLE, "has no address, so that no mail arrives there"
@@ -201,9 +207,9 @@ def _existence(host: str, wanted: Sequence[MXWanted], seen: Seen) -> _Told | Non
         return Code.MX_TYPO, f"is one letter away from {quoted(meant)}, and is another's"
     theirs = [
         address
-        for one in wanted
+        for exchange in wanted
         for kind in ADDRESSES
-        for address in seen.at(one.host, kind).values
+        for address in seen.at(exchange.host, kind).values
     ]
     if all(map(_is_nowhere, addresses)) and not all(map(_is_nowhere, theirs)):
         return Code.MX_LOCALHOST, f"leads every sender to himself ({quoted(min(addresses))})"

@@ -98,7 +98,7 @@ def _advice(
             "back to it: some receivers look at one name alone. Have that PTR removed."
         )
         made.append(finding(Code.REVERSE_OTHER_NAME, planned.id, message))
-    if all(is_generic(one, address) for one in back):
+    if all(is_generic(name, address) for name in back):
         message = (
             f"The address {address} has the name {quoted(back[0])}, which is made from the "
             "address: some receivers take it for a dial-up line."

@@ -70,7 +70,7 @@ def needs(planned: PlannedRecord, wanted: spf.Requirement, seen: Seen, context: 
 def read(values: Sequence[str]) -> tuple[str, ...]:
     """Return the SPF records among texts; where there are none, what was meant as one."""
     made = (spf_merge.meant(value) for value in sorted(values))
-    return spf.select(values) or tuple(one[1] for one in made if one is not None)
+    return spf.select(values) or tuple(reading[1] for reading in made if reading is not None)
 
 
 def others_of(
@@ -254,18 +254,18 @@ def _advice(
 ) -> tuple[Finding, ...]:
     """What works, but not as well as it could: the first of each kind."""
     made: dict[Code, Finding] = {}
-    for one in lint(text, others, planned.name, strings):
-        code = _ADVICE.get(one.rule)
-        asked_for = one.rule is Rule.NEUTRAL_ALL and wanted.all_term == "?all"
+    for advice in lint(text, others, planned.name, strings):
+        code = _ADVICE.get(advice.rule)
+        asked_for = advice.rule is Rule.NEUTRAL_ALL and wanted.all_term == "?all"
         if code is not None and code not in made and not asked_for:
-            subject = "It" if one.term == text else quoted(one.term)
-            message = f"In the {where(planned)}: {subject} {one.sentence}."
+            subject = "It" if advice.term == text else quoted(advice.term)
+            message = f"In the {where(planned)}: {subject} {advice.sentence}."
             made[code] = finding(code, planned.id, message)
     return tuple(made.values())
 
 
 def _circle(text: str, others: Mapping[str, spf.Fetched], name: str) -> str | None:
-    """Say through whom a record leads in a circle, which no other record here mends."""
+    """The message on an include loop that no record here can break; None without a loop."""
     found = spf.reach(text, others, name)
     if not found.loops:
         return None
@@ -306,7 +306,7 @@ def _faulty(
             code, reason = Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED
         # Never the bare requirement: publishing that would take away what is there.
         candidates = (observed[0] if len(observed) == 1 else offer.candidate, planned.value)
-        value = min(candidates, key=lambda one: len(one) > VALUE_LIMIT)
+        value = min(candidates, key=lambda candidate: len(candidate) > VALUE_LIMIT)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
     cause = Cause(code, message, fix, Evidence.SHOWN)
     return faulty(state, reason, cause, observed, value)

@@ -73,7 +73,7 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
     record = spf.parse(text)
     if record.problems:
         return of_syntax(text, record.problems[0])
-    joined = [one for one in record.effective if ":" in one.target and "%" not in one.target]
+    joined = [term for term in record.effective if ":" in term.target and "%" not in term.target]
     if joined:
         sentence = f"has terms without a space between them: {quoted(joined[0].text)}"
         return Fault(Code.SPF_JOINED_TERMS, Reason.INVALID_RECORD, sentence)
@@ -81,15 +81,15 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
     reason = Reason.REQUIRED_MECHANISM_MISSING
     end = record.all_term
     behind = text[end.start :].lower().split() if end is not None else []
-    before = {one.text.lower().lstrip("+?~-") for one in record.effective}
-    if any(one in behind for one in lacking):
+    before = {term.text.lower().lstrip("+?~-") for term in record.effective}
+    if any(term in behind for term in lacking):
         sentence += ", because what stands after all is ignored"
         return Fault(Code.SPF_INCLUDE_AFTER_ALL, reason, sentence)
     ignored = record.modifier("redirect") if record.redirect is None else None
     if ignored is not None and f"include:{ignored.target}" in lacking:
         sentence += ", because the redirect to it is ignored beside all"
         return Fault(Code.SPF_MISSING_INCLUDE, reason, sentence)
-    if any(one in before for one in lacking):
+    if any(term in before for term in lacking):
         sentence += ", because the record names the same senders without letting them pass"
         return Fault(Code.SPF_SHADOWED, reason, sentence)
     return Fault(Code.SPF_MISSING_INCLUDE, reason, sentence)
@@ -97,7 +97,7 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
 
 def of_trial(trial: Trial) -> Fault | None:
     """Find who is required and yet refused, by a term that stands before the one that admits."""
-    refused = [(address, one) for address, one in trial.failing if one.result in _SAYS]
+    refused = [(address, verdict) for address, verdict in trial.failing if verdict.result in _SAYS]
     if not refused:
         return None
     address, result = refused[0]
@@ -117,7 +117,7 @@ _SAYS = {
 def may_refuse(text: str) -> bool:
     """Whether a record may refuse someone whom it admits as well."""
     record = spf.parse(text)
-    refusing = any(not one.passes and one.name != "all" for one in record.effective)
+    refusing = any(not term.passes and term.name != "all" for term in record.effective)
     return refusing or record.redirect is not None
 
 
@@ -152,7 +152,7 @@ def of_reach(found: spf.Reach) -> Fault | None:
 
 def dearest(found: spf.Reach) -> str:
     """Name the terms that cost most, to follow a sentence on the number of lookups."""
-    costs = sorted(found.costs, key=lambda one: (-one.lookups, one.start))[:_DEAREST]
+    costs = sorted(found.costs, key=lambda cost: (-cost.lookups, cost.start))[:_DEAREST]
     named = [f"{quoted(cost.term)} ({cost.lookups})" for cost in costs]
     return f"; the dearest are {', '.join(named)}" if named else ""
 
@@ -166,4 +166,4 @@ def in_a_circle(found: spf.Reach) -> Iterator[spf.Cost]:
 
 
 def _leads_to(cost: spf.Cost, names: set[str]) -> bool:
-    return cost.name in names or any(_leads_to(one, names) for one in cost.children)
+    return cost.name in names or any(_leads_to(child, names) for child in cost.children)

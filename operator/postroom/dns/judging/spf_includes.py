@@ -41,7 +41,7 @@ def chain(texts: Iterable[str], seen: Seen) -> tuple[str, ...]:
     while level and len(names) < FETCH_LIMIT:
         level = set(sorted(level - names)[: FETCH_LIMIT - len(names)])
         names |= level
-        found = (_record(seen.get(one, RecordType.TXT)) for one in sorted(level))
+        found = (_record(seen.get(name, RecordType.TXT)) for name in sorted(level))
         level = {name for text in found if text for name in spf.referred_names(text)}
     return tuple(sorted(names))
 
@@ -51,10 +51,10 @@ def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str,
     exchanges that an mx leads to."""
     names = chain(texts, seen)
     records = [(text, domain) for text in texts]
-    followed = ((_record(seen.get(one, RecordType.TXT)), one) for one in names)
-    records += [(text, one) for text, one in followed if text]
+    followed = ((_record(seen.get(name, RecordType.TXT)), name) for name in names)
+    records += [(text, name) for text, name in followed if text]
     hosts = [pair for text, name in records for pair in spf.referred_hosts(text, name)]
-    made = [(one, RecordType.TXT) for one in names]
+    made = [(name, RecordType.TXT) for name in names]
     for mechanism, host in list(dict.fromkeys(hosts))[:_HOSTS_LIMIT]:
         made += [(host, kind) for kind in _TYPES[mechanism]]
     answers = [seen.get(host, RecordType.MX) for host, kind in made if kind is RecordType.MX]
@@ -67,7 +67,7 @@ def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str,
 def fetched(texts: Sequence[str], domain: str, seen: Seen) -> dict[str, spf.Fetched]:
     """Return what was seen of the names that records lead to, in the form that spf takes."""
     asked = questions(texts, domain, seen)
-    return {one: _fetched(one, seen) for one in dict.fromkeys(name for name, _ in asked)}
+    return {target: _fetched(target, seen) for target in dict.fromkeys(name for name, _ in asked)}
 
 
 def _record(answer: Answer | None) -> str | None:

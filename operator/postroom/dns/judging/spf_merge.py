@@ -88,7 +88,7 @@ class Offer:
         """What the record to publish does not say any more, in whole sentences; "" for nothing."""
         sentences = []
         if self.taken_out:
-            terms = _listed([quoted(one) for one in self.taken_out])
+            terms = _listed([quoted(term) for term in self.taken_out])
             sentences.append(f"{terms} is of no use and makes way.")
         if self.left_out:
             sentences.append(_left_out(self.left_out))
@@ -99,8 +99,8 @@ def _that_fit(sentences: Sequence[str]) -> list[str]:
     """The first sentences, as many as a message has room for."""
     lengths = accumulate(map(len, sentences))
     return [
-        one
-        for n, (one, length) in enumerate(zip(sentences, lengths, strict=True))
+        sentence
+        for n, (sentence, length) in enumerate(zip(sentences, lengths, strict=True))
         if n == 0 or length <= _SAID_LIMIT
     ]
 
@@ -178,8 +178,8 @@ def _offered(
 ) -> Offer:
     name = planned.name
     texts = [record for text in existing for record in _records_in(text, others)]
-    cleaned = [_cleaned(one, wanted, others, name, admit=admit) for one in texts]
-    lost = [_CUT for one in existing if _lost_its_end(one)]
+    cleaned = [_cleaned(text, wanted, others, name, admit=admit) for text in texts]
+    lost = [_CUT for text in existing if _lost_its_end(text)]
     cut = [clause for _, clauses in cleaned for clause in clauses]
     merged = merge([draft for draft, _ in cleaned], wanted, others, name)
     if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
@@ -223,9 +223,9 @@ def _cleaned(
     found = spf.reach(text, others, domain)
     includes = {include.removesuffix(".").lower() for include in wanted.includes}
     edits: dict[int, Edit] = {}
-    for one in spf_faults.in_a_circle(found):
-        if one.name not in includes:
-            edits[one.start] = leaving_out(one.start, one.term, "leads in a circle")
+    for cost in spf_faults.in_a_circle(found):
+        if cost.name not in includes:
+            edits[cost.start] = leaving_out(cost.start, cost.term, "leads in a circle")
     if admit:
         for term in spf.parse(text).effective:
             required = term.target in includes if term.name == "include" else False
@@ -245,14 +245,14 @@ def _records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
     Receivers read it as one, which ends at its first ``all``. What was never looked up behind that
     is not merged: nothing is known of it.
     """
-    records = [one for one in _NEXT_RECORD.split(text) if one.strip().lower() != VERSION]
+    records = [record for record in _NEXT_RECORD.split(text) if record.strip().lower() != VERSION]
     named = [
         term.target
         for record in records[1:]
         for term in spf.parse(record).terms
         if term.name in ("include", "redirect") and "%" not in term.target
     ]
-    known = all(one.removesuffix(".").lower() in others for one in named)
+    known = all(target.removesuffix(".").lower() in others for target in named)
     return records if records and known else [text]
 
 

@@ -73,8 +73,8 @@ def judge(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: Conte
         message = f"There is no {where(planned)}: {_HOW}."
         cause = Cause(Code.DANE_MISSING, message, external())
         return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
-    problems = {one: tlsa.parse(one).problem for one in sorted(values)}
-    unused = [(one, problem) for one, problem in problems.items() if problem is not None]
+    problems = {record: tlsa.parse(record).problem for record in sorted(values)}
+    unused = [(record, problem) for record, problem in problems.items() if problem is not None]
     if len(unused) == len(problems):
         value, problem = unused[0]
         sentence = f'has no record that mail senders use, such as "{quoted(value)}": {problem}'
@@ -100,10 +100,10 @@ def _unsigned(
         (seen.at(wanted.host, RecordType.A), Code.DANE_NOT_SIGNED, where(planned)),
         (seen.at(domain, RecordType.SOA), Code.DANE_MX_NOT_SIGNED, f"MX at {domain}"),
     ]
-    unseen = next((one for one, _, _ in zones if not one.conclusive), None)
+    unseen = next((answer for answer, _, _ in zones if not answer.conclusive), None)
     if unseen is not None:
         return blind(planned, f"DNSSEC of {unseen.question.name}", values)
-    fault = next(((code, what) for one, code, what in zones if not one.authenticated), None)
+    fault = next(((code, what) for answer, code, what in zones if not answer.authenticated), None)
     if fault is None:
         return None
     if not seen.at(top, RecordType.DS).authenticated:

@@ -22,12 +22,12 @@ def complete(spec: SendingDomainSpec) -> SendingDomainSpec:
         raise InvalidSpec(
             tuple(
                 Problem(
-                    ("spec", "parameters", one.parameter)
-                    if one.parameter
+                    ("spec", "parameters", problem.parameter)
+                    if problem.parameter
                     else ("spec", "provider"),
-                    one.sentence,
+                    problem.sentence,
                 )
-                for one in found
+                for problem in found
             )
         )
     given = spec.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -38,7 +38,9 @@ def complete(spec: SendingDomainSpec) -> SendingDomainSpec:
         first = error.errors(include_input=False, include_url=False)[0]
         message = f"with the records of {spec.provider.value} {first['msg']}"
         raise InvalidSpec((Problem(("spec", *first["loc"]), message),)) from None
-    undeclared = [one for one in spec.require or () if one not in made.declared]
+    undeclared = [
+        requirement for requirement in spec.require or () if requirement not in made.declared
+    ]
     if undeclared:
         message = f"names {undeclared[0].value}, which neither the spec nor its provider declares"
         raise InvalidSpec((Problem(("spec", "require"), message),))
@@ -53,13 +55,13 @@ def _declared(given: dict[str, Any], found: PresetValues) -> dict[str, Any]:
         spf["includes"] = list(dict.fromkeys([*spf.get("includes", ()), *found.spf_includes]))
         made["spf"] = spf
     own = made.get("dkim", [])
-    selectors = {one["selector"] for one in own}
+    selectors = {entry["selector"] for entry in own}
     made["dkim"] = own + [
-        {"selector": one.selector, "cname": one.cname}
-        if one.cname
-        else {"selector": one.selector, "publicKey": one.public_key}
-        for one in found.dkim
-        if one.selector not in selectors
+        {"selector": key.selector, "cname": key.cname}
+        if key.cname
+        else {"selector": key.selector, "publicKey": key.public_key}
+        for key in found.dkim
+        if key.selector not in selectors
     ]
     if found.mx and not made.get("mx"):
         made["mx"] = _exchanges(found.mx)

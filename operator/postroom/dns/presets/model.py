@@ -265,8 +265,8 @@ class Preset(BasePreset):
 
     def problems(self) -> Iterator[str]:
         """See `BasePreset`."""
-        names = {one.name for one in self.parameters}
-        certain = {one.name for one in self.parameters if not one.optional} | DERIVED
+        names = {entry.name for entry in self.parameters}
+        certain = {entry.name for entry in self.parameters if not entry.optional} | DERIVED
         used = {name for group in self.one_of for name in group}
         for parameter in self.parameters:
             if parameter.default_by is not None:

@@ -83,10 +83,12 @@ def _with_defaults(
 ) -> dict[str, str]:
     """Add the defaults: first those that depend on nothing, on which the others may depend."""
     values = dict(given)
-    for one in sorted(chosen.parameters, key=lambda one: one.default_by is not None):
-        default = one.default_for(values, names[DOMAIN])
-        if one.name not in given and default:
-            values[one.name] = fill(default, names)
+    for parameter in sorted(
+        chosen.parameters, key=lambda candidate: candidate.default_by is not None
+    ):
+        default = parameter.default_for(values, names[DOMAIN])
+        if parameter.name not in given and default:
+            values[parameter.name] = fill(default, names)
     return values
 
 
@@ -116,13 +118,13 @@ def _problems(chosen: Preset, given: Mapping[str, str], domain: str) -> Iterator
 def _without_default(
     chosen: Preset, parameter: Parameter, given: Mapping[str, str], domain: str
 ) -> str | None:
-    """Say on what it depends that a parameter has no default, where a record needs it."""
+    """The condition that leaves a needed parameter without a default; None where there is none."""
     by, hindrance = parameter.default_by, parameter.no_default_for
     values = _with_defaults(chosen, given, derived(domain))
     if parameter.name in values:
         return None
     asked = (record for record in chosen.records if _is_asked(record, values))
-    if not any(parameter.name in one.placeholders for one in asked):
+    if not any(parameter.name in record.placeholders for record in asked):
         return None
     if hindrance is not None and hindrance.holds(domain):
         return hindrance.words
@@ -190,21 +192,21 @@ def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
     owned = by_role[Role.OWNERSHIP]
     return PresetValues(
         provider=provider,
-        spf_includes=tuple(_include(one) for one in spf),
-        spf_required=any(one.record.required for one in spf),
-        dkim=tuple(_key(one) for one in by_role[Role.DKIM]),
+        spf_includes=tuple(_include(entry) for entry in spf),
+        spf_required=any(entry.record.required for entry in spf),
+        dkim=tuple(_key(entry) for entry in by_role[Role.DKIM]),
         return_path=_return_path(by_role[Role.RETURN_PATH]),
-        mx=tuple(_exchange(one) for one in by_role[Role.MX]),
+        mx=tuple(_exchange(entry) for entry in by_role[Role.MX]),
         tracking=tuple(
-            PresetTracking(one.host, one.value, one.record.required)
-            for one in by_role[Role.TRACKING]
+            PresetTracking(entry.host, entry.value, entry.record.required)
+            for entry in by_role[Role.TRACKING]
         ),
         ownership=(
             PresetOwnership(owned[0].host, owned[0].value, owned[0].record.required)
             if owned
             else None
         ),
-        dmarc_required=any(one.record.required for one in dmarc),
+        dmarc_required=any(entry.record.required for entry in dmarc),
         dmarc_policy=dmarc[0].value.rpartition("p=")[2] if dmarc else None,
     )
 
@@ -234,7 +236,7 @@ def _return_path(records: list[PresetRecord]) -> PresetReturnPath | None:
     return PresetReturnPath(
         name=records[0].host,
         cname=aliases[0].value if aliases else None,
-        mx=tuple(_exchange(one) for one in of[Match.EXCHANGE]),
-        spf_includes=tuple(_include(one) for one in of[Match.SPF_AUTHORISES]),
+        mx=tuple(_exchange(entry) for entry in of[Match.EXCHANGE]),
+        spf_includes=tuple(_include(entry) for entry in of[Match.SPF_AUTHORISES]),
         required=any(record.record.required for record in records),
     )

@@ -37,20 +37,20 @@ def is_merged(one: PublishedRecord) -> bool:
 def conflict(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, str] | None:
     """Find a record that cannot stand beside an earlier one, with a sentence on why."""
     earlier: dict[str, list[PublishedRecord]] = {}
-    for one in distinct(records):
-        for other in earlier.setdefault(one.name, []):
-            if RecordType.CNAME in (one.type, other.type):
+    for record in distinct(records):
+        for other in earlier.setdefault(record.name, []):
+            if RecordType.CNAME in (record.type, other.type):
                 # RFC 1034 section 3.6.2
-                return one, (
-                    f"asks for {one.type.value} {one.value} at {one.name}, where another asks for "
-                    f"{other.type.value} {other.value}: nothing may stand beside a CNAME"
+                return record, (
+                    f"asks for {record.type.value} {record.value} at {record.name}, where another "
+                    f"asks for {other.type.value} {other.value}: nothing may stand beside a CNAME"
                 )
-            if one.type is other.type is RecordType.TXT and _same_family(one, other):
-                return one, (
-                    f"asks for a TXT record at {one.name} of which there may be only one, and "
+            if record.type is other.type is RecordType.TXT and _same_family(record, other):
+                return record, (
+                    f"asks for a TXT record at {record.name} of which there may be only one, and "
                     "another asks for a different one: declare both in one SendingDomain"
                 )
-        earlier[one.name].append(one)
+        earlier[record.name].append(record)
     return None
 
 

@@ -37,7 +37,7 @@ def _object(part: ZoneRecords) -> dict[str, object]:
         "apiVersion": "externaldns.k8s.io/v1alpha1",
         "kind": "DNSEndpoint",
         "metadata": {"name": part.zone},
-        "spec": {"endpoints": [_endpoint(one) for one in record_sets(part.records)]},
+        "spec": {"endpoints": [_endpoint(rrset) for rrset in record_sets(part.records)]},
     }
 
 

@@ -35,7 +35,7 @@ def octodns(part: ZoneRecords) -> str:
         names.setdefault("" if label == APEX else label, []).append(_entry(found))
     document: dict[str, object] = {}
     for name in sorted(names, key=_natural):
-        entries = sorted(names[name], key=lambda one: str(one["type"]))
+        entries = sorted(names[name], key=lambda entry: str(entry["type"]))
         document[name] = entries[0] if len(entries) == 1 else entries
     header = (
         f"# {file_name(part.zone)}, for a YamlProvider with escaped_semicolons: true\n"
@@ -46,7 +46,7 @@ def octodns(part: ZoneRecords) -> str:
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Order names as octoDNS demands: runs of digits by their number, which go before letters."""
-    runs = [one for one in re.split(r"([0-9]+)", name) if one]
+    runs = [run for run in re.split(r"([0-9]+)", name) if run]
     return [(0, int(run), "") if run.isdecimal() else (1, 0, run) for run in runs]
 
 

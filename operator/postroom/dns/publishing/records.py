@@ -180,7 +180,9 @@ def _host(exchange: str) -> str:
 def _publishable(made: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:
     """Leave out types that are not for publishing, and keys that must not be published any more."""
     return distinct(
-        one for one in made if one.type in PUBLISHABLE and (one.value or one.type is not _TEXT)
+        record
+        for record in made
+        if record.type in PUBLISHABLE and (record.value or record.type is not _TEXT)
     )
 
 
@@ -198,8 +200,8 @@ def distinct(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, ...]:
 def record_sets(records: Iterable[PublishedRecord]) -> tuple[RecordSet, ...]:
     """Put the records of one name and type together, in the order in which they first appear."""
     sets: dict[tuple[str, RecordType], list[PublishedRecord]] = {}
-    for one in distinct(records):
-        sets.setdefault((one.name, one.type), []).append(one)
+    for record in distinct(records):
+        sets.setdefault((record.name, record.type), []).append(record)
     return tuple(
         RecordSet(name, kind, min(member.ttl for member in members), tuple(members))
         for (name, kind), members in sets.items()
@@ -215,11 +217,11 @@ def into_zones(
     """
     placed: dict[str, list[PublishedRecord]] = {zone: [] for zone in zones}
     elsewhere = []
-    for one in distinct(records):
-        holders = [zone for zone in placed if is_within(one.name, zone)]
+    for record in distinct(records):
+        holders = [zone for zone in placed if is_within(record.name, zone)]
         if holders:
-            placed[max(holders, key=len)].append(one)
+            placed[max(holders, key=len)].append(record)
         else:
-            elsewhere.append(one)
+            elsewhere.append(record)
     filled = tuple(ZoneRecords(zone, tuple(held)) for zone, held in placed.items() if held)
     return filled, tuple(elsewhere)

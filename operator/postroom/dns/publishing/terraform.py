@@ -62,18 +62,18 @@ def _cloudflare(found: RecordSet, name: str, zone: str) -> list[str]:
     return [
         _resource(
             "cloudflare_dns_record",
-            own if names.count(own) == 1 else f"{own}_{_digest(one.value)}",
+            own if names.count(own) == 1 else f"{own}_{_digest(record.value)}",
             {
                 "zone_id": zone,
                 "name": string(found.name),
                 "type": string(found.type.value),
-                **_cloudflare_content(found.type, one.value),
+                **_cloudflare_content(found.type, record.value),
                 "ttl": str(found.ttl),
                 "proxied": "false",
             },
-            [remark(one)],
+            [remark(record)],
         )
-        for own, one in zip(names, found.records, strict=True)
+        for own, record in zip(names, found.records, strict=True)
     ]
 
 
@@ -114,7 +114,7 @@ def _route53(found: RecordSet, name: str, zone: str) -> list[str]:
 def _route53_value(kind: RecordType, value: str) -> str:
     """The provider adds the outer quotation marks of a TXT; Route 53 escapes in octal."""
     if kind is RecordType.TXT:
-        return '""'.join(escaped(one, octal=True) for one in character_strings(value))
+        return '""'.join(escaped(chunk, octal=True) for chunk in character_strings(value))
     if kind is RecordType.MX:
         preference, host = exchange(value)
         return f"{preference} {host}"
@@ -149,7 +149,7 @@ _HEADERS = {
 def _resource(kind: str, name: str, arguments: _Arguments, remarks: Iterable[str]) -> str:
     """Write a resource, its arguments aligned as ``terraform fmt`` does."""
     width = max(map(len, arguments))
-    lines = [f"# {one}" for one in remarks]
+    lines = [f"# {comment}" for comment in remarks]
     lines += [f'resource "{kind}" "{name}" {{']
     lines += [f"  {key.ljust(width)} = {value}" for key, value in arguments.items()]
     return "\n".join([*lines, "}", ""])
@@ -162,7 +162,9 @@ def _list(values: Iterable[str]) -> str:
 def string(text: str) -> str:
     """Write a text as a quoted HCL string in which nothing is interpolated."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    plain = "".join(escapes.get(one) or (one if one.isprintable() else _code(one)) for one in text)
+    plain = "".join(
+        escapes.get(char) or (char if char.isprintable() else _code(char)) for char in text
+    )
     return f'"{_TEMPLATE.sub(_literal, plain)}"'
 
 
@@ -180,7 +182,10 @@ def _code(char: str) -> str:
 def _resource_names(sets: Sequence[RecordSet]) -> dict[tuple[str, RecordType], str]:
     """Name the resources after their records; names do not depend on what else there is, except
     where two come out the same."""
-    wanted = {(one.name, one.type): f"{_slug(one.name)}_{one.type.value.lower()}" for one in sets}
+    wanted = {
+        (rrset.name, rrset.type): f"{_slug(rrset.name)}_{rrset.type.value.lower()}"
+        for rrset in sets
+    }
     count = Counter(wanted.values())
     return {
         key: name if count[name] == 1 else f"{name}_{_digest(key[0])}"

@@ -62,7 +62,7 @@ def _record(one: PublishedRecord, ttl: int, zone: str) -> list[str]:
 
 
 def remark(one: PublishedRecord) -> str:
-    """Say in one printable line what a record is for."""
+    """The comment that goes with a published record: its purpose, in one printable line."""
     what = "there already, kept" if one.purpose is None else one.purpose.value
     if one.required:
         what += ", required"

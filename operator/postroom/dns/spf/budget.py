@@ -101,7 +101,7 @@ def canonical(name: str) -> str:
 def referred_names(text: str) -> tuple[str, ...]:
     """Return the names of includes and of the redirect that can be looked up without macros."""
     record = parse(text)
-    names = [one.target for one in record.effective if one.name == "include"]
+    names = [term.target for term in record.effective if term.name == "include"]
     if record.redirect is not None:
         names.append(record.redirect.target)
     return tuple(name for name in names if "%" not in name)
@@ -113,9 +113,9 @@ def referred_hosts(text: str, domain: str) -> tuple[tuple[str, str], ...]:
     With the answers, `Fetched` can say which lookups find nothing.
     """
     found = (
-        (one.name, one.target or canonical(domain))
-        for one in parse(text).effective
-        if one.name in ("a", "mx", "exists") and "%" not in one.target
+        (term.name, term.target or canonical(domain))
+        for term in parse(text).effective
+        if term.name in ("a", "mx", "exists") and "%" not in term.target
     )
     return tuple(dict.fromkeys(found))
 
@@ -231,7 +231,7 @@ class _Walk:
             if len(there.exchanges) > NAMES_LIMIT:
                 self.found.overfull.append(name)
             names = filter(None, map(canonical, there.exchanges))
-            hosts = [self._others.get(one, Fetched()) for one in names]
+            hosts = [self._others.get(exchange, Fetched()) for exchange in names]
             empty = not there.exchanges
             self._add_voids(
                 empty or any(host.ipv4 == () for host in hosts),

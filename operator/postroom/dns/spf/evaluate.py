@@ -343,7 +343,7 @@ class _Evaluation:
         own, name = self._variables, "unknown"
         if uses_validated_name(text):
             names = yield from self._validated_names()
-            below = [one for one in names if one.endswith(f".{domain}")]
+            below = [host for host in names if host.endswith(f".{domain}")]
             name = domain if domain in names else next(iter((*below, *names)), "unknown")
         if domain == own.domain.lower():
             domain = own.domain

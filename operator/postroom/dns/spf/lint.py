@@ -110,7 +110,7 @@ def lint(
         ),
         *_of_whole(text, found, strings),
     ]
-    return tuple(sorted(dict.fromkeys(made), key=lambda one: (one.start, one.rule)))
+    return tuple(sorted(dict.fromkeys(made), key=lambda advice: (advice.start, advice.rule)))
 
 
 def _of_ends(record: Record) -> Iterator[Advice]:

@@ -102,7 +102,7 @@ def names_nothing(term: Term) -> bool:
     if "%" in term.target or not term.target:
         return False
     known = not term.is_modifier or term.name in ("redirect", "exp")
-    return known and not all(_LABEL.fullmatch(one) for one in term.target.split("."))
+    return known and not all(_LABEL.fullmatch(label) for label in term.target.split("."))
 
 
 def _as_all(piece: str) -> Reading | None:
@@ -110,7 +110,7 @@ def _as_all(piece: str) -> Reading | None:
     match = _ALL.fullmatch(piece)
     if match is None:
         return None
-    marks = [one for one in match["before"] + match["behind"] if one in _LAXEST_FIRST]
+    marks = [mark for mark in match["before"] + match["behind"] if mark in _LAXEST_FIRST]
     if not marks and (match["name"].lower() == "any" or _GAP.search(piece)):
         return None
     made = f"{min(marks, key=_LAXEST_FIRST.index)}all" if marks else "all"
@@ -135,7 +135,7 @@ def _as_term(piece: str) -> Reading | None:
     if made is None:
         return None
     if qualifier and not (qualifier == "+" and made.text.startswith(("redirect=", "exp="))):
-        made = Reading(" ".join(f"{qualifier}{one}" for one in made.text.split()), made.doubt)
+        made = Reading(" ".join(f"{qualifier}{term}" for term in made.text.split()), made.doubt)
     return made if all(map(is_sound, made.text.split())) else None
 
 
@@ -167,12 +167,12 @@ def _as_named(text: str) -> Reading | None:
 
 def _meant_name(name: str) -> str:
     """Return the name of SPF that one differs from by a letter at most, itself where none is."""
-    near = [one for one in _LONG_NAMES if _one_slip_apart(name, one)]
+    near = [known for known in _LONG_NAMES if _one_slip_apart(name, known)]
     return near[0] if near else name
 
 
 def _one_slip_from_address(name: str) -> bool:
-    return any(_one_slip_apart(name, one) for one in ("ip4", "ip6"))
+    return any(_one_slip_apart(name, mechanism) for mechanism in ("ip4", "ip6"))
 
 
 def _one_slip_apart(left: str, right: str) -> bool:
@@ -242,7 +242,7 @@ def _ipv4(match: re.Match[str]) -> Reading | None:
     elif len(octets) < 4 and not prefix:
         return None
     # Some read leading zeros as octal numbers; who writes them here aligns columns.
-    address = ".".join([*(str(int(one)) for one in known), *["0"] * (4 - len(known))])
+    address = ".".join([*(str(int(octet)) for octet in known), *["0"] * (4 - len(known))])
     if "." in prefix:
         prefix = _prefix_of_mask(prefix)
         if not prefix:
@@ -271,7 +271,7 @@ def _network(kind: str, address: str, slash: str | None, prefix: str) -> Reading
 def _range(first: str, last: str) -> Reading | None:
     try:
         low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
-        made = [mechanism_for(one) for one in _summarized(low, high)]
+        made = [mechanism_for(subnet) for subnet in _summarized(low, high)]
     except (TypeError, ValueError):
         return None
     return Reading(" ".join(made)) if 0 < len(made) <= _RANGE_LIMIT else None

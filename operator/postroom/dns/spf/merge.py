@@ -91,7 +91,7 @@ def merge(
         return Merged(None, max(existing, key=len), problem=long, advice=(_SHORTER,))
     draft = _drafted(existing, required, others, domain, keep_pass_all)
     after = reach(draft.text, others, domain)
-    before = [reach(one, others, domain) for one in existing]
+    before = [reach(text, others, domain) for text in existing]
     problem, advice = _objection(draft.text, after, before, required, domain)
     changes = draft.changes[:_CHANGES_LIMIT]
     if len(draft.changes) > _CHANGES_LIMIT:
@@ -102,8 +102,8 @@ def merge(
         changes=tuple(changes),
         left_out=tuple(dict.fromkeys(draft.left_out)),
         doubts=tuple(dict.fromkeys(draft.doubts)),
-        removed=tuple(sorted(one for one in existing if problem is None and one != draft.text)),
-        lookups_before=max((one.lookups for one in before), default=0),
+        removed=tuple(sorted(text for text in existing if problem is None and text != draft.text)),
+        lookups_before=max((found.lookups for found in before), default=0),
         lookups_after=after.lookups,
         problem=problem,
         advice=advice,
@@ -168,12 +168,12 @@ def _drafted(
         sound = len(there.texts) == 1 and not parse(there.texts[0]).errors
         return canonical(name) in wanted or sound
 
-    drafts = [_Draft(one) for one in existing]
-    for one in drafts:
-        record = parse(one.text)
-        faulty = needs_repair(record) or required.missing_from(reach(one.text, others, domain))
+    drafts = [_Draft(text) for text in existing]
+    for revised in drafts:
+        record = parse(revised.text)
+        faulty = needs_repair(record) or required.missing_from(reach(revised.text, others, domain))
         if faulty:
-            one.edit(repairs(record, also_slips=may_include))
+            revised.edit(repairs(record, also_slips=may_include))
     draft = drafts[0] if len(drafts) == 1 else _united(drafts)
     closing = [] if keep_pass_all else _closing(parse(draft.text), required)
     if closing:
@@ -228,15 +228,15 @@ def _behind_all(record: Record) -> list[Term]:
     """The mechanisms after the all of a record, which never counted."""
     end = record.all_term
     behind = [] if end is None else [term for term in record.terms if term.start > end.start]
-    return [one for one in behind if not one.is_modifier and one.name != "all"]
+    return [term for term in behind if not term.is_modifier and term.name != "all"]
 
 
 def _common_end(records: Sequence[Record]) -> tuple[list[str], list[str]]:
     """Choose the laxest ``all`` of several records, and say so where they differ."""
     terms = [record.all_term for record in records]
     ends = [f"{term.qualifier}all" for term in terms if term is not None]
-    laxest = [one for one in _STRICTNESS if one in ends][:1]
-    told = dict.fromkeys([*(one for one in _STRICTNESS if one in ends)])
+    laxest = [end for end in _STRICTNESS if end in ends][:1]
+    told = dict.fromkeys([*(end for end in _STRICTNESS if end in ends)])
     if None in terms:
         told["no all"] = None
     if len(told) < 2:
@@ -256,7 +256,7 @@ def _closing(record: Record, required: Requirement) -> list[Edit]:
 
 def _dead(record: Record, required: Requirement, found: Reach) -> list[Edit]:
     dead = set(found.broken) - set(map(canonical, required.includes))
-    terms = [one for one in record.effective if one.name == "include"]
+    terms = [term for term in record.effective if term.name == "include"]
     if record.redirect is not None:
         terms.append(record.redirect)
     why = "leads to no single valid SPF record"
@@ -265,7 +265,11 @@ def _dead(record: Record, required: Requirement, found: Reach) -> list[Edit]:
 
 def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:
     """Let a required include pass that the record refuses, and take out what repeats it."""
-    wanted = {canonical(one.partition(":")[2]) for one in lacking if one.startswith("include:")}
+    wanted = {
+        canonical(mechanism.partition(":")[2])
+        for mechanism in lacking
+        if mechanism.startswith("include:")
+    }
     admitted: set[str] = set()
     edits: list[Edit] = []
     for term in record.effective:
@@ -288,8 +292,8 @@ def _insertion(record: Record, lacking: Sequence[str], *, first: bool) -> list[E
     where lookups that find nothing may end the evaluation. What of it stands after the ``all``,
     where it does nothing, is taken out.
     """
-    head = list(takewhile(lambda one: one.passes and one.name != "all", record.effective))
-    includes = [one for one in head if one.name == "include" and not first]
+    head = list(takewhile(lambda term: term.passes and term.name != "all", record.effective))
+    includes = [term for term in head if term.name == "include" and not first]
     anchor = includes[-1].end if includes else len(VERSION)
     added = " ".join(lacking)
     edits = [Edit(anchor, anchor, f" {added}", f"adds {quoted(added)}")]
@@ -318,7 +322,7 @@ def _objection(
     advice = _advice(after, text, domain)
     if after.lookups > LOOKUP_LIMIT:
         return f"The record takes {_counted(after)} DNS lookups; {LOOKUP_LIMIT} are allowed", advice
-    had = max((_voids(one) for one in before), default=0)
+    had = max((_voids(found) for found in before), default=0)
     if after.void_lookups > VOID_LOOKUP_LIMIT or _voids(after) > max(had, VOID_LOOKUP_LIMIT):
         many = f"More than {VOID_LOOKUP_LIMIT} lookups of the record can find nothing"
         return many, advice

@@ -86,7 +86,7 @@ def networks_of(
         if addresses is None:
             return None
         found = (network(kind, f"{address}/{prefix}") for address in addresses)
-        made += [one for one in found if one is not None]
+        made += [cidr for cidr in found if cidr is not None]
     return tuple(made)
 
 

@@ -170,8 +170,8 @@ def parse(text: str) -> Record:
             problems.append(problem)
     for name in ("redirect", "exp"):
         repeated = [term for term in terms if term.is_modifier and term.name == name][1:]
-        problems += [SyntaxProblem(one.text, one.start, "appears twice") for one in repeated]
-    return Record(text, tuple(terms), tuple(sorted(problems, key=lambda one: one.start)))
+        problems += [SyntaxProblem(term.text, term.start, "appears twice") for term in repeated]
+    return Record(text, tuple(terms), tuple(sorted(problems, key=lambda fault: fault.start)))
 
 
 _Parsed = tuple[Term | None, SyntaxProblem | None]

@@ -55,7 +55,7 @@ def apply(text: str, edits: Sequence[Edit]) -> str:
     """Carry out edits that do not overlap; every other byte stays."""
     parts: list[str] = []
     position = 0
-    for edit in sorted(edits, key=lambda one: one.start):
+    for edit in sorted(edits, key=lambda change: change.start):
         before = text[position : edit.start]
         parts.append(before if edit.text else before.rstrip(" "))
         parts.append(edit.text)
@@ -137,13 +137,13 @@ class _Repair:
     def _repeats(self, edit: Edit) -> bool:
         """Whether an edit makes a second redirect or exp, of which there can be one (section 6)."""
         made = parse(f"{VERSION} {edit.text}").terms
-        return any(one.is_modifier and one.name in self._single_names for one in made)
+        return any(term.is_modifier and term.name in self._single_names for term in made)
 
     def _once(self, edit: Edit) -> Edit:
         if self._repeats(edit):
             return leaving_out(edit.start, self._text[edit.start : edit.end], "appears twice")
         made = parse(f"{VERSION} {edit.text}").terms
-        self._single_names |= {one.name for one in made if one.is_modifier} & _SINGLE
+        self._single_names |= {term.name for term in made if term.is_modifier} & _SINGLE
         return edit
 
     def _modifier(self, term: Term) -> Edit | None:
@@ -152,7 +152,7 @@ class _Repair:
         if made is None:
             return None
         terms = parse(f"{VERSION} {made.text}").terms
-        named = [one.target for one in terms if one.name in ("include", "redirect")]
+        named = [mended.target for mended in terms if mended.name in ("include", "redirect")]
         return (
             _rewritten(term.start, term.text, made) if all(map(self._also_slips, named)) else None
         )
@@ -209,17 +209,19 @@ def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
     whole = read(token)
     if whole is not None:
         return _rewritten(start, token, whole)
-    pieces = [one for one in _SEPARATORS.sub(" ", _INVISIBLE.sub("", token)).split(" ") if one]
+    pieces = [
+        piece for piece in _SEPARATORS.sub(" ", _INVISIBLE.sub("", token)).split(" ") if piece
+    ]
     if not pieces:
         return removal(start, token, "is no term")
-    readings = [read(one) for one in pieces]
+    readings = [read(piece) for piece in pieces]
     made = " ".join(reading.text for reading in readings if reading is not None)
     if not made:
         return leaving_out(start, token, why)
     lost = [
         f"{quoted(piece)}, which {_fault_of(piece)}"
-        for piece, one in zip(pieces, readings, strict=True)
-        if one is None
+        for piece, reading in zip(pieces, readings, strict=True)
+        if reading is None
     ]
     doubts = [reading.doubt for reading in readings if reading is not None]
     edit = _rewritten(start, token, Reading(made, next(filter(None, doubts), "")))

@@ -45,7 +45,7 @@ class Requirement:
         """
         text = " ".join([VERSION, *(f"include:{include}" for include in self.includes)])
         wanted = reach(text, found.sources).networks[:_NETWORKS_LIMIT]
-        return tuple(one for one in dict.fromkeys(wanted) if not authorises(found, one))
+        return tuple(network for network in dict.fromkeys(wanted) if not authorises(found, network))
 
     def unseen_in(self, found: Reach) -> frozenset[str]:
         """Return the hosts that may authorise what seems to be missing, could they be looked up."""

@@ -70,7 +70,9 @@ def savings(text: str, others: Mapping[str, Fetched], domain: str = "") -> tuple
         Saving(term.text, term.start, costs[term.start].lookups, worth)
         for term, worth in _worths(record, found, costs, canonical(domain))
     ]
-    return tuple(sorted(made, key=lambda one: (not one.certain, -one.lookups, one.start)))
+    return tuple(
+        sorted(made, key=lambda saving: (not saving.certain, -saving.lookups, saving.start))
+    )
 
 
 def _worths(
@@ -102,12 +104,12 @@ def _worths(
 
 def _authorised_below(cost: Cost) -> Iterator[str]:
     """Yield the names of the includes that an include leads to, itself left out."""
-    for one in cost.children:
-        qualifier, found, _name = one.term.lower().partition("include:")
-        if one.name is not None and found and qualifier in ("", "+"):
-            yield one.name
+    for child in cost.children:
+        qualifier, found, _name = child.term.lower().partition("include:")
+        if child.name is not None and found and qualifier in ("", "+"):
+            yield child.name
         if not found or qualifier in ("", "+"):
-            yield from _authorised_below(one)
+            yield from _authorised_below(child)
 
 
 def _worth_of_host(

@@ -32,8 +32,8 @@ def united(spans: Iterable[Span]) -> Spans:
 def without(spans: Spans, gone: Spans) -> Spans:
     """Return the addresses of the one set that the other does not hold."""
     left = list(spans)
-    for one in gone:
-        take(left, one)
+    for span in gone:
+        take(left, span)
     return tuple(left)
 
 
@@ -60,4 +60,4 @@ def _last(span: Span) -> int:
 
 def take_all(spans: list[Span], wanted: Sequence[Span]) -> list[Span]:
     """Take what of several spans is there."""
-    return [taken for one in wanted for taken in take(spans, one)]
+    return [taken for span in wanted for taken in take(spans, span)]

@@ -61,7 +61,7 @@ def test_every_row_decides_about_its_own_document(row: Row) -> None:
 
 @pytest.mark.parametrize("row", table().rows, ids=name_of)
 def test_only_what_passes_is_inconclusive(row: Row) -> None:
-    assert row.failure_class.conclusive == (row.reason not in OUTAGES)
+    assert row.failure_class.hard == (row.reason not in OUTAGES)
 
 
 @pytest.mark.parametrize("reason", OAuthReason)
@@ -108,7 +108,7 @@ def test_the_errors_of_the_reference(
     provider: OAuthProvider, flow: OAuthFlow, document: dict[str, Any], reason: str
 ) -> None:
     meant = meaning_of(400, error_document(document), provider, flow)
-    assert (meant.reason.value, meant.failure_class.conclusive) == (reason, True)
+    assert (meant.reason.value, meant.failure_class.hard) == (reason, True)
 
 
 def test_the_causes_of_a_revoked_grant_stand_in_the_order_of_the_reference() -> None:
@@ -144,7 +144,7 @@ def test_the_front_end_of_google_is_understood() -> None:
     nested = {"error": {"code": 400, "message": "Bad", "status": "INVALID_ARGUMENT"}}
     fault = error_document(nested)
     assert shown(fault) == "invalid_argument"
-    assert not meaning_of(400, fault, G, REFRESH).failure_class.conclusive
+    assert not meaning_of(400, fault, G, REFRESH).failure_class.hard
 
 
 def test_a_word_that_is_new_is_no_verdict() -> None:
@@ -342,7 +342,7 @@ def test_unknown_errors_are_understood_by_their_family(
 ) -> None:
     meant = meaning_of(400, error_document(document), provider, REFRESH)
     assert meant.reason.value == reason
-    assert meant.failure_class.conclusive == (meant.reason not in OUTAGES)
+    assert meant.failure_class.hard == (meant.reason not in OUTAGES)
 
 
 def read_samples() -> list[dict[str, str]]:
@@ -376,4 +376,4 @@ def test_an_unknown_error_that_passes_is_no_refusal(
 ) -> None:
     provider, document, _ = sample
     said = {**document, "error_description": f"{document['error_description']} {added}"}
-    assert not meaning_of(400, error_document(said), provider, REFRESH).failure_class.conclusive
+    assert not meaning_of(400, error_document(said), provider, REFRESH).failure_class.hard

@@ -8,11 +8,11 @@ from pathlib import Path
 from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.dns.findings import Family, families
 from postroom.dns.presets.load import preset, providers
-from postroom.dns.presets.model import Confirmed, Parameter, Preset, Record
+from postroom.dns.presets.model import Confirmed, Parameter, Preset, PresetRecord
 from postroom.mail import findings as mail_findings
 from postroom.mail import presets as mail
 from postroom.mail.presets.model import Confirmed as MailConfirmed
-from postroom.mail.presets.model import EndpointRow, Limit, Way
+from postroom.mail.presets.model import EndpointRow, Limit, SignInWay
 from postroom.mail.presets.model import Preset as MailPreset
 from postroom.mail.replies.catalogue import causes
 
@@ -168,7 +168,7 @@ def _parameter(one: Parameter) -> str:
     return f"| `{one.name}` | {meaning} | `{example}` | {default} |"
 
 
-def _record(one: Record) -> str:
+def _record(one: PresetRecord) -> str:
     when = [f"`{name}` is `{value}`" for name, value in sorted(one.when.items())]
     when += [f"{_codes(one.depends_on)} given"] if one.depends_on else []
     when += [f"`{one.unless}` not given"] if one.unless else []
@@ -249,7 +249,7 @@ def _mail_rows(
     protocol: str,
     rows: tuple[EndpointRow, ...],
     username: str,
-    ways: tuple[Way, ...],
+    ways: tuple[SignInWay, ...],
     source: str,
 ) -> list[str]:
     """Write one line for each host, with all its ports."""

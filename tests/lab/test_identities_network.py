@@ -43,7 +43,7 @@ from postroom.api.masked import Masked
 from postroom.mail.connect.dial import Resolve
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.https_answers import NoAnswer
-from postroom.mail.identities.asking import BODY_LIMIT, BearerExchange, Reply
+from postroom.mail.identities.asking import BODY_LIMIT, ApiReply, BearerExchange
 from postroom.mail.identities.providers import Apis, directory
 from postroom.mail.identities.source import NetworkIdentities, Tokens
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, NoIdentities
@@ -450,6 +450,6 @@ async def test_what_the_api_answers_stays_out_of_the_log(caplog: pytest.LogCaptu
         guard = DialPolicy(LOOPBACK, frozenset({api.port}))
         exchange = BearerExchange(guard, loopback, ca_bundle=BUNDLE)
         reply = await exchange.get(f"https://{HOST}:{api.port}{GMAIL_PATH}", Masked("x"))
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, ApiReply)
     assert reply.document == GMAIL
     assert "billing@example.com" not in caplog.text

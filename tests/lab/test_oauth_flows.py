@@ -42,10 +42,10 @@ from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.diagnosis import fault_of
-from postroom.mail.oauth.endpoints import Protocol
 from postroom.mail.oauth.grant import Grant, OAuthSecrets
-from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import TokenSource
+from postroom.mail.replies.model import FailureClass, Protocol
 
 OUTLOOK = "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send"
 

@@ -48,7 +48,7 @@ from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.errors import table
-from postroom.mail.oauth.exchange import BODY_LIMIT, Answer, HttpsExchange
+from postroom.mail.oauth.exchange import BODY_LIMIT, HttpsExchange, TokenAnswer
 from postroom.mail.oauth.grant import Form, Grant
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import TokenSource
@@ -200,7 +200,7 @@ async def test_a_bundle_that_cannot_be_read_is_no_verdict() -> None:
 
 async def posted(
     port: int, resolve: Resolve, guard: DialPolicy | None = None, url: str = ""
-) -> Answer | NoAnswer:
+) -> TokenAnswer | NoAnswer:
     policy = guard or DialPolicy(LOOPBACK, frozenset({port}))
     through = HttpsExchange(policy, resolve, limit=0.4)
     return await through.post(
@@ -260,7 +260,7 @@ async def test_only_judged_addresses_are_dialled() -> None:
 
     async with serving(response()) as server:
         got = await posted(server.port, rebinding)
-    assert isinstance(got, Answer)
+    assert isinstance(got, TokenAnswer)
     assert asked_for == [HOST]
 
 
@@ -332,7 +332,7 @@ async def test_retry_after(header: str | timedelta, pause: float | None) -> None
     )
     async with serving(text) as server:
         got = await posted(server.port, resolving("127.0.0.1"))
-    assert isinstance(got, Answer)
+    assert isinstance(got, TokenAnswer)
     assert got.retry_after == (pytest.approx(pause, abs=60) if pause else pause)
 
 
@@ -347,7 +347,7 @@ async def test_retry_after(header: str | timedelta, pause: float | None) -> None
 async def test_clocks_that_differ(header: str | timedelta, differs: bool) -> None:
     async with serving(response("400 Bad", INVALID, f"Date: {date_in(header)}")) as server:
         got = await posted(server.port, resolving("127.0.0.1"))
-    assert isinstance(got, Answer)
+    assert isinstance(got, TokenAnswer)
     assert got.clock_differs is differs
 
 

@@ -24,9 +24,9 @@ from postroom.controller import rotation
 from postroom.controller.rotation import NoRotation
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
-from postroom.mail.oauth.reasons import FailureClass
 from postroom.mail.oauth.rotation import Keeping, KeepingProblem
 from postroom.mail.oauth.tokens import TokenSource
+from postroom.mail.replies.model import FailureClass
 
 OUTLOOK = "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send"
 SEED = "mr"

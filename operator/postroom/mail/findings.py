@@ -30,11 +30,11 @@ class MailFindingEntry(Model):
     source: Annotated[str, StringConstraints(max_length=300)] = ""
 
 
-class _File(Model):
+class _FindingsFile(Model):
     codes: Annotated[dict[_Code, MailFindingEntry], Field(min_length=1)]
 
 
 @cache
 def catalogue() -> Mapping[str, MailFindingEntry]:
     """Load the catalogue, by code; raises `InvalidData` where the file is broken."""
-    return read("postroom.mail", "findings.yaml", _File).codes
+    return read("postroom.mail", "findings.yaml", _FindingsFile).codes

@@ -15,7 +15,7 @@ from functools import cache
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.mail.presets import identify, nearly, preset, providers
-from postroom.mail.presets.model import EndpointRow, Preset, Username, UsernameForm, Way
+from postroom.mail.presets.model import EndpointRow, Preset, SignInWay, Username, UsernameForm
 from postroom.mail.replies import Cause, Protocol
 from postroom.mail.report import Login
 
@@ -144,12 +144,12 @@ def _of_way(attempt: Attempt, chosen: Preset) -> Iterator[PreCheck]:
             yield PreCheck(Cause.PROTOCOL_DISABLED, "imap", sentence, blocks=False)
             return
         ways = chosen.imap_ways or ways
-    if attempt.login is not None and not attempt.token and set(ways) == {Way.OAUTH}:
+    if attempt.login is not None and not attempt.token and set(ways) == {SignInWay.OAUTH}:
         sentence = (
             f"{chosen.title} takes no passwords over {attempt.protocol.value}: configure oauth."
         )
         yield PreCheck(Cause.BASIC_AUTH_DISABLED, "oauth", sentence, blocks=True)
-    if attempt.token and Way.OAUTH not in ways:
+    if attempt.token and SignInWay.OAUTH not in ways:
         sentence = f"{chosen.title} is not known to take OAuth tokens: use credentialsRef."
         yield PreCheck(Cause.AUTH_MECHANISM_UNSUPPORTED, "oauth", sentence, blocks=False)
 
@@ -201,10 +201,12 @@ def _of_password(protocol: Protocol, chosen: Preset, password: Masked) -> Iterat
         yield PreCheck(Cause.WRONG_KEY_TYPE, "password", sentence, blocks=False)
         return
     ways = (chosen.imap_ways if protocol is Protocol.IMAP else None) or chosen.ways
-    if rule is None or not rule.required or set(ways) == {Way.OAUTH}:
+    if rule is None or not rule.required or set(ways) == {SignInWay.OAUTH}:
         return
     if app_password_shaped(chosen, password) is False:
-        cause = Cause.APP_PASSWORD_REQUIRED if Way.APP_PASSWORD in ways else Cause.WRONG_KEY_TYPE
+        cause = (
+            Cause.APP_PASSWORD_REQUIRED if SignInWay.APP_PASSWORD in ways else Cause.WRONG_KEY_TYPE
+        )
         sentence = (
             f"The password is none that {chosen.title} makes for programs: create one and put it "
             f"into the Secret. {rule.description}"

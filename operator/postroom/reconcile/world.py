@@ -22,8 +22,9 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
-from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.operations import Operation, Report
+from postroom.mail.replies.model import FailureClass
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.budgets import Budgets

@@ -16,7 +16,7 @@ from postroom.dns.answers import (
     ServerAnswer,
 )
 from postroom.dns.asking.cache import SingleFlightCache
-from postroom.dns.asking.reach import Reach
+from postroom.dns.asking.reach import OpenWay
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.turns import Found, Heard, Turns
@@ -50,7 +50,7 @@ class AuthorityView:
 
     def __init__(self, zones: ZoneFinder, resolver: ResolverView, turns: Turns) -> None:
         self._zones, self._resolver, self._turns = zones, resolver, turns
-        self.reach = Reach()
+        self.reach = OpenWay()
         self._hosts: SingleFlightCache[_AtHost, Answer | Servers] = SingleFlightCache()
 
     async def locate(self, name: str) -> Servers | Answer:

@@ -31,7 +31,7 @@ _SLOW_FACTOR, _SLOW_SECONDS = 2.0, 0.05
 
 
 @dataclass(slots=True)
-class _Record:
+class _ServerRecord:
     round_trip: float | None = None
     silences: int = 0
     avoid_until: float = 0.0
@@ -48,7 +48,7 @@ class Health(Generic[ServerT]):
 
     def __init__(self, least: float, unknown: float) -> None:
         self._least, self._unknown = least, unknown
-        self._records: BoundedMap[tuple[str, ServerT], _Record] = BoundedMap(_SERVERS_LIMIT)
+        self._records: BoundedMap[tuple[str, ServerT], _ServerRecord] = BoundedMap(_SERVERS_LIMIT)
         self._rotation = itertools.count()
 
     @property
@@ -131,10 +131,10 @@ class Health(Generic[ServerT]):
             silent, key=lambda server: (self.is_dead(server), self._record(server).avoid_until)
         )
 
-    def _record(self, server: ServerT) -> _Record:
+    def _record(self, server: ServerT) -> _ServerRecord:
         # Per party: one that asks a server what that passes over must not have it look dead to all.
         name = (party(), server)
-        return self._records.use_or_make(name, _Record)
+        return self._records.use_or_make(name, _ServerRecord)
 
 
 def _now() -> float:

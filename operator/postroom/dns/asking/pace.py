@@ -20,7 +20,7 @@ _GATES_LIMIT, _FORGET_AT_ONCE = 4096, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PaceLimits:
     """Queries per second, queries at once after a rest, and unanswered ones of a party at a time.
 
     All parties together have at most twice as many unanswered.
@@ -33,11 +33,11 @@ class Limits:
 
 
 #: Anybody's server: many domains stand behind the same few addresses of a large DNS host.
-NAMESERVER_LIMITS = Limits(rate=50.0, burst=50, in_flight=16)
+NAMESERVER_LIMITS = PaceLimits(rate=50.0, burst=50, in_flight=16)
 #: Our own resolver serves that view for all domains, and is asked to by whoever configured it.
-RESOLVER_LIMITS = Limits(rate=1000.0, burst=1000, in_flight=128)
+RESOLVER_LIMITS = PaceLimits(rate=1000.0, burst=1000, in_flight=128)
 #: All servers together. In flight, each may hold a socket.
-OVERALL_LIMITS = Limits(rate=2000.0, burst=1000, in_flight=256)
+OVERALL_LIMITS = PaceLimits(rate=2000.0, burst=1000, in_flight=256)
 
 
 class Overloaded(Exception):
@@ -47,7 +47,7 @@ class Overloaded(Exception):
 class Gate:
     """Lets queries pass as its limits allow, those of one party in the order of their coming."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: PaceLimits) -> None:
         self._limits = limits
         self._passes: deque[float] = deque(maxlen=limits.burst)
         self._in_flight = Shares(2 * limits.in_flight, limits.in_flight)
@@ -149,9 +149,9 @@ class Pace:
 
     def __init__(
         self,
-        nameservers: Limits = NAMESERVER_LIMITS,
-        resolvers: Limits = RESOLVER_LIMITS,
-        overall: Limits = OVERALL_LIMITS,
+        nameservers: PaceLimits = NAMESERVER_LIMITS,
+        resolvers: PaceLimits = RESOLVER_LIMITS,
+        overall: PaceLimits = OVERALL_LIMITS,
     ) -> None:
         self._nameservers, self._resolvers = nameservers, resolvers
         self._overall = Gate(overall)

@@ -16,7 +16,7 @@ _BLOCKED, _TRIAL = 300.0, 15.0
 _SILENT_LIMIT = 4096
 
 
-class Reach:
+class OpenWay:
     """Concludes from silence that the way is blocked, and from any reply that it is open.
 
     A party that has met no silence itself is not concerned by that of others: whoever has two

@@ -103,7 +103,7 @@ class Probe(NamedTuple):
     question: Question
 
 
-class Family(NamedTuple):
+class CauseFamily(NamedTuple):
     """The rules of one family of causes: what to ask besides, and what the answers tell.
 
     `causes` are tried on every faulty record, so each must keep quiet about what it is not for.

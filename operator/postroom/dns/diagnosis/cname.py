@@ -10,7 +10,7 @@ import idna
 
 from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import alias_of, in_the_way, with_removed
 from postroom.dns.judging.cname import behind
 from postroom.dns.judging.fixes import external, removal, replace
@@ -160,4 +160,4 @@ def _difference(found: str, wanted: str) -> str:
     return f": it differs from {wanted} at character {start + 1}" if changed <= 2 else ""
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

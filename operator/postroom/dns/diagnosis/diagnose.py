@@ -21,7 +21,7 @@ from postroom.dns.diagnosis import (
     values,
     wildcards,
 )
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.places import FAR
 from postroom.dns.judging.judgement import Cause, Evidence, Judgement
 from postroom.dns.names import fits_into_query
@@ -36,7 +36,7 @@ _BECAUSE_LIMIT = 8
 _GRAVE = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 
 #: In the order in which equally well proven causes are told.
-FAMILIES: tuple[Family, ...] = (
+FAMILIES: tuple[CauseFamily, ...] = (
     dkim.FAMILY,
     names.FAMILY,
     wildcards.FAMILY,

@@ -11,7 +11,7 @@ from postroom.api.sendingdomain import DKIMRole
 from postroom.dns import dkim
 from postroom.dns.answers import RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, no_probes
+from postroom.dns.diagnosis.case import Case, CauseFamily, no_probes
 from postroom.dns.diagnosis.standing import from_wildcard, in_the_way, with_removed
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.published import replacing
@@ -107,4 +107,4 @@ def _usable(texts: Iterable[str]) -> set[dkim.PublicKey]:
     return {record.key for record in records if record.usable and record.key is not None}
 
 
-FAMILY = Family(no_probes, causes)
+FAMILY = CauseFamily(no_probes, causes)

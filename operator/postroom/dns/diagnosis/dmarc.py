@@ -10,7 +10,7 @@ from postroom.api.findings import Fix
 from postroom.dns import dmarc, spf
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import (
     alias_of,
     from_wildcard,
@@ -76,4 +76,4 @@ def _fix(case: Case) -> Fix | None:
     return with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

@@ -10,7 +10,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc
 from postroom.dns.answers import Delegation, Outcome, Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
 from postroom.dns.diagnosis.nameservers import has_no_address, is_denied, is_lame
 from postroom.dns.diagnosis.standing import parent
@@ -173,4 +173,4 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
     yield Cause(Code.WRONG_DNS_HOST, message, create(case.planned), Evidence.LIKELY, shows)
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

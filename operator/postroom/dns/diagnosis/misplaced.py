@@ -36,7 +36,7 @@ _NO_PROOF = frozenset({Code.DKIM_MULTIPLE, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Misplaced:
     """What stands at a place: the values that are meant, and what is wrong with them besides.
 
     `held` tells that it is the record itself, be it damaged; else it is only one of its kind.
@@ -48,18 +48,18 @@ class Found:
     fault: Cause | None = None
 
 
-def found_at(case: Case, answer: Answer) -> Found | None:
+def found_at(case: Case, answer: Answer) -> Misplaced | None:
     """Read the answer of a wrong place as if it came from the right one; None: nothing is meant."""
     held = case.holding(answer)
     if held:
-        return Found(held, held=True)
+        return Misplaced(held, held=True)
     for text in sorted(answer.values):
         moved = _moved(case, answer, (text,))
         fault = _fault(moved)
         if fault is not None and _proves(moved, fault):
-            return Found((text,), held=True, fault=fault)
+            return Misplaced((text,), held=True, fault=fault)
     kin = tuple(value for value in sorted(answer.values) if _is_kin(case, value))
-    return Found(kin, held=False, fault=_fault(_moved(case, answer, kin))) if kin else None
+    return Misplaced(kin, held=False, fault=_fault(_moved(case, answer, kin))) if kin else None
 
 
 def _moved(case: Case, answer: Answer, texts: tuple[str, ...]) -> Case:

@@ -10,7 +10,7 @@ from postroom.api.findings import RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import from_wildcard, stranger
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.judging.host_slips import form_of, is_host, means
@@ -206,4 +206,4 @@ def _others_in_the_way(case: Case) -> Iterator[Cause]:
         yield Cause(Code.RP_CONFLICT, message, fix, Evidence.SHOWN)
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

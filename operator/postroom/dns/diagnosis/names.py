@@ -9,7 +9,7 @@ from dataclasses import replace
 from postroom.dns import dkim, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.misplaced import found_at
 from postroom.dns.diagnosis.places import Place, places
 from postroom.dns.diagnosis.standing import (
@@ -207,4 +207,4 @@ def _other_selector(case: Case) -> Iterator[Cause]:
         yield Cause(Code.NAME_OTHER_SELECTOR, message, create(case.planned))
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

@@ -28,7 +28,7 @@ from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.requirements import DomainPlan
 
 
-class Requirement(StrEnum):
+class BulkRequirement(StrEnum):
     """What DNS can decide of the requirements of receivers."""
 
     SPF = "SPF"
@@ -42,7 +42,7 @@ class Requirement(StrEnum):
 class RequirementRow(Row):
     """A requirement of a receiver, where it is written, and when that was read."""
 
-    requirement: Annotated[Requirement, Field(strict=False)]
+    requirement: Annotated[BulkRequirement, Field(strict=False)]
     source: Source
     checked: date
 
@@ -63,7 +63,7 @@ class Receiver(Row):
     requirements: Annotated[tuple[RequirementRow, ...], Field(min_length=1)]
     beyond: Annotated[tuple[BeyondRow, ...], Field(min_length=1)]
 
-    def requires(self, requirement: Requirement) -> bool:
+    def requires(self, requirement: BulkRequirement) -> bool:
         """Whether this receiver asks for it."""
         return any(row.requirement is requirement for row in self.requirements)
 
@@ -177,11 +177,11 @@ def _ids(records: Sequence[tuple[str, Judgement]]) -> str:
     return _listed([id for id, _ in records][:5])
 
 
-_FAULTS: Mapping[Requirement, Callable[[Standing], _Fault | None]] = {
-    Requirement.SPF: _spf,
-    Requirement.DKIM: _dkim,
-    Requirement.DKIM_KEY: _dkim_key,
-    Requirement.DMARC: _dmarc,
-    Requirement.ALIGNMENT: _alignment,
-    Requirement.REVERSE_DNS: _reverse,
+_FAULTS: Mapping[BulkRequirement, Callable[[Standing], _Fault | None]] = {
+    BulkRequirement.SPF: _spf,
+    BulkRequirement.DKIM: _dkim,
+    BulkRequirement.DKIM_KEY: _dkim_key,
+    BulkRequirement.DMARC: _dmarc,
+    BulkRequirement.ALIGNMENT: _alignment,
+    BulkRequirement.REVERSE_DNS: _reverse,
 }

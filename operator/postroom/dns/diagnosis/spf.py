@@ -11,7 +11,7 @@ from postroom.api.findings import Fix
 from postroom.dns import spf
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import (
     consequences,
     in_the_way,
@@ -34,7 +34,7 @@ _HOSTS = ("mail", "www")
 _WILDCARD = "*"
 
 
-class _Place(NamedTuple):
+class _SPFPlace(NamedTuple):
     """Where the policy may stand instead, and why receivers do not look there.
 
     `own`: what stands there may be meant for that name, so that it stays.
@@ -45,23 +45,23 @@ class _Place(NamedTuple):
     own: bool
 
 
-def _places(case: Case) -> Iterator[_Place]:
+def _places(case: Case) -> Iterator[_SPFPlace]:
     name, domain = case.planned.name, case.domain
     planned = {record.name for record in case.context.plan.records if _demands(case, record.wanted)}
     if name == domain:
         for record in case.context.plan.records:
             if record.id.startswith("return-path") and record.name not in planned:
                 why = "mail whose envelope sender is of the domain itself is not checked there"
-                yield _Place(record.name, why, own=True)
+                yield _SPFPlace(record.name, why, own=True)
         for label in _LABELS:
-            yield _Place(
+            yield _SPFPlace(
                 f"{label}.{domain}", "receivers look at the domain itself", own=label in _HOSTS
             )
         why = "a wildcard holds for the names below the domain, not for the domain itself"
-        yield _Place(f"{_WILDCARD}.{domain}", why, own=True)
+        yield _SPFPlace(f"{_WILDCARD}.{domain}", why, own=True)
     elif domain not in planned:
         why = f"the envelope sender is of {name}, so that receivers look there"
-        yield _Place(domain, why, own=True)
+        yield _SPFPlace(domain, why, own=True)
 
 
 def _demands(case: Case, wanted: object) -> bool:
@@ -105,7 +105,7 @@ def causes(case: Case) -> Iterable[Cause]:
         yield _cause(case, place, case.holding(answer)[0])
 
 
-def _cause(case: Case, place: _Place, text: str) -> Cause:
+def _cause(case: Case, place: _SPFPlace, text: str) -> Cause:
     lack = lacking(case.planned, case.answer.values)
     message = f"{lack} The policy stands at {place.name}: {place.why}."
     value, shows = value_from(case, text), Question(place.name, RecordType.TXT)
@@ -130,4 +130,4 @@ def _cause(case: Case, place: _Place, text: str) -> Cause:
     return Cause(Code.SPF_WRONG_NAME, message, with_removed(fix, gone), Evidence.PROVEN, shows)
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

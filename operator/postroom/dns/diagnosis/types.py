@@ -10,7 +10,7 @@ from postroom.api.findings import RecordToRemove
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
 from postroom.dns.diagnosis.standing import (
@@ -219,4 +219,4 @@ def _wrong(case: Case, others: list[Answer]) -> list[Answer]:
     return others if case.planned.type is RecordType.CNAME else []
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

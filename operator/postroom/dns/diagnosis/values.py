@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from postroom.dns import dkim, spf
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.damage import Damage, pieced, texts_of, undone
 from postroom.dns.diagnosis.standing import (
     consequences,
@@ -126,4 +126,4 @@ def _duplicate(case: Case, message: str) -> Cause:
     return Cause(Code.VALUE_DUPLICATE_RECORD, message, delete(gone), Evidence.PROVEN)
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from postroom.api.findings import RecordToRemove
 from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.codes import Code
-from postroom.dns.diagnosis.case import Case, Family, Probe
+from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import (
     from_wildcard,
     in_the_way,
@@ -111,4 +111,4 @@ def _dname(case: Case, owner: str, target: str) -> Cause:
     return Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.PROVEN)
 
 
-FAMILY = Family(probes, causes)
+FAMILY = CauseFamily(probes, causes)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from postroom.dns.dmarc.advice import Advice, Circumstances, advise, on_change
+from postroom.dns.dmarc.advice import Circumstances, Recommendation, advise, on_change
 from postroom.dns.dmarc.alignment import (
     Alignment,
     Mechanism,
@@ -20,9 +20,9 @@ from postroom.dns.dmarc.change import (
 from postroom.dns.dmarc.left_out import left_out
 from postroom.dns.dmarc.record import (
     AlignmentMode,
+    AppliesTo,
     PolicyRecord,
     PublicSuffixFlag,
-    Reach,
     is_dmarc,
     looks_like_dmarc,
     missing_reports,
@@ -38,7 +38,7 @@ from postroom.dns.dmarc.reports import (
     report_authorization,
     report_domain,
 )
-from postroom.dns.dmarc.slips import Slip, mended, slip, slips
+from postroom.dns.dmarc.slips import TagSlip, mended, slip, slips
 from postroom.dns.dmarc.suffixes import (
     Disagreement,
     aligned_by_list,
@@ -59,9 +59,9 @@ from postroom.dns.dmarc.walk import (
 )
 
 __all__ = [
-    "Advice",
     "Alignment",
     "AlignmentMode",
+    "AppliesTo",
     "Circumstances",
     "Consent",
     "Disagreement",
@@ -73,9 +73,9 @@ __all__ = [
     "PolicyRecord",
     "PolicySource",
     "PublicSuffixFlag",
-    "Reach",
+    "Recommendation",
     "ReportURI",
-    "Slip",
+    "TagSlip",
     "advise",
     "align",
     "aligned_by_list",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.codes import Code
-from postroom.dns.dmarc.record import PolicyRecord, PublicSuffixFlag, Reach, strictness
+from postroom.dns.dmarc.record import AppliesTo, PolicyRecord, PublicSuffixFlag, strictness
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +27,32 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class Recommendation:
     """The code of a finding, and a whole sentence about the record that says what to do."""
 
     code: Code
     sentence: str
 
 
-def advise(record: PolicyRecord, circumstances: Circumstances) -> tuple[Advice, ...]:
+def advise(record: PolicyRecord, circumstances: Circumstances) -> tuple[Recommendation, ...]:
     """What could be better about a record that receivers apply, what matters most first."""
     if record.problem is not None:
         return ()
     return tuple(_advice(record, circumstances))
 
 
-def on_change(wanted: DMARCPolicy, circumstances: Circumstances) -> tuple[Advice, ...]:
+def on_change(wanted: DMARCPolicy, circumstances: Circumstances) -> tuple[Recommendation, ...]:
     """What to think of before a policy is published (RFC 9989 section 5.1)."""
     if wanted is DMARCPolicy.REJECT and circumstances.previous in (None, DMARCPolicy.NONE):
         sentence = (
             "The policy goes to reject at once: publish p=none with rua= first, read the reports, "
             "then go to quarantine and reject."
         )
-        return (Advice(Code.DMARC_POLICY_JUMP, sentence),)
+        return (Recommendation(Code.DMARC_POLICY_JUMP, sentence),)
     return ()
 
 
-def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
+def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Recommendation]:
     yield from _flags(record, circumstances)
     yield from _subdomains(record, circumstances)
     yield from _reports(record)
@@ -60,57 +60,60 @@ def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advi
         names = [tag.name for tag in record.removed]
         hint = "; t=y replaces pct below 100" if "pct" in names else ""
         sentence = f"RFC 9989 receivers ignore {', '.join(names)}{hint}: take it out."
-        yield Advice(Code.DMARC_REMOVED_TAGS, sentence)
+        yield Recommendation(Code.DMARC_REMOVED_TAGS, sentence)
     for problem in record.problems:
         what = f"{problem.tag}= {problem.sentence}" if problem.tag else f"a part {problem.sentence}"
         sentence = f"Receivers ignore a mistake at character {problem.position + 1}: {what}."
-        yield Advice(Code.DMARC_IGNORED_TAG, sentence)
+        yield Recommendation(Code.DMARC_IGNORED_TAG, sentence)
 
 
-def _flags(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
+def _flags(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Recommendation]:
     if record.psd is PublicSuffixFlag.YES:
         sentence = (
             "psd=y declares a registry, so each name below counts as an organisation of its own: "
             "take it out unless names are registered here."
         )
-        yield Advice(Code.DMARC_PSD, sentence)
+        yield Recommendation(Code.DMARC_PSD, sentence)
     if record.testing and record.p is not DMARCPolicy.NONE:
         applied = record.policy.value
         sentence = f"t=y makes receivers apply {applied}: take it out when the tests are over."
-        yield Advice(Code.DMARC_TEST_MODE, sentence)
+        yield Recommendation(Code.DMARC_TEST_MODE, sentence)
     if circumstances.people and record.policy is DMARCPolicy.REJECT:
         sentence = (
             "p=reject loses mail that people send to mailing lists and through forwarders "
             "(RFC 9989 section 7.4): prefer quarantine for a domain that people write from."
         )
-        yield Advice(Code.DMARC_REJECT_PEOPLE, sentence)
+        yield Recommendation(Code.DMARC_REJECT_PEOPLE, sentence)
 
 
-def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Advice]:
+def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Recommendation]:
     if record.fallen_back or record.p is None:
         return
     if not circumstances.organisational:
         if record.sp is not None or record.np is not None:
             sentence = "sp= and np= count only at the organisational domain: put them there."
-            yield Advice(Code.DMARC_SP_IGNORED, sentence)
+            yield Recommendation(Code.DMARC_SP_IGNORED, sentence)
         return
-    for reach, policy in ((Reach.SUBDOMAIN, record.sp), (Reach.MISSING_SUBDOMAIN, record.np)):
+    for reach, policy in (
+        (AppliesTo.SUBDOMAIN, record.sp),
+        (AppliesTo.MISSING_SUBDOMAIN, record.np),
+    ):
         if policy is not None and strictness(policy) < strictness(record.p):
             sentence = (
                 f"{reach.value}={policy.value} is weaker than p={record.p.value}: who cannot forge "
                 "the domain forges a subdomain. Raise it, or take it out."
             )
-            yield Advice(Code.DMARC_SP_WEAKER, sentence)
+            yield Recommendation(Code.DMARC_SP_WEAKER, sentence)
 
 
-def _reports(record: PolicyRecord) -> Iterator[Advice]:
+def _reports(record: PolicyRecord) -> Iterator[Recommendation]:
     if not any(uri.valid for uri in record.aggregate):
         if record.p is DMARCPolicy.NONE:
             sentence = "p=none without rua= does nothing: add rua= to get reports."
-            yield Advice(Code.DMARC_NONE_WITHOUT_RUA, sentence)
+            yield Recommendation(Code.DMARC_NONE_WITHOUT_RUA, sentence)
         else:
             sentence = "Without rua= nobody tells you which of your mail fails: add it."
-            yield Advice(Code.DMARC_RUA_ABSENT, sentence)
+            yield Recommendation(Code.DMARC_RUA_ABSENT, sentence)
     if any(uri.size for uri in (*record.aggregate, *record.failure)):
         sentence = "RFC 9989 receivers ignore the size behind ! in a report address: take it out."
-        yield Advice(Code.DMARC_URI_SIZE, sentence)
+        yield Recommendation(Code.DMARC_URI_SIZE, sentence)

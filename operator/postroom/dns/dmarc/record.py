@@ -54,7 +54,7 @@ class PublicSuffixFlag(StrEnum):
     UNSAID = "u"
 
 
-class Reach(StrEnum):
+class AppliesTo(StrEnum):
     """Whom a record is applied to, which decides the tag that the policy is taken from."""
 
     SELF = "p"
@@ -118,22 +118,22 @@ class PolicyRecord:
     def at_least(self, wanted: DMARCPolicy) -> bool:
         return self.strictness >= strictness(wanted)
 
-    def written(self, reach: Reach) -> tuple[DMARCPolicy, Reach]:
+    def written(self, reach: AppliesTo) -> tuple[DMARCPolicy, AppliesTo]:
         """Return the policy asked for, and the tag it comes from: np, else sp, else p.
 
         Test mode is not counted in. Where the record acts as ``p=none``, so does all of it.
         """
         if self.fallen_back:
-            return DMARCPolicy.NONE, Reach.SELF
-        choices = {Reach.MISSING_SUBDOMAIN: self.np, Reach.SUBDOMAIN: self.sp}
-        order = [Reach.MISSING_SUBDOMAIN, Reach.SUBDOMAIN]
+            return DMARCPolicy.NONE, AppliesTo.SELF
+        choices = {AppliesTo.MISSING_SUBDOMAIN: self.np, AppliesTo.SUBDOMAIN: self.sp}
+        order = [AppliesTo.MISSING_SUBDOMAIN, AppliesTo.SUBDOMAIN]
         for level in order[order.index(reach) :] if reach in order else []:
             policy = choices[level]
             if policy is not None:
                 return policy, level
-        return self.p or DMARCPolicy.NONE, Reach.SELF
+        return self.p or DMARCPolicy.NONE, AppliesTo.SELF
 
-    def applied(self, reach: Reach) -> DMARCPolicy | None:
+    def applied(self, reach: AppliesTo) -> DMARCPolicy | None:
         """Return the policy that receivers apply; None where they would not apply the record."""
         if self.problem is not None:
             return None

@@ -58,20 +58,20 @@ _ALIKE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
+class TagSlip:
     """A known mistake: the code of its finding, and the end of a sentence about the record."""
 
     code: Code
     detail: str
 
 
-def slip(text: str) -> Slip | None:
+def slip(text: str) -> TagSlip | None:
     """Name the first mistake of a text that was meant as a DMARC record; None if it has none."""
     found = slips(text)
     return found[0] if found else None
 
 
-def slips(text: str) -> tuple[Slip, ...]:
+def slips(text: str) -> tuple[TagSlip, ...]:
     """Name the mistakes of a text that was meant as a DMARC record, in the order to mend them.
 
     Only what receivers would stumble over counts: a record that they read whole has none.
@@ -82,9 +82,9 @@ def slips(text: str) -> tuple[Slip, ...]:
     left = parse(mended) if is_dmarc(mended) else None
     found = list(made)
     if left is not None and left.p is None:
-        found.append(Slip(Code.DMARC_P_INVALID, "names no policy that exists in p="))
+        found.append(TagSlip(Code.DMARC_P_INVALID, "names no policy that exists in p="))
     if any(placeholder(value) is not None for value in _unread(mended)):
-        found.append(Slip(Code.VALUE_PLACEHOLDER, "still holds a placeholder"))
+        found.append(TagSlip(Code.VALUE_PLACEHOLDER, "still holds a placeholder"))
     return tuple(found)
 
 
@@ -144,18 +144,18 @@ def _score(text: str) -> tuple[bool, int]:
     return (not is_dmarc(text), _trouble(parse(text)) if is_dmarc(text) else 0)
 
 
-def _mended(text: str) -> tuple[str, tuple[Slip, ...]]:
+def _mended(text: str) -> tuple[str, tuple[TagSlip, ...]]:
     """Undo one mistake if that is all it takes, else all that can be found, else none."""
     best, found = text, ()
     for code, detail, undo in _STEPS:
         single = undo(text)
         if single != text and is_dmarc(single) and _clean(single):
-            return single, (Slip(code, _said(code, detail, text)),)
+            return single, (TagSlip(code, _said(code, detail, text)),)
     current, made = text, []
     for code, detail, undo in _STEPS:
         changed = undo(current)
         if changed != current:
-            made.append(Slip(code, _said(code, detail, text)))
+            made.append(TagSlip(code, _said(code, detail, text)))
             current = changed
     return (current, tuple(made)) if _score(current) < _score(text) else (best, found)
 

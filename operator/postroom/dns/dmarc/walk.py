@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.dmarc.record import PolicyRecord, PublicSuffixFlag, Reach, parse, select
+from postroom.dns.dmarc.record import AppliesTo, PolicyRecord, PublicSuffixFlag, parse, select
 from postroom.dns.names import can_be_asked
 
 #: RFC 9989 section 4.10: a domain of this many labels or more is cut to one less.
@@ -58,7 +58,7 @@ class Discovery:
     policy_domain: str | None = None
     record: PolicyRecord | None = None
     policy: DMARCPolicy | None = None
-    reach: Reach | None = None
+    reach: AppliesTo | None = None
     steps: tuple[Step, ...] = ()
 
     @property
@@ -114,7 +114,7 @@ def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = T
     found = Discovery(domain, PolicySource.ABSENT, organisation, steps=steps)
     own = steps[0]
     if own.record is not None:
-        return _applied(found, own, Reach.SELF)
+        return _applied(found, own, AppliesTo.SELF)
     if any(step.failed for step in steps):
         return replace(found, source=PolicySource.UNKNOWN)
     inherited = _inherited(steps, organisation)
@@ -127,7 +127,7 @@ def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = T
             policy_domain=inherited.domain,
             record=inherited.record,
         )
-    reach = Reach.MISSING_SUBDOMAIN if exists is False else Reach.SUBDOMAIN
+    reach = AppliesTo.MISSING_SUBDOMAIN if exists is False else AppliesTo.SUBDOMAIN
     return _applied(found, inherited, reach)
 
 
@@ -184,12 +184,12 @@ def _inherited(steps: tuple[Step, ...], organisation: str | None) -> Step | None
 
 def _depends_on_existence(step: Step) -> bool:
     record = step.record
-    return record is not None and record.applied(Reach.SUBDOMAIN) is not record.applied(
-        Reach.MISSING_SUBDOMAIN
+    return record is not None and record.applied(AppliesTo.SUBDOMAIN) is not record.applied(
+        AppliesTo.MISSING_SUBDOMAIN
     )
 
 
-def _applied(found: Discovery, step: Step, reach: Reach) -> Discovery:
+def _applied(found: Discovery, step: Step, reach: AppliesTo) -> Discovery:
     if step.record is None:
         return found
     policy = step.record.applied(reach)

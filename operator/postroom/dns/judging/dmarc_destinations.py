@@ -83,7 +83,7 @@ def _foreign(domain: str, destination: str, seen: Seen) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Consent:
     """Whether the required destinations get reports.
 
     `cause` says why one does not, `unseen` what could not be looked at; `apart` are destinations
@@ -95,7 +95,7 @@ class Verdict:
     apart: tuple[dmarc.ExternalDestination, ...] = ()
 
 
-def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> Verdict:
+def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> Consent:
     """Judge the required destinations; `zone` is the apex of the user's own zone, where known."""
     there = _destinations(domain, wanted)
     organisations = {name: _organisation(name, seen) for name in (domain, *there)}
@@ -112,8 +112,8 @@ def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> V
         elif found is dmarc.Consent.UNKNOWN:
             unknown = unknown or f"TXT at {destination.name}"
         else:
-            return Verdict(_refused(destination, found, zone))
-    return Verdict(unseen=unknown, apart=tuple(apart))
+            return Consent(_refused(destination, found, zone))
+    return Consent(unseen=unknown, apart=tuple(apart))
 
 
 def _is_near(one: dmarc.ExternalDestination) -> bool:

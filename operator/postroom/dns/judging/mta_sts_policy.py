@@ -17,7 +17,7 @@ _SAID_LIMIT = 500
 _EXCHANGES_SAID = 10
 
 
-class Fault(NamedTuple):
+class PolicyFault(NamedTuple):
     """Why there is no policy: a code of the catalogue and one sentence or two.
 
     `definite` tells it from what only kept us from looking, `page` whether what is served must
@@ -80,25 +80,25 @@ _PASSING = {
 }
 
 
-def fault_of(found: FetchedPolicy | None, address: str) -> Fault | None:
+def fault_of(found: FetchedPolicy | None, address: str) -> PolicyFault | None:
     """Why there is no policy, for a host that the zone has; None where there is one."""
     found = found or FetchedPolicy(PolicyFetchOutcome.UNREACHABLE)
     begin, outcome = f"The policy cannot be fetched from {address}:", found.outcome
     if outcome is PolicyFetchOutcome.CERTIFICATE:
         sentence = _CERTIFICATES[found.certificate or CertificateFault.UNTRUSTED]
-        return Fault(Code.MTA_STS_CERTIFICATE, f"{begin} the certificate {sentence}.")
+        return PolicyFault(Code.MTA_STS_CERTIFICATE, f"{begin} the certificate {sentence}.")
     if outcome in _FAULTS:
         code, sentence = _FAULTS[outcome]
-        return Fault(code, f"{begin} {sentence}.")
+        return PolicyFault(code, f"{begin} {sentence}.")
     if outcome in _PAGES:
         code, sentence = _PAGES[outcome]
         status = f" (status {found.status})" if outcome is PolicyFetchOutcome.NOT_FOUND else ""
-        return Fault(code, f"{begin} {sentence}{status}.", page=True)
+        return PolicyFault(code, f"{begin} {sentence}{status}.", page=True)
     if outcome in _PASSING:
         code, sentence = _PASSING[outcome]
         if found.status is not None:
             sentence = f"the server has a problem (status {found.status}); the look is repeated"
-        return Fault(code, f"{begin} {sentence}.", definite=False)
+        return PolicyFault(code, f"{begin} {sentence}.", definite=False)
     return None
 
 

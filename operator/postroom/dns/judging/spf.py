@@ -129,7 +129,7 @@ def _trial(look: _Look, text: str) -> spf_includes.Trial:
     return spf_includes.try_required(text, look.wanted, look.others, look.planned.name, look.seen)
 
 
-def _refusal(look: _Look, text: str) -> spf_faults.Fault | None:
+def _refusal(look: _Look, text: str) -> spf_faults.SPFFault | None:
     return spf_faults.of_trial(_trial(look, text))
 
 
@@ -194,7 +194,7 @@ def _absent(
         look = _Look(planned, wanted, context, answer, tuple(read), others, seen)
         code = next(iter(read.values()))[0]
         sentence = "does not begin with v=spf1 and a space, so receivers ignore it"
-        fault = spf_faults.Fault(code, Reason.INVALID_RECORD, sentence)
+        fault = spf_faults.SPFFault(code, Reason.INVALID_RECORD, sentence)
         return _faulty(look, fault, [record for _, record in read.values()])
     others = others_of(planned, wanted, (), seen)
     found = spf.reach(planned.value, others, planned.name)
@@ -277,7 +277,7 @@ def _circle(text: str, others: Mapping[str, spf.Fetched], name: str) -> str | No
 
 
 def _faulty(
-    look: _Look, fault: spf_faults.Fault, existing: Sequence[str] | None = None
+    look: _Look, fault: spf_faults.SPFFault, existing: Sequence[str] | None = None
 ) -> Judgement:
     """Offer the merged record, if it is sound; else say what keeps it from being so.
 

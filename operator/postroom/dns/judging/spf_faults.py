@@ -20,7 +20,7 @@ _JOINED = ("~all", "-all", "?all", "+all", "include:", "ip4:", "ip6:", "v=spf1")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SPFFault:
     """What is wrong with the records of a name; `sentence` says what the record does or is."""
 
     code: Code
@@ -28,26 +28,28 @@ class Fault:
     sentence: str
 
 
-def of_text(records: Sequence[str]) -> Fault | None:
+def of_text(records: Sequence[str]) -> SPFFault | None:
     """Find what the texts alone show."""
     if len(records) > 1:
         sentence = f"holds {len(records)} SPF records, so receivers give permerror"
-        return Fault(Code.SPF_MULTIPLE, Reason.MULTIPLE_RECORDS, sentence)
+        return SPFFault(Code.SPF_MULTIPLE, Reason.MULTIPLE_RECORDS, sentence)
     record = spf.parse(records[0])
     if record.errors:
         return of_syntax(records[0], record.errors[0])
     if record.all_term is not None and record.all_term.qualifier == "+":
-        return Fault(Code.SPF_PLUS_ALL, Reason.POLICY_TOO_PERMISSIVE, "lets everyone send (+all)")
+        return SPFFault(
+            Code.SPF_PLUS_ALL, Reason.POLICY_TOO_PERMISSIVE, "lets everyone send (+all)"
+        )
     return None
 
 
-def of_syntax(text: str, problem: spf.SyntaxProblem) -> Fault:
+def of_syntax(text: str, problem: spf.SyntaxProblem) -> SPFFault:
     """Where the first error stands."""
     sentence = (
         f"has a syntax error at character {problem.start + 1}: {quoted(problem.term)} "
         f"{problem.sentence}"
     )
-    return Fault(_syntax_code(text, problem), Reason.INVALID_RECORD, sentence)
+    return SPFFault(_syntax_code(text, problem), Reason.INVALID_RECORD, sentence)
 
 
 def _syntax_code(text: str, problem: spf.SyntaxProblem) -> Code:
@@ -68,7 +70,7 @@ def _with_its_gap(text: str, problem: spf.SyntaxProblem) -> str:
     return gap[0] if gap is not None else problem.term
 
 
-def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
+def of_authorisation(text: str, lacking: Sequence[str]) -> SPFFault:
     """Why what is required is not authorised."""
     record = spf.parse(text)
     if record.problems:
@@ -76,7 +78,7 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
     joined = [term for term in record.effective if ":" in term.target and "%" not in term.target]
     if joined:
         sentence = f"has terms without a space between them: {quoted(joined[0].text)}"
-        return Fault(Code.SPF_JOINED_TERMS, Reason.INVALID_RECORD, sentence)
+        return SPFFault(Code.SPF_JOINED_TERMS, Reason.INVALID_RECORD, sentence)
     sentence = f"does not authorise {', '.join(lacking)}"
     reason = Reason.REQUIRED_MECHANISM_MISSING
     end = record.all_term
@@ -84,18 +86,18 @@ def of_authorisation(text: str, lacking: Sequence[str]) -> Fault:
     before = {term.text.lower().lstrip("+?~-") for term in record.effective}
     if any(term in behind for term in lacking):
         sentence += ", because what stands after all is ignored"
-        return Fault(Code.SPF_INCLUDE_AFTER_ALL, reason, sentence)
+        return SPFFault(Code.SPF_INCLUDE_AFTER_ALL, reason, sentence)
     ignored = record.modifier("redirect") if record.redirect is None else None
     if ignored is not None and f"include:{ignored.target}" in lacking:
         sentence += ", because the redirect to it is ignored beside all"
-        return Fault(Code.SPF_MISSING_INCLUDE, reason, sentence)
+        return SPFFault(Code.SPF_MISSING_INCLUDE, reason, sentence)
     if any(term in before for term in lacking):
         sentence += ", because the record names the same senders without letting them pass"
-        return Fault(Code.SPF_SHADOWED, reason, sentence)
-    return Fault(Code.SPF_MISSING_INCLUDE, reason, sentence)
+        return SPFFault(Code.SPF_SHADOWED, reason, sentence)
+    return SPFFault(Code.SPF_MISSING_INCLUDE, reason, sentence)
 
 
-def of_trial(trial: Trial) -> Fault | None:
+def of_trial(trial: Trial) -> SPFFault | None:
     """Find who is required and yet refused, by a term that stands before the one that admits."""
     refused = [(address, verdict) for address, verdict in trial.failing if verdict.result in _SAYS]
     if not refused:
@@ -103,7 +105,7 @@ def of_trial(trial: Trial) -> Fault | None:
     address, result = refused[0]
     by = f", because {quoted(result.matched)} stands before" if result.matched else ""
     sentence = f"{_SAYS[result.result]} {address}, which is required to pass{by}"
-    return Fault(Code.SPF_SHADOWED, Reason.REQUIRED_MECHANISM_MISSING, sentence)
+    return SPFFault(Code.SPF_SHADOWED, Reason.REQUIRED_MECHANISM_MISSING, sentence)
 
 
 #: What a record does to a sender that it does not let pass (RFC 7208 section 2.6).
@@ -121,32 +123,32 @@ def may_refuse(text: str) -> bool:
     return refusing or record.redirect is not None
 
 
-def of_reach(found: spf.Reach) -> Fault | None:
+def of_reach(found: spf.Reach) -> SPFFault | None:
     """Find what evaluating the record with all its includes would run into."""
     if found.loops:
         sentence = f"leads in a circle through {quoted(min(found.loops))}, so receivers give up"
-        return Fault(Code.SPF_LOOP, Reason.INVALID_RECORD, sentence)
+        return SPFFault(Code.SPF_LOOP, Reason.INVALID_RECORD, sentence)
     if found.broken:
         sentence = (
             f"includes {quoted(min(found.broken))}, which has no single valid SPF record, so "
             "receivers give permerror"
         )
-        return Fault(Code.SPF_DEAD_INCLUDE, Reason.INVALID_RECORD, sentence)
+        return SPFFault(Code.SPF_DEAD_INCLUDE, Reason.INVALID_RECORD, sentence)
     if found.overfull:
         sentence = (
             f"has an mx for {quoted(min(found.overfull))}, which has more than ten mail "
             "exchangers, so receivers give permerror"
         )
-        return Fault(Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
+        return SPFFault(Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
     if found.lookups > spf.LOOKUP_LIMIT:
         sentence = (
             f"takes {found.lookups} DNS lookups, of which {spf.LOOKUP_LIMIT} are allowed, so "
             f"receivers give permerror{dearest(found)}"
         )
-        return Fault(Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
+        return SPFFault(Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED, sentence)
     if found.void_lookups > spf.VOID_LOOKUP_LIMIT:
         sentence = "looks up more than two names that do not exist, so receivers give permerror"
-        return Fault(Code.SPF_VOID, Reason.VOID_LOOKUP_LIMIT_EXCEEDED, sentence)
+        return SPFFault(Code.SPF_VOID, Reason.VOID_LOOKUP_LIMIT_EXCEEDED, sentence)
     return None
 
 

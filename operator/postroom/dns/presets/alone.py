@@ -7,7 +7,7 @@ import re
 
 from postroom.dns.presets.identify import identify
 from postroom.dns.presets.load import preset, providers
-from postroom.dns.presets.model import Match, Record, fits
+from postroom.dns.presets.model import Match, RecordRow, fits
 
 
 def must_be_alone(host: str) -> bool:
@@ -30,7 +30,7 @@ def is_other_form(host: str, wanted: str) -> bool:
     )
 
 
-def _asking_for(host: str) -> list[Record]:
+def _asking_for(host: str) -> list[RecordRow]:
     """The records of presets that may ask for an exchange."""
     provider = identify(host)
     if provider is None or provider not in providers():

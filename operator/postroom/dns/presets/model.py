@@ -194,7 +194,7 @@ class Parameter(BaseParameter):
         return self
 
 
-class Record(Row):
+class RecordRow(Row):
     """One record that the provider asks for.
 
     `host` is relative to the sending domain, ``@`` for the domain itself. With `depends_on`, the
@@ -257,7 +257,7 @@ class Preset(BasePreset):
     people: bool = False
     parameters: tuple[Parameter, ...] = ()
     one_of: tuple[tuple[ParameterName, ...], ...] = ()
-    records: Annotated[tuple[Record, ...], Field(min_length=1)]
+    records: Annotated[tuple[RecordRow, ...], Field(min_length=1)]
 
     def parameter(self, name: str) -> Parameter | None:
         """Find a parameter by its name."""

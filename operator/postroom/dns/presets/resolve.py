@@ -16,7 +16,7 @@ from postroom.dns.presets.model import (
     Match,
     Parameter,
     Preset,
-    Record,
+    RecordRow,
     Role,
     derived,
 )
@@ -38,7 +38,7 @@ _KEY = re.compile(r"(?:^|;)\s*p=([^;]*)")
 class PresetRecord:
     """A record of a preset with its templates filled in; `host` is relative to the domain."""
 
-    record: Record
+    record: RecordRow
     host: str
     value: str
 
@@ -131,7 +131,7 @@ def _without_default(
     return f"{by.parameter} is {values.get(by.parameter, '')[:40]}" if by is not None else None
 
 
-def _is_asked(record: Record, values: Mapping[str, str]) -> bool:
+def _is_asked(record: RecordRow, values: Mapping[str, str]) -> bool:
     """Whether a record is asked for with these parameters."""
     return (
         all(name in values for name in record.depends_on)
@@ -176,7 +176,7 @@ def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[Paramet
             taken.add(owner)
 
 
-def _culprit(record: Record) -> str | None:
+def _culprit(record: RecordRow) -> str | None:
     """Name the parameter that made a record what it is, one of its name before one of its value."""
     chosen = placeholders(record.host) - DERIVED or placeholders(record.value) - DERIVED
     return min(chosen, default=None)

@@ -55,7 +55,7 @@ def passed(
     is taken as one that does not match.
     """
     region = EVERYONE[version] if among is None else among
-    return _Evaluation(version, others, region).passed(record, canonical(domain), 0)
+    return _Passing(version, others, region).passed(record, canonical(domain), 0)
 
 
 def passing(
@@ -104,7 +104,7 @@ def hosts_of(term: Term, others: Mapping[str, Fetched], domain: str) -> tuple[st
     return tuple(host for host in map(canonical, exchanges) if host)
 
 
-class _Evaluation:
+class _Passing:
     """The evaluation for the addresses of a region; every record is evaluated once."""
 
     def __init__(self, version: int, others: Mapping[str, Fetched], region: Spans) -> None:

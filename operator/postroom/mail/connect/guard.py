@@ -78,7 +78,7 @@ _TRANSLATED = IPv6Network("::ffff:0:0:0/96")
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
-class _Row(BaseModel):
+class _SourcedRow(BaseModel):
     """An address or name that is never dialled, what is there, and who says so."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -86,12 +86,12 @@ class _Row(BaseModel):
     source: str
 
 
-class _NetworkRow(_Row):
+class _NetworkRow(_SourcedRow):
     network: str
     what: str
 
 
-class _HostRow(_Row):
+class _HostRow(_SourcedRow):
     host: str
 
 

@@ -44,7 +44,7 @@ _AT_A_TIME, _PER_NAMESPACE = 32, 16
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiReply:
     """What an API answered; `document` is None where the body is no JSON object or too long.
 
     `retry_after` is in seconds.
@@ -81,7 +81,7 @@ class BearerExchange:
         self._trust = trust or TrustStore()
         self._turns = Slots(_AT_A_TIME, _PER_NAMESPACE)
 
-    async def get(self, url: str, token: Masked) -> Reply | NoAnswer:
+    async def get(self, url: str, token: Masked) -> ApiReply | NoAnswer:
         """Ask, and show the token to nobody but the host of the URL."""
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or HTTPS_PORT
@@ -105,7 +105,7 @@ class BearerExchange:
         finally:
             self._turns.release(whose)
 
-    async def _get(self, url: str, pinned: Sequence[str], token: Masked) -> Reply | NoAnswer:
+    async def _get(self, url: str, pinned: Sequence[str], token: Masked) -> ApiReply | NoAnswer:
         host = urlsplit(url).hostname or ""
         headers = {
             "accept": "application/json",
@@ -132,6 +132,6 @@ class BearerExchange:
             return fault_of(error, host)
 
 
-async def _read(response: aiohttp.ClientResponse) -> Reply:
+async def _read(response: aiohttp.ClientResponse) -> ApiReply:
     pause = retry_after(response.headers)
-    return Reply(response.status, read_document(await json_of(response, BODY_LIMIT)), pause)
+    return ApiReply(response.status, read_document(await json_of(response, BODY_LIMIT)), pause)

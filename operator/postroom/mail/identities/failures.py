@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.api.reasons import Reason
 from postroom.mail.connect.https_answers import NoAnswer
-from postroom.mail.identities.asking import Reply
+from postroom.mail.identities.asking import ApiReply
 from postroom.mail.identities.values import DiscoveryFailure
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.grant import Grant
@@ -34,7 +34,7 @@ _PASSING_STATUSES = frozenset({408, 425})
 _WORDS_LIMIT, _WORD_LIMIT = 16, 64
 
 
-def failure_of(reply: Reply | NoAnswer, grant: Grant) -> DiscoveryFailure:
+def failure_of(reply: ApiReply | NoAnswer, grant: Grant) -> DiscoveryFailure:
     """Why an answer that is no list came instead of one. Never raises."""
     if isinstance(reply, NoAnswer):
         return DiscoveryFailure(
@@ -77,7 +77,7 @@ _NAMES = {
 }
 
 
-def _google(status: int, words: frozenset[str], grant: Grant, reply: Reply) -> DiscoveryFailure:
+def _google(status: int, words: frozenset[str], grant: Grant, reply: ApiReply) -> DiscoveryFailure:
     if words & _API_DISABLED:
         return DiscoveryFailure(
             Reason.IDENTITY_UNVERIFIABLE,
@@ -104,7 +104,7 @@ def _google(status: int, words: frozenset[str], grant: Grant, reply: Reply) -> D
     return _unexpected("The Gmail API", reply)
 
 
-def _microsoft(status: int, grant: Grant, reply: Reply) -> DiscoveryFailure:
+def _microsoft(status: int, grant: Grant, reply: ApiReply) -> DiscoveryFailure:
     if status == 403:
         message = f"Microsoft Graph refuses the list. {_graph_permission(grant)}"
         return DiscoveryFailure(Reason.OAUTH_SCOPE_MISSING, message)
@@ -127,13 +127,13 @@ def _graph_permission(grant: Grant) -> str:
     )
 
 
-def _passing(message: str, reply: Reply) -> DiscoveryFailure:
+def _passing(message: str, reply: ApiReply) -> DiscoveryFailure:
     return DiscoveryFailure(
         Reason.PROBE_INCONCLUSIVE, message, passing=True, retry_after=reply.retry_after
     )
 
 
-def _unexpected(name: str, reply: Reply) -> DiscoveryFailure:
+def _unexpected(name: str, reply: ApiReply) -> DiscoveryFailure:
     """A redirect, a page of a proxy, an answer of another time."""
     return _passing(f"{name} answers with what is no list: check the way to it.", reply)
 

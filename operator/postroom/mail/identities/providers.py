@@ -20,11 +20,11 @@ _URL = Annotated[
 _Source = Annotated[str, StringConstraints(min_length=1)]
 
 
-class _Data(BaseModel):
+class _ProviderData(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Place(_Data):
+class Place(_ProviderData):
     """A URL, which may hold ``{mailbox}``, and the scopes to ask a token for.
 
     Without scopes the token for mail serves.
@@ -43,7 +43,7 @@ class Place(_Data):
         return self.url.replace("{mailbox}", quote(mailbox, safe=""))
 
 
-class Api(_Data):
+class Api(_ProviderData):
     """One provider: where a person's token is shown, and where that of an application is."""
 
     delegated: Place
@@ -52,7 +52,7 @@ class Api(_Data):
     checked: date
 
 
-class Apis(_Data):
+class Apis(_ProviderData):
     """All providers that can be asked."""
 
     google: Api
@@ -72,7 +72,7 @@ class Apis(_Data):
         return api.delegated if flow is OAuthFlow.REFRESH_TOKEN else api.application
 
 
-class LateJudge(_Data):
+class LateJudge(_ProviderData):
     """A provider that judges the sender after DATA."""
 
     provider: MailProvider
@@ -80,7 +80,7 @@ class LateJudge(_Data):
     checked: date
 
 
-class Directory(_Data):
+class ProviderDirectory(_ProviderData):
     """The whole file."""
 
     apis: Apis
@@ -88,9 +88,9 @@ class Directory(_Data):
 
 
 @cache
-def directory() -> Directory:
+def directory() -> ProviderDirectory:
     """Load and validate the file, once."""
-    return data_files.read("postroom.mail.identities", "providers.yaml", Directory)
+    return data_files.read("postroom.mail.identities", "providers.yaml", ProviderDirectory)
 
 
 def judges_late(provider: str | None) -> bool:

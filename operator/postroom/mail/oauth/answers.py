@@ -10,8 +10,9 @@ from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthFlow, OAuthProvider
 from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.errors import error_document, meaning_of, shown
-from postroom.mail.oauth.exchange import Answer
-from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
+from postroom.mail.oauth.exchange import TokenAnswer
+from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
+from postroom.mail.replies.model import FailureClass
 
 #: Seconds that a token lasts whose answer does not say (RFC 6749 section 5.1 only recommends it).
 _UNSAID_LIFE = 300.0
@@ -53,11 +54,14 @@ class TokenFailure:
     @property
     def conclusive(self) -> bool:
         """Whether it is a verdict on the credentials; False for all that passes by itself."""
-        return self.failure_class.conclusive
+        return self.failure_class.hard
 
 
 def token_from(
-    answer: Answer | NoAnswer, provider: OAuthProvider, flow: OAuthFlow, shown_token: Masked | None
+    answer: TokenAnswer | NoAnswer,
+    provider: OAuthProvider,
+    flow: OAuthFlow,
+    shown_token: Masked | None,
 ) -> AccessToken | TokenFailure:
     """Read what an endpoint answered (RFC 6749 sections 5.1 and 5.2). Never raises."""
     if isinstance(answer, NoAnswer):
@@ -106,7 +110,7 @@ def no_answer_failure(answer: NoAnswer) -> TokenFailure:
     return TokenFailure(OAuthReason.ENDPOINT_UNAVAILABLE, FailureClass.TRANSIENT, answer.sentence)
 
 
-def failure_from(answer: Answer, provider: OAuthProvider, flow: OAuthFlow) -> TokenFailure:
+def failure_from(answer: TokenAnswer, provider: OAuthProvider, flow: OAuthFlow) -> TokenFailure:
     """Why an answer holds no token."""
     fault = error_document(answer.document) if answer.document is not None else None
     # A success without a token is no refusal, whatever else it holds.

@@ -12,7 +12,7 @@ from postroom.api.masked import Masked
 from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import TokenFailure, failure_from, no_answer_failure
 from postroom.mail.oauth.endpoints import url_of
-from postroom.mail.oauth.exchange import Answer
+from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.login import FLOW, LoginRequest, SignedIn, signed_in, too_late
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.tokens import Exchange
@@ -51,7 +51,7 @@ async def begin(exchange: Exchange, request: LoginRequest) -> DeviceCode | Token
     return code or failure_from(answer, request.provider, FLOW)
 
 
-def _code_from(answer: Answer) -> DeviceCode | None:
+def _code_from(answer: TokenAnswer) -> DeviceCode | None:
     document = answer.document or {}
     texts = [document.get(name) for name in ("user_code", "verification_uri", "device_code")]
     code, uri, device = (text if isinstance(text, str) else "" for text in texts)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from postroom.api.masked import Masked
 from postroom.api.oauth import MicrosoftCloud, OAuthFlow, OAuthProvider
 from postroom.mail.oauth.answers import AccessToken
-from postroom.mail.oauth.endpoints import Endpoints, Protocol, directory, endpoints_of
+from postroom.mail.oauth.endpoints import Endpoints, directory, endpoints_of
 from postroom.mail.oauth.jwt import Claims, claims_of
 from postroom.mail.oauth.reasons import OAuthReason
+from postroom.mail.replies.model import Protocol
 
 
 @dataclass(frozen=True, slots=True)

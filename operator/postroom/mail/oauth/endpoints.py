@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from datetime import date
-from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Annotated
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from postroom.api.oauth import MicrosoftCloud, OAuth, OAuthFlow, OAuthProvider
+from postroom.mail.replies.model import Protocol
 
 #: Where the tenant is not given: work, school and personal accounts.
 DEFAULT_TENANT = "common"
@@ -20,13 +20,6 @@ DEFAULT_TENANT = "common"
 _URL = Annotated[
     str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9./{}]*$")
 ]
-
-
-class Protocol(StrEnum):
-    """The protocols of mail that a token is for."""
-
-    IMAP = "IMAP"
-    SMTP = "SMTP"
 
 
 class Endpoints(BaseModel):

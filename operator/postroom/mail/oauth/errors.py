@@ -20,7 +20,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from postroom.api.oauth import OAuthFlow, OAuthProvider
-from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
+from postroom.mail.replies.model import FailureClass
 
 _TEXT_LIMIT = 2048
 _CODES_LIMIT = 8
@@ -45,7 +46,7 @@ class Source(BaseModel):
     checked: date
 
 
-class Row(BaseModel):
+class ErrorRow(BaseModel):
     """What an error document means that matches all the given fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -88,7 +89,7 @@ class Row(BaseModel):
         )
 
 
-class Family(BaseModel):
+class ErrorFamily(BaseModel):
     """What errors mean that share words, or a range of numbers, and that no row knows.
 
     `words` is a regular expression on the lowercase error and description, with spaces for
@@ -131,8 +132,8 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sources: dict[str, Source]
-    rows: tuple[Row, ...]
-    families: tuple[Family, ...] = ()
+    rows: tuple[ErrorRow, ...]
+    families: tuple[ErrorFamily, ...] = ()
 
     @model_validator(mode="after")
     def _sources_exist(self) -> Self:
@@ -164,7 +165,7 @@ class ErrorDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ErrorMeaning:
     """Why there is no token; `hint` is a sentence that says what to do."""
 
     reason: OAuthReason
@@ -215,7 +216,7 @@ def _word(value: object) -> str:
 
 def meaning_of(
     status: int, fault: ErrorDocument | None, provider: OAuthProvider, flow: OAuthFlow
-) -> Meaning:
+) -> ErrorMeaning:
     """What a response means that is no success.
 
     `fault` is None where the response is no error document. A status that says "not now" is an
@@ -230,7 +231,7 @@ def meaning_of(
     row = next(
         (candidate for candidate in table().rows if candidate.matches(fault, provider, flow)), None
     )
-    found: Row | Family | None = row
+    found: ErrorRow | ErrorFamily | None = row
     if row is None or row.bare:
         # The word of RFC 6749 alone says little: what goes with it may tell the family.
         found = next(
@@ -238,15 +239,15 @@ def meaning_of(
         )
     if found is not None:
         hint = found.hint or CATALOGUE[found.reason].remedy
-        return Meaning(found.reason, found.failure_class, hint)
+        return ErrorMeaning(found.reason, found.failure_class, hint)
     if fault.error or fault.codes:
         # A word that is new to us may mean anything: no verdict.
         return _plain(OAuthReason.REQUEST_INVALID, FailureClass.TRANSIENT)
     return _plain(OAuthReason.ENDPOINT_UNEXPECTED, FailureClass.TRANSIENT)
 
 
-def _plain(reason: OAuthReason, failure_class: FailureClass) -> Meaning:
-    return Meaning(reason, failure_class, CATALOGUE[reason].remedy)
+def _plain(reason: OAuthReason, failure_class: FailureClass) -> ErrorMeaning:
+    return ErrorMeaning(reason, failure_class, CATALOGUE[reason].remedy)
 
 
 def shown(fault: ErrorDocument | None) -> str:

@@ -54,7 +54,7 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TokenAnswer:
     """What an endpoint answered.
 
     `document` is None where the body is no JSON object; `retry_after` is in seconds;
@@ -102,7 +102,7 @@ class HttpsExchange:
         namespace: str = "",
         ca_bundle: str | None = None,
         built_in: bool = True,
-    ) -> Answer | NoAnswer:
+    ) -> TokenAnswer | NoAnswer:
         """Send a form; `built_in` says that the URL is ours and not a user's."""
         host, port = _place(url)
         if not host or port not in self._ports:
@@ -131,7 +131,7 @@ class HttpsExchange:
 
     async def _post(
         self, url: str, host: str, pinned: Sequence[str], form: Form, ca_bundle: str | None
-    ) -> Answer | NoAnswer:
+    ) -> TokenAnswer | NoAnswer:
         try:
             context = await self._trust.context(ca_bundle)
         except Failure as failure:
@@ -167,12 +167,12 @@ def _body(form: Form) -> bytes:
     return urlencode({**form.open, **revealed}).encode("ascii")
 
 
-async def _read(response: aiohttp.ClientResponse) -> Answer:
+async def _read(response: aiohttp.ClientResponse) -> TokenAnswer:
     """Read a response, no more of its body than a token response can have (RFC 6749 5.1)."""
     pause = retry_after(response.headers)
     differs = _clock_differs(response.headers.get("Date"))
     document = read_document(await json_of(response, BODY_LIMIT))
-    return Answer(response.status, document, pause, differs)
+    return TokenAnswer(response.status, document, pause, differs)
 
 
 def _clock_differs(text: str | None) -> bool:

@@ -11,9 +11,10 @@ from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import TokenFailure, token_from
 from postroom.mail.oauth.diagnosis import signed_in_as
 from postroom.mail.oauth.endpoints import Endpoints
-from postroom.mail.oauth.exchange import Answer
+from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.grant import Form
-from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
+from postroom.mail.replies.model import FailureClass
 
 #: What the flows of this module end in; the table of errors knows no other for people.
 FLOW = OAuthFlow.REFRESH_TOKEN
@@ -55,12 +56,12 @@ class SignedIn:
     refresh_token: Masked
 
 
-def signed_in(answer: Answer | NoAnswer, request: LoginRequest) -> SignedIn | TokenFailure:
+def signed_in(answer: TokenAnswer | NoAnswer, request: LoginRequest) -> SignedIn | TokenFailure:
     """Read the answer that ends a sign-in, and check who signed in."""
     got = token_from(answer, request.provider, FLOW, None)
     if isinstance(got, TokenFailure):
         return got
-    assert isinstance(answer, Answer)  # noqa: S101 - else there would be no token
+    assert isinstance(answer, TokenAnswer)  # noqa: S101 - else there would be no token
     if got.rotated is None:
         return TokenFailure(
             OAuthReason.SCOPE_MISSING,

@@ -19,7 +19,7 @@ from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
 from postroom.mail.oauth.answers import TokenFailure, failure_from
 from postroom.mail.oauth.endpoints import url_of
-from postroom.mail.oauth.exchange import Answer
+from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.jwt import encoded
 from postroom.mail.oauth.login import FLOW, LoginRequest, SignedIn, signed_in, too_late
 from postroom.mail.oauth.tokens import Exchange
@@ -115,7 +115,7 @@ class LoopbackLogin:
         except TimeoutError:
             return too_late()
         if brought.code is None:
-            said = Answer(400, {"error": brought.error})
+            said = TokenAnswer(400, {"error": brought.error})
             return failure_from(said, self._request.provider, FLOW)
         return await self._redeem(brought.code)
 

@@ -10,24 +10,6 @@ from postroom.api import oauth_reasons
 from postroom.api.reasons import Entry
 
 
-class FailureClass(StrEnum):
-    """What a failure means for the next attempt.
-
-    Transient passes by itself; Throttled passes when the pause is kept; Permanent and
-    Configuration stay until a person changes something, and must not be retried before.
-    """
-
-    TRANSIENT = "Transient"
-    THROTTLED = "Throttled"
-    PERMANENT = "Permanent"
-    CONFIGURATION = "Configuration"
-
-    @property
-    def conclusive(self) -> bool:
-        """Whether it is a verdict, and not merely "could not ask"."""
-        return self in (FailureClass.PERMANENT, FailureClass.CONFIGURATION)
-
-
 class OAuthReason(StrEnum):
     """Every reason that this package gives."""
 

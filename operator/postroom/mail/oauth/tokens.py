@@ -17,11 +17,12 @@ from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
 from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure, token_from
-from postroom.mail.oauth.exchange import Answer
+from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.grant import Form, Grant
 from postroom.mail.oauth.jwt import UnusableKey
-from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.oauth.rotation import NOT_KEPT, Keeping, RefreshTokenStore, Unreadable
+from postroom.mail.replies.model import FailureClass
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Exchange(Protocol):
         namespace: str = "",
         ca_bundle: str | None = None,
         built_in: bool = True,
-    ) -> Answer | NoAnswer:
+    ) -> TokenAnswer | NoAnswer:
         """Send a form."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from postroom.api.presets import ParameterProblem
 from postroom.mail.presets.identify import identify, nearly
 from postroom.mail.presets.load import preset, providers
-from postroom.mail.presets.model import LimitName, OAuthProvider, Way
+from postroom.mail.presets.model import LimitName, OAuthProvider, SignInWay
 from postroom.mail.presets.resolve import (
     MailPreset,
     PresetEndpoint,
@@ -25,7 +25,7 @@ __all__ = [
     "ParameterProblem",
     "PresetEndpoint",
     "PresetLimit",
-    "Way",
+    "SignInWay",
     "identify",
     "nearly",
     "preset",

@@ -33,7 +33,7 @@ from postroom.api.presets import (
 HostTemplate = Annotated[str, StringConstraints(pattern=r"^[a-z0-9{][A-Za-z0-9.{}-]*$")]
 
 
-class Way(StrEnum):
+class SignInWay(StrEnum):
     """How one can sign in."""
 
     #: The password of the account, or one made for mail programs.
@@ -209,8 +209,8 @@ class Preset(BasePreset):
     smtp_username: Username
     imap_username: Username | None = None
     all_ports: bool = False
-    ways: Annotated[tuple[Way, ...], Field(min_length=1)]
-    imap_ways: Annotated[tuple[Way, ...], Field(min_length=1)] | None = None
+    ways: Annotated[tuple[SignInWay, ...], Field(min_length=1)]
+    imap_ways: Annotated[tuple[SignInWay, ...], Field(min_length=1)] | None = None
     oauth: OAuthProvider | None = None
     password: Password | None = None
     limits: tuple[Limit, ...] = ()
@@ -244,7 +244,7 @@ class Preset(BasePreset):
             yield f"there is no parameter {', '.join(unknown)}"
         if idle := sorted(set(by_name) - used):
             yield f"nothing uses the parameter {', '.join(idle)}"
-        if (self.oauth is None) == (Way.OAUTH in self.ways):
+        if (self.oauth is None) == (SignInWay.OAUTH in self.ways):
             yield "oauth names who issues the tokens where OAuth is a way, and only there"
         if bool(self.imap) != (self.imap_username is not None):
             yield "imapUsername must be given where imap is, and only there"

@@ -15,9 +15,9 @@ from postroom.mail.presets.model import (
     LimitName,
     OAuthProvider,
     Preset,
+    SignInWay,
     Username,
     UsernameForm,
-    Way,
 )
 
 #: Nothing that a host name is made of is longer.
@@ -64,8 +64,8 @@ class MailPreset:
     imap: tuple[PresetEndpoint, ...]
     smtp_username: str | None
     imap_username: str | None
-    ways: tuple[Way, ...]
-    imap_ways: tuple[Way, ...]
+    ways: tuple[SignInWay, ...]
+    imap_ways: tuple[SignInWay, ...]
     oauth: OAuthProvider | None
     limits: tuple[PresetLimit, ...]
     notes: tuple[str, ...]

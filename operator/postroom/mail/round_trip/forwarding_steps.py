@@ -25,13 +25,13 @@ _Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].*[.:]$", max_lengt
 _Title = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 
 
-class _Data(BaseModel):
+class _GuideData(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
     )
 
 
-class Step(_Data):
+class Step(_GuideData):
     """One thing to do: `where` is the place in a portal, `command` is for PowerShell."""
 
     text: _Sentence
@@ -51,7 +51,7 @@ class Step(_Data):
         return self
 
 
-class Way(_Data):
+class Way(_GuideData):
     """One way to the goal; its steps are in order."""
 
     title: _Title
@@ -59,7 +59,7 @@ class Way(_Data):
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=8)]
 
 
-class Guide(_Data):
+class Guide(_GuideData):
     """The ways of one mail service, the recommended one first."""
 
     name: ForwardingSource
@@ -67,7 +67,7 @@ class Guide(_Data):
     ways: Annotated[tuple[Way, ...], Field(min_length=1, max_length=4)]
 
 
-class _File(_Data):
+class _GuidesFile(_GuideData):
     guides: tuple[Guide, ...]
 
     @model_validator(mode="after")
@@ -80,7 +80,7 @@ class _File(_Data):
 @cache
 def guides() -> tuple[Guide, ...]:
     """Load the guides; raises `InvalidData`."""
-    return read("postroom.mail.round_trip", "forwarding.yaml", _File).guides
+    return read("postroom.mail.round_trip", "forwarding.yaml", _GuidesFile).guides
 
 
 def guide(source: ForwardingSource) -> Guide:

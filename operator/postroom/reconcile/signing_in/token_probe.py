@@ -11,7 +11,7 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import CATALOGUE, Reason
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.diagnosis import fault_of
-from postroom.mail.oauth.endpoints import Protocol
+from postroom.mail.replies.model import Protocol
 from postroom.mail.report import Login, ProbeReport
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.world import Tokens

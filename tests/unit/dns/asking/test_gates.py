@@ -7,10 +7,10 @@ import asyncio
 
 import pytest
 
-from postroom.dns.asking.pace import Gate, Limits, Overloaded, Pace
+from postroom.dns.asking.pace import Gate, Overloaded, Pace, PaceLimits
 
-FEW = Limits(rate=100.0, burst=3, in_flight=2)
-WIDE = Limits(rate=1000.0, burst=1000, in_flight=1000)
+FEW = PaceLimits(rate=100.0, burst=3, in_flight=2)
+WIDE = PaceLimits(rate=1000.0, burst=1000, in_flight=1000)
 
 
 def now() -> float:
@@ -18,14 +18,14 @@ def now() -> float:
 
 
 async def test_a_rested_gate_lets_a_burst_pass() -> None:
-    gate = Gate(Limits(rate=100.0, burst=3, in_flight=10))
+    gate = Gate(PaceLimits(rate=100.0, burst=3, in_flight=10))
     assert [gate.try_enter() for _ in range(4)] == [True, True, True, False]
     await asyncio.sleep(0.035)
     assert [gate.try_enter() for _ in range(4)] == [True, True, True, False]
 
 
 async def test_no_window_sees_more_than_a_burst() -> None:
-    gate, passed = Gate(Limits(rate=200.0, burst=10, in_flight=100)), list[float]()
+    gate, passed = Gate(PaceLimits(rate=200.0, burst=10, in_flight=100)), list[float]()
 
     async def enter() -> None:
         await gate.enter(1.0)
@@ -44,7 +44,7 @@ async def test_only_some_are_in_flight() -> None:
 
 
 async def test_who_waits_passes_in_order_and_at_the_rate() -> None:
-    gate, order = Gate(Limits(rate=100.0, burst=1, in_flight=50)), list[int]()
+    gate, order = Gate(PaceLimits(rate=100.0, burst=1, in_flight=50)), list[int]()
 
     async def pass_(number: int) -> None:
         await gate.enter(5.0)
@@ -58,7 +58,7 @@ async def test_who_waits_passes_in_order_and_at_the_rate() -> None:
 
 
 async def test_who_cannot_pass_in_time_is_refused_at_once() -> None:
-    gate = Gate(Limits(rate=1.0, burst=1, in_flight=50))
+    gate = Gate(PaceLimits(rate=1.0, burst=1, in_flight=50))
     assert gate.try_enter()
     started = now()
     with pytest.raises(Overloaded):
@@ -67,7 +67,7 @@ async def test_who_cannot_pass_in_time_is_refused_at_once() -> None:
 
 
 async def test_who_waits_for_another_to_leave_is_refused_in_time() -> None:
-    gate = Gate(Limits(rate=1000.0, burst=10, in_flight=1))
+    gate = Gate(PaceLimits(rate=1000.0, burst=10, in_flight=1))
     assert gate.try_enter()
     with pytest.raises(Overloaded):
         await gate.enter(0.02)
@@ -76,7 +76,7 @@ async def test_who_waits_for_another_to_leave_is_refused_in_time() -> None:
 
 
 async def test_who_gives_up_leaves_nothing_behind() -> None:
-    gate = Gate(Limits(rate=1000.0, burst=10, in_flight=1))
+    gate = Gate(PaceLimits(rate=1000.0, burst=10, in_flight=1))
     assert gate.try_enter()
     waiting = [asyncio.ensure_future(gate.enter(5.0)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -91,7 +91,7 @@ async def test_who_gives_up_leaves_nothing_behind() -> None:
 
 
 async def test_addresses_do_not_stand_in_each_others_way_but_all_pass_one_gate() -> None:
-    pace = Pace(FEW, WIDE, Limits(rate=1000.0, burst=1000, in_flight=5))
+    pace = Pace(FEW, WIDE, PaceLimits(rate=1000.0, burst=1000, in_flight=5))
     passed = {
         address: [pace.try_enter(address, resolver=False) for _ in range(3)]
         for address in ("192.0.2.1", "192.0.2.2")
@@ -105,7 +105,7 @@ async def test_addresses_do_not_stand_in_each_others_way_but_all_pass_one_gate()
 
 
 async def test_a_refusal_at_the_common_gate_gives_the_first_one_free() -> None:
-    pace = Pace(FEW, WIDE, Limits(rate=1000.0, burst=1000, in_flight=1))
+    pace = Pace(FEW, WIDE, PaceLimits(rate=1000.0, burst=1000, in_flight=1))
     assert pace.try_enter("192.0.2.1", resolver=False)
     for _ in range(5):
         with pytest.raises(Overloaded):

@@ -11,10 +11,10 @@ from dnsworld.clock import run
 from postroom.concurrency.acting import acting_for
 from postroom.dns.asking.cache import SingleFlightCache
 from postroom.dns.asking.health import Health
-from postroom.dns.asking.pace import Gate, Limits, Overloaded, Pace
-from postroom.dns.asking.reach import Reach
+from postroom.dns.asking.pace import Gate, Overloaded, Pace, PaceLimits
+from postroom.dns.asking.reach import OpenWay
 
-QUICK = Limits(rate=1000.0, burst=1000, in_flight=16)
+QUICK = PaceLimits(rate=1000.0, burst=1000, in_flight=16)
 
 
 async def hold(gate: Gate, name: str) -> None:
@@ -53,7 +53,7 @@ def test_silence_that_one_party_meets_leaves_room_at_the_server() -> None:
 
 def test_a_flood_of_questions_delays_another_party_by_its_turn_alone() -> None:
     async def scene() -> None:
-        gate = Gate(Limits(rate=50.0, burst=1, in_flight=16))
+        gate = Gate(PaceLimits(rate=50.0, burst=1, in_flight=16))
         flood = [asyncio.ensure_future(passes(gate, "b", 1e6)) for _ in range(5000)]
         await asyncio.sleep(1)
         for _ in range(20):
@@ -80,7 +80,7 @@ def test_one_party_alone_has_all_that_one_may_have() -> None:
 
 def test_the_common_gate_is_shared_too() -> None:
     async def scene() -> None:
-        pace = Pace(overall=Limits(rate=1e6, burst=1000, in_flight=8))
+        pace = Pace(overall=PaceLimits(rate=1e6, burst=1000, in_flight=8))
 
         async def ask(name: str, address: str) -> None:
             with acting_for(name):
@@ -138,7 +138,7 @@ def test_a_server_that_passes_over_ones_questions_is_not_dead_to_another() -> No
 
 def test_silent_zones_of_one_party_close_the_way_for_no_other() -> None:
     async def scene() -> None:
-        reach = Reach()
+        reach = OpenWay()
         with acting_for("b"):
             for number in range(10):
                 reach.silent(f"z{number}.example")

@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from postroom.dns.asking.reach import Reach
+from postroom.dns.asking.reach import OpenWay
 
 
 class Time:
@@ -27,15 +27,15 @@ async def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return moved
 
 
-def blocked() -> Reach:
-    reach = Reach()
+def blocked() -> OpenWay:
+    reach = OpenWay()
     for apex in ("a.test", "b.test"):
         reach.silent(apex)
     return reach
 
 
 async def test_one_silent_zone_blocks_nothing(time: Time) -> None:
-    reach = Reach()
+    reach = OpenWay()
     for _ in range(10):
         reach.silent("a.test")
     assert (reach.blocked, reach.may_ask()) == (False, True)

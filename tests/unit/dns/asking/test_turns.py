@@ -20,7 +20,7 @@ from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsClient, HttpsServer
-from postroom.dns.asking.pace import Limits, Pace
+from postroom.dns.asking.pace import Pace, PaceLimits
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.turns import ATTEMPTS_MOST, Found, Timing, Turns, plan
 from postroom.dns.asking.wire import View
@@ -137,7 +137,9 @@ async def test_the_last_attempt_is_without_edns_and_that_is_learnt() -> None:
 
 
 async def test_giving_up_from_outside_leaves_nothing_in_flight() -> None:
-    pace = Pace(Limits(1000.0, 1000, 1), Limits(1000.0, 1000, 1), Limits(1000.0, 1000, 10))
+    pace = Pace(
+        PaceLimits(1000.0, 1000, 1), PaceLimits(1000.0, 1000, 1), PaceLimits(1000.0, 1000, 10)
+    )
     client = Client(pace, a=None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
@@ -152,7 +154,7 @@ async def test_nobody_to_ask_is_no_reply() -> None:
 
 
 async def test_overload_is_not_silence() -> None:
-    pace = Pace(Limits(1.0, 1, 1), Limits(1.0, 1, 1), Limits(1000.0, 1000, 10))
+    pace = Pace(PaceLimits(1.0, 1, 1), PaceLimits(1.0, 1, 1), PaceLimits(1000.0, 1000, 10))
     client = Client(pace, a=(0, YES))
     assert (await client.ask(A)).usable is not None
     found = await client.ask(A)
@@ -170,7 +172,7 @@ async def test_the_failure_to_tell_does_not_depend_on_who_was_faster(
 
 
 async def test_the_busy_are_asked_last() -> None:
-    pace = Pace(Limits(1.0, 1, 1))
+    pace = Pace(PaceLimits(1.0, 1, 1))
     client = Client(pace, a=(0, YES), b=(0, YES))
     assert pace.try_enter(A.address, resolver=False)
     for _ in range(4):

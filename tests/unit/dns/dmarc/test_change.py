@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc
-from postroom.dns.dmarc import Reach
+from postroom.dns.dmarc import AppliesTo
 from postroom.dns.dmarc.record import strictness
 
 NONE, QUARANTINE, REJECT = DMARCPolicy
@@ -98,7 +98,7 @@ def test_the_result_satisfies_and_loses_nothing(
     assert {one.uri for one in before.aggregate if one.valid} <= {
         one.uri for one in found.aggregate
     }
-    for reach in Reach:
+    for reach in AppliesTo:
         old, new = before.applied(reach), found.applied(reach)
         assert old is None or (new is not None and strictness(new) >= strictness(old))
     assert (found.adkim, found.aspf, found.psd) == (before.adkim, before.aspf, before.psd)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc
 from postroom.dns.answers import CONCLUSIVE, Answer, Outcome, Question, RecordType
-from postroom.dns.dmarc import PolicySource, Reach, discover, walk_names
+from postroom.dns.dmarc import AppliesTo, PolicySource, discover, walk_names
 
 DOMAIN = "a.mail.example.com"
 LEVELS = ("a.mail.example.com", "mail.example.com", "example.com", "com")
@@ -255,4 +255,4 @@ def test_no_answers_break_it(
     assert (found.policy is None) is (found.source in (PolicySource.ABSENT, PolicySource.UNKNOWN))
     organisation = found.organisational_domain
     assert organisation is None or domain == organisation or domain.endswith(f".{organisation}")
-    assert found.reach is None or found.reach in Reach
+    assert found.reach is None or found.reach in AppliesTo

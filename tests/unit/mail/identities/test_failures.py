@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from lab.oauth_lab import google_account, google_user, microsoft_application, microsoft_user
 from postroom.api.reasons import Reason
 from postroom.mail.connect.https_answers import NoAnswer
-from postroom.mail.identities.asking import Reply
+from postroom.mail.identities.asking import ApiReply
 from postroom.mail.identities.failures import failure_of, no_token
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.grant import Grant
-from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import OAuthReason
+from postroom.mail.replies.model import FailureClass
 
 GOOGLE, MICROSOFT = google_user(), microsoft_user()
 
@@ -141,7 +142,7 @@ ANSWERS: list[tuple[str, Grant, int, Mapping[str, object] | None, str, str]] = [
 def test_refusals_name_the_fix(
     grant: Grant, status: int, document: Mapping[str, object] | None, reason: str, part: str
 ) -> None:
-    failure = failure_of(Reply(status, document), grant)
+    failure = failure_of(ApiReply(status, document), grant)
     assert (failure.reason.value, failure.passing) == (reason, False)
     assert part in failure.message
     assert "canary" not in failure.message
@@ -168,7 +169,7 @@ PASSING: list[tuple[int, Mapping[str, object] | None]] = [
 def test_what_passes_by_itself_is_no_refusal(
     status: int, document: Mapping[str, object] | None
 ) -> None:
-    failure = failure_of(Reply(status, document, 120.0), GOOGLE)
+    failure = failure_of(ApiReply(status, document, 120.0), GOOGLE)
     assert (failure.reason.value, failure.passing) == ("ProbeInconclusive", True)
     assert failure.retry_after == 120.0
 
@@ -213,6 +214,6 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     st.sampled_from([GOOGLE, MICROSOFT, microsoft_application()]),
 )
 def test_any_answer(status: int, document: dict[str, Any] | None, grant: Grant) -> None:
-    failure = failure_of(Reply(status, document), grant)
+    failure = failure_of(ApiReply(status, document), grant)
     assert failure.message.endswith(".")
     assert failure.passing or 400 <= status < 500

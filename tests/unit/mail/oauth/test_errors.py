@@ -23,7 +23,7 @@ from postroom.mail.connect.https_answers import NoAnswer
 from postroom.mail.oauth.answers import AccessToken, TokenFailure, failure_from, token_from
 from postroom.mail.oauth.errors import (
     ErrorDocument,
-    Row,
+    ErrorRow,
     Table,
     error_document,
     meaning_of,
@@ -31,27 +31,28 @@ from postroom.mail.oauth.errors import (
     shown,
     table,
 )
-from postroom.mail.oauth.exchange import Answer
-from postroom.mail.oauth.reasons import CATALOGUE, FailureClass, OAuthReason
+from postroom.mail.oauth.exchange import TokenAnswer
+from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
+from postroom.mail.replies.model import FailureClass
 
 G, M = OAuthProvider.GOOGLE, OAuthProvider.MICROSOFT
 REFRESH, ACCOUNT = OAuthFlow.REFRESH_TOKEN, OAuthFlow.SERVICE_ACCOUNT
 OUTAGES = {OAuthReason.ENDPOINT_UNAVAILABLE, OAuthReason.THROTTLED, OAuthReason.LOGIN_PENDING}
 
 
-def document_of(row: Row) -> dict[str, Any]:
+def document_of(row: ErrorRow) -> dict[str, Any]:
     """The document that a row is about, in its provider's form."""
     if row.provider is M:
         return microsoft_error(row.error or "invalid_grant", row.code)
     return google_error(row.error, f"It says: {row.text.title()}" if row.text else "", row.suberror)
 
 
-def name_of(row: Row) -> str:
+def name_of(row: ErrorRow) -> str:
     return f"{row.provider or 'all'}-{row.code or row.error}-{row.text}{row.suberror}"
 
 
 @pytest.mark.parametrize("row", table().rows, ids=name_of)
-def test_every_row_decides_about_its_own_document(row: Row) -> None:
+def test_every_row_decides_about_its_own_document(row: ErrorRow) -> None:
     provider = row.provider or OAuthProvider.GENERIC
     fault = error_document(document_of(row))
     meant = meaning_of(400, fault, provider, row.flow or REFRESH)
@@ -60,7 +61,7 @@ def test_every_row_decides_about_its_own_document(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", table().rows, ids=name_of)
-def test_only_what_passes_is_inconclusive(row: Row) -> None:
+def test_only_what_passes_is_inconclusive(row: ErrorRow) -> None:
     assert row.failure_class.hard == (row.reason not in OUTAGES)
 
 
@@ -128,7 +129,7 @@ def test_a_number_that_is_only_in_the_text_counts() -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599, 408, 425])
 @pytest.mark.parametrize("row", table().rows[::7], ids=name_of)
-def test_an_outage_is_no_refusal_whatever_the_document_says(status: int, row: Row) -> None:
+def test_an_outage_is_no_refusal_whatever_the_document_says(status: int, row: ErrorRow) -> None:
     fault = error_document(document_of(row))
     meant = meaning_of(status, fault, row.provider or G, REFRESH)
     assert meant.reason is OAuthReason.ENDPOINT_UNAVAILABLE
@@ -198,7 +199,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=8)
 def test_any_document_ends_in_a_value(
     document: dict[str, Any], status: int, provider: OAuthProvider, flow: OAuthFlow
 ) -> None:
-    got = token_from(Answer(status, document), provider, flow, None)
+    got = token_from(TokenAnswer(status, document), provider, flow, None)
     if isinstance(got, AccessToken):
         assert status == 200
         assert 0 < got.expires_in <= 24 * 3600
@@ -240,7 +241,7 @@ def test_foreign_words_are_not_shown(word: str) -> None:
     ],
 )
 def test_a_success_without_a_token_is_no_refusal(document: dict[str, Any]) -> None:
-    got = token_from(Answer(200, document), G, REFRESH, None)
+    got = token_from(TokenAnswer(200, document), G, REFRESH, None)
     assert isinstance(got, TokenFailure)
     assert (got.reason, got.conclusive) == (OAuthReason.ENDPOINT_UNEXPECTED, False)
 
@@ -262,13 +263,13 @@ def test_a_success_without_a_token_is_no_refusal(document: dict[str, Any]) -> No
 )
 def test_how_long_a_token_lasts(said: object, life: float) -> None:
     document = {"access_token": "x", "token_type": "Bearer", "expires_in": said}
-    got = token_from(Answer(200, document), G, REFRESH, None)
+    got = token_from(TokenAnswer(200, document), G, REFRESH, None)
     assert isinstance(got, AccessToken)
     assert got.expires_in == life
 
 
 def test_messages_are_deterministic_and_say_what_to_do() -> None:
-    answers = [Answer(400, microsoft_error("invalid_grant", 50173), 9.0) for _ in range(2)]
+    answers = [TokenAnswer(400, microsoft_error("invalid_grant", 50173), 9.0) for _ in range(2)]
     first, second = (failure_from(answer, M, REFRESH).message for answer in answers)
     assert first == second
     assert first == (
@@ -285,7 +286,7 @@ def test_no_answer_is_no_verdict_unless_we_may_not_ask() -> None:
 
 
 def test_an_answer_does_not_show_its_document() -> None:
-    assert "secret" not in repr(Answer(200, json.loads('{"access_token": "secret"}')))
+    assert "secret" not in repr(TokenAnswer(200, json.loads('{"access_token": "secret"}')))
 
 
 #: Numbers and words that the table does not know, by what they speak of.

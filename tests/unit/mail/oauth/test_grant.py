@@ -25,7 +25,6 @@ from lab.oauth_lab import (
 from postroom.api.masked import Masked
 from postroom.api.oauth import MicrosoftCloud, OAuth, OAuthProvider
 from postroom.mail.oauth.endpoints import (
-    Protocol,
     directory,
     endpoints_of,
     mail_hosts_of,
@@ -34,6 +33,7 @@ from postroom.mail.oauth.endpoints import (
 )
 from postroom.mail.oauth.grant import BadGrant, Grant, OAuthSecrets, grant_of
 from postroom.mail.oauth.jwt import UnusableKey
+from postroom.mail.replies.model import Protocol
 
 GOOGLE = {
     "provider": "Google",

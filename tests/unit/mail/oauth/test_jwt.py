@@ -30,7 +30,6 @@ from postroom.api.masked import Masked
 from postroom.api.oauth import MicrosoftCloud, OAuthFlow, OAuthProvider
 from postroom.mail.oauth.answers import AccessToken
 from postroom.mail.oauth.diagnosis import fault_of, signed_in_as
-from postroom.mail.oauth.endpoints import Protocol
 from postroom.mail.oauth.jwt import (
     Claims,
     UnusableKey,
@@ -41,6 +40,7 @@ from postroom.mail.oauth.jwt import (
     signed,
 )
 from postroom.mail.oauth.reasons import OAuthReason
+from postroom.mail.replies.model import Protocol
 
 NOW = 1_800_000_000.5
 PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)

@@ -16,7 +16,7 @@ from postroom.api.presets import placeholders
 from postroom.mail.presets import (
     LimitName,
     MailPreset,
-    Way,
+    SignInWay,
     identify,
     nearly,
     preset,
@@ -49,7 +49,7 @@ def test_each_resolves(name: str) -> None:
     assert found.smtp
     assert all(one.tls is not TLSMode.NONE for one in (*found.smtp, *found.imap))
     assert all("{" not in one.host for one in (*found.smtp, *found.imap))
-    assert (found.oauth is not None) == (Way.OAUTH in found.ways)
+    assert (found.oauth is not None) == (SignInWay.OAUTH in found.ways)
 
 
 @pytest.mark.parametrize("name", providers())

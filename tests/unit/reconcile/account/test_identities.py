@@ -23,7 +23,7 @@ from postroom.api.reasons import Reason
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, ListedIdentity
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.grant import Grant
-from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.operations import (
     Acceptance,
     Answer,
@@ -32,6 +32,7 @@ from postroom.mail.operations import (
     Operation,
     OperationReport,
 )
+from postroom.mail.replies.model import FailureClass
 from postroom.mail.report import Login
 from unit.reconcile.mail_worlds import (
     ACCOUNT,

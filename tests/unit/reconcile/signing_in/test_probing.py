@@ -20,7 +20,8 @@ from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key
 from postroom.api.reasons import Reason
 from postroom.controller.writer import differs
 from postroom.mail.oauth.answers import TokenFailure
-from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import OAuthReason
+from postroom.mail.replies.model import FailureClass
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.signing_in import retrying

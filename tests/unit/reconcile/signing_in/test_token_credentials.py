@@ -19,7 +19,8 @@ from postroom.api.masked import Masked
 from postroom.api.reasons import CATALOGUE, Reason
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.reasons import CATALOGUE as OAUTH
-from postroom.mail.oauth.reasons import FailureClass, OAuthReason
+from postroom.mail.oauth.reasons import OAuthReason
+from postroom.mail.replies.model import FailureClass
 from unit.reconcile.mail_worlds import (
     ACCOUNT,
     REFUSED,

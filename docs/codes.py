@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes `postroom.dns.codes` from the catalogue of DNS findings.
+"""Writes `postroom.dns.finding_codes` from the catalogue of DNS findings.
 
 It imports the catalogue and nothing that uses a code, so that a new one can be written first.
 """
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from postroom.dns.findings import families
 
-CODES = Path(__file__).parent.parent / "operator" / "postroom" / "dns" / "codes.py"
+CODES = Path(__file__).parent.parent / "operator" / "postroom" / "dns" / "finding_codes.py"
 _HEAD = '''# SPDX-License-Identifier: Apache-2.0
-# Made by `make docs` from diagnosis/catalogue/; edit that instead.
+# Made by `make docs` from catalogue/; edit that instead.
 """The codes of DNS findings, by family as in the catalogue: a code that is none does not run."""
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from postroom.controller.intake import Intake, utc_now
 from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, own_identity
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets
-from postroom.controller.sent_before import recall
+from postroom.controller.sent_messages import recall
 from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.dkim import gives_away
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.requirements import DKIMKeyWanted, DomainPlan, PlannedRecord

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What follows for mail while a record is not as it must be, and how long caches keep that.
 
-The clauses are data: ``diagnosis/consequences.yaml``. Pure.
+The clauses are data: ``consequences.yaml``. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.sendingdomain import DKIMRole, Purpose
 from postroom.dns.answers import Answer
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.requirements import CNAMEWanted, DKIMKeyWanted, PlannedRecord
 
 #: How long something may be kept, in words that do not change with every second.
@@ -46,7 +46,7 @@ class Consequences(Model):
 @cache
 def consequences() -> Consequences:
     """Load the clauses; raises `InvalidData` where the file is broken."""
-    return read("postroom.dns", "diagnosis/consequences.yaml", Consequences)
+    return read("postroom.dns", "consequences.yaml", Consequences)
 
 
 def bound(seconds: int, bounds: tuple[tuple[int, str], ...] = _BOUNDS) -> str:

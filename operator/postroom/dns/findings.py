@@ -2,7 +2,7 @@
 """The catalogue of DNS findings: stable codes, how bad each is, and what it means.
 
 ``postroom explain CODE`` and the pages below ``docs/findings/`` are made from it. It is data: one
-file per family in ``diagnosis/catalogue/``.
+file per family in ``catalogue/``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.findings import Finding, Fix, Severity
 from postroom.dns.answers import RecordType, Zone
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.names import is_within
 
 _ASKABLE = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 #: What can be asked for where the shell is kept from reading it.
 _ASKABLE_QUOTED = re.compile(r"(?:[A-Za-z0-9_.*-]|\\[0-9]{3}){1,253}")
-_PACKAGE = "postroom.dns.diagnosis"
+_PACKAGE = "postroom.dns"
 #: Longest message of a finding.
 MESSAGE_LIMIT = 1024
 #: The files, in the order in which the documentation has them.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from html import unescape
 
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 
 #: Longest text in which such damage is looked for: values to publish are far shorter.
 DAMAGE_LIMIT = 8192

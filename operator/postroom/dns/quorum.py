@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, RecordType, ServerAnswer
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import wait
 from postroom.dns.judging.judge import judge

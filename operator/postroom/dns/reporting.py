@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from postroom.api.findings import Finding, Fix, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
-from postroom.dns.codes import Code
 from postroom.dns.consequences import bound, what_follows
 from postroom.dns.diagnosis import answering, receivers
 from postroom.dns.diagnosis import zone as zone_diagnosis
@@ -17,6 +16,7 @@ from postroom.dns.diagnosis.diagnose import FAULTY
 from postroom.dns.diagnosis.dkim_rotation import weighed
 from postroom.dns.diagnosis.dns_hosts import DNSHost, host_of, label_for
 from postroom.dns.diagnosis.zone import DOMAIN, Root, ZoneView
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import MESSAGE_LIMIT, finding, question
 from postroom.dns.judging.fixes import instruction, told, wait
 from postroom.dns.judging.judge import judge, needs

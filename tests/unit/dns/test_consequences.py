@@ -9,8 +9,8 @@ import pytest
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.consequences import consequences, what_follows
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import catalogue
 from postroom.dns.requirements import CNAMEWanted, Wanted
 from unit.dns.domains import APEX_TXT, DMARC, DOMAIN, HEALTHY, K1, OTHER_RSA, S1, look, record

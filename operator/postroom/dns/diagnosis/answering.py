@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from postroom.api.findings import Finding, Fix
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import TCP_FAILED, Answer, Outcome, RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import delete, external, removal
 from postroom.dns.judging.mx import NOBODY, host_of

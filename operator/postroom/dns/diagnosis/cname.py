@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 import idna
 
 from postroom.dns.answers import Outcome, Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import alias_of, in_the_way, with_removed
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.cname import behind
 from postroom.dns.judging.fixes import external, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence

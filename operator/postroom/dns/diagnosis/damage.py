@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from postroom.dns import dmarc, spf
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case
+from postroom.dns.finding_codes import Code
 from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 from postroom.dns.requirements import DMARCWanted, TextWanted
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Question
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis import (
     cname,
     dkim,
@@ -23,6 +22,7 @@ from postroom.dns.diagnosis import (
 )
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.places import FAR
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.judgement import Cause, Evidence, Judgement
 from postroom.dns.names import fits_into_query
 

@@ -10,9 +10,9 @@ from postroom.api.findings import Fix
 from postroom.api.sendingdomain import DKIMRole
 from postroom.dns import dkim
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, no_probes
 from postroom.dns.diagnosis.standing import from_wildcard, in_the_way, with_removed
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.published import replacing
 from postroom.dns.presets import title_of

@@ -10,8 +10,8 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer
-from postroom.dns.codes import Code
 from postroom.dns.dkim import KeyState, RotationStep, SelectorSeen
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import delete, instruction, removal, told
 from postroom.dns.judging.judgement import Context, Judgement

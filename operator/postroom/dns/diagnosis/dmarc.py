@@ -9,7 +9,6 @@ from dataclasses import replace
 from postroom.api.findings import Fix
 from postroom.dns import dmarc, spf
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import (
     alias_of,
@@ -18,6 +17,7 @@ from postroom.dns.diagnosis.standing import (
     stranger,
     with_removed,
 )
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.judging.published import replacing

@@ -9,11 +9,11 @@ from dataclasses import replace as changed
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc
 from postroom.dns.answers import Delegation, Outcome, Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
 from postroom.dns.diagnosis.nameservers import has_no_address, is_denied, is_lame
 from postroom.dns.diagnosis.standing import parent
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.judging.judgement import (
     Cause,

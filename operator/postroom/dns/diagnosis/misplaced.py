@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import bimi, dkim, dmarc, mta_sts, spf, tls_rpt
 from postroom.dns.answers import Answer, Question
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis import cname, mx, values
 from postroom.dns.diagnosis import dkim as dkim_diagnosis
 from postroom.dns.diagnosis import dmarc as dmarc_diagnosis
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.damage import undone
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Evidence

@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from postroom.api.findings import RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import from_wildcard, stranger
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.judging.host_slips import form_of, is_host, means
 from postroom.dns.judging.judgement import Cause, Evidence

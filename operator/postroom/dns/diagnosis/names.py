@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from postroom.dns import dkim, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.misplaced import found_at
 from postroom.dns.diagnosis.places import Place, places
@@ -23,6 +22,7 @@ from postroom.dns.diagnosis.standing import (
     value_from,
     with_removed,
 )
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.dkim import without_secrets
 from postroom.dns.judging.fixes import create, delete, external, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence, lacking

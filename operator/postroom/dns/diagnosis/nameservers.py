@@ -15,8 +15,8 @@ from postroom.dns.answers import (
     ServerAnswer,
     Zone,
 )
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.dns_hosts import hosts_of
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding, question
 from postroom.dns.judging.fixes import external, wait
 

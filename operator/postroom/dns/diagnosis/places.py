@@ -10,8 +10,8 @@ from typing import NamedTuple
 import idna
 
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.misspellings import misspellings
+from postroom.dns.finding_codes import Code
 from postroom.dns.names import APEX, is_within
 
 _KEYS = "_domainkey"

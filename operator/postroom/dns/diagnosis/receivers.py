@@ -19,9 +19,9 @@ from postroom.api.findings import Finding
 from postroom.api.presets import Row, Source
 from postroom.api.sendingdomain import BulkSenderProfile
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis import authentication
 from postroom.dns.diagnosis.authentication import Standing
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import Judgement
 from postroom.dns.judging.seen import Needs, Seen, shared

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from postroom.api.findings import Fix
 from postroom.dns import spf
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import (
     consequences,
@@ -23,6 +22,7 @@ from postroom.dns.diagnosis.standing import (
     value_from,
     with_removed,
 )
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging.fixes import create, external, removal
 from postroom.dns.judging.judgement import Cause, Evidence, lacking

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from postroom.api.findings import RecordToRemove
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
@@ -21,6 +20,7 @@ from postroom.dns.diagnosis.standing import (
     value_from,
     with_removed,
 )
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
 from postroom.dns.pasted import without_caption, without_quotes

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from postroom.dns import dkim, spf
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.damage import Damage, pieced, texts_of, undone
 from postroom.dns.diagnosis.standing import (
@@ -17,6 +16,7 @@ from postroom.dns.diagnosis.standing import (
     value_from,
     with_removed,
 )
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import delete, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.spf_merge import reading

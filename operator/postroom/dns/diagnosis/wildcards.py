@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 from postroom.api.findings import RecordToRemove
 from postroom.dns.answers import Outcome, Question, RecordType
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import (
     from_wildcard,
@@ -19,6 +18,7 @@ from postroom.dns.diagnosis.standing import (
     there,
     with_removed,
 )
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, external, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.names import is_within

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from postroom.api.findings import Finding, Severity
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, Delegation, Outcome, RecordType, ServerAnswer, Zone
-from postroom.dns.codes import Code
 from postroom.dns.diagnosis import nameservers, resolving
 from postroom.dns.diagnosis.parking import Disuse, disuse, seems_disused
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external
 

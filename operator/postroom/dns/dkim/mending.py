@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from postroom.dns.codes import Code
 from postroom.dns.dkim.key import Algorithm
+from postroom.dns.finding_codes import Code
 from postroom.dns.pasted import DETAILS, UNDO, Undo
 
 _TAGS = r"(?:[vkphstng])"

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from postroom.dns.codes import Code
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,
     RSA_BITS_LEAST,
@@ -16,6 +15,7 @@ from postroom.dns.dkim.key import (
     PublicKey,
     decode,
 )
+from postroom.dns.finding_codes import Code
 
 #: Longest text that is read: the data of a DNS record holds no more.
 TEXT_LIMIT = 65_535

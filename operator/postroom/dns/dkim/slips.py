@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from postroom.dns.codes import Code
 from postroom.dns.dkim.key import (
     Algorithm,
     PublicKey,
@@ -20,6 +19,7 @@ from postroom.dns.dkim.key import (
 from postroom.dns.dkim.mending import Step, steps, with_standard_base64
 from postroom.dns.dkim.private import is_private
 from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64
+from postroom.dns.finding_codes import Code
 from postroom.dns.pasted import DAMAGE_LIMIT, UNDO, detail_of, placeholder
 
 #: What a TXT string holds at most (RFC 1035 section 3.3.14), and where careless forms cut.

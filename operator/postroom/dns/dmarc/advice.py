@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DMARCPolicy
-from postroom.dns.codes import Code
 from postroom.dns.dmarc.record import AppliesTo, PolicyRecord, PublicSuffixFlag, strictness
+from postroom.dns.finding_codes import Code
 
 
 @dataclass(frozen=True, slots=True)

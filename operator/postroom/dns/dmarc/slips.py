@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DMARCPolicy
-from postroom.dns.codes import Code
 from postroom.dns.dmarc.record import (
     KNOWN_TAGS,
     POLICY_TAGS,
@@ -25,6 +24,7 @@ from postroom.dns.dmarc.record import (
 )
 from postroom.dns.dmarc.uri import MISSPELT
 from postroom.dns.dmarc.uri import parse as parse_uri
+from postroom.dns.finding_codes import Code
 from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 
 VERSION = "v=DMARC1"

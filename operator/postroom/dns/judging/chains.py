@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from postroom.api.findings import Finding
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import where
 from postroom.dns.requirements import PlannedRecord

@@ -10,7 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DKIMRole, RecordState
 from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.chains import chain_advice
 from postroom.dns.judging.dkim import absent, leaked, masked, problem_of, retired

@@ -10,7 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import DMARCPolicy, RecordState
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import dmarc_advice, dmarc_destinations
 from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers

@@ -9,7 +9,7 @@ from postroom.api.findings import Finding
 from postroom.api.sendingdomain import Purpose
 from postroom.dns import dmarc
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
 from postroom.dns.judging.judgement import Context, where

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from postroom.api.findings import Fix, FixAction
 from postroom.dns import dmarc
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.judging.seen import Needs, Seen, shared

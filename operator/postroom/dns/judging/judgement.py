@@ -11,7 +11,7 @@ from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Question, Zone
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create
 from postroom.dns.quoting import shown
 from postroom.dns.requirements import (

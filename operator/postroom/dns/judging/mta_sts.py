@@ -10,7 +10,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import mta_sts
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external, replace
 from postroom.dns.judging.judgement import (

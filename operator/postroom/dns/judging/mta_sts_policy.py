@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from postroom.api.sendingdomain import MTASTSMode
 from postroom.dns import mta_sts
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.mta_sts_host import CertificateFault, FetchedPolicy, PolicyFetchOutcome
 from postroom.dns.quoting import quoted
 

@@ -10,7 +10,7 @@ from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import delete, external, removal, replace
 from postroom.dns.judging.judgement import (

@@ -15,8 +15,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
 from postroom.dns.dmarc import organisational_domain
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.host_slips import form_of, is_host
 from postroom.dns.judging.judgement import Context
 from postroom.dns.judging.seen import Needs, Seen, own, shared

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from postroom.api.reasons import Reason
 from postroom.dns import spf
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.spf_includes import Trial
 from postroom.dns.pasted import placeholder
 from postroom.dns.quoting import quoted

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from postroom.dns import spf
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging import spf_faults
 from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
 from postroom.dns.quoting import quoted

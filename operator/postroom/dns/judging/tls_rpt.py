@@ -9,7 +9,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import tls_rpt
 from postroom.dns.answers import RecordType
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import replace
 from postroom.dns.judging.judgement import (
     Cause,

@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from postroom.api.mailserver import ProbeStage
 from postroom.mail.imap.auth import state_of
 from postroom.mail.imap.dates import search_date
+from postroom.mail.imap.examine import examine
 from postroom.mail.imap.fetching import fetched, searched, uid_sets
-from postroom.mail.imap.opening import examine
 from postroom.mail.imap.operation import for_an_operation, lines_told, unless_refused
 from postroom.mail.imap.session import ImapSession
 from postroom.mail.operations import CountDays, HistoryReport

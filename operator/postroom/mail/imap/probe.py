@@ -15,9 +15,9 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.auth import signed_in, state_of
+from postroom.mail.imap.examine import not_opened, or_selected, written
 from postroom.mail.imap.fetching import fetched
 from postroom.mail.imap.listing import list_command, listed, personal_namespace, special_uses
-from postroom.mail.imap.opening import not_opened, or_selected, written
 from postroom.mail.imap.operation import IDENTITY
 from postroom.mail.imap.protocol import CommandAnswer, ConnectionEnded
 from postroom.mail.imap.quota import append_limit_in, offers_quota, quotas

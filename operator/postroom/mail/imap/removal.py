@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from postroom.mail.imap.auth import state_of
+from postroom.mail.imap.examine import opened, written
 from postroom.mail.imap.fetching import fetched
 from postroom.mail.imap.listing import list_command, listed, special_uses
-from postroom.mail.imap.opening import opened, written
 from postroom.mail.imap.operation import for_an_operation
 from postroom.mail.imap.scan import same_mailbox
 from postroom.mail.imap.session import ImapSession

@@ -11,6 +11,14 @@ from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage
 from postroom.mail.imap.auth import state_of
+from postroom.mail.imap.examine import (
+    Opened,
+    examine,
+    no_positions,
+    not_opened,
+    opened,
+    written,
+)
 from postroom.mail.imap.fetching import fetched, searched, uid_sets
 from postroom.mail.imap.listing import (
     Listed,
@@ -19,14 +27,6 @@ from postroom.mail.imap.listing import (
     mailbox_name,
     special_uses,
     where_mail_arrives,
-)
-from postroom.mail.imap.opening import (
-    Opened,
-    examine,
-    no_positions,
-    not_opened,
-    opened,
-    written,
 )
 from postroom.mail.imap.operation import (
     ask_at_once,

@@ -16,7 +16,7 @@ from postroom.api.sendingdomain import (
     SendingDomainStatus,
     Verification,
 )
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.ownership import OwnershipRules, challenge, is_token
 from postroom.dns.planning import TOKEN_ID

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.mail.imap.dates import internal_date, search_date
+from postroom.mail.imap.examine import Opened, opened
 from postroom.mail.imap.fetching import Fetched, fetched, searched, uid_sets
 from postroom.mail.imap.history import by_day
 from postroom.mail.imap.listing import (
@@ -23,7 +24,6 @@ from postroom.mail.imap.listing import (
     special_uses,
     where_mail_arrives,
 )
-from postroom.mail.imap.opening import Opened, opened
 from postroom.mail.imap.probe import counts_asked
 from postroom.mail.imap.quota import append_limit_in, offers_quota, quotas
 from postroom.mail.imap.scan import positions_in, same_mailbox, special_use_of

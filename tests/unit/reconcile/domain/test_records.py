@@ -17,7 +17,7 @@ import pytest
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, Verification
-from postroom.dns.codes import Code
+from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.report import RecordReport
 from postroom.reconcile.domain.records import CONDITIONS, status_fields, verdict_on

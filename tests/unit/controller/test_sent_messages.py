@@ -10,7 +10,7 @@ import pytest
 
 from postroom.api.names import Kind
 from postroom.controller.cache import Cache
-from postroom.controller.sent_before import recall
+from postroom.controller.sent_messages import recall
 from postroom.reconcile.tenancy.budgets import SPACING, Budgets, Spender
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

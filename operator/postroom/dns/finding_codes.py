@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Made by `make docs` from diagnosis/catalogue/; edit that instead.
+# Made by `make docs` from catalogue/; edit that instead.
 """The codes of DNS findings, by family as in the catalogue: a code that is none does not run."""
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.dns.findings import Family, families
 from postroom.dns.presets.load import preset, providers
-from postroom.dns.presets.model import Confirmed, Parameter, Preset, PresetRecord
+from postroom.dns.presets.model import Confirmed, Parameter, Preset, RecordRow
 from postroom.mail import findings as mail_findings
 from postroom.mail import presets as mail
 from postroom.mail.presets.model import Confirmed as MailConfirmed
@@ -168,7 +168,7 @@ def _parameter(one: Parameter) -> str:
     return f"| `{one.name}` | {meaning} | `{example}` | {default} |"
 
 
-def _record(one: PresetRecord) -> str:
+def _record(one: RecordRow) -> str:
     when = [f"`{name}` is `{value}`" for name, value in sorted(one.when.items())]
     when += [f"{_codes(one.depends_on)} given"] if one.depends_on else []
     when += [f"`{one.unless}` not given"] if one.unless else []

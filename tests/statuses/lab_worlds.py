@@ -70,7 +70,7 @@ async def _looked(place: Path, state: Path) -> Statuses:
                 for one in objects_of(world)
             ]
             clock.time += timedelta(minutes=15)
-        await world.close()
+        await world.outbound.close()
     return seen
 
 

@@ -224,7 +224,7 @@ async def test_a_scan_that_is_broken_off_tells_nothing(name: str) -> None:
     async with scripted({b"EXAMINE": EXAMINE, b"FETCH": step}) as server:
         if name != "silence":
             # Bounds of size, and not of time, are to be met, on a busy machine, too.
-            server.dialler.deadlines = replace(SOON, command=30, total=60)
+            server.connector.dialler.deadlines = replace(SOON, command=30, total=60)
         report = await server.scan(Position("INBOX", 5, 8))
     assert verdict(report.session) == expected
     assert (report.positions, report.messages) == ((), ())

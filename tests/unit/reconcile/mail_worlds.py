@@ -62,9 +62,11 @@ class Dialled(NamedTuple):
 
 @dataclass
 class Probes:
-    """Says that all is well, or what `refuses` says of a password or token."""
+    """Says that all is well, or what `refuses` says of a password or token; `away` is what every
+    server says instead."""
 
     refuses: Mapping[str, ProbeReport] = field(default_factory=dict)
+    away: ProbeReport | None = None
     dialled: list[Dialled] = field(default_factory=list)
 
     async def probe(
@@ -87,6 +89,8 @@ class Probes:
         self, protocol: str, endpoint: Endpoint, login: Login | None, mailbox: Mailbox | None = None
     ) -> ProbeReport:
         self.dialled.append(Dialled(protocol, endpoint, login))
+        if self.away is not None:
+            return self.away
         if login is None:
             return WELL
         refusal = self.refuses.get(login.password.reveal())

@@ -514,7 +514,7 @@ async def test_a_server_that_is_away_takes_nothing_from_the_count() -> None:
     world.probes.refuses = {"old": REFUSED}
     for _ in range(12):
         await world.look(SERVER, 10 * MINUTE)
-    world.probes.report = SILENT
+    world.probes.away = SILENT
     status = await world.look(SERVER, HOUR)
     assert status.last_probe.refusals == retrying.ATTEMPTS
 

@@ -54,7 +54,7 @@ FULL: dict[Kind, dict[str, Any]] = {
         "host": "smtp.example.com",
         "port": 465,
         "tls": {"mode": "Implicit", "caBundleRef": {"name": "ca"}, "serverName": "x.example.com"},
-        "credentialsRef": {"name": "smtp"},
+        "credentialsRef": {"name": "smtp", "usernameKey": "user", "passwordKey": "pass"},
         "default": True,
         "limits": {"daily": 2000, "hourly": 200, "connections": 2},
     },
@@ -249,6 +249,16 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
         MS,
         {"oauth": OAUTH, "credentialsRef": {"name": "x"}},
         "spec.oauth: Forbidden: may not be set beside credentialsRef: one of them signs in",
+    ),
+    (
+        MS,
+        {"credentialsRef": {"name": "x", "usernameKey": "password"}},
+        "spec.credentialsRef.passwordKey: Invalid value: must be another key than that of the user",
+    ),
+    (
+        MS,
+        {"credentialsRef": {"name": "x", "passwordKey": "a b"}},
+        "must be a key of the object's data",
     ),
     (MS, {"oauth": OAUTH, "tls": {"mode": "None"}}, "tokens are only sent over TLS"),
     (

@@ -14,6 +14,7 @@ from postroom.api.account_messages import (
     RoundTrip,
 )
 from postroom.api.ca_bundle import Trust
+from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.fields import (
     UNPRINTED,
     Deadline,
@@ -70,9 +71,9 @@ class IMAP(Model):
         "of mail.",
     )
     tls: IMAPTLS = Field(default=IMAPTLS(), description="How the connection is verified.")
-    credentials_ref: ObjectReference | None = Field(
+    credentials_ref: CredentialsReference | None = Field(
         default=None,
-        description="Secret with the keys username and password; default: spec.credentialsRef or "
+        description="Secret with a username and a password; default: spec.credentialsRef or "
         "spec.oauth.",
     )
     mailbox: Annotated[
@@ -165,9 +166,9 @@ class EmailAccountSpec(Model):
         description="MailServer to send through; omitted: the provider's own, or the namespace's "
         "default MailServer where provider is omitted, too.",
     )
-    credentials_ref: ObjectReference | None = Field(
+    credentials_ref: CredentialsReference | None = Field(
         default=None,
-        description="Secret with the keys username and password to sign in as this account; "
+        description="Secret with a username and a password to sign in as this account; "
         "omitted: the credentials of the MailServer.",
     )
     oauth: OAuth | None = Field(

@@ -11,12 +11,12 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from postroom.api.ca_bundle import Trust
 from postroom.api.conditions import Timestamp
+from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.fields import (
     Deadline,
     HostName,
     Interval,
     Model,
-    ObjectReference,
     Port,
     Switch,
     rule,
@@ -113,9 +113,9 @@ class MailServerSpec(Model):
         "of mail.",
     )
     tls: TLS = Field(default=TLS(), description="How the connection is secured.")
-    credentials_ref: ObjectReference | None = Field(
+    credentials_ref: CredentialsReference | None = Field(
         default=None,
-        description="Secret with the keys username and password; omitted: no AUTH. The username "
+        description="Secret with a username and a password; omitted: no AUTH. The username "
         "may be left out where the provider fixes it.",
     )
     oauth: OAuth | None = Field(

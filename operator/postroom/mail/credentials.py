@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from postroom.api.credentials_reference import PASSWORD, USERNAME
 from postroom.api.masked import Masked
 from postroom.mail.report import Login
-
-USERNAME, PASSWORD = "username", "password"
 
 #: What no protocol can carry: controls, and halves of characters, which no encoding can write.
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -24,15 +23,19 @@ class BadCredentials:
     sentence: str
 
 
-def login_from(data: Mapping[str, Masked], username: str | None = None) -> Login | BadCredentials:
-    """Read username and password; one trailing line end, which editors add, is dropped.
+def login_from(
+    data: Mapping[str, Masked],
+    username: str | None = None,
+    keys: tuple[str, str] = (USERNAME, PASSWORD),
+) -> Login | BadCredentials:
+    """Read username and password from `keys`; one trailing line end, which editors add, is dropped.
 
     `username` is the one that the provider fixes; the Secret's, if it has one, wins.
     """
     values, trimmed = {}, []
-    for key in (USERNAME, PASSWORD):
+    for part, key in zip((USERNAME, PASSWORD), keys, strict=True):
         value = data.get(key)
-        if value is None and key == USERNAME and username is not None:
+        if value is None and part == USERNAME and username is not None:
             value = Masked(username)
         if value is None:
             return BadCredentials(f"key {key} is missing: add it.")
@@ -43,9 +46,9 @@ def login_from(data: Mapping[str, Masked], username: str | None = None) -> Login
             return BadCredentials(
                 f"key {key} holds a control character, perhaps a line end: remove it."
             )
-        values[key] = text
+        values[part] = text
         if text != value.reveal():
-            trimmed.append(key)
+            trimmed.append(part)
     return Login(values[USERNAME], Masked(values[PASSWORD]), trimmed=tuple(trimmed))
 
 

@@ -91,3 +91,32 @@ def test_no_value_is_repeated(username: str, password: str) -> None:
 )
 def test_host_pinning(host: str, allowed: tuple[str, ...] | None, yes: bool) -> None:
     assert host_allowed(host, allowed) is yes
+
+
+def test_the_keys_may_be_those_of_another_reader() -> None:
+    data = secret(user="u", pass_="p\n", username="other", password="other")
+    login = login_from(data, None, ("user", "pass_"))
+    assert isinstance(login, Login)
+    assert (login.username, login.password.reveal()) == ("u", "p")
+    assert login.trimmed == ("password",)
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        ({"username": "u", "pass": "p"}, "key user is missing"),
+        ({"user": "u", "password": "p"}, "key pass is missing"),
+        ({"user": "u", "pass": ""}, "key pass is empty"),
+        ({"user": "u\r\nQUIT", "pass": "p"}, "key user holds a control character"),
+    ],
+)
+def test_mistakes_name_the_key_that_the_spec_names(data: dict[str, str], word: str) -> None:
+    found = login_from(secret(**data), None, ("user", "pass"))
+    assert isinstance(found, BadCredentials)
+    assert word in found.sentence
+
+
+def test_a_username_that_the_provider_fixes_needs_no_key() -> None:
+    login = login_from(secret(token="p"), "apikey", ("user", "token"))
+    assert isinstance(login, Login)
+    assert login.username == "apikey"

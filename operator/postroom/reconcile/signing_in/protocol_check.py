@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postroom.api.conditions import Verdict
+from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.emailaccount_status import ProtocolProbes
-from postroom.api.fields import ObjectReference
 from postroom.api.findings import Finding
 from postroom.api.mailserver import MailServerSpec, ProbeFacts, TLSMode
 from postroom.api.oauth import OAuth
@@ -40,7 +40,7 @@ class Identity:
     that names the Secret.
     """
 
-    credentials_ref: ObjectReference | None
+    credentials_ref: CredentialsReference | None
     oauth: OAuth | None
     address: str = ""
     field: str = "spec.credentialsRef"

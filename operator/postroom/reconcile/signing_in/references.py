@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from postroom.api.ca_bundle import CABundleReference
 from postroom.api.conditions import ConditionType, Verdict
-from postroom.api.fields import ObjectReference
+from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain_records import PublicKeyReference
@@ -71,7 +71,7 @@ async def secret(
 async def credentials(
     world: World,
     namespace: str,
-    reference: ObjectReference,
+    reference: CredentialsReference,
     field: str,
     host: str,
     username: str | None = None,
@@ -84,7 +84,7 @@ async def credentials(
     if isinstance(found, Verdict):
         return found
     content, resolved = found
-    login = login_from(content.data, username)
+    login = login_from(content.data, username, reference.keys)
     if isinstance(login, BadCredentials):
         return unresolved(
             Reason.SECRET_KEY_MISSING, f"Secret {reference.name} ({field}): {login.sentence}"
@@ -92,7 +92,9 @@ async def credentials(
     refusal = not_permitted(content, field, host)
     if refusal is not None:
         return refusal
-    return Credentials(login, (resolved,), f"{content.uid}/{content.resource_version}")
+    # Two logins of one Secret are two credentials.
+    keys = "".join(f"/{key}" for key in (reference.username_key, reference.password_key) if key)
+    return Credentials(login, (resolved,), f"{content.uid}/{content.resource_version}{keys}")
 
 
 def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | None:

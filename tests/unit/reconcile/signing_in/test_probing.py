@@ -16,8 +16,9 @@ import pytest
 
 from postroom.api.conditions import ConditionType
 from postroom.api.mailserver import ProbeStage, TLSFacts
-from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key
+from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.reasons import Reason
+from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.controller.writer import differs
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.reasons import OAuthReason
@@ -543,3 +544,48 @@ async def test_what_an_earlier_release_has_written_is_read_from_its_sentence() -
     for _ in range(20):
         await world.look(SERVER, 10 * MINUTE)
     assert sent(world) == 0
+
+
+KEYS = {"usernameKey": "user", "passwordKey": "pass"}
+
+
+async def test_the_keys_of_a_secret_may_be_those_of_its_other_reader() -> None:
+    world = MailWorld()
+    world.add_secret("login", user="relay", **{"pass": "right"})
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login", **KEYS})
+    status = await world.look(SERVER)
+    assert verdict(status, IN) == ("True", "AuthenticationSucceeded")
+    login = world.probes.dialled[-1].login
+    assert login is not None
+    assert (login.username, login.password.reveal()) == ("relay", "right")
+
+
+async def test_a_key_that_is_not_there_is_named() -> None:
+    world = MailWorld()
+    world.add_secret("login", username="relay", password="right")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login", **KEYS})
+    status = await world.look(SERVER)
+    told = message(status, ConditionType.REFERENCES_RESOLVED)
+    assert told == "Secret login (spec.credentialsRef): key user is missing: add it."
+    assert not world.probes.dialled
+
+
+async def test_two_logins_of_one_secret_are_two_credentials() -> None:
+    """What was refused under some keys is not held against others of the same Secret."""
+    world = MailWorld()
+    world.add_secret("login", user="relay", **{"pass": "old"}, other="right")
+    reference = {"name": "login", **KEYS}
+    world.add(SERVER, host="smtp.example.com", credentialsRef=reference)
+    world.probes.refuses = {"old": REFUSED}
+    assert verdict(await world.look(SERVER), IN) == ("False", "AuthenticationRejected")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={**reference, "passwordKey": "other"})
+    assert verdict(await world.look(SERVER, MINUTE), IN) == ("True", "AuthenticationSucceeded")
+
+
+@pytest.mark.parametrize("keys", [{"usernameKey": "password"}, {"passwordKey": "username"}])
+def test_one_key_cannot_hold_both(keys: dict[str, str]) -> None:
+    with pytest.raises(InvalidSpec, match="another key than that of the username"):
+        parse_spec(
+            Kind.MAIL_SERVER,
+            {"host": "smtp.example.com", "credentialsRef": {"name": "login", **keys}},
+        )

@@ -41,8 +41,8 @@ _SHORT_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"0": b"\0"}
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{10,}")
 _HEX = re.compile(rb"(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s:,-]?){8,}|[0-9a-fA-F]{16,}")
 _NUMBERS = re.compile(rb"\d{1,3}(?:[\s,;]+\d{1,3}){7,}")
-_UTF7 = re.compile(rb"\+([A-Za-z0-9+/]+)-?")
-_UTF7_OF_IMAP = re.compile(rb"&([A-Za-z0-9+,]+)-")
+_UTF7 = re.compile(rb"\+([A-Za-z0-9+/]*)-?")
+_UTF7_OF_IMAP = re.compile(rb"&([A-Za-z0-9+,]*)-")
 _QUOTED_PRINTABLE = re.compile(rb"=([0-9A-Fa-f]{2})|=\r?\n")
 
 
@@ -169,6 +169,8 @@ def _numbers(seen: bytes) -> bytes:
 
 def _utf7(pattern: re.Pattern[bytes], slash: bytes) -> Decoder:
     def replaced(found: re.Match[bytes]) -> bytes:
+        if not found[1]:
+            return found[0][:1]  # the sign that begins a run stands for itself
         run = found[1].replace(slash, b"/")
         run = run[: len(run) - 1] if len(run) % 4 == 1 else run
         units = base64.b64decode(run + b"A" * (-len(run) % 4))

@@ -48,14 +48,6 @@ class Kind(StrEnum):
         """The resource name in URLs and RBAC rules."""
         return self.value.lower() + "s"
 
-    @classmethod
-    def from_plural(cls, plural: str) -> Kind:
-        """Return the kind with this resource name; raises `ValueError` if there is none."""
-        for kind in cls:
-            if kind.plural == plural:
-                return kind
-        raise ValueError(f"no kind has the plural {plural!r}")
-
 
 class Key(NamedTuple):
     """Identifies one object of this group: the unit of work of the engine."""

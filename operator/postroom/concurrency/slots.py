@@ -80,11 +80,6 @@ class KeyedSlots(Generic[KeyT]):
         self._total, self._each = total, each
         self._slots: WeakValueDictionary[KeyT, Slots] = WeakValueDictionary()
 
-    @property
-    def remembered(self) -> int:
-        """How many keys are remembered."""
-        return len(self._slots)
-
     @asynccontextmanager
     async def slot(
         self, key: KeyT, party: str, patience: float | None = None

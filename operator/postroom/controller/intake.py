@@ -57,10 +57,6 @@ class Intake:
         self._released = False
         self._urging = Urging()
 
-    @property
-    def released(self) -> bool:
-        return self._released
-
     def memory(self, key: Key) -> Memory:
         """Return what the engine remembers of an object in this process."""
         return self._memories.setdefault(key, Memory())

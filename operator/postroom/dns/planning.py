@@ -94,7 +94,6 @@ def plan(
     return DomainPlan(
         spec.domain,
         tuple(planned for planned, _ in made),
-        spec.provider.value if spec.provider else None,
         spec.provider is not None and preset(spec.provider.value).people,
         tuple(sorted(profile.value for profile in spec.bulk_sender_profiles)),
     )

@@ -146,14 +146,13 @@ class PlannedRecord:
 class DomainPlan:
     """A domain and the records that it must have.
 
-    `from_provider` names the preset, if there is one; `people` tells that it hosts mailboxes of
-    people; `bulk_receivers` whose requirements for bulk senders are checked. `compromised` are the
-    fingerprints of DKIM keys whose private half stood in DNS.
+    `people` tells that it hosts mailboxes of people; `bulk_receivers` whose requirements for bulk
+    senders are checked. `compromised` are the fingerprints of DKIM keys whose private half stood
+    in DNS.
     """
 
     domain: str
     records: tuple[PlannedRecord, ...]
-    from_provider: str | None = None
     people: bool = False
     bulk_receivers: tuple[str, ...] = ()
     compromised: frozenset[str] = frozenset()

@@ -51,11 +51,6 @@ class Health(Generic[ServerT]):
         self._records: BoundedMap[tuple[str, ServerT], _ServerRecord] = BoundedMap(_SERVERS_LIMIT)
         self._rotation = itertools.count()
 
-    @property
-    def remembered(self) -> int:
-        """How many servers are remembered."""
-        return len(self._records)
-
     def answered(self, server: ServerT, seconds: float) -> None:
         """A server answered after so many seconds."""
         record = self._record(server)

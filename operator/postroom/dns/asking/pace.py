@@ -157,11 +157,6 @@ class Pace:
         self._overall = Gate(overall)
         self._gates: OrderedDict[tuple[str, bool], Gate] = OrderedDict()
 
-    @property
-    def remembered(self) -> int:
-        """How many servers are remembered."""
-        return len(self._gates)
-
     def busy(self, address: str, *, resolver: bool) -> bool:
         """Whether a query to this server would have to wait for others to it."""
         return self._gate(address, resolver).busy

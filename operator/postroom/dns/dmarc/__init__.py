@@ -15,7 +15,6 @@ from postroom.dns.dmarc.change import (
     record_for,
     satisfies,
     with_requirements,
-    without_removed_tags,
 )
 from postroom.dns.dmarc.left_out import left_out
 from postroom.dns.dmarc.record import (
@@ -55,7 +54,6 @@ from postroom.dns.dmarc.walk import (
     existence,
     walk_domains,
     walk_names,
-    with_planned,
 )
 
 __all__ = [
@@ -104,7 +102,5 @@ __all__ = [
     "slips",
     "walk_domains",
     "walk_names",
-    "with_planned",
     "with_requirements",
-    "without_removed_tags",
 ]

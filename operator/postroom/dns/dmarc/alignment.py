@@ -41,7 +41,7 @@ class PlannedIdentifier:
 class Alignment:
     """Whether an identifier aligns: True, False with the reason `why`, None if not known.
 
-    The organisational domains are those of the walk, None where it could not be finished.
+    `organisational_domain` is the identifier's by the walk, None where it could not be finished.
     """
 
     identifier: PlannedIdentifier
@@ -49,7 +49,6 @@ class Alignment:
     aligned: bool | None
     why: Misalignment | None = None
     organisational_domain: str | None = None
-    author_organisational_domain: str | None = None
 
 
 def mode_of(record: PolicyRecord | None, mechanism: Mechanism) -> AlignmentMode:
@@ -79,7 +78,7 @@ def align(
     elif theirs is not None and ours is not None:
         aligned = theirs == ours
     why = _why(author, identifier.domain, own, mode) if aligned is False else None
-    return Alignment(identifier, mode, aligned, why, theirs, ours)
+    return Alignment(identifier, mode, aligned, why, theirs)
 
 
 def _why(

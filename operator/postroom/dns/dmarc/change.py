@@ -73,22 +73,6 @@ def _weakening(existing: str, mended_record: PolicyRecord, chosen: DMARCPolicy) 
     return found | ({"t"} if mended_record.testing and not before.testing else set())
 
 
-def without_removed_tags(existing: str) -> str:
-    """Take the tags that RFC 9989 removed out of a record, and nothing else."""
-    removed = {item.position for item in split(existing) if _is_removed(item)}
-    position, kept = 0, []
-    for part in existing.split(";"):
-        start = position + len(part) - len(part.lstrip(" \t"))
-        position += len(part) + 1
-        if start not in removed:
-            kept.append(part)
-    return ";".join(kept)
-
-
-def _is_removed(item: object) -> bool:
-    return isinstance(item, Tag) and item.name in REMOVED_TAGS
-
-
 def _kept(base: str, record: PolicyRecord, rua: Sequence[str], dropped: set[str]) -> list[str]:
     """The tags behind p=: those that are kept as they are written, and the report addresses."""
     faulty = {problem.position for problem in record.problems if problem.tag not in URI_TAGS}

@@ -8,7 +8,7 @@ from functools import cache
 
 from publicsuffixlist import PublicSuffixList
 
-from postroom.dns.dmarc.record import AlignmentMode, PolicyRecord
+from postroom.dns.dmarc.record import AlignmentMode
 from postroom.dns.dmarc.walk import Discovery
 
 
@@ -43,15 +43,13 @@ def is_shared(domain: str) -> bool:
 class Disagreement:
     """What old receivers take differently.
 
-    `walk` and `suffix_list` are the organisational domains. The policy domains are where each
-    finds the record that applies; `policies_differ` is None where the walk did not ask there.
+    `walk` and `suffix_list` are the organisational domains. `policies_differ` is whether the
+    records that apply stand at different domains; None where the walk did not ask there.
     """
 
     domain: str
     walk: str
     suffix_list: str
-    walk_policy_domain: str | None
-    suffix_list_policy_domain: str | None
     policies_differ: bool | None
 
 
@@ -70,7 +68,7 @@ def disagreement(domain: str, discovery: Discovery) -> Disagreement | None:
     differ = policy_domain != discovery.policy_domain if known else None
     if walk == listed and not differ:
         return None
-    return Disagreement(domain, walk, listed, discovery.policy_domain, policy_domain, differ)
+    return Disagreement(domain, walk, listed, differ)
 
 
 def _policy_domain(domain: str, listed: str, discovery: Discovery) -> str | None:
@@ -84,9 +82,3 @@ def aligned_by_list(author: str, identifier: str, mode: AlignmentMode) -> bool:
     if author == identifier or mode is AlignmentMode.STRICT:
         return author == identifier
     return organisational_domain(author) == organisational_domain(identifier)
-
-
-def record_by_list(domain: str, discovery: Discovery) -> PolicyRecord | None:
-    """Return the record that an old receiver applies, among those that the walk found."""
-    name = _policy_domain(domain, organisational_domain(domain), discovery)
-    return None if name is None else discovery.records[name]

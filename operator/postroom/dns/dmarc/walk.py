@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroom.api.sendingdomain import DMARCPolicy
-from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.answers import Answer, Outcome
 from postroom.dns.dmarc.record import AppliesTo, PolicyRecord, PublicSuffixFlag, parse, select
 from postroom.dns.names import can_be_asked
 
@@ -93,14 +93,6 @@ def existence(answer: Answer) -> bool | None:
     Only NXDOMAIN makes it non-existent (RFC 9989 section 3.2, RFC 8020).
     """
     return answer.outcome is not Outcome.NX_DOMAIN if answer.conclusive else None
-
-
-def with_planned(answers: Mapping[str, Answer], domain: str, text: str) -> dict[str, Answer]:
-    """Return the answers as they will be once a record is published as the only one at a domain."""
-    name = f"{PREFIX}{domain}"
-    there = answers.get(name, Answer(Question(name, RecordType.TXT), Outcome.NO_DATA))
-    planned = replace(there, outcome=Outcome.FOUND, values=(text,), strings=((text,),))
-    return {**answers, name: planned}
 
 
 def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = True) -> Discovery:

@@ -193,7 +193,6 @@ def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
     return PresetValues(
         provider=provider,
         spf_includes=tuple(_include(entry) for entry in spf),
-        spf_required=any(entry.record.required for entry in spf),
         dkim=tuple(_key(entry) for entry in by_role[Role.DKIM]),
         return_path=_return_path(by_role[Role.RETURN_PATH]),
         mx=tuple(_exchange(entry) for entry in by_role[Role.MX]),

@@ -65,14 +65,12 @@ class PresetOwnership:
 class PresetValues:
     """All that a provider asks for, in the order of its preset.
 
-    `spf_required` and `dmarc_required` say that the provider refuses to work without; with
-    `dmarc_policy` being the weakest policy that it takes. `includes_to_ask` are the domains whose
-    SPF records will be asked for, so that they can be fetched ahead.
+    `dmarc_required` says that the provider refuses to work without; with `dmarc_policy` being the
+    weakest policy that it takes.
     """
 
     provider: str
     spf_includes: tuple[str, ...] = ()
-    spf_required: bool = False
     dkim: tuple[PresetKey, ...] = ()
     return_path: PresetReturnPath | None = None
     mx: tuple[PresetExchange, ...] = ()
@@ -80,9 +78,3 @@ class PresetValues:
     ownership: PresetOwnership | None = None
     dmarc_required: bool = False
     dmarc_policy: str | None = None
-
-    @property
-    def includes_to_ask(self) -> tuple[str, ...]:
-        """All includes, those of the return path among them."""
-        more = self.return_path.spf_includes if self.return_path else ()
-        return tuple(dict.fromkeys((*self.spf_includes, *more)))

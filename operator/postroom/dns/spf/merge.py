@@ -26,7 +26,7 @@ from postroom.dns.spf.repair import Edit, apply, leaving_out, needs_repair, remo
 from postroom.dns.spf.requirement import Requirement
 from postroom.dns.spf.savings import Saving, savings
 
-__all__ = ["Merged", "merge", "merged_text", "presentation", "without_dead_includes"]
+__all__ = ["Merged", "merge", "presentation"]
 
 #: Least strict first: of several records the laxest ``all`` is kept (neutral over soft over hard).
 _STRICTNESS = ("+all", "?all", "~all", "-all")
@@ -48,7 +48,7 @@ class Merged:
     `left_out` are clauses on the terms by which somebody was meant to pass and does not, `doubts`
     sentences on terms and on an ``all`` that were read as something else than what stands there.
     `removed` are the existing records that must go: the value replaces them, and is not added.
-    The lookups are those of the worst case.
+    `lookups_after` are those of the worst case.
     """
 
     value: str | None
@@ -57,7 +57,6 @@ class Merged:
     left_out: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    lookups_before: int = 0
     lookups_after: int = 0
     problem: str | None = None
     advice: tuple[str, ...] = ()
@@ -103,36 +102,11 @@ def merge(
         left_out=tuple(dict.fromkeys(draft.left_out)),
         doubts=tuple(dict.fromkeys(draft.doubts)),
         removed=tuple(sorted(text for text in existing if problem is None and text != draft.text)),
-        lookups_before=max((found.lookups for found in before), default=0),
         lookups_after=after.lookups,
         problem=problem,
         advice=advice,
         savings=savings(draft.text, others, domain) if problem else (),
     )
-
-
-def merged_text(
-    existing: Sequence[str], required: Requirement, others: Mapping[str, Fetched]
-) -> str:
-    """Return what the merge comes to, whether receivers get through it or not.
-
-    The longest of the existing records, if they are too long to be merged.
-    """
-    if sum(map(len, existing)) > LENGTH_LIMIT:
-        return max(existing, key=len)
-    return _drafted(existing, required, others, "", keep_pass_all=False).text
-
-
-def without_dead_includes(text: str, required: Requirement, others: Mapping[str, Fetched]) -> str:
-    """Take out what makes receivers give up: includes of names without one sound record.
-
-    They authorise nobody. What is required stays: its name is to be corrected in the spec.
-    """
-    if len(text) > LENGTH_LIMIT:
-        return text
-    draft = _Draft(text)
-    draft.edit(_dead(parse(text), required, reach(text, others)))
-    return draft.text
 
 
 @dataclass

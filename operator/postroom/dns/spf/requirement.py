@@ -10,9 +10,6 @@ from postroom.dns.spf.budget import Reach, canonical, reach
 from postroom.dns.spf.passing import EVERYONE, Passing, passed, passing
 from postroom.dns.spf.record import VERSION, Network, mechanism_for, parse
 
-#: Most networks of required includes that are held against a record one by one.
-_NETWORKS_LIMIT = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -37,15 +34,6 @@ class Requirement:
             mechanism_for(wanted) for wanted in self.networks if not authorises(found, wanted)
         ]
         return tuple(dict.fromkeys(lacking))
-
-    def shadowed_in(self, found: Reach) -> tuple[Network, ...]:
-        """Return networks of required includes that a term before the include refuses.
-
-        That is the owner's right, so it counts as no lack. At most 64 networks are looked at.
-        """
-        text = " ".join([VERSION, *(f"include:{include}" for include in self.includes)])
-        wanted = reach(text, found.sources).networks[:_NETWORKS_LIMIT]
-        return tuple(network for network in dict.fromkeys(wanted) if not authorises(found, network))
 
     def unseen_in(self, found: Reach) -> frozenset[str]:
         """Return the hosts that may authorise what seems to be missing, could they be looked up."""

@@ -21,8 +21,6 @@ from postroom.api.masked import Masked
 _TOKEN_LIMIT = 32 * 1024
 _WORDS_LIMIT = 64
 _WORD_LIMIT = 256
-#: Until the year 9999, which is the last that a date can hold.
-_LAST_MOMENT = 253_402_300_799
 #: Shorter keys are too weak to sign with (RFC 7518 section 3.3).
 _SHORTEST_KEY = 2048
 
@@ -77,13 +75,12 @@ def signed(
 class Claims:
     """What a token says of itself, unverified; None and empty where it says nothing.
 
-    `expires_at` is in seconds since the epoch; `account` is the address that signed in.
+    `account` is the address that signed in.
     """
 
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
-    expires_at: int | None = None
     account: str | None = None
     #: Every address that the token names, lowercase, sorted: one person may have several.
     accounts: tuple[str, ...] = ()
@@ -118,7 +115,6 @@ def claims_of(token: Masked) -> Claims | None:
         audience=_words(found.get("aud")),
         scopes=_words(found.get("scp")) or _words(found.get("scope")),
         roles=_words(found.get("roles")),
-        expires_at=_moment(found.get("exp")),
         account=named[0] if named else None,
         accounts=tuple(sorted({account.lower() for account in named})),
         email_verified=verified if isinstance(verified, bool) else None,
@@ -132,10 +128,3 @@ def _words(value: object) -> tuple[str, ...]:
         return ()
     short = (word for word in listed[:_WORDS_LIMIT] if isinstance(word, str))
     return tuple(word for word in short if len(word) <= _WORD_LIMIT)
-
-
-def _moment(value: object) -> int | None:
-    """A NumericDate (RFC 7519 section 2), which may have a fraction."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if 0 <= value <= _LAST_MOMENT else None

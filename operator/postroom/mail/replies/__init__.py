@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What servers' refusals and silences mean: a catalogue of data, never the server's own words.
 
-`meaning_of_smtp` and `meaning_of_imap` judge replies, `meaning_of_signal` what is no reply;
-`normalised` makes a server's own text fit to be shown beside the verdict, and `is_same_refusal`
-tells whether two of them are one refusal, told twice.
+`meaning_of_smtp` and `meaning_of_imap` judge replies, `meaning_of_cause` tells what was found
+otherwise; `normalised` makes a server's own text fit to be shown beside the verdict, and
+`is_same_refusal` tells whether two of them are one refusal, told twice.
 """
 
 from __future__ import annotations
 
-from postroom.mail.replies.catalogue import causes, rows, signals
+from postroom.mail.replies.catalogue import causes, rows
 from postroom.mail.replies.causes import Cause
 from postroom.mail.replies.meaning import (
     Circumstances,
     Meaning,
-    Signal,
     enhanced_code,
     meaning_of_cause,
     meaning_of_imap,
-    meaning_of_signal,
     meaning_of_smtp,
 )
 from postroom.mail.replies.model import FailureClass, Protocol, SignIn, Stage
@@ -31,16 +29,13 @@ __all__ = [
     "Meaning",
     "Protocol",
     "SignIn",
-    "Signal",
     "Stage",
     "causes",
     "enhanced_code",
     "is_same_refusal",
     "meaning_of_cause",
     "meaning_of_imap",
-    "meaning_of_signal",
     "meaning_of_smtp",
     "normalised",
     "rows",
-    "signals",
 ]

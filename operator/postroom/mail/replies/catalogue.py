@@ -8,7 +8,7 @@ from functools import cache
 
 from postroom.api.data_files import InvalidData, read
 from postroom.mail.replies.causes import Cause
-from postroom.mail.replies.model import CauseEntry, Causes, Replies, ReplyRow, SignalRow, Signals
+from postroom.mail.replies.model import CauseEntry, Causes, Replies, ReplyRow
 
 _PACKAGE = "postroom.mail.replies"
 #: The files of rows, in the order in which they are tried: from one provider's wording to the
@@ -31,12 +31,6 @@ _STANDARDS = ("smtp", "transaction", "imap")
 def causes() -> Mapping[Cause, CauseEntry]:
     """Load what each cause means; raises `InvalidData`."""
     return {cause.cause: cause for cause in read(_PACKAGE, "causes.yaml", Causes).causes}
-
-
-@cache
-def signals() -> tuple[SignalRow, ...]:
-    """Load what is no reply and yet means something; raises `InvalidData`."""
-    return read(_PACKAGE, "signals.yaml", Signals).signals
 
 
 @cache

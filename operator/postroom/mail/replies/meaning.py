@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a reply or a signal to its meaning: the first row of the catalogue that fits decides.
+"""From a reply to its meaning: the first row of the catalogue that fits decides.
 
 Where no row knows the words, the family decides that they are of, and last the code. What says
 that it passes outranks what says that it stays: a limit of the server's is never a wrong password.
@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from enum import StrEnum
 
 from postroom.api.reasons import Reason
-from postroom.mail.replies.catalogue import causes, general_rows, signals, specific_rows
+from postroom.mail.replies.catalogue import causes, general_rows, specific_rows
 from postroom.mail.replies.causes import Cause
 from postroom.mail.replies.families import family_of, passes, spoken, without_supposed
 from postroom.mail.replies.model import (
@@ -23,7 +22,6 @@ from postroom.mail.replies.model import (
     Protocol,
     ReplyRow,
     Result,
-    SignalRow,
     SignIn,
     Stage,
 )
@@ -74,42 +72,6 @@ _STAYING_RESPONSES = frozenset(
 )
 _CODE_STAYS = "The code says that it stays, the words that it passes: it is taken as passing."
 _CODE_PASSES = "The code says that it passes, the words that someone must act."
-
-
-class Signal(StrEnum):
-    """What can be seen that is no reply; `Stage` says where."""
-
-    SECRET_MISSING = "SecretMissing"  # noqa: S105 - the names of signals, not secrets
-    SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
-    SECRET_EMPTY = "SecretEmpty"  # noqa: S105
-    WHITE_SPACE = "WhiteSpace"
-    SPEC_INVALID = "SpecInvalid"
-    HOST_NOT_ALLOWED = "HostNotAllowed"
-    NO_SUCH_NAME = "NoSuchName"
-    NO_ADDRESS = "NoAddress"
-    RESOLVER_FAILED = "ResolverFailed"
-    TIMEOUT = "Timeout"
-    FORBIDDEN = "Forbidden"
-    REFUSED = "Refused"
-    #: IMAP of the same account works.
-    TIMEOUT_ON_SMTP_ONLY = "TimeoutOnSMTPOnly"
-    UNREACHABLE = "Unreachable"
-    TLS_RECORD = "TLSRecord"
-    NO_TLS_RECORD = "NoTLSRecord"
-    HANDSHAKE_FAILED = "HandshakeFailed"
-    CERTIFICATE_REFUSED = "CertificateRefused"
-    INTERMEDIATE_MISSING = "IntermediateMissing"
-    EXPIRES_SOON = "ExpiresSoon"
-    START_TLS_MISSING = "StartTLSMissing"
-    FOREIGN_BANNER = "ForeignBanner"
-    MALFORMED = "Malformed"
-    TOO_LARGE = "TooLarge"
-    CLOSED = "Closed"
-    AUTH_MISSING = "AuthMissing"
-    LOGIN_DISABLED = "LoginDisabled"
-    NO_SHARED_MECHANISM = "NoSharedMechanism"
-    QUOTA_REACHED = "QuotaReached"
-    QUOTA_NEARLY_REACHED = "QuotaNearlyReached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,26 +147,6 @@ def meaning_of_imap(
         response=found[1].upper() if found else None,
     )
     return _meaning_of(reply)
-
-
-def meaning_of_signal(
-    stage: Stage,
-    signal: Signal,
-    protocol: Protocol = Protocol.SMTP,
-    verify_code: int | None = None,
-) -> Meaning:
-    """What something means that is no reply.
-
-    `verify_code` is OpenSSL's; one without a row of its own is judged as untrusted. Raises
-    `KeyError` for a signal that cannot be seen at the stage.
-    """
-    for code in (verify_code, None):
-        for row in signals():
-            if (row.signal, row.verify_code) != (signal.value, code) or stage not in row.stages:
-                continue
-            if row.protocol in (None, protocol):
-                return _of_signal(row)
-    raise KeyError(f"{signal} cannot be seen at {stage}")
 
 
 def meaning_of_cause(cause: Cause, hint: str = "") -> Meaning:
@@ -354,10 +296,6 @@ def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) 
         hint=f"{meaning.hint} {_CODE_STAYS}",
         wait=wait or meaning.wait,
     )
-
-
-def _of_signal(row: SignalRow) -> Meaning:
-    return meaning_of_cause(row.cause, row.hint)
 
 
 def _suggested(words: str) -> timedelta | None:

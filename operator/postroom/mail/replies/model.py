@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of the catalogue: causes, the replies and signals that tell of them, their classes."""
+"""The shape of the catalogue: causes, the replies that tell of them, their classes."""
 
 from __future__ import annotations
 
@@ -113,22 +113,6 @@ class CauseEntry(Row):
     meaning: Sentence
     remedy: Sentence
     wait: Annotated[int, Field(ge=_HOUR, le=_DAY)] | None = None
-
-
-class SignalRow(Row):
-    """What something means that is no reply: an error of the network or of TLS, silence, a lack.
-
-    `verify_code` is the one of OpenSSL (X509_V_ERR).
-    """
-
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
-    signal: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]+$")]
-    protocol: Protocol | None = None
-    verify_code: int | None = None
-    cause: Cause
-    hint: Hint = ""
-    source: Source
-    checked: date
 
 
 class ReplyRow(Row):
@@ -274,23 +258,6 @@ class Causes(Row):
             raise ValueError("a cause is described twice")
         if missing := sorted(set(Cause) - set(described)):
             raise ValueError(f"{', '.join(missing)} must be described")
-        return self
-
-
-class Signals(Row):
-    """The whole of ``signals.yaml``."""
-
-    signals: Annotated[tuple[SignalRow, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        keys = [
-            (stage, row.signal, row.protocol, row.verify_code)
-            for row in self.signals
-            for stage in row.stages
-        ]
-        if len(set(keys)) < len(keys):
-            raise ValueError("a signal is listed twice at the same stage")
         return self
 
 

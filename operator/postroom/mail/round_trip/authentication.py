@@ -46,7 +46,6 @@ class Authentication:
     dmarc: Outcome | None = None
     dmarc_domain: str | None = None
     arc: Outcome | None = None
-    compauth: Outcome | None = None
 
 
 def authentication(header: Header, receivers: Iterable[str] = ()) -> Authentication | None:
@@ -133,7 +132,6 @@ def _summary(server: str | None, results: Sequence[MethodResult]) -> Authenticat
         dmarc=_outcome(results, "dmarc"),
         dmarc_domain=_domain(_first(results, "dmarc"), "header.from"),
         arc=_outcome(results, "arc"),
-        compauth=_outcome(results, "compauth"),
     )
 
 

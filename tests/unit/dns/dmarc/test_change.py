@@ -112,12 +112,6 @@ def test_any_text_is_changed_into_what_satisfies(text: str, policy: DMARCPolicy)
         assert dmarc.with_requirements(changed, policy, [WANTED]) == changed
 
 
-def test_removed_tags_alone_are_taken_out() -> None:
-    existing = "v=DMARC1;p=none; pct=5 ;  rf=afrf;x = 1;ri=1"
-    assert dmarc.without_removed_tags(existing) == "v=DMARC1;p=none;x = 1"
-    assert dmarc.without_removed_tags("v=DMARC1; p=none;") == "v=DMARC1; p=none;"
-
-
 def test_what_cannot_stand_in_a_record_is_encoded() -> None:
     text = dmarc.record_for(NONE, ["mailto:a,b!c%d@x.org"])
     assert text == "v=DMARC1; p=none; rua=mailto:a%2Cb%21c%25d@x.org"

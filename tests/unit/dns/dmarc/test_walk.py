@@ -226,13 +226,6 @@ def test_a_jump_over_the_organisational_domain() -> None:
     )
 
 
-def test_a_planned_record_counts_as_published() -> None:
-    answers = world({DOMAIN: ["v=DMARC1; p=none", "v=DMARC1; p=reject"]})
-    planned = dmarc.with_planned(answers, DOMAIN, "v=DMARC1; p=quarantine")
-    assert discover(DOMAIN, planned).policy == "quarantine"
-    assert discover(DOMAIN, dmarc.with_planned({}, DOMAIN, "v=DMARC1; p=none")).policy == "none"
-
-
 TEXTS = st.lists(
     st.sampled_from(["v=DMARC1; p=none", "v=DMARC1; psd=y", "v=DMARC1; psd=n; p=reject", "x"])
 )

@@ -136,8 +136,9 @@ def test_a_return_path_is_an_alias_or_has_exchanges(name: str) -> None:
 def test_what_a_preset_points_to_is_known_as_some_provider(name: str) -> None:
     found = resolve(name, everything(preset(name)), DOMAIN)
     assert isinstance(found, PresetValues)
-    pointed = [key.cname for key in found.dkim if key.cname] + list(found.includes_to_ask)
     path = found.return_path
+    pointed = [key.cname for key in found.dkim if key.cname]
+    pointed += [*found.spf_includes, *(path.spf_includes if path else ())]
     pointed += [one.host for one in (*found.mx, *(path.mx if path else ()))]
     unknown = [one for one in pointed if identify(one) is None]
     assert [one for one in unknown if not one.endswith(".amazonaws.com")] == []

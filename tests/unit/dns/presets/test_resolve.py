@@ -45,7 +45,6 @@ def test_amazon_ses_with_its_own_return_path() -> None:
     assert (path.name, path.cname, path.spf_includes) == ("bounce", None, ("amazonses.com",))
     assert path.mx == (PresetExchange("feedback-smtp.eu-west-1.amazonses.com", 10, True),)
     assert found.spf_includes == ()
-    assert found.includes_to_ask == ("amazonses.com",)
 
 
 def test_amazon_ses_without_the_optional_part() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What servers' refusals mean: the verdicts on replies and signals, the codes, and their bounds."""
+"""What servers' refusals mean: the verdicts on replies, the codes, and their bounds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from postroom.mail.replies import (
     Cause,
     Circumstances,
     FailureClass,
-    Protocol,
-    Signal,
     SignIn,
     Stage,
     enhanced_code,
     meaning_of_imap,
-    meaning_of_signal,
     meaning_of_smtp,
     rows,
 )
@@ -143,32 +140,6 @@ def test_a_temporary_refusal_of_starttls_passes() -> None:
     tls = Circumstances(Stage.TLS)
     assert meaning_of_smtp(454, "later", tls).failure_class is FailureClass.TRANSIENT
     assert meaning_of_smtp(501, "no", tls).failure_class is FailureClass.CONFIGURATION
-
-
-@pytest.mark.parametrize(
-    ("stage", "signal", "verify_code", "cause"),
-    [
-        (Stage.RESOLVE, Signal.NO_SUCH_NAME, None, Cause.HOST_NOT_FOUND),
-        (Stage.CONNECT, Signal.TIMEOUT, None, Cause.CONNECT_TIMEOUT),
-        (Stage.TLS, Signal.TIMEOUT, None, Cause.TLS_HANDSHAKE_TIMEOUT),
-        (Stage.AUTH, Signal.TIMEOUT, None, Cause.AUTH_TIMEOUT),
-        (Stage.TLS, Signal.CERTIFICATE_REFUSED, 10, Cause.CERTIFICATE_EXPIRED),
-        (Stage.TLS, Signal.CERTIFICATE_REFUSED, 62, Cause.CERTIFICATE_HOSTNAME_MISMATCH),
-        (Stage.TLS, Signal.CERTIFICATE_REFUSED, 4711, Cause.CERTIFICATE_UNTRUSTED),
-    ],
-)
-def test_signals(stage: Stage, signal: Signal, verify_code: int | None, cause: Cause) -> None:
-    assert meaning_of_signal(stage, signal, verify_code=verify_code).cause is cause
-
-
-def test_signals_differ_by_protocol() -> None:
-    found = meaning_of_signal(Stage.GREETING, Signal.FOREIGN_BANNER, Protocol.IMAP)
-    assert found.cause is Cause.NOT_AN_IMAP_SERVER
-
-
-def test_a_signal_where_it_cannot_be_is_an_error() -> None:
-    with pytest.raises(KeyError, match="Resolve"):
-        meaning_of_signal(Stage.RESOLVE, Signal.AUTH_MISSING)
 
 
 @given(st.integers(400, 499), st.text(), st.sampled_from(list(Stage)))

@@ -138,7 +138,7 @@ def place(
     """
     order = list(ConditionType)
     placed = []
-    for verdict in sorted(verdicts, key=lambda one: order.index(one.type)):
+    for verdict in sorted(verdicts, key=lambda verdict: order.index(verdict.type)):
         before = find(previous, verdict.type)
         unmoved = before is not None and before.status is verdict.status
         placed.append(

@@ -131,44 +131,48 @@ _RULES = (
     ),
     _Rule(
         "self.flow == 'ServiceAccount' || has(self.clientID)",
-        lambda one: one.flow is OAuthFlow.SERVICE_ACCOUNT or one.client_id is not None,
+        lambda oauth: oauth.flow is OAuthFlow.SERVICE_ACCOUNT or oauth.client_id is not None,
         "clientID",
         "must be set, unless flow is ServiceAccount, whose key names the client",
     ),
     _Rule(
         "(self.flow == 'RefreshToken') == has(self.refreshTokenRef)",
-        lambda one: (one.flow is OAuthFlow.REFRESH_TOKEN) == (one.refresh_token_ref is not None),
+        lambda oauth: (
+            (oauth.flow is OAuthFlow.REFRESH_TOKEN) == (oauth.refresh_token_ref is not None)
+        ),
         "refreshTokenRef",
         "must be set where flow is RefreshToken, and only there",
     ),
     _Rule(
         "(self.flow == 'ServiceAccount') == has(self.serviceAccountKeyRef)",
-        lambda one: (
-            (one.flow is OAuthFlow.SERVICE_ACCOUNT) == (one.service_account_key_ref is not None)
+        lambda oauth: (
+            (oauth.flow is OAuthFlow.SERVICE_ACCOUNT) == (oauth.service_account_key_ref is not None)
         ),
         "serviceAccountKeyRef",
         "must be set where flow is ServiceAccount, and only there",
     ),
     _Rule(
         "!(has(self.clientSecretRef) && has(self.certificateRef))",
-        lambda one: one.client_secret_ref is None or one.certificate_ref is None,
+        lambda oauth: oauth.client_secret_ref is None or oauth.certificate_ref is None,
         "certificateRef",
         "may not be set beside clientSecretRef: the client shows one of them",
         forbidden=True,
     ),
     _Rule(
         "self.flow != 'ClientCredentials' || has(self.clientSecretRef) || has(self.certificateRef)",
-        lambda one: (
-            one.flow is not OAuthFlow.CLIENT_CREDENTIALS
-            or one.client_secret_ref is not None
-            or one.certificate_ref is not None
+        lambda oauth: (
+            oauth.flow is not OAuthFlow.CLIENT_CREDENTIALS
+            or oauth.client_secret_ref is not None
+            or oauth.certificate_ref is not None
         ),
         "clientSecretRef",
         "must be set where flow is ClientCredentials, unless certificateRef is",
     ),
     _Rule(
         "self.flow != 'ServiceAccount' || !has(self.clientSecretRef)",
-        lambda one: one.flow is not OAuthFlow.SERVICE_ACCOUNT or one.client_secret_ref is None,
+        lambda oauth: (
+            oauth.flow is not OAuthFlow.SERVICE_ACCOUNT or oauth.client_secret_ref is None
+        ),
         "clientSecretRef",
         "may not be set where flow is ServiceAccount, which signs with its key",
         forbidden=True,
@@ -176,9 +180,9 @@ _RULES = (
     _Rule(
         "self.provider == 'Microsoft' || "
         "!(has(self.tenant) || has(self.cloud) || has(self.certificateRef))",
-        lambda one: (
-            one.provider is OAuthProvider.MICROSOFT
-            or (one.tenant, one.cloud, one.certificate_ref) == (None, None, None)
+        lambda oauth: (
+            oauth.provider is OAuthProvider.MICROSOFT
+            or (oauth.tenant, oauth.cloud, oauth.certificate_ref) == (None, None, None)
         ),
         "provider",
         "must be Microsoft where tenant, cloud or certificateRef is set",
@@ -186,30 +190,30 @@ _RULES = (
     _Rule(
         "!(self.provider == 'Microsoft' && self.flow == 'ClientCredentials') || "
         "(has(self.tenant) && !(self.tenant in ['common', 'organizations', 'consumers']))",
-        lambda one: (
-            one.provider is not OAuthProvider.MICROSOFT
-            or one.flow is not OAuthFlow.CLIENT_CREDENTIALS
-            or (one.tenant is not None and one.tenant not in SHARED_TENANTS)
+        lambda oauth: (
+            oauth.provider is not OAuthProvider.MICROSOFT
+            or oauth.flow is not OAuthFlow.CLIENT_CREDENTIALS
+            or (oauth.tenant is not None and oauth.tenant not in SHARED_TENANTS)
         ),
         "tenant",
         "must be the ID or domain of the organisation where an application signs in as itself",
     ),
     _Rule(
         "(self.provider == 'Generic') == has(self.tokenURL)",
-        lambda one: (one.provider is OAuthProvider.GENERIC) == (one.token_url is not None),
+        lambda oauth: (oauth.provider is OAuthProvider.GENERIC) == (oauth.token_url is not None),
         "tokenURL",
         "must be set where provider is Generic, and only there: the others' is known",
     ),
     _Rule(
         "self.flow == 'RefreshToken' || !has(self.rotation)",
-        lambda one: one.flow is OAuthFlow.REFRESH_TOKEN or one.rotation is None,
+        lambda oauth: oauth.flow is OAuthFlow.REFRESH_TOKEN or oauth.rotation is None,
         "rotation",
         "may not be set unless flow is RefreshToken: nothing else rotates",
         forbidden=True,
     ),
     _Rule(
         "self.provider == 'Generic' || !has(self.caBundleRef)",
-        lambda one: one.provider is OAuthProvider.GENERIC or one.ca_bundle_ref is None,
+        lambda oauth: oauth.provider is OAuthProvider.GENERIC or oauth.ca_bundle_ref is None,
         "caBundleRef",
         "may not be set unless provider is Generic: the others have public certificates",
         forbidden=True,

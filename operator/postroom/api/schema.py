@@ -53,7 +53,9 @@ def _node(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
         built["additionalProperties"] = _node(schema["additionalProperties"], definitions)
     elif schema.get("type") == "object":
         properties = schema["properties"]
-        built["properties"] = {name: _node(one, definitions) for name, one in properties.items()}
+        built["properties"] = {
+            name: _node(inner, definitions) for name, inner in properties.items()
+        }
         if schema.get("required"):
             built["required"] = list(schema["required"])
     if "items" in schema:

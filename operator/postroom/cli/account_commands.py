@@ -128,8 +128,8 @@ def _say(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
-def _print(one: Mapping[str, Any], lines: Sequence[account_details.Line], output: Output) -> None:
+def _print(raw: Mapping[str, Any], lines: Sequence[account_details.Line], output: Output) -> None:
     if output is not Output.TABLE:
-        print_objects([one], output)
+        print_objects([raw], output)
         return
     account_details.print_lines(console(), lines)

@@ -70,13 +70,13 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> lis
     return lines
 
 
-def server_lines(one: Mapping[str, Any]) -> Iterator[Line]:
+def server_lines(raw: Mapping[str, Any]) -> Iterator[Line]:
     """Quote what servers said in their own words when they refused, and say that it is theirs."""
-    status = one.get("status") or {}
+    status = raw.get("status") or {}
     last = status.get("lastProbe") or {}
     probes = (
         {"SMTP": last}
-        if one["kind"] == Kind.MAIL_SERVER.value
+        if raw["kind"] == Kind.MAIL_SERVER.value
         else {name.upper(): last.get(name) or {} for name in ("smtp", "imap")}
     )
     for protocol, facts in probes.items():
@@ -193,9 +193,9 @@ def _judgement(found: ReceivedAuthentication) -> str:
     return ", ".join(f"{name}={text}" for name, text in results.items() if text) or "none told"
 
 
-def _hop(one: Hop) -> str:
-    parts = [one.by, one.protocol or ""]
-    parts.append(f"+{one.delay_seconds} s" if one.delay_seconds is not None else "")
+def _hop(hop: Hop) -> str:
+    parts = [hop.by, hop.protocol or ""]
+    parts.append(f"+{hop.delay_seconds} s" if hop.delay_seconds is not None else "")
     return "  ".join(part for part in parts if part)
 
 

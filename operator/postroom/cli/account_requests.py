@@ -34,28 +34,28 @@ def for_backfill(nonce: str) -> dict[str, str | None]:
     return {BACKFILL_ANNOTATION: nonce}
 
 
-def status_of(one: Raw) -> EmailAccountStatus:
+def status_of(raw: Raw) -> EmailAccountStatus:
     """The status of an account; an empty one where it has none yet."""
-    status = parse_status(Kind.EMAIL_ACCOUNT, one.get("status"))
+    status = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
     return status if isinstance(status, EmailAccountStatus) else EmailAccountStatus()
 
 
-def tested_now(one: Raw, nonce: str) -> bool:
+def tested_now(raw: Raw, nonce: str) -> bool:
     """Whether the test of this nonce came to an end.
 
     Raises `PluginError` where another one was asked for before it began.
     """
-    last = status_of(one).last_test
+    last = status_of(raw).last_test
     if last is not None and last.nonce == nonce:
         return last.result is not None
-    if _asked(one, SEND_TEST_ANNOTATION) != nonce:
+    if _asked(raw, SEND_TEST_ANNOTATION) != nonce:
         raise PluginError("somebody asked for another test message meanwhile: ask again.")
     return False
 
 
-def waits_for(one: Raw, nonce: str, now: datetime) -> str:
+def waits_for(raw: Raw, nonce: str, now: datetime) -> str:
     """What the test of this nonce waits for, in one sentence; empty: for the operator."""
-    status = status_of(one)
+    status = status_of(raw)
     last = status.last_test
     if last is not None and last.in_flight is not None:
         return _on_its_way(last, nonce)
@@ -122,6 +122,6 @@ async def looked_back(cluster: Cluster, account: Raw, nonce: str, seconds: float
     return await cluster.until(account, answer, seconds, lambda: late)
 
 
-def _asked(one: Raw, annotation: str) -> str | None:
-    found = (one["metadata"].get("annotations") or {}).get(annotation)
+def _asked(raw: Raw, annotation: str) -> str | None:
+    found = (raw["metadata"].get("annotations") or {}).get(annotation)
     return str(found) if found is not None else None

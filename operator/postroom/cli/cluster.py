@@ -85,9 +85,9 @@ class Cluster:
                 found += _typed(kind, listed["items"])
         return found
 
-    async def annotate(self, one: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
+    async def annotate(self, raw: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""
-        kind, metadata = Kind(one["kind"]), one["metadata"]
+        kind, metadata = Kind(raw["kind"]), raw["metadata"]
         await self._call(
             self._api.patch_namespaced_custom_object,
             *(GROUP, VERSION, metadata["namespace"], kind.plural, metadata["name"]),
@@ -97,7 +97,7 @@ class Cluster:
 
     async def until(
         self,
-        one: Mapping[str, Any],
+        raw: Mapping[str, Any],
         answer: Callable[[dict[str, Any]], Answer | None],
         seconds: float,
         late: Callable[[], str],
@@ -106,7 +106,7 @@ class Cluster:
 
         Raises `NotAnswered` with the sentence `late` where that takes more than `seconds`.
         """
-        kind, metadata = Kind(one["kind"]), one["metadata"]
+        kind, metadata = Kind(raw["kind"]), raw["metadata"]
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -133,8 +133,8 @@ class Cluster:
             handled = now.get("status", {}).get("lastHandledReconcileAt", "")
             return now if token in handled else None
 
-        def late(one: Mapping[str, Any]) -> str:
-            name = f"{one['kind']} {one['metadata']['name']}"
+        def late(raw: Mapping[str, Any]) -> str:
+            name = f"{raw['kind']} {raw['metadata']['name']}"
             return f"{name} was not checked within {seconds:.0f} s: {NOBODY}"
 
         clock = asyncio.get_running_loop().time

@@ -37,8 +37,8 @@ def entries() -> dict[str, Entry]:
     for cause, what in causes().items():
         reason = "" if what.reason.value == cause.value else what.reason.value
         known[cause.value] = known[cause.name] = Entry(what.meaning, what.remedy, reason=reason)
-    for one, text in REASONS.items():
-        known[one.value] = known[one.name] = Entry(*text)
+    for reason, text in REASONS.items():
+        known[reason.value] = known[reason.name] = Entry(*text)
     for catalogue in (dns.catalogue(), mail.catalogue()):
         for code, entry in catalogue.items():
             known[code] = Entry(entry.meaning, entry.remedy, entry.severity.value, entry.source)
@@ -65,7 +65,7 @@ def explain(
     folded = {name.lower(): name for name in known}
     if code.lower() not in folded:
         near = difflib.get_close_matches(code.lower(), folded, n=3, cutoff=0.5)
-        hint = f" Did you mean {', '.join(folded[one] for one in near)}?" if near else ""
+        hint = f" Did you mean {', '.join(folded[name] for name in near)}?" if near else ""
         typer.echo(f"postroom explain: nothing is called {code}.{hint}", err=True)
         raise typer.Exit(2)
     name = folded[code.lower()]

@@ -85,7 +85,7 @@ async def with_others(
     """
     sets = record_sets(records)
     others = await asyncio.gather(*(_others(record_set, dns) for record_set in sets))
-    return (*records, *(one for each in others for one in each))
+    return (*records, *(record for found in others for record in found))
 
 
 async def _others(wanted: RecordSet, dns: Asker) -> tuple[PublishedRecord, ...]:

@@ -164,7 +164,7 @@ def text_for(zones: Sequence[ZoneRecords], layout: Layout) -> str:
             return _remarks(records) + dns_endpoints(zones)
         case _:
             if len(zones) > 1:
-                names = ", ".join(one.zone for one in zones)
+                names = ", ".join(zone.zone for zone in zones)
                 raise CannotPublish(
                     f"octoDNS has one file per zone, and these are several ({names}): ask for one "
                     "domain at a time, or name the zone that holds all of them with --zone."
@@ -210,8 +210,8 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
     widths = [max(len(row[index]) for row in [titles, *rows]) for index in range(len(titles))]
     console.print(Text(f"Zone {zone}" if zone else part.zone, style="bold"))
     _line(console, [*titles, "VALUE"], widths, "dim")
-    for one, row in zip(records, rows, strict=True):
-        _line(console, [*row, _plain(one)], widths, _colour(one.state))
+    for record, row in zip(records, rows, strict=True):
+        _line(console, [*row, _plain(record)], widths, _colour(record.state))
 
 
 def _show_comments(console: Console, part: ZoneRecords) -> None:
@@ -235,10 +235,15 @@ def _colour(state: RecordState | None) -> str:
             return "red"
 
 
-def _cells(one: PublishedRecord, zone: str | None, looked: bool) -> list[str]:
-    purpose = one.purpose.value if one.purpose is not None else "-"
-    state = one.state.value if one.state is not None else "-"
-    cells = [host_label(one.name, zone), one.type.value, purpose, "yes" if one.required else "no"]
+def _cells(record: PublishedRecord, zone: str | None, looked: bool) -> list[str]:
+    purpose = record.purpose.value if record.purpose is not None else "-"
+    state = record.state.value if record.state is not None else "-"
+    cells = [
+        host_label(record.name, zone),
+        record.type.value,
+        purpose,
+        "yes" if record.required else "no",
+    ]
     return [*cells, state] if looked else cells
 
 
@@ -248,8 +253,8 @@ def _line(console: Console, cells: Sequence[str], widths: Sequence[int], colour:
     console.print(Text(text, style=colour), soft_wrap=True)
 
 
-def _plain(one: PublishedRecord) -> str:
+def _plain(record: PublishedRecord) -> str:
     """The value as DNS hosts take it: without quotation marks or escapes, if it is printable."""
-    if all(" " <= char <= "~" for char in one.value):
-        return one.value
-    return rdata(one.type, one.value)
+    if all(" " <= char <= "~" for char in record.value):
+        return record.value
+    return rdata(record.type, record.value)

@@ -84,7 +84,7 @@ def complain_of_conflicts(found: Manifests, planned: Sequence[Planned]) -> None:
     clash = conflict(record for record, _ in owners)
     if clash is not None:
         record, sentence = clash
-        owner = next(one for mine, one in owners if mine == record)
+        owner = next(domain for owned, domain in owners if owned == record)
         found.complaints.append(owner.manifest.complaint(("spec",), sentence))
 
 

@@ -218,7 +218,9 @@ class RecordsRun:
         self._warn_of_missing_key(planned)
         if self._live:
             return await self._look(planned)
-        made = distinct(one for each in planned for one in from_plan(each.plan, self._ttl))
+        made = distinct(
+            record for domain in planned for record in from_plan(domain.plan, self._ttl)
+        )
         guessed = Zones(guessed=outermost([domain.plan.domain for domain in planned]))
         show(with_warnings(made), self._zones or guessed, self._layout)
         return ExitCode.READY

@@ -47,13 +47,13 @@ def show(
             _show_details(console, resource, full=full)
 
 
-def _condition(one: Object, kind: str) -> Mapping[str, Any]:
-    conditions = one.get("status", {}).get("conditions", [])
+def _condition(raw: Object, kind: str) -> Mapping[str, Any]:
+    conditions = raw.get("status", {}).get("conditions", [])
     return next((each for each in conditions if each["type"] == kind), {})
 
 
-def _verdict(one: Object, kind: str) -> Text:
-    status = _condition(one, kind).get("status", "")
+def _verdict(raw: Object, kind: str) -> Text:
+    status = _condition(raw, kind).get("status", "")
     return Text(status or "-", style=_COLOURS.get(status, "dim"))
 
 
@@ -98,8 +98,8 @@ def _table(
     return table
 
 
-def _cells(kind: Kind, one: Object) -> list[Text]:
-    spec, status = one.get("spec") or {}, one.get("status") or {}
+def _cells(kind: Kind, raw: Object) -> list[Text]:
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
     match kind:
         case Kind.SENDING_DOMAIN:
             types = (
@@ -109,20 +109,20 @@ def _cells(kind: Kind, one: Object) -> list[Text]:
                 "DMARCVerified",
                 "MXVerified",
             )
-            return [Text(str(spec.get("domain", ""))), *(_verdict(one, each) for each in types)]
+            return [Text(str(spec.get("domain", ""))), *(_verdict(raw, each) for each in types)]
         case Kind.MAIL_SERVER:
             return [
                 Text(str(status.get("endpoint") or _endpoint(spec))),
-                _verdict(one, "TLSVerified"),
-                _verdict(one, "SMTPAuthenticated"),
+                _verdict(raw, "TLSVerified"),
+                _verdict(raw, "SMTPAuthenticated"),
                 Text(str(status.get("accounts", "-"))),
             ]
         case Kind.EMAIL_ACCOUNT:
             return [
                 Text(str(spec.get("address", ""))),
                 Text(str(status.get("serverName") or _own_server(spec))),
-                _verdict(one, "SMTPAuthenticated"),
-                _verdict(one, "IMAPAuthenticated"),
+                _verdict(raw, "SMTPAuthenticated"),
+                _verdict(raw, "IMAPAuthenticated"),
                 Text(str((status.get("mailbox") or {}).get("unseen", "-"))),
             ]
 
@@ -141,19 +141,19 @@ def _own_server(spec: Mapping[str, Any]) -> str:
     return str(provider) if provider and not spec.get("serverRef") else "-"
 
 
-def _show_details(console: Console, one: Object, *, full: bool) -> None:
+def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     """What is wrong with an object, and how to mend it.
 
     Of one that is well nothing is said, or with `full` what else there is to know of an account.
     """
-    is_account = one["kind"] == Kind.EMAIL_ACCOUNT.value
-    status = one.get("status") or {}
-    ready, findings = _condition(one, "Ready"), status.get("findings", [])
+    is_account = raw["kind"] == Kind.EMAIL_ACCOUNT.value
+    status = raw.get("status") or {}
+    ready, findings = _condition(raw, "Ready"), status.get("findings", [])
     if ready.get("status") == "True" and not findings and not (full and is_account):
         return
-    name = f"{one['metadata'].get('namespace', '')}/{one['metadata'].get('name', '')}"
+    name = f"{raw['metadata'].get('namespace', '')}/{raw['metadata'].get('name', '')}"
     console.print()
-    console.print(Text(f"{one['kind']} {name}", style="bold"), end="")
+    console.print(Text(f"{raw['kind']} {name}", style="bold"), end="")
     console.print(
         Text(f"  {ready.get('reason', '')}", style=_COLOURS.get(ready.get("status", ""), ""))
     )
@@ -165,11 +165,11 @@ def _show_details(console: Console, one: Object, *, full: bool) -> None:
     message = ready.get("message", "")
     if ready.get("status") != "True" and not any(message in each for each in said):
         _line(console, f"  {message}")
-    print_lines(console, server_lines(one))
+    print_lines(console, server_lines(raw))
     if records and any(each["state"] != "Valid" for each in records.values()):
         _show_records(console, list(records.values()))
     if is_account:
-        known = parse_status(Kind.EMAIL_ACCOUNT, one.get("status"))
+        known = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
         if isinstance(known, EmailAccountStatus):
             print_lines(console, send_plan_lines(known, datetime.now(UTC)))
             print_lines(console, account_lines(known, said | {message}))

@@ -263,7 +263,7 @@ def _pooled(value: Any, depth: int = 0) -> Any:
     if depth > _POOLED_DEPTH:
         return value
     if isinstance(value, dict):
-        return {_pooled(name): _pooled(one, depth + 1) for name, one in value.items()}
+        return {_pooled(name): _pooled(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, list):
         return [_pooled(item, depth + 1) for item in value]
     return value

@@ -275,7 +275,7 @@ def _content(grant: Grant, kept_for: KeptFor, token: Masked, now: datetime) -> d
     return {
         "metadata": {"annotations": annotations},
         "data": {
-            key: base64.b64encode(one.reveal().encode()).decode() for key, one in values.items()
+            key: base64.b64encode(value.reveal().encode()).decode() for key, value in values.items()
         },
     }
 

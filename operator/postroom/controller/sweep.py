@@ -119,7 +119,7 @@ class Sweep:
             known = {key: self._seen(key) for key in self._cache.keys(kind)}
             listed = await self._list(kind)
             vanished = [key for key in known if key not in listed]
-            behind = [key for key, one in listed.items() if self._seen(key) != one]
+            behind = [key for key, version in listed.items() if self._seen(key) != version]
             if vanished or behind:
                 await asyncio.sleep(self._watch_lag)
             for key in vanished:

@@ -42,7 +42,7 @@ class Urging:
         whole_at = max(self._whole_at.get(key, now), now)
         moment = max(now, whole_at - (BURST - 1) * EVERY)
         if key not in self._whole_at and len(self._whole_at) >= _REMEMBERED:
-            self._whole_at = {one: at for one, at in self._whole_at.items() if at > now}
+            self._whole_at = {key: at for key, at in self._whole_at.items() if at > now}
         self._whole_at[key] = whole_at + EVERY
         if moment > now:
             self._promised[key] = moment

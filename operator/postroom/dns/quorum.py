@@ -50,18 +50,18 @@ def votes(
     return tuple(_vote(planned, server, seen, context) for server in servers)
 
 
-def _vote(planned: PlannedRecord, one: ServerAnswer, seen: Seen, context: Context) -> Vote:
-    answer = one.answer
+def _vote(planned: PlannedRecord, voter: ServerAnswer, seen: Seen, context: Context) -> Vote:
+    answer = voter.answer
     if answer.conclusive and answer.aliases and not answer.values:
         # A server follows aliases only as far as its zones reach; the rest is the same for all.
         whole = seen.at(planned.name, planned.type)
         if whole.aliases[: len(answer.aliases)] != answer.aliases:
-            return Vote(one.nameserver, answer, blind(planned))
+            return Vote(voter.nameserver, answer, blind(planned))
         answer = whole
     if not answer.conclusive:
-        return Vote(one.nameserver, answer, blind(planned))
+        return Vote(voter.nameserver, answer, blind(planned))
     whole_view = coherent(planned, seen.with_answers([answer]))
-    return Vote(one.nameserver, answer, judge(planned, whole_view, context))
+    return Vote(voter.nameserver, answer, judge(planned, whole_view, context))
 
 
 def coherent(planned: PlannedRecord, seen: Seen) -> Seen:

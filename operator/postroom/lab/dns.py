@@ -171,7 +171,7 @@ class LabDns:
         return name
 
     def _put_denial(self, reply: dns.message.Message, name: str) -> None:
-        """Say no: NXDOMAIN or an empty answer, with the SOA for the caches (RFC 2308)."""
+        """NXDOMAIN or an empty answer, with the SOA for the caches (RFC 2308)."""
         apex = self.zones.zone_of(name)
         if apex is None:
             return

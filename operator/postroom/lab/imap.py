@@ -204,8 +204,8 @@ class _Session:
             "RECENT": 0,
             "SIZE": mailbox.size,
         }
-        asked = [one for one in words[1].strip("()").upper().split() if one in facts]
-        shown = " ".join(f"{one} {facts[one]}" for one in asked)
+        asked = [item for item in words[1].strip("()").upper().split() if item in facts]
+        shown = " ".join(f"{item} {facts[item]}" for item in asked)
         self._send(f'* STATUS "{words[0]}" ({shown})')
         return "OK done"
 
@@ -257,7 +257,7 @@ class _Session:
 
     def _search(self, words: list[str], by_uid: bool) -> str:
         assert self._mailbox is not None  # noqa: S101 - only offered then
-        found = [one.uid if by_uid else index for index, one in self._mailbox.found(words)]
+        found = [message.uid if by_uid else index for index, message in self._mailbox.found(words)]
         self._send(f"* SEARCH {' '.join(map(str, found))}".rstrip())
         return "OK done"
 

@@ -34,8 +34,8 @@ class Message:
         """The header fields of these names, folded as they are, with the empty line after them."""
         wanted = {name.lower() for name in names}
         unfolded = re.split(rb"\r\n(?![ \t])", self.header.removesuffix(b"\r\n\r\n"))
-        kept = [one for one in unfolded if one.partition(b":")[0].decode().lower() in wanted]
-        return b"".join(one + b"\r\n" for one in kept) + b"\r\n"
+        kept = [line for line in unfolded if line.partition(b":")[0].decode().lower() in wanted]
+        return b"".join(line + b"\r\n" for line in kept) + b"\r\n"
 
 
 @dataclass
@@ -64,16 +64,16 @@ class Mailbox:
         Raises `ValueError` for what is no such set.
         """
         numbered = list(enumerate(self.messages, 1))
-        last = max((one.uid if by_uid else index for index, one in numbered), default=0)
+        last = max((message.uid if by_uid else index for index, message in numbered), default=0)
         wanted: list[tuple[int, int]] = []
         for part in numbers.split(","):
             low, _, high = part.partition(":")
             ends = sorted(last if end == "*" else int(end) for end in (low, high or low))
             wanted.append((ends[0], ends[1]))
         return [
-            (index, one)
-            for index, one in numbered
-            if any(low <= (one.uid if by_uid else index) <= high for low, high in wanted)
+            (index, message)
+            for index, message in numbered
+            if any(low <= (message.uid if by_uid else index) <= high for low, high in wanted)
         ]
 
     def found(self, criteria: list[str]) -> list[tuple[int, Message]]:
@@ -88,16 +88,16 @@ class Mailbox:
                 case "ALL":
                     continue
                 case "DELETED":
-                    left = [one for one in left if "\\Deleted" in one[1].flags]
+                    left = [numbered for numbered in left if "\\Deleted" in numbered[1].flags]
                 case "SINCE":
                     day = _day(next(rest, ""))
-                    left = [one for one in left if one[1].received.date() >= day]
+                    left = [numbered for numbered in left if numbered[1].received.date() >= day]
                 case "UID":
                     within = {index for index, _ in self.chosen(next(rest, ""), by_uid=True)}
-                    left = [one for one in left if one[0] in within]
+                    left = [numbered for numbered in left if numbered[0] in within]
                 case _:
                     within = {index for index, _ in self.chosen(key, by_uid=False)}
-                    left = [one for one in left if one[0] in within]
+                    left = [numbered for numbered in left if numbered[0] in within]
         return left
 
 

@@ -46,7 +46,11 @@ class _Delivery:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.original_content or b""
-        known = [one for one in envelope.rcpt_tos if self._accounts.deliver(one, content)]
+        known = [
+            recipient
+            for recipient in envelope.rcpt_tos
+            if self._accounts.deliver(recipient, content)
+        ]
         return "250 2.0.0 delivered" if known else "550 5.1.1 nobody of that name in this lab"
 
 

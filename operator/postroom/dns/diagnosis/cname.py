@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes in the target of a CNAME (codes 13 and 19 to 22)."""
+"""Causes in the target of a CNAME."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes in DKIM key records that are no mere damage of text (codes 41 to 53)."""
+"""Causes in DKIM key records that are no mere damage of text."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes in the zone: the record was added where nobody asks for it (codes 11 and 12)."""
+"""Causes in the zone: the record was added where nobody asks for it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes in the name: the record exists, but stands somewhere else (codes 1 to 10)."""
+"""Causes in the name: the record exists, but stands somewhere else."""
 
 from __future__ import annotations
 

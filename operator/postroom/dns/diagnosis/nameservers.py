@@ -107,13 +107,13 @@ def not_asked(apex: str, names: Sequence[str]) -> str:
     )
 
 
-def is_denied(one: ServerAnswer) -> bool:
+def is_denied(seen: ServerAnswer) -> bool:
     """Whether a server was not asked because its addresses may not be dialled."""
-    return one.answer.outcome is Outcome.DENIED
+    return seen.answer.outcome is Outcome.DENIED
 
 
-def _lacks_edns(one: ServerAnswer) -> bool:
-    return EDNS_NOT_UNDERSTOOD in one.answer.errors
+def _lacks_edns(seen: ServerAnswer) -> bool:
+    return EDNS_NOT_UNDERSTOOD in seen.answer.errors
 
 
 def sound(serials: Sequence[ServerAnswer]) -> bool:
@@ -121,17 +121,17 @@ def sound(serials: Sequence[ServerAnswer]) -> bool:
     return all(serial.answer.conclusive and not _lacks_edns(serial) for serial in serials)
 
 
-def is_lame(one: ServerAnswer) -> bool:
+def is_lame(seen: ServerAnswer) -> bool:
     """Whether a server answered, but not for the zone."""
-    return one.answer.server is not None and one.answer.outcome in (
+    return seen.answer.server is not None and seen.answer.outcome in (
         Outcome.REFUSED,
         Outcome.SERVER_FAILURE,
     )
 
 
-def has_no_address(one: ServerAnswer) -> bool:
+def has_no_address(seen: ServerAnswer) -> bool:
     """Whether a server could not be asked, because its name leads nowhere."""
-    return one.answer.server is None and one.answer.outcome is Outcome.SERVER_FAILURE
+    return seen.answer.server is None and seen.answer.outcome is Outcome.SERVER_FAILURE
 
 
 def older(serials: Sequence[ServerAnswer]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -66,23 +66,25 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
         return
     if type is RecordType.TXT and "_" in label:
         how = f"the texts of the domain itself are not where {label} is looked for"
-        for one in dict.fromkeys((domain, apex)):
-            yield Place(2, one, Code.NAME_AT_APEX, how, own=one != domain)
+        for holder in dict.fromkeys((domain, apex)):
+            yield Place(2, holder, Code.NAME_AT_APEX, how, own=holder != domain)
         www = f"www is not where {label} is looked for"
         yield Place(6, f"www.{domain}", Code.NAME_AT_WWW, www)
         how = f"a wildcard does not hold for {name}, because there are other names beside or above"
         # One directly above the name would hold for it, as long as nothing stands there.
         above = [
-            one for one in dict.fromkeys((domain, apex)) if name != f"{label}.{one}" or "." in label
+            holder
+            for holder in dict.fromkeys((domain, apex))
+            if name != f"{label}.{holder}" or "." in label
         ]
-        for one in above:
-            yield Place(7, f"{WILDCARD}.{one}", Code.NAME_AT_WILDCARD, how, own=True)
+        for holder in above:
+            yield Place(7, f"{WILDCARD}.{holder}", Code.NAME_AT_WILDCARD, how, own=True)
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)
     yield from _misspelt(tuple(label.split(".")), domain)
     how = "a space stands in the name"
-    for one in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
-        yield Place(FAR, f"{one}{domain}", Code.NAME_URL_OR_SPACE, how, telling="_" in label)
+    for made in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
+        yield Place(FAR, f"{made}{domain}", Code.NAME_URL_OR_SPACE, how, telling="_" in label)
     if "_" in label:
         yield from _otherwise_joined(label, domain)
         yield from _twice(label, domain, apex)
@@ -120,7 +122,9 @@ def _international(name: str, apex: str) -> Iterator[Place]:
 def _as_octets(name: str) -> str:
     """Write the A-labels of a name as UTF-8, the octets beyond ASCII escaped as in zone files."""
     return ".".join(
-        "".join(chr(one) if one < 128 else f"\\{one:03d}" for one in _unicode(label).encode())
+        "".join(
+            chr(octet) if octet < 128 else f"\\{octet:03d}" for octet in _unicode(label).encode()
+        )
         for label in name.split(".")
     )
 
@@ -185,8 +189,8 @@ def _of_label(label: str, domain: str) -> Iterator[Place]:
     how = f"www has nothing to do with {last}"
     # No host has an underscore in its name, so that nothing else stands at such places.
     fixed = "_" in label
-    for one in (f"{label}.www", f"www.{label}"):
-        yield Place(6, f"{one}.{domain}", Code.NAME_AT_WWW, how, telling=fixed)
+    for made in (f"{label}.www", f"www.{label}"):
+        yield Place(6, f"{made}.{domain}", Code.NAME_AT_WWW, how, telling=fixed)
     how = f"{label} stands in it twice"
     yield Place(4, f"{label}.{label}.{domain}", Code.NAME_LABELS_SWAPPED, how, telling=fixed)
     if fixed:
@@ -221,20 +225,20 @@ def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
     for at in range(len(labels)):
         kept = (*labels[:at], *labels[at + 1 :])
         # Two labels of one standard serve nothing else alone; a selector, or the keys, may.
-        fixed = len(labels) == 2 and all(one.startswith("_") for one in labels)
+        fixed = len(labels) == 2 and all(part.startswith("_") for part in labels)
         yield place(3 if at else 4, ".".join(kept), telling=fixed)
     for joint in ("", "-", "_"):
         yield place(4 if not joint else 5, joint.join(labels), telling=True)
-    lean = [one.removeprefix("_") for one in labels]
-    for at, one in enumerate(labels):
+    lean = [part.removeprefix("_") for part in labels]
+    for at, part in enumerate(labels):
         # With two underscores only one of them may be lost.
-        if one.startswith("_") and label.count("_") > 1:
+        if part.startswith("_") and label.count("_") > 1:
             lost = ".".join((*labels[:at], lean[at], *labels[at + 1 :]))
-            how_lost = f"the underscore of {one} is missing"
+            how_lost = f"the underscore of {part} is missing"
             yield Place(5, f"{lost}.{domain}", Code.NAME_UNDERSCORE_LOST, how_lost, telling=True)
-        elif not one.startswith("_"):
-            more = ".".join((*labels[:at], f"_{one}", *labels[at + 1 :]))
-            how_more = f"{one} has no underscore"
+        elif not part.startswith("_"):
+            more = ".".join((*labels[:at], f"_{part}", *labels[at + 1 :]))
+            how_more = f"{part} has no underscore"
             yield Place(6, f"{more}.{domain}", Code.NAME_TYPO, how_more)
 
 
@@ -249,12 +253,12 @@ def _otherwise_joined(label: str, domain: str) -> Iterator[Place]:
         return
     how = "the underscore and the dot beside it are missing"
     for joint in ("-", ""):
-        one = f"{first}{joint}{rest.removeprefix('_')}.{domain}"
-        yield Place(FAR + 1, one, Code.NAME_UNDERSCORE_LOST, how, telling=True)
+        name = f"{first}{joint}{rest.removeprefix('_')}.{domain}"
+        yield Place(FAR + 1, name, Code.NAME_UNDERSCORE_LOST, how, telling=True)
     how = f"the name must read {label}"
     for joint in ("-", ""):
-        one = f"{rest}{joint}{first}.{domain}"
-        yield Place(FAR + 2, one, Code.NAME_LABELS_SWAPPED, how, telling=True)
+        name = f"{rest}{joint}{first}.{domain}"
+        yield Place(FAR + 2, name, Code.NAME_LABELS_SWAPPED, how, telling=True)
     turned = f"{rest}.{first}".replace("_", "")
     yield Place(FAR + 2, f"{turned}.{domain}", Code.NAME_LABELS_SWAPPED, how)
 
@@ -286,7 +290,9 @@ def _twice(label: str, domain: str, apex: str) -> Iterator[Place]:
 def _misspelt(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
     for number, (label, made) in enumerate(islice(misspellings(labels), _MISSPELLINGS_LIMIT)):
         fixed = label.startswith("_")
-        wrong = next(one for one, right in zip(made, labels, strict=True) if one != right)
+        wrong = next(
+            written for written, right in zip(made, labels, strict=True) if written != right
+        )
         how = f"{label} is misspelt" if fixed else f"{wrong} is not {label}"
         other = f"{'.'.join(made)}.{domain}"
         # The first few are as frequent as other slips.

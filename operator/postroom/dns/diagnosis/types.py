@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes in the type: a record of another type stands where one is needed (14 to 17, 23, 24)."""
+"""Causes in the type: a record of another type stands where one is needed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes in the value: the text was changed on the way into DNS (codes 27 to 40)."""
+"""Causes in the value: the text was changed on the way into DNS."""
 
 from __future__ import annotations
 

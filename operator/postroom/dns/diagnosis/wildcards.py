@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Causes above the name: a wildcard or a DNAME answers in its place (codes 25 and 26)."""
+"""Causes above the name: a wildcard or a DNAME answers in its place."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _foreign(domain: str, destination: str, seen: Seen) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class Agreement:
     """Whether the required destinations get reports.
 
     `cause` says why one does not, `unseen` what could not be looked at; `apart` are destinations
@@ -95,7 +95,7 @@ class Consent:
     apart: tuple[dmarc.ExternalDestination, ...] = ()
 
 
-def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> Consent:
+def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> Agreement:
     """Judge the required destinations; `zone` is the apex of the user's own zone, where known."""
     there = _destinations(domain, wanted)
     organisations = {name: _organisation(name, seen) for name in (domain, *there)}
@@ -112,17 +112,17 @@ def verdict(domain: str, wanted: DMARCWanted, seen: Seen, zone: str | None) -> C
         elif found is dmarc.Consent.UNKNOWN:
             unknown = unknown or f"TXT at {destination.name}"
         else:
-            return Consent(_refused(destination, found, zone))
-    return Consent(unseen=unknown, apart=tuple(apart))
+            return Agreement(_refused(destination, found, zone))
+    return Agreement(unseen=unknown, apart=tuple(apart))
 
 
-def _is_near(one: dmarc.ExternalDestination) -> bool:
+def _is_near(external: dmarc.ExternalDestination) -> bool:
     """Whether the Public Suffix List, by which most receivers still go, sees one organisation."""
-    near = is_within(one.destination, one.policy_domain) or is_within(
-        one.policy_domain, one.destination
+    near = is_within(external.destination, external.policy_domain) or is_within(
+        external.policy_domain, external.destination
     )
     return near and dmarc.aligned_by_list(
-        one.policy_domain, one.destination, dmarc.AlignmentMode.RELAXED
+        external.policy_domain, external.destination, dmarc.AlignmentMode.RELAXED
     )
 
 

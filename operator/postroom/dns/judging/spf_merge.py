@@ -286,9 +286,9 @@ def _without_ballast(
     return text, tuple(gone)
 
 
-def _is_ballast(one: Saving) -> bool:
+def _is_ballast(saving: Saving) -> bool:
     """Whether nobody fails without a term, given that the record comes within its limits."""
-    return one.certain or one.worth is Worth.COVERED_ONCE_SOUND
+    return saving.certain or saving.worth is Worth.COVERED_ONCE_SOUND
 
 
 def _why_not(merged: Merged, planned: PlannedRecord, plan: DomainPlan) -> str:

@@ -273,7 +273,9 @@ class Preset(BasePreset):
                 used.add(parameter.default_by.parameter)
                 yield from self._problems_of_default(parameter.name, parameter.default_by)
         for group in self.one_of:
-            if any((one := self.parameter(name)) is None or not one.optional for name in group):
+            if any(
+                (member := self.parameter(name)) is None or not member.optional for name in group
+            ):
                 yield "oneOf names parameters that are optional"
         for index, record in enumerate(self.records):
             used |= record.placeholders | set(record.depends_on) | set(record.when)

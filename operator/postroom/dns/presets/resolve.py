@@ -210,21 +210,21 @@ def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
     )
 
 
-def _key(one: PresetRecord) -> PresetKey:
-    selector, required = one.host.removesuffix("._domainkey"), one.record.required
-    if one.record.match is Match.TARGET:
-        return PresetKey(selector, one.value, None, None, required)
-    found = _KEY.search(one.value)
-    return PresetKey(selector, None, found[1] if found else "", one.value, required)
+def _key(entry: PresetRecord) -> PresetKey:
+    selector, required = entry.host.removesuffix("._domainkey"), entry.record.required
+    if entry.record.match is Match.TARGET:
+        return PresetKey(selector, entry.value, None, None, required)
+    found = _KEY.search(entry.value)
+    return PresetKey(selector, None, found[1] if found else "", entry.value, required)
 
 
-def _include(one: PresetRecord) -> str:
-    return one.value.removeprefix("include:")
+def _include(entry: PresetRecord) -> str:
+    return entry.value.removeprefix("include:")
 
 
-def _exchange(one: PresetRecord) -> PresetExchange:
-    preference, _, host = one.value.partition(" ")
-    return PresetExchange(host, int(preference), one.record.required)
+def _exchange(entry: PresetRecord) -> PresetExchange:
+    preference, _, host = entry.value.partition(" ")
+    return PresetExchange(host, int(preference), entry.record.required)
 
 
 def _return_path(records: list[PresetRecord]) -> PresetReturnPath | None:

@@ -29,9 +29,9 @@ def family(name: str, value: str) -> str | None:
     return found[1].lower() if found else None
 
 
-def is_merged(one: PublishedRecord) -> bool:
+def is_merged(record: PublishedRecord) -> bool:
     """Whether the value to publish depends on what DNS has at the name."""
-    return one.type is RecordType.TXT and family(one.name, one.value) in _MERGED
+    return record.type is RecordType.TXT and family(record.name, record.value) in _MERGED
 
 
 def conflict(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, str] | None:

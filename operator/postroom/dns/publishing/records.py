@@ -136,38 +136,38 @@ def from_status(
     return _publishable(_from_status(record, worst.get(record.id), ttl) for record in records)
 
 
-def _from_status(one: RecordStatus, finding: Finding | None, ttl: int) -> PublishedRecord:
+def _from_status(status: RecordStatus, finding: Finding | None, ttl: int) -> PublishedRecord:
     try:
-        kind = RecordType(one.type)
+        kind = RecordType(status.type)
     except ValueError:
         raise CannotPublish(
-            f"The status lists a record of type {one.type}, which is newer than this postroom."
+            f"The status lists a record of type {status.type}, which is newer than this postroom."
         ) from None
     return PublishedRecord(
-        name=one.name,
+        name=status.name,
         type=kind,
-        value=one.value,
+        value=status.value,
         ttl=ttl,
-        purpose=one.purpose,
+        purpose=status.purpose,
         comment=finding.message if finding is not None else "",
-        required=one.required,
-        state=one.state,
-        fails_elsewhere=finding is not None and _fails_elsewhere(one, finding),
+        required=status.required,
+        state=status.state,
+        fails_elsewhere=finding is not None and _fails_elsewhere(status, finding),
     )
 
 
-def _fails_elsewhere(one: RecordStatus, finding: Finding) -> bool:
+def _fails_elsewhere(status: RecordStatus, finding: Finding) -> bool:
     """Whether the record is published as it must be, and what is wrong is up to others.
 
     So it is with a CNAME whose target holds no key, or an exchange without an address: publishing
     the record once more would change nothing.
     """
-    if one.state is not RecordState.WRONG or finding.fix is None:
+    if status.state is not RecordState.WRONG or finding.fix is None:
         return False
     if finding.fix.action is not FixAction.EXTERNAL:
         return False
-    value, observed = one.value, one.observed
-    if one.type == RecordType.MX.value:
+    value, observed = status.value, status.observed
+    if status.type == RecordType.MX.value:
         # Any preference will do.
         value, observed = _host(value), [_host(there) for there in observed]
     return value in observed

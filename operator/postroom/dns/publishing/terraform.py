@@ -77,11 +77,11 @@ def _cloudflare(found: RecordSet, name: str, zone: str) -> list[str]:
     ]
 
 
-def _which(one: PublishedRecord) -> str:
+def _which(record: PublishedRecord) -> str:
     """Tell records of one name and type apart by what stays when their values change."""
-    if one.type is RecordType.TXT and one.purpose is not None:
-        return f"_{one.purpose.value.lower()}"
-    return f"_{_slug(exchange(one.value)[1])}" if one.type is RecordType.MX else ""
+    if record.type is RecordType.TXT and record.purpose is not None:
+        return f"_{record.purpose.value.lower()}"
+    return f"_{_slug(exchange(record.value)[1])}" if record.type is RecordType.MX else ""
 
 
 def _cloudflare_content(kind: RecordType, value: str) -> _Arguments:

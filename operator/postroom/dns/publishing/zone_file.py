@@ -56,16 +56,19 @@ def _require_addresses(part: ZoneRecords, nameservers: Sequence[str]) -> None:
             )
 
 
-def _record(one: PublishedRecord, ttl: int, zone: str) -> list[str]:
-    label = host_label(one.name, zone)
-    return [f"; {remark(one)}", f"{label} {ttl} IN {one.type.value} {rdata(one.type, one.value)}"]
+def _record(record: PublishedRecord, ttl: int, zone: str) -> list[str]:
+    label = host_label(record.name, zone)
+    return [
+        f"; {remark(record)}",
+        f"{label} {ttl} IN {record.type.value} {rdata(record.type, record.value)}",
+    ]
 
 
-def remark(one: PublishedRecord) -> str:
+def remark(record: PublishedRecord) -> str:
     """The comment that goes with a published record: its purpose, in one printable line."""
-    what = "there already, kept" if one.purpose is None else one.purpose.value
-    if one.required:
+    what = "there already, kept" if record.purpose is None else record.purpose.value
+    if record.required:
         what += ", required"
-    if one.comment:
-        what += f": {one.comment}"
+    if record.comment:
+        what += f": {record.comment}"
     return "".join(char if char.isprintable() else "?" for char in what)

@@ -145,7 +145,7 @@ def _facts(chain: tuple[bytes, ...]) -> TLSFacts:
     leaf = read[0] if read else None
     if leaf is None:
         return TLSFacts()
-    end, ends = _end_of(leaf), [one for item in read if item and (one := _end_of(item))]
+    end, ends = _end_of(leaf), [moment for item in read if item and (moment := _end_of(item))]
     return TLSFacts(
         subject=_name(leaf, "subject"),
         issuer=_name(leaf, "issuer"),

@@ -78,7 +78,7 @@ class NoIdentities:
     async def identities(
         self, grant: Grant, cloud: MicrosoftCloud | None
     ) -> Discovered | DiscoveryFailure:
-        """Say that there is none."""
+        """The failure that tells that nobody is asked."""
         return DiscoveryFailure(
             Reason.IDENTITY_UNVERIFIABLE, "This process asks no provider for its identities."
         )

@@ -83,7 +83,7 @@ def signed_in(answer: TokenAnswer | NoAnswer, request: LoginRequest) -> SignedIn
 
 
 def too_late() -> TokenFailure:
-    """Say that nobody signed in in time."""
+    """The failure of a login in which nobody signed in in time."""
     entry = CATALOGUE[OAuthReason.LOGIN_EXPIRED]
     return TokenFailure(
         OAuthReason.LOGIN_EXPIRED, FailureClass.PERMANENT, f"{entry.meaning} {entry.remedy}"

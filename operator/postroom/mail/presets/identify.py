@@ -83,7 +83,7 @@ def _one_slip(name: str, known: str) -> bool:
     ours, theirs = name.split("."), known.split(".")
     if len(ours) != len(theirs):
         return False
-    differing = [(one, two) for one, two in zip(ours, theirs, strict=True) if one != two]
+    differing = [(own, their) for own, their in zip(ours, theirs, strict=True) if own != their]
     if len(differing) != 1:
         return False
     one, two = differing[0]

@@ -116,7 +116,7 @@ class SmtpSession:
         )
 
     async def _say_hello(self) -> SMTPResponse:
-        """Say EHLO, or HELO to a server that does not know that (RFC 5321 section 3.2)."""
+        """The reply to EHLO, or to HELO where that is not known (RFC 5321 section 3.2)."""
         try:
             async with self.at(ProbeStage.CAPABILITIES, self.state.deadlines.command):
                 return await self.client.ehlo()

@@ -98,7 +98,7 @@ async def credentials(
 
 
 def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | None:
-    """Say that a Secret does not agree to be sent to a host; None where it does."""
+    """The verdict on a Secret that does not agree to be sent to a host; None where it does."""
     if host_allowed(host, content.allowed_hosts):
         return None
     return unresolved(
@@ -128,7 +128,7 @@ async def _secret_text(
 
 
 def not_public(name: str, field: str, use: str) -> str:
-    """Say that a Secret's owner has not declared it public."""
+    """The sentence on a Secret whose owner has not declared it public."""
     return (
         f"Secret {name} ({field}) is not declared public, so nothing of it is read: put the public "
         f"key into a ConfigMap, or let the Secret's owner annotate it postroom.dev/allow: {use}."

@@ -9,10 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from postroom.api.account_messages import (
-    Forwarding,
-    RoundTrip,
-)
+from postroom.api.account_messages import Forwarding, RoundTrip
 from postroom.api.ca_bundle import Trust
 from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.fields import (

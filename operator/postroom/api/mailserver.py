@@ -12,16 +12,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from postroom.api.ca_bundle import Trust
 from postroom.api.conditions import Timestamp
 from postroom.api.credentials_reference import CredentialsReference
-from postroom.api.fields import (
-    Deadline,
-    HostName,
-    Interval,
-    Model,
-    Port,
-    Switch,
-    rule,
-    rules,
-)
+from postroom.api.fields import Deadline, HostName, Interval, Model, Port, Switch, rule, rules
 from postroom.api.findings import FINDINGS_LIMIT, Finding
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth

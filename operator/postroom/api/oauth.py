@@ -115,16 +115,12 @@ class _Rule(NamedTuple):
     forbidden: bool = False
 
 
-def _flow_fits(oauth: OAuth) -> bool:
-    return oauth.flow in _FLOWS[oauth.provider]
-
-
 _RULES = (
     _Rule(
         "self.flow == 'RefreshToken' || "
         "(self.provider == 'Google' ? self.flow == 'ServiceAccount' "
         ": self.flow == 'ClientCredentials')",
-        _flow_fits,
+        lambda oauth: oauth.flow in _FLOWS[oauth.provider],
         "flow",
         "must be RefreshToken, or ServiceAccount with provider Google, or ClientCredentials with "
         "provider Microsoft or Generic",

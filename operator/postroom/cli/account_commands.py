@@ -5,6 +5,7 @@ annotation, and the answer that its status gives."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -72,7 +73,9 @@ def test(
             account = await _account(cluster, name, namespace)
             nonce = fresh()
             await cluster.annotate(account, account_requests.for_test(nonce, to))
-            found = await account_requests.tested(cluster, account, nonce, timeout, _say)
+            # What is waited for is printed apart from the result.
+            say = partial(typer.echo, err=True)
+            found = await account_requests.tested(cluster, account, nonce, timeout, say)
         status = account_requests.status_of(found)
         result = status.last_test.result if status.last_test else None
         _print(found, account_details.result_lines(result), output)
@@ -121,11 +124,6 @@ async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[s
     if (found.get("spec") or {}).get("suspend"):
         raise PluginError(f"EmailAccount {name} is suspended: set spec.suspend to false first.")
     return found
-
-
-def _say(sentence: str) -> None:
-    """Print what is waited for, apart from the result."""
-    typer.echo(sentence, err=True)
 
 
 def _print(raw: Mapping[str, Any], lines: Sequence[account_details.Line], output: Output) -> None:

@@ -45,12 +45,6 @@ def entries() -> dict[str, Entry]:
     return known
 
 
-def _names() -> list[str]:
-    """What to list: each thing once."""
-    camel = {reason.value for reason in REASONS} | {cause.value for cause in causes()}
-    return [*sorted(camel), *sorted({*dns.catalogue(), *mail.catalogue()})]
-
-
 def explain(
     code: Annotated[
         str | None, typer.Argument(help="A reason (RecordNotFound) or a finding (SPF_MULTIPLE).")
@@ -59,7 +53,9 @@ def explain(
     """Explain a reason, finding or cause; without one, list them all."""
     known = entries()
     if code is None:
-        for name in _names():
+        # Each thing once: reasons and causes are known by two spellings.
+        camel = {reason.value for reason in REASONS} | {cause.value for cause in causes()}
+        for name in (*sorted(camel), *sorted({*dns.catalogue(), *mail.catalogue()})):
             typer.echo(f"{name:34} {known[name].meaning}")
         return
     folded = {name.lower(): name for name in known}

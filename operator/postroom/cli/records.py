@@ -119,7 +119,8 @@ def records(
             os.environ,
         )
         found = _input(targets, namespace, provider, set_ or [])
-        layout = Layout(output, terraform_provider, _names(nameserver or []))
+        nameservers = tuple(canonical(name) for name in nameserver or ())
+        layout = Layout(output, terraform_provider, nameservers)
         run = RecordsRun(
             found, settings, layout, zone=zone and canonical(zone), ttl=ttl, live=live,
             missing=missing,
@@ -133,10 +134,6 @@ def records(
 
 class BadFlag(ValueError):
     """Flags do not fit together; the text is one sentence."""
-
-
-def _names(given: list[str]) -> tuple[str, ...]:
-    return tuple(canonical(name) for name in given)
 
 
 def _input(

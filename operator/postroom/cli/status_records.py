@@ -20,12 +20,7 @@ from postroom.cli.record_output import (
 )
 from postroom.dns.planning import complete
 from postroom.dns.presentation import CannotPublish
-from postroom.dns.publishing.records import (
-    PublishedRecord,
-    delegated,
-    distinct,
-    from_status,
-)
+from postroom.dns.publishing.records import PublishedRecord, delegated, distinct, from_status
 
 
 def show_status_records(

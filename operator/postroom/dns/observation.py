@@ -34,12 +34,7 @@ from postroom.dns.judging.seen import Needs, Seen
 from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from postroom.dns.names import is_within
 from postroom.dns.quorum import Vote, by_quorum, elected, votes
-from postroom.dns.reporting import (
-    JudgedRecord,
-    across_views,
-    is_stale,
-    wake_after,
-)
+from postroom.dns.reporting import JudgedRecord, across_views, is_stale, wake_after
 from postroom.dns.requirements import DomainPlan, PlannedRecord
 
 #: Bounds on one observation: rounds of questions that follow from answers, and questions in all.

@@ -8,14 +8,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
 from postroom.api.resource import InvalidSpec, Problem
-from postroom.api.sendingdomain import (
-    MX,
-    SPF,
-    DKIMRole,
-    Purpose,
-    SendingDomainSpec,
-    SPFAll,
-)
+from postroom.api.sendingdomain import MX, SPF, DKIMRole, Purpose, SendingDomainSpec, SPFAll
 from postroom.dns import dkim, dmarc, ownership
 from postroom.dns.answers import RecordType
 from postroom.dns.names import NAME_LIMIT

@@ -19,12 +19,7 @@ from postroom.mail.imap import probe as imap
 from postroom.mail.imap.history import count_days
 from postroom.mail.imap.removal import remove
 from postroom.mail.imap.scan import scan
-from postroom.mail.limits.hosts import (
-    HOST_LIMIT,
-    QUIET,
-    Hosts,
-    RefusalBudget,
-)
+from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Hosts, RefusalBudget
 from postroom.mail.limits.priority import Gate
 from postroom.mail.operations import (
     AskSenders,

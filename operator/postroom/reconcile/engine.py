@@ -9,13 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from postroom.api.conditions import (
-    ConditionStatus,
-    ConditionType,
-    Verdict,
-    find,
-    place,
-)
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find, place
 from postroom.api.fields import Model
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason

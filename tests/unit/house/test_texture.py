@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -106,6 +107,13 @@ def test_functions_that_nobody_mentions(house: Files) -> None:
         dns__b="from a import unused\n",
     )
     assert names(texture.unused_functions()) == ["unused", "value", "other"]
+
+
+def test_what_is_kept_is_there_and_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = texture.KEPT
+    monkeypatch.setattr(texture, "KEPT", {})
+    unused = {re.sub(r":\d+ ", " ", place) for place in texture.unused_functions()}
+    assert kept.keys() <= unused
 
 
 def test_fields_that_nobody_reads(house: Files) -> None:

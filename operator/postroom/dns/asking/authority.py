@@ -7,14 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from postroom.dns.answers import (
-    TCP_FAILED,
-    Answer,
-    Outcome,
-    Question,
-    RecordType,
-    ServerAnswer,
-)
+from postroom.dns.answers import TCP_FAILED, Answer, Outcome, Question, RecordType, ServerAnswer
 from postroom.dns.asking.cache import SingleFlightCache
 from postroom.dns.asking.reach import OpenWay
 from postroom.dns.asking.recursion import ResolverView

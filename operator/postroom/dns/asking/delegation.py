@@ -6,13 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from postroom.dns.answers import (
-    Answer,
-    Delegation,
-    Outcome,
-    Question,
-    RecordType,
-)
+from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType
 from postroom.dns.asking.authority import AuthorityView, has_authority
 from postroom.dns.asking.turns import Heard, Turns
 from postroom.dns.asking.wire import View, authority, is_authoritative

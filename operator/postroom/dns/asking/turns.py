@@ -11,13 +11,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from postroom.concurrency.holding import held_back
-from postroom.dns.answers import (
-    EDNS_NOT_UNDERSTOOD,
-    TCP_FAILED,
-    Answer,
-    Outcome,
-    Question,
-)
+from postroom.dns.answers import EDNS_NOT_UNDERSTOOD, TCP_FAILED, Answer, Outcome, Question
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsServer

@@ -16,14 +16,7 @@ from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.turns import Timing
-from postroom.dns.asking.wire import (
-    Reply,
-    Section,
-    authority,
-    glue,
-    is_authoritative,
-    read_answer,
-)
+from postroom.dns.asking.wire import Reply, Section, authority, glue, is_authoritative, read_answer
 from postroom.dns.names import and_ancestors, canonical, is_within
 
 #: Most servers of one zone, and addresses of one server, that are considered.

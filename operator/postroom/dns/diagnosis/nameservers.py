@@ -42,9 +42,10 @@ def findings(
     listed = [*serials, *_only_at_the_parent(zone, delegation)]
     lame = _names(listed, is_lame)
     if lame:
-        them, answer = ("it", "answers") if len(lame) == 1 else ("them", "answer")
+        alone = len(lame) == 1
+        verb, them, answer = ("is", "it", "answers") if alone else ("are", "them", "answer")
         message = (
-            f"{_listed(lame)} {_verb(lame)} named for the zone {zone.apex}, but {answer} nothing "
+            f"{_listed(lame)} {verb} named for the zone {zone.apex}, but {answer} nothing "
             f"for it, so that some look-ups are late or fail: have {them} serve the zone, or take "
             f"{them} out of the name servers at the registrar and in the zone."
         )
@@ -236,7 +237,3 @@ def _why(names: Sequence[str], serials: Iterable[ServerAnswer], families: _Famil
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _verb(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"

@@ -11,11 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from postroom.dns.dkim.key import (
-    Algorithm,
-    PublicKey,
-    published_forms,
-)
+from postroom.dns.dkim.key import Algorithm, PublicKey, published_forms
 from postroom.dns.dkim.mending import Step, steps, with_standard_base64
 from postroom.dns.dkim.private import is_private
 from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64

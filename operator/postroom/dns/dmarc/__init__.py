@@ -11,11 +11,7 @@ from postroom.dns.dmarc.alignment import (
     PlannedIdentifier,
     align,
 )
-from postroom.dns.dmarc.change import (
-    record_for,
-    satisfies,
-    with_requirements,
-)
+from postroom.dns.dmarc.change import record_for, satisfies, with_requirements
 from postroom.dns.dmarc.left_out import left_out
 from postroom.dns.dmarc.record import (
     AlignmentMode,

@@ -153,17 +153,13 @@ def _organisation(domain: str, steps: tuple[Step, ...]) -> str | None:
     last = found[-1]
     # A walk stops at its first psd=y or psd=n, so only the last record can carry one.
     if _is_suffix(last) and last.domain != domain:
-        return _one_below(last.domain, domain)
+        # One label below the public suffix.
+        return ".".join(domain.split(".")[-(last.domain.count(".") + 2) :])
     return last.domain
 
 
 def _is_suffix(step: Step) -> bool:
     return step.record is not None and step.record.psd is PublicSuffixFlag.YES
-
-
-def _one_below(parent: str, domain: str) -> str:
-    labels = domain.split(".")
-    return ".".join(labels[-(parent.count(".") + 2) :])
 
 
 def _inherited(steps: tuple[Step, ...], organisation: str | None) -> Step | None:

@@ -13,15 +13,7 @@ from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    faulty,
-    valid,
-)
+from postroom.dns.judging.judgement import Cause, Context, Evidence, Judgement, blind, faulty, valid
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import can_be_asked
 from postroom.dns.quoting import quoted

@@ -161,7 +161,7 @@ def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[Paramet
     """What DNS could not hold, and which record would stand twice."""
     taken: set[str] = set()
     for record in records:
-        owner = _absolute(record.host, domain)
+        owner = domain if record.host == "@" else f"{record.host}.{domain}"
         names = [owner]
         if record.record.match in (Match.TARGET, Match.EXCHANGE, Match.SPF_AUTHORISES):
             names.append(re.split(r"[ :]", record.value)[-1])
@@ -180,10 +180,6 @@ def _culprit(record: RecordRow) -> str | None:
     """Name the parameter that made a record what it is, one of its name before one of its value."""
     chosen = placeholders(record.host) - DERIVED or placeholders(record.value) - DERIVED
     return min(chosen, default=None)
-
-
-def _absolute(host: str, domain: str) -> str:
-    return domain if host == "@" else f"{host}.{domain}"
 
 
 def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:

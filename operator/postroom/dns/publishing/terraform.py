@@ -16,12 +16,7 @@ from enum import StrEnum
 from postroom.dns.answers import RecordType
 from postroom.dns.presentation import character_strings, escaped, presentation
 from postroom.dns.publishing.rdata import absolute, exchange, rdata, relative_to_root, tlsa
-from postroom.dns.publishing.records import (
-    PublishedRecord,
-    RecordSet,
-    ZoneRecords,
-    record_sets,
-)
+from postroom.dns.publishing.records import PublishedRecord, RecordSet, ZoneRecords, record_sets
 from postroom.dns.publishing.zone_file import remark
 
 

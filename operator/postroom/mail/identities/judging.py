@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from postroom.api.account_messages import MessageOutcome, SenderTrip
-from postroom.api.identities import (
-    IdentityMethod,
-    IdentityState,
-    IdentityType,
-    VerificationMethod,
-)
+from postroom.api.identities import IdentityMethod, IdentityState, IdentityType, VerificationMethod
 from postroom.api.oauth import OAuthProvider
 from postroom.api.reasons import Reason
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, ListedIdentity, same

@@ -11,14 +11,7 @@ from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage
 from postroom.mail.imap.auth import state_of
-from postroom.mail.imap.examine import (
-    Opened,
-    examine,
-    no_positions,
-    not_opened,
-    opened,
-    written,
-)
+from postroom.mail.imap.examine import Opened, examine, no_positions, not_opened, opened, written
 from postroom.mail.imap.fetching import fetched, searched, uid_sets
 from postroom.mail.imap.listing import (
     Listed,
@@ -28,12 +21,7 @@ from postroom.mail.imap.listing import (
     special_uses,
     where_mail_arrives,
 )
-from postroom.mail.imap.operation import (
-    ask_at_once,
-    for_an_operation,
-    lines_told,
-    unless_refused,
-)
+from postroom.mail.imap.operation import ask_at_once, for_an_operation, lines_told, unless_refused
 from postroom.mail.imap.session import ImapSession, text_of
 from postroom.mail.imap.values import number, pairs, responses
 from postroom.mail.operations import Position, ScanMailbox, ScannedMessage, ScanReport

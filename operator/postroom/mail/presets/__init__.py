@@ -11,12 +11,7 @@ from postroom.api.presets import ParameterProblem
 from postroom.mail.presets.identify import identify, nearly
 from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import LimitName, OAuthProvider, SignInWay
-from postroom.mail.presets.resolve import (
-    MailPreset,
-    PresetEndpoint,
-    PresetLimit,
-    resolve,
-)
+from postroom.mail.presets.resolve import MailPreset, PresetEndpoint, PresetLimit, resolve
 
 __all__ = [
     "LimitName",

@@ -9,26 +9,13 @@ from __future__ import annotations
 
 from postroom.mail.round_trip.authentication import Authentication, Signature, authentication
 from postroom.mail.round_trip.authentication_results import Outcome
-from postroom.mail.round_trip.compose import (
-    Draft,
-    Purpose,
-    compose,
-    probe_key,
-    proof_of,
-)
+from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key, proof_of
 from postroom.mail.round_trip.forwarding import ForwardingReport, judge_forwarding
 from postroom.mail.round_trip.forwarding_steps import Guide, guide, guides, steps_for
 from postroom.mail.round_trip.header import FIELD_NAMES
 from postroom.mail.round_trip.recognise import Expected, Found, Sighting, Stray, recognise
 from postroom.mail.round_trip.trace import Hop, trace
-from postroom.mail.round_trip.verdict import (
-    DEADLINE,
-    LATE_AFTER,
-    Arrival,
-    Placement,
-    Sent,
-    judge,
-)
+from postroom.mail.round_trip.verdict import DEADLINE, LATE_AFTER, Arrival, Placement, Sent, judge
 
 __all__ = [
     "DEADLINE",

@@ -12,13 +12,7 @@ from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import ProtocolProbes
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
-from postroom.reconcile.account import (
-    both_protocols,
-    identities,
-    send_limits,
-    sender,
-    sync,
-)
+from postroom.reconcile.account import both_protocols, identities, send_limits, sender, sync
 from postroom.reconcile.account.dependencies import find_dependencies
 from postroom.reconcile.account.messages import forwarding, requested, round_trips, spending
 from postroom.reconcile.account.protocols import both_probed, imap_check, smtp_check

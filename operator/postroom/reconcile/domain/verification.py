@@ -21,13 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from postroom.api.conditions import (
-    Condition,
-    ConditionStatus,
-    ConditionType,
-    Verdict,
-    find,
-)
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Verification
 from postroom.reconcile.status.schedule import Waiting

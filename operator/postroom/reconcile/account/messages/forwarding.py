@@ -5,11 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from postroom.api.account_messages import (
-    Forwarding,
-    ForwardingState,
-    ForwardingVerdict,
-)
+from postroom.api.account_messages import Forwarding, ForwardingState, ForwardingVerdict
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp

@@ -25,7 +25,8 @@ Batch 15, made up after they were tuned on it and as odd as could be, 108 of 147
 of everyday wordings, 70 of 72. So what nobody has seen is named right in seven of ten where it is
 odd, and in more than nine where it is plain.
 Batch 17 is an independent author's, who had not seen the rules: at first sight they named 104 of
-121 right; then they were tuned on the kinds that it showed.
+121 right; then they were tuned on the kinds that it showed. Of another such author's, who wrote
+after that, they named 93 of 96 right.
 """
 
 from __future__ import annotations

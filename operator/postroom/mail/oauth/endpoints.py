@@ -45,7 +45,8 @@ class Endpoints(BaseModel):
 
     def scopes_of_user(self) -> tuple[str, ...]:
         """Return what a user must consent to for both protocols."""
-        every = [scope for protocol in Protocol for scope in self.delegated_scopes[protocol]]
+        protocols = Protocol.IMAP, Protocol.SMTP
+        every = [scope for protocol in protocols for scope in self.delegated_scopes[protocol]]
         return tuple(dict.fromkeys(every))
 
 

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -64,6 +65,8 @@ class ControlPlane:
         self.audit_log = audit_log
         self.has_controllers = has_controllers
         self.kubeconfig = kubeconfig or Path(os.devnull)
+        #: From when until when the API server was away or not ready, for each restart.
+        self.outages: list[tuple[datetime, datetime]] = []
 
     def start(self) -> Self:
         """Start the servers, unless the cluster is somebody else's."""
@@ -82,8 +85,10 @@ class ControlPlane:
         """Restart the API server on the same data, port and keys."""
         if self._servers is None:
             raise ControlPlaneUnavailable("a cluster that is not ours cannot be restarted.")
+        began = datetime.now(UTC)
         self._servers.stop(kill=kill)
         self._servers.start()
+        self.outages.append((began, datetime.now(UTC)))
 
     def kubectl(
         self, *args: str, input: str | None = None, check: bool = True

@@ -68,6 +68,8 @@ class RefusalBudget:
         sleep: Sleep = asyncio.sleep,
         together: int = REFUSALS,
     ) -> None:
+        #: Logins that may yet be reserved: forgetting the budget would give them one of their own.
+        self.visitors = 0
         self._together = max(together, REFUSALS)
         self._clock = clock
         self._quiet = quiet
@@ -127,7 +129,7 @@ class RefusalBudget:
     @property
     def idle(self) -> bool:
         """Whether forgetting this would change nothing."""
-        return not (self._under_way or self._entry.locked() or self.refused)
+        return not (self.visitors or self._under_way or self._entry.locked() or self.refused)
 
     def _quiet_for(self) -> float:
         """Seconds until the host holds the last refusal against nobody any more."""
@@ -297,6 +299,7 @@ class Host:
         alone = new and holds_refusals_against_all(self.name)
         entered, tried = False, SigningIn()
         self._visitors += 1
+        budget.visitors += 1
         try:
             barred = new and not self._known.refusing.may_begin(namespace, self.name)
             if alone and not barred and budget.frees_in <= 0:
@@ -314,6 +317,7 @@ class Host:
                 self._settle(namespace, login, budget, tried.report)
         finally:
             self._visitors -= 1
+            budget.visitors -= 1
             if entered:
                 self._floor.leave(namespace)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dnsworld.clock import run
@@ -159,7 +159,12 @@ def test_the_host_is_spared_bursts_of_refusals() -> None:
     play(scene)
 
 
+#: While the first waits for its turn, others come who were never here: its budget is not forgotten.
+WAITING = [("b0", 0.0, 12.0, False), *[("b1", 0.0, 1.0, False)] * 7]
+
+
 @settings(max_examples=25, deadline=None)
+@example(WAITING)
 @given(
     st.lists(
         st.tuples(

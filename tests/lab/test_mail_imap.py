@@ -97,13 +97,14 @@ async def test_a_server_that_refuses_capability() -> None:
 
 async def test_many_lines_do_not_hold_up_others() -> None:
     async def longest_pause() -> float:
-        longest, before = 0.0, time.monotonic()
+        # Of this thread's own time: how busy the machine is does not count.
+        longest, before = 0.0, time.thread_time()
         while True:
             try:
                 await asyncio.sleep(0.01)
             except asyncio.CancelledError:
                 return longest
-            longest, before = max(longest, time.monotonic() - before), time.monotonic()
+            longest, before = max(longest, time.thread_time() - before), time.thread_time()
 
     watch = asyncio.create_task(longest_pause())
     await probed(b"* OK x\r\n", "read", b"* x\r\n" * 19_000, "stall")

@@ -92,9 +92,10 @@ async def credentials(
     refusal = not_permitted(content, field, host)
     if refusal is not None:
         return refusal
-    # Two logins of one Secret are two credentials.
-    keys = "".join(f"/{key}" for key in (reference.username_key, reference.password_key) if key)
-    return Credentials(login, (resolved,), f"{content.uid}/{content.resource_version}{keys}")
+    # Two logins of one Secret are two credentials; how the spec names the same keys is one.
+    keys = "/".join(reference.keys)
+    version = f"{content.uid}/{content.resource_version}/{keys}"
+    return Credentials(login, (resolved,), version)
 
 
 def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | None:

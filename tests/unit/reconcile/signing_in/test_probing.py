@@ -582,6 +582,41 @@ async def test_two_logins_of_one_secret_are_two_credentials() -> None:
     assert verdict(await world.look(SERVER, MINUTE), IN) == ("True", "AuthenticationSucceeded")
 
 
+@pytest.mark.parametrize(
+    ("refused", "other"),
+    [
+        ({"usernameKey": "shared"}, {"passwordKey": "shared"}),
+        ({"passwordKey": "shared"}, {"usernameKey": "shared"}),
+    ],
+)
+async def test_a_key_in_another_place_is_another_credential(
+    refused: dict[str, str], other: dict[str, str]
+) -> None:
+    world = MailWorld()
+    world.add_secret("login", username="relay", password="one", shared="two")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login", **refused})
+    passwords = {"usernameKey": "one", "passwordKey": "two"}
+    world.probes.refuses = {passwords[next(iter(refused))]: REFUSED}
+    assert verdict(await world.look(SERVER), IN) == ("False", "AuthenticationRejected")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login", **other})
+    assert verdict(await world.look(SERVER, MINUTE), IN) == ("True", "AuthenticationSucceeded")
+
+
+async def test_the_same_keys_written_out_are_the_same_credentials() -> None:
+    """What was refused is not sent once more because the spec now names the keys."""
+    world = MailWorld()
+    world.add_secret("login", username="relay", password="old")
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
+    world.probes.refuses = {"old": REFUSED}
+    await world.look(SERVER)
+    assert sent(world) == 1
+    named = {"name": "login", "usernameKey": "username", "passwordKey": "password"}
+    world.add(SERVER, host="smtp.example.com", credentialsRef=named)
+    status = await world.look(SERVER, MINUTE)
+    assert verdict(status, IN) == ("False", "AuthenticationRejected")
+    assert sent(world) == 0
+
+
 @pytest.mark.parametrize("keys", [{"usernameKey": "password"}, {"passwordKey": "username"}])
 def test_one_key_cannot_hold_both(keys: dict[str, str]) -> None:
     with pytest.raises(InvalidSpec, match="another key than that of the username"):

@@ -15,7 +15,7 @@ from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.report import Login
 from postroom.reconcile import indexes
-from postroom.reconcile.account.dependencies import is_degraded, readiness
+from postroom.reconcile.account.dependencies import domain_of, is_degraded, readiness
 from postroom.reconcile.account.protocols import imap_check
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import Attempt
@@ -91,8 +91,7 @@ async def unverified_domain(address: str, view: AccountView) -> Obstacle | None:
 
     One that is Degraded still sends; an address without a SendingDomain is judged by nobody.
     """
-    domain = address.rpartition("@")[2].lower()
-    namespace, index = view.resource.metadata.namespace, indexes.by_domain(domain)
+    namespace, index = view.resource.metadata.namespace, indexes.by_domain(domain_of(address))
     for found in await view.world.find(Kind.SENDING_DOMAIN, namespace, index):
         declared = cast("SendingDomain", found)
         if readiness(declared) is ConditionStatus.TRUE or is_degraded(declared):

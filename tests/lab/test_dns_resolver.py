@@ -215,6 +215,22 @@ async def test_without_a_resolver_every_look_is_a_value(
     assert found.outcome is outcome
 
 
+@pytest.mark.parametrize("rcode", [dns.rcode.NXDOMAIN, dns.rcode.NOERROR])
+async def test_who_denies_everything_proves_nothing(lab: Lab, rcode: dns.rcode.Rcode) -> None:
+    """Such as the resolver of a network without a way out: it shows no zone that denies."""
+    lab.resolver.script = says(rcode)
+    for name in ("example.test", "no.example.test", "test"):
+        answer = await lab.fresh_asker().zone_of(name)
+        assert isinstance(answer, Answer)
+        assert (answer.outcome, answer.conclusive) == (Outcome.SERVER_FAILURE, False)
+
+
+async def test_a_denial_shows_the_zone_that_it_comes_from(lab: Lab) -> None:
+    found = await lab.fresh_asker().zone_of("never.registered.test")
+    assert isinstance(found, Zone)
+    assert found.apex == "test"
+
+
 @pytest.mark.parametrize("name", ["a..test", f"{'x' * 64}.test", "a\\.b.test", "é.test", ""])
 async def test_what_cannot_be_a_name_is_not_asked(lab: Lab, name: str) -> None:
     for look in (lab.asker.recursive, lab.asker.authoritative):

@@ -177,7 +177,9 @@ class ZoneFinder:
                         return found[0], kept_for(found[1])
         except TimeoutError:
             return Answer(Question(name, RecordType.SOA), Outcome.TIMEOUT), 0
-        return Answer(Question(name, RecordType.SOA), Outcome.NX_DOMAIN), 0
+        # A sound denial shows the zone that it comes from, at last the root (RFC 2308 section 3).
+        # Who denies a top-level domain and shows none denies everything, and proves nothing.
+        return Answer(Question(name, RecordType.SOA), Outcome.SERVER_FAILURE), 0
 
     async def _servers_of(self, apex: str) -> Servers | Answer:
         async def look() -> tuple[Servers | Answer, float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
@@ -223,6 +224,22 @@ async def test_who_denies_everything_proves_nothing(lab: Lab, rcode: dns.rcode.R
         answer = await lab.fresh_asker().zone_of(name)
         assert isinstance(answer, Answer)
         assert (answer.outcome, answer.conclusive) == (Outcome.SERVER_FAILURE, False)
+
+
+async def test_what_the_root_denies_is_denied(lab: Lab) -> None:
+    """Such as the target of an alias that is no name, but a value: `verify=1.` lies at the root."""
+
+    def script(query: dns.message.Message) -> dns.message.Message:
+        reply = dns.message.make_response(query)
+        reply.set_rcode(dns.rcode.NXDOMAIN)
+        soa = "a.root-servers.net. nstld.verisign-grs.com. 1 1800 900 604800 86400"
+        reply.authority.append(dns.rrset.from_text(".", 86400, "IN", "SOA", soa))
+        return reply
+
+    lab.resolver.script = script
+    answer = await lab.fresh_asker().zone_of("value=1")
+    assert isinstance(answer, Answer)
+    assert answer.outcome is Outcome.NX_DOMAIN
 
 
 async def test_a_denial_shows_the_zone_that_it_comes_from(lab: Lab) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 import dns.message
+import dns.rcode
 
 from postroom.concurrency.holding import limited
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
@@ -175,10 +176,12 @@ class ZoneFinder:
                     found = _apex(heard.reply, question)
                     if found is not None:
                         return found[0], kept_for(found[1])
+                    if _is_denied_by_the_root(heard.reply):
+                        return Answer(Question(name, RecordType.SOA), Outcome.NX_DOMAIN), 0
         except TimeoutError:
             return Answer(Question(name, RecordType.SOA), Outcome.TIMEOUT), 0
         # A sound denial shows the zone that it comes from, at last the root (RFC 2308 section 3).
-        # Who denies a top-level domain and shows none denies everything, and proves nothing.
+        # Who denies a top-level domain and shows not even that denies all: it proves nothing.
         return Answer(Question(name, RecordType.SOA), Outcome.SERVER_FAILURE), 0
 
     async def _servers_of(self, apex: str) -> Servers | Answer:
@@ -240,6 +243,13 @@ def _base(name: str) -> str:
     marked = [index for index, label in enumerate(labels) if label.startswith("_")]
     rest = labels[marked[-1] + 1 :] if marked else labels
     return ".".join(rest) if len(rest) > 1 else name
+
+
+def _is_denied_by_the_root(reply: dns.message.Message) -> bool:
+    """Whether the root itself says that there is no such top-level domain."""
+    return reply.rcode() == dns.rcode.NXDOMAIN and any(
+        owner == "" for owner, _ in authority(reply, RecordType.SOA)
+    )
 
 
 def _apex(reply: dns.message.Message, question: Question) -> tuple[str, float] | None:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from postroom.api.presets import placeholders
 from postroom.mail.presets.load import preset, providers
-from postroom.mail.presets.model import EndpointRow, placeholders
+from postroom.mail.presets.model import EndpointRow
 
 POLICY = Path(__file__).parent / "install" / "tenants" / "mail-hosts.yaml"
 _BLOCK = re.compile(

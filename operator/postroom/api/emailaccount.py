@@ -9,24 +9,10 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from postroom.api import fields
 from postroom.api.account_messages import Forwarding, RoundTrip
 from postroom.api.ca_bundle import Trust
 from postroom.api.credentials_reference import CredentialsReference
-from postroom.api.fields import (
-    UNPRINTED,
-    Deadline,
-    DisplayName,
-    EmailAddress,
-    HostName,
-    Interval,
-    Model,
-    ObjectReference,
-    Port,
-    Switch,
-    Text,
-    rule,
-    rules,
-)
 from postroom.api.identities import (
     PRIMARY_RULE,
     PRIMARY_SENTENCE,
@@ -56,13 +42,13 @@ class IMAPTLS(Trust):
     )
 
 
-class IMAP(Model):
+class IMAP(fields.Model):
     """The mailbox of the account (RFC 9051, RFC 3501), opened read-only."""
 
-    host: HostName | None = Field(
+    host: fields.HostName | None = Field(
         default=None, description="DNS name of the IMAP server; default: the provider's."
     )
-    port: Port | None = Field(
+    port: fields.Port | None = Field(
         default=None,
         description="TCP port; default: the provider's, else 993. The operator allows only ports "
         "of mail.",
@@ -75,23 +61,23 @@ class IMAP(Model):
     )
     mailbox: Annotated[
         str,
-        Text(
-            rf"^[^{UNPRINTED}]+$",
+        fields.Text(
+            rf"^[^{fields.UNPRINTED}]+$",
             "must be the name of a mailbox, without control characters",
             longest=255,
         ),
     ] = Field(default="INBOX", description="Mailbox to open.")
-    allow_select: Switch = Field(
+    allow_select: fields.Switch = Field(
         default=False,
         description="Open it with SELECT where the server knows no EXAMINE: that may take the mark "
         "\\Recent from new messages.",
     )
 
 
-class Sync(Model):
+class Sync(fields.Model):
     """How often the account is looked at."""
 
-    interval: Interval = Field(
+    interval: fields.Interval = Field(
         default=timedelta(minutes=5), description="How often it is checked: 1m to 24h."
     )
     backfill_days: Annotated[int, Field(strict=True, ge=1, le=60)] = Field(
@@ -100,36 +86,36 @@ class Sync(Model):
     )
 
 
-class EmailAccountSpec(Model):
+class EmailAccountSpec(fields.Model):
     """The address, what it sends through and the mailbox it reads; only address is required."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
+        json_schema_extra=fields.rules(
+            fields.rule(
                 "!has(self.imap) || has(self.imap.credentialsRef) || has(self.credentialsRef) "
                 "|| has(self.oauth)",
                 "must be set where imap is, unless imap.credentialsRef or oauth is: IMAP needs "
                 "credentials",
                 field_path=".credentialsRef",
             ),
-            rule(
+            fields.rule(
                 "!has(self.imap) || has(self.imap.host) || has(self.provider)",
                 "must be set where imap is, unless provider is, whose host is known",
                 field_path=".imap.host",
             ),
-            rule(
+            fields.rule(
                 "!has(self.parameters) || has(self.provider)",
                 "must come with provider, whose values they are",
                 field_path=".parameters",
             ),
-            rule(
+            fields.rule(
                 "!has(self.provider) || has(self.serverRef) || has(self.credentialsRef) "
                 "|| has(self.oauth)",
                 "must be set where provider is and neither serverRef nor oauth: the account signs "
                 "in at the provider's own server",
                 field_path=".credentialsRef",
             ),
-            rule(
+            fields.rule(
                 "!(has(self.oauth) && has(self.credentialsRef))",
                 "may not be set beside credentialsRef: one of them signs in",
                 field_path=".oauth",
@@ -139,13 +125,13 @@ class EmailAccountSpec(Model):
         )
     )
 
-    address: EmailAddress = Field(
+    address: fields.EmailAddress = Field(
         description="The address, dot-atom form with an A-label domain. Immutable.",
-        json_schema_extra=rules(
-            rule("self == oldSelf", "may not be changed: create a new EmailAccount")
+        json_schema_extra=fields.rules(
+            fields.rule("self == oldSelf", "may not be changed: create a new EmailAccount")
         ),
     )
-    display_name: DisplayName | None = Field(
+    display_name: fields.DisplayName | None = Field(
         default=None, description="Name that goes with the address in messages of postroom."
     )
     provider: MailProvider | None = Field(
@@ -158,7 +144,7 @@ class EmailAccountSpec(Model):
         description="What the provider offers as a choice, such as a region, by the names that "
         "docs/mail-providers.md lists.",
     )
-    server_ref: ObjectReference | None = Field(
+    server_ref: fields.ObjectReference | None = Field(
         default=None,
         description="MailServer to send through; omitted: the provider's own, or the namespace's "
         "default MailServer where provider is omitted, too.",
@@ -181,10 +167,10 @@ class EmailAccountSpec(Model):
         default=IdentityVerification(),
         description="How it is found out whether the account may send as its identities.",
     )
-    fallback_sender: EmailAddress | None = Field(
+    fallback_sender: fields.EmailAddress | None = Field(
         default=None, description="Sender to use while the address's domain is not verified."
     )
-    default: Switch = Field(
+    default: fields.Switch = Field(
         default=False, description="Whether this is the default account of its namespace."
     )
     send_limits: SendLimits | None = Field(
@@ -200,12 +186,12 @@ class EmailAccountSpec(Model):
         default=None,
         description="Where mail to the address is sent on to; test messages show whether it is.",
     )
-    progress_deadline: Deadline = Field(
+    progress_deadline: fields.Deadline = Field(
         default=timedelta(minutes=15),
         description="How long the first success may take before the account counts as stalled: "
         "1m to 720h; 0s: for ever.",
     )
-    suspend: Switch = Field(default=False, description="Stop checking while true.")
+    suspend: fields.Switch = Field(default=False, description="Stop checking while true.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

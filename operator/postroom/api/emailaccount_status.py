@@ -8,13 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from postroom.api.account_messages import (
-    RECENT_MESSAGES,
-    ForwardingState,
-    LastTest,
-    RoundTripState,
-    SentMessage,
-)
+from postroom.api import account_messages
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import EmailAddress, Model
 from postroom.api.findings import FINDINGS_LIMIT, Finding
@@ -176,18 +170,20 @@ class EmailAccountStatus(CommonStatus):
     last_message_time: Timestamp | None = Field(
         default=None, description="When postroom last sent a message of its own as this account."
     )
-    recent_messages: Annotated[list[SentMessage], Field(max_length=RECENT_MESSAGES)] = Field(
+    recent_messages: Annotated[
+        list[account_messages.SentMessage], Field(max_length=account_messages.RECENT_MESSAGES)
+    ] = Field(
         default=[],
         description="The last messages of postroom's own that went out, newest first: what is sent "
         "after a restart counts on from them.",
     )
-    last_test: LastTest | None = Field(
+    last_test: account_messages.LastTest | None = Field(
         default=None, description="The test message that was asked for last."
     )
-    round_trip: RoundTripState | None = Field(
+    round_trip: account_messages.RoundTripState | None = Field(
         default=None, description="The messages of the round trip."
     )
-    forwarding: ForwardingState | None = Field(
+    forwarding: account_messages.ForwardingState | None = Field(
         default=None, description="Whether mail to the address reaches the technical address."
     )
     is_default: bool | None = Field(

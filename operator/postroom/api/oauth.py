@@ -9,16 +9,8 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from postroom.api import fields
 from postroom.api.ca_bundle import CABundleReference
-from postroom.api.fields import (
-    EmailAddress,
-    Model,
-    ObjectReference,
-    SecretKeyReference,
-    Text,
-    rule,
-    rules,
-)
 
 
 class OAuthProvider(StrEnum):
@@ -67,7 +59,7 @@ _TOP_LABEL = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 #: No user name, query or fragment: RFC 6749 section 3.2 forbids the last, nobody needs the others.
 TokenURL = Annotated[
     str,
-    Text(
+    fields.Text(
         rf"^https://({_LABEL}\.)*{_TOP_LABEL}(:[1-9][0-9]{{0,4}})?/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$",
         "must be a URL such as https://login.example.com/oauth2/token: https, a lowercase DNS "
         "name, a path, and neither query nor fragment",
@@ -77,7 +69,7 @@ TokenURL = Annotated[
 #: RFC 6749 appendix A.1: VSCHAR; none has a space, and a quote would break the rule of the CRD.
 ClientID = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^[!#-~]+$",
         "must be the client's ID as the provider shows it: printable ASCII without spaces and "
         "quotes",
@@ -87,7 +79,7 @@ ClientID = Annotated[
 #: RFC 6749 section 3.3.
 Scope = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^[!#-\[\]-~]+$",
         "must be one scope such as https://mail.google.com/: printable ASCII without spaces, "
         "quotes and backslashes",
@@ -96,7 +88,7 @@ Scope = Annotated[
 ]
 Tenant = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
         "must be a tenant's ID, its domain such as contoso.onmicrosoft.com, or one of common, "
         "organizations and consumers",
@@ -217,13 +209,13 @@ _RULES = (
 )
 
 
-class OAuth(Model):
+class OAuth(fields.Model):
     """How to get the token that the mailbox is signed in with, instead of a password."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(
+        json_schema_extra=fields.rules(
             *(
-                rule(
+                fields.rule(
                     constraint.expression,
                     constraint.sentence,
                     field_path=f".{constraint.field}",
@@ -245,18 +237,18 @@ class OAuth(Model):
     client_id: ClientID | None = Field(
         default=None, alias="clientID", description="ID of the OAuth client."
     )
-    client_secret_ref: SecretKeyReference | None = Field(
+    client_secret_ref: fields.SecretKeyReference | None = Field(
         default=None, description="The client's secret; omitted: a public client."
     )
-    certificate_ref: ObjectReference | None = Field(
+    certificate_ref: fields.ObjectReference | None = Field(
         default=None,
         description="Secret with tls.crt and tls.key (RSA), registered with the Microsoft "
         "application; used instead of a secret.",
     )
-    refresh_token_ref: SecretKeyReference | None = Field(
+    refresh_token_ref: fields.SecretKeyReference | None = Field(
         default=None, description="The refresh token; postroom auth login makes one."
     )
-    service_account_key_ref: SecretKeyReference | None = Field(
+    service_account_key_ref: fields.SecretKeyReference | None = Field(
         default=None, description="The JSON key of a Google service account."
     )
     tenant: Tenant | None = Field(
@@ -268,7 +260,7 @@ class OAuth(Model):
         default=None,
         description="Microsoft's cloud: Public (default), USGovernment or China.",
     )
-    subject: EmailAddress | None = Field(
+    subject: fields.EmailAddress | None = Field(
         default=None,
         description="Mailbox to sign in to; default: the address of the account or sender.",
     )

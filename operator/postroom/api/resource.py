@@ -10,18 +10,11 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from postroom.api import names
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec, MailServerStatus
-from postroom.api.names import (
-    BACKFILL_ANNOTATION,
-    REQUESTED_AT_ANNOTATIONS,
-    SEND_TEST_ANNOTATION,
-    SEND_TEST_TO_ANNOTATION,
-    Key,
-    Kind,
-)
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.suggest import hint
@@ -32,15 +25,15 @@ StatusT = TypeVar("StatusT", bound=CommonStatus, covariant=True)
 #: Longest token of a request that is told apart, and longest address, in characters.
 _TOKEN_LIMIT, _ADDRESS_LIMIT = 128, 320
 
-SPECS: dict[Kind, type[Model]] = {
-    Kind.SENDING_DOMAIN: SendingDomainSpec,
-    Kind.MAIL_SERVER: MailServerSpec,
-    Kind.EMAIL_ACCOUNT: EmailAccountSpec,
+SPECS: dict[names.Kind, type[Model]] = {
+    names.Kind.SENDING_DOMAIN: SendingDomainSpec,
+    names.Kind.MAIL_SERVER: MailServerSpec,
+    names.Kind.EMAIL_ACCOUNT: EmailAccountSpec,
 }
-STATUSES: dict[Kind, type[CommonStatus]] = {
-    Kind.SENDING_DOMAIN: SendingDomainStatus,
-    Kind.MAIL_SERVER: MailServerStatus,
-    Kind.EMAIL_ACCOUNT: EmailAccountStatus,
+STATUSES: dict[names.Kind, type[CommonStatus]] = {
+    names.Kind.SENDING_DOMAIN: SendingDomainStatus,
+    names.Kind.MAIL_SERVER: MailServerStatus,
+    names.Kind.EMAIL_ACCOUNT: EmailAccountStatus,
 }
 
 
@@ -95,7 +88,9 @@ class Metadata:
     def of(cls, raw: Mapping[str, Any]) -> Metadata:
         """Read metadata leniently: what is absent or of a wrong type becomes empty."""
         annotations = raw.get("annotations") or {}
-        tokens = [f"{annotations[key]}" for key in REQUESTED_AT_ANNOTATIONS if annotations.get(key)]
+        tokens = [
+            f"{annotations[key]}" for key in names.REQUESTED_AT_ANNOTATIONS if annotations.get(key)
+        ]
         generation = raw.get("generation")
         return cls(
             name=str(raw.get("name") or ""),
@@ -105,9 +100,9 @@ class Metadata:
             resource_version=str(raw.get("resourceVersion") or ""),
             creation_timestamp=str(raw.get("creationTimestamp") or ""),
             requested_at=",".join(tokens)[:_TOKEN_LIMIT] or None,
-            send_test=_token(annotations, SEND_TEST_ANNOTATION),
-            send_test_to=_token(annotations, SEND_TEST_TO_ANNOTATION, _ADDRESS_LIMIT),
-            backfill=_token(annotations, BACKFILL_ANNOTATION),
+            send_test=_token(annotations, names.SEND_TEST_ANNOTATION),
+            send_test_to=_token(annotations, names.SEND_TEST_TO_ANNOTATION, _ADDRESS_LIMIT),
+            backfill=_token(annotations, names.BACKFILL_ANNOTATION),
         )
 
 
@@ -119,15 +114,15 @@ def _token(annotations: Mapping[str, Any], key: str, longest: int = _TOKEN_LIMIT
 class Resource(Generic[SpecT, StatusT]):
     """One object of this group, typed."""
 
-    kind: Kind
+    kind: names.Kind
     metadata: Metadata
     spec: SpecT
     #: The stored status; a default one where none is stored or it cannot be understood.
     status: StatusT
 
     @property
-    def key(self) -> Key:
-        return Key(self.kind, self.metadata.namespace, self.metadata.name)
+    def key(self) -> names.Key:
+        return names.Key(self.kind, self.metadata.namespace, self.metadata.name)
 
 
 AnyResource = Resource[Model, CommonStatus]
@@ -136,7 +131,7 @@ MailServer = Resource[MailServerSpec, MailServerStatus]
 EmailAccount = Resource[EmailAccountSpec, EmailAccountStatus]
 
 
-def parse(kind: Kind, raw: Mapping[str, Any]) -> AnyResource:
+def parse(kind: names.Kind, raw: Mapping[str, Any]) -> AnyResource:
     """Type a raw object; raises `InvalidSpec` with every problem of its spec."""
     return Resource(
         kind=kind,
@@ -146,7 +141,7 @@ def parse(kind: Kind, raw: Mapping[str, Any]) -> AnyResource:
     )
 
 
-def parse_spec(kind: Kind, raw: object) -> Model:
+def parse_spec(kind: names.Kind, raw: object) -> Model:
     """Type a raw spec; raises `InvalidSpec`."""
     if not isinstance(raw, Mapping):
         raise InvalidSpec((Problem(("spec",), "must be a mapping of the fields of this kind"),))
@@ -156,7 +151,7 @@ def parse_spec(kind: Kind, raw: object) -> Model:
         raise InvalidSpec(problems_of(error, SPECS[kind])) from None
 
 
-def parse_status(kind: Kind, raw: object) -> CommonStatus:
+def parse_status(kind: names.Kind, raw: object) -> CommonStatus:
     """Type a stored status; one that cannot be understood counts as never written."""
     model = STATUSES[kind]
     if isinstance(raw, Mapping):

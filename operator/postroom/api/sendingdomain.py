@@ -10,17 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from postroom.api.fields import (
-    Deadline,
-    DomainName,
-    Interval,
-    Model,
-    RecordName,
-    Switch,
-    Text,
-    rule,
-    rules,
-)
+from postroom.api import fields
 from postroom.api.sendingdomain_records import (
     BIMI,
     DANE,
@@ -107,10 +97,10 @@ class Provider(StrEnum):
 
 _PARAMETER_NAME = r"^[a-z][A-Za-z0-9]{0,31}$"
 _PARAMETER_SENTENCE = "must have names such as region: letters and digits, the first one lowercase"
-_ParameterName = Annotated[str, Text(_PARAMETER_NAME, _PARAMETER_SENTENCE, longest=32)]
+_ParameterName = Annotated[str, fields.Text(_PARAMETER_NAME, _PARAMETER_SENTENCE, longest=32)]
 _Parameter = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^[!-~]([ -~]*[!-~])?$", "must be printable ASCII without spaces around it", longest=2048
     ),
 ]
@@ -150,25 +140,25 @@ _REQUIRE_RULE = "!has(self.require) || self.require.all(p, p == 'Ownership' || "
 _OWNERSHIP_SENTENCE = "must be the domain itself or a name below it: no other proves control of it"
 
 
-class SendingDomainSpec(Model):
+class SendingDomainSpec(fields.Model):
     """The domain, and the DNS records that must authorise it; only domain is required."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
+        json_schema_extra=fields.rules(
+            fields.rule(
                 f"{_REQUIRE_RULE})",
                 "must name only what the spec declares: add the field (dkim, spf, dmarc, mx, "
                 "returnPath ...) or drop the name",
                 field_path=".require",
             ),
-            rule(
+            fields.rule(
                 "!has(self.ownership) || !has(self.ownership.name) || "
                 "self.ownership.name == self.domain || "
                 "self.ownership.name.endsWith('.' + self.domain)",
                 _OWNERSHIP_SENTENCE,
                 field_path=".ownership.name",
             ),
-            rule(
+            fields.rule(
                 "!has(self.parameters) || has(self.provider)",
                 "must come with provider, whose values they are",
                 field_path=".parameters",
@@ -176,10 +166,10 @@ class SendingDomainSpec(Model):
         )
     )
 
-    domain: DomainName = Field(
+    domain: fields.DomainName = Field(
         description="The domain in A-label form, lowercase, without trailing dot. Immutable.",
-        json_schema_extra=rules(
-            rule("self == oldSelf", "may not be changed: create a new SendingDomain")
+        json_schema_extra=fields.rules(
+            fields.rule("self == oldSelf", "may not be changed: create a new SendingDomain")
         ),
     )
     provider: Provider | None = Field(
@@ -191,8 +181,8 @@ class SendingDomainSpec(Model):
         default={},
         description="Values that the provider issued for this account, by the names that "
         "docs/providers.md lists.",
-        json_schema_extra=rules(
-            rule(f'self.all(name, name.matches(r"{_PARAMETER_NAME}"))', _PARAMETER_SENTENCE)
+        json_schema_extra=fields.rules(
+            fields.rule(f'self.all(name, name.matches(r"{_PARAMETER_NAME}"))', _PARAMETER_SENTENCE)
         ),
     )
     ownership: Ownership = Field(
@@ -207,7 +197,7 @@ class SendingDomainSpec(Model):
             "x-kubernetes-list-map-keys": ["selector"],
         },
     )
-    dkim_delegation: Annotated[list[RecordName], Field(max_length=8)] = Field(
+    dkim_delegation: Annotated[list[fields.RecordName], Field(max_length=8)] = Field(
         default=[],
         description="Name servers to which _domainkey.<domain> must be delegated, where the "
         "provider serves all selectors itself.",
@@ -247,21 +237,21 @@ class SendingDomainSpec(Model):
         description="What gates Ready; default: everything that is declared.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
-    interval: Interval = Field(
+    interval: fields.Interval = Field(
         default=timedelta(hours=1),
         description="How often a verified domain is checked again: 1m to 24h.",
     )
-    propagation_deadline: Deadline = Field(
+    propagation_deadline: fields.Deadline = Field(
         default=timedelta(hours=72),
         description="How long the first verification may take before the domain counts as "
         "stalled: 1m to 720h; 0s: for ever.",
     )
-    grace_period: Deadline = Field(
+    grace_period: fields.Deadline = Field(
         default=timedelta(hours=72),
         description="How long a domain that was verified stays Degraded before it is Failed: 1m "
         "to 720h; 0s: for ever.",
     )
-    suspend: Switch = Field(default=False, description="Stop checking while true.")
+    suspend: fields.Switch = Field(default=False, description="Stop checking while true.")
 
     @property
     def declared(self) -> tuple[Purpose, ...]:

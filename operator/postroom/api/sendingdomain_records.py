@@ -10,17 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from postroom.api.fields import (
-    DataKey,
-    DomainName,
-    Model,
-    ObjectName,
-    RecordLabel,
-    RecordName,
-    Text,
-    rule,
-    rules,
-)
+from postroom.api import fields
 
 
 class Purpose(StrEnum):
@@ -68,7 +58,7 @@ def _is_network(text: str) -> bool:
 _IS_NETWORK = "isIP(self) || isCIDR(self)"
 _IPv4Network = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^[0-9.]+(/(0|[1-9][0-9]?))?$",
         "must be an IPv4 address or network such as 192.0.2.0/24",
         longest=18,
@@ -78,7 +68,7 @@ _IPv4Network = Annotated[
 ]
 _IPv6Network = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^[0-9a-fA-F]*:[0-9a-fA-F:.]*(/(0|[1-9][0-9]{0,2}))?$",
         "must be an IPv6 address or network such as 2001:db8::/32",
         longest=49,
@@ -89,7 +79,7 @@ _IPv6Network = Annotated[
 #: What would end the URI or the tag, or is not ASCII, must be percent-encoded (RFC 9989).
 _ReportAddress = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^mailto:[#-+.-:<-?A-~-]+@[0-9A-Za-z.-]+$",
         "must be a mailto: address such as mailto:dmarc@example.com",
         longest=300,
@@ -111,10 +101,10 @@ def _is_handed_out(value: str) -> bool:
     return _standard.fullmatch(value.lower()) is None
 
 
-class Ownership(Model):
+class Ownership(fields.Model):
     """A TXT record that proves control of the domain."""
 
-    name: RecordName | None = Field(
+    name: fields.RecordName | None = Field(
         default=None,
         description="Fully qualified name of the TXT record, at or below the domain; "
         "default: the domain itself when value is given, else _postroom-challenge.<domain>.",
@@ -122,7 +112,7 @@ class Ownership(Model):
     value: (
         Annotated[
             str,
-            Text(
+            fields.Text(
                 r"^[ -~]+$",
                 "must be the value that a provider handed out: printable ASCII, and no record that "
                 "stands in DNS for all to read (SPF, DKIM, DMARC and the like)",
@@ -139,12 +129,12 @@ class Ownership(Model):
     )
 
 
-class SPF(Model):
+class SPF(fields.Model):
     """What the SPF record of the domain (RFC 7208) must authorise."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
+        json_schema_extra=fields.rules(
+            fields.rule(
                 "(has(self.includes) && size(self.includes) > 0) || "
                 "(has(self.ip4) && size(self.ip4) > 0) || (has(self.ip6) && size(self.ip6) > 0)",
                 "must name at least one of includes, ip4 or ip6",
@@ -152,7 +142,7 @@ class SPF(Model):
         )
     )
 
-    includes: Annotated[list[RecordName], Field(max_length=10)] = Field(
+    includes: Annotated[list[fields.RecordName], Field(max_length=10)] = Field(
         default=[], description="Domains whose SPF records must be included, such as mailgun.org."
     )
     ip4: Annotated[list[_IPv4Network], Field(max_length=32)] = Field(
@@ -181,7 +171,7 @@ class DKIMRole(StrEnum):
     RETIRED = "Retired"
 
 
-class PublicKeyReference(Model):
+class PublicKeyReference(fields.Model):
     """Names a public key, which status shows to everyone."""
 
     kind: Literal["ConfigMap", "Secret"] = Field(
@@ -189,16 +179,16 @@ class PublicKeyReference(Model):
         description="ConfigMap, or a Secret whose owner declares the key public by the annotation "
         "postroom.dev/allow: dkim-public-key.",
     )
-    name: ObjectName = Field(description="Name of the object in this namespace.")
-    key: DataKey = Field(description="Key in its data.")
+    name: fields.ObjectName = Field(description="Name of the object in this namespace.")
+    key: fields.DataKey = Field(description="Key in its data.")
 
 
-class DKIMKey(Model):
+class DKIMKey(fields.Model):
     """One DKIM selector (RFC 6376): a CNAME to the provider, or the public key itself."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
+        json_schema_extra=fields.rules(
+            fields.rule(
                 "(has(self.cname) ? 1 : 0) + (has(self.publicKey) ? 1 : 0) + "
                 "(has(self.publicKeyRef) ? 1 : 0) == 1",
                 "must have exactly one of cname, publicKey and publicKeyRef",
@@ -208,20 +198,20 @@ class DKIMKey(Model):
 
     selector: Annotated[
         str,
-        Text(
+        fields.Text(
             r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*$",
             "must be a DKIM selector such as s1: lowercase letters, digits, '-', '_' and '.', "
             "without the part from ._domainkey on",
             longest=63,
         ),
     ] = Field(description="The selector: the record stands at <selector>._domainkey.<domain>.")
-    cname: RecordName | None = Field(
+    cname: fields.RecordName | None = Field(
         default=None, description="Target of the CNAME that the provider asks for."
     )
     public_key: (
         Annotated[
             str,
-            Text(
+            fields.Text(
                 r"^[A-Za-z0-9+/= \t\r\n]+$",
                 "must be the key alone in base64, without tags such as p= and without PEM lines",
                 longest=2048,
@@ -254,7 +244,7 @@ class DKIMKey(Model):
         return self
 
 
-class DMARC(Model):
+class DMARC(fields.Model):
     """What the DMARC record of the domain (RFC 9989) must say."""
 
     policy: DMARCPolicy = Field(
@@ -265,29 +255,29 @@ class DMARC(Model):
     )
 
 
-class MX(Model):
+class MX(fields.Model):
     """One mail exchange that must receive the domain's mail."""
 
-    host: DomainName = Field(description="Name of the mail exchange.")
+    host: fields.DomainName = Field(description="Name of the mail exchange.")
     preference: Annotated[int, Field(strict=True, ge=0, le=65535)] = Field(
         default=10, description="Preference; lower is tried first."
     )
 
 
-class ReturnPath(Model):
+class ReturnPath(fields.Model):
     """The domain of the envelope sender (MAIL FROM), where bounces go and SPF is checked."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
+        json_schema_extra=fields.rules(
+            fields.rule(
                 "has(self.cname) != ((has(self.mx) && size(self.mx) > 0) || has(self.spf))",
                 "must have either cname, or mx and spf",
             )
         )
     )
 
-    name: RecordLabel = Field(description="Label below the domain, such as bounce.")
-    cname: RecordName | None = Field(
+    name: fields.RecordLabel = Field(description="Label below the domain, such as bounce.")
+    cname: fields.RecordName | None = Field(
         default=None, description="Target of the CNAME that the provider asks for."
     )
     mx: Annotated[list[MX], Field(max_length=5)] = Field(
@@ -306,11 +296,11 @@ class ReturnPath(Model):
         return self
 
 
-class Tracking(Model):
+class Tracking(fields.Model):
     """A host name for links and open pixels, pointed to the provider."""
 
-    name: RecordLabel = Field(description="Label below the domain, such as click.")
-    cname: RecordName = Field(description="Target of the CNAME that the provider asks for.")
+    name: fields.RecordLabel = Field(description="Label below the domain, such as click.")
+    cname: fields.RecordName = Field(description="Target of the CNAME that the provider asks for.")
 
 
 class MTASTSMode(StrEnum):
@@ -321,20 +311,20 @@ class MTASTSMode(StrEnum):
     ENFORCE = "Enforce"
 
 
-class MTASTS(Model):
+class MTASTS(fields.Model):
     """MTA-STS (RFC 8461): the TXT record, and the policy that is fetched over HTTPS."""
 
     mode: MTASTSMode = Field(
         default=MTASTSMode.TESTING, description="The weakest acceptable mode of the policy."
     )
-    cname: RecordName | None = Field(
+    cname: fields.RecordName | None = Field(
         default=None, description="Target of mta-sts.<domain>, where a provider hosts the policy."
     )
 
 
 _ReportTarget = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^(mailto:[#-+.-:<-?A-~-]+@[0-9A-Za-z.-]+|https://[#-+.-:<-~-]+)$",
         "must be a mailto: or https: address such as mailto:tls@example.com",
         longest=300,
@@ -342,7 +332,7 @@ _ReportTarget = Annotated[
 ]
 _SecureURL = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^https://[0-9a-z.-]+(:[0-9]{1,5})?/[!-:<-~]*$",
         "must be an https: address such as https://example.com/logo.svg",
         longest=300,
@@ -350,7 +340,7 @@ _SecureURL = Annotated[
 ]
 
 
-class TLSRPT(Model):
+class TLSRPT(fields.Model):
     """SMTP TLS reporting (RFC 8460)."""
 
     rua: Annotated[list[_ReportTarget], Field(min_length=1, max_length=5)] = Field(
@@ -358,17 +348,17 @@ class TLSRPT(Model):
     )
 
 
-class BIMI(Model):
+class BIMI(fields.Model):
     """Brand Indicators for Message Identification (draft): a logo beside the message."""
 
-    selector: RecordLabel = Field(default="default", description="Selector of the record.")
+    selector: fields.RecordLabel = Field(default="default", description="Selector of the record.")
     logo: _SecureURL = Field(description="Address of the SVG logo.")
     certificate: _SecureURL | None = Field(
         default=None, description="Address of the mark certificate (PEM)."
     )
 
 
-class DANE(Model):
+class DANE(fields.Model):
     """DANE for SMTP (RFC 7672): TLSA records at the mail exchanges, protected by DNSSEC."""
 
     port: Annotated[int, Field(strict=True, ge=1, le=65535)] = Field(
@@ -386,7 +376,7 @@ class BulkSenderProfile(StrEnum):
 
 _SendingIP = Annotated[
     str,
-    Text(
+    fields.Text(
         r"^[0-9a-fA-F:.]+$",
         "must be an IP address such as 192.0.2.25 or 2001:db8::25",
         longest=45,

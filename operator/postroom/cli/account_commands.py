@@ -12,31 +12,21 @@ import typer
 
 from postroom.api.emailaccount_status import BackfillPhase
 from postroom.api.names import Kind
-from postroom.cli import account_details, account_requests
+from postroom.cli import account_details, account_requests, plugin_options
 from postroom.cli.check import console, print_objects
 from postroom.cli.cluster import Cluster, PluginError, fresh
 from postroom.cli.options import Output
-from postroom.cli.plugin_options import (
-    ContextOption,
-    KubeconfigOption,
-    NamespaceOption,
-    OutputOption,
-    edge,
-    exit_unless_ready,
-    kind_of,
-    show,
-)
 
 _Name = Annotated[str, typer.Argument(help="EmailAccount by NAME.")]
 
 
 def sync(
     name: _Name,
-    namespace: NamespaceOption = None,
+    namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 60,
-    output: OutputOption = Output.TABLE,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = None,
+    output: plugin_options.OutputOption = Output.TABLE,
+    kubeconfig: plugin_options.KubeconfigOption = None,
+    context: plugin_options.ContextOption = None,
 ) -> None:
     """Look at the mailbox of an EmailAccount now, and show it. Exits 1 if it is not Ready."""
 
@@ -44,10 +34,10 @@ def sync(
         async with Cluster.connect(kubeconfig, context) as cluster:
             account = await _account(cluster, name, namespace)
             found = await cluster.checked([account], timeout)
-        show(found, output, full=True)
-        exit_unless_ready(found)
+        plugin_options.show(found, output, full=True)
+        plugin_options.exit_unless_ready(found)
 
-    edge(ask())
+    plugin_options.edge(ask())
 
 
 def test(
@@ -55,13 +45,13 @@ def test(
     to: Annotated[
         str | None, typer.Option(help="Whom to send to; default: the account itself.")
     ] = None,
-    namespace: NamespaceOption = None,
+    namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds to wait: up to 5 minutes to send, then 10 to arrive.")
     ] = 960,
-    output: OutputOption = Output.TABLE,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = None,
+    output: plugin_options.OutputOption = Output.TABLE,
+    kubeconfig: plugin_options.KubeconfigOption = None,
+    context: plugin_options.ContextOption = None,
 ) -> None:
     """Send one test message through an EmailAccount, and wait until it is found.
 
@@ -82,16 +72,16 @@ def test(
         if result is None or result.outcome not in account_details.ARRIVED:
             raise typer.Exit(1)
 
-    edge(ask())
+    plugin_options.edge(ask())
 
 
 def backfill(
     name: _Name,
-    namespace: NamespaceOption = None,
+    namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 120,
-    output: OutputOption = Output.TABLE,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = None,
+    output: plugin_options.OutputOption = Output.TABLE,
+    kubeconfig: plugin_options.KubeconfigOption = None,
+    context: plugin_options.ContextOption = None,
 ) -> None:
     """Count what arrived in the mailbox of an EmailAccount, day by day: spec.sync.backfillDays.
 
@@ -109,13 +99,13 @@ def backfill(
         if last is None or last.phase is not BackfillPhase.DONE:
             raise typer.Exit(1)
 
-    edge(ask())
+    plugin_options.edge(ask())
 
 
 async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[str, Any]:
     """Return the account of ``NAME`` or ``emailaccount/NAME``; raises `PluginError`."""
     kind, slash, name = word.rpartition("/")
-    if slash and kind_of(kind) is not Kind.EMAIL_ACCOUNT:
+    if slash and plugin_options.kind_of(kind) is not Kind.EMAIL_ACCOUNT:
         raise PluginError(f"{word} has no mailbox: name an EmailAccount.")
     if not name:
         raise PluginError("name an EmailAccount.")

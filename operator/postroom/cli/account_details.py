@@ -10,33 +10,26 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from postroom.api.account_messages import (
-    ForwardingState,
-    ForwardingVerdict,
-    Hop,
-    LastTest,
-    MessageOutcome,
-    MessageResult,
-    ReceivedAuthentication,
-    RoundTripState,
-)
+from postroom.api import account_messages
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill, MailboxFacts
 from postroom.api.identities import IdentityState, IdentityStatus
 from postroom.api.names import Kind
 
 #: Outcomes that `kubectl postroom test` calls a success.
-ARRIVED = frozenset({MessageOutcome.DELIVERED, MessageOutcome.ACCEPTED})
+ARRIVED = frozenset(
+    {account_messages.MessageOutcome.DELIVERED, account_messages.MessageOutcome.ACCEPTED}
+)
 _OUTCOMES = {
-    MessageOutcome.DELIVERED: "green",
-    MessageOutcome.ACCEPTED: "green",
-    MessageOutcome.NOT_DELIVERED: "red",
-    MessageOutcome.FAILED: "red",
+    account_messages.MessageOutcome.DELIVERED: "green",
+    account_messages.MessageOutcome.ACCEPTED: "green",
+    account_messages.MessageOutcome.NOT_DELIVERED: "red",
+    account_messages.MessageOutcome.FAILED: "red",
 }
 _STATES = {IdentityState.VERIFIED: "green", IdentityState.REJECTED: "red"}
 _VERDICTS = {
-    ForwardingVerdict.REDIRECTED: "green",
-    ForwardingVerdict.REWRITTEN: "red",
-    ForwardingVerdict.NOT_ARRIVING: "red",
+    account_messages.ForwardingVerdict.REDIRECTED: "green",
+    account_messages.ForwardingVerdict.REWRITTEN: "red",
+    account_messages.ForwardingVerdict.NOT_ARRIVING: "red",
 }
 _OPEN = "yellow"
 
@@ -118,7 +111,7 @@ def _identities(identities: Sequence[IdentityStatus], said: Collection[str]) -> 
             yield Line(f"      {identity.message}", "dim")
 
 
-def _forwarding(state: ForwardingState) -> Iterator[Line]:
+def _forwarding(state: account_messages.ForwardingState) -> Iterator[Line]:
     yield Line(
         f"  Forwarding to {state.technical_address}: {state.verdict.value}",
         _VERDICTS.get(state.verdict, _OPEN),
@@ -129,7 +122,7 @@ def _forwarding(state: ForwardingState) -> Iterator[Line]:
         yield Line(f"    {number}. {step}")
 
 
-def _round_trip(state: RoundTripState) -> Iterator[Line]:
+def _round_trip(state: account_messages.RoundTripState) -> Iterator[Line]:
     if state.result is not None:
         outcome = state.result.outcome
         yield Line(
@@ -143,7 +136,7 @@ def _round_trip(state: RoundTripState) -> Iterator[Line]:
         yield Line(f"    A message of {state.in_flight.time} is on its way.", "dim")
 
 
-def _last_test(last: LastTest) -> Iterator[Line]:
+def _last_test(last: account_messages.LastTest) -> Iterator[Line]:
     if last.in_flight is not None:
         yield Line(
             f"  Test message to {last.in_flight.recipient} of {last.in_flight.time}: "
@@ -154,7 +147,7 @@ def _last_test(last: LastTest) -> Iterator[Line]:
         yield from (Line(f"  {line.text}", line.style) for line in result_lines(last.result))
 
 
-def _arrival(result: MessageResult) -> str:
+def _arrival(result: account_messages.MessageResult) -> str:
     """The outcome, where it arrived, and how fast."""
     text = result.outcome.value
     text += f" in {result.mailbox}" if result.mailbox else ""
@@ -163,7 +156,7 @@ def _arrival(result: MessageResult) -> str:
     )
 
 
-def result_lines(result: MessageResult | None) -> list[Line]:
+def result_lines(result: account_messages.MessageResult | None) -> list[Line]:
     """What became of a test message: outcome, latency, how it was judged, and its way."""
     if result is None:
         return [Line("The message has not come to an end.", _OPEN)]
@@ -187,13 +180,13 @@ def result_lines(result: MessageResult | None) -> list[Line]:
     return lines + [Line(f"    {_hop(hop)}", "dim") for hop in result.hops]
 
 
-def _judgement(found: ReceivedAuthentication) -> str:
+def _judgement(found: account_messages.ReceivedAuthentication) -> str:
     dkim = f"{found.dkim} ({found.dkim_domain})" if found.dkim_domain else found.dkim
     results = {"spf": found.spf, "dkim": dkim, "dmarc": found.dmarc, "arc": found.arc}
     return ", ".join(f"{name}={text}" for name, text in results.items() if text) or "none told"
 
 
-def _hop(hop: Hop) -> str:
+def _hop(hop: account_messages.Hop) -> str:
     parts = [hop.by, hop.protocol or ""]
     parts.append(f"+{hop.delay_seconds} s" if hop.delay_seconds is not None else "")
     return "  ".join(part for part in parts if part)

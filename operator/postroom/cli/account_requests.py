@@ -7,14 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from postroom.api import names
 from postroom.api.account_messages import LastTest, MessageStep
 from postroom.api.emailaccount_status import EmailAccountStatus
-from postroom.api.names import (
-    BACKFILL_ANNOTATION,
-    SEND_TEST_ANNOTATION,
-    SEND_TEST_TO_ANNOTATION,
-    Kind,
-)
 from postroom.api.resource import parse_status
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.cli.cluster import NOBODY, Cluster, PluginError
@@ -26,17 +21,17 @@ Raw = Mapping[str, Any]
 
 def for_test(nonce: str, recipient: str | None) -> dict[str, str | None]:
     """The annotations that ask for a test message; a recipient of an earlier one goes."""
-    return {SEND_TEST_ANNOTATION: nonce, SEND_TEST_TO_ANNOTATION: recipient}
+    return {names.SEND_TEST_ANNOTATION: nonce, names.SEND_TEST_TO_ANNOTATION: recipient}
 
 
 def for_backfill(nonce: str) -> dict[str, str | None]:
     """The annotation that asks for a look back."""
-    return {BACKFILL_ANNOTATION: nonce}
+    return {names.BACKFILL_ANNOTATION: nonce}
 
 
 def status_of(raw: Raw) -> EmailAccountStatus:
     """The status of an account; an empty one where it has none yet."""
-    status = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
+    status = parse_status(names.Kind.EMAIL_ACCOUNT, raw.get("status"))
     return status if isinstance(status, EmailAccountStatus) else EmailAccountStatus()
 
 
@@ -48,7 +43,7 @@ def tested_now(raw: Raw, nonce: str) -> bool:
     last = status_of(raw).last_test
     if last is not None and last.nonce == nonce:
         return last.result is not None
-    if _asked(raw, SEND_TEST_ANNOTATION) != nonce:
+    if _asked(raw, names.SEND_TEST_ANNOTATION) != nonce:
         raise PluginError("somebody asked for another test message meanwhile: ask again.")
     return False
 
@@ -113,7 +108,7 @@ async def looked_back(cluster: Cluster, account: Raw, nonce: str, seconds: float
         last = status_of(now).last_backfill
         if last is not None and last.nonce == nonce:
             return now
-        if _asked(now, BACKFILL_ANNOTATION) != nonce:
+        if _asked(now, names.BACKFILL_ANNOTATION) != nonce:
             raise PluginError("somebody asked for another backfill meanwhile: ask again.")
         return None
 

@@ -21,13 +21,7 @@ from rich.console import Console
 from postroom.api.fields import EmailAddress, ObjectName
 from postroom.api.masked import Masked
 from postroom.api.oauth import ClientID, MicrosoftCloud, OAuthProvider, Scope, Tenant
-from postroom.cli.auth_secret import (
-    CLIENT_SECRET_KEY,
-    REFRESH_TOKEN_KEY,
-    CannotApply,
-    apply,
-    secret_of,
-)
+from postroom.cli import auth_secret
 from postroom.cli.options import ExitCode
 from postroom.mail.connect.dial import SystemResolver
 from postroom.mail.connect.guard import DialPolicy
@@ -299,12 +293,14 @@ async def _by_browser(
 async def _hand_over(
     got: SignedIn, request: LoginRequest, target: Target, address: str, told: Console
 ) -> int:
-    secret = secret_of(target.name, target.namespace, got.refresh_token, request.client_secret)
+    secret = auth_secret.secret_of(
+        target.name, target.namespace, got.refresh_token, request.client_secret
+    )
     if target.applied:
         try:
             with told.status("Writing the Secret"):
-                done = await apply(secret, target.kubeconfig, target.context)
-        except CannotApply as problem:
+                done = await auth_secret.apply(secret, target.kubeconfig, target.context)
+        except auth_secret.CannotApply as problem:
             told.print(f"postroom auth login: {problem}", soft_wrap=True, markup=False)
             return ExitCode.NOT_READY
         told.print(f"secret/{target.name} {done} in namespace {target.namespace}.", markup=False)
@@ -336,6 +332,6 @@ def spec_of(request: LoginRequest, secret: str, address: str) -> Mapping[str, ob
     if request.address.lower() != address.lower():
         said["subject"] = address
     if request.client_secret is not None:
-        said["clientSecretRef"] = {"name": secret, "key": CLIENT_SECRET_KEY}
-    said["refreshTokenRef"] = {"name": secret, "key": REFRESH_TOKEN_KEY}
+        said["clientSecretRef"] = {"name": secret, "key": auth_secret.CLIENT_SECRET_KEY}
+    said["refreshTokenRef"] = {"name": secret, "key": auth_secret.REFRESH_TOKEN_KEY}
     return said

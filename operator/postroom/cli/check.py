@@ -20,15 +20,8 @@ from rich.console import Console
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
 from postroom.api.fields import parse_duration
 from postroom.api.names import API_VERSION
-from postroom.cli import manifests, table
+from postroom.cli import manifests, options, table
 from postroom.cli.directory import DirectoryWorld
-from postroom.cli.options import (
-    DNSAuthoritativePortOption,
-    DNSResolverOption,
-    ExitCode,
-    Output,
-    OwnershipKeyFileOption,
-)
 from postroom.controller.network import reach
 from postroom.dns.asking.turns import Timing
 from postroom.mail.probes import NetworkProbes, Observe
@@ -52,9 +45,9 @@ def check(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")
     ] = "default",
-    output: Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")] = (
-        Output.TABLE
-    ),
+    output: Annotated[
+        options.Output, typer.Option("--output", "-o", help="Form of the result.")
+    ] = (options.Output.TABLE),
     wait: Annotated[
         str | None,
         typer.Option(help="Look again until all is Ready, at most this long (such as 5m)."),
@@ -62,8 +55,8 @@ def check(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Look again when a file changes, and every 30 s.")
     ] = False,
-    dns_resolver: DNSResolverOption = None,
-    dns_authoritative_port: DNSAuthoritativePortOption = None,
+    dns_resolver: options.DNSResolverOption = None,
+    dns_authoritative_port: options.DNSAuthoritativePortOption = None,
     allow_cidr: Annotated[
         list[str] | None,
         typer.Option(help="Private network in which mail and name servers may be dialled."),
@@ -75,7 +68,7 @@ def check(
         list[str] | None,
         typer.Option(help="Host of a token endpoint that is not built in."),
     ] = None,
-    ownership_key_file: OwnershipKeyFileOption = None,
+    ownership_key_file: options.OwnershipKeyFileOption = None,
     unknown_is_ok: Annotated[
         bool,
         typer.Option("--unknown-is-ok", help="Exit 0, not 3, where something cannot be looked at."),
@@ -102,7 +95,7 @@ def check(
         patience = parse_duration(wait) if wait else timedelta()
     except (SettingsError, ValueError) as error:
         typer.echo(f"postroom check: {error}", err=True)
-        raise typer.Exit(ExitCode.BAD_INPUT) from None
+        raise typer.Exit(options.ExitCode.BAD_INPUT) from None
     run = CheckRun(paths, namespace, settings, output, quiet=quiet, unknown_is_ok=unknown_is_ok)
     raise typer.Exit(asyncio.run(run.watch() if watch else run.once(patience)))
 
@@ -115,7 +108,7 @@ class CheckRun:
         paths: Sequence[Path],
         namespace: str,
         settings: Settings,
-        output: Output,
+        output: options.Output,
         *,
         quiet: bool,
         unknown_is_ok: bool = False,
@@ -139,8 +132,8 @@ class CheckRun:
             await world.outbound.close()
         self._print(world, found)
         code = _exit_code(found, world)
-        unknown = code == ExitCode.COULD_NOT_LOOK
-        return ExitCode.READY if unknown and self._unknown_is_ok else code
+        unknown = code == options.ExitCode.COULD_NOT_LOOK
+        return options.ExitCode.READY if unknown and self._unknown_is_ok else code
 
     async def watch(self) -> int:
         """Evaluate whenever a file changes, and every half a minute, until interrupted."""
@@ -192,7 +185,7 @@ class CheckRun:
         if self._quiet:
             return
         objects = objects_of(world)
-        if self._output is Output.TABLE:
+        if self._output is options.Output.TABLE:
             table.show(console(), objects)
         else:
             print_objects(objects, self._output)
@@ -223,7 +216,7 @@ def console() -> Console:
 def _exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:
     """Return the worst of what there is: bad input, broken, not looked at, Ready."""
     if found.complaints or not found.resources:
-        return ExitCode.BAD_INPUT
+        return options.ExitCode.BAD_INPUT
     verdicts = {
         None if ready is None else ready.status
         for _, status in world.statuses()
@@ -231,8 +224,12 @@ def _exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:
         for ready in (find(status.conditions, ConditionType.READY),)
     }
     if ConditionStatus.FALSE in verdicts:
-        return ExitCode.NOT_READY
-    return ExitCode.READY if verdicts <= {ConditionStatus.TRUE} else ExitCode.COULD_NOT_LOOK
+        return options.ExitCode.NOT_READY
+    return (
+        options.ExitCode.READY
+        if verdicts <= {ConditionStatus.TRUE}
+        else options.ExitCode.COULD_NOT_LOOK
+    )
 
 
 @dataclass
@@ -284,12 +281,12 @@ def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:
     ]
 
 
-def print_objects(objects: Sequence[Mapping[str, Any]], output: Output) -> None:
+def print_objects(objects: Sequence[Mapping[str, Any]], output: options.Output) -> None:
     """Print objects without their spec, as one YAML or JSON list."""
     shown = [
         {key: value for key, value in resource.items() if key != "spec"} for resource in objects
     ]
-    if output is Output.JSON:
+    if output is options.Output.JSON:
         typer.echo(json.dumps(shown, indent=2))
     else:
         typer.echo(yaml.safe_dump(shown, sort_keys=False, width=1000), nl=False)

@@ -15,17 +15,8 @@ import typer
 
 from postroom.api.conditions import ConditionType, is_true
 from postroom.api.names import Key
-from postroom.cli import manifests, table
+from postroom.cli import demo_story, manifests, table
 from postroom.cli.check import AT_ONCE, objects_of, world_of
-from postroom.cli.demo_story import (
-    SAMPLES,
-    SENDING_DOMAIN,
-    DemoFailed,
-    Narrator,
-    apply_fix,
-    break_record,
-    until,
-)
 from postroom.lab.lab import Lab, LabUnavailable
 from postroom.settings import KEY_FILE, Settings, load
 
@@ -44,7 +35,7 @@ def demo(
     ] = None,
 ) -> None:
     """Tell the story: verify, break a record, read the fix, apply it, verified again."""
-    if not SAMPLES.is_dir():
+    if not demo_story.SAMPLES.is_dir():
         typer.echo("postroom demo: manifests/samples is missing: run it from a checkout.", err=True)
         raise typer.Exit(2)
     try:
@@ -52,15 +43,15 @@ def demo(
             from postroom.cli.demo_cluster import tell_on_cluster
 
             # Not where the API server listens: the dial guard forbids its address for mail.
-            asyncio.run(tell_on_cluster(Narrator(), address or "127.0.0.2", kubeconfig))
+            asyncio.run(tell_on_cluster(demo_story.Narrator(), address or "127.0.0.2", kubeconfig))
         else:
-            asyncio.run(_tell(Narrator(), address or "127.0.0.1"))
-    except (DemoFailed, LabUnavailable) as error:
+            asyncio.run(_tell(demo_story.Narrator(), address or "127.0.0.1"))
+    except (demo_story.DemoFailed, LabUnavailable) as error:
         typer.echo(f"postroom demo: {error}", err=True)
         raise typer.Exit(1) from None
 
 
-async def _tell(narrator: Narrator, address: str) -> None:
+async def _tell(narrator: demo_story.Narrator, address: str) -> None:
     with tempfile.TemporaryDirectory(prefix="postroom-demo-") as scratch:
         state = Path(scratch)
         async with Lab(state, address=address) as lab:
@@ -68,27 +59,29 @@ async def _tell(narrator: Narrator, address: str) -> None:
             for name, place in lab.listeners:
                 narrator.line(f"  {name:24} {place}")
             (state / "lab-ca.yaml").write_text(lab.ca_manifest(("mail",)))
-            found = manifests.load([SAMPLES, state / "lab-ca.yaml"], "default")
+            found = manifests.load([demo_story.SAMPLES, state / "lab-ca.yaml"], "default")
             if found.complaints:
-                raise DemoFailed(str(found.complaints[0]))
+                raise demo_story.DemoFailed(str(found.complaints[0]))
             world = world_of(found, settings_for(lab))
 
             async def look(what: str, ready: bool) -> None:
-                await until(lambda: world.check(AT_ONCE), ready, what)
+                await demo_story.until(lambda: world.check(AT_ONCE), ready, what)
 
             narrator.chapter("postroom check manifests/samples: from YAML to verified truth.")
             await look("the samples become Ready", True)
             table.show(narrator.console, objects_of(world))
-            await break_record(narrator, lab)
+            await demo_story.break_record(narrator, lab)
             await look("the break is noticed", False)
-            table.show(narrator.console, _only(objects_of(world), SENDING_DOMAIN))
-            status = dict(world.statuses())[SENDING_DOMAIN]
+            table.show(narrator.console, _only(objects_of(world), demo_story.SENDING_DOMAIN))
+            status = dict(world.statuses())[demo_story.SENDING_DOMAIN]
             narrator.chapter("The fix that the finding names is applied to the zone.")
-            apply_fix(narrator, lab, status)
+            demo_story.apply_fix(narrator, lab, status)
             await look("the fix works", True)
-            table.show(narrator.console, _only(objects_of(world), SENDING_DOMAIN))
-            if not is_true(dict(world.statuses())[SENDING_DOMAIN].conditions, ConditionType.READY):
-                raise DemoFailed("the domain is not verified again.")
+            table.show(narrator.console, _only(objects_of(world), demo_story.SENDING_DOMAIN))
+            if not is_true(
+                dict(world.statuses())[demo_story.SENDING_DOMAIN].conditions, ConditionType.READY
+            ):
+                raise demo_story.DemoFailed("the domain is not verified again.")
             narrator.chapter("Verified again. The lab stops; nothing is left behind.")
 
 

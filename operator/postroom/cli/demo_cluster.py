@@ -10,40 +10,34 @@ from pathlib import Path
 
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
-from postroom.cli.demo_story import (
-    SAMPLES,
-    SENDING_DOMAIN,
-    DemoFailed,
-    Narrator,
-    apply_fix,
-    break_record,
-    until,
-)
+from postroom.cli import demo_story
+from postroom.lab import operator_process
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, external, obtain
 from postroom.lab.lab import Lab
-from postroom.lab.operator_process import (
-    ROOT,
-    OperatorFailed,
-    OperatorProcess,
-    service_account_kubeconfig,
+
+_RESOURCE = (
+    "sendingdomain",
+    demo_story.SENDING_DOMAIN.name,
+    "-n",
+    demo_story.SENDING_DOMAIN.namespace,
 )
 
-_RESOURCE = ("sendingdomain", SENDING_DOMAIN.name, "-n", SENDING_DOMAIN.namespace)
 
-
-async def tell_on_cluster(narrator: Narrator, address: str, kubeconfig: Path | None) -> None:
+async def tell_on_cluster(
+    narrator: demo_story.Narrator, address: str, kubeconfig: Path | None
+) -> None:
     """Tell the story; raises `DemoFailed`."""
     narrator.chapter("A real control plane: etcd and kube-apiserver on loopback.")
     try:
         plane = external(kubeconfig) if kubeconfig else obtain(narrator.line)
         with plane:
             await _Story(narrator, plane).tell(address)
-    except (ControlPlaneUnavailable, OperatorFailed, AssertionError) as error:
-        raise DemoFailed(str(error)) from None
+    except (ControlPlaneUnavailable, operator_process.OperatorFailed, AssertionError) as error:
+        raise demo_story.DemoFailed(str(error)) from None
 
 
 class _Story:
-    def __init__(self, narrator: Narrator, plane: ControlPlane) -> None:
+    def __init__(self, narrator: demo_story.Narrator, plane: ControlPlane) -> None:
         self._narrator, self._plane = narrator, plane
 
     async def _kubectl(self, *args: str, quiet: bool = False, check: bool = True) -> str:
@@ -59,8 +53,8 @@ class _Story:
             async with Lab(directory / "lab", address=address) as lab:
                 await self._install()
                 flags = (*lab.reach.flags, "--regression-confirmation=2s", "--log-format=text")
-                kubeconfig = service_account_kubeconfig(self._plane, directory)
-                operator = OperatorProcess(kubeconfig, directory, flags)
+                kubeconfig = operator_process.service_account_kubeconfig(self._plane, directory)
+                operator = operator_process.OperatorProcess(kubeconfig, directory, flags)
                 self._narrator.chapter("postroom run, with a ServiceAccount and RBAC of its own.")
                 await asyncio.to_thread(operator.start)
                 try:
@@ -68,13 +62,17 @@ class _Story:
                     await self._break_and_mend(lab)
                 finally:
                     await asyncio.to_thread(operator.stop)
-                    await self._kubectl("delete", "-k", str(SAMPLES), "--wait=false", quiet=True)
+                    await self._kubectl(
+                        "delete", "-k", str(demo_story.SAMPLES), "--wait=false", quiet=True
+                    )
         self._narrator.chapter("Verified again. Operator, lab and control plane stop.")
 
     async def _install(self) -> None:
         """Definitions, RBAC and ServiceAccount, but no Deployment: the operator runs beside us."""
-        install = ROOT / "manifests" / "install"
-        await self._kubectl("apply", "--server-side", "-k", str(ROOT / "crds"), quiet=True)
+        install = operator_process.ROOT / "manifests" / "install"
+        await self._kubectl(
+            "apply", "--server-side", "-k", str(operator_process.ROOT / "crds"), quiet=True
+        )
         for part in ("base/namespace", "base/serviceaccount", "base/leases", "cluster/rbac"):
             await self._kubectl("apply", "-f", str(install / f"{part}.yaml"), quiet=True)
 
@@ -92,8 +90,8 @@ class _Story:
         await self._kubectl("get", "postroom", "-n", "mail")
 
     async def _break_and_mend(self, lab: Lab) -> None:
-        await break_record(self._narrator, lab)
-        await until(self._is_ready, False, "the break is noticed")
+        await demo_story.break_record(self._narrator, lab)
+        await demo_story.until(self._is_ready, False, "the break is noticed")
         await self._kubectl("get", *_RESOURCE)
         shown = (
             "jsonpath={range .status.findings[*]}{.severity}: {.code}{'\\n'}{.message}{'\\n'}{end}"
@@ -101,8 +99,10 @@ class _Story:
         await self._kubectl("get", *_RESOURCE, "-o", shown)
         stored = json.loads(await self._kubectl("get", *_RESOURCE, "-o", "json", quiet=True))
         self._narrator.chapter("The fix that the finding names is applied to the zone.")
-        apply_fix(self._narrator, lab, parse_status(SENDING_DOMAIN.kind, stored["status"]))
-        await until(self._is_ready, True, "the fix works")
+        demo_story.apply_fix(
+            self._narrator, lab, parse_status(demo_story.SENDING_DOMAIN.kind, stored["status"])
+        )
+        await demo_story.until(self._is_ready, True, "the fix works")
         await self._kubectl("get", *_RESOURCE)
 
     async def _is_ready(self) -> bool:

@@ -24,18 +24,12 @@ from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests
 from postroom.cli.secret_sources import why_elsewhere
 from postroom.dns.ownership import OwnershipRules
+from postroom.reconcile import world
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_of
-from postroom.reconcile.world import (
-    ConfigMapContent,
-    LookupUnavailable,
-    Outbound,
-    SecretContent,
-    secret_content,
-)
 
 _CONCURRENCY = 16
 Progress = Callable[[int, int], None]
@@ -51,7 +45,7 @@ class DirectoryWorld:
     def __init__(
         self,
         manifests: Manifests,
-        outbound: Outbound,
+        outbound: world.Outbound,
         ownership: OwnershipRules,
     ) -> None:
         self._outbound = outbound
@@ -142,7 +136,7 @@ class DirectoryWorld:
         return datetime.now(UTC)
 
     @property
-    def outbound(self) -> Outbound:
+    def outbound(self) -> world.Outbound:
         return self._outbound
 
     @property
@@ -173,13 +167,13 @@ class DirectoryWorld:
         except InvalidSpec:
             return None
 
-    async def secret(self, namespace: str, name: str) -> SecretContent | None:
+    async def secret(self, namespace: str, name: str) -> world.SecretContent | None:
         manifest = self._manifests.secrets.get((namespace, name))
         maker = self._manifests.made_secrets.get((namespace, name))
         if manifest is None and maker is None:
             if self._has_secrets(namespace):
                 return None
-            raise LookupUnavailable(
+            raise world.LookupUnavailable(
                 f"Secret {name} is not in the input, and neither is any other of namespace "
                 f"{namespace}: its credentials come from elsewhere and are not tried."
             )
@@ -187,7 +181,7 @@ class DirectoryWorld:
             raise _elsewhere(name, f"is made by {maker}")
         if (reason := why_elsewhere(manifest.raw)) is not None:
             raise _elsewhere(name, reason)
-        content = secret_content(manifest.raw)
+        content = world.secret_content(manifest.raw)
         return replace(content, name=name, uid=f"{namespace}/{name}", resource_version="")
 
     def _has_secrets(self, namespace: str) -> bool:
@@ -195,17 +189,17 @@ class DirectoryWorld:
         found = (*self._manifests.secrets, *self._manifests.made_secrets)
         return any(place == namespace for place, _ in found)
 
-    async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
+    async def config_map(self, namespace: str, name: str) -> world.ConfigMapContent | None:
         manifest = self._manifests.config_maps.get((namespace, name))
         if manifest is None:
             return None
         data = {key: str(value) for key, value in _mapping(manifest.raw.get("data")).items()}
-        return ConfigMapContent(name, f"{namespace}/{name}", "", data)
+        return world.ConfigMapContent(name, f"{namespace}/{name}", "", data)
 
 
-def _elsewhere(name: str, reason: str) -> LookupUnavailable:
+def _elsewhere(name: str, reason: str) -> world.LookupUnavailable:
     """Nothing that stands in for a credential is sent: a few refusals lock a mailbox."""
-    return LookupUnavailable(
+    return world.LookupUnavailable(
         f"Secret {name} has no content in the input, as it {reason}: its credentials come from "
         "elsewhere and are not tried."
     )

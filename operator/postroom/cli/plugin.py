@@ -10,20 +10,10 @@ import typer
 
 from postroom import __version__
 from postroom.api.names import GROUP, Kind
-from postroom.cli import account_commands
+from postroom.cli import account_commands, plugin_options
 from postroom.cli.cluster import Cluster, PluginError
 from postroom.cli.main import run
 from postroom.cli.options import Output
-from postroom.cli.plugin_options import (
-    ContextOption,
-    KubeconfigOption,
-    NamespaceOption,
-    OutputOption,
-    edge,
-    exit_unless_ready,
-    kind_of,
-    show,
-)
 from postroom.cli.record_output import Layout, RecordFormat
 from postroom.cli.status_records import show_status_records
 from postroom.dns.presentation import CannotPublish
@@ -56,13 +46,13 @@ def _root(
 @app.command()
 def status(
     names: _Names = None,
-    namespace: NamespaceOption = None,
+    namespace: plugin_options.NamespaceOption = None,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")
     ] = False,
-    output: OutputOption = Output.TABLE,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = None,
+    output: plugin_options.OutputOption = Output.TABLE,
+    kubeconfig: plugin_options.KubeconfigOption = None,
+    context: plugin_options.ContextOption = None,
 ) -> None:
     """Show verdicts, findings and fixes."""
 
@@ -73,19 +63,19 @@ def status(
             found = await cluster.select(wanted, place)
         if output is Output.TABLE and not found:
             typer.echo(f"There is no resource of {GROUP}" + (f" in {place}." if place else "."))
-        show(found, output, full=any(name for _, name in wanted))
+        plugin_options.show(found, output, full=any(name for _, name in wanted))
 
-    edge(look())
+    plugin_options.edge(look())
 
 
 @app.command()
 def verify(
     names: Annotated[list[str], typer.Argument(help="KIND/NAME, or KIND NAME.")],
-    namespace: NamespaceOption = None,
+    namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 60,
-    output: OutputOption = Output.TABLE,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = None,
+    output: plugin_options.OutputOption = Output.TABLE,
+    kubeconfig: plugin_options.KubeconfigOption = None,
+    context: plugin_options.ContextOption = None,
 ) -> None:
     """Ask for a check now, wait for it, and show what it found.
 
@@ -97,10 +87,10 @@ def verify(
             place = namespace or cluster.namespace
             wanted = await cluster.select(_targets(names), place)
             found = await cluster.checked(wanted, timeout)
-        show(found, output)
-        exit_unless_ready(found)
+        plugin_options.show(found, output)
+        plugin_options.exit_unless_ready(found)
 
-    edge(ask())
+    plugin_options.edge(ask())
 
 
 @app.command()
@@ -108,7 +98,7 @@ def records(
     names: Annotated[
         list[str] | None, typer.Argument(help="SendingDomains by NAME; nothing: all.")
     ] = None,
-    namespace: NamespaceOption = None,
+    namespace: plugin_options.NamespaceOption = None,
     output: Annotated[
         RecordFormat, typer.Option("--output", "-o", help="Form of the result.")
     ] = RecordFormat.TABLE,
@@ -118,8 +108,8 @@ def records(
     missing: Annotated[
         bool, typer.Option("--missing", help="Only what DNS lacks or has wrong; exits 1 if any.")
     ] = False,
-    kubeconfig: KubeconfigOption = None,
-    context: ContextOption = None,
+    kubeconfig: plugin_options.KubeconfigOption = None,
+    context: plugin_options.ContextOption = None,
 ) -> None:
     """Print the DNS records that sending domains need, as status lists them."""
 
@@ -135,7 +125,7 @@ def records(
         except CannotPublish as error:
             raise PluginError(str(error)) from None
 
-    edge(look())
+    plugin_options.edge(look())
 
 
 def _domains(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
@@ -145,7 +135,7 @@ def _domains(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
     targets: list[tuple[Kind, str | None]] = []
     for word in words:
         kind, slash, name = word.rpartition("/")
-        if slash and kind_of(kind) is not Kind.SENDING_DOMAIN:
+        if slash and plugin_options.kind_of(kind) is not Kind.SENDING_DOMAIN:
             raise PluginError(f"{word} has no DNS records: name SendingDomains.")
         targets.append((Kind.SENDING_DOMAIN, name))
     return targets
@@ -154,11 +144,11 @@ def _domains(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
 def _targets(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
     """Read ``KIND/NAME``, ``KIND NAME`` or ``KIND``; every name of a kind that kubectl knows."""
     if len(words) == 2 and "/" not in "".join(words):
-        return [(kind_of(words[0]), words[1])]
+        return [(plugin_options.kind_of(words[0]), words[1])]
     targets = []
     for word in words:
         kind, _, name = word.partition("/")
-        targets.append((kind_of(kind), name or None))
+        targets.append((plugin_options.kind_of(kind), name or None))
     return targets
 
 

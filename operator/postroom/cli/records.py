@@ -13,26 +13,9 @@ import typer
 
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.cli import manifests
+from postroom.cli import manifests, options, record_output
 from postroom.cli.manifests import Manifests
-from postroom.cli.options import (
-    DNSAuthoritativePortOption,
-    DNSResolverOption,
-    ExitCode,
-    OwnershipKeyFileOption,
-)
 from postroom.cli.record_looks import look, with_others, world_for
-from postroom.cli.record_output import (
-    Layout,
-    RecordFormat,
-    Zones,
-    only_missing,
-    outermost,
-    say_nothing_is_missing,
-    say_what_fails_elsewhere,
-    show,
-    with_warnings,
-)
 from postroom.cli.record_plans import FLAGS, Planned, complain_of_conflicts, complaint, plan_all
 from postroom.cli.yaml_documents import Manifest
 from postroom.dns.names import canonical
@@ -67,8 +50,8 @@ def records(
         ),
     ] = "default",
     output: Annotated[
-        RecordFormat, typer.Option("--output", "-o", help="Form of the result.")
-    ] = RecordFormat.TABLE,
+        record_output.RecordFormat, typer.Option("--output", "-o", help="Form of the result.")
+    ] = record_output.RecordFormat.TABLE,
     terraform_provider: Annotated[
         TerraformProvider, typer.Option(help="Whose resources -o terraform writes.")
     ] = TerraformProvider.CLOUDFLARE,
@@ -96,12 +79,12 @@ def records(
             help="Only what DNS lacks or has wrong (asks DNS); exits 1 if there is any.",
         ),
     ] = False,
-    dns_resolver: DNSResolverOption = None,
-    dns_authoritative_port: DNSAuthoritativePortOption = None,
+    dns_resolver: options.DNSResolverOption = None,
+    dns_authoritative_port: options.DNSAuthoritativePortOption = None,
     allow_cidr: Annotated[
         list[str] | None, typer.Option(help="Private network in which name servers may be asked.")
     ] = None,
-    ownership_key_file: OwnershipKeyFileOption = None,
+    ownership_key_file: options.OwnershipKeyFileOption = None,
 ) -> None:
     """Print the DNS records that sending domains need, without a cluster.
 
@@ -120,7 +103,7 @@ def records(
         )
         found = _input(targets, namespace, provider, set_ or [])
         nameservers = tuple(canonical(name) for name in nameserver or ())
-        layout = Layout(output, terraform_provider, nameservers)
+        layout = record_output.Layout(output, terraform_provider, nameservers)
         run = RecordsRun(
             found, settings, layout, zone=zone and canonical(zone), ttl=ttl, live=live,
             missing=missing,
@@ -128,7 +111,7 @@ def records(
         code = asyncio.run(run.run())
     except (SettingsError, CannotPublish, BadFlag) as error:
         typer.echo(f"postroom records: {error}", err=True)
-        raise typer.Exit(ExitCode.BAD_INPUT) from None
+        raise typer.Exit(options.ExitCode.BAD_INPUT) from None
     raise typer.Exit(code)
 
 
@@ -196,7 +179,7 @@ class RecordsRun:
         self,
         found: Manifests,
         settings: Settings,
-        layout: Layout,
+        layout: record_output.Layout,
         *,
         zone: str | None = None,
         ttl: int = DEFAULT_TTL,
@@ -204,23 +187,25 @@ class RecordsRun:
         missing: bool = False,
     ) -> None:
         self._found, self._settings, self._layout = found, settings, layout
-        self._zones = Zones(known=(zone,)) if zone else None
+        self._zones = record_output.Zones(known=(zone,)) if zone else None
         self._ttl, self._live, self._missing = ttl, live or missing, missing
 
     async def run(self) -> int:
         """Print and return the exit code; raises `CannotPublish`."""
         planned = self._plan()
         if planned is None:
-            return ExitCode.BAD_INPUT
+            return options.ExitCode.BAD_INPUT
         self._warn_of_missing_key(planned)
         if self._live:
             return await self._look(planned)
         made = distinct(
             record for domain in planned for record in from_plan(domain.plan, self._ttl)
         )
-        guessed = Zones(guessed=outermost([domain.plan.domain for domain in planned]))
-        show(with_warnings(made), self._zones or guessed, self._layout)
-        return ExitCode.READY
+        guessed = record_output.Zones(
+            guessed=record_output.outermost([domain.plan.domain for domain in planned])
+        )
+        record_output.show(record_output.with_warnings(made), self._zones or guessed, self._layout)
+        return options.ExitCode.READY
 
     async def _look(self, planned: Sequence[Planned]) -> int:
         """Look in DNS, print what is wanted, return the exit code; raises `CannotPublish`."""
@@ -229,16 +214,16 @@ class RecordsRun:
         seen = await look(world, servers, self._ttl)
         made = seen.records
         if self._missing:
-            broken = say_what_fails_elsewhere(made)
-            made = only_missing(made)
+            broken = record_output.say_what_fails_elsewhere(made)
+            made = record_output.only_missing(made)
             if not made and broken:
-                return ExitCode.NOT_READY
+                return options.ExitCode.NOT_READY
             if not made:
-                say_nothing_is_missing(self._layout)
-                return ExitCode.READY
+                record_output.say_nothing_is_missing(self._layout)
+                return options.ExitCode.READY
         whole = await with_others(made, world.outbound.dns) if self._layout.whole_sets else made
-        show(whole, self._zones or seen.zones, self._layout)
-        return ExitCode.NOT_READY if self._missing else ExitCode.READY
+        record_output.show(whole, self._zones or seen.zones, self._layout)
+        return options.ExitCode.NOT_READY if self._missing else options.ExitCode.READY
 
     def _plan(self) -> list[Planned] | None:
         """Work the plans out; None, and sentences printed, where the input is bad."""

@@ -9,22 +9,14 @@ from typing import Any
 from postroom.api.names import Kind
 from postroom.api.resource import InvalidSpec, parse_spec, parse_status
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
-from postroom.cli.record_output import (
-    Layout,
-    Zones,
-    only_missing,
-    outermost,
-    say_nothing_is_missing,
-    say_what_fails_elsewhere,
-    show,
-)
+from postroom.cli import record_output
 from postroom.dns.planning import complete
 from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.records import PublishedRecord, delegated, distinct, from_status
 
 
 def show_status_records(
-    objects: Sequence[Mapping[str, Any]], layout: Layout, *, missing: bool
+    objects: Sequence[Mapping[str, Any]], layout: record_output.Layout, *, missing: bool
 ) -> bool:
     """Print the records of SendingDomains as the API server holds them, with `missing` only what
     DNS lacks or has wrong; return whether there was any, or one that fails all the same. Raises
@@ -43,13 +35,17 @@ def show_status_records(
             guessed.append(str(domain["spec"]["domain"]))
     made = distinct(records)
     if missing:
-        broken = say_what_fails_elsewhere(made)
-        made = only_missing(made)
+        broken = record_output.say_what_fails_elsewhere(made)
+        made = record_output.only_missing(made)
         if not made:
             if not broken:
-                say_nothing_is_missing(layout)
+                record_output.say_nothing_is_missing(layout)
             return broken
-    show(made, Zones(tuple(dict.fromkeys(known)), outermost(guessed)), layout)
+    record_output.show(
+        made,
+        record_output.Zones(tuple(dict.fromkeys(known)), record_output.outermost(guessed)),
+        layout,
+    )
     return True
 
 

@@ -20,12 +20,7 @@ from postroom.concurrency.acting import party
 from postroom.concurrency.flights import Flights
 from postroom.concurrency.slots import KeyedSlots
 from postroom.controller.policy_memory import PolicyMemory
-from postroom.dns.mta_sts_host import (
-    POLICY_BYTES_LIMIT,
-    CertificateFault,
-    FetchedPolicy,
-    PolicyFetchOutcome,
-)
+from postroom.dns import mta_sts_host
 from postroom.mail.connect.dial import Resolve, interleaved
 from postroom.mail.connect.guard import DialPolicy, judge_addresses
 from postroom.mail.connect.https import pinned_session
@@ -45,11 +40,11 @@ _HEADERS = {"accept": "text/plain", "accept-encoding": "identity", "user-agent":
 #: Statuses below 500 that say "not now" rather than "not there".
 _PASSING_STATUSES = frozenset({408, 425, 429})
 _CERTIFICATE_FAULTS = {
-    Reason.CERTIFICATE_EXPIRED: CertificateFault.EXPIRED,
-    Reason.CERTIFICATE_NOT_YET_VALID: CertificateFault.NOT_YET_VALID,
-    Reason.CERTIFICATE_NAME_MISMATCH: CertificateFault.OTHER_NAME,
+    Reason.CERTIFICATE_EXPIRED: mta_sts_host.CertificateFault.EXPIRED,
+    Reason.CERTIFICATE_NOT_YET_VALID: mta_sts_host.CertificateFault.NOT_YET_VALID,
+    Reason.CERTIFICATE_NAME_MISMATCH: mta_sts_host.CertificateFault.OTHER_NAME,
 }
-_UNREACHABLE = FetchedPolicy(PolicyFetchOutcome.UNREACHABLE)
+_UNREACHABLE = mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.UNREACHABLE)
 
 
 class HttpsPolicyFetcher:
@@ -76,13 +71,13 @@ class HttpsPolicyFetcher:
         self._port, self._ca_bundle, self._limit = port, ca_bundle, limit
         self._memory = memory or PolicyMemory()
         self._trust = trust or TrustStore()
-        self._flights: Flights[tuple[str, str], FetchedPolicy] = Flights()
+        self._flights: Flights[tuple[str, str], mta_sts_host.FetchedPolicy] = Flights()
         self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
 
-    async def fetch(self, domain: str) -> FetchedPolicy:
+    async def fetch(self, domain: str) -> mta_sts_host.FetchedPolicy:
         """See `postroom.dns.mta_sts_host.PolicyFetcher`."""
 
-        async def fetch() -> FetchedPolicy:
+        async def fetch() -> mta_sts_host.FetchedPolicy:
             found = await self._fetch(f"mta-sts.{domain}")
             self._memory.put(domain, found)
             return found
@@ -97,7 +92,7 @@ class HttpsPolicyFetcher:
         """End what is under way; connections outlive no fetch."""
         await self._flights.close()
 
-    async def _fetch(self, host: str) -> FetchedPolicy:
+    async def _fetch(self, host: str) -> mta_sts_host.FetchedPolicy:
         try:
             async with asyncio.timeout(self._limit):
                 addresses = await self._resolve(host)
@@ -106,10 +101,10 @@ class HttpsPolicyFetcher:
         if addresses is None:
             return _UNREACHABLE
         if not addresses:
-            return FetchedPolicy(PolicyFetchOutcome.HOST_NOT_FOUND)
+            return mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.HOST_NOT_FOUND)
         # In no namespace: a policy host is never a Service.
         if judge_addresses(host, addresses, "", self._guard) is not None:
-            return FetchedPolicy(PolicyFetchOutcome.DENIED)
+            return mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.DENIED)
         pinned = interleaved(addresses)[:_ADDRESS_LIMIT]
         try:
             async with (
@@ -120,7 +115,7 @@ class HttpsPolicyFetcher:
         except TimeoutError:
             return _UNREACHABLE
 
-    async def _get(self, host: str, addresses: Sequence[str]) -> FetchedPolicy:
+    async def _get(self, host: str, addresses: Sequence[str]) -> mta_sts_host.FetchedPolicy:
         # RFC 8461 section 3.3: a DNS name in subjectAltName; the common name does not count.
         context = await self._trust.context(self._ca_bundle, common_name=False)
         try:
@@ -134,33 +129,49 @@ class HttpsPolicyFetcher:
             return found
 
 
-async def _read(response: aiohttp.ClientResponse) -> FetchedPolicy:
+async def _read(response: aiohttp.ClientResponse) -> mta_sts_host.FetchedPolicy:
     """Judge a response by its head, then read no more of its body than a policy can have."""
     status = response.status
     if status >= 500 or status in _PASSING_STATUSES:
-        return FetchedPolicy(PolicyFetchOutcome.UNREACHABLE, status=status)
+        return mta_sts_host.FetchedPolicy(
+            mta_sts_host.PolicyFetchOutcome.UNREACHABLE, status=status
+        )
     if 300 <= status < 400:
-        return FetchedPolicy(PolicyFetchOutcome.REDIRECT, status=status)
+        return mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.REDIRECT, status=status)
     if status != 200:
-        return FetchedPolicy(PolicyFetchOutcome.NOT_FOUND, status=status)
+        return mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.NOT_FOUND, status=status)
     if response.content_type != "text/plain":
-        return FetchedPolicy(PolicyFetchOutcome.WRONG_MEDIA_TYPE, status=status)
+        return mta_sts_host.FetchedPolicy(
+            mta_sts_host.PolicyFetchOutcome.WRONG_MEDIA_TYPE, status=status
+        )
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > POLICY_BYTES_LIMIT:
-            return FetchedPolicy(PolicyFetchOutcome.TOO_LARGE, status=status)
-    return FetchedPolicy(PolicyFetchOutcome.FETCHED, body.decode("latin-1"), status)
+        if len(body) > mta_sts_host.POLICY_BYTES_LIMIT:
+            return mta_sts_host.FetchedPolicy(
+                mta_sts_host.PolicyFetchOutcome.TOO_LARGE, status=status
+            )
+    return mta_sts_host.FetchedPolicy(
+        mta_sts_host.PolicyFetchOutcome.FETCHED, body.decode("latin-1"), status
+    )
 
 
-def _fault(error: aiohttp.ClientError | OSError) -> FetchedPolicy:
+def _fault(error: aiohttp.ClientError | OSError) -> mta_sts_host.FetchedPolicy:
     """What an error means: what TLS shows is definite, all else is a matter of the way."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause = error.certificate_error
         code = cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
-        fault = _CERTIFICATE_FAULTS.get(certificate_reason(code), CertificateFault.UNTRUSTED)
-        return FetchedPolicy(PolicyFetchOutcome.CERTIFICATE, certificate=fault)
+        fault = _CERTIFICATE_FAULTS.get(
+            certificate_reason(code), mta_sts_host.CertificateFault.UNTRUSTED
+        )
+        return mta_sts_host.FetchedPolicy(
+            mta_sts_host.PolicyFetchOutcome.CERTIFICATE, certificate=fault
+        )
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         broken_off = isinstance(error.os_error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
-        return _UNREACHABLE if broken_off else FetchedPolicy(PolicyFetchOutcome.HANDSHAKE)
+        return (
+            _UNREACHABLE
+            if broken_off
+            else mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.HANDSHAKE)
+        )
     return _UNREACHABLE

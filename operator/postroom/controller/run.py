@@ -17,15 +17,8 @@ from postroom import __version__
 from postroom.api.names import Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller import network
+from postroom.controller import client, network
 from postroom.controller.cache import Cache, conditions_of
-from postroom.controller.client import (
-    ApiError,
-    Cluster,
-    ConnectionSettingsError,
-    connect,
-    own_namespace,
-)
 from postroom.controller.endpoints import Endpoints, StartError
 from postroom.controller.events import EventPoster
 from postroom.controller.feed import Feed
@@ -66,8 +59,8 @@ async def run(settings: Settings, reach: Reach = network.reach) -> int:
     """Run the operator until a signal or a failure; returns the exit code of the process."""
     try:
         connections = 2 * min(settings.workers, _EVALUATIONS_AT_THE_API) + 8
-        cluster = await connect(settings.kubeconfig, connections=connections)
-    except ConnectionSettingsError as error:
+        cluster = await client.connect(settings.kubeconfig, connections=connections)
+    except client.ConnectionSettingsError as error:
         logger.error("%s", error)  # noqa: TRY400 - one sentence, no traceback
         return EXIT_FAILED
     try:
@@ -97,7 +90,7 @@ def run_process(settings: Settings) -> int:
 class _Operator:
     """Everything that runs, wired together once."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, reach: Reach) -> None:
+    def __init__(self, cluster: client.Cluster, settings: Settings, reach: Reach) -> None:
         self._cluster = cluster
         self._settings = settings
         self._reach = reach
@@ -195,10 +188,10 @@ class _Operator:
 
     def _election(self) -> LeaderElection | None:
         settings = self._settings
-        namespace = settings.leader_election_namespace or own_namespace()
+        namespace = settings.leader_election_namespace or client.own_namespace()
         if settings.leader_election is None:
             # A Deployment may have a second replica, even if only for a moment.
-            wanted = own_namespace() is not None and settings.kubeconfig is None
+            wanted = client.own_namespace() is not None and settings.kubeconfig is None
         else:
             wanted = settings.leader_election
         if not wanted:
@@ -237,7 +230,7 @@ class _Operator:
         """
         try:
             served = await self._cluster.served_kinds()
-        except ApiError as error:
+        except client.ApiError as error:
             if error.status != 404:
                 raise StartError(
                     f"the API server cannot be asked for its resources: {error}"

@@ -15,15 +15,9 @@ from postroom.controller.cache import Cache, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.dns.ownership import OwnershipRules
+from postroom.reconcile import world
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook
-from postroom.reconcile.world import (
-    ConfigMapContent,
-    LookupUnavailable,
-    Outbound,
-    SecretContent,
-    secret_content,
-)
 
 T = TypeVar("T")
 
@@ -67,7 +61,7 @@ class ClusterWorld:
         self,
         cache: Cache,
         client: ReadingClient,
-        outbound: Outbound,
+        outbound: world.Outbound,
         ownership: OwnershipRules,
         now: Callable[[], datetime] = utc_now,
         *,
@@ -86,7 +80,7 @@ class ClusterWorld:
         return self._now()
 
     @property
-    def outbound(self) -> Outbound:
+    def outbound(self) -> world.Outbound:
         """The clients of everything outside."""
         return self._outbound
 
@@ -121,19 +115,19 @@ class ClusterWorld:
         found = [await self.get(kind, namespace, name) for name in names]
         return [resource for resource in found if resource is not None]
 
-    async def secret(self, namespace: str, name: str) -> SecretContent | None:
+    async def secret(self, namespace: str, name: str) -> world.SecretContent | None:
         """Return a Secret, None if there is none; raises `LookupUnavailable`."""
         try:
             raw = await self._secrets.get(namespace, name)
         except ApiError as error:
             raise _unavailable(error, "Secret", namespace, name) from None
-        content = None if raw is None else secret_content(raw)
+        content = None if raw is None else world.secret_content(raw)
         if content is not None and content.allowed_hosts is None and self._require_consent:
             # An owner who names no host has agreed to none.
             return replace(content, allowed_hosts=())
         return content
 
-    async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
+    async def config_map(self, namespace: str, name: str) -> world.ConfigMapContent | None:
         """Return a ConfigMap, None if there is none; raises `LookupUnavailable`."""
         try:
             raw = await self._config_maps.get(namespace, name)
@@ -147,10 +141,10 @@ class ClusterWorld:
         self._config_maps.forget(namespace, name)
 
 
-def config_map_content(raw: Mapping[str, Any]) -> ConfigMapContent:
+def config_map_content(raw: Mapping[str, Any]) -> world.ConfigMapContent:
     """Read a ConfigMap's text entries."""
     metadata = metadata_of(raw)
-    return ConfigMapContent(
+    return world.ConfigMapContent(
         name=str(metadata.get("name") or ""),
         uid=str(metadata.get("uid") or ""),
         resource_version=str(metadata.get("resourceVersion") or ""),
@@ -162,13 +156,13 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _unavailable(error: ApiError, kind: str, namespace: str, name: str) -> LookupUnavailable:
+def _unavailable(error: ApiError, kind: str, namespace: str, name: str) -> world.LookupUnavailable:
     """Why something could not be looked up: the same sentence every time."""
     if error.status == 403:
-        return LookupUnavailable(
+        return world.LookupUnavailable(
             f"{kind} {name} could not be read: the operator lacks the permission to get "
             f"{kind.lower()}s in namespace {namespace}; bind its role there."
         )
-    return LookupUnavailable(
+    return world.LookupUnavailable(
         f"{kind} {name} could not be read: the API server did not answer; it is asked again."
     )

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
+from postroom.mail import operations
 from postroom.mail.connect.dial import Deadlines, Dialler, Resolve, SystemResolver
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.tls import TrustStore
@@ -21,15 +22,6 @@ from postroom.mail.imap.removal import remove
 from postroom.mail.imap.scan import scan
 from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Hosts, RefusalBudget
 from postroom.mail.limits.priority import Gate
-from postroom.mail.operations import (
-    AskSenders,
-    CountDays,
-    Operation,
-    RemoveMessages,
-    Report,
-    ScanMailbox,
-    SendMessage,
-)
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
 from postroom.mail.session.state import Connector
@@ -42,13 +34,16 @@ _LEAST_PAUSE = 60
 
 #: (what was done, seconds that it took with all waiting, how far the session came)
 Observe = Callable[[str, float, ProbeReport], None]
-_Perform = Callable[[Endpoint, Login, Operation[Report], Connector], Awaitable[Report]]
-_OPERATIONS: Mapping[type[Operation[Any]], Callable[..., Awaitable[Any]]] = {
-    AskSenders: ask_senders,
-    SendMessage: send,
-    ScanMailbox: scan,
-    RemoveMessages: remove,
-    CountDays: count_days,
+_Perform = Callable[
+    [Endpoint, Login, operations.Operation[operations.Report], Connector],
+    Awaitable[operations.Report],
+]
+_OPERATIONS: Mapping[type[operations.Operation[Any]], Callable[..., Awaitable[Any]]] = {
+    operations.AskSenders: ask_senders,
+    operations.SendMessage: send,
+    operations.ScanMailbox: scan,
+    operations.RemoveMessages: remove,
+    operations.CountDays: count_days,
 }
 
 
@@ -88,8 +83,8 @@ class NetworkProbes:
         return report
 
     async def perform(
-        self, endpoint: Endpoint, login: Login, operation: Operation[Report]
-    ) -> Report:
+        self, endpoint: Endpoint, login: Login, operation: operations.Operation[operations.Report]
+    ) -> operations.Report:
         """See `postroom.reconcile.world.MailProbes`.
 
         Where the host has refused too many, not at all: it is nothing without its login.
@@ -119,15 +114,15 @@ class NetworkProbes:
             return _cooling_down(shown, endpoint, host.budget(namespace))
 
     async def _perform(
-        self, endpoint: Endpoint, login: Login, operation: Operation[Report]
-    ) -> Report:
+        self, endpoint: Endpoint, login: Login, operation: operations.Operation[operations.Report]
+    ) -> operations.Report:
         host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
         async with host.signing_in(namespace, login) as attempt:
             if not attempt.allowed:
                 pause = _cooling_down(None, endpoint, host.budget(namespace))
                 return operation.not_done(pause)
             async with host.turn(namespace), self._gate.place(host.pace, namespace):
-                perform = cast("_Perform[Report]", _OPERATIONS[type(operation)])
+                perform = cast("_Perform[operations.Report]", _OPERATIONS[type(operation)])
                 done = await perform(endpoint, login, operation, self._connector)
                 attempt.report = done.session
                 return done

@@ -6,18 +6,10 @@ from __future__ import annotations
 import asyncio
 
 from postroom.dns.answers import Outcome, Question
+from postroom.dns.asking import wire
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsClient, HttpsServer
 from postroom.dns.asking.transport import ServerAddress, Transport
-from postroom.dns.asking.wire import (
-    Reply,
-    View,
-    is_reply,
-    is_truncated,
-    make_query,
-    read_reply,
-    rejects_edns,
-)
 
 #: Whom a query can be sent to.
 Server = ServerAddress | HttpsServer
@@ -38,8 +30,8 @@ class Exchange:
         self.over_tcp: set[tuple[Server, Question]] = set()
 
     async def ask(
-        self, server: Server, question: Question, view: View, *, edns: bool, limit: float
-    ) -> Reply:
+        self, server: Server, question: Question, view: wire.View, *, edns: bool, limit: float
+    ) -> wire.Reply:
         """Return the reply of one server, asked with EDNS or without.
 
         Where the server does not understand EDNS it is asked again without (RFC 6891 section
@@ -47,17 +39,17 @@ class Exchange:
         `TimeoutError` where nothing comes at all, `OSError` where the server cannot be reached.
         """
         reply = await self._send(server, question, view, edns=edns, limit=limit)
-        if edns and rejects_edns(reply):
+        if edns and wire.rejects_edns(reply):
             plain = await self._send(server, question, view, edns=False, limit=limit)
-            if not rejects_edns(plain):
+            if not wire.rejects_edns(plain):
                 self._health.without_edns(server)
             return plain
         return reply
 
     async def _send(
-        self, server: Server, question: Question, view: View, *, edns: bool, limit: float
-    ) -> Reply:
-        query = make_query(question, view, edns=edns)
+        self, server: Server, question: Question, view: wire.View, *, edns: bool, limit: float
+    ) -> wire.Reply:
+        query = wire.make_query(question, view, edns=edns)
         clock = asyncio.get_running_loop().time
         started = clock()
         if isinstance(server, HttpsServer):
@@ -65,19 +57,19 @@ class Exchange:
         else:
             message = await self._transport.udp(server, query, limit)
         self._health.answered(server, clock() - started)
-        if not is_reply(query, message):
+        if not wire.is_reply(query, message):
             return Outcome.MALFORMED
-        if is_truncated(message) and isinstance(server, ServerAddress):
+        if wire.is_truncated(message) and isinstance(server, ServerAddress):
             self.over_tcp.add((server, question))
             try:
                 return await self._over_tcp(server, query, limit)
             finally:
                 self.over_tcp.discard((server, question))
-        return read_reply(message)
+        return wire.read_reply(message)
 
-    async def _over_tcp(self, server: ServerAddress, query: bytes, limit: float) -> Reply:
+    async def _over_tcp(self, server: ServerAddress, query: bytes, limit: float) -> wire.Reply:
         try:
             message = await self._transport.tcp(server, query, limit * _TCP_SHARE)
         except OSError:
             return Outcome.TIMEOUT
-        return read_reply(message) if is_reply(query, message) else Outcome.MALFORMED
+        return wire.read_reply(message) if wire.is_reply(query, message) else Outcome.MALFORMED

@@ -7,22 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from postroom.dns import dkim, dmarc, spf
+from postroom.dns import dkim, dmarc, requirements, spf
 from postroom.dns.answers import Answer, Question, RecordType
 from postroom.dns.judging import mx
 from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging.judgement import Cause, Context, Judgement
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label
-from postroom.dns.requirements import (
-    CNAMEWanted,
-    DelegationWanted,
-    DKIMKeyWanted,
-    DMARCWanted,
-    MXWanted,
-    PlannedRecord,
-    TextWanted,
-)
 
 #: Most values of one answer that are held against what is wanted.
 _VALUES_LIMIT = 20
@@ -32,7 +23,7 @@ _VALUES_LIMIT = 20
 class Case:
     """A record, how it was judged, and what the zone's servers answered, probes included."""
 
-    planned: PlannedRecord
+    planned: requirements.PlannedRecord
     context: Context
     seen: Seen
     judgement: Judgement
@@ -72,25 +63,25 @@ class Case:
 
     def _is_wanted(self, value: str) -> bool:
         match self.planned.wanted:
-            case TextWanted(text, also):
+            case requirements.TextWanted(text, also):
                 return value == text or value in also
-            case CNAMEWanted() as wanted:
+            case requirements.CNAMEWanted() as wanted:
                 return value == wanted.target
-            case DKIMKeyWanted() as wanted:
+            case requirements.DKIMKeyWanted() as wanted:
                 return dkim.looks_like_key(value) and dkim.parse(value).key == wanted.key
-            case DelegationWanted(nameservers):
+            case requirements.DelegationWanted(nameservers):
                 return value in nameservers
             case spf.Requirement() as wanted:
                 if not spf.is_spf(value):
                     return False
                 others = spf_judge.others_of(self.planned, wanted, [value], self.seen)
                 return not wanted.missing_from(spf.reach(value, others, self.planned.name))
-            case DMARCWanted() as wanted:
+            case requirements.DMARCWanted() as wanted:
                 if not dmarc.is_dmarc(value):
                     return False
                 record = dmarc.parse(value)
                 return record.problem is None and record.at_least(wanted.policy)
-            case MXWanted() as wanted:
+            case requirements.MXWanted() as wanted:
                 return mx.host_of(value) == wanted.host
             case _:
                 return bool(self.planned.value) and value == self.planned.value

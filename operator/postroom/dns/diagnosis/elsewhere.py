@@ -14,16 +14,8 @@ from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
 from postroom.dns.diagnosis.nameservers import has_no_address, is_denied, is_lame
 from postroom.dns.diagnosis.standing import parent
 from postroom.dns.finding_codes import Code
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import create, removal, replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    lacking,
-    where,
-)
 from postroom.dns.names import host_label, is_within
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DelegationWanted, PlannedRecord
@@ -43,7 +35,7 @@ def probes(case: Case) -> Iterable[Probe]:
         yield Probe(9, Question(case.apex, RecordType.SOA))
 
 
-def causes(case: Case) -> Iterable[Cause]:
+def causes(case: Case) -> Iterable[judgement.Cause]:
     if case.judgement.state is RecordState.MISSING:
         yield from _delegated_below(case)
         if _nothing_is_there(case):
@@ -67,7 +59,7 @@ def _servers(names: Iterable[str]) -> str:
     return ", ".join(map(quoted, found[:_NAMED_LIMIT])) + more
 
 
-def _delegated_below(case: Case) -> Iterator[Cause]:
+def _delegated_below(case: Case) -> Iterator[judgement.Cause]:
     """A name between the domain and the record is delegated, so that its zone has the word."""
     for name in below_the_domain(case.planned, case.context):
         answer = case.at(name, RecordType.NS)
@@ -76,7 +68,7 @@ def _delegated_below(case: Case) -> Iterator[Cause]:
         message = (
             f"{name} is delegated to {_servers(answer.values)}, so that what is added to the zone "
             "above has no effect there: publish the record at those name servers, or delete the "
-            f"NS records at {name}. {lacking(case.planned, case.answer.values)}"
+            f"NS records at {name}. {judgement.lacking(case.planned, case.answer.values)}"
         )
         fix = create(case.planned)
         if case.planned.type is RecordType.CNAME and name == case.planned.name:
@@ -85,11 +77,13 @@ def _delegated_below(case: Case) -> Iterator[Cause]:
             message = f"{message} What else those servers have at {name} or below goes with them."
         elif fix is not None:
             fix = fix.model_copy(update={"host_label": host_label(case.planned.name, name)})
-        yield Cause(Code.SUBDOMAIN_DELEGATED, message, fix, Evidence.SHOWN, answer.question)
+        yield judgement.Cause(
+            Code.SUBDOMAIN_DELEGATED, message, fix, judgement.Evidence.SHOWN, answer.question
+        )
         return
 
 
-def below_the_domain(planned: PlannedRecord, context: Context) -> tuple[str, ...]:
+def below_the_domain(planned: PlannedRecord, context: judgement.Context) -> tuple[str, ...]:
     """The names that a delegation takes the record away at: its own, and those up to the domain.
 
     Not where the plan itself demands a delegation.
@@ -107,21 +101,23 @@ def below_the_domain(planned: PlannedRecord, context: Context) -> tuple[str, ...
     return tuple(ancestor for ancestor in found if ancestor not in demanded)
 
 
-def cut_off(planned: PlannedRecord, name: str, delegation: Delegation) -> Judgement | None:
+def cut_off(
+    planned: PlannedRecord, name: str, delegation: Delegation
+) -> judgement.Judgement | None:
     """The judgement on a record that nobody answers for, because its name is handed to servers
     that do not; None where one of them has the zone."""
     if not delegation.servers or any(server.answer.conclusive for server in delegation.servers):
         return None
-    judged = blind(planned)
+    judged = judgement.blind(planned)
     message = (
         f"{name} is delegated to {_servers(delegation.nameservers)}, {_silence(delegation)}: "
-        f"nobody sees the {where(planned)}. Unless that zone is to be set up there, the NS "
-        f"records at {name} must go."
+        f"nobody sees the {judgement.where(planned)}. Unless that zone is to be set up there, the "
+        f"NS records at {name} must go."
     )
     gone = removal(name, RecordType.NS, delegation.nameservers)
     shows = Question(name, RecordType.NS)
     fix = replace(planned, (), more=gone)
-    cause = Cause(Code.SUBDOMAIN_DELEGATED, message, fix, Evidence.SHOWN, shows)
+    cause = judgement.Cause(Code.SUBDOMAIN_DELEGATED, message, fix, judgement.Evidence.SHOWN, shows)
     return changed(judged, message=message, cause=cause)
 
 
@@ -137,7 +133,7 @@ def _silence(delegation: Delegation) -> str:
     return "of which none serves it" if several else "which does not answer"
 
 
-def _delegated(case: Case) -> Iterator[Cause]:
+def _delegated(case: Case) -> Iterator[judgement.Cause]:
     """The sending domain is a zone of its own below one in which the records may have been put."""
     zone, above = case.context.zone, parent(case.domain)
     if zone is None or zone.apex != case.domain:
@@ -146,13 +142,16 @@ def _delegated(case: Case) -> Iterator[Cause]:
         return
     message = (
         f"{case.domain} is a zone of its own, delegated to {_servers(zone.nameservers)}: what is "
-        f"added to {above} has no effect there. {lacking(case.planned, case.answer.values)}"
+        f"added to {above} has no effect there. "
+        f"{judgement.lacking(case.planned, case.answer.values)}"
     )
     shows = Question(case.domain, RecordType.NS)
-    yield Cause(Code.SUBDOMAIN_DELEGATED, message, create(case.planned), Evidence.LIKELY, shows)
+    yield judgement.Cause(
+        Code.SUBDOMAIN_DELEGATED, message, create(case.planned), judgement.Evidence.LIKELY, shows
+    )
 
 
-def _made_elsewhere(case: Case) -> Iterator[Cause]:
+def _made_elsewhere(case: Case) -> Iterator[judgement.Cause]:
     """The zone names a primary server at another DNS host than the one that serves it."""
     zone, apex = case.context.zone, case.apex
     soa = case.at(apex, RecordType.SOA) if apex is not None else None
@@ -167,10 +166,12 @@ def _made_elsewhere(case: Case) -> Iterator[Cause]:
         f"{zone.apex} is served by {serving} ({_servers(zone.nameservers)}), although its SOA "
         f"still names {quoted(primary)} of {maker.name}: unless {serving} takes the zone from "
         f"there, what is added at {maker.name} has no effect. "
-        f"{lacking(case.planned, case.answer.values)}"
+        f"{judgement.lacking(case.planned, case.answer.values)}"
     )
     shows = Question(zone.apex, RecordType.SOA)
-    yield Cause(Code.WRONG_DNS_HOST, message, create(case.planned), Evidence.LIKELY, shows)
+    yield judgement.Cause(
+        Code.WRONG_DNS_HOST, message, create(case.planned), judgement.Evidence.LIKELY, shows
+    )
 
 
 FAMILY = CauseFamily(probes, causes)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import bimi, dkim, dmarc, mta_sts, spf, tls_rpt
+from postroom.dns import bimi, dkim, dmarc, mta_sts, requirements, spf, tls_rpt
 from postroom.dns.answers import Answer, Question
 from postroom.dns.diagnosis import cname, mx, values
 from postroom.dns.diagnosis import dkim as dkim_diagnosis
@@ -19,15 +19,6 @@ from postroom.dns.judging import spf_merge
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.pasted import UNDO
-from postroom.dns.requirements import (
-    BIMIWanted,
-    CNAMEWanted,
-    DKIMKeyWanted,
-    DMARCWanted,
-    MTASTSWanted,
-    MXWanted,
-    TLSRPTWanted,
-)
 
 #: The families that tell what is wrong with a value, wherever it stands.
 _OF_VALUES = (dkim_diagnosis, values, mx, cname, dmarc_diagnosis)
@@ -89,11 +80,13 @@ def _fault(moved: Case) -> Cause | None:
 def _proves(moved: Case, fault: Cause) -> bool:
     """Whether undoing the damage yields what is wanted, so that nothing else can be meant."""
     wanted = moved.planned.wanted
-    if isinstance(wanted, DKIMKeyWanted) and any(
+    if isinstance(wanted, requirements.DKIMKeyWanted) and any(
         dkim.mends_to(value, wanted.key) for value in moved.answer.values
     ):
         return True
-    if isinstance(wanted, DKIMKeyWanted | CNAMEWanted | MXWanted):
+    if isinstance(
+        wanted, requirements.DKIMKeyWanted | requirements.CNAMEWanted | requirements.MXWanted
+    ):
         return fault.evidence is Evidence.PROVEN and fault.code not in _NO_PROOF
     return moved.holds(replace(moved.answer, values=tuple(_meant(moved))))
 
@@ -102,7 +95,7 @@ def _meant(moved: Case) -> Iterable[str]:
     """The texts that come out when damage is undone."""
     yield from (damage.meant for damage in undone(moved))
     for text in moved.answer.values:
-        if isinstance(moved.planned.wanted, DMARCWanted):
+        if isinstance(moved.planned.wanted, requirements.DMARCWanted):
             yield dmarc.mended(text)
         elif isinstance(moved.planned.wanted, spf.Requirement):
             read = spf_merge.meant(text)
@@ -122,16 +115,16 @@ def _mended(text: str) -> Iterable[str]:
 def _is_kin(case: Case, text: str) -> bool:
     """Whether a text is of the wanted kind, be it broken."""
     match case.planned.wanted:
-        case DKIMKeyWanted():
+        case requirements.DKIMKeyWanted():
             return dkim.looks_like_key(text)
-        case DMARCWanted():
+        case requirements.DMARCWanted():
             return dmarc.looks_like_dmarc(text)
         case spf.Requirement():
             return spf.is_spf(text) or spf_merge.meant(text) is not None
-        case TLSRPTWanted():
+        case requirements.TLSRPTWanted():
             return tls_rpt.looks_like_record(text)
-        case MTASTSWanted():
+        case requirements.MTASTSWanted():
             return mta_sts.looks_like_record(text)
-        case BIMIWanted():
+        case requirements.BIMIWanted():
             return bimi.looks_like_record(text)
     return False

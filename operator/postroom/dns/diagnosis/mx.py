@@ -12,17 +12,10 @@ from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.standing import from_wildcard, stranger
 from postroom.dns.finding_codes import Code
+from postroom.dns.judging import mx_strays
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.judging.host_slips import form_of, is_host, means
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.judging.mx_strays import (
-    NOBODY,
-    WITH_PREFERENCE,
-    host_of,
-    is_of_another_provider,
-    siblings,
-    strays,
-)
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
@@ -63,13 +56,15 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
     """A value that became of the wanted one on its way into DNS, or that names no host at all."""
-    if case.planned.value in case.answer.values or NOBODY in map(host_of, case.answer.values):
+    if case.planned.value in case.answer.values or mx_strays.NOBODY in map(
+        mx_strays.host_of, case.answer.values
+    ):
         return  # What stands beside it is told by the judge.
-    found_strays = strays(case.planned, case.seen, case.context)
+    found_strays = mx_strays.strays(case.planned, case.seen, case.context)
     gone = [record.value for record in found_strays]
     for value in sorted(case.answer.values):
-        host = host_of(value)
-        if host in (NOBODY, wanted.host):
+        host = mx_strays.host_of(value)
+        if host in (mx_strays.NOBODY, wanted.host):
             continue
         found = _slip(case, wanted, host)
         if found is not None:
@@ -81,8 +76,8 @@ def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
         if stray.code in (Code.MX_UNRESOLVABLE, Code.MX_NOT_ALONE, Code.MX_TAKES_MAIL):
             continue  # No form of the required one: the judge takes them away.
         message = (
-            f"The MX {quoted(host_of(stray.value))} of {case.planned.name} {stray.what}; there is "
-            f"no MX {case.planned.value}."
+            f"The MX {quoted(mx_strays.host_of(stray.value))} of {case.planned.name} {stray.what}; "
+            f"there is no MX {case.planned.value}."
         )
         yield Cause(stray.code, message, replace(case.planned, gone), Evidence.LIKELY)
 
@@ -97,7 +92,7 @@ def _slip(case: Case, wanted: MXWanted, host: str) -> tuple[Code, str, Evidence]
         if _is_address(bare):
             what = f"is an address{doubled}, where only the name of a host can stand"
             return Code.MX_IP, what, Evidence.SHOWN
-        typed = WITH_PREFERENCE.fullmatch(bare)
+        typed = mx_strays.WITH_PREFERENCE.fullmatch(bare)
         if typed is not None:
             what = f"begins with the preference{doubled}, which has a field of its own"
             sure = typed["host"] == wanted.host
@@ -131,17 +126,19 @@ def _is_address(host: str) -> bool:
 
 def _foreign_hosts(case: Case) -> list[str]:
     """Hosts of the domain's own that are not wanted, but may lead to what is."""
-    hosts = sorted(host_of(value) for value in case.answer.values)
+    hosts = sorted(mx_strays.host_of(value) for value in case.answer.values)
     inside = case.apex or case.domain
     return [host for host in hosts if is_within(host, inside) and can_be_asked(host)][:_LOOK_BEHIND]
 
 
 def _other_provider(case: Case) -> Iterator[Cause]:
     """Every mail exchange that is there belongs to a provider that is not the wanted one."""
-    values, ours = case.answer.values, siblings(case.planned, case.context)
-    if not values or not all(is_of_another_provider(host_of(value), ours) for value in values):
+    values, ours = case.answer.values, mx_strays.siblings(case.planned, case.context)
+    if not values or not all(
+        mx_strays.is_of_another_provider(mx_strays.host_of(value), ours) for value in values
+    ):
         return
-    title = title_of(host_of(min(values)))
+    title = title_of(mx_strays.host_of(min(values)))
     message = f"Mail to {case.planned.name} goes to {title}, not to {_wanted_host(case)}."
     yield Cause(Code.MX_OTHER_PROVIDER, message, replace(case.planned, values), Evidence.SHOWN)
 

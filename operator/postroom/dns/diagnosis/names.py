@@ -6,49 +6,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from postroom.dns import dkim, spf
+from postroom.dns import dkim, requirements, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.diagnosis import standing
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.misplaced import found_at
 from postroom.dns.diagnosis.places import Place, places
-from postroom.dns.diagnosis.standing import (
-    consequences,
-    in_the_way,
-    only_pretended,
-    parent,
-    stranger,
-    stranger_in,
-    unmergeable,
-    value_from,
-    with_removed,
-)
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.dkim import without_secrets
 from postroom.dns.judging.fixes import create, delete, external, move, removal
 from postroom.dns.judging.judgement import Cause, Evidence, lacking
 from postroom.dns.names import fits_into_query
-from postroom.dns.requirements import (
-    BIMIWanted,
-    CNAMEWanted,
-    DKIMKeyWanted,
-    DMARCWanted,
-    MTASTSWanted,
-    MXWanted,
-    TextWanted,
-    TLSRPTWanted,
-)
 
 #: Kinds of record that have one place only; of any other nothing can be said.
 _KINDS = (
-    TextWanted,
-    CNAMEWanted,
-    DKIMKeyWanted,
+    requirements.TextWanted,
+    requirements.CNAMEWanted,
+    requirements.DKIMKeyWanted,
     spf.Requirement,
-    DMARCWanted,
-    MXWanted,
-    MTASTSWanted,
-    TLSRPTWanted,
-    BIMIWanted,
+    requirements.DMARCWanted,
+    requirements.MXWanted,
+    requirements.MTASTSWanted,
+    requirements.TLSRPTWanted,
+    requirements.BIMIWanted,
 )
 #: Where the causes of SPF look for a policy themselves.
 _TOLD_OF_SPF = frozenset({Code.NAME_AT_WWW, Code.NAME_AT_WILDCARD, Code.NAME_WRONG_ZONE_LEVEL})
@@ -70,10 +50,12 @@ def probes(case: Case) -> Iterable[Probe]:
             yield Probe(place.priority, Question(place.name, case.planned.type))
         answer = case.at(place.name)
         if answer is not None and answer.values and not answer.aliases:
-            yield Probe(0, Question(stranger_in(parent(place.name)), case.planned.type))
+            yield Probe(
+                0, Question(standing.stranger_in(standing.parent(place.name)), case.planned.type)
+            )
     if _places(case):
         for zone in _zones(case):
-            yield Probe(1, Question(stranger_in(zone), case.planned.type))
+            yield Probe(1, Question(standing.stranger_in(zone), case.planned.type))
     above = _above_keys(case)
     if above is not None and case.answer.outcome is Outcome.NX_DOMAIN:
         yield Probe(5, Question(above, RecordType.NS))
@@ -81,19 +63,19 @@ def probes(case: Case) -> Iterable[Probe]:
 
 def causes(case: Case) -> Iterable[Cause]:
     """Only the record itself proves that it stands elsewhere; a wildcard does not."""
-    beside = stranger(case)
+    beside = standing.stranger(case)
     only_wild = beside is not None and case.holds(case.at(beside))
     wild = {
         value
         for zone in _zones(case)
-        if (answer := case.at(stranger_in(zone))) is not None
+        if (answer := case.at(standing.stranger_in(zone))) is not None
         for value in answer.values
     }
     for place in _places(case):
         answer = case.at(place.name)
         if answer is None or answer.aliases:
             continue
-        pretended = only_wild or wild & set(answer.values) or only_pretended(case, answer)
+        pretended = only_wild or wild & set(answer.values) or standing.only_pretended(case, answer)
         if place.code == Code.NAME_AT_WILDCARD or not pretended:
             yield from _at(case, place, answer)
     if not only_wild:
@@ -108,7 +90,7 @@ def _zones(case: Case) -> tuple[str, ...]:
 def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     """Tell what stands at a wrong place: the record, be it damaged, or another of its kind."""
     wanted = case.planned.wanted
-    key = wanted.key if isinstance(wanted, DKIMKeyWanted) else None
+    key = wanted.key if isinstance(wanted, requirements.DKIMKeyWanted) else None
     if key is not None and any(dkim.holds_private(text, key) for text in answer.values):
         yield _leaked(place, answer, key)
         return
@@ -124,22 +106,22 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         message = f"{lack} The same record stands at {place.name}: {place.how}."
     elif found.held:
         message = f"The record stands at {place.name} instead of {name}: {place.how}."
-    value = value_from(case, texts[0])
+    value = standing.value_from(case, texts[0])
     if found.fault is None:
-        message += consequences(case, texts[0])
+        message += standing.consequences(case, texts[0])
     else:
         said = found.fault.message.replace(f" {name} ", f" {place.name} ")
         message = f"{message} It is wrong in itself too. {said}"
         value = found.fault.fix.value if found.fault.fix is not None else None
     fix = move(case.planned, place.name, texts, value or None)
-    without = None if value else unmergeable(case, texts[0])
+    without = None if value else standing.unmergeable(case, texts[0])
     if without is not None:
         message, fix, texts = f"{message} {without}", external(), []
     elif _may_serve_another(case, place):
         fix, texts = create(case.planned, value or None), []
-    gone = in_the_way(case, removal(place.name, case.planned.type, texts))
+    gone = standing.in_the_way(case, removal(place.name, case.planned.type, texts))
     evidence = Evidence.PROVEN if found.held else Evidence.SHOWN
-    told = Cause(place.code, message, with_removed(fix, gone), evidence, answer.question)
+    told = Cause(place.code, message, standing.with_removed(fix, gone), evidence, answer.question)
     yield told
     if found.fault is not None:
         yield replace(told, code=found.fault.code, evidence=Evidence.LIKELY)
@@ -159,21 +141,23 @@ def _leaked(place: Place, answer: Answer, key: dkim.PublicKey) -> Cause:
 def _may_serve_another(case: Case, place: Place) -> bool:
     """A token is made for one domain; a policy, a key or an alias may be for the zone itself."""
     wanted = case.planned.wanted
-    text_of_key = isinstance(wanted, DKIMKeyWanted) and place.code == Code.NAME_AT_APEX
+    text_of_key = isinstance(wanted, requirements.DKIMKeyWanted) and place.code == Code.NAME_AT_APEX
     is_wild = place.code == Code.NAME_AT_WILDCARD
-    return is_wild or (place.own and not isinstance(wanted, TextWanted) and not text_of_key)
+    return is_wild or (
+        place.own and not isinstance(wanted, requirements.TextWanted) and not text_of_key
+    )
 
 
 def _tells(case: Case, place: Place) -> bool:
     """Whether anything of the kind was meant for the record's own name."""
     if place.code == Code.NAME_AT_APEX:
-        return not place.own and isinstance(case.planned.wanted, DMARCWanted)
+        return not place.own and isinstance(case.planned.wanted, requirements.DMARCWanted)
     return place.telling
 
 
 def _above_keys(case: Case) -> str | None:
     """The name below which all keys of the domain stand, for records that are below it."""
-    above = parent(case.planned.name)
+    above = standing.parent(case.planned.name)
     return above if above == f"_domainkey.{case.domain}" else None
 
 
@@ -183,14 +167,16 @@ def _other_selector(case: Case) -> Iterator[Cause]:
     if above is None:
         return
     name = case.planned.name
-    siblings = [record for record in case.context.plan.records if parent(record.name) == above]
+    siblings = [
+        record for record in case.context.plan.records if standing.parent(record.name) == above
+    ]
     for sibling in siblings:
         answer = case.at(sibling.name)
         if sibling.name == name or answer is None or answer.aliases:
             continue
         if sibling.wanted != case.planned.wanted and case.holds(answer):
             message = f"What belongs at {name} stands at {sibling.name}, under another selector."
-            fix = with_removed(create(case.planned), in_the_way(case))
+            fix = standing.with_removed(create(case.planned), standing.in_the_way(case))
             yield Cause(Code.NAME_OTHER_SELECTOR, message, fix, Evidence.PROVEN, answer.question)
     below = case.at(above, RecordType.NS)
     if below is None or below.outcome is not Outcome.NO_DATA or below.aliases:

@@ -6,15 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from postroom.api.findings import Finding
-from postroom.dns.answers import (
-    EDNS_NOT_UNDERSTOOD,
-    Answer,
-    Delegation,
-    Outcome,
-    RecordType,
-    ServerAnswer,
-    Zone,
-)
+from postroom.dns import answers
 from postroom.dns.diagnosis.dns_hosts import hosts_of
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding, question
@@ -25,14 +17,14 @@ OF_NAME_SERVERS = frozenset({Code.EDNS_BROKEN, Code.LAME, Code.NS_NOT_ASKED, Cod
 _SERIALS = 2**32
 #: A list of servers that is as long as this may have been cut.
 _SERVERS_LIMIT = 8
-_Families = Mapping[str, frozenset[RecordType]]
+_Families = Mapping[str, frozenset[answers.RecordType]]
 
 
 def findings(
-    zone: Zone,
-    serials: Sequence[ServerAnswer],
-    versions: Sequence[ServerAnswer],
-    delegation: Delegation | Answer | None,
+    zone: answers.Zone,
+    serials: Sequence[answers.ServerAnswer],
+    versions: Sequence[answers.ServerAnswer],
+    delegation: answers.Delegation | answers.Answer | None,
     families: _Families,
     *,
     heard: bool,
@@ -50,10 +42,10 @@ def findings(
             f"{them} out of the name servers at the registrar and in the zone."
         )
         made = finding(Code.LAME, "domain", message, external())
-        only = Zone(zone.apex, (lame[0],))
-        yield made.model_copy(update={"ask": question(zone.apex, RecordType.SOA, only)})
+        only = answers.Zone(zone.apex, (lame[0],))
+        yield made.model_copy(update={"ask": question(zone.apex, answers.RecordType.SOA, only)})
     if heard:
-        silent = _names(listed, lambda server: server.answer.outcome is Outcome.TIMEOUT)
+        silent = _names(listed, lambda server: server.answer.outcome is answers.Outcome.TIMEOUT)
         silent += _names(listed, has_no_address)
         if silent:
             message = (
@@ -75,7 +67,9 @@ def findings(
     yield from _delegation(zone, delegation)
 
 
-def unserved(serials: Sequence[ServerAnswer], families: _Families) -> tuple[Code, str] | None:
+def unserved(
+    serials: Sequence[answers.ServerAnswer], families: _Families
+) -> tuple[Code, str] | None:
     """Return the code and the message where not one name server serves the zone."""
     serials = [serial for serial in serials if not is_denied(serial)]
     if not serials or any(serial.answer.conclusive for serial in serials):
@@ -108,34 +102,34 @@ def not_asked(apex: str, names: Sequence[str]) -> str:
     )
 
 
-def is_denied(seen: ServerAnswer) -> bool:
+def is_denied(seen: answers.ServerAnswer) -> bool:
     """Whether a server was not asked because its addresses may not be dialled."""
-    return seen.answer.outcome is Outcome.DENIED
+    return seen.answer.outcome is answers.Outcome.DENIED
 
 
-def _lacks_edns(seen: ServerAnswer) -> bool:
-    return EDNS_NOT_UNDERSTOOD in seen.answer.errors
+def _lacks_edns(seen: answers.ServerAnswer) -> bool:
+    return answers.EDNS_NOT_UNDERSTOOD in seen.answer.errors
 
 
-def sound(serials: Sequence[ServerAnswer]) -> bool:
+def sound(serials: Sequence[answers.ServerAnswer]) -> bool:
     """Whether every server of the zone answers for it, with EDNS."""
     return all(serial.answer.conclusive and not _lacks_edns(serial) for serial in serials)
 
 
-def is_lame(seen: ServerAnswer) -> bool:
+def is_lame(seen: answers.ServerAnswer) -> bool:
     """Whether a server answered, but not for the zone."""
     return seen.answer.server is not None and seen.answer.outcome in (
-        Outcome.REFUSED,
-        Outcome.SERVER_FAILURE,
+        answers.Outcome.REFUSED,
+        answers.Outcome.SERVER_FAILURE,
     )
 
 
-def has_no_address(seen: ServerAnswer) -> bool:
+def has_no_address(seen: answers.ServerAnswer) -> bool:
     """Whether a server could not be asked, because its name leads nowhere."""
-    return seen.answer.server is None and seen.answer.outcome is Outcome.SERVER_FAILURE
+    return seen.answer.server is None and seen.answer.outcome is answers.Outcome.SERVER_FAILURE
 
 
-def older(serials: Sequence[ServerAnswer]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def older(serials: Sequence[answers.ServerAnswer]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the servers with the newest version of the zone, and those with an older one.
 
     Serials are compared as RFC 1982 section 3.2 says.
@@ -154,7 +148,7 @@ def older(serials: Sequence[ServerAnswer]) -> tuple[tuple[str, ...], tuple[str, 
     return ahead, tuple(sorted(name for name, serial in known.items() if serial != newest))
 
 
-def _versions(serials: Sequence[ServerAnswer]) -> Iterator[Finding]:
+def _versions(serials: Sequence[answers.ServerAnswer]) -> Iterator[Finding]:
     ahead, behind = older(serials)
     if not behind:
         return
@@ -182,18 +176,20 @@ def _versions(serials: Sequence[ServerAnswer]) -> Iterator[Finding]:
 
 
 def _only_at_the_parent(
-    zone: Zone, delegation: Delegation | Answer | None
-) -> tuple[ServerAnswer, ...]:
-    if not isinstance(delegation, Delegation):
+    zone: answers.Zone, delegation: answers.Delegation | answers.Answer | None
+) -> tuple[answers.ServerAnswer, ...]:
+    if not isinstance(delegation, answers.Delegation):
         return ()
     return tuple(
         server for server in delegation.servers if server.nameserver not in zone.nameservers
     )
 
 
-def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[Finding]:
-    if isinstance(delegation, Answer):
-        if delegation.outcome is Outcome.NX_DOMAIN and delegation.authoritative:
+def _delegation(
+    zone: answers.Zone, delegation: answers.Delegation | answers.Answer | None
+) -> Iterator[Finding]:
+    if isinstance(delegation, answers.Answer):
+        if delegation.outcome is answers.Outcome.NX_DOMAIN and delegation.authoritative:
             message = (
                 f"The zone above says that {zone.apex} does not exist: the registration has ended, "
                 "or the zone is a private one. Others see nothing of it: renew or register the "
@@ -217,18 +213,20 @@ def _delegation(zone: Zone, delegation: Delegation | Answer | None) -> Iterator[
     yield finding(Code.DELEGATION_MISMATCH, "domain", message, external())
 
 
-def _names(serials: Iterable[ServerAnswer], matches: Callable[[ServerAnswer], bool]) -> list[str]:
+def _names(
+    serials: Iterable[answers.ServerAnswer], matches: Callable[[answers.ServerAnswer], bool]
+) -> list[str]:
     return sorted({serial.nameserver for serial in serials if matches(serial)})
 
 
-def _why(names: Sequence[str], serials: Iterable[ServerAnswer], families: _Families) -> str:
+def _why(names: Sequence[str], serials: Iterable[answers.ServerAnswer], families: _Families) -> str:
     """The state of each silent name server: without address, on IPv6 only, or just silent."""
     homeless = {serial.nameserver for serial in serials if has_no_address(serial)}
     said = []
     for name in names:
         if name in homeless:
             said.append(f"{name} has no address")
-        elif families.get(name) == frozenset({RecordType.AAAA}):
+        elif families.get(name) == frozenset({answers.RecordType.AAAA}):
             said.append(f"{name} has only IPv6 addresses and is not reached")
         else:
             said.append(f"{name} is silent")

@@ -10,18 +10,8 @@ from typing import NamedTuple
 from postroom.api.findings import Fix
 from postroom.dns import spf
 from postroom.dns.answers import Question, RecordType
+from postroom.dns.diagnosis import standing
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
-from postroom.dns.diagnosis.standing import (
-    consequences,
-    in_the_way,
-    only_pretended,
-    parent,
-    stranger,
-    stranger_in,
-    unmergeable,
-    value_from,
-    with_removed,
-)
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging.fixes import create, external, removal
@@ -80,7 +70,9 @@ def probes(case: Case) -> Iterable[Probe]:
         for number, place in enumerate(_places(case)):
             yield Probe(3 + number, Question(place.name, RecordType.TXT))
             if case.holds(case.at(place.name, RecordType.TXT)):
-                yield Probe(0, Question(stranger_in(parent(place.name)), RecordType.TXT))
+                yield Probe(
+                    0, Question(standing.stranger_in(standing.parent(place.name)), RecordType.TXT)
+                )
 
 
 def causes(case: Case) -> Iterable[Cause]:
@@ -93,14 +85,14 @@ def causes(case: Case) -> Iterable[Cause]:
         if said is not None and any(spf_merge.meant(text) is not None for text in texts):
             yield replace(said, evidence=Evidence.PROVEN)
         return
-    beside = stranger(case)
+    beside = standing.stranger(case)
     if beside is not None and case.holds(case.at(beside, RecordType.TXT)):
         return
     for place in _places(case):
         answer = case.at(place.name, RecordType.TXT)
         if answer is None or answer.aliases or not case.holding(answer):
             continue
-        if not place.name.startswith(_WILDCARD) and only_pretended(case, answer):
+        if not place.name.startswith(_WILDCARD) and standing.only_pretended(case, answer):
             continue
         yield _cause(case, place, case.holding(answer)[0])
 
@@ -108,8 +100,8 @@ def causes(case: Case) -> Iterable[Cause]:
 def _cause(case: Case, place: _SPFPlace, text: str) -> Cause:
     lack = lacking(case.planned, case.answer.values)
     message = f"{lack} The policy stands at {place.name}: {place.why}."
-    value, shows = value_from(case, text), Question(place.name, RecordType.TXT)
-    without = unmergeable(case, text)
+    value, shows = standing.value_from(case, text), Question(place.name, RecordType.TXT)
+    without = standing.unmergeable(case, text)
     fix: Fix | None
     if without is not None:
         # What cannot be merged stays where it is, and the bare requirement would not be sound.
@@ -120,14 +112,16 @@ def _cause(case: Case, place: _SPFPlace, text: str) -> Cause:
     else:
         # Policies are kept under such labels on purpose, too: whoever includes this one goes on.
         message += (
-            f"{consequences(case, text)} The fix copies it: what stands at {place.name} stays, as "
-            "other records may include it."
+            f"{standing.consequences(case, text)} The fix copies it: what stands at {place.name} "
+            "stays, as other records may include it."
         )
         fix = create(case.planned, value)
-    gone = in_the_way(
+    gone = standing.in_the_way(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )
-    return Cause(Code.SPF_WRONG_NAME, message, with_removed(fix, gone), Evidence.PROVEN, shows)
+    return Cause(
+        Code.SPF_WRONG_NAME, message, standing.with_removed(fix, gone), Evidence.PROVEN, shows
+    )
 
 
 FAMILY = CauseFamily(probes, causes)

@@ -9,17 +9,10 @@ from collections.abc import Iterable, Iterator
 from postroom.api.findings import RecordToRemove
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Question, RecordType
+from postroom.dns.diagnosis import standing
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
-from postroom.dns.diagnosis.standing import (
-    alias_of,
-    consequences,
-    from_wildcard,
-    in_the_way,
-    value_from,
-    with_removed,
-)
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
@@ -71,7 +64,7 @@ def _seen_at_name(case: Case, types: Iterable[RecordType]) -> list[Answer]:
         if answer is not None
         and answer.values
         and not answer.aliases
-        and not from_wildcard(case, answer.question.type)
+        and not standing.from_wildcard(case, answer.question.type)
     ]
 
 
@@ -81,7 +74,7 @@ def _all_of(case: Case, answers: Iterable[Answer]) -> list[RecordToRemove]:
         for answer in answers
         for record in removal(case.planned.name, answer.question.type, answer.values)
     ]
-    return in_the_way(case, found)
+    return standing.in_the_way(case, found)
 
 
 def _proxied(case: Case) -> Iterator[Cause]:
@@ -95,7 +88,7 @@ def _proxied(case: Case) -> Iterator[Cause]:
         "proxied. Set its proxy status to DNS only (the grey cloud), which comes to the same as "
         "what follows."
     )
-    fix = with_removed(replace(case.planned, ()), _all_of(case, found))
+    fix = standing.with_removed(replace(case.planned, ()), _all_of(case, found))
     yield Cause(Code.CNAME_PROXIED, message, fix, Evidence.PROVEN)
 
 
@@ -113,7 +106,7 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
         what = "whose text is the target"
     message = f"There is a TXT at {case.planned.name} {what}, where a CNAME is needed."
     others = _seen_at_name(case, _ADDRESSES)
-    fix = with_removed(replace(case.planned, ()), _all_of(case, [*found, *others]))
+    fix = standing.with_removed(replace(case.planned, ()), _all_of(case, [*found, *others]))
     yield Cause(
         Code.TYPE_TXT_FOR_CNAME, message, fix, Evidence.PROVEN if pasted else Evidence.LIKELY
     )
@@ -126,14 +119,15 @@ def _as_name(text: str) -> str:
 
 def _alias_for_other(case: Case) -> Iterator[Cause]:
     """A CNAME stands where another type is needed, and hides it (RFC 1034 section 3.6.2)."""
-    target, name = alias_of(case), case.planned.name
+    target, name = standing.alias_of(case), case.planned.name
     if target is None or not case.answer.aliases:
         return
     code = _code_of_alias(case, target)
     if code is None:
         return
-    fix = with_removed(
-        replace(case.planned, ()), in_the_way(case, removal(name, RecordType.CNAME, (target,)))
+    fix = standing.with_removed(
+        replace(case.planned, ()),
+        standing.in_the_way(case, removal(name, RecordType.CNAME, (target,))),
     )
     yield Cause(code, _about_alias(case, code, target), fix, Evidence.PROVEN)
 
@@ -188,14 +182,16 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
     texts = spf.select(answer.values) if answer is not None and not answer.aliases else ()
     if not isinstance(case.planned.wanted, spf.Requirement) or not texts:
         return
-    if from_wildcard(case, RecordType.SPF):
+    if standing.from_wildcard(case, RecordType.SPF):
         return
     message = (
         f"There is a record of type SPF at {case.planned.name}, which receivers do not ask for. "
-        f"{lacking(case.planned, case.answer.values)}{consequences(case, texts[0])}"
+        f"{lacking(case.planned, case.answer.values)}{standing.consequences(case, texts[0])}"
     )
-    gone = in_the_way(case, removal(case.planned.name, RecordType.SPF, texts))
-    fix = with_removed(replace(case.planned, (), value_from(case, texts[0])), gone)
+    gone = standing.in_the_way(case, removal(case.planned.name, RecordType.SPF, texts))
+    fix = standing.with_removed(
+        replace(case.planned, (), standing.value_from(case, texts[0])), gone
+    )
     yield Cause(Code.TYPE_SPF99, message, fix, Evidence.PROVEN)
 
 
@@ -210,7 +206,9 @@ def _coexisting(case: Case) -> Iterator[Cause]:
         f"At {case.planned.name} a CNAME to {quoted(min(cname[0].values))} stands beside records "
         f"of type {kinds}, which DNS does not allow: receivers see the one or the other."
     )
-    fix = with_removed(replace(case.planned, ()), _all_of(case, [*cname, *_wrong(case, others)]))
+    fix = standing.with_removed(
+        replace(case.planned, ()), _all_of(case, [*cname, *_wrong(case, others)])
+    )
     yield Cause(Code.CNAME_COEXISTS, message, fix, Evidence.PROVEN)
 
 

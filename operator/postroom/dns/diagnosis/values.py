@@ -5,38 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from postroom.dns import dkim, spf
+from postroom.dns import dkim, requirements, spf
 from postroom.dns.answers import Question, RecordType
+from postroom.dns.diagnosis import standing
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.damage import Damage, pieced, texts_of, undone
-from postroom.dns.diagnosis.standing import (
-    consequences,
-    from_wildcard,
-    in_the_way,
-    value_from,
-    with_removed,
-)
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import delete, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.spf_merge import reading
-from postroom.dns.requirements import (
-    BIMIWanted,
-    DKIMKeyWanted,
-    DMARCWanted,
-    MTASTSWanted,
-    TextWanted,
-    TLSRPTWanted,
-)
 
 _KINDS = (
-    TextWanted,
-    DKIMKeyWanted,
+    requirements.TextWanted,
+    requirements.DKIMKeyWanted,
     spf.Requirement,
-    DMARCWanted,
-    MTASTSWanted,
-    TLSRPTWanted,
-    BIMIWanted,
+    requirements.DMARCWanted,
+    requirements.MTASTSWanted,
+    requirements.TLSRPTWanted,
+    requirements.BIMIWanted,
 )
 #: What only resembles the wanted key, so that what else is there may be meant.
 _SHOWN = frozenset({Code.VALUE_PLACEHOLDER, Code.VALUE_NEAR})
@@ -49,7 +35,7 @@ def _concerned(case: Case) -> bool:
         and isinstance(case.planned.wanted, _KINDS)
         and bool(case.answer.values)
         and not case.answer.aliases
-        and not from_wildcard(case, RecordType.TXT)
+        and not standing.from_wildcard(case, RecordType.TXT)
     )
 
 
@@ -66,7 +52,7 @@ def probes(case: Case) -> Iterable[Probe]:
 def causes(case: Case) -> Iterable[Cause]:
     if not _concerned(case):
         return
-    if isinstance(case.planned.wanted, DKIMKeyWanted):
+    if isinstance(case.planned.wanted, requirements.DKIMKeyWanted):
         yield from _of_key(case, case.planned.wanted)
         return
     for damage in (*pieced(case), *undone(case)):
@@ -75,18 +61,23 @@ def causes(case: Case) -> Iterable[Cause]:
 
 def _cause(case: Case, damage: Damage) -> Cause:
     evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
-    message = f"The {where(case.planned)} {damage.detail}.{consequences(case, damage.meant)}"
-    value, said = value_from(case, damage.meant), case.judgement.cause
+    message = (
+        f"The {where(case.planned)} {damage.detail}.{standing.consequences(case, damage.meant)}"
+    )
+    value, said = standing.value_from(case, damage.meant), case.judgement.cause
     if value is None and isinstance(case.planned.wanted, spf.Requirement) and said is not None:
         # Never the bare requirement: publishing that would take away what is there.
         return Cause(damage.code, message, said.fix, evidence)
-    gone = in_the_way(case, removal(case.planned.name, RecordType.TXT, damage.values))
+    gone = standing.in_the_way(case, removal(case.planned.name, RecordType.TXT, damage.values))
     return Cause(
-        damage.code, message, with_removed(replace(case.planned, (), value), gone), evidence
+        damage.code,
+        message,
+        standing.with_removed(replace(case.planned, (), value), gone),
+        evidence,
     )
 
 
-def _of_key(case: Case, wanted: DKIMKeyWanted) -> Iterator[Cause]:
+def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:
     """What the library knows of key records; what is only of DKIM has a family of its own."""
     texts = texts_of(case)
     strings = dict(zip(case.answer.values, case.answer.strings, strict=False))
@@ -101,8 +92,12 @@ def _of_key(case: Case, wanted: DKIMKeyWanted) -> Iterator[Cause]:
         if slip.code == Code.VALUE_DUPLICATE_RECORD:
             yield _duplicate(case, message)
             continue
-        gone = in_the_way(case, removal(case.planned.name, RecordType.TXT, _parts(case, slip)))
-        yield Cause(slip.code, message, with_removed(replace(case.planned, ()), gone), evidence)
+        gone = standing.in_the_way(
+            case, removal(case.planned.name, RecordType.TXT, _parts(case, slip))
+        )
+        yield Cause(
+            slip.code, message, standing.with_removed(replace(case.planned, ()), gone), evidence
+        )
 
 
 def _parts(case: Case, slip: dkim.Slip) -> Sequence[str]:

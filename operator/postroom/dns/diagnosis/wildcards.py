@@ -7,17 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from postroom.api.findings import RecordToRemove
 from postroom.dns.answers import Outcome, Question, RecordType
+from postroom.dns.diagnosis import standing
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
-from postroom.dns.diagnosis.standing import (
-    from_wildcard,
-    in_the_way,
-    parent,
-    renamed_below,
-    stranger,
-    stranger_in,
-    there,
-    with_removed,
-)
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, external, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
@@ -27,36 +18,40 @@ from postroom.dns.quoting import quoted
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask beside the name for what is seen at it, and above it where nothing is."""
-    beside = stranger(case)
+    beside = standing.stranger(case)
     if beside is None:
         return
-    for answer in there(case):
+    for answer in standing.there(case):
         yield Probe(0, Question(beside, answer.question.type))
-    if renamed_below(case) is not None:
+    if standing.renamed_below(case) is not None:
         yield from (Probe(0, Question(ancestor, RecordType.DNAME)) for ancestor in _above(case))
-    above = parent(case.planned.name)
+    above = standing.parent(case.planned.name)
     if above != case.domain and is_within(above, case.domain):
         yield Probe(5, Question(above, RecordType.NS))
 
 
 def causes(case: Case) -> Iterable[Cause]:
     yield from _renamed(case)
-    seen = [answer for answer in there(case) if from_wildcard(case, answer.question.type)]
+    seen = [
+        answer
+        for answer in standing.there(case)
+        if standing.from_wildcard(case, answer.question.type)
+    ]
     if seen:
-        above = parent(case.planned.name)
+        above = standing.parent(case.planned.name)
         message = (
             f"A wildcard above {case.planned.name} answers for it as for any other name in "
             f"{above}; the {where(case.planned)} itself is missing."
         )
-        fix = with_removed(create(case.planned), in_the_way(case))
-        beside = Question(stranger_in(above), seen[0].question.type)
+        fix = standing.with_removed(create(case.planned), standing.in_the_way(case))
+        beside = Question(standing.stranger_in(above), seen[0].question.type)
         yield Cause(Code.WILDCARD_MASKS, message, fix, Evidence.PROVEN, beside)
     yield from _alias_above(case)
 
 
 def _alias_above(case: Case) -> Iterator[Cause]:
     """A CNAME at the name above leads nowhere for the names below it (RFC 1034 section 3.6.2)."""
-    above = parent(case.planned.name)
+    above = standing.parent(case.planned.name)
     answer = case.at(above, RecordType.NS)
     nothing = case.answer.outcome is Outcome.NX_DOMAIN and not case.answer.aliases
     if answer is None or not answer.aliases or not nothing or above == case.domain:
@@ -65,8 +60,8 @@ def _alias_above(case: Case) -> Iterator[Cause]:
         f"There is a CNAME at {above} to {quoted(answer.aliases[0])}, but it does not hold for "
         f"names below it: there is no {where(case.planned)}."
     )
-    gone = in_the_way(case, removal(above, RecordType.CNAME, answer.aliases[:1]))
-    fix = with_removed(replace(case.planned, ()), gone)
+    gone = standing.in_the_way(case, removal(above, RecordType.CNAME, answer.aliases[:1]))
+    fix = standing.with_removed(replace(case.planned, ()), gone)
     yield Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.SHOWN)
 
 
@@ -75,14 +70,14 @@ def _above(case: Case) -> tuple[str, ...]:
     found = list[str]()
     name = case.planned.name
     while case.apex is not None and name != case.apex and is_within(name, case.apex):
-        name = parent(name)
+        name = standing.parent(name)
         found.append(name)
     return tuple(found)
 
 
 def _renamed(case: Case) -> Iterator[Cause]:
     """A DNAME gives every name below it another end, that of a stranger as well (RFC 6672)."""
-    target = renamed_below(case)
+    target = standing.renamed_below(case)
     if target is None:
         return
     for owner in _above(case):
@@ -91,7 +86,7 @@ def _renamed(case: Case) -> Iterator[Cause]:
             yield _dname(case, owner, answer.values[0])
             return
     # Nobody has shown the record that does it, so that none can be named, nor taken away.
-    above = parent(case.planned.name)
+    above = standing.parent(case.planned.name)
     message = (
         f"Every name in {above} is answered as the same name in {quoted(target)}, as a DNAME at "
         f"{above} or above it makes it, so that nothing that is published at {case.planned.name} "
@@ -107,7 +102,7 @@ def _dname(case: Case, owner: str, target: str) -> Cause:
         "it goes with it."
     )
     gone = RecordToRemove(name=owner, type="DNAME", value=quoted(target))
-    fix = with_removed(replace(case.planned, ()), [gone])
+    fix = standing.with_removed(replace(case.planned, ()), [gone])
     return Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.PROVEN)
 
 

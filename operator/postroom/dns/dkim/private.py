@@ -21,14 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_key,
 )
 
-from postroom.dns.dkim.key import (
-    ED25519_BYTES,
-    Algorithm,
-    PublicKey,
-    decode_base64,
-    holds_private_key,
-    load_der,
-)
+from postroom.dns.dkim import key
 from postroom.dns.dkim.mending import without_pem
 from postroom.dns.dkim.record import published_base64
 
@@ -63,7 +56,7 @@ _NUMBERS = (
 )
 
 
-def is_private(text: str, wanted: PublicKey | None = None) -> bool:
+def is_private(text: str, wanted: key.PublicKey | None = None) -> bool:
     """Whether a text is, or says that it is, a private key: it must not be shown then.
 
     The `wanted` public key helps to know its own private half where nothing else would tell.
@@ -75,7 +68,7 @@ def is_private(text: str, wanted: PublicKey | None = None) -> bool:
     return any(_is_encoded(variant, wanted) for variant in {text, text.translate(_TO_STANDARD)})
 
 
-def holds_private(text: str, wanted: PublicKey | None = None) -> bool:
+def holds_private(text: str, wanted: key.PublicKey | None = None) -> bool:
     """Whether a private key stands anywhere in a text."""
     return is_private(text, wanted) or any(
         _is_encoded(f"p={run}", wanted) for run in _encoded_runs(text)
@@ -83,7 +76,9 @@ def holds_private(text: str, wanted: PublicKey | None = None) -> bool:
 
 
 @lru_cache(maxsize=64)
-def public_halves(text: str, wanted: PublicKey | None = None) -> tuple[PublicKey | None, ...]:
+def public_halves(
+    text: str, wanted: key.PublicKey | None = None
+) -> tuple[key.PublicKey | None, ...]:
     """Return the public halves of the private keys in a text, None for those that do not tell.
 
     () where it holds no private key.
@@ -95,7 +90,7 @@ def public_halves(text: str, wanted: PublicKey | None = None) -> tuple[PublicKey
     return tuple(half for half in found if half is not None) or (None,)
 
 
-def public_half(raw: bytes) -> PublicKey | None:
+def public_half(raw: bytes) -> key.PublicKey | None:
     """Return the public key that belongs to a private key in DER; None where none can be read."""
     try:
         # The validation takes long for large keys, and a false one is as public as a true one.
@@ -105,7 +100,7 @@ def public_half(raw: bytes) -> PublicKey | None:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
     public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return load_der(public)
+    return key.load_der(public)
 
 
 def _first_element(raw: bytes) -> bytes:
@@ -116,7 +111,7 @@ def _first_element(raw: bytes) -> bytes:
     return raw[: start + int.from_bytes(raw[2:start])]
 
 
-def _halves(text: str, wanted: PublicKey | None) -> Iterator[PublicKey | None]:
+def _halves(text: str, wanted: key.PublicKey | None) -> Iterator[key.PublicKey | None]:
     yield _of_web_key(_web_key(text))
     for pattern in _NUMBERS:
         for match in pattern.finditer(text):
@@ -137,24 +132,26 @@ def _halves(text: str, wanted: PublicKey | None) -> Iterator[PublicKey | None]:
         yield wanted
 
 
-def _is_seed_of(text: str, wanted: PublicKey) -> bool:
+def _is_seed_of(text: str, wanted: key.PublicKey) -> bool:
     """Whether a text is the bare secret of an Ed25519 key, which only its public half shows."""
     raw = _decoded(published_base64(text) or re.sub(r"\s+", "", text)) or b""
-    return len(raw) in (ED25519_BYTES, 2 * ED25519_BYTES) and holds_private_key(raw, wanted)
+    return len(raw) in (key.ED25519_BYTES, 2 * key.ED25519_BYTES) and key.holds_private_key(
+        raw, wanted
+    )
 
 
-def _is_encoded(text: str, wanted: PublicKey | None) -> bool:
+def _is_encoded(text: str, wanted: key.PublicKey | None) -> bool:
     """Whether a text is a private key in base64, be it bare or in p=."""
     encoded = published_base64(text) or re.sub(r"\s+", "", without_pem(text))
     raw = _decoded(encoded)
-    return raw is not None and holds_private_key(raw, wanted)
+    return raw is not None and key.holds_private_key(raw, wanted)
 
 
 def _decoded(encoded: str) -> bytes | None:
     """Decode base64 as far as it goes: the padding may be lost, and the end cut off."""
     bare = encoded.rstrip("=")
     whole = bare[: len(bare) // 4 * 4]
-    return decode_base64(bare + "=" * (-len(bare) % 4)) or decode_base64(whole)
+    return key.decode_base64(bare + "=" * (-len(bare) % 4)) or key.decode_base64(whole)
 
 
 def _encoded_runs(text: str) -> Iterator[str]:
@@ -174,12 +171,12 @@ def _wrapped(text: str) -> Iterator[str]:
             yield inner
 
 
-def _in_hex(text: str, wanted: PublicKey | None) -> Iterator[bytes]:
+def _in_hex(text: str, wanted: key.PublicKey | None) -> Iterator[bytes]:
     """Private keys whose bytes are written in hexadecimal digits."""
     for pattern in (_HEX, _SEED_HEX):
         for match in islice(pattern.finditer(text[:_TEXT_LIMIT]), _PLACES_LIMIT):
             raw = bytes.fromhex(re.sub(r"[: ]", "", match[0]))
-            if holds_private_key(raw, wanted):
+            if key.holds_private_key(raw, wanted):
                 yield raw
 
 
@@ -193,30 +190,32 @@ def _web_key(text: str) -> Mapping[str, str]:
     return members if private else {}
 
 
-def _of_web_key(members: Mapping[str, str]) -> PublicKey | None:
+def _of_web_key(members: Mapping[str, str]) -> key.PublicKey | None:
     if "n" in members and "e" in members:
         return _of_numbers(members["n"], members["e"])
     return _of_seed(_decoded(members.get("d", "").translate(_TO_STANDARD)) or b"")
 
 
-def _of_numbers(modulus: str, exponent: str) -> PublicKey | None:
+def _of_numbers(modulus: str, exponent: str) -> key.PublicKey | None:
     """The RSA key of two numbers in base64."""
     raw = [
         _decoded(re.sub(r"\s", "", number).translate(_TO_STANDARD))
         for number in (modulus, exponent)
     ]
     n, e = (int.from_bytes(number or b"") for number in raw)
-    return PublicKey(Algorithm.RSA, n.bit_length(), (n, e)) if n and e else None
+    return key.PublicKey(key.Algorithm.RSA, n.bit_length(), (n, e)) if n and e else None
 
 
-def _of_seed(raw: bytes) -> PublicKey | None:
-    if len(raw) != ED25519_BYTES:
+def _of_seed(raw: bytes) -> key.PublicKey | None:
+    if len(raw) != key.ED25519_BYTES:
         return None
     public = Ed25519PrivateKey.from_private_bytes(raw).public_key()
-    return PublicKey(Algorithm.ED25519, 256, public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+    return key.PublicKey(
+        key.Algorithm.ED25519, 256, public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    )
 
 
-def _of_openssh(encoded: str) -> PublicKey | None:
+def _of_openssh(encoded: str) -> key.PublicKey | None:
     """The public key that stands in the clear before the private one, be that encrypted or not."""
     raw = (_decoded(encoded) or b"").removeprefix(_OPENSSH_MAGIC)
     for _ in range(3):  # the cipher, and how its key is derived
@@ -230,4 +229,4 @@ def _of_openssh(encoded: str) -> PublicKey | None:
         public = load_ssh_public_key(kind + b" " + base64.b64encode(blob))
     except (ValueError, UnsupportedAlgorithm):
         return None
-    return load_der(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return key.load_der(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

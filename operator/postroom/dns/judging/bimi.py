@@ -12,26 +12,17 @@ from postroom.dns import bimi, dmarc, tag_list
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import external, replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    faulty,
-    lacking,
-    missing,
-    valid,
-    where,
-)
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.judging.seen import own as own_names
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, PlannedRecord
 
 
-def needs(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the texts, and for the DMARC records that the domain's policy may come from."""
     names = dmarc.walk_names(wanted.domain)
     needed = own_names((planned.name, RecordType.TXT)) | shared(
@@ -41,7 +32,9 @@ def needs(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: Conte
     return needed if above is None else needed | shared((above, RecordType.TXT))
 
 
-def judge(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """One record with the wanted logo and certificate, and an enforcing DMARC policy."""
     values = seen.at(planned.name, RecordType.TXT).values
     records = sorted(filter(bimi.is_record, values))
@@ -76,27 +69,29 @@ def _policy(wanted: BIMIWanted, seen: Seen) -> dmarc.Discovery:
     return dmarc.discover(wanted.domain, {name: seen.at(name, RecordType.TXT) for name in names})
 
 
-def _inherited(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen) -> Judgement:
+def _inherited(planned: PlannedRecord, wanted: BIMIWanted, seen: Seen) -> judgement.Judgement:
     """Without a record at the domain itself, that of the organisational domain applies."""
     own = seen.at(planned.name, RecordType.TXT).values
     if _policy(wanted, seen).organisational_domain is None:
-        return blind(planned, f"the organisational domain of {wanted.domain}")
+        return judgement.blind(planned, f"the organisational domain of {wanted.domain}")
     above = _above(planned, wanted, seen)
     answer = None if above is None else seen.at(above, RecordType.TXT)
     if answer is not None and not answer.conclusive:
-        return blind(planned, f"TXT at {above}")
+        return judgement.blind(planned, f"TXT at {above}")
     records = sorted(filter(bimi.is_record, answer.values)) if answer is not None else []
     if len(records) != 1 or _fault(records[0], wanted) is not None:
         so = ""
         if records:
             so = f"What stands at {above} applies, which is not what spec.bimi asks for."
-        return missing(planned, Code.BIMI_MISSING, Reason.RECORD_NOT_FOUND, (), so, own)
+        return judgement.missing(planned, Code.BIMI_MISSING, Reason.RECORD_NOT_FOUND, (), so, own)
     judged = _with_policy(planned, wanted, seen, records)
     if judged.state is not RecordState.VALID:
         return judged
-    message = f"{lacking(planned, own)} The record at {above} applies, as spec.bimi asks."
+    message = f"{judgement.lacking(planned, own)} The record at {above} applies, as spec.bimi asks."
     inherited = finding(Code.BIMI_INHERITED, planned.id, message)
-    return valid(Reason.RECORD_VALID, "The BIMI record is valid.", (), advice=(inherited,))
+    return judgement.valid(
+        Reason.RECORD_VALID, "The BIMI record is valid.", (), advice=(inherited,)
+    )
 
 
 def _fault(text: str, wanted: BIMIWanted) -> tuple[Code, str] | None:
@@ -116,29 +111,33 @@ def _fault(text: str, wanted: BIMIWanted) -> tuple[Code, str] | None:
 
 def _with_policy(
     planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, records: Sequence[str]
-) -> Judgement:
+) -> judgement.Judgement:
     """The record is right: what is left is the DMARC policy, which may come from a parent."""
     found = _policy(wanted, seen)
     if found.source is dmarc.PolicySource.UNKNOWN:
-        return blind(planned, f"the DMARC policy of {wanted.domain}", records)
+        return judgement.blind(planned, f"the DMARC policy of {wanted.domain}", records)
     problem = bimi.policy_problem(found)
     if problem is None:
-        return valid(Reason.RECORD_VALID, "The BIMI record is valid.", records, records[0])
+        return judgement.valid(
+            Reason.RECORD_VALID, "The BIMI record is valid.", records, records[0]
+        )
     why, todo = problem
     place = f" (the record is at _dmarc.{found.policy_domain})" if found.policy_domain else ""
     message = f"Receivers show no logo for {wanted.domain}: {why}{place}. {todo}"
-    cause = Cause(Code.BIMI_DMARC_WEAK, message, external(), Evidence.SHOWN)
-    return faulty(RecordState.WRONG, Reason.POLICY_TOO_WEAK, cause, records, records[0])
+    cause = judgement.Cause(Code.BIMI_DMARC_WEAK, message, external(), judgement.Evidence.SHOWN)
+    return judgement.faulty(RecordState.WRONG, Reason.POLICY_TOO_WEAK, cause, records, records[0])
 
 
 def _faulty(
     planned: PlannedRecord, wanted: BIMIWanted, code: Code, sentence: str, observed: Sequence[str]
-) -> Judgement:
+) -> judgement.Judgement:
     value = bimi.record_for(observed, wanted.logo, wanted.certificate)
     value = value if len(value) <= VALUE_LIMIT else planned.value
-    message = f"The {where(planned)} {sentence}."
-    cause = Cause(code, message, replace(planned, observed, value), Evidence.SHOWN)
+    message = f"The {judgement.where(planned)} {sentence}."
+    cause = judgement.Cause(
+        code, message, replace(planned, observed, value), judgement.Evidence.SHOWN
+    )
     several = len(observed) > 1
     state = RecordState.CONFLICTING if several else RecordState.WRONG
     reason = Reason.MULTIPLE_RECORDS if several else Reason.RECORD_MISMATCH
-    return faulty(state, reason, cause, observed, value)
+    return judgement.faulty(state, reason, cause, observed, value)

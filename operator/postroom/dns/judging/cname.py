@@ -12,19 +12,10 @@ from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.chains import chain_advice
 from postroom.dns.judging.dkim import absent, leaked, masked, problem_of, retired
 from postroom.dns.judging.fixes import delete, external, removal, replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    faulty,
-    missing,
-    valid,
-)
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import Behind, CNAMEWanted, PlannedRecord
@@ -37,7 +28,9 @@ def behind(wanted: CNAMEWanted) -> tuple[RecordType, ...]:
     return (RecordType.TXT,) if wanted.behind is Behind.KEY else _ADDRESSES
 
 
-def needs(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the CNAME and for the target; where there is no CNAME, what is in its place."""
     needed = own((planned.name, RecordType.CNAME)) | shared(
         *((wanted.target, kind) for kind in behind(wanted))
@@ -48,7 +41,9 @@ def needs(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Cont
     return needed
 
 
-def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """Judge by the target, and by what stands behind it."""
     values = seen.at(planned.name, RecordType.CNAME).values
     if wanted.behind is Behind.KEY and not (wanted.role is DKIMRole.RETIRED and not values):
@@ -70,30 +65,33 @@ def judge(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Cont
         if by_detour is not None:
             return by_detour
         message = f"The CNAME at {planned.name} points to {quoted(min(values))}."
-        cause = Cause(
-            Code.CNAME_TARGET_WRONG, message, replace(planned, values), evidence=Evidence.SHOWN
+        cause = judgement.Cause(
+            Code.CNAME_TARGET_WRONG,
+            message,
+            replace(planned, values),
+            evidence=judgement.Evidence.SHOWN,
         )
-        return faulty(RecordState.WRONG, Reason.CNAME_TARGET_MISMATCH, cause, values)
+        return judgement.faulty(RecordState.WRONG, Reason.CNAME_TARGET_MISMATCH, cause, values)
     unseen = next(
         (answer for answer in there if answer is not None and not answer.conclusive), None
     )
     found = [answer for answer in there if answer is not None and answer.values]
     if not found and unseen is not None:
-        return blind(planned, f"{unseen.question.type.value} at {planned.name}")
+        return judgement.blind(planned, f"{unseen.question.type.value} at {planned.name}")
     if found:
         return _instead(planned, wanted, seen, found)
     if wanted.behind is Behind.KEY:
         return absent(planned, wanted.role, seen.at(planned.name, RecordType.CNAME))
-    return missing(planned, Code.CNAME_MISSING, Reason.RECORD_NOT_FOUND)
+    return judgement.missing(planned, Code.CNAME_MISSING, Reason.RECORD_NOT_FOUND)
 
 
-def _is_lost(key: dkim.PublicKey, context: Context) -> bool:
+def _is_lost(key: dkim.PublicKey, context: judgement.Context) -> bool:
     return dkim.fingerprint(key) in context.plan.compromised
 
 
 def _burnt(
     planned: PlannedRecord, wanted: CNAMEWanted, values: Sequence[str], key: dkim.PublicKey
-) -> Judgement:
+) -> judgement.Judgement:
     """The key to which the name leads can be had by everyone: its provider must change it."""
     message = (
         f"The private half of the key at {planned.name} ({dkim.described(key)}) was seen in DNS: "
@@ -103,13 +101,17 @@ def _burnt(
     fix = external()
     if wanted.role is DKIMRole.RETIRED:
         fix = delete(removal(planned.name, RecordType.CNAME, values))
-    cause = Cause(Code.DKIM_KEY_COMPROMISED, message, fix, Evidence.PROVEN)
-    return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, values, certain=True)
+    cause = judgement.Cause(Code.DKIM_KEY_COMPROMISED, message, fix, judgement.Evidence.PROVEN)
+    return judgement.faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, values, certain=True)
 
 
 def _by_detour(
-    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context, values: Sequence[str]
-) -> Judgement | None:
+    planned: PlannedRecord,
+    wanted: CNAMEWanted,
+    seen: Seen,
+    context: judgement.Context,
+    values: Sequence[str],
+) -> judgement.Judgement | None:
     """Another CNAME may lead to the target in the end, or to the same key; None if it does not."""
     answers = [seen.get(planned.name, kind) for kind in behind(wanted)]
     if any(answer is not None and wanted.target in answer.aliases for answer in answers):
@@ -122,7 +124,9 @@ def _by_detour(
         f"{quoted(min(values))}: it works now, but may not follow when the provider changes it."
     )
     advice = finding(Code.CNAME_FLATTENED, planned.id, message)
-    return valid(Reason.RECORDS_MATCHED, "The key is published.", values, advice=(advice,))
+    return judgement.valid(
+        Reason.RECORDS_MATCHED, "The key is published.", values, advice=(advice,)
+    )
 
 
 def usable_keys(answer: Answer | None) -> list[dkim.PublicKey]:
@@ -133,8 +137,12 @@ def usable_keys(answer: Answer | None) -> list[dkim.PublicKey]:
 
 
 def _behind(
-    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context, values: Sequence[str]
-) -> Judgement:
+    planned: PlannedRecord,
+    wanted: CNAMEWanted,
+    seen: Seen,
+    context: judgement.Context,
+    values: Sequence[str],
+) -> judgement.Judgement:
     """The CNAME is right: what it leads to is up to the provider, but must be there."""
     if wanted.behind is Behind.HOST:
         return _host_behind(planned, wanted, seen, values)
@@ -142,7 +150,7 @@ def _behind(
     texts = dkim.select(answer.values)
     # A key that is only prepared need not be published by the provider yet.
     if wanted.role is not DKIMRole.ACTIVE:
-        return valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values)
+        return judgement.valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values)
     if len(texts) == 1 and usable_keys(answer):
         testing = dkim.parse(texts[0]).testing
         message = (
@@ -151,35 +159,39 @@ def _behind(
         )
         told = (finding(Code.DKIM_TESTING, planned.id, message),) if testing else ()
         advice = (*told, *chain_advice(planned, 1 + len(answer.aliases)))
-        return valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice)
+        return judgement.valid(
+            Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice
+        )
     if not answer.conclusive:
-        return blind(planned, f"TXT at {wanted.target}", values)
+        return judgement.blind(planned, f"TXT at {wanted.target}", values)
     if not texts and _prepared(planned, wanted, seen, context):
         message = (
             f"The CNAME at {planned.name} is right; its target {wanted.target} holds no key yet: "
             "the provider publishes it when it changes keys."
         )
         advice = (finding(Code.DKIM_TARGET_RESERVED, planned.id, message),)
-        return valid(Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice)
+        return judgement.valid(
+            Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice
+        )
     return _unusable(planned, wanted, texts, values)
 
 
 def _host_behind(
     planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, values: Sequence[str]
-) -> Judgement:
+) -> judgement.Judgement:
     answers = [seen.at(wanted.target, kind) for kind in _ADDRESSES]
     if not any(answer.values for answer in answers) and not all(
         answer.conclusive for answer in answers
     ):
-        return blind(planned, f"an address at {wanted.target}", values)
+        return judgement.blind(planned, f"an address at {wanted.target}", values)
     # Bounces may go to an MX behind the alias, so that no address is no fault.
     advice = chain_advice(planned, 1 + max(len(answer.aliases) for answer in answers))
-    return valid(Reason.RECORD_MATCHED, "The CNAME is published.", values, advice=advice)
+    return judgement.valid(Reason.RECORD_MATCHED, "The CNAME is published.", values, advice=advice)
 
 
 def _unusable(
     planned: PlannedRecord, wanted: CNAMEWanted, texts: Sequence[str], values: Sequence[str]
-) -> Judgement:
+) -> judgement.Judgement:
     """Why nobody can verify with what the provider has there; only the provider can mend it."""
     code, reason, sentence = Code.DKIM_TARGET_WITHOUT_KEY, Reason.SELECTOR_NOT_FOUND, "holds no key"
     if len(texts) > 1:
@@ -194,11 +206,15 @@ def _unusable(
         f"The CNAME at {planned.name} is right, but its target {wanted.target} {sentence}. That "
         "is up to who runs it."
     )
-    cause = Cause(code, message, external(), Evidence.SHOWN if texts else Evidence.PLAIN)
-    return faulty(RecordState.WRONG, reason, cause, values)
+    cause = judgement.Cause(
+        code, message, external(), judgement.Evidence.SHOWN if texts else judgement.Evidence.PLAIN
+    )
+    return judgement.faulty(RecordState.WRONG, reason, cause, values)
 
 
-def _prepared(planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: Context) -> bool:
+def _prepared(
+    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: judgement.Context
+) -> bool:
     """Whether the target is one of a numbered pair, of which the other one is in use.
 
     Providers that rotate keys ask for the CNAME of the next one long before there is a key.
@@ -222,13 +238,13 @@ def _unnumbered(target: str) -> str:
 
 def _instead(
     planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, found: Sequence[Answer]
-) -> Judgement:
+) -> judgement.Judgement:
     """No CNAME shows, but what should stand behind it: flattened by the host, or pasted."""
     targets = [seen.at(wanted.target, answer.question.type) for answer in found]
     values = masked([value for answer in found for value in answer.values])
     unseen = next((target for target in targets if not target.conclusive), None)
     if unseen is not None:
-        return blind(planned, f"{unseen.question.type.value} at {wanted.target}")
+        return judgement.blind(planned, f"{unseen.question.type.value} at {wanted.target}")
     if _same(wanted, found, targets):
         message = (
             f"{planned.name} holds what {wanted.target} holds instead of a CNAME to it: it works "
@@ -236,7 +252,7 @@ def _instead(
         )
         advice = finding(Code.CNAME_FLATTENED, planned.id, message)
         sentence = "What the CNAME would lead to is published."
-        return valid(Reason.RECORDS_MATCHED, sentence, values, advice=(advice,))
+        return judgement.valid(Reason.RECORDS_MATCHED, sentence, values, advice=(advice,))
     first = found[0].question.type
     message = (
         f"There is a record of type {first.value} at {planned.name} where a CNAME to "
@@ -251,8 +267,8 @@ def _instead(
             for record in (replace(planned, answer.values, type=answer.question.type) or fix).remove
         ]
         fix = fix.model_copy(update={"remove": [*fix.remove, *gone]})
-    cause = Cause(code, message, fix, evidence=Evidence.LIKELY)
-    return faulty(RecordState.CONFLICTING, Reason.CNAME_TARGET_MISMATCH, cause, values)
+    cause = judgement.Cause(code, message, fix, evidence=judgement.Evidence.LIKELY)
+    return judgement.faulty(RecordState.CONFLICTING, Reason.CNAME_TARGET_MISMATCH, cause, values)
 
 
 def _same(wanted: CNAMEWanted, found: Sequence[Answer], targets: Sequence[Answer]) -> bool:

@@ -13,18 +13,9 @@ from postroom.dns import dkim
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.chains import chain_advice
 from postroom.dns.judging.fixes import create, delete, external, removal, replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    faulty,
-    missing,
-    valid,
-    where,
-)
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.requirements import DKIMKeyWanted, PlannedRecord
@@ -33,12 +24,16 @@ from postroom.dns.requirements import DKIMKeyWanted, PlannedRecord
 MASK = "(a private key)"
 
 
-def needs(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the texts of the name."""
     return own((planned.name, RecordType.TXT))
 
 
-def judge(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """One record with the wanted key."""
     answer = seen.at(planned.name, RecordType.TXT)
     if any(dkim.holds_private(value, wanted.key) for value in answer.values):
@@ -50,12 +45,14 @@ def judge(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Co
     record = dkim.parse(texts[0]) if len(texts) == 1 else None
     if record is not None and record.usable and record.key == wanted.key:
         advice = tuple(
-            finding(note.code, planned.id, f"In the {where(planned)}: {note.sentence}")
+            finding(note.code, planned.id, f"In the {judgement.where(planned)}: {note.sentence}")
             for note in dkim.notes(record)
             if wanted.role is not DKIMRole.RETIRED
         )
         advice += chain_advice(planned, len(answer.aliases))
-        return valid(Reason.RECORDS_MATCHED, "The DKIM key is published.", texts, advice=advice)
+        return judgement.valid(
+            Reason.RECORDS_MATCHED, "The DKIM key is published.", texts, advice=advice
+        )
     if wanted.role is DKIMRole.RETIRED:
         return retired(texts)
     if not texts:
@@ -72,23 +69,27 @@ def judge(planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: Co
                 "record is old; mail that is signed with a key that is not there fails DKIM"
             )
     fix = replacing(planned, answer, answer.values)
-    cause = Cause(code, f"The {where(planned)} {sentence}.", fix, Evidence.SHOWN)
+    cause = judgement.Cause(
+        code, f"The {judgement.where(planned)} {sentence}.", fix, judgement.Evidence.SHOWN
+    )
     state = RecordState.CONFLICTING if len(texts) > 1 else RecordState.WRONG
     certain = reason in (Reason.KEY_REVOKED, Reason.KEY_MISMATCH)
-    return faulty(state, reason, cause, texts, certain=certain)
+    return judgement.faulty(state, reason, cause, texts, certain=certain)
 
 
-def retired(there: Sequence[str]) -> Judgement:
+def retired(there: Sequence[str]) -> judgement.Judgement:
     """A retired key may stand there or be gone: neither is a fault."""
-    return valid(Reason.RECORDS_MATCHED, "The selector is retired: no key is demanded.", there)
+    return judgement.valid(
+        Reason.RECORDS_MATCHED, "The selector is retired: no key is demanded.", there
+    )
 
 
-def absent(planned: PlannedRecord, role: DKIMRole, answer: Answer) -> Judgement:
+def absent(planned: PlannedRecord, role: DKIMRole, answer: Answer) -> judgement.Judgement:
     """Nothing there was meant as a key; a CNAME that leads nowhere must go first."""
     code, so = Code.DKIM_MISSING, ""
     if role is DKIMRole.NEXT:
         code, so = Code.DKIM_NEXT_MISSING, "It must be there before mail is signed with that key."
-    judged = missing(planned, code, Reason.SELECTOR_NOT_FOUND, answer.values, so)
+    judged = judgement.missing(planned, code, Reason.SELECTOR_NOT_FOUND, answer.values, so)
     if not answer.aliases or judged.cause is None:
         return judged
     return changed(judged, cause=changed(judged.cause, fix=replacing(planned, answer, ())))
@@ -107,7 +108,7 @@ def problem_of(record: dkim.KeyRecord) -> tuple[Code, Reason, str]:
 
 def leaked(
     planned: PlannedRecord, answer: Answer, key: dkim.PublicKey | None, role: DKIMRole
-) -> Judgement:
+) -> judgement.Judgement:
     """A private key stands in DNS: nothing is more urgent than to take it out of use."""
     message = (
         f"The {RecordType.TXT.value} at {planned.name} holds a private key: whoever reads it "
@@ -135,9 +136,11 @@ def leaked(
     if not all(_is_of_keys(value, key) for value in answer.values):
         # Not named: it may be the rest of the secret.
         message += " The other TXT records at the name go with it."
-    cause = Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, Evidence.PROVEN)
+    cause = judgement.Cause(
+        Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, judgement.Evidence.PROVEN
+    )
     shown = masked(answer.values, key)
-    return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
+    return judgement.faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, shown, certain=True)
 
 
 def _is_of_keys(text: str, key: dkim.PublicKey | None) -> bool:
@@ -166,7 +169,7 @@ def _which(values: Sequence[str], key: dkim.PublicKey) -> str:
 
 def burnt(
     planned: PlannedRecord, answer: Answer, key: dkim.PublicKey, role: DKIMRole
-) -> Judgement | None:
+) -> judgement.Judgement | None:
     """A key whose private half stood in DNS: never valid again, wherever its public half stands.
 
     None where its selector is retired and nothing is left of it.
@@ -177,8 +180,8 @@ def burnt(
     message = (
         f"The private half of the required key ({dkim.described(key)}) was seen in DNS, and "
         "whoever read it signs mail in the name of the domain as long as the "
-        f"{where(planned)} holds the public half. Make a new key pair, publish it under a new "
-        "selector, name that in spec.dkim in the place of this one, and sign with it."
+        f"{judgement.where(planned)} holds the public half. Make a new key pair, publish it under "
+        "a new selector, name that in spec.dkim in the place of this one, and sign with it."
     )
     fix = external()
     if there:
@@ -187,8 +190,10 @@ def burnt(
             if answer.aliases
             else removal(planned.name, RecordType.TXT, there)
         )
-    cause = Cause(Code.DKIM_KEY_COMPROMISED, message, fix, Evidence.PROVEN)
-    return faulty(RecordState.WRONG, Reason.KEY_COMPROMISED, cause, answer.values, certain=True)
+    cause = judgement.Cause(Code.DKIM_KEY_COMPROMISED, message, fix, judgement.Evidence.PROVEN)
+    return judgement.faulty(
+        RecordState.WRONG, Reason.KEY_COMPROMISED, cause, answer.values, certain=True
+    )
 
 
 def gives_away(text: str, key: dkim.PublicKey) -> bool:

@@ -12,27 +12,17 @@ from postroom.dns import dmarc
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.judging import dmarc_advice, dmarc_destinations
+from postroom.dns.judging import dmarc_advice, dmarc_destinations, judgement
 from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    faulty,
-    lacking,
-    missing,
-    valid,
-    where,
-)
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import is_within
 from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted, PlannedRecord
 
 
-def needs(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the texts, for those of the parents (the tree walk), whether foreign report
     destinations agree, and for the records below which the return path stands."""
     domain = domain_of(planned)
@@ -54,7 +44,9 @@ def needs(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Cont
     return mine | more | dmarc_destinations.needs(domain, wanted, seen, record)
 
 
-def judge(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """Judge the DMARC records of a name; what the value offers keeps the other tags there."""
     answer = seen.at(planned.name, RecordType.TXT)
     records = dmarc.select(answer.values)
@@ -84,7 +76,7 @@ _Fault = tuple[Code, Reason, str]
 
 def _unrecognised(
     planned: PlannedRecord, wanted: DMARCWanted, answer: Answer, intended: Sequence[str]
-) -> Judgement:
+) -> judgement.Judgement:
     """Nothing there is a DMARC record, but something was meant as one."""
     slip = dmarc.slip(intended[0])
     mended = dmarc.mended(intended[0])
@@ -98,7 +90,7 @@ def _unrecognised(
     return _replaceable(planned, fault, value, answer, intended)
 
 
-def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> Judgement:
+def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> judgement.Judgement:
     """Nothing stands at the domain itself: what applies comes from a parent, if from anywhere."""
     domain = domain_of(planned)
     found = discover(domain, seen)
@@ -115,12 +107,12 @@ def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> Judge
     if not enough or dmarc.missing_reports(found.record, wanted.rua):
         return _missing(planned, wanted, seen, so, found.policy)
     there = seen.at(planned.name, RecordType.TXT).values
-    message = f"{lacking(planned, there)} {so} It is as strict as spec.dmarc asks for."
+    message = f"{judgement.lacking(planned, there)} {so} It is as strict as spec.dmarc asks for."
     advice = [finding(Code.DMARC_INHERITED, planned.id, message)]
     differing = dmarc_advice.by_suffix_list(domain, found)
     if differing is not None:
         advice.append(finding(Code.DMARC_PSL_DISAGREES, planned.id, differing))
-    return valid(Reason.RECORD_VALID, so, (), advice=tuple(advice))
+    return judgement.valid(Reason.RECORD_VALID, so, (), advice=tuple(advice))
 
 
 def _missing(
@@ -129,10 +121,12 @@ def _missing(
     seen: Seen,
     so: str,
     previous: DMARCPolicy | None = None,
-) -> Judgement:
+) -> judgement.Judgement:
     """There is no record; what is there instead may be a CNAME that must go first."""
     answer = seen.at(planned.name, RecordType.TXT)
-    judged = missing(planned, Code.DMARC_MISSING, Reason.RECORD_NOT_FOUND, answer.values, so)
+    judged = judgement.missing(
+        planned, Code.DMARC_MISSING, Reason.RECORD_NOT_FOUND, answer.values, so
+    )
     circumstances = dmarc.Circumstances(previous=previous)
     advice = tuple(
         finding(hint.code, planned.id, hint.sentence)
@@ -179,34 +173,36 @@ def _fault(records: Sequence[str], wanted: DMARCWanted) -> _Fault | None:
 
 def _replaceable(
     planned: PlannedRecord, fault: _Fault, value: str, answer: Answer, observed: Sequence[str]
-) -> Judgement:
+) -> judgement.Judgement:
     code, reason, sentence = fault
     if len(value) > VALUE_LIMIT:
         # What is there is absurd: begin anew.
         value = planned.value
     fix = replacing(planned, answer, observed, value)
-    message = f"The {where(planned)} {sentence}. {dmarc.left_out(observed, value)}".rstrip()
-    cause = Cause(code, message, fix, Evidence.SHOWN)
+    message = (
+        f"The {judgement.where(planned)} {sentence}. {dmarc.left_out(observed, value)}".rstrip()
+    )
+    cause = judgement.Cause(code, message, fix, judgement.Evidence.SHOWN)
     state = RecordState.CONFLICTING if len(observed) > 1 else RecordState.WRONG
-    return faulty(state, reason, cause, observed, value)
+    return judgement.faulty(state, reason, cause, observed, value)
 
 
 def _reporting(
     planned: PlannedRecord,
     wanted: DMARCWanted,
     seen: Seen,
-    context: Context,
+    context: judgement.Context,
     records: Sequence[str],
-) -> Judgement:
+) -> judgement.Judgement:
     """Foreign report destinations must have agreed (RFC 9990 section 4)."""
     value = records[0] if len(records[0]) <= VALUE_LIMIT else None
     zone = context.zone.apex if context.zone else None
     verdict = dmarc_destinations.verdict(domain_of(planned), wanted, seen, zone)
     if verdict.cause is not None:
         reason = Reason.REPORT_DESTINATION_UNAUTHORIZED
-        return faulty(RecordState.WRONG, reason, verdict.cause, records, value)
+        return judgement.faulty(RecordState.WRONG, reason, verdict.cause, records, value)
     if verdict.unseen is not None:
-        return blind(planned, verdict.unseen, records)
+        return judgement.blind(planned, verdict.unseen, records)
     # What is there is the record to publish: it may be stricter than what is required.
     record = dmarc.parse(records[0])
     advice = [*dmarc_advice.advice(planned, seen, context, record)]
@@ -226,4 +222,4 @@ def _reporting(
         )
         advice.append(finding(Code.DMARC_RUA_APART, planned.id, message))
     sentence = "The DMARC record is valid."
-    return valid(Reason.RECORD_VALID, sentence, records, value, tuple(advice))
+    return judgement.valid(Reason.RECORD_VALID, sentence, records, value, tuple(advice))

@@ -11,46 +11,42 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import create, delete, removal, replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    faulty,
-    missing,
-    valid,
-)
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.requirements import DelegationWanted, PlannedRecord
 
 
-def needs(planned: PlannedRecord, wanted: DelegationWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: DelegationWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the NS records of the name."""
     return own((planned.name, RecordType.NS))
 
 
 def judge(
-    planned: PlannedRecord, wanted: DelegationWanted, seen: Seen, context: Context
-) -> Judgement:
+    planned: PlannedRecord, wanted: DelegationWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """One server of the spec is enough to resolve; one that is not of the spec answers otherwise.
 
     Those that are missing are told as advice, one after the other: a fix adds one record.
     """
     values = seen.at(planned.name, RecordType.NS).values
     if not values:
-        return missing(planned, Code.DKIM_DELEGATION_MISSING, Reason.RECORD_NOT_FOUND)
+        return judgement.missing(planned, Code.DKIM_DELEGATION_MISSING, Reason.RECORD_NOT_FOUND)
     lacking = [nameserver for nameserver in wanted.nameservers if nameserver not in values]
     foreign = sorted(value for value in values if value not in wanted.nameservers)
     if not foreign:
         advice = (_partial(planned, lacking),) if lacking else ()
-        return valid(Reason.RECORDS_MATCHED, "The delegation is published.", values, advice=advice)
+        return judgement.valid(
+            Reason.RECORDS_MATCHED, "The delegation is published.", values, advice=advice
+        )
     message = f"{planned.name} is delegated to other name servers than the required ones."
     fix = delete(removal(planned.name, planned.type, foreign))
     if len(lacking) == len(wanted.nameservers):
         fix = replace(planned, foreign, value=lacking[0]) or fix
-    cause = Cause(Code.DKIM_DELEGATION_WRONG, message, fix, Evidence.SHOWN)
-    return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, values)
+    cause = judgement.Cause(Code.DKIM_DELEGATION_WRONG, message, fix, judgement.Evidence.SHOWN)
+    return judgement.faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, values)
 
 
 def _partial(planned: PlannedRecord, lacking: Sequence[str]) -> Finding:

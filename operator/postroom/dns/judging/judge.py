@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from postroom.dns import spf
+from postroom.dns import requirements, spf
 from postroom.dns.judging import (
     bimi,
     cname,
@@ -23,20 +23,6 @@ from postroom.dns.judging import (
 from postroom.dns.judging import spf as spf_judge
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
-from postroom.dns.requirements import (
-    BIMIWanted,
-    CNAMEWanted,
-    DelegationWanted,
-    DKIMKeyWanted,
-    DMARCWanted,
-    MTASTSWanted,
-    MXWanted,
-    PlannedRecord,
-    PTRWanted,
-    TextWanted,
-    TLSAWanted,
-    TLSRPTWanted,
-)
 
 
 class Judge(NamedTuple):
@@ -46,31 +32,31 @@ class Judge(NamedTuple):
     grows with what was seen, and stops growing.
     """
 
-    needs: Callable[[PlannedRecord, Any, Seen, Context], Needs]
-    judge: Callable[[PlannedRecord, Any, Seen, Context], Judgement]
+    needs: Callable[[requirements.PlannedRecord, Any, Seen, Context], Needs]
+    judge: Callable[[requirements.PlannedRecord, Any, Seen, Context], Judgement]
 
 
 JUDGES: dict[type, Judge] = {
-    TextWanted: Judge(ownership.needs, ownership.judge),
-    CNAMEWanted: Judge(cname.needs, cname.judge),
-    DKIMKeyWanted: Judge(dkim.needs, dkim.judge),
-    DelegationWanted: Judge(domainkey_delegation.needs, domainkey_delegation.judge),
+    requirements.TextWanted: Judge(ownership.needs, ownership.judge),
+    requirements.CNAMEWanted: Judge(cname.needs, cname.judge),
+    requirements.DKIMKeyWanted: Judge(dkim.needs, dkim.judge),
+    requirements.DelegationWanted: Judge(domainkey_delegation.needs, domainkey_delegation.judge),
     spf.Requirement: Judge(spf_judge.needs, spf_judge.judge),
-    DMARCWanted: Judge(dmarc.needs, dmarc.judge),
-    MXWanted: Judge(mx.needs, mx.judge),
-    MTASTSWanted: Judge(mta_sts.needs, mta_sts.judge),
-    TLSRPTWanted: Judge(tls_rpt.needs, tls_rpt.judge),
-    BIMIWanted: Judge(bimi.needs, bimi.judge),
-    TLSAWanted: Judge(tlsa.needs, tlsa.judge),
-    PTRWanted: Judge(ptr.needs, ptr.judge),
+    requirements.DMARCWanted: Judge(dmarc.needs, dmarc.judge),
+    requirements.MXWanted: Judge(mx.needs, mx.judge),
+    requirements.MTASTSWanted: Judge(mta_sts.needs, mta_sts.judge),
+    requirements.TLSRPTWanted: Judge(tls_rpt.needs, tls_rpt.judge),
+    requirements.BIMIWanted: Judge(bimi.needs, bimi.judge),
+    requirements.TLSAWanted: Judge(tlsa.needs, tlsa.judge),
+    requirements.PTRWanted: Judge(ptr.needs, ptr.judge),
 }
 
 
-def needs(planned: PlannedRecord, seen: Seen, context: Context) -> Needs:
+def needs(planned: requirements.PlannedRecord, seen: Seen, context: Context) -> Needs:
     """Return every question that judging this record takes, as far as can be told by now."""
     return JUDGES[type(planned.wanted)].needs(planned, planned.wanted, seen, context)
 
 
-def judge(planned: PlannedRecord, seen: Seen, context: Context) -> Judgement:
+def judge(planned: requirements.PlannedRecord, seen: Seen, context: Context) -> Judgement:
     """Judge one record by what one view shows of it."""
     return JUDGES[type(planned.wanted)].judge(planned, planned.wanted, seen, context)

@@ -10,21 +10,11 @@ from enum import IntEnum
 from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
+from postroom.dns import requirements
 from postroom.dns.answers import Question, Zone
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create
 from postroom.dns.quoting import shown
-from postroom.dns.requirements import (
-    VALUE_LIMIT,
-    BIMIWanted,
-    DKIMKeyWanted,
-    DMARCWanted,
-    DomainPlan,
-    MTASTSWanted,
-    PlannedRecord,
-    TextWanted,
-    TLSRPTWanted,
-)
 from postroom.dns.spf import Requirement
 
 
@@ -75,7 +65,7 @@ class Judgement:
 class Context:
     """What judges know besides the answers: the whole plan, and the zone where it was found."""
 
-    plan: DomainPlan
+    plan: requirements.DomainPlan
     zone: Zone | None = None
 
 
@@ -87,7 +77,7 @@ def valid(
     advice: tuple[Finding, ...] = (),
 ) -> Judgement:
     """The record is as it must be; `value` is how it is published, where that may vary."""
-    kept = value if value is not None and len(value) <= VALUE_LIMIT else None
+    kept = value if value is not None and len(value) <= requirements.VALUE_LIMIT else None
     return Judgement(
         RecordState.VALID, reason, message, value=kept, observed=shown(observed), advice=advice
     )
@@ -109,7 +99,7 @@ def faulty(
 
 
 def missing(
-    planned: PlannedRecord,
+    planned: requirements.PlannedRecord,
     code: Code,
     reason: Reason,
     observed: Sequence[str] = (),
@@ -127,17 +117,17 @@ def missing(
 
 #: What a text must be, for people.
 _KINDS: dict[type, str] = {
-    TextWanted: "ownership record with the required value",
-    DKIMKeyWanted: "DKIM key record",
+    requirements.TextWanted: "ownership record with the required value",
+    requirements.DKIMKeyWanted: "DKIM key record",
     Requirement: "SPF record",
-    DMARCWanted: "DMARC record",
-    MTASTSWanted: "MTA-STS record",
-    TLSRPTWanted: "TLS-RPT record",
-    BIMIWanted: "BIMI record",
+    requirements.DMARCWanted: "DMARC record",
+    requirements.MTASTSWanted: "MTA-STS record",
+    requirements.TLSRPTWanted: "TLS-RPT record",
+    requirements.BIMIWanted: "BIMI record",
 }
 
 
-def lacking(planned: PlannedRecord, there: Sequence[str] = ()) -> str:
+def lacking(planned: requirements.PlannedRecord, there: Sequence[str] = ()) -> str:
     """The message on a missing record: its kind is named where others of its type are published."""
     kind = _KINDS.get(type(planned.wanted))
     if not there or kind is None:
@@ -146,14 +136,14 @@ def lacking(planned: PlannedRecord, there: Sequence[str] = ()) -> str:
 
 
 def blind(
-    planned: PlannedRecord, what: str | None = None, observed: Sequence[str] = ()
+    planned: requirements.PlannedRecord, what: str | None = None, observed: Sequence[str] = ()
 ) -> Judgement:
     """What must be seen could not be looked at, which says nothing about the record.
 
     A single `observed` value is also the one to publish, for now: it may be as it must be.
     """
     message = f"DNS could not be asked for {what or where(planned)}; the look is repeated."
-    keep = len(observed) == 1 and len(observed[0]) <= VALUE_LIMIT
+    keep = len(observed) == 1 and len(observed[0]) <= requirements.VALUE_LIMIT
     return Judgement(
         RecordState.UNKNOWN,
         Reason.LOOKUP_FAILED,
@@ -164,7 +154,7 @@ def blind(
     )
 
 
-def where(planned: PlannedRecord) -> str:
+def where(planned: requirements.PlannedRecord) -> str:
     """Name a record for people: ``TXT at _dmarc.example.com``."""
     return f"{planned.type.value} at {planned.name}"
 

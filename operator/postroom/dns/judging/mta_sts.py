@@ -12,18 +12,8 @@ from postroom.dns import mta_sts
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import external, replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    faulty,
-    missing,
-    valid,
-    where,
-)
 from postroom.dns.judging.mta_sts_policy import fault_of, policy_of, to_serve
 from postroom.dns.judging.mx import NOBODY, host_of
 from postroom.dns.judging.seen import Needs, Seen, own
@@ -33,7 +23,9 @@ from postroom.dns.requirements import MTASTSWanted, PlannedRecord
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 
 
-def needs(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the record, the policy host and the exchanges; then fetch the policy.
 
     It is fetched only from a host that was seen at the zone's own servers: looking for one that is
@@ -52,14 +44,18 @@ def needs(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Con
     return needed
 
 
-def judge(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """One record with an id, and a policy that is strict enough and covers every exchange."""
     values = seen.at(planned.name, RecordType.TXT).values
     records = mta_sts.select(values)
     if not records:
         intended = sorted(filter(mta_sts.looks_like_record, values))
         if not intended:
-            return missing(planned, Code.MTA_STS_MISSING, Reason.RECORD_NOT_FOUND, there=values)
+            return judgement.missing(
+                planned, Code.MTA_STS_MISSING, Reason.RECORD_NOT_FOUND, there=values
+            )
         sentence = "does not begin with v=STSv1 and a semicolon, so that senders ignore it"
         return _faulty_record(planned, Code.MTA_STS_SYNTAX, sentence, intended)
     if len(records) > 1:
@@ -74,24 +70,26 @@ def judge(planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: Con
 
 def _faulty_record(
     planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str]
-) -> Judgement:
+) -> judgement.Judgement:
     fix = replace(planned, observed)
-    cause = Cause(code, f"The {where(planned)} {sentence}.", fix, Evidence.SHOWN)
+    cause = judgement.Cause(
+        code, f"The {judgement.where(planned)} {sentence}.", fix, judgement.Evidence.SHOWN
+    )
     several = len(observed) > 1
     state = RecordState.CONFLICTING if several else RecordState.WRONG
     reason = Reason.MULTIPLE_RECORDS if several else Reason.INVALID_RECORD
-    return faulty(state, reason, cause, observed)
+    return judgement.faulty(state, reason, cause, observed)
 
 
 def _judge_host(
     planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, records: tuple[str, ...]
-) -> Judgement:
+) -> judgement.Judgement:
     """The host must exist before anything can be fetched from it, and the exchanges be known."""
     host = mta_sts.policy_host(wanted.domain)
     addresses = [seen.at(host, kind) for kind in _ADDRESSES]
     if not any(address.values for address in addresses):
         if not all(address.conclusive for address in addresses):
-            return blind(planned, f"the addresses of {host}", records)
+            return judgement.blind(planned, f"the addresses of {host}", records)
         message = (
             f"The policy host {host} has no address: point it to a web server that serves the "
             f"policy at {mta_sts.policy_url(wanted.domain)}."
@@ -99,7 +97,7 @@ def _judge_host(
         return _faulty_policy(planned, Code.MTA_STS_HOST_NOT_FOUND, message, records)
     exchanges = seen.at(wanted.domain, RecordType.MX)
     if not exchanges.conclusive:
-        return blind(planned, f"MX at {wanted.domain}", records)
+        return judgement.blind(planned, f"MX at {wanted.domain}", records)
     published = sorted(set(map(host_of, exchanges.values)) - {NOBODY, ""})
     return _judge_policy(planned, wanted, seen, records, tuple(published))
 
@@ -110,7 +108,7 @@ def _judge_policy(
     seen: Seen,
     records: tuple[str, ...],
     published: tuple[str, ...],
-) -> Judgement:
+) -> judgement.Judgement:
     """Judge what was fetched; `published` are the hosts of the domain's MX records."""
     address, hosts = mta_sts.policy_url(wanted.domain), wanted.exchanges or published
     fault = fault_of(seen.policies.get(wanted.domain), address)
@@ -141,7 +139,7 @@ def _judge_policy(
         return _faulty_policy(planned, Code.MTA_STS_MX_UNCOVERED, message, records, reason)
     advice = _advice(planned, policy, address, published)
     message = "The MTA-STS record and its policy are valid."
-    return valid(Reason.RECORD_VALID, message, records, records[0], advice)
+    return judgement.valid(Reason.RECORD_VALID, message, records, records[0], advice)
 
 
 def _faulty_policy(
@@ -150,16 +148,20 @@ def _faulty_policy(
     message: str,
     records: tuple[str, ...],
     reason: Reason = Reason.INVALID_RECORD,
-) -> Judgement:
+) -> judgement.Judgement:
     """The policy must change, and with it the id; the value to publish has one for this spec."""
-    cause = Cause(code, message, external(), Evidence.SHOWN)
-    return faulty(RecordState.WRONG, reason, cause, records, planned.value)
+    cause = judgement.Cause(code, message, external(), judgement.Evidence.SHOWN)
+    return judgement.faulty(RecordState.WRONG, reason, cause, records, planned.value)
 
 
-def _not_fetched(code: Code, message: str, records: tuple[str, ...]) -> Judgement:
+def _not_fetched(code: Code, message: str, records: tuple[str, ...]) -> judgement.Judgement:
     """The policy could not be looked at, which says nothing about it."""
-    return faulty(
-        RecordState.UNKNOWN, Reason.LOOKUP_FAILED, Cause(code, message), records, records[0]
+    return judgement.faulty(
+        RecordState.UNKNOWN,
+        Reason.LOOKUP_FAILED,
+        judgement.Cause(code, message),
+        records,
+        records[0],
     )
 
 

@@ -12,18 +12,8 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import delete, external, removal, replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    faulty,
-    missing,
-    valid,
-    where,
-)
 from postroom.dns.judging.mx_strays import (
     ADDRESSES,
     NOBODY,
@@ -44,13 +34,17 @@ from postroom.dns.requirements import MXWanted, PlannedRecord
 __all__ = ["NOBODY", "host_of", "is_of_another_provider", "judge", "needs"]
 
 
-def needs(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the MX records, and whether the host exists and is no alias; so do others there."""
     mine = own((planned.name, RecordType.MX)) | shared(*((wanted.host, kind) for kind in ADDRESSES))
     return mine | needs_of_others(planned, seen, context)
 
 
-def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """Judge one required mail exchange."""
     answer = seen.at(planned.name, RecordType.MX)
     values = answer.values
@@ -60,7 +54,7 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
     if answer.aliases and planned.value not in values:
         return _behind_alias(planned, answer)
     if not values:
-        return missing(planned, Code.MX_MISSING, Reason.RECORD_NOT_FOUND)
+        return judgement.missing(planned, Code.MX_MISSING, Reason.RECORD_NOT_FOUND)
     if NOBODY in hosts:
         return _null(planned, values, [stray.value for stray in strays])
     if planned.value in values and strays:
@@ -84,11 +78,11 @@ def judge(planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: Context
     if strays:
         message += f" What stands there instead must go: {_said(strays[0])}."
     gone = dict.fromkeys([*there, *(stray.value for stray in strays)])
-    cause = Cause(code, message, replace(planned, gone))
-    return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
+    cause = judgement.Cause(code, message, replace(planned, gone))
+    return judgement.faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
 
-def _reports(planned: PlannedRecord, values: Sequence[str], context: Context) -> bool:
+def _reports(planned: PlannedRecord, values: Sequence[str], context: judgement.Context) -> bool:
     """Whether what else stands there is told with this record: one of them is enough.
 
     It is the first that is missing, because its mistyped form may be what stands there.
@@ -102,37 +96,41 @@ def _reports(planned: PlannedRecord, values: Sequence[str], context: Context) ->
     return planned == (absent or at_name)[0]
 
 
-def _beside(planned: PlannedRecord, strays: Sequence[Stray], values: Sequence[str]) -> Judgement:
+def _beside(
+    planned: PlannedRecord, strays: Sequence[Stray], values: Sequence[str]
+) -> judgement.Judgement:
     """The record is there, but so is one that takes mail and gets it nowhere."""
     first, *more = strays
     message = f"Beside the required MX of {planned.name} stands one that must go: {_said(first)}."
     if first.code == Code.MX_NOT_ALONE:
         title = title_of(host_of(planned.value)) or "the provider"
         message = (
-            f"The {where(planned)} to {host_of(planned.value)} must be the only one there, or "
-            f"{title} does not use the name: {_said(first)}."
+            f"The {judgement.where(planned)} to {host_of(planned.value)} must be the only one "
+            f"there, or {title} does not use the name: {_said(first)}."
         )
     if more:
         message += f" So must {_named([stray.value for stray in more])}."
     fix = delete(removal(planned.name, RecordType.MX, [stray.value for stray in strays]))
-    cause = Cause(first.code, message, fix, Evidence.SHOWN)
-    return faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
+    cause = judgement.Cause(first.code, message, fix, judgement.Evidence.SHOWN)
+    return judgement.faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
 
 def _said(stray: Stray) -> str:
     return f"{quoted(host_of(stray.value))} {stray.what}"
 
 
-def _behind_alias(planned: PlannedRecord, answer: Answer) -> Judgement:
+def _behind_alias(planned: PlannedRecord, answer: Answer) -> judgement.Judgement:
     """What the name yields is another name's: an MX of its own cannot stand beside the CNAME."""
     target = answer.aliases[0]
     message = f"{planned.name} is a CNAME to {quoted(target)}, beside which no MX can stand."
     fix = replace(planned, [target], type=RecordType.CNAME)
-    cause = Cause(Code.MX_MISMATCH if answer.values else Code.MX_MISSING, message, fix)
-    return faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, answer.values)
+    cause = judgement.Cause(Code.MX_MISMATCH if answer.values else Code.MX_MISSING, message, fix)
+    return judgement.faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, answer.values)
 
 
-def _null(planned: PlannedRecord, values: Sequence[str], strays: Sequence[str]) -> Judgement:
+def _null(
+    planned: PlannedRecord, values: Sequence[str], strays: Sequence[str]
+) -> judgement.Judgement:
     """A null MX tells senders to refuse bounces and replies, whatever stands beside it."""
     null = [value for value in values if host_of(value) == NOBODY]
     message = f"{planned.name} has a null MX, which says that it accepts no mail (RFC 7505)."
@@ -142,32 +140,32 @@ def _null(planned: PlannedRecord, values: Sequence[str], strays: Sequence[str]) 
         code = Code.MX_NULL_MIXED
     if planned.value in values:
         fix = delete(removal(planned.name, RecordType.MX, gone))
-    cause = Cause(code, message, fix, Evidence.SHOWN)
-    return faulty(RecordState.CONFLICTING, Reason.NULL_MX, cause, values)
+    cause = judgement.Cause(code, message, fix, judgement.Evidence.SHOWN)
+    return judgement.faulty(RecordState.CONFLICTING, Reason.NULL_MX, cause, values)
 
 
 def _reachable(
     planned: PlannedRecord, wanted: MXWanted, ours: Sequence[MXWanted], seen: Seen
-) -> Judgement:
+) -> judgement.Judgement:
     """The record is there; its host must have an address, and mail should go to it first."""
     values = seen.at(planned.name, RecordType.MX).values
     addresses = [seen.at(wanted.host, kind) for kind in ADDRESSES]
     if not any(address.values for address in addresses):
         if not all(address.conclusive for address in addresses):
-            return blind(planned, f"the addresses of {wanted.host}", values)
+            return judgement.blind(planned, f"the addresses of {wanted.host}", values)
         message = (
-            f"The {where(planned)} is right, but the mail exchange {wanted.host} has no address: "
-            "whoever runs it has to give it one, or the spec to name another."
+            f"The {judgement.where(planned)} is right, but the mail exchange {wanted.host} has no "
+            "address: whoever runs it has to give it one, or the spec to name another."
         )
-        cause = Cause(Code.MX_UNRESOLVABLE, message, external(), Evidence.SHOWN)
-        return faulty(RecordState.WRONG, Reason.EXCHANGE_UNRESOLVABLE, cause, values)
+        cause = judgement.Cause(Code.MX_UNRESOLVABLE, message, external(), judgement.Evidence.SHOWN)
+        return judgement.faulty(RecordState.WRONG, Reason.EXCHANGE_UNRESOLVABLE, cause, values)
     advice: list[Finding] = []
     if any(address.aliases for address in addresses):
         message = f"The mail exchange {wanted.host} is an alias, which MX must not name (RFC 2181)."
         advice.append(finding(Code.MX_CNAME, planned.id, message, external()))
     if wanted == ours[0]:
         advice += _foreign(planned, ours, seen)
-    return valid(
+    return judgement.valid(
         Reason.RECORDS_MATCHED, "The MX record is published.", values, advice=tuple(advice)
     )
 

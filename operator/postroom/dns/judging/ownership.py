@@ -11,17 +11,8 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import create
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    faulty,
-    missing,
-    valid,
-    where,
-)
 from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.ownership import is_token
@@ -38,30 +29,36 @@ _TELLING = 8
 _LONG = 16
 
 
-def needs(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the texts of the name."""
     return own((planned.name, RecordType.TXT))
 
 
-def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """Any TXT record of the name may be the one that is wanted; others do not disturb it."""
     answer = seen.at(planned.name, RecordType.TXT)
     values = answer.values
     message = "The ownership record is published."
     if wanted.text in values:
-        return valid(Reason.RECORD_MATCHED, message, [wanted.text])
+        return judgement.valid(Reason.RECORD_MATCHED, message, [wanted.text])
     accepted = sorted(set(values).intersection(wanted.also))
     if accepted:
         advice = (_of_an_earlier_key(planned),)
-        return valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=advice)
+        return judgement.valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=advice)
     bare = sorted(value for value in values if _holds_token(value, wanted.text))
     if bare:
         # What holds this very token proves nothing to anybody else.
         how = _how(wanted.text, bare[0])
-        message = f"The {where(planned)} holds the token, but not as it is required: {how}."
+        message = (
+            f"The {judgement.where(planned)} holds the token, but not as it is required: {how}."
+        )
         fix = replacing(planned, answer, bare)
-        cause = Cause(Code.OWNERSHIP_MISMATCH, message, fix, Evidence.SHOWN)
-        return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, bare)
+        cause = judgement.Cause(Code.OWNERSHIP_MISMATCH, message, fix, judgement.Evidence.SHOWN)
+        return judgement.faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, bare)
     prefix, dedicated = _prefix(wanted.text), planned.name != context.plan.domain
     similar = [
         value
@@ -69,16 +66,18 @@ def judge(planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: Conte
         if (prefix and _prefix(value) == prefix) or (dedicated and _is_token(value))
     ]
     if not similar:
-        return missing(planned, Code.OWNERSHIP_MISSING, Reason.RECORD_NOT_FOUND, there=values)
+        return judgement.missing(
+            planned, Code.OWNERSHIP_MISSING, Reason.RECORD_NOT_FOUND, there=values
+        )
     # The other token may prove something to someone else: it stays.
-    message = f"The {where(planned)} has another value than the required one."
+    message = f"The {judgement.where(planned)} has another value than the required one."
     if is_token(wanted.text) and any(map(is_token, similar)):
         message = (
-            f"The {where(planned)} holds a token of postroom, but not this namespace's: it was "
-            "made for another namespace, or with a key that the operator no longer has."
+            f"The {judgement.where(planned)} holds a token of postroom, but not this namespace's: "
+            "it was made for another namespace, or with a key that the operator no longer has."
         )
-    cause = Cause(Code.OWNERSHIP_MISMATCH, message, create(planned))
-    return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, similar)
+    cause = judgement.Cause(Code.OWNERSHIP_MISMATCH, message, create(planned))
+    return judgement.faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, similar)
 
 
 def _prefix(text: str) -> str:
@@ -119,8 +118,8 @@ def _is_free(text: str) -> bool:
 def _of_an_earlier_key(planned: PlannedRecord) -> Finding:
     """Nothing is wrong yet: the domain's owner and the operator's can take their time."""
     message = (
-        f"The {where(planned)} was made with an earlier ownership key of the operator; it is "
-        "accepted until the operator drops that key. Publish the present token beside it before: "
-        f"{planned.value}"
+        f"The {judgement.where(planned)} was made with an earlier ownership key of the operator; "
+        "it is accepted until the operator drops that key. Publish the present token beside it "
+        f"before: {planned.value}"
     )
     return finding(Code.OWNERSHIP_TOKEN_EARLIER, planned.id, message, create(planned))

@@ -10,34 +10,31 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import tls_rpt
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import replace
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    faulty,
-    missing,
-    valid,
-    where,
-)
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord, TLSRPTWanted
 
 
-def needs(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the texts of the name; no destination has to agree (RFC 8460 section 3)."""
     return own((planned.name, RecordType.TXT))
 
 
-def judge(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """One record that reports to every required address; more may be there, and is kept."""
     values = seen.at(planned.name, RecordType.TXT).values
     records = sorted(filter(tls_rpt.is_record, values))
     if not records:
         intended = sorted(filter(tls_rpt.looks_like_record, values))
         if not intended:
-            return missing(planned, Code.TLS_RPT_MISSING, Reason.RECORD_NOT_FOUND, there=values)
+            return judgement.missing(
+                planned, Code.TLS_RPT_MISSING, Reason.RECORD_NOT_FOUND, there=values
+            )
         sentence = "does not begin with v=TLSRPTv1 and a semicolon, so that senders ignore it"
         return _faulty(planned, Code.TLS_RPT_SYNTAX, sentence, intended, planned.value)
     there = [uri for record in records for uri in tls_rpt.destinations(record)]
@@ -53,15 +50,17 @@ def judge(planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: Con
     if absent:
         sentence = f"does not report to {', '.join(absent)}"
         return _faulty(planned, Code.TLS_RPT_RUA_MISSING, sentence, records, value)
-    return valid(Reason.RECORD_VALID, "The TLS-RPT record is valid.", records, records[0])
+    return judgement.valid(Reason.RECORD_VALID, "The TLS-RPT record is valid.", records, records[0])
 
 
 def _faulty(
     planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str], value: str
-) -> Judgement:
-    message = f"The {where(planned)} {sentence}."
-    cause = Cause(code, message, replace(planned, observed, value), Evidence.SHOWN)
+) -> judgement.Judgement:
+    message = f"The {judgement.where(planned)} {sentence}."
+    cause = judgement.Cause(
+        code, message, replace(planned, observed, value), judgement.Evidence.SHOWN
+    )
     several = len(observed) > 1
     state = RecordState.CONFLICTING if several else RecordState.WRONG
     reason = Reason.MULTIPLE_RECORDS if several else Reason.INVALID_RECORD
-    return faulty(state, reason, cause, observed, value)
+    return judgement.faulty(state, reason, cause, observed, value)

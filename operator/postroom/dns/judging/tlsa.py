@@ -12,17 +12,8 @@ from postroom.dns import tlsa
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
+from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import external
-from postroom.dns.judging.judgement import (
-    Cause,
-    Context,
-    Evidence,
-    Judgement,
-    blind,
-    faulty,
-    valid,
-    where,
-)
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.judging.seen import own as own_names
 from postroom.dns.names import can_be_asked
@@ -35,7 +26,9 @@ _HOW = (
 )
 
 
-def needs(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: Context) -> Needs:
+def needs(
+    planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: judgement.Context
+) -> Needs:
     """Ask for the records, and the resolver for what tells whether the zones are signed.
 
     The zone's own servers never set AD, a validating resolver does. The questions are others than
@@ -60,19 +53,21 @@ def _final(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen) -> str | None
     return final if final is not None and can_be_asked(final) else None
 
 
-def judge(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: Context) -> Judgement:
+def judge(
+    planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: judgement.Context
+) -> judgement.Judgement:
     """At least one usable record; without DNSSEC nobody would use it."""
     values = list(seen.at(planned.name, RecordType.TLSA).values)
     final = _final(planned, wanted, seen)
     there = None if final is None else seen.at(final, RecordType.TLSA)
     if not values and there is not None:
         if not there.conclusive:
-            return blind(planned, f"TLSA at {final}")
+            return judgement.blind(planned, f"TLSA at {final}")
         values = list(there.values)
     if not values:
-        message = f"There is no {where(planned)}: {_HOW}."
-        cause = Cause(Code.DANE_MISSING, message, external())
-        return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
+        message = f"There is no {judgement.where(planned)}: {_HOW}."
+        cause = judgement.Cause(Code.DANE_MISSING, message, external())
+        return judgement.faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
     problems = {record: tlsa.parse(record).problem for record in sorted(values)}
     unused = [(record, problem) for record, problem in problems.items() if problem is not None]
     if len(unused) == len(problems):
@@ -84,25 +79,25 @@ def judge(planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: Conte
         return unsigned
     advice = _advice(planned, wanted, final, unused)
     message = "The TLSA records are usable, and protected by DNSSEC."
-    return valid(Reason.RECORD_VALID, message, values, advice=advice)
+    return judgement.valid(Reason.RECORD_VALID, message, values, advice=advice)
 
 
 def _unsigned(
     planned: PlannedRecord,
     wanted: TLSAWanted,
     seen: Seen,
-    context: Context,
+    context: judgement.Context,
     values: Sequence[str],
-) -> Judgement | None:
+) -> judgement.Judgement | None:
     """Senders use TLSA records only where DNSSEC protects them and the MX records alike."""
     top, domain = wanted.host.rpartition(".")[2], context.plan.domain
     zones: list[tuple[Answer, Code, str]] = [
-        (seen.at(wanted.host, RecordType.A), Code.DANE_NOT_SIGNED, where(planned)),
+        (seen.at(wanted.host, RecordType.A), Code.DANE_NOT_SIGNED, judgement.where(planned)),
         (seen.at(domain, RecordType.SOA), Code.DANE_MX_NOT_SIGNED, f"MX at {domain}"),
     ]
     unseen = next((answer for answer, _, _ in zones if not answer.conclusive), None)
     if unseen is not None:
-        return blind(planned, f"DNSSEC of {unseen.question.name}", values)
+        return judgement.blind(planned, f"DNSSEC of {unseen.question.name}", values)
     fault = next(((code, what) for answer, code, what in zones if not answer.authenticated), None)
     if fault is None:
         return None
@@ -116,13 +111,16 @@ def _unsigned(
     return _faulty(planned, code, sentence, values)
 
 
-def _not_validated(planned: PlannedRecord, values: Sequence[str]) -> Judgement:
+def _not_validated(planned: PlannedRecord, values: Sequence[str]) -> judgement.Judgement:
     message = (
-        f"Whether DNSSEC protects the {where(planned)} cannot be told, for the resolver does not "
-        "validate: give the operator a resolver that does (--dns-resolver)."
+        f"Whether DNSSEC protects the {judgement.where(planned)} cannot be told, for the resolver "
+        "does not validate: give the operator a resolver that does (--dns-resolver)."
     )
-    return faulty(
-        RecordState.UNKNOWN, Reason.LOOKUP_FAILED, Cause(Code.DANE_NOT_VALIDATED, message), values
+    return judgement.faulty(
+        RecordState.UNKNOWN,
+        Reason.LOOKUP_FAILED,
+        judgement.Cause(Code.DANE_NOT_VALIDATED, message),
+        values,
     )
 
 
@@ -149,6 +147,8 @@ def _advice(
 
 def _faulty(
     planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str]
-) -> Judgement:
-    cause = Cause(code, f"The {where(planned)} {sentence}.", external(), Evidence.SHOWN)
-    return faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, observed)
+) -> judgement.Judgement:
+    cause = judgement.Cause(
+        code, f"The {judgement.where(planned)} {sentence}.", external(), judgement.Evidence.SHOWN
+    )
+    return judgement.faulty(RecordState.WRONG, Reason.INVALID_RECORD, cause, observed)

@@ -9,17 +9,8 @@ from dataclasses import dataclass
 
 from postroom.api.presets import ParameterProblem, fill, placeholders, unknown_parameters
 from postroom.dns.names import can_be_asked
+from postroom.dns.presets import model
 from postroom.dns.presets.load import preset, providers
-from postroom.dns.presets.model import (
-    DERIVED,
-    DOMAIN,
-    Match,
-    Parameter,
-    Preset,
-    RecordRow,
-    Role,
-    derived,
-)
 from postroom.dns.presets.values import (
     PresetExchange,
     PresetKey,
@@ -38,7 +29,7 @@ _KEY = re.compile(r"(?:^|;)\s*p=([^;]*)")
 class PresetRecord:
     """A record of a preset with its templates filled in; `host` is relative to the domain."""
 
-    record: RecordRow
+    record: model.RecordRow
     host: str
     value: str
 
@@ -62,9 +53,11 @@ def resolve(
     return tuple(_misfits(records, domain)) or _values(provider, records)
 
 
-def filled(chosen: Preset, parameters: Mapping[str, str], domain: str) -> Iterator[PresetRecord]:
+def filled(
+    chosen: model.Preset, parameters: Mapping[str, str], domain: str
+) -> Iterator[PresetRecord]:
     """Yield the records that these valid parameters ask for."""
-    names = derived(domain)
+    names = model.derived(domain)
     values = _with_defaults(chosen, parameters, names)
     for record in chosen.records:
         if not _is_asked(record, values):
@@ -73,26 +66,28 @@ def filled(chosen: Preset, parameters: Mapping[str, str], domain: str) -> Iterat
         yield PresetRecord(record, fill(record.host, known), fill(record.value, known))
 
 
-def _tidied(chosen: Preset, name: str, value: str) -> str:
+def _tidied(chosen: model.Preset, name: str, value: str) -> str:
     parameter = chosen.parameter(name)
     return value if parameter is None else parameter.tidied(value)
 
 
 def _with_defaults(
-    chosen: Preset, given: Mapping[str, str], names: Mapping[str, str]
+    chosen: model.Preset, given: Mapping[str, str], names: Mapping[str, str]
 ) -> dict[str, str]:
     """Add the defaults: first those that depend on nothing, on which the others may depend."""
     values = dict(given)
     for parameter in sorted(
         chosen.parameters, key=lambda candidate: candidate.default_by is not None
     ):
-        default = parameter.default_for(values, names[DOMAIN])
+        default = parameter.default_for(values, names[model.DOMAIN])
         if parameter.name not in given and default:
             values[parameter.name] = fill(default, names)
     return values
 
 
-def _problems(chosen: Preset, given: Mapping[str, str], domain: str) -> Iterator[ParameterProblem]:
+def _problems(
+    chosen: model.Preset, given: Mapping[str, str], domain: str
+) -> Iterator[ParameterProblem]:
     for parameter in chosen.parameters:
         if parameter.name in given:
             value = given[parameter.name]
@@ -116,11 +111,11 @@ def _problems(chosen: Preset, given: Mapping[str, str], domain: str) -> Iterator
 
 
 def _without_default(
-    chosen: Preset, parameter: Parameter, given: Mapping[str, str], domain: str
+    chosen: model.Preset, parameter: model.Parameter, given: Mapping[str, str], domain: str
 ) -> str | None:
     """The condition that leaves a needed parameter without a default; None where there is none."""
     by, hindrance = parameter.default_by, parameter.no_default_for
-    values = _with_defaults(chosen, given, derived(domain))
+    values = _with_defaults(chosen, given, model.derived(domain))
     if parameter.name in values:
         return None
     asked = (record for record in chosen.records if _is_asked(record, values))
@@ -131,7 +126,7 @@ def _without_default(
     return f"{by.parameter} is {values.get(by.parameter, '')[:40]}" if by is not None else None
 
 
-def _is_asked(record: RecordRow, values: Mapping[str, str]) -> bool:
+def _is_asked(record: model.RecordRow, values: Mapping[str, str]) -> bool:
     """Whether a record is asked for with these parameters."""
     return (
         all(name in values for name in record.depends_on)
@@ -140,14 +135,14 @@ def _is_asked(record: RecordRow, values: Mapping[str, str]) -> bool:
     )
 
 
-def _lead(parameter: Parameter) -> str:
+def _lead(parameter: model.Parameter) -> str:
     """Write the description as the end of a sentence."""
     text = parameter.description.removesuffix(".")
     second = text[1:2]
     return text if second.isupper() else text[0].lower() + text[1:]
 
 
-def _partner(chosen: Preset, name: str, given: Mapping[str, str]) -> str | None:
+def _partner(chosen: model.Preset, name: str, given: Mapping[str, str]) -> str | None:
     """Find the parameter that was given and makes no record without the one of this name."""
     for record in chosen.records:
         if name in record.depends_on:
@@ -163,38 +158,44 @@ def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[Paramet
     for record in records:
         owner = domain if record.host == "@" else f"{record.host}.{domain}"
         names = [owner]
-        if record.record.match in (Match.TARGET, Match.EXCHANGE, Match.SPF_AUTHORISES):
+        if record.record.match in (
+            model.Match.TARGET,
+            model.Match.EXCHANGE,
+            model.Match.SPF_AUTHORISES,
+        ):
             names.append(re.split(r"[ :]", record.value)[-1])
         culprit = _culprit(record.record)
         if not all(map(can_be_asked, names)):
             yield ParameterProblem(
                 culprit, f"makes a name of {record.record.role} too long for DNS"
             )
-        if record.record.match in (Match.KEY, Match.TARGET):
+        if record.record.match in (model.Match.KEY, model.Match.TARGET):
             if owner in taken:
                 yield ParameterProblem(culprit, f"repeats a name: {record.host} is taken already")
             taken.add(owner)
 
 
-def _culprit(record: RecordRow) -> str | None:
+def _culprit(record: model.RecordRow) -> str | None:
     """Name the parameter that made a record what it is, one of its name before one of its value."""
-    chosen = placeholders(record.host) - DERIVED or placeholders(record.value) - DERIVED
+    chosen = placeholders(record.host) - model.DERIVED or placeholders(record.value) - model.DERIVED
     return min(chosen, default=None)
 
 
 def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
-    by_role = {role: [record for record in records if record.record.role is role] for role in Role}
-    spf, dmarc = by_role[Role.SPF], by_role[Role.DMARC]
-    owned = by_role[Role.OWNERSHIP]
+    by_role = {
+        role: [record for record in records if record.record.role is role] for role in model.Role
+    }
+    spf, dmarc = by_role[model.Role.SPF], by_role[model.Role.DMARC]
+    owned = by_role[model.Role.OWNERSHIP]
     return PresetValues(
         provider=provider,
         spf_includes=tuple(_include(entry) for entry in spf),
-        dkim=tuple(_key(entry) for entry in by_role[Role.DKIM]),
-        return_path=_return_path(by_role[Role.RETURN_PATH]),
-        mx=tuple(_exchange(entry) for entry in by_role[Role.MX]),
+        dkim=tuple(_key(entry) for entry in by_role[model.Role.DKIM]),
+        return_path=_return_path(by_role[model.Role.RETURN_PATH]),
+        mx=tuple(_exchange(entry) for entry in by_role[model.Role.MX]),
         tracking=tuple(
             PresetTracking(entry.host, entry.value, entry.record.required)
-            for entry in by_role[Role.TRACKING]
+            for entry in by_role[model.Role.TRACKING]
         ),
         ownership=(
             PresetOwnership(owned[0].host, owned[0].value, owned[0].record.required)
@@ -208,7 +209,7 @@ def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
 
 def _key(entry: PresetRecord) -> PresetKey:
     selector, required = entry.host.removesuffix("._domainkey"), entry.record.required
-    if entry.record.match is Match.TARGET:
+    if entry.record.match is model.Match.TARGET:
         return PresetKey(selector, entry.value, None, None, required)
     found = _KEY.search(entry.value)
     return PresetKey(selector, None, found[1] if found else "", entry.value, required)
@@ -226,12 +227,15 @@ def _exchange(entry: PresetRecord) -> PresetExchange:
 def _return_path(records: list[PresetRecord]) -> PresetReturnPath | None:
     if not records:
         return None
-    of = {match: [record for record in records if record.record.match is match] for match in Match}
-    aliases = of[Match.TARGET]
+    of = {
+        match: [record for record in records if record.record.match is match]
+        for match in model.Match
+    }
+    aliases = of[model.Match.TARGET]
     return PresetReturnPath(
         name=records[0].host,
         cname=aliases[0].value if aliases else None,
-        mx=tuple(_exchange(entry) for entry in of[Match.EXCHANGE]),
-        spf_includes=tuple(_include(entry) for entry in of[Match.SPF_AUTHORISES]),
+        mx=tuple(_exchange(entry) for entry in of[model.Match.EXCHANGE]),
+        spf_includes=tuple(_include(entry) for entry in of[model.Match.SPF_AUTHORISES]),
         required=any(record.record.required for record in records),
     )

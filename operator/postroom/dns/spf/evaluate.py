@@ -16,14 +16,7 @@ from typing import Protocol, TypeVar
 
 from postroom.dns.answers import Outcome, RecordType
 from postroom.dns.names import NAME_LIMIT
-from postroom.dns.spf.macro import (
-    Address,
-    Variables,
-    expand_explanation,
-    expand_name,
-    reverse_name,
-    uses_validated_name,
-)
+from postroom.dns.spf import macro
 from postroom.dns.spf.record import (
     COUNTED,
     LOOKUP_LIMIT,
@@ -124,7 +117,7 @@ STANDARD_LIMITS = Limits()
 
 
 def evaluate(
-    ip: str | Address,
+    ip: str | macro.Address,
     mail_from: str,
     helo: str,
     *,
@@ -143,7 +136,7 @@ def evaluate(
         client = client.ipv4_mapped
     local, _at, domain = mail_from.rpartition("@")
     domain = (domain or helo).removesuffix(".")
-    variables = Variables(
+    variables = macro.Variables(
         client, f"{local or 'postmaster'}@{domain}", domain, helo, "unknown", receiver, timestamp
     )
     return _Evaluation(variables, limits).run()
@@ -170,7 +163,7 @@ class _Verdict:
 class _Evaluation:
     """One call of check_host, with what it counts over all records."""
 
-    def __init__(self, variables: Variables, limits: Limits) -> None:
+    def __init__(self, variables: macro.Variables, limits: Limits) -> None:
         self._variables = variables
         self._limits = limits
         self._lookups = 0
@@ -295,11 +288,11 @@ class _Evaluation:
                 return True
         return False
 
-    def _addresses(self, name: str) -> Steps[list[Address]]:
+    def _addresses(self, name: str) -> Steps[list[macro.Address]]:
         """Look up the addresses of the client's family (section 5.3)."""
         four = self._variables.ip.version == 4
         kind = RecordType.A if four else RecordType.AAAA
-        found: list[Address] = []
+        found: list[macro.Address] = []
         for text in (yield from self._look(name, kind)):
             try:
                 found.append(IPv4Address(text) if four else IPv6Address(text))
@@ -316,7 +309,7 @@ class _Evaluation:
             return self._validated
         names: list[str] = []
         try:
-            pointers = yield from self._look(reverse_name(self._variables.ip), RecordType.PTR)
+            pointers = yield from self._look(macro.reverse_name(self._variables.ip), RecordType.PTR)
         except _Temporary:
             pointers = ()
         for pointer in pointers[:NAMES_LIMIT]:
@@ -335,19 +328,21 @@ class _Evaluation:
     def _target(self, term: Term, domain: str) -> Steps[str]:
         """Expand the domain-spec of a term, or take the evaluated domain (section 4.8)."""
         if "%" not in term.domain:
-            return expand_name(term.domain, self._variables) if term.domain else domain
+            return macro.expand_name(term.domain, self._variables) if term.domain else domain
         variables = yield from self._variables_for(domain, term.domain)
-        return expand_name(term.domain, variables)
+        return macro.expand_name(term.domain, variables)
 
-    def _variables_for(self, domain: str, text: str) -> Steps[Variables]:
+    def _variables_for(self, domain: str, text: str) -> Steps[macro.Variables]:
         own, name = self._variables, "unknown"
-        if uses_validated_name(text):
+        if macro.uses_validated_name(text):
             names = yield from self._validated_names()
             below = [host for host in names if host.endswith(f".{domain}")]
             name = domain if domain in names else next(iter((*below, *names)), "unknown")
         if domain == own.domain.lower():
             domain = own.domain
-        return Variables(own.ip, own.sender, domain, own.helo, name, own.receiver, own.timestamp)
+        return macro.Variables(
+            own.ip, own.sender, domain, own.helo, name, own.receiver, own.timestamp
+        )
 
     def _explanation(self, verdict: _Verdict) -> Steps[str]:
         """Fetch and expand the explanation (section 6.2); whatever is wrong with it, none."""
@@ -363,7 +358,7 @@ class _Evaluation:
             if len(texts) != 1:
                 return ""
             variables = yield from self._variables_for(verdict.domain, texts[0])
-            return expand_explanation(texts[0], variables) or ""
+            return macro.expand_explanation(texts[0], variables) or ""
         except _Temporary:
             return ""
 

@@ -24,15 +24,8 @@ from postroom.mail.imap.text import (
 )
 from postroom.mail.replies import Meaning, Stage
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.session import sasl
 from postroom.mail.session.capabilities import known_mechanisms
-from postroom.mail.session.sasl import (
-    knows_mechanisms,
-    meaning_of_refusal,
-    refusal_in,
-    status_of,
-    token_exchange,
-    with_refusal,
-)
 from postroom.mail.session.state import Connector, SessionState
 
 #: The remedy where a server does not begin with TLS.
@@ -108,7 +101,9 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
             )
     except Failure:
         # A server may hang up once it has said why.
-        meaning = meaning_of_refusal(refusal_in(protocol.challenge)) if login.token else None
+        meaning = (
+            sasl.meaning_of_refusal(sasl.refusal_in(protocol.challenge)) if login.token else None
+        )
         if meaning is None:
             raise
         raise _rejected(session, "a refusal", meaning, protocol.challenge) from None
@@ -134,7 +129,7 @@ def _command(session: ImapSession, login: Login) -> LoginCommand:
         return command
     mechanisms = mechanisms_among(sorted(offered))
     try:
-        exchange = token_exchange(mechanisms, session.state.endpoint, login)
+        exchange = sasl.token_exchange(mechanisms, session.state.endpoint, login)
     except ValueError:
         raise session.state.unsendable() from None
     if exchange is None:
@@ -147,7 +142,9 @@ def _refused(session: ImapSession, result: str, text: str) -> Failure:
     meaning = session.meaning(Stage.AUTH, text, answer)
     login = session.state.login
     challenge = session.protocol.challenge if login is not None and login.token else None
-    return _rejected(session, answer, with_refusal(meaning, refusal_in(challenge)), challenge)
+    return _rejected(
+        session, answer, sasl.with_refusal(meaning, sasl.refusal_in(challenge)), challenge
+    )
 
 
 def _rejected(
@@ -155,7 +152,7 @@ def _rejected(
 ) -> Failure:
     """What an answer to the login means."""
     session.state.authenticated = False if meaning.refuses_credentials else None
-    status = status_of(refusal_in(challenge))
+    status = sasl.status_of(sasl.refusal_in(challenge))
     said = f"{answer} ({status})" if status else answer
     return session.meant(meaning, f"answers the login with {said}")
 
@@ -165,7 +162,7 @@ def _no_mechanism(session: ImapSession) -> Failure:
     known = ", ".join(shown[:8]) or "no mechanism"
     message = (
         f"{session.state.place} offers {known} and forbids the command LOGIN; postroom knows "
-        f"{knows_mechanisms()} for passwords: enable one of these on the server, or use oauth "
+        f"{sasl.knows_mechanisms()} for passwords: enable one of these on the server, or use oauth "
         "where it is offered."
     )
     return session.state.failure(Reason.MECHANISM_UNSUPPORTED, message)

@@ -10,17 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage
+from postroom.mail.imap import listing
 from postroom.mail.imap.auth import state_of
 from postroom.mail.imap.examine import Opened, examine, no_positions, not_opened, opened, written
 from postroom.mail.imap.fetching import fetched, searched, uid_sets
-from postroom.mail.imap.listing import (
-    Listed,
-    list_command,
-    listed,
-    mailbox_name,
-    special_uses,
-    where_mail_arrives,
-)
 from postroom.mail.imap.operation import ask_at_once, for_an_operation, lines_told, unless_refused
 from postroom.mail.imap.session import ImapSession, text_of
 from postroom.mail.imap.values import number, pairs, responses
@@ -77,11 +70,11 @@ class _Scanning:
     async def note_positions(self) -> None:
         """Note the positions of the mailbox and of those where mail also arrives."""
         session = self._session
-        result, lines = await session.ask(*list_command(session.capabilities))
-        mailboxes = listed(lines[:-1]) if result == "OK" else []
+        result, lines = await session.ask(*listing.list_command(session.capabilities))
+        mailboxes = listing.listed(lines[:-1]) if result == "OK" else []
         own = special_use_of(self._mailbox, mailboxes)
         uses: dict[str, str | None] = {self._mailbox: own}
-        for special, name in where_mail_arrives(mailboxes).items():
+        for special, name in listing.where_mail_arrives(mailboxes).items():
             if not same_mailbox(name, self._mailbox) and not session.state.echo_filter.echoes(name):
                 uses.setdefault(name, f"\\{special}")
         asked = [("STATUS", written(name), "(UIDNEXT UIDVALIDITY)") for name in uses]
@@ -172,7 +165,7 @@ def positions_in(lines: Sequence[bytes]) -> list[Position]:
         match words:
             case [bytes(kind), bytes(raw), list(items), *_] if kind.upper() == b"STATUS":
                 facts = dict(pairs(items))
-                name = mailbox_name(raw)
+                name = listing.mailbox_name(raw)
                 validity, following = (
                     number(facts.get(b"UIDVALIDITY")),
                     number(facts.get(b"UIDNEXT")),
@@ -182,9 +175,9 @@ def positions_in(lines: Sequence[bytes]) -> list[Position]:
     return found
 
 
-def special_use_of(name: str, mailboxes: Sequence[Listed]) -> str | None:
+def special_use_of(name: str, mailboxes: Sequence[listing.Listed]) -> str | None:
     """The special use of a mailbox as a position keeps it."""
-    uses = special_uses(mailboxes)
+    uses = listing.special_uses(mailboxes)
     return next((f"\\{use}" for use in sorted(uses) if same_mailbox(uses[use], name)), None)
 
 

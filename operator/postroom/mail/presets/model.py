@@ -14,20 +14,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from postroom.api import presets
 from postroom.api.mailserver import TLSMode
-from postroom.api.presets import (
-    PLACEHOLDER,
-    BaseParameter,
-    BasePreset,
-    Expression,
-    ParameterName,
-    ProviderName,
-    Row,
-    Sentence,
-    Source,
-    compiled,
-    placeholders,
-)
 
 #: A host name, in lowercase, without a trailing dot.
 HostTemplate = Annotated[str, StringConstraints(pattern=r"^[a-z0-9{][A-Za-z0-9.{}-]*$")]
@@ -90,13 +78,13 @@ class LimitName(StrEnum):
     IMAP_CONNECTIONS = "IMAPConnections"
 
 
-class EndpointRow(Row):
+class EndpointRow(presets.Row):
     """Where to connect. With `when` only where the parameters have these values."""
 
     host: HostTemplate
     port: Annotated[int, Field(ge=1, le=65535)]
     tls: TLSMode
-    when: Mapping[ParameterName, str] = {}
+    when: Mapping[presets.ParameterName, str] = {}
 
     @model_validator(mode="after")
     def _secured(self) -> Self:
@@ -105,7 +93,7 @@ class EndpointRow(Row):
         return self
 
 
-class Username(Row):
+class Username(presets.Row):
     """What the username must be; `pattern` is what it must look like, None: anything.
 
     `sentence` says it to the user, as the end of "must ...". The local part is the username for
@@ -115,7 +103,7 @@ class Username(Row):
     form: UsernameForm
     value: str | None = None
     domains: tuple[HostTemplate, ...] = ()
-    pattern: Expression | None = None
+    pattern: presets.Expression | None = None
     sentence: Annotated[str, StringConstraints(pattern=r"^be .*[^.]$", max_length=200)]
 
     @model_validator(mode="after")
@@ -125,20 +113,20 @@ class Username(Row):
         if (self.form is UsernameForm.LOCAL_PART) != bool(self.domains):
             raise ValueError("domains are of the form LocalPart, and of no other")
         if self.pattern is not None:
-            pattern = compiled(self.pattern)
+            pattern = presets.compiled(self.pattern)
             if self.value is not None and not pattern.fullmatch(self.value):
                 raise ValueError("the pattern does not accept the value")
         return self
 
 
-class WrongKey(Row):
+class WrongKey(presets.Row):
     """A key that users confuse with the right one, known by how it begins."""
 
     prefix: Annotated[str, Field(min_length=3, max_length=20)]
-    sentence: Sentence
+    sentence: presets.Sentence
 
 
-class Password(Row):
+class Password(presets.Row):
     """What passwords look like.
 
     `shape` is the whole of an app password or key without its spaces, None where nothing is known;
@@ -146,18 +134,18 @@ class Password(Row):
     other's.
     """
 
-    shape: Expression | None = None
-    description: Sentence | None = None
+    shape: presets.Expression | None = None
+    description: presets.Sentence | None = None
     required: bool = False
     prefix: Annotated[str, Field(min_length=3, max_length=20)] | None = None
     wrong_keys: tuple[WrongKey, ...] = ()
-    source: Source
+    source: presets.Source
     checked: date
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.shape is not None:
-            compiled(self.shape)
+            presets.compiled(self.shape)
         if (self.shape is None) != (self.description is None):
             raise ValueError("shape and description belong together")
         if self.required and self.shape is None:
@@ -165,16 +153,16 @@ class Password(Row):
         return self
 
 
-class Mistaken(Row):
+class Mistaken(presets.Row):
     """A host of the provider that is taken for the one to use; `sentence` says what it is."""
 
     host: HostTemplate
-    sentence: Sentence
-    source: Source
+    sentence: presets.Sentence
+    source: presets.Source
     checked: date
 
 
-class Limit(Row):
+class Limit(presets.Row):
     """A limit that the provider documents; `scope` says for whom it holds: "a paid account".
 
     A `raisable` one holds until a plan is bought or the provider is asked, of which nobody but the
@@ -185,12 +173,12 @@ class Limit(Row):
     value: Annotated[int, Field(ge=1)]
     scope: Annotated[str, StringConstraints(pattern=r"^[a-z].*[^.]$", max_length=120)]
     raisable: bool = False
-    source: Source
+    source: presets.Source
     checked: date
     confirmed: Confirmed = Confirmed.DOCUMENT
 
 
-class Preset(BasePreset):
+class Preset(presets.BasePreset):
     """A provider. The first endpoint of each protocol is the one to use.
 
     `family` is the provider whose servers answer, and by which replies are understood; None: its
@@ -198,11 +186,11 @@ class Preset(BasePreset):
     `imap_ways` are the ways over IMAP, None: the same. With `all_ports` no other port is served.
     """
 
-    aliases: tuple[ProviderName, ...] = ()
-    source: Source
+    aliases: tuple[presets.ProviderName, ...] = ()
+    source: presets.Source
     checked: date
     confirmed: Confirmed = Confirmed.DOCUMENT
-    family: ProviderName | None = None
+    family: presets.ProviderName | None = None
     hosts: tuple[HostTemplate, ...] | None = None
     smtp: Annotated[tuple[EndpointRow, ...], Field(min_length=1)]
     imap: tuple[EndpointRow, ...] = ()
@@ -215,7 +203,7 @@ class Preset(BasePreset):
     password: Password | None = None
     limits: tuple[Limit, ...] = ()
     mistaken: tuple[Mistaken, ...] = ()
-    notes: tuple[Sentence, ...] = ()
+    notes: tuple[presets.Sentence, ...] = ()
 
     @property
     def replies_as(self) -> str:
@@ -234,7 +222,7 @@ class Preset(BasePreset):
         by_name = {parameter.name: parameter for parameter in self.parameters}
         rows = (*self.smtp, *self.imap)
         templates = [endpoint.host for endpoint in rows] + list(self.hosts or ())
-        used = {name for template in templates for name in placeholders(template)}
+        used = {name for template in templates for name in presets.placeholders(template)}
         for row in rows:
             used |= set(row.when)
             for name, value in row.when.items():
@@ -254,10 +242,10 @@ class Preset(BasePreset):
             yield "a limit is listed twice"
 
 
-def expression(template: str, parameters: tuple[BaseParameter, ...]) -> re.Pattern[str]:
+def expression(template: str, parameters: tuple[presets.BaseParameter, ...]) -> re.Pattern[str]:
     """Make a pattern of a template that fits it with any values of the parameters."""
     patterns = {parameter.name: parameter.pattern for parameter in parameters}
-    parts = PLACEHOLDER.split(template)
+    parts = presets.PLACEHOLDER.split(template)
     # Every second part is the name of a placeholder.
     return re.compile(
         "".join(

@@ -9,16 +9,8 @@ from datetime import date
 
 from postroom.api.mailserver import TLSMode
 from postroom.api.presets import ParameterProblem, fill, unknown_parameters
+from postroom.mail.presets import model
 from postroom.mail.presets.load import preset, providers
-from postroom.mail.presets.model import (
-    EndpointRow,
-    LimitName,
-    OAuthProvider,
-    Preset,
-    SignInWay,
-    Username,
-    UsernameForm,
-)
 
 #: Nothing that a host name is made of is longer.
 PARAMETER_LIMIT = 253
@@ -40,7 +32,7 @@ class PresetLimit:
     A `raisable` one holds only for those without a plan, or whom the provider has not checked yet.
     """
 
-    name: LimitName
+    name: model.LimitName
     value: int
     scope: str
     source: str
@@ -64,13 +56,13 @@ class MailPreset:
     imap: tuple[PresetEndpoint, ...]
     smtp_username: str | None
     imap_username: str | None
-    ways: tuple[SignInWay, ...]
-    imap_ways: tuple[SignInWay, ...]
-    oauth: OAuthProvider | None
+    ways: tuple[model.SignInWay, ...]
+    imap_ways: tuple[model.SignInWay, ...]
+    oauth: model.OAuthProvider | None
     limits: tuple[PresetLimit, ...]
     notes: tuple[str, ...]
 
-    def limit(self, name: LimitName) -> int | None:
+    def limit(self, name: model.LimitName) -> int | None:
         """Return a limit's value; None where the provider documents none."""
         return next((limit.value for limit in self.limits if limit.name is name), None)
 
@@ -117,7 +109,7 @@ def resolve(
     )
 
 
-def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterProblem]:
+def _problems(chosen: model.Preset, given: Mapping[str, str]) -> Iterator[ParameterProblem]:
     for parameter in chosen.parameters:
         lead = parameter.description.removesuffix(".")
         value = given.get(parameter.name)
@@ -130,19 +122,19 @@ def _problems(chosen: Preset, given: Mapping[str, str]) -> Iterator[ParameterPro
 
 
 def _endpoints(
-    rows: tuple[EndpointRow, ...], values: Mapping[str, str]
+    rows: tuple[model.EndpointRow, ...], values: Mapping[str, str]
 ) -> Iterator[PresetEndpoint]:
     for row in rows:
         if all(values.get(name) == value for name, value in row.when.items()):
             yield PresetEndpoint(fill(row.host, values), row.port, row.tls)
 
 
-def _username(rule: Username, address: str | None) -> str | None:
-    if rule.form is UsernameForm.FIXED:
+def _username(rule: model.Username, address: str | None) -> str | None:
+    if rule.form is model.UsernameForm.FIXED:
         return rule.value
-    if address is None or rule.form is UsernameForm.ISSUED:
+    if address is None or rule.form is model.UsernameForm.ISSUED:
         return None
-    if rule.form is UsernameForm.ADDRESS:
+    if rule.form is model.UsernameForm.ADDRESS:
         return address
     local_part, _, domain = address.rpartition("@")
     return local_part if domain.lower() in rule.domains else None

@@ -13,15 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from postroom.api.data_files import InvalidData, read
+from postroom.mail.replies import model
 from postroom.mail.replies.glossary import in_english
-from postroom.mail.replies.model import (
-    TRANSACTION,
-    FamilyEntries,
-    FamilyEntry,
-    Protocol,
-    SignIn,
-    Stage,
-)
 
 _TEXT_LIMIT = 1000
 #: What is no word of the server's: addresses, URLs, the ids and hosts in brackets at the end.
@@ -38,16 +31,21 @@ _SLOT = re.compile(r"\{([a-z]+)\}")
 class Family:
     """An entry with its words compiled."""
 
-    entry: FamilyEntry
+    entry: model.FamilyEntry
     words: re.Pattern[str]
     unless: re.Pattern[str] | None
 
-    def fits(self, protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> bool:
+    def fits(
+        self, protocol: model.Protocol, stage: model.Stage, sign_in: model.SignIn, said: str
+    ) -> bool:
         """Whether what was said, as `spoken` returns it, is of this family."""
         entry = self.entry
         return (
             entry.protocol in (None, protocol)
-            and (stage in entry.stages or (stage in TRANSACTION and Stage.SEND in entry.stages))
+            and (
+                stage in entry.stages
+                or (stage in model.TRANSACTION and model.Stage.SEND in entry.stages)
+            )
             and entry.sign_in in (None, sign_in)
             and self.words.search(said) is not None
             and (self.unless is None or self.unless.search(said) is None)
@@ -75,7 +73,9 @@ def _what_it_tells(address: re.Match[str]) -> str:
     return found[0] if found else "<>"
 
 
-def family_of(protocol: Protocol, stage: Stage, sign_in: SignIn, said: str) -> FamilyEntry | None:
+def family_of(
+    protocol: model.Protocol, stage: model.Stage, sign_in: model.SignIn, said: str
+) -> model.FamilyEntry | None:
     """Return the first family that fits what was said; None where none does."""
     found = (family for family in families() if family.fits(protocol, stage, sign_in, said))
     return next((family.entry for family in found), None)
@@ -125,8 +125,8 @@ def _negated() -> re.Pattern[str]:
 
 
 @cache
-def _data() -> FamilyEntries:
-    return read("postroom.mail.replies", "families.yaml", FamilyEntries)
+def _data() -> model.FamilyEntries:
+    return read("postroom.mail.replies", "families.yaml", model.FamilyEntries)
 
 
 def _compiled(

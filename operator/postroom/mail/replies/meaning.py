@@ -12,19 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from postroom.api.reasons import Reason
+from postroom.mail.replies import model
 from postroom.mail.replies.catalogue import causes, general_rows, specific_rows
 from postroom.mail.replies.causes import Cause
 from postroom.mail.replies.families import family_of, passes, spoken, without_supposed
-from postroom.mail.replies.model import (
-    TRANSACTION,
-    FailureClass,
-    FamilyEntry,
-    Protocol,
-    ReplyRow,
-    Result,
-    SignIn,
-    Stage,
-)
 
 _TEXT_LIMIT = 4096
 _LONGEST_WAIT = timedelta(days=1)
@@ -61,9 +52,9 @@ _NOT_WHEN_PASSING = frozenset(
     }
 )
 _TEMPORARY = {
-    Stage.AUTH: Cause.AUTH_TEMPORARY_FAILURE,
-    Stage.MAILBOX: Cause.MAILBOX_TEMPORARY_FAILURE,
-    **dict.fromkeys((Stage.SEND, *TRANSACTION), Cause.SEND_TEMPORARY_FAILURE),
+    model.Stage.AUTH: Cause.AUTH_TEMPORARY_FAILURE,
+    model.Stage.MAILBOX: Cause.MAILBOX_TEMPORARY_FAILURE,
+    **dict.fromkeys((model.Stage.SEND, *model.TRANSACTION), Cause.SEND_TEMPORARY_FAILURE),
 }
 #: Response codes of IMAP after which the same may work later (RFC 5530 section 3).
 _PASSING_RESPONSES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
@@ -83,9 +74,9 @@ class Circumstances:
     None where that cannot be told.
     """
 
-    stage: Stage = Stage.AUTH
+    stage: model.Stage = model.Stage.AUTH
     provider: str | None = None
-    sign_in: SignIn = SignIn.PASSWORD
+    sign_in: model.SignIn = model.SignIn.PASSWORD
     app_password_shaped: bool | None = None
 
 
@@ -99,7 +90,7 @@ class Meaning:
 
     cause: Cause
     reason: Reason
-    failure_class: FailureClass
+    failure_class: model.FailureClass
     hint: str
     wait: timedelta | None = None
     row: str | None = None
@@ -125,7 +116,7 @@ def meaning_of_smtp(code: int, text: str, circumstances: Circumstances = _USUAL)
     """
     if not 400 <= code <= 599:
         code = 599
-    reply = _Reply(Protocol.SMTP, _words(text), circumstances, str(code), enhanced_code(text))
+    reply = _Reply(model.Protocol.SMTP, _words(text), circumstances, str(code), enhanced_code(text))
     return _meaning_of(reply)
 
 
@@ -138,9 +129,9 @@ def meaning_of_imap(
     understand the command, or does not want to now. Any other result is judged as BAD.
     """
     found = _RESPONSE.match(text[:_TEXT_LIMIT])
-    kind = Result(result) if result in set(Result) else Result.BAD
+    kind = model.Result(result) if result in set(model.Result) else model.Result.BAD
     reply = _Reply(
-        Protocol.IMAP,
+        model.Protocol.IMAP,
         _words(text),
         circumstances,
         result=kind,
@@ -170,12 +161,12 @@ class _Reply:
     families look at.
     """
 
-    protocol: Protocol
+    protocol: model.Protocol
     words: str
     circumstances: Circumstances
     code: str = ""
     enhanced: str | None = None
-    result: Result | None = None
+    result: model.Result | None = None
     response: str | None = None
     stated: str = field(init=False)
     said: str = field(init=False)
@@ -187,18 +178,18 @@ class _Reply:
     @property
     def code_stays(self) -> bool:
         """Whether the code says that it stays: 5xx, or AUTHENTICATIONFAILED and the like."""
-        if self.protocol is Protocol.SMTP:
+        if self.protocol is model.Protocol.SMTP:
             return self.code.startswith("5")
         return self.response in _STAYING_RESPONSES
 
     @property
     def code_passes(self) -> bool:
         """Whether the code says that it passes; only NO refuses a login."""
-        if self.protocol is Protocol.SMTP:
+        if self.protocol is model.Protocol.SMTP:
             return self.code.startswith("4")
-        return self.result is not Result.NO or self.response in _PASSING_RESPONSES
+        return self.result is not model.Result.NO or self.response in _PASSING_RESPONSES
 
-    def fits(self, row: ReplyRow) -> bool:
+    def fits(self, row: model.ReplyRow) -> bool:
         """Whether all that the row names is so."""
         about = self.circumstances
         return (
@@ -235,7 +226,7 @@ def _meaning_of(reply: _Reply) -> Meaning:
     return _softened(meaning, reply, explained) if meaning.conclusive else meaning
 
 
-def _as_good(row: ReplyRow | None, family: FamilyEntry) -> bool:
+def _as_good(row: model.ReplyRow | None, family: model.FamilyEntry) -> bool:
     """Whether what the code means says as much as the words do."""
     if row is None:
         return False
@@ -243,7 +234,7 @@ def _as_good(row: ReplyRow | None, family: FamilyEntry) -> bool:
     return row.cause is family.cause or (family.passing and soft)
 
 
-def _of_row(row: ReplyRow, reply: _Reply) -> Meaning:
+def _of_row(row: model.ReplyRow, reply: _Reply) -> Meaning:
     entry = causes()[row.cause]
     seconds = row.wait or entry.wait
     failure_class = row.failure_class or entry.failure_class
@@ -254,7 +245,7 @@ def _of_row(row: ReplyRow, reply: _Reply) -> Meaning:
     return Meaning(row.cause, reason, failure_class, hint, wait, row.id)
 
 
-def _of_family(family: FamilyEntry) -> Meaning:
+def _of_family(family: model.FamilyEntry) -> Meaning:
     return replace(meaning_of_cause(family.cause, family.hint), row=family.id)
 
 
@@ -268,7 +259,9 @@ def _weighed(meaning: Meaning, reply: _Reply) -> Meaning:
     if softened.conclusive and reply.code_passes:
         hint = f"{meaning.hint} {_CODE_PASSES}"
         reason = Reason.TEMPORARY_FAILURE if meaning.refuses_credentials else meaning.reason
-        return replace(meaning, failure_class=FailureClass.THROTTLED, reason=reason, hint=hint)
+        return replace(
+            meaning, failure_class=model.FailureClass.THROTTLED, reason=reason, hint=hint
+        )
     return softened
 
 
@@ -292,7 +285,7 @@ def _softened(meaning: Meaning, reply: _Reply, explained: tuple[str, ...] = ()) 
     return replace(
         meaning,
         reason=Reason.TEMPORARY_FAILURE,
-        failure_class=FailureClass.THROTTLED,
+        failure_class=model.FailureClass.THROTTLED,
         hint=f"{meaning.hint} {_CODE_STAYS}",
         wait=wait or meaning.wait,
     )

@@ -7,12 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from postroom.mail.round_trip.authentication_results import (
-    AuthenticationResults,
-    MethodResult,
-    Outcome,
-    parse,
-)
+from postroom.mail.round_trip import authentication_results
 from postroom.mail.round_trip.header import Header, host_name
 from postroom.mail.round_trip.receiving_side import same_side
 from postroom.mail.round_trip.trace import hops
@@ -26,7 +21,7 @@ _SIGNATURES_LIMIT = 8
 class Signature:
     """How a DKIM signature was judged; `domain` is that of header.d, else of header.i."""
 
-    outcome: Outcome
+    outcome: authentication_results.Outcome
     domain: str | None
 
 
@@ -38,14 +33,14 @@ class Authentication:
     """
 
     server: str | None
-    spf: Outcome | None = None
+    spf: authentication_results.Outcome | None = None
     spf_domain: str | None = None
-    dkim: Outcome | None = None
+    dkim: authentication_results.Outcome | None = None
     dkim_domain: str | None = None
     signatures: tuple[Signature, ...] = ()
-    dmarc: Outcome | None = None
+    dmarc: authentication_results.Outcome | None = None
     dmarc_domain: str | None = None
-    arc: Outcome | None = None
+    arc: authentication_results.Outcome | None = None
 
 
 def authentication(header: Header, receivers: Iterable[str] = ()) -> Authentication | None:
@@ -74,15 +69,15 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
     return _summary(first.server, results)
 
 
-def _stamps(header: Header) -> list[tuple[int, AuthenticationResults]]:
+def _stamps(header: Header) -> list[tuple[int, authentication_results.AuthenticationResults]]:
     """Return the fields, each with the number of Received fields above it."""
-    found: list[tuple[int, AuthenticationResults]] = []
+    found: list[tuple[int, authentication_results.AuthenticationResults]] = []
     stop = 0
     for field in header.fields:
         if field.name == "received":
             stop += 1
         elif field.name == _FIELD and len(found) < _FIELDS_LIMIT:
-            found.append((stop, parse(field.value)))
+            found.append((stop, authentication_results.parse(field.value)))
     return found
 
 
@@ -119,7 +114,9 @@ def _go_together(one: str | None, other: str | None) -> bool:
     return same_side(one, other)
 
 
-def _summary(server: str | None, results: Sequence[MethodResult]) -> Authentication:
+def _summary(
+    server: str | None, results: Sequence[authentication_results.MethodResult]
+) -> Authentication:
     signatures = _signatures(results)
     best = min(signatures, key=lambda signature: _ORDER.index(signature.outcome), default=None)
     return Authentication(
@@ -137,29 +134,33 @@ def _summary(server: str | None, results: Sequence[MethodResult]) -> Authenticat
 
 #: Best first: one good signature is enough (RFC 6376 section 6.1).
 _ORDER = (
-    Outcome.PASS,
-    Outcome.SOFT_PASS,
-    Outcome.TEMPORARY_ERROR,
-    Outcome.NEUTRAL,
-    Outcome.POLICY,
-    Outcome.PERMANENT_ERROR,
-    Outcome.SOFT_FAIL,
-    Outcome.FAIL,
-    Outcome.UNKNOWN,
-    Outcome.NONE,
+    authentication_results.Outcome.PASS,
+    authentication_results.Outcome.SOFT_PASS,
+    authentication_results.Outcome.TEMPORARY_ERROR,
+    authentication_results.Outcome.NEUTRAL,
+    authentication_results.Outcome.POLICY,
+    authentication_results.Outcome.PERMANENT_ERROR,
+    authentication_results.Outcome.SOFT_FAIL,
+    authentication_results.Outcome.FAIL,
+    authentication_results.Outcome.UNKNOWN,
+    authentication_results.Outcome.NONE,
 )
 
 
-def _first(results: Iterable[MethodResult], method: str) -> MethodResult | None:
+def _first(
+    results: Iterable[authentication_results.MethodResult], method: str
+) -> authentication_results.MethodResult | None:
     return next((result for result in results if result.method == method), None)
 
 
-def _outcome(results: Iterable[MethodResult], method: str) -> Outcome | None:
+def _outcome(
+    results: Iterable[authentication_results.MethodResult], method: str
+) -> authentication_results.Outcome | None:
     found = _first(results, method)
     return found.outcome if found else None
 
 
-def _signatures(results: Iterable[MethodResult]) -> tuple[Signature, ...]:
+def _signatures(results: Iterable[authentication_results.MethodResult]) -> tuple[Signature, ...]:
     found = (
         Signature(result.outcome, _domain(result, "header.d", "header.i"))
         for result in results
@@ -168,7 +169,7 @@ def _signatures(results: Iterable[MethodResult]) -> tuple[Signature, ...]:
     return tuple(found)[:_SIGNATURES_LIMIT]
 
 
-def _domain(result: MethodResult | None, *names: str) -> str | None:
+def _domain(result: authentication_results.MethodResult | None, *names: str) -> str | None:
     """Return the domain of the first property that has one: an address's, or the value itself."""
     for name in names:
         value = result.get(name) if result else None

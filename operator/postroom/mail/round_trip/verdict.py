@@ -12,16 +12,8 @@ from postroom.api.account_messages import MessageOutcome
 from postroom.api.conditions import shorten
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
+from postroom.mail.round_trip import conclusions
 from postroom.mail.round_trip.authentication import Authentication, authentication
-from postroom.mail.round_trip.conclusions import (
-    archived,
-    authentication_findings,
-    late,
-    looping,
-    rewritten,
-    spam,
-    undelivered,
-)
 from postroom.mail.round_trip.header import addresses
 from postroom.mail.round_trip.recognise import Expected, Found, Sighting
 from postroom.mail.round_trip.trace import Hop, trace
@@ -84,7 +76,7 @@ class Arrival:
 
 def judge(sent: Sent, sighting: Sighting, now: datetime) -> Arrival:
     """Conclude from what was seen until now. The messages hold no times and no foreign texts."""
-    loop = (looping(sent.recipient),) if sighting.loops else ()
+    loop = (conclusions.looping(sent.recipient),) if sighting.loops else ()
     copy = best_copy(sent, sighting.found)
     if copy is None:
         return _absent(sent, sighting, now, loop)
@@ -113,11 +105,11 @@ def _absent(sent: Sent, sighting: Sighting, now: datetime, loop: tuple[Finding, 
     waited = now - sent.accepted_at
     bounced = bool(sighting.bounces)
     if bounced or waited >= DEADLINE:
-        finding = undelivered(sent.recipient, bounced=bounced)
+        finding = conclusions.undelivered(sent.recipient, bounced=bounced)
         reason, outcome = Reason.NOT_DELIVERED, MessageOutcome.NOT_DELIVERED
         return Arrival(outcome, reason, shorten(finding.message), (finding, *loop))
     message = f"The test message to {sent.recipient} is on its way: postroom keeps looking for it."
-    findings = (late(sent.recipient),) if waited >= LATE_AFTER else ()
+    findings = (conclusions.late(sent.recipient),) if waited >= LATE_AFTER else ()
     return Arrival(None, Reason.AWAITING_MESSAGE, message, (*findings, *loop))
 
 
@@ -125,16 +117,16 @@ def _present(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) 
     placement = _placement(sent, copy)
     other = received_from(sent, copy)
     judged = authentication(copy.header, sent.receivers)
-    told = [*authentication_findings(judged)]
+    told = [*conclusions.authentication_findings(judged)]
     outcome, reason = MessageOutcome.DELIVERED, Reason.DELIVERED
     message = f"The test message to {sent.recipient} arrived."
     if placement is Placement.ARCHIVE:
-        told.append(archived(sent.recipient))
+        told.append(conclusions.archived(sent.recipient))
     if other is not None:
-        told.insert(0, rewritten(sent.sender, other))
+        told.insert(0, conclusions.rewritten(sent.sender, other))
         reason, message = Reason.SENDER_REWRITTEN, told[0].message
     if placement is Placement.JUNK:
-        told.insert(0, spam(sent.recipient, judged))
+        told.insert(0, conclusions.spam(sent.recipient, judged))
         outcome, reason = MessageOutcome.DELIVERED_TO_SPAM, Reason.DELIVERED_TO_SPAM
         message = told[0].message
     return Arrival(

@@ -11,13 +11,7 @@ from dataclasses import dataclass, replace
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
-from postroom.mail.oauth.sasl import (
-    FAREWELL,
-    TokenRefusal,
-    mechanism_for,
-    message_for,
-    refusal_from,
-)
+from postroom.mail.oauth import sasl
 from postroom.mail.precheck import app_password_shaped
 from postroom.mail.presets import identify, preset
 from postroom.mail.replies import Cause, Circumstances, Meaning, SignIn, Stage, meaning_of_cause
@@ -56,7 +50,7 @@ class TokenExchange:
     @property
     def farewell(self) -> bytes:
         """What answers the server's error, as it goes on the wire (RFC 7628 section 3.2.3)."""
-        return base64.b64encode(FAREWELL[self.mechanism])
+        return base64.b64encode(sasl.FAREWELL[self.mechanism])
 
 
 def token_exchange(
@@ -66,10 +60,12 @@ def token_exchange(
 
     Raises `ValueError` for a username or token that no message can carry.
     """
-    mechanism = mechanism_for(offered, _issuer(endpoint.host))
+    mechanism = sasl.mechanism_for(offered, _issuer(endpoint.host))
     if mechanism is None:
         return None
-    message = message_for(mechanism, login.username, login.password, endpoint.host, endpoint.port)
+    message = sasl.message_for(
+        mechanism, login.username, login.password, endpoint.host, endpoint.port
+    )
     return TokenExchange(mechanism, message)
 
 
@@ -95,30 +91,30 @@ def knows_mechanisms() -> str:
     return f"{', '.join((*SENDING, *PROVING)[:-1])} and {PROVING[-1]}"
 
 
-def refusal_in(challenge: str | bytes | None) -> TokenRefusal | None:
+def refusal_in(challenge: str | bytes | None) -> sasl.TokenRefusal | None:
     """Read a challenge as it came; None where it is no error. Never raises."""
     if not challenge:
         return None
     octets = challenge.encode("utf-8", "replace") if isinstance(challenge, str) else challenge
     try:
-        return refusal_from(base64.b64decode(octets[:_CHALLENGE_LIMIT].strip()))
+        return sasl.refusal_from(base64.b64decode(octets[:_CHALLENGE_LIMIT].strip()))
     except binascii.Error:
         return None
 
 
-def status_of(refusal: TokenRefusal | None) -> str | None:
+def status_of(refusal: sasl.TokenRefusal | None) -> str | None:
     """Return the status of a refusal if a message may show it."""
     return refusal.status if refusal and _KNOWN_STATUS.fullmatch(refusal.status) else None
 
 
-def meaning_of_refusal(refusal: TokenRefusal | None) -> Meaning | None:
+def meaning_of_refusal(refusal: sasl.TokenRefusal | None) -> Meaning | None:
     """What an error means after which the server broke off; None where it is no verdict."""
     if refusal is None or not _VERDICT.fullmatch(refusal.status):
         return None
     return with_refusal(meaning_of_cause(Cause.OAUTH_TOKEN_REJECTED), refusal)
 
 
-def with_refusal(meaning: Meaning, refusal: TokenRefusal | None) -> Meaning:
+def with_refusal(meaning: Meaning, refusal: sasl.TokenRefusal | None) -> Meaning:
     """Make what the final reply means more precise by the error that came before it."""
     if meaning.cause is not Cause.OAUTH_TOKEN_REJECTED or refusal is None:
         return meaning

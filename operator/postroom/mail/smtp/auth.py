@@ -13,18 +13,8 @@ from postroom.mail.connect import tls
 from postroom.mail.connect.dial import Failure
 from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.mail.session import sasl
 from postroom.mail.session.capabilities import known_mechanisms
-from postroom.mail.session.sasl import (
-    PROVING,
-    SENDING,
-    circumstances,
-    knows_mechanisms,
-    meaning_of_refusal,
-    refusal_in,
-    status_of,
-    token_exchange,
-    with_refusal,
-)
 from postroom.mail.session.scram import SCRAM, ScramExchange
 from postroom.mail.session.state import Connector, SessionState
 from postroom.mail.smtp.client import SmtpClient
@@ -86,7 +76,7 @@ async def _authenticate(session: SmtpSession, login: Login) -> None:
 
 
 async def _present_password(session: SmtpSession, login: Login, offered: list[str]) -> None:
-    mechanism = next((name for name in (*SENDING, *PROVING) if name in offered), None)
+    mechanism = next((name for name in (*sasl.SENDING, *sasl.PROVING) if name in offered), None)
     if mechanism is None:
         raise _no_mechanism(session, offered)
     exchange = ScramExchange(mechanism, login) if mechanism in SCRAM else None
@@ -103,7 +93,7 @@ async def _present_password(session: SmtpSession, login: Login, offered: list[st
 
 async def _present_token(session: SmtpSession, login: Login, offered: list[str]) -> None:
     try:
-        exchange = token_exchange(offered, session.state.endpoint, login)
+        exchange = sasl.token_exchange(offered, session.state.endpoint, login)
     except ValueError:
         raise session.state.unsendable() from None
     if exchange is None:
@@ -113,7 +103,7 @@ async def _present_token(session: SmtpSession, login: Login, offered: list[str])
             reply = await session.client.auth_token(exchange)
     except Failure:
         # A server may hang up once it has said why.
-        meaning = meaning_of_refusal(refusal_in(session.client.challenge))
+        meaning = sasl.meaning_of_refusal(sasl.refusal_in(session.client.challenge))
         if meaning is None:
             raise
         raise _rejected(session, "a refusal", meaning, session.client.challenge) from None
@@ -128,7 +118,7 @@ def _no_mechanism(session: SmtpSession, offered: list[str]) -> Failure:
         return session.state.failure(Reason.CAPABILITY_MISSING, message)
     shown = ", ".join(known_mechanisms(offered)[:8]) or "others"
     message = (
-        f"{session.state.place} offers only {shown}; postroom knows {knows_mechanisms()} for "
+        f"{session.state.place} offers only {shown}; postroom knows {sasl.knows_mechanisms()} for "
         "passwords: enable one of these on the server, or use oauth where it is offered."
     )
     return session.state.failure(Reason.MECHANISM_UNSUPPORTED, message)
@@ -140,8 +130,8 @@ def _refused(
     if not 400 <= code <= 599:
         return session.no_verdict()
     session.state.said = text
-    about = circumstances(Stage.AUTH, session.state.endpoint, login)
-    meaning = with_refusal(meaning_of_smtp(code, text, about), refusal_in(challenge))
+    about = sasl.circumstances(Stage.AUTH, session.state.endpoint, login)
+    meaning = sasl.with_refusal(meaning_of_smtp(code, text, about), sasl.refusal_in(challenge))
     enhanced = enhanced_code(text)
     answer = f"{code} {enhanced}" if enhanced else str(code)
     failure = _rejected(session, answer, meaning, challenge)
@@ -154,7 +144,7 @@ def _rejected(
 ) -> Failure:
     """What an answer to AUTH means."""
     session.state.authenticated = False if meaning.refuses_credentials else None
-    status = status_of(refusal_in(challenge))
+    status = sasl.status_of(sasl.refusal_in(challenge))
     said = f"{answer} ({status})" if status else answer
     return Failure(
         ProbeStage.AUTH,

@@ -11,15 +11,7 @@ from postroom.mail.operations import Acceptance, Answer, OutgoingMessage, SendMe
 from postroom.mail.replies import Cause, Stage, meaning_of_cause
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session.state import Connector
-from postroom.mail.smtp.answers import (
-    accepted,
-    accepts,
-    answer_to_message,
-    fits_an_envelope,
-    transparent,
-    unusable,
-    with_line_ends,
-)
+from postroom.mail.smtp import answers
 from postroom.mail.smtp.auth import signed_in, state_of
 from postroom.mail.smtp.session import SmtpSession
 from postroom.mail.smtp.transaction import interruption
@@ -66,7 +58,7 @@ class _Handover:
 
     def __init__(self, session: SmtpSession, message: OutgoingMessage, patience: float) -> None:
         self._session, self._message, self._patience = session, message, patience
-        self._lines = with_line_ends(message.octets)
+        self._lines = answers.with_line_ends(message.octets)
         self.answer: Answer | None = None
         self.all_sent = False
 
@@ -81,7 +73,7 @@ class _Handover:
             (Stage.RCPT, (b"RCPT", f"TO:<{self._message.recipient}>".encode())),
         ):
             reply = await session.command(*words)
-            if not accepts(reply.code):
+            if not answers.accepts(reply.code):
                 self._note_refusal(stage, reply)
                 return
         reply = await session.command(b"DATA")
@@ -93,18 +85,18 @@ class _Handover:
             self.answer = _FENCED
             raise session.no_reply()
         async with session.at(ProbeStage.DONE, self._patience):
-            session.client.hand_over(transparent(self._lines))
+            session.client.hand_over(answers.transparent(self._lines))
         self.all_sent = True
         reply = await session.reply("the message", self._patience, session.client.final_reply())
-        if accepts(reply.code):
+        if answers.accepts(reply.code):
             place = session.state.place
-            self.answer = accepted(place, "the message", reply.code, reply.message)
+            self.answer = answers.accepted(place, "the message", reply.code, reply.message)
         else:
             self._note_refusal(Stage.DATA, reply)
 
     def _note_refusal(self, stage: Stage, reply: SMTPResponse) -> None:
         meaning, message = self._session.meaning(stage, reply)
-        self.answer = answer_to_message(reply.code, reply.message, meaning, message)
+        self.answer = answers.answer_to_message(reply.code, reply.message, meaning, message)
 
     def _mail_parameters(self) -> tuple[bytes, ...]:
         client = self._session.client
@@ -122,8 +114,8 @@ class _Handover:
             ("sender", self._message.sender),
             ("recipient", self._message.recipient),
         ):
-            if not fits_an_envelope(address):
-                return unusable(role)
+            if not answers.fits_an_envelope(address):
+                return answers.unusable(role)
         place, server = self._session.state.place, self._session.state.server
         if not self._lines.isascii() and not self._session.client.supports_extension("8bitmime"):
             message = f"{place} takes only messages in ASCII: it lacks 8BITMIME."

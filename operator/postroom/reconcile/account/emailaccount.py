@@ -22,13 +22,7 @@ from postroom.reconcile.signing_in.prechecks import NOTHING
 from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck, server_references
 from postroom.reconcile.signing_in.references import reference_to
-from postroom.reconcile.status.assessment import (
-    EVERY_REFERENCE_FOUND,
-    Assessment,
-    Evidence,
-    unknown,
-    worst_first,
-)
+from postroom.reconcile.status import assessment
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import World
 
@@ -38,7 +32,7 @@ _BADNESS = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE
 
 async def assess(
     resource: EmailAccount, world: World, memory: Memory, confirm_after: timedelta
-) -> Assessment:
+) -> assessment.Assessment:
     """The assessment of an email account; raises `InvalidSpec` for what its provider forbids."""
     spec = resource.spec
     dependencies = await find_dependencies(resource, world)
@@ -62,7 +56,7 @@ async def assess(
         each for each in (dependencies.problem, smtp.problem, imap.problem) if each is not None
     ]
     verdicts = (
-        problems[0] if problems else EVERY_REFERENCE_FOUND,
+        problems[0] if problems else assessment.EVERY_REFERENCE_FOUND,
         *sender.dependency_verdicts(spec, dependencies),
         *_protocol_verdicts(spec, smtp, imap),
         *(verdict for contribution in added for verdict in contribution.verdicts),
@@ -70,7 +64,7 @@ async def assess(
     refs = dependencies.references.union(_references_of(spec), *(each.references for each in added))
     if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
         refs |= server_references(dependencies.server.spec)
-    return Assessment(
+    return assessment.Assessment(
         verdicts=both_protocols.ranked(verdicts),
         ready_message=sender.ready_message(spec, dependencies),
         confirm_after=min(confirm_after, CONFIRM_AFTER),
@@ -79,7 +73,7 @@ async def assess(
         advisory=frozenset().union(*(each.advisory for each in added)),
         fields=_fields(view, added),
         references=refs,
-        evidence=Evidence(withdrawn=_withdrawn(smtp, imap) | _unfounded(resource)),
+        evidence=assessment.Evidence(withdrawn=_withdrawn(smtp, imap) | _unfounded(resource)),
         conclude=sender.concluding(sender.effective_sender(spec, dependencies)),
         look_again=min((each.look_again for each in added if each.look_again), default=None),
     )
@@ -132,7 +126,7 @@ def _protocol_verdicts(
             continue
         message = "Signing in waits until the MailServer is ready."
         condition = check.attempt.protocol.authenticated
-        verdicts = check.verdicts or (unknown(condition, Reason.NOT_ATTEMPTED, message),)
+        verdicts = check.verdicts or (assessment.unknown(condition, Reason.NOT_ATTEMPTED, message),)
         if check is smtp and not spec.at_provider:
             # Whether the SMTP server answers is the MailServer's verdict, not the account's. One
             # that fails during the account's probe shows, though, where it would else be hidden.
@@ -173,4 +167,4 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
     for contribution in added:
         fields |= contribution.fields
         findings += contribution.findings
-    return {**fields, "findings": worst_first(findings)}
+    return {**fields, "findings": assessment.worst_first(findings)}

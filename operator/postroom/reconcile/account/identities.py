@@ -6,17 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from postroom.api import identities
 from postroom.api.conditions import ConditionType, Verdict, shorten
 from postroom.api.findings import Finding, Severity
-from postroom.api.identities import (
-    IDENTITIES_LIMIT,
-    Identity,
-    IdentityMethod,
-    IdentityState,
-    IdentityStatus,
-    IdentityType,
-    VerificationMethod,
-)
 from postroom.api.reasons import Reason
 from postroom.api.times import timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
@@ -29,9 +21,9 @@ from postroom.reconcile.status.assessment import failed, passed, unknown
 
 _CONDITION = ConditionType.IDENTITIES_VERIFIED
 _OPEN = {
-    IdentityState.REJECTED: Reason.IDENTITY_REJECTED,
-    IdentityState.PENDING: Reason.IDENTITY_PENDING,
-    IdentityState.UNVERIFIABLE: Reason.IDENTITY_UNVERIFIABLE,
+    identities.IdentityState.REJECTED: Reason.IDENTITY_REJECTED,
+    identities.IdentityState.PENDING: Reason.IDENTITY_PENDING,
+    identities.IdentityState.UNVERIFIABLE: Reason.IDENTITY_UNVERIFIABLE,
 }
 
 
@@ -45,7 +37,7 @@ async def step(view: AccountView) -> Contribution:
     entries = _entries(view, known)
     verdicts = _verdicts(view, entries)
     rejected = any(verdict.failed for verdict in verdicts)
-    pending = any(entry.state is IdentityState.PENDING for entry in entries)
+    pending = any(entry.state is identities.IdentityState.PENDING for entry in entries)
     return Contribution(
         verdicts=verdicts,
         fields={"identities": entries},
@@ -76,14 +68,14 @@ def _obstacle(obstacle: Obstacle, view: AccountView) -> DiscoveryFailure:
     return DiscoveryFailure(Reason.NOT_ATTEMPTED, obstacle.message, passing)
 
 
-def _entries(view: AccountView, known: Knowledge) -> list[IdentityStatus]:
+def _entries(view: AccountView, known: Knowledge) -> list[identities.IdentityStatus]:
     """The primary identity, the declared ones in the order of the spec, then the others."""
     spec, status = view.resource.spec, view.resource.status
     now = timestamp(view.world.now())
     declared = {identity.address: identity for identity in spec.identities}
-    own = declared.pop(spec.address, None) or Identity(address=spec.address)
+    own = declared.pop(spec.address, None) or identities.Identity(address=spec.address)
     primary = {
-        "type": IdentityType.PRIMARY,
+        "type": identities.IdentityType.PRIMARY,
         "display_name": own.display_name or spec.display_name,
     }
     wanted = [own.model_copy(update=primary), *declared.values()]
@@ -92,16 +84,21 @@ def _entries(view: AccountView, known: Knowledge) -> list[IdentityStatus]:
         for identity in wanted
     ]
     found += _discovered(wanted, known, status.identities, now)
-    return found[:IDENTITIES_LIMIT]
+    return found[: identities.IDENTITIES_LIMIT]
 
 
-def _earlier(address: str, before: Sequence[IdentityStatus]) -> IdentityStatus | None:
+def _earlier(
+    address: str, before: Sequence[identities.IdentityStatus]
+) -> identities.IdentityStatus | None:
     return next((entry for entry in before if same(entry.address, address)), None)
 
 
 def _entry(
-    wanted: Identity, known: Knowledge, earlier: IdentityStatus | None, now: str
-) -> IdentityStatus:
+    wanted: identities.Identity,
+    known: Knowledge,
+    earlier: identities.IdentityStatus | None,
+    now: str,
+) -> identities.IdentityStatus:
     judgement = judge(wanted.address, wanted.type, known)
     facts = {
         "address": wanted.address,
@@ -115,7 +112,9 @@ def _entry(
     return _status(facts, judgement, earlier, now)
 
 
-def _listed_name(address: str, known: Knowledge, earlier: IdentityStatus | None) -> str | None:
+def _listed_name(
+    address: str, known: Knowledge, earlier: identities.IdentityStatus | None
+) -> str | None:
     """The provider's name for an address; as long as it cannot be asked, the last one."""
     if known.discovered is not None:
         listed = known.discovered.find(address)
@@ -125,12 +124,15 @@ def _listed_name(address: str, known: Knowledge, earlier: IdentityStatus | None)
 
 
 def _discovered(
-    wanted: Sequence[Identity], known: Knowledge, before: Sequence[IdentityStatus], now: str
-) -> list[IdentityStatus]:
+    wanted: Sequence[identities.Identity],
+    known: Knowledge,
+    before: Sequence[identities.IdentityStatus],
+    now: str,
+) -> list[identities.IdentityStatus]:
     """What the provider lists beyond the spec; as long as it cannot be asked, what it listed."""
     if known.discovered is None:
         away = known.failure is not None and known.failure.passing
-        if not away or known.method is not VerificationMethod.PROVIDER:
+        if not away or known.method is not identities.VerificationMethod.PROVIDER:
             return []
         kept = [entry for entry in before if not entry.declared]
         return [entry for entry in kept if not any(same(entry.address, w.address) for w in wanted)]
@@ -150,13 +152,16 @@ def _discovered(
 
 
 def _status(
-    facts: Mapping[str, object], judgement: Judgement, earlier: IdentityStatus | None, now: str
-) -> IdentityStatus:
+    facts: Mapping[str, object],
+    judgement: Judgement,
+    earlier: identities.IdentityStatus | None,
+    now: str,
+) -> identities.IdentityStatus:
     since = None
-    if judgement.state is IdentityState.VERIFIED:
+    if judgement.state is identities.IdentityState.VERIFIED:
         same_way = earlier is not None and earlier.method is judgement.method
         since = (earlier.verified_at if earlier and same_way else None) or now
-    return IdentityStatus.model_validate(
+    return identities.IdentityStatus.model_validate(
         {
             **facts,
             "state": judgement.state,
@@ -169,7 +174,7 @@ def _status(
     )
 
 
-def _stands(earlier: IdentityStatus, judgement: Judgement, known: Knowledge) -> bool:
+def _stands(earlier: identities.IdentityStatus, judgement: Judgement, known: Knowledge) -> bool:
     """Whether what was found earlier still counts, where nothing was found now.
 
     A message that arrived is proof until something says the contrary.
@@ -177,46 +182,49 @@ def _stands(earlier: IdentityStatus, judgement: Judgement, known: Knowledge) -> 
     if judgement.method is not None or earlier.method is None:
         return False
     match earlier.method:
-        case IdentityMethod.ROUND_TRIP:
+        case identities.IdentityMethod.ROUND_TRIP:
             return True
-        case IdentityMethod.SIGN_IN:
+        case identities.IdentityMethod.SIGN_IN:
             return judgement.passing and same(earlier.address, known.own)
-        case IdentityMethod.PROVIDER:
-            return judgement.passing and known.method is VerificationMethod.PROVIDER
-        case IdentityMethod.ENVELOPE:
-            return judgement.passing and known.method is VerificationMethod.ENVELOPE
+        case identities.IdentityMethod.PROVIDER:
+            return judgement.passing and known.method is identities.VerificationMethod.PROVIDER
+        case identities.IdentityMethod.ENVELOPE:
+            return judgement.passing and known.method is identities.VerificationMethod.ENVELOPE
 
 
-def _verdicts(view: AccountView, entries: Sequence[IdentityStatus]) -> tuple[Verdict, ...]:
+def _verdicts(
+    view: AccountView, entries: Sequence[identities.IdentityStatus]
+) -> tuple[Verdict, ...]:
     """One verdict on all that the spec names; none where it names only the account's address."""
     wanted = [entry for entry in entries if entry.declared]
     by_state = {
-        state: [entry for entry in wanted if entry.state is state] for state in (*IdentityState,)
+        state: [entry for entry in wanted if entry.state is state]
+        for state in (*identities.IdentityState,)
     }
-    rejected = by_state[IdentityState.REJECTED]
+    rejected = by_state[identities.IdentityState.REJECTED]
     if not (view.resource.spec.identities or rejected):
         return ()
     if rejected:
         return (failed(_CONDITION, Reason.IDENTITY_REJECTED, _sentence(rejected)),)
-    for state in (IdentityState.PENDING, IdentityState.UNVERIFIABLE):
+    for state in (identities.IdentityState.PENDING, identities.IdentityState.UNVERIFIABLE):
         if by_state[state]:
             return (unknown(_CONDITION, _OPEN[state], _sentence(by_state[state])),)
     message = "The account may send as its address and all of spec.identities."
     return (passed(_CONDITION, Reason.IDENTITIES_VERIFIED, message),)
 
 
-def _sentence(entries: Sequence[IdentityStatus]) -> str:
+def _sentence(entries: Sequence[identities.IdentityStatus]) -> str:
     """What is said of the first, and how many there are more."""
     first, *others = entries
     more = f" So it is with {len(others)} more: read status.identities." if others else ""
     return f"{first.address}: {first.message}{more}"
 
 
-def _findings(entries: Iterable[IdentityStatus]) -> Iterable[Finding]:
+def _findings(entries: Iterable[identities.IdentityStatus]) -> Iterable[Finding]:
     """What somebody has to do, for each identity of the spec."""
     severities = {
-        IdentityState.REJECTED: Severity.ERROR,
-        IdentityState.PENDING: Severity.WARNING,
+        identities.IdentityState.REJECTED: Severity.ERROR,
+        identities.IdentityState.PENDING: Severity.WARNING,
     }
     for entry in entries:
         if entry.declared and entry.state in severities:

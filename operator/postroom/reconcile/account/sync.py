@@ -5,27 +5,15 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from postroom.api import emailaccount_status
 from postroom.api.conditions import shorten
-from postroom.api.emailaccount_status import (
-    BackfillPhase,
-    DayCount,
-    LastBackfill,
-    MailboxFacts,
-    QuotaUsage,
-    SpecialMailbox,
-)
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.mail.operations import Answer, CountDays, HistoryReport
 from postroom.mail.report import Mailbox, Quota
-from postroom.reconcile.account.messages.correspondents import (
-    Obstacle,
-    Receiver,
-    login_for,
-    own_receiver,
-)
+from postroom.reconcile.account.messages import correspondents
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.status import schedule
@@ -57,9 +45,11 @@ async def step(view: AccountView) -> Contribution:
     )
 
 
-def mailbox_facts(mailbox: Mailbox, before: MailboxFacts | None) -> MailboxFacts:
+def mailbox_facts(
+    mailbox: Mailbox, before: emailaccount_status.MailboxFacts | None
+) -> emailaccount_status.MailboxFacts:
     """Turn what a check saw into status; `before` is what the last one saw."""
-    return MailboxFacts(
+    return emailaccount_status.MailboxFacts(
         name=mailbox.name,
         messages=mailbox.messages,
         unseen=mailbox.unseen,
@@ -71,16 +61,21 @@ def mailbox_facts(mailbox: Mailbox, before: MailboxFacts | None) -> MailboxFacts
         message_quota=_usage(mailbox.message_quota),
         append_limit=mailbox.append_limit,
         special=[
-            SpecialMailbox(use=use, name=name) for use, name in sorted(mailbox.special.items())
+            emailaccount_status.SpecialMailbox(use=use, name=name)
+            for use, name in sorted(mailbox.special.items())
         ][:8],
     )
 
 
-def _usage(quota: Quota | None) -> QuotaUsage | None:
-    return QuotaUsage(used=quota.used, limit=quota.limit) if quota is not None else None
+def _usage(quota: Quota | None) -> emailaccount_status.QuotaUsage | None:
+    return (
+        emailaccount_status.QuotaUsage(used=quota.used, limit=quota.limit)
+        if quota is not None
+        else None
+    )
 
 
-def _arrived(mailbox: Mailbox, before: MailboxFacts | None) -> int | None:
+def _arrived(mailbox: Mailbox, before: emailaccount_status.MailboxFacts | None) -> int | None:
     """UIDs only grow while UIDVALIDITY stays (RFC 9051 section 2.3.1.1)."""
     if before is None or mailbox.uid_next is None or before.uid_next is None:
         return None
@@ -89,7 +84,7 @@ def _arrived(mailbox: Mailbox, before: MailboxFacts | None) -> int | None:
     return max(mailbox.uid_next - before.uid_next, 0)
 
 
-def _last_sync(view: AccountView, facts: MailboxFacts) -> str:
+def _last_sync(view: AccountView, facts: emailaccount_status.MailboxFacts) -> str:
     """The time moves with what else changes: alone it is not worth a write (`HEARTBEAT`)."""
     before, now = view.resource.status, view.world.now()
     if before.last_sync is None or view.asked or facts != before.mailbox:
@@ -98,7 +93,7 @@ def _last_sync(view: AccountView, facts: MailboxFacts) -> str:
     return before.last_sync if young else timestamp(now)
 
 
-def quota_findings(facts: MailboxFacts) -> tuple[Finding, ...]:
+def quota_findings(facts: emailaccount_status.MailboxFacts) -> tuple[Finding, ...]:
     """Warn of a mailbox that is nearly full, before mail to it bounces."""
     shares = [
         quota.used / quota.limit
@@ -120,50 +115,59 @@ def quota_findings(facts: MailboxFacts) -> tuple[Finding, ...]:
     )
 
 
-async def _backfill(view: AccountView) -> LastBackfill | None:
+async def _backfill(view: AccountView) -> emailaccount_status.LastBackfill | None:
     """Look back once for each new value of the annotation."""
     nonce, last = view.resource.metadata.backfill, view.resource.status.last_backfill
     if nonce is None or (last is not None and last.nonce == nonce):
         return last
     now = view.world.now()
-    receiver = own_receiver(view)
-    if not isinstance(receiver, Receiver):
+    receiver = correspondents.own_receiver(view)
+    if not isinstance(receiver, correspondents.Receiver):
         return _refused(nonce, now, receiver)
-    login = await login_for(receiver.attempt, view.world)
+    login = await correspondents.login_for(receiver.attempt, view.world)
     if isinstance(login, Answer):
-        return _refused(nonce, now, Obstacle(login.reason, login.message))
+        return _refused(nonce, now, correspondents.Obstacle(login.reason, login.message))
     since = (now - timedelta(days=view.resource.spec.sync.backfill_days)).date()
     attempt = receiver.attempt
     counting = CountDays(attempt.mailbox, since)
     report = await view.world.outbound.mail.perform(attempt.endpoint, login, counting)
     if report.session.stage is not ProbeStage.DONE:
-        return _refused(nonce, now, Obstacle(report.session.reason, report.session.message))
+        return _refused(
+            nonce, now, correspondents.Obstacle(report.session.reason, report.session.message)
+        )
     return _done(nonce, now, since, report)
 
 
-def _refused(nonce: str, now: datetime, obstacle: Obstacle | None) -> LastBackfill:
+def _refused(
+    nonce: str, now: datetime, obstacle: correspondents.Obstacle | None
+) -> emailaccount_status.LastBackfill:
     reason = obstacle.reason if obstacle else Reason.NOT_ATTEMPTED
     message = obstacle.message if obstacle else "The account reads no mailbox: set spec.imap."
-    return LastBackfill(
+    return emailaccount_status.LastBackfill(
         nonce=nonce,
-        phase=BackfillPhase.REFUSED,
+        phase=emailaccount_status.BackfillPhase.REFUSED,
         time=timestamp(now),
         reason=reason.value,
         message=shorten(f"{message} Then ask for the backfill with a new value."),
     )
 
 
-def _done(nonce: str, now: datetime, since: date, report: HistoryReport) -> LastBackfill:
+def _done(
+    nonce: str, now: datetime, since: date, report: HistoryReport
+) -> emailaccount_status.LastBackfill:
     days = {day: count for day, count in sorted(report.days.items()) if day >= since}
     total = sum(days.values())
     bounded = "" if report.complete else " There are more than postroom counts."
-    return LastBackfill(
+    return emailaccount_status.LastBackfill(
         nonce=nonce,
-        phase=BackfillPhase.DONE,
+        phase=emailaccount_status.BackfillPhase.DONE,
         time=timestamp(now),
         reason=Reason.SUCCEEDED.value,
         message=f"{total} messages arrived since {since.isoformat()}.{bounded}",
         messages=total,
         complete=report.complete,
-        days=[DayCount(date=day.isoformat(), messages=count) for day, count in days.items()][-61:],
+        days=[
+            emailaccount_status.DayCount(date=day.isoformat(), messages=count)
+            for day, count in days.items()
+        ][-61:],
     )

@@ -5,17 +5,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from postroom.api import sendingdomain
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.reasons import Reason
 from postroom.api.resource import SendingDomain
-from postroom.api.sendingdomain import (
-    Purpose,
-    RecordState,
-    SendingDomainSpec,
-    SendingDomainStatus,
-    Verification,
-)
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.ownership import OwnershipRules, challenge, is_token
@@ -32,11 +26,17 @@ _KEY_ELSEWHERE = (
 )
 
 
-def requiring(spec: SendingDomainSpec, rules: OwnershipRules) -> SendingDomainSpec:
+def requiring(
+    spec: sendingdomain.SendingDomainSpec, rules: OwnershipRules
+) -> sendingdomain.SendingDomainSpec:
     """Let ownership gate Ready where the operator's rules say so, whatever the spec requires."""
-    if spec.require is None or Purpose.OWNERSHIP in spec.require or not rules.token_required:
+    if (
+        spec.require is None
+        or sendingdomain.Purpose.OWNERSHIP in spec.require
+        or not rules.token_required
+    ):
         return spec
-    return spec.model_copy(update={"require": [Purpose.OWNERSHIP, *spec.require]})
+    return spec.model_copy(update={"require": [sendingdomain.Purpose.OWNERSHIP, *spec.require]})
 
 
 def without_key(rules: OwnershipRules) -> Verdict:
@@ -54,7 +54,9 @@ def finding_without_key(rules: OwnershipRules, *, required: bool) -> Finding:
 
 def token_of(report: DomainReport, rules: OwnershipRules) -> RecordReport | None:
     """Return the record by which a claim is proven; None where there is no key."""
-    records = [record for record in report.records if record.purpose is Purpose.OWNERSHIP]
+    records = [
+        record for record in report.records if record.purpose is sendingdomain.Purpose.OWNERSHIP
+    ]
     proofs = [record for record in records if rules.keys and is_token(record.value)]
     return proofs[-1] if proofs else None
 
@@ -64,7 +66,8 @@ def without_needless_token(report: DomainReport) -> DomainReport:
     gone = {
         record.id
         for record in report.records
-        if record.id == TOKEN_ID and record.state not in (RecordState.VALID, RecordState.UNKNOWN)
+        if record.id == TOKEN_ID
+        and record.state not in (sendingdomain.RecordState.VALID, sendingdomain.RecordState.UNKNOWN)
     }
     return replace(
         report,
@@ -91,7 +94,9 @@ def claimed(domain: str, token: tuple[str, str] | None) -> Verdict:
     return failed(ConditionType.OWNERSHIP_VERIFIED, Reason.DOMAIN_CLAIMED, f"{message} {todo}")
 
 
-def given_up(resource: SendingDomain, rules: OwnershipRules) -> tuple[Verdict, SendingDomainStatus]:
+def given_up(
+    resource: SendingDomain, rules: OwnershipRules
+) -> tuple[Verdict, sendingdomain.SendingDomainStatus]:
     """Return what is said of a suspended domain that another namespace has now, and its status.
 
     Whoever resumes it begins anew, as after any lost claim: what it had must not count again.
@@ -105,7 +110,7 @@ def given_up(resource: SendingDomain, rules: OwnershipRules) -> tuple[Verdict, S
         fix = Fix(action=FixAction.CREATE, name=name, type="TXT", value=value)
     status = resource.status.model_copy(
         update={
-            "verification": Verification.FAILED,
+            "verification": sendingdomain.Verification.FAILED,
             "verified_at": None,
             "degraded_at": None,
             "last_ready_generation": None,

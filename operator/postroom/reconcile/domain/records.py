@@ -6,76 +6,80 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from postroom.api import sendingdomain
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
-from postroom.api.sendingdomain import (
-    COMPROMISED_LIMIT,
-    DKIMRole,
-    Purpose,
-    RecordState,
-    RecordStatus,
-    SendingDomainSpec,
-    SendingDomainStatus,
-)
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns.planning import TOKEN_ID
 from postroom.dns.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
 from postroom.reconcile.status.assessment import Evidence, failed, passed, unknown, worst_first
 
-CONDITIONS: dict[Purpose, ConditionType] = {
-    Purpose.OWNERSHIP: ConditionType.OWNERSHIP_VERIFIED,
-    Purpose.DKIM: ConditionType.DKIM_VERIFIED,
-    Purpose.SPF: ConditionType.SPF_VERIFIED,
-    Purpose.DMARC: ConditionType.DMARC_VERIFIED,
-    Purpose.MX: ConditionType.MX_VERIFIED,
-    Purpose.RETURN_PATH: ConditionType.RETURN_PATH_VERIFIED,
-    Purpose.TRACKING: ConditionType.TRACKING_VERIFIED,
-    Purpose.MTA_STS: ConditionType.MTA_STS_VERIFIED,
-    Purpose.TLS_RPT: ConditionType.TLS_RPT_VERIFIED,
-    Purpose.BIMI: ConditionType.BIMI_VERIFIED,
-    Purpose.DANE: ConditionType.DANE_VERIFIED,
-    Purpose.REVERSE_DNS: ConditionType.REVERSE_DNS_VERIFIED,
+CONDITIONS: dict[sendingdomain.Purpose, ConditionType] = {
+    sendingdomain.Purpose.OWNERSHIP: ConditionType.OWNERSHIP_VERIFIED,
+    sendingdomain.Purpose.DKIM: ConditionType.DKIM_VERIFIED,
+    sendingdomain.Purpose.SPF: ConditionType.SPF_VERIFIED,
+    sendingdomain.Purpose.DMARC: ConditionType.DMARC_VERIFIED,
+    sendingdomain.Purpose.MX: ConditionType.MX_VERIFIED,
+    sendingdomain.Purpose.RETURN_PATH: ConditionType.RETURN_PATH_VERIFIED,
+    sendingdomain.Purpose.TRACKING: ConditionType.TRACKING_VERIFIED,
+    sendingdomain.Purpose.MTA_STS: ConditionType.MTA_STS_VERIFIED,
+    sendingdomain.Purpose.TLS_RPT: ConditionType.TLS_RPT_VERIFIED,
+    sendingdomain.Purpose.BIMI: ConditionType.BIMI_VERIFIED,
+    sendingdomain.Purpose.DANE: ConditionType.DANE_VERIFIED,
+    sendingdomain.Purpose.REVERSE_DNS: ConditionType.REVERSE_DNS_VERIFIED,
 }
 
 #: What the condition says where all records of the purpose are Valid.
-_PASSED: dict[Purpose, tuple[Reason, str]] = {
-    Purpose.OWNERSHIP: (Reason.RECORD_MATCHED, "The ownership record is published."),
-    Purpose.DKIM: (
+_PASSED: dict[sendingdomain.Purpose, tuple[Reason, str]] = {
+    sendingdomain.Purpose.OWNERSHIP: (Reason.RECORD_MATCHED, "The ownership record is published."),
+    sendingdomain.Purpose.DKIM: (
         Reason.RECORDS_MATCHED,
         "Every active DKIM selector is published with the right key.",
     ),
-    Purpose.SPF: (Reason.RECORD_VALID, "The SPF record is valid and authorises what is required."),
-    Purpose.DMARC: (Reason.RECORD_VALID, "The DMARC record is valid and strict enough."),
-    Purpose.MX: (Reason.RECORDS_MATCHED, "The MX records are published."),
-    Purpose.RETURN_PATH: (Reason.RECORDS_MATCHED, "The return path's records are published."),
-    Purpose.TRACKING: (Reason.RECORD_MATCHED, "The tracking host name points to the provider."),
-    Purpose.MTA_STS: (
+    sendingdomain.Purpose.SPF: (
+        Reason.RECORD_VALID,
+        "The SPF record is valid and authorises what is required.",
+    ),
+    sendingdomain.Purpose.DMARC: (
+        Reason.RECORD_VALID,
+        "The DMARC record is valid and strict enough.",
+    ),
+    sendingdomain.Purpose.MX: (Reason.RECORDS_MATCHED, "The MX records are published."),
+    sendingdomain.Purpose.RETURN_PATH: (
+        Reason.RECORDS_MATCHED,
+        "The return path's records are published.",
+    ),
+    sendingdomain.Purpose.TRACKING: (
+        Reason.RECORD_MATCHED,
+        "The tracking host name points to the provider.",
+    ),
+    sendingdomain.Purpose.MTA_STS: (
         Reason.RECORD_VALID,
         "The MTA-STS record and its policy are valid and strict enough.",
     ),
-    Purpose.TLS_RPT: (
+    sendingdomain.Purpose.TLS_RPT: (
         Reason.RECORD_VALID,
         "The TLS-RPT record is valid and reports to the required addresses.",
     ),
-    Purpose.BIMI: (Reason.RECORD_VALID, "The BIMI record is valid."),
-    Purpose.DANE: (
+    sendingdomain.Purpose.BIMI: (Reason.RECORD_VALID, "The BIMI record is valid."),
+    sendingdomain.Purpose.DANE: (
         Reason.RECORDS_MATCHED,
         "Every mail exchange has usable TLSA records, protected by DNSSEC.",
     ),
-    Purpose.REVERSE_DNS: (
+    sendingdomain.Purpose.REVERSE_DNS: (
         Reason.RECORDS_MATCHED,
         "Every sending address has forward-confirmed reverse DNS.",
     ),
 }
 
 #: What is wrong where a spec declares a purpose and yet asks for no record of it.
-_NOTHING_ASKED: dict[Purpose, tuple[Reason, str]] = {
-    Purpose.DKIM: (
+_NOTHING_ASKED: dict[sendingdomain.Purpose, tuple[Reason, str]] = {
+    sendingdomain.Purpose.DKIM: (
         Reason.SELECTOR_NOT_FOUND,
         "No DKIM selector of the spec is in use: give one of spec.dkim the role Active.",
     ),
-    Purpose.DANE: (
+    sendingdomain.Purpose.DANE: (
         Reason.RECORD_NOT_FOUND,
         "spec.dane protects the exchanges of spec.mx, which names none: add them.",
     ),
@@ -83,13 +87,19 @@ _NOTHING_ASKED: dict[Purpose, tuple[Reason, str]] = {
 
 #: Which record decides a purpose that has several: a definite failure before a passing state.
 _WORST = (
-    RecordState.CONFLICTING,
-    RecordState.WRONG,
-    RecordState.MISSING,
-    RecordState.UNKNOWN,
-    RecordState.PROPAGATING,
+    sendingdomain.RecordState.CONFLICTING,
+    sendingdomain.RecordState.WRONG,
+    sendingdomain.RecordState.MISSING,
+    sendingdomain.RecordState.UNKNOWN,
+    sendingdomain.RecordState.PROPAGATING,
 )
-_FAILING = frozenset({RecordState.CONFLICTING, RecordState.WRONG, RecordState.MISSING})
+_FAILING = frozenset(
+    {
+        sendingdomain.RecordState.CONFLICTING,
+        sendingdomain.RecordState.WRONG,
+        sendingdomain.RecordState.MISSING,
+    }
+)
 
 
 def record_id(selector: str) -> str:
@@ -98,20 +108,24 @@ def record_id(selector: str) -> str:
 
 
 def deciding(
-    spec: SendingDomainSpec, report: DomainReport, *, token: bool = False
+    spec: sendingdomain.SendingDomainSpec, report: DomainReport, *, token: bool = False
 ) -> tuple[RecordReport, ...]:
     """Return the records that decide a condition.
 
     A selector that is not in use yet, or no longer, is listed in status and decides nothing; nor
     does, without `token`, the ownership token beside a value that was handed out.
     """
-    idle = {record_id(key.selector) for key in spec.dkim if key.role is not DKIMRole.ACTIVE}
+    idle = {
+        record_id(key.selector)
+        for key in spec.dkim
+        if key.role is not sendingdomain.DKIMRole.ACTIVE
+    }
     if not token:
         idle.add(TOKEN_ID)
     return tuple(record for record in report.records if record.id not in idle)
 
 
-def verdict_on(purpose: Purpose, records: Sequence[RecordReport]) -> Verdict:
+def verdict_on(purpose: sendingdomain.Purpose, records: Sequence[RecordReport]) -> Verdict:
     """Sum up the deciding records of one purpose: the worst one decides."""
     condition = CONDITIONS[purpose]
     mine = [record for record in records if record.purpose is purpose]
@@ -126,14 +140,14 @@ def verdict_on(purpose: Purpose, records: Sequence[RecordReport]) -> Verdict:
         others = sorted({record.name for record in worst[1:]} - {first.name})
         if others:
             message = f"{message} The same holds for {', '.join(others)}."
-        if state in (RecordState.UNKNOWN, RecordState.PROPAGATING):
+        if state in (sendingdomain.RecordState.UNKNOWN, sendingdomain.RecordState.PROPAGATING):
             return unknown(condition, first.reason, message)
         return failed(condition, first.reason, message)
     reason, message = _PASSED[purpose]
     return passed(condition, reason, message)
 
 
-def _nothing_asked(purpose: Purpose) -> Verdict:
+def _nothing_asked(purpose: sendingdomain.Purpose) -> Verdict:
     """Nothing that was not looked at is ever verified."""
     condition = CONDITIONS[purpose]
     if purpose in _NOTHING_ASKED:
@@ -150,7 +164,7 @@ def evidence_of(verdicts: Collection[Verdict], records: Sequence[RecordReport]) 
         condition = CONDITIONS[record.purpose]
         if record.state in _FAILING:
             failing.setdefault(condition, []).append(record)
-        elif record.state is RecordState.PROPAGATING:
+        elif record.state is sendingdomain.RecordState.PROPAGATING:
             propagating.add(condition)
     return Evidence(
         certain=frozenset(
@@ -168,7 +182,7 @@ def evidence_of(verdicts: Collection[Verdict], records: Sequence[RecordReport]) 
 
 
 def retired_since(
-    spec: SendingDomainSpec, before: SendingDomainStatus, now: datetime
+    spec: sendingdomain.SendingDomainSpec, before: sendingdomain.SendingDomainStatus, now: datetime
 ) -> dict[str, datetime]:
     """Return since when the spec calls selectors Retired, by record id.
 
@@ -178,18 +192,20 @@ def retired_since(
     dated = {
         record.id: record.retired_at for record in before.records if record.retired_at is not None
     }
-    retired = [record_id(key.selector) for key in spec.dkim if key.role is DKIMRole.RETIRED]
+    retired = [
+        record_id(key.selector) for key in spec.dkim if key.role is sendingdomain.DKIMRole.RETIRED
+    ]
     return {
         id: parse_timestamp(dated[id]) if id in dated else now.replace(microsecond=0)
         for id in retired
     }
 
 
-def records_of(fields: Mapping[str, object]) -> list[RecordStatus]:
+def records_of(fields: Mapping[str, object]) -> list[sendingdomain.RecordStatus]:
     """Return the records among the fields of a status."""
     found = fields.get("records")
     return (
-        [record for record in found if isinstance(record, RecordStatus)]
+        [record for record in found if isinstance(record, sendingdomain.RecordStatus)]
         if isinstance(found, list)
         else []
     )
@@ -197,7 +213,7 @@ def records_of(fields: Mapping[str, object]) -> list[RecordStatus]:
 
 def status_fields(
     report: DomainReport,
-    before: SendingDomainStatus,
+    before: sendingdomain.SendingDomainStatus,
     retired_at: Mapping[str, datetime],
     *,
     same_generation: bool,
@@ -213,7 +229,7 @@ def status_fields(
         "nameservers": list(report.nameservers),
         "dns_host": report.dns_host,
     }
-    blind = all(record.state is RecordState.UNKNOWN for record in report.records)
+    blind = all(record.state is sendingdomain.RecordState.UNKNOWN for record in report.records)
     if blind and report.zone is None and same_generation:
         fields = {
             "zone": before.zone,
@@ -231,13 +247,15 @@ def status_fields(
     }
 
 
-def compromised_keys(before: SendingDomainStatus, seen: Iterable[str] = ()) -> list[str]:
+def compromised_keys(
+    before: sendingdomain.SendingDomainStatus, seen: Iterable[str] = ()
+) -> list[str]:
     """Add keys whose private half was seen to those that are known, which nothing takes away.
 
     Should there ever be more than a status holds, the oldest go.
     """
     known = before.compromised_keys
-    return [*known, *sorted(set(seen) - set(known))][-COMPROMISED_LIMIT:]
+    return [*known, *sorted(set(seen) - set(known))][-sendingdomain.COMPROMISED_LIMIT :]
 
 
 def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -257,12 +275,16 @@ def _with_rare(report: DomainReport, before: Iterable[Finding]) -> tuple[Finding
 
 
 def _record_status(
-    record: RecordReport, known: RecordStatus | None, retired_at: datetime | None
-) -> RecordStatus:
+    record: RecordReport, known: sendingdomain.RecordStatus | None, retired_at: datetime | None
+) -> sendingdomain.RecordStatus:
     dated = None if retired_at is None else timestamp(retired_at)
-    if record.state is RecordState.UNKNOWN and known is not None and _is_about(known, record):
+    if (
+        record.state is sendingdomain.RecordState.UNKNOWN
+        and known is not None
+        and _is_about(known, record)
+    ):
         return known.model_copy(update={"required": record.required, "retired_at": dated})
-    return RecordStatus(
+    return sendingdomain.RecordStatus(
         id=record.id,
         purpose=record.purpose,
         name=record.name,
@@ -276,12 +298,12 @@ def _record_status(
     )
 
 
-def _is_about(known: RecordStatus, record: RecordReport) -> bool:
+def _is_about(known: sendingdomain.RecordStatus, record: RecordReport) -> bool:
     """Whether what is known of a record is about what is required now.
 
     A key or token may have changed in a Secret, without a new generation. Other values depend on
     what else is published, which cannot be seen now.
     """
-    fixed = record.purpose in (Purpose.OWNERSHIP, Purpose.DKIM)
+    fixed = record.purpose in (sendingdomain.Purpose.OWNERSHIP, sendingdomain.Purpose.DKIM)
     same_value = not fixed or known.value == record.value
     return known.name == record.name and known.type == record.type.value and same_value

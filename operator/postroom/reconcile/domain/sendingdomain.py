@@ -8,16 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from postroom.api import sendingdomain
 from postroom.api.conditions import Condition, ConditionType, Verdict
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import SendingDomain
-from postroom.api.sendingdomain import (
-    RecordState,
-    SendingDomainSpec,
-    SendingDomainStatus,
-    Verification,
-)
 from postroom.api.status import CommonStatus
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns import planning
@@ -25,16 +20,7 @@ from postroom.dns.ownership import OwnershipRules, challenge
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import Scope, verify
 from postroom.reconcile import indexes
-from postroom.reconcile.domain import propagation, verification
-from postroom.reconcile.domain.ownership import (
-    claimed,
-    finding_without_key,
-    requiring,
-    telling_of_claim,
-    token_of,
-    without_key,
-    without_needless_token,
-)
+from postroom.reconcile.domain import ownership, propagation, verification
 from postroom.reconcile.domain.records import (
     CONDITIONS,
     compromised_keys,
@@ -65,7 +51,7 @@ class Case:
     """
 
     resource: SendingDomain
-    spec: SendingDomainSpec
+    spec: sendingdomain.SendingDomainSpec
     references: frozenset[str]
     regression_confirmation: timedelta
     rules: OwnershipRules = _NO_RULES
@@ -114,7 +100,7 @@ async def assess(
 ) -> Assessment:
     """Look at a sending domain; raises `InvalidSpec` for what its preset or keys do not allow."""
     rules, namespace = world.ownership, resource.metadata.namespace
-    spec = requiring(planning.complete(resource.spec), rules)
+    spec = ownership.requiring(planning.complete(resource.spec), rules)
     keys = await _public_keys(spec, namespace, world)
     keyless = not rules.keys and spec.ownership.value is None
     same_domain = references.reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
@@ -129,7 +115,7 @@ async def assess(
     if keys.problem is not None:
         contest = Contest(claim, world.claims.is_lost(claim), world.claims)
         token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
-        verdicts = (claimed(spec.domain, token),) if contest.lost else ()
+        verdicts = (ownership.claimed(spec.domain, token),) if contest.lost else ()
         fields = _without_unread_keys(case, keys)
         memory.lag = None
         return _assessment(case, (*verdicts, keys.problem), fields, Evidence(), contest)
@@ -154,19 +140,19 @@ def judge(
     claim = with_proof(case.claim, records_of(fields_of(report)), case.rules.keys)
     lost = case.book.is_lost(claim)
     if not lost and not case.rules.token_required:
-        report = without_needless_token(report)
+        report = ownership.without_needless_token(report)
     records = deciding(case.spec, report, token=case.rules.token_required)
     verdicts = tuple(verdict_on(purpose, records) for purpose in case.spec.declared)
     owned: Verdict | None = None
     if case.keyless:
-        owned = without_key(case.rules)
+        owned = ownership.without_key(case.rules)
         required = ConditionType.OWNERSHIP_VERIFIED in case.required
-        told = finding_without_key(case.rules, required=required)
+        told = ownership.finding_without_key(case.rules, required=required)
         report = replace(report, findings=(*report.findings, told))
     if lost:
-        proof = token_of(report, case.rules)
-        owned = claimed(case.spec.domain, (proof.name, proof.value) if proof else None)
-        report = telling_of_claim(report, owned, proof)
+        proof = ownership.token_of(report, case.rules)
+        owned = ownership.claimed(case.spec.domain, (proof.name, proof.value) if proof else None)
+        report = ownership.telling_of_claim(report, owned, proof)
     if owned is not None:
         verdicts = (owned, *(verdict for verdict in verdicts if verdict.type is not owned.type))
     contest = Contest(claim, lost, case.book)
@@ -185,7 +171,9 @@ def scope_of(resource: SendingDomain, memory: Memory, now: datetime) -> Scope:
     known_valid, reported = frozenset[str](), frozenset[str]()
     if status.observed_generation == resource.metadata.generation:
         known_valid = frozenset(
-            record.id for record in status.records if record.state is RecordState.VALID
+            record.id
+            for record in status.records
+            if record.state is sendingdomain.RecordState.VALID
         )
         reported = frozenset(finding.code for finding in status.findings)
     retired_at = retired_since(resource.spec, status, now)
@@ -214,7 +202,9 @@ async def _duplicate(resource: SendingDomain, world: World) -> Verdict | None:
     )
 
 
-async def _public_keys(spec: SendingDomainSpec, namespace: str, world: World) -> _PublicKeys:
+async def _public_keys(
+    spec: sendingdomain.SendingDomainSpec, namespace: str, world: World
+) -> _PublicKeys:
     """Read the public keys that the spec refers to."""
     keys: dict[str, str] = {}
     refs: set[str] = set()
@@ -305,12 +295,16 @@ def conclude(
     if contest.lost:
         contest.note(None)
         # Whoever gets the domain later begins anew: nothing of what was is worth a grace period.
-        lost = {"verification": Verification.FAILED, "verified_at": None, "degraded_at": None}
+        lost = {
+            "verification": sendingdomain.Verification.FAILED,
+            "verified_at": None,
+            "degraded_at": None,
+        }
         return Conclusion({**lost, "last_ready_generation": None})
     look = verification.sum_up(conditions, required, seen_failing)
     state = verification.advance(_previous(before, generation), look, bounds, now)
     left: timedelta | None = None
-    if state.verification is Verification.DEGRADED and state.degraded_at is not None:
+    if state.verification is sendingdomain.Verification.DEGRADED and state.degraded_at is not None:
         left = verification.grace_left(state.degraded_at, bounds, now)
         if left is not None and left <= timedelta():
             left = None  # it ends with the next look that sees it fail
@@ -326,7 +320,11 @@ def conclude(
 
 
 def _previous(before: CommonStatus, generation: int) -> verification.PreviousState:
-    known = before if isinstance(before, SendingDomainStatus) else SendingDomainStatus()
+    known = (
+        before
+        if isinstance(before, sendingdomain.SendingDomainStatus)
+        else sendingdomain.SendingDomainStatus()
+    )
     return verification.PreviousState(
         verification=known.verification,
         verified_at=_read(known.verified_at),

@@ -10,32 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from postroom.api.send_limits import (
-    LimitSource,
-    PlannedHour,
-    PlannedRampUp,
-    RampUp,
-    SendingWindow,
-    SendLimits,
-    SendPlan,
-    Weekday,
-)
+from postroom.api import send_limits
 from postroom.reconcile.tenancy.ceilings import Limits
 
 _DAY = 24 * 60
-_WEEKDAYS = list(Weekday)
+_WEEKDAYS = list(send_limits.Weekday)
 
 
-def plan(asked: SendLimits, limits: Limits) -> SendPlan | None:
+def plan(asked: send_limits.SendLimits, limits: Limits) -> send_limits.SendPlan | None:
     """The rule that whoever sends keeps to; None where nothing is limited."""
     daily, daily_from = limits.daily.least
     hourly, hourly_from = limits.hourly.least
     if daily is not None and hourly is not None:
         if (room := room_in(hourly, asked.window)) < daily:
-            daily, daily_from = room, LimitSource.WINDOW
+            daily, daily_from = room, send_limits.LimitSource.WINDOW
         if daily < hourly:
             hourly, hourly_from = daily, daily_from
-    hours: list[PlannedHour] = []
+    hours: list[send_limits.PlannedHour] = []
     window = asked.window
     if window is not None:
         # As a set the days have no order; the plan has that of the week.
@@ -45,8 +36,8 @@ def plan(asked: SendLimits, limits: Limits) -> SendPlan | None:
         numbers = spread(daily, hourly, window)
         hours, peak = _hours(numbers, window), max(numbers)
         if hourly is None or peak < hourly:
-            hourly, hourly_from = peak, LimitSource.WINDOW
-    found = SendPlan(
+            hourly, hourly_from = peak, send_limits.LimitSource.WINDOW
+    found = send_limits.SendPlan(
         daily=daily,
         daily_from=daily_from,
         hourly=hourly,
@@ -56,17 +47,17 @@ def plan(asked: SendLimits, limits: Limits) -> SendPlan | None:
         hours=hours,
         ramp_up=_planned(asked.ramp_up, daily),
     )
-    return None if found == SendPlan() else found
+    return None if found == send_limits.SendPlan() else found
 
 
-def room_in(hourly: int, window: SendingWindow | None) -> int:
+def room_in(hourly: int, window: send_limits.SendingWindow | None) -> int:
     """How many messages fit into a window, or a day; of its first hour all may be used."""
     opens, closes = window.minutes if window else (0, _DAY)
     whole, rest = divmod(closes - opens, 60)
     return hourly * whole + hourly * rest // 60 if whole else hourly
 
 
-def spread(daily: int, hourly: int | None, window: SendingWindow) -> list[int]:
+def spread(daily: int, hourly: int | None, window: send_limits.SendingWindow) -> list[int]:
     """Spread a daily number, for which there is room, evenly over the hours of a window.
 
     They are counted from when it opens; what remains after the last whole one gets its share, at
@@ -83,11 +74,13 @@ def spread(daily: int, hourly: int | None, window: SendingWindow) -> list[int]:
     return [*numbers, last] if rest else numbers
 
 
-def _hours(numbers: list[int], window: SendingWindow) -> list[PlannedHour]:
+def _hours(numbers: list[int], window: send_limits.SendingWindow) -> list[send_limits.PlannedHour]:
     """The hours of a window, each with what is to go out in it."""
     opens, closes = window.minutes
     return [
-        PlannedHour(start=_clock(start), end=_clock(min(start + 60, closes)), messages=messages)
+        send_limits.PlannedHour(
+            start=_clock(start), end=_clock(min(start + 60, closes)), messages=messages
+        )
         for start, messages in zip(range(opens, closes, 60), numbers, strict=True)
     ]
 
@@ -96,13 +89,15 @@ def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-def _planned(ramp_up: RampUp | None, daily: int | None) -> PlannedRampUp | None:
+def _planned(
+    ramp_up: send_limits.RampUp | None, daily: int | None
+) -> send_limits.PlannedRampUp | None:
     if ramp_up is None:
         return None
     start, increase = ramp_up.start_daily, ramp_up.daily_increase
     if daily is None:
-        return PlannedRampUp(start_daily=start, daily_increase=increase)
-    return PlannedRampUp(
+        return send_limits.PlannedRampUp(start_daily=start, daily_increase=increase)
+    return send_limits.PlannedRampUp(
         start_daily=min(start, daily),
         daily_increase=increase,
         full_after_days=-(-max(daily - start, 0) // increase),
@@ -124,7 +119,7 @@ class Allowance:
 _NONE_NOW = Allowance(0, 0)
 
 
-def allowance(plan: SendPlan, connected_at: datetime | None, at: datetime) -> Allowance:
+def allowance(plan: send_limits.SendPlan, connected_at: datetime | None, at: datetime) -> Allowance:
     """Read a plan for one moment, by the clock of its time zone, so that no change of it matters.
 
     Before the account ever connected, it is as on its first day.

@@ -7,15 +7,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from postroom.api.account_messages import (
-    Hop,
-    MailboxPosition,
-    MessageInFlight,
-    MessageOutcome,
-    MessageResult,
-    MessageWarning,
-    ReceivedAuthentication,
-)
+from postroom.api import account_messages
 from postroom.api.conditions import shorten
 from postroom.api.mailserver import TEXT_LIMIT
 from postroom.api.times import parse_timestamp
@@ -60,7 +52,9 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> OutgoingMessage:
+def written(
+    flight: account_messages.MessageInFlight, purpose: Purpose, view: AccountView
+) -> OutgoingMessage:
     """Write a message that is announced."""
     spec, metadata = view.resource.spec, view.resource.metadata
     draft = Draft(
@@ -79,7 +73,10 @@ def written(flight: MessageInFlight, purpose: Purpose, view: AccountView) -> Out
 
 
 def look_for(
-    flight: MessageInFlight, report: ScanReport, receiver: Receiver, view: AccountView
+    flight: account_messages.MessageInFlight,
+    report: ScanReport,
+    receiver: Receiver,
+    view: AccountView,
 ) -> Search:
     """Judge what a scan found."""
     expected = Expected(view.resource.metadata.uid, flight.token)
@@ -97,9 +94,13 @@ def look_for(
     return Search(sent, sighting, judge(sent, sighting, view.world.now()))
 
 
-def result_of(flight: MessageInFlight, arrival: Arrival, outcome: MessageOutcome) -> MessageResult:
+def result_of(
+    flight: account_messages.MessageInFlight,
+    arrival: Arrival,
+    outcome: account_messages.MessageOutcome,
+) -> account_messages.MessageResult:
     """Put what became of a message into status."""
-    return MessageResult(
+    return account_messages.MessageResult(
         outcome=outcome,
         time=flight.time,
         recipient=flight.recipient,
@@ -110,13 +111,13 @@ def result_of(flight: MessageInFlight, arrival: Arrival, outcome: MessageOutcome
         received_from=arrival.received_from or None,
         authentication=_judged(arrival.authentication),
         warnings=[
-            MessageWarning(
+            account_messages.MessageWarning(
                 code=finding.code, severity=finding.severity, message=shorten(finding.message)
             )
             for finding in arrival.findings[:_WARNINGS_LIMIT]
         ],
         hops=[
-            Hop(
+            account_messages.Hop(
                 by=(hop.server or "unknown")[:TEXT_LIMIT],
                 protocol=(hop.protocol or "")[:_WORD_LIMIT] or None,
                 delay_seconds=hop.delay,
@@ -126,10 +127,10 @@ def result_of(flight: MessageInFlight, arrival: Arrival, outcome: MessageOutcome
     )
 
 
-def _judged(found: Authentication | None) -> ReceivedAuthentication | None:
+def _judged(found: Authentication | None) -> account_messages.ReceivedAuthentication | None:
     if found is None:
         return None
-    return ReceivedAuthentication(
+    return account_messages.ReceivedAuthentication(
         spf=found.spf,
         dkim=found.dkim,
         dkim_domain=found.dkim_domain,
@@ -138,9 +139,9 @@ def _judged(found: Authentication | None) -> ReceivedAuthentication | None:
     )
 
 
-def stored(position: Position) -> MailboxPosition:
+def stored(position: Position) -> account_messages.MailboxPosition:
     """Put a position into status."""
-    return MailboxPosition(
+    return account_messages.MailboxPosition(
         mailbox=position.mailbox,
         uid_validity=position.uid_validity,
         uid_next=position.uid_next,
@@ -148,6 +149,6 @@ def stored(position: Position) -> MailboxPosition:
     )
 
 
-def position_of(kept: MailboxPosition) -> Position:
+def position_of(kept: account_messages.MailboxPosition) -> Position:
     """Read a position from status."""
     return Position(kept.mailbox, kept.uid_validity, kept.uid_next, kept.special_use)

@@ -12,57 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from postroom.api.account_messages import (
-    RECENT_MESSAGES,
-    MessageInFlight,
-    MessageOutcome,
-    MessageResult,
-    MessageStep,
-    SentMessage,
-)
+from postroom.api import account_messages
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.mailserver import ProbeStage
 from postroom.api.times import parse_timestamp, timestamp
-from postroom.mail.operations import (
-    Acceptance,
-    Answer,
-    OutgoingMessage,
-    Position,
-    RemoveMessages,
-    ScanMailbox,
-    ScanReport,
-    SendMessage,
-    SendReport,
-)
+from postroom.mail import operations
 from postroom.mail.report import ProbeReport
 from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.verdict import DEADLINE
-from postroom.reconcile.account.messages.arrivals import (
-    Search,
-    look_for,
-    new_token,
-    position_of,
-    result_of,
-    stored,
-    written,
-)
-from postroom.reconcile.account.messages.correspondents import (
-    Correspondents,
-    Obstacle,
-    Receiver,
-    login_for,
-    unverified_domain,
-)
-from postroom.reconcile.account.messages.results import (
-    LOST,
-    NOWHERE_TO_LOOK,
-    TAKEN,
-    UNWRITABLE,
-    ended,
-    hindered,
-    obstacle_answer,
-    session_answer,
-)
+from postroom.reconcile.account.messages import arrivals, correspondents, results
 from postroom.reconcile.account.messages.spending import message_id, spender_of
 from postroom.reconcile.account.sender import effective_sender
 from postroom.reconcile.account.steps import AccountView
@@ -89,11 +47,11 @@ _REMEMBERED = 8
 class Progress:
     """Where a message is after a step: under way, or at its end."""
 
-    in_flight: MessageInFlight | None = None
-    result: MessageResult | None = None
+    in_flight: account_messages.MessageInFlight | None = None
+    result: account_messages.MessageResult | None = None
     look_again: timedelta | None = None
     #: What the mailbox showed in this run.
-    look: Search | None = None
+    look: arrivals.Search | None = None
     #: Whether a server was given the message in this run, or may have been.
     sent: bool = False
     #: Whether it was not begun, because no more may be sent now.
@@ -107,11 +65,17 @@ class Progress:
     @property
     def announced(self) -> bool:
         """Whether a message is announced and not sent yet, so that no other may be."""
-        return self.in_flight is not None and self.in_flight.step is MessageStep.SENDING
+        return (
+            self.in_flight is not None
+            and self.in_flight.step is account_messages.MessageStep.SENDING
+        )
 
 
 async def begin(
-    recipient: str, parties: Correspondents, view: AccountView, sender_address: str | None = None
+    recipient: str,
+    parties: correspondents.Correspondents,
+    view: AccountView,
+    sender_address: str | None = None,
 ) -> Progress:
     """Note where the mailbox ends, and announce the message; it is sent once that is stored.
 
@@ -121,33 +85,41 @@ async def begin(
     now, sender, receiver = view.world.now(), parties.sender, parties.receiver
     spec = view.resource.spec
     address = sender_address or effective_sender(spec, view.dependencies).address or spec.address
-    flight = MessageInFlight(
-        step=MessageStep.SENDING,
-        token=new_token(),
+    flight = account_messages.MessageInFlight(
+        step=account_messages.MessageStep.SENDING,
+        token=arrivals.new_token(),
         time=timestamp(now),
         sender=address,
         recipient=recipient,
     )
-    if isinstance(sender, Obstacle):
-        return Progress(result=hindered(flight, sender))
+    if isinstance(sender, correspondents.Obstacle):
+        return Progress(result=results.hindered(flight, sender))
     problem = view.dependencies.problem
     if problem is not None:
-        return Progress(result=hindered(flight, Obstacle(problem.reason, problem.message)))
-    unverified = await unverified_domain(address, view)
+        return Progress(
+            result=results.hindered(
+                flight, correspondents.Obstacle(problem.reason, problem.message)
+            )
+        )
+    unverified = await correspondents.unverified_domain(address, view)
     if unverified is not None:
-        return Progress(result=hindered(flight, unverified))
+        return Progress(result=results.hindered(flight, unverified))
     wait = _reserve(flight, sender, view)
     if wait > timedelta():
         return Progress(look_again=wait, waits=True)
-    if isinstance(receiver, Receiver):
+    if isinstance(receiver, correspondents.Receiver):
         report = await _scan(receiver, (), view)
         if report.session.stage is not ProbeStage.DONE:
             _budgets(view).give_back(flight.token)
             return Progress(
-                result=ended(flight, MessageOutcome.DEFERRED, session_answer(report.session))
+                result=results.ended(
+                    flight,
+                    account_messages.MessageOutcome.DEFERRED,
+                    results.session_answer(report.session),
+                )
             )
         flight = flight.model_copy(
-            update={"positions": [stored(position) for position in report.positions]}
+            update={"positions": [arrivals.stored(position) for position in report.positions]}
         )
     while len(view.memory.sends) >= _REMEMBERED:
         view.memory.sends.pop(next(iter(view.memory.sends)))
@@ -163,7 +135,9 @@ def _budgets(view: AccountView) -> Budgets:
     )
 
 
-def _reserve(flight: MessageInFlight, sender: Attempt, view: AccountView) -> timedelta:
+def _reserve(
+    flight: account_messages.MessageInFlight, sender: Attempt, view: AccountView
+) -> timedelta:
     """Count the message against what may be sent; return how long it must wait instead."""
     budgets, metadata, now = _budgets(view), view.resource.metadata, view.world.now()
     spender = spender_of(view.resource, view.dependencies.server, sender)
@@ -178,9 +152,9 @@ def _reserve(flight: MessageInFlight, sender: Attempt, view: AccountView) -> tim
 
 
 async def scheduled(
-    in_flight: MessageInFlight | None,
+    in_flight: account_messages.MessageInFlight | None,
     purpose: Purpose,
-    parties: Correspondents,
+    parties: correspondents.Correspondents,
     wait: timedelta,
     view: AccountView,
     *,
@@ -193,45 +167,58 @@ async def scheduled(
         return await advance(in_flight, purpose, parties, view)
     if wait > timedelta():
         return Progress(look_again=wait, waits=wait <= not_before(view))
-    if isinstance(parties.receiver, Receiver) and not isinstance(parties.sender, Obstacle):
+    if isinstance(parties.receiver, correspondents.Receiver) and not isinstance(
+        parties.sender, correspondents.Obstacle
+    ):
         return await begin(recipient or parties.receiver.address, parties, view, sender_address)
     return Progress()
 
 
 async def advance(
-    flight: MessageInFlight, purpose: Purpose, parties: Correspondents, view: AccountView
+    flight: account_messages.MessageInFlight,
+    purpose: Purpose,
+    parties: correspondents.Correspondents,
+    view: AccountView,
 ) -> Progress:
     """Send a message that is announced, or look for one that was sent."""
-    if flight.step is MessageStep.SENDING:
+    if flight.step is account_messages.MessageStep.SENDING:
         return await _send(flight, purpose, parties.sender, view)
     return await _look(flight, parties.receiver, view)
 
 
 async def _send(
-    flight: MessageInFlight, purpose: Purpose, sender: Attempt | Obstacle, view: AccountView
+    flight: account_messages.MessageInFlight,
+    purpose: Purpose,
+    sender: Attempt | correspondents.Obstacle,
+    view: AccountView,
 ) -> Progress:
     memory, budgets, now = view.memory, _budgets(view), view.world.now()
     if flight.token not in memory.sends:
         if budgets.is_of_another(flight.token, parse_timestamp(flight.time), now):
             return Progress(in_flight=flight, look_again=_OTHERS)
         # Another process announced it, and may have sent it before it ended.
-        return _after(flight, LOST)
+        return _after(flight, results.LOST)
     report = memory.sends[flight.token]
     if report is not None:
         return _after(flight, report.answer)
-    if isinstance(sender, Obstacle):
+    if isinstance(sender, correspondents.Obstacle):
         budgets.give_back(flight.token)
-        return Progress(result=hindered(flight, sender))
+        return Progress(result=results.hindered(flight, sender))
     try:
-        message = written(flight, purpose, view)
+        message = arrivals.written(flight, purpose, view)
     except ValueError:
         del memory.sends[flight.token]
         budgets.give_back(flight.token)
-        return Progress(result=ended(flight, MessageOutcome.FAILED, UNWRITABLE))
+        return Progress(
+            result=results.ended(flight, account_messages.MessageOutcome.FAILED, results.UNWRITABLE)
+        )
     # Should this run be cancelled or fail, nobody may take the message for one that is to be sent.
     del memory.sends[flight.token]
     report = memory.sends[flight.token] = await _handed_over(message, sender, view)
-    sent = report.answer.acceptance in (Acceptance.ACCEPTED, Acceptance.UNKNOWN)
+    sent = report.answer.acceptance in (
+        operations.Acceptance.ACCEPTED,
+        operations.Acceptance.UNKNOWN,
+    )
     flight = flight.model_copy(update={"time": timestamp(view.world.now())})
     if sent:
         budgets.know(message_id(view.resource.metadata.uid, flight.time), now)
@@ -240,79 +227,117 @@ async def _send(
     return replace(_after(flight, report.answer), sent=sent)
 
 
-async def _handed_over(message: OutgoingMessage, sender: Attempt, view: AccountView) -> SendReport:
-    login = await login_for(sender, view.world)
-    if isinstance(login, Answer):
+async def _handed_over(
+    message: operations.OutgoingMessage, sender: Attempt, view: AccountView
+) -> operations.SendReport:
+    login = await correspondents.login_for(sender, view.world)
+    if isinstance(login, operations.Answer):
         session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
-        return SendReport(session, replace(login, acceptance=Acceptance.DEFERRED))
-    return await view.world.outbound.mail.perform(sender.endpoint, login, SendMessage(message))
+        return operations.SendReport(
+            session, replace(login, acceptance=operations.Acceptance.DEFERRED)
+        )
+    return await view.world.outbound.mail.perform(
+        sender.endpoint, login, operations.SendMessage(message)
+    )
 
 
-def _after(flight: MessageInFlight, answer: Answer) -> Progress:
+def _after(flight: account_messages.MessageInFlight, answer: operations.Answer) -> Progress:
     """Go on by what the server said to the message."""
-    accepted = answer.acceptance is Acceptance.ACCEPTED
-    if answer.acceptance is Acceptance.REFUSED:
-        return Progress(result=ended(flight, MessageOutcome.FAILED, answer))
-    if answer.acceptance is Acceptance.DEFERRED:
-        return Progress(result=ended(flight, MessageOutcome.DEFERRED, answer))
+    accepted = answer.acceptance is operations.Acceptance.ACCEPTED
+    if answer.acceptance is operations.Acceptance.REFUSED:
+        return Progress(
+            result=results.ended(flight, account_messages.MessageOutcome.FAILED, answer)
+        )
+    if answer.acceptance is operations.Acceptance.DEFERRED:
+        return Progress(
+            result=results.ended(flight, account_messages.MessageOutcome.DEFERRED, answer)
+        )
     if not flight.positions:
-        outcome = MessageOutcome.ACCEPTED if accepted else MessageOutcome.UNKNOWN
-        return Progress(result=ended(flight, outcome, TAKEN if accepted else answer))
-    on_its_way = flight.model_copy(update={"step": MessageStep.SENT, "certain": accepted})
+        outcome = (
+            account_messages.MessageOutcome.ACCEPTED
+            if accepted
+            else account_messages.MessageOutcome.UNKNOWN
+        )
+        return Progress(
+            result=results.ended(flight, outcome, results.TAKEN if accepted else answer)
+        )
+    on_its_way = flight.model_copy(
+        update={"step": account_messages.MessageStep.SENT, "certain": accepted}
+    )
     return Progress(in_flight=on_its_way, look_again=timedelta(seconds=_LOOKS[0]))
 
 
-async def _scan(receiver: Receiver, since: Sequence[Position], view: AccountView) -> ScanReport:
+async def _scan(
+    receiver: correspondents.Receiver, since: Sequence[operations.Position], view: AccountView
+) -> operations.ScanReport:
     attempt = receiver.attempt
-    login = await login_for(attempt, view.world)
-    if isinstance(login, Answer):
+    login = await correspondents.login_for(attempt, view.world)
+    if isinstance(login, operations.Answer):
         session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
-        return ScanReport(session)
-    scanning = ScanMailbox(attempt.mailbox, since)
+        return operations.ScanReport(session)
+    scanning = operations.ScanMailbox(attempt.mailbox, since)
     return await view.world.outbound.mail.perform(attempt.endpoint, login, scanning)
 
 
 async def _look(
-    flight: MessageInFlight, receiver: Receiver | Obstacle | None, view: AccountView
+    flight: account_messages.MessageInFlight,
+    receiver: correspondents.Receiver | correspondents.Obstacle | None,
+    view: AccountView,
 ) -> Progress:
     waited = view.world.now() - parse_timestamp(flight.time)
     again = Progress(in_flight=flight, look_again=_next_look(waited))
-    if not isinstance(receiver, Receiver):
-        problem = obstacle_answer(receiver) if receiver is not None else NOWHERE_TO_LOOK
+    if not isinstance(receiver, correspondents.Receiver):
+        problem = (
+            results.obstacle_answer(receiver) if receiver is not None else results.NOWHERE_TO_LOOK
+        )
         return (
             again
             if waited < DEADLINE
-            else Progress(result=ended(flight, MessageOutcome.UNKNOWN, problem))
+            else Progress(
+                result=results.ended(flight, account_messages.MessageOutcome.UNKNOWN, problem)
+            )
         )
-    report = await _scan(receiver, [position_of(position) for position in flight.positions], view)
-    look = look_for(flight, report, receiver, view)
+    report = await _scan(
+        receiver, [arrivals.position_of(position) for position in flight.positions], view
+    )
+    look = arrivals.look_for(flight, report, receiver, view)
     if look.arrival.copy is not None and look.arrival.outcome is not None:
         await _clean_up(receiver, look, view)
-        result = result_of(flight, look.arrival, look.arrival.outcome)
+        result = arrivals.result_of(flight, look.arrival, look.arrival.outcome)
         return Progress(result=result, look=look)
     if look.arrival.outcome is None:
         # What was looked at is not looked at again: a scan reads so many messages and no more.
         seen = (
-            {"positions": [stored(position) for position in report.positions]}
+            {"positions": [arrivals.stored(position) for position in report.positions]}
             if report.positions
             else {}
         )
         return replace(again, look=look, in_flight=flight.model_copy(update=seen))
     if report.session.stage is not ProbeStage.DONE:
         return Progress(
-            result=ended(flight, MessageOutcome.UNKNOWN, session_answer(report.session))
+            result=results.ended(
+                flight,
+                account_messages.MessageOutcome.UNKNOWN,
+                results.session_answer(report.session),
+            )
         )
     if not flight.certain:
-        return Progress(result=ended(flight, MessageOutcome.UNKNOWN, LOST))
-    return Progress(result=result_of(flight, look.arrival, look.arrival.outcome), look=look)
+        return Progress(
+            result=results.ended(flight, account_messages.MessageOutcome.UNKNOWN, results.LOST)
+        )
+    return Progress(
+        result=arrivals.result_of(flight, look.arrival, look.arrival.outcome), look=look
+    )
 
 
-async def _clean_up(receiver: Receiver, look: Search, view: AccountView) -> None:
+async def _clean_up(
+    receiver: correspondents.Receiver, look: arrivals.Search, view: AccountView
+) -> None:
     """Remove our message; one that stays is harmless, and says itself what it is."""
-    login = await login_for(receiver.attempt, view.world)
+    login = await correspondents.login_for(receiver.attempt, view.world)
     removals = look.removals(_under_way(view.resource.status))
-    if removals and not isinstance(login, Answer):
-        removing = RemoveMessages(removals)
+    if removals and not isinstance(login, operations.Answer):
+        removing = operations.RemoveMessages(removals)
         await view.world.outbound.mail.perform(receiver.attempt.endpoint, login, removing)
 
 
@@ -321,8 +346,8 @@ def noted(progress: Progress, view: AccountView) -> dict[str, object]:
     sent = progress.in_flight or progress.result
     if not progress.sent or sent is None:
         return {}
-    told = SentMessage(time=sent.time, recipient=sent.recipient)
-    recent = [told, *view.resource.status.recent_messages][:RECENT_MESSAGES]
+    told = account_messages.SentMessage(time=sent.time, recipient=sent.recipient)
+    recent = [told, *view.resource.status.recent_messages][: account_messages.RECENT_MESSAGES]
     return {
         "last_message_time": timestamp(view.world.now()),
         "recent_messages": recent,

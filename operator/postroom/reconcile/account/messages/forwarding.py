@@ -12,15 +12,8 @@ from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.forwarding import judge_forwarding
 from postroom.mail.round_trip.forwarding_steps import steps_for
+from postroom.reconcile.account.messages import correspondents, results
 from postroom.reconcile.account.messages import flight as flights
-from postroom.reconcile.account.messages import results
-from postroom.reconcile.account.messages.correspondents import (
-    Correspondents,
-    Obstacle,
-    receiver_at,
-    references_to_receiver,
-    sender_of,
-)
 from postroom.reconcile.account.messages.flight import Progress
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.status import schedule
@@ -39,8 +32,8 @@ async def step(view: AccountView) -> Contribution:
     if wanted is None:
         return Contribution()
     state = _state(wanted, view.resource.status.forwarding)
-    receiver = await receiver_at(wanted.technical_address, view)
-    parties = Correspondents(await sender_of(view), receiver)
+    receiver = await correspondents.receiver_at(wanted.technical_address, view)
+    parties = correspondents.Correspondents(await correspondents.sender_of(view), receiver)
     wait = _wait(state, view) if state.in_flight is None else timedelta()
     progress = await flights.scheduled(
         state.in_flight, Purpose.FORWARDING, parties, wait, view, recipient=spec.address
@@ -57,7 +50,7 @@ async def step(view: AccountView) -> Contribution:
         verdicts=(_verdict(state, wanted, spec.address, parties),),
         findings=findings,
         fields={**flights.noted(progress, view), "forwarding": state},
-        references=references_to_receiver(address=wanted.technical_address),
+        references=correspondents.references_to_receiver(address=wanted.technical_address),
         look_again=progress.look_again,
         announces_message=progress.announced,
     )
@@ -100,7 +93,7 @@ def _wait(state: ForwardingState, view: AccountView) -> timedelta:
 
 
 def _verdict(
-    state: ForwardingState, wanted: Forwarding, address: str, parties: Correspondents
+    state: ForwardingState, wanted: Forwarding, address: str, parties: correspondents.Correspondents
 ) -> Verdict:
     technical = wanted.technical_address
     match state.verdict:
@@ -120,7 +113,7 @@ def _verdict(
             )
             return failed(_CONDITION, Reason.NOT_FORWARDED, message)
     for party in (parties.sender, parties.receiver):
-        if isinstance(party, Obstacle) and state.in_flight is None:
+        if isinstance(party, correspondents.Obstacle) and state.in_flight is None:
             return unknown(_CONDITION, Reason.NOT_ATTEMPTED, party.message)
     if state.result is not None and state.in_flight is None:
         return unknown(_CONDITION, Reason(state.result.reason), state.result.message)

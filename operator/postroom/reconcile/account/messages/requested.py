@@ -9,15 +9,8 @@ from postroom.api.account_messages import LastTest
 from postroom.api.fields import is_email_address
 from postroom.api.reasons import Reason
 from postroom.mail.round_trip.compose import Purpose
+from postroom.reconcile.account.messages import correspondents, results
 from postroom.reconcile.account.messages import flight as flights
-from postroom.reconcile.account.messages import results
-from postroom.reconcile.account.messages.correspondents import (
-    Correspondents,
-    Obstacle,
-    Receiver,
-    own_receiver,
-    sender_of,
-)
 from postroom.reconcile.account.messages.flight import Progress
 from postroom.reconcile.account.steps import AccountView, Contribution
 
@@ -27,7 +20,9 @@ async def step(view: AccountView) -> Contribution:
     metadata, last = view.resource.metadata, view.resource.status.last_test
     if last is not None and last.in_flight is not None:
         flight = last.in_flight
-        parties = Correspondents(await sender_of(view), _receiver(flight.recipient, view))
+        parties = correspondents.Correspondents(
+            await correspondents.sender_of(view), _receiver(flight.recipient, view)
+        )
         progress = await flights.advance(flight, Purpose.SEND_TEST, parties, view)
         return _contribution(last.nonce, progress, view)
     nonce, recipient = metadata.send_test, metadata.send_test_to or view.resource.spec.address
@@ -47,7 +42,9 @@ async def step(view: AccountView) -> Contribution:
         # It is not forgotten: one message in five minutes.
         progress = Progress(look_again=wait, waits=True)
     else:
-        parties = Correspondents(await sender_of(view), _receiver(recipient, view))
+        parties = correspondents.Correspondents(
+            await correspondents.sender_of(view), _receiver(recipient, view)
+        )
         progress = await flights.begin(recipient, parties, view)
     if not progress.waits:
         return _contribution(nonce, progress, view)
@@ -58,11 +55,13 @@ async def step(view: AccountView) -> Contribution:
     )
 
 
-def _receiver(recipient: str, view: AccountView) -> Receiver | Obstacle | None:
+def _receiver(
+    recipient: str, view: AccountView
+) -> correspondents.Receiver | correspondents.Obstacle | None:
     """The account's own mailbox, if the message goes there."""
     if recipient.lower() != view.resource.spec.address.lower():
         return None
-    return own_receiver(view)
+    return correspondents.own_receiver(view)
 
 
 def _is_allowed(recipient: str, view: AccountView) -> bool:

@@ -10,17 +10,8 @@ from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
+from postroom.reconcile.account.messages import correspondents, results
 from postroom.reconcile.account.messages import flight as flights
-from postroom.reconcile.account.messages import results
-from postroom.reconcile.account.messages.correspondents import (
-    Correspondents,
-    Obstacle,
-    Receiver,
-    own_receiver,
-    receiver_named,
-    references_to_receiver,
-    sender_of,
-)
 from postroom.reconcile.account.messages.flight import Progress
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.status import schedule
@@ -41,7 +32,9 @@ async def step(view: AccountView) -> Contribution:
         return Contribution()
     state = before.round_trip or RoundTripState()
     named, in_flight = settings.receiver_ref, state.in_flight
-    parties = Correspondents(await sender_of(view), await _receiver(view))
+    parties = correspondents.Correspondents(
+        await correspondents.sender_of(view), await _receiver(view)
+    )
     turn = _turn(state, view)
     wait = _wait(state, turn, view) if in_flight is None else timedelta()
     progress = await flights.scheduled(
@@ -57,22 +50,26 @@ async def step(view: AccountView) -> Contribution:
         verdicts=(_verdict(state, parties),),
         fields={**flights.noted(progress, view), "round_trip": state},
         findings=findings,
-        references=references_to_receiver(name=named.name if named else None),
+        references=correspondents.references_to_receiver(name=named.name if named else None),
         look_again=progress.look_again,
         announces_message=progress.announced,
     )
 
 
-async def _receiver(view: AccountView) -> Receiver | Obstacle:
+async def _receiver(view: AccountView) -> correspondents.Receiver | correspondents.Obstacle:
     named = view.resource.spec.round_trip.receiver_ref
-    found = own_receiver(view) if named is None else await receiver_named(named.name, view)
+    found = (
+        correspondents.own_receiver(view)
+        if named is None
+        else await correspondents.receiver_named(named.name, view)
+    )
     if found is not None:
         return found
     message = (
         "The round trip needs a mailbox to look in: set spec.imap, or spec.roundTrip.receiverRef "
         "to an EmailAccount that has one."
     )
-    return Obstacle(Reason.RECEIVER_NOT_READY, message)
+    return correspondents.Obstacle(Reason.RECEIVER_NOT_READY, message)
 
 
 def _turn(state: RoundTripState, view: AccountView) -> str | None:
@@ -129,11 +126,11 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
     return max(due - now, spacing, timedelta())
 
 
-def _verdict(state: RoundTripState, parties: Correspondents) -> Verdict:
+def _verdict(state: RoundTripState, parties: correspondents.Correspondents) -> Verdict:
     last = state.result
     if last is None:
         for party in (parties.sender, parties.receiver):
-            if isinstance(party, Obstacle):
+            if isinstance(party, correspondents.Obstacle):
                 return unknown(_CONDITION, Reason.NOT_ATTEMPTED, party.message)
         message = "The first message of the round trip has not come to an end yet."
         return unknown(_CONDITION, Reason.AWAITING_MESSAGE, message)

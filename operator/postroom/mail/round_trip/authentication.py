@@ -58,14 +58,16 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
         return None
     known = tuple(receiver.lower().rstrip(".") for receiver in receivers)
     stop, first = stamps[0]
-    if not _is_receiving_side(first.server, known, _servers(header), stop):
+    servers = [_public_name(hop.server) for hop in hops(header.all("Received"))]
+    if not _is_receiving_side(first.server, known, servers, stop):
         return None
-    results = [
-        result
-        for place, stamp in stamps
-        if place == stop and _go_together(stamp.server, first.server)
-        for result in stamp.results
-    ]
+    results: list[authentication_results.MethodResult] = []
+    for place, stamp in stamps:
+        together = stamp.server == first.server or (
+            stamp.server and first.server and same_side(stamp.server, first.server)
+        )
+        if place == stop and together:
+            results += stamp.results
     return _summary(first.server, results)
 
 
@@ -81,11 +83,6 @@ def _stamps(header: Header) -> list[tuple[int, authentication_results.Authentica
     return found
 
 
-def _servers(header: Header) -> list[str | None]:
-    """Return the servers of the Received fields, topmost first, where their names are public."""
-    return [_public_name(hop.server) for hop in hops(header.all("Received"))]
-
-
 def _public_name(server: str | None) -> str | None:
     """Names within a provider, such as compute2.internal, and addresses tell no side."""
     if server is None or server.endswith((".internal", ".local")):
@@ -96,6 +93,10 @@ def _public_name(server: str | None) -> str | None:
 def _is_receiving_side(
     server: str | None, known: Sequence[str], servers: Sequence[str | None], stop: int
 ) -> bool:
+    """Whether the server of a field at a stop is of the side that took the message last.
+
+    `servers` are those of the Received fields, topmost first, where their names are public.
+    """
     above = [host for host in servers[:stop] if host is not None]
     below = [host for host in servers[stop : stop + 1] if host is not None]
     if server is None:
@@ -108,16 +109,14 @@ def _is_receiving_side(
     return not any(servers) or any(same_side(server, host) for host in nearest)
 
 
-def _go_together(one: str | None, other: str | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return same_side(one, other)
-
-
 def _summary(
     server: str | None, results: Sequence[authentication_results.MethodResult]
 ) -> Authentication:
-    signatures = _signatures(results)
+    signatures = tuple(
+        Signature(result.outcome, _domain(result, "header.d", "header.i"))
+        for result in results
+        if result.method == "dkim"
+    )[:_SIGNATURES_LIMIT]
     best = min(signatures, key=lambda signature: _ORDER.index(signature.outcome), default=None)
     return Authentication(
         server=host_name(server) if server else None,
@@ -158,15 +157,6 @@ def _outcome(
 ) -> authentication_results.Outcome | None:
     found = _first(results, method)
     return found.outcome if found else None
-
-
-def _signatures(results: Iterable[authentication_results.MethodResult]) -> tuple[Signature, ...]:
-    found = (
-        Signature(result.outcome, _domain(result, "header.d", "header.i"))
-        for result in results
-        if result.method == "dkim"
-    )
-    return tuple(found)[:_SIGNATURES_LIMIT]
 
 
 def _domain(result: authentication_results.MethodResult | None, *names: str) -> str | None:

@@ -98,7 +98,10 @@ def _result(part: Sequence[str]) -> MethodResult | None:
         for name, value in pairs[1:]
         if _PROPERTY.fullmatch(name)
     )
-    return MethodResult(method[1].lower(), _outcome(pairs[0][1]), properties[:_PROPERTIES_LIMIT])
+    word = pairs[0][1].lower()
+    known = word in Outcome.__members__.values()
+    outcome = _OLD_WORDS.get(word) or (Outcome(word) if known else Outcome.UNKNOWN)
+    return MethodResult(method[1].lower(), outcome, properties[:_PROPERTIES_LIMIT])
 
 
 def _pairs(part: Sequence[str]) -> list[tuple[str, str]]:
@@ -118,10 +121,3 @@ def _pairs(part: Sequence[str]) -> list[tuple[str, str]]:
                 pairs.append((name, right))
                 name = ""
     return pairs
-
-
-def _outcome(word: str) -> Outcome:
-    word = word.lower()
-    if word in _OLD_WORDS:
-        return _OLD_WORDS[word]
-    return Outcome(word) if word in Outcome.__members__.values() else Outcome.UNKNOWN

@@ -8,6 +8,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from enum import StrEnum
 
 from postroom.mail.round_trip.display_names import folded, phrase, readable
@@ -29,9 +30,6 @@ _UID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TOKEN = re.compile(rf"[0-9a-f]{{{_TOKEN_LENGTH}}}")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-#: Names in English, whatever the locale (RFC 5322 section 3.3).
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Purpose(StrEnum):
@@ -106,14 +104,20 @@ def compose(draft: Draft, key: bytes) -> bytes:
     before anyone gets them: raises `InexactMessage`, a `ValueError`, unless they hold these
     fields, this body and nothing else.
     """
-    _check(draft)
+    for address in (draft.sender, draft.recipient):
+        if len(address) > 254 or not _ADDRESS.fullmatch(address):
+            raise ValueError("an address of a test message is dot-atom ASCII")
+    if not (_UID.fullmatch(draft.account_uid) and _TOKEN.fullmatch(draft.token)):
+        raise ValueError("a test message needs the UID of its account and a token")
+    if draft.moment.tzinfo is None:
+        raise ValueError("the moment of a test message is aware")
     name = readable(draft.display_name)
     words = phrase(name)
     sender = (*words, f"<{draft.sender}>") if words else (draft.sender,)
     fields = {
         "From": sender,
         "To": (draft.recipient,),
-        "Date": (_date(draft.moment),),
+        "Date": (format_datetime(draft.moment.astimezone(UTC)),),
         "Message-ID": (message_id(draft.sender, draft.token),),
         "Subject": (f"{SUBJECT} {short_form(draft.token)}",),
         "Auto-Submitted": ("auto-generated",),  # RFC 3834 section 5
@@ -123,34 +127,13 @@ def compose(draft: Draft, key: bytes) -> bytes:
         "Content-Type": ('text/plain; charset="us-ascii"',),
         "Content-Transfer-Encoding": ("7bit",),
     }
-    body = _text(draft.purpose)
+    lines = (
+        "This is an automatic test of a mail account by postroom.",
+        _SENTENCES[draft.purpose],
+        "Nobody wrote it; please do not answer.",
+    )
+    body = "".join(f"{line}\r\n" for line in lines).encode("ascii")
     octets = b"".join(folded(field, parts) for field, parts in fields.items()) + b"\r\n" + body
     require_exact(octets, [(field, " ".join(parts)) for field, parts in fields.items()], body)
     require_mailbox(" ".join(sender), name, draft.sender)
     return octets
-
-
-def _check(draft: Draft) -> None:
-    for address in (draft.sender, draft.recipient):
-        if len(address) > 254 or not _ADDRESS.fullmatch(address):
-            raise ValueError("an address of a test message is dot-atom ASCII")
-    if not (_UID.fullmatch(draft.account_uid) and _TOKEN.fullmatch(draft.token)):
-        raise ValueError("a test message needs the UID of its account and a token")
-    if draft.moment.tzinfo is None:
-        raise ValueError("the moment of a test message is aware")
-
-
-def _date(moment: datetime) -> str:
-    """Write a moment in UTC (RFC 5322 section 3.3)."""
-    there = moment.astimezone(UTC)
-    day, month = _DAYS[there.weekday()], _MONTHS[there.month - 1]
-    return f"{day}, {there.day:02} {month} {there.year:04} {there:%H:%M:%S} +0000"
-
-
-def _text(purpose: Purpose) -> bytes:
-    lines = (
-        "This is an automatic test of a mail account by postroom.",
-        _SENTENCES[purpose],
-        "Nobody wrote it; please do not answer.",
-    )
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")

@@ -90,42 +90,32 @@ def authentication_findings(judged: Authentication | None) -> tuple[Finding, ...
     if judged is None:
         return ()
     found = (
-        _dmarc(judged.dmarc, judged.dmarc_domain),
-        _spf(judged.spf, judged.spf_domain),
-        _dkim(judged.dkim, judged.dkim_domain),
+        _failure(
+            "DMARC_FAILED_AT_RECEIVER",
+            Severity.ERROR,
+            judged.dmarc,
+            f"DMARC fails{_for(judged.dmarc_domain)}: neither SPF nor DKIM passes for the domain "
+            "of the sender. Sign with a key of that domain, or send with a return path in it, as "
+            "the SendingDomain lists",
+        ),
+        _failure(
+            "SPF_FAILED_AT_RECEIVER",
+            Severity.WARNING,
+            judged.spf,
+            f"SPF fails{_for(judged.spf_domain)}: its record does not authorise the server that "
+            "delivered. Publish the SPF record that the SendingDomain lists, or add that server "
+            "to it",
+        ),
+        _failure(
+            "DKIM_FAILED_AT_RECEIVER",
+            Severity.WARNING,
+            judged.dkim,
+            f"DKIM fails{_for(judged.dkim_domain)}: the signature does not fit the published key, "
+            "or a server on the way changed the message. Publish the key that the SendingDomain "
+            "lists",
+        ),
     )
     return tuple(finding for finding in found if finding is not None)
-
-
-def _dmarc(outcome: Outcome | None, domain: str | None) -> Finding | None:
-    return _failure(
-        "DMARC_FAILED_AT_RECEIVER",
-        Severity.ERROR,
-        outcome,
-        f"DMARC fails{_for(domain)}: neither SPF nor DKIM passes for the domain of the sender. "
-        "Sign with a key of that domain, or send with a return path in it, as the SendingDomain "
-        "lists",
-    )
-
-
-def _spf(outcome: Outcome | None, domain: str | None) -> Finding | None:
-    return _failure(
-        "SPF_FAILED_AT_RECEIVER",
-        Severity.WARNING,
-        outcome,
-        f"SPF fails{_for(domain)}: its record does not authorise the server that delivered. "
-        "Publish the SPF record that the SendingDomain lists, or add that server to it",
-    )
-
-
-def _dkim(outcome: Outcome | None, domain: str | None) -> Finding | None:
-    return _failure(
-        "DKIM_FAILED_AT_RECEIVER",
-        Severity.WARNING,
-        outcome,
-        f"DKIM fails{_for(domain)}: the signature does not fit the published key, or a server on "
-        "the way changed the message. Publish the key that the SendingDomain lists",
-    )
 
 
 def _failure(

@@ -24,8 +24,9 @@ _PRINTABLE = re.compile(r"[ -~]*")
 _QUOTED_LIMIT = 60
 #: Characters of an encoded-word (RFC 2047 section 2).
 _WORD_LENGTH = 75
-#: What an encoded-word of a phrase holds as it is (RFC 2047 section 5, rule 3).
-_LITERAL = re.compile(rb"[A-Za-z0-9!*+/-]")
+#: What an encoded-word of a phrase does not hold as it is (RFC 2047 section 5, rule 3); a space
+#: becomes an underscore.
+_ENCODED = re.compile(rb"[^A-Za-z0-9!*+/ -]")
 #: Those, and halves of characters, which no encoding can write.
 _UNFIT = re.compile(rf"[{UNPRINTED}\ud800-\udfff]")
 
@@ -51,31 +52,21 @@ def phrase(name: str) -> tuple[str, ...]:
         escaped = re.sub(r'(["\\])', r"\\\1", name)
         if len(escaped) <= _QUOTED_LIMIT:
             return (f'"{escaped}"',)
-    return _encoded_words(name)
-
-
-def _encoded_words(name: str) -> tuple[str, ...]:
-    words, chunk = [], ""
+    encoded, chunk = [], ""
     for letter in name:
         if len(_encoded(chunk + letter)) > _WORD_LENGTH:
-            words.append(_encoded(chunk))
+            encoded.append(_encoded(chunk))
             chunk = ""
         chunk += letter
-    return (*words, _encoded(chunk))
+    return (*encoded, _encoded(chunk))
 
 
 def _encoded(text: str) -> str:
     """Write text as one encoded-word, in the shorter of both encodings."""
     octets = text.encode()
     in_base64 = f"=?utf-8?b?{base64.b64encode(octets).decode()}?="
-    quoted = "".join(_quoted_octet(octets[at : at + 1]) for at in range(len(octets)))
-    return min(in_base64, f"=?utf-8?q?{quoted}?=", key=len)
-
-
-def _quoted_octet(octet: bytes) -> str:
-    if octet == b" ":
-        return "_"
-    return octet.decode() if _LITERAL.fullmatch(octet) else f"={octet[0]:02X}"
+    quoted = _ENCODED.sub(lambda found: b"=%02X" % found[0][0], octets).replace(b" ", b"_")
+    return min(in_base64, f"=?utf-8?q?{quoted.decode()}?=", key=len)
 
 
 def folded(name: str, words: tuple[str, ...]) -> bytes:

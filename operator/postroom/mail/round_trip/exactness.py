@@ -36,15 +36,11 @@ def require_exact(octets: bytes, fields: Sequence[tuple[str, str]], body: bytes)
     header, separator, found_body = octets.partition(_END_OF_LINE * 2)
     if not separator or found_body != body:
         raise InexactMessage("the body of the message is not the one that was written")
-    _require_lines(body)
-    if _fields_of(header) != list(fields):
-        raise InexactMessage("the header of the message is not the one that was written")
-
-
-def _require_lines(body: bytes) -> None:
     lines = body.split(_END_OF_LINE)
     if lines[-1] != b"" or not all(_fits(line) for line in lines):
         raise InexactMessage("a line of the message is no line of printable ASCII")
+    if _fields_of(header) != list(fields):
+        raise InexactMessage("the header of the message is not the one that was written")
 
 
 def _fits(line: bytes) -> bool:

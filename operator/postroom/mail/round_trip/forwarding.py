@@ -44,7 +44,10 @@ def judge_forwarding(sent: Sent, sighting: Sighting, now: datetime) -> Forwardin
             ForwardingVerdict.PENDING if waiting else ForwardingVerdict.NOT_ARRIVING
         )
     changed = changed_fields(sent, copy)
-    rewritten = _is_forward(copy, changed)
+    # A Message-ID alone tells no forward: some servers replace it on sending (Amazon SES). Neither
+    # does a mark such as [External] in the subject.
+    prefixed = _FORWARD.match(copy.header.first("Subject")) is not None
+    rewritten = prefixed or bool({"From", "To", "X-Postroom-Probe"} & set(changed))
     verdict = ForwardingVerdict.REWRITTEN if rewritten else ForwardingVerdict.REDIRECTED
     return ForwardingReport(verdict, changed)
 
@@ -60,16 +63,6 @@ def changed_fields(sent: Sent, copy: Found) -> tuple[str, ...]:
         "X-Postroom-Probe": copy.proof is None,
     }
     return tuple(name for name, differs in changed.items() if differs)
-
-
-def _is_forward(copy: Found, changed: tuple[str, ...]) -> bool:
-    """Tell a rewritten message.
-
-    A Message-ID alone tells nothing: some servers replace it on sending (Amazon SES), and neither
-    does a mark such as [External] in the subject.
-    """
-    prefixed = _FORWARD.match(copy.header.first("Subject")) is not None
-    return prefixed or bool({"From", "To", "X-Postroom-Probe"} & set(changed))
 
 
 def _holds(header: Header, name: str, address: str, *, alone: bool) -> bool:

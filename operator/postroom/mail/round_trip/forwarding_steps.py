@@ -93,18 +93,13 @@ def steps_for(
 ) -> tuple[str, ...]:
     """Return the steps of the recommended way, filled in; each fits a message of status."""
     values = {"publicAddress": public_address, "technicalAddress": technical_address}
-    return tuple(_rendered(step, values) for step in guide(source).ways[0].steps)
-
-
-def _rendered(step: Step, values: dict[str, str]) -> str:
-    """Write a step down.
-
-    With addresses so long that it would not fit, their names stay: a command must not be cut.
-    """
-    text = _filled(step, values)
-    if len(text) <= MESSAGE_LIMIT:
-        return text
-    return _filled(step, {name: f"<{name}>" for name in values})
+    # Of addresses so long that a step would not fit, the names stay: a command must not be cut.
+    names = {name: f"<{name}>" for name in values}
+    steps = []
+    for step in guide(source).ways[0].steps:
+        text = _filled(step, values)
+        steps.append(text if len(text) <= MESSAGE_LIMIT else _filled(step, names))
+    return tuple(steps)
 
 
 def _filled(step: Step, values: dict[str, str]) -> str:

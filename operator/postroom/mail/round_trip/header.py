@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 #: Octets of a header that are read; mail servers themselves bound headers to about as much.
@@ -147,20 +147,17 @@ def addresses(body: str) -> tuple[str, ...]:
 
     Only dot-atom addresses, as accounts have them; the domains in lowercase.
     """
-    found = (_address(part) for part in words(body, ","))
-    return tuple(address for address in found if address is not None)
-
-
-def _address(part: Sequence[str]) -> str | None:
-    text = " ".join(part)
-    if "<" in text:
-        text = text.rpartition("<")[2].partition(">")[0].strip()
-    elif part:
-        text = part[-1]
-    if not _ADDRESS.fullmatch(text):
-        return None
-    local, _, domain = text.rpartition("@")
-    return f"{local}@{domain.lower()}"
+    found: list[str] = []
+    for part in words(body, ","):
+        text = " ".join(part)
+        if "<" in text:
+            text = text.rpartition("<")[2].partition(">")[0].strip()
+        elif part:
+            text = part[-1]
+        if _ADDRESS.fullmatch(text):
+            local, _, domain = text.rpartition("@")
+            found.append(f"{local}@{domain.lower()}")
+    return tuple(found)
 
 
 def host_name(text: str) -> str | None:

@@ -43,15 +43,14 @@ def same_side(one: str, other: str) -> bool:
 
 
 def _side(name: str) -> str:
-    domain = _domain_of(name)
-    return _sides().get(domain, domain)
+    """The provider that a server is of, else its domain.
 
-
-def _domain_of(name: str) -> str:
-    """Guess the registered domain: two labels, or three where names end as in co.uk."""
+    The registered domain is guessed: two labels, or three where names end as in co.uk.
+    """
     labels = name.split(".")
     short = len(labels) > 1 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
-    return ".".join(labels[-3:] if short else labels[-2:])
+    domain = ".".join(labels[-3:] if short else labels[-2:])
+    return _sides().get(domain, domain)
 
 
 def _under(name: str, domain: str) -> bool:

@@ -114,17 +114,21 @@ def recognise(
     bounces: list[ScannedMessage] = []
     for message, _ in zip(messages, range(_MESSAGES_LIMIT), strict=False):
         header = read_header(message.header)
-        if header.all(PROBE_FIELD):
-            own = _proven(header, known)
-            if own is None:
-                if not lasting and _names(header, expected):
-                    found.append(Found(message, header, Sign.PROBE_FIELD, None))
+        is_report = header.first("Content-Type").lower().startswith("multipart/report")
+        if values := header.all(PROBE_FIELD):
+            field = _PROBE.fullmatch(values[0]) if len(values) == 1 else None
+            if field is None:
+                # Doubled or misshapen: not as we write it.
                 continue
-            if own[:2] == (expected.account_uid, expected.token):
-                found.append(Found(message, header, Sign.PROBE_FIELD, own[2]))
-            else:
-                strays.append(Stray(message, *own))
-        elif _is_bounce(header) and _mentions(header, expected.token):
+            uid, token, proof = field.groups()
+            meant = (uid, token) == (expected.account_uid, expected.token)
+            proofs = [proof_of(key, uid, token) for key in known]
+            proven = any(hmac.compare_digest(proof, ours) for ours in proofs)
+            if meant and (proven or not lasting):
+                found.append(Found(message, header, Sign.PROBE_FIELD, proof if proven else None))
+            elif proven:
+                strays.append(Stray(message, uid, token, proof))
+        elif is_report and _mentions(header, expected.token):
             bounces.append(message)
         elif _is_answer(header) and _mentions(header, expected.token):
             replies.append(message)
@@ -139,29 +143,6 @@ def _removal(message: ScannedMessage, proof: str | None) -> Removal | None:
     return Removal(message.mailbox, message.uid_validity, message.uid, proof)
 
 
-def _proven(header: Header, keys: Iterable[bytes]) -> tuple[str, str, str] | None:
-    """Return UID, token and proof of the field that we set; None for a forged or doubled one."""
-    field = _field(header)
-    if field is None:
-        return None
-    uid, token, proof = field
-    proofs = [proof_of(key, uid, token) for key in keys]
-    return field if any(hmac.compare_digest(proof, expected) for expected in proofs) else None
-
-
-def _names(header: Header, expected: Expected) -> bool:
-    """Whether the field says that it is this message, whatever proves it."""
-    field = _field(header)
-    return field is not None and field[:2] == (expected.account_uid, expected.token)
-
-
-def _field(header: Header) -> tuple[str, str, str] | None:
-    """Return UID, token and proof as the field has them; None where there are several."""
-    values = header.all(PROBE_FIELD)
-    found = _PROBE.fullmatch(values[0]) if len(values) == 1 else None
-    return None if found is None else (found[1], found[2], found[3])
-
-
 def _sign(header: Header, token: str) -> Sign | None:
     if f"postroom.{token}@" in header.first("Message-ID"):
         return Sign.MESSAGE_ID
@@ -173,10 +154,6 @@ def _sign(header: Header, token: str) -> Sign | None:
 def _mentions(header: Header, token: str) -> bool:
     told = (header.first(name) for name in ("In-Reply-To", "References"))
     return any(token in body for body in told) or _sign(header, token) is not None
-
-
-def _is_bounce(header: Header) -> bool:
-    return header.first("Content-Type").lower().startswith("multipart/report")
 
 
 def _is_answer(header: Header) -> bool:

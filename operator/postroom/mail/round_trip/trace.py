@@ -50,25 +50,20 @@ def hops(bodies: Sequence[str]) -> list[Hop]:
     found: list[Hop] = []
     before: datetime | None = None
     for body in reversed(bodies[:_FIELDS_LIMIT]):
-        hop = _hop(body, before)
+        parts = words(body, ";")
+        named = _named(parts[0] if parts else [])
+        time = _time(parts[-1]) if len(parts) > 1 else None
+        protocol = " ".join(named.get("with", ()))
+        hop = Hop(
+            sender=_host(named.get("from", ())),
+            server=_host(named.get("by", ())),
+            protocol=protocol if _PROTOCOL.fullmatch(protocol) else None,
+            time=time,
+            delay=max(0, int((time - before).total_seconds())) if time and before else None,
+        )
         found.append(hop)
-        before = hop.time or before
+        before = time or before
     return found[::-1]
-
-
-def _hop(body: str, before: datetime | None) -> Hop:
-    parts = words(body, ";")
-    named = _named(parts[0] if parts else [])
-    time = _time(parts[-1]) if len(parts) > 1 else None
-    delay = max(0, int((time - before).total_seconds())) if time and before else None
-    protocol = " ".join(named.get("with", ()))
-    return Hop(
-        sender=_host(named.get("from", ())),
-        server=_host(named.get("by", ())),
-        protocol=protocol if _PROTOCOL.fullmatch(protocol) else None,
-        time=time,
-        delay=delay,
-    )
 
 
 def _named(part: Sequence[str]) -> dict[str, list[str]]:

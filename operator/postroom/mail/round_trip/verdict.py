@@ -78,9 +78,17 @@ def judge(sent: Sent, sighting: Sighting, now: datetime) -> Arrival:
     """Conclude from what was seen until now. The messages hold no times and no foreign texts."""
     loop = (conclusions.looping(sent.recipient),) if sighting.loops else ()
     copy = best_copy(sent, sighting.found)
-    if copy is None:
-        return _absent(sent, sighting, now, loop)
-    return _present(sent, copy, now, loop)
+    if copy is not None:
+        return _arrived(sent, copy, now, loop)
+    waited = now - sent.accepted_at
+    bounced = bool(sighting.bounces)
+    if bounced or waited >= DEADLINE:
+        finding = conclusions.undelivered(sent.recipient, bounced=bounced)
+        reason, outcome = Reason.NOT_DELIVERED, MessageOutcome.NOT_DELIVERED
+        return Arrival(outcome, reason, shorten(finding.message), (finding, *loop))
+    message = f"The test message to {sent.recipient} is on its way: postroom keeps looking for it."
+    findings = (conclusions.late(sent.recipient),) if waited >= LATE_AFTER else ()
+    return Arrival(None, Reason.AWAITING_MESSAGE, message, (*findings, *loop))
 
 
 def best_copy(sent: Sent, found: Iterable[Found]) -> Found | None:
@@ -101,19 +109,9 @@ def _placement(sent: Sent, copy: Found) -> Placement:
     return {_JUNK: Placement.JUNK, _ALL: Placement.ARCHIVE}.get(use, Placement.MAILBOX)
 
 
-def _absent(sent: Sent, sighting: Sighting, now: datetime, loop: tuple[Finding, ...]) -> Arrival:
-    waited = now - sent.accepted_at
-    bounced = bool(sighting.bounces)
-    if bounced or waited >= DEADLINE:
-        finding = conclusions.undelivered(sent.recipient, bounced=bounced)
-        reason, outcome = Reason.NOT_DELIVERED, MessageOutcome.NOT_DELIVERED
-        return Arrival(outcome, reason, shorten(finding.message), (finding, *loop))
-    message = f"The test message to {sent.recipient} is on its way: postroom keeps looking for it."
-    findings = (conclusions.late(sent.recipient),) if waited >= LATE_AFTER else ()
-    return Arrival(None, Reason.AWAITING_MESSAGE, message, (*findings, *loop))
-
-
-def _present(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) -> Arrival:
+def _arrived(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) -> Arrival:
+    # Whatever the receiver's clock says, it was not later than now.
+    arrived_at = min(copy.message.received_at, now)
     placement = _placement(sent, copy)
     other = received_from(sent, copy)
     judged = authentication(copy.header, sent.receivers)
@@ -137,17 +135,11 @@ def _present(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) 
         copy=copy,
         placement=placement,
         mailbox=copy.message.mailbox,
-        latency=_latency(sent, copy, now),
+        latency=max(0, int((arrived_at - sent.accepted_at).total_seconds())),
         received_from=other,
         authentication=judged,
         hops=trace(copy.header),
     )
-
-
-def _latency(sent: Sent, copy: Found, now: datetime) -> int:
-    """Return whole seconds; whatever the receiver's clock says, it was not later than now."""
-    arrived = min(copy.message.received_at, now)
-    return max(0, int((arrived - sent.accepted_at).total_seconds()))
 
 
 def received_from(sent: Sent, copy: Found) -> str | None:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 
 from postroom.api.names import Key, Kind
 from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
-from postroom.controller.dependants import Dependants, declared, named
+from postroom.controller.dependants import Dependants, declared
 from postroom.controller.queue import KeyedQueue, Urgency
 from postroom.controller.urging import Urging
 from postroom.reconcile.indexes import address_among, domain_among
+from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import due_in
 
@@ -89,7 +90,7 @@ class Intake:
         if not self._released or before == version:
             return
         self.on_stale_sources(namespace, name)
-        for dependant in self.dependants.of(namespace, [named(kind, name)]):
+        for dependant in self.dependants.of(namespace, [reference_to(kind, name)]):
             self._urge(dependant)
 
     def release(self) -> None:
@@ -184,6 +185,6 @@ def _affected(key: Key, change: Change) -> list[str]:
     judged = Difference.READY in change.difference and key.kind is not Kind.EMAIL_ACCOUNT
     if came_or_went or judged:
         indexes = change.before | change.after
-        return [named(key.kind, name) for name in (key.name, *sorted(indexes))]
+        return [reference_to(key.kind, name) for name in (key.name, *sorted(indexes))]
     moved = change.before ^ change.after
-    return [named(key.kind, index) for index in sorted(moved)]
+    return [reference_to(key.kind, index) for index in sorted(moved)]

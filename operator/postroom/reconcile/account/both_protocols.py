@@ -95,28 +95,27 @@ def smtp_report(smtp: ProtocolCheck, imap: ProbeReport | None) -> ProbeReport | 
         return report
     if imap is None or not probing.reached(imap, ProbeStage.CONNECT):
         return report
-    port = attempt.endpoint.port
+    host, port = attempt.endpoint.host, attempt.endpoint.port
+    provider = attempt.provider if attempt.provider in providers() else identify(host)
+    rows = preset(provider).smtp if provider is not None else ()
+    served = {row.port: row.tls for row in rows if row.port not in _BLOCKED_PORTS}
+    if served:
+        other = min(served)
+        advice = f"Use port {other} with tls.mode {served[other].value}, or have the port opened."
+    elif provider is not None:
+        advice = "The provider has no other port: have it opened."
+    else:
+        advice = (
+            f"Use port 587 or 2525 with tls.mode {TLSMode.START_TLS.value} if the server has one "
+            "of them, or have the port opened."
+        )
     message = (
-        f"{attempt.endpoint.host}:{port} does not answer, but IMAP works: the network blocks "
-        f"port {port}, as many clouds do. {_way_out(attempt)}"
+        f"{host}:{port} does not answer, but IMAP works: the network blocks port {port}, as many "
+        f"clouds do. {advice}"
     )
     return replace(
         report, reason=Reason.PORT_BLOCKED, message=message, cause=Cause.PORT_BLOCKED.value
     )
-
-
-def _way_out(attempt: Attempt) -> str:
-    name = attempt.provider if attempt.provider in providers() else identify(attempt.endpoint.host)
-    if name is None:
-        return (
-            f"Use port 587 or 2525 with tls.mode {TLSMode.START_TLS.value} if the server has one "
-            "of them, or have the port opened."
-        )
-    served = {row.port: row.tls for row in preset(name).smtp if row.port not in _BLOCKED_PORTS}
-    if not served:
-        return "The provider has no other port: have it opened."
-    port = min(served)
-    return f"Use port {port} with tls.mode {served[port].value}, or have the port opened."
 
 
 def ranked(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

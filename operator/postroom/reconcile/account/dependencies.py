@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -108,7 +108,12 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
     if not spec.at_provider:
         server, problem, refs = await _find_server(spec, namespace, world)
     domain = await _domain_for(spec.domain, namespace, world)
-    lost = None if domain is not None else _stood_on(resource)
+    lost: str | None = None
+    if domain is None:
+        # What the stored status says that the account stood on.
+        kind = Kind.SENDING_DOMAIN.value
+        earlier = resource.status.resolved_refs
+        lost = next((reference.name for reference in earlier if reference.kind == kind), None)
     problem = problem or _domain_problem(spec, domain, lost)
     fallback: SendingDomain | None = None
     if spec.fallback_sender is not None:
@@ -118,19 +123,17 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
     rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)
     duplicate = _duplicate(resource, rivals)
     defaults: tuple[str, ...] = ()
-    findings = _fallback_findings(spec, fallback) + _shared_address(resource, world)
-    refs |= references_of(spec)
     if spec.default:
         claimed = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.DEFAULT)
         defaults = tuple(account.metadata.name for account in claimed)
-        findings += _several_defaults(defaults)
+    shared = world.addresses.is_shared(spec.address)
     return Dependencies(
         server,
         domain,
         duplicate or problem,
-        findings,
+        tuple(_warnings(spec, fallback, defaults, shared=shared)),
         defaults,
-        refs,
+        refs | references_of(spec),
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
         fallback_domain=fallback,
         fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),
@@ -163,12 +166,6 @@ async def _domain_for(domain: str, namespace: str, world: World) -> SendingDomai
     """Find the SendingDomain for a domain; of several the oldest counts."""
     found = await world.find(Kind.SENDING_DOMAIN, namespace, indexes.by_domain(domain))
     return cast("SendingDomain", min(found, key=indexes.age)) if found else None
-
-
-def _stood_on(resource: EmailAccount) -> str | None:
-    """Name the SendingDomain that the stored status says the account stood on."""
-    kind = Kind.SENDING_DOMAIN.value
-    return next((ref.name for ref in resource.status.resolved_refs if ref.kind == kind), None)
 
 
 def _domain_problem(
@@ -209,19 +206,39 @@ async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World
     )
 
 
-def _fallback_findings(
-    spec: EmailAccountSpec, fallback: SendingDomain | None
-) -> tuple[Finding, ...]:
-    """Warn of a fallback sender that could not be used, before it is needed."""
-    if spec.fallback_sender is None or fallback is not None:
-        return ()
-    return (
-        Finding(
-            code=code_of(Reason.FALLBACK_SENDER_NOT_VERIFIED),
-            severity=Severity.WARNING,
-            subject="fallbackSender",
-            message=no_fallback_domain(spec.fallback_sender),
-        ),
+def _warnings(
+    spec: EmailAccountSpec,
+    fallback: SendingDomain | None,
+    defaults: Sequence[str],
+    *,
+    shared: bool,
+) -> Iterator[Finding]:
+    """What is not as the spec means it, though nothing fails of it yet."""
+    if spec.fallback_sender is not None and fallback is None:
+        # It could not be used: to be known before it is needed.
+        message = no_fallback_domain(spec.fallback_sender)
+        yield _warning(Reason.FALLBACK_SENDER_NOT_VERIFIED, "fallbackSender", message)
+    if shared:
+        # Accounts elsewhere, which their namespaces do not show.
+        yield _warning(
+            Reason.ADDRESS_CONFLICT,
+            "address",
+            f"An EmailAccount of another namespace is for {spec.address}, too: both sign in to "
+            "and read the same mailbox, and two applications may answer one message. Keep one of "
+            "them.",
+        )
+    if len(defaults) > 1:
+        yield _warning(
+            Reason.AMBIGUOUS_DEFAULT,
+            "default",
+            f"{len(defaults)} EmailAccounts claim to be the default: {', '.join(defaults[:5])}. "
+            "Leave spec.default true on one; until then none is.",
+        )
+
+
+def _warning(reason: Reason, subject: str, message: str) -> Finding:
+    return Finding(
+        code=code_of(reason), severity=Severity.WARNING, subject=subject, message=message
     )
 
 
@@ -231,22 +248,6 @@ def no_fallback_domain(fallback: str) -> str:
         f"spec.fallbackSender is not used: no SendingDomain of this namespace is for "
         f"{domain_of(fallback)}, so that nothing shows that it may send. Create one, or name an "
         "address of a domain that is verified here."
-    )
-
-
-def _shared_address(resource: EmailAccount, world: World) -> tuple[Finding, ...]:
-    """Warn of accounts for the same address elsewhere, which their namespaces do not show."""
-    if not world.addresses.is_shared(resource.spec.address):
-        return ()
-    return (
-        Finding(
-            code=code_of(Reason.ADDRESS_CONFLICT),
-            severity=Severity.WARNING,
-            subject="address",
-            message=f"An EmailAccount of another namespace is for {resource.spec.address}, too: "
-            "both sign in to and read the same mailbox, and two applications may answer one "
-            "message. Keep one of them.",
-        ),
     )
 
 
@@ -296,18 +297,4 @@ def _duplicate(resource: EmailAccount, rivals: Sequence[AnyResource]) -> Verdict
         Reason.DUPLICATE_ADDRESS,
         f"EmailAccount {min(older, key=indexes.age).metadata.name} already stands for "
         f"{resource.spec.address}: remove one of the two.",
-    )
-
-
-def _several_defaults(names: tuple[str, ...]) -> tuple[Finding, ...]:
-    if len(names) < 2:
-        return ()
-    return (
-        Finding(
-            code=code_of(Reason.AMBIGUOUS_DEFAULT),
-            severity=Severity.WARNING,
-            subject="default",
-            message=f"{len(names)} EmailAccounts claim to be the default: "
-            f"{', '.join(names[:5])}. Leave spec.default true on one; until then none is.",
-        ),
     )

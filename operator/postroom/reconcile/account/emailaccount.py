@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,18 +15,24 @@ from postroom.api.resource import EmailAccount
 from postroom.reconcile.account import both_protocols, identities, send_limits, sender, sync
 from postroom.reconcile.account.dependencies import find_dependencies
 from postroom.reconcile.account.messages import forwarding, requested, round_trips, spending
-from postroom.reconcile.account.protocols import both_probed, imap_check, smtp_check
+from postroom.reconcile.account.protocols import (
+    account_references,
+    both_probed,
+    imap_check,
+    smtp_check,
+)
 from postroom.reconcile.account.steps import AccountView, Contribution, refresh_token_step
-from postroom.reconcile.signing_in import token_credentials
 from postroom.reconcile.signing_in.prechecks import NOTHING
 from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck, server_references
-from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status import assessment
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import World
 
 Step = Callable[[AccountView], Awaitable[Contribution]]
+#: What there is to do besides looking at both protocols, in this order.
+_STEPS: tuple[Step, ...] = (sync.step, identities.step, refresh_token_step, send_limits.step)
+_MESSAGE_STEPS: tuple[Step, ...] = (requested.step, round_trips.step, forwarding.step)
 _BADNESS = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE)
 
 
@@ -44,10 +50,13 @@ async def assess(
         # A second failure at the same server would say nothing new.
         smtp, imap = replace(smtp, prechecked=NOTHING), await imap.probed(world, memory)
     view = AccountView(resource, dependencies, smtp, imap, world, memory)
+    steps = _STEPS
     if world.outbound.messages is not None:
+        # Without a policy on messages none is sent, and nothing is said of them.
         spending.learn(world.outbound.messages.budgets, resource, dependencies.server, world.now())
+        steps += _MESSAGE_STEPS
     added: list[Contribution] = []
-    for step in _steps(view):
+    for step in steps:
         contribution = await step(view)
         added.append(contribution)
         if contribution.announces_message:
@@ -61,7 +70,9 @@ async def assess(
         *_protocol_verdicts(spec, smtp, imap),
         *(verdict for contribution in added for verdict in contribution.verdicts),
     )
-    refs = dependencies.references.union(_references_of(spec), *(each.references for each in added))
+    refs = dependencies.references.union(
+        account_references(spec), *(each.references for each in added)
+    )
     if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
         refs |= server_references(dependencies.server.spec)
     return assessment.Assessment(
@@ -73,47 +84,24 @@ async def assess(
         advisory=frozenset().union(*(each.advisory for each in added)),
         fields=_fields(view, added),
         references=refs,
-        evidence=assessment.Evidence(withdrawn=_withdrawn(smtp, imap) | _unfounded(resource)),
+        evidence=assessment.Evidence(withdrawn=frozenset(_withdrawn(resource, smtp, imap))),
         conclude=sender.concluding(sender.effective_sender(spec, dependencies)),
         look_again=min((each.look_again for each in added if each.look_again), default=None),
     )
 
 
-def _withdrawn(smtp: ProtocolCheck, imap: ProtocolCheck) -> frozenset[ConditionType]:
-    """What was seen good before, and stands on credentials that the other protocol has refused."""
-    if smtp.report is None or imap.report is None:
-        return frozenset()
-    left_out = imap.report.reason is Reason.NOT_ATTEMPTED and smtp.report.authenticated is False
-    return frozenset({ConditionType.IMAP_AUTHENTICATED}) if left_out else frozenset()
-
-
-def _unfounded(resource: EmailAccount) -> frozenset[ConditionType]:
-    """What was said good of fewer objects than there are: what was missing is back, unjudged."""
+def _withdrawn(
+    resource: EmailAccount, smtp: ProtocolCheck, imap: ProtocolCheck
+) -> Iterator[ConditionType]:
+    """What was seen good before, and no longer stands on what was looked at."""
+    refused = smtp.report is not None and smtp.report.authenticated is False
+    if refused and imap.report is not None and imap.report.reason is Reason.NOT_ATTEMPTED:
+        # SMTP has refused the credentials that IMAP would send.
+        yield ConditionType.IMAP_AUTHENTICATED
     before = find(resource.status.conditions, ConditionType.REFERENCES_RESOLVED)
-    missed = before is not None and before.status is ConditionStatus.FALSE
-    return frozenset({ConditionType.DEPENDENCIES_READY}) if missed else frozenset()
-
-
-def _steps(view: AccountView) -> tuple[Step, ...]:
-    """What there is to do besides looking at both protocols, in this order.
-
-    Without a policy on messages none is sent, and nothing is said of them.
-    """
-    always = (sync.step, identities.step, refresh_token_step, send_limits.step)
-    if view.world.outbound.messages is None:
-        return always
-    return (*always, requested.step, round_trips.step, forwarding.step)
-
-
-def _references_of(spec: EmailAccountSpec) -> frozenset[str]:
-    refs = set(token_credentials.references_of(spec.oauth))
-    for credentials in (spec.credentials_ref, spec.imap.credentials_ref if spec.imap else None):
-        if credentials is not None:
-            refs.add(reference_to("Secret", credentials.name))
-    if spec.imap and spec.imap.tls.ca_bundle_ref:
-        bundle = spec.imap.tls.ca_bundle_ref
-        refs.add(reference_to(bundle.kind, bundle.name))
-    return frozenset(refs)
+    if before is not None and before.status is ConditionStatus.FALSE:
+        # It was said of fewer objects than there are: what was missing is back, unjudged.
+        yield ConditionType.DEPENDENCIES_READY
 
 
 def _protocol_verdicts(

@@ -7,12 +7,15 @@ import asyncio
 from dataclasses import replace
 
 from postroom.api.conditions import ConditionType
+from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.mailserver import TLSMode
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.reconcile.account import both_protocols
+from postroom.reconcile.signing_in import token_credentials
 from postroom.reconcile.signing_in.probing import IMAP, SMTP
 from postroom.reconcile.signing_in.protocol_check import Identity, ProtocolCheck, prepare
+from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.signing_in.targets import imap_target, own_smtp_target, smtp_target
 from postroom.reconcile.status.assessment import failed
 from postroom.reconcile.status.outcome import Memory
@@ -83,3 +86,15 @@ async def both_probed(
     else:
         smtp, imap = await asyncio.gather(smtp.probed(world, memory), imap.probed(world, memory))
     return replace(smtp, report=both_protocols.smtp_report(smtp, imap.report)), imap
+
+
+def account_references(spec: EmailAccountSpec) -> frozenset[str]:
+    """The Secrets and CA bundles that an account's spec names."""
+    refs = set(token_credentials.references_of(spec.oauth))
+    for credentials in (spec.credentials_ref, spec.imap.credentials_ref if spec.imap else None):
+        if credentials is not None:
+            refs.add(reference_to("Secret", credentials.name))
+    if spec.imap and spec.imap.tls.ca_bundle_ref:
+        bundle = spec.imap.tls.ca_bundle_ref
+        refs.add(reference_to(bundle.kind, bundle.name))
+    return frozenset(refs)

@@ -55,21 +55,16 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
             name = f"{other.kind.value} {other.metadata.name}"
             message = f"The state of {name} is not known yet."
             return (unknown(_CONDITION, Reason.DEPENDENCY_UNKNOWN, message),)
-    return (
-        passed(_CONDITION, Reason.DEPENDENCIES_READY, _well(dependencies, falls_back=falls_back)),
-    )
-
-
-def _well(dependencies: Dependencies, *, falls_back: bool) -> str:
     name = dependencies.domain.metadata.name if dependencies.domain is not None else ""
+    message = "Server and domain are ready."
     if falls_back:
-        return f"SendingDomain {name} is not ready, and spec.fallbackSender stands in for it."
-    if dependencies.domain_degraded:
-        return (
+        message = f"SendingDomain {name} is not ready, and spec.fallbackSender stands in for it."
+    elif dependencies.domain_degraded:
+        message = (
             f"SendingDomain {name} is Degraded: sending goes on until its grace period ends. Read "
             "its status."
         )
-    return "Server and domain are ready."
+    return (passed(_CONDITION, Reason.DEPENDENCIES_READY, message),)
 
 
 def _fallback_refusal(spec: EmailAccountSpec, dependencies: Dependencies) -> Verdict | None:

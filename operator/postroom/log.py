@@ -21,6 +21,10 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
+#: The logger of lines that account for what was done (`postroom.controller.audit`). Told at any
+#: level: who wants fewer lines does not mean these.
+AUDIT = "audit"
+
 #: Loggers of libraries that say too much: a line per event, per probe of the kubelet, and the
 #: traffic of mail sessions.
 _QUIET = {
@@ -49,7 +53,7 @@ class _OneLine(logging.Filter):
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object per line: timestamp, level, logger, message, object, exception."""
+    """One JSON object per line: timestamp, level, logger, message, object, audit, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {
@@ -62,6 +66,8 @@ class JSONFormatter(logging.Formatter):
         }
         if (concerned := _object_of(record)) is not None:
             entry["object"] = concerned
+        if (audit := getattr(record, "audit", None)) is not None:
+            entry["audit"] = audit
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str, ensure_ascii=False)
@@ -97,3 +103,4 @@ def configure(level: str, form: LogFormat, stream: TextIO | None = None) -> None
     root.setLevel(level.upper())
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(least, root.level))
+    logging.getLogger(AUDIT).setLevel(logging.INFO)

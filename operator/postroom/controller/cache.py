@@ -33,6 +33,11 @@ _KEPT_METADATA = (
 )
 
 
+#: Under these names in what is kept of metadata: the field manager that wrote the spec, and by
+#: annotation those that ask for something.
+SPEC_BY, REQUESTED_BY = "specBy", "requestedBy"
+
+
 class Difference(Flag):
     """In what an object differs from what the cache held of it."""
 
@@ -224,7 +229,8 @@ def key_of(kind: Kind, raw: Raw) -> Key:
 
 
 def slimmed(raw: Raw) -> Raw:
-    """Return the part of an object that is kept: no managedFields, labels or foreign annotations.
+    """Return the part of an object that is kept: no labels or foreign annotations,
+    and of managedFields who wrote the spec and our annotations.
 
     Equal texts are kept once: decoded JSON holds every field name and enum value anew per object,
     which is half of its size.
@@ -240,11 +246,38 @@ def slimmed(raw: Raw) -> Raw:
         }
         if ours:
             kept["annotations"] = ours
+    kept.update(_managers(metadata, kept.get("annotations", {})))
     return {
         "metadata": kept,
         "spec": _pooled(raw.get("spec")),
         "status": _pooled(raw.get("status") or {}),
     }
+
+
+def _managers(
+    metadata: Mapping[str, Any], annotations: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Who wrote the spec and the annotations, as far as managedFields tell: the last of several."""
+    spec, asked = "", dict[str, str]()
+    found = metadata.get("managedFields")
+    entries = (
+        [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
+    )
+    for entry in sorted(entries, key=lambda entry: str(entry.get("time") or "")):
+        fields = entry.get("fieldsV1")
+        manager = _pooled(str(entry.get("manager") or "")[:_POOLED_LENGTH])
+        if not isinstance(fields, Mapping) or entry.get("subresource") or not manager:
+            continue
+        if "f:spec" in fields:
+            spec = manager
+        written = fields.get("f:metadata")
+        written = written.get("f:annotations") if isinstance(written, Mapping) else None
+        if isinstance(written, Mapping):
+            asked.update((name, manager) for name in annotations if f"f:{name}" in written)
+    if spec:
+        yield SPEC_BY, spec
+    if asked:
+        yield REQUESTED_BY, asked
 
 
 #: Texts that were met before. Not `sys.intern`, which keeps texts for ever on some Pythons.

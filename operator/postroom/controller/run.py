@@ -18,6 +18,7 @@ from postroom.api.names import Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import client, network
+from postroom.controller.audit import Audit
 from postroom.controller.cache import Cache, conditions_of
 from postroom.controller.endpoints import Endpoints, StartError
 from postroom.controller.events import EventPoster
@@ -104,7 +105,8 @@ class _Operator:
         self._health = Health(self._queue, settings.stuck_after.total_seconds())
         rate, burst = settings.status_writes_per_second, settings.status_write_burst
         self._bucket = TokenBucket(rate, burst)
-        self._writer = Writer(cluster, self._intake, self._bucket, self._metrics)
+        self._audit = Audit()
+        self._writer = Writer(cluster, self._intake, self._bucket, self._metrics, audit=self._audit)
         self._events = EventPoster(self._writer.post, self._identity, self._metrics)
         self._stop = asyncio.Event()
         #: Tasks that must not end before we stop; when one does, that is the end.
@@ -250,8 +252,10 @@ class _Operator:
         outbound = self._outbound = self._reach(settings, self._cluster.server)
         if isinstance(outbound.mail, NetworkProbes):
             outbound.mail.observe = self._metrics.observe_session
+            outbound.mail.signed_in = self._audit.signed_in
         if isinstance(outbound.tokens, TokenSource):
             outbound.tokens.keep_in(self._refresh_tokens())
+            outbound.tokens.asked = self._audit.token_asked
         if outbound.messages is not None:
             # Closed until it is known what was sent before.
             counted, may_send = Budgets(is_open=False), self._writer.may_write
@@ -281,7 +285,7 @@ class _Operator:
     def _refresh_tokens(self) -> RefreshTokenStore:
         if not self._settings.allow_token_rotation:
             return NoRotation()
-        return OwnedSecrets(self._cluster, SecretWriter(self._cluster, self._bucket))
+        return OwnedSecrets(self._cluster, SecretWriter(self._cluster, self._bucket, self._audit))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._vital.add(asyncio.create_task(work, name=name))

@@ -27,6 +27,7 @@ from postroom.api.status import CommonStatus
 from postroom.api.times import parse_timestamp
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller.audit import Audit
 from postroom.controller.cache import Raw, metadata_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
@@ -108,6 +109,7 @@ class Writer:
         now: Callable[[], datetime] = utc_now,
         backoff: Backoff | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        audit: Audit | None = None,
     ) -> None:
         #: Whether this process still leads; asked before each attempt.
         self.may_write = may_write
@@ -116,6 +118,7 @@ class Writer:
         self._bucket = bucket
         self._metrics = metrics
         self._now = now
+        self._audit = audit or Audit()
         self._backoff = backoff or Backoff(floor=0.5, base=0.5, cap=_LONGEST_PAUSE)
 
     async def write(self, evaluated: Evaluated, status: CommonStatus) -> WriteResult:
@@ -134,7 +137,9 @@ class Writer:
             if not self.may_write():
                 return WriteResult.UNAVAILABLE
             try:
+                before = self._intake.cache.get(evaluated.key) or {}
                 await self._send(evaluated.key, patch)
+                self._audit.status_written(evaluated.key, before, desired)
                 return WriteResult.WRITTEN
             except ApiError as error:
                 if error.status == 409:
@@ -246,8 +251,11 @@ class SecretClient(Protocol):
 class SecretWriter:
     """Writes Secrets of the operator's own, within the same rate as statuses; raises `ApiError`."""
 
-    def __init__(self, client: SecretClient, bucket: TokenBucket) -> None:
+    def __init__(
+        self, client: SecretClient, bucket: TokenBucket, audit: Audit | None = None
+    ) -> None:
         self._client, self._bucket = client, bucket
+        self._audit = audit or Audit()
 
     async def create(
         self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
@@ -255,11 +263,14 @@ class SecretWriter:
         """Create a Secret unless one of this name exists; a dry run persists nothing."""
         await self._bucket.take(namespace)
         await self._client.create_secret(namespace, secret, dry_run=dry_run)
+        if not dry_run:
+            self._audit.secret_written(namespace, str(secret["metadata"]["name"]))
 
     async def patch(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Change a Secret if it still has the resourceVersion that the patch names."""
         await self._bucket.take(namespace)
         await self._client.patch_secret(namespace, name, patch)
+        self._audit.secret_written(namespace, name)
 
 
 def _stored_status(raw: Raw) -> dict[str, Any]:

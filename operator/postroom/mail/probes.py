@@ -34,6 +34,7 @@ _LEAST_PAUSE = 60
 
 #: (what was done, seconds that it took with all waiting, how far the session came)
 Observe = Callable[[str, float, ProbeReport], None]
+SignedIn = Callable[[Endpoint, Login], None]
 _Perform = Callable[
     [Endpoint, Login, operations.Operation[operations.Report], Connector],
     Awaitable[operations.Report],
@@ -69,6 +70,8 @@ class NetworkProbes:
         self._connector = Connector(dialler, trust or TrustStore())
         #: Told of every session.
         self.observe: Observe = lambda kind, seconds, report: None
+        #: Told of every login that was sent.
+        self.signed_in: SignedIn = lambda endpoint, login: None
         self._gate = gate or Gate()
         self._hosts = Hosts(time.monotonic, quiet, per_host)
 
@@ -108,6 +111,7 @@ class NetworkProbes:
             async with host.turn(namespace), self._gate.place(host.pace, namespace):
                 if attempt.allowed:
                     attempt.report = await self._check(endpoint, login, mailbox)
+                    self._note_login(endpoint, login, attempt.report)
                     return attempt.report
                 report = await self._check(endpoint, None, mailbox)
             shown = without_withheld(report, endpoint, login)
@@ -125,7 +129,12 @@ class NetworkProbes:
                 perform = cast("_Perform[operations.Report]", _OPERATIONS[type(operation)])
                 done = await perform(endpoint, login, operation, self._connector)
                 attempt.report = done.session
+                self._note_login(endpoint, login, done.session)
                 return done
+
+    def _note_login(self, endpoint: Endpoint, login: Login, report: ProbeReport) -> None:
+        if report.authenticated or report.stage is ProbeStage.AUTH:
+            self.signed_in(endpoint, login)
 
     async def _check(
         self, endpoint: Endpoint, login: Login | None, mailbox: str | None

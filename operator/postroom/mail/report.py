@@ -17,12 +17,14 @@ class Login:
     """Credentials for one AUTH attempt; `token`: the password is an OAuth access token.
 
     `trimmed` are the keys of the Secret whose value ended in a line end, which is left out.
+    `secret` is the name of the Secret behind it, for the audit; it makes no other login.
     """
 
     username: str
     password: Masked
     token: bool = False
     trimmed: tuple[str, ...] = ()
+    secret: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

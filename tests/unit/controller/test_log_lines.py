@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from postroom.log import LogFormat, about, configure
+from postroom.log import AUDIT, LogFormat, about, configure
 from unit.controller.samples import SERVER
 
 
@@ -20,6 +20,7 @@ def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield io.StringIO()
+    logging.getLogger(AUDIT).setLevel(logging.NOTSET)
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -45,6 +46,14 @@ def test_a_text_line_names_its_object(stream: io.StringIO) -> None:
     configure("info", LogFormat.TEXT, stream)
     logging.getLogger("postroom.test").info("done", extra=about(SERVER))
     assert stream.getvalue().endswith("INFO    MailServer mail/smtp: done\n")
+
+
+def test_an_audit_line_is_told_at_any_level(stream: io.StringIO) -> None:
+    configure("error", LogFormat.JSON, stream)
+    logging.getLogger("postroom.test").info("not this")
+    logging.getLogger(AUDIT).info("this", extra={"audit": {"action": "MessageSent"}})
+    entry = json.loads(stream.getvalue())
+    assert (entry["logger"], entry["audit"]) == ("audit", {"action": "MessageSent"})
 
 
 def test_the_object_of_a_record_of_kopf_is_shown_too(stream: io.StringIO) -> None:

@@ -69,7 +69,8 @@ class Grant:
     `version` changes whenever a Secret behind it does (uid and resourceVersion), and `namespace`
     is the tenant's: both belong to the key of the cache. `ca_bundle` is PEM that is trusted
     instead of the public authorities. `issuer` and `key_id` are those of a service account.
-    `kept_for` is None where a new refresh token is not to be kept.
+    `kept_for` is None where a new refresh token is not to be kept. `secret` names the Secrets
+    behind it, for the audit; it makes no other grant.
     """
 
     provider: OAuthProvider
@@ -84,6 +85,7 @@ class Grant:
     ca_bundle: str | None = None
     key_id: str = ""
     kept_for: KeptFor | None = None
+    secret: str = field(default="", compare=False)
 
     @property
     def key(self) -> str:

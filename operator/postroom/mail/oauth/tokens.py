@@ -84,6 +84,8 @@ class TokenSource:
     ) -> None:
         self._exchange = exchange
         self._store: RefreshTokenStore | None = None
+        #: Told of every question to a token endpoint.
+        self.asked: Callable[[Grant], None] = lambda grant: None
         self._clock, self._wall, self._spread = clock, wall, spread
         self._kept: BoundedMap[str, _Kept] = BoundedMap(limit)
         self._flights: Flights[str, AccessToken | TokenFailure] = Flights()
@@ -195,6 +197,7 @@ class TokenSource:
                 FailureClass.CONFIGURATION,
                 f"The private key {problem}: put a PEM key of RSA into the Secret.",
             )
+        self.asked(grant)
         answer = await self._exchange.post(
             grant.token_url,
             form,

@@ -7,7 +7,7 @@ be looked up now raises `LookupUnavailable`, which the engine turns into a retry
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postroom.api.ca_bundle import CABundleReference
 from postroom.api.conditions import ConditionType, Verdict
@@ -95,7 +95,7 @@ async def credentials(
     # Two logins of one Secret are two credentials; how the spec names the same keys is one.
     keys = "/".join(reference.keys)
     version = f"{content.uid}/{content.resource_version}/{keys}"
-    return Credentials(login, (resolved,), version)
+    return Credentials(replace(login, secret=reference.name), (resolved,), version)
 
 
 def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | None:

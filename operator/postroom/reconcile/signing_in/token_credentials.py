@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from postroom.api.conditions import Verdict
@@ -99,6 +99,8 @@ async def grant_from(
     )
     if isinstance(grant, BadGrant):
         return unresolved(Reason.SECRET_KEY_MISSING, f"spec.oauth cannot be used: {grant.sentence}")
+    names = dict.fromkeys(reference.name for reference in _named(oauth))
+    grant = replace(grant, secret=", ".join(names))
     return TokenCredentials(grant, oauth.cloud, tuple(dict.fromkeys(read.resolved)))
 
 

@@ -59,7 +59,7 @@ async def probe_with_token(
             return _unsigned(
                 await probe(None), Reason(fault.reason.value), fault.sentence, conclusive=True
             )
-        report = await probe(Login(grant.subject, got.value, token=True))
+        report = await probe(Login(grant.subject, got.value, token=True, secret=grant.secret))
         if report.reason is not Reason.AUTHENTICATION_REJECTED:
             return report
         tokens.drop(grant)

@@ -188,7 +188,8 @@ async def login_for(attempt: Attempt, world: World) -> Login | Answer:
         got = await world.outbound.tokens.token(given.grant)
         if isinstance(got, TokenFailure):
             return Answer(Acceptance.UNKNOWN, Reason(got.reason.value), got.message)
-        return Login(given.grant.subject, got.value, token=True)
+        grant = given.grant
+        return Login(grant.subject, got.value, token=True, secret=grant.secret)
     return Answer(
         Acceptance.UNKNOWN, Reason.NOT_ATTEMPTED, "There are no credentials to sign in with."
     )

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was found out and done, for whoever has to account for it: one log line for each.
+
+Most of it is read off what a status says that it did not say before, so that nothing that was
+written is left out and nothing is told that was not. No line has content of a message, of a reply
+or of a Secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from postroom.api.names import (
+    BACKFILL_ANNOTATION,
+    REQUESTED_AT_ANNOTATIONS,
+    SEND_TEST_ANNOTATION,
+    Key,
+)
+from postroom.concurrency.bounded import BoundedMap
+from postroom.controller.cache import REQUESTED_BY, SPEC_BY, Raw, metadata_of
+from postroom.log import AUDIT, about
+from postroom.mail.oauth.grant import Grant
+from postroom.mail.report import Endpoint, Login
+
+logger = logging.getLogger(AUDIT)
+
+#: Pairs of a Secret and a host that are remembered; one that was forgotten is told again.
+_PAIRS_REMEMBERED = 50_000
+_Entry = Mapping[str, Any]
+
+
+class Action(StrEnum):
+    """What a line is about."""
+
+    VERDICT_CHANGED = "VerdictChanged"
+    REQUEST_HANDLED = "RequestHandled"
+    MESSAGE_SENT = "MessageSent"
+    SECRET_USED = "SecretUsed"  # noqa: S105 - no Secret, but its use
+    SECRET_WRITTEN = "SecretWritten"  # noqa: S105
+
+
+#: Where a status acknowledges what an annotation asked for.
+_ACKNOWLEDGED = {
+    "check": (REQUESTED_AT_ANNOTATIONS, ("lastHandledReconcileAt",)),
+    "test": ((SEND_TEST_ANNOTATION,), ("lastTest", "nonce")),
+    "backfill": ((BACKFILL_ANNOTATION,), ("lastBackfill", "nonce")),
+}
+
+
+class Audit:
+    """Writes the lines. Whoever has no use for them drops the logger ``audit``."""
+
+    def __init__(self) -> None:
+        self._pairs: BoundedMap[tuple[str, str, str], None] = BoundedMap(_PAIRS_REMEMBERED)
+
+    def status_written(self, key: Key, before: Raw, status: Mapping[str, Any]) -> None:
+        """A status took the place of the one of the object as it was before."""
+        stored = before.get("status")
+        for entry in _differences(
+            stored if isinstance(stored, Mapping) else {}, status, metadata_of(before)
+        ):
+            _tell(entry, about(key))
+
+    def signed_in(self, endpoint: Endpoint, login: Login) -> None:
+        """A login was sent to a mail server, whatever that said."""
+        self._secret_used(endpoint.namespace, login.secret, f"{endpoint.host}:{endpoint.port}")
+
+    def token_asked(self, grant: Grant) -> None:
+        """The Secrets of a grant were sent to its token endpoint, or signed what was."""
+        self._secret_used(grant.namespace, grant.secret, grant.token_url)
+
+    def secret_written(self, namespace: str, name: str) -> None:
+        """A Secret of the operator's own was created or changed."""
+        _tell({"action": Action.SECRET_WRITTEN, "namespace": namespace, "secret": name})
+
+    def _secret_used(self, namespace: str, secret: str, target: str) -> None:
+        """The first use of a Secret at a target since this process started."""
+        pair = (namespace, secret, target)
+        if secret and pair not in self._pairs:
+            _tell(
+                {
+                    "action": Action.SECRET_USED,
+                    "namespace": namespace,
+                    "secret": secret,
+                    "target": target,
+                }
+            )
+        self._pairs.put(pair, None)
+
+
+def _tell(entry: _Entry, extra: Mapping[str, Any] | None = None) -> None:
+    details = ", ".join(f"{name} {value}" for name, value in entry.items() if name != "action")
+    logger.info("%s: %s", entry["action"], details, extra={**(extra or {}), "audit": entry})
+
+
+def _differences(
+    stored: Mapping[str, Any], status: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> Iterator[_Entry]:
+    """What a status says anew of verdicts, requests and messages."""
+    asked_by = metadata.get(REQUESTED_BY) or {}
+    known = _conditions(stored)
+    moved = stored.get("observedGeneration") != status.get("observedGeneration")
+    for type_, condition in _conditions(status).items():
+        before = known.get(type_, {})
+        if _verdict(before) == _verdict(condition):
+            continue
+        entry = {
+            "action": Action.VERDICT_CHANGED,
+            "condition": type_,
+            "from": _verdict(before)[0],
+            "to": condition.get("status"),
+            "reason": condition.get("reason"),
+            "generation": status.get("observedGeneration"),
+        }
+        if moved and metadata.get(SPEC_BY):
+            entry["changedBy"] = metadata[SPEC_BY]
+        yield entry
+    for request, (names, path) in _ACKNOWLEDGED.items():
+        token = _at(status, path)
+        if token is not None and token != _at(stored, path):
+            entry = {"action": Action.REQUEST_HANDLED, "request": request, "token": token}
+            managers = sorted({asked_by[name] for name in names if name in asked_by})
+            yield {**entry, "requestedBy": ", ".join(managers)} if managers else entry
+    sent_before = stored.get("recentMessages") or ()
+    for message in status.get("recentMessages") or ():
+        if message not in sent_before:
+            yield {
+                "action": Action.MESSAGE_SENT,
+                "time": message.get("time"),
+                "recipient": message.get("recipient"),
+                "purpose": _purpose_of(message, status),
+            }
+
+
+def _conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The conditions by type."""
+    return {
+        str(condition.get("type")): condition
+        for condition in status.get("conditions") or ()
+        if isinstance(condition, Mapping)
+    }
+
+
+def _verdict(condition: Mapping[str, Any]) -> tuple[object, object]:
+    return condition.get("status"), condition.get("reason")
+
+
+def _at(status: Mapping[str, Any], path: tuple[str, ...]) -> object:
+    """The value at a path; None where nothing is."""
+    value: object = status
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _purpose_of(message: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """What a message was sent for: the part of status that has one of the same time."""
+    for purpose in ("lastTest", "roundTrip", "forwarding"):
+        for part in ("inFlight", "result"):
+            if _at(status, (purpose, part, "time")) == message.get("time"):
+                return purpose
+    return "unknown"

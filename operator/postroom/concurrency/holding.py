@@ -25,7 +25,6 @@ class Work:
         """Something does not go on before its turn comes."""
         self._holds += 1
         if self._holds == 1:
-            self._stop()
             for waiter in self._waiters:
                 waiter.hold()
 
@@ -33,7 +32,6 @@ class Work:
         """It goes on."""
         self._holds -= 1
         if self._holds == 0:
-            self._go_on()
             for waiter in self._waiters:
                 waiter.release()
 
@@ -60,12 +58,6 @@ class Work:
         finally:
             _RUNNING.reset(token)
 
-    def _stop(self) -> None:
-        """Its time stands still."""
-
-    def _go_on(self) -> None:
-        """Its time runs again."""
-
 
 class _Limited(Work):
     """Work with a limit; `patience` is how long it may be held back in all, in seconds."""
@@ -75,16 +67,22 @@ class _Limited(Work):
         self._timeout, self._patience = timeout, patience
         self._since = self._left = 0.0
 
-    def _stop(self) -> None:
-        self._since = asyncio.get_running_loop().time()
-        self._left = (self._timeout.when() or self._since) - self._since
-        self._end_in(self._left + self._patience)
+    def hold(self) -> None:
+        """Its time stands still."""
+        if self._holds == 0:
+            self._since = asyncio.get_running_loop().time()
+            self._left = (self._timeout.when() or self._since) - self._since
+            self._end_in(self._left + self._patience)
+        super().hold()
 
-    def _go_on(self) -> None:
-        held = asyncio.get_running_loop().time() - self._since
-        beyond = max(0.0, held - self._patience)
-        self._patience = max(0.0, self._patience - held)
-        self._end_in(self._left - beyond)
+    def release(self) -> None:
+        """Its time runs again."""
+        if self._holds == 1:
+            held = asyncio.get_running_loop().time() - self._since
+            beyond = max(0.0, held - self._patience)
+            self._patience = max(0.0, self._patience - held)
+            self._end_in(self._left - beyond)
+        super().release()
 
     def _end_in(self, seconds: float) -> None:
         if not self._timeout.expired():

@@ -32,14 +32,11 @@ class TokenBucket:
         self._line: Line[asyncio.Future[None]] = Line(self._turns)
         self._timer: asyncio.TimerHandle | None = None
 
-    def _refill(self) -> None:
+    def try_take(self) -> bool:
+        """Take one token if there is one now; whether there was."""
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
-
-    def try_take(self) -> bool:
-        """Take one token if there is one now; whether there was."""
-        self._refill()
         if self._tokens < 1:
             return False
         self._tokens -= 1

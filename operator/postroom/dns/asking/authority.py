@@ -12,7 +12,7 @@ from postroom.dns.asking.cache import SingleFlightCache
 from postroom.dns.asking.reach import OpenWay
 from postroom.dns.asking.recursion import ResolverView
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.turns import Found, Heard, Turns
+from postroom.dns.asking.turns import Heard, Turns
 from postroom.dns.asking.wire import ALIAS_LIMIT, View
 from postroom.dns.asking.zones import Servers, ZoneFinder
 from postroom.dns.names import and_ancestors, can_be_asked
@@ -124,7 +124,7 @@ class AuthorityView:
     async def _ask_zone(self, question: Question) -> Answer:
         """Ask the servers of the zone that holds the name, and of those it is delegated to."""
         if not self.reach.may_ask():
-            return (await self._resolver.ask(question)).answer
+            return await self._resolver.answer(question)
         servers = await self._zones.near(question.name)
         if isinstance(servers, Answer) and not servers.conclusive:
             # Its own records may be what the resolver fails at: a CNAME that leads in a circle.
@@ -138,16 +138,14 @@ class AuthorityView:
                 if not found.conclusive and found.outcome is not Outcome.DENIED:
                     self._zones.forget(servers)
                 return found
-            if isinstance(found, Silence):
-                return await self._without_servers(found, question)
-            servers = found
+            if isinstance(found, Servers):
+                servers = found
+                continue
+            if found.overloaded:
+                return found.answer(question)
+            answer = await self._resolver.answer(question)
+            return found.answer(question) if found.cut_off and not answer.conclusive else answer
         return Answer(question, Outcome.MALFORMED)
-
-    async def _without_servers(self, silence: Silence, question: Question) -> Answer:
-        if silence.overloaded:
-            return silence.answer(question)
-        answer = (await self._resolver.ask(question)).answer
-        return silence.answer(question) if silence.cut_off and not answer.conclusive else answer
 
     async def _ask_host(
         self,
@@ -186,15 +184,6 @@ class AuthorityView:
             if deeper is not None:
                 self._zones.remember(deeper)
                 return deeper
-        return self._failure(servers, addresses, question, found)
-
-    def _failure(
-        self,
-        servers: Servers,
-        addresses: Sequence[ServerAddress],
-        question: Question,
-        found: Found,
-    ) -> Answer | Silence:
         answer = found.without_authority().answer(question)
         if answer.outcome is not Outcome.TIMEOUT:
             return answer

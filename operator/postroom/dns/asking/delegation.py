@@ -10,7 +10,7 @@ from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordTy
 from postroom.dns.asking.authority import AuthorityView, has_authority
 from postroom.dns.asking.turns import Heard, Turns
 from postroom.dns.asking.wire import View, authority, is_authoritative
-from postroom.dns.asking.zones import Servers, considered
+from postroom.dns.asking.zones import considered
 from postroom.dns.names import and_ancestors, canonical
 
 
@@ -26,44 +26,35 @@ class ParentView:
         NX_DOMAIN or NO_DATA with `authoritative` is the parent saying that there is no such zone.
         """
         apex = question.name
-        parent = await self._parent(apex)
+        above = list(and_ancestors(apex))[1:]
+        if not above:
+            return Answer(question, Outcome.REFUSED)
+        parent = await self._authorities.locate(above[0])
         if isinstance(parent, Answer):
             return Answer(question, parent.outcome, server=parent.server, errors=parent.errors)
         if not parent.addresses:
             return Answer(question, Outcome.DENIED)
         if not self._authorities.reach.may_ask():
             return Answer(question, Outcome.TIMEOUT)
-        referral, signed = await asyncio.gather(
-            self._nameservers(parent, question), self._signed(parent, apex)
+
+        def refers(heard: Heard) -> bool:
+            return bool(_named(heard, apex)) or has_authority(heard)
+
+        signers = Question(apex, RecordType.DS)
+        referral, signing = await asyncio.gather(
+            self._turns.ask(parent.addresses, question, View.NAMESERVER, refers),
+            self._turns.ask(parent.addresses, signers, View.NAMESERVER, has_authority),
         )
-        if isinstance(referral, Answer):
-            return referral
-        servers = await self._authorities.named(apex, referral)
-        return Delegation(parent.zone.apex, referral, signed, servers)
-
-    async def _parent(self, apex: str) -> Servers | Answer:
-        above = list(and_ancestors(apex))[1:]
-        if not above:
-            return Answer(Question(apex, RecordType.NS), Outcome.REFUSED)
-        return await self._authorities.locate(above[0])
-
-    async def _nameservers(self, parent: Servers, question: Question) -> tuple[str, ...] | Answer:
-        def usable(heard: Heard) -> bool:
-            return bool(_named(heard, question.name)) or has_authority(heard)
-
-        found = await self._turns.ask(parent.addresses, question, View.NAMESERVER, usable)
-        if found.usable is None:
-            return found.without_authority().answer(question)
-        return considered(_named(found.usable, question.name)) or found.usable.answer
-
-    async def _signed(self, parent: Servers, apex: str) -> bool | None:
-        """Whether the parent has a DS; None where it did not say."""
-        found = await self._turns.ask(
-            parent.addresses, Question(apex, RecordType.DS), View.NAMESERVER, has_authority
-        )
-        if found.usable is None:
-            return None
-        return found.usable.answer.outcome is Outcome.FOUND
+        if referral.usable is None:
+            return referral.without_authority().answer(question)
+        named = considered(_named(referral.usable, apex))
+        if not named:
+            return referral.usable.answer
+        signed = None  # the parent did not say whether it has a DS
+        if signing.usable is not None:
+            signed = signing.usable.answer.outcome is Outcome.FOUND
+        servers = await self._authorities.named(apex, named)
+        return Delegation(parent.zone.apex, named, signed, servers)
 
 
 def _named(heard: Heard, apex: str) -> Sequence[str]:

@@ -62,14 +62,11 @@ class Exchange:
         if wire.is_truncated(message) and isinstance(server, ServerAddress):
             self.over_tcp.add((server, question))
             try:
-                return await self._over_tcp(server, query, limit)
+                message = await self._transport.tcp(server, query, limit * _TCP_SHARE)
+            except OSError:
+                return Outcome.TIMEOUT
             finally:
                 self.over_tcp.discard((server, question))
+            if not wire.is_reply(query, message):
+                return Outcome.MALFORMED
         return wire.read_reply(message)
-
-    async def _over_tcp(self, server: ServerAddress, query: bytes, limit: float) -> wire.Reply:
-        try:
-            message = await self._transport.tcp(server, query, limit * _TCP_SHARE)
-        except OSError:
-            return Outcome.TIMEOUT
-        return wire.read_reply(message) if wire.is_reply(query, message) else Outcome.MALFORMED

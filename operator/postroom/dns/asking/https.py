@@ -34,7 +34,7 @@ class HttpsClient:
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self._context = context
-        self._session: asyncio.Future[aiohttp.ClientSession] | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._used = 0.0
 
@@ -61,11 +61,26 @@ class HttpsClient:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()  # the keeper may have ended before it began
 
     async def _post(self, url: str, body: bytes) -> bytes:
-        session = await self._open()
+        loop = asyncio.get_running_loop()
+        self._used = loop.time()
+        if self._session is None or self._keeper is None or self._keeper.done():
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=_CONNECTIONS, keepalive_timeout=_IDLE, ssl=self._context or True
+                ),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+            self._keeper = loop.create_task(self._keep(self._session))
         headers = {"content-type": MEDIA_TYPE, "accept": MEDIA_TYPE}
-        async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+        async with self._session.post(
+            url, data=body, headers=headers, allow_redirects=False
+        ) as response:
             if response.status != 200 or response.content_type != MEDIA_TYPE:
                 raise ConnectionError("the resolver did not answer with a DNS message")
             message = bytearray()
@@ -75,26 +90,10 @@ class HttpsClient:
                     raise ConnectionError("the resolver answers without end")
             return bytes(message)
 
-    async def _open(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        self._used = loop.time()
-        if self._session is None or self._keeper is None or self._keeper.done():
-            self._session = loop.create_future()
-            self._keeper = loop.create_task(self._keep(self._session))
-        return await asyncio.shield(self._session)
-
-    async def _keep(self, opened: asyncio.Future[aiohttp.ClientSession]) -> None:
+    async def _keep(self, session: aiohttp.ClientSession) -> None:
+        """Keep connections open until nobody has used them for a while."""
         clock = asyncio.get_running_loop().time
-        connector = aiohttp.TCPConnector(
-            limit=_CONNECTIONS, keepalive_timeout=_IDLE, ssl=self._context or True
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-        ) as session:
-            opened.set_result(session)
+        async with session:
             left = _IDLE
             while left > 0:
                 await asyncio.sleep(left)

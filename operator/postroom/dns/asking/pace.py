@@ -70,7 +70,8 @@ class Gate:
         """Pass if that is possible at once."""
         if self.busy:
             return False
-        self._pass()
+        self._passes.append(asyncio.get_running_loop().time())
+        self._in_flight.take(party())
         return True
 
     async def enter(self, patience: float) -> None:
@@ -106,10 +107,6 @@ class Gate:
             self._leave(whose)  # it was let pass in the moment in which it gave up
         else:
             self._line.remove(whose, turn)
-
-    def _pass(self) -> None:
-        self._passes.append(asyncio.get_running_loop().time())
-        self._in_flight.take(party())
 
     @property
     def _window(self) -> float:

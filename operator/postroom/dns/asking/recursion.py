@@ -31,7 +31,7 @@ class ResolverView:
         self._shared: SingleFlightCache[Question, Answer] = SingleFlightCache(_SHARED_LIMIT, clock)
 
     async def ask(self, question: Question, view: View = View.RESOLVER) -> Heard:
-        """Ask now; the answer is never authoritative."""
+        """What the resolvers reply at this moment; the answer is never authoritative."""
 
         async def look() -> tuple[Heard, float]:
             found = await self._turns.ask(
@@ -44,34 +44,36 @@ class ResolverView:
 
         return await self._flights.get((question, view), look)
 
+    async def answer(self, question: Question, view: View = View.RESOLVER) -> Answer:
+        """The answer alone, of this moment; it is never authoritative."""
+        return (await self.ask(question, view)).answer
+
     async def shared(self, question: Question) -> Answer:
-        """Ask, or remember: denials as long as RFC 2308 says, failures for some seconds."""
+        """The answer as long as it may be kept: denials as RFC 2308 says, failures for seconds."""
 
         async def look() -> tuple[Answer, float]:
-            answer = (await self.ask(question)).answer
+            answer = await self.answer(question)
             return answer, kept_for(answer.ttl) if answer.conclusive else _FAILURE
 
         return await self._shared.get(question, look)
 
     def forget(self, question: Question) -> None:
-        """Ask again next time."""
+        """Have `shared` ask again next time."""
         self._shared.forget(question)
 
 
 def resolvers_of(given: Sequence[tuple[str, int]] | None) -> tuple[Server, ...]:
-    """Return the resolvers to ask; those of the system where none are given.
+    """Return the resolvers to ask; those of /etc/resolv.conf where none are given.
 
-    A URL in place of an address is a resolver over HTTPS.
+    A URL in place of an address is a resolver over HTTPS. Where the system knows none, this host
+    itself is asked.
     """
     named = tuple(
         HttpsServer(address) if address.startswith("https://") else ServerAddress(address, port)
         for address, port in given or ()
     )
-    return named or _system_resolvers()
-
-
-def _system_resolvers() -> tuple[ServerAddress, ...]:
-    """The resolvers of /etc/resolv.conf; this host itself where there are none."""
+    if named:
+        return named
     try:
         configured = [str(nameserver) for nameserver in dns.resolver.Resolver().nameservers]
     except dns.resolver.NoResolverConfiguration:

@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from postroom.api.hosts import AliasedAddresses
@@ -81,12 +82,14 @@ class DnsAsker:
         self._authorities = AuthorityView(zones, self._resolver, turns)
         parents = ParentView(self._authorities, turns)
         self._authoritative = _Looks(self._authorities.ask, Answer, timing)
-        self._recursive = _Looks(self._resolve, Answer, timing)
-        self._unvalidated = _Looks(self._resolve_unvalidated, Answer, timing)
+        self._recursive = _Looks(self._resolver.answer, Answer, timing)
+        unvalidated = partial(self._resolver.answer, view=View.UNVALIDATED)
+        self._unvalidated = _Looks(unvalidated, Answer, timing)
         self._zone_of: _Looks[Zone | Answer] = _Looks(self._locate, Answer, timing)
         self._parent: _Looks[Delegation | Answer] = _Looks(parents.delegation, Answer, timing)
         self._every = _Looks(self._authorities.every, _no_servers, timing)
-        self._serials = _Looks(self._look_at_serials, _no_servers, timing)
+        at_the_apex = partial(self._authorities.every, at_apex=True)
+        self._at_the_apex = _Looks(at_the_apex, _no_servers, timing)
 
     @property
     def resolver_only(self) -> bool:
@@ -119,7 +122,13 @@ class DnsAsker:
         return await self._every(question)
 
     async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
-        return await self._serials(Question(name, RecordType.SOA))
+        serials: list[ServerAnswer] = []
+        for server in await self._at_the_apex(Question(name, RecordType.SOA)):
+            # Of a SOA only the serial (RFC 1035 section 3.3.13: the third field).
+            fields = [value.split() for value in server.answer.values]
+            serial = tuple(field[2] for field in fields if len(field) == 7)
+            serials.append(replace(server, answer=replace(server.answer, values=serial)))
+        return tuple(serials)
 
     async def delegation(self, apex: str) -> Delegation | Answer:
         return await self._parent(Question(apex, RecordType.NS))
@@ -145,19 +154,9 @@ class DnsAsker:
             return () if found.conclusive else None
         return found
 
-    async def _resolve(self, question: Question) -> Answer:
-        return (await self._resolver.ask(question)).answer
-
-    async def _resolve_unvalidated(self, question: Question) -> Answer:
-        return (await self._resolver.ask(question, View.UNVALIDATED)).answer
-
     async def _locate(self, question: Question) -> Zone | Answer:
         found = await self._authorities.locate(question.name)
         return found if isinstance(found, Answer) else found.zone
-
-    async def _look_at_serials(self, question: Question) -> tuple[ServerAnswer, ...]:
-        found = await self._authorities.every(question, at_apex=True)
-        return tuple(replace(server, answer=_with_serial(server.answer)) for server in found)
 
 
 class _Looks(Generic[ResultT]):
@@ -190,9 +189,3 @@ class _Looks(Generic[ResultT]):
 
 def _no_servers(question: Question, outcome: Outcome) -> tuple[ServerAnswer, ...]:
     return ()
-
-
-def _with_serial(answer: Answer) -> Answer:
-    """Keep of a SOA only the serial (RFC 1035 section 3.3.13: the third field)."""
-    fields = [value.split() for value in answer.values]
-    return replace(answer, values=tuple(field[2] for field in fields if len(field) == 7))

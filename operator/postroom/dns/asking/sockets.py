@@ -40,7 +40,10 @@ class SocketTransport:
     async def udp(self, server: ServerAddress, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
         port = self._ports.get(server)
         if port is None or port.used_up:
-            self._make_room()
+            # A process may open only so many: those that nobody waits at go, the oldest first.
+            for earlier in list(self._ports.values()):
+                if len(self._ports) >= _PORTS_LIMIT and earlier.idle:
+                    earlier.close()
             port = self._ports[server] = _Port(server, self._forget)
         async with asyncio.timeout(timeout):
             return await port.ask(query)
@@ -65,14 +68,6 @@ class SocketTransport:
         """Close all sockets; what is still waiting fails."""
         for port in list(self._ports.values()):
             port.close()
-
-    def _make_room(self) -> None:
-        """Close sockets that nobody waits at, the oldest first: a process may open only so many."""
-        for port in list(self._ports.values()):
-            if len(self._ports) < _PORTS_LIMIT:
-                return
-            if port.idle:
-                port.close()
 
     def _forget(self, port: _Port) -> None:
         if self._ports.get(port.server) is port:
@@ -144,13 +139,10 @@ class _Port:
             except OSError as error:
                 self._fail(error)
                 return
-            self._deliver(message)
-
-    def _deliver(self, message: bytes) -> None:
-        """Hand a reply to who waits for it; anything else is passed over (RFC 5452)."""
-        sent, reply = self._waiting.get(int.from_bytes(message[:2]), (b"", None))
-        if reply is not None and not reply.done() and is_reply(sent, message):
-            reply.set_result(message)
+            # What nobody waits for is passed over (RFC 5452).
+            sent, reply = self._waiting.get(int.from_bytes(message[:2]), (b"", None))
+            if reply is not None and not reply.done() and is_reply(sent, message):
+                reply.set_result(message)
 
     def _fail(self, error: OSError) -> None:
         """Tell all who wait what the kernel learnt, such as that nobody listens there."""

@@ -343,19 +343,16 @@ class _Round:
                 self.turns.health.silent(attempt.server)
                 self.silent.add(attempt)
             elif self.usable(heard):
-                self._learn_edns(attempt)
+                # Who answers without EDNS, and was silent with it, may not understand it.
+                silent = [*self.silent, *(earlier for earlier, _ in self.running.values())]
+                if attempt.edns:
+                    self.turns.health.understood_edns(attempt.server)
+                elif any(earlier.edns and earlier.server == attempt.server for earlier in silent):
+                    self.turns.health.silent_to_edns(attempt.server)
                 return heard
             else:
                 self.failed[heard.server] = heard
         return None
-
-    def _learn_edns(self, attempt: Attempt) -> None:
-        """Notice who answers without EDNS, and was silent with it."""
-        silent = [*self.silent, *(earlier for earlier, _ in self.running.values())]
-        if attempt.edns:
-            self.turns.health.understood_edns(attempt.server)
-        elif any(earlier.edns and earlier.server == attempt.server for earlier in silent):
-            self.turns.health.silent_to_edns(attempt.server)
 
     def _is_worth_waiting(self) -> bool:
         """A resolver may be long in asking others, and TCP takes its time."""

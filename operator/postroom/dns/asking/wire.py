@@ -124,7 +124,11 @@ def answer_of(reply: Reply, question: Question, server: object) -> Answer:
     told = str(server)
     if isinstance(reply, Outcome):
         return Answer(question, reply, server=told)
-    code, errors = reply.rcode(), _extended_errors(reply)
+    code = reply.rcode()
+    extended = {
+        int(option.code) for option in reply.options if isinstance(option, dns.edns.EDEOption)
+    }
+    errors = tuple(sorted(extended))[:_ERRORS_LIMIT]  # RFC 8914
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         outcome = _OUTCOMES.get(code, Outcome.SERVER_FAILURE)
         return Answer(question, outcome, server=told, errors=errors)
@@ -237,12 +241,6 @@ def _denial_ttl(reply: dns.message.Message, alias_ttl: int | None) -> int | None
         least = min(rrset.ttl, int(rrset[0].minimum))
         return least if alias_ttl is None else min(least, alias_ttl)
     return None
-
-
-def _extended_errors(reply: dns.message.Message) -> tuple[int, ...]:
-    """The codes of extended errors (RFC 8914), sorted."""
-    codes = {int(option.code) for option in reply.options if isinstance(option, dns.edns.EDEOption)}
-    return tuple(sorted(codes))[:_ERRORS_LIMIT]
 
 
 def glue(reply: dns.message.Message, host: str) -> tuple[str, ...]:

@@ -100,7 +100,9 @@ class ZoneFinder:
         them; and the resolver need not be asked about every name of a domain.
         """
         known = self._known(name)
-        coming = self._coming(name)
+        # Of the names above, or this one, the nearest whose zone is looked for at this moment.
+        ancestors = (ancestor for ancestor in and_ancestors(name) if "." in ancestor)
+        coming = next(filter(self._apexes.in_flight, ancestors), None)
         if known is None and coming is not None:
             await self.exact(coming)
             known = self._known(name)
@@ -159,11 +161,6 @@ class ZoneFinder:
                 return apex
         return None
 
-    def _coming(self, name: str) -> str | None:
-        """The nearest name above, or this one, whose zone is being looked for at this moment."""
-        ancestors = (ancestor for ancestor in and_ancestors(name) if "." in ancestor)
-        return next((ancestor for ancestor in ancestors if self._apexes.in_flight(ancestor)), None)
-
     async def _climb(self, name: str) -> tuple[str | Answer, float]:
         """Find the nearest SOA at a name or above it (RFC 1034 section 4.2.1)."""
         try:
@@ -176,7 +173,9 @@ class ZoneFinder:
                     found = _apex(heard.reply, question)
                     if found is not None:
                         return found[0], kept_for(found[1])
-                    if _is_denied_by_the_root(heard.reply):
+                    denied_by = (owner for owner, _ in authority(heard.reply, RecordType.SOA))
+                    if heard.reply.rcode() == dns.rcode.NXDOMAIN and "" in denied_by:
+                        # The root itself says that there is no such top-level domain.
                         return Answer(Question(name, RecordType.SOA), Outcome.NX_DOMAIN), 0
         except TimeoutError:
             return Answer(Question(name, RecordType.SOA), Outcome.TIMEOUT), 0
@@ -243,13 +242,6 @@ def _base(name: str) -> str:
     marked = [index for index, label in enumerate(labels) if label.startswith("_")]
     rest = labels[marked[-1] + 1 :] if marked else labels
     return ".".join(rest) if len(rest) > 1 else name
-
-
-def _is_denied_by_the_root(reply: dns.message.Message) -> bool:
-    """Whether the root itself says that there is no such top-level domain."""
-    return reply.rcode() == dns.rcode.NXDOMAIN and any(
-        owner == "" for owner, _ in authority(reply, RecordType.SOA)
-    )
 
 
 def _apex(reply: dns.message.Message, question: Question) -> tuple[str, float] | None:

@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypedDict
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -67,13 +66,28 @@ def shown_facts(connection: ssl.SSLObject | None) -> ShownFacts | None:
     """
     if connection is None:
         return None
-    chain = _chain(connection)
-    said = certificate_facts(chain).model_dump()
+    chain, now = _chain(connection), datetime.now(UTC)
+    # Which of them, leaf first, is out of date or too weak.
+    expired = not_yet_valid = weakness = None
+    for at, der in enumerate(chain[:_CHAIN_LIMIT]):
+        certificate = _read(der)
+        if certificate is None:
+            continue
+        begins = _moment_in(certificate, "not_valid_before_utc")
+        ends = _moment_in(certificate, "not_valid_after_utc")
+        if expired is None and ends is not None and ends < now:
+            expired = at
+        if not_yet_valid is None and begins is not None and begins > now:
+            not_yet_valid = at
+        if weakness is None and (why := _weakness(certificate)) is not None:
+            weakness = (at, why)
     return ShownFacts(
-        **said,
+        **certificate_facts(chain).model_dump(),
         lacks_intermediate=lacks_intermediate(chain),
         count=len(chain),
-        **_faults(chain, datetime.now(UTC)),
+        expired=expired,
+        not_yet_valid=not_yet_valid,
+        weakness=weakness,
     )
 
 
@@ -91,29 +105,6 @@ def lacks_intermediate(chain: Sequence[bytes]) -> bool:
         return AuthorityInformationAccessOID.CA_ISSUERS in methods and leaf.issuer != leaf.subject
     except _UNREADABLE:
         return False
-
-
-class _Faults(TypedDict):
-    expired: int | None
-    not_yet_valid: int | None
-    weakness: tuple[int, str] | None
-
-
-def _faults(chain: Sequence[bytes], now: datetime) -> _Faults:
-    """Which certificates of a chain, leaf first, are out of date or too weak."""
-    expired = not_yet_valid = weakness = None
-    for at, der in enumerate(chain[:_CHAIN_LIMIT]):
-        certificate = _read(der)
-        if certificate is None:
-            continue
-        begins, ends = _begin_of(certificate), _end_of(certificate)
-        if expired is None and ends is not None and ends < now:
-            expired = at
-        if not_yet_valid is None and begins is not None and begins > now:
-            not_yet_valid = at
-        if weakness is None and (why := _weakness(certificate)) is not None:
-            weakness = (at, why)
-    return _Faults(expired=expired, not_yet_valid=not_yet_valid, weakness=weakness)
 
 
 def _weakness(certificate: x509.Certificate) -> str | None:
@@ -145,7 +136,8 @@ def _facts(chain: tuple[bytes, ...]) -> TLSFacts:
     leaf = read[0] if read else None
     if leaf is None:
         return TLSFacts()
-    end, ends = _end_of(leaf), [moment for item in read if item and (moment := _end_of(item))]
+    found = [_moment_in(item, "not_valid_after_utc") for item in read if item]
+    end, ends = found[0], [moment for moment in found if moment]
     return TLSFacts(
         subject=_name(leaf, "subject"),
         issuer=_name(leaf, "issuer"),
@@ -177,18 +169,13 @@ def _read(der: bytes) -> x509.Certificate | None:
         return None
 
 
-def _end_of(certificate: x509.Certificate) -> datetime | None:
+def _moment_in(certificate: x509.Certificate, field: str) -> datetime | None:
+    """When it begins or ends to be valid."""
     try:
-        return certificate.not_valid_after_utc
+        moment: datetime = getattr(certificate, field)
     except _UNREADABLE:
         return None
-
-
-def _begin_of(certificate: x509.Certificate) -> datetime | None:
-    try:
-        return certificate.not_valid_before_utc
-    except _UNREADABLE:
-        return None
+    return moment
 
 
 def _name(certificate: x509.Certificate, field: str) -> str | None:

@@ -69,7 +69,12 @@ def _main_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None)
                 "the clocks of both sides."
             )
         case Reason.CERTIFICATE_NAME_MISMATCH:
-            return _other_name(place, endpoint, facts)
+            names = ", ".join(shown_names(facts.dns_names)) if facts else ""
+            shown = f", only for {names}" if names else ""
+            return (
+                f"The certificate of {place} is not for {endpoint.server_name}{shown}: use one of "
+                "its names as host, or set tls.serverName."
+            )
         case Reason.CERTIFICATE_WEAK:
             return _weak(verify_code, place, facts)
         case Reason.CERTIFICATE_CHAIN_INCOMPLETE:
@@ -110,18 +115,10 @@ def _expired(place: str, endpoint: Endpoint, facts: TLSFacts | None) -> str:
     )
 
 
-def _other_name(place: str, endpoint: Endpoint, facts: TLSFacts | None) -> str:
-    names = ", ".join(shown_names(facts.dns_names)) if facts else ""
-    shown = f", only for {names}" if names else ""
-    return (
-        f"The certificate of {place} is not for {endpoint.server_name}{shown}: use one of its "
-        "names as host, or set tls.serverName."
-    )
-
-
 def _weak(verify_code: int, place: str, facts: TLSFacts | None) -> str:
     """Nothing that is referenced helps against a weak key or signature (RFC 9325 section 4.5)."""
-    at, why = _weakness(facts)
+    weakness = facts.weakness if isinstance(facts, ShownFacts) else None
+    at, why = weakness or (None, "")
     if at == 0:
         return (
             f"The certificate of {place} {why}, which is too weak: have it issued anew, with a key "
@@ -139,10 +136,6 @@ def _weak(verify_code: int, place: str, facts: TLSFacts | None) -> str:
         "key of EC or RSA of 2048 bits at least, by an authority that signs with SHA-256 and has "
         "such a key itself."
     )
-
-
-def _weakness(facts: TLSFacts | None) -> tuple[int | None, str]:
-    return facts.weakness or (None, "") if isinstance(facts, ShownFacts) else (None, "")
 
 
 def _untrusted(verify_code: int, place: str, facts: TLSFacts | None) -> str:
@@ -200,21 +193,17 @@ def _what_else(verify_code: int, endpoint: Endpoint, facts: ShownFacts) -> Itera
         yield f"It also {facts.weakness[1]}, which is too weak: have it issued anew."
     elif reason is not Reason.CERTIFICATE_EXPIRED and facts.expired == 0:
         yield "It has also expired: renew it."
-    renamed = reason is Reason.CERTIFICATE_NAME_MISMATCH
-    if not renamed and facts.dns_names and not _fits(endpoint.server_name, facts.dns_names):
+    # Names are compared as RFC 9525 section 6.3 does.
+    wanted = endpoint.server_name.lower().rstrip(".")
+    fitting = (wanted, f"*.{wanted.partition('.')[2]}")
+    fits = any(presented.lower().rstrip(".") in fitting for presented in facts.dns_names)
+    if reason is not Reason.CERTIFICATE_NAME_MISMATCH and facts.dns_names and not fits:
         names = ", ".join(shown_names(facts.dns_names))
         yield (
             f"It is also not for {endpoint.server_name}, only for {names}."
             if names
-            else (f"It is also not for {endpoint.server_name}.")
+            else f"It is also not for {endpoint.server_name}."
         )
-
-
-def _fits(name: str, names: list[str]) -> bool:
-    """Compare names as RFC 9525 section 6.3 does."""
-    wanted = name.lower().rstrip(".")
-    parent = wanted.partition(".")[2]
-    return any(presented.lower().rstrip(".") in (wanted, f"*.{parent}") for presented in names)
 
 
 def shown_names(names: list[str]) -> list[str]:

@@ -119,7 +119,9 @@ class Dialler:
             errors.append(TimeoutError())
         finally:
             for attempt in attempts:
-                _give_up(attempt)
+                attempt.cancel()
+                # Not awaited: who cancels us in that moment must not make us lose a socket.
+                attempt.add_done_callback(_close_result)
         raise _unreachable(errors, f"{endpoint.host}:{endpoint.port}")
 
 
@@ -160,16 +162,8 @@ async def _open(address: str, port: int) -> socket.socket:
     return opened
 
 
-def _give_up(attempt: asyncio.Task[socket.socket]) -> None:
-    """Cancel an attempt, and close what it may have connected in the meantime.
-
-    Waits for nothing: who cancels us in that moment must not make us lose a socket.
-    """
-    attempt.cancel()
-    attempt.add_done_callback(_close_result)
-
-
 def _close_result(attempt: asyncio.Task[socket.socket]) -> None:
+    """Close what an attempt that was cancelled may have connected in the meantime."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()
 
@@ -240,15 +234,11 @@ class SystemResolver:
         try:
             return await look.answer()
         finally:
-            self._note_pace(name, look.slow)
-
-    def _note_pace(self, name: str, slow: bool | None) -> None:
-        if slow is None:
-            return
-        if slow:
-            self._slow.put(name, None)
-        else:
-            self._slow.pop(name)
+            slow = look.slow
+            if slow:
+                self._slow.put(name, None)
+            elif slow is not None:
+                self._slow.pop(name)
 
 
 def _look_up(host: str) -> tuple[str, ...] | None:

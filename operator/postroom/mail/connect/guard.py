@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ def _networks(*texts: str) -> tuple[Network, ...]:
 
 
 _LINK_LOCAL = _networks("169.254.0.0/16", "fe80::/10")
-#: Never dialled, whatever the operator's settings say, by what they are; beside `_metadata`.
+#: Never dialled, whatever the operator's settings say, by what they are; beside `_NeverDialled`.
 _FORBIDDEN: dict[str, tuple[Network, ...]] = {
     "link-local": _LINK_LOCAL,
     "unspecified": _networks("0.0.0.0/8", "::/128"),
@@ -101,20 +101,15 @@ class _NeverDialled(BaseModel):
     networks: tuple[_NetworkRow, ...]
     hosts: tuple[_HostRow, ...]
 
+    @cached_property
+    def metadata(self) -> tuple[Network, ...]:
+        """Where the metadata services of clouds listen."""
+        return _networks(*(row.network for row in self.networks))
+
 
 @cache
 def _never_dialled() -> _NeverDialled:
     return data_files.read("postroom.mail.connect", "never_dialled.yaml", _NeverDialled)
-
-
-@cache
-def _metadata() -> tuple[Network, ...]:
-    return _networks(*(row.network for row in _never_dialled().networks))
-
-
-@cache
-def _forbidden_hosts() -> frozenset[str]:
-    return frozenset(row.host for row in _never_dialled().hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +152,7 @@ def judge_addresses(
     A Service of type ExternalName is an alias: where that leads is no Service of the namespace.
     """
     own_service = is_own_service(host, namespace) and not isinstance(addresses, AliasedAddresses)
-    if host.lower().rstrip(".") in _forbidden_hosts():
+    if host.lower().rstrip(".") in {row.host for row in _never_dialled().hosts}:
         return _denied(host, "metadata", openable=False)
     for text in addresses:
         standing = _standing(text, policy)
@@ -192,7 +187,8 @@ def _standing(text: str, policy: DialPolicy) -> _Standing:
     # The IPv4 address inside stands for one that only carries it.
     stands_for = (unwrapped(address), *embedded(address))
     disguises = (address, *stands_for)
-    if any(_within(disguise, _metadata()) for disguise in (*disguises, *_perhaps(address))):
+    metadata = _never_dialled().metadata
+    if any(_within(disguise, metadata) for disguise in (*disguises, *_perhaps(address))):
         return _Standing("metadata")
     perhaps = (*disguises, *_perhaps(address, well_formed=True))
     for kind, networks in _FORBIDDEN.items():

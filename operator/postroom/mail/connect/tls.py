@@ -56,7 +56,9 @@ class TrustStore:
         """
         if ca_bundle is not None and len(ca_bundle) > BUNDLE_LIMIT:
             raise _unreadable_bundle()
-        key = "" if ca_bundle is None else hashlib.sha256(_bytes(ca_bundle)).hexdigest()
+        key = ""
+        if ca_bundle is not None:
+            key = hashlib.sha256(ca_bundle.encode("utf-8", "surrogatepass")).hexdigest()
         key += "" if common_name else " subjectAltName"
         context = self._contexts.use(key)
         if context is None:
@@ -67,10 +69,6 @@ class TrustStore:
                     context.hostname_checks_common_name = common_name
                     self._contexts.put(key, context)
         return context
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def build_context(ca_bundle: str | None) -> ssl.SSLContext:

@@ -112,7 +112,11 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
         message = f"{state.place} asks what no client can answer: its log may tell why."
         raise state.passing(Reason.PROBE_INCONCLUSIVE, message)
     if result != "OK":
-        raise _refused(session, result, text_of(lines))
+        answer = "NO" if result == "NO" else "BAD"
+        meaning = session.meaning(Stage.AUTH, text_of(lines), answer)
+        challenge = protocol.challenge if login.token else None
+        meaning = sasl.with_refusal(meaning, sasl.refusal_in(challenge))
+        raise _rejected(session, answer, meaning, challenge)
     if command.scram is not None and not command.scram.verified:
         raise state.proves_nothing(command.scram.mechanism)
     protocol.state, state.authenticated = AUTH, True
@@ -124,9 +128,15 @@ def _command(session: ImapSession, login: Login) -> LoginCommand:
     offered = session.capabilities
     if not login.token:
         command = password_command(login, offered)
-        if command is None:
-            raise _no_mechanism(session)
-        return command
+        if command is not None:
+            return command
+        known = ", ".join(known_mechanisms(mechanisms_among(offered))[:8]) or "no mechanism"
+        message = (
+            f"{session.state.place} offers {known} and forbids the command LOGIN; postroom knows "
+            f"{sasl.knows_mechanisms()} for passwords: enable one of these on the server, or use "
+            "oauth where it is offered."
+        )
+        raise session.state.failure(Reason.MECHANISM_UNSUPPORTED, message)
     mechanisms = mechanisms_among(sorted(offered))
     try:
         exchange = sasl.token_exchange(mechanisms, session.state.endpoint, login)
@@ -137,16 +147,6 @@ def _command(session: ImapSession, login: Login) -> LoginCommand:
     return token_command(exchange, offered)
 
 
-def _refused(session: ImapSession, result: str, text: str) -> Failure:
-    answer = "NO" if result == "NO" else "BAD"
-    meaning = session.meaning(Stage.AUTH, text, answer)
-    login = session.state.login
-    challenge = session.protocol.challenge if login is not None and login.token else None
-    return _rejected(
-        session, answer, sasl.with_refusal(meaning, sasl.refusal_in(challenge)), challenge
-    )
-
-
 def _rejected(
     session: ImapSession, answer: str, meaning: Meaning, challenge: bytes | None
 ) -> Failure:
@@ -155,14 +155,3 @@ def _rejected(
     status = sasl.status_of(sasl.refusal_in(challenge))
     said = f"{answer} ({status})" if status else answer
     return session.meant(meaning, f"answers the login with {said}")
-
-
-def _no_mechanism(session: ImapSession) -> Failure:
-    shown = known_mechanisms(mechanisms_among(session.capabilities))
-    known = ", ".join(shown[:8]) or "no mechanism"
-    message = (
-        f"{session.state.place} offers {known} and forbids the command LOGIN; postroom knows "
-        f"{sasl.knows_mechanisms()} for passwords: enable one of these on the server, or use oauth "
-        "where it is offered."
-    )
-    return session.state.failure(Reason.MECHANISM_UNSUPPORTED, message)

@@ -56,8 +56,10 @@ async def or_selected(
     `examined` is the answer to EXAMINE for the mailbox, whose `name` is as it is written.
     Raises `Failure` where EXAMINE is not known and nothing else is allowed.
     """
-    unknown = _is_unknown(*examined)
-    if session.state.endpoint.may_select and (unknown or examined[0] == "BAD"):
+    result, lines = examined
+    # BAD alone does not say so (RFC 9051 section 7.1.3): servers also slow down with it.
+    unknown = result in ("BAD", "NO") and _UNKNOWN.search(text_of(lines)) is not None
+    if session.state.endpoint.may_select and (unknown or result == "BAD"):
         return await session.protocol.run("SELECT", name), True
     if unknown:
         message = (
@@ -106,11 +108,3 @@ def opened(lines: Sequence[bytes]) -> Opened:
         uid_validity=codes.get(b"UIDVALIDITY") or None,
         uid_next=codes.get(b"UIDNEXT") or None,
     )
-
-
-def _is_unknown(result: str, lines: list[bytes]) -> bool:
-    """Whether a command was refused because the server does not know it.
-
-    BAD alone does not say so (RFC 9051 section 7.1.3): servers also slow down with it.
-    """
-    return result in ("BAD", "NO") and _UNKNOWN.search(text_of(lines)) is not None

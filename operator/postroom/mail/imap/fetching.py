@@ -31,9 +31,15 @@ def fetched(lines: Sequence[bytes]) -> Iterator[Fetched]:
         match words:
             case [bytes(_), bytes(kind), list(items), *_] if kind.upper() == b"FETCH":
                 found = dict(pairs(items))
-                uid = _uid(found.get(b"UID"))
+                uid, date = _uid(found.get(b"UID")), found.get(b"INTERNALDATE")
+                headers = (
+                    value
+                    for name, value in found.items()
+                    if name.startswith(b"BODY[HEADER") and isinstance(value, bytes)
+                )
+                received_at = internal_date(date) if isinstance(date, bytes) else None
                 if uid is not None:
-                    yield Fetched(uid, _moment(found.get(b"INTERNALDATE")), _header(found))
+                    yield Fetched(uid, received_at, next(headers, None))
 
 
 def searched(lines: Sequence[bytes]) -> list[int]:
@@ -74,12 +80,3 @@ def _written(ranges: Sequence[tuple[int, int]]) -> str:
 def _uid(value: Value) -> int | None:
     found = number(value)
     return found if found is not None and 0 < found <= _LARGEST_UID else None
-
-
-def _moment(value: Value) -> datetime | None:
-    return internal_date(value) if isinstance(value, bytes) else None
-
-
-def _header(items: dict[bytes, Value]) -> bytes | None:
-    found = (value for name, value in items.items() if name.startswith(b"BODY[HEADER"))
-    return next((value for value in found if isinstance(value, bytes)), None)

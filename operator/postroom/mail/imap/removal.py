@@ -45,7 +45,11 @@ async def remove(
 async def _remove_all(
     session: ImapSession, removals: Sequence[Removal], removed: list[Removal]
 ) -> None:
-    trash = await _trash(session) if _GMAIL in session.capabilities else None
+    trash = None
+    if _GMAIL in session.capabilities:
+        # Its mailbox for trash; empty where there is none.
+        result, lines = await session.ask(*list_command(session.capabilities))
+        trash = special_uses(listed(lines[:-1])).get("Trash", "") if result == "OK" else ""
     for mailbox in dict.fromkeys(removal.mailbox for removal in removals):
         result, lines = await session.ask("SELECT", written(mailbox))
         validity = opened(lines[:-1]).uid_validity if result == "OK" else None
@@ -55,12 +59,6 @@ async def _remove_all(
                 continue
             if await _is_proven(session, removal) and await _remove(session, removal, trash):
                 removed.append(removal)
-
-
-async def _trash(session: ImapSession) -> str:
-    """Gmail's mailbox for trash; empty where there is none."""
-    result, lines = await session.ask(*list_command(session.capabilities))
-    return special_uses(listed(lines[:-1])).get("Trash", "") if result == "OK" else ""
 
 
 async def _is_proven(session: ImapSession, removal: Removal) -> bool:

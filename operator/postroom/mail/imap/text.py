@@ -8,7 +8,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from postroom.mail.imap.protocol import Continuation
@@ -92,7 +92,11 @@ def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | 
     if "LOGINDISABLED" not in offered and proving is None:
         return LoginCommand("LOGIN", *login_arguments(login.username, password))
     if proving in SCRAM:
-        return _scram(ScramExchange(proving, login), offered)
+        exchange = ScramExchange(proving, login)
+        first = base64.b64encode(exchange.first).decode()
+        command = _authenticate(proving, first, offered)
+        steps = (partial(_packed_answer, step) for step in (exchange.proof, exchange.hear))
+        return replace(command, answers=[*command.answers, *steps], scram=exchange)
     if proving is not None:
         return LoginCommand("AUTHENTICATE", [proving], [partial(cram_md5, login)])
     if "AUTH=LOGIN" not in offered:
@@ -100,14 +104,6 @@ def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | 
     # Two questions, whatever they say, for the name and the password.
     answers = [base64.b64encode(answer.encode()) for answer in (login.username, password)]
     return LoginCommand("AUTHENTICATE", ["LOGIN"], answers)
-
-
-def _scram(exchange: ScramExchange, offered: AbstractSet[str]) -> LoginCommand:
-    packed = base64.b64encode(exchange.first).decode()
-    command = _authenticate(exchange.mechanism, packed, offered)
-    steps = (exchange.proof, exchange.hear)
-    answers = [*command.answers, *(partial(_packed_answer, step) for step in steps)]
-    return LoginCommand(command.name, command.arguments, answers, exchange)
 
 
 def _packed_answer(step: Callable[[bytes], bytes], challenge: bytes) -> bytes:

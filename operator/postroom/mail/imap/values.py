@@ -75,13 +75,12 @@ def _values(parts: Sequence[bytes]) -> list[Value] | None:
     for index, part in enumerate(parts):
         if index % 2:
             open_lists[-1].append(part)
-        elif not _read_line(part if index + 1 == len(parts) else _unannounced(part), open_lists):
+            continue
+        if index + 1 < len(parts):
+            part = part[: part.rindex(b"{")].removesuffix(b"~")  # what announces the next one
+        if not _read_line(part, open_lists):
             return None
     return found if len(open_lists) == 1 else None
-
-
-def _unannounced(line: bytes) -> bytes:
-    return line[: line.rindex(b"{")].removesuffix(b"~")
 
 
 def _read_line(line: bytes, open_lists: list[list[Value]]) -> bool:

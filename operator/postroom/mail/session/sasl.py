@@ -60,20 +60,17 @@ def token_exchange(
 
     Raises `ValueError` for a username or token that no message can carry.
     """
-    mechanism = sasl.mechanism_for(offered, _issuer(endpoint.host))
+    name = identify(endpoint.host)
+    known = preset(name).oauth if name is not None else None
+    # Who hands out the tokens for the host, as far as that is known.
+    issuer = OAuthProvider(known.value) if known is not None else OAuthProvider.GENERIC
+    mechanism = sasl.mechanism_for(offered, issuer)
     if mechanism is None:
         return None
     message = sasl.message_for(
         mechanism, login.username, login.password, endpoint.host, endpoint.port
     )
     return TokenExchange(mechanism, message)
-
-
-def _issuer(host: str) -> OAuthProvider:
-    """Who hands out the tokens for a host, as far as that is known."""
-    name = identify(host)
-    known = preset(name).oauth if name is not None else None
-    return OAuthProvider(known.value) if known is not None else OAuthProvider.GENERIC
 
 
 def circumstances(stage: Stage, endpoint: Endpoint, login: Login | None) -> Circumstances:

@@ -81,6 +81,11 @@ class SessionState:
     def report(self) -> ProbeReport:
         """How the session ended, once it did; without what the server repeats of the password."""
         end = self._end or self.broken_off()
+        text = None
+        if self.said is not None and end.stage is not ProbeStage.DONE and end.cause is not None:
+            login = self.login
+            secrets, names = ((login.password,), (login.username,)) if login else ((), ())
+            text = normalised(self.said, secrets, names) or None
         return ProbeReport(
             stage=end.stage,
             reason=end.reason,
@@ -94,16 +99,8 @@ class SessionState:
             mailbox=self.echo_filter.mailbox(self.mailbox),
             retry_after=end.retry_after,
             cause=end.cause,
-            server_text=self._server_text(end),
+            server_text=text,
         )
-
-    def _server_text(self, end: Failure) -> str | None:
-        """The server's own words at the end, fit for status; None where it gave none."""
-        if self.said is None or end.stage is ProbeStage.DONE or end.cause is None:
-            return None
-        login = self.login
-        secrets, names = ((login.password,), (login.username,)) if login else ((), ())
-        return normalised(self.said, secrets, names) or None
 
     def keep_login_out_of_the_clear(self) -> None:
         """Raise `Failure` where signing in would need no TLS: before anything is dialled."""

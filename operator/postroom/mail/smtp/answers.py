@@ -38,16 +38,17 @@ def answer_to_sender(code: int, text: str, meaning: Meaning, message: str) -> An
     """
     if 400 <= code <= 499 and meaning.cause not in _ABOUT_THE_RECIPIENT:
         acceptance = Acceptance.DEFERRED
-    elif 500 <= code <= 599 and meaning.conclusive and _about_the_sender(meaning):
+    elif (
+        500 <= code <= 599
+        and meaning.conclusive
+        and meaning.cause in _ABOUT_THE_SENDER
+        # A bare refusal of RCPT may mean the recipient.
+        and meaning.reason is Reason.SENDER_NOT_AUTHORIZED
+    ):
         acceptance = Acceptance.REFUSED
     else:
         acceptance = Acceptance.UNKNOWN
     return Answer(acceptance, meaning.reason, message, code, enhanced_code(text))
-
-
-def _about_the_sender(meaning: Meaning) -> bool:
-    """Whether a refusal is one of the sender: a bare one to RCPT may mean the recipient."""
-    return meaning.cause in _ABOUT_THE_SENDER and meaning.reason is Reason.SENDER_NOT_AUTHORIZED
 
 
 def answer_to_message(code: int, text: str, meaning: Meaning, message: str) -> Answer:

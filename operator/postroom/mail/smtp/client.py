@@ -167,10 +167,20 @@ class SmtpClient(aiosmtplib.SMTP):
         initial response, or for the name again.
         """
         username, password = login.username.encode(), login.password.reveal().encode()
-        if mechanism == "PLAIN":
-            return await self._auth_plain(base64.b64encode(b"\0" + username + b"\0" + password))
+        if mechanism == "PLAIN":  # RFC 4616
+            packed = base64.b64encode(b"\0" + username + b"\0" + password)
+            fits = len(b"AUTH PLAIN \r\n") + len(packed) <= _COMMAND_LIMIT
+            reply = await self.execute_command(b"AUTH", b"PLAIN", *([packed] if fits else []))
+            # A server that asks all the same has not heeded what came with the command.
+            return await self.execute_command(packed) if reply.code == _GO_ON else reply
         if mechanism == "LOGIN":
-            return await self._auth_login(base64.b64encode(username), base64.b64encode(password))
+            name = base64.b64encode(username)
+            reply = await self.execute_command(b"AUTH", b"LOGIN", name)
+            if reply.code == _GO_ON and _asks_for_name(reply.message):
+                # Some servers ask for the name although it comes with the command.
+                reply = await self.execute_command(name)
+            packed = base64.b64encode(password)
+            return await self.execute_command(packed) if reply.code == _GO_ON else reply
         reply = await self.execute_command(b"AUTH", mechanism.encode())
         if reply.code != _GO_ON:
             return reply
@@ -181,23 +191,16 @@ class SmtpClient(aiosmtplib.SMTP):
         digest = hmac.new(password, asked, "md5").hexdigest().encode()  # RFC 2195 section 2
         return await self.execute_command(base64.b64encode(username + b" " + digest))
 
-    async def _auth_plain(self, packed: bytes) -> aiosmtplib.SMTPResponse:
-        """RFC 4616; a server that asks all the same has not heeded what came with the command."""
-        fits = len(b"AUTH PLAIN \r\n") + len(packed) <= _COMMAND_LIMIT
-        reply = await self.execute_command(b"AUTH", b"PLAIN", *([packed] if fits else []))
-        return await self.execute_command(packed) if reply.code == _GO_ON else reply
-
-    async def _auth_login(self, username: bytes, password: bytes) -> aiosmtplib.SMTPResponse:
-        """The name comes with the command; some servers ask for it all the same."""
-        reply = await self.execute_command(b"AUTH", b"LOGIN", username)
-        if reply.code == _GO_ON and _asks_for_name(reply.message):
-            reply = await self.execute_command(username)
-        return await self.execute_command(password) if reply.code == _GO_ON else reply
-
     async def auth_scram(self, exchange: ScramExchange) -> aiosmtplib.SMTPResponse:
         """Make one attempt with SCRAM, and return the final reply; `exchange` tells whether the
         server has proven itself."""
-        reply = await self._auth_first(exchange.mechanism, base64.b64encode(exchange.first))
+        command = b"AUTH " + exchange.mechanism.encode()
+        first = base64.b64encode(exchange.first)
+        fits = len(command) + len(b" \r\n") + len(first) <= _COMMAND_LIMIT
+        reply = await self.execute_command(command, *([first] if fits else []))
+        if reply.code == _GO_ON and (not fits or not reply.message.strip()):
+            # A server that asks for what came with the command has not heeded it.
+            reply = await self.execute_command(first)
         if reply.code != _GO_ON:
             return reply
         try:
@@ -213,14 +216,6 @@ class SmtpClient(aiosmtplib.SMTP):
         except ValueError:
             return aiosmtplib.SMTPResponse(_NO_REPLY, "")
         return await self.execute_command(b"")
-
-    async def _auth_first(self, mechanism: str, packed: bytes) -> aiosmtplib.SMTPResponse:
-        """Begin; a server that asks for what came with the command has not heeded it."""
-        command = b"AUTH " + mechanism.encode()
-        fits = len(command) + len(b" \r\n") + len(packed) <= _COMMAND_LIMIT
-        reply = await self.execute_command(command, *([packed] if fits else []))
-        asks = reply.code == _GO_ON and (not fits or not reply.message.strip())
-        return await self.execute_command(packed) if asks else reply
 
     async def auth_token(self, exchange: TokenExchange) -> aiosmtplib.SMTPResponse:
         """Make one attempt with a token, and return the final reply, whatever it is.

@@ -49,7 +49,12 @@ async def send(
     if handover is not None and handover.answer is not None:
         return SendReport(state.report(), handover.answer)
     if handover is not None and handover.all_sent:
-        return SendReport(state.report(), _unconfirmed(state.place))
+        message = (
+            f"{state.place} was sent the whole message, but did not confirm it. It may have been "
+            "delivered all the same: look for it at the recipient before it is sent again."
+        )
+        unconfirmed = Answer(Acceptance.UNKNOWN, Reason.MESSAGE_UNCONFIRMED, message)
+        return SendReport(state.report(), unconfirmed)
     return sending.not_done(state.report(), missing)
 
 
@@ -68,8 +73,14 @@ class _Handover:
         self.answer = _FENCED if not self._message.may_be_sent() else self._objection()
         if self.answer is not None:
             return
+        parameters = [f"FROM:<{self._message.sender}>"]
+        if session.client.supports_extension("size"):
+            # Without the doubled dots and the final one (RFC 1870 section 5).
+            parameters.append(f"SIZE={len(self._lines)}")
+        if not self._lines.isascii() and session.client.supports_extension("8bitmime"):
+            parameters.append("BODY=8BITMIME")
         for stage, words in (
-            (Stage.MAIL, (b"MAIL", *self._mail_parameters())),
+            (Stage.MAIL, (b"MAIL", *(parameter.encode() for parameter in parameters))),
             (Stage.RCPT, (b"RCPT", f"TO:<{self._message.recipient}>".encode())),
         ):
             reply = await session.command(*words)
@@ -98,16 +109,6 @@ class _Handover:
         meaning, message = self._session.meaning(stage, reply)
         self.answer = answers.answer_to_message(reply.code, reply.message, meaning, message)
 
-    def _mail_parameters(self) -> tuple[bytes, ...]:
-        client = self._session.client
-        parameters = [f"FROM:<{self._message.sender}>"]
-        if client.supports_extension("size"):
-            # Without the doubled dots and the final one (RFC 1870 section 5).
-            parameters.append(f"SIZE={len(self._lines)}")
-        if not self._lines.isascii() and client.supports_extension("8bitmime"):
-            parameters.append("BODY=8BITMIME")
-        return tuple(parameter.encode() for parameter in parameters)
-
     def _objection(self) -> Answer | None:
         """Why the message cannot be offered to this server at all; None where it can."""
         for role, address in (
@@ -126,11 +127,3 @@ class _Handover:
             message = f"{place} takes messages of {limit} octets at most. {meaning.hint}"
             return Answer(Acceptance.REFUSED, meaning.reason, message)
         return None
-
-
-def _unconfirmed(place: str) -> Answer:
-    message = (
-        f"{place} was sent the whole message, but did not confirm it. It may have been delivered "
-        "all the same: look for it at the recipient before it is sent again."
-    )
-    return Answer(Acceptance.UNKNOWN, Reason.MESSAGE_UNCONFIRMED, message)

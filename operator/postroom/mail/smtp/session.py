@@ -169,18 +169,14 @@ class SmtpSession:
         except TimeoutError:
             raise self.state.silent() from None
         except aiosmtplib.SMTPResponseException as error:
-            raise self._answered(error.code, error.message) from None
+            if self.state.stage is ProbeStage.AUTH:
+                raise self.no_verdict() from None
+            if self.state.stage is ProbeStage.DONE:
+                raise self.no_reply() from None
+            raise self._refuses_us(error.code, error.message, "answers EHLO with") from None
         except (aiosmtplib.SMTPException, OSError) as error:
             upgraded = self.state.endpoint.tls is TLSMode.START_TLS
             raise await self.state.gone(error, ask_for_tls if upgraded else None) from None
-
-    def _answered(self, code: int, text: str) -> Failure:
-        """What an error reply means, or one at any stage that is no reply at all."""
-        if self.state.stage is ProbeStage.AUTH:
-            return self.no_verdict()
-        if self.state.stage is ProbeStage.DONE:
-            return self.no_reply()
-        return self._refuses_us(code, text, "answers EHLO with")
 
     def _refuses_us(self, code: int, text: str, does: str) -> Failure:
         """What an error reply before AUTH means; `does` is what the server does with the code."""

@@ -59,24 +59,19 @@ def _labels_of(message: bytes) -> int:
         labels, at = _name(message, at)
         kind, _, _, length = _FIXED.unpack_from(message, at)
         at += _FIXED.size
-        total += labels + _labels_in_data(message, at, kind, length)
+        total += labels
+        if kind in _NAMES_AT and length:
+            offset, names = _NAMES_AT[kind]
+            here = at + offset
+            for _ in range(names):
+                labels, here = _name(message, here)
+                total += labels
+        elif kind not in _NAMELESS:
+            # Nobody asked for it. Every two bytes might be a pointer to the longest name.
+            total += length // 2 * _NAME_LIMIT
         if total > LABELS_LIMIT:
             break
         at += length
-    return total
-
-
-def _labels_in_data(message: bytes, at: int, kind: int, length: int) -> int:
-    if kind in _NAMELESS or not length:
-        return 0
-    if kind not in _NAMES_AT:
-        # Nobody asked for it. Every two bytes might be a pointer to the longest name.
-        return length // 2 * _NAME_LIMIT
-    offset, names = _NAMES_AT[kind]
-    total, here = 0, at + offset
-    for _ in range(names):
-        labels, here = _name(message, here)
-        total += labels
     return total
 
 

@@ -42,8 +42,8 @@ class SocketTransport:
         if port is None or port.used_up:
             # A process may open only so many: those that nobody waits at go, the oldest first.
             for earlier in list(self._ports.values()):
-                if len(self._ports) >= _PORTS_LIMIT and earlier.idle:
-                    earlier.close()
+                if len(self._ports) >= _PORTS_LIMIT:
+                    earlier.close_if_idle()
             port = self._ports[server] = _Port(server, self._forget)
         async with asyncio.timeout(timeout):
             return await port.ask(query)
@@ -99,18 +99,13 @@ class _Port:
         loop = asyncio.get_running_loop()
         self._expires = loop.time() + _PORT_SECONDS
         loop.add_reader(self._socket, self._read)
-        self._timer = loop.call_later(_PORT_SECONDS, self._expire)
+        self._timer = loop.call_later(_PORT_SECONDS, self.close_if_idle)
 
     @property
     def used_up(self) -> bool:
         """Whether new queries must leave from another port."""
         now = asyncio.get_running_loop().time()
         return self._queries >= _PORT_QUERIES or now >= self._expires or self._socket.fileno() < 0
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody waits for a reply."""
-        return not self._waiting
 
     async def ask(self, query: bytes) -> bytes:
         """Send a query and wait for its reply."""
@@ -127,8 +122,8 @@ class _Port:
             return query[:2] + (await reply)[2:]
         finally:
             del self._waiting[number]
-            if self.used_up and not self._waiting:
-                self.close()
+            if self.used_up:
+                self.close_if_idle()
 
     def _read(self) -> None:
         for _ in range(_READ_AT_ONCE):
@@ -150,7 +145,8 @@ class _Port:
             if not reply.done():
                 reply.set_exception(type(error)(*error.args))
 
-    def _expire(self) -> None:
+    def close_if_idle(self) -> None:
+        """Close the socket if nobody waits for a reply."""
         if not self._waiting:
             self.close()
 

@@ -136,15 +136,19 @@ def answer_of(reply: Reply, question: Question, server: object) -> Answer:
     if not isinstance(section, Section):
         return Answer(question, section, server=told, errors=errors)
     if section.values:
-        outcome = Outcome.FOUND
+        outcome, ttl = Outcome.FOUND, section.ttl
     else:
         outcome = Outcome.NX_DOMAIN if code == dns.rcode.NXDOMAIN else Outcome.NO_DATA
+        # A denial is kept as its SOA says (RFC 2308 section 5): without one, not at all.
+        _, soa = next(authority(reply, RecordType.SOA), ("", None))
+        limits = () if soa is None else (soa.ttl, int(soa[0].minimum), section.ttl)
+        ttl = min((seconds for seconds in limits if seconds is not None), default=None)
     return Answer(
         question,
         outcome,
         section.values,
         section.aliases,
-        section.ttl if section.values else _denial_ttl(reply, section.ttl),
+        ttl,
         authoritative=is_authoritative(reply),
         server=told,
         strings=section.strings,
@@ -170,10 +174,7 @@ def read_answer(reply: dns.message.Message, question: Question) -> Section | Out
     """
     start = owner = dns.name.from_text(question.name)
     chain, ttls = list[dns.name.Name](), list[int]()
-    while True:
-        rrset = _rrset(reply, owner, question.type)
-        if rrset is not None:
-            return _section(rrset, chain, ttls)
+    while (rrset := _rrset(reply, owner, question.type)) is None:
         cname = _rrset(reply, owner, RecordType.CNAME)
         if cname is None:
             return Section(_texts(chain), (), min(ttls, default=None))
@@ -183,11 +184,6 @@ def read_answer(reply: dns.message.Message, question: Question) -> Section | Out
         owner = target
         chain.append(target)
         ttls.append(cname.ttl)
-
-
-def _section(
-    rrset: dns.rrset.RRset, chain: list[dns.name.Name], ttls: list[int]
-) -> Section | Outcome:
     if len(rrset) > RECORDS_LIMIT:
         return Outcome.MALFORMED
     values = tuple(_text(rdata) for rdata in rrset)
@@ -233,14 +229,6 @@ def authority(
     for rrset in reply.authority:
         if rrset.rdtype == wanted:
             yield canonical(rrset.name.to_text()), rrset
-
-
-def _denial_ttl(reply: dns.message.Message, alias_ttl: int | None) -> int | None:
-    """How long a denial may be kept (RFC 2308 section 5); None: not at all."""
-    for _, rrset in authority(reply, RecordType.SOA):
-        least = min(rrset.ttl, int(rrset[0].minimum))
-        return least if alias_ttl is None else min(least, alias_ttl)
-    return None
 
 
 def glue(reply: dns.message.Message, host: str) -> tuple[str, ...]:

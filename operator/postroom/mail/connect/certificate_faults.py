@@ -52,39 +52,35 @@ def certificate_reason(verify_code: int, facts: TLSFacts | None = None) -> Reaso
 
 def certificate_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> str:
     """Why a certificate was not accepted, what mends that, and what else it needs."""
-    main = _main_sentence(verify_code, endpoint, facts)
-    if not isinstance(facts, ShownFacts):
-        return main
-    return " ".join([main, *_what_else(verify_code, endpoint, facts)])
-
-
-def _main_sentence(verify_code: int, endpoint: Endpoint, facts: TLSFacts | None) -> str:
     place = f"{endpoint.host}:{endpoint.port}"
     match certificate_reason(verify_code, facts):
         case Reason.CERTIFICATE_EXPIRED:
-            return _expired(place, endpoint, facts)
+            main = _expired(place, endpoint, facts)
         case Reason.CERTIFICATE_NOT_YET_VALID:
-            return (
+            main = (
                 f"{_whose(facts, 'not_yet_valid', place)} is not valid yet: check its dates and "
                 "the clocks of both sides."
             )
         case Reason.CERTIFICATE_NAME_MISMATCH:
             names = ", ".join(shown_names(facts.dns_names)) if facts else ""
             shown = f", only for {names}" if names else ""
-            return (
+            main = (
                 f"The certificate of {place} is not for {endpoint.server_name}{shown}: use one of "
                 "its names as host, or set tls.serverName."
             )
         case Reason.CERTIFICATE_WEAK:
-            return _weak(verify_code, place, facts)
+            main = _weak(verify_code, place, facts)
         case Reason.CERTIFICATE_CHAIN_INCOMPLETE:
-            return (
+            main = (
                 f"{place} sends its certificate without the intermediate that vouches for it: have "
                 "the server send the whole chain or, if the authority is a private one, reference "
                 "it in tls.caBundleRef."
             )
         case _:
-            return _untrusted(verify_code, place, facts)
+            main = _untrusted(verify_code, place, facts)
+    if not isinstance(facts, ShownFacts):
+        return main
+    return " ".join([main, *_what_else(verify_code, endpoint, facts)])
 
 
 def _whose(facts: TLSFacts | None, fault: str, place: str) -> str:

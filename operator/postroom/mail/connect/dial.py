@@ -89,10 +89,24 @@ class Dialler:
             found = None
         if found:
             return found
-        if found is not None:
-            raise Failure(ProbeStage.RESOLVE, Reason.HOST_NOT_FOUND, _no_address(host))
-        message = f"The addresses of {host} could not be looked up now; the look is repeated."
-        raise Failure(ProbeStage.RESOLVE, Reason.LOOKUP_FAILED, message, conclusive=False)
+        if found is None:
+            message = f"The addresses of {host} could not be looked up now; the look is repeated."
+            raise Failure(ProbeStage.RESOLVE, Reason.LOOKUP_FAILED, message, conclusive=False)
+        provider = by_whole_name(host)
+        if identify(host) is None:
+            message = f"{host} has no address in DNS: correct the name of the host."
+        elif provider is None:
+            message = (
+                f"{host} has no address in DNS: correct the name of the host, or what it is made "
+                "of, such as the region."
+            )
+        else:
+            # A host that is a provider's for certain is no misspelling.
+            message = (
+                f"{host} has no address in DNS as it is seen from here, yet it is a host of "
+                f"{provider}: look at the resolver and the network that postroom uses."
+            )
+        raise Failure(ProbeStage.RESOLVE, Reason.HOST_NOT_FOUND, message)
 
     async def _connect(self, addresses: Sequence[str], endpoint: Endpoint) -> socket.socket:
         """Try the addresses one after the other, a little apart (RFC 8305); the first wins."""
@@ -256,19 +270,3 @@ def _look_up(host: str) -> tuple[str, ...] | None:
     # A search list completes the name of a Service; anything else is another name.
     itself = {host.rstrip("."), f"{host.rstrip('.')}.cluster.local"}
     return addresses if names <= itself else AliasedAddresses(addresses)
-
-
-def _no_address(host: str) -> str:
-    """What to do: a host that is a provider's for certain is no misspelling."""
-    if identify(host) is None:
-        return f"{host} has no address in DNS: correct the name of the host."
-    provider = by_whole_name(host)
-    if provider is None:
-        return (
-            f"{host} has no address in DNS: correct the name of the host, or what it is made of, "
-            "such as the region."
-        )
-    return (
-        f"{host} has no address in DNS as it is seen from here, yet it is a host of {provider}: "
-        "look at the resolver and the network that postroom uses."
-    )

@@ -32,6 +32,11 @@ class Listed:
     delimiter: str | None
     uses: frozenset[str]
 
+    @property
+    def leaf(self) -> str:
+        """The last part of its name."""
+        return self.name.rpartition(self.delimiter)[2] if self.delimiter else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
@@ -83,7 +88,7 @@ def where_mail_arrives(mailboxes: Sequence[Listed]) -> Mapping[str, str]:
     uses = special_uses(mailboxes)
     found: dict[str, str] = {use: uses[use] for use in ("Junk", "All") if use in uses}
     if "Junk" not in found:
-        called = [mailbox.name for mailbox in mailboxes if _leaf(mailbox).lower() in _JUNK_NAMES]
+        called = [mailbox.name for mailbox in mailboxes if mailbox.leaf.lower() in _JUNK_NAMES]
         if called:
             found["Junk"] = min(called)
     return found
@@ -129,7 +134,3 @@ def _delimiter(value: Value) -> str | None:
     if isinstance(value, bytes) and len(value) == 1 and 0x20 < value[0] < 0x7F:
         return value.decode()
     return None
-
-
-def _leaf(mailbox: Listed) -> str:
-    return mailbox.name.rpartition(mailbox.delimiter)[2] if mailbox.delimiter else mailbox.name

@@ -146,7 +146,12 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         finally:
             self._in_flight = {}
             self.pending_sync_command = None
-        return [_answer(command.response) for command in made]
+        answers: list[CommandAnswer] = []
+        for command in made:
+            told = command.response.lines
+            lines = [bytes(line) for line in told if isinstance(line, bytes | bytearray)]
+            answers.append((str(command.response.result), lines))
+        return answers
 
     def send(self, line: str, scrub: str | None = None) -> None:
         """Write a line; nothing is logged."""
@@ -321,11 +326,6 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self.greeting.cancel()
         if self.transport is not None:
             self.transport.abort()
-
-
-def _answer(response: Any) -> CommandAnswer:
-    lines = [bytes(line) for line in response.lines if isinstance(line, bytes | bytearray)]
-    return str(response.result), lines
 
 
 async def ask_for_tls(connection: socket.socket) -> bool:

@@ -57,27 +57,27 @@ async def _remove_all(
             # With another UIDVALIDITY, the UID is another message's.
             if removal.mailbox != mailbox or removal.uid_validity != validity:
                 continue
-            if await _is_proven(session, removal) and await _remove(session, removal, trash):
+            if await _remove(session, removal, trash):
                 removed.append(removal)
 
 
-async def _is_proven(session: ImapSession, removal: Removal) -> bool:
-    """Whether the message is there and its header holds the proof, exactly once."""
+async def _remove(session: ImapSession, removal: Removal, trash: str | None) -> bool:
+    """Whether one message went: only if its header holds the proof, exactly once.
+
+    At Gmail, where \\Deleted only takes a label away, it goes to the trash.
+    """
     if len(removal.proof) < _SHORTEST_PROOF:
         return False
-    result, lines = await session.ask("UID FETCH", str(removal.uid), _PROOF_ITEMS)
+    uid, offered = str(removal.uid), session.capabilities
+    result, lines = await session.ask("UID FETCH", uid, _PROOF_ITEMS)
     found = [
         message for message in fetched(lines[:-1]) if message.uid == removal.uid and message.header
     ]
     if result != "OK" or len(found) != 1:
         return False
     values = read_header(found[0].header or b"").all(PROBE_FIELD)
-    return len(values) == 1 and removal.proof in values[0].split()
-
-
-async def _remove(session: ImapSession, removal: Removal, trash: str | None) -> bool:
-    """Whether one message went; at Gmail, where \\Deleted only takes a label away, to the trash."""
-    uid, offered = str(removal.uid), session.capabilities
+    if len(values) != 1 or removal.proof not in values[0].split():
+        return False
     if trash is None or same_mailbox(trash, removal.mailbox):
         done, _ = await session.ask("UID STORE", uid, "+FLAGS.SILENT", r"(\Deleted)")
         # Removed where it can be removed alone (RFC 4315 section 2.1).

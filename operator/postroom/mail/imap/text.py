@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -13,7 +12,7 @@ from functools import partial
 
 from postroom.mail.imap.protocol import Continuation
 from postroom.mail.report import Login, Mailbox
-from postroom.mail.session.sasl import PROVING, TokenExchange
+from postroom.mail.session.sasl import PROVING, TokenExchange, cram_md5
 from postroom.mail.session.scram import SCRAM, ScramExchange
 
 _LINE_ENDS = re.compile(r"[\x00\r\n]")
@@ -98,7 +97,9 @@ def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | 
         steps = (partial(_packed_answer, step) for step in (exchange.proof, exchange.hear))
         return replace(command, answers=[*command.answers, *steps], scram=exchange)
     if proving is not None:
-        return LoginCommand("AUTHENTICATE", [proving], [partial(cram_md5, login)])
+        return LoginCommand(
+            "AUTHENTICATE", [proving], [partial(_packed_answer, partial(cram_md5, login))]
+        )
     if "AUTH=LOGIN" not in offered:
         return None
     # Two questions, whatever they say, for the name and the password.
@@ -107,14 +108,8 @@ def password_command(login: Login, offered: AbstractSet[str]) -> LoginCommand | 
 
 
 def _packed_answer(step: Callable[[bytes], bytes], challenge: bytes) -> bytes:
+    """One step on both sides of base64; raises `ValueError` for a challenge that is none."""
     return base64.b64encode(step(base64.b64decode(challenge, validate=True)))
-
-
-def cram_md5(login: Login, challenge: bytes) -> bytes:
-    """Answer a challenge (RFC 2195 section 2); raises `ValueError` for what is no base64."""
-    asked = base64.b64decode(challenge, validate=True)
-    digest = hmac.new(login.password.reveal().encode(), asked, "md5").hexdigest()
-    return base64.b64encode(f"{login.username} {digest}".encode())
 
 
 def token_command(exchange: TokenExchange, offered: AbstractSet[str]) -> LoginCommand:

@@ -78,30 +78,22 @@ def _values(parts: Sequence[bytes]) -> list[Value] | None:
             continue
         if index + 1 < len(parts):
             part = part[: part.rindex(b"{")].removesuffix(b"~")  # what announces the next one
-        if not _read_line(part, open_lists):
-            return None
+        at = 0
+        while at < len(part):
+            token = _TOKEN.match(part, at)
+            if token is None:
+                return None
+            at = token.end()
+            if token["open"]:
+                deeper: list[Value] = []
+                open_lists[-1].append(deeper)
+                open_lists.append(deeper)
+            elif token["close"]:
+                open_lists.pop()
+            elif token["quoted"] is not None:
+                open_lists[-1].append(re.sub(rb"\\(.)", rb"\1", token["quoted"], flags=re.DOTALL))
+            elif token["atom"]:
+                open_lists[-1].append(None if token["atom"].upper() == b"NIL" else token["atom"])
+            if not 0 < len(open_lists) <= _DEPTH_LIMIT:
+                return None
     return found if len(open_lists) == 1 else None
-
-
-def _read_line(line: bytes, open_lists: list[list[Value]]) -> bool:
-    at = 0
-    while at < len(line):
-        token = _TOKEN.match(line, at)
-        if token is None:
-            return False
-        at = token.end()
-        if token["open"]:
-            deeper: list[Value] = []
-            open_lists[-1].append(deeper)
-            open_lists.append(deeper)
-            if len(open_lists) > _DEPTH_LIMIT:
-                return False
-        elif token["close"]:
-            open_lists.pop()
-            if not open_lists:
-                return False
-        elif token["quoted"] is not None:
-            open_lists[-1].append(re.sub(rb"\\(.)", rb"\1", token["quoted"], flags=re.DOTALL))
-        elif token["atom"]:
-            open_lists[-1].append(None if token["atom"].upper() == b"NIL" else token["atom"])
-    return True

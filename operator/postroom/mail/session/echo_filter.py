@@ -38,8 +38,20 @@ class EchoFilter:
 
     @cached_property
     def _spelt(self) -> str:
-        # Most servers tell nothing that is long enough to be looked for.
-        return "\n".join(map(_folded, _spellings(self._secret.reveal())))
+        """The secret as it is, and in the encodings of which a protocol's words can consist.
+
+        Made when it is needed: most servers tell nothing that is long enough to be looked for.
+        """
+        secret = self._secret.reveal()
+        octets = secret.encode("utf-8", "surrogatepass")
+        spellings = [secret, octets.decode("latin-1"), json.dumps(secret), quote(octets)]
+        spellings += [secret.encode("utf-7", "replace").decode(), octets.hex()]
+        for shift in range(3):
+            standard = base64.b64encode(b"\0" * shift + octets).decode()
+            spellings += [standard, standard.translate(str.maketrans("+/", "-_"))]
+        for shift in range(5):
+            spellings.append(base64.b32encode(b"\0" * shift + octets).decode())
+        return "\n".join(map(_folded, spellings))
 
     def __repr__(self) -> str:
         return "EchoFilter(***)"
@@ -91,20 +103,3 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
 
 def _folded(text: str) -> str:
     return "".join(text.split()).casefold()
-
-
-def _spellings(secret: str) -> Iterable[str]:
-    """Yield a secret as it is, and in the encodings of which a protocol's words can consist."""
-    octets = secret.encode("utf-8", "surrogatepass")
-    yield secret
-    yield octets.decode("latin-1")
-    yield json.dumps(secret)
-    yield quote(octets)
-    yield secret.encode("utf-7", "replace").decode()
-    yield octets.hex()
-    for shift in range(3):
-        standard = base64.b64encode(b"\0" * shift + octets).decode()
-        yield standard
-        yield standard.translate(str.maketrans("+/", "-_"))
-    for shift in range(5):
-        yield base64.b32encode(b"\0" * shift + octets).decode()

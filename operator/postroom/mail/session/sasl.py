@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -71,6 +72,12 @@ def token_exchange(
         mechanism, login.username, login.password, endpoint.host, endpoint.port
     )
     return TokenExchange(mechanism, message)
+
+
+def cram_md5(login: Login, challenge: bytes) -> bytes:
+    """What answers a challenge (RFC 2195 section 2), both before base64."""
+    digest = hmac.new(login.password.reveal().encode(), challenge, "md5").hexdigest()
+    return f"{login.username} {digest}".encode()
 
 
 def circumstances(stage: Stage, endpoint: Endpoint, login: Login | None) -> Circumstances:

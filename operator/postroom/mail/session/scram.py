@@ -104,12 +104,8 @@ def prepared(text: str) -> str:
     made = ucd_3_2_0.normalize("NFKC", mapped)
     if not made or any(prohibits(letter) for letter in made for prohibits in _PROHIBITED):
         return text
-    return text if _mixes_directions(made) else made
-
-
-def _mixes_directions(text: str) -> bool:
-    """Tell what is neither all from the right nor all from the left (RFC 3454 section 6)."""
-    if not any(map(stringprep.in_table_d1, text)):
-        return False
-    ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
-    return any(map(stringprep.in_table_d2, text)) or not ends
+    # What is written from the right must be so from end to end (RFC 3454 section 6).
+    from_the_right = list(map(stringprep.in_table_d1, made))
+    from_the_left = any(map(stringprep.in_table_d2, made))
+    ends = from_the_right[0] and from_the_right[-1]
+    return text if any(from_the_right) and (from_the_left or not ends) else made

@@ -60,19 +60,12 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
             session = SmtpSession(state, client)
             await session.introduce(context)
             if state.login is not None:
-                await _authenticate(session, state.login)
+                state.stage = ProbeStage.AUTH
+                present = _present_token if state.login.token else _present_password
+                await present(session, state.login, session.mechanisms())
+                state.authenticated = True
         yield session
         client.say_goodbye()
-
-
-async def _authenticate(session: SmtpSession, login: Login) -> None:
-    session.state.stage = ProbeStage.AUTH
-    offered = session.mechanisms()
-    if login.token:
-        await _present_token(session, login, offered)
-    else:
-        await _present_password(session, login, offered)
-    session.state.authenticated = True
 
 
 async def _present_password(session: SmtpSession, login: Login, offered: list[str]) -> None:

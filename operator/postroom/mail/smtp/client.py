@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import re
 import socket
 import ssl
@@ -21,7 +20,7 @@ from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.typing import Default
 
 from postroom.mail.report import Endpoint, Login
-from postroom.mail.session.sasl import TokenExchange
+from postroom.mail.session.sasl import TokenExchange, cram_md5
 from postroom.mail.session.scram import ScramExchange
 from postroom.mail.smtp.closing_reply import ClosingReply
 
@@ -176,7 +175,7 @@ class SmtpClient(aiosmtplib.SMTP):
         if mechanism == "LOGIN":
             name = base64.b64encode(username)
             reply = await self.execute_command(b"AUTH", b"LOGIN", name)
-            if reply.code == _GO_ON and _asks_for_name(reply.message):
+            if reply.code == _GO_ON and asks_for_name(reply.message):
                 # Some servers ask for the name although it comes with the command.
                 reply = await self.execute_command(name)
             packed = base64.b64encode(password)
@@ -188,8 +187,7 @@ class SmtpClient(aiosmtplib.SMTP):
             asked = base64.b64decode(reply.message)
         except ValueError:
             return aiosmtplib.SMTPResponse(_NO_REPLY, "")
-        digest = hmac.new(password, asked, "md5").hexdigest().encode()  # RFC 2195 section 2
-        return await self.execute_command(base64.b64encode(username + b" " + digest))
+        return await self.execute_command(base64.b64encode(cram_md5(login, asked)))
 
     async def auth_scram(self, exchange: ScramExchange) -> aiosmtplib.SMTPResponse:
         """Make one attempt with SCRAM, and return the final reply; `exchange` tells whether the
@@ -253,7 +251,7 @@ class SmtpClient(aiosmtplib.SMTP):
         return found if isinstance(found, ssl.SSLObject) else None
 
 
-def _asks_for_name(prompt: str) -> bool:
+def asks_for_name(prompt: str) -> bool:
     """Whether AUTH LOGIN asks for the name, in base64 or, as some servers do, without."""
     try:
         asked = base64.b64decode(prompt, validate=True).decode("utf-8", "replace").lower()

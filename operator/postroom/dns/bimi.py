@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc, tag_list
-from postroom.dns.dmarc.record import Tag
 
 VERSION = "BIMI1"
 
@@ -72,21 +71,17 @@ def policy_problem(found: dmarc.Discovery) -> tuple[str, str] | None:
         return "its DMARC record is in test mode (t=y)", "Take t=y out of the DMARC record."
     if found.policy is DMARCPolicy.NONE:
         return "its DMARC policy is none", enforce
-    partly = next((tag.value for tag in record.removed if _is_partial(tag)), None)
-    if partly is not None and found.policy is DMARCPolicy.QUARANTINE:
+    pct = next((tag.value for tag in record.removed if tag.name == "pct"), "")
+    # One that is no number counts for nobody.
+    is_partial = re.fullmatch(r"0*[0-9]{1,2}", pct.strip()) is not None
+    if is_partial and found.policy is DMARCPolicy.QUARANTINE:
         problem = (
-            f"its DMARC record says pct={partly}, by which receivers that still read it apply the "
+            f"its DMARC record says pct={pct}, by which receivers that still read it apply the "
             "policy to a part of the mail only"
         )
-        return problem, f"Take pct={partly} out of the DMARC record."
+        return problem, f"Take pct={pct} out of the DMARC record."
     organisational = found.policy_domain == found.organisational_domain
     if organisational and record.sp is DMARCPolicy.NONE:
         problem = "the DMARC policy for subdomains is none (sp=none)"
         return problem, "Make sp= quarantine or reject, or take it out of the DMARC record."
     return None
-
-
-def _is_partial(tag: Tag) -> bool:
-    """Whether a tag is a pct= of less than all mail; one that is no number counts for nobody."""
-    written = tag.value.strip()
-    return tag.name == "pct" and written.isascii() and written.isdecimal() and int(written) < 100

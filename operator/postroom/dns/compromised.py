@@ -14,7 +14,7 @@ from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.dkim import gives_away
 from postroom.dns.judging.judgement import Judgement
-from postroom.dns.requirements import DKIMKeyWanted, DomainPlan, PlannedRecord
+from postroom.dns.requirements import DKIMKeyWanted, DomainPlan
 
 _LEAKED = Code.DKIM_PRIVATE_KEY_PUBLISHED
 
@@ -22,15 +22,13 @@ _LEAKED = Code.DKIM_PRIVATE_KEY_PUBLISHED
 def without_compromised(plan: DomainPlan, fingerprints: Collection[str]) -> DomainPlan:
     """Tell a plan what is compromised: no record of it offers such a key any more."""
     known = plan.compromised | frozenset(fingerprints)
-    return replace(
-        plan, records=tuple(_withdrawn(record, known) for record in plan.records), compromised=known
+    records = tuple(
+        replace(record, value="")
+        if isinstance(record.wanted, DKIMKeyWanted) and dkim.fingerprint(record.wanted.key) in known
+        else record
+        for record in plan.records
     )
-
-
-def _withdrawn(planned: PlannedRecord, known: frozenset[str]) -> PlannedRecord:
-    wanted = planned.wanted
-    lost = isinstance(wanted, DKIMKeyWanted) and dkim.fingerprint(wanted.key) in known
-    return replace(planned, value="") if lost else planned
+    return replace(plan, records=records, compromised=known)
 
 
 def exposed(

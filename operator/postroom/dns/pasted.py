@@ -140,19 +140,6 @@ def _without_marks(text: str) -> str:
     return text
 
 
-def _decoration(text: str) -> str:
-    """What stands around a text, for the end of a sentence about it."""
-    tag = _TAG.search(text)
-    if tag is not None:
-        return f"has HTML tags around it or inside it, such as {tag[0][:_SHOWN]}"
-    bare = text.strip()
-    for candidate in (bare, without_caption(bare).strip()):
-        for pattern, said in _AROUND:
-            if pattern.fullmatch(candidate):
-                return said
-    return DETAILS[Code.VALUE_DECORATED]
-
-
 def without_stray_space(text: str) -> str:
     """Turn line ends, tabs and NULs into spaces, and take away those around the value."""
     return _STRAY_SPACE.sub(" ", text).strip()
@@ -189,8 +176,16 @@ def detail_of(code: Code, text: str) -> str:
         typed = _ENTITY.sub("", text)
         if without_smart_quotes(typed) == typed:
             return _ENTITY_QUOTES
-    if code == Code.VALUE_DECORATED:
-        return _decoration(text)
+    if code != Code.VALUE_DECORATED:
+        return DETAILS[code]
+    tag = _TAG.search(text)
+    if tag is not None:
+        return f"has HTML tags around it or inside it, such as {tag[0][:_SHOWN]}"
+    bare = text.strip()
+    for candidate in (bare, without_caption(bare).strip()):
+        for pattern, said in _AROUND:
+            if pattern.fullmatch(candidate):
+                return said
     return DETAILS[code]
 
 
@@ -223,12 +218,8 @@ def placeholder(text: str) -> str | None:
     for value in map(str.strip, _VALUE_ENDS.split(text)):
         if _BLANK.fullmatch(value) or _CUT_SHORT.fullmatch(value):
             return value[-_SHOWN:]
-        label = next((part for part in value.split(".") if _is_capital_blank(part)), None)
-        if label is not None:
-            return label[:_SHOWN]
+        for label in value.split("."):
+            # As instructions write a gap, and as nobody writes a name.
+            if label.isupper() and "_" in label and _BLANK.fullmatch(label):
+                return label[:_SHOWN]
     return None
-
-
-def _is_capital_blank(label: str) -> bool:
-    """Whether a label is written as instructions write a gap, and as nobody writes a name."""
-    return label.isupper() and "_" in label and _BLANK.fullmatch(label) is not None

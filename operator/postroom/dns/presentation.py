@@ -50,12 +50,11 @@ def presentation(value: str, *, octal: bool = False) -> str:
 
 def escaped(string: bytes, *, octal: bool = False) -> str:
     """Escape one character-string for use between quotation marks."""
-    return "".join(_escaped_byte(byte, octal) for byte in string)
-
-
-def _escaped_byte(byte: int, octal: bool) -> str:
-    if byte in b'"\\':
-        return f"\\{chr(byte)}"
-    if 0x20 <= byte <= 0x7E:
-        return chr(byte)
-    return f"\\{byte:03o}" if octal else f"\\{byte:03d}"
+    code = "\\{:03o}" if octal else "\\{:03d}"
+    written: list[str] = []
+    for byte in string:
+        if byte in b'"\\':
+            written.append(f"\\{chr(byte)}")
+        else:
+            written.append(chr(byte) if 0x20 <= byte <= 0x7E else code.format(byte))
+    return "".join(written)

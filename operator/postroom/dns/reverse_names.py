@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 
 _GROUPS_LEAST = 3
@@ -13,15 +14,11 @@ _GROUPS_LEAST = 3
 
 def addresses_in(values: Iterable[str]) -> frozenset[IPv4Address | IPv6Address]:
     """Return the addresses among the values of an answer."""
-    return frozenset(_addresses(values))
-
-
-def _addresses(values: Iterable[str]) -> Iterator[IPv4Address | IPv6Address]:
+    found = set[IPv4Address | IPv6Address]()
     for value in values:
-        try:
-            yield ipaddress.ip_address(value)
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            found.add(ipaddress.ip_address(value))
+    return frozenset(found)
 
 
 def is_generic(name: str, address: str) -> bool:

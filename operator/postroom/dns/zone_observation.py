@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from postroom.dns.answers import (
-    Answer,
     Asker,
     Delegation,
     Outcome,
@@ -35,7 +34,8 @@ async def look_at_zone(view: ZoneView, asker: Asker) -> ZoneView:
     seen, versions, delegation = await asyncio.gather(
         _resolver(view, asker, soa), asker.every_server(soa), asker.delegation(zone.apex)
     )
-    families = await _families(asker, (*view.serials, *_named(delegation)))
+    of_parent = delegation.servers if isinstance(delegation, Delegation) else ()
+    families = await _families(asker, (*view.serials, *of_parent))
     return replace(seen, versions=versions, delegation=delegation, families=families)
 
 
@@ -51,10 +51,6 @@ async def _resolver(view: ZoneView, asker: Asker, question: Question) -> ZoneVie
     if again.outcome is Outcome.SERVER_FAILURE and not again.errors:
         again = replace(again, errors=answer.errors)
     return replace(view, resolver=again, unvalidated=unvalidated)
-
-
-def _named(delegation: Delegation | Answer) -> tuple[ServerAnswer, ...]:
-    return delegation.servers if isinstance(delegation, Delegation) else ()
 
 
 async def _families(

@@ -112,7 +112,11 @@ def _first_element(raw: bytes) -> bytes:
 
 
 def _halves(text: str, wanted: key.PublicKey | None) -> Iterator[key.PublicKey | None]:
-    yield _of_web_key(_web_key(text))
+    members = _web_key(text)
+    if "n" in members and "e" in members:
+        yield _of_numbers(members["n"], members["e"])
+    else:
+        yield _of_seed(_decoded(members.get("d", "").translate(_TO_STANDARD)) or b"")
     for pattern in _NUMBERS:
         for match in pattern.finditer(text):
             yield _of_numbers(match[1], match[2])
@@ -188,12 +192,6 @@ def _web_key(text: str) -> Mapping[str, str]:
     members = dict(_MEMBER.findall(re.sub(r"[\s\\]", "", text)))
     private = members.get("kty") in ("RSA", "OKP", "EC") and len(members.get("d", "")) >= 20
     return members if private else {}
-
-
-def _of_web_key(members: Mapping[str, str]) -> key.PublicKey | None:
-    if "n" in members and "e" in members:
-        return _of_numbers(members["n"], members["e"])
-    return _of_seed(_decoded(members.get("d", "").translate(_TO_STANDARD)) or b"")
 
 
 def _of_numbers(modulus: str, exponent: str) -> key.PublicKey | None:

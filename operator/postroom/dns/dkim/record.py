@@ -75,14 +75,12 @@ def parse(text: str) -> KeyRecord:
     """Parse the joined strings of a TXT record; never raises."""
     tags = _tags(text)
     if isinstance(tags, Fault):
-        return _unreadable(tags)
-    fault = _tag_fault(tags)
-    if fault is not None:
-        return _unreadable(fault)
+        return KeyRecord(None, problem=tags.clause, fault=tags)
     flags = _list(tags.get("t", ""))
     algorithm = tags.get("k", Algorithm.RSA.value)
     encoded = re.sub(r"[ \t\r\n]", "", tags["p"])
     key = decode(encoded, algorithm) if encoded else None
+    fault = None
     if isinstance(key, str):
         fault = Fault(_key_code(encoded, algorithm), key)
     elif key is not None and key.too_weak:
@@ -101,10 +99,6 @@ def parse(text: str) -> KeyRecord:
     )
 
 
-def _unreadable(fault: Fault) -> KeyRecord:
-    return KeyRecord(None, problem=fault.clause, fault=fault)
-
-
 def _key_code(encoded: str, algorithm: str) -> Code:
     """Tell a wrong k= from a damaged key."""
     if algorithm not in list(Algorithm):
@@ -114,7 +108,7 @@ def _key_code(encoded: str, algorithm: str) -> Code:
 
 
 def _tags(text: str) -> Mapping[str, str] | Fault:
-    """Split a tag-list (RFC 6376 section 3.2), or say what is wrong with it."""
+    """Split a tag-list (RFC 6376 section 3.2), or say why verifiers make nothing of it."""
     tags: dict[str, str] = {}
     parts = text[:TEXT_LIMIT].split(";", _TAG_LIMIT)
     if len(parts) > 1 and not parts[-1].strip(_WHITESPACE):
@@ -128,10 +122,6 @@ def _tags(text: str) -> Mapping[str, str] | Fault:
         if name in tags:
             return Fault(Code.DKIM_SYNTAX, f"it has the tag {name[:20]}= twice")
         tags[name] = value.strip(_WHITESPACE)
-    return tags
-
-
-def _tag_fault(tags: Mapping[str, str]) -> Fault | None:
     if "v" in tags and (next(iter(tags)) != "v" or tags["v"] != VERSION):
         return Fault(Code.DKIM_V_WRONG, f"v= must be first and {VERSION}")
     if "p" not in tags:
@@ -141,7 +131,7 @@ def _tag_fault(tags: Mapping[str, str]) -> Fault | None:
     services = _list(tags.get("s", "*"))
     if "*" not in services and "email" not in services:
         return Fault(Code.DKIM_SERVICE, "s= does not allow email")
-    return None
+    return tags
 
 
 def _list(value: str) -> tuple[str, ...]:

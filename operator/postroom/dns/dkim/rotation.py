@@ -85,18 +85,14 @@ def _advice(seen: SelectorSeen, now: datetime, *, active_valid: bool) -> Selecto
     if seen.state is KeyState.UNKNOWN:
         return SelectorAdvice(seen.selector, seen.role, RotationStep.LOOK_AGAIN)
     if seen.role is DKIMRole.RETIRED:
-        return _retired(seen, now, active_valid=active_valid)
+        safe_at = None if seen.since is None else retirement(seen.since, seen.ttl)
+        safe = active_valid and safe_at is not None and now >= safe_at
+        step = RotationStep.REMOVE if safe else RotationStep.KEEP
+        if seen.state in (KeyState.MISSING, KeyState.WRONG):
+            step = RotationStep.REMOVED
+        return SelectorAdvice(seen.selector, seen.role, step, safe_at)
     if seen.state is not KeyState.VALID:
         fault = seen.role is DKIMRole.ACTIVE
         return SelectorAdvice(seen.selector, seen.role, RotationStep.PUBLISH, fault=fault)
     step = RotationStep.SWITCH if seen.role is DKIMRole.NEXT else RotationStep.NOTHING
     return SelectorAdvice(seen.selector, seen.role, step)
-
-
-def _retired(seen: SelectorSeen, now: datetime, *, active_valid: bool) -> SelectorAdvice:
-    safe_at = None if seen.since is None else retirement(seen.since, seen.ttl)
-    if seen.state in (KeyState.MISSING, KeyState.WRONG):
-        return SelectorAdvice(seen.selector, seen.role, RotationStep.REMOVED, safe_at)
-    safe = active_valid and safe_at is not None and now >= safe_at
-    step = RotationStep.REMOVE if safe else RotationStep.KEEP
-    return SelectorAdvice(seen.selector, seen.role, step, safe_at)

@@ -85,9 +85,11 @@ def _slips(
         yield split
         return
     pieces = {value[:DAMAGE_LIMIT]: chunks for value, chunks in zip(values, strings, strict=False)}
-    proven = {text: _proven(text, pieces.get(text, ()), wanted, wanted_text) for text in texts}
-    for found in proven.values():
-        yield from found
+    proven = dict[str, list[Slip]]()
+    for text in texts:
+        whole = [*_mended(text, wanted), *_chunks(text, pieces.get(text, ()), wanted)]
+        proven[text] = whole or list(_partial(text, wanted, wanted_text))
+        yield from proven[text]
     if len(others) > 1:
         yield Slip(Code.DKIM_MULTIPLE, f"is one of {len(others)} key records, which leaves it open")
     for text in texts:
@@ -108,21 +110,16 @@ def _yields(text: str, wanted: PublicKey) -> bool:
     return _is(parse(text), wanted)
 
 
-def _proven(text: str, pieces: Sequence[str], wanted: PublicKey, wanted_text: str) -> list[Slip]:
-    """Name the damage whose undoing yields the key, else the part of the key that is there."""
-    whole = [*_mended(text, wanted), *_chunks(text, pieces, wanted)]
-    return whole or list(_partial(text, wanted, wanted_text))
-
-
 def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
     """What stands there, as far as it was meant as a key record."""
     if not looks_like_key(text):
         return
-    readable = record.key is not None or record.revoked
-    damaged = None if record.usable else _damaged_other(text)
-    if damaged is not None:
-        yield damaged
+    bare = _bare(text)
+    if not record.usable and bare != text and parse(bare).usable:
+        code = next(code for code, undo in UNDO if undo(text) != text)
+        yield Slip(code, f"{detail_of(code, text)}, and holds another key", text)
         return
+    readable = record.key is not None or record.revoked
     blank = None if readable else placeholder(text)
     if blank is not None:
         yield Slip(Code.VALUE_PLACEHOLDER, f"still holds the placeholder {blank}", text)
@@ -130,22 +127,10 @@ def _likely(text: str, record: KeyRecord, wanted: PublicKey) -> Iterator[Slip]:
         yield Slip(Code.DKIM_REVOKED, "has an empty p= tag: the key is revoked", text)
     else:
         yield from _near(text, wanted)
-        yield _as_it_is(text, record)
-
-
-def _damaged_other(text: str) -> Slip | None:
-    """Another key than the required one, with damage on top of that; None where it has none."""
-    bare = _bare(text)
-    if bare == text or not parse(bare).usable:
-        return None
-    code = next(code for code, undo in UNDO if undo(text) != text)
-    return Slip(code, f"{detail_of(code, text)}, and holds another key", text)
-
-
-def _as_it_is(text: str, record: KeyRecord) -> Slip:
-    if record.fault is not None:
-        return Slip(record.fault.code, f"cannot be used: {record.fault.clause}", text)
-    return Slip(Code.DKIM_KEY_OTHER, "holds another key", text)
+        if record.fault is not None:
+            yield Slip(record.fault.code, f"cannot be used: {record.fault.clause}", text)
+        else:
+            yield Slip(Code.DKIM_KEY_OTHER, "holds another key", text)
 
 
 def _mended(text: str, wanted: PublicKey) -> list[Slip]:
@@ -219,32 +204,22 @@ def _partial(text: str, wanted: PublicKey, wanted_text: str) -> Iterator[Slip]:
     plain = with_standard_base64(_bare(text))
     found = published_base64(plain)
     bare = re.sub(r"\s+", "", plain)
+    # Behind a foreign character the key may well go on.
+    ends = _TAGS_ONLY.fullmatch(bare[bare.rfind(found) + len(found) :]) is not None
     for whole in published_forms(wanted):
         if found != whole and found.lower() == whole.lower():
             yield Slip(Code.VALUE_LOWERCASED, "has the case of its letters changed", text)
             return
         begins = len(found) >= least and whole.startswith(found.rstrip("=")) and found != whole
-        # Behind a foreign character the key may well go on.
-        if begins and _ends_with(plain, found):
+        if begins and ends:
+            of = f", of {len(wanted_text)}" if len(text) == STRING_LIMIT else ""
             also = "" if plain == _bare(text) else ", and has - and _ where + and / belong"
-            yield Slip(Code.VALUE_TRUNCATED, f"{_cut(text, wanted_text)}{also}", text)
+            detail = f"was cut off after {len(text)} characters{of}{also}"
+            yield Slip(Code.VALUE_TRUNCATED, detail, text)
             return
         if len(bare) >= least and whole.endswith(bare):
             yield Slip(Code.VALUE_CHUNK_ORDER, "holds only the end of the key", text)
             return
-
-
-def _ends_with(text: str, encoded: str) -> bool:
-    """Whether nothing but the end of the tag follows what was read of p=."""
-    compact = re.sub(r"\s+", "", text)
-    rest = compact[compact.rfind(encoded) + len(encoded) :]
-    return _TAGS_ONLY.fullmatch(rest) is not None
-
-
-def _cut(text: str, wanted_text: str) -> str:
-    if len(text) == STRING_LIMIT:
-        return f"was cut off after {STRING_LIMIT} characters, of {len(wanted_text)}"
-    return f"was cut off after {len(text)} characters"
 
 
 def _near(text: str, wanted: PublicKey) -> Iterator[Slip]:
@@ -252,16 +227,11 @@ def _near(text: str, wanted: PublicKey) -> Iterator[Slip]:
     found = published_base64(text)
     for whole in published_forms(wanted):
         if found != whole and _distance_within(found, whole, _NEAR):
-            position = _first_difference(found, whole)
+            position = _run(found, whole, 0, 0)
             shown = whole[max(position - 8, 0) : position + 8]
             detail = f"differs from the key at character {position + 1} of p=, near {shown}"
             yield Slip(Code.VALUE_NEAR, detail, text)
             return
-
-
-def _first_difference(left: str, right: str) -> int:
-    pairs = zip(left, right, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
 
 
 def _distance_within(left: str, right: str, limit: int) -> bool:
@@ -285,6 +255,7 @@ def _distance_within(left: str, right: str, limit: int) -> bool:
 
 
 def _run(left: str, right: str, i: int, j: int) -> int:
+    """Where the left text, from `i` on, first differs from the right one, from `j` on."""
     while i < len(left) and j < len(right) and left[i] == right[j]:
         i, j = i + 1, j + 1
     return i

@@ -53,21 +53,6 @@ def on_change(wanted: DMARCPolicy, circumstances: Circumstances) -> tuple[Recomm
 
 
 def _advice(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Recommendation]:
-    yield from _flags(record, circumstances)
-    yield from _subdomains(record, circumstances)
-    yield from _reports(record)
-    if record.removed:
-        names = [tag.name for tag in record.removed]
-        hint = "; t=y replaces pct below 100" if "pct" in names else ""
-        sentence = f"RFC 9989 receivers ignore {', '.join(names)}{hint}: take it out."
-        yield Recommendation(Code.DMARC_REMOVED_TAGS, sentence)
-    for problem in record.problems:
-        what = f"{problem.tag}= {problem.sentence}" if problem.tag else f"a part {problem.sentence}"
-        sentence = f"Receivers ignore a mistake at character {problem.position + 1}: {what}."
-        yield Recommendation(Code.DMARC_IGNORED_TAG, sentence)
-
-
-def _flags(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Recommendation]:
     if record.psd is PublicSuffixFlag.YES:
         sentence = (
             "psd=y declares a registry, so each name below counts as an organisation of its own: "
@@ -84,6 +69,26 @@ def _flags(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Recom
             "(RFC 9989 section 7.4): prefer quarantine for a domain that people write from."
         )
         yield Recommendation(Code.DMARC_REJECT_PEOPLE, sentence)
+    yield from _subdomains(record, circumstances)
+    if not any(uri.valid for uri in record.aggregate):
+        if record.p is DMARCPolicy.NONE:
+            sentence = "p=none without rua= does nothing: add rua= to get reports."
+            yield Recommendation(Code.DMARC_NONE_WITHOUT_RUA, sentence)
+        else:
+            sentence = "Without rua= nobody tells you which of your mail fails: add it."
+            yield Recommendation(Code.DMARC_RUA_ABSENT, sentence)
+    if any(uri.size for uri in (*record.aggregate, *record.failure)):
+        sentence = "RFC 9989 receivers ignore the size behind ! in a report address: take it out."
+        yield Recommendation(Code.DMARC_URI_SIZE, sentence)
+    if record.removed:
+        names = [tag.name for tag in record.removed]
+        hint = "; t=y replaces pct below 100" if "pct" in names else ""
+        sentence = f"RFC 9989 receivers ignore {', '.join(names)}{hint}: take it out."
+        yield Recommendation(Code.DMARC_REMOVED_TAGS, sentence)
+    for problem in record.problems:
+        what = f"{problem.tag}= {problem.sentence}" if problem.tag else f"a part {problem.sentence}"
+        sentence = f"Receivers ignore a mistake at character {problem.position + 1}: {what}."
+        yield Recommendation(Code.DMARC_IGNORED_TAG, sentence)
 
 
 def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[Recommendation]:
@@ -104,16 +109,3 @@ def _subdomains(record: PolicyRecord, circumstances: Circumstances) -> Iterator[
                 "the domain forges a subdomain. Raise it, or take it out."
             )
             yield Recommendation(Code.DMARC_SP_WEAKER, sentence)
-
-
-def _reports(record: PolicyRecord) -> Iterator[Recommendation]:
-    if not any(uri.valid for uri in record.aggregate):
-        if record.p is DMARCPolicy.NONE:
-            sentence = "p=none without rua= does nothing: add rua= to get reports."
-            yield Recommendation(Code.DMARC_NONE_WITHOUT_RUA, sentence)
-        else:
-            sentence = "Without rua= nobody tells you which of your mail fails: add it."
-            yield Recommendation(Code.DMARC_RUA_ABSENT, sentence)
-    if any(uri.size for uri in (*record.aggregate, *record.failure)):
-        sentence = "RFC 9989 receivers ignore the size behind ! in a report address: take it out."
-        yield Recommendation(Code.DMARC_URI_SIZE, sentence)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 
 from postroom.dns.dmarc.record import AlignmentMode, PolicyRecord, PublicSuffixFlag
 from postroom.dns.dmarc.walk import Discovery
@@ -87,8 +88,9 @@ def _why(
     if mode is AlignmentMode.STRICT:
         return Misalignment.STRICT_MODE
     if not (is_within(domain, author.domain) or is_within(author.domain, domain)):
-        common = _common_suffix(domain, author.domain)
-        if "." not in common:
+        labels = zip(reversed(domain.split(".")), reversed(author.domain.split(".")), strict=False)
+        common = list(takewhile(lambda pair: pair[0] == pair[1], labels))
+        if len(common) < 2:
             return Misalignment.OTHER_ORGANISATION
     flags = {
         record.psd
@@ -101,12 +103,3 @@ def _why(
     if PublicSuffixFlag.YES in flags:
         return Misalignment.PUBLIC_SUFFIX
     return Misalignment.NO_COMMON_RECORD
-
-
-def _common_suffix(left: str, right: str) -> str:
-    common: list[str] = []
-    for label, other in zip(reversed(left.split(".")), reversed(right.split(".")), strict=False):
-        if label != other:
-            break
-        common.insert(0, label)
-    return ".".join(common)

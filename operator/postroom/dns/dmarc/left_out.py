@@ -36,9 +36,15 @@ def _tags(text: str) -> list[Tag]:
 
 
 def _gone(text: str, kept: dict[str, str]) -> Iterator[str]:
-    read = mended(text)
-    tags = _tags(read if is_dmarc(read) else text)
-    for tag in (*tags, *_repeated(text, tags)):
+    read, written = mended(text), _tags(text)
+    tags = _tags(read) if is_dmarc(read) else written
+    names = [tag.name for tag in written]
+    told = {(tag.name, tag.value) for tag in tags}
+    # Of the tags that a record has twice, one is read.
+    unread = [
+        tag for tag in written if names.count(tag.name) > 1 and (tag.name, tag.value) not in told
+    ]
+    for tag in (*tags, *unread):
         if tag.name in URI_TAGS:
             yield from _addresses(tag, kept.get(tag.name, ""))
         elif tag.name in REMOVED_TAGS:
@@ -46,15 +52,6 @@ def _gone(text: str, kept: dict[str, str]) -> Iterator[str]:
                 yield f"{quoted(f'{tag.name}={tag.value}')}, a tag that RFC 9989 removed"
         elif tag.name not in _APART and kept.get(tag.name, "").lower() != tag.value.lower():
             yield quoted(f"{tag.name}={tag.value}")
-
-
-def _repeated(text: str, read: Sequence[Tag]) -> Iterator[Tag]:
-    """The tags that a record has twice, of which one is read."""
-    names = [item.name for item in _tags(text)]
-    values = {(item.name, item.value) for item in read}
-    for tag in _tags(text):
-        if names.count(tag.name) > 1 and (tag.name, tag.value) not in values:
-            yield tag
 
 
 def _addresses(tag: Tag, kept: str) -> Iterator[str]:

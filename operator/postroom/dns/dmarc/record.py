@@ -202,23 +202,22 @@ def parse(text: str) -> PolicyRecord:
 
 def split(text: str) -> Iterator[Tag | TagProblem]:
     """Read the tags behind the version, in order; bounded by `TEXT_LIMIT` and `TAG_LIMIT`."""
-    position, first = 0, True
+    following = 0
     for count, part in enumerate(text[:TEXT_LIMIT].split(";", TAG_LIMIT)):
-        start = position + len(part) - len(part.lstrip(" \t"))
-        position += len(part) + 1
+        position = following
+        following += len(part) + 1
+        if count == 0 or (count < TAG_LIMIT and not part.strip(" \t")):
+            continue  # the version, or nothing
+        start = position + _indent(part)
+        written, equals, rest = part.partition("=")
+        name = written.strip(" \t")
         if count == TAG_LIMIT:
             yield TagProblem("", start, f"lies behind {TAG_LIMIT} tags")
-        elif not first and part.strip(" \t"):
-            yield _tag(part, start)
-        first = False
-
-
-def _tag(part: str, start: int) -> Tag | TagProblem:
-    written, equals, rest = part.partition("=")
-    name, value = written.strip(" \t"), rest.strip(" \t")
-    if not equals or not (name.isascii() and name.isalpha()):
-        return TagProblem("", start, "is not a tag=value pair")
-    return Tag(name.lower(), value, start, start - _indent(part) + len(written) + 1 + _indent(rest))
+        elif not equals or not (name.isascii() and name.isalpha()):
+            yield TagProblem("", start, "is not a tag=value pair")
+        else:
+            value_position = position + len(written) + 1 + _indent(rest)
+            yield Tag(name.lower(), rest.strip(" \t"), start, value_position)
 
 
 def _indent(text: str) -> int:
@@ -259,18 +258,15 @@ def _choice(tags: Mapping[str, Tag], name: str, default: str) -> str:
     return value if value in _VALUES[name] else default
 
 
-def _policy(tags: Mapping[str, Tag], name: str) -> DMARCPolicy | None:
-    value = _choice(tags, name, "")
-    return DMARCPolicy(value) if value else None
-
-
 def _record(
     tags: Mapping[str, Tag],
     aggregate: tuple[ReportURI, ...],
     failure: tuple[ReportURI, ...],
     problems: Sequence[TagProblem],
 ) -> PolicyRecord:
-    p, sp, np = (_policy(tags, name) for name in POLICY_TAGS)
+    p, sp, np = (
+        DMARCPolicy(value) if (value := _choice(tags, name, "")) else None for name in POLICY_TAGS
+    )
     bad = [
         name
         for name, policy in (("p", p), ("sp", sp), ("np", np))

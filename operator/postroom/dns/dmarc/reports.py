@@ -95,13 +95,9 @@ def consent(
         return Consent.UNKNOWN
     records = [value for value in answer.values if is_dmarc(value)]
     if records:
-        strays = any(_strays(record, destination.destination) for record in records)
+        named = {uri.destination for record in records for uri in parse(record).aggregate}
+        strays = named - {destination.destination, None}
         return Consent.OVERRIDE_FOREIGN if strays else Consent.GIVEN
     if wildcard is not None and any(is_dmarc(value) for value in wildcard.values):
         return Consent.MASKED
     return Consent.ABSENT
-
-
-def _strays(text: str, destination: str) -> bool:
-    found = {uri.destination for uri in parse(text).aggregate if uri.destination is not None}
-    return bool(found - {destination})

@@ -191,12 +191,8 @@ def _with_separators(text: str) -> str:
                 parts[-1] = f"{parts[-1]},{piece}"
             elif piece:
                 parts.append(piece)
-    joined = "; ".join(parts)
-    return text if _same_parts(text, parts) else joined
-
-
-def _same_parts(text: str, parts: list[str]) -> bool:
-    return [part.strip() for part in text.split(";") if part.strip()] == parts
+    written = [part.strip() for part in text.split(";") if part.strip()]
+    return text if written == parts else "; ".join(parts)
 
 
 def _pieces(part: str) -> Iterator[str]:
@@ -212,17 +208,19 @@ def _pieces(part: str) -> Iterator[str]:
 def _with_uris(text: str) -> str:
     """Write every report address as a mailto: URI, separated by commas."""
     for tag in reversed([item for item in split(text) if isinstance(item, Tag)]):
-        if tag.name in URI_TAGS:
-            end = tag.value_position + len(tag.value)
-            text = text[: tag.value_position] + _uri_list(tag.value) + text[end:]
+        items = [item.strip(" \t") for item in tag.value.split(",") if item.strip()]
+        if tag.name not in URI_TAGS or all(parse_uri(item).valid for item in items):
+            continue
+        uris: list[str] = []
+        for item in re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", tag.value)):
+            bare = item.strip("<>()'")
+            prefixed = f"mailto:{bare}"
+            lacks_scheme = not parse_uri(bare).valid and parse_uri(prefixed).address
+            if bare:
+                uris.append(prefixed if lacks_scheme else bare)
+        end = tag.value_position + len(tag.value)
+        text = text[: tag.value_position] + ",".join(uris) + text[end:]
     return text
-
-
-def _uri_list(value: str) -> str:
-    if all(parse_uri(uri.strip(" \t")).valid for uri in value.split(",") if uri.strip()):
-        return value
-    items = re.split(r"[\s,|]+", _MAILTO_MEANT.sub("mailto:", value))
-    return ",".join(_uri(item.strip("<>()'")) for item in items if item.strip("<>()'"))
 
 
 def _with_single_tags(text: str) -> str:
@@ -254,11 +252,6 @@ def _joined(name: str, first: str, second: str) -> str:
         order = {policy.value: strictness(policy) for policy in DMARCPolicy}
         return max((first, second), key=lambda value: order.get(value.lower(), -1))
     return first
-
-
-def _uri(item: str) -> str:
-    prefixed = f"mailto:{item}"
-    return prefixed if not parse_uri(item).valid and parse_uri(prefixed).address else item
 
 
 _STEPS: tuple[tuple[Code, str, Undo], ...] = (

@@ -62,19 +62,14 @@ def disagreement(domain: str, discovery: Discovery) -> Disagreement | None:
     if walk is None or (discovery.record is None and not discovery.records):
         return None
     listed = organisational_domain(domain)
-    policy_domain = _policy_domain(domain, listed, discovery)
+    # RFC 7489 section 6.6.3: the domain's own record, else that of the organisational domain.
+    policy_domain = next((name for name in (domain, listed) if name in discovery.records), None)
     asked = {step.domain for step in discovery.steps if not step.failed}
     known = policy_domain is not None or listed in asked
     differ = policy_domain != discovery.policy_domain if known else None
     if walk == listed and not differ:
         return None
     return Disagreement(domain, walk, listed, differ)
-
-
-def _policy_domain(domain: str, listed: str, discovery: Discovery) -> str | None:
-    """RFC 7489 section 6.6.3: the domain's own record, else that of the organisational domain."""
-    records = discovery.records
-    return next((name for name in (domain, listed) if name in records), None)
 
 
 def aligned_by_list(author: str, identifier: str, mode: AlignmentMode) -> bool:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -58,15 +57,13 @@ def parse_list(value: str, position: int = 0) -> tuple[ReportURI, ...]:
 
     Empty items are left out, and what lies behind `URI_LIMIT` items.
     """
-    return tuple(_items(value, position))
-
-
-def _items(value: str, position: int) -> Iterator[ReportURI]:
+    found: list[ReportURI] = []
     for count, item in enumerate(value.split(",", URI_LIMIT)):
         text = item.strip(" \t")
         if text and count < URI_LIMIT:
-            yield parse(text, position + len(item) - len(item.lstrip(" \t")))
+            found.append(parse(text, position + len(item) - len(item.lstrip(" \t"))))
         position += len(item) + 1
+    return tuple(found)
 
 
 def parse(text: str, position: int = 0) -> ReportURI:

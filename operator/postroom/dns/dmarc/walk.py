@@ -109,15 +109,19 @@ def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = T
         return _applied(found, own, AppliesTo.SELF)
     if any(step.failed for step in steps):
         return replace(found, source=PolicySource.UNKNOWN)
-    inherited = _inherited(steps, organisation)
-    if inherited is None:
+    # The record of the organisational domain, else that of the public suffix above it.
+    with_record = (step for step in steps if step.record is not None)
+    inherited = next(
+        (step for step in with_record if step.domain == organisation),
+        steps[-1] if _is_suffix(steps[-1]) else None,
+    )
+    record = None if inherited is None else inherited.record
+    if inherited is None or record is None:
         return found
-    if exists is None and _depends_on_existence(inherited):
+    of_missing = record.applied(AppliesTo.MISSING_SUBDOMAIN)
+    if exists is None and record.applied(AppliesTo.SUBDOMAIN) is not of_missing:
         return replace(
-            found,
-            source=PolicySource.UNKNOWN,
-            policy_domain=inherited.domain,
-            record=inherited.record,
+            found, source=PolicySource.UNKNOWN, policy_domain=inherited.domain, record=record
         )
     reach = AppliesTo.MISSING_SUBDOMAIN if exists is False else AppliesTo.SUBDOMAIN
     return _applied(found, inherited, reach)
@@ -125,22 +129,19 @@ def discover(domain: str, answers: Mapping[str, Answer], exists: bool | None = T
 
 def _walk(domain: str, answers: Mapping[str, Answer]) -> Iterator[Step]:
     for name in walk_domains(domain):
-        step = _step(name, answers.get(f"{PREFIX}{name}"))
-        yield step
-        if step.record is not None and step.record.psd is not PublicSuffixFlag.UNSAID:
-            return
-
-
-def _step(domain: str, answer: Answer | None) -> Step:
-    if not can_be_asked(f"{PREFIX}{domain}"):
-        # No query can hold the name, so nothing can stand there.
-        return Step(domain)
-    if answer is None or not answer.conclusive:
-        return Step(domain, failed=True)
-    texts = select(answer.values)
-    if len(texts) != 1:
-        return Step(domain, count=len(texts))
-    return Step(domain, parse(texts[0]), texts[0], 1)
+        answer = answers.get(f"{PREFIX}{name}")
+        if not can_be_asked(f"{PREFIX}{name}"):
+            # No query can hold the name, so nothing can stand there.
+            yield Step(name)
+        elif answer is None or not answer.conclusive:
+            yield Step(name, failed=True)
+        else:
+            texts = select(answer.values)
+            text = texts[0] if len(texts) == 1 else None
+            record = None if text is None else parse(text)
+            yield Step(name, record, text, len(texts))
+            if record is not None and record.psd is not PublicSuffixFlag.UNSAID:
+                return
 
 
 def _organisation(domain: str, steps: tuple[Step, ...]) -> str | None:
@@ -160,21 +161,6 @@ def _organisation(domain: str, steps: tuple[Step, ...]) -> str | None:
 
 def _is_suffix(step: Step) -> bool:
     return step.record is not None and step.record.psd is PublicSuffixFlag.YES
-
-
-def _inherited(steps: tuple[Step, ...], organisation: str | None) -> Step | None:
-    """The record of the organisational domain, else that of the public suffix above it."""
-    for step in steps:
-        if step.record is not None and step.domain == organisation:
-            return step
-    return steps[-1] if _is_suffix(steps[-1]) else None
-
-
-def _depends_on_existence(step: Step) -> bool:
-    record = step.record
-    return record is not None and record.applied(AppliesTo.SUBDOMAIN) is not record.applied(
-        AppliesTo.MISSING_SUBDOMAIN
-    )
 
 
 def _applied(found: Discovery, step: Step, reach: AppliesTo) -> Discovery:

@@ -88,6 +88,11 @@ class Reach:
     domain: str = ""
     sources: Mapping[str, Fetched] = field(default_factory=dict, repr=False)
 
+    @property
+    def most_voids(self) -> int:
+        """The most lookups that can find nothing for one client and message."""
+        return max(self.family_voids) + self.dependent_voids
+
     def within_limits(self) -> bool:
         """Whether receivers get through the record (section 4.6.4)."""
         return self.lookups <= LOOKUP_LIMIT and self.void_lookups <= VOID_LOOKUP_LIMIT
@@ -169,7 +174,10 @@ class _Walk:
         for term in content.counted:
             passes = authorising and (term.passes or term.is_modifier)
             if term.name == "include" and "%" not in term.target:
-                self._note_include(term.target, term, passes, own=not path)
+                if passes and term.target not in self._refused:
+                    self.found.includes.add(term.target)
+                elif not path and not term.passes:
+                    self._refused.add(term.target)
             if self.found.lookups <= COUNT_LIMIT:
                 costs.append(self._cost(term, domain, passes, path))
         return costs
@@ -189,12 +197,6 @@ class _Walk:
             self._count_voids(term, name)
         shown = None if "%" in name or term.name == "ptr" else name
         return Cost(term.text, term.start, shown, self.found.lookups - before, tuple(children))
-
-    def _note_include(self, name: str, term: Term, authorising: bool, *, own: bool) -> None:
-        if authorising and name not in self._refused:
-            self.found.includes.add(name)
-        elif own and not term.passes:
-            self._refused.add(name)
 
     def _descend(self, name: str, authorising: bool, path: tuple[str, ...]) -> Iterable[Cost]:
         if name in path and name not in self.found.loops:

@@ -220,7 +220,7 @@ class _Evaluation:
                 return _Verdict(_BY_QUALIFIER[term.qualifier], record, domain, term)
         if record.redirect is not None:
             self._begin(record.redirect)
-            return (yield from self._redirect(record.redirect, domain))
+            return (yield from self._referred(record.redirect, domain))
         return _Verdict(ResultCode.NEUTRAL, record, domain)
 
     def _begin(self, term: Term) -> None:
@@ -231,11 +231,13 @@ class _Evaluation:
             if self._lookups > self._limits.terms:
                 raise _Permanent(f"more than {self._limits.terms} terms need DNS lookups")
 
-    def _redirect(self, term: Term, domain: str) -> Steps[_Verdict]:
+    def _referred(self, term: Term, domain: str) -> Steps[_Verdict]:
+        """Evaluate the record that an include or a redirect leads to (sections 5.2 and 6.1)."""
         target = yield from self._target(term, domain)
         verdict = yield from self._check(target)
         if verdict.code is ResultCode.NONE:
-            raise _Permanent(f"the redirect to {target} leads to no SPF record")
+            way = "redirect to" if term.is_modifier else "include of"
+            raise _Permanent(f"the {way} {target} leads to no SPF record")
         return verdict
 
     def _matches(self, term: Term, domain: str) -> Steps[bool]:
@@ -245,7 +247,7 @@ class _Evaluation:
             case "ip4" | "ip6":
                 return term.network is not None and self._variables.ip in term.network
             case "include":
-                return (yield from self._include(term, domain))
+                return (yield from self._referred(term, domain)).code is ResultCode.PASS
         target = yield from self._target(term, domain)
         if term.name == "ptr":
             names = yield from self._validated_names()
@@ -260,13 +262,6 @@ class _Evaluation:
                 return (yield from self._has_address(target, term))
             case _:
                 return (yield from self._exchange_matches(target, term))
-
-    def _include(self, term: Term, domain: str) -> Steps[bool]:
-        target = yield from self._target(term, domain)
-        verdict = yield from self._check(target)
-        if verdict.code is ResultCode.NONE:
-            raise _Permanent(f"the include of {target} leads to no SPF record")
-        return verdict.code is ResultCode.PASS
 
     def _has_address(self, name: str, term: Term) -> Steps[bool]:
         for address in (yield from self._addresses(name)):
@@ -372,17 +367,12 @@ class _Evaluation:
             return reply.values
         if reply.outcome not in _EMPTY and reply.outcome is not Outcome.FOUND:
             raise _Temporary(f"the {kind} records of {name} could not be looked up")
-        if self._counts_voids:
-            self._count_void()
+        if self._counts_voids and (self._limits.each_void_query or not self._term_is_void):
+            self._term_is_void = True
+            self._voids += 1
+            if self._voids > self._limits.voids:
+                raise _Permanent(f"more than {self._limits.voids} lookups find nothing")
         return ()
-
-    def _count_void(self) -> None:
-        if self._term_is_void and not self._limits.each_void_query:
-            return
-        self._term_is_void = True
-        self._voids += 1
-        if self._voids > self._limits.voids:
-            raise _Permanent(f"more than {self._limits.voids} lookups find nothing")
 
 
 def _can_exist(name: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from postroom.dns.spf.budget import Fetched, Reach, reach
-from postroom.dns.spf.record import LOOKUP_LIMIT, VOID_LOOKUP_LIMIT, Record, Term, parse
+from postroom.dns.spf.record import LOOKUP_LIMIT, VOID_LOOKUP_LIMIT, Record, parse
 from postroom.dns.spf.savings import Worth, savings
 
 #: RFC 7208 section 3.4: with this much, the answer still fits into 512 bytes.
@@ -108,8 +108,15 @@ def lint(
             for saving in savings(text, others, domain)
             if saving.worth in _BY_WORTH
         ),
-        *_of_whole(text, found, strings),
     ]
+    if len(text) > OCTETS_LIMIT:
+        made.append(Advice(Rule.TOO_LONG, text))
+    if any(len(string) > _STRING_LIMIT for string in strings):
+        made.append(Advice(Rule.LONG_STRING, text))
+    if found.lookups > LOOKUP_LIMIT:
+        made.append(Advice(Rule.OVER_BUDGET, text))
+    if max(found.family_voids) > VOID_LOOKUP_LIMIT >= found.void_lookups:
+        made.append(Advice(Rule.VOIDS_FOR_ONE_FAMILY, text))
     return tuple(sorted(dict.fromkeys(made), key=lambda advice: (advice.start, advice.rule)))
 
 
@@ -124,9 +131,8 @@ def _of_ends(record: Record) -> Iterator[Advice]:
         yield Advice(rule, end.text, end.start)
     if redirect is not None:
         yield Advice(Rule.REDIRECT_IGNORED, redirect.text, redirect.start)
-    for term in record.terms:
-        if term.start > end.start and not term.is_modifier:
-            yield Advice(Rule.AFTER_ALL, term.text, term.start)
+    for term in record.behind_all:
+        yield Advice(Rule.AFTER_ALL, term.text, term.start)
 
 
 def _of_terms(record: Record, found: Reach, others: Mapping[str, Fetched]) -> Iterator[Advice]:
@@ -134,7 +140,8 @@ def _of_terms(record: Record, found: Reach, others: Mapping[str, Fetched]) -> It
         if not problem.fatal:
             yield Advice(Rule.MECHANISM_AS_MODIFIER, problem.term, problem.start)
     for term in record.terms:
-        if _is_wide(term):
+        widest = _WIDEST4 if term.name == "ip4" else _WIDEST6
+        if term.network is not None and term.passes and term.network.prefixlen < widest:
             yield Advice(Rule.WIDE_NETWORK, term.text, term.start)
         elif term.name in ("include", "redirect") and term.target in found.loops:
             yield Advice(Rule.LOOP, term.text, term.start)
@@ -142,20 +149,3 @@ def _of_terms(record: Record, found: Reach, others: Mapping[str, Fetched]) -> It
             there = others.get(term.target)
             if there is not None and there.missing:
                 yield Advice(Rule.EXPLANATION_MISSING, term.text, term.start)
-
-
-def _is_wide(term: Term) -> bool:
-    if term.network is None or not term.passes:
-        return False
-    return term.network.prefixlen < (_WIDEST4 if term.name == "ip4" else _WIDEST6)
-
-
-def _of_whole(text: str, found: Reach, strings: Sequence[str]) -> Iterator[Advice]:
-    if len(text) > OCTETS_LIMIT:
-        yield Advice(Rule.TOO_LONG, text)
-    if any(len(string) > _STRING_LIMIT for string in strings):
-        yield Advice(Rule.LONG_STRING, text)
-    if found.lookups > LOOKUP_LIMIT:
-        yield Advice(Rule.OVER_BUDGET, text)
-    if max(found.family_voids) > VOID_LOOKUP_LIMIT >= found.void_lookups:
-        yield Advice(Rule.VOIDS_FOR_ONE_FAMILY, text)

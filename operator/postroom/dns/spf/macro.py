@@ -156,17 +156,17 @@ def expand_explanation(text: str, variables: Variables) -> str | None:
 
 
 def _expanded(text: str, variables: Variables) -> str:
-    return "".join(_replacement(token, variables) for token in _TOKEN.finditer(text))
-
-
-def _replacement(token: re.Match[str], variables: Variables) -> str:
-    if token["literal"] is not None:
-        return token["literal"]
-    if token["escape"] is not None:
-        return _ESCAPES[token["escape"]]
-    letter = token["letter"]
-    value = _transformed(variables.value(letter.lower()), token)
-    return quote(value, safe="") if letter.isupper() else value
+    parts: list[str] = []
+    for token in _TOKEN.finditer(text):
+        if token["literal"] is not None:
+            parts.append(token["literal"])
+        elif token["escape"] is not None:
+            parts.append(_ESCAPES[token["escape"]])
+        else:
+            letter = token["letter"]
+            value = _transformed(variables.value(letter.lower()), token)
+            parts.append(quote(value, safe="") if letter.isupper() else value)
+    return "".join(parts)
 
 
 def _transformed(value: str, token: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 import idna
 
 from postroom.dns.pasted import decoded
-from postroom.dns.spf.record import VERSION, Term, mechanism_for, network, parse
+from postroom.dns.spf.record import VERSION, Network, Term, mechanism_for, network, parse
 
 #: Quotation marks and brackets that people put around terms and names. Those of IPv6 are apart, and
 #: angle brackets are a gap in instructions: whoever may be called as it says is nobody's sender.
@@ -79,7 +79,11 @@ def read(piece: str) -> Reading | None:
         return end
     if _GAP.search(bare.replace("%{", "")):
         return None
-    return _before_all(bare) or _as_term(bare)
+    joined = _JOINED_ALL.fullmatch(bare)
+    term = read(joined["term"]) if joined is not None else None
+    if joined is not None and term is not None:
+        return Reading(f"{term.text} {joined['all']}", term.doubt)
+    return _as_term(bare)
 
 
 def read_modifier(text: str) -> Reading | None:
@@ -118,13 +122,6 @@ def _as_all(piece: str) -> Reading | None:
     return Reading(made, "has several qualifiers, of which the laxest counts" if several else "")
 
 
-def _before_all(piece: str) -> Reading | None:
-    """Part a term from an ``all`` that was joined to it."""
-    match = _JOINED_ALL.fullmatch(piece)
-    term = read(match["term"]) if match is not None else None
-    return Reading(f"{term.text} {match['all']}", term.doubt) if match and term else None
-
-
 def _as_term(piece: str) -> Reading | None:
     rest = piece.lstrip("+?~-")
     qualifiers = set(piece[: len(piece) - len(rest)])
@@ -144,12 +141,14 @@ def _as_named(text: str) -> Reading | None:
     match = _NAMED.fullmatch(text)
     if match is None:
         return None
-    value = match["value"]
-    if _ADDRESSED.fullmatch(match["name"]) or _one_slip_from_address(match["name"].lower()):
+    written, value = match["name"].lower(), match["value"]
+    if _ADDRESSED.fullmatch(written) or any(
+        _one_slip_apart(written, mechanism) for mechanism in ("ip4", "ip6")
+    ):
         made = _addresses(value)
         if made is not None:
             return made
-    name = _meant_name(match["name"].lower())
+    name = next((known for known in _LONG_NAMES if _one_slip_apart(written, known)), written)
     if name in ("redirect", "exp"):
         return Reading(f"{name}={_host(value)}")
     if name == "exists" and _BEHIND_NAME.search(value):
@@ -163,16 +162,6 @@ def _as_named(text: str) -> Reading | None:
     if name not in ("a", "mx"):
         return None
     return _with_prefixes(name, value)
-
-
-def _meant_name(name: str) -> str:
-    """Return the name of SPF that one differs from by a letter at most, itself where none is."""
-    near = [known for known in _LONG_NAMES if _one_slip_apart(name, known)]
-    return near[0] if near else name
-
-
-def _one_slip_from_address(name: str) -> bool:
-    return any(_one_slip_apart(name, mechanism) for mechanism in ("ip4", "ip6"))
 
 
 def _one_slip_apart(left: str, right: str) -> bool:
@@ -244,18 +233,11 @@ def _ipv4(match: re.Match[str]) -> Reading | None:
     # Some read leading zeros as octal numbers; who writes them here aligns columns.
     address = ".".join([*(str(int(octet)) for octet in known), *["0"] * (4 - len(known))])
     if "." in prefix:
-        prefix = _prefix_of_mask(prefix)
-        if not prefix:
-            return None
+        try:
+            prefix = str(ipaddress.IPv4Network(f"0.0.0.0/{prefix}", strict=False).prefixlen)
+        except ValueError:
+            return None  # no netmask
     return _network("ip4", address, slash, prefix)
-
-
-def _prefix_of_mask(mask: str) -> str:
-    """The prefix length of a netmask; "" where it is none."""
-    try:
-        return str(ipaddress.IPv4Network(f"0.0.0.0/{mask}", strict=False).prefixlen)
-    except ValueError:
-        return ""
 
 
 def _network(kind: str, address: str, slash: str | None, prefix: str) -> Reading | None:
@@ -279,7 +261,7 @@ def _range(first: str, last: str) -> Reading | None:
 
 def _summarized(
     low: IPv4Address | IPv6Address, high: IPv4Address | IPv6Address
-) -> Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+) -> Iterable[Network]:
     if isinstance(low, IPv4Address) and isinstance(high, IPv4Address):
         return ipaddress.summarize_address_range(low, high)
     if isinstance(low, IPv6Address) and isinstance(high, IPv6Address):

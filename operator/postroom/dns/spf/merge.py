@@ -142,17 +142,24 @@ def _drafted(
         if faulty:
             revised.edit(repairs(record, also_slips=may_include))
     draft = drafts[0] if len(drafts) == 1 else _united(drafts)
-    closing = [] if keep_pass_all else _closing(parse(draft.text), required)
-    if closing:
-        draft.edit(closing)
+    end = parse(draft.text).all_term
+    if end is not None and end.passes and not keep_pass_all:
+        change = f"writes {end.text} as {required.all_term}, so that not everyone may send"
+        draft.edit([Edit(end.start, end.end, required.all_term, change)])
         draft.doubts.insert(0, f"It ends in {required.all_term}, so that not everyone may send.")
-    draft.edit(_dead(parse(draft.text), required, reach(draft.text, others, domain)))
+    record = parse(draft.text)
+    terms = [term for term in record.effective if term.name == "include"]
+    terms += [] if record.redirect is None else [record.redirect]
+    dead = set(reach(draft.text, others, domain).broken) - wanted
+    why = "leads to no single valid SPF record"
+    draft.edit([leaving_out(term.start, term.text, why) for term in terms if term.target in dead])
     lacking = required.missing_from(reach(draft.text, others, domain))
     draft.edit(_admissions(parse(draft.text), lacking))
     found = reach(draft.text, others, domain)
     lacking = required.missing_from(found)
     if lacking:
-        draft.edit(_insertion(found.record, lacking, first=_voids(found) > VOID_LOOKUP_LIMIT))
+        first = found.most_voids > VOID_LOOKUP_LIMIT
+        draft.edit(_insertion(found.record, lacking, first=first))
     return draft
 
 
@@ -177,7 +184,11 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
                 f"The fix reads {quoted(record.redirect.text)} as {quoted(made.text)}: who is not "
                 "listed there is treated as the end of the record says."
             )
-        left_out += [f"{quoted(term.text)}, which stands after all" for term in _behind_all(record)]
+        left_out += [
+            f"{quoted(term.text)}, which stands after all"
+            for term in record.behind_all
+            if term.name != "all"
+        ]
         for term in record.terms:
             if term.is_modifier and term.name != "redirect":
                 kept = modifiers.setdefault(term.name, term.text)
@@ -189,13 +200,6 @@ def _united(drafts: Sequence[_Draft]) -> _Draft:
     changes.append(f"unites {len(drafts)} records into one")
     text = " ".join([VERSION, *texts, *end, *modifiers.values()])
     return _Draft(text, changes, left_out, [*differing, *doubts])
-
-
-def _behind_all(record: Record) -> list[Term]:
-    """The mechanisms after the all of a record, which never counted."""
-    end = record.all_term
-    behind = [] if end is None else [term for term in record.terms if term.start > end.start]
-    return [term for term in behind if not term.is_modifier and term.name != "all"]
 
 
 def _common_end(records: Sequence[Record]) -> tuple[list[str], list[str]]:
@@ -210,24 +214,6 @@ def _common_end(records: Sequence[Record]) -> tuple[list[str], list[str]]:
         return laxest, []
     *first, last = told
     return laxest, [f"The records end in {', '.join(first)} and {last}; the one in {laxest[0]}."]
-
-
-def _closing(record: Record, required: Requirement) -> list[Edit]:
-    """Close a record that lets everyone send."""
-    end = record.all_term
-    if end is None or not end.passes:
-        return []
-    change = f"writes {end.text} as {required.all_term}, so that not everyone may send"
-    return [Edit(end.start, end.end, required.all_term, change)]
-
-
-def _dead(record: Record, required: Requirement, found: Reach) -> list[Edit]:
-    dead = set(found.broken) - set(map(canonical, required.includes))
-    terms = [term for term in record.effective if term.name == "include"]
-    if record.redirect is not None:
-        terms.append(record.redirect)
-    why = "leads to no single valid SPF record"
-    return [leaving_out(term.start, term.text, why) for term in terms if term.target in dead]
 
 
 def _admissions(record: Record, lacking: Sequence[str]) -> list[Edit]:
@@ -265,13 +251,11 @@ def _insertion(record: Record, lacking: Sequence[str], *, first: bool) -> list[E
     added = " ".join(lacking)
     edits = [Edit(anchor, anchor, f" {added}", f"adds {quoted(added)}")]
     keys = {term.key for term in parse(f"{VERSION} {added}").terms}
-    end = record.all_term
-    if end is not None:
-        edits += [
-            removal(term.start, term.text, "stands after all")
-            for term in record.terms
-            if term.start > end.start and not term.is_modifier and term.key in keys
-        ]
+    edits += [
+        removal(term.start, term.text, "stands after all")
+        for term in record.behind_all
+        if term.key in keys
+    ]
     return edits
 
 
@@ -282,37 +266,25 @@ def _objection(
     if after.unknown:
         return f"The SPF record of {quoted(min(after.unknown))} could not be looked at", ()
     if after.broken:
-        return _broken(after, required), ()
+        own = sorted(set(after.broken) & set(map(canonical, required.includes)))
+        name = quoted((own or sorted(after.broken))[0])
+        whose = "is required" if own else "is included by another's record"
+        return f"{name}, which {whose}, has no single valid SPF record", ()
     if after.overfull:
         name = quoted(min(after.overfull))
         return f"The mx of {name} leads to more than ten mail exchangers", ()
     advice = _advice(after, text, domain)
     if after.lookups > LOOKUP_LIMIT:
-        return f"The record takes {_counted(after)} DNS lookups; {LOOKUP_LIMIT} are allowed", advice
-    had = max((_voids(found) for found in before), default=0)
-    if after.void_lookups > VOID_LOOKUP_LIMIT or _voids(after) > max(had, VOID_LOOKUP_LIMIT):
+        count = f"more than {LOOKUP_LIMIT}" if after.loops else str(after.lookups)
+        return f"The record takes {count} DNS lookups; {LOOKUP_LIMIT} are allowed", advice
+    had = max((found.most_voids for found in before), default=0)
+    if after.void_lookups > VOID_LOOKUP_LIMIT or after.most_voids > max(had, VOID_LOOKUP_LIMIT):
         many = f"More than {VOID_LOOKUP_LIMIT} lookups of the record can find nothing"
         return many, advice
     lacking = required.missing_from(after)
     if lacking:
         return f"The record would still not authorise {quoted(', '.join(lacking))}", advice
     return None, ()
-
-
-def _counted(found: Reach) -> str:
-    return str(found.lookups) if not found.loops else f"more than {LOOKUP_LIMIT}"
-
-
-def _voids(found: Reach) -> int:
-    """The most lookups that can find nothing for one client and message."""
-    return max(found.family_voids) + found.dependent_voids
-
-
-def _broken(found: Reach, required: Requirement) -> str:
-    own = sorted(set(found.broken) & set(map(canonical, required.includes)))
-    name = quoted((own or sorted(found.broken))[0])
-    whose = "is required" if own else "is included by another's record"
-    return f"{name}, which {whose}, has no single valid SPF record"
 
 
 def _advice(found: Reach, text: str, domain: str) -> tuple[str, ...]:

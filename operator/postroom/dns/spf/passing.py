@@ -139,7 +139,11 @@ class _Passing:
                 return self._record_at(term.target, depth)
             case "a" | "mx":
                 found = networks_of(term, self._version, self._others, domain)
-                return self._of_networks(found) if found is not None else self._unseen(term, domain)
+                if found is not None:
+                    return self._of_networks(found)
+                hosts = (term.target or domain, *(hosts_of(term, self._others, domain) or ()))
+                failed = {host for host in hosts if self._others.get(host, Fetched()).failed}
+                return Passed((), unclear=True, unseen=frozenset(failed))
             case "exists" if "%" not in term.target:
                 addresses = self._others.get(term.target, Fetched()).ipv4
                 if addresses is not None:
@@ -148,12 +152,6 @@ class _Passing:
 
     def _of_networks(self, networks: tuple[Network, ...]) -> Passed:
         return Passed(united(map(span_of, networks)))
-
-    def _unseen(self, term: Term, domain: str) -> Passed:
-        name = term.target or domain
-        hosts = (name, *(hosts_of(term, self._others, domain) or ()))
-        failed = {host for host in hosts if self._others.get(host, Fetched()).failed}
-        return Passed((), unclear=True, unseen=frozenset(failed))
 
     def _record_at(self, name: str, depth: int) -> Passed:
         there = self._others.get(name)

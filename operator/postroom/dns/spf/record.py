@@ -121,6 +121,16 @@ class Record:
         )
 
     @property
+    def behind_all(self) -> tuple[Term, ...]:
+        """The mechanisms after the first ``all``, which never count."""
+        end = self.all_term
+        return tuple(
+            term
+            for term in self.terms
+            if end is not None and term.start > end.start and not term.is_modifier
+        )
+
+    @property
     def redirect(self) -> Term | None:
         """The redirect, if it counts: only without an ``all`` (section 6.1)."""
         return None if self.all_term is not None else self.modifier("redirect")

@@ -159,26 +159,24 @@ class _Repair:
 
     def _joined(self, at: int) -> tuple[int, Edit] | None:
         """Read a term that stray spaces have torn, such as ``include: name``: (tokens, edit)."""
-        gap = self._gap(at)
-        if gap is not None:
-            return gap
+        start, first = self._tokens[at]
+        gap = GAP.match(self._text, start) if self._is_unsound(at) else None
+        if gap is not None and " " in gap[0]:
+            why = "is a placeholder of the instructions"
+            return len(gap[0].split()), leaving_out(start, gap[0], why)
         for count in range(2, _JOINED_LIMIT + 1):
-            tokens = self._tokens[at : at + count]
-            short = sum(len(token) for _, token in tokens) <= _MENDED_LIMIT
-            if len(tokens) == count and short and self._belong_together(at, count):
-                made = _read_together([token for _, token in tokens])
-                if made is not None:
-                    start, end = tokens[0][0], tokens[-1][0] + len(tokens[-1][1])
-                    return count, self._once(_rewritten(start, self._text[start:end], made))
+            tokens = [token for _, token in self._tokens[at : at + count]]
+            short = sum(map(len, tokens)) <= _MENDED_LIMIT
+            if len(tokens) < count or not short or not self._belong_together(at, count):
+                continue
+            made = read("".join(tokens))
+            if made is None and _OPEN.fullmatch(first) is not None:
+                made = read(":".join(tokens))
+            if made is not None:
+                last = self._tokens[at + count - 1]
+                torn = self._text[start : last[0] + len(last[1])]
+                return count, self._once(_rewritten(start, torn, made))
         return None
-
-    def _gap(self, at: int) -> tuple[int, Edit] | None:
-        start = self._tokens[at][0]
-        match = GAP.match(self._text, start) if self._is_unsound(at) else None
-        if match is None or " " not in match[0]:
-            return None
-        count = len(match[0].split())
-        return count, leaving_out(start, match[0], "is a placeholder of the instructions")
 
     def _belong_together(self, at: int, count: int) -> bool:
         """Whether tokens may be one term: none of them could stand alone, but for the first of
@@ -192,13 +190,6 @@ class _Repair:
         if tokens[0].endswith("/"):
             return all(unsound) and tokens[1].isdigit()
         return all(unsound) and _OPEN.fullmatch(tokens[0]) is not None
-
-
-def _read_together(tokens: Sequence[str]) -> Reading | None:
-    made = read("".join(tokens))
-    if made is None and _OPEN.fullmatch(tokens[0]) is not None:
-        made = read(":".join(tokens))
-    return made
 
 
 def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
@@ -218,19 +209,15 @@ def _repaired(start: int, token: str, problem: SyntaxProblem | None) -> Edit:
     made = " ".join(reading.text for reading in readings if reading is not None)
     if not made:
         return leaving_out(start, token, why)
-    lost = [
-        f"{quoted(piece)}, which {_fault_of(piece)}"
-        for piece, reading in zip(pieces, readings, strict=True)
-        if reading is None
-    ]
+    lost: list[str] = []
+    for piece, reading in zip(pieces, readings, strict=True):
+        if reading is None:
+            problems = parse(f"{VERSION} {piece}").problems
+            fault = problems[0].sentence if problems else "names what no domain can be called"
+            lost.append(f"{quoted(piece)}, which {fault}")
     doubts = [reading.doubt for reading in readings if reading is not None]
     edit = _rewritten(start, token, Reading(made, next(filter(None, doubts), "")))
     return replace(edit, left_out=tuple(lost))
-
-
-def _fault_of(piece: str) -> str:
-    problems = parse(f"{VERSION} {piece}").problems
-    return problems[0].sentence if problems else "names what no domain can be called"
 
 
 def _rewritten(start: int, token: str, made: Reading) -> Edit:

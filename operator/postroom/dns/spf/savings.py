@@ -139,13 +139,8 @@ def _worth_beside_others(
     if any(passing(rest, network, others, domain) is not Passing.ALL for network in networks):
         return Worth.HOST_THAT_MAY_NOT_SEND
     # They pass by what may stand behind a term at which receivers give up.
-    sound = _gets_through(reach(rest.text, others, domain))
-    return Worth.COVERED if sound else Worth.COVERED_ONCE_SOUND
-
-
-def _gets_through(found: Reach) -> bool:
-    """Whether receivers come to the end of a record whoever the client is."""
-    if found.record.errors or found.broken or found.unknown or found.overfull or found.loops:
-        return False
-    most_voids = max(found.family_voids) + found.dependent_voids
-    return found.within_limits() and most_voids <= VOID_LOOKUP_LIMIT
+    found = reach(rest.text, others, domain)
+    faults = (*rest.errors, *found.broken, *found.unknown, *found.overfull, *found.loops)
+    if faults or not found.within_limits() or found.most_voids > VOID_LOOKUP_LIMIT:
+        return Worth.COVERED_ONCE_SOUND
+    return Worth.COVERED

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from postroom.dns.spf.record import Network
 
@@ -40,7 +41,7 @@ def without(spans: Spans, gone: Spans) -> Spans:
 def take(spans: list[Span], wanted: Span) -> Spans:
     """Take what of a span is there out of sorted spans, in place, and return it."""
     first, last = wanted
-    begin = bisect_left(spans, first, key=_last)
+    begin = bisect_left(spans, first, key=itemgetter(1))
     end, taken, kept = begin, list[Span](), list[Span]()
     while end < len(spans) and spans[end][0] <= last:
         low, high = spans[end]
@@ -52,10 +53,6 @@ def take(spans: list[Span], wanted: Span) -> Spans:
         end += 1
     spans[begin:end] = kept
     return tuple(taken)
-
-
-def _last(span: Span) -> int:
-    return span[1]
 
 
 def take_all(spans: list[Span], wanted: Sequence[Span]) -> list[Span]:

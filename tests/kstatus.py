@@ -87,7 +87,8 @@ def compute(obj: Mapping[str, Any]) -> str:
 def argo_health(obj: Mapping[str, Any]) -> str:
     """Return what the health script of docs/argocd.md says."""
     status = obj.get("status")
-    if obj.get("spec", {}).get("suspend"):
+    spec = obj.get("spec", {})
+    if spec.get("suspend") or spec.get("connection") == "Disconnected":
         return "Suspended"
     if not status or status.get("observedGeneration") != obj["metadata"].get("generation"):
         return "Progressing"

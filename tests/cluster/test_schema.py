@@ -71,11 +71,13 @@ FULL: dict[Kind, dict[str, Any]] = {
         "identities": [
             {"address": "o'support+x@send.example.com", "type": "Primary", "displayName": "S"},
             {"address": "b@send.example.com", "type": "Alias", "senderProfile": "billing"},
+            {"address": "c@send.example.com", "enabled": False},
         ],
         "identityVerification": {"method": "Envelope"},
         "forwarding": {"technicalAddress": "in-1@mx.example.net", "source": "Microsoft365"},
         "roundTrip": {"enabled": True, "interval": "24h", "receiverRef": {"name": "peer"}},
         "fallbackSender": "noreply@example.net",
+        "connection": "Disconnected",
         "sync": {"interval": "10m", "backfillDays": 60},
         "sendLimits": {
             "daily": 50,
@@ -333,6 +335,12 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
         {"identities": [{"address": "b@example.com", "type": "Primary"}]},
         "spec.identities: Invalid value: must have type Primary only for the account's own",
     ),
+    (
+        EA,
+        {"identities": [{"address": "support@example.com", "enabled": False}]},
+        "spec.identities: Invalid value: may not have enabled false for the account",
+    ),
+    (EA, {"connection": "Off"}, 'supported values: "Connected", "Disconnected"'),
     (
         EA,
         {"identities": [{"address": "b@example.com"}, {"address": "b@example.com"}]},

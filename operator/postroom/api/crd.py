@@ -102,6 +102,7 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             _AGE,
             Column("Sender", ".status.effectiveSender.address", priority=1),
             Column("Daily", ".status.sendPlan.daily", "integer", 1),
+            Column("Connection", ".spec.connection", priority=1),
             *_WIDE,
         ),
         (".spec.address",),

@@ -13,13 +13,7 @@ from postroom.api import fields
 from postroom.api.account_messages import Forwarding, RoundTrip
 from postroom.api.ca_bundle import Trust
 from postroom.api.credentials_reference import CredentialsReference
-from postroom.api.identities import (
-    PRIMARY_RULE,
-    PRIMARY_SENTENCE,
-    Identities,
-    IdentityVerification,
-    misplaced_primary,
-)
+from postroom.api.identities import OWN_RULES, Identities, Identity, IdentityVerification, own_fault
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth
 from postroom.api.send_limits import SendLimits
@@ -74,6 +68,13 @@ class IMAP(fields.Model):
     )
 
 
+class Connection(StrEnum):
+    """Whether an account is to be used at all."""
+
+    CONNECTED = "Connected"
+    DISCONNECTED = "Disconnected"
+
+
 class Sync(fields.Model):
     """How often the account is looked at."""
 
@@ -121,7 +122,7 @@ class EmailAccountSpec(fields.Model):
                 field_path=".oauth",
                 forbidden=True,
             ),
-            PRIMARY_RULE,
+            *OWN_RULES,
         )
     )
 
@@ -186,6 +187,11 @@ class EmailAccountSpec(fields.Model):
         default=None,
         description="Where mail to the address is sent on to; test messages show whether it is.",
     )
+    connection: Connection = Field(
+        default=Connection.CONNECTED,
+        description="Disconnected stops sending as this account and reading its mailbox, until it "
+        "is Connected again; status.disconnection lists who relied on it.",
+    )
     progress_deadline: fields.Deadline = Field(
         default=timedelta(minutes=15),
         description="How long the first success may take before the account counts as stalled: "
@@ -206,8 +212,8 @@ class EmailAccountSpec(fields.Model):
                 "credentialsRef must be set where provider is and neither serverRef nor oauth: "
                 "the account signs in at the provider's own server"
             )
-        if misplaced_primary(self.identities, self.address):
-            raise ValueError(f"identities {PRIMARY_SENTENCE}")
+        if (fault := own_fault(self.identities, self.address)) is not None:
+            raise ValueError(f"identities {fault}")
         if self.oauth and self.credentials_ref:
             raise ValueError("oauth may not be set beside credentialsRef: one of them signs in")
         if self.imap and not (self.imap.credentials_ref or self.signs_in):
@@ -218,9 +224,24 @@ class EmailAccountSpec(fields.Model):
         return self
 
     @property
+    def disconnected(self) -> bool:
+        """Whether nothing is to be sent as this account, and nothing read."""
+        return self.connection is Connection.DISCONNECTED
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is done with the account, nor looked at."""
+        return self.suspend or self.disconnected
+
+    @property
     def signs_in(self) -> bool:
         """Whether the account has credentials of its own, a password or a token."""
         return self.credentials_ref is not None or self.oauth is not None
+
+    @property
+    def enabled_identities(self) -> list[Identity]:
+        """What the spec names and does not turn off."""
+        return [identity for identity in self.identities if identity.enabled]
 
     @property
     def sends_messages(self) -> bool:

@@ -12,10 +12,13 @@ from postroom.api import account_messages
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import EmailAddress, Model
 from postroom.api.findings import FINDINGS_LIMIT, Finding
-from postroom.api.identities import IdentityStatuses
+from postroom.api.identities import IDENTITIES_LIMIT, IdentityStatuses
 from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
 from postroom.api.send_limits import SendPlan
 from postroom.api.status import CommonStatus, ResolvedReference
+
+#: Most users of a disconnected account that its status lists.
+RELIANCES_LIMIT = 32
 
 
 class EffectiveSender(Model):
@@ -27,8 +30,39 @@ class EffectiveSender(Model):
     )
     reason: Annotated[str, StringConstraints(max_length=64)] = Field(
         description="DomainVerified, DomainDegraded, FallbackUsed or NoDomain; without an address "
-        "DomainNotVerified, DomainUnknown, Suspended, or the reason of the condition that fails."
+        "DomainNotVerified, DomainUnknown, Suspended, Disconnected, or the reason of the condition "
+        "that fails."
     )
+
+
+class Use(StrEnum):
+    """What somebody uses an account for."""
+
+    #: Its mailbox receives another account's round trip: spec.roundTrip.receiverRef.
+    RECEIVER = "Receiver"
+    #: Its address stands in for another account's: spec.fallbackSender.
+    FALLBACK_SENDER = "FallbackSender"
+
+
+class RelianceOn(Model):
+    """Somebody who relied on an account that is disconnected."""
+
+    kind: Annotated[str, StringConstraints(max_length=63)] = Field(
+        description="Its kind, EmailAccount."
+    )
+    name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Its name.")
+    use: Use = Field(description="What it used the account for: Receiver or FallbackSender.")
+
+
+class Disconnection(Model):
+    """What a disconnected account has stopped for others."""
+
+    relied_on_by: Annotated[list[RelianceOn], Field(max_length=RELIANCES_LIMIT)] = Field(
+        default=[], description="Who relied on the account, sorted by name."
+    )
+    stopped_identities: Annotated[
+        list[Annotated[str, StringConstraints(max_length=254)]], Field(max_length=IDENTITIES_LIMIT)
+    ] = Field(default=[], description="The addresses that nobody is to send as meanwhile.")
 
 
 class SpecialMailbox(Model):
@@ -133,6 +167,9 @@ class EmailAccountStatus(CommonStatus):
 
     effective_sender: EffectiveSender | None = Field(
         default=None, description="The sender that applications should use now."
+    )
+    disconnection: Disconnection | None = Field(
+        default=None, description="What has stopped for others; present while disconnected."
     )
     connected_at: Timestamp | None = Field(
         default=None,

@@ -10,8 +10,8 @@ from pydantic import Field, StringConstraints
 
 from postroom.api.fields import Model
 
-#: Most findings that a status holds.
-FINDINGS_LIMIT = 32
+#: Most findings that a status holds, and most characters of what one says.
+FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
 
 
 class Severity(StrEnum):
@@ -86,7 +86,7 @@ class Finding(Model):
     subject: Annotated[str, StringConstraints(max_length=253)] = Field(
         default="", description="What it is about: the id of a record, or a stage."
     )
-    message: Annotated[str, StringConstraints(max_length=1024)] = Field(
+    message: Annotated[str, StringConstraints(max_length=FINDING_LIMIT)] = Field(
         description="What was found, what was expected and what to do."
     )
     ask: Annotated[str, StringConstraints(max_length=600)] = Field(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints
 
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
-from postroom.api.fields import DisplayName, EmailAddress, Model, Text, rule
+from postroom.api.fields import DisplayName, EmailAddress, Model, Switch, Text, rule
 
 #: Most identities that a spec declares, and that a status lists: declared ones go first.
 DECLARED_LIMIT, IDENTITIES_LIMIT = 32, 64
@@ -50,6 +50,8 @@ class IdentityState(StrEnum):
     PENDING = "Pending"
     #: Nobody says.
     UNVERIFIABLE = "Unverifiable"
+    #: Nobody is to send as it, whatever the provider allows.
+    DISABLED = "Disabled"
 
 
 class IdentityMethod(StrEnum):
@@ -91,6 +93,10 @@ class Identity(Model):
     sender_profile: ProfileName | None = Field(
         default=None, description="Name by which applications choose signature and tone."
     )
+    enabled: Switch = Field(
+        default=True,
+        description="False: nobody is to send as this address, whatever the provider allows.",
+    )
 
 
 def _unique(identities: list[Identity]) -> list[Identity]:
@@ -109,21 +115,36 @@ Identities = Annotated[
     AfterValidator(_unique),
 ]
 
-PRIMARY_SENTENCE = "must have type Primary only for the account's own address"
-#: Belongs to the spec of the account, which holds both.
-PRIMARY_RULE = rule(
-    "!has(self.identities) || "
-    "self.identities.all(one, one.type != 'Primary' || one.address == self.address)",
-    PRIMARY_SENTENCE,
-    field_path=".identities",
+_PRIMARY = "must have type Primary only for the account's own address"
+_ENABLED = (
+    "may not have enabled false for the account's own address: set connection to Disconnected to "
+    "stop that one"
+)
+#: Belong to the spec of the account, which holds its own address and the others.
+OWN_RULES = (
+    rule(
+        "!has(self.identities) || self.identities.all(identity, identity.type != 'Primary' || "
+        "identity.address == self.address)",
+        _PRIMARY,
+        field_path=".identities",
+    ),
+    rule(
+        "!has(self.identities) || self.identities.all(identity, identity.enabled || "
+        "identity.address != self.address)",
+        _ENABLED,
+        field_path=".identities",
+    ),
 )
 
 
-def misplaced_primary(identities: list[Identity], own: str) -> bool:
-    """What `PRIMARY_RULE` says, in Python; `own` is the account's address."""
-    return any(
-        identity.type is IdentityType.PRIMARY and identity.address != own for identity in identities
-    )
+def own_fault(identities: list[Identity], own: str) -> str | None:
+    """Which of `OWN_RULES` is broken, in Python; `own` is the account's address."""
+    for identity in identities:
+        if identity.type is IdentityType.PRIMARY and identity.address != own:
+            return _PRIMARY
+        if identity.address == own and not identity.enabled:
+            return _ENABLED
+    return None
 
 
 class IdentityVerification(Model):
@@ -148,7 +169,9 @@ class IdentityStatus(Model):
         default=None, description="As the spec says."
     )
     declared: bool = Field(description="Whether the spec names it; others were discovered.")
-    state: IdentityState = Field(description="Verified, Rejected, Pending or Unverifiable.")
+    state: IdentityState = Field(
+        description="Verified, Rejected, Pending, Unverifiable or Disabled."
+    )
     method: IdentityMethod | None = Field(
         default=None, description="What the state was found by: SignIn, Provider, Envelope, ..."
     )

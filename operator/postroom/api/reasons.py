@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from postroom.api import dns_reasons, mail_reasons, message_reasons, oauth_reasons
+from postroom.api import dns_reasons, mail_reasons, message_reasons, oauth_reasons, use_reasons
 
 
 class Reason(StrEnum):
@@ -78,6 +78,11 @@ class Reason(StrEnum):
     ADDRESS_CONFLICT = "AddressConflict"
     EMAIL_ACCOUNT_NOT_FOUND = "EmailAccountNotFound"
     FALLBACK_SENDER_NOT_VERIFIED = "FallbackSenderNotVerified"
+    # who uses an account
+    DISCONNECTED = "Disconnected"
+    RECEIVER_DISCONNECTED = "ReceiverDisconnected"
+    FALLBACK_SENDER_DISCONNECTED = "FallbackSenderDisconnected"
+    IDENTITY_DISABLED = "IdentityDisabled"
     # mail
     ALLOWED = "Allowed"
     ADDRESS_DENIED = "AddressDenied"
@@ -316,7 +321,7 @@ _ENTRIES: dict[Reason, Entry] = {
     ),
     **{
         Reason(name): Entry(*texts)
-        for part in (dns_reasons, mail_reasons, message_reasons, oauth_reasons)
+        for part in (dns_reasons, mail_reasons, message_reasons, oauth_reasons, use_reasons)
         for name, texts in part.CATALOGUE.items()
     },
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import BackfillPhase
 from postroom.api.names import Kind
 from postroom.cli import account_details, account_requests, plugin_options
@@ -111,8 +112,13 @@ async def _account(cluster: Cluster, word: str, namespace: str | None) -> dict[s
         raise PluginError("name an EmailAccount.")
     place = namespace or cluster.namespace
     found = (await cluster.select([(Kind.EMAIL_ACCOUNT, name)], place))[0]
-    if (found.get("spec") or {}).get("suspend"):
+    spec = found.get("spec") or {}
+    if spec.get("suspend"):
         raise PluginError(f"EmailAccount {name} is suspended: set spec.suspend to false first.")
+    if spec.get("connection") == Connection.DISCONNECTED:
+        raise PluginError(
+            f"EmailAccount {name} is disconnected: set spec.connection to Connected first."
+        )
     return found
 
 

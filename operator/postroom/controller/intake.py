@@ -178,8 +178,8 @@ def _affected(key: Key, change: Change) -> list[str]:
     """Return the references whose dependants a change concerns.
 
     A changed spec of a server or domain concerns nobody by itself: its dependants come back when
-    its status is about the new spec, which moves READY. Accounts are counted and compared through
-    indexes only, so for them just the indexes that they entered or left matter.
+    its status is about the new spec, which moves READY. Accounts are counted, compared and used as
+    their indexes tell, so for them just the indexes that they entered or left matter.
     """
     came_or_went = change.difference & (Difference.APPEARED | Difference.VANISHED)
     judged = Difference.READY in change.difference and key.kind is not Kind.EMAIL_ACCOUNT
@@ -187,4 +187,8 @@ def _affected(key: Key, change: Change) -> list[str]:
         indexes = change.before | change.after
         return [reference_to(key.kind, name) for name in (key.name, *sorted(indexes))]
     moved = change.before ^ change.after
+    if moved and key.kind is Kind.EMAIL_ACCOUNT:
+        # Others know an account by its name or its address.
+        addresses = {index for index in change.after if address_among([index]) is not None}
+        return [reference_to(key.kind, name) for name in (key.name, *sorted(moved | addresses))]
     return [reference_to(key.kind, index) for index in sorted(moved)]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find, place
+from postroom.api.emailaccount import Connection, EmailAccountSpec
 from postroom.api.fields import Model
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
@@ -28,13 +29,14 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile import mailserver
-from postroom.reconcile.account import emailaccount
+from postroom.reconcile.account import disconnection, emailaccount
 from postroom.reconcile.account.sender import nobody
 from postroom.reconcile.domain import ownership, sendingdomain
 from postroom.reconcile.domain.verification import without_look
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import Assessment, failed, passed, unknown
 from postroom.reconcile.status.outcome import Memory, Outcome
+from postroom.reconcile.status.rest import SUSPENDED, Rest
 from postroom.reconcile.status.summarize import Moment, build_status, notices_of, summarize
 from postroom.reconcile.world import LookupUnavailable, World
 
@@ -70,8 +72,8 @@ async def reconcile(
     """
     try:
         resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
-        if getattr(resource.spec, "suspend", False):
-            return _suspended(resource, memory, world)
+        if (rest := await _rest_of(resource, memory, world)) is not None:
+            return _at_rest(resource, memory, world, rest)
         memory.evaluated = resource.spec
         assessment = await _assess(resource, world, memory, policy)
         if _is_premature(resource, assessment, memory, policy, world.now()):
@@ -143,16 +145,17 @@ def _outcome(
     now: datetime,
     next_check: timedelta | None,
     silenced: Reason | None = None,
+    rest: Rest | None = None,
 ) -> Outcome:
     """Replace the lifecycle conditions by these; the rest of the status stays as it is.
 
     With `silenced`, an account that may not send for this reason says so; a domain says in its one
-    word that it was not looked at.
+    word that it was not looked at. `rest` tells what else changes for an object that is at rest.
     """
     before = resource.status
     moment = Moment(now)
     placed = place(verdicts, before.conditions, resource.metadata.generation, moment.text)
-    concluded: dict[str, object] = {}
+    concluded: dict[str, object] = dict(rest.fields) if rest is not None else {}
     if isinstance(before, SendingDomainStatus):
         concluded["verification"] = without_look(before.verification, placed)
     if silenced is not None and resource.kind is Kind.EMAIL_ACCOUNT:
@@ -160,7 +163,8 @@ def _outcome(
     return Outcome(
         status=build_status(resource, placed, None, moment, concluded),
         next_check=next_check,
-        notices=notices_of(before.conditions, placed),
+        notices=notices_of(before.conditions, placed) + (rest.notices if rest else ()),
+        references=rest.references if rest else frozenset(),
     )
 
 
@@ -191,40 +195,50 @@ def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcom
     return _outcome(resource, verdicts, now, None, Reason.INVALID_SPEC)
 
 
-def _suspended(resource: AnyResource, memory: Memory, world: World) -> Outcome:
-    """Keep the last verdict if only ``suspend`` changed; else nothing is known of this spec.
+async def _rest_of(resource: AnyResource, memory: Memory, world: World) -> Rest | None:
+    """Why nothing is to be looked at; None: it is."""
+    spec = resource.spec
+    if isinstance(spec, EmailAccountSpec) and spec.disconnected:
+        return await disconnection.rest_of(cast("EmailAccount", resource), world, memory)
+    return SUSPENDED if getattr(spec, "suspend", False) else None
 
-    The generation is advanced in either case, so that nobody waits for a suspended object.
+
+def _at_rest(resource: AnyResource, memory: Memory, world: World, rest: Rest) -> Outcome:
+    """Keep the last verdict if only that changed; else nothing is known of this spec.
+
+    The generation is advanced in either case, so that nobody waits for an object at rest.
     """
     before, now = resource.status, world.now()
     generation = resource.metadata.generation
     ready = find(before.conditions, ConditionType.READY)
-    suspended = passed(
-        ConditionType.SUSPENDED,
-        Reason.SUSPENDED_BY_SPEC,
-        "spec.suspend is true: nothing is checked.",
-    )
     if world.claims.is_unsettled(resource.key):
         domain = cast("SendingDomain", resource)
         claimed, given_up = ownership.given_up(domain, world.ownership)
         ready_no_more = failed(ConditionType.READY, claimed.reason, claimed.message)
-        lost = replace(domain, status=given_up)
-        return _outcome(cast("AnyResource", lost), (ready_no_more, claimed, suspended), now, None)
-    only_suspend_changed = memory.evaluated is not None and (
-        memory.evaluated.model_copy(update={"suspend": True}) == resource.spec
+        lost = cast("AnyResource", replace(domain, status=given_up))
+        return _outcome(lost, (ready_no_more, claimed, rest.suspended), now, None)
+    only_that_changed = memory.evaluated is not None and (
+        _without_rest(memory.evaluated) == _without_rest(resource.spec)
     )
-    known = before.observed_generation == generation or only_suspend_changed
+    known = before.observed_generation == generation or only_that_changed
     if ready is None or not known or ready.reason == Reason.PENDING.value:
-        message = "Suspended before this spec was evaluated."
-        verdicts = (unknown(ConditionType.READY, Reason.SUSPENDED, message), suspended)
-        return _outcome(resource, verdicts, now, None, Reason.SUSPENDED)
+        verdicts = (unknown(ConditionType.READY, Reason.SUSPENDED, rest.unknown), rest.suspended)
+        return _outcome(resource, verdicts, now, None, rest.silenced, rest)
     kept = tuple(
         Verdict.of(condition)
         for condition in before.conditions
         if condition.type
         not in (ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUSPENDED)
     )
-    return _outcome(resource, (*kept, suspended), now, None, Reason.SUSPENDED)
+    return _outcome(resource, (*kept, rest.suspended), now, None, rest.silenced, rest)
+
+
+def _without_rest(spec: Model) -> Model:
+    """A spec but for the fields that put its object at rest."""
+    changes: dict[str, object] = {"suspend": False}
+    if isinstance(spec, EmailAccountSpec):
+        changes["connection"] = Connection.CONNECTED
+    return spec.model_copy(update=changes)
 
 
 def _unavailable(resource: AnyResource, sentence: str, now: datetime) -> Outcome:

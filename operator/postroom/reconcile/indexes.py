@@ -17,6 +17,8 @@ from postroom.api.sendingdomain import SendingDomainSpec
 
 #: Servers and accounts that claim to be the default of their namespace.
 DEFAULT = "default=true"
+#: Accounts that nobody is to use; here so that those who do are told when one of them changes.
+DISCONNECTED = "connection=Disconnected"
 _DOMAIN, _ADDRESS = "domain=", "address="
 
 
@@ -45,6 +47,16 @@ def by_server(name: str | None) -> str:
     return f"server={name or ''}"
 
 
+def by_receiver(name: str) -> str:
+    """Accounts whose round trip goes to the mailbox of an account of this name."""
+    return f"receiver={name}"
+
+
+def by_fallback(address: str) -> str:
+    """Accounts that an address stands in for."""
+    return f"fallback={address.lower()}"
+
+
 def indexes_of(spec: Model) -> frozenset[str]:
     """Return every index that an object with this spec stands under."""
     match spec:
@@ -56,7 +68,12 @@ def indexes_of(spec: Model) -> frozenset[str]:
             found = {by_address(spec.address)}
             if not spec.at_provider:
                 found.add(by_server(spec.server_ref.name if spec.server_ref else None))
-            return frozenset(found | ({DEFAULT} if spec.default else set()))
+            if spec.round_trip.receiver_ref is not None:
+                found.add(by_receiver(spec.round_trip.receiver_ref.name))
+            if spec.fallback_sender is not None:
+                found.add(by_fallback(spec.fallback_sender))
+            marks = ((DEFAULT, spec.default), (DISCONNECTED, spec.disconnected))
+            return frozenset(found | {mark for mark, is_set in marks if is_set})
         case _:
             return frozenset()
 

@@ -172,6 +172,30 @@ async def test_two_accounts_of_an_address_notice_each_other(intake: Intake) -> N
     assert waiting(intake) == {rival, ACCOUNT}
 
 
+@pytest.mark.parametrize("known_by", ["support", "address=support@example.com"])
+async def test_an_account_that_is_disconnected_brings_back_who_relies_on_it(
+    intake: Intake, known_by: str
+) -> None:
+    peer = ACCOUNT._replace(name="peer")
+    known(intake, ACCOUNT, peer)
+    intake.dependants.update(peer, frozenset({f"EmailAccount/{known_by}"}))
+    spec = {"address": "support@example.com"}
+    for generation, connection in enumerate(("Disconnected", "Connected"), 2):
+        changed = stored(
+            ACCOUNT,
+            version=10 + generation,
+            generation=generation,
+            spec={**spec, "connection": connection},
+            status=ready(),
+        )
+        intake.seen(ACCOUNT.kind, changed)
+        assert waiting(intake) == {ACCOUNT, peer}
+    named = {**spec, "displayName": "Support"}
+    renamed = stored(ACCOUNT, version=20, generation=4, spec=named, status=ready())
+    intake.seen(ACCOUNT.kind, renamed)
+    assert waiting(intake) == {ACCOUNT}, "what is nothing to others wakes nobody"
+
+
 async def test_a_changed_spec_stands_on_what_it_names_before_it_runs(intake: Intake) -> None:
     known(intake, ACCOUNT)
     spec = {"address": "support@example.com", "serverRef": {"name": "later"}}

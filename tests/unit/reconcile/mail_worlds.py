@@ -221,7 +221,8 @@ class MailWorld:
         return parse(kind, raw) if raw else None
 
     async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
-        found = [parse(kind, raw) for key, raw in sorted(self.objects.items()) if key.kind is kind]
+        place = (kind, namespace)
+        found = [parse(kind, raw) for key, raw in sorted(self.objects.items()) if key[:2] == place]
         return [one for one in found if index in indexes_of(one.spec)]
 
     async def secret(self, namespace: str, name: str) -> SecretContent | None:

@@ -16,6 +16,7 @@ from postroom.api.resource import AnyResource, EmailAccount, MailServer, Sending
 from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
+from postroom.reconcile.account import connection
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.assessment import failed
@@ -41,6 +42,8 @@ class Dependencies:
     #: What is for the domain of `spec.fallbackSender`, and whether another namespace has that.
     fallback_domain: SendingDomain | None = None
     fallback_claimed: bool = False
+    #: The EmailAccount of the fallback sender's address, if that is disconnected.
+    fallback_disconnected: str | None = None
     #: The SendingDomain that the account stood on, and that is gone.
     lost_domain: str | None = None
 
@@ -57,7 +60,7 @@ class Dependencies:
     @property
     def fallback_state(self) -> ConditionStatus:
         """Whether the fallback sender may be used: judged as the address itself is."""
-        if self.fallback_domain is None or self.fallback_claimed:
+        if self.fallback_domain is None or self.fallback_claimed or self.fallback_disconnected:
             return ConditionStatus.FALSE
         if is_degraded(self.fallback_domain):
             return ConditionStatus.TRUE
@@ -116,8 +119,10 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         lost = next((reference.name for reference in earlier if reference.kind == kind), None)
     problem = problem or _domain_problem(spec, domain, lost)
     fallback: SendingDomain | None = None
+    unused: str | None = None
     if spec.fallback_sender is not None:
         fallback = await _domain_for(domain_of(spec.fallback_sender), namespace, world)
+        unused = await connection.disconnected_at(spec.fallback_sender, namespace, world)
     problem = problem or await _receiver_problem(spec, namespace, world)
     same_address = indexes.by_address(spec.address)
     rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)
@@ -131,12 +136,13 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         server,
         domain,
         duplicate or problem,
-        tuple(_warnings(spec, fallback, defaults, shared=shared)),
+        tuple(_warnings(spec, fallback, defaults, shared=shared, disconnected=unused)),
         defaults,
         refs | references_of(spec),
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
         fallback_domain=fallback,
         fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),
+        fallback_disconnected=unused,
         lost_domain=lost,
     )
 
@@ -150,6 +156,7 @@ def references_of(spec: EmailAccountSpec) -> frozenset[str]:
     if spec.fallback_sender is not None:
         index = indexes.by_domain(domain_of(spec.fallback_sender))
         refs.add(reference_to(Kind.SENDING_DOMAIN, index))
+        refs.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(spec.fallback_sender)))
     if spec.round_trip.receiver_ref is not None:
         refs.add(reference_to(Kind.EMAIL_ACCOUNT, spec.round_trip.receiver_ref.name))
     if spec.default:
@@ -212,10 +219,14 @@ def _warnings(
     defaults: Sequence[str],
     *,
     shared: bool,
+    disconnected: str | None,
 ) -> Iterator[Finding]:
     """What is not as the spec means it, though nothing fails of it yet."""
-    if spec.fallback_sender is not None and fallback is None:
-        # It could not be used: to be known before it is needed.
+    # A fallback that could not be used: to be known before it is needed.
+    if spec.fallback_sender is not None and disconnected is not None:
+        message = connection.fallback_sentence(spec.fallback_sender, disconnected)
+        yield _warning(Reason.FALLBACK_SENDER_DISCONNECTED, "fallbackSender", message)
+    elif spec.fallback_sender is not None and fallback is None:
         message = no_fallback_domain(spec.fallback_sender)
         yield _warning(Reason.FALLBACK_SENDER_NOT_VERIFIED, "fallbackSender", message)
     if shared:

@@ -20,6 +20,13 @@ from postroom.reconcile.signing_in.probing import Attempt, code_of
 from postroom.reconcile.status.assessment import failed, passed, unknown
 
 _CONDITION = ConditionType.IDENTITIES_VERIFIED
+#: Nobody is asked about an address that is turned off.
+_DISABLED = Judgement(
+    identities.IdentityState.DISABLED,
+    None,
+    Reason.IDENTITY_DISABLED,
+    "spec.identities has it with enabled false: nobody is to send as it.",
+)
 _OPEN = {
     identities.IdentityState.REJECTED: Reason.IDENTITY_REJECTED,
     identities.IdentityState.PENDING: Reason.IDENTITY_PENDING,
@@ -99,7 +106,7 @@ def _entry(
     earlier: identities.IdentityStatus | None,
     now: str,
 ) -> identities.IdentityStatus:
-    judgement = judge(wanted.address, wanted.type, known)
+    judgement = judge(wanted.address, wanted.type, known) if wanted.enabled else _DISABLED
     facts = {
         "address": wanted.address,
         "type": wanted.type,
@@ -107,7 +114,7 @@ def _entry(
         "sender_profile": wanted.sender_profile,
         "declared": True,
     }
-    if earlier is not None and _stands(earlier, judgement, known):
+    if wanted.enabled and earlier is not None and _stands(earlier, judgement, known):
         return earlier.model_copy(update=facts)
     return _status(facts, judgement, earlier, now)
 
@@ -196,13 +203,14 @@ def _verdicts(
     view: AccountView, entries: Sequence[identities.IdentityStatus]
 ) -> tuple[Verdict, ...]:
     """One verdict on all that the spec names; none where it names only the account's address."""
-    wanted = [entry for entry in entries if entry.declared]
+    off = identities.IdentityState.DISABLED
+    wanted = [entry for entry in entries if entry.declared and entry.state is not off]
     by_state = {
         state: [entry for entry in wanted if entry.state is state]
-        for state in (*identities.IdentityState,)
+        for state in identities.IdentityState
     }
     rejected = by_state[identities.IdentityState.REJECTED]
-    if not (view.resource.spec.identities or rejected):
+    if not (view.resource.spec.enabled_identities or rejected):
         return ()
     if rejected:
         return (failed(_CONDITION, Reason.IDENTITY_REJECTED, _sentence(rejected)),)

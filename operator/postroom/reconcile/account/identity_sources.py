@@ -143,7 +143,9 @@ async def _envelope(view: AccountView, sender: Attempt, look: IdentityLook) -> I
 def _senders(view: AccountView) -> tuple[str, ...]:
     """The account's own address, which others are compared with, and those of the spec."""
     spec = view.resource.spec
-    return tuple(dict.fromkeys((spec.address, *(identity.address for identity in spec.identities))))
+    return tuple(
+        dict.fromkeys((spec.address, *(identity.address for identity in spec.enabled_identities)))
+    )
 
 
 def _list_token(view: AccountView, sender: Attempt) -> TokenCredentials | None:

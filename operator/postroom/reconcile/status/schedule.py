@@ -249,7 +249,7 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
     except InvalidSpec:
         # Judging it again costs nothing and writes nothing where the verdict stands.
         return timedelta()
-    if getattr(spec, "suspend", False):
+    if getattr(spec, "at_rest", getattr(spec, "suspend", False)):
         return jittered(interval_of(spec), metadata.uid)
     if status.last_check_time is None:
         return timedelta()

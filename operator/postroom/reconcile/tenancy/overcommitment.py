@@ -19,7 +19,7 @@ _Plans = Sequence[tuple[str, SendPlan]]
 
 def findings_of(spec: MailServerSpec, everybody: Sequence[EmailAccount]) -> Iterator[Finding]:
     """One for each limit of the server that its provider, or the sum of its accounts, exceeds."""
-    accounts = [account for account in everybody if not account.spec.suspend]
+    accounts = [account for account in everybody if not account.spec.at_rest]
     # Whoever signs in as themselves has what the provider documents for themselves.
     sharing = [account for account in accounts if not account.spec.signs_in]
     alone = spec.signs_in and len(sharing) == len(accounts)

@@ -18,7 +18,7 @@ from postroom.api.identities import (
     Identities,
     Identity,
     IdentityVerification,
-    misplaced_primary,
+    own_fault,
 )
 from postroom.api.oauth import MicrosoftCloud, OAuthFlow, OAuthProvider
 from postroom.mail.identities.providers import directory, judges_late
@@ -85,8 +85,11 @@ def test_so_many_and_no_more() -> None:
 
 @pytest.mark.parametrize(("address", "misplaced"), [(OWN, False), ("b@example.com", True)])
 def test_only_the_own_address_is_primary(address: str, misplaced: bool) -> None:
-    assert misplaced_primary(identities({"address": address, "type": "Primary"}), OWN) is misplaced
-    assert not misplaced_primary(identities({"address": address, "type": "Alias"}), OWN)
+    fault = own_fault(identities({"address": address, "type": "Primary"}), OWN)
+    assert (fault is not None and "Primary" in fault) is misplaced
+    assert own_fault(identities({"address": address, "type": "Alias"}), OWN) is None
+    off = own_fault(identities({"address": address, "enabled": False}), OWN)
+    assert (off is not None and "enabled" in off) is not misplaced
 
 
 @pytest.mark.parametrize("cloud", MicrosoftCloud)

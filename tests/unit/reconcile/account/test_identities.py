@@ -180,6 +180,42 @@ async def test_declared_and_discovered_are_merged() -> None:
     assert verdict(status, IDENTITIES) == VERIFIED
 
 
+def off(address: str) -> dict[str, Any]:
+    return {"address": address, "enabled": False}
+
+
+async def test_what_is_turned_off_is_neither_asked_about_nor_judged() -> None:
+    world = Post().at_a_server(off(BILLING), SALES, identityVerification=ENVELOPE)
+    world.asker.says = {BILLING: NO}
+    status = await world.seen()
+    assert states(status)[BILLING] == ("Disabled", None)
+    assert one(status, BILLING).reason == "IdentityDisabled"
+    assert [senders for _, senders, _ in world.asker.envelopes] == [(OWN, SALES)]
+    assert verdict(status, IDENTITIES) == VERIFIED
+    assert status.findings == []
+    world.declaring(BILLING, SALES, identityVerification=ENVELOPE)
+    assert states(await world.seen())[BILLING] == ("Rejected", "Envelope")
+
+
+async def test_what_was_verified_is_turned_off_at_once_and_comes_back() -> None:
+    world = Post(gmail(BILLING)).at_gmail(BILLING)
+    assert states(await world.seen())[BILLING] == ("Verified", "Provider")
+    world.declaring(off(BILLING))
+    status = await world.seen()
+    assert states(status)[BILLING] == ("Disabled", None)
+    assert one(status, BILLING).verified_at is None
+    assert verdict(status, IDENTITIES) is None, "nothing else is declared"
+    world.declaring(BILLING)
+    assert states(await world.seen())[BILLING] == ("Verified", "Provider")
+
+
+async def test_what_the_provider_lists_by_itself_can_be_turned_off() -> None:
+    world = Post(gmail(BILLING)).at_gmail()
+    assert states(await world.seen())[BILLING] == ("Verified", "Provider")
+    world.declaring(off(BILLING))
+    assert states(await world.seen())[BILLING] == ("Disabled", None)
+
+
 async def test_the_own_address_may_be_declared_for_its_name() -> None:
     entry = {"address": OWN, "displayName": "Help", "senderProfile": "help"}
     status = await Post().at_gmail(entry).seen()

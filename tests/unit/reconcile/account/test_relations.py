@@ -24,6 +24,7 @@ from postroom.reconcile.tenancy.addresses import AddressBook
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, REFUSED, SERVER, MailWorld, Probes
 
 ADDRESS = "support@send.example.com"
+RELAY_ADDRESS = "noreply@relay.example.net"
 DOMAIN = Key(Kind.SENDING_DOMAIN, NAMESPACE, "send")
 FALLBACK = Key(Kind.SENDING_DOMAIN, NAMESPACE, "relay")
 PEER = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "peer")
@@ -215,7 +216,8 @@ STEPS = st.sampled_from(
         "domain", "no domain", "domain fails", "relay", "no relay", "relay fails", "server",
         "no server", "server fails", "secret", "no secret", "wrong secret", "suspend", "resume",
         "fallback", "no fallback", "receiver", "no receiver", "peer", "no peer", "restart", "wait",
-        "twin", "no twin", "again", "foreign", "no foreign",
+        "twin", "no twin", "again", "foreign", "no foreign", "disconnect", "connect",
+        "peer disconnects",
     ]
 )  # fmt: skip
 
@@ -260,15 +262,25 @@ def step(mail: Mail, name: str, version: int) -> None:
             mail.time += timedelta(hours=2)
         case "suspend" | "resume":
             mail.spec = {**mail.spec, "suspend": name == "suspend"}
+        case "disconnect":
+            mail.spec = {**mail.spec, "connection": "Disconnected"}
+        case "connect":
+            mail.spec.pop("connection", None)
+        case "peer disconnects":  # and with it the address that stands in
+            mail.add(PEER, address=RELAY_ADDRESS, connection="Disconnected")
+            mail.ready(PEER)
         case "fallback":
-            mail.spec = {**mail.spec, "fallbackSender": "noreply@relay.example.net"}
+            mail.spec = {**mail.spec, "fallbackSender": RELAY_ADDRESS}
         case "no fallback":
             mail.spec.pop("fallbackSender", None)
         case "receiver":
             mail.spec = {**mail.spec, "roundTrip": {"receiverRef": {"name": "peer"}}}
         case "no receiver":
             mail.spec.pop("roundTrip", None)
-    if name in ("suspend", "resume", "fallback", "no fallback", "receiver", "no receiver"):
+    if name in (
+        "suspend", "resume", "fallback", "no fallback", "receiver", "no receiver", "disconnect",
+        "connect",
+    ):  # fmt: skip
         mail.add(ACCOUNT, **mail.spec)
 
 
@@ -292,11 +304,15 @@ def test_whoever_is_named_may_send(steps: list[str]) -> None:
             status = await mail.account()
             address = status.effective_sender.address if status.effective_sender else None
             had_domain = had_domain or (
-                DOMAIN in mail.objects and not mail.spec.get("suspend", False)
+                DOMAIN in mail.objects
+                and not mail.spec.get("suspend", False)
+                and "connection" not in mail.spec
             )
             if address is None:
                 continue
             assert not mail.spec.get("suspend")
+            assert "connection" not in mail.spec
+            assert status.disconnection is None
             assert is_well(mail, SERVER)
             assert TWIN not in mail.objects
             shared = "ADDRESS_CONFLICT" in {finding.code for finding in status.findings}
@@ -308,6 +324,8 @@ def test_whoever_is_named_may_send(steps: list[str]) -> None:
                 assert is_well(mail, DOMAIN) or not had_domain
             else:
                 assert is_well(mail, FALLBACK)
+                holder = mail.objects.get(PEER, {"spec": {}})["spec"]
+                assert "connection" not in holder
 
     asyncio.run(live())
 

@@ -157,6 +157,12 @@ async def _mailbox_of(other: EmailAccount, world: World) -> Receiver | Obstacle:
         return Obstacle(
             Reason.RECEIVER_NOT_READY, f"EmailAccount {name} reads no mailbox: set its spec.imap."
         )
+    if other.spec.disconnected:
+        return Obstacle(
+            Reason.RECEIVER_DISCONNECTED,
+            f"EmailAccount {name}, in whose mailbox the messages would be looked for, is "
+            "disconnected: have another one receive them, or connect it again.",
+        )
     current = other.status.observed_generation == other.metadata.generation
     works = is_true(other.status.conditions, ConditionType.IMAP_AUTHENTICATED)
     if other.spec.suspend or not (current and works):

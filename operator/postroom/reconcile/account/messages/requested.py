@@ -68,7 +68,10 @@ def _is_allowed(recipient: str, view: AccountView) -> bool:
     if not is_email_address(recipient.lower()):
         return False  # the annotation is of no schema
     spec = view.resource.spec
-    own = {spec.address.lower(), *(identity.address.lower() for identity in spec.identities)}
+    own = {
+        spec.address.lower(),
+        *(identity.address.lower() for identity in spec.enabled_identities),
+    }
     policy = view.world.outbound.messages
     return recipient.lower() in own or (policy is not None and policy.allows(recipient))
 

@@ -82,7 +82,8 @@ def _turn(state: RoundTripState, view: AccountView) -> str | None:
 
 def _identities(view: AccountView) -> list[str]:
     spec = view.resource.spec
-    return [identity.address for identity in spec.identities if identity.address != spec.address]
+    enabled = (identity.address for identity in spec.enabled_identities)
+    return [address for address in enabled if address != spec.address]
 
 
 def _after(
@@ -127,7 +128,11 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
 
 
 def _verdict(state: RoundTripState, parties: correspondents.Correspondents) -> Verdict:
-    last = state.result
+    last, receiver = state.result, parties.receiver
+    cut_off = Reason.RECEIVER_DISCONNECTED
+    if isinstance(receiver, correspondents.Obstacle) and receiver.reason is cut_off:
+        # Whatever arrived before, nobody looks for the next one.
+        return failed(_CONDITION, cut_off, receiver.message)
     if last is None:
         for party in (parties.sender, parties.receiver):
             if isinstance(party, correspondents.Obstacle):

@@ -117,6 +117,40 @@ async def test_another_account_may_receive() -> None:
     assert status.round_trip.result.outcome is MessageOutcome.DELIVERED
 
 
+async def test_a_receiver_that_is_disconnected_is_not_read_and_is_said() -> None:
+    world = MessageWorld(roundTrip={**ENABLED, "receiverRef": {"name": "peer"}}, imap=None)
+    peer = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "peer")
+    spec = {
+        "address": "peer@example.com",
+        "serverRef": {"name": "smtp"},
+        "credentialsRef": {"name": "login"},
+        "imap": {"host": "imap.example.com"},
+    }
+    world.add(peer, **spec)
+    await world.ready()
+    await world.look(peer)
+    status = await world.run(times=4)
+    assert verdict(status, HEALTHY) == ("True", "Delivered")
+    world.add(peer, **spec, connection="Disconnected")
+    await world.look(peer)
+    sent = len(world.office.sent)
+    status = await world.run(seconds=7 * 3600, times=4)
+    assert verdict(status, HEALTHY) == ("False", "ReceiverDisconnected")
+    assert "EmailAccount peer" in message(status, HEALTHY)
+    assert len(world.office.sent) == sent
+
+
+async def test_nothing_is_sent_as_an_identity_that_is_turned_off() -> None:
+    off = {"address": "billing@example.com", "enabled": False}
+    world = MessageWorld(roundTrip=ENABLED, identities=[off])
+    await through(world)
+    for _ in range(3):
+        await world.run(seconds=7 * 3600, times=5)
+    senders = {sent.sender for sent in world.office.sent}
+    assert len(senders) == 1
+    assert "billing@example.com" not in senders
+
+
 async def as_identity(world: MessageWorld, address: str) -> tuple[str, str | None]:
     """What status says of an identity after each sender had its turn."""
     await through(world)

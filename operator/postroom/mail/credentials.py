@@ -14,6 +14,7 @@ from postroom.mail.report import Login
 
 #: What no protocol can carry: controls, and halves of characters, which no encoding can write.
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_LINE_END = re.compile(r"\r?\n\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def login_from(
             value = Masked(username)
         if value is None:
             return BadCredentials(f"key {key} is missing: add it.")
-        text = _without_line_end(value.reveal())
+        text = _LINE_END.sub("", value.reveal())
         if not text:
             return BadCredentials(f"key {key} is empty: set it.")
         if _UNSENDABLE.search(text):
@@ -50,10 +51,6 @@ def login_from(
         if text != value.reveal():
             trimmed.append(part)
     return Login(values[USERNAME], Masked(values[PASSWORD]), trimmed=tuple(trimmed))
-
-
-def _without_line_end(text: str) -> str:
-    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def host_allowed(host: str, allowed: Sequence[str] | None) -> bool:

@@ -10,18 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.mail.presets import identify, nearly, preset, providers
-from postroom.mail.presets.model import EndpointRow, Preset, SignInWay, Username, UsernameForm
+from postroom.mail.presets.model import Preset, SignInWay, UsernameForm
 from postroom.mail.replies import Cause, Protocol
 from postroom.mail.report import Login
 
 #: What the standards say of ports (RFC 8314 section 7.3, RFC 9051 section 2.1).
-_IMPLICIT_PORTS = frozenset({465, 993})
-_START_TLS_PORTS = frozenset({25, 143, 587})
+_STANDARD_MODES = {
+    465: TLSMode.IMPLICIT,
+    993: TLSMode.IMPLICIT,
+    25: TLSMode.START_TLS,
+    143: TLSMode.START_TLS,
+    587: TLSMode.START_TLS,
+}
 #: Nothing that a shape describes is longer.
 _PASSWORD_LIMIT = 512
 
@@ -109,19 +113,16 @@ def _of_host(attempt: Attempt) -> Iterator[PreCheck]:
 def _of_port(attempt: Attempt) -> Iterator[PreCheck]:
     """Compare with what the provider serves, if the host is known, else with the standards."""
     name = identify(attempt.host)
-    if name is not None:
-        yield from _of_known_port(attempt, preset(name))
+    if name is None:
+        wanted = _STANDARD_MODES.get(attempt.port)
+        if wanted is not None and attempt.tls not in (wanted, TLSMode.NONE):
+            sentence = (
+                f"Port {attempt.port} is for {wanted.value}: set tls.mode to {wanted.value}, or "
+                "use another port."
+            )
+            yield PreCheck(Cause.PORT_CONTRADICTS_TLS, "tls.mode", sentence, blocks=False)
         return
-    wanted = _standard_mode(attempt.port)
-    if wanted is not None and attempt.tls not in (wanted, TLSMode.NONE):
-        sentence = (
-            f"Port {attempt.port} is for {wanted.value}: set tls.mode to {wanted.value}, or use "
-            "another port."
-        )
-        yield PreCheck(Cause.PORT_CONTRADICTS_TLS, "tls.mode", sentence, blocks=False)
-
-
-def _of_known_port(attempt: Attempt, chosen: Preset) -> Iterator[PreCheck]:
+    chosen = preset(name)
     rows = chosen.smtp if attempt.protocol is Protocol.SMTP else chosen.imap
     here = [row for row in rows if row.port == attempt.port]
     if any(row.tls is attempt.tls for row in here):
@@ -131,7 +132,9 @@ def _of_known_port(attempt: Attempt, chosen: Preset) -> Iterator[PreCheck]:
         sentence = f"{chosen.title} takes {mode} on port {attempt.port}: set tls.mode to {mode}."
         yield PreCheck(Cause.PORT_CONTRADICTS_TLS, "tls.mode", sentence, blocks=True)
     elif chosen.all_ports and not here and rows:
-        sentence = f"{chosen.title} serves {_offers(rows)}: use one of these."
+        served = sorted({(row.port, row.tls.value) for row in rows})
+        offers = ", ".join(f"{port} ({mode})" for port, mode in served)
+        sentence = f"{chosen.title} serves {offers}: use one of these."
         yield PreCheck(Cause.PORT_NOT_SERVED, "port", sentence, blocks=True)
 
 
@@ -173,15 +176,11 @@ def _of_white_space(login: Login) -> Iterator[PreCheck]:
 
 def _of_username(protocol: Protocol, chosen: Preset, username: str) -> Iterator[PreCheck]:
     rule = chosen.smtp_username if protocol is Protocol.SMTP else chosen.imap_username
-    if rule is None or rule.pattern is None or _fits(rule, username):
+    if rule is None or rule.pattern is None or re.fullmatch(rule.pattern, username[:512]):
         return
     sentence = f"The username for {chosen.title} must {rule.sentence}: correct it in the Secret."
     blocks = rule.form is UsernameForm.FIXED
     yield PreCheck(Cause.USERNAME_MUST_BE, "username", sentence, blocks)
-
-
-def _fits(rule: Username, username: str) -> bool:
-    return rule.pattern is None or re.fullmatch(rule.pattern, username[:512]) is not None
 
 
 def _of_password(protocol: Protocol, chosen: Preset, password: Masked) -> Iterator[PreCheck]:
@@ -192,7 +191,10 @@ def _of_password(protocol: Protocol, chosen: Preset, password: Masked) -> Iterat
             sentence = f"The password {wrong.sentence[0].lower()}{wrong.sentence[1:]}"
             yield PreCheck(Cause.WRONG_KEY_TYPE, "password", sentence, blocks=True)
             return
-    owner = next((name for prefix, name in _prefixes() if text.startswith(prefix)), None)
+    keys = ((name, preset(name).password) for name in providers())
+    owner = next(
+        (name for name, key in keys if key and key.prefix and text.startswith(key.prefix)), None
+    )
     if owner is not None and owner != chosen.name:
         sentence = (
             f"The password looks like a key of {preset(owner).title}, but is for {chosen.title}: "
@@ -212,22 +214,3 @@ def _of_password(protocol: Protocol, chosen: Preset, password: Masked) -> Iterat
             f"into the Secret. {rule.description}"
         )
         yield PreCheck(cause, "password", sentence, blocks=False)
-
-
-@cache
-def _prefixes() -> tuple[tuple[str, str], ...]:
-    """How the keys of providers begin, where no other's do, and whose they are."""
-    found = ((preset(name).password, name) for name in providers())
-    return tuple((rule.prefix, name) for rule, name in found if rule and rule.prefix)
-
-
-def _standard_mode(port: int) -> TLSMode | None:
-    if port in _IMPLICIT_PORTS:
-        return TLSMode.IMPLICIT
-    return TLSMode.START_TLS if port in _START_TLS_PORTS else None
-
-
-def _offers(rows: tuple[EndpointRow, ...]) -> str:
-    """Name the ports, each once, in order."""
-    known = sorted({(row.port, row.tls.value) for row in rows})
-    return ", ".join(f"{port} ({mode})" for port, mode in known)

@@ -93,7 +93,17 @@ class NetworkProbes:
         Where the host has refused too many, not at all: it is nothing without its login.
         """
         begun = time.monotonic()
-        done = await self._perform(endpoint, login, operation)
+        host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
+        async with host.signing_in(namespace, login) as attempt:
+            if attempt.allowed:
+                async with host.turn(namespace), self._gate.place(host.pace, namespace):
+                    perform = cast("_Perform[operations.Report]", _OPERATIONS[type(operation)])
+                    done = await perform(endpoint, login, operation, self._connector)
+                    attempt.report = done.session
+                    self._note_login(endpoint, login, done.session)
+            else:
+                pause = _cooling_down(None, endpoint, host.budget(namespace))
+                done = operation.not_done(pause)
         self.observe(operation.kind, time.monotonic() - begun, done.session)
         return done
 
@@ -116,21 +126,6 @@ class NetworkProbes:
                 report = await self._check(endpoint, None, mailbox)
             shown = without_withheld(report, endpoint, login)
             return _cooling_down(shown, endpoint, host.budget(namespace))
-
-    async def _perform(
-        self, endpoint: Endpoint, login: Login, operation: operations.Operation[operations.Report]
-    ) -> operations.Report:
-        host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
-        async with host.signing_in(namespace, login) as attempt:
-            if not attempt.allowed:
-                pause = _cooling_down(None, endpoint, host.budget(namespace))
-                return operation.not_done(pause)
-            async with host.turn(namespace), self._gate.place(host.pace, namespace):
-                perform = cast("_Perform[operations.Report]", _OPERATIONS[type(operation)])
-                done = await perform(endpoint, login, operation, self._connector)
-                attempt.report = done.session
-                self._note_login(endpoint, login, done.session)
-                return done
 
     def _note_login(self, endpoint: Endpoint, login: Login, report: ProbeReport) -> None:
         if report.authenticated or report.stage is ProbeStage.AUTH:

@@ -125,13 +125,10 @@ class BearerExchange:
                     URL(url, encoded=True), headers=headers, allow_redirects=False
                 ) as response,
             ):
-                return await _read(response)
+                pause = retry_after(response.headers)
+                document = read_document(await json_of(response, BODY_LIMIT))
+                return ApiReply(response.status, document, pause)
         except (aiohttp.ClientError, OSError) as error:
             # The type only: some of them carry the request.
             logger.debug("asking %s for identities: %s", host, type(error).__name__)
             return fault_of(error, host)
-
-
-async def _read(response: aiohttp.ClientResponse) -> ApiReply:
-    pause = retry_after(response.headers)
-    return ApiReply(response.status, read_document(await json_of(response, BODY_LIMIT)), pause)

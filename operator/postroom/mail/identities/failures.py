@@ -54,7 +54,16 @@ def failure_of(reply: ApiReply | NoAnswer, grant: Grant) -> DiscoveryFailure:
         return DiscoveryFailure(Reason.OAUTH_TOKEN_REJECTED, message)
     if grant.provider is OAuthProvider.GOOGLE:
         return _google(status, words, grant, reply)
-    return _microsoft(status, grant, reply)
+    if status == 403:
+        message = f"Microsoft Graph refuses the list. {_graph_permission(grant)}"
+        return DiscoveryFailure(Reason.OAUTH_SCOPE_MISSING, message)
+    if status == 404:
+        return DiscoveryFailure(
+            Reason.IDENTITY_UNVERIFIABLE,
+            f"Microsoft Graph knows no user with the principal name {grant.subject}: what this "
+            "mailbox may send as cannot be read.",
+        )
+    return _unexpected("Microsoft Graph", reply)
 
 
 def no_token(failure: TokenFailure, grant: Grant) -> DiscoveryFailure:
@@ -102,19 +111,6 @@ def _google(status: int, words: frozenset[str], grant: Grant, reply: ApiReply) -
             "for this client.",
         )
     return _unexpected("The Gmail API", reply)
-
-
-def _microsoft(status: int, grant: Grant, reply: ApiReply) -> DiscoveryFailure:
-    if status == 403:
-        message = f"Microsoft Graph refuses the list. {_graph_permission(grant)}"
-        return DiscoveryFailure(Reason.OAUTH_SCOPE_MISSING, message)
-    if status == 404:
-        return DiscoveryFailure(
-            Reason.IDENTITY_UNVERIFIABLE,
-            f"Microsoft Graph knows no user with the principal name {grant.subject}: what this "
-            "mailbox may send as cannot be read.",
-        )
-    return _unexpected("Microsoft Graph", reply)
 
 
 def _graph_permission(grant: Grant) -> str:

@@ -149,7 +149,12 @@ def _answered(address: str, answer: Answer, known: Knowledge) -> Judgement:
     """Read an answer to MAIL and RCPT; the recipient was the account itself."""
     if answer.acceptance is Acceptance.ACCEPTED:
         return _verified(IdentityMethod.ENVELOPE, "The server accepts it as sender.")
-    if answer.acceptance is Acceptance.REFUSED and _for_the_sender(answer, known):
+    # Where the account itself is accepted as sender, it is not the recipient that is refused.
+    usual = known.answers.get(known.own)
+    of_the_sender = answer.reason is Reason.SENDER_NOT_AUTHORIZED or (
+        usual is not None and usual.acceptance is Acceptance.ACCEPTED
+    )
+    if answer.acceptance is Acceptance.REFUSED and of_the_sender:
         return _rejected(
             IdentityMethod.ENVELOPE,
             f"The server does not let {known.own} send as {address}: grant the right there, or "
@@ -160,14 +165,6 @@ def _answered(address: str, answer: Answer, known: Knowledge) -> Judgement:
         "The server's answer to this sender tells nothing of its right.",
         passing=True,
     )
-
-
-def _for_the_sender(answer: Answer, known: Knowledge) -> bool:
-    """Tell a refusal of the sender from one of the recipient, which other senders share."""
-    if answer.reason is Reason.SENDER_NOT_AUTHORIZED:
-        return True
-    usual = known.answers.get(known.own)
-    return usual is not None and usual.acceptance is Acceptance.ACCEPTED
 
 
 def _why_not(address: str, known: Knowledge) -> Judgement:

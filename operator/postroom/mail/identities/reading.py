@@ -75,7 +75,10 @@ def _send_as(entry: Mapping[str, object]) -> ListedIdentity | None:
     address = _address(entry.get("sendAsEmail"))
     if address is None:
         return None
-    name = _display_name(entry.get("displayName"))
+    said = entry.get("displayName")
+    shown = said[: 4 * DISPLAY_NAME_LIMIT] if isinstance(said, str) else ""
+    words = "".join(character for character in shown if character.isprintable()).split()
+    name = " ".join(words)[:DISPLAY_NAME_LIMIT].strip() or None
     if entry.get("isPrimary") is True:
         # Only custom addresses have a verification status.
         return ListedIdentity(address, IdentityType.PRIMARY, IdentityState.VERIFIED, name)
@@ -109,16 +112,6 @@ def _address(value: object) -> str | None:
         return _ADDRESS.validate_python(f"{local}{at}{domain.lower()}")
     except ValidationError:
         return None
-
-
-def _display_name(value: object) -> str | None:
-    """Return a name of printable characters, bounded; None where there is nothing left of it."""
-    if not isinstance(value, str):
-        return None
-    kept = "".join(
-        character for character in value[: 4 * DISPLAY_NAME_LIMIT] if character.isprintable()
-    )
-    return " ".join(kept.split())[:DISPLAY_NAME_LIMIT].strip() or None
 
 
 def _ordered(found: Iterable[ListedIdentity]) -> tuple[ListedIdentity, ...]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from postroom.api.masked import Masked
@@ -73,6 +72,12 @@ def token_from(
     bearer = isinstance(kind, str) and kind.lower() == "bearer"
     if not (isinstance(value, str) and _sendable(value) and bearer):
         return failure_from(answer, provider, flow)
+    lasts = answer.document.get("expires_in")
+    if isinstance(lasts, str) and lasts.isascii() and lasts.isdecimal():
+        # Some servers write the number as text.
+        lasts = int(lasts[:9])
+    if isinstance(lasts, bool) or not isinstance(lasts, int | float) or not lasts > 0:
+        lasts = _UNSAID_LIFE
     scope = answer.document.get("scope")
     rotated = answer.document.get("refresh_token")
     another = isinstance(rotated, str) and _sendable(rotated)
@@ -80,7 +85,8 @@ def token_from(
         another = False
     return AccessToken(
         value=Masked(value),
-        expires_in=_life(answer.document),
+        # An integer of JSON may be too large for a float.
+        expires_in=min(float(lasts), _LONGEST_LIFE) if lasts < 1e9 else _LONGEST_LIFE,
         scopes=tuple(scope.split()) if isinstance(scope, str) else None,
         rotated=Masked(rotated) if another and isinstance(rotated, str) else None,
     )
@@ -89,16 +95,6 @@ def token_from(
 def _sendable(token: str) -> bool:
     """Whether a token can go into a SASL message: RFC 6750's b64token, and a little more."""
     return 0 < len(token) <= _TOKEN_LIMIT and token.isascii() and token.isprintable()
-
-
-def _life(document: Mapping[str, object]) -> float:
-    """Seconds that a token lasts; some servers write the number as text."""
-    said = document.get("expires_in")
-    if isinstance(said, str) and said.isascii() and said.isdecimal():
-        said = int(said[:9])
-    if isinstance(said, bool) or not isinstance(said, int | float) or not said > 0:
-        return _UNSAID_LIFE
-    return min(float(said), _LONGEST_LIFE) if said < 1e9 else _LONGEST_LIFE
 
 
 def no_answer_failure(answer: NoAnswer) -> TokenFailure:

@@ -37,13 +37,9 @@ def fault_of(
     known = endpoints_of(provider, cloud)
     if known is None:
         return None
-    if provider is OAuthProvider.GOOGLE:
-        return _google_fault(token, known, protocol)
-    claims = claims_of(token.value)
-    return _microsoft_fault(claims, protocol, flow, known) if claims is not None else None
-
-
-def _google_fault(token: AccessToken, known: Endpoints, protocol: Protocol) -> TokenFault | None:
+    if provider is not OAuthProvider.GOOGLE:
+        claims = claims_of(token.value)
+        return _microsoft_fault(claims, protocol, flow, known) if claims is not None else None
     wanted = known.delegated_scopes[protocol][0]
     if token.scopes is None or wanted in token.scopes:
         return None

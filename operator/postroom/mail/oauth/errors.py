@@ -191,23 +191,18 @@ def error_document(document: Mapping[str, object]) -> ErrorDocument:
         error, described = nested.get("status"), nested.get("message")
     text = described[:_TEXT_LIMIT] if isinstance(described, str) else ""
     lowered = error.lower() if isinstance(error, str) and len(error) <= 40 else ""
+    # The numbers of Microsoft: as a list, else at the begin of the description.
+    listed = document.get("error_codes")
+    entries = listed[:_CODES_LIMIT] if isinstance(listed, list) else []
+    codes = [code for code in entries if isinstance(code, int) and 1000 <= code <= 99_999_999]
+    if not codes and (match := _AADSTS.match(text)):
+        codes = [int(match[1])]
     return ErrorDocument(
         error=lowered if _ERROR.fullmatch(lowered) else "",
-        codes=_codes(document.get("error_codes"), text),
+        codes=tuple(codes),
         suberror=_word(document.get("suberror")) or _word(document.get("error_subtype")),
         text=text.lower(),
     )
-
-
-def _codes(listed: object, text: str) -> tuple[int, ...]:
-    """The numbers of Microsoft: as a list, else at the begin of the description."""
-    if isinstance(listed, list):
-        whole = (code for code in listed[:_CODES_LIMIT] if isinstance(code, int))
-        found = [code for code in whole if 1000 <= code <= 99_999_999]
-        if found:
-            return tuple(found)
-    match = _AADSTS.match(text)
-    return (int(match[1]),) if match else ()
 
 
 def _word(value: object) -> str:

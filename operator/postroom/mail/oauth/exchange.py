@@ -136,12 +136,12 @@ class HttpsExchange:
             context = await self._trust.context(ca_bundle)
         except Failure as failure:
             return NoAnswer(failure.message)
+        revealed = {name: value.reveal() for name, value in form.masked.items()}
+        body = urlencode({**form.open, **revealed}).encode("ascii")
         try:
             async with (
                 pinned_session(pinned, context, self._limit) as session,
-                session.post(
-                    url, data=_body(form), headers=_HEADERS, allow_redirects=False
-                ) as response,
+                session.post(url, data=body, headers=_HEADERS, allow_redirects=False) as response,
             ):
                 return await _read(response)
         except (aiohttp.ClientError, OSError) as error:
@@ -162,19 +162,11 @@ def _place(url: str) -> tuple[str, int]:
     return (host, port) if fits and not host[-1:].isdigit() else ("", 0)
 
 
-def _body(form: Form) -> bytes:
-    revealed = {name: value.reveal() for name, value in form.masked.items()}
-    return urlencode({**form.open, **revealed}).encode("ascii")
-
-
 async def _read(response: aiohttp.ClientResponse) -> TokenAnswer:
     """Read a response, no more of its body than a token response can have (RFC 6749 5.1)."""
     pause = retry_after(response.headers)
-    differs = _clock_differs(response.headers.get("Date"))
+    date = response.headers.get("Date")
+    theirs = date_in(date) if date else None
+    skew = (theirs - datetime.now(UTC)).total_seconds() if theirs is not None else 0.0
     document = read_document(await json_of(response, BODY_LIMIT))
-    return TokenAnswer(response.status, document, pause, differs)
-
-
-def _clock_differs(text: str | None) -> bool:
-    theirs = date_in(text) if text else None
-    return theirs is not None and abs((theirs - datetime.now(UTC)).total_seconds()) > _SKEW_LIMIT
+    return TokenAnswer(response.status, document, pause, clock_differs=abs(skew) > _SKEW_LIMIT)

@@ -116,16 +116,13 @@ class Grant:
         form.open["client_id"] = self.client_id
         if self.scopes:
             form.open["scope"] = " ".join(self.scopes)
-        self._authenticate(form, now)
-        return form
-
-    def _authenticate(self, form: Form, now: float) -> None:
-        """Prove to be the client (RFC 6749 section 2.3.1, RFC 7523 section 2.2)."""
+        # What proves to be the client (RFC 6749 section 2.3.1, RFC 7523 section 2.2).
         if self.secrets.client_secret is not None:
             form.masked["client_secret"] = self.secrets.client_secret
         elif self.secrets.private_key is not None:
             form.open["client_assertion_type"] = _JWT_BEARER_CLIENT
             form.masked["client_assertion"] = self._client_assertion(now)
+        return form
 
     def _service_account_assertion(self, now: float) -> Masked:
         issued = int(now) - _SKEW
@@ -151,7 +148,12 @@ class Grant:
             "nbf": issued,
             "exp": issued + _MICROSOFT_LIFETIME,
         }
-        thumbprint = _thumbprint(_present(self.secrets.certificate))
+        pem = _present(self.secrets.certificate).reveal().encode("utf-8", "replace")
+        try:
+            certificate = x509.load_pem_x509_certificate(pem)
+        except ValueError:
+            raise UnusableKey("has a certificate that is no readable PEM") from None
+        thumbprint = encoded(hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest())
         header = {"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint}
         return signed(header, claims, private_key(_present(self.secrets.private_key)))
 
@@ -268,15 +270,6 @@ def _service_account(key: Masked) -> _ServiceAccount | BadGrant:
         )
     known = key_id if isinstance(key_id, str) and re.fullmatch(r"[0-9A-Za-z]{1,64}", key_id) else ""
     return _ServiceAccount(email, known, Masked(pem))
-
-
-def _thumbprint(certificate: Masked) -> str:
-    """The SHA-256 of the certificate's DER, base64url. Raises `UnusableKey`."""
-    try:
-        read = x509.load_pem_x509_certificate(certificate.reveal().encode("utf-8", "replace"))
-    except ValueError:
-        raise UnusableKey("has a certificate that is no readable PEM") from None
-    return encoded(hashlib.sha256(read.public_bytes(Encoding.DER)).digest())
 
 
 def _present(value: Masked | None) -> Masked:

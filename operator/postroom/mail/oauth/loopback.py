@@ -117,10 +117,7 @@ class LoopbackLogin:
         if brought.code is None:
             said = TokenAnswer(400, {"error": brought.error})
             return failure_from(said, self._request.provider, FLOW)
-        return await self._redeem(brought.code)
-
-    async def _redeem(self, code: Masked) -> SignedIn | TokenFailure:
-        masked = {"code": code, "code_verifier": Masked(self._proof.verifier)}
+        masked = {"code": brought.code, "code_verifier": Masked(self._proof.verifier)}
         form = self._request.form("authorization_code", masked)
         form.open["redirect_uri"] = self.redirect_uri
         url = url_of(self._request.endpoints.token_url, self._request.tenant)

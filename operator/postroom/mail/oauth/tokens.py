@@ -135,7 +135,13 @@ class TokenSource:
 
     async def _fetch(self, key: str, grant: Grant) -> AccessToken | TokenFailure:
         kept = self._kept.get(key) or _Kept()
-        unreadable = await self._recall(kept, grant)
+        unreadable: Unreadable | None = None
+        if self._store is not None and grant.kept_for is not None and kept.refresh_token is None:
+            newest = await self._store.newest(grant)
+            if isinstance(newest, Unreadable):
+                unreadable = newest
+            else:
+                kept.refresh_token = newest
         asked_at = self._clock()
         got = await self._ask(grant, kept.refresh_token)
         refused = _ended(got) and kept.refresh_token is not None
@@ -155,16 +161,6 @@ class TokenSource:
         if self._store is not None and grant.kept_for is not None and shown is not None:
             await self._store.keep(grant, shown, refused=refused)
         return got
-
-    async def _recall(self, kept: _Kept, grant: Grant) -> Unreadable | None:
-        """Fetch the newest refresh token that was kept, unless memory has it."""
-        if self._store is None or grant.kept_for is None or kept.refresh_token is not None:
-            return None
-        found = await self._store.newest(grant)
-        if isinstance(found, Unreadable):
-            return found
-        kept.refresh_token = found
-        return None
 
     def _keep(
         self, key: str, kept: _Kept, got: AccessToken | TokenFailure, asked_at: float

@@ -80,6 +80,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def _one_slip(name: str, known: str) -> bool:
+    """Whether one insertion, deletion, substitution or swap in a label makes one the other."""
     ours, theirs = name.split("."), known.split(".")
     if len(ours) != len(theirs):
         return False
@@ -87,11 +88,8 @@ def _one_slip(name: str, known: str) -> bool:
     if len(differing) != 1:
         return False
     one, two = differing[0]
-    return len(two) >= _SHORTEST_LABEL and one[:1] == two[:1] and _apart_by_one(one, two)
-
-
-def _apart_by_one(one: str, two: str) -> bool:
-    """Whether a single insertion, deletion, substitution or swap makes one the other."""
+    if len(two) < _SHORTEST_LABEL or one[:1] != two[:1]:
+        return False
     start = next(
         (at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
         min(len(one), len(two)),

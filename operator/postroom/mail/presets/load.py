@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
 from postroom.api.data_files import InvalidData
@@ -26,13 +25,9 @@ def preset(provider: str) -> Preset:
     Raises `KeyError` for a name that there is no preset of, and `InvalidData`.
     """
     if provider not in providers():
-        return preset(_by_alias()[provider])
+        aliases = {alias: name for name in providers() for alias in preset(name).aliases}
+        return preset(aliases[provider])
     found = read_preset(_PACKAGE, provider, Preset)
     if found.family is not None and found.family not in providers():
         raise InvalidData(f"providers/{provider}.yaml: family: there is no preset {found.family}")
     return found
-
-
-@cache
-def _by_alias() -> Mapping[str, str]:
-    return {alias: name for name in providers() for alias in preset(name).aliases}

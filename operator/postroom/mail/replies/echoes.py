@@ -55,19 +55,12 @@ def _is_pieced_together(secret: str, shown: str) -> bool:
         covered = {
             place
             for word in words
-            for begin in _places(word, spelt)
-            for place in range(begin, begin + len(word))
+            for found in re.finditer(f"(?={re.escape(word)})", spelt)
+            for place in range(found.start(), found.start() + len(word))
         }
         if len(covered) >= max(_PART, _PIECES_SHARE * len(spelt)):
             return True
     return False
-
-
-def _places(word: str, text: str) -> Iterator[int]:
-    at = text.find(word)
-    while at >= 0:
-        yield at
-        at = text.find(word, at + 1)
 
 
 #: How many of `_encodings` are the secret itself, in other words of one letter for each.
@@ -95,9 +88,10 @@ def _encodings(secret: str) -> Iterator[str]:
 
 def _views(said: str) -> Iterable[str]:
     """What was said, as it is and decoded, as `_forms` writes it."""
+    octets = quopri.decodestring(said.encode("utf-8", "surrogatepass"))
     return {
         form
-        for text in (said, _decoded_quoted_printable(said), unquote(said), html.unescape(said))
+        for text in (said, octets.decode("utf-8", "replace"), unquote(said), html.unescape(said))
         for way in (text, _LINE_CODE.sub("", text))
         for form in _forms(way)
     }
@@ -113,8 +107,3 @@ def _forms(text: str) -> set[str]:
 
 def _letters(text: str) -> str:
     return _NO_LETTER.sub("", text).lower()
-
-
-def _decoded_quoted_printable(text: str) -> str:
-    octets = text.encode("utf-8", "surrogatepass")
-    return quopri.decodestring(octets).decode("utf-8", "replace")

@@ -59,12 +59,12 @@ def spoken(words: str) -> str:
     sentence becomes another character. What words deny to pass ("do not retry") is left out.
     """
     said = _NO_WORDS.sub(_what_it_tells, _RESPONSE_CODE.sub("", words)[:_TEXT_LIMIT])
-    return _negated().sub("…", _INNER_DOT.sub("·", " ".join(in_english(said).split())))
+    return _senses().negated.sub("…", _INNER_DOT.sub("·", " ".join(in_english(said).split())))
 
 
 def without_supposed(words: str) -> str:
     """Leave out what words only suppose or foretell: "if your account is locked"."""
-    return _supposed().sub("…", words)
+    return _senses().supposed.sub("…", words)
 
 
 def _what_it_tells(address: re.Match[str]) -> str:
@@ -88,7 +88,8 @@ def passes(said: str, explained: Iterable[str] = ()) -> bool:
     """
     known = tuple(spoken(fragment) for fragment in explained)
     return any(
-        not any(found[0] in fragment for fragment in known) for found in _passing().finditer(said)
+        not any(found[0] in fragment for fragment in known)
+        for found in _senses().passing.finditer(said)
     )
 
 
@@ -106,22 +107,23 @@ def families() -> tuple[Family, ...]:
     )
 
 
-@cache
-def _passing() -> re.Pattern[str]:
-    data = _data()
-    return _compiled(data.passing, data.vocabulary)
+@dataclass(frozen=True, slots=True)
+class _Senses:
+    """What turns the sense of words, whatever their family: see `FamilyEntries`."""
+
+    passing: re.Pattern[str]
+    supposed: re.Pattern[str]
+    negated: re.Pattern[str]
 
 
 @cache
-def _supposed() -> re.Pattern[str]:
+def _senses() -> _Senses:
     data = _data()
-    return _compiled(data.supposed, data.vocabulary)
-
-
-@cache
-def _negated() -> re.Pattern[str]:
-    data = _data()
-    return _compiled(data.negated, data.vocabulary)
+    return _Senses(
+        passing=_compiled(data.passing, data.vocabulary),
+        supposed=_compiled(data.supposed, data.vocabulary),
+        negated=_compiled(data.negated, data.vocabulary),
+    )
 
 
 @cache

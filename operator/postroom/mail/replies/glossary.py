@@ -94,15 +94,13 @@ def _glossary() -> re.Pattern[str]:
 
 
 def _any_of(words: Iterable[str]) -> str:
-    return "|".join(
-        f"{first}(?:{'|'.join(f'({_as_expression(word[1:])})' for word in same)})"
-        for first, same in groupby(words, key=lambda word: word[0])
-    )
+    groups = []
+    for first, same in groupby(words, key=lambda word: word[0]):
+        escaped = (re.escape(word[1:]) for word in same)
+        rests = (rest.replace(r"\*", _ENDING).replace(r"\ ", r"\s+") for rest in escaped)
+        groups.append(f"{first}(?:{'|'.join(f'({rest})' for rest in rests)})")
+    return "|".join(groups)
 
 
 def _unparted(word: str) -> bool:
     return _UNPARTED.search(word) is not None
-
-
-def _as_expression(word: str) -> str:
-    return re.escape(word).replace(r"\*", _ENDING).replace(r"\ ", r"\s+")

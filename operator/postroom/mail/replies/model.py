@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
@@ -155,22 +155,18 @@ class ReplyRow(Row):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for problem in self._problems():
-            raise ValueError(problem)
-        return self
-
-    def _problems(self) -> Iterator[str]:
         if self.protocol is Protocol.SMTP:
             if self.results or self.response:
-                yield "results and response are of IMAP"
+                raise ValueError("results and response are of IMAP")
             if not self.codes:
-                yield "a row of SMTP must name codes"
+                raise ValueError("a row of SMTP must name codes")
         elif self.codes or self.enhanced:
-            yield "codes and enhanced are of SMTP"
+            raise ValueError("codes and enhanced are of SMTP")
         elif not (self.results or self.response or self.text):
-            yield "give results, response or text: a row must not fit everything"
+            raise ValueError("give results, response or text: a row must not fit everything")
         if self.only_at_provider and self.provider is None:
-            yield "onlyAtProvider needs a provider"
+            raise ValueError("onlyAtProvider needs a provider")
+        return self
 
     def covers(self, other: ReplyRow) -> bool:
         """Whether every reply that fits `other` fits this row too."""
@@ -179,8 +175,11 @@ class ReplyRow(Row):
         return (
             self.protocol is other.protocol
             and all(map(self.reaches, other.stages))
-            and all(any(_within(code, wide) for wide in self.codes) for code in other.codes)
-            and _allows(self.results, other.results)
+            and all({code, f"{code[0]}xx"} & set(self.codes) for code in other.codes)
+            and (
+                not self.results
+                or (bool(other.results) and set(self.results) >= set(other.results))
+            )
             and all(any(fragment in more for more in other.text) for fragment in self.text)
             and all(
                 wide is None or wide == narrow
@@ -265,11 +264,3 @@ class Replies(Row):
     """One file of rows."""
 
     rows: Annotated[tuple[ReplyRow, ...], Field(min_length=1)]
-
-
-def _within(code: str, wide: str) -> bool:
-    return code == wide or (wide.endswith("xx") and code[0] == wide[0])
-
-
-def _allows(wide: tuple[Result, ...], narrow: tuple[Result, ...]) -> bool:
-    return not wide or (bool(narrow) and set(wide) >= set(narrow))

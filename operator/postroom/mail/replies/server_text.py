@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from functools import cache
-from itertools import pairwise
 
 from postroom.api.mailserver import SERVER_TEXT_LIMIT
 from postroom.api.masked import Masked
@@ -71,10 +70,12 @@ _MOMENTS = frozenset(f"{_DAYS} {_MONTHS} {_DAYTIME}".split()) - _VERBS
 _MACHINES, _ORDINARY = frozenset(_MACHINE.split()), frozenset(_BESIDE_PROTOCOL.split())
 #: Words of the trade that no one could speak.
 _TRADE = frozenset(_SPOKEN_BY_NONE.split())
-_VOWELS = frozenset("aeiouy")
 #: Shorter words are left alone: abbreviations need no vowels.
 _SPEAKABLE_FROM = 5
-_CONSONANTS_LIMIT = 5
+_VOWEL = re.compile(r"[aeiouy]")
+#: What is in no word: more than five consonants in a row, four equal letters in a row.
+_UNSPEAKABLE = re.compile(r"[^aeiouy]{6}")
+_REPEATED = re.compile(r"(.)\1{3}")
 
 
 def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] = ()) -> str:
@@ -85,11 +86,18 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
     plain word stays. `names` are those that we signed in with, which are left out.
     """
     said = text[:_READ_LIMIT]
-    ours = _folded_names(names)
+    folded = {name.strip().lower() for name in names}
+    folded |= {name.partition("@")[0] for name in folded}
+    ours = {way for name in folded if name for way in (name, name[::-1])}
     for name in sorted((our for our in ours if " " in our), key=len, reverse=True):
         pattern = r"\s+".join(map(re.escape, name.split()))
         said = re.sub(pattern, f" {_LEFT_OUT} ", said, flags=re.IGNORECASE)
-    kept = _settled([_shown(token, ours) for token in said.split()])
+    kept = [_shown(token, ours) for token in said.split()]
+    # What only makes sense with what was left out goes, too, until nothing changes: what was left
+    # out is seen as such again, so that a second time the result is the same.
+    before: list[str] = []
+    while kept != before:
+        before, kept = kept, _joined(_without_dates(kept))
     if all(token == _LEFT_OUT for token in kept):
         return ""
     shown = _cut(kept)
@@ -99,25 +107,26 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
     return shown
 
 
-def _folded_names(names: Iterable[str]) -> frozenset[str]:
-    """The names in lowercase, forwards and backwards, and what stands before their ``@``."""
-    folded = {name.strip().lower() for name in names}
-    folded |= {name.partition("@")[0] for name in folded}
-    return frozenset(way for name in folded if name for way in (name, name[::-1]))
-
-
 def _shown(token: str, names: Collection[str]) -> str:
-    """Return a token as it may be shown."""
+    """Return a token as it may be shown; `names` are in lowercase."""
     found = _WRAPPED.fullmatch(token)
     if found is None:
         return _LEFT_OUT
     before, core, after = found.groups()
-    if not (_ENHANCED.fullmatch(core) or _is_words(core)) or _names(core.lower(), names):
+    if not (_ENHANCED.fullmatch(core) or _is_words(core)):
         return _LEFT_OUT
     word = core.lower()
-    if _is_aside(before, core, after) and not (core in _known() or is_telling(core)):
+    # Names that are long enough to be seen in a word also count within one.
+    if any(word == name or (len(name) >= _SPEAKABLE_FROM and name in word) for name in names):
         return _LEFT_OUT
-    if word in _NUMBERS or word in _MOMENTS or _is_machine(word):
+    # Alone in parentheses, or beside a slash, stand names of machines.
+    aside = "/" in core or (before.endswith("(") and after.startswith(")"))
+    if aside and not (core in _known() or is_telling(core)):
+        return _LEFT_OUT
+    # A machine's name such as ``smtp-alpha``, and no word such as ``smtp-auth``.
+    first, *others = word.split("-")
+    machine = bool(others) and first in _MACHINES and not _ORDINARY.issuperset(others)
+    if word in _NUMBERS or word in _MOMENTS or machine:
         return _LEFT_OUT
     if before.endswith("[") and after.startswith("]") and core.islower():
         # Codes of IMAP are in capitals (RFC 5530); this is a name or an id.
@@ -125,64 +134,25 @@ def _shown(token: str, names: Collection[str]) -> str:
     return f"{before[:2]}{core}{after[:2]}"
 
 
-def _is_aside(before: str, core: str, after: str) -> bool:
-    """Tell a word alone in parentheses, or beside a slash: there stand names of machines."""
-    return "/" in core or (before.endswith("(") and after.startswith(")"))
-
-
-def _names(core: str, names: Collection[str]) -> bool:
-    """Whether a word is a name, or holds one that is long enough to be seen in it."""
-    return any(core == name or (len(name) >= _SPEAKABLE_FROM and name in core) for name in names)
-
-
 def _is_words(core: str) -> bool:
+    """Whether words may be shown: what rows look for, and what is joined of a few words."""
     if core.lower() in _known():
         return True
     parts = _JOINTS.split(core)
-    return len(parts) <= _PARTS_LIMIT and all(map(_is_word, parts)) and not _is_counter(core)
+    # A host's name such as ``mail-b`` ends so, and no word such as ``e-mail``.
+    counted = any(len(part) < 2 for part in core.split("-")[1:])
+    return len(parts) <= _PARTS_LIMIT and all(map(_is_word, parts)) and not counted
 
 
 def _is_word(part: str) -> bool:
-    """Tell a word from an id; four equal letters in a row are in no word."""
-    if not part or _WORD.fullmatch(part) is None:
+    """Tell a word from an id, and from letters that a machine drew, as hexadecimal digits are."""
+    word = part.lower()
+    if not part or _WORD.fullmatch(part) is None or _REPEATED.search(word):
         return False
-    word = part.lower()
-    return not _repeats(word) and (word in _TRADE or _is_speakable(part))
-
-
-def _is_counter(core: str) -> bool:
-    """Tell a host's name such as ``mail-b`` from a word such as ``e-mail``."""
-    return any(len(part) < 2 for part in core.split("-")[1:])
-
-
-def _is_machine(word: str) -> bool:
-    """Tell a machine's name such as ``smtp-alpha`` from a word such as ``smtp-auth``."""
-    first, *others = word.split("-")
-    return bool(others) and first in _MACHINES and not _ORDINARY.issuperset(others)
-
-
-def _is_speakable(part: str) -> bool:
-    """Tell a word from letters that a machine drew; hexadecimal digits in capitals are none."""
-    word = part.lower()
-    if len(word) < _SPEAKABLE_FROM:
+    if word in _TRADE or len(word) < _SPEAKABLE_FROM:
         return True
-    if part.isupper() and set(word) <= set("abcdef"):
-        return False
-    run = 0
-    for letter in word:
-        run = 0 if letter in _VOWELS else run + 1
-        if run > _CONSONANTS_LIMIT:
-            return False
-    return bool(set(word) & _VOWELS)
-
-
-def _repeats(word: str) -> bool:
-    run = 0
-    for character, next_one in pairwise(word):
-        run = run + 1 if character == next_one else 0
-        if run >= 3:
-            return True
-    return False
+    hexadecimal = part.isupper() and set(word) <= set("abcdef")
+    return bool(_VOWEL.search(word)) and not _UNSPEAKABLE.search(word) and not hexadecimal
 
 
 @cache
@@ -195,18 +165,6 @@ def _known() -> frozenset[str]:
         for token in fragment.split()
         if (word := token.strip("()[].,;:!?"))
     )
-
-
-def _settled(tokens: list[str]) -> list[str]:
-    """Leave out also what only makes sense with what was left out, until nothing changes.
-
-    A second time the result is the same, since what was left out is seen as such again.
-    """
-    while True:
-        following = _joined(_without_dates(tokens))
-        if following == tokens:
-            return tokens
-        tokens = following
 
 
 def _without_dates(tokens: list[str]) -> list[str]:

@@ -8,7 +8,6 @@ What of two texts differs, and tells nothing of a cause, is such a name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from difflib import SequenceMatcher
 from functools import cache
 
@@ -82,14 +81,8 @@ def telling_words() -> frozenset[str]:
     looked_for: list[str] = [fragment for row in rows() for fragment in row.text]
     looked_for += [_ESCAPED.sub(" ", family.words.pattern) for family in families()]
     found = {word for text in looked_for for word in _words_of(text) if len(word) > 1}
-    return (frozenset(_with_singulars(found)) - _PLACING) | _TURNING | _SPOKEN
-
-
-def _with_singulars(words: Iterable[str]) -> Iterable[str]:
-    for word in words:
-        yield word
-        if word.endswith("s") and len(word) > 3:
-            yield word[:-1]
+    singulars = {word[:-1] for word in found if word.endswith("s") and len(word) > 3}
+    return frozenset((found | singulars) - _PLACING) | _TURNING | _SPOKEN
 
 
 def _words_of(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from postroom.api.conditions import ConditionType
 from postroom.api.fields import Model
 from postroom.api.status import CommonStatus
 from postroom.mail.identities.values import Discovered, DiscoveryFailure
-from postroom.mail.operations import Answer, SendReport
+from postroom.mail.operations import Answer
 from postroom.mail.report import ProbeReport
 
 
@@ -125,7 +125,7 @@ class Memory:
         self.probes: dict[str, RecentProbe] = {}
         #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
         #: what became of sending it, so that an old view of status never sends it again.
-        self.sends: dict[str, SendReport | None] = {}
+        self.sends: dict[str, Answer | None] = {}
         #: The servers that want to be left alone, by host.
         self.pauses: dict[str, Pause] = {}
         #: How often in a row each protocol failed.

@@ -113,9 +113,7 @@ async def begin(
             _budgets(view).give_back(flight.token)
             return Progress(
                 result=results.ended(
-                    flight,
-                    account_messages.MessageOutcome.DEFERRED,
-                    results.session_answer(report.session),
+                    flight, account_messages.MessageOutcome.DEFERRED, report.session
                 )
             )
         flight = flight.model_copy(
@@ -198,9 +196,9 @@ async def _send(
             return Progress(in_flight=flight, look_again=_OTHERS)
         # Another process announced it, and may have sent it before it ended.
         return _after(flight, results.LOST)
-    report = memory.sends[flight.token]
-    if report is not None:
-        return _after(flight, report.answer)
+    answer = memory.sends[flight.token]
+    if answer is not None:
+        return _after(flight, answer)
     if isinstance(sender, correspondents.Obstacle):
         budgets.give_back(flight.token)
         return Progress(result=results.hindered(flight, sender))
@@ -214,31 +212,24 @@ async def _send(
         )
     # Should this run be cancelled or fail, nobody may take the message for one that is to be sent.
     del memory.sends[flight.token]
-    report = memory.sends[flight.token] = await _handed_over(message, sender, view)
-    sent = report.answer.acceptance in (
-        operations.Acceptance.ACCEPTED,
-        operations.Acceptance.UNKNOWN,
-    )
+    answer = memory.sends[flight.token] = await _handed_over(message, sender, view)
+    sent = answer.acceptance in (operations.Acceptance.ACCEPTED, operations.Acceptance.UNKNOWN)
     flight = flight.model_copy(update={"time": timestamp(view.world.now())})
     if sent:
         budgets.know(message_id(view.resource.metadata.uid, flight.time), now)
     else:
         budgets.give_back(flight.token)
-    return replace(_after(flight, report.answer), sent=sent)
+    return replace(_after(flight, answer), sent=sent)
 
 
 async def _handed_over(
     message: operations.OutgoingMessage, sender: Attempt, view: AccountView
-) -> operations.SendReport:
+) -> operations.Answer:
     login = await correspondents.login_for(sender, view.world)
     if isinstance(login, operations.Answer):
-        session = ProbeReport(ProbeStage.AUTH, login.reason, login.message, conclusive=False)
-        return operations.SendReport(
-            session, replace(login, acceptance=operations.Acceptance.DEFERRED)
-        )
-    return await view.world.outbound.mail.perform(
-        sender.endpoint, login, operations.SendMessage(message)
-    )
+        return replace(login, acceptance=operations.Acceptance.DEFERRED)
+    sending = operations.SendMessage(message)
+    return (await view.world.outbound.mail.perform(sender.endpoint, login, sending)).answer
 
 
 def _after(flight: account_messages.MessageInFlight, answer: operations.Answer) -> Progress:
@@ -287,16 +278,10 @@ async def _look(
     waited = view.world.now() - parse_timestamp(flight.time)
     again = Progress(in_flight=flight, look_again=_next_look(waited))
     if not isinstance(receiver, correspondents.Receiver):
-        problem = (
-            results.obstacle_answer(receiver) if receiver is not None else results.NOWHERE_TO_LOOK
-        )
-        return (
-            again
-            if waited < DEADLINE
-            else Progress(
-                result=results.ended(flight, account_messages.MessageOutcome.UNKNOWN, problem)
-            )
-        )
+        if waited < DEADLINE:
+            return again
+        why = receiver or results.NOWHERE_TO_LOOK
+        return Progress(result=results.ended(flight, account_messages.MessageOutcome.UNKNOWN, why))
     report = await _scan(
         receiver, [arrivals.position_of(position) for position in flight.positions], view
     )
@@ -315,11 +300,7 @@ async def _look(
         return replace(again, look=look, in_flight=flight.model_copy(update=seen))
     if report.session.stage is not ProbeStage.DONE:
         return Progress(
-            result=results.ended(
-                flight,
-                account_messages.MessageOutcome.UNKNOWN,
-                results.session_answer(report.session),
-            )
+            result=results.ended(flight, account_messages.MessageOutcome.UNKNOWN, report.session)
         )
     if not flight.certain:
         return Progress(

@@ -41,14 +41,16 @@ NOWHERE_TO_LOOK = Answer(
 )
 
 
-def ended(flight: MessageInFlight, outcome: MessageOutcome, answer: Answer) -> MessageResult:
-    """The result of a message that came to its end with an answer."""
+def ended(
+    flight: MessageInFlight, outcome: MessageOutcome, why: Answer | Obstacle | ProbeReport
+) -> MessageResult:
+    """The result of a message that came to its end, for what an answer or obstacle says."""
     return MessageResult(
         outcome=outcome,
         time=flight.time,
         recipient=flight.recipient,
-        reason=answer.reason.value,
-        message=shorten(answer.message),
+        reason=why.reason.value,
+        message=shorten(why.message),
     )
 
 
@@ -66,17 +68,7 @@ def failed_before(recipient: str, now: datetime, reason: Reason, message: str) -
 def hindered(flight: MessageInFlight, obstacle: Obstacle) -> MessageResult:
     """The result of a message that could not be sent."""
     outcome = MessageOutcome.DEFERRED if obstacle.passing else MessageOutcome.FAILED
-    return ended(flight, outcome, obstacle_answer(obstacle))
-
-
-def session_answer(session: ProbeReport) -> Answer:
-    """What a session that failed says of the message."""
-    return Answer(Acceptance.UNKNOWN, session.reason, session.message)
-
-
-def obstacle_answer(obstacle: Obstacle) -> Answer:
-    """What an obstacle says of the message."""
-    return Answer(Acceptance.UNKNOWN, obstacle.reason, obstacle.message)
+    return ended(flight, outcome, obstacle)
 
 
 def findings_of(result: MessageResult | None, subject: str) -> tuple[Finding, ...]:

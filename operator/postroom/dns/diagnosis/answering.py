@@ -25,31 +25,36 @@ def findings(
 ) -> Iterator[Finding]:
     """Yield what the answers show; `more` are answers of single servers."""
     own = [seen.at(record.name, record.type) for record in plan.records]
-    yield from _cut_off(own)
+    cut = [
+        f"{answer.question.type.value} at {answer.question.name}"
+        for answer in own
+        if cut_off(answer)
+    ]
+    if cut:
+        message = (
+            f"The answer for {_listed(cut)} does not fit into a datagram, and could not be had "
+            "over TCP: open TCP port 53 at the name servers or, if answers of other zones get lost "
+            "as well, on the way from here to them."
+        )
+        yield finding(Code.TCP_BLOCKED, "domain", message, external())
     yield from _denied_above([*seen.answers.values(), *more], plan.domain)
     yield from _no_mail(plan, seen)
-    if not all_valid:
-        yield from _kept_long(own)
+    kept_long = {
+        answer.question.name
+        for answer in own
+        if answer.authoritative and answer.conclusive and (answer.ttl or 0) > _DAY
+    }
+    if kept_long and not all_valid:
+        message = (
+            f"What is, or is not, at {_listed(sorted(kept_long))} may be kept for more than a day: "
+            "others see a change that late."
+        )
+        yield finding(Code.TTL_HIGH, "domain", message)
 
 
 def cut_off(answer: Answer) -> bool:
     """Whether an answer was lost because it needs TCP."""
     return TCP_FAILED in answer.errors
-
-
-def _cut_off(own: Sequence[Answer]) -> Iterator[Finding]:
-    names = [
-        f"{answer.question.type.value} at {answer.question.name}"
-        for answer in own
-        if cut_off(answer)
-    ]
-    if names:
-        message = (
-            f"The answer for {_listed(names)} does not fit into a datagram, and could not be had "
-            "over TCP: open TCP port 53 at the name servers or, if answers of other zones get lost "
-            "as well, on the way from here to them."
-        )
-        yield finding(Code.TCP_BLOCKED, "domain", message, external())
 
 
 def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
@@ -72,7 +77,8 @@ def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
         and not answer.aliases
         and answer.server == server
         and answer.question.name.endswith(f".{name}")
-        and not _is_denied(own, answer)
+        # Denied as well by the same server: the zone changed meanwhile.
+        and (server, answer.question.name) not in denied
     }
     if broken:
         message = (
@@ -80,15 +86,6 @@ def _denied_above(answers: Iterable[Answer], domain: str) -> Iterator[Finding]:
             "resolvers that trust the denial do not see them (RFC 8020)."
         )
         yield finding(Code.ENT_NXDOMAIN_BROKEN, "domain", message, external())
-
-
-def _is_denied(own: Sequence[Answer], there: Answer) -> bool:
-    """Whether the same server denied the lower name as well: the zone changed meanwhile."""
-    return any(
-        answer.outcome is Outcome.NX_DOMAIN
-        and (answer.server, answer.question.name) == (there.server, there.question.name)
-        for answer in own
-    )
 
 
 def sidelong(plan: DomainPlan) -> tuple[tuple[str, RecordType], ...]:
@@ -134,22 +131,6 @@ def _no_mail(plan: DomainPlan, seen: Seen) -> Iterator[Finding]:
                     "lost: that is up to the provider."
                 )
                 yield finding(Code.MX_NULL, record.id, message, external())
-
-
-def _kept_long(own: Sequence[Answer]) -> Iterator[Finding]:
-    names = sorted(
-        {
-            answer.question.name
-            for answer in own
-            if answer.authoritative and answer.conclusive and (answer.ttl or 0) > _DAY
-        }
-    )
-    if names:
-        message = (
-            f"What is, or is not, at {_listed(names)} may be kept for more than a day: others see "
-            "a change that late."
-        )
-        yield finding(Code.TTL_HIGH, "domain", message)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from postroom.api.sendingdomain import DKIMRole, Purpose
@@ -53,18 +53,37 @@ def standing(plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen) 
     author = _discovered(plan.domain, seen)
     judged = [(record, judgements[record.id]) for record in plan.records if record.id in judgements]
     signing = tuple((record.id, found) for record, found in judged if _signs(record))
-    policing = tuple((record.id, found) for record, found in judged if _polices(record))
+    # SPF of mail from the domain is told by its policy, or by the alias to one.
+    policing = tuple(
+        (record.id, found)
+        for record, found in judged
+        if isinstance(record.wanted, Requirement)
+        or (record.purpose is Purpose.RETURN_PATH and isinstance(record.wanted, CNAMEWanted))
+    )
     reverse = tuple(
         (record.id, found) for record, found in judged if record.purpose is Purpose.REVERSE_DNS
     )
+    short_keys = list[tuple[str, int]]()
+    for record in filter(_signs, plan.records):
+        name = record.wanted.target if isinstance(record.wanted, CNAMEWanted) else record.name
+        texts = filter(dkim.looks_like_key, seen.at(name, RecordType.TXT).values)
+        keys = [dkim.parse(text).key for text in sorted(texts)]
+        short_keys += [(record.id, key.bits) for key in keys if key is not None and key.too_weak]
+    misaligned = None
+    # Without a policy nothing is held against the only identifier, and that is told already.
+    if policing and not signing and author.record is not None:
+        envelope = _envelope_domain(plan)
+        identifier = dmarc.PlannedIdentifier(dmarc.Mechanism.SPF, envelope)
+        aligned = dmarc.align(author, identifier, {envelope: _discovered(envelope, seen)}).aligned
+        misaligned = envelope if aligned is False else None
     applies = author.source is not dmarc.PolicySource.ABSENT
     return Standing(
         spf=policing,
         dkim=signing,
         reverse=reverse,
-        short_keys=tuple(_short_keys(plan, seen)),
+        short_keys=tuple(short_keys),
         policy_applies=None if author.source is dmarc.PolicySource.UNKNOWN else applies,
-        misaligned=None if signing or not policing else _misaligned(plan, author, seen),
+        misaligned=misaligned,
     )
 
 
@@ -75,13 +94,6 @@ def _signs(planned: PlannedRecord) -> bool:
     return not isinstance(wanted, CNAMEWanted | DKIMKeyWanted) or wanted.role is DKIMRole.ACTIVE
 
 
-def _polices(planned: PlannedRecord) -> bool:
-    """Whether SPF of mail from the domain is told by a record: its policy, or the alias to one."""
-    return isinstance(planned.wanted, Requirement) or (
-        planned.purpose is Purpose.RETURN_PATH and isinstance(planned.wanted, CNAMEWanted)
-    )
-
-
 def _envelope_domain(plan: DomainPlan) -> str:
     """The domain that SPF is checked for: the return path, or the domain itself."""
     return next((record.name for record in plan.of(Purpose.RETURN_PATH)), plan.domain)
@@ -90,22 +102,3 @@ def _envelope_domain(plan: DomainPlan) -> str:
 def _discovered(domain: str, seen: Seen) -> dmarc.Discovery:
     answers = {name: seen.at(name, RecordType.TXT) for name in dmarc.walk_names(domain)}
     return dmarc.discover(domain, answers)
-
-
-def _misaligned(plan: DomainPlan, author: dmarc.Discovery, seen: Seen) -> str | None:
-    envelope = _envelope_domain(plan)
-    identifier = dmarc.PlannedIdentifier(dmarc.Mechanism.SPF, envelope)
-    found = dmarc.align(author, identifier, {envelope: _discovered(envelope, seen)})
-    # Without a policy nothing is held against it, and that is told already.
-    return envelope if found.aligned is False and author.record is not None else None
-
-
-def _short_keys(plan: DomainPlan, seen: Seen) -> Iterator[tuple[str, int]]:
-    for record in plan.records:
-        if not _signs(record):
-            continue
-        name = record.wanted.target if isinstance(record.wanted, CNAMEWanted) else record.name
-        for text in sorted(filter(dkim.looks_like_key, seen.at(name, RecordType.TXT).values)):
-            key = dkim.parse(text).key
-            if key is not None and key.too_weak:
-                yield record.id, key.bits

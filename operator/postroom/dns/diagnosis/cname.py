@@ -10,6 +10,7 @@ import idna
 
 from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
+from postroom.dns.diagnosis.damage import first_difference
 from postroom.dns.diagnosis.standing import alias_of, in_the_way, with_removed
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.cname import behind
@@ -54,23 +55,20 @@ def causes(case: Case) -> Iterable[Cause]:
     if not isinstance(wanted, CNAMEWanted) or target is None:
         return
     if target == wanted.target:
-        yield from _unanswered(case, wanted)
+        # The CNAME is right, but the provider may have nothing at its target.
+        answers = [case.at(wanted.target, kind) for kind in behind(wanted)]
+        if any(answer is not None and answer.outcome is Outcome.NX_DOMAIN for answer in answers):
+            message = (
+                f"The CNAME at {case.planned.name} is as required, but its target "
+                f"{wanted.target} does not exist: the provider has removed it, or it is misspelt "
+                "in the spec."
+            )
+            shows = Question(wanted.target, behind(wanted)[0])
+            yield Cause(Code.CNAME_DANGLING, message, external(), Evidence.SHOWN, shows)
         return
     for code, message, evidence in _explained(case, wanted, target):
         gone = in_the_way(case, removal(case.planned.name, RecordType.CNAME, (target,)))
         yield Cause(code, message, with_removed(replace(case.planned, ()), gone), evidence)
-
-
-def _unanswered(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
-    """The CNAME is right, but the provider has nothing at its target."""
-    answers = [case.at(wanted.target, kind) for kind in behind(wanted)]
-    if any(answer is not None and answer.outcome is Outcome.NX_DOMAIN for answer in answers):
-        message = (
-            f"The CNAME at {case.planned.name} is as required, but its target {wanted.target} "
-            "does not exist: the provider has removed it, or it is misspelt in the spec."
-        )
-        shows = Question(wanted.target, behind(wanted)[0])
-        yield Cause(Code.CNAME_DANGLING, message, external(), Evidence.SHOWN, shows)
 
 
 def _explained(
@@ -89,40 +87,33 @@ def _explained(
         return
     meant = _meant(target)
     if meant != target and meant == wanted.target:
-        if _is_international(target):
+        if any(match[1] and int(match[1]) > 127 for match in _ESCAPED.finditer(target)):
             message = f"{said}: a name in DNS needs its xn-- form."
             yield Code.IDN_ULABEL, message, Evidence.PROVEN
         else:
             message = f"{said}: only the name of the target belongs there."
             yield Code.CNAME_TARGET_WRONG, message, Evidence.PROVEN
         return
-    if _is_missing(case):
-        detail = _difference(target, wanted.target)
+    ends = [case.at(case.planned.name, kind) for kind in behind(wanted)]
+    if any(answer is not None and answer.outcome is Outcome.NX_DOMAIN for answer in ends):
+        # Where they begin to differ is told if it is no more than a slip of the hand.
+        start, tail = first_difference(target, wanted.target), 0
+        room = min(len(target), len(wanted.target)) - start
+        while tail < room and target[-1 - tail] == wanted.target[-1 - tail]:
+            tail += 1
+        changed = max(len(target), len(wanted.target)) - start - tail
+        place = f": it differs from {wanted.target} at character {start + 1}"
+        detail = place if changed <= 2 else ""
         message = f"{said}, which does not exist{detail}."
         yield Code.CNAME_DANGLING, message, Evidence.SHOWN
         return
-    yield from _of_another(said, wanted.target, target)
-
-
-def _of_another(said: str, wanted: str, target: str) -> Iterator[tuple[Code, str, Evidence]]:
-    owner, right = identify(target), identify(wanted)
-    if owner is None:
-        return
-    title = title_of(target)
-    if owner == right:
+    owner, title = identify(target), title_of(target)
+    if owner is not None and owner == identify(wanted.target):
         message = f"{said}, which is of {title} too, but of another account, region or key."
         yield Code.CNAME_TARGET_OTHER_ACCOUNT, message, Evidence.SHOWN
-    else:
+    elif owner is not None:
         message = f"{said}, which belongs to {title}."
         yield Code.CNAME_TARGET_OTHER_PROVIDER, message, Evidence.SHOWN
-
-
-def _is_missing(case: Case) -> bool:
-    """Whether the end of the chain was denied."""
-    wanted = case.planned.wanted
-    kinds = behind(wanted) if isinstance(wanted, CNAMEWanted) else ()
-    answers = [case.at(case.planned.name, kind) for kind in kinds]
-    return any(answer is not None and answer.outcome is Outcome.NX_DOMAIN for answer in answers)
 
 
 def _meant(target: str) -> str:
@@ -136,28 +127,6 @@ def _meant(target: str) -> str:
         return idna.encode(text, uts46=True).decode("ascii").lower()
     except (UnicodeError, idna.IDNAError):
         return bare
-
-
-def _is_international(target: str) -> bool:
-    return any(match[1] and int(match[1]) > 127 for match in _ESCAPED.finditer(target))
-
-
-def _difference(found: str, wanted: str) -> str:
-    """Where two names begin to differ, if it is no more than a slip of the hand."""
-    start = next(
-        (
-            at
-            for at, (letter, other) in enumerate(zip(found, wanted, strict=False))
-            if letter != other
-        ),
-        min(len(found), len(wanted)),
-    )
-    tail = 0
-    room = min(len(found), len(wanted)) - start
-    while tail < room and found[-1 - tail] == wanted[-1 - tail]:
-        tail += 1
-    changed = max(len(found), len(wanted)) - start - tail
-    return f": it differs from {wanted} at character {start + 1}" if changed <= 2 else ""
 
 
 FAMILY = CauseFamily(probes, causes)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
+from operator import eq
 
 from postroom.dns import dmarc, spf
 from postroom.dns.diagnosis.case import Case
@@ -61,9 +63,12 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
         yield from mended
         return
     whole = case.planned.value
+    # A policy that ends between two terms may be meant to be shorter.
+    rest = whole[len(text) :]
+    inside = bool(rest) and rest[0] not in " ;," and text[-1:] not in " ;,:="
     if isinstance(case.planned.wanted, TextWanted):
         yield from _of_exact(text, whole)
-    elif _is_cut(text, whole):
+    elif inside and len(text) >= _TELLING and whole.startswith(text):
         yield Damage(Code.VALUE_TRUNCATED, _cut(text, whole), (text,), whole)
     elif text != whole and text == whole.replace("+", " "):
         yield Damage(Code.VALUE_PLUS_LOST, "has spaces in the place of plus signs", (text,), whole)
@@ -109,10 +114,15 @@ def _is_template(case: Case, text: str) -> bool:
 
 def _mended(case: Case, text: str) -> Iterator[Damage]:
     """Undo one kind of damage if that is all it takes, else one after the other."""
-    good = _judge_of(case, text)
-    if any(_is_of_kind(case, other) for other in texts_of(case) if other != text):
-        # Beside a sound policy, one with words or marks around it may be somebody's note.
-        good = _unless_a_note(good, text)
+    good: Callable[[str], bool] = partial(eq, case.planned.value)
+    if isinstance(case.planned.wanted, spf.Requirement | DMARCWanted):
+        if _is_of_kind(case, text):
+            return  # A sound policy was not damaged, however little it says.
+        good = partial(_is_of_kind, case)
+    beside_a_policy = any(_is_of_kind(case, other) for other in texts_of(case) if other != text)
+    plain = [(code, undo) for code, undo in UNDO if code not in _OF_NOTES]
+    if beside_a_policy and not good(_undo_all(text, plain)):
+        return  # One with words or marks around it may be somebody's note.
     for code, undo in UNDO:
         single = undo(text)
         if single != text and good(single):
@@ -132,26 +142,10 @@ def _mended(case: Case, text: str) -> Iterator[Damage]:
         yield Damage(code, detail_of(code, text), (text,), _undo_all(text, UNDO))
 
 
-def _unless_a_note(good: Callable[[str], bool], text: str) -> Callable[[str], bool]:
-    plain = [undo for code, undo in UNDO if code not in _OF_NOTES]
-    bare = text
-    for undo in plain:
-        bare = undo(bare)
-    return good if good(bare) else lambda _: False
-
-
 def _undo_all(text: str, steps: Iterable[tuple[str, Undo]]) -> str:
     for _, undo in steps:
         text = undo(text)
     return text
-
-
-def _judge_of(case: Case, text: str) -> Callable[[str], bool]:
-    """Tell what makes the undoing of damage right: the token itself, or a sound policy at last."""
-    if not isinstance(case.planned.wanted, spf.Requirement | DMARCWanted):
-        return lambda mended: mended == case.planned.value
-    # A sound policy was not damaged, however little it says.
-    return lambda mended: not _is_of_kind(case, text) and _is_of_kind(case, mended)
 
 
 def _of_exact(text: str, whole: str) -> Iterator[Damage]:
@@ -166,16 +160,9 @@ def _of_exact(text: str, whole: str) -> Iterator[Damage]:
     elif len(text) >= _TELLING and whole.startswith(text):
         yield Damage(Code.VALUE_TRUNCATED, _cut(text, whole), (text,), whole)
     elif _TELLING <= len(text) <= _COMPARED_LIMIT and within_distance(text, whole, _NEAR):
-        at = _first_difference(text, whole)
+        at = first_difference(text, whole)
         detail = f"differs from the required value at character {at + 1}"
         yield Damage(Code.VALUE_NEAR, detail, (text,), whole, proven=False)
-
-
-def _is_cut(text: str, whole: str) -> bool:
-    """Whether a policy ends inside a term of the wanted one: a shorter policy may be meant."""
-    rest = whole[len(text) :]
-    inside = bool(rest) and rest[0] not in " ;," and text[-1:] not in " ;,:="
-    return len(text) >= _TELLING and whole.startswith(text) and inside
 
 
 def _cut(text: str, whole: str) -> str:
@@ -184,27 +171,21 @@ def _cut(text: str, whole: str) -> str:
 
 def pieced(case: Case) -> tuple[Damage, ...]:
     """Put together what was split into records, or whose strings were put in another order."""
-    if any(_holds(case, text) for text in texts_of(case)):
-        return ()
-    return tuple(_pieced(case))
-
-
-def _pieced(case: Case) -> Iterator[Damage]:
     texts = texts_of(case)
+    if any(_holds(case, text) for text in texts):
+        return ()
     whole = case.planned.value
     parts = [part for part in texts if part and part in whole]
     for order in _orders(parts):
         if "".join(order) == whole:
-            yield _split(order, whole)
-            return
+            return (_split(order, whole),)
     for text, strings in zip(case.answer.values, case.answer.strings, strict=False):
         if len(strings) > 1 and any(
             "".join(sequence) == whole for sequence in _orders(list(strings))
         ):
             detail = "holds its strings in another order"
-            yield Damage(Code.VALUE_CHUNK_ORDER, detail, (text,), whole)
-            return
-    yield from _long_policy(case, texts)
+            return (Damage(Code.VALUE_CHUNK_ORDER, detail, (text,), whole),)
+    return tuple(_long_policy(case, texts))
 
 
 def _orders(parts: list[str]) -> Iterator[tuple[str, ...]]:
@@ -232,7 +213,8 @@ def _long_policy(case: Case, texts: tuple[str, ...]) -> Iterator[Damage]:
                 yield _split((text, other), text + other)
                 return
         closed = text[:_STRING_LIMIT] + text[_STRING_LIMIT + 1 :]
-        if text[_STRING_LIMIT : _STRING_LIMIT + 1] == " " and _was_torn(text, closed):
+        is_torn = text[_STRING_LIMIT : _STRING_LIMIT + 1] == " "
+        if is_torn and spf.parse(text).problems and not spf.parse(closed).problems:
             detail = "has a space where its strings were joined"
             yield Damage(Code.VALUE_CHUNK_ORDER, detail, (text,), closed)
         elif len(text) == _STRING_LIMIT and not _ends_policy(text):
@@ -244,11 +226,6 @@ def _ends_policy(text: str) -> bool:
     record = spf.parse(text)
     ends = record.all_term is not None or record.modifier("redirect") is not None
     return ends and not record.problems
-
-
-def _was_torn(text: str, closed: str) -> bool:
-    """Whether closing the gap mends a record that has a fault at the gap."""
-    return bool(spf.parse(text).problems) and not spf.parse(closed).problems
 
 
 def within_distance(left: str, right: str, limit: int) -> bool:
@@ -267,6 +244,7 @@ def within_distance(left: str, right: str, limit: int) -> bool:
     return previous[-1] <= limit
 
 
-def _first_difference(left: str, right: str) -> int:
+def first_difference(left: str, right: str) -> int:
+    """The index at which two texts begin to differ; the end of the shorter one at the latest."""
     pairs = zip(left, right, strict=False)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))

@@ -62,7 +62,13 @@ class Denials:
 
         Its denial would spare the others. What nothing else is at or below is asked for itself.
         """
-        tops = {query: self._top(query.name) for query in questions}
+        known = self.existing | self.asked
+        tops = dict[Question, str | None]()
+        for query in questions:
+            ancestors = [name for name in and_ancestors(query.name) if is_within(name, self.apex)]
+            # The highest name at or above it of which it is not known whether it exists.
+            unknown = (name for name in reversed(ancestors) if name not in known)
+            tops[query] = next(unknown, None)
         shared = Counter(tops.values())
         first = dict[str, Question]()
         alone = set[Question]()
@@ -72,11 +78,3 @@ class Denials:
             elif question.name == top or top not in first:
                 first[top] = replace(question, name=top)
         return tuple(sorted({*alone, *first.values()}))
-
-    def _top(self, name: str) -> str | None:
-        """The highest name at or above this one of which it is not known whether it exists."""
-        if not is_within(name, self.apex):
-            return None
-        known = self.existing | self.asked
-        within = [ancestor for ancestor in and_ancestors(name) if is_within(ancestor, self.apex)]
-        return next((ancestor for ancestor in reversed(within) if ancestor not in known), None)

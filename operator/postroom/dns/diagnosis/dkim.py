@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
-from postroom.api.findings import Fix
 from postroom.api.sendingdomain import DKIMRole
 from postroom.dns import dkim
 from postroom.dns.answers import RecordType
@@ -34,36 +33,27 @@ def causes(case: Case) -> Iterable[Cause]:
         return
     if not isinstance(wanted, DKIMKeyWanted) or from_wildcard(case, RecordType.TXT):
         return
-    fix = _replacement(case)
+    # A selector has one TXT record (RFC 6376 section 3.6.2.2): all that is there makes way.
+    fix = replacing(case.planned, answer, answer.values)
+    fix = with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
     for slip in dkim.slips(answer.values, answer.strings, wanted.key, case.planned.value):
         if slip.code.startswith("VALUE_") or slip.code in _APART:
             continue
         evidence = Evidence.PROVEN if slip.code in _PROVEN else Evidence.SHOWN
         yield Cause(slip.code, f"The {where(case.planned)} {slip.detail}.", fix, evidence)
-    yield from _of_others(case, wanted, fix)
-
-
-def _replacement(case: Case) -> Fix | None:
-    """A selector has one TXT record (RFC 6376 section 3.6.2.2): all that is there makes way."""
-    fix = replacing(case.planned, case.answer, case.answer.values)
-    return with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
-
-
-def _of_others(case: Case, wanted: DKIMKeyWanted, fix: Fix | None) -> Iterator[Cause]:
-    """Whose key it is that stands there instead."""
-    texts = [value for value in case.answer.values if dkim.looks_like_key(value)]
+    texts = [value for value in answer.values if dkim.looks_like_key(value)]
     found = dkim.parse(texts[0]).key if len(texts) == 1 else None
     whose = None if found is None or found == wanted.key else _owner(case, found)
-    if whose is None or found is None:
-        return
-    message = (
-        f"The {where(case.planned)} holds another key ({dkim.described(found)}) than the required "
-        f"one ({dkim.described(wanted.key)}): {whose}."
-    )
-    yield Cause(Code.DKIM_KEY_OTHER, message, fix, Evidence.SHOWN)
+    if whose is not None and found is not None:
+        message = (
+            f"The {where(case.planned)} holds another key ({dkim.described(found)}) than the "
+            f"required one ({dkim.described(wanted.key)}): {whose}."
+        )
+        yield Cause(Code.DKIM_KEY_OTHER, message, fix, Evidence.SHOWN)
 
 
 def _owner(case: Case, key: dkim.PublicKey) -> str | None:
+    """Whose key it is that stands there instead of the required one; None where nothing tells."""
     for record in case.context.plan.records:
         if isinstance(record.wanted, DKIMKeyWanted) and record.wanted.key == key:
             retired = record.wanted.role is DKIMRole.RETIRED

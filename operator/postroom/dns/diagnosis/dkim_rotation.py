@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from postroom.api.findings import Finding, Severity
@@ -21,6 +21,13 @@ from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, Planne
 _ALWAYS = frozenset({Code.DKIM_KEY_COMPROMISED, Code.DKIM_PRIVATE_KEY_PUBLISHED})
 #: Before this time nothing was retired: without a clock, nothing is old enough to go.
 _NO_CLOCK = datetime(1970, 1, 1, tzinfo=UTC)
+#: What a verdict on its record says of a key that is in use; any other: it is wrong.
+_STATES = {
+    RecordState.VALID: KeyState.VALID,
+    RecordState.UNKNOWN: KeyState.UNKNOWN,
+    RecordState.PROPAGATING: KeyState.UNKNOWN,
+    RecordState.MISSING: KeyState.MISSING,
+}
 
 
 def advice(
@@ -36,14 +43,36 @@ def advice(
     that is not in it, nothing is ever safe to remove.
     """
     records = [record for record in context.plan.records if _role(record) is not None]
-    selectors = [_seen(record, judged[record.id], seen, retired_at) for record in records]
+    selectors = []
+    for record in records:
+        answer = seen.at(record.name, record.type)
+        role = _role(record) or DKIMRole.ACTIVE
+        state = _STATES.get(judged[record.id].state, KeyState.WRONG)
+        if role is DKIMRole.RETIRED:
+            state = _retired(record, answer)
+        since = retired_at.get(record.id)
+        selectors.append(SelectorSeen(record.id, role, state, since, answer.ttl))
     found: dict[str, Finding] = {}
     steps = dkim.advise_rotation(selectors, now or _NO_CLOCK)
     for planned, advised in zip(records, steps, strict=True):
-        if judged[planned.id].state is RecordState.VALID:
-            found |= {
-                notice.subject: notice for notice in _told(context, planned, advised.step, seen)
-            }
+        answer = seen.at(planned.name, planned.type)
+        if judged[planned.id].state is not RecordState.VALID:
+            continue
+        if advised.step is RotationStep.REMOVED:
+            message = (
+                f"The retired key is no longer at {planned.name}: take its selector out of "
+                "spec.dkim."
+            )
+            found[planned.id] = finding(Code.DKIM_RETIRED_GONE, planned.id, message)
+        elif advised.step is RotationStep.REMOVE and not answer.aliases:
+            zone = context.zone.apex if context.zone else None
+            fix = told(delete(removal(planned.name, planned.type, answer.values)), zone)
+            message = (
+                f"The retired key at {planned.name} has been out of use for long enough, and the "
+                f"active one is in place: it can go, and its selector from spec.dkim. "
+                f"{instruction(fix)}"
+            )
+            found[planned.id] = finding(Code.DKIM_SAFE_TO_REMOVE, planned.id, message, fix)
     return found
 
 
@@ -65,32 +94,6 @@ def _role(planned: PlannedRecord) -> DKIMRole | None:
             return None
 
 
-def _seen(
-    planned: PlannedRecord, judged: Judgement, seen: Seen, retired_at: Mapping[str, datetime]
-) -> SelectorSeen:
-    answer = seen.at(planned.name, planned.type)
-    role = _role(planned) or DKIMRole.ACTIVE
-    return SelectorSeen(
-        planned.id,
-        role,
-        _retired(planned, answer) if role is DKIMRole.RETIRED else _state(judged),
-        retired_at.get(planned.id),
-        answer.ttl,
-    )
-
-
-def _state(judged: Judgement) -> KeyState:
-    match judged.state:
-        case RecordState.VALID:
-            return KeyState.VALID
-        case RecordState.UNKNOWN | RecordState.PROPAGATING:
-            return KeyState.UNKNOWN
-        case RecordState.MISSING:
-            return KeyState.MISSING
-        case _:
-            return KeyState.WRONG
-
-
 def _retired(planned: PlannedRecord, answer: Answer) -> KeyState:
     """What is left of a key that nobody demands any more."""
     if not answer.conclusive:
@@ -107,24 +110,3 @@ def _retired(planned: PlannedRecord, answer: Answer) -> KeyState:
             return KeyState.REVOKED if any(record.revoked for record in found) else KeyState.WRONG
         case _:
             return KeyState.WRONG
-
-
-def _told(
-    context: Context, planned: PlannedRecord, step: RotationStep, seen: Seen
-) -> Iterator[Finding]:
-    answer = seen.at(planned.name, planned.type)
-    if step is RotationStep.REMOVED:
-        message = (
-            f"The retired key is no longer at {planned.name}: take its selector out of spec.dkim."
-        )
-        yield finding(Code.DKIM_RETIRED_GONE, planned.id, message)
-    elif step is RotationStep.REMOVE and not answer.aliases:
-        zone = context.zone.apex if context.zone else None
-        there: Sequence[str] = answer.values
-        fix = told(delete(removal(planned.name, planned.type, there)), zone)
-        message = (
-            f"The retired key at {planned.name} has been out of use for long enough, and the "
-            f"active one is in place: it can go, and its selector from spec.dkim. "
-            f"{instruction(fix)}"
-        )
-        yield finding(Code.DKIM_SAFE_TO_REMOVE, planned.id, message, fix)

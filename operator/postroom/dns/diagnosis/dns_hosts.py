@@ -122,14 +122,10 @@ def _host_of(nameserver: str) -> DNSHost | None:
     for ancestor in and_ancestors(name):
         if ancestor in by_suffix:
             return by_suffix[ancestor]
-    return next((host for pattern, host in _by_pattern() if pattern.fullmatch(name)), None)
+    matching = (host for host in dns_hosts() if host.pattern and re.fullmatch(host.pattern, name))
+    return next(matching, None)
 
 
 @cache
 def _by_suffix() -> dict[str, DNSHost]:
     return {suffix: host for host in dns_hosts() for suffix in host.suffixes}
-
-
-@cache
-def _by_pattern() -> tuple[tuple[re.Pattern[str], DNSHost], ...]:
-    return tuple((re.compile(host.pattern), host) for host in dns_hosts() if host.pattern)

@@ -109,8 +109,16 @@ def cut_off(
     if not delegation.servers or any(server.answer.conclusive for server in delegation.servers):
         return None
     judged = judgement.blind(planned)
+    several = len(delegation.servers) > 1
+    silence = "of which none serves it" if several else "which does not answer"
+    if any(map(is_denied, delegation.servers)):
+        silence = "which postroom could not ask"
+    elif all(map(is_lame, delegation.servers)):
+        silence = f"which {'answer' if several else 'answers'}, but not for that zone"
+    elif all(map(has_no_address, delegation.servers)):
+        silence = f"which {'have' if several else 'has'} no address"
     message = (
-        f"{name} is delegated to {_servers(delegation.nameservers)}, {_silence(delegation)}: "
+        f"{name} is delegated to {_servers(delegation.nameservers)}, {silence}: "
         f"nobody sees the {judgement.where(planned)}. Unless that zone is to be set up there, the "
         f"NS records at {name} must go."
     )
@@ -119,18 +127,6 @@ def cut_off(
     fix = replace(planned, (), more=gone)
     cause = judgement.Cause(Code.SUBDOMAIN_DELEGATED, message, fix, judgement.Evidence.SHOWN, shows)
     return changed(judged, message=message, cause=cause)
-
-
-def _silence(delegation: Delegation) -> str:
-    """What the servers of a delegation say instead of serving the zone."""
-    if any(map(is_denied, delegation.servers)):
-        return "which postroom could not ask"
-    several = len(delegation.servers) > 1
-    if all(map(is_lame, delegation.servers)):
-        return f"which {'answer' if several else 'answers'}, but not for that zone"
-    if all(map(has_no_address, delegation.servers)):
-        return f"which {'have' if several else 'has'} no address"
-    return "of which none serves it" if several else "which does not answer"
 
 
 def _delegated(case: Case) -> Iterator[judgement.Cause]:

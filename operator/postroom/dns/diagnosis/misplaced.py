@@ -102,14 +102,10 @@ def _meant(moved: Case) -> Iterable[str]:
             if read is not None:
                 yield read[1]
         else:
-            yield from _mended(text)
-
-
-def _mended(text: str) -> Iterable[str]:
-    """Undo all damage that any value may take, one kind after the other."""
-    for _, undo in UNDO:
-        text = undo(text)
-        yield text
+            # All damage that any value may take, one kind after the other.
+            for _, undo in UNDO:
+                text = undo(text)
+                yield text
 
 
 def _is_kin(case: Case, text: str) -> bool:

@@ -34,12 +34,10 @@ def _of_label(label: str) -> Iterator[str]:
     """One label, with one character in the wrong place, left out, doubled, or looking alike."""
     alike = label.translate(_LOOK_ALIKE)
     plural = label[:-1] if label.endswith("s") else f"{label}s"
-    swapped = (f"{label[:at]}{label[at + 1]}{label[at]}{label[at + 2 :]}" for at in _pairs(label))
+    swapped = (
+        f"{label[:at]}{label[at + 1]}{label[at]}{label[at + 2 :]}" for at in range(len(label) - 1)
+    )
     without = (label[:at] + label[at + 1 :] for at in range(len(label)))
     doubled = (label[:at] + label[at] + label[at:] for at in range(len(label)))
     found = dict.fromkeys((*_FREQUENT.get(label, ()), plural, alike, *swapped, *without, *doubled))
     yield from (slip for slip in found if slip and slip != label)
-
-
-def _pairs(label: str) -> range:
-    return range(len(label) - 1)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
 
 from postroom.api.findings import RecordToRemove
 from postroom.api.sendingdomain import Purpose
@@ -20,6 +19,7 @@ from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import title_of
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import CNAMEWanted, MXWanted
+from postroom.dns.reverse_names import addresses_in
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 #: What may stand where the CNAME of a return path belongs.
@@ -33,8 +33,11 @@ def probes(case: Case) -> Iterable[Probe]:
     if isinstance(wanted, MXWanted):
         if not case.answer.values:
             yield from (Probe(3, Question(name, kind)) for kind in _ADDRESSES)
-        for host in _foreign_hosts(case):
-            yield Probe(3, Question(host, RecordType.CNAME))
+        # Hosts of the domain's own that are not wanted, but may lead to what is.
+        hosts = sorted(mx_strays.host_of(value) for value in case.answer.values)
+        inside = case.apex or case.domain
+        own = [host for host in hosts if is_within(host, inside) and can_be_asked(host)]
+        yield from (Probe(3, Question(host, RecordType.CNAME)) for host in own[:_LOOK_BEHIND])
     elif _is_return_path(case):
         beside = stranger(case)
         for kind in _IN_THE_WAY:
@@ -47,8 +50,23 @@ def causes(case: Case) -> Iterable[Cause]:
     """Tell what shows in the values, and what stands beside them."""
     if isinstance(case.planned.wanted, MXWanted):
         yield from _slips(case, case.planned.wanted)
-        yield from _other_provider(case)
-        yield from _without_exchange(case)
+        values, ours = case.answer.values, mx_strays.siblings(case.planned, case.context)
+        hosts = [mx_strays.host_of(value) for value in sorted(values)]
+        if hosts and all(mx_strays.is_of_another_provider(host, ours) for host in hosts):
+            title, host = title_of(hosts[0]), case.planned.wanted.host
+            message = f"Mail to {case.planned.name} goes to {title}, not to {host}."
+            fix = replace(case.planned, values)
+            yield Cause(Code.MX_OTHER_PROVIDER, message, fix, Evidence.SHOWN)
+        addresses = [case.at(case.planned.name, kind) for kind in _ADDRESSES]
+        if not (values or case.answer.aliases) and any(
+            address is not None and address.values for address in addresses
+        ):
+            # Without an MX, senders deliver to the address of the name itself (section 5.1).
+            message = (
+                f"There is no MX at {case.planned.name}, so that senders deliver to the address of "
+                "that name instead (RFC 5321)."
+            )
+            yield Cause(Code.MX_MISSING, message, create(case.planned))
         yield from _alias_in_the_way(case)
     elif _is_return_path(case):
         yield from _others_in_the_way(case)
@@ -84,12 +102,12 @@ def _slips(case: Case, wanted: MXWanted) -> Iterator[Cause]:
 
 def _slip(case: Case, wanted: MXWanted, host: str) -> tuple[Code, str, Evidence] | None:
     """Return the code of what happened to a host, what to say of it, and how sure it is."""
-    for bare in (host, *_without_zone(case, host)):
+    for bare in (host, *mx_strays.without_zone(host, case.context)):
         doubled = "" if bare == host else ", to which the DNS host added the zone"
         if doubled and bare == wanted.host:
             what = "has the zone at its end: the DNS host added it to the host"
             return Code.MX_TARGET_DOUBLED, what, Evidence.PROVEN
-        if _is_address(bare):
+        if addresses_in([bare.strip("[]")]):
             what = f"is an address{doubled}, where only the name of a host can stand"
             return Code.MX_IP, what, Evidence.SHOWN
         typed = mx_strays.WITH_PREFERENCE.fullmatch(bare)
@@ -107,58 +125,6 @@ def _slip(case: Case, wanted: MXWanted, host: str) -> tuple[Code, str, Evidence]
         what = f"is only an alias of {wanted.host}, which MX must not name (RFC 2181 section 10.3)"
         return Code.MX_CNAME_TO_WANTED, what, Evidence.PROVEN
     return None
-
-
-def _without_zone(case: Case, host: str) -> Iterator[str]:
-    """The host without the zone, or the domain, that may have been added to it."""
-    for added in dict.fromkeys((case.apex, case.domain)):
-        if added is not None and host != added and is_within(host, added):
-            yield host.removesuffix(f".{added}")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-def _foreign_hosts(case: Case) -> list[str]:
-    """Hosts of the domain's own that are not wanted, but may lead to what is."""
-    hosts = sorted(mx_strays.host_of(value) for value in case.answer.values)
-    inside = case.apex or case.domain
-    return [host for host in hosts if is_within(host, inside) and can_be_asked(host)][:_LOOK_BEHIND]
-
-
-def _other_provider(case: Case) -> Iterator[Cause]:
-    """Every mail exchange that is there belongs to a provider that is not the wanted one."""
-    values, ours = case.answer.values, mx_strays.siblings(case.planned, case.context)
-    if not values or not all(
-        mx_strays.is_of_another_provider(mx_strays.host_of(value), ours) for value in values
-    ):
-        return
-    title = title_of(mx_strays.host_of(min(values)))
-    message = f"Mail to {case.planned.name} goes to {title}, not to {_wanted_host(case)}."
-    yield Cause(Code.MX_OTHER_PROVIDER, message, replace(case.planned, values), Evidence.SHOWN)
-
-
-def _wanted_host(case: Case) -> str:
-    wanted = case.planned.wanted
-    return wanted.host if isinstance(wanted, MXWanted) else ""
-
-
-def _without_exchange(case: Case) -> Iterator[Cause]:
-    """Without an MX, senders deliver to the address of the name itself (RFC 5321 section 5.1)."""
-    if case.answer.values or case.answer.aliases:
-        return
-    addresses = [case.at(case.planned.name, kind) for kind in _ADDRESSES]
-    if any(address is not None and address.values for address in addresses):
-        message = (
-            f"There is no MX at {case.planned.name}, so that senders deliver to the address of "
-            "that name instead (RFC 5321)."
-        )
-        yield Cause(Code.MX_MISSING, message, create(case.planned))
 
 
 def _alias_in_the_way(case: Case) -> Iterator[Cause]:

@@ -92,10 +92,19 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
     wanted = case.planned.wanted
     key = wanted.key if isinstance(wanted, requirements.DKIMKeyWanted) else None
     if key is not None and any(dkim.holds_private(text, key) for text in answer.values):
-        yield _leaked(place, answer, key)
+        # A private key is as public at a wrong name; its text is repeated nowhere.
+        message = (
+            f"The TXT at {place.name} holds a private key: whoever reads it signs mail in the name "
+            "of the domain. Take it out of DNS, make a new key pair under a new selector, and sign "
+            "with that."
+        )
+        fix = delete(without_secrets(place.name, answer.values, key))
+        yield Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, Evidence.PROVEN)
         return
-    found = found_at(case, answer)
-    if found is None or not (found.held or _tells(case, place)):
+    found, telling = found_at(case, answer), place.telling
+    if place.code == Code.NAME_AT_APEX:
+        telling = not place.own and isinstance(wanted, requirements.DMARCWanted)
+    if found is None or not (found.held or telling):
         return
     if found.held and place.code == Code.NAME_AT_APEX and case.planned.type is not RecordType.TXT:
         return  # An alias of the domain itself is at its own place there.
@@ -127,17 +136,6 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         yield replace(told, code=found.fault.code, evidence=Evidence.LIKELY)
 
 
-def _leaked(place: Place, answer: Answer, key: dkim.PublicKey) -> Cause:
-    """A private key is as public at a wrong name; its text is repeated nowhere."""
-    message = (
-        f"The TXT at {place.name} holds a private key: whoever reads it signs mail in the name of "
-        "the domain. Take it out of DNS, make a new key pair under a new selector, and sign with "
-        "that."
-    )
-    fix = delete(without_secrets(place.name, answer.values, key))
-    return Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, Evidence.PROVEN)
-
-
 def _may_serve_another(case: Case, place: Place) -> bool:
     """A token is made for one domain; a policy, a key or an alias may be for the zone itself."""
     wanted = case.planned.wanted
@@ -146,13 +144,6 @@ def _may_serve_another(case: Case, place: Place) -> bool:
     return is_wild or (
         place.own and not isinstance(wanted, requirements.TextWanted) and not text_of_key
     )
-
-
-def _tells(case: Case, place: Place) -> bool:
-    """Whether anything of the kind was meant for the record's own name."""
-    if place.code == Code.NAME_AT_APEX:
-        return not place.own and isinstance(case.planned.wanted, requirements.DMARCWanted)
-    return place.telling
 
 
 def _above_keys(case: Case) -> str | None:

@@ -31,7 +31,11 @@ def findings(
 ) -> Iterator[Finding]:
     """Yield what is wrong; `heard`: the way to name servers is open, so that silence counts."""
     yield from _versions(serials)
-    listed = [*serials, *_only_at_the_parent(zone, delegation)]
+    above = delegation.servers if isinstance(delegation, answers.Delegation) else ()
+    listed = [
+        *serials,
+        *(server for server in above if server.nameserver not in zone.nameservers),
+    ]
     lame = _names(listed, is_lame)
     if lame:
         alone = len(lame) == 1
@@ -173,16 +177,6 @@ def _versions(serials: Sequence[answers.ServerAnswer]) -> Iterator[Finding]:
         f"than {_listed(ahead)}: {why}. Who asks them sees other records. {todo}"
     )
     yield finding(Code.NS_INCONSISTENT, "domain", message, fix)
-
-
-def _only_at_the_parent(
-    zone: answers.Zone, delegation: answers.Delegation | answers.Answer | None
-) -> tuple[answers.ServerAnswer, ...]:
-    if not isinstance(delegation, answers.Delegation):
-        return ()
-    return tuple(
-        server for server in delegation.servers if server.nameserver not in zone.nameservers
-    )
 
 
 def _delegation(

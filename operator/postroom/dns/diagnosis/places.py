@@ -81,10 +81,19 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
             yield Place(7, f"{WILDCARD}.{holder}", Code.NAME_AT_WILDCARD, how, own=True)
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)
-    yield from _misspelt(tuple(label.split(".")), domain)
+    labels = tuple(label.split("."))
+    for number, (part, made) in enumerate(islice(misspellings(labels), _MISSPELLINGS_LIMIT)):
+        fixed = part.startswith("_")
+        wrong = next(
+            written for written, right in zip(made, labels, strict=True) if written != right
+        )
+        how = f"{part} is misspelt" if fixed else f"{wrong} is not {part}"
+        # The first few are as frequent as other slips.
+        priority = 7 if number < 3 else FAR + number
+        yield Place(priority, f"{'.'.join(made)}.{domain}", Code.NAME_TYPO, how, telling=fixed)
     how = "a space stands in the name"
-    for made in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
-        yield Place(FAR, f"{made}{domain}", Code.NAME_URL_OR_SPACE, how, telling="_" in label)
+    for spaced in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
+        yield Place(FAR, f"{spaced}{domain}", Code.NAME_URL_OR_SPACE, how, telling="_" in label)
     if "_" in label:
         yield from _otherwise_joined(label, domain)
         yield from _twice(label, domain, apex)
@@ -121,21 +130,15 @@ def _international(name: str, apex: str) -> Iterator[Place]:
 
 def _as_octets(name: str) -> str:
     """Write the A-labels of a name as UTF-8, the octets beyond ASCII escaped as in zone files."""
-    return ".".join(
-        "".join(
-            chr(octet) if octet < 128 else f"\\{octet:03d}" for octet in _unicode(label).encode()
-        )
-        for label in name.split(".")
-    )
-
-
-def _unicode(label: str) -> str:
-    if not label.startswith(_IDN):
-        return label
-    try:
-        return idna.decode(label)
-    except idna.IDNAError:
-        return label
+    written = []
+    for label in name.split("."):
+        try:
+            text = idna.decode(label) if label.startswith(_IDN) else label
+        except idna.IDNAError:
+            text = label
+        octets = (chr(octet) if octet < 128 else f"\\{octet:03d}" for octet in text.encode())
+        written.append("".join(octets))
+    return ".".join(written)
 
 
 def _of_domain(type: RecordType, domain: str, apex: str) -> Iterator[Place]:
@@ -285,16 +288,3 @@ def _twice(label: str, domain: str, apex: str) -> Iterator[Place]:
             own = end == apex
             name = f"{made}.{end}"
             yield Place(FAR + 1, name, code, f"{how}, and {also}", own=own, telling=telling)
-
-
-def _misspelt(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
-    for number, (label, made) in enumerate(islice(misspellings(labels), _MISSPELLINGS_LIMIT)):
-        fixed = label.startswith("_")
-        wrong = next(
-            written for written, right in zip(made, labels, strict=True) if written != right
-        )
-        how = f"{label} is misspelt" if fixed else f"{wrong} is not {label}"
-        other = f"{'.'.join(made)}.{domain}"
-        # The first few are as frequent as other slips.
-        priority = 7 if number < 3 else FAR + number
-        yield Place(priority, other, Code.NAME_TYPO, how, telling=fixed)

@@ -6,7 +6,7 @@ The requirements are data: see ``receivers.yaml``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from functools import cache
@@ -103,9 +103,9 @@ def findings(
     if not asked:
         return
     standing = authentication.standing(plan, judgements, seen)
-    for requirement, fault_of in _FAULTS.items():
+    for requirement in BulkRequirement:
         titles = [provider.title for provider in asked if provider.requires(requirement)]
-        fault = fault_of(standing) if titles else None
+        fault = _fault(requirement, standing) if titles else None
         if fault is not None:
             code, sentence = fault
             plural = "require" if len(titles) > 1 else "requires"
@@ -120,68 +120,42 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-_Fault = tuple[Code, str]
-
-
-def _spf(standing: Standing) -> _Fault | None:
-    if not standing.spf:
-        what = "SPF, and the spec declares none: add spf, or spf or cname to returnPath"
-        return Code.BULK_SPF_MISSING, what
-    if authentication.all_faulty(standing.spf):
-        return Code.BULK_SPF_INVALID, f"SPF, and it is not valid: mend {_ids(standing.spf)}"
+def _fault(requirement: BulkRequirement, standing: Standing) -> tuple[Code, str] | None:
+    """The code, and what is required and lacking as the end of "requires"; None for nothing."""
+    match requirement:
+        case BulkRequirement.SPF if not standing.spf:
+            what = "SPF, and the spec declares none: add spf, or spf or cname to returnPath"
+            return Code.BULK_SPF_MISSING, what
+        case BulkRequirement.SPF if authentication.all_faulty(standing.spf):
+            return Code.BULK_SPF_INVALID, f"SPF, and it is not valid: mend {_ids(standing.spf)}"
+        case BulkRequirement.DKIM if not standing.dkim:
+            what = "DKIM, and the spec declares no active selector: add dkim"
+            return Code.BULK_DKIM_MISSING, what
+        case BulkRequirement.DKIM if (
+            authentication.all_faulty(standing.dkim) and not standing.short_keys
+        ):
+            what = f"DKIM, and no selector is valid: mend {_ids(standing.dkim)}"
+            return Code.BULK_DKIM_INVALID, what
+        case BulkRequirement.DKIM_KEY if standing.short_keys:
+            id, bits = standing.short_keys[0]
+            what = f"DKIM keys of 1024 bits or more, and that of {id} has {bits}: use one of 2048"
+            return Code.BULK_DKIM_KEY_SHORT, what
+        case BulkRequirement.DMARC if standing.policy_applies is False:
+            what = "a DMARC policy, at least p=none, and none applies to the domain: declare dmarc"
+            return Code.BULK_DMARC_MISSING, what
+        case BulkRequirement.ALIGNMENT if standing.misaligned is not None:
+            what = (
+                "that the From domain aligns with the domain of SPF or DKIM, and only SPF is "
+                f"declared, for {standing.misaligned}, which does not align: sign with DKIM for "
+                "the domain itself"
+            )
+            return Code.BULK_NOT_ALIGNED, what
+        case BulkRequirement.REVERSE_DNS:
+            faulty = [record for record in standing.reverse if authentication.all_faulty((record,))]
+            what = f"that the names of sending addresses lead back to them: mend {_ids(faulty)}"
+            return (Code.BULK_REVERSE_DNS, what) if faulty else None
     return None
-
-
-def _dkim(standing: Standing) -> _Fault | None:
-    if not standing.dkim:
-        return Code.BULK_DKIM_MISSING, "DKIM, and the spec declares no active selector: add dkim"
-    if authentication.all_faulty(standing.dkim) and not standing.short_keys:
-        return Code.BULK_DKIM_INVALID, f"DKIM, and no selector is valid: mend {_ids(standing.dkim)}"
-    return None
-
-
-def _dkim_key(standing: Standing) -> _Fault | None:
-    if not standing.short_keys:
-        return None
-    id, bits = standing.short_keys[0]
-    what = f"DKIM keys of 1024 bits or more, and that of {id} has {bits}: use one of 2048"
-    return Code.BULK_DKIM_KEY_SHORT, what
-
-
-def _dmarc(standing: Standing) -> _Fault | None:
-    if standing.policy_applies is not False:
-        return None
-    what = "a DMARC policy, at least p=none, and none applies to the domain: declare dmarc"
-    return Code.BULK_DMARC_MISSING, what
-
-
-def _alignment(standing: Standing) -> _Fault | None:
-    if standing.misaligned is None:
-        return None
-    what = (
-        "that the From domain aligns with the domain of SPF or DKIM, and only SPF is declared, "
-        f"for {standing.misaligned}, which does not align: sign with DKIM for the domain itself"
-    )
-    return Code.BULK_NOT_ALIGNED, what
-
-
-def _reverse(standing: Standing) -> _Fault | None:
-    faulty = [judged for judged in standing.reverse if authentication.all_faulty((judged,))]
-    if not faulty:
-        return None
-    what = "that the names of sending addresses lead back to them"
-    return Code.BULK_REVERSE_DNS, f"{what}: mend {_ids(faulty)}"
 
 
 def _ids(records: Sequence[tuple[str, Judgement]]) -> str:
     return _listed([id for id, _ in records][:5])
-
-
-_FAULTS: Mapping[BulkRequirement, Callable[[Standing], _Fault | None]] = {
-    BulkRequirement.SPF: _spf,
-    BulkRequirement.DKIM: _dkim,
-    BulkRequirement.DKIM_KEY: _dkim_key,
-    BulkRequirement.DMARC: _dmarc,
-    BulkRequirement.ALIGNMENT: _alignment,
-    BulkRequirement.REVERSE_DNS: _reverse,
-}

@@ -35,9 +35,16 @@ class _SPFPlace(NamedTuple):
     own: bool
 
 
-def _places(case: Case) -> Iterator[_SPFPlace]:
+def _places(case: Case, wanted: spf.Requirement) -> Iterator[_SPFPlace]:
     name, domain = case.planned.name, case.domain
-    planned = {record.name for record in case.context.plan.records if _demands(case, record.wanted)}
+    # Where another record of the plan must authorise all of it as well.
+    planned = {
+        record.name
+        for record in case.context.plan.records
+        if isinstance(record.wanted, spf.Requirement)
+        and set(wanted.includes) <= set(record.wanted.includes)
+        and set(wanted.networks) <= set(record.wanted.networks)
+    }
     if name == domain:
         for record in case.context.plan.records:
             if record.id.startswith("return-path") and record.name not in planned:
@@ -54,20 +61,11 @@ def _places(case: Case) -> Iterator[_SPFPlace]:
         yield _SPFPlace(domain, why, own=True)
 
 
-def _demands(case: Case, wanted: object) -> bool:
-    """Whether another record of the plan must authorise all of it as well."""
-    if not isinstance(wanted, spf.Requirement) or not isinstance(
-        case.planned.wanted, spf.Requirement
-    ):
-        return False
-    mine = case.planned.wanted
-    return set(mine.includes) <= set(wanted.includes) and set(mine.networks) <= set(wanted.networks)
-
-
 def probes(case: Case) -> Iterable[Probe]:
     """Ask for the policy where it does not belong, unless one stands where it does."""
-    if isinstance(case.planned.wanted, spf.Requirement) and not spf.select(case.answer.values):
-        for number, place in enumerate(_places(case)):
+    wanted = case.planned.wanted
+    if isinstance(wanted, spf.Requirement) and not spf.select(case.answer.values):
+        for number, place in enumerate(_places(case, wanted)):
             yield Probe(3 + number, Question(place.name, RecordType.TXT))
             if case.holds(case.at(place.name, RecordType.TXT)):
                 yield Probe(
@@ -88,7 +86,7 @@ def causes(case: Case) -> Iterable[Cause]:
     beside = standing.stranger(case)
     if beside is not None and case.holds(case.at(beside, RecordType.TXT)):
         return
-    for place in _places(case):
+    for place in _places(case, case.planned.wanted):
         answer = case.at(place.name, RecordType.TXT)
         if answer is None or answer.aliases or not case.holding(answer):
             continue

@@ -98,7 +98,8 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     if case.answer.values or not found:
         return
     texts = found[0].values
-    pasted = any(_as_name(text) == wanted.target for text in texts)
+    meant = (without_quotes(without_caption(text[:512])).strip(" .").lower() for text in texts)
+    pasted = wanted.target in meant
     if not pasted and wanted.behind is Behind.KEY:
         return  # The judge has said so.
     what = f"with the text {quoted(min(texts))}"
@@ -110,11 +111,6 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
     yield Cause(
         Code.TYPE_TXT_FOR_CNAME, message, fix, Evidence.PROVEN if pasted else Evidence.LIKELY
     )
-
-
-def _as_name(text: str) -> str:
-    """Read a text that was meant as a name."""
-    return without_quotes(without_caption(text[:512])).strip(" .").lower()
 
 
 def _alias_for_other(case: Case) -> Iterator[Cause]:
@@ -206,15 +202,10 @@ def _coexisting(case: Case) -> Iterator[Cause]:
         f"At {case.planned.name} a CNAME to {quoted(min(cname[0].values))} stands beside records "
         f"of type {kinds}, which DNS does not allow: receivers see the one or the other."
     )
-    fix = standing.with_removed(
-        replace(case.planned, ()), _all_of(case, [*cname, *_wrong(case, others)])
-    )
+    # For a CNAME all others have to go; for a text, those of its own type that the judge named.
+    wrong = others if case.planned.type is RecordType.CNAME else []
+    fix = standing.with_removed(replace(case.planned, ()), _all_of(case, [*cname, *wrong]))
     yield Cause(Code.CNAME_COEXISTS, message, fix, Evidence.PROVEN)
-
-
-def _wrong(case: Case, others: list[Answer]) -> list[Answer]:
-    """All others have to go for a CNAME; for a text, those of its own type that the judge named."""
-    return others if case.planned.type is RecordType.CNAME else []
 
 
 FAMILY = CauseFamily(probes, causes)

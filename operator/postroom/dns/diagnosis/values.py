@@ -9,7 +9,7 @@ from postroom.dns import dkim, requirements, spf
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis import standing
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
-from postroom.dns.diagnosis.damage import Damage, pieced, texts_of, undone
+from postroom.dns.diagnosis.damage import pieced, texts_of, undone
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import delete, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
@@ -56,25 +56,19 @@ def causes(case: Case) -> Iterable[Cause]:
         yield from _of_key(case, case.planned.wanted)
         return
     for damage in (*pieced(case), *undone(case)):
-        yield _cause(case, damage)
-
-
-def _cause(case: Case, damage: Damage) -> Cause:
-    evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
-    message = (
-        f"The {where(case.planned)} {damage.detail}.{standing.consequences(case, damage.meant)}"
-    )
-    value, said = standing.value_from(case, damage.meant), case.judgement.cause
-    if value is None and isinstance(case.planned.wanted, spf.Requirement) and said is not None:
-        # Never the bare requirement: publishing that would take away what is there.
-        return Cause(damage.code, message, said.fix, evidence)
-    gone = standing.in_the_way(case, removal(case.planned.name, RecordType.TXT, damage.values))
-    return Cause(
-        damage.code,
-        message,
-        standing.with_removed(replace(case.planned, (), value), gone),
-        evidence,
-    )
+        evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
+        lost = standing.consequences(case, damage.meant)
+        message = f"The {where(case.planned)} {damage.detail}.{lost}"
+        value, said = standing.value_from(case, damage.meant), case.judgement.cause
+        if value is None and isinstance(case.planned.wanted, spf.Requirement) and said is not None:
+            # Never the bare requirement: publishing that would take away what is there.
+            fix = said.fix
+        else:
+            gone = removal(case.planned.name, RecordType.TXT, damage.values)
+            fix = standing.with_removed(
+                replace(case.planned, (), value), standing.in_the_way(case, gone)
+            )
+        yield Cause(damage.code, message, fix, evidence)
 
 
 def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:
@@ -90,7 +84,11 @@ def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:
         evidence = Evidence.SHOWN if slip.code in _SHOWN else Evidence.PROVEN
         message = f"The {where(case.planned)} {slip.detail}."
         if slip.code == Code.VALUE_DUPLICATE_RECORD:
-            yield _duplicate(case, message)
+            # The right one is there: only what stands beside it has to go.
+            right = case.holding(case.answer)
+            keys = [text for text in texts if dkim.looks_like_key(text) and text not in right]
+            extra = removal(case.planned.name, RecordType.TXT, [*keys, *right[1:]])
+            yield Cause(slip.code, message, delete(extra), Evidence.PROVEN)
             continue
         gone = standing.in_the_way(
             case, removal(case.planned.name, RecordType.TXT, _parts(case, slip))
@@ -104,21 +102,14 @@ def _parts(case: Case, slip: dkim.Slip) -> Sequence[str]:
     """The values that a slip is about; all pieces of a key that was split into records."""
     if slip.value:
         return (slip.value,)
-    return tuple(text for text in texts_of(case) if _is_piece(text, case.planned.value))
-
-
-def _is_piece(text: str, whole: str) -> bool:
-    """Whether a text is a part of the whole, in whatever way its spaces were kept."""
-    bare = "".join(text.split())
-    return bool(bare) and (dkim.looks_like_key(text) or bare in "".join(whole.split()))
-
-
-def _duplicate(case: Case, message: str) -> Cause:
-    """The right one is there: only what stands beside it has to go."""
-    right = case.holding(case.answer)
-    others = [text for text in texts_of(case) if dkim.looks_like_key(text) and text not in right]
-    gone = removal(case.planned.name, RecordType.TXT, [*others, *right[1:]])
-    return Cause(Code.VALUE_DUPLICATE_RECORD, message, delete(gone), Evidence.PROVEN)
+    # In whatever way their spaces were kept.
+    whole = "".join(case.planned.value.split())
+    bare = {text: "".join(text.split()) for text in texts_of(case)}
+    return tuple(
+        text
+        for text, piece in bare.items()
+        if piece and (dkim.looks_like_key(text) or piece in whole)
+    )
 
 
 FAMILY = CauseFamily(probes, causes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from postroom.api.findings import RecordToRemove
 from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.diagnosis import standing
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
@@ -32,13 +31,13 @@ def probes(case: Case) -> Iterable[Probe]:
 
 def causes(case: Case) -> Iterable[Cause]:
     yield from _renamed(case)
+    above = standing.parent(case.planned.name)
     seen = [
         answer
         for answer in standing.there(case)
         if standing.from_wildcard(case, answer.question.type)
     ]
     if seen:
-        above = standing.parent(case.planned.name)
         message = (
             f"A wildcard above {case.planned.name} answers for it as for any other name in "
             f"{above}; the {where(case.planned)} itself is missing."
@@ -46,23 +45,17 @@ def causes(case: Case) -> Iterable[Cause]:
         fix = standing.with_removed(create(case.planned), standing.in_the_way(case))
         beside = Question(standing.stranger_in(above), seen[0].question.type)
         yield Cause(Code.WILDCARD_MASKS, message, fix, Evidence.PROVEN, beside)
-    yield from _alias_above(case)
-
-
-def _alias_above(case: Case) -> Iterator[Cause]:
-    """A CNAME at the name above leads nowhere for the names below it (RFC 1034 section 3.6.2)."""
-    above = standing.parent(case.planned.name)
-    answer = case.at(above, RecordType.NS)
+    # A CNAME at the name above leads nowhere for the names below it (RFC 1034 section 3.6.2).
+    parent = case.at(above, RecordType.NS)
     nothing = case.answer.outcome is Outcome.NX_DOMAIN and not case.answer.aliases
-    if answer is None or not answer.aliases or not nothing or above == case.domain:
-        return
-    message = (
-        f"There is a CNAME at {above} to {quoted(answer.aliases[0])}, but it does not hold for "
-        f"names below it: there is no {where(case.planned)}."
-    )
-    gone = standing.in_the_way(case, removal(above, RecordType.CNAME, answer.aliases[:1]))
-    fix = standing.with_removed(replace(case.planned, ()), gone)
-    yield Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.SHOWN)
+    if parent is not None and parent.aliases and nothing and above != case.domain:
+        message = (
+            f"There is a CNAME at {above} to {quoted(parent.aliases[0])}, but it does not hold for "
+            f"names below it: there is no {where(case.planned)}."
+        )
+        gone = standing.in_the_way(case, removal(above, RecordType.CNAME, parent.aliases[:1]))
+        fix = standing.with_removed(replace(case.planned, ()), gone)
+        yield Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.SHOWN)
 
 
 def _above(case: Case) -> tuple[str, ...]:
@@ -83,7 +76,14 @@ def _renamed(case: Case) -> Iterator[Cause]:
     for owner in _above(case):
         answer = case.at(owner, RecordType.DNAME)
         if answer is not None and answer.values and not answer.aliases:
-            yield _dname(case, owner, answer.values[0])
+            message = (
+                f"A DNAME at {owner} makes every name below it one below "
+                f"{quoted(answer.values[0])}, so that nothing that is published at "
+                f"{case.planned.name} is seen. What else is found through it goes with it."
+            )
+            gone = removal(owner, RecordType.DNAME, answer.values[:1])
+            fix = standing.with_removed(replace(case.planned, ()), gone)
+            yield Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.PROVEN)
             return
     # Nobody has shown the record that does it, so that none can be named, nor taken away.
     above = standing.parent(case.planned.name)
@@ -93,17 +93,6 @@ def _renamed(case: Case) -> Iterator[Cause]:
         "is seen: take the DNAME away."
     )
     yield Cause(Code.ENT_CNAME_PARENT, message, external(), Evidence.PROVEN)
-
-
-def _dname(case: Case, owner: str, target: str) -> Cause:
-    message = (
-        f"A DNAME at {owner} makes every name below it one below {quoted(target)}, so that "
-        f"nothing that is published at {case.planned.name} is seen. What else is found through "
-        "it goes with it."
-    )
-    gone = RecordToRemove(name=owner, type="DNAME", value=quoted(target))
-    fix = standing.with_removed(replace(case.planned, ()), [gone])
-    return Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.PROVEN)
 
 
 FAMILY = CauseFamily(probes, causes)

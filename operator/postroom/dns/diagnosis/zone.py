@@ -79,7 +79,12 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
 
     `outcomes` are those of the records at and below the domain.
     """
-    if _is_denied(view, outcomes):
+    gone = isinstance(view.zone, Answer) and view.zone.conclusive
+    apex = view.zone.apex if isinstance(view.zone, Zone) else view.domain
+    if apex != view.domain and set(outcomes) == {Outcome.NX_DOMAIN}:
+        # Nobody's records stand in the zone of a registry: it denies that the domain is delegated.
+        gone = "." not in apex or dmarc.is_public_suffix(apex)
+    if gone:
         message = f"{view.domain} does not exist in DNS: register it, or correct spec.domain."
         return Root(finding(Code.DOMAIN_NXDOMAIN, DOMAIN, message, external()), None)
     parked = _parked(view)
@@ -87,7 +92,7 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
         return parked
     if view.denied:
         names = sorted(serial.nameserver for serial in view.serials)
-        message = nameservers.not_asked(_apex(view), names or ["what holds the zone above"])
+        message = nameservers.not_asked(apex, names or ["what holds the zone above"])
         made = finding(Code.NS_NOT_ASKED, DOMAIN, message, external())
         return Root(
             made.model_copy(update={"severity": Severity.ERROR}),
@@ -102,21 +107,17 @@ def root_cause(view: ZoneView, outcomes: Collection[Outcome]) -> Root | None:
         made = finding(code, DOMAIN, message, external())
         moot = frozenset({Code.LOOKUP_FAILED, Code.RESOLVER_ONLY})
         return Root(made.model_copy(update={"severity": Severity.ERROR}), moot)
-    return _resolver_at_fault(view)
-
-
-def _apex(view: ZoneView) -> str:
-    return view.zone.apex if isinstance(view.zone, Zone) else view.domain
-
-
-def _is_denied(view: ZoneView, outcomes: Collection[Outcome]) -> bool:
+    if view.resolver is not None and view.resolver.outcome is Outcome.SERVER_FAILURE:
+        message = resolving.failure(view.domain, view.resolver)
+        return Root(finding(Code.SERVFAIL_OTHER, DOMAIN, message, external()), _OF_RESOLVER)
     if isinstance(view.zone, Answer):
-        return view.zone.conclusive
-    # Nobody's records stand in the zone of a registry: it only denies that the domain is delegated.
-    apex = view.zone.apex
-    if apex == view.domain or set(outcomes) != {Outcome.NX_DOMAIN}:
-        return False
-    return "." not in apex or dmarc.is_public_suffix(apex)
+        message = f"DNS could not be asked for the zone of {view.domain}; the look is repeated."
+        return Root(finding(Code.LOOKUP_FAILED, DOMAIN, message))
+    split = resolving.split(view.zone, view.resolver, view.versions, view.delegation)
+    if split is not None:
+        made = finding(Code.SPLIT_HORIZON, DOMAIN, split.message, external())
+        return Root(made, None if split.private else _OF_RESOLVER, blinds=split.private)
+    return None
 
 
 _USES = {
@@ -156,21 +157,6 @@ def _parked(view: ZoneView) -> Root | None:
             f"{', '.join(named)}. If the registrar has set them: {todo}."
         )
         return Root(finding(Code.DOMAIN_PARKED, DOMAIN, message, external()), frozenset())
-    return None
-
-
-def _resolver_at_fault(view: ZoneView) -> Root | None:
-    failing = view.resolver is not None and view.resolver.outcome is Outcome.SERVER_FAILURE
-    if failing and view.resolver is not None:
-        message = resolving.failure(view.domain, view.resolver)
-        return Root(finding(Code.SERVFAIL_OTHER, DOMAIN, message, external()), _OF_RESOLVER)
-    if isinstance(view.zone, Answer):
-        message = f"DNS could not be asked for the zone of {view.domain}; the look is repeated."
-        return Root(finding(Code.LOOKUP_FAILED, DOMAIN, message))
-    split = resolving.split(view.zone, view.resolver, view.versions, view.delegation)
-    if split is not None:
-        made = finding(Code.SPLIT_HORIZON, DOMAIN, split.message, external())
-        return Root(made, None if split.private else _OF_RESOLVER, blinds=split.private)
     return None
 
 

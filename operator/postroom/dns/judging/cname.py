@@ -48,7 +48,8 @@ def judge(
     values = seen.at(planned.name, RecordType.CNAME).values
     if wanted.behind is Behind.KEY and not (wanted.role is DKIMRole.RETIRED and not values):
         places = [seen.get(name, RecordType.TXT) for name in (planned.name, wanted.target)]
-        lost = [key for place in places for key in usable_keys(place) if _is_lost(key, context)]
+        keys = [key for place in places for key in usable_keys(place)]
+        lost = [key for key in keys if dkim.fingerprint(key) in context.plan.compromised]
         if lost:
             return _burnt(planned, wanted, values, lost[0])
     if wanted.target in values:
@@ -83,10 +84,6 @@ def judge(
     if wanted.behind is Behind.KEY:
         return absent(planned, wanted.role, seen.at(planned.name, RecordType.CNAME))
     return judgement.missing(planned, Code.CNAME_MISSING, Reason.RECORD_NOT_FOUND)
-
-
-def _is_lost(key: dkim.PublicKey, context: judgement.Context) -> bool:
-    return dkim.fingerprint(key) in context.plan.compromised
 
 
 def _burnt(
@@ -145,7 +142,13 @@ def _behind(
 ) -> judgement.Judgement:
     """The CNAME is right: what it leads to is up to the provider, but must be there."""
     if wanted.behind is Behind.HOST:
-        return _host_behind(planned, wanted, seen, values)
+        hosts = [seen.at(wanted.target, kind) for kind in _ADDRESSES]
+        if not any(host.values for host in hosts) and not all(host.conclusive for host in hosts):
+            return judgement.blind(planned, f"an address at {wanted.target}", values)
+        # Bounces may go to an MX behind the alias, so that no address is no fault.
+        advice = chain_advice(planned, 1 + max(len(host.aliases) for host in hosts))
+        message = "The CNAME is published."
+        return judgement.valid(Reason.RECORD_MATCHED, message, values, advice=advice)
     answer = seen.at(wanted.target, RecordType.TXT)
     texts = dkim.select(answer.values)
     # A key that is only prepared need not be published by the provider yet.
@@ -174,19 +177,6 @@ def _behind(
             Reason.RECORDS_MATCHED, "The CNAME is published.", values, advice=advice
         )
     return _unusable(planned, wanted, texts, values)
-
-
-def _host_behind(
-    planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, values: Sequence[str]
-) -> judgement.Judgement:
-    answers = [seen.at(wanted.target, kind) for kind in _ADDRESSES]
-    if not any(answer.values for answer in answers) and not all(
-        answer.conclusive for answer in answers
-    ):
-        return judgement.blind(planned, f"an address at {wanted.target}", values)
-    # Bounces may go to an MX behind the alias, so that no address is no fault.
-    advice = chain_advice(planned, 1 + max(len(answer.aliases) for answer in answers))
-    return judgement.valid(Reason.RECORD_MATCHED, "The CNAME is published.", values, advice=advice)
 
 
 def _unusable(
@@ -245,7 +235,16 @@ def _instead(
     unseen = next((target for target in targets if not target.conclusive), None)
     if unseen is not None:
         return judgement.blind(planned, f"{unseen.question.type.value} at {wanted.target}")
-    if _same(wanted, found, targets):
+    yields_the_same = all(
+        bool(target.values) and set(answer.values) <= set(target.values)
+        for answer, target in zip(found, targets, strict=True)
+    )
+    if wanted.behind is Behind.KEY:
+        keys = usable_keys(found[0])
+        yields_the_same = (
+            len(found[0].values) == 1 and bool(keys) and keys == usable_keys(targets[0])
+        )
+    if yields_the_same:
         message = (
             f"{planned.name} holds what {wanted.target} holds instead of a CNAME to it: it works "
             "now, but will not follow when the provider changes it."
@@ -269,14 +268,3 @@ def _instead(
         fix = fix.model_copy(update={"remove": [*fix.remove, *gone]})
     cause = judgement.Cause(code, message, fix, evidence=judgement.Evidence.LIKELY)
     return judgement.faulty(RecordState.CONFLICTING, Reason.CNAME_TARGET_MISMATCH, cause, values)
-
-
-def _same(wanted: CNAMEWanted, found: Sequence[Answer], targets: Sequence[Answer]) -> bool:
-    """Whether the name yields what the target yields."""
-    if wanted.behind is Behind.KEY:
-        keys = usable_keys(found[0])
-        return len(found[0].values) == 1 and bool(keys) and keys == usable_keys(targets[0])
-    return all(
-        bool(target.values) and set(answer.values) <= set(target.values)
-        for answer, target in zip(found, targets, strict=True)
-    )

@@ -126,9 +126,12 @@ def leaked(
         )
         fix = delete(gone)
     elif key is not None:
+        halves = {half for value in answer.values for half in dkim.public_halves(value, key)}
+        others = sorted(dkim.described(half) for half in halves if half is not None)
+        which = f" ({', '.join(others)})" if others else ""
         message += (
             f" It is not that of the required key ({dkim.described(key)}), but of another pair"
-            f"{_which(answer.values, key)}: that pair must be used nowhere any more, and the "
+            f"{which}: that pair must be used nowhere any more, and the "
             "required key may stand here."
         )
     if role is DKIMRole.RETIRED or not planned.value:
@@ -158,13 +161,6 @@ def without_secrets(
     if len(keys) == len(values):
         return removal(name, RecordType.TXT, [""])
     return removal(name, RecordType.TXT, dict.fromkeys(masked(keys, key)))
-
-
-def _which(values: Sequence[str], key: dkim.PublicKey) -> str:
-    found = {
-        half for value in values for half in dkim.public_halves(value, key) if half is not None
-    }
-    return f" ({', '.join(sorted(map(dkim.described, found)))})" if found else ""
 
 
 def burnt(

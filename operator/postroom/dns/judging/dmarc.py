@@ -52,42 +52,29 @@ def judge(
     records = dmarc.select(answer.values)
     intended = sorted(value for value in answer.values if dmarc.looks_like_dmarc(value))
     if not records and intended:
-        return _unrecognised(planned, wanted, answer, intended)
+        slip, mended = dmarc.slip(intended[0]), dmarc.mended(intended[0])
+        code = slip.code if slip is not None else Code.DMARC_VERSION
+        detail = slip.detail if slip is not None else "does not begin with v=DMARC1"
+        unread = (code, Reason.INVALID_RECORD, f"{detail}, so receivers ignore it")
+        value = planned.value
+        if dmarc.is_dmarc(mended):
+            value = dmarc.with_requirements(mended, wanted.policy, wanted.rua)
+        return _replaceable(planned, unread, value, answer, intended)
     if not records:
         return _inherited(planned, wanted, seen)
     fault = _fault(records, wanted)
     if fault is None:
         return _reporting(planned, wanted, seen, context, records)
-    return _replaceable(planned, fault, _united(records, wanted), answer, records)
-
-
-def _united(records: Sequence[str], wanted: DMARCWanted) -> str:
-    """Make one record of several: the strictest, with the report addresses of all."""
-    if len(records) == 1:
-        return dmarc.with_requirements(dmarc.mended(records[0]), wanted.policy, wanted.rua)
+    # Of several, the strictest stays, with the report addresses of all.
     parsed = {record: dmarc.parse(dmarc.mended(record)) for record in records}
     base = max(records, key=lambda record: parsed[record].strictness)
     others = [uri for record in records if record != base for uri in parsed[record].rua]
-    return dmarc.with_requirements(base, wanted.policy, (*others, *wanted.rua))
+    kept = base if len(records) > 1 else dmarc.mended(base)
+    value = dmarc.with_requirements(kept, wanted.policy, (*others, *wanted.rua))
+    return _replaceable(planned, fault, value, answer, records)
 
 
 _Fault = tuple[Code, Reason, str]
-
-
-def _unrecognised(
-    planned: PlannedRecord, wanted: DMARCWanted, answer: Answer, intended: Sequence[str]
-) -> judgement.Judgement:
-    """Nothing there is a DMARC record, but something was meant as one."""
-    slip = dmarc.slip(intended[0])
-    mended = dmarc.mended(intended[0])
-    value = planned.value
-    if dmarc.is_dmarc(mended):
-        value = dmarc.with_requirements(mended, wanted.policy, wanted.rua)
-    code = slip.code if slip is not None else Code.DMARC_VERSION
-    detail = slip.detail if slip is not None else "does not begin with v=DMARC1"
-    sentence = f"{detail}, so receivers ignore it"
-    fault = (code, Reason.INVALID_RECORD, sentence)
-    return _replaceable(planned, fault, value, answer, intended)
 
 
 def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> judgement.Judgement:

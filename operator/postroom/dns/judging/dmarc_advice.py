@@ -37,7 +37,16 @@ def advice(
     for hint in dmarc.advise(record, circumstances):
         told.setdefault(hint.code, f"In the {where(planned)}: {hint.sentence}")
     told |= dict(_alignment(author, context, seen))
-    for code, message in _rewarded(told, record).items():
+    partial = [tag.value for tag in record.removed if tag.name == "pct" and tag.value != "100"]
+    if partial and Code.DMARC_REMOVED_TAGS in told:
+        # Of the removed tags, pct= alone has an effect, at old receivers.
+        told[Code.DMARC_PCT_IGNORED] = (
+            f"RFC 9989 receivers ignore pct={quoted(partial[0])}, and apply the policy to all "
+            "mail: use t=y while you test."
+        )
+        if len(record.removed) == 1:
+            del told[Code.DMARC_REMOVED_TAGS]
+    for code, message in told.items():
         yield finding(code, planned.id, message)
 
 
@@ -54,20 +63,6 @@ def by_suffix_list(domain: str, found: dmarc.Discovery) -> str | None:
         f"organisational domain of {domain}, RFC 9989 takes {differing.walk}: they may apply "
         "different policies. A record of its own ends that."
     )
-
-
-def _rewarded(told: Mapping[Code, str], record: dmarc.PolicyRecord) -> dict[Code, str]:
-    """Tell a pct= that has an effect at old receivers from removed tags that have none."""
-    made = dict(told)
-    partial = [tag.value for tag in record.removed if tag.name == "pct" and tag.value != "100"]
-    if partial and Code.DMARC_REMOVED_TAGS in made:
-        made[Code.DMARC_PCT_IGNORED] = (
-            f"RFC 9989 receivers ignore pct={quoted(partial[0])}, and apply the policy to all "
-            "mail: use t=y while you test."
-        )
-        if len(record.removed) == 1:
-            del made[Code.DMARC_REMOVED_TAGS]
-    return made
 
 
 def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterator[tuple[Code, str]]:

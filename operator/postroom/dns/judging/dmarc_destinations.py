@@ -27,11 +27,14 @@ def needs(
     Those of the spec, and those of the `record` that is published.
     """
     needed = Needs()
+    ours = _organisation(domain, seen)
     for destination in (*_destinations(domain, wanted), *_others(domain, wanted, record)):
         needed |= shared(*((name, RecordType.TXT) for name in dmarc.walk_names(destination)))
         asked = dmarc.ExternalDestination(domain, destination)
         near = is_within(destination, domain) or is_within(domain, destination)
-        if can_be_asked(asked.name) and (not near or _foreign(domain, destination, seen)):
+        theirs = _organisation(destination, seen)
+        apart = ours is not None and theirs is not None and ours != theirs
+        if can_be_asked(asked.name) and (apart or not near):
             needed |= shared((asked.name, RecordType.TXT))
             answer = seen.get(asked.name, RecordType.TXT)
             if answer is not None and dmarc.consent(asked, answer) is dmarc.Consent.ABSENT:
@@ -75,11 +78,6 @@ def _organisation(domain: str, seen: Seen) -> str | None:
     asked = ((name, seen.get(name, RecordType.TXT)) for name in dmarc.walk_names(domain))
     answers = {name: answer for name, answer in asked if answer is not None}
     return dmarc.discover(domain, answers).organisational_domain
-
-
-def _foreign(domain: str, destination: str, seen: Seen) -> bool:
-    ours, theirs = _organisation(domain, seen), _organisation(destination, seen)
-    return ours is not None and theirs is not None and ours != theirs
 
 
 @dataclass(frozen=True, slots=True)

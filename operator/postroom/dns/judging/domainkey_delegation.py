@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
@@ -37,22 +35,20 @@ def judge(
     lacking = [nameserver for nameserver in wanted.nameservers if nameserver not in values]
     foreign = sorted(value for value in values if value not in wanted.nameservers)
     if not foreign:
-        advice = (_partial(planned, lacking),) if lacking else ()
-        return judgement.valid(
-            Reason.RECORDS_MATCHED, "The delegation is published.", values, advice=advice
-        )
+        advice: list[Finding] = []
+        if lacking:
+            # Without the others, keys cannot be found while the one server is away.
+            message = (
+                f"The delegation of {planned.name} lacks name servers that the provider asks for: "
+                f"add NS {', '.join(lacking)}."
+            )
+            fix = create(planned, lacking[0])
+            advice.append(finding(Code.DKIM_DELEGATION_PARTIAL, planned.id, message, fix))
+        message = "The delegation is published."
+        return judgement.valid(Reason.RECORDS_MATCHED, message, values, advice=tuple(advice))
     message = f"{planned.name} is delegated to other name servers than the required ones."
     fix = delete(removal(planned.name, planned.type, foreign))
     if len(lacking) == len(wanted.nameservers):
         fix = replace(planned, foreign, value=lacking[0]) or fix
     cause = judgement.Cause(Code.DKIM_DELEGATION_WRONG, message, fix, judgement.Evidence.SHOWN)
     return judgement.faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, values)
-
-
-def _partial(planned: PlannedRecord, lacking: Sequence[str]) -> Finding:
-    """Without the others, keys cannot be found while the one server is away."""
-    message = (
-        f"The delegation of {planned.name} lacks name servers that the provider asks for: add NS "
-        f"{', '.join(lacking)}."
-    )
-    return finding(Code.DKIM_DELEGATION_PARTIAL, planned.id, message, create(planned, lacking[0]))

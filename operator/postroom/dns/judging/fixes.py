@@ -146,8 +146,5 @@ def _deleted(names: Iterable[str], record: str) -> str:
 
 def _short(gone: RecordToRemove) -> str:
     """Name a record that has to go, its value only as far as it tells it from others."""
-    return f"{gone.type} {gone.name}" if len(gone.value) > QUOTE_LIMIT // 4 else _full(gone)
-
-
-def _full(gone: RecordToRemove) -> str:
-    return f"{gone.type} {gone.name} ({gone.value})" if gone.value else f"{gone.type} {gone.name}"
+    tells = 0 < len(gone.value) <= QUOTE_LIMIT // 4
+    return f"{gone.type} {gone.name} ({gone.value})" if tells else f"{gone.type} {gone.name}"

@@ -65,26 +65,7 @@ def judge(
     if problem is not None:
         sentence = f"cannot be read: {problem}"
         return _faulty_record(planned, Code.MTA_STS_SYNTAX, sentence, records)
-    return _judge_host(planned, wanted, seen, records)
-
-
-def _faulty_record(
-    planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str]
-) -> judgement.Judgement:
-    fix = replace(planned, observed)
-    cause = judgement.Cause(
-        code, f"The {judgement.where(planned)} {sentence}.", fix, judgement.Evidence.SHOWN
-    )
-    several = len(observed) > 1
-    state = RecordState.CONFLICTING if several else RecordState.WRONG
-    reason = Reason.MULTIPLE_RECORDS if several else Reason.INVALID_RECORD
-    return judgement.faulty(state, reason, cause, observed)
-
-
-def _judge_host(
-    planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, records: tuple[str, ...]
-) -> judgement.Judgement:
-    """The host must exist before anything can be fetched from it, and the exchanges be known."""
+    # The host must exist before anything can be fetched from it, and the exchanges be known.
     host = mta_sts.policy_host(wanted.domain)
     addresses = [seen.at(host, kind) for kind in _ADDRESSES]
     if not any(address.values for address in addresses):
@@ -102,6 +83,19 @@ def _judge_host(
     return _judge_policy(planned, wanted, seen, records, tuple(published))
 
 
+def _faulty_record(
+    planned: PlannedRecord, code: Code, sentence: str, observed: Sequence[str]
+) -> judgement.Judgement:
+    fix = replace(planned, observed)
+    cause = judgement.Cause(
+        code, f"The {judgement.where(planned)} {sentence}.", fix, judgement.Evidence.SHOWN
+    )
+    several = len(observed) > 1
+    state = RecordState.CONFLICTING if several else RecordState.WRONG
+    reason = Reason.MULTIPLE_RECORDS if several else Reason.INVALID_RECORD
+    return judgement.faulty(state, reason, cause, observed)
+
+
 def _judge_policy(
     planned: PlannedRecord,
     wanted: MTASTSWanted,
@@ -113,7 +107,11 @@ def _judge_policy(
     address, hosts = mta_sts.policy_url(wanted.domain), wanted.exchanges or published
     fault = fault_of(seen.policies.get(wanted.domain), address)
     if fault is not None and not fault.definite:
-        return _not_fetched(fault.code, fault.message, records)
+        # The policy could not be looked at, which says nothing about it.
+        cause = judgement.Cause(fault.code, fault.message)
+        return judgement.faulty(
+            RecordState.UNKNOWN, Reason.LOOKUP_FAILED, cause, records, records[0]
+        )
     if fault is not None:
         message = f"{fault.message} {to_serve(wanted.mode, hosts)}" if fault.page else fault.message
         return _faulty_policy(planned, fault.code, message, records)
@@ -152,17 +150,6 @@ def _faulty_policy(
     """The policy must change, and with it the id; the value to publish has one for this spec."""
     cause = judgement.Cause(code, message, external(), judgement.Evidence.SHOWN)
     return judgement.faulty(RecordState.WRONG, reason, cause, records, planned.value)
-
-
-def _not_fetched(code: Code, message: str, records: tuple[str, ...]) -> judgement.Judgement:
-    """The policy could not be looked at, which says nothing about it."""
-    return judgement.faulty(
-        RecordState.UNKNOWN,
-        Reason.LOOKUP_FAILED,
-        judgement.Cause(code, message),
-        records,
-        records[0],
-    )
 
 
 def _advice(

@@ -9,7 +9,7 @@ from dataclasses import replace as changed
 from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.answers import Answer, RecordType
+from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import judgement
@@ -50,9 +50,22 @@ def judge(
     values = answer.values
     hosts = {host_of(value) for value in values}
     ours = siblings(planned, context)
-    strays = strays_of(planned, seen, context) if _reports(planned, values, context) else ()
+    at_name = [
+        record
+        for record in context.plan.records
+        if record.name == planned.name and isinstance(record.wanted, MXWanted)
+    ]
+    # What else stands there is told with one record only: the first that is missing, because its
+    # mistyped form may be what stands there.
+    missing = [record for record in at_name if record.value not in values]
+    strays = strays_of(planned, seen, context) if planned == (missing or at_name)[0] else ()
     if answer.aliases and planned.value not in values:
-        return _behind_alias(planned, answer)
+        # What the name yields is another name's: no MX of its own can stand beside the CNAME.
+        target, code = answer.aliases[0], Code.MX_MISMATCH if values else Code.MX_MISSING
+        message = f"{planned.name} is a CNAME to {quoted(target)}, beside which no MX can stand."
+        fix = replace(planned, [target], type=RecordType.CNAME)
+        cause = judgement.Cause(code, message, fix)
+        return judgement.faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, values)
     if not values:
         return judgement.missing(planned, Code.MX_MISSING, Reason.RECORD_NOT_FOUND)
     if NOBODY in hosts:
@@ -82,20 +95,6 @@ def judge(
     return judgement.faulty(RecordState.WRONG, Reason.EXCHANGE_MISMATCH, cause, values)
 
 
-def _reports(planned: PlannedRecord, values: Sequence[str], context: judgement.Context) -> bool:
-    """Whether what else stands there is told with this record: one of them is enough.
-
-    It is the first that is missing, because its mistyped form may be what stands there.
-    """
-    at_name = [
-        record
-        for record in context.plan.records
-        if record.name == planned.name and isinstance(record.wanted, MXWanted)
-    ]
-    absent = [record for record in at_name if record.value not in values]
-    return planned == (absent or at_name)[0]
-
-
 def _beside(
     planned: PlannedRecord, strays: Sequence[Stray], values: Sequence[str]
 ) -> judgement.Judgement:
@@ -117,15 +116,6 @@ def _beside(
 
 def _said(stray: Stray) -> str:
     return f"{quoted(host_of(stray.value))} {stray.what}"
-
-
-def _behind_alias(planned: PlannedRecord, answer: Answer) -> judgement.Judgement:
-    """What the name yields is another name's: an MX of its own cannot stand beside the CNAME."""
-    target = answer.aliases[0]
-    message = f"{planned.name} is a CNAME to {quoted(target)}, beside which no MX can stand."
-    fix = replace(planned, [target], type=RecordType.CNAME)
-    cause = judgement.Cause(Code.MX_MISMATCH if answer.values else Code.MX_MISSING, message, fix)
-    return judgement.faulty(RecordState.CONFLICTING, Reason.EXCHANGE_MISMATCH, cause, answer.values)
 
 
 def _null(

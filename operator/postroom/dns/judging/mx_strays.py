@@ -169,7 +169,8 @@ _Told = tuple[Code, str]
 
 def _form(host: str, wanted: Sequence[MXWanted], context: Context) -> _Told | None:
     """Why a host can be none by its form, or None. The zone may have been added to it."""
-    for bare, doubled in _and_without_zone(host, context):
+    for bare in (host, *without_zone(host, context)):
+        doubled = "" if bare == host else ", to which the DNS host added the zone"
         if doubled and any(exchange.host == bare for exchange in wanted):
             what = "has the zone at its end: the DNS host added it to the host"
             return Code.MX_TARGET_DOUBLED, what
@@ -232,12 +233,11 @@ def is_misspelling(host: str, wanted: str) -> bool:
     return len(other) >= _TELLING and letters[0] != letters[1] and is_one_slip_from(one, other)
 
 
-def _and_without_zone(host: str, context: Context) -> Iterator[tuple[str, str]]:
-    """The host, and what it was before the DNS host added the zone, with words that say so."""
-    yield host, ""
+def without_zone(host: str, context: Context) -> Iterator[str]:
+    """Yield the host without the zone, or the domain, that the DNS host may have added to it."""
     for added in dict.fromkeys((_inside(context), context.plan.domain)):
         if host != added and is_within(host, added):
-            yield host.removesuffix(f".{added}"), ", to which the DNS host added the zone"
+            yield host.removesuffix(f".{added}")
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 
-from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import RecordType
@@ -47,12 +46,26 @@ def judge(
         return judgement.valid(Reason.RECORD_MATCHED, message, [wanted.text])
     accepted = sorted(set(values).intersection(wanted.also))
     if accepted:
-        advice = (_of_an_earlier_key(planned),)
-        return judgement.valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=advice)
-    bare = sorted(value for value in values if _holds_token(value, wanted.text))
+        # Nothing is wrong yet: the domain's owner and the operator's can take their time.
+        due = (
+            f"The {judgement.where(planned)} was made with an earlier ownership key of the "
+            "operator; it is accepted until the operator drops that key. Publish the present "
+            f"token beside it before: {planned.value}"
+        )
+        advice = finding(Code.OWNERSHIP_TOKEN_EARLIER, planned.id, due, create(planned))
+        return judgement.valid(Reason.RECORD_MATCHED, message, accepted[:1], advice=(advice,))
+    begin = _PREFIX.match(wanted.text)
+    token = wanted.text[begin.end() :] if begin else wanted.text
+    sought = token.strip().lower()
+    # The very token: alone, in other case, or behind something else.
+    holding = (value for value in values if sought in value.lower() and _is_free(value))
+    bare = sorted(holding) if len(sought) >= _TELLING else []
     if bare:
         # What holds this very token proves nothing to anybody else.
-        how = _how(wanted.text, bare[0])
+        how = "more stands there, or it is written in another way"
+        before = wanted.text.removesuffix(token)
+        if before and token in bare[0] and before.lower() not in bare[0].lower():
+            how = f"{before} must stand before it"
         message = (
             f"The {judgement.where(planned)} holds the token, but not as it is required: {how}."
         )
@@ -86,24 +99,6 @@ def _prefix(text: str) -> str:
     return match[1].lower() if match else ""
 
 
-def _token(text: str) -> str:
-    match = _PREFIX.match(text)
-    return text[match.end() :] if match else text
-
-
-def _holds_token(value: str, wanted: str) -> bool:
-    """Whether a text holds the very token: alone, in other case, or behind something else."""
-    token = _token(wanted).strip().lower()
-    return len(token) >= _TELLING and token in value.lower() and _is_free(value)
-
-
-def _how(wanted: str, there: str) -> str:
-    prefix = wanted.removesuffix(_token(wanted))
-    if prefix and _token(wanted) in there and prefix.lower() not in there.lower():
-        return f"{prefix} must stand before it"
-    return "more stands there, or it is written in another way"
-
-
 def _is_token(text: str) -> bool:
     """Whether a text looks like somebody's token, rather than like words of a wildcard."""
     bare = text.strip("\"' ")
@@ -113,13 +108,3 @@ def _is_token(text: str) -> bool:
 def _is_free(text: str) -> bool:
     """Whether a text is none of the records that have a version, which are no tokens."""
     return re.match(r"[\"' ]{0,4}v[ \t]{0,4}=", text, re.IGNORECASE) is None
-
-
-def _of_an_earlier_key(planned: PlannedRecord) -> Finding:
-    """Nothing is wrong yet: the domain's owner and the operator's can take their time."""
-    message = (
-        f"The {judgement.where(planned)} was made with an earlier ownership key of the operator; "
-        "it is accepted until the operator drops that key. Publish the present token beside it "
-        f"before: {planned.value}"
-    )
-    return finding(Code.OWNERSHIP_TOKEN_EARLIER, planned.id, message, create(planned))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
@@ -51,12 +50,31 @@ def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Contex
         cause = Cause(Code.REVERSE_MISSING, message, external())
         return faulty(RecordState.MISSING, Reason.RECORD_NOT_FOUND, cause, ())
     kind, address = _forward(wanted.address), ipaddress.ip_address(wanted.address)
-    answers = [_answer(seen, name, kind) for name in names]
+    # A name that no query can hold leads nowhere.
+    answers = [
+        seen.at(name, kind)
+        if can_be_asked(name)
+        else Answer(Question(name, kind), Outcome.NX_DOMAIN)
+        for name in names
+    ]
     back = [answer.question.name for answer in answers if address in addresses_in(answer.values)]
     if back:
         message = "The address has a name that leads back to it."
-        advice = _advice(planned, names, back, wanted.address)
-        return valid(Reason.RECORD_VALID, message, names, advice=advice)
+        advice: list[Finding] = []
+        astray = [name for name in names if name not in back]
+        if astray:
+            also = (
+                f"The address {wanted.address} also has the name {quoted(astray[0])}, which does "
+                "not lead back to it: some receivers look at one name alone. Have that PTR removed."
+            )
+            advice.append(finding(Code.REVERSE_OTHER_NAME, planned.id, also))
+        if all(is_generic(name, wanted.address) for name in back):
+            made = (
+                f"The address {wanted.address} has the name {quoted(back[0])}, which is made from "
+                "the address: some receivers take it for a dial-up line."
+            )
+            advice.append(finding(Code.REVERSE_GENERIC, planned.id, made))
+        return valid(Reason.RECORD_VALID, message, names, advice=tuple(advice))
     unseen = next((answer for answer in answers if not answer.conclusive), None)
     if unseen is not None:
         return blind(planned, f"{kind.value} at {unseen.question.name}", names)
@@ -69,31 +87,3 @@ def judge(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Contex
     )
     cause = Cause(code, message, external(), Evidence.SHOWN)
     return faulty(RecordState.WRONG, Reason.RECORD_MISMATCH, cause, names)
-
-
-def _answer(seen: Seen, name: str, kind: RecordType) -> Answer:
-    """What a name leads to; one that no query can hold leads nowhere."""
-    if can_be_asked(name):
-        return seen.at(name, kind)
-    return Answer(Question(name, kind), Outcome.NX_DOMAIN)
-
-
-def _advice(
-    planned: PlannedRecord, names: Sequence[str], back: Sequence[str], address: str
-) -> tuple[Finding, ...]:
-    """What works, but not at every receiver."""
-    made = []
-    astray = [name for name in names if name not in back]
-    if astray:
-        message = (
-            f"The address {address} also has the name {quoted(astray[0])}, which does not lead "
-            "back to it: some receivers look at one name alone. Have that PTR removed."
-        )
-        made.append(finding(Code.REVERSE_OTHER_NAME, planned.id, message))
-    if all(is_generic(name, address) for name in back):
-        message = (
-            f"The address {address} has the name {quoted(back[0])}, which is made from the "
-            "address: some receivers take it for a dial-up line."
-        )
-        made.append(finding(Code.REVERSE_GENERIC, planned.id, message))
-    return tuple(made)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
 
@@ -105,9 +105,9 @@ def judge(
         # What could not be looked at may authorise what is missing.
         unseen = wanted.unseen_in(found)
         if found.unknown:
-            return _unseen(look, found)
+            return _unseen(look, min(found.unknown))
         if unseen:
-            return _unseen_host(look, min(unseen))
+            return _unseen(look, min(unseen), is_host=True)
         return _faulty(look, spf_faults.of_authorisation(records[0], lacking))
     return _judged_by_trial(look, found)
 
@@ -129,10 +129,6 @@ def _trial(look: _Look, text: str) -> spf_includes.Trial:
     return spf_includes.try_required(text, look.wanted, look.others, look.planned.name, look.seen)
 
 
-def _refusal(look: _Look, text: str) -> spf_faults.SPFFault | None:
-    return spf_faults.of_trial(_trial(look, text))
-
-
 def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     """All that is required stands there: see whether it passes when receivers evaluate it."""
     text, fault = look.records[0], spf_faults.of_reach(found)
@@ -142,44 +138,44 @@ def _judged_by_trial(look: _Look, found: spf.Reach) -> Judgement:
     if refused is not None:
         return _faulty(look, refused)
     if fault is not None and fault.code in _BUDGET and trial.all_pass:
-        return _valid(look, _dear_but_passing(look, found))
+        what = "looks up more than two names that do not exist"
+        if found.lookups > spf.LOOKUP_LIMIT:
+            what = (
+                f"takes {found.lookups} DNS lookups in the worst case, of which "
+                f"{spf.LOOKUP_LIMIT} are allowed{spf_faults.dearest(found)}"
+            )
+        message = (
+            f"The {where(look.planned)} {what}. What this spec requires passes before that, other "
+            "senders may fail."
+        )
+        return _valid(look, finding(Code.SPF_BUDGET_WORST_CASE, look.planned.id, message))
     if fault is None and found.unknown:
-        return _valid(look, _broken_chain(look, found)) if trial.all_pass else _unseen(look, found)
+        if not trial.all_pass:
+            return _unseen(look, min(found.unknown))
+        message = (
+            f"The {where(look.planned)} includes {quoted(min(found.unknown))}, which cannot be "
+            "looked up now: what this spec requires passes before that, other senders get a "
+            "temporary error."
+        )
+        return _valid(look, finding(Code.SPF_TEMPERROR_IN_CHAIN, look.planned.id, message))
     return _valid(look) if fault is None else _faulty(look, fault)
 
 
-def _unseen(look: _Look, found: spf.Reach) -> Judgement:
-    """Nothing can be said before the whole chain was seen; what is there stays."""
-    name = min(found.unknown)
-    judged = blind(look.planned, f"the SPF record of {quoted(name)}", look.records)
+def _unseen(look: _Look, name: str, *, is_host: bool = False) -> Judgement:
+    """Nothing can be said before the whole chain, or a host in it, was seen: what is there stays.
+
+    Who is missing may be authorised there.
+    """
+    what, does = f"the SPF record of {quoted(name)}", f"includes {quoted(name)}"
+    if is_host:
+        what = f"the addresses of {quoted(name)}"
+        does = f"authorises {what}"
     message = (
-        f"The {where(look.planned)} includes {quoted(name)}, which cannot be looked up now: "
-        "receivers give temperror meanwhile. Its DNS is up to who runs that name; the look is "
-        "repeated."
+        f"The {where(look.planned)} {does}, which cannot be looked up now: receivers give "
+        "temperror meanwhile. Its DNS is up to who runs that name; the look is repeated."
     )
     cause = Cause(Code.SPF_TEMPERROR_IN_CHAIN, message, wait())
-    return changed(judged, message=message, cause=cause)
-
-
-def _unseen_host(look: _Look, name: str) -> Judgement:
-    """What is missing may be authorised by a host that could not be looked up."""
-    judged = blind(look.planned, f"the addresses of {quoted(name)}", look.records)
-    message = (
-        f"The {where(look.planned)} authorises the addresses of {quoted(name)}, which cannot be "
-        "looked up now: receivers give temperror meanwhile. Its DNS is up to who runs that name; "
-        "the look is repeated."
-    )
-    return changed(
-        judged, message=message, cause=Cause(Code.SPF_TEMPERROR_IN_CHAIN, message, wait())
-    )
-
-
-def _broken_chain(look: _Look, found: spf.Reach) -> Finding:
-    message = (
-        f"The {where(look.planned)} includes {quoted(min(found.unknown))}, which cannot be looked "
-        "up now: what this spec requires passes before that, other senders get a temporary error."
-    )
-    return finding(Code.SPF_TEMPERROR_IN_CHAIN, look.planned.id, message)
+    return changed(blind(look.planned, what, look.records), message=message, cause=cause)
 
 
 def _absent(
@@ -220,60 +216,21 @@ def _absent(
     return faulty(RecordState.MISSING, Reason.LOOKUP_LIMIT_EXCEEDED, cause, ())
 
 
-def _dear_but_passing(look: _Look, found: spf.Reach) -> Finding:
-    """All who are required pass before a limit is reached; others may not."""
-    what = "looks up more than two names that do not exist"
-    if found.lookups > spf.LOOKUP_LIMIT:
-        what = (
-            f"takes {found.lookups} DNS lookups in the worst case, of which {spf.LOOKUP_LIMIT} are "
-            f"allowed{spf_faults.dearest(found)}"
-        )
-    message = (
-        f"The {where(look.planned)} {what}. What this spec requires passes before that, other "
-        "senders may fail."
-    )
-    return finding(Code.SPF_BUDGET_WORST_CASE, look.planned.id, message)
-
-
 def _valid(look: _Look, first: Finding | None = None) -> Judgement:
     text = look.records[0]
     strings = dict(zip(look.answer.values, look.answer.strings, strict=False)).get(text, ())
-    advice = _advice(look.planned, look.wanted, text, look.others, strings)
-    if first is not None:
-        advice = (first, *advice)
+    # What works, but not as well as it could: the first of each kind.
+    made: dict[Code, Finding] = {}
+    for hint in lint(text, look.others, look.planned.name, strings):
+        code = _ADVICE.get(hint.rule)
+        asked_for = hint.rule is Rule.NEUTRAL_ALL and look.wanted.all_term == "?all"
+        if code is not None and code not in made and not asked_for:
+            subject = "It" if hint.term == text else quoted(hint.term)
+            sentence = f"In the {where(look.planned)}: {subject} {hint.sentence}."
+            made[code] = finding(code, look.planned.id, sentence)
+    advice = (*made.values(),) if first is None else (first, *made.values())
     message = "The SPF record authorises what is required." if first else "The SPF record is valid."
     return valid(Reason.RECORD_VALID, message, look.records, text, advice)
-
-
-def _advice(
-    planned: PlannedRecord,
-    wanted: spf.Requirement,
-    text: str,
-    others: dict[str, spf.Fetched],
-    strings: Sequence[str],
-) -> tuple[Finding, ...]:
-    """What works, but not as well as it could: the first of each kind."""
-    made: dict[Code, Finding] = {}
-    for advice in lint(text, others, planned.name, strings):
-        code = _ADVICE.get(advice.rule)
-        asked_for = advice.rule is Rule.NEUTRAL_ALL and wanted.all_term == "?all"
-        if code is not None and code not in made and not asked_for:
-            subject = "It" if advice.term == text else quoted(advice.term)
-            message = f"In the {where(planned)}: {subject} {advice.sentence}."
-            made[code] = finding(code, planned.id, message)
-    return tuple(made.values())
-
-
-def _circle(text: str, others: Mapping[str, spf.Fetched], name: str) -> str | None:
-    """The message on an include loop that no record here can break; None without a loop."""
-    found = spf.reach(text, others, name)
-    if not found.loops:
-        return None
-    return (
-        f"No record is offered: what spec.spf requires leads in a circle itself, through "
-        f"{quoted(min(found.loops))}, so that receivers give up. Only who publishes that can mend "
-        "it; until then leave it out of spec.spf."
-    )
 
 
 def _faulty(
@@ -290,7 +247,9 @@ def _faulty(
         look.wanted,
         look.others,
         look.context.plan,
-        lambda text: spf_faults.may_refuse(text) and _refusal(look, text) is not None,
+        lambda text: (
+            spf_faults.may_refuse(text) and spf_faults.of_trial(_trial(look, text)) is not None
+        ),
     )
     message = f"The {where(planned)} {fault.sentence}."
     code, reason, fix, value = fault.code, fault.reason, external(), offer.value
@@ -298,12 +257,19 @@ def _faulty(
         fix = replacing(planned, look.answer, observed, value) or fix
         message = f"{message} {offer.consequences}".rstrip()
     else:
-        circle = _circle(offer.candidate, look.others, planned.name) if offer.too_dear else None
-        message += f" {offer.why if circle is None else circle}"
-        if circle is not None:
+        why = offer.why
+        merged = spf.reach(offer.candidate, look.others, planned.name)
+        if offer.too_dear and merged.loops:
             code, reason = Code.SPF_LOOP, Reason.INVALID_RECORD
+            # No record here can break a circle of others.
+            why = (
+                "No record is offered: what spec.spf requires leads in a circle itself, through "
+                f"{quoted(min(merged.loops))}, so that receivers give up. Only who publishes that "
+                "can mend it; until then leave it out of spec.spf."
+            )
         elif offer.too_dear:
             code, reason = Code.SPF_TOO_MANY, Reason.LOOKUP_LIMIT_EXCEEDED
+        message += f" {why}"
         # Never the bare requirement: publishing that would take away what is there.
         candidates = (observed[0] if len(observed) == 1 else offer.candidate, planned.value)
         value = min(candidates, key=lambda candidate: len(candidate) > VALUE_LIMIT)

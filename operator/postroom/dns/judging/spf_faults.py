@@ -44,30 +44,24 @@ def of_text(records: Sequence[str]) -> SPFFault | None:
 
 
 def of_syntax(text: str, problem: spf.SyntaxProblem) -> SPFFault:
-    """Where the first error stands."""
+    """Where the first error stands; some have a cause of their own."""
     sentence = (
         f"has a syntax error at character {problem.start + 1}: {quoted(problem.term)} "
         f"{problem.sentence}"
     )
-    return SPFFault(_syntax_code(text, problem), Reason.INVALID_RECORD, sentence)
-
-
-def _syntax_code(text: str, problem: spf.SyntaxProblem) -> Code:
-    """Name the syntax errors that have a cause of their own."""
-    if not text.isascii():
-        return Code.SPF_NON_ASCII
-    if placeholder(_with_its_gap(text, problem)) is not None:
-        return Code.VALUE_PLACEHOLDER
-    behind = problem.term.lstrip("+?~-")[1:].lower()
-    separated = any(mark in problem.term for mark in ",;|")
-    joined = not separated and any(mark in behind for mark in _JOINED)
-    return Code.SPF_JOINED_TERMS if joined else Code.SPF_SYNTAX
-
-
-def _with_its_gap(text: str, problem: spf.SyntaxProblem) -> str:
-    """The term with all of a gap in brackets that holds spaces, such as ``<your provider>``."""
+    # A gap in brackets may hold spaces, such as ``<your provider>``.
     gap = GAP.match(text, problem.start)
-    return gap[0] if gap is not None else problem.term
+    behind = problem.term.lstrip("+?~-")[1:].lower()
+    code = Code.SPF_SYNTAX
+    if not text.isascii():
+        code = Code.SPF_NON_ASCII
+    elif placeholder(gap[0] if gap is not None else problem.term) is not None:
+        code = Code.VALUE_PLACEHOLDER
+    elif not any(mark in problem.term for mark in ",;|") and any(
+        mark in behind for mark in _JOINED
+    ):
+        code = Code.SPF_JOINED_TERMS
+    return SPFFault(code, Reason.INVALID_RECORD, sentence)
 
 
 def of_authorisation(text: str, lacking: Sequence[str]) -> SPFFault:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -67,7 +67,21 @@ def questions(texts: Sequence[str], domain: str, seen: Seen) -> tuple[tuple[str,
 def fetched(texts: Sequence[str], domain: str, seen: Seen) -> dict[str, spf.Fetched]:
     """Return what was seen of the names that records lead to, in the form that spf takes."""
     asked = questions(texts, domain, seen)
-    return {target: _fetched(target, seen) for target in dict.fromkeys(name for name, _ in asked)}
+    found = dict[str, spf.Fetched]()
+    for name in dict.fromkeys(name for name, _ in asked):
+        text = seen.get(name, RecordType.TXT)
+        hosts = [seen.get(name, kind) for kind in (RecordType.A, RecordType.AAAA, RecordType.MX)]
+        four, six, mail = hosts
+        found[name] = spf.Fetched(
+            _records(text),
+            missing=text is not None and text.conclusive and not text.values,
+            unknown=text is None or not text.conclusive,
+            ipv4=_values(four),
+            ipv6=_values(six),
+            exchanges=None if _values(mail) is None else _exchanges(mail),
+            failed=any(host is not None and not host.conclusive for host in hosts),
+        )
+    return found
 
 
 def _record(answer: Answer | None) -> str | None:
@@ -78,21 +92,6 @@ def _record(answer: Answer | None) -> str | None:
 
 def _records(answer: Answer | None) -> tuple[str, ...]:
     return spf.select(answer.values) if answer is not None else ()
-
-
-def _fetched(name: str, seen: Seen) -> spf.Fetched:
-    text = seen.get(name, RecordType.TXT)
-    hosts = [seen.get(name, kind) for kind in (RecordType.A, RecordType.AAAA, RecordType.MX)]
-    four, six, mail = hosts
-    return spf.Fetched(
-        _records(text),
-        missing=text is not None and text.conclusive and not text.values,
-        unknown=text is None or not text.conclusive,
-        ipv4=_values(four),
-        ipv6=_values(six),
-        exchanges=None if _values(mail) is None else _exchanges(mail),
-        failed=any(host is not None and not host.conclusive for host in hosts),
-    )
 
 
 def _values(answer: Answer | None) -> tuple[str, ...] | None:
@@ -128,8 +127,13 @@ def try_required(
     stated = spf.reach(as_record(wanted), others).networks
     networks = [*wanted.networks, *stated]
     alone = " ".join([as_record(wanted), *map(spf.mechanism_for, wanted.networks), "-all"])
-    doubtful = _left_out(text, alone, others, domain)
-    addresses = [*doubtful, *(str(network.network_address) for network in networks)]
+    addresses = list[str]()
+    for version, address_of in ((4, IPv4Address), (6, IPv6Address)):
+        required = passed(spf.parse(alone), version, others, domain).spans
+        there = passed(spf.parse(text), version, others, domain, required).spans
+        spans = without(required, there)[:_LEFT_OUT_LIMIT]
+        addresses += [str(address_of(first)) for first, _ in spans]
+    addresses += [str(network.network_address) for network in networks]
 
     def decided(record: str, address: str) -> spf.Result:
         def of_record(name: str, kind: RecordType) -> Answer:
@@ -148,14 +152,3 @@ def try_required(
             tried += 1
             failing.append((address, result))
     return Trial(tried, tuple(failing))
-
-
-def _left_out(
-    text: str, required: str, others: dict[str, spf.Fetched], domain: str
-) -> Iterator[str]:
-    """Yield the first address of each span that is required and seems not to pass."""
-    for version, address_of in ((4, IPv4Address), (6, IPv6Address)):
-        wanted = passed(spf.parse(required), version, others, domain).spans
-        there = passed(spf.parse(text), version, others, domain, wanted).spans
-        for first, _ in without(wanted, there)[:_LEFT_OUT_LIMIT]:
-            yield str(address_of(first))

@@ -21,7 +21,7 @@ from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, PlannedRecord
 from postroom.dns.spf.merge import Merged, merge
 from postroom.dns.spf.record import VERSION
 from postroom.dns.spf.repair import Edit, apply, leaving_out, removal, repairs
-from postroom.dns.spf.savings import Saving, Worth, savings
+from postroom.dns.spf.savings import Worth, savings
 
 #: A version as people write it, and what they put behind it.
 _VERSION_MEANT = re.compile(
@@ -91,27 +91,20 @@ class Offer:
             terms = _listed([quoted(term) for term in self.taken_out])
             sentences.append(f"{terms} is of no use and makes way.")
         if self.left_out:
-            sentences.append(_left_out(self.left_out))
-        return " ".join([*sentences, *_that_fit(self.doubts)])
-
-
-def _that_fit(sentences: Sequence[str]) -> list[str]:
-    """The first sentences, as many as a message has room for."""
-    lengths = accumulate(map(len, sentences))
-    return [
-        sentence
-        for n, (sentence, length) in enumerate(zip(sentences, lengths, strict=True))
-        if n == 0 or length <= _SAID_LIMIT
-    ]
-
-
-def _left_out(clauses: Sequence[str]) -> str:
-    """Name who does not pass: with the reasons where they are few, as many as fit otherwise."""
-    if len(clauses) <= _REASONS_LIMIT and sum(map(len, clauses)) <= _SAID_LIMIT:
-        said = "; ".join(clauses)
-    else:
-        said = _listed([clause.partition(", which ")[0] for clause in clauses])
-    return f"The fix leaves out {said}: who was to pass by that alone does not."
+            said = "; ".join(self.left_out)
+            if len(self.left_out) > _REASONS_LIMIT or sum(map(len, self.left_out)) > _SAID_LIMIT:
+                # Without the reasons, as many as fit.
+                said = _listed([clause.partition(", which ")[0] for clause in self.left_out])
+            who = "who was to pass by that alone does not"
+            sentences.append(f"The fix leaves out {said}: {who}.")
+        # As many as the message has room for.
+        lengths = accumulate(map(len, self.doubts))
+        sentences += [
+            doubt
+            for n, (doubt, length) in enumerate(zip(self.doubts, lengths, strict=True))
+            if n == 0 or length <= _SAID_LIMIT
+        ]
+        return " ".join(sentences)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -179,7 +172,8 @@ def _offered(
     name = planned.name
     texts = [record for text in existing for record in _records_in(text, others)]
     cleaned = [_cleaned(text, wanted, others, name, admit=admit) for text in texts]
-    lost = [_CUT for text in existing if _lost_its_end(text)]
+    full = [spf.parse(text) for text in existing if len(text) == _STRING_LIMIT]
+    lost = [_CUT for record in full if record.all_term is None and record.redirect is None]
     cut = [clause for _, clauses in cleaned for clause in clauses]
     merged = merge([draft for draft, _ in cleaned], wanted, others, name)
     if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
@@ -199,12 +193,6 @@ def _offered(
         _why_not(merged, planned, plan),
         too_dear=merged.lookups_after > spf.LOOKUP_LIMIT,
     )
-
-
-def _lost_its_end(text: str) -> bool:
-    """Whether a record ends where careless forms cut, without an all or a redirect."""
-    record = spf.parse(text)
-    return len(text) == _STRING_LIMIT and record.all_term is None and record.redirect is None
 
 
 def _cleaned(
@@ -278,17 +266,17 @@ def _without_ballast(
     """Take out the terms without which nobody who passes now would fail."""
     gone: list[str] = []
     while len(gone) < _SAVINGS_LIMIT:
-        useless = [saving for saving in savings(text, others, domain) if _is_ballast(saving)]
+        # Those without which nobody fails, given that the record comes within its limits.
+        useless = [
+            saving
+            for saving in savings(text, others, domain)
+            if saving.certain or saving.worth is Worth.COVERED_ONCE_SOUND
+        ]
         if not useless:
             break
         text = apply(text, [removal(useless[0].start, useless[0].term, useless[0].sentence)])
         gone.append(useless[0].term)
     return text, tuple(gone)
-
-
-def _is_ballast(saving: Saving) -> bool:
-    """Whether nobody fails without a term, given that the record comes within its limits."""
-    return saving.certain or saving.worth is Worth.COVERED_ONCE_SOUND
 
 
 def _why_not(merged: Merged, planned: PlannedRecord, plan: DomainPlan) -> str:

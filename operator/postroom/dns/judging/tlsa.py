@@ -77,9 +77,19 @@ def judge(
     unsigned = _unsigned(planned, wanted, seen, context, values)
     if unsigned is not None:
         return unsigned
-    advice = _advice(planned, wanted, final, unused)
+    advice: list[Finding] = []
+    if unused:
+        value, problem = unused[0]
+        message = f'Mail senders do not use the TLSA record "{quoted(value)}": {problem}.'
+        advice.append(finding(Code.DANE_RECORD_UNUSED, planned.id, message))
+    if final is not None:
+        message = (
+            f"The mail exchange {wanted.host} is an alias: senders look for TLSA records at "
+            f"{quoted(final)} first. Name the host itself in the MX record."
+        )
+        advice.append(finding(Code.DANE_ALIAS, planned.id, message))
     message = "The TLSA records are usable, and protected by DNSSEC."
-    return judgement.valid(Reason.RECORD_VALID, message, values, advice=advice)
+    return judgement.valid(Reason.RECORD_VALID, message, values, advice=tuple(advice))
 
 
 def _unsigned(
@@ -102,47 +112,18 @@ def _unsigned(
     if fault is None:
         return None
     if not seen.at(top, RecordType.DS).authenticated:
-        return _not_validated(planned, values)
+        message = (
+            f"Whether DNSSEC protects the {judgement.where(planned)} cannot be told, for the "
+            "resolver does not validate: give the operator a resolver that does (--dns-resolver)."
+        )
+        cause = judgement.Cause(Code.DANE_NOT_VALIDATED, message)
+        return judgement.faulty(RecordState.UNKNOWN, Reason.LOOKUP_FAILED, cause, values)
     code, what = fault
     sentence = (
         f"does not protect mail for {domain}: the zone with the {what} is not signed. Sign it, and "
         "have the registrar publish its DS record"
     )
     return _faulty(planned, code, sentence, values)
-
-
-def _not_validated(planned: PlannedRecord, values: Sequence[str]) -> judgement.Judgement:
-    message = (
-        f"Whether DNSSEC protects the {judgement.where(planned)} cannot be told, for the resolver "
-        "does not validate: give the operator a resolver that does (--dns-resolver)."
-    )
-    return judgement.faulty(
-        RecordState.UNKNOWN,
-        Reason.LOOKUP_FAILED,
-        judgement.Cause(Code.DANE_NOT_VALIDATED, message),
-        values,
-    )
-
-
-def _advice(
-    planned: PlannedRecord,
-    wanted: TLSAWanted,
-    final: str | None,
-    unused: Sequence[tuple[str, str]],
-) -> tuple[Finding, ...]:
-    """What works, but not as well as it could."""
-    made = []
-    if unused:
-        value, problem = unused[0]
-        message = f'Mail senders do not use the TLSA record "{quoted(value)}": {problem}.'
-        made.append(finding(Code.DANE_RECORD_UNUSED, planned.id, message))
-    if final is not None:
-        message = (
-            f"The mail exchange {wanted.host} is an alias: senders look for TLSA records at "
-            f"{quoted(final)} first. Name the host itself in the MX record."
-        )
-        made.append(finding(Code.DANE_ALIAS, planned.id, message))
-    return tuple(made)
 
 
 def _faulty(

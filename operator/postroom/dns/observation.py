@@ -27,7 +27,7 @@ from postroom.dns.diagnosis.diagnose import (
     diagnosed,
     probes,
 )
-from postroom.dns.diagnosis.elsewhere import below_the_domain, cut_off
+from postroom.dns.diagnosis.wrong_zone import below_the_domain, cut_off
 from postroom.dns.judging.judge import needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen

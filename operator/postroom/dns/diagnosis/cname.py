@@ -11,7 +11,8 @@ import idna
 from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.damage import first_difference
-from postroom.dns.diagnosis.standing import alias_of, in_the_way, with_removed
+from postroom.dns.diagnosis.fix_contents import records_to_remove, with_removed
+from postroom.dns.diagnosis.synthesis import alias_of
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.cname import behind
 from postroom.dns.judging.fixes import external, removal, replace
@@ -67,7 +68,7 @@ def causes(case: Case) -> Iterable[Cause]:
             yield Cause(Code.CNAME_DANGLING, message, external(), Evidence.SHOWN, shows)
         return
     for code, message, evidence in _explained(case, wanted, target):
-        gone = in_the_way(case, removal(case.planned.name, RecordType.CNAME, (target,)))
+        gone = records_to_remove(case, removal(case.planned.name, RecordType.CNAME, (target,)))
         yield Cause(code, message, with_removed(replace(case.planned, ()), gone), evidence)
 
 

@@ -12,13 +12,13 @@ from postroom.dns.diagnosis import (
     cname,
     dkim,
     dmarc,
-    elsewhere,
     mx,
     names,
     spf,
     types,
     values,
     wildcards,
+    wrong_zone,
 )
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.places import FAR
@@ -43,7 +43,7 @@ FAMILIES: tuple[CauseFamily, ...] = (
     mx.FAMILY,
     types.FAMILY,
     cname.FAMILY,
-    elsewhere.FAMILY,
+    wrong_zone.FAMILY,
     spf.FAMILY,
     dmarc.FAMILY,
     values.FAMILY,

@@ -10,7 +10,8 @@ from postroom.api.sendingdomain import DKIMRole
 from postroom.dns import dkim
 from postroom.dns.answers import RecordType
 from postroom.dns.diagnosis.case import Case, CauseFamily, no_probes
-from postroom.dns.diagnosis.standing import from_wildcard, in_the_way, with_removed
+from postroom.dns.diagnosis.fix_contents import records_to_remove, with_removed
+from postroom.dns.diagnosis.synthesis import from_wildcard
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.judging.published import replacing
@@ -35,7 +36,7 @@ def causes(case: Case) -> Iterable[Cause]:
         return
     # A selector has one TXT record (RFC 6376 section 3.6.2.2): all that is there makes way.
     fix = replacing(case.planned, answer, answer.values)
-    fix = with_removed(fix, in_the_way(case, fix.remove if fix is not None else ()))
+    fix = with_removed(fix, records_to_remove(case, fix.remove if fix is not None else ()))
     for slip in dkim.slips(answer.values, answer.strings, wanted.key, case.planned.value):
         if slip.code.startswith("VALUE_") or slip.code in _APART:
             continue

@@ -9,7 +9,7 @@ from dataclasses import replace
 from postroom.api.findings import Fix
 from postroom.dns import dmarc, spf
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.diagnosis import standing
+from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create
@@ -22,7 +22,7 @@ from postroom.dns.requirements import DMARCWanted
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask beside the name whether a wildcard answers, where something else than DMARC is there."""
-    beside = standing.stranger(case)
+    beside = synthesis.invented_sibling(case)
     if beside is not None and _policies(case):
         yield Probe(1, Question(beside, RecordType.TXT))
 
@@ -38,16 +38,16 @@ def causes(case: Case) -> Iterable[Cause]:
         if said is not None and any(map(dmarc.looks_like_dmarc, damaged)):
             yield replace(said, evidence=Evidence.PROVEN)
         return
-    name, target = case.planned.name, standing.alias_of(case)
+    name, target = case.planned.name, synthesis.alias_of(case)
     if _policies(case):
         how = "."
-        if standing.from_wildcard(case, RecordType.TXT):
+        if synthesis.from_wildcard(case, RecordType.TXT):
             how = ", which a wildcard record answers for every name."
         elif target is not None:
             how = f", to which the CNAME to {quoted(target)} leads."
         message = f"What stands at {name} is an SPF record{how} Receivers find no DMARC record."
         evidence = (
-            Evidence.SHOWN if standing.from_wildcard(case, RecordType.TXT) else Evidence.PROVEN
+            Evidence.SHOWN if synthesis.from_wildcard(case, RecordType.TXT) else Evidence.PROVEN
         )
         yield Cause(Code.DMARC_SPF_AT_DMARC, message, _fix(case), evidence)
     if target is not None:
@@ -66,11 +66,11 @@ def _policies(case: Case) -> tuple[str, ...]:
 
 def _fix(case: Case) -> Fix | None:
     """Put the record in the place of what stands there; what a wildcard answers stands nowhere."""
-    if standing.from_wildcard(case, RecordType.TXT):
+    if synthesis.from_wildcard(case, RecordType.TXT):
         return create(case.planned, case.judgement.value)
     fix = replacing(case.planned, case.answer, _policies(case), case.judgement.value)
-    return standing.with_removed(
-        fix, standing.in_the_way(case, fix.remove if fix is not None else ())
+    return fix_contents.with_removed(
+        fix, fix_contents.records_to_remove(case, fix.remove if fix is not None else ())
     )
 
 

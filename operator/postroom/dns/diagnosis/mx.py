@@ -9,7 +9,7 @@ from postroom.api.findings import RecordToRemove
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
-from postroom.dns.diagnosis.standing import from_wildcard, stranger
+from postroom.dns.diagnosis.synthesis import from_wildcard, invented_sibling
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging import mx_strays
 from postroom.dns.judging.fixes import create, removal, replace
@@ -39,7 +39,7 @@ def probes(case: Case) -> Iterable[Probe]:
         own = [host for host in hosts if is_within(host, inside) and can_be_asked(host)]
         yield from (Probe(3, Question(host, RecordType.CNAME)) for host in own[:_LOOK_BEHIND])
     elif _is_return_path(case):
-        beside = stranger(case)
+        beside = invented_sibling(case)
         for kind in _IN_THE_WAY:
             yield Probe(3, Question(name, kind))
             if beside is not None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from postroom.dns import dkim, requirements, spf
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.diagnosis import standing
+from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.misplaced import found_at
 from postroom.dns.diagnosis.places import Place, places
@@ -51,11 +51,12 @@ def probes(case: Case) -> Iterable[Probe]:
         answer = case.at(place.name)
         if answer is not None and answer.values and not answer.aliases:
             yield Probe(
-                0, Question(standing.stranger_in(standing.parent(place.name)), case.planned.type)
+                0,
+                Question(synthesis.invented_name(synthesis.parent(place.name)), case.planned.type),
             )
     if _places(case):
         for zone in _zones(case):
-            yield Probe(1, Question(standing.stranger_in(zone), case.planned.type))
+            yield Probe(1, Question(synthesis.invented_name(zone), case.planned.type))
     above = _above_keys(case)
     if above is not None and case.answer.outcome is Outcome.NX_DOMAIN:
         yield Probe(5, Question(above, RecordType.NS))
@@ -63,19 +64,21 @@ def probes(case: Case) -> Iterable[Probe]:
 
 def causes(case: Case) -> Iterable[Cause]:
     """Only the record itself proves that it stands elsewhere; a wildcard does not."""
-    beside = standing.stranger(case)
+    beside = synthesis.invented_sibling(case)
     only_wild = beside is not None and case.holds(case.at(beside))
     wild = {
         value
         for zone in _zones(case)
-        if (answer := case.at(standing.stranger_in(zone))) is not None
+        if (answer := case.at(synthesis.invented_name(zone))) is not None
         for value in answer.values
     }
     for place in _places(case):
         answer = case.at(place.name)
         if answer is None or answer.aliases:
             continue
-        pretended = only_wild or wild & set(answer.values) or standing.only_pretended(case, answer)
+        pretended = (
+            only_wild or wild & set(answer.values) or synthesis.only_from_wildcard(case, answer)
+        )
         if place.code == Code.NAME_AT_WILDCARD or not pretended:
             yield from _at(case, place, answer)
     if not only_wild:
@@ -115,22 +118,24 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
         message = f"{lack} The same record stands at {place.name}: {place.how}."
     elif found.held:
         message = f"The record stands at {place.name} instead of {name}: {place.how}."
-    value = standing.value_from(case, texts[0])
+    value = fix_contents.value_from(case, texts[0])
     if found.fault is None:
-        message += standing.consequences(case, texts[0])
+        message += fix_contents.consequences(case, texts[0])
     else:
         said = found.fault.message.replace(f" {name} ", f" {place.name} ")
         message = f"{message} It is wrong in itself too. {said}"
         value = found.fault.fix.value if found.fault.fix is not None else None
     fix = move(case.planned, place.name, texts, value or None)
-    without = None if value else standing.unmergeable(case, texts[0])
+    without = None if value else fix_contents.unmergeable(case, texts[0])
     if without is not None:
         message, fix, texts = f"{message} {without}", external(), []
     elif _may_serve_another(case, place):
         fix, texts = create(case.planned, value or None), []
-    gone = standing.in_the_way(case, removal(place.name, case.planned.type, texts))
+    gone = fix_contents.records_to_remove(case, removal(place.name, case.planned.type, texts))
     evidence = Evidence.PROVEN if found.held else Evidence.SHOWN
-    told = Cause(place.code, message, standing.with_removed(fix, gone), evidence, answer.question)
+    told = Cause(
+        place.code, message, fix_contents.with_removed(fix, gone), evidence, answer.question
+    )
     yield told
     if found.fault is not None:
         yield replace(told, code=found.fault.code, evidence=Evidence.LIKELY)
@@ -148,7 +153,7 @@ def _may_serve_another(case: Case, place: Place) -> bool:
 
 def _above_keys(case: Case) -> str | None:
     """The name below which all keys of the domain stand, for records that are below it."""
-    above = standing.parent(case.planned.name)
+    above = synthesis.parent(case.planned.name)
     return above if above == f"_domainkey.{case.domain}" else None
 
 
@@ -159,7 +164,7 @@ def _other_selector(case: Case) -> Iterator[Cause]:
         return
     name = case.planned.name
     siblings = [
-        record for record in case.context.plan.records if standing.parent(record.name) == above
+        record for record in case.context.plan.records if synthesis.parent(record.name) == above
     ]
     for sibling in siblings:
         answer = case.at(sibling.name)
@@ -167,7 +172,9 @@ def _other_selector(case: Case) -> Iterator[Cause]:
             continue
         if sibling.wanted != case.planned.wanted and case.holds(answer):
             message = f"What belongs at {name} stands at {sibling.name}, under another selector."
-            fix = standing.with_removed(create(case.planned), standing.in_the_way(case))
+            fix = fix_contents.with_removed(
+                create(case.planned), fix_contents.records_to_remove(case)
+            )
             yield Cause(Code.NAME_OTHER_SELECTOR, message, fix, Evidence.PROVEN, answer.question)
     below = case.at(above, RecordType.NS)
     if below is None or below.outcome is not Outcome.NO_DATA or below.aliases:

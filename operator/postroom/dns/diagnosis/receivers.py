@@ -19,8 +19,8 @@ from postroom.api.findings import Finding
 from postroom.api.presets import Row, Source
 from postroom.api.sendingdomain import BulkSenderProfile
 from postroom.dns.answers import RecordType
-from postroom.dns.diagnosis import authentication
-from postroom.dns.diagnosis.authentication import Standing
+from postroom.dns.diagnosis import sender_authentication
+from postroom.dns.diagnosis.sender_authentication import SenderAuthentication
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.judgement import Judgement
@@ -87,7 +87,7 @@ def needs(plan: DomainPlan) -> Needs:
     """
     if not plan.bulk_receivers:
         return Needs()
-    names = authentication.policy_names(plan)
+    names = sender_authentication.policy_names(plan)
     return shared(*((name, RecordType.TXT) for name in names))
 
 
@@ -102,10 +102,10 @@ def findings(
     asked = [provider for provider in receivers() if provider.name.value in plan.bulk_receivers]
     if not asked:
         return
-    standing = authentication.standing(plan, judgements, seen)
+    sender = sender_authentication.of_domain(plan, judgements, seen)
     for requirement in BulkRequirement:
         titles = [provider.title for provider in asked if provider.requires(requirement)]
-        fault = _fault(requirement, standing) if titles else None
+        fault = _fault(requirement, sender) if titles else None
         if fault is not None:
             code, sentence = fault
             plural = "require" if len(titles) > 1 else "requires"
@@ -120,38 +120,40 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def _fault(requirement: BulkRequirement, standing: Standing) -> tuple[Code, str] | None:
+def _fault(requirement: BulkRequirement, sender: SenderAuthentication) -> tuple[Code, str] | None:
     """The code, and what is required and lacking as the end of "requires"; None for nothing."""
     match requirement:
-        case BulkRequirement.SPF if not standing.spf:
+        case BulkRequirement.SPF if not sender.spf:
             what = "SPF, and the spec declares none: add spf, or spf or cname to returnPath"
             return Code.BULK_SPF_MISSING, what
-        case BulkRequirement.SPF if authentication.all_faulty(standing.spf):
-            return Code.BULK_SPF_INVALID, f"SPF, and it is not valid: mend {_ids(standing.spf)}"
-        case BulkRequirement.DKIM if not standing.dkim:
+        case BulkRequirement.SPF if sender_authentication.all_faulty(sender.spf):
+            return Code.BULK_SPF_INVALID, f"SPF, and it is not valid: mend {_ids(sender.spf)}"
+        case BulkRequirement.DKIM if not sender.dkim:
             what = "DKIM, and the spec declares no active selector: add dkim"
             return Code.BULK_DKIM_MISSING, what
         case BulkRequirement.DKIM if (
-            authentication.all_faulty(standing.dkim) and not standing.short_keys
+            sender_authentication.all_faulty(sender.dkim) and not sender.short_keys
         ):
-            what = f"DKIM, and no selector is valid: mend {_ids(standing.dkim)}"
+            what = f"DKIM, and no selector is valid: mend {_ids(sender.dkim)}"
             return Code.BULK_DKIM_INVALID, what
-        case BulkRequirement.DKIM_KEY if standing.short_keys:
-            id, bits = standing.short_keys[0]
+        case BulkRequirement.DKIM_KEY if sender.short_keys:
+            id, bits = sender.short_keys[0]
             what = f"DKIM keys of 1024 bits or more, and that of {id} has {bits}: use one of 2048"
             return Code.BULK_DKIM_KEY_SHORT, what
-        case BulkRequirement.DMARC if standing.policy_applies is False:
+        case BulkRequirement.DMARC if sender.policy_applies is False:
             what = "a DMARC policy, at least p=none, and none applies to the domain: declare dmarc"
             return Code.BULK_DMARC_MISSING, what
-        case BulkRequirement.ALIGNMENT if standing.misaligned is not None:
+        case BulkRequirement.ALIGNMENT if sender.misaligned is not None:
             what = (
                 "that the From domain aligns with the domain of SPF or DKIM, and only SPF is "
-                f"declared, for {standing.misaligned}, which does not align: sign with DKIM for "
+                f"declared, for {sender.misaligned}, which does not align: sign with DKIM for "
                 "the domain itself"
             )
             return Code.BULK_NOT_ALIGNED, what
         case BulkRequirement.REVERSE_DNS:
-            faulty = [record for record in standing.reverse if authentication.all_faulty((record,))]
+            faulty = [
+                record for record in sender.reverse if sender_authentication.all_faulty((record,))
+            ]
             what = f"that the names of sending addresses lead back to them: mend {_ids(faulty)}"
             return (Code.BULK_REVERSE_DNS, what) if faulty else None
     return None

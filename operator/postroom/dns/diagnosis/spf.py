@@ -10,7 +10,7 @@ from typing import NamedTuple
 from postroom.api.findings import Fix
 from postroom.dns import spf
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.diagnosis import standing
+from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging import spf_merge
@@ -69,7 +69,8 @@ def probes(case: Case) -> Iterable[Probe]:
             yield Probe(3 + number, Question(place.name, RecordType.TXT))
             if case.holds(case.at(place.name, RecordType.TXT)):
                 yield Probe(
-                    0, Question(standing.stranger_in(standing.parent(place.name)), RecordType.TXT)
+                    0,
+                    Question(synthesis.invented_name(synthesis.parent(place.name)), RecordType.TXT),
                 )
 
 
@@ -83,14 +84,14 @@ def causes(case: Case) -> Iterable[Cause]:
         if said is not None and any(spf_merge.meant(text) is not None for text in texts):
             yield replace(said, evidence=Evidence.PROVEN)
         return
-    beside = standing.stranger(case)
+    beside = synthesis.invented_sibling(case)
     if beside is not None and case.holds(case.at(beside, RecordType.TXT)):
         return
     for place in _places(case, case.planned.wanted):
         answer = case.at(place.name, RecordType.TXT)
         if answer is None or answer.aliases or not case.holding(answer):
             continue
-        if not place.name.startswith(_WILDCARD) and standing.only_pretended(case, answer):
+        if not place.name.startswith(_WILDCARD) and synthesis.only_from_wildcard(case, answer):
             continue
         yield _cause(case, place, case.holding(answer)[0])
 
@@ -98,8 +99,8 @@ def causes(case: Case) -> Iterable[Cause]:
 def _cause(case: Case, place: _SPFPlace, text: str) -> Cause:
     lack = lacking(case.planned, case.answer.values)
     message = f"{lack} The policy stands at {place.name}: {place.why}."
-    value, shows = standing.value_from(case, text), Question(place.name, RecordType.TXT)
-    without = standing.unmergeable(case, text)
+    value, shows = fix_contents.value_from(case, text), Question(place.name, RecordType.TXT)
+    without = fix_contents.unmergeable(case, text)
     fix: Fix | None
     if without is not None:
         # What cannot be merged stays where it is, and the bare requirement would not be sound.
@@ -110,15 +111,15 @@ def _cause(case: Case, place: _SPFPlace, text: str) -> Cause:
     else:
         # Policies are kept under such labels on purpose, too: whoever includes this one goes on.
         message += (
-            f"{standing.consequences(case, text)} The fix copies it: what stands at {place.name} "
-            "stays, as other records may include it."
+            f"{fix_contents.consequences(case, text)} The fix copies it: what stands at "
+            f"{place.name} stays, as other records may include it."
         )
         fix = create(case.planned, value)
-    gone = standing.in_the_way(
+    gone = fix_contents.records_to_remove(
         case, fix.remove if fix is not None else removal(place.name, RecordType.TXT, ())
     )
     return Cause(
-        Code.SPF_WRONG_NAME, message, standing.with_removed(fix, gone), Evidence.PROVEN, shows
+        Code.SPF_WRONG_NAME, message, fix_contents.with_removed(fix, gone), Evidence.PROVEN, shows
     )
 
 

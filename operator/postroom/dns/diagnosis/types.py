@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from postroom.api.findings import RecordToRemove
 from postroom.dns import spf
 from postroom.dns.answers import Answer, Question, RecordType
-from postroom.dns.diagnosis import standing
+from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of
 from postroom.dns.diagnosis.proxies import proxy_of
@@ -64,7 +64,7 @@ def _seen_at_name(case: Case, types: Iterable[RecordType]) -> list[Answer]:
         if answer is not None
         and answer.values
         and not answer.aliases
-        and not standing.from_wildcard(case, answer.question.type)
+        and not synthesis.from_wildcard(case, answer.question.type)
     ]
 
 
@@ -74,7 +74,7 @@ def _all_of(case: Case, answers: Iterable[Answer]) -> list[RecordToRemove]:
         for answer in answers
         for record in removal(case.planned.name, answer.question.type, answer.values)
     ]
-    return standing.in_the_way(case, found)
+    return fix_contents.records_to_remove(case, found)
 
 
 def _proxied(case: Case) -> Iterator[Cause]:
@@ -88,7 +88,7 @@ def _proxied(case: Case) -> Iterator[Cause]:
         "proxied. Set its proxy status to DNS only (the grey cloud), which comes to the same as "
         "what follows."
     )
-    fix = standing.with_removed(replace(case.planned, ()), _all_of(case, found))
+    fix = fix_contents.with_removed(replace(case.planned, ()), _all_of(case, found))
     yield Cause(Code.CNAME_PROXIED, message, fix, Evidence.PROVEN)
 
 
@@ -107,7 +107,7 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
         what = "whose text is the target"
     message = f"There is a TXT at {case.planned.name} {what}, where a CNAME is needed."
     others = _seen_at_name(case, _ADDRESSES)
-    fix = standing.with_removed(replace(case.planned, ()), _all_of(case, [*found, *others]))
+    fix = fix_contents.with_removed(replace(case.planned, ()), _all_of(case, [*found, *others]))
     yield Cause(
         Code.TYPE_TXT_FOR_CNAME, message, fix, Evidence.PROVEN if pasted else Evidence.LIKELY
     )
@@ -115,15 +115,15 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
 
 def _alias_for_other(case: Case) -> Iterator[Cause]:
     """A CNAME stands where another type is needed, and hides it (RFC 1034 section 3.6.2)."""
-    target, name = standing.alias_of(case), case.planned.name
+    target, name = synthesis.alias_of(case), case.planned.name
     if target is None or not case.answer.aliases:
         return
     code = _code_of_alias(case, target)
     if code is None:
         return
-    fix = standing.with_removed(
+    fix = fix_contents.with_removed(
         replace(case.planned, ()),
-        standing.in_the_way(case, removal(name, RecordType.CNAME, (target,))),
+        fix_contents.records_to_remove(case, removal(name, RecordType.CNAME, (target,))),
     )
     yield Cause(code, _about_alias(case, code, target), fix, Evidence.PROVEN)
 
@@ -178,15 +178,15 @@ def _obsolete_type(case: Case) -> Iterator[Cause]:
     texts = spf.select(answer.values) if answer is not None and not answer.aliases else ()
     if not isinstance(case.planned.wanted, spf.Requirement) or not texts:
         return
-    if standing.from_wildcard(case, RecordType.SPF):
+    if synthesis.from_wildcard(case, RecordType.SPF):
         return
     message = (
         f"There is a record of type SPF at {case.planned.name}, which receivers do not ask for. "
-        f"{lacking(case.planned, case.answer.values)}{standing.consequences(case, texts[0])}"
+        f"{lacking(case.planned, case.answer.values)}{fix_contents.consequences(case, texts[0])}"
     )
-    gone = standing.in_the_way(case, removal(case.planned.name, RecordType.SPF, texts))
-    fix = standing.with_removed(
-        replace(case.planned, (), standing.value_from(case, texts[0])), gone
+    gone = fix_contents.records_to_remove(case, removal(case.planned.name, RecordType.SPF, texts))
+    fix = fix_contents.with_removed(
+        replace(case.planned, (), fix_contents.value_from(case, texts[0])), gone
     )
     yield Cause(Code.TYPE_SPF99, message, fix, Evidence.PROVEN)
 
@@ -204,7 +204,7 @@ def _coexisting(case: Case) -> Iterator[Cause]:
     )
     # For a CNAME all others have to go; for a text, those of its own type that the judge named.
     wrong = others if case.planned.type is RecordType.CNAME else []
-    fix = standing.with_removed(replace(case.planned, ()), _all_of(case, [*cname, *wrong]))
+    fix = fix_contents.with_removed(replace(case.planned, ()), _all_of(case, [*cname, *wrong]))
     yield Cause(Code.CNAME_COEXISTS, message, fix, Evidence.PROVEN)
 
 

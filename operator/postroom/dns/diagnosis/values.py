@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from postroom.dns import dkim, requirements, spf
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.diagnosis import standing
+from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.damage import pieced, texts_of, undone
 from postroom.dns.finding_codes import Code
@@ -35,7 +35,7 @@ def _concerned(case: Case) -> bool:
         and isinstance(case.planned.wanted, _KINDS)
         and bool(case.answer.values)
         and not case.answer.aliases
-        and not standing.from_wildcard(case, RecordType.TXT)
+        and not synthesis.from_wildcard(case, RecordType.TXT)
     )
 
 
@@ -57,16 +57,16 @@ def causes(case: Case) -> Iterable[Cause]:
         return
     for damage in (*pieced(case), *undone(case)):
         evidence = Evidence.PROVEN if damage.proven else Evidence.SHOWN
-        lost = standing.consequences(case, damage.meant)
+        lost = fix_contents.consequences(case, damage.meant)
         message = f"The {where(case.planned)} {damage.detail}.{lost}"
-        value, said = standing.value_from(case, damage.meant), case.judgement.cause
+        value, said = fix_contents.value_from(case, damage.meant), case.judgement.cause
         if value is None and isinstance(case.planned.wanted, spf.Requirement) and said is not None:
             # Never the bare requirement: publishing that would take away what is there.
             fix = said.fix
         else:
             gone = removal(case.planned.name, RecordType.TXT, damage.values)
-            fix = standing.with_removed(
-                replace(case.planned, (), value), standing.in_the_way(case, gone)
+            fix = fix_contents.with_removed(
+                replace(case.planned, (), value), fix_contents.records_to_remove(case, gone)
             )
         yield Cause(damage.code, message, fix, evidence)
 
@@ -90,11 +90,11 @@ def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:
             extra = removal(case.planned.name, RecordType.TXT, [*keys, *right[1:]])
             yield Cause(slip.code, message, delete(extra), Evidence.PROVEN)
             continue
-        gone = standing.in_the_way(
+        gone = fix_contents.records_to_remove(
             case, removal(case.planned.name, RecordType.TXT, _parts(case, slip))
         )
         yield Cause(
-            slip.code, message, standing.with_removed(replace(case.planned, ()), gone), evidence
+            slip.code, message, fix_contents.with_removed(replace(case.planned, ()), gone), evidence
         )
 
 

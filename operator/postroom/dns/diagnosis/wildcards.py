@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from postroom.dns.answers import Outcome, Question, RecordType
-from postroom.dns.diagnosis import standing
+from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, external, removal, replace
@@ -17,33 +17,33 @@ from postroom.dns.quoting import quoted
 
 def probes(case: Case) -> Iterable[Probe]:
     """Ask beside the name for what is seen at it, and above it where nothing is."""
-    beside = standing.stranger(case)
+    beside = synthesis.invented_sibling(case)
     if beside is None:
         return
-    for answer in standing.there(case):
+    for answer in synthesis.answers_at_name(case):
         yield Probe(0, Question(beside, answer.question.type))
-    if standing.renamed_below(case) is not None:
+    if synthesis.dname_target(case) is not None:
         yield from (Probe(0, Question(ancestor, RecordType.DNAME)) for ancestor in _above(case))
-    above = standing.parent(case.planned.name)
+    above = synthesis.parent(case.planned.name)
     if above != case.domain and is_within(above, case.domain):
         yield Probe(5, Question(above, RecordType.NS))
 
 
 def causes(case: Case) -> Iterable[Cause]:
     yield from _renamed(case)
-    above = standing.parent(case.planned.name)
+    above = synthesis.parent(case.planned.name)
     seen = [
         answer
-        for answer in standing.there(case)
-        if standing.from_wildcard(case, answer.question.type)
+        for answer in synthesis.answers_at_name(case)
+        if synthesis.from_wildcard(case, answer.question.type)
     ]
     if seen:
         message = (
             f"A wildcard above {case.planned.name} answers for it as for any other name in "
             f"{above}; the {where(case.planned)} itself is missing."
         )
-        fix = standing.with_removed(create(case.planned), standing.in_the_way(case))
-        beside = Question(standing.stranger_in(above), seen[0].question.type)
+        fix = fix_contents.with_removed(create(case.planned), fix_contents.records_to_remove(case))
+        beside = Question(synthesis.invented_name(above), seen[0].question.type)
         yield Cause(Code.WILDCARD_MASKS, message, fix, Evidence.PROVEN, beside)
     # A CNAME at the name above leads nowhere for the names below it (RFC 1034 section 3.6.2).
     parent = case.at(above, RecordType.NS)
@@ -53,8 +53,10 @@ def causes(case: Case) -> Iterable[Cause]:
             f"There is a CNAME at {above} to {quoted(parent.aliases[0])}, but it does not hold for "
             f"names below it: there is no {where(case.planned)}."
         )
-        gone = standing.in_the_way(case, removal(above, RecordType.CNAME, parent.aliases[:1]))
-        fix = standing.with_removed(replace(case.planned, ()), gone)
+        gone = fix_contents.records_to_remove(
+            case, removal(above, RecordType.CNAME, parent.aliases[:1])
+        )
+        fix = fix_contents.with_removed(replace(case.planned, ()), gone)
         yield Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.SHOWN)
 
 
@@ -63,14 +65,14 @@ def _above(case: Case) -> tuple[str, ...]:
     found = list[str]()
     name = case.planned.name
     while case.apex is not None and name != case.apex and is_within(name, case.apex):
-        name = standing.parent(name)
+        name = synthesis.parent(name)
         found.append(name)
     return tuple(found)
 
 
 def _renamed(case: Case) -> Iterator[Cause]:
     """A DNAME gives every name below it another end, that of a stranger as well (RFC 6672)."""
-    target = standing.renamed_below(case)
+    target = synthesis.dname_target(case)
     if target is None:
         return
     for owner in _above(case):
@@ -82,11 +84,11 @@ def _renamed(case: Case) -> Iterator[Cause]:
                 f"{case.planned.name} is seen. What else is found through it goes with it."
             )
             gone = removal(owner, RecordType.DNAME, answer.values[:1])
-            fix = standing.with_removed(replace(case.planned, ()), gone)
+            fix = fix_contents.with_removed(replace(case.planned, ()), gone)
             yield Cause(Code.ENT_CNAME_PARENT, message, fix, Evidence.PROVEN)
             return
     # Nobody has shown the record that does it, so that none can be named, nor taken away.
-    above = standing.parent(case.planned.name)
+    above = synthesis.parent(case.planned.name)
     message = (
         f"Every name in {above} is answered as the same name in {quoted(target)}, as a DNAME at "
         f"{above} or above it makes it, so that nothing that is published at {case.planned.name} "

@@ -20,7 +20,7 @@ from postroom.api.findings import FixAction
 from postroom.dns.answers import RecordType
 from postroom.dns.diagnosis.diagnose import PROBES_LIMIT, causes, probes
 from postroom.dns.diagnosis.places import places
-from postroom.dns.diagnosis.standing import stranger_in
+from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.findings import catalogue
 from postroom.dns.judging.judgement import Evidence
 from postroom.dns.names import fits_into_query
@@ -111,7 +111,7 @@ def test_a_wildcard_is_no_place(id: str, value: str) -> None:
 )
 def test_a_wildcard_right_above_a_place_is_no_place(id: str, place: str) -> None:
     """Nothing stands there, so that a fix must not take it away."""
-    beside = stranger_in(place.partition(".")[2])
+    beside = invented_name(place.partition(".")[2])
     wild = {(name, "TXT"): [VALUES[id]] for name in (place, beside)}
     cause = root(id, wild)
     assert cause.code.endswith("_MISSING")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a domain stands as a sender: what of it authenticates, and whether that aligns. Pure."""
+"""What of a domain authenticates its mail, and whether that aligns. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Judged = tuple[str, Judgement]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SenderAuthentication:
     """What authenticates mail of a domain.
 
     `spf` and `dkim` are the records that do, `reverse` those of sending addresses; `short_keys`
@@ -48,8 +48,10 @@ def policy_names(plan: DomainPlan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for domain in domains for name in dmarc.walk_names(domain)))
 
 
-def standing(plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen) -> Standing:
-    """Gather how a domain stands; records without a judgement are left out."""
+def of_domain(
+    plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen
+) -> SenderAuthentication:
+    """Gather what authenticates mail of a domain; records without a judgement are left out."""
     author = _discovered(plan.domain, seen)
     judged = [(record, judgements[record.id]) for record in plan.records if record.id in judgements]
     signing = tuple((record.id, found) for record, found in judged if _signs(record))
@@ -77,7 +79,7 @@ def standing(plan: DomainPlan, judgements: Mapping[str, Judgement], seen: Seen) 
         aligned = dmarc.align(author, identifier, {envelope: _discovered(envelope, seen)}).aligned
         misaligned = envelope if aligned is False else None
     applies = author.source is not dmarc.PolicySource.ABSENT
-    return Standing(
+    return SenderAuthentication(
         spf=policing,
         dkim=signing,
         reverse=reverse,

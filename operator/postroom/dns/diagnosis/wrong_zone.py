@@ -12,7 +12,7 @@ from postroom.dns.answers import Delegation, Outcome, Question, RecordType
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.diagnosis.dns_hosts import host_of, hosts_of
 from postroom.dns.diagnosis.nameservers import has_no_address, is_denied, is_lame
-from postroom.dns.diagnosis.standing import parent
+from postroom.dns.diagnosis.synthesis import parent
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import create, removal, replace
@@ -40,7 +40,7 @@ def causes(case: Case) -> Iterable[judgement.Cause]:
         yield from _delegated_below(case)
         if _nothing_is_there(case):
             yield from _delegated(case)
-            yield from _made_elsewhere(case)
+            yield from _made_at_another_host(case)
 
 
 def _nothing_is_there(case: Case) -> bool:
@@ -147,7 +147,7 @@ def _delegated(case: Case) -> Iterator[judgement.Cause]:
     )
 
 
-def _made_elsewhere(case: Case) -> Iterator[judgement.Cause]:
+def _made_at_another_host(case: Case) -> Iterator[judgement.Cause]:
     """The zone names a primary server at another DNS host than the one that serves it."""
     zone, apex = case.context.zone, case.apex
     soa = case.at(apex, RecordType.SOA) if apex is not None else None

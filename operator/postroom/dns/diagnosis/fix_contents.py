@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the fix of a cause takes away, and the value that keeps what the user's own text says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from postroom.api.findings import Fix, RecordToRemove
+from postroom.api.sendingdomain import RecordState
+from postroom.dns import dmarc, spf
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.diagnosis import synthesis
+from postroom.dns.diagnosis.case import Case
+from postroom.dns.judging import spf as spf_judge
+from postroom.dns.judging import spf_merge
+from postroom.dns.judging.judge import judge
+from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted
+
+_REMOVE_LIMIT = 16
+
+
+def records_to_remove(case: Case, more: Iterable[RecordToRemove] = ()) -> list[RecordToRemove]:
+    """Return what has to go for the record to be valid: `more`, and what the judge said.
+
+    What a wildcard answers stands nowhere, and what a CNAME leads to not here.
+    """
+    cause = case.judgement.cause
+    said = cause.fix.remove if cause is not None and cause.fix is not None else []
+    kept = [record for record in said if _stands(case, record)]
+    found = {(record.name, record.type, record.value): record for record in (*more, *kept)}
+    return list(found.values())[:_REMOVE_LIMIT]
+
+
+def _stands(case: Case, record: RecordToRemove) -> bool:
+    type = RecordType(record.type)
+    answer = case.at(record.name, type)
+    if answer is not None and answer.aliases:
+        return False
+    if record.name != case.planned.name:
+        return True
+    if type is RecordType.CNAME and synthesis.dname_target(case) is not None:
+        return False
+    synthesized = type is RecordType.CNAME and any(
+        reply.aliases and synthesis.from_wildcard(case, reply.question.type)
+        for reply in synthesis.answers_at_name(case)
+    )
+    return not synthesized and not synthesis.from_wildcard(case, type)
+
+
+def with_removed(fix: Fix | None, records: Iterable[RecordToRemove]) -> Fix | None:
+    """Return the fix with exactly these records to remove."""
+    return None if fix is None else fix.model_copy(update={"remove": list(records)})
+
+
+def valid_with(case: Case, text: str) -> bool:
+    """Whether the record would be valid if exactly this text were published."""
+    question = Question(case.planned.name, RecordType.TXT)
+    answer = Answer(question, Outcome.FOUND, (text,), strings=((text,),))
+    judged = judge(case.planned, case.seen.with_answers([answer]), case.context)
+    return judged.state is RecordState.VALID
+
+
+def value_from(case: Case, text: str) -> str | None:
+    """Return the value to publish, given a text of the user's own; None: the one of the plan.
+
+    Policies may hold more than what is wanted, which is not to be lost.
+    """
+    wanted = case.planned.wanted
+    if isinstance(wanted, DMARCWanted):
+        # What else may keep the record from being valid, the plan's own value would not mend.
+        policy = dmarc.with_requirements(text, wanted.policy, wanted.rua)
+        return policy if len(policy) <= VALUE_LIMIT else None
+    if not isinstance(wanted, spf.Requirement):
+        return None
+    made = _offer_from(case, wanted, text).value
+    good = made is not None and len(made) <= VALUE_LIMIT and valid_with(case, made)
+    return made if good else None
+
+
+def consequences(case: Case, text: str) -> str:
+    """What `value_from` leaves out of a text of the user's own; "" for nothing."""
+    wanted = case.planned.wanted
+    if isinstance(wanted, DMARCWanted):
+        said = dmarc.left_out([text], value_from(case, text) or case.planned.value)
+        return f" {said}" if said else ""
+    if not isinstance(wanted, spf.Requirement) or value_from(case, text) is None:
+        return ""
+    said = _offer_from(case, wanted, text).consequences
+    return f" {said}" if said else ""
+
+
+def unmergeable(case: Case, text: str) -> str | None:
+    """Why no record can be offered for a policy of the user's own; None where one can.
+
+    The bare requirement in its place would take away what it says besides.
+    """
+    wanted = case.planned.wanted
+    if not isinstance(wanted, spf.Requirement) or value_from(case, text) is not None:
+        return None
+    why = _offer_from(case, wanted, text).why
+    return why or "No record is offered: what came out would not be valid."
+
+
+def _offer_from(case: Case, wanted: spf.Requirement, text: str) -> spf_merge.Offer:
+    others = spf_judge.others_of(case.planned, wanted, [text], case.seen)
+    plan = case.context.plan
+    return spf_merge.offered((text,), case.planned, wanted, others, plan, lambda _: False)

@@ -13,8 +13,8 @@ from postroom.dns.diagnosis.case import Case, CauseFamily, no_probes
 from postroom.dns.diagnosis.fix_contents import records_to_remove, with_removed
 from postroom.dns.diagnosis.synthesis import from_wildcard
 from postroom.dns.finding_codes import Code
+from postroom.dns.judging.fixes import replacing
 from postroom.dns.judging.judgement import Cause, Evidence, where
-from postroom.dns.judging.published import replacing
 from postroom.dns.presets import title_of
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DKIMKeyWanted

@@ -12,9 +12,8 @@ from postroom.dns.answers import Question, RecordType
 from postroom.dns.diagnosis import fix_contents, synthesis
 from postroom.dns.diagnosis.case import Case, CauseFamily, Probe
 from postroom.dns.finding_codes import Code
-from postroom.dns.judging.fixes import create
+from postroom.dns.judging.fixes import create, replacing
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.judging.published import replacing
 from postroom.dns.presets import title_of
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DMARCWanted

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from typing import NamedTuple
 
 import idna
 
 from postroom.dns.answers import RecordType
-from postroom.dns.diagnosis.misspellings import misspellings
 from postroom.dns.finding_codes import Code
 from postroom.dns.names import APEX, is_within
 
@@ -26,6 +25,17 @@ WILDCARD = "*"
 _MAIL_HOSTS = ("mail", "mx")
 #: A space in a label, as zone files write it.
 _SPACE = r"\032"
+
+#: Misspellings that are seen more often than others, beyond those that rules yield.
+_FREQUENT: dict[str, tuple[str, ...]] = {
+    "_domainkey": ("_domainkeys", "_domiankey"),
+    "_dmarc": ("_dmrac", "_damrc", "_demarc", "_dmark", "_dmarc1"),
+    "_smtp": ("_stmp", "_smpt"),
+    "_tls": ("_tsl",),
+    "_mta-sts": ("_mta_sts", "_mtasts"),
+    "_bimi": ("_bimmi", "_bmi"),
+}
+_LOOK_ALIKE = str.maketrans({"1": "l", "l": "1", "0": "o", "o": "0"})
 
 
 class Place(NamedTuple):
@@ -82,7 +92,7 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
     yield from _of_label(label, domain)
     yield from _of_labels(tuple(label.split(".")), domain)
     labels = tuple(label.split("."))
-    for number, (part, made) in enumerate(islice(misspellings(labels), _MISSPELLINGS_LIMIT)):
+    for number, (part, made) in enumerate(islice(_misspellings(labels), _MISSPELLINGS_LIMIT)):
         fixed = part.startswith("_")
         wrong = next(
             written for written, right in zip(made, labels, strict=True) if written != right
@@ -162,7 +172,7 @@ def _of_domain(type: RecordType, domain: str, apex: str) -> Iterator[Place]:
 def _of_subdomain(label: str, domain: str, apex: str) -> Iterator[Place]:
     """What becomes of the part between the zone and the sending domain."""
     part = domain.removesuffix(f".{apex}")
-    for _, labels in islice(misspellings(tuple(part.split("."))), _MISSPELLINGS_LIMIT // 4):
+    for _, labels in islice(_misspellings(tuple(part.split("."))), _MISSPELLINGS_LIMIT // 4):
         wrong = ".".join(labels)
         other = f"{label}.{wrong}.{apex}" if label else f"{wrong}.{apex}"
         yield Place(
@@ -288,3 +298,28 @@ def _twice(label: str, domain: str, apex: str) -> Iterator[Place]:
             own = end == apex
             name = f"{made}.{end}"
             yield Place(FAR + 1, name, code, f"{how}, and {also}", own=own, telling=telling)
+
+
+def _misspellings(labels: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield misspelt forms of some labels, each with the label that is misspelt in it.
+
+    The likeliest come first: those of labels with an underscore, which everybody must spell alike,
+    then of the others, in turns, so that a bound cuts all of them alike.
+    """
+    order = sorted(range(len(labels)), key=lambda at: not labels[at].startswith("_"))
+    rows = ([(at, form) for form in _slips_in(labels[at])] for at in order)
+    for at, form in filter(None, chain.from_iterable(zip_longest(*rows))):
+        yield labels[at], (*labels[:at], form, *labels[at + 1 :])
+
+
+def _slips_in(label: str) -> Iterator[str]:
+    """One label, with one character in the wrong place, left out, doubled, or looking alike."""
+    alike = label.translate(_LOOK_ALIKE)
+    plural = label[:-1] if label.endswith("s") else f"{label}s"
+    swapped = (
+        f"{label[:at]}{label[at + 1]}{label[at]}{label[at + 2 :]}" for at in range(len(label) - 1)
+    )
+    without = (label[:at] + label[at + 1 :] for at in range(len(label)))
+    doubled = (label[:at] + label[at] + label[at:] for at in range(len(label)))
+    found = dict.fromkeys((*_FREQUENT.get(label, ()), plural, alike, *swapped, *without, *doubled))
+    yield from (slip for slip in found if slip and slip != label)

@@ -13,9 +13,9 @@ from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import judgement
-from postroom.dns.judging.chains import chain_advice
 from postroom.dns.judging.dkim import absent, leaked, masked, problem_of, retired
 from postroom.dns.judging.fixes import delete, external, removal, replace
+from postroom.dns.judging.judgement import chain_advice
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import Behind, CNAMEWanted, PlannedRecord

@@ -14,9 +14,8 @@ from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import judgement
-from postroom.dns.judging.chains import chain_advice
-from postroom.dns.judging.fixes import create, delete, external, removal, replace
-from postroom.dns.judging.published import replacing
+from postroom.dns.judging.fixes import create, delete, external, removal, replace, replacing
+from postroom.dns.judging.judgement import chain_advice
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.requirements import DKIMKeyWanted, PlannedRecord
 

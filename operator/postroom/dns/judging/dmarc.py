@@ -14,7 +14,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import dmarc_advice, dmarc_destinations, judgement
 from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
-from postroom.dns.judging.published import replacing
+from postroom.dns.judging.fixes import replacing
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import is_within
 from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted, PlannedRecord

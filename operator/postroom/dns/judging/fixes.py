@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from postroom.api.findings import Fix, FixAction, RecordToRemove
-from postroom.dns.answers import RecordType
+from postroom.dns.answers import Answer, RecordType
 from postroom.dns.names import host_label
 from postroom.dns.presentation import presentation
 from postroom.dns.quoting import QUOTE_LIMIT, quoted
@@ -37,6 +37,18 @@ def replace(
     """Put the record in the place of the values `there`, of the same name and of `type`."""
     gone = removal(planned.name, type or planned.type, there)
     return _publish(FixAction.REPLACE, planned, value, (*gone, *more))
+
+
+def replacing(
+    planned: PlannedRecord, answer: Answer, there: Iterable[str], value: str | None = None
+) -> Fix | None:
+    """Put the record in the place of the values `there`, or of the CNAME that led to them.
+
+    What stands behind a CNAME is not in this zone, and nothing stands beside one.
+    """
+    if answer.aliases:
+        return replace(planned, answer.aliases[:1], value, type=RecordType.CNAME)
+    return replace(planned, there, value)
 
 
 def move(

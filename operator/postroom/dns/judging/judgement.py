@@ -13,9 +13,13 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import requirements
 from postroom.dns.answers import Question, Zone
 from postroom.dns.finding_codes import Code
+from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create
 from postroom.dns.quoting import shown
 from postroom.dns.spf import Requirement
+
+#: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
+_LONG_CHAIN = 8
 
 
 class Evidence(IntEnum):
@@ -162,3 +166,14 @@ def where(planned: requirements.PlannedRecord) -> str:
 def named(question: Question) -> str:
     """Name what a question is about, in the same way."""
     return f"{question.type.value} at {question.name}"
+
+
+def chain_advice(planned: requirements.PlannedRecord, length: int) -> tuple[Finding, ...]:
+    """Warn of a chain of this many CNAMEs, if that is long."""
+    if length < _LONG_CHAIN:
+        return ()
+    message = (
+        f"From the {where(planned)} it takes {length} CNAMEs to get to what is wanted; some "
+        "resolvers give up: point it nearer to the last name."
+    )
+    return (finding(Code.CNAME_CHAIN_LONG, planned.id, message),)

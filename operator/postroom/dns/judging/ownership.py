@@ -11,8 +11,7 @@ from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import judgement
-from postroom.dns.judging.fixes import create
-from postroom.dns.judging.published import replacing
+from postroom.dns.judging.fixes import create, replacing
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.ownership import is_token
 from postroom.dns.requirements import PlannedRecord, TextWanted

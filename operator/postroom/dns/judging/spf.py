@@ -15,7 +15,7 @@ from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging import spf_faults, spf_includes, spf_merge
-from postroom.dns.judging.fixes import external, wait
+from postroom.dns.judging.fixes import external, replacing, wait
 from postroom.dns.judging.judgement import (
     Cause,
     Context,
@@ -28,7 +28,6 @@ from postroom.dns.judging.judgement import (
     valid,
     where,
 )
-from postroom.dns.judging.published import replacing
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.quoting import quoted
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord

@@ -2,7 +2,7 @@
 """Causes in values, where no world is needed to see them.
 
 Covers: damage of any kind to any text, proven by undoing it; damage to policies that say more or
-less than is wanted; what must not be suspected; hostile texts; the distance of texts.
+less than is wanted; what must not be suspected; hostile texts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postroom.dns.diagnosis.damage import within_distance
 from postroom.dns.diagnosis.diagnose import causes
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.pasted import without_entities
@@ -162,20 +161,6 @@ def test_no_text_breaks_the_diagnosis(id: str, texts: list[str]) -> None:
 )
 def test_absurd_texts_take_no_time(id: str, text: str) -> None:
     assert causes(case_of(id, {(NAMES[id], "TXT"): [text, *(f"{n}{text}" for n in range(20))]}))
-
-
-@given(st.text("ab", max_size=12), st.text("ab", max_size=12), st.integers(0, 4))
-def test_the_distance_of_texts_is_that_of_edits(left: str, right: str, limit: int) -> None:
-    assert within_distance(left, right, limit) == (_edits(left, right) <= limit)
-
-
-def _edits(left: str, right: str) -> int:
-    if not left or not right:
-        return len(left) + len(right)
-    if left[0] == right[0]:
-        return _edits(left[1:], right[1:])
-    shorter = (left[1:], right), (left, right[1:]), (left[1:], right[1:])
-    return 1 + min(_edits(*pair) for pair in shorter)
 
 
 # Causes that are stated are facts -----------------------------------------------------------------

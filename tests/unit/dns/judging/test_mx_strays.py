@@ -13,9 +13,10 @@ from postroom.api.findings import FixAction
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
-from postroom.dns.answers import Outcome
+from postroom.dns.answers import Outcome, Zone
 from postroom.dns.judging.host_slips import form_of, means
-from postroom.dns.judging.mx_strays import is_misspelling
+from postroom.dns.judging.judgement import Context
+from postroom.dns.judging.mx_strays import is_misspelling, without_zone
 from postroom.dns.names import is_one_slip_from
 from postroom.dns.planning import complete, plan
 from postroom.dns.presets.alone import must_be_alone
@@ -312,3 +313,19 @@ def test_where_one_exchange_is_demanded_a_second_is_wrong(
 )
 def test_whose_exchange_must_be_alone(host: str, alone: bool) -> None:
     assert must_be_alone(host) is alone
+
+
+@pytest.mark.parametrize(
+    ("host", "bare"),
+    [
+        (f"mx.example.net.mail.{DOMAIN}", ["mx.example.net.mail", "mx.example.net"]),
+        (f"mx.example.net.{DOMAIN}", ["mx.example.net"]),
+        (f"mail.{DOMAIN}", ["mail"]),
+        (DOMAIN, []),
+        ("mx.example.net", []),
+        (f"mx{DOMAIN}", []),
+    ],
+)
+def test_what_a_host_was_before_the_zone_was_added(host: str, bare: list[str]) -> None:
+    whole = plan_for(domain=f"mail.{DOMAIN}")
+    assert list(without_zone(host, Context(whole, Zone(DOMAIN, ())))) == bare

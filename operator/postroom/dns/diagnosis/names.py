@@ -101,8 +101,8 @@ def _at(case: Case, place: Place, answer: Answer) -> Iterator[Cause]:
             "of the domain. Take it out of DNS, make a new key pair under a new selector, and sign "
             "with that."
         )
-        fix = delete(without_secrets(place.name, answer.values, key))
-        yield Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, fix, Evidence.PROVEN)
+        secrets_gone = delete(without_secrets(place.name, answer.values, key))
+        yield Cause(Code.DKIM_PRIVATE_KEY_PUBLISHED, message, secrets_gone, Evidence.PROVEN)
         return
     found, telling = found_at(case, answer), place.telling
     if place.code == Code.NAME_AT_APEX:

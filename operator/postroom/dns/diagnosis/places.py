@@ -90,8 +90,8 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
         for holder in above:
             yield Place(7, f"{WILDCARD}.{holder}", Code.NAME_AT_WILDCARD, how, own=True)
     yield from _of_label(label, domain)
-    yield from _of_labels(tuple(label.split(".")), domain)
     labels = tuple(label.split("."))
+    yield from _of_labels(labels, domain)
     for number, (part, made) in enumerate(islice(_misspellings(labels), _MISSPELLINGS_LIMIT)):
         fixed = part.startswith("_")
         wrong = next(

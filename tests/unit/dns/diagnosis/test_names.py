@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in names, where no world is needed to see them.
 
-Covers: the places of slips for any name; how many probes there are; what must not be suspected
-(wildcards, records that serve another domain, keys of others); what has to be removed; delegations
-and moved domains.
+Covers: how many probes there are; what must not be suspected (wildcards, records that serve another
+domain, keys of others); what has to be removed; what is wrong at a wrong place besides.
 """
 
 from __future__ import annotations
@@ -13,15 +12,10 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from hypothesis import given
-from hypothesis import strategies as st
 
 from postroom.api.findings import FixAction
-from postroom.dns.answers import RecordType
 from postroom.dns.diagnosis.diagnose import PROBES_LIMIT, causes, probes
-from postroom.dns.diagnosis.places import places
 from postroom.dns.diagnosis.synthesis import invented_name
-from postroom.dns.findings import catalogue
 from postroom.dns.judging.judgement import Evidence
 from postroom.dns.names import fits_into_query
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of, codes, root
@@ -37,25 +31,6 @@ IDS = (
     "mx-mx.provider.net",
     "tracking",
 )
-_LABEL = st.from_regex(r"_?[a-z0-9]{1,12}", fullmatch=True)
-_NAMES = st.lists(_LABEL, min_size=0, max_size=3)
-
-
-@given(_NAMES, _NAMES, st.sampled_from([RecordType.TXT, RecordType.CNAME, RecordType.MX]))
-def test_no_place_is_the_right_one(labels: list[str], above: list[str], type: RecordType) -> None:
-    domain = ".".join([*above, "example", "com"])
-    name = ".".join([*labels, domain])
-    found = places(name, type, domain, "example.com")
-    names = [one.name for one in found]
-    assert name not in names
-    assert len(names) == len(set(names))
-    assert names == [one.name for one in sorted(found)]
-    assert {one.code for one in found} <= catalogue().keys()
-
-
-def test_a_name_outside_of_the_domain_has_no_places() -> None:
-    assert places("_check.other.net", RecordType.TXT, "example.com", "example.com") == ()
-    assert places("a.example.com", RecordType.TXT, "example.com", "other.net") == ()
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -197,37 +172,6 @@ def test_a_key_of_the_plan_explains_what_is_below_the_keys() -> None:
     assert codes("dkim-s1", there) == ["DKIM_MISSING"]
 
 
-def test_a_delegation_of_the_keys_is_told_with_the_name_as_it_is_typed_there() -> None:
-    there = {("_domainkey.example.com", "NS"): ["ns1.other.net"]}
-    cause = root("dkim-s1", there)
-    assert cause.code == "SUBDOMAIN_DELEGATED"
-    assert "ns1.other.net" in cause.message
-    assert cause.fix is not None
-    assert cause.fix.host_label == "s1"
-
-
-def test_an_intended_delegation_is_no_mistake() -> None:
-    there = {("_domainkey.example.com", "NS"): ["ns1.other.net"]}
-    assert "SUBDOMAIN_DELEGATED" not in codes("dkim-s1", there, dkimDelegation=["ns1.other.net"])
-
-
-SOA = "ns01.domaincontrol.com. hostmaster.example.com. 1 7200 900 1209600 300"
-CLOUDFLARE = ("ada.ns.cloudflare.com", "bob.ns.cloudflare.com")
-
-
-def test_a_moved_domain_is_told_where_nothing_is_there() -> None:
-    there = {("example.com", "SOA"): [SOA]}
-    cause = root("dmarc", there, nameservers=CLOUDFLARE)
-    assert cause.code == "WRONG_DNS_HOST"
-    assert "GoDaddy" in cause.message
-    assert "Cloudflare" in cause.message
-
-
-def test_a_moved_domain_is_not_told_where_the_user_found_the_way() -> None:
-    there = {("example.com", "SOA"): [SOA], ("_check.example.com", "TXT"): [TOKEN]}
-    assert codes("dmarc", there, nameservers=CLOUDFLARE) == ["DMARC_MISSING"]
-
-
 # Places of slips, and damage on top ---------------------------------------------------------------
 
 TLS_RPT, BIMI = "v=TLSRPTv1; rua=mailto:tls@example.com", "v=BIMI1; l=https://example.com/l.svg"
@@ -332,45 +276,6 @@ def test_a_record_at_a_place_of_a_slip_is_found(id: str, label: str, code: str) 
     assert cause.fix is not None
     assert cause.fix.action is FixAction.MOVE
     assert [one.name for one in cause.fix.remove] == [f"{label}.example.com"]
-
-
-@pytest.mark.parametrize("apex", ["example.com", "example.co.uk", "mail.example.com"])
-def test_the_zone_may_be_typed_in_part(apex: str) -> None:
-    labels = apex.split(".")
-    names = {place.name for place in places(f"_dmarc.{apex}", RecordType.TXT, apex, apex)}
-    for count in range(1, len(labels) + 1):
-        assert f"_dmarc.{'.'.join(labels[:count])}.{apex}" in names
-
-
-@pytest.mark.parametrize(
-    ("name", "domain", "apex", "written"),
-    [
-        (
-            "_dmarc.xn--bcher-kva.example",
-            "xn--bcher-kva.example",
-            "xn--bcher-kva.example",
-            r"_dmarc.b\195\188cher.example.xn--bcher-kva.example",
-        ),
-        (
-            "_dmarc.xn--bcher-kva.example.com",
-            "xn--bcher-kva.example.com",
-            "example.com",
-            r"_dmarc.b\195\188cher.example.com",
-        ),
-        (
-            "_dmarc.xn--caf-dma.xn--bcher-kva.example",
-            "xn--caf-dma.xn--bcher-kva.example",
-            "xn--bcher-kva.example",
-            r"_dmarc.caf\195\169.xn--bcher-kva.example",
-        ),
-    ],
-)
-def test_letters_beyond_ascii_are_looked_for(
-    name: str, domain: str, apex: str, written: str
-) -> None:
-    found = {place.name: place for place in places(name, RecordType.TXT, domain, apex)}
-    assert found[written].code == "IDN_ULABEL"
-    assert fits_into_query(written)
 
 
 @pytest.mark.parametrize("name", [r"b\127cher.example", r"b\256cher.example", r"b\\cher", "ü.de"])

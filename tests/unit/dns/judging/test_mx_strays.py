@@ -14,7 +14,6 @@ from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns.answers import Outcome, Zone
-from postroom.dns.judging.host_slips import form_of, means
 from postroom.dns.judging.judgement import Context
 from postroom.dns.judging.mx_strays import is_misspelling, without_zone
 from postroom.dns.names import is_one_slip_from
@@ -147,35 +146,6 @@ def test_who_takes_the_mail_goes_where_the_required_one_is_missing_too() -> None
     assert judged.cause is not None
     assert judged.cause.fix is not None
     assert [one.value for one in judged.cause.fix.remove] == ["1 backup.example.org"]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("https://mx1.mailprovider.net/", "URL"),
-        ("smtp:mx1.mailprovider.net", "scheme"),
-        ("me@mx1.mailprovider.net", "mail address"),
-        ("mx1.mailprovider.net:25", "port"),
-        ('"mx1.mailprovider.net"', "quotation marks"),
-        ("<mx1.mailprovider.net>", "brackets"),
-        ("mx1,mailprovider,net", "comma"),
-        ("mx1.mailprovider.net\\;", "semicolon"),
-        ("mx1\\046mailprovider\\046net", "escaped dot"),
-        ("mx1.mailprovider.net/", "slash"),
-        ("mx1..mailprovider.net", "two dots"),
-    ],
-)
-def test_what_was_typed_around_a_host_is_told(text: str, said: str) -> None:
-    assert said in form_of(text)
-    assert means(text, "mx1.mailprovider.net") or ".." in text
-    assert not means(text, "mx2.mailprovider.net")
-
-
-@given(st.text(max_size=40))
-def test_a_host_that_is_right_was_not_mistyped(text: str) -> None:
-    assert form_of(text)
-    assert not means("mx1.mailprovider.net", "mx1.mailprovider.net")
-    assert isinstance(means(text, "mx1.mailprovider.net"), bool)
 
 
 def test_what_could_not_be_looked_at_is_nobody_s_fault() -> None:

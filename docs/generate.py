@@ -9,7 +9,7 @@ from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.dns.findings import Family, families
 from postroom.dns.presets.load import preset, providers
 from postroom.dns.presets.model import Confirmed, Parameter, Preset, RecordRow
-from postroom.mail import findings as mail_findings
+from postroom.mail import finding_meanings as mail_findings
 from postroom.mail import presets as mail
 from postroom.mail.presets.model import Confirmed as MailConfirmed
 from postroom.mail.presets.model import EndpointRow, Limit, SignInWay

@@ -24,7 +24,7 @@ from postroom.controller import rotation
 from postroom.controller.rotation import NoRotation
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant
-from postroom.mail.oauth.rotation import Keeping, KeepingProblem
+from postroom.mail.oauth.refresh_token_store import Keeping, KeepingProblem
 from postroom.mail.oauth.tokens import TokenSource
 from postroom.mail.replies.model import FailureClass
 

@@ -10,7 +10,7 @@ import typer
 
 from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.dns import findings as dns
-from postroom.mail import findings as mail
+from postroom.mail import finding_meanings as mail
 from postroom.mail.replies.catalogue import causes
 
 

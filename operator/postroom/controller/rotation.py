@@ -28,7 +28,7 @@ from postroom.controller.secret_guard import SecretGuard
 from postroom.controller.writer import SecretWriter
 from postroom.log import about
 from postroom.mail.oauth.grant import Grant, KeptFor
-from postroom.mail.oauth.rotation import Keeping, KeepingProblem, Unreadable
+from postroom.mail.oauth.refresh_token_store import Keeping, KeepingProblem, Unreadable
 from postroom.reconcile.signing_in.refresh_tokens import due, secret_name
 from postroom.reconcile.world import secret_content
 
@@ -85,7 +85,7 @@ class _Known:
 
 
 class NoRotation:
-    """Implements `postroom.mail.oauth.rotation.RefreshTokenStore` where the operator may not."""
+    """Implements `RefreshTokenStore` where the operator may not."""
 
     async def newest(self, grant: Grant) -> Masked | Unreadable | None:
         """Return nothing: none is kept."""
@@ -100,7 +100,7 @@ class NoRotation:
 
 
 class OwnedSecrets:
-    """Implements `postroom.mail.oauth.rotation.RefreshTokenStore` on the API server."""
+    """Implements `postroom.mail.oauth.refresh_token_store.RefreshTokenStore` on the API server."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
 from postroom.controller.writer import SecretWriter, Writer
-from postroom.mail.oauth.rotation import RefreshTokenStore
+from postroom.mail.oauth.refresh_token_store import RefreshTokenStore
 from postroom.mail.oauth.tokens import TokenSource
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics

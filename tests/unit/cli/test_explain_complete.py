@@ -14,7 +14,7 @@ import postroom
 from postroom.api.reasons import Reason
 from postroom.cli.explain import entries
 from postroom.dns.findings import catalogue as dns_catalogue
-from postroom.mail.findings import catalogue as mail_catalogue
+from postroom.mail.finding_meanings import catalogue as mail_catalogue
 from postroom.mail.replies.causes import Cause
 
 PACKAGE = Path(postroom.__file__).parent

@@ -19,7 +19,7 @@ from postroom.api.masked import Masked
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 from postroom.controller.writer import SecretWriter
-from postroom.mail.oauth.rotation import Keeping, KeepingProblem
+from postroom.mail.oauth.refresh_token_store import Keeping, KeepingProblem
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=12),

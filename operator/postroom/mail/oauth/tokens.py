@@ -21,7 +21,7 @@ from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.grant import Form, Grant
 from postroom.mail.oauth.jwt import UnusableKey
 from postroom.mail.oauth.reasons import OAuthReason
-from postroom.mail.oauth.rotation import NOT_KEPT, Keeping, RefreshTokenStore, Unreadable
+from postroom.mail.oauth.refresh_token_store import NOT_KEPT, Keeping, RefreshTokenStore, Unreadable
 from postroom.mail.replies.model import FailureClass
 
 logger = logging.getLogger(__name__)

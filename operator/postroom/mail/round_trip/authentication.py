@@ -13,6 +13,9 @@ from postroom.mail.round_trip.receiving_side import same_side
 from postroom.mail.round_trip.trace import hops
 
 _FIELD = "authentication-results"
+#: The end of a public host name: those within a provider, such as compute2.internal, and addresses
+#: tell no side.
+_PUBLIC = re.compile(r"\.(?!(?:internal|local)\Z)[a-z][a-z0-9-]*\Z")
 _FIELDS_LIMIT = 32
 _SIGNATURES_LIMIT = 8
 
@@ -58,7 +61,8 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
         return None
     known = tuple(receiver.lower().rstrip(".") for receiver in receivers)
     stop, first = stamps[0]
-    servers = [_public_name(hop.server) for hop in hops(header.all("Received"))]
+    named = (hop.server for hop in hops(header.all("Received")))
+    servers = [server if server and _PUBLIC.search(server) else None for server in named]
     if not _is_receiving_side(first.server, known, servers, stop):
         return None
     results: list[authentication_results.MethodResult] = []
@@ -81,13 +85,6 @@ def _stamps(header: Header) -> list[tuple[int, authentication_results.Authentica
         elif field.name == _FIELD and len(found) < _FIELDS_LIMIT:
             found.append((stop, authentication_results.parse(field.value)))
     return found
-
-
-def _public_name(server: str | None) -> str | None:
-    """Names within a provider, such as compute2.internal, and addresses tell no side."""
-    if server is None or server.endswith((".internal", ".local")):
-        return None
-    return server if re.search(r"\.[a-z][a-z0-9-]*\Z", server) else None
 
 
 def _is_receiving_side(

@@ -17,7 +17,7 @@ from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.names import Kind
 from postroom.api.oauth import OAuthProvider
 from postroom.mail.oauth.grant import Grant, KeptFor
-from postroom.mail.oauth.rotation import NOT_KEPT, Keeping, KeepingProblem
+from postroom.mail.oauth.refresh_token_store import NOT_KEPT, Keeping, KeepingProblem
 from postroom.reconcile.signing_in.probing import AnyCredentials
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.world import Tokens

@@ -21,7 +21,7 @@ from postroom.api.names import Kind
 from postroom.api.oauth import OAuth, OAuthProvider
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant, KeptFor
-from postroom.mail.oauth.rotation import Keeping, KeepingProblem
+from postroom.mail.oauth.refresh_token_store import Keeping, KeepingProblem
 from postroom.reconcile.account.steps import AccountView, refresh_token_step
 from postroom.reconcile.signing_in.probing import SMTP, Attempt
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck

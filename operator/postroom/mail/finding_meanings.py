@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the codes in the findings of MailServers and EmailAccounts mean.
 
-Most are a `Reason` or a `Cause` in upper snake case, and are explained there. ``findings.yaml`` has
-all others.
+Most are a `Reason` or a `Cause` in upper snake case, and are explained there.
+``finding_meanings.yaml`` has all others.
 """
 
 from __future__ import annotations
@@ -37,4 +37,4 @@ class _FindingsFile(Model):
 @cache
 def catalogue() -> Mapping[str, MailFindingEntry]:
     """Load the catalogue, by code; raises `InvalidData` where the file is broken."""
-    return read("postroom.mail", "findings.yaml", _FindingsFile).codes
+    return read("postroom.mail", "finding_meanings.yaml", _FindingsFile).codes

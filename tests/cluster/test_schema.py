@@ -78,6 +78,7 @@ FULL: dict[Kind, dict[str, Any]] = {
         "roundTrip": {"enabled": True, "interval": "24h", "receiverRef": {"name": "peer"}},
         "fallbackSender": "noreply@example.net",
         "connection": "Disconnected",
+        "consumer": {"name": "support-bot"},
         "sync": {"interval": "10m", "backfillDays": 60},
         "sendLimits": {
             "daily": 50,

@@ -103,6 +103,7 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             Column("Sender", ".status.effectiveSender.address", priority=1),
             Column("Daily", ".status.sendPlan.daily", "integer", 1),
             Column("Connection", ".spec.connection", priority=1),
+            Column("Consumer", ".status.consumer", priority=1),
             *_WIDE,
         ),
         (".spec.address",),

@@ -75,6 +75,12 @@ class Connection(StrEnum):
     DISCONNECTED = "Disconnected"
 
 
+class Consumer(fields.Model):
+    """The application that an account is for."""
+
+    name: fields.ObjectName = Field(description="Name of the application.")
+
+
 class Sync(fields.Model):
     """How often the account is looked at."""
 
@@ -186,6 +192,11 @@ class EmailAccountSpec(fields.Model):
     forwarding: Forwarding | None = Field(
         default=None,
         description="Where mail to the address is sent on to; test messages show whether it is.",
+    )
+    consumer: Consumer | None = Field(
+        default=None,
+        description="The one application that uses the address and the account's identities; "
+        "others of the namespace are refused what is its.",
     )
     connection: Connection = Field(
         default=Connection.CONNECTED,

@@ -171,6 +171,11 @@ class EmailAccountStatus(CommonStatus):
     disconnection: Disconnection | None = Field(
         default=None, description="What has stopped for others; present while disconnected."
     )
+    consumer: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None,
+        description="The application that alone uses the address; absent while the account is "
+        "refused it or is disconnected.",
+    )
     connected_at: Timestamp | None = Field(
         default=None,
         description="When the account was first able to send; a ramp-up counts from that day.",

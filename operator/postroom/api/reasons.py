@@ -82,6 +82,7 @@ class Reason(StrEnum):
     DISCONNECTED = "Disconnected"
     RECEIVER_DISCONNECTED = "ReceiverDisconnected"
     FALLBACK_SENDER_DISCONNECTED = "FallbackSenderDisconnected"
+    CONSUMER_CONFLICT = "ConsumerConflict"
     IDENTITY_DISABLED = "IdentityDisabled"
     # mail
     ALLOWED = "Allowed"
@@ -291,8 +292,10 @@ _ENTRIES: dict[Reason, Entry] = {
         "Put what both declare into one of them, and remove the other.",
     ),
     Reason.ADDRESS_CONFLICT: Entry(
-        "An EmailAccount of another namespace is for the same address.",
-        "Keep one of the accounts: both read one mailbox.",
+        "An EmailAccount of another namespace is for the same address and keeps it: its namespace "
+        "has the domain verified, or it is older.",
+        "Delete this EmailAccount, or have the other one disconnected or deleted; or verify the "
+        "address's domain with a SendingDomain of this namespace.",
     ),
     Reason.EMAIL_ACCOUNT_NOT_FOUND: Entry(
         "The EmailAccount of spec.roundTrip.receiverRef does not exist in this namespace.",

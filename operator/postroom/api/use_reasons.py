@@ -18,6 +18,11 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "as it.",
         "Name another address in spec.fallbackSender, or connect that account again.",
     ),
+    "ConsumerConflict": (
+        "The address belongs to the application that another EmailAccount names in spec.consumer; "
+        "one application alone uses an address.",
+        "Remove the address from spec.identities, or name the same consumer.",
+    ),
     "IdentityDisabled": (
         "spec.identities has the address with enabled false: nobody is to send as it.",
         "Set its enabled to true to use it again.",

@@ -83,7 +83,10 @@ class DirectoryWorld:
         for key in sorted(self._raw):
             self._note_claim(key)
             if key.kind is Kind.EMAIL_ACCOUNT and (typed := self._typed(key)) is not None:
-                self._addresses.note(key, cast("EmailAccount", typed).spec.address)
+                account = cast("EmailAccount", typed)
+                created = account.metadata.creation_timestamp
+                rests = account.spec.at_rest
+                self._addresses.note(key, account.spec.address, created, at_rest=rests)
 
     def _note_claim(self, key: Key) -> None:
         if key.kind is Kind.SENDING_DOMAIN and (typed := self._typed(key)) is not None:

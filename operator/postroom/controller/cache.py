@@ -15,7 +15,7 @@ from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
-from postroom.reconcile.indexes import address_among, domain_among, indexes_of
+from postroom.reconcile.indexes import address_among, domain_among, indexes_of, is_at_rest
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_from, standing_of
 
@@ -191,7 +191,8 @@ class Cache:
             if address is None:
                 self.addresses.forget(key)
             else:
-                self.addresses.note(key, address)
+                created = Metadata.of(metadata_of(slim)).creation_timestamp
+                self.addresses.note(key, address, created, at_rest=is_at_rest(indexes))
         if key.kind is not Kind.SENDING_DOMAIN:
             return
         domain = domain_among(indexes)

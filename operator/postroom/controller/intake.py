@@ -16,7 +16,7 @@ from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, me
 from postroom.controller.dependants import Dependants, declared
 from postroom.controller.queue import KeyedQueue, Urgency
 from postroom.controller.urging import Urging
-from postroom.reconcile.indexes import address_among, domain_among
+from postroom.reconcile.indexes import address_among, domain_among, known_by
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import due_in
@@ -131,7 +131,8 @@ class Intake:
         domain = domain_among(change.after | change.before)
         moved = Difference.READY | Difference.APPEARED | Difference.VANISHED
         if domain is not None and (change.difference & moved or change.before != change.after):
-            for rival in self.cache.claims.unsettled_by(key.namespace, domain):
+            rivals = self.cache.claims.unsettled_by(key.namespace, domain)
+            for rival in (*rivals, *self.cache.addresses.contended_in(domain)):
                 self.queue.add(rival, Urgency.CHANGE)
 
     def _enrol(self, key: Key, urgency: Urgency) -> None:
@@ -188,7 +189,7 @@ def _affected(key: Key, change: Change) -> list[str]:
         return [reference_to(key.kind, name) for name in (key.name, *sorted(indexes))]
     moved = change.before ^ change.after
     if moved and key.kind is Kind.EMAIL_ACCOUNT:
-        # Others know an account by its name or its address.
-        addresses = {index for index in change.after if address_among([index]) is not None}
-        return [reference_to(key.kind, name) for name in (key.name, *sorted(moved | addresses))]
+        # Others know an account by its name or its addresses.
+        names = (key.name, *sorted(moved | known_by(change.after)))
+        return [reference_to(key.kind, name) for name in names]
     return [reference_to(key.kind, index) for index in sorted(moved)]

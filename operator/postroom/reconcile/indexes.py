@@ -18,13 +18,23 @@ from postroom.api.sendingdomain import SendingDomainSpec
 #: Servers and accounts that claim to be the default of their namespace.
 DEFAULT = "default=true"
 #: Accounts that nobody is to use; here so that those who do are told when one of them changes.
-DISCONNECTED = "connection=Disconnected"
-_DOMAIN, _ADDRESS = "domain=", "address="
+DISCONNECTED, SUSPENDED = "connection=Disconnected", "suspend=true"
+_DOMAIN, _ADDRESS, _IDENTITY = "domain=", "address=", "identity="
 
 
 def by_address(address: str) -> str:
     """Accounts of an address; receivers fold the case of addresses, so this does."""
     return f"{_ADDRESS}{address.lower()}"
+
+
+def by_identity(address: str) -> str:
+    """Accounts that are to send as an address besides their own."""
+    return f"{_IDENTITY}{address.lower()}"
+
+
+def by_consumer(name: str) -> str:
+    """Accounts that one application alone is to use."""
+    return f"consumer={name}"
 
 
 def by_domain(domain: str) -> str:
@@ -40,6 +50,16 @@ def domain_among(indexes: Iterable[str]) -> str | None:
 def address_among(indexes: Iterable[str]) -> str | None:
     """Return the address that an account's indexes name, folded."""
     return next((index[len(_ADDRESS) :] for index in indexes if index.startswith(_ADDRESS)), None)
+
+
+def is_at_rest(indexes: Iterable[str]) -> bool:
+    """Whether an account's indexes say that nothing is done with it."""
+    return not {DISCONNECTED, SUSPENDED}.isdisjoint(indexes)
+
+
+def known_by(indexes: Iterable[str]) -> set[str]:
+    """The indexes under which others look for an account that they use."""
+    return {index for index in indexes if index.startswith((_ADDRESS, _IDENTITY))}
 
 
 def by_server(name: str | None) -> str:
@@ -72,8 +92,15 @@ def indexes_of(spec: Model) -> frozenset[str]:
                 found.add(by_receiver(spec.round_trip.receiver_ref.name))
             if spec.fallback_sender is not None:
                 found.add(by_fallback(spec.fallback_sender))
-            marks = ((DEFAULT, spec.default), (DISCONNECTED, spec.disconnected))
-            return frozenset(found | {mark for mark, is_set in marks if is_set})
+            if spec.consumer is not None:
+                found.add(by_consumer(spec.consumer.name))
+            found.update(by_identity(identity.address) for identity in spec.enabled_identities)
+            marks = {
+                DEFAULT: spec.default,
+                DISCONNECTED: spec.disconnected,
+                SUSPENDED: spec.suspend,
+            }
+            return frozenset(found | {mark for mark, is_set in marks.items() if is_set})
         case _:
             return frozenset()
 

@@ -25,7 +25,7 @@ from postroom.mail.operations import Operation, OperationReport, Report
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.reconcile import world
 from postroom.reconcile.engine import Policy, reconcile
-from postroom.reconcile.indexes import indexes_of
+from postroom.reconcile.indexes import indexes_of, is_at_rest
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook
@@ -209,7 +209,10 @@ class MailWorld:
         book = AddressBook()
         for key, raw in self.objects.items():
             if key.kind is Kind.EMAIL_ACCOUNT:
-                book.note(key, str(raw["spec"].get("address")))
+                created = str(raw["metadata"].get("creationTimestamp", ""))
+                marks = indexes_of(parse(key.kind, raw).spec)
+                address = str(raw["spec"].get("address"))
+                book.note(key, address, created, at_rest=is_at_rest(marks))
         return book
 
     @property

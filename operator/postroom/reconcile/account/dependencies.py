@@ -16,10 +16,11 @@ from postroom.api.resource import AnyResource, EmailAccount, MailServer, Sending
 from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
-from postroom.reconcile.account import connection
+from postroom.reconcile.account import connection, consumers
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.assessment import failed
+from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
 
 
@@ -46,6 +47,12 @@ class Dependencies:
     fallback_disconnected: str | None = None
     #: The SendingDomain that the account stood on, and that is gone.
     lost_domain: str | None = None
+
+    @property
+    def has_address(self) -> bool:
+        """Whether no other account keeps the address."""
+        refusals = (Reason.DUPLICATE_ADDRESS, Reason.ADDRESS_CONFLICT)
+        return self.problem is None or self.problem.reason not in refusals
 
     @property
     def domain_state(self) -> ConditionStatus:
@@ -131,12 +138,13 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
     if spec.default:
         claimed = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.DEFAULT)
         defaults = tuple(account.metadata.name for account in claimed)
-    shared = world.addresses.is_shared(spec.address)
+    contention = world.addresses.contention(resource.key, world.claims)
+    problem = _conflict(spec, contention) or problem
     return Dependencies(
         server,
         domain,
         duplicate or problem,
-        tuple(_warnings(spec, fallback, defaults, shared=shared, disconnected=unused)),
+        tuple(_warnings(spec, fallback, defaults, contention=contention, disconnected=unused)),
         defaults,
         refs | references_of(spec),
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
@@ -157,6 +165,7 @@ def references_of(spec: EmailAccountSpec) -> frozenset[str]:
         index = indexes.by_domain(domain_of(spec.fallback_sender))
         refs.add(reference_to(Kind.SENDING_DOMAIN, index))
         refs.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(spec.fallback_sender)))
+    refs |= consumers.references_to(identity.address for identity in spec.enabled_identities)
     if spec.round_trip.receiver_ref is not None:
         refs.add(reference_to(Kind.EMAIL_ACCOUNT, spec.round_trip.receiver_ref.name))
     if spec.default:
@@ -218,7 +227,7 @@ def _warnings(
     fallback: SendingDomain | None,
     defaults: Sequence[str],
     *,
-    shared: bool,
+    contention: Contention,
     disconnected: str | None,
 ) -> Iterator[Finding]:
     """What is not as the spec means it, though nothing fails of it yet."""
@@ -229,14 +238,12 @@ def _warnings(
     elif spec.fallback_sender is not None and fallback is None:
         message = no_fallback_domain(spec.fallback_sender)
         yield _warning(Reason.FALLBACK_SENDER_NOT_VERIFIED, "fallbackSender", message)
-    if shared:
-        # Accounts elsewhere, which their namespaces do not show.
+    if contention is Contention.KEPT:
         yield _warning(
             Reason.ADDRESS_CONFLICT,
             "address",
-            f"An EmailAccount of another namespace is for {spec.address}, too: both sign in to "
-            "and read the same mailbox, and two applications may answer one message. Keep one of "
-            "them.",
+            f"An EmailAccount of another namespace is for {spec.address}, too, and is refused: "
+            "this one keeps the address. Nothing needs to be done here.",
         )
     if len(defaults) > 1:
         yield _warning(
@@ -296,6 +303,19 @@ async def _find_server(
     return None, failed(condition, Reason.AMBIGUOUS_DEFAULT, message), refs
 
 
+def _conflict(spec: EmailAccountSpec, contention: Contention) -> Verdict | None:
+    """That an account of another namespace keeps the address; which one is not for this to see."""
+    if contention is not Contention.LOST:
+        return None
+    return failed(
+        ConditionType.REFERENCES_RESOLVED,
+        Reason.ADDRESS_CONFLICT,
+        f"An EmailAccount of another namespace keeps {spec.address}: delete this one, or have the "
+        f"other one deleted or disconnected. Whoever has {spec.domain} verified in a SendingDomain "
+        "goes first, then the older account.",
+    )
+
+
 def _duplicate(resource: EmailAccount, rivals: Sequence[AnyResource]) -> Verdict | None:
     """The oldest account of an address keeps it."""
 
@@ -303,9 +323,12 @@ def _duplicate(resource: EmailAccount, rivals: Sequence[AnyResource]) -> Verdict
     older = [other for other in others if indexes.age(other) < indexes.age(resource)]
     if not older:
         return None
+    holder = cast("EmailAccount", min(older, key=indexes.age))
+    consumer = holder.spec.consumer
+    application = f" (for the application {consumer.name})" if consumer is not None else ""
     return failed(
         ConditionType.REFERENCES_RESOLVED,
         Reason.DUPLICATE_ADDRESS,
-        f"EmailAccount {min(older, key=indexes.age).metadata.name} already stands for "
+        f"EmailAccount {holder.metadata.name}{application} already stands for "
         f"{resource.spec.address}: remove one of the two.",
     )

@@ -77,6 +77,7 @@ async def rest_of(resource: EmailAccount, world: World, memory: outcome.Memory) 
                 relied_on_by=users[: emailaccount_status.RELIANCES_LIMIT],
                 stopped_identities=stopped[: identities.IDENTITIES_LIMIT],
             ),
+            "consumer": None,
             "findings": [finding],
             "last_test": _refused_test(resource, world),
         },

@@ -13,6 +13,7 @@ from postroom.api.reasons import Reason
 from postroom.api.times import timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
 from postroom.mail.identities.values import DiscoveryFailure, same
+from postroom.reconcile.account import consumers
 from postroom.reconcile.account.identity_sources import WHILE_OPEN, find_out, knowledge_of
 from postroom.reconcile.account.messages.correspondents import Obstacle, sender_of
 from postroom.reconcile.account.steps import AccountView, Contribution
@@ -41,7 +42,12 @@ async def step(view: AccountView) -> Contribution:
     or of which nobody tells, does not.
     """
     known = await _known(view)
-    entries = _entries(view, known)
+    others = [identity.address for identity in view.resource.spec.enabled_identities]
+    others += [entry.address for entry in view.resource.status.identities if not entry.declared]
+    if known.discovered is not None:
+        others += [listed.address for listed in known.discovered.listed]
+    taken = await consumers.taken(view.resource, others, view.world)
+    entries = [_unless_taken(entry, taken) for entry in _entries(view, known)]
     verdicts = _verdicts(view, entries)
     rejected = any(verdict.failed for verdict in verdicts)
     pending = any(entry.state is identities.IdentityState.PENDING for entry in entries)
@@ -50,8 +56,26 @@ async def step(view: AccountView) -> Contribution:
         fields={"identities": entries},
         findings=tuple(_findings(entries)),
         advisory=frozenset() if rejected else frozenset({_CONDITION}),
+        references=consumers.references_to(others),
         look_again=WHILE_OPEN if pending else None,
     )
+
+
+def _unless_taken(
+    entry: identities.IdentityStatus, taken: Mapping[str, Judgement]
+) -> identities.IdentityStatus:
+    """What is said of an address, whatever was found out of it, where another's it is."""
+    refusal = taken.get(entry.address.lower())
+    if refusal is None or entry.state is identities.IdentityState.DISABLED:
+        return entry
+    changes = {
+        "state": refusal.state,
+        "method": None,
+        "verified_at": None,
+        "reason": refusal.reason.value,
+        "message": shorten(refusal.message),
+    }
+    return entry.model_copy(update=changes)
 
 
 async def _known(view: AccountView) -> Knowledge:

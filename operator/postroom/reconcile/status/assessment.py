@@ -35,6 +35,7 @@ STALLING = frozenset(
         Reason.PUBLIC_KEY_INVALID,
         Reason.AMBIGUOUS_DEFAULT,
         Reason.DUPLICATE_ADDRESS,
+        Reason.ADDRESS_CONFLICT,
         Reason.DUPLICATE_DOMAIN,
         Reason.ENCRYPTION_REQUIRED,
         Reason.CA_BUNDLE_INVALID,

@@ -223,6 +223,15 @@ class ClaimBook:
         claim = self._claims.get(key)
         return claim is not None and self.is_lost(claim)
 
+    def vouches(self, namespace: str, domain: str) -> bool:
+        """Whether a namespace holds a domain: it verified it, or proved control of one above."""
+        for name in and_ancestors(domain):
+            for key in self._at.get(name, ()):
+                claim = self._claims[key]
+                if key.namespace == namespace and claim.holds and (name == domain or claim.proven):
+                    return not self.is_lost(claim)
+        return False
+
     def is_unsettled(self, key: Key) -> bool:
         """Whether the claims treat a domain otherwise than its status says."""
         claim = self._claims.get(key)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One application for each address: which addresses of an account belong to another's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from postroom.api.identities import IdentityState
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import EmailAccount
+from postroom.mail.identities.judging import Judgement
+from postroom.reconcile import indexes
+from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.world import World
+
+
+def references_to(addresses: Iterable[str]) -> frozenset[str]:
+    """What must bring an account back that is to send as these addresses, too."""
+    return frozenset(
+        reference_to(Kind.EMAIL_ACCOUNT, index)
+        for address in addresses
+        for index in (indexes.by_address(address), indexes.by_identity(address))
+    )
+
+
+async def taken(
+    resource: EmailAccount, addresses: Iterable[str], world: World
+) -> Mapping[str, Judgement]:
+    """Refuse those of the addresses that another account of the namespace keeps for its own
+    application; by folded address.
+
+    The account that is for an address goes before those that have it as an identity, and among
+    those the older one. An account that is disconnected keeps nothing.
+    """
+    refused: dict[str, Judgement] = {}
+    own, mine = resource.metadata, resource.spec.consumer
+    for address in addresses:
+        for account in await _in_order(address, own.namespace, world):
+            if account.metadata.name == own.name:
+                break
+            holder = account.spec.consumer
+            if holder is None or account.spec.disconnected:
+                continue
+            if mine is None or holder.name != mine.name:
+                refused[address.lower()] = Judgement(
+                    IdentityState.REJECTED,
+                    None,
+                    Reason.CONSUMER_CONFLICT,
+                    f"The address belongs to the application {holder.name} (spec.consumer of "
+                    f"EmailAccount {account.metadata.name}), and one application alone uses an "
+                    "address: remove it here, or name the same consumer.",
+                )
+            break
+    return refused
+
+
+async def _in_order(address: str, namespace: str, world: World) -> list[EmailAccount]:
+    """The accounts that send as an address, whoever goes before first."""
+    ordered: dict[str, EmailAccount] = {}
+    for index in (indexes.by_address(address), indexes.by_identity(address)):
+        found = await world.find(Kind.EMAIL_ACCOUNT, namespace, index)
+        for account in sorted(found, key=indexes.age):
+            ordered.setdefault(account.metadata.name, cast("EmailAccount", account))
+    return list(ordered.values())

@@ -36,7 +36,7 @@ from bench.dns_runs import (  # noqa: E402
 )
 from bench.dns_server import ServedWorld  # noqa: E402
 from bench.dns_world import Layout  # noqa: E402
-from postroom.dns.asking.pace import NAMESERVER_LIMITS  # noqa: E402
+from postroom.dns.asking.limiter import NAMESERVER_LIMITS  # noqa: E402
 
 DOMAINS = int(os.environ.get("BENCH_DOMAINS", "1000"))
 #: Five mail providers, and enough DNS hosts that politeness to one of them is not what is measured.

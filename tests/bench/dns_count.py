@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bench.dns_server import Asked
 from bench.dns_world import RESOLVER
-from postroom.dns.asking.pace import NAMESERVER_LIMITS
+from postroom.dns.asking.limiter import NAMESERVER_LIMITS
 
 #: Spans in which the rate is looked at, in seconds. Loopback and a busy machine may move arrivals
 #: closer together than the queries left; this much is allowed for.

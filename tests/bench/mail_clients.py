@@ -29,7 +29,7 @@ from postroom.mail.connect.dial import Deadlines, Dialler
 from postroom.mail.connect.guard import DEFAULT_PORTS, DialPolicy
 from postroom.mail.connect.tls import TrustStore, build_context
 from postroom.mail.imap import probe as imap
-from postroom.mail.limits.priority import Gate
+from postroom.mail.limits.limiter import ProbeLimiter
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.state import Connector
@@ -73,10 +73,10 @@ def ours(place: Place, deadlines: Deadlines | None = None, *ports: int) -> Ours:
 
 
 def limited(
-    place: Place, deadlines: Deadlines | None = None, gate: Gate | None = None
+    place: Place, deadlines: Deadlines | None = None, limiter: ProbeLimiter | None = None
 ) -> NetworkProbes:
     """Our probes with all their limits, for any name of a host."""
-    return NetworkProbes(_policy(), _resolver(place), deadlines, gate=gate)
+    return NetworkProbes(_policy(), _resolver(place), deadlines, limiter=limiter)
 
 
 def endpoint(place: Place, port: int, mode: TLSMode, host: str = NAME) -> Endpoint:

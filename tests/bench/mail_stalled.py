@@ -21,7 +21,7 @@ from bench.mail_runs import Scale
 from bench.mail_servers import SILENT, SMTP_TLS, Place, allow_many_sockets
 from postroom.api.mailserver import TLSMode
 from postroom.mail.connect.dial import Deadlines
-from postroom.mail.limits.priority import PATIENCE, Gate
+from postroom.mail.limits.limiter import PATIENCE, ProbeLimiter
 
 _ALONE = 20
 _AMONG = 20
@@ -121,7 +121,7 @@ async def queued(place: Place, mode: TLSMode, scale: Scale) -> Queued:
     """
     full = Deadlines()
     shorter = Deadlines(*(getattr(full, field.name) / scale.hurry for field in fields(full)))
-    probes = limited(place, shorter, Gate(patience=PATIENCE / scale.hurry))
+    probes = limited(place, shorter, ProbeLimiter(patience=PATIENCE / scale.hurry))
 
     async def healthy(number: int) -> bool:
         host = f"healthy{number}.example.com"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from lab.scripted_dns import Script, ScriptedServer, resolves, serves, zone
 from postroom.dns.answers import Question, RecordType
-from postroom.dns.asking.pace import Pace
+from postroom.dns.asking.limiter import QueryLimiters
 from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.asking.turns import Timing
+from postroom.dns.asking.retrying import Timing
 
 RESOLVER, NS1, NS2, PROVIDER, DEEP, DEAD, PARENT = (f"127.0.10.{n}" for n in range(1, 8))
 TIMING = Timing(least=0.05, resolver=0.08, unknown=0.08, question=1.5, look=3.0)
@@ -83,10 +83,12 @@ class Lab:
         """Script the servers of example.test alike."""
         self.ns1.script = self.ns2.script = script
 
-    def fresh_asker(self, *, timing: Timing = TIMING, pace: Pace | None = None) -> DnsAsker:
+    def fresh_asker(
+        self, *, timing: Timing = TIMING, limiters: QueryLimiters | None = None
+    ) -> DnsAsker:
         """Another asker, which has learnt nothing yet."""
         return DnsAsker(
-            [(RESOLVER, self.port)], authoritative_port=self.port, timing=timing, pace=pace
+            [(RESOLVER, self.port)], authoritative_port=self.port, timing=timing, limiters=limiters
         )
 
 

@@ -40,7 +40,7 @@ from lab.scripted_dns import (
 )
 from postroom.api.hosts import AliasedAddresses
 from postroom.dns.answers import Answer, Outcome, Zone
-from postroom.dns.asking.pace import NAMESERVER_LIMITS
+from postroom.dns.asking.limiter import NAMESERVER_LIMITS
 from postroom.dns.asking.resolver import DnsAsker
 
 MANY = zone(

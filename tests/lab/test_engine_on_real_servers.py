@@ -32,7 +32,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import planning
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.asking.turns import Timing
+from postroom.dns.asking.retrying import Timing
 from postroom.dns.quoting import quoted
 from postroom.dns.report import DomainReport
 from postroom.dns.verify import verify

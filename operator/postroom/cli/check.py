@@ -23,7 +23,7 @@ from postroom.api.names import API_VERSION
 from postroom.cli import manifests, options, table
 from postroom.cli.directory import DirectoryWorld
 from postroom.controller.network import reach
-from postroom.dns.asking.turns import Timing
+from postroom.dns.asking.retrying import Timing
 from postroom.mail.probes import NetworkProbes, Observe
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.engine import Policy
@@ -32,7 +32,7 @@ from postroom.settings import Settings, SettingsError, load
 #: One look decides: there is no earlier verdict to protect.
 AT_ONCE = Policy(regression_confirmation=timedelta(), dependency_patience=timedelta())
 #: Somebody waits, and sees how far it is: rather long than without a verdict.
-PATIENT = Timing(turn=600.0)
+PATIENT = Timing(queue=600.0)
 _AGAIN = 2.0
 #: Seconds between two lines about how far it is, where no terminal shows it.
 _BETWEEN_LINES = 5.0

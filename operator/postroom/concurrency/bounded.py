@@ -10,11 +10,15 @@ from typing import Generic, TypeVar
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
+#: Entries in excess that are looked at when one is put: all of them may be in use.
+_LOOKS = 8
+
 
 class BoundedMap(Generic[KeyT, ValueT]):
     """At most `limit` entries; those that were not put or used for longest go first.
 
-    With `weigh`, the entries together weigh no more than `heaviest` either.
+    With `weigh`, the entries together weigh no more than `heaviest` either. One that is `in_use`
+    does not go because of their number: as long as they are, there may be more than `limit`.
     """
 
     def __init__(
@@ -23,8 +27,10 @@ class BoundedMap(Generic[KeyT, ValueT]):
         *,
         weigh: Callable[[ValueT], int] = lambda _: 0,
         heaviest: int = 0,
+        in_use: Callable[[ValueT], bool] = lambda _: False,
     ) -> None:
         self._limit, self._weigh, self._heaviest = limit, weigh, heaviest
+        self._in_use = in_use
         self._entries: OrderedDict[KeyT, ValueT] = OrderedDict()
         self._weight = 0
 
@@ -60,7 +66,13 @@ class BoundedMap(Generic[KeyT, ValueT]):
         self.pop(key)
         self._entries[key] = value
         self._weight += self._weigh(value)
-        while len(self._entries) > self._limit or self._weight > self._heaviest:
+        for _ in range(min(len(self._entries) - self._limit, _LOOKS)):
+            oldest = next(iter(self._entries))
+            if self._in_use(self._entries[oldest]):
+                self._entries.move_to_end(oldest)
+            else:
+                self.pop(oldest)
+        while self._weight > self._heaviest:
             self.pop(next(iter(self._entries)))
 
     def pop(self, key: KeyT) -> ValueT | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits in time that stand still while our own pace holds the work back.
+"""Limits in time that stand still while our own limiters hold the work back.
 
 A question that we do not send yet is no look that failed: time in the line before a server says
 nothing about the server. So it counts for no limit, but has one of its own. Work may be shared:
@@ -22,7 +22,7 @@ class Work:
         self._holds = 0
 
     def hold(self) -> None:
-        """Something does not go on before its turn comes."""
+        """Something waits in the queue of a limiter."""
         self._holds += 1
         if self._holds == 1:
             for waiter in self._waiters:
@@ -107,7 +107,7 @@ async def limited(seconds: float, patience: float) -> AsyncIterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """The running work waits for its turn while the block runs."""
+    """The running work waits in the queue of a limiter while the block runs."""
     work = _RUNNING.get()
     work.hold()
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Places that several parties share: nobody can take so many that another waits for long. Pure.
 
-A place that is taken cannot be taken back before its work ends, and that may be long. So fairness
-must be kept when places are given, not when they are missed: as long as room lasts, what a party
+A slot that is taken cannot be taken back before its work ends, and that may be long. So fairness
+must be kept when slots are given, not when they are missed: as long as room lasts, what a party
 holds is bounded so that one more party would find its share free.
 """
 
@@ -16,11 +16,11 @@ ItemT = TypeVar("ItemT", bound=Hashable)
 
 
 class Shares:
-    """`total` places, of which one party holds at most `each`, and less while others hold some."""
+    """`total` slots, of which one party holds at most `each`, and less while others hold some."""
 
     def __init__(self, total: int, each: int) -> None:
         if total < 1 or each < 1:
-            raise ValueError("shares need at least one place in all and for each")
+            raise ValueError("shares need at least one slot in all and for each")
         self._total, self._each = total, each
         self._held: dict[str, int] = {}
         self._taken = 0
@@ -28,30 +28,30 @@ class Shares:
 
     @property
     def taken(self) -> int:
-        """How many places are taken."""
+        """How many slots are taken."""
         return self._taken
 
     def held(self, party: str) -> int:
-        """How many places a party holds."""
+        """How many slots a party holds."""
         return self._held.get(party, 0)
 
     def limit(self, party: str) -> int:
-        """How many places a party may hold now: an even share, one being kept for who comes."""
+        """How many slots a party may hold now: an even share, one being kept for who comes."""
         parties = len(self._held) + (party not in self._held)
         return min(self._each, max(1, self._total // (parties + 1)))
 
     def may_take(self, party: str) -> bool:
-        """Whether a party may take a place now."""
+        """Whether a party may take a slot now."""
         return self._taken < self._total and self.held(party) < self.limit(party)
 
     def take(self, party: str) -> None:
-        """Take a place, whether or not that is within the limits: who asks has asked before."""
+        """Take a slot, whether or not that is within the limits: who asks has asked before."""
         self._held[party] = self.held(party) + 1
         self._taken += 1
         self._moved(party)
 
     def give_back(self, party: str) -> None:
-        """Give a place back."""
+        """Give a slot back."""
         left = self._held.pop(party) - 1
         if left:
             self._held[party] = left
@@ -68,7 +68,7 @@ class Shares:
 
 
 class Line(Generic[ItemT]):
-    """What waits for a place: first of the party that holds least, in turns among equals.
+    """What waits for a slot: first of the party that holds least, in turns among equals.
 
     Within a party, first in is first out. An item waits at most once.
     """
@@ -77,7 +77,7 @@ class Line(Generic[ItemT]):
         self._shares = shares
         # OrderedDict: popping the first item of a plain dict again and again is quadratic.
         self._items: dict[str, OrderedDict[ItemT, None]] = {}
-        #: The parties that wait, by how many places they hold, in the order of their turns.
+        #: The parties that wait, by how many slots they hold, in the order of their turns.
         self._levels: dict[int, OrderedDict[str, None]] = {}
         self._level_of: dict[str, int] = {}
         shares.line(self)  # type: ignore[arg-type]  # it only tells who moved
@@ -110,7 +110,7 @@ class Line(Generic[ItemT]):
                 self._leave(party)
 
     def next_party(self) -> str | None:
-        """Return whose item may take a place now, None where nobody's may.
+        """Return whose item may take a slot now, None where nobody's may.
 
         Where the party that holds least may not, no other may.
         """
@@ -120,7 +120,7 @@ class Line(Generic[ItemT]):
         return party if self._shares.may_take(party) else None
 
     def pop(self) -> tuple[str, ItemT] | None:
-        """Take the next item out, and a place for its party; None where none may take one now."""
+        """Take the next item out, and a slot for its party; None where none may take one now."""
         party = self.next_party()
         if party is None:
             return None

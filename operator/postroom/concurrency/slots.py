@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Semaphores whose places are shared evenly among parties. For one event loop."""
+"""Semaphores whose slots are shared evenly among parties. For one event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Slots:
-    """`total` places, at most `each` for one party; who waits is served as `Line` says."""
+    """`total` slots, at most `each` for one party; who waits is served as `Line` says."""
 
     def __init__(self, total: int, each: int) -> None:
         self._shares = Shares(total, each)
@@ -23,49 +23,49 @@ class Slots:
 
     @property
     def taken(self) -> int:
-        """How many places are taken."""
+        """How many slots are taken."""
         return self._shares.taken
 
     @property
     def idle(self) -> bool:
-        """Whether nobody holds a place or waits for one."""
+        """Whether nobody holds a slot or waits for one."""
         return not self._shares.taken and not self._line
 
     def try_acquire(self, party: str) -> bool:
-        """Take a place if a party may have one at once."""
+        """Take a slot if a party may have one at once."""
         if not self._shares.may_take(party):
             return False
         self._shares.take(party)
         return True
 
     async def acquire(self, party: str) -> None:
-        """Take a place, waiting for it if need be."""
+        """Take a slot, waiting for it if need be."""
         if self.try_acquire(party):
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.push(party, turn)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.push(party, waiter)
         try:
-            await turn
+            await waiter
         except BaseException:
-            if turn.done() and not turn.cancelled():
+            if waiter.done() and not waiter.cancelled():
                 self.release(party)  # it was served in the moment in which it gave up
             else:
-                self._line.remove(party, turn)
+                self._line.remove(party, waiter)
             raise
 
     def release(self, party: str) -> None:
-        """Give a place back."""
+        """Give a slot back."""
         self._shares.give_back(party)
         while (served := self._line.pop()) is not None:
-            whose, turn = served
-            if turn.done():  # it has been given up, and did not get to say so yet
+            whose, waiter = served
+            if waiter.done():  # it has been given up, and did not get to say so yet
                 self._shares.give_back(whose)
             else:
-                turn.set_result(None)
+                waiter.set_result(None)
 
     @asynccontextmanager
     async def slot(self, party: str) -> AsyncIterator[None]:
-        """Hold a place while the block runs."""
+        """Hold a slot while the block runs."""
         await self.acquire(party)
         try:
             yield
@@ -84,7 +84,7 @@ class KeyedSlots(Generic[KeyT]):
     async def slot(
         self, key: KeyT, party: str, patience: float | None = None
     ) -> AsyncIterator[None]:
-        """Hold a place of a key while the block runs.
+        """Hold a slot of a key while the block runs.
 
         Raises `TimeoutError` where `patience` seconds bring none.
         """

@@ -27,7 +27,7 @@ class TokenBucket:
         self._clock = clock
         self._tokens = float(burst)
         self._filled_at = clock()
-        # A place that is given back at once: what remains is whose turn it is.
+        # A slot that is given back at once: what remains is whose turn it is.
         self._turns = Shares(1, 1)
         self._line: Line[asyncio.Future[None]] = Line(self._turns)
         self._timer: asyncio.TimerHandle | None = None
@@ -46,28 +46,28 @@ class TokenBucket:
         """Take one token on behalf of a party, waiting for it if need be."""
         if not self._line and self.try_take():
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.push(party, turn)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.push(party, waiter)
         self._serve()
         try:
-            await turn
+            await waiter
         except BaseException:
-            if turn.done() and not turn.cancelled():
+            if waiter.done() and not waiter.cancelled():
                 self._tokens += 1  # it was served in the moment in which it gave up
-            self._line.remove(party, turn)
+            self._line.remove(party, waiter)
             raise
 
     def _serve(self) -> None:
         """Hand tokens out, and come again when there is another."""
         while self._line and self.try_take():
             popped = self._line.pop()
-            assert popped is not None  # noqa: S101 - the place is always free
-            party, turn = popped
+            assert popped is not None  # noqa: S101 - the slot is always free
+            party, waiter = popped
             self._turns.give_back(party)
-            if turn.done():  # it has been given up, and did not get to say so yet
+            if waiter.done():  # it has been given up, and did not get to say so yet
                 self._tokens += 1
             else:
-                turn.set_result(None)
+                waiter.set_result(None)
         if self._line and self._timer is None:
             delay = max(0.0, (1 - self._tokens) / self._rate)
             self._timer = asyncio.get_running_loop().call_later(delay, self._ring)

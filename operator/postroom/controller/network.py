@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.dns.asking.resolver import DnsAsker
+from postroom.dns.asking.retrying import Timing
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.turns import Timing
 from postroom.mail.connect.guard import DialPolicy, may_dial
 from postroom.mail.connect.tls import TrustStore
 from postroom.mail.identities.asking import BearerExchange

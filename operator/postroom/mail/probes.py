@@ -21,7 +21,7 @@ from postroom.mail.imap.history import count_days
 from postroom.mail.imap.removal import remove
 from postroom.mail.imap.scan import scan
 from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Hosts, RefusalBudget
-from postroom.mail.limits.priority import Gate
+from postroom.mail.limits.limiter import ProbeLimiter
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
 from postroom.mail.session.state import Connector
@@ -52,7 +52,7 @@ class NetworkProbes:
     """Implements `postroom.reconcile.world.MailProbes`.
 
     `resolve` finds the addresses of hosts; None asks the system. `quiet` is for how many seconds
-    nobody signs in where somebody was refused; `gate` bounds what is under way over all hosts,
+    nobody signs in where somebody was refused; `limiter` bounds what is under way over all hosts,
     and `per_host` what one namespace has under way at one.
     """
 
@@ -62,7 +62,7 @@ class NetworkProbes:
         resolve: Resolve | None = None,
         deadlines: Deadlines | None = None,
         quiet: float = QUIET,
-        gate: Gate | None = None,
+        limiter: ProbeLimiter | None = None,
         per_host: int = HOST_LIMIT,
         trust: TrustStore | None = None,
     ) -> None:
@@ -72,7 +72,7 @@ class NetworkProbes:
         self.observe: Observe = lambda kind, seconds, report: None
         #: Told of every login that was sent.
         self.signed_in: SignedIn = lambda endpoint, login: None
-        self._gate = gate or Gate()
+        self._limiter = limiter or ProbeLimiter()
         self._hosts = Hosts(time.monotonic, quiet, per_host)
 
     async def probe(
@@ -96,7 +96,7 @@ class NetworkProbes:
         host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
         async with host.signing_in(namespace, login) as attempt:
             if attempt.allowed:
-                async with host.turn(namespace), self._gate.place(host.pace, namespace):
+                async with host.slot(namespace), self._limiter.slot(host.speed, namespace):
                     perform = cast("_Perform[operations.Report]", _OPERATIONS[type(operation)])
                     done = await perform(endpoint, login, operation, self._connector)
                     attempt.report = done.session
@@ -113,12 +113,12 @@ class NetworkProbes:
         """Probe within the limits, without the login where the host has refused too many."""
         host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
         if login is None:
-            async with host.turn(namespace), self._gate.place(host.pace, namespace):
+            async with host.slot(namespace), self._limiter.slot(host.speed, namespace):
                 return await self._check(endpoint, None, mailbox)
-        # A turn is taken by who may go: waiting for others, or for quiet, is no use of a host. The
-        # global gate comes last: who waits for a slow host must not keep others out.
+        # A slot is taken by who may go: waiting for others, or for quiet, is no use of a host. The
+        # global limiter comes last: who waits for a slow host must not keep others out.
         async with host.signing_in(namespace, login) as attempt:
-            async with host.turn(namespace), self._gate.place(host.pace, namespace):
+            async with host.slot(namespace), self._limiter.slot(host.speed, namespace):
                 if attempt.allowed:
                     attempt.report = await self._check(endpoint, login, mailbox)
                     self._note_login(endpoint, login, attempt.report)

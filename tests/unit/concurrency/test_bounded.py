@@ -121,3 +121,23 @@ def test_nothing_is_returned_after_its_end_and_no_more_is_held_than_may_be(
         assert len(entries) <= 2
         for name, end in ends.items():
             assert entries.get(name) in ((None,) if end <= now else (None, name))
+
+
+def test_what_is_in_use_does_not_go() -> None:
+    used = {1, 2}
+    held: BoundedMap[int, int] = BoundedMap(2, in_use=lambda number: number in used)
+    for number in (1, 2, 3):
+        held.put(number, number)
+    assert list(held) == [2, 3, 1]
+    used.clear()
+    held.put(4, 4)
+    assert list(held) == [1, 4]
+
+
+def test_many_in_use_are_not_all_looked_at() -> None:
+    looks: list[int] = []
+    held: BoundedMap[int, int] = BoundedMap(1, in_use=lambda number: looks.append(number) is None)
+    for number in range(100):
+        held.put(number, number)
+    assert len(held) == 100
+    assert len(looks) <= 8 * 99

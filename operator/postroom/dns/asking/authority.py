@@ -11,8 +11,8 @@ from postroom.dns.answers import TCP_FAILED, Answer, Outcome, Question, RecordTy
 from postroom.dns.asking.cache import SingleFlightCache
 from postroom.dns.asking.reach import OpenWay
 from postroom.dns.asking.recursion import ResolverView
+from postroom.dns.asking.retrying import Heard, RetryingClient
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.turns import Heard, Turns
 from postroom.dns.asking.wire import ALIAS_LIMIT, View
 from postroom.dns.asking.zones import Servers, ZoneFinder
 from postroom.dns.names import and_ancestors, can_be_asked
@@ -41,8 +41,8 @@ class Silence:
 class AuthorityView:
     """Asks the servers of zones. Where the way to them is blocked, the resolver's word stands."""
 
-    def __init__(self, zones: ZoneFinder, resolver: ResolverView, turns: Turns) -> None:
-        self._zones, self._resolver, self._turns = zones, resolver, turns
+    def __init__(self, zones: ZoneFinder, resolver: ResolverView, client: RetryingClient) -> None:
+        self._zones, self._resolver, self._client = zones, resolver, client
         self.reach = OpenWay()
         self._hosts: SingleFlightCache[_AtHost, Answer | Servers] = SingleFlightCache()
 
@@ -159,7 +159,7 @@ class AuthorityView:
             return Answer(question, Outcome.DENIED if denied else Outcome.SERVER_FAILURE)
         # A server that is known to be dead is asked again when that is too long ago to count: no
         # look should wait for the same silence as the one before.
-        if not self.reach.may_ask() or all(map(self._turns.health.is_dead, addresses)):
+        if not self.reach.may_ask() or all(map(self._client.health.is_dead, addresses)):
             return Answer(question, Outcome.TIMEOUT)
 
         async def look() -> tuple[Answer | Servers, float]:
@@ -174,8 +174,8 @@ class AuthorityView:
     ) -> Answer | Servers | Silence:
         """Ask some servers of a zone until one answers with authority, or refers deeper."""
         started = asyncio.get_running_loop().time()
-        found = await self._turns.ask(addresses, question, View.NAMESERVER, has_authority)
-        if any(self._turns.health.heard_since(address, started) for address in addresses):
+        found = await self._client.ask(addresses, question, View.NAMESERVER, has_authority)
+        if any(self._client.health.heard_since(address, started) for address in addresses):
             self.reach.heard()
         if found.usable is not None:
             return found.usable.answer

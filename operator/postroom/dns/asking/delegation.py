@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType
 from postroom.dns.asking.authority import AuthorityView, has_authority
-from postroom.dns.asking.turns import Heard, Turns
+from postroom.dns.asking.retrying import Heard, RetryingClient
 from postroom.dns.asking.wire import View, authority, is_authoritative
 from postroom.dns.asking.zones import considered
 from postroom.dns.names import and_ancestors, canonical
@@ -17,8 +17,8 @@ from postroom.dns.names import and_ancestors, canonical
 class ParentView:
     """Asks the servers of the zone above a zone."""
 
-    def __init__(self, authorities: AuthorityView, turns: Turns) -> None:
-        self._authorities, self._turns = authorities, turns
+    def __init__(self, authorities: AuthorityView, client: RetryingClient) -> None:
+        self._authorities, self._client = authorities, client
 
     async def delegation(self, question: Question) -> Delegation | Answer:
         """Return what the parent says of a zone (asked for its NS), or what kept us from it.
@@ -42,8 +42,8 @@ class ParentView:
 
         signers = Question(apex, RecordType.DS)
         referral, signing = await asyncio.gather(
-            self._turns.ask(parent.addresses, question, View.NAMESERVER, refers),
-            self._turns.ask(parent.addresses, signers, View.NAMESERVER, has_authority),
+            self._client.ask(parent.addresses, question, View.NAMESERVER, refers),
+            self._client.ask(parent.addresses, signers, View.NAMESERVER, has_authority),
         )
         if referral.usable is None:
             return referral.without_authority().answer(question)

@@ -12,8 +12,8 @@ from postroom.dns.answers import Answer, Question
 from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
 from postroom.dns.asking.exchange import Server
 from postroom.dns.asking.https import HttpsServer
+from postroom.dns.asking.retrying import Heard, RetryingClient
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.turns import Heard, Turns
 from postroom.dns.asking.wire import View
 
 #: Answers about names that many domains share.
@@ -25,8 +25,10 @@ _FAILURE = 5.0
 class ResolverView:
     """Asks the resolvers, in their order. Equal questions at the same moment are asked once."""
 
-    def __init__(self, resolvers: Sequence[Server], turns: Turns, clock: Clock | None) -> None:
-        self._resolvers, self._turns = tuple(resolvers), turns
+    def __init__(
+        self, resolvers: Sequence[Server], client: RetryingClient, clock: Clock | None
+    ) -> None:
+        self._resolvers, self._client = tuple(resolvers), client
         self._flights: SingleFlightCache[tuple[Question, View], Heard] = SingleFlightCache()
         self._shared: SingleFlightCache[Question, Answer] = SingleFlightCache(_SHARED_LIMIT, clock)
 
@@ -34,7 +36,7 @@ class ResolverView:
         """What the resolvers reply at this moment; the answer is never authoritative."""
 
         async def look() -> tuple[Heard, float]:
-            found = await self._turns.ask(
+            found = await self._client.ask(
                 self._resolvers, question, view, lambda heard: heard.answer.conclusive
             )
             answer = replace(found.answer(question), authoritative=False)

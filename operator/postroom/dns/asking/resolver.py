@@ -32,11 +32,11 @@ from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.guarded import GuardedTransport
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsClient
-from postroom.dns.asking.pace import Pace
+from postroom.dns.asking.limiter import QueryLimiters
 from postroom.dns.asking.recursion import ResolverView, resolvers_of
+from postroom.dns.asking.retrying import RetryingClient, Timing
 from postroom.dns.asking.sockets import SocketTransport
 from postroom.dns.asking.transport import Transport
-from postroom.dns.asking.turns import Timing, Turns
 from postroom.dns.asking.wire import View
 from postroom.dns.asking.zones import MayAsk, ZoneFinder
 from postroom.dns.names import canonical, fits_into_query
@@ -62,7 +62,7 @@ class DnsAsker:
         authoritative_port: int = 53,
         timing: Timing | None = None,
         transport: Transport | None = None,
-        pace: Pace | None = None,
+        limiters: QueryLimiters | None = None,
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
         may_ask: MayAsk | None = None,
@@ -76,11 +76,13 @@ class DnsAsker:
         if may_ask is not None:
             carrier = GuardedTransport(carrier, may_ask, known)
         exchange = Exchange(carrier, self._https, health)
-        turns = Turns(exchange, health, Pace() if pace is None else pace, timing)
-        self._resolver = ResolverView(known, turns, clock)
+        client = RetryingClient(
+            exchange, health, QueryLimiters() if limiters is None else limiters, timing
+        )
+        self._resolver = ResolverView(known, client, clock)
         zones = ZoneFinder(self._resolver, authoritative_port, timing, clock, may_ask)
-        self._authorities = AuthorityView(zones, self._resolver, turns)
-        parents = ParentView(self._authorities, turns)
+        self._authorities = AuthorityView(zones, self._resolver, client)
+        parents = ParentView(self._authorities, client)
         self._authoritative = _Looks(self._authorities.ask, Answer, timing)
         self._recursive = _Looks(self._resolver.answer, Answer, timing)
         unvalidated = partial(self._resolver.answer, view=View.UNVALIDATED)
@@ -181,7 +183,7 @@ class _Looks(Generic[ResultT]):
 
     async def _bounded(self, question: Question) -> tuple[ResultT, float]:
         try:
-            async with limited(self._timing.look, self._timing.turn):
+            async with limited(self._timing.look, self._timing.queue):
                 return await self._look(question), 0
         except TimeoutError:
             return self._otherwise(question, Outcome.TIMEOUT), 0

@@ -15,8 +15,8 @@ from postroom.concurrency.holding import limited
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
 from postroom.dns.asking.recursion import ResolverView
+from postroom.dns.asking.retrying import Timing
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.turns import Timing
 from postroom.dns.asking.wire import Reply, Section, authority, glue, is_authoritative, read_answer
 from postroom.dns.names import and_ancestors, canonical, is_within
 
@@ -164,7 +164,7 @@ class ZoneFinder:
     async def _climb(self, name: str) -> tuple[str | Answer, float]:
         """Find the nearest SOA at a name or above it (RFC 1034 section 4.2.1)."""
         try:
-            async with limited(self._timing.look, self._timing.turn):
+            async with limited(self._timing.look, self._timing.queue):
                 for ancestor in and_ancestors(name):
                     question = Question(ancestor, RecordType.SOA)
                     heard = await self._view.ask(question)

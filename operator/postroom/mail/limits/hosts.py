@@ -19,7 +19,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.slots import Slots
-from postroom.mail.limits.priority import Pace
+from postroom.mail.limits.limiter import HostSpeed
 from postroom.mail.presets import identify
 from postroom.mail.report import Login, ProbeReport
 
@@ -34,7 +34,7 @@ WINDOW = 600.0
 #: from the same address, whoever's it is, for 4 to 15 s, until the last refusal is 15 s old.
 QUIET = 16.0
 #: Seconds for which a login may wait for what other namespaces are refused at its host; with the
-#: wait for a turn there, that makes no more than 30.
+#: wait for a slot there, that makes no more than 30.
 LONGEST_WAIT = 25.0
 #: Hosts to remember; those that are idle and have refused nothing lately are forgotten first.
 _HOSTS_LIMIT = 1024
@@ -228,7 +228,7 @@ class Floor:
         self._slots = Slots(1, 1)
 
     async def enter(self, namespace: str) -> bool:
-        """Wait for a turn; tells whether it came in time: then `leave` must follow."""
+        """Wait for the slot; whether it came in time: then `leave` must follow."""
         deadline = self._clock() + LONGEST_WAIT
         try:
             async with asyncio.timeout(LONGEST_WAIT):
@@ -244,7 +244,7 @@ class Floor:
         return True
 
     def leave(self, namespace: str) -> None:
-        """End a turn that came."""
+        """Give the slot back."""
         self._slots.release(namespace)
 
     def refused(self) -> None:
@@ -264,15 +264,15 @@ class Host:
         self, name: str, clock: Clock, quiet: float, known: Known, limit: int = HOST_LIMIT
     ) -> None:
         self.name = name
-        self.pace = Pace()
+        self.speed = HostSpeed()
         self._clock, self._quiet, self._known, self._limit = clock, quiet, known, limit
         self._slots = Slots(HOST_TOGETHER * limit, limit)
         self._floor = Floor(clock, quiet)
         self._budgets: dict[str, RefusalBudget] = {}
         self._visitors = 0
 
-    def turn(self, namespace: str) -> AbstractAsyncContextManager[None]:
-        """Wait for a turn at this host."""
+    def slot(self, namespace: str) -> AbstractAsyncContextManager[None]:
+        """Wait for a slot of this host."""
         return self._slots.slot(namespace)
 
     def budget(self, namespace: str) -> RefusalBudget:
@@ -335,7 +335,7 @@ class Host:
 
     @property
     def forgettable(self) -> bool:
-        """Whether forgetting this would change nothing but what is known of its pace."""
+        """Whether forgetting this would change nothing but what is known of its speed."""
         unused = self._slots.idle and self._floor.idle and not self._visitors
         return unused and all(budget.idle for budget in self._budgets.values())
 
@@ -359,7 +359,7 @@ class Hosts:
         return len(self._hosts)
 
     def of(self, name: str) -> Host:
-        """Return the limits of a host; call `turn` of it before the next await."""
+        """Return the limits of a host; call `slot` of it before the next await."""
         name = name.lower().rstrip(".")
         host = self._hosts.get(name)
         if host is None:

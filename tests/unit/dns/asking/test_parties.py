@@ -11,55 +11,55 @@ from dnsworld.clock import run
 from postroom.concurrency.acting import acting_for
 from postroom.dns.asking.cache import SingleFlightCache
 from postroom.dns.asking.health import Health
-from postroom.dns.asking.pace import Gate, Overloaded, Pace, PaceLimits
+from postroom.dns.asking.limiter import Overloaded, QueryLimiter, QueryLimiters, QueryLimits
 from postroom.dns.asking.reach import OpenWay
 
-QUICK = PaceLimits(rate=1000.0, burst=1000, in_flight=16)
+QUICK = QueryLimits(rate=1000.0, burst=1000, in_flight=16)
 
 
-async def hold(gate: Gate, name: str) -> None:
+async def hold(limiter: QueryLimiter, name: str) -> None:
     """Enter on behalf of a party, and get no answer."""
     with acting_for(name):
-        await gate.enter(1e6)
+        await limiter.acquire(1e6)
         try:
             await asyncio.sleep(1e6)
         finally:
-            gate.leave()
+            limiter.release()
 
 
-async def passes(gate: Gate, name: str, patience: float) -> float:
+async def passes(limiter: QueryLimiter, name: str, patience: float) -> float:
     """Enter and leave; return how long that took."""
     clock = asyncio.get_running_loop().time
     begun = clock()
     with acting_for(name):
-        await gate.enter(patience)
-        gate.leave()
+        await limiter.acquire(patience)
+        limiter.release()
     return clock() - begun
 
 
 def test_silence_that_one_party_meets_leaves_room_at_the_server() -> None:
     async def scene() -> None:
-        gate = Gate(QUICK)
-        held = [asyncio.ensure_future(hold(gate, "b")) for _ in range(1000)]
+        limiter = QueryLimiter(QUICK)
+        held = [asyncio.ensure_future(hold(limiter, "b")) for _ in range(1000)]
         await asyncio.sleep(1)
-        assert [await passes(gate, "a", 5) for _ in range(50)] == [0.0] * 50
+        assert [await passes(limiter, "a", 5) for _ in range(50)] == [0.0] * 50
         for one in held:
             one.cancel()
         await asyncio.gather(*held, return_exceptions=True)
-        assert gate._in_flight.taken == 0
+        assert limiter._in_flight.taken == 0
 
     run(scene())
 
 
 def test_a_flood_of_questions_delays_another_party_by_its_turn_alone() -> None:
     async def scene() -> None:
-        gate = Gate(PaceLimits(rate=50.0, burst=1, in_flight=16))
-        flood = [asyncio.ensure_future(passes(gate, "b", 1e6)) for _ in range(5000)]
+        limiter = QueryLimiter(QueryLimits(rate=50.0, burst=1, in_flight=16))
+        flood = [asyncio.ensure_future(passes(limiter, "b", 1e6)) for _ in range(5000)]
         await asyncio.sleep(1)
         for _ in range(20):
-            assert await passes(gate, "a", 5) <= 2 / 50 + 1e-6
+            assert await passes(limiter, "a", 5) <= 2 / 50 + 1e-6
         with acting_for("b"), pytest.raises(Overloaded):
-            await gate.enter(5)
+            await limiter.acquire(5)
         for one in flood:
             one.cancel()
         await asyncio.gather(*flood, return_exceptions=True)
@@ -69,29 +69,29 @@ def test_a_flood_of_questions_delays_another_party_by_its_turn_alone() -> None:
 
 def test_one_party_alone_has_all_that_one_may_have() -> None:
     async def scene() -> int:
-        gate = Gate(QUICK)
+        limiter = QueryLimiter(QUICK)
         count = 0
-        while gate.try_enter():
+        while limiter.try_acquire():
             count += 1
         return count
 
     assert run(scene()) == QUICK.in_flight
 
 
-def test_the_common_gate_is_shared_too() -> None:
+def test_the_common_limiter_is_shared_too() -> None:
     async def scene() -> None:
-        pace = Pace(overall=PaceLimits(rate=1e6, burst=1000, in_flight=8))
+        limiters = QueryLimiters(overall=QueryLimits(rate=1e6, burst=1000, in_flight=8))
 
         async def ask(name: str, address: str) -> None:
             with acting_for(name):
-                await pace.enter(address, resolver=False, patience=1e6)
+                await limiters.acquire(address, resolver=False, patience=1e6)
                 await asyncio.sleep(1e6)
 
         asking = [asyncio.ensure_future(ask("b", f"192.0.2.{one}")) for one in range(200)]
         await asyncio.sleep(1)
         with acting_for("a"):
-            assert pace.try_enter("198.51.100.1", resolver=False)
-            pace.leave("198.51.100.1", resolver=False)
+            assert limiters.try_acquire("198.51.100.1", resolver=False)
+            limiters.release("198.51.100.1", resolver=False)
         for one in asking:
             one.cancel()
         await asyncio.gather(*asking, return_exceptions=True)

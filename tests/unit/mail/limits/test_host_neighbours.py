@@ -57,7 +57,7 @@ class Stage:
         async with self.host.signing_in(namespace, login) as attempt:
             if not attempt.allowed:
                 return None
-            async with self.host.turn(namespace):
+            async with self.host.slot(namespace):
                 waited = self.loop.time() - begun
                 accepted = login.password.reveal() == "good"
                 self.sent.append((namespace, self.loop.time(), not accepted))
@@ -197,14 +197,14 @@ def test_whatever_neighbours_do(tries: list[tuple[str, float, float, bool]]) -> 
 def test_slow_probes_of_neighbours_leave_turns_at_a_shared_host() -> None:
     async def scene(stage: Stage) -> None:
         async def hold(namespace: str) -> None:
-            async with stage.host.turn(namespace):
+            async with stage.host.slot(namespace):
                 await asyncio.sleep(3600)
 
         holding = [asyncio.create_task(hold(name)) for name in ("b", "c") for _ in range(100)]
         await asyncio.sleep(1)
         async with asyncio.timeout(0.1):
             for _ in range(HOST_LIMIT):
-                async with stage.host.turn("a"):
+                async with stage.host.slot("a"):
                     pass
         for one in holding:
             one.cancel()

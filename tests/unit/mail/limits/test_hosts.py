@@ -135,7 +135,7 @@ async def test_turns_of_a_host() -> None:
 
     async def visit() -> None:
         nonlocal inside, most
-        async with host.turn("a"):
+        async with host.slot("a"):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
@@ -155,7 +155,7 @@ async def test_idle_hosts_are_forgotten_and_others_are_not() -> None:
     hosts = Hosts(Clock())
     refusing, busy = hosts.of("refusing.example.com"), hosts.of("busy.example.com")
     await refuse(refusing.budget("a"))
-    async with busy.turn("a"):
+    async with busy.slot("a"):
         for number in range(5000):
             hosts.of(f"h{number}.example.com")
         assert len(hosts) < 2000
@@ -263,7 +263,7 @@ class Counting:
         async with self._host.signing_in("mail", login) as attempt:
             if not attempt.allowed:
                 return
-            async with self._host.turn("mail"):
+            async with self._host.slot("mail"):
                 self._now, self.tried = self._now + 1, self.tried + 1
                 self.most = max(self.most, self._now)
                 for _ in range(200):

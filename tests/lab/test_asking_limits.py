@@ -18,9 +18,9 @@ import pytest
 from lab.asking_lab import DEEP, NS1, NS2, RESOLVER, running
 from lab.scripted_dns import ScriptedServer, resolves, serves, silent, zone
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.asking.pace import NAMESERVER_LIMITS
+from postroom.dns.asking.limiter import NAMESERVER_LIMITS
 from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.asking.turns import Timing
+from postroom.dns.asking.retrying import Timing
 
 ONE = zone("one.test", f"@ NS ns\nns A {NS1}\n* TXT answer\n")
 THREE = zone(
@@ -46,21 +46,21 @@ async def test_a_storm_for_one_address_is_held_back() -> None:
     server = ScriptedServer(NS1, serves(ONE), delay=0.005)
     resolver = ScriptedServer(RESOLVER, resolves(ONE))
     async with running([resolver, server]) as port:
-        timing = Timing(question=2.0, look=3.0, turn=4.0)
+        timing = Timing(question=2.0, look=3.0, queue=4.0)
         asker = DnsAsker([(RESOLVER, port)], authoritative_port=port, timing=timing)
         await asker.zone_of("one.test")
         started = asyncio.get_running_loop().time()
         found = await answers(asker, [f"n{n}.one.test" for n in range(600)])
         took = asyncio.get_running_loop().time() - started
     limits = NAMESERVER_LIMITS
-    assert took < timing.look + timing.turn + 1
+    assert took < timing.look + timing.queue + 1
     assert {one.outcome for one in found} <= {Outcome.NX_DOMAIN, Outcome.TIMEOUT}
     answered = sum(one.conclusive for one in found)
-    assert answered >= limits.rate * timing.turn * 0.5
+    assert answered >= limits.rate * timing.queue * 0.5
     assert server.most_at_once <= limits.in_flight
     assert len(server.times) <= limits.burst + limits.rate * took + 1
     # The server shares our event loop, and sees queries late while that is busy: the exact bound
-    # is proven where they are sent (test_gates).
+    # is proven where they are sent (test_limiter).
     assert most_within(server.times, 1.0) <= limits.burst + limits.rate * 0.5
     # Whom we did not ask is not silent: overload is no reason to trust only the resolver.
     assert not asker.resolver_only
@@ -73,7 +73,7 @@ async def test_the_own_pace_eats_no_deadline(lost: float) -> None:
     chance = random.Random(3)  # noqa: S311
     server = ScriptedServer(NS1, serves(ONE), delay=0.02, loses=lambda: chance.random() < lost)
     async with running([ScriptedServer(RESOLVER, resolves(ONE)), server]) as port:
-        timing = Timing(question=1.2, look=1.5, turn=30.0)
+        timing = Timing(question=1.2, look=1.5, queue=30.0)
         asker = DnsAsker([(RESOLVER, port)], authoritative_port=port, timing=timing)
         await asker.zone_of("one.test")
         found = await answers(asker, [f"n{n}.one.test" for n in range(250)])
@@ -85,13 +85,13 @@ async def test_the_own_pace_eats_no_deadline(lost: float) -> None:
 async def test_silence_under_a_storm_is_soon_known() -> None:
     server = ScriptedServer(NS1, silent)
     async with running([ScriptedServer(RESOLVER, resolves(ONE)), server]) as port:
-        timing = Timing(question=2.0, look=4.0, turn=60.0)
+        timing = Timing(question=2.0, look=4.0, queue=60.0)
         asker = DnsAsker([(RESOLVER, port)], authoritative_port=port, timing=timing)
         started = asyncio.get_running_loop().time()
         found = await answers(asker, [f"n{n}.one.test" for n in range(160)])
         took = asyncio.get_running_loop().time() - started
     assert not any(one.authoritative for one in found)
-    assert took < timing.turn / 3
+    assert took < timing.queue / 3
 
 
 @asynccontextmanager

@@ -20,15 +20,15 @@ from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsClient, HttpsServer
-from postroom.dns.asking.pace import Pace, PaceLimits
+from postroom.dns.asking.limiter import QueryLimiters, QueryLimits
+from postroom.dns.asking.retrying import ATTEMPTS_MOST, Found, RetryingClient, Timing, plan
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.asking.turns import ATTEMPTS_MOST, Found, Timing, Turns, plan
 from postroom.dns.asking.wire import View
 
 A, B, C = (ServerAddress(f"192.0.2.{n}") for n in (1, 2, 3))
 URL = HttpsServer("https://resolver.example/dns-query")
 ASKED = Question("x.example", RecordType.TXT)
-QUICK = Timing(least=0.02, resolver=0.02, unknown=0.03, question=0.5, look=1.0, turn=0.3)
+QUICK = Timing(least=0.02, resolver=0.02, unknown=0.03, question=0.5, look=1.0, queue=0.3)
 
 
 @dataclass
@@ -62,19 +62,19 @@ YES, NO = dns.rcode.NOERROR, dns.rcode.REFUSED
 
 
 class Client:
-    """Turns over a scripted transport."""
+    """A retrying client over a scripted transport."""
 
     def __init__(
-        self, pace: Pace | None = None, **says: tuple[float, dns.rcode.Rcode] | None
+        self, limiters: QueryLimiters | None = None, **says: tuple[float, dns.rcode.Rcode] | None
     ) -> None:
         by_address = {f"192.0.2.{'abc'.index(name) + 1}": said for name, said in says.items()}
         self.transport = Scripted(by_address)
         self.health: Health[Server] = Health(QUICK.least, QUICK.unknown)
         exchange = Exchange(self.transport, HttpsClient(), self.health)
-        self.turns = Turns(exchange, self.health, pace or Pace(), QUICK)
+        self.retrying = RetryingClient(exchange, self.health, limiters or QueryLimiters(), QUICK)
 
     async def ask(self, *servers: Server, view: View = View.RESOLVER) -> Found:
-        return await self.turns.ask(servers, ASKED, view, lambda one: one.answer.conclusive)
+        return await self.retrying.ask(servers, ASKED, view, lambda one: one.answer.conclusive)
 
 
 async def test_the_first_usable_reply_ends_it() -> None:
@@ -137,15 +137,15 @@ async def test_the_last_attempt_is_without_edns_and_that_is_learnt() -> None:
 
 
 async def test_giving_up_from_outside_leaves_nothing_in_flight() -> None:
-    pace = Pace(
-        PaceLimits(1000.0, 1000, 1), PaceLimits(1000.0, 1000, 1), PaceLimits(1000.0, 1000, 10)
+    limiters = QueryLimiters(
+        QueryLimits(1000.0, 1000, 1), QueryLimits(1000.0, 1000, 1), QueryLimits(1000.0, 1000, 10)
     )
-    client = Client(pace, a=None)
+    client = Client(limiters, a=None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await client.ask(A)
     await asyncio.sleep(0)
-    assert not pace.busy(A.address, resolver=True)
+    assert not limiters.busy(A.address, resolver=True)
 
 
 async def test_nobody_to_ask_is_no_reply() -> None:
@@ -154,8 +154,10 @@ async def test_nobody_to_ask_is_no_reply() -> None:
 
 
 async def test_overload_is_not_silence() -> None:
-    pace = Pace(PaceLimits(1.0, 1, 1), PaceLimits(1.0, 1, 1), PaceLimits(1000.0, 1000, 10))
-    client = Client(pace, a=(0, YES))
+    limiters = QueryLimiters(
+        QueryLimits(1.0, 1, 1), QueryLimits(1.0, 1, 1), QueryLimits(1000.0, 1000, 10)
+    )
+    client = Client(limiters, a=(0, YES))
     assert (await client.ask(A)).usable is not None
     found = await client.ask(A)
     assert (found.usable, found.overloaded) == (None, True)
@@ -172,11 +174,11 @@ async def test_the_failure_to_tell_does_not_depend_on_who_was_faster(
 
 
 async def test_the_busy_are_asked_last() -> None:
-    pace = Pace(PaceLimits(1.0, 1, 1))
-    client = Client(pace, a=(0, YES), b=(0, YES))
-    assert pace.try_enter(A.address, resolver=False)
+    limiters = QueryLimiters(QueryLimits(1.0, 1, 1))
+    client = Client(limiters, a=(0, YES), b=(0, YES))
+    assert limiters.try_acquire(A.address, resolver=False)
     for _ in range(4):
-        assert client.turns.order([A, B], View.NAMESERVER) == [B, A]
+        assert client.retrying.order([A, B], View.NAMESERVER) == [B, A]
 
 
 def test_plans_are_bounded() -> None:

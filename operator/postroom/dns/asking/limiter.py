@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much any one server gets to do for us: a rate, a burst, and queries in flight.
 
-What must wait is let pass in turns of the parties that we work for, and none has so many queries in
+What must wait passes by turns of the parties that we work for, and none has so many queries in
 flight that another finds no room: what one of them asks, or silence that it meets, keeps no other
 from the same server.
 """
@@ -9,18 +9,20 @@ from the same server.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 from postroom.concurrency.acting import party
+from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.shares import Line, Shares
 
-#: Gates that are remembered; one that is idle long enough to be full again can be forgotten.
-_GATES_LIMIT, _FORGET_AT_ONCE = 4096, 8
+#: Limiters that are remembered; one whose burst is full again can be forgotten.
+_LIMITERS_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class PaceLimits:
+class QueryLimits:
     """Queries per second, queries at once after a rest, and unanswered ones of a party at a time.
 
     All parties together have at most twice as many unanswered.
@@ -33,21 +35,21 @@ class PaceLimits:
 
 
 #: Anybody's server: many domains stand behind the same few addresses of a large DNS host.
-NAMESERVER_LIMITS = PaceLimits(rate=50.0, burst=50, in_flight=16)
+NAMESERVER_LIMITS = QueryLimits(rate=50.0, burst=50, in_flight=16)
 #: Our own resolver serves that view for all domains, and is asked to by whoever configured it.
-RESOLVER_LIMITS = PaceLimits(rate=1000.0, burst=1000, in_flight=128)
+RESOLVER_LIMITS = QueryLimits(rate=1000.0, burst=1000, in_flight=128)
 #: All servers together. In flight, each may hold a socket.
-OVERALL_LIMITS = PaceLimits(rate=2000.0, burst=1000, in_flight=256)
+OVERALL_LIMITS = QueryLimits(rate=2000.0, burst=1000, in_flight=256)
 
 
 class Overloaded(Exception):
     """A server has more queries waiting than it may be sent in the time that is left."""
 
 
-class Gate:
+class QueryLimiter:
     """Lets queries pass as its limits allow, those of one party in the order of their coming."""
 
-    def __init__(self, limits: PaceLimits) -> None:
+    def __init__(self, limits: QueryLimits) -> None:
         self._limits = limits
         self._passes: deque[float] = deque(maxlen=limits.burst)
         self._in_flight = Shares(2 * limits.in_flight, limits.in_flight)
@@ -61,12 +63,12 @@ class Gate:
 
     @property
     def idle(self) -> bool:
-        """Whether forgetting this gate would change nothing."""
+        """Whether forgetting this limiter would change nothing."""
         now = asyncio.get_running_loop().time()
         rested = not self._passes or self._passes[-1] + self._window <= now
         return not self._line and not self._in_flight.taken and rested
 
-    def try_enter(self) -> bool:
+    def try_acquire(self) -> bool:
         """Pass if that is possible at once."""
         if self.busy:
             return False
@@ -74,39 +76,39 @@ class Gate:
         self._in_flight.take(party())
         return True
 
-    async def enter(self, patience: float) -> None:
+    async def acquire(self, patience: float) -> None:
         """Pass, or raise `Overloaded` where that would take longer than `patience` seconds."""
-        if self.try_enter():
+        if self.try_acquire():
             return
         whose = party()
         if self._wait() + self._line.ahead_of(whose) / self._limits.rate > patience:
             raise Overloaded
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.push(whose, turn)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.push(whose, waiter)
         self._pump()
         try:
             async with asyncio.timeout(patience):
-                await turn
+                await waiter
         except TimeoutError:
-            self._give_up(whose, turn)
+            self._give_up(whose, waiter)
             raise Overloaded from None
         except asyncio.CancelledError:
-            self._give_up(whose, turn)
+            self._give_up(whose, waiter)
             raise
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """A query that passed is answered, or given up."""
-        self._leave(party())
+        self._release(party())
 
-    def _leave(self, whose: str) -> None:
+    def _release(self, whose: str) -> None:
         self._in_flight.give_back(whose)
         self._pump()
 
-    def _give_up(self, whose: str, turn: asyncio.Future[None]) -> None:
-        if turn.done() and not turn.cancelled():
-            self._leave(whose)  # it was let pass in the moment in which it gave up
+    def _give_up(self, whose: str, waiter: asyncio.Future[None]) -> None:
+        if waiter.done() and not waiter.cancelled():
+            self._release(whose)  # it was let pass in the moment in which it gave up
         else:
-            self._line.remove(whose, turn)
+            self._line.remove(whose, waiter)
 
     @property
     def _window(self) -> float:
@@ -129,72 +131,59 @@ class Gate:
             popped = self._line.pop()
             if popped is None:
                 return
-            whose, turn = popped
-            if turn.done():  # it has been given up, and did not get to say so yet
+            whose, waiter = popped
+            if waiter.done():  # it has been given up, and did not get to say so yet
                 self._in_flight.give_back(whose)
                 continue
             self._passes.append(asyncio.get_running_loop().time())
-            turn.set_result(None)
+            waiter.set_result(None)
 
     def _ring(self) -> None:
         self._timer = None
         self._pump()
 
 
-class Pace:
-    """The gates of all servers, by IP address, and the one that all have to pass."""
+class QueryLimiters:
+    """The limiters of all servers, by IP address, and the one that all queries have to pass."""
 
     def __init__(
         self,
-        nameservers: PaceLimits = NAMESERVER_LIMITS,
-        resolvers: PaceLimits = RESOLVER_LIMITS,
-        overall: PaceLimits = OVERALL_LIMITS,
+        nameservers: QueryLimits = NAMESERVER_LIMITS,
+        resolvers: QueryLimits = RESOLVER_LIMITS,
+        overall: QueryLimits = OVERALL_LIMITS,
     ) -> None:
         self._nameservers, self._resolvers = nameservers, resolvers
-        self._overall = Gate(overall)
-        self._gates: OrderedDict[tuple[str, bool], Gate] = OrderedDict()
+        self._overall = QueryLimiter(overall)
+        self._limiters: BoundedMap[tuple[str, bool], QueryLimiter] = BoundedMap(
+            _LIMITERS_LIMIT, in_use=lambda limiter: not limiter.idle
+        )
 
     def busy(self, address: str, *, resolver: bool) -> bool:
         """Whether a query to this server would have to wait for others to it."""
-        return self._gate(address, resolver).busy
+        return self._limiter(address, resolver).busy
 
-    def try_enter(self, address: str, *, resolver: bool) -> bool:
-        """Pass both gates if that is possible at once."""
-        gate = self._gate(address, resolver)
-        if gate.busy or not self._overall.try_enter():
+    def try_acquire(self, address: str, *, resolver: bool) -> bool:
+        """Pass both limiters if that is possible at once."""
+        limiter = self._limiter(address, resolver)
+        if limiter.busy or not self._overall.try_acquire():
             return False
-        return gate.try_enter()
+        return limiter.try_acquire()
 
-    async def enter(self, address: str, *, resolver: bool, patience: float) -> None:
-        """Pass both gates, or raise `Overloaded` where each would take longer than `patience`."""
-        gate = self._gate(address, resolver)
-        await gate.enter(patience)
+    async def acquire(self, address: str, *, resolver: bool, patience: float) -> None:
+        """Pass both limiters, or raise `Overloaded` where one takes longer than `patience`."""
+        limiter = self._limiter(address, resolver)
+        await limiter.acquire(patience)
         try:
-            await self._overall.enter(patience)
+            await self._overall.acquire(patience)
         except BaseException:
-            gate.leave()
+            limiter.release()
             raise
 
-    def leave(self, address: str, *, resolver: bool) -> None:
+    def release(self, address: str, *, resolver: bool) -> None:
         """A query that passed is answered, or given up."""
-        self._gate(address, resolver).leave()
-        self._overall.leave()
+        self._limiter(address, resolver).release()
+        self._overall.release()
 
-    def _gate(self, address: str, resolver: bool) -> Gate:
-        key = (address, resolver)
-        gate = self._gates.get(key)
-        if gate is None:
-            gate = self._gates[key] = Gate(self._resolvers if resolver else self._nameservers)
-            self._forget()
-        else:
-            self._gates.move_to_end(key)
-        return gate
-
-    def _forget(self) -> None:
-        """Forget the gates that were not used for long; one in use is never forgotten."""
-        for _ in range(min(len(self._gates) - _GATES_LIMIT, _FORGET_AT_ONCE)):
-            oldest = next(iter(self._gates))
-            if self._gates[oldest].idle:
-                del self._gates[oldest]
-            else:
-                self._gates.move_to_end(oldest)
+    def _limiter(self, address: str, resolver: bool) -> QueryLimiter:
+        limits = self._resolvers if resolver else self._nameservers
+        return self._limiters.use_or_make((address, resolver), partial(QueryLimiter, limits))

@@ -15,7 +15,7 @@ from postroom.dns.answers import EDNS_NOT_UNDERSTOOD, TCP_FAILED, Answer, Outcom
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsServer
-from postroom.dns.asking.pace import Overloaded, Pace
+from postroom.dns.asking.limiter import Overloaded, QueryLimiters
 from postroom.dns.asking.wire import Reply, View, answer_of
 
 #: Attempts for one question over all servers: at least three, twice each, within the most.
@@ -32,7 +32,7 @@ class Timing:
     trip), `resolver` the same for resolvers, which may have to ask others first, `unknown` the
     wait at a server that has not answered yet. `question` bounds asking the servers of one zone,
     or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers. Neither
-    counts the time in which our own pace holds a question back; `turn` bounds that.
+    counts the time that a question waits in the queue of our own limits; `queue` bounds that.
     """
 
     least: float = 0.1
@@ -40,7 +40,7 @@ class Timing:
     unknown: float = 0.25
     question: float = 5.0
     look: float = 10.0
-    turn: float = 30.0
+    queue: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +121,13 @@ def plan(servers: Sequence[Server], knows_edns: Callable[[Server], bool]) -> Ite
         yield Attempt(server, repetition, edns=knows_edns(server) and not last and repetition < 2)
 
 
-class Turns:
-    """Asks servers in turn, at the pace that is allowed; learns how healthy they are."""
+class RetryingClient:
+    """Asks servers in turn, as the limiters allow; learns how healthy they are."""
 
     def __init__(
-        self, exchange: Exchange, health: Health[Server], pace: Pace, timing: Timing
+        self, exchange: Exchange, health: Health[Server], limiters: QueryLimiters, timing: Timing
     ) -> None:
-        self._exchange, self._pace, self._timing = exchange, pace, timing
+        self._exchange, self._limiters, self._timing = exchange, limiters, timing
         self.health = health
 
     def order(self, servers: Sequence[Server], view: View) -> list[Server]:
@@ -136,7 +136,7 @@ class Turns:
             return self.health.in_order(servers)
         inclined = self.health.in_turn(servers)
         return sorted(
-            inclined, key=lambda server: self._pace.busy(address_of(server), resolver=False)
+            inclined, key=lambda server: self._limiters.busy(address_of(server), resolver=False)
         )
 
     async def ask(
@@ -157,7 +157,7 @@ class Turns:
         return await _Round(self, ordered, attempts, question, view, usable).run()
 
     async def attempt(self, attempt: Attempt, question: Question, view: View) -> Heard | None:
-        """Carry out one attempt, for which the pace was granted; None: silence."""
+        """Carry out one attempt, which the limiters let pass; None: silence."""
         server, cut_off = attempt.server, False
         try:
             reply = await self._exchange.ask(
@@ -176,21 +176,23 @@ class Turns:
             answer = replace(answer, errors=(*answer.errors, EDNS_NOT_UNDERSTOOD))
         return Heard(server, reply, answer)
 
-    def try_enter(self, server: Server, view: View) -> bool:
+    def try_acquire(self, server: Server, view: View) -> bool:
         """Get the permission to send if it is to be had at once."""
-        return self._pace.try_enter(address_of(server), resolver=view.recursive)
+        return self._limiters.try_acquire(address_of(server), resolver=view.recursive)
 
-    async def enter(self, server: Server, view: View, patience: float) -> bool:
+    async def acquire(self, server: Server, view: View, patience: float) -> bool:
         """Wait for the permission to send; False where that would take too long."""
         try:
-            await self._pace.enter(address_of(server), resolver=view.recursive, patience=patience)
+            await self._limiters.acquire(
+                address_of(server), resolver=view.recursive, patience=patience
+            )
         except Overloaded:
             return False
         return True
 
-    def leave(self, server: Server, view: View) -> None:
+    def release(self, server: Server, view: View) -> None:
         """Give the permission back."""
-        self._pace.leave(address_of(server), resolver=view.recursive)
+        self._limiters.release(address_of(server), resolver=view.recursive)
 
     def is_over_tcp(self, attempt: Attempt, question: Question) -> bool:
         """Whether an attempt has led to TCP."""
@@ -211,7 +213,7 @@ class Turns:
 class _Round:
     """One question on its way through the servers."""
 
-    turns: Turns
+    client: RetryingClient
     servers: Sequence[Server]
     waiting: deque[Attempt]
     question: Question
@@ -226,7 +228,7 @@ class _Round:
 
     async def run(self) -> Found:
         clock = asyncio.get_running_loop().time
-        self.deadline = clock() + self.turns.timing.question
+        self.deadline = clock() + self.client.timing.question
         self._spare_the_dead()
         try:
             while True:
@@ -253,7 +255,7 @@ class _Round:
 
     def _spare_the_dead(self) -> None:
         """Where all servers are known to be dead, one attempt at each is enough."""
-        if all(map(self.turns.health.is_dead, self.servers)):
+        if all(map(self.client.health.is_dead, self.servers)):
             self.waiting = deque(attempt for attempt in self.waiting if not attempt.repetition)
 
     async def _just_come(self) -> set[asyncio.Task[Heard | None]]:
@@ -273,14 +275,14 @@ class _Round:
         if self.held:
             self._spare_the_dead()  # others may have found out while this one waited
         open_now = (earlier for earlier, _ in self.running.values())
-        patience = max((self.turns.wait(earlier, self.view) for earlier in open_now), default=0.0)
+        patience = max((self.client.wait(earlier, self.view) for earlier in open_now), default=0.0)
         while self.waiting:
             attempt = self.waiting.popleft()
             if attempt.server in self.failed:
                 continue
-            if self.turns.try_enter(attempt.server, self.view) or await self._turn(attempt):
+            if self.client.try_acquire(attempt.server, self.view) or await self._queue(attempt):
                 self._send(attempt)
-                return self.turns.wait(attempt, self.view)
+                return self.client.wait(attempt, self.view)
             if self.running:
                 # Kept for later: until it could be sent, what is open is waited for.
                 self.waiting.appendleft(attempt)
@@ -288,23 +290,23 @@ class _Round:
             self.overloaded = True
         return patience
 
-    async def _turn(self, attempt: Attempt) -> bool:
-        """Wait until our pace lets an attempt pass, or what is open has ended; True: it passes.
+    async def _queue(self, attempt: Attempt) -> bool:
+        """Wait until the limiters let an attempt pass, or what is open has ended; True: it passes.
 
         Meanwhile the time of the question stands still. Of a server that is dead nothing is to be
         expected that is worth more than the time that is left.
         """
         clock = asyncio.get_running_loop().time
-        patience = self.turns.timing.turn - self.held
-        if self.turns.health.is_dead(attempt.server):
-            left = self.deadline - clock() - self.turns.wait(attempt, self.view)
+        patience = self.client.timing.queue - self.held
+        if self.client.health.is_dead(attempt.server):
+            left = self.deadline - clock() - self.client.wait(attempt, self.view)
             patience = 0.0 if self.running else min(patience, max(left, 0.0))
         if patience <= 0:
             return False
         since = clock()
         try:
             with held_back():
-                entering = self.turns.enter(attempt.server, self.view, patience)
+                entering = self.client.acquire(attempt.server, self.view, patience)
                 return await (self._beside_open(attempt, entering) if self.running else entering)
         finally:
             waited = clock() - since
@@ -326,12 +328,12 @@ class _Round:
     def _give_back(self, attempt: Attempt, entering: asyncio.Task[bool]) -> None:
         """Give a permission back that came when nobody wanted it any more."""
         if not entering.cancelled() and entering.result():
-            self.turns.leave(attempt.server, self.view)
+            self.client.release(attempt.server, self.view)
 
     def _send(self, attempt: Attempt) -> None:
-        task = asyncio.ensure_future(self.turns.attempt(attempt, self.question, self.view))
+        task = asyncio.ensure_future(self.client.attempt(attempt, self.question, self.view))
         # Not inside of the task: one that is cancelled before it starts runs no line of it.
-        task.add_done_callback(lambda _: self.turns.leave(attempt.server, self.view))
+        task.add_done_callback(lambda _: self.client.release(attempt.server, self.view))
         self.running[task] = (attempt, asyncio.get_running_loop().time())
 
     def _sift(self, done: set[asyncio.Task[Heard | None]]) -> Heard | None:
@@ -340,15 +342,15 @@ class _Round:
             heard = task.result()
             attempt, _ = self.running.pop(task)
             if heard is None:
-                self.turns.health.silent(attempt.server)
+                self.client.health.silent(attempt.server)
                 self.silent.add(attempt)
             elif self.usable(heard):
                 # Who answers without EDNS, and was silent with it, may not understand it.
                 silent = [*self.silent, *(earlier for earlier, _ in self.running.values())]
                 if attempt.edns:
-                    self.turns.health.understood_edns(attempt.server)
+                    self.client.health.understood_edns(attempt.server)
                 elif any(earlier.edns and earlier.server == attempt.server for earlier in silent):
-                    self.turns.health.silent_to_edns(attempt.server)
+                    self.client.health.silent_to_edns(attempt.server)
                 return heard
             else:
                 self.failed[heard.server] = heard
@@ -357,9 +359,9 @@ class _Round:
     def _is_worth_waiting(self) -> bool:
         """A resolver may be long in asking others, and TCP takes its time."""
         open_now = [attempt for attempt, _ in self.running.values()]
-        if any(self.turns.is_over_tcp(attempt, self.question) for attempt in open_now):
+        if any(self.client.is_over_tcp(attempt, self.question) for attempt in open_now):
             return True
-        all_dead = all(self.turns.health.is_dead(attempt.server) for attempt in open_now)
+        all_dead = all(self.client.health.is_dead(attempt.server) for attempt in open_now)
         return self.view.recursive and not all_dead
 
     def _found(self, heard: Heard) -> Found:
@@ -376,14 +378,14 @@ class _Round:
         now = asyncio.get_running_loop().time()
         since = min(sent for _, sent in self.running.values())
         for attempt, sent in self.running.values():
-            late = now - sent >= self.turns.wait(attempt, self.view) / 2**attempt.repetition
-            if late and not self.turns.health.heard_since(attempt.server, since):
-                self.turns.health.silent(attempt.server)
+            late = now - sent >= self.client.wait(attempt, self.view) / 2**attempt.repetition
+            if late and not self.client.health.heard_since(attempt.server, since):
+                self.client.health.silent(attempt.server)
         for task in self.running:
             task.cancel()
         await asyncio.gather(*self.running, return_exceptions=True)
 
 
 def address_of(server: Server) -> str:
-    """What the pace goes by: the IP address, or the URL."""
+    """What the limiters go by: the IP address, or the URL."""
     return server.url if isinstance(server, HttpsServer) else server.address

@@ -317,7 +317,7 @@ class _WatchResponse(aiohttp.ClientResponse):
 async def _reduce(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Ask for metadata only where an answer would hold the content of Secrets or ConfigMaps."""
+    """Take metadata only where an answer would hold the content of Secrets or ConfigMaps."""
     if request.url.path.endswith(("/secrets", "/configmaps")):
         watching = request.url.query.get("watch") == "true"
         request.headers["Accept"] = _METADATA if watching else _METADATA_LIST

@@ -125,7 +125,7 @@ class Asker(Protocol):
         ...
 
     async def authoritative(self, question: Question) -> Answer:
-        """Ask one server of the zone that holds the name: the truth now.
+        """The truth now: the answer of one server of the zone that holds the name.
 
         CNAMEs are followed into other zones at their authoritative servers. Where the way to
         those servers is blocked, the answer is that of the resolver, with `authoritative` False.
@@ -133,11 +133,11 @@ class Asker(Protocol):
         ...
 
     async def recursive(self, question: Question) -> Answer:
-        """Ask the resolver afresh: what others see, through its caches."""
+        """What others see: the answer of the resolver at this moment, through its caches."""
         ...
 
     async def shared(self, question: Question) -> Answer:
-        """Ask the resolver, or remember what it said as long as its TTL allows.
+        """The answer of the resolver, kept as long as its TTL allows.
 
         For names that many domains share (includes of SPF records, targets at providers), never
         for a record under test: "check now" must not be answered from memory.
@@ -145,7 +145,7 @@ class Asker(Protocol):
         ...
 
     async def every_server(self, question: Question) -> tuple[ServerAnswer, ...]:
-        """Ask every server of the zone that holds the name, aliases not followed beyond the zone.
+        """The answer of every server of the zone that holds the name; aliases end with the zone.
 
         Sorted by name server. A server without address has the answer SERVER_FAILURE; one that
         answers without AA, or refers upwards, REFUSED (it is lame); one of which no address may be
@@ -154,16 +154,16 @@ class Asker(Protocol):
         ...
 
     async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
-        """Ask every server of the zone that holds the name for its SOA, as `every_server` does.
+        """The SOA at every server of the zone that holds the name, as `every_server` has it.
 
         The answer's one value is the serial alone, in decimal.
         """
         ...
 
     async def unvalidated(self, question: Question) -> Answer:
-        """Ask the resolver with checking disabled (CD=1): what it has before DNSSEC (RFC 4035)."""
+        """What the resolver has before DNSSEC: with checking disabled (CD=1, RFC 4035)."""
         ...
 
     async def delegation(self, apex: str) -> Delegation | Answer:
-        """Ask the servers of the parent zone about a zone, or say what kept us from it."""
+        """What the servers of the parent zone say of a zone, or what kept us from it."""
         ...

@@ -85,11 +85,11 @@ class Observation:
         self._seen_at_servers = self._seen_by_resolver = None
 
     async def ask_authoritative(self, records: Sequence[PlannedRecord]) -> None:
-        """Ask the zone's servers what the judges of these records need."""
+        """Learn what the judges of these records need from the zone's servers."""
         await self._ask(records, self._own, self._asker.authoritative, lambda: self.authoritative)
 
     async def ask_resolver(self, records: Sequence[PlannedRecord]) -> None:
-        """Ask the resolver the same."""
+        """Learn the same from the resolver."""
         await self._ask(records, self._own_resolved, self._asker.recursive, lambda: self._recursive)
 
     async def _ask(
@@ -99,7 +99,7 @@ class Observation:
         ask: Callable[[Question], Awaitable[Answer]],
         view: Callable[[], Seen],
     ) -> None:
-        """Ask until nothing more follows from the answers, in rounds, each at once."""
+        """Learn in rounds, each at once, until nothing more follows from the answers."""
         for _ in range(_ROUNDS_LIMIT):
             wanted = receivers.needs(self._context.plan) if records else Needs()
             for record in records:
@@ -132,11 +132,11 @@ class Observation:
         return across_views(planned, self.authoritative, None, context)
 
     async def ask_every_server(self, records: Iterable[PlannedRecord]) -> None:
-        """Ask every server of the zone for each record."""
+        """Learn what every server of the zone has of each record."""
         await self._ask_every(Question(record.name, record.type) for record in records)
 
     async def ask_above_keys(self) -> None:
-        """Ask every server for the name above DKIM keys, where nothing stands itself."""
+        """Learn what every server has above DKIM keys, where nothing stands itself."""
         domain = self._context.plan.domain
         if self._context.plan.of(Purpose.DKIM):
             await self._ask_every([Question(f"_domainkey.{domain}", RecordType.TXT)])
@@ -147,7 +147,7 @@ class Observation:
         self._every.update(zip(wanted, answers, strict=True))
 
     async def ask_delegations(self, context: Context) -> None:
-        """Ask the zone whether it has handed the names away that nobody answers for."""
+        """Learn whether the zone has handed the names away that nobody answers for."""
         records = context.plan.records
         lost = [
             record
@@ -166,7 +166,7 @@ class Observation:
         }
 
     async def ask_extra(self, fresh: Sequence[PlannedRecord]) -> None:
-        """Ask for what nobody requires, but what must not be there."""
+        """Learn of what nobody requires, but what must not be there."""
         if not fresh:
             return
         own = [Question(*name) for name in sidelong(self._context.plan)]
@@ -204,7 +204,7 @@ class Observation:
         context: Context,
         searched: Collection[str] | None = None,
     ) -> None:
-        """Ask what may tell the cause of faulty records; answers may raise further questions.
+        """Learn what may tell the cause of faulty records; answers may raise further questions.
 
         Those with the ids `searched`, by default all, are looked for in unlikely places too.
         """
@@ -230,7 +230,7 @@ class Observation:
             await self._ask_places(wanted, apex)
 
     async def _ask_places(self, wanted: Sequence[Question], apex: str) -> None:
-        """Ask for places, but first above those that are close together: mostly nothing is there.
+        """Learn of places, but first above those that are close together: mostly nothing is there.
 
         What a denial implies is kept like an answer.
         """

@@ -23,7 +23,7 @@ _SILENT_LIMIT = 4
 
 
 async def look_at_zone(view: ZoneView, asker: Asker) -> ZoneView:
-    """Ask all that may tell why records are not seen: at most some twenty questions, at once."""
+    """What may tell why records are not seen: at most some twenty questions, at once."""
     zone = view.zone
     if view.denied:
         # What the resolver meets at servers that we may not ask must not show in what we say.
@@ -40,7 +40,7 @@ async def look_at_zone(view: ZoneView, asker: Asker) -> ZoneView:
 
 
 async def _resolver(view: ZoneView, asker: Asker, question: Question) -> ZoneView:
-    """Ask the resolver; where it fails, once more, and what it has without DNSSEC."""
+    """With what the resolver says; where it fails, once more, and what it has without DNSSEC."""
     answer = await asker.recursive(question)
     if answer.outcome is not Outcome.SERVER_FAILURE:
         return replace(view, resolver=answer)
@@ -56,7 +56,7 @@ async def _resolver(view: ZoneView, asker: Asker, question: Question) -> ZoneVie
 async def _families(
     asker: Asker, serials: Sequence[ServerAnswer]
 ) -> Mapping[str, frozenset[RecordType]]:
-    """Ask which types of address the silent servers have."""
+    """With the types of address that the silent servers have."""
     silent = sorted(
         {serial.nameserver for serial in serials if serial.answer.outcome is Outcome.TIMEOUT}
     )

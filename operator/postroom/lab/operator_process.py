@@ -123,7 +123,7 @@ class OperatorProcess:
             return text
 
     def stop(self) -> int:
-        """Ask the process to end, and return its exit code."""
+        """The exit code of the process, which is told to end."""
         if self._process is None:
             return 0
         if self._process.poll() is None:

@@ -150,7 +150,7 @@ class Operation(ABC, Generic[Report]):
 
 @dataclass(frozen=True, slots=True)
 class AskSenders(Operation[EnvelopeReport]):
-    """Ask whether each sender may write to the recipient; send nothing."""
+    """The question whether each sender may write to the recipient; nothing is sent."""
 
     senders: Sequence[str]
     recipient: str

@@ -59,7 +59,7 @@ class AuthorityView:
         return found
 
     async def ask(self, question: Question) -> Answer:
-        """Ask the zone's servers, and those of the zones that CNAMEs lead to."""
+        """The answer of the zone's servers, and of those of the zones that CNAMEs lead to."""
         aliases: tuple[str, ...] = ()
         strict, here = True, question
         while True:
@@ -77,7 +77,7 @@ class AuthorityView:
                 return Answer(question, Outcome.NX_DOMAIN, aliases=aliases, authoritative=strict)
 
     async def every(self, question: Question, *, at_apex: bool = False) -> tuple[ServerAnswer, ...]:
-        """Ask every server of the zone that holds the name; `at_apex` asks for the apex instead."""
+        """What each server of the zone answers that holds the name; `at_apex`: for its apex."""
         servers = await self.locate(question.name)
         for _ in range(_REFERRAL_LIMIT):
             if isinstance(servers, Answer):
@@ -100,7 +100,7 @@ class AuthorityView:
         return ()
 
     async def named(self, apex: str, hosts: Sequence[str]) -> tuple[ServerAnswer, ...]:
-        """Ask servers for the SOA of a zone that somebody names for it; in the order of names."""
+        """The SOA of a zone at each of the servers that somebody names for it, by their names."""
         servers = await self._zones.of_hosts(apex, hosts)
         question = Question(apex, RecordType.SOA)
         looks = await asyncio.gather(
@@ -116,13 +116,13 @@ class AuthorityView:
         )
 
     async def ask_servers(self, servers: Servers, question: Question) -> Answer | Servers | Silence:
-        """Ask the servers of one zone until one answers with authority, or refers deeper."""
+        """The first answer with authority, or referral deeper, of the servers of one zone."""
         if not servers.addresses and servers.denied:
             return Answer(question, Outcome.DENIED)
         return await self._ask(servers, servers.addresses, question)
 
     async def _ask_zone(self, question: Question) -> Answer:
-        """Ask the servers of the zone that holds the name, and of those it is delegated to."""
+        """The answer of the zone that holds the name, or of those that it is delegated to."""
         if not self.reach.may_ask():
             return await self._resolver.answer(question)
         servers = await self._zones.near(question.name)
@@ -172,7 +172,7 @@ class AuthorityView:
     async def _ask(
         self, servers: Servers, addresses: Sequence[ServerAddress], question: Question
     ) -> Answer | Servers | Silence:
-        """Ask some servers of a zone until one answers with authority, or refers deeper."""
+        """The first answer with authority, or referral deeper, of some servers of a zone."""
         started = asyncio.get_running_loop().time()
         found = await self._client.ask(addresses, question, View.NAMESERVER, has_authority)
         if any(self._client.health.heard_since(address, started) for address in addresses):

@@ -60,7 +60,7 @@ class ResolverView:
         return await self._shared.get(question, look)
 
     def forget(self, question: Question) -> None:
-        """Have `shared` ask again next time."""
+        """Drop what `shared` keeps of a question."""
         self._shared.forget(question)
 
 

@@ -146,7 +146,7 @@ class RetryingClient:
         view: View,
         usable: Callable[[Heard], bool],
     ) -> Found:
-        """Ask until a reply is usable, within `Timing.question`.
+        """The first usable reply within `Timing.question`, and those before it.
 
         The next server is asked at once where one gives an unusable reply, and after twice its
         round trip where it is silent, while the earlier query stays open; in a second round the

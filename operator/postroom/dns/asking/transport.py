@@ -28,5 +28,5 @@ class Transport(Protocol):
         ...
 
     async def tcp(self, server: ServerAddress, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
-        """Ask over TCP; message without the two-byte length prefix, both ways."""
+        """The reply over TCP; messages without the two-byte length prefix, both ways."""
         ...

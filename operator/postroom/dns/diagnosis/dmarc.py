@@ -20,7 +20,7 @@ from postroom.dns.requirements import DMARCWanted
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask beside the name whether a wildcard answers, where something else than DMARC is there."""
+    """A name beside this one, where something else than DMARC is there: is it a wildcard's?"""
     beside = synthesis.invented_sibling(case)
     if beside is not None and _policies(case):
         yield Probe(1, Question(beside, RecordType.TXT))

@@ -28,7 +28,7 @@ _LOOK_BEHIND = 3
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask where mail goes without MX, what foreign hosts are, and what is in the way of a CNAME."""
+    """Where mail goes without MX, what foreign hosts are, and what is in the way of a CNAME."""
     wanted, name = case.planned.wanted, case.planned.name
     if isinstance(wanted, MXWanted):
         if not case.answer.values:

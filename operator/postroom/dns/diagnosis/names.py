@@ -44,7 +44,7 @@ def _places(case: Case) -> tuple[Place, ...]:
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask at the places where slips put a record."""
+    """The places where slips put a record."""
     for place in _places(case):
         if fits_into_query(place.name):
             yield Probe(place.priority, Question(place.name, case.planned.type))

@@ -62,7 +62,7 @@ def _places(case: Case, wanted: spf.Requirement) -> Iterator[_SPFPlace]:
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask for the policy where it does not belong, unless one stands where it does."""
+    """The places where the policy does not belong, unless one stands where it does."""
     wanted = case.planned.wanted
     if isinstance(wanted, spf.Requirement) and not spf.select(case.answer.values):
         for number, place in enumerate(_places(case, wanted)):

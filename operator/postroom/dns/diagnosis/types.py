@@ -25,7 +25,7 @@ _ADDRESSES = (RecordType.A, RecordType.AAAA)
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask for the types that are confused with the right one, where nothing better is there."""
+    """The types that are confused with the right one, where nothing better is there."""
     name, wanted = case.planned.name, case.planned.wanted
     if isinstance(wanted, CNAMEWanted):
         if not case.answer.values:

@@ -40,7 +40,7 @@ def _concerned(case: Case) -> bool:
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask what a policy leads to when its damage is undone: it may hold more than is wanted."""
+    """What a policy leads to when its damage is undone: it may hold more than is wanted."""
     if not _concerned(case) or not isinstance(case.planned.wanted, spf.Requirement):
         return
     for damage in (*undone(case), *pieced(case)):

@@ -16,7 +16,7 @@ from postroom.dns.quoting import quoted
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask beside the name for what is seen at it, and above it where nothing is."""
+    """What is seen at the name, beside it; and above it where nothing is."""
     beside = synthesis.invented_sibling(case)
     if beside is None:
         return

@@ -24,7 +24,7 @@ _NAMED_LIMIT = 4
 
 
 def probes(case: Case) -> Iterable[Probe]:
-    """Ask whether a name on the way is delegated, and by whom the zone says it was made."""
+    """Whether a name on the way is delegated, and by whom the zone says it was made."""
     if case.judgement.state is not RecordState.MISSING or case.apex is None:
         return
     for name in below_the_domain(case.planned, case.context):

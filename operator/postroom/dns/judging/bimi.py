@@ -23,7 +23,7 @@ from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, PlannedRecord
 def needs(
     planned: PlannedRecord, wanted: BIMIWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the texts, and for the DMARC records that the domain's policy may come from."""
+    """The texts, and the DMARC records that the domain's policy may come from."""
     names = dmarc.walk_names(wanted.domain)
     needed = own_names((planned.name, RecordType.TXT)) | shared(
         *((name, RecordType.TXT) for name in names)

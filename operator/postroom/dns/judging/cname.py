@@ -31,7 +31,7 @@ def behind(wanted: CNAMEWanted) -> tuple[RecordType, ...]:
 def needs(
     planned: PlannedRecord, wanted: CNAMEWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the CNAME and for the target; where there is no CNAME, what is in its place."""
+    """The CNAME and the target; where there is no CNAME, what is in its place."""
     needed = own((planned.name, RecordType.CNAME)) | shared(
         *((wanted.target, kind) for kind in behind(wanted))
     )

@@ -26,7 +26,7 @@ MASK = "(a private key)"
 def needs(
     planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the texts of the name."""
+    """The texts of the name."""
     return own((planned.name, RecordType.TXT))
 
 

@@ -23,8 +23,8 @@ from postroom.dns.requirements import VALUE_LIMIT, DMARCWanted, PlannedRecord
 def needs(
     planned: PlannedRecord, wanted: DMARCWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the texts, for those of the parents (the tree walk), whether foreign report
-    destinations agree, and for the records below which the return path stands."""
+    """The texts, those of the parents (the tree walk), what tells whether foreign report
+    destinations agree, and the records below which the return path stands."""
     domain = domain_of(planned)
     above = dmarc.walk_names(domain)[1:]
     # Where nothing stands at the domain itself, what its own organisation publishes is the policy

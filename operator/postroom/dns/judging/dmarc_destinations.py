@@ -22,7 +22,7 @@ _OTHERS_LIMIT = 6
 def needs(
     domain: str, wanted: DMARCWanted, seen: Seen, record: dmarc.PolicyRecord | None = None
 ) -> Needs:
-    """Ask who the destinations belong to, and whether those agree that look foreign.
+    """The questions of whom the destinations belong to, and whether those agree that look foreign.
 
     Those of the spec, and those of the `record` that is published.
     """

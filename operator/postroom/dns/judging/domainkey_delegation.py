@@ -18,7 +18,7 @@ from postroom.dns.requirements import DelegationWanted, PlannedRecord
 def needs(
     planned: PlannedRecord, wanted: DelegationWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the NS records of the name."""
+    """The NS records of the name."""
     return own((planned.name, RecordType.NS))
 
 

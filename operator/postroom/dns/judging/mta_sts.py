@@ -26,7 +26,7 @@ _ADDRESSES = (RecordType.A, RecordType.AAAA)
 def needs(
     planned: PlannedRecord, wanted: MTASTSWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the record, the policy host and the exchanges; then fetch the policy.
+    """The record, the policy host and the exchanges; then the policy.
 
     It is fetched only from a host that was seen at the zone's own servers: looking for one that is
     not there yet would put a denial into the resolver's cache.

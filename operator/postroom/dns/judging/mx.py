@@ -37,7 +37,7 @@ __all__ = ["NOBODY", "host_of", "is_of_another_provider", "judge", "needs"]
 def needs(
     planned: PlannedRecord, wanted: MXWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the MX records, and whether the host exists and is no alias; so do others there."""
+    """The MX records, and whether the host, and others there, exist and are no aliases."""
     mine = own((planned.name, RecordType.MX)) | shared(*((wanted.host, kind) for kind in ADDRESSES))
     return mine | needs_of_others(planned, seen, context)
 

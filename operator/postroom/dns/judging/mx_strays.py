@@ -73,7 +73,7 @@ def others(
 
 
 def needs(planned: PlannedRecord, seen: Seen, context: Context) -> Needs:
-    """Ask whether those hosts exist; for the second type of address where there is none."""
+    """The addresses of those hosts; the second type only where there is none of the first."""
     values = seen.at(planned.name, RecordType.MX).values
     needed = Needs()
     hosts = dict.fromkeys(host for _, host in others(planned, values, context))

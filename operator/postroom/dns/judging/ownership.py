@@ -30,7 +30,7 @@ _LONG = 16
 def needs(
     planned: PlannedRecord, wanted: TextWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the texts of the name."""
+    """The texts of the name."""
     return own((planned.name, RecordType.TXT))
 
 

@@ -33,7 +33,7 @@ def _names(planned: PlannedRecord, seen: Seen) -> list[str]:
 
 
 def needs(planned: PlannedRecord, wanted: PTRWanted, seen: Seen, context: Context) -> Needs:
-    """Ask for the names of the address, then for their addresses."""
+    """The names of the address, then their addresses."""
     kind = _forward(wanted.address)
     names = filter(can_be_asked, _names(planned, seen))
     return own((planned.name, RecordType.PTR)) | shared(*((name, kind) for name in names))

@@ -55,9 +55,9 @@ _BUDGET = frozenset({Code.SPF_TOO_MANY, Code.SPF_VOID})
 
 
 def needs(planned: PlannedRecord, wanted: spf.Requirement, seen: Seen, context: Context) -> Needs:
-    """Ask for the texts, and for what the records lead to, level by level.
+    """The texts, and what the records lead to, level by level.
 
-    The required includes are asked for at once: they will be needed whatever stands there.
+    The required includes are among them at once: they will be needed whatever stands there.
     """
     answer = seen.at(planned.name, RecordType.TXT)
     texts = _with_what_they_mean(read(answer.values), wanted)

@@ -19,7 +19,7 @@ from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord, TLSRPTWanted
 def needs(
     planned: PlannedRecord, wanted: TLSRPTWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the texts of the name; no destination has to agree (RFC 8460 section 3)."""
+    """The texts of the name; no destination has to agree (RFC 8460 section 3)."""
     return own((planned.name, RecordType.TXT))
 
 

@@ -29,7 +29,7 @@ _HOW = (
 def needs(
     planned: PlannedRecord, wanted: TLSAWanted, seen: Seen, context: judgement.Context
 ) -> Needs:
-    """Ask for the records, and the resolver for what tells whether the zones are signed.
+    """The records, and from the resolver what tells whether the zones are signed.
 
     The zone's own servers never set AD, a validating resolver does. The questions are others than
     those that the zone's servers are asked: the addresses of the host for the zone with its TLSA,

@@ -82,7 +82,7 @@ class BearerExchange:
         self._turns = Slots(_AT_A_TIME, _PER_NAMESPACE)
 
     async def get(self, url: str, token: Masked) -> ApiReply | NoAnswer:
-        """Ask, and show the token to nobody but the host of the URL."""
+        """The answer to a GET; the token is shown to nobody but the host of the URL."""
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or HTTPS_PORT
         if port not in self._ports:

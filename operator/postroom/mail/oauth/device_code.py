@@ -40,7 +40,7 @@ class DeviceCode:
 
 
 async def begin(exchange: Exchange, request: LoginRequest) -> DeviceCode | TokenFailure:
-    """Ask for a code that a person can enter."""
+    """A code that a person can enter, fresh from the server."""
     form = request.form("", {})
     form.open["scope"] = request.asked_scopes
     url = url_of(request.endpoints.device_url, request.tenant)
@@ -86,7 +86,7 @@ async def finish(
     sleep: Sleep = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> SignedIn | TokenFailure:
-    """Ask again and again until the person has signed in, declined, or the code has expired.
+    """What comes of a code, polled until the person has signed in, declined, or it has expired.
 
     An outage in between only slows us down.
     """

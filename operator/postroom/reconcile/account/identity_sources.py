@@ -47,7 +47,7 @@ def knowledge_of(known: Knowledge, sender: Attempt, look: IdentityLook | None) -
 
 
 async def find_out(view: AccountView, sender: Attempt) -> IdentityLook | None:
-    """Ask whom the spec says, unless the last answer is fresh; None: there is nobody to ask."""
+    """The answer of whom the spec names, the last one while it is fresh; None: there is nobody."""
     token = _list_token(view, sender)
     if token is None and not _asks_server(view, sender):
         view.memory.identities = None
@@ -91,7 +91,7 @@ def _with_earlier(look: IdentityLook, last: IdentityLook) -> IdentityLook:
 
 
 async def _list(view: AccountView, token: TokenCredentials, look: IdentityLook) -> IdentityLook:
-    """Ask the provider for its list."""
+    """The provider's list."""
     found: Discovered | DiscoveryFailure | None = await _refusal(view, token)
     if found is None:
         found = await view.world.outbound.identities.identities(token.grant, token.cloud)
@@ -127,7 +127,7 @@ def _oauth_of(view: AccountView) -> OAuth | None:
 
 
 async def _envelope(view: AccountView, sender: Attempt, look: IdentityLook) -> IdentityLook:
-    """Ask the server about every sender."""
+    """What the server says of every sender."""
     own = view.resource.spec.address
     login = await login_for(sender, view.world)
     if isinstance(login, Answer):

@@ -111,7 +111,8 @@ def _address_or_off(value: object) -> Address | None:
     return None if value in (None, "off") else parse_address(value)
 
 
-def _network(value: object) -> Network:
+def parse_network(value: object) -> Network:
+    """Parse a network; raises `ValueError`."""
     if isinstance(value, IPv4Network | IPv6Network):
         return value
     try:
@@ -120,21 +121,24 @@ def _network(value: object) -> Network:
         raise ValueError("must be networks such as 10.0.0.0/8 or fd00::/8") from None
 
 
-def _port(value: object) -> int:
+def parse_port(value: object) -> int:
+    """Parse a port; raises `ValueError`."""
     number = int(value) if isinstance(value, int | str) and str(value).isdecimal() else 0
     if not 1 <= number <= 65535:
         raise ValueError("must be ports from 1 to 65535")
     return number
 
 
-def _token_host(value: object) -> str:
+def parse_token_host(value: object) -> str:
+    """Parse the host of a token endpoint, whose first label may be ``*``; raises `ValueError`."""
     text = str(value).strip().lower().removesuffix(".")
     if len(text) > 253 or not _HOST.fullmatch(text):
         raise ValueError("must be hosts such as login.example.com or *.example.com")
     return text
 
 
-def _test_recipient(value: object) -> str:
+def parse_test_recipient(value: object) -> str:
+    """Parse an address, or ``@domain`` for all of a domain; raises `ValueError`."""
     text = str(value).strip().lower()
     if len(text) > 254 or not _RECIPIENT.fullmatch(text):
         raise ValueError("must be addresses such as ops@example.com, or @example.com")
@@ -177,13 +181,13 @@ class Settings(BaseModel):
     dns_authoritative_port: Annotated[int, Field(ge=1, le=65535)] = Field(
         default=53, description="Port at which authoritative servers are asked."
     )
-    allow_cidrs: Annotated[tuple[Network, ...], _each(_network)] = Field(
+    allow_cidrs: Annotated[tuple[Network, ...], _each(parse_network)] = Field(
         default=(), description="Private networks in which mail and name servers may be dialled."
     )
-    allow_ports: Annotated[tuple[int, ...], _each(_port)] = Field(
+    allow_ports: Annotated[tuple[int, ...], _each(parse_port)] = Field(
         default=(), description="Ports that may be dialled besides those of mail."
     )
-    allow_token_hosts: Annotated[tuple[str, ...], _each(_token_host)] = Field(
+    allow_token_hosts: Annotated[tuple[str, ...], _each(parse_token_host)] = Field(
         default=(),
         description="Hosts of OAuth token endpoints, besides those of Google and Microsoft, that "
         "credentials may be sent to; the first label may be *.",
@@ -193,7 +197,7 @@ class Settings(BaseModel):
         description="Keep new refresh tokens in Secrets of the operator's own where a spec says "
         "rotation: WriteBack; needs create and patch on Secrets.",
     )
-    allow_test_recipients: Annotated[tuple[str, ...], _each(_test_recipient)] = Field(
+    allow_test_recipients: Annotated[tuple[str, ...], _each(parse_test_recipient)] = Field(
         default=(),
         description="Addresses (or @domain) that test messages may go to besides the account "
         "itself and its identities.",
@@ -326,7 +330,10 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError(_sentence(error, origin)) from None
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        raise SettingsError(f"{origin.get(name, name)}: {message}") from None
     for name in ("earlier_ownership_keys", "require_ownership_token"):
         if getattr(settings, name) and not settings.ownership_key:
             raise SettingsError(
@@ -364,11 +371,3 @@ def _read_key(file: str, origin: Mapping[str, str]) -> Masked:
             f"{origin[KEY_FILE]}: the key must have {_KEY_LEAST} to {_KEY_FILE_LIMIT} characters"
         )
     return Masked(text)
-
-
-def _sentence(error: ValidationError, origin: Mapping[str, str]) -> str:
-    """Name the first setting that is wrong and say what it takes."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "settings"
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return f"{origin.get(name, name)}: {message}"

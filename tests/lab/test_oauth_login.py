@@ -340,12 +340,12 @@ class Run:
         self.server = TokenServer()
         self.server.clients = {"mid": Client()}
         self.server.patience = 0
-        monkeypatch.setattr(auth_command, "_login", self._login)
+        self._real = auth_command.sign_in_through
+        monkeypatch.setattr(auth_command, "sign_in_through", self._sign_in)
         monkeypatch.setattr(device_code, "_SHORTEST", 0.01)
         monkeypatch.setattr(device_code, "_LONGEST", 0.01)
-        self._real = auth_command.sign_in_through
 
-    async def _login(self, request: LoginRequest, *others: Any) -> int:
+    async def _sign_in(self, _: object, request: LoginRequest, *others: Any) -> int:
         async with self.server as server:
             known = endpoints_at(server, OAuthProvider.MICROSOFT)
             moved = replace(request, endpoints=known, ca_bundle=server.ca_bundle)

@@ -142,19 +142,17 @@ class MailServerSpec(Model):
                 "credentialsRef may not be set when tls.mode is None: credentials are only sent "
                 "over TLS"
             )
-        if self.oauth is not None:
-            self._check_oauth(self.oauth)
-        return self
-
-    def _check_oauth(self, oauth: OAuth) -> None:
+        if self.oauth is None:
+            return self
         if self.tls.mode is TLSMode.NONE:
             raise ValueError(
                 "oauth may not be set when tls.mode is None: tokens are only sent over TLS"
             )
         if self.credentials_ref is not None:
             raise ValueError("oauth may not be set beside credentialsRef: one of them signs in")
-        if oauth.subject is None:
+        if self.oauth.subject is None:
             raise ValueError("oauth.subject must be set: a MailServer has no address of its own")
+        return self
 
     @property
     def signs_in(self) -> bool:

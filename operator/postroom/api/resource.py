@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args
 
@@ -164,15 +164,12 @@ def parse_status(kind: names.Kind, raw: object) -> CommonStatus:
 
 def problems_of(error: ValidationError, model: type[Model]) -> tuple[Problem, ...]:
     """Put pydantic's errors into sentences; never repeats the value, which may be a secret."""
-    return tuple(
-        Problem(("spec", *_location(detail["loc"])), _sentence(detail, model))
-        for detail in error.errors()
-    )
-
-
-def _location(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Drop the parts that pydantic adds for validators, which are no fields."""
-    return tuple(part for part in loc if isinstance(part, int) or not ("[" in part or "(" in part))
+    problems = []
+    for detail in error.errors():
+        # Parts that pydantic adds for validators are no fields.
+        fields = [part for part in detail["loc"] if not ("[" in str(part) or "(" in str(part))]
+        problems.append(Problem(("spec", *fields), _sentence(detail, model)))
+    return tuple(problems)
 
 
 #: What a value must be, by the type of pydantic's error: its own words name Python's types.
@@ -206,7 +203,8 @@ def _sentence(detail: Any, model: type[Model]) -> str:
     context, kind = detail.get("ctx") or {}, detail["type"]
     match kind:
         case "extra_forbidden":
-            return "is not a field of this kind" + _meant_field(detail["loc"], model)
+            *place, unknown = detail["loc"]
+            return f"is not a field of this kind{hint(str(unknown), _fields_at(place, model))}"
         case "missing":
             return "is required"
         case "string_too_long" | "too_long":
@@ -214,7 +212,10 @@ def _sentence(detail: Any, model: type[Model]) -> str:
         case "string_too_short" | "too_short":
             return f"must have at least {context.get('min_length')} {_unit(detail)}"
         case "enum" | "literal_error":
-            return f"must be one of {context.get('expected')}" + _meant_value(detail)
+            given, expected = detail.get("input"), str(context.get("expected"))
+            choices = re.findall(r"'([^']*)'", expected)
+            meant = hint(given, choices) if isinstance(given, str) else ""
+            return f"must be one of {expected}{meant}"
         case "value_error":
             return str(context.get("error"))
         case _ if kind in _BOUNDS:
@@ -228,15 +229,10 @@ def _unit(detail: Any) -> str:
     return "characters" if detail["type"].startswith("string") else "entries"
 
 
-def _meant_field(loc: tuple[str | int, ...], model: type[Model]) -> str:
-    """Offer the field whose name is nearest to an unknown one."""
-    return hint(str(loc[-1]), _fields_at(loc[:-1], model))
-
-
-def _fields_at(loc: tuple[str | int, ...], model: type[Model]) -> list[str]:
+def _fields_at(place: Sequence[str | int], model: type[Model]) -> list[str]:
     """Return the names that are legal at a place, as they are written in YAML."""
     here: type[BaseModel] = model
-    for part in loc:
+    for part in place:
         if isinstance(part, int):
             continue
         found = next(
@@ -255,10 +251,3 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
-
-
-def _meant_value(detail: Any) -> str:
-    """Offer the value of an enumeration that is nearest to what is there."""
-    given = detail.get("input")
-    choices = re.findall(r"'([^']*)'", str((detail.get("ctx") or {}).get("expected")))
-    return hint(given, choices) if isinstance(given, str) else ""

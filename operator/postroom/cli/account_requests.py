@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from postroom.api import names
-from postroom.api.account_messages import LastTest, MessageStep
+from postroom.api.account_messages import MessageStep
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.resource import parse_status
 from postroom.api.times import parse_timestamp, timestamp
@@ -53,7 +53,11 @@ def waits_for(raw: Raw, nonce: str, now: datetime) -> str:
     status = status_of(raw)
     last = status.last_test
     if last is not None and last.in_flight is not None:
-        return _on_its_way(last, nonce)
+        if last.nonce != nonce:
+            return "An earlier test message is still looked for, for ten minutes at most."
+        if last.in_flight.step is MessageStep.SENDING:
+            return "The message is announced in status, and being sent."
+        return "The server took the message over; it is looked for, for ten minutes at most."
     if last is not None and last.nonce == nonce:
         return ""
     left = too_early(status.last_message_time, now)
@@ -61,14 +65,6 @@ def waits_for(raw: Raw, nonce: str, now: datetime) -> str:
         return ""
     moment = timestamp(parse_timestamp(status.last_message_time) + SPACING)
     return f"One message in five minutes: it is sent at {moment}."
-
-
-def _on_its_way(last: LastTest, nonce: str) -> str:
-    if last.nonce != nonce:
-        return "An earlier test message is still looked for, for ten minutes at most."
-    if last.in_flight is not None and last.in_flight.step is MessageStep.SENDING:
-        return "The message is announced in status, and being sent."
-    return "The server took the message over; it is looked for, for ten minutes at most."
 
 
 async def tested(

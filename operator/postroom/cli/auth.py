@@ -78,54 +78,74 @@ def _root() -> None:
     """Sign in to a mailbox with OAuth, and get the Secret for it."""
 
 
+_ProviderOption = Annotated[
+    Provider, typer.Option(help="Whose mailbox it is.", case_sensitive=False)
+]
+_ClientIDOption = Annotated[str, typer.Option(help="ID of your OAuth client.")]
+_AddressOption = Annotated[str, typer.Option(help="Address of the mailbox.")]
+_SignedInAsOption = Annotated[
+    str | None,
+    typer.Option(help="Who signs in, where that is another than the (shared) mailbox."),
+]
+_ClientSecretFileOption = Annotated[
+    Path | None,
+    typer.Option(help="File with the client's secret; - for standard input. Google needs it."),
+]
+_TenantOption = Annotated[
+    str | None, typer.Option(help="Microsoft tenant: ID or domain; default: common.")
+]
+_CloudOption = Annotated[
+    MicrosoftCloud, typer.Option(help="Microsoft cloud.", case_sensitive=False)
+]
+_MethodOption = Annotated[
+    Method | None,
+    typer.Option(
+        help="Browser (of this machine), or DeviceCode (of any; Microsoft only, its default).",
+        case_sensitive=False,
+    ),
+]
+_ScopeOption = Annotated[
+    list[str] | None, typer.Option(help="Scope to ask for; default: those that mail needs.")
+]
+_OpenOption = Annotated[
+    bool, typer.Option("--open", help="Open the browser, instead of only showing the page.")
+]
+_NameOption = Annotated[
+    str | None, typer.Option(help="Name of the Secret; default: made from the address.")
+]
+_NamespaceOption = Annotated[
+    str, typer.Option("--namespace", "-n", help="Namespace of the Secret.")
+]
+_ApplyOption = Annotated[
+    bool, typer.Option("--apply", help="Write the Secret into the cluster; else print it.")
+]
+_KubeconfigOption = Annotated[
+    Path | None, typer.Option(help="Kubeconfig; default: KUBECONFIG.", dir_okay=False)
+]
+_ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
+_TimeoutOption = Annotated[
+    float, typer.Option(help="Seconds to wait for the sign-in.", min=1, max=1800)
+]
+
+
 @auth.command()
 def login(
-    provider: Annotated[Provider, typer.Option(help="Whose mailbox it is.", case_sensitive=False)],
-    client_id: Annotated[str, typer.Option(help="ID of your OAuth client.")],
-    address: Annotated[str, typer.Option(help="Address of the mailbox.")],
-    signed_in_as: Annotated[
-        str | None,
-        typer.Option(help="Who signs in, where that is another than the (shared) mailbox."),
-    ] = None,
-    client_secret_file: Annotated[
-        Path | None,
-        typer.Option(help="File with the client's secret; - for standard input. Google needs it."),
-    ] = None,
-    tenant: Annotated[
-        str | None, typer.Option(help="Microsoft tenant: ID or domain; default: common.")
-    ] = None,
-    cloud: Annotated[
-        MicrosoftCloud, typer.Option(help="Microsoft cloud.", case_sensitive=False)
-    ] = MicrosoftCloud.PUBLIC,
-    method: Annotated[
-        Method | None,
-        typer.Option(
-            help="Browser (of this machine), or DeviceCode (of any; Microsoft only, its default).",
-            case_sensitive=False,
-        ),
-    ] = None,
-    scope: Annotated[
-        list[str] | None, typer.Option(help="Scope to ask for; default: those that mail needs.")
-    ] = None,
-    open_browser: Annotated[
-        bool, typer.Option("--open", help="Open the browser, instead of only showing the page.")
-    ] = False,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the Secret; default: made from the address.")
-    ] = None,
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="Namespace of the Secret.")
-    ] = "default",
-    applied: Annotated[
-        bool, typer.Option("--apply", help="Write the Secret into the cluster; else print it.")
-    ] = False,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(help="Kubeconfig; default: KUBECONFIG.", dir_okay=False)
-    ] = None,
-    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds to wait for the sign-in.", min=1, max=1800)
-    ] = 600,
+    provider: _ProviderOption,
+    client_id: _ClientIDOption,
+    address: _AddressOption,
+    signed_in_as: _SignedInAsOption = None,
+    client_secret_file: _ClientSecretFileOption = None,
+    tenant: _TenantOption = None,
+    cloud: _CloudOption = MicrosoftCloud.PUBLIC,
+    method: _MethodOption = None,
+    scope: _ScopeOption = None,
+    open_browser: _OpenOption = False,
+    name: _NameOption = None,
+    namespace: _NamespaceOption = "default",
+    applied: _ApplyOption = False,
+    kubeconfig: _KubeconfigOption = None,
+    context: _ContextOption = None,
+    timeout: _TimeoutOption = 600,
 ) -> None:
     """Sign in as the mailbox's owner, check who signed in, and print or apply the Secret.
 
@@ -154,7 +174,9 @@ def login(
     except BadInput as problem:
         typer.echo(f"postroom auth login: {problem}", err=True)
         raise typer.Exit(ExitCode.BAD_INPUT) from None
-    code = asyncio.run(_login(request, way, target, address, open_browser, timeout))
+    code = asyncio.run(
+        sign_in_through(exchange(), request, way, target, address, open_browser, timeout)
+    )
     raise typer.Exit(code)
 
 
@@ -227,10 +249,6 @@ def exchange() -> Exchange:
     return HttpsExchange(DialPolicy(), SystemResolver(threads=2))
 
 
-async def _login(request: LoginRequest, *others: Any) -> int:
-    return await sign_in_through(exchange(), request, *others)
-
-
 async def sign_in_through(
     through: Exchange,
     request: LoginRequest,
@@ -248,7 +266,23 @@ async def sign_in_through(
         told.print(f"postroom auth login: {got.message}", soft_wrap=True, markup=False)
         return ExitCode.NOT_READY
     told.print(f"Signed in as {request.address}.", markup=False)
-    return await _hand_over(got, request, target, address, told)
+    secret = auth_secret.secret_of(
+        target.name, target.namespace, got.refresh_token, request.client_secret
+    )
+    if target.applied:
+        try:
+            with told.status("Writing the Secret"):
+                done = await auth_secret.apply(secret, target.kubeconfig, target.context)
+        except auth_secret.CannotApply as problem:
+            told.print(f"postroom auth login: {problem}", soft_wrap=True, markup=False)
+            return ExitCode.NOT_READY
+        told.print(f"secret/{target.name} {done} in namespace {target.namespace}.", markup=False)
+    else:
+        typer.echo(yaml.safe_dump(secret, sort_keys=False), nl=False)
+    told.print("Refer to it so:", markup=False)
+    shown = yaml.safe_dump({"oauth": spec_of(request, target.name, address)}, sort_keys=False)
+    told.print(shown.rstrip(), soft_wrap=True, markup=False)
+    return ExitCode.READY
 
 
 async def _by_device_code(
@@ -288,28 +322,6 @@ async def _by_browser(
             await asyncio.to_thread(webbrowser.open, attempt.url)
         with told.status("Waiting for the sign-in (Ctrl-C ends it)"):
             return await attempt.finish(seconds)
-
-
-async def _hand_over(
-    got: SignedIn, request: LoginRequest, target: Target, address: str, told: Console
-) -> int:
-    secret = auth_secret.secret_of(
-        target.name, target.namespace, got.refresh_token, request.client_secret
-    )
-    if target.applied:
-        try:
-            with told.status("Writing the Secret"):
-                done = await auth_secret.apply(secret, target.kubeconfig, target.context)
-        except auth_secret.CannotApply as problem:
-            told.print(f"postroom auth login: {problem}", soft_wrap=True, markup=False)
-            return ExitCode.NOT_READY
-        told.print(f"secret/{target.name} {done} in namespace {target.namespace}.", markup=False)
-    else:
-        typer.echo(yaml.safe_dump(secret, sort_keys=False), nl=False)
-    told.print("Refer to it so:", markup=False)
-    shown = yaml.safe_dump({"oauth": spec_of(request, target.name, address)}, sort_keys=False)
-    told.print(shown.rstrip(), soft_wrap=True, markup=False)
-    return ExitCode.READY
 
 
 def spec_of(request: LoginRequest, secret: str, address: str) -> Mapping[str, object]:

@@ -131,7 +131,7 @@ class CheckRun:
         finally:
             await world.outbound.close()
         self._print(world, found)
-        code = _exit_code(found, world)
+        code = exit_code(found, world)
         unknown = code == options.ExitCode.COULD_NOT_LOOK
         return options.ExitCode.READY if unknown and self._unknown_is_ok else code
 
@@ -213,7 +213,7 @@ def console() -> Console:
     return probe if probe.is_terminal else Console(highlight=False, width=200)
 
 
-def _exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:
+def exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:
     """Return the worst of what there is: bad input, broken, not looked at, Ready."""
     if found.complaints or not found.resources:
         return options.ExitCode.BAD_INPUT

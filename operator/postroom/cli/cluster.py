@@ -155,22 +155,20 @@ class Cluster:
         try:
             return await function(*args, **kwargs)
         except self._errors as error:
-            code = getattr(error, "status", None)
-            raise PluginError(_refusal(code, args)) from None
+            match getattr(error, "status", None):
+                case 404 if len(args) >= 5:
+                    sentence = f"{args[3]} {args[4]} does not exist in namespace {args[2]}."
+                case 404:
+                    sentence = "the cluster does not know postroom's kinds: kubectl apply -k crds"
+                case 401 | 403:
+                    sentence = (
+                        "you may not do that: ask for rights on the resources of postroom.dev."
+                    )
+                case code:
+                    sentence = f"the API server answers {code}."
+            raise PluginError(sentence) from None
         except OSError as error:
             raise PluginError(f"the cluster does not answer: {error}") from None
-
-
-def _refusal(code: int | None, args: Sequence[Any]) -> str:
-    match code:
-        case 404 if len(args) >= 5:
-            return f"{args[3]} {args[4]} does not exist in namespace {args[2]}."
-        case 404:
-            return "the cluster does not know postroom's kinds: kubectl apply -k crds"
-        case 401 | 403:
-            return "you may not do that: ask for rights on the resources of postroom.dev."
-        case _:
-            return f"the API server answers {code}."
 
 
 def _typed(kind: Kind, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

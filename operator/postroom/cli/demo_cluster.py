@@ -51,7 +51,17 @@ class _Story:
         with tempfile.TemporaryDirectory(prefix="postroom-demo-") as scratch:
             directory = Path(scratch)
             async with Lab(directory / "lab", address=address) as lab:
-                await self._install()
+                # All but the Deployment: the operator runs beside us.
+                root = operator_process.ROOT
+                await self._kubectl("apply", "--server-side", "-k", str(root / "crds"), quiet=True)
+                for part in (
+                    "base/namespace",
+                    "base/serviceaccount",
+                    "base/leases",
+                    "cluster/rbac",
+                ):
+                    file = root / "manifests" / "install" / f"{part}.yaml"
+                    await self._kubectl("apply", "-f", str(file), quiet=True)
                 flags = (*lab.reach.flags, "--regression-confirmation=2s", "--log-format=text")
                 kubeconfig = operator_process.service_account_kubeconfig(self._plane, directory)
                 operator = operator_process.OperatorProcess(kubeconfig, directory, flags)
@@ -66,15 +76,6 @@ class _Story:
                         "delete", "-k", str(demo_story.SAMPLES), "--wait=false", quiet=True
                     )
         self._narrator.chapter("Verified again. Operator, lab and control plane stop.")
-
-    async def _install(self) -> None:
-        """Definitions, RBAC and ServiceAccount, but no Deployment: the operator runs beside us."""
-        install = operator_process.ROOT / "manifests" / "install"
-        await self._kubectl(
-            "apply", "--server-side", "-k", str(operator_process.ROOT / "crds"), quiet=True
-        )
-        for part in ("base/namespace", "base/serviceaccount", "base/leases", "cluster/rbac"):
-            await self._kubectl("apply", "-f", str(install / f"{part}.yaml"), quiet=True)
 
     async def _verify(self, lab: Lab, directory: Path) -> None:
         self._narrator.chapter("The samples are applied; YAML becomes verified truth.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -109,14 +109,8 @@ class DirectoryWorld:
             if progress is not None:
                 progress(done, len(self._raw))
 
-        await self._check_domains(evaluate)
-        for kind in (Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT):
-            await asyncio.gather(*(evaluate(key) for key in sorted(self._raw) if key.kind is kind))
-        return all(is_true(status.conditions, ConditionType.READY) for _, status in self.statuses())
-
-    async def _check_domains(self, evaluate: Callable[[Key], Awaitable[None]]) -> None:
-        """Evaluate what several namespaces claim one by one, so that DNS's pace decides nothing."""
         keys = sorted(key for key in self._raw if key.kind is Kind.SENDING_DOMAIN)
+        # What several namespaces claim is evaluated one by one, so that DNS's pace decides nothing.
         contested = [key for key in keys if self._claims.is_contested(key)]
         await asyncio.gather(*(evaluate(key) for key in keys if key not in contested))
         for key in contested:
@@ -124,12 +118,15 @@ class DirectoryWorld:
         for key in contested:
             if self._claims.is_unsettled(key):
                 await evaluate(key)
+        for kind in (Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT):
+            await asyncio.gather(*(evaluate(key) for key in sorted(self._raw) if key.kind is kind))
+        return all(is_true(status.conditions, ConditionType.READY) for _, status in self.statuses())
 
     def statuses(self) -> list[tuple[Key, CommonStatus]]:
         """Every resource with its status, in the order of evaluation."""
         order = list(Kind)
         keys = sorted(self._raw, key=lambda key: (order.index(key.kind), key))
-        return [(key, _status(key, self._raw[key])) for key in keys]
+        return [(key, parse_status(key.kind, self._raw[key].get("status"))) for key in keys]
 
     def raw(self, key: Key) -> dict[str, Any]:
         """The object as the API server would hold it."""
@@ -174,7 +171,9 @@ class DirectoryWorld:
         manifest = self._manifests.secrets.get((namespace, name))
         maker = self._manifests.made_secrets.get((namespace, name))
         if manifest is None and maker is None:
-            if self._has_secrets(namespace):
+            # Where the input brings Secrets of the namespace along, one of them may be missed.
+            named = (*self._manifests.secrets, *self._manifests.made_secrets)
+            if any(place == namespace for place, _ in named):
                 return None
             raise world.LookupUnavailable(
                 f"Secret {name} is not in the input, and neither is any other of namespace "
@@ -187,17 +186,14 @@ class DirectoryWorld:
         content = world.secret_content(manifest.raw)
         return replace(content, name=name, uid=f"{namespace}/{name}", resource_version="")
 
-    def _has_secrets(self, namespace: str) -> bool:
-        """Whether the input brings Secrets of a namespace along, so that one may be missed."""
-        found = (*self._manifests.secrets, *self._manifests.made_secrets)
-        return any(place == namespace for place, _ in found)
-
     async def config_map(self, namespace: str, name: str) -> world.ConfigMapContent | None:
         manifest = self._manifests.config_maps.get((namespace, name))
         if manifest is None:
             return None
-        data = {key: str(value) for key, value in _mapping(manifest.raw.get("data")).items()}
-        return world.ConfigMapContent(name, f"{namespace}/{name}", "", data)
+        entries = manifest.raw.get("data")
+        data = entries if isinstance(entries, dict) else {}
+        texts = {key: str(value) for key, value in data.items()}
+        return world.ConfigMapContent(name, f"{namespace}/{name}", "", texts)
 
 
 def _elsewhere(name: str, reason: str) -> world.LookupUnavailable:
@@ -206,14 +202,6 @@ def _elsewhere(name: str, reason: str) -> world.LookupUnavailable:
         f"Secret {name} has no content in the input, as it {reason}: its credentials come from "
         "elsewhere and are not tried."
     )
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _status(key: Key, raw: dict[str, Any]) -> CommonStatus:
-    return parse_status(key.kind, raw.get("status"))
 
 
 def dumped(status: CommonStatus) -> dict[str, Any]:

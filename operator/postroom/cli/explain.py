@@ -65,14 +65,11 @@ def explain(
         typer.echo(f"postroom explain: nothing is called {code}.{hint}", err=True)
         raise typer.Exit(2)
     name = folded[code.lower()]
-    typer.echo(_text(name, known[name]))
-
-
-def _text(name: str, entry: Entry) -> str:
+    entry = known[name]
     severity = f" ({entry.severity})" if entry.severity else ""
     paragraphs = [f"{name}{severity}", entry.meaning, f"What to do: {entry.remedy}"]
     if entry.reason:
         paragraphs.append(f"Conditions say: {entry.reason}")
     if entry.source:
         paragraphs.append(f"Source: {entry.source}")
-    return "\n\n".join(paragraphs)
+    typer.echo("\n\n".join(paragraphs))

@@ -69,23 +69,20 @@ def _add(path: Path, namespace: str | None, listing: _Listing) -> None:
     if place in listing.seen:
         return
     listing.seen.add(place)
-    if path.is_dir():
-        _add_directory(path, namespace, listing)
-    elif path.exists():
-        listing.files.append(ListedFile(path, namespace))
-    else:
+    if not path.exists():
         listing.problems.append((str(path), 0, "there is no such file or directory"))
-
-
-def _add_directory(directory: Path, namespace: str | None, listing: _Listing) -> None:
+        return
+    if not path.is_dir():
+        listing.files.append(ListedFile(path, namespace))
+        return
     for name in _KUSTOMIZATIONS:
-        if (directory / name).is_file():
-            _add_kustomized(directory / name, namespace, listing)
+        if (path / name).is_file():
+            _add_kustomized(path / name, namespace, listing)
             return
     try:
-        entries = sorted(directory.iterdir())
+        entries = sorted(path.iterdir())
     except OSError as error:
-        listing.problems.append((str(directory), 0, f"cannot be read: {error.strerror}"))
+        listing.problems.append((str(path), 0, f"cannot be read: {error.strerror}"))
         return
     for entry in entries:
         if entry.is_dir() or (entry.suffix in SUFFIXES and entry.is_file()):
@@ -97,7 +94,8 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
     instead = f"pipe `kubectl kustomize {file.parent}` into `postroom check -`"
     try:
         text = content_of(file)[:SIZE_LIMIT]
-        content, lines = yaml.safe_load(text), _lines_of_fields(text)
+        content = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except OSError as error:
         listing.problems.append((str(file), 0, f"cannot be read: {error.strerror}"))
         return
@@ -109,6 +107,9 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
     if not isinstance(content, dict) or not isinstance(content.get("resources", []), list):
         listing.problems.append((str(file), 0, f"is no kustomization that can be read: {instead}"))
         return
+    lines: dict[str, list[int]] = {}
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        lines.setdefault(str(key.value), []).append(key.start_mark.line + 1)
     twice = sorted(name for name, places in lines.items() if len(places) > 1)
     if twice:
         sentence = f"says {twice[0]} twice: say it once"
@@ -123,15 +124,6 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
     own = content.get("namespace") or None
     for resource in content.get("resources", []):
         _add(file.parent / str(resource), namespace or own, listing)
-
-
-def _lines_of_fields(text: bytes) -> dict[str, list[int]]:
-    """Return on which lines each field of a mapping is given."""
-    found: dict[str, list[int]] = {}
-    node = yaml.compose(text, Loader=yaml.CSafeLoader)
-    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-        found.setdefault(str(key.value), []).append(key.start_mark.line + 1)
-    return found
 
 
 def _beyond_listing(content: dict[Any, Any]) -> Iterator[str]:

@@ -53,19 +53,13 @@ def load(paths: Sequence[Path], namespace: str) -> Manifests:
     found.complaints += [Complaint(*problem) for problem in problems]
     for file in files:
         for manifest in documents(file.path, found.complaints):
-            if file.namespace is not None:
-                manifest = _moved(manifest, file.namespace)
+            metadata = manifest.raw.get("metadata")
+            if file.namespace is not None and isinstance(metadata, dict):
+                # The kustomization's namespace counts, whichever the object names.
+                moved = {**metadata, "namespace": file.namespace}
+                manifest = replace(manifest, raw={**manifest.raw, "metadata": moved})
             _file_away(manifest, namespace, found)
     return found
-
-
-def _moved(manifest: Manifest, namespace: str) -> Manifest:
-    """Put an object into a namespace, whichever it names."""
-    metadata = manifest.raw.get("metadata")
-    if not isinstance(metadata, dict):
-        return manifest
-    moved = {**metadata, "namespace": namespace}
-    return replace(manifest, raw={**manifest.raw, "metadata": moved})
 
 
 def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:

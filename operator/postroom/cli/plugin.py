@@ -115,7 +115,7 @@ def records(
 
     async def look() -> None:
         async with Cluster.connect(kubeconfig, context) as cluster:
-            found = await cluster.select(_domains(names or []), namespace or cluster.namespace)
+            found = await cluster.select(domains(names or []), namespace or cluster.namespace)
         if not found:
             raise PluginError("there is no SendingDomain in this namespace.")
         layout = Layout(output, terraform_provider)
@@ -128,7 +128,7 @@ def records(
     plugin_options.edge(look())
 
 
-def _domains(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
+def domains(words: Sequence[str]) -> list[tuple[Kind, str | None]]:
     """Read ``NAME`` or ``sendingdomain/NAME``."""
     if not words:
         return [(Kind.SENDING_DOMAIN, None)]

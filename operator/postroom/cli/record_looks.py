@@ -14,7 +14,6 @@ from postroom.cli.check import AT_ONCE, world_of
 from postroom.cli.directory import DirectoryWorld
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_output import Zones, outermost
-from postroom.cli.yaml_documents import Manifest
 from postroom.dns.answers import Asker, Question, RecordType
 from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.beside import kept
@@ -63,17 +62,12 @@ async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl:
 
 def world_for(found: Manifests, settings: Settings) -> DirectoryWorld:
     """Build a world of the sending domains alone, none of them suspended."""
-    domains = {
-        key: _resumed(manifest)
-        for key, manifest in found.resources.items()
-        if key.kind is Kind.SENDING_DOMAIN
-    }
+    domains = {}
+    for key, manifest in found.resources.items():
+        if key.kind is Kind.SENDING_DOMAIN:
+            spec = {**(manifest.raw.get("spec") or {}), "suspend": False}
+            domains[key] = replace(manifest, raw={**manifest.raw, "spec": spec})
     return world_of(replace(found, resources=domains), settings)
-
-
-def _resumed(manifest: Manifest) -> Manifest:
-    spec = {**(manifest.raw.get("spec") or {}), "suspend": False}
-    return replace(manifest, raw={**manifest.raw, "spec": spec})
 
 
 async def with_others(

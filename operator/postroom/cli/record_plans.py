@@ -49,24 +49,14 @@ def plan_all(found: Manifests, ownership_keys: Sequence[bytes]) -> list[Planned]
             continue
         assert isinstance(spec, SendingDomainSpec)  # noqa: S101
         try:
-            planned.append(_plan(found, key, manifest, spec, ownership_keys))
+            whole = planning.complete(spec)
+            keys = _public_keys(found, key.namespace, whole)
+            plan = planning.plan(whole, key.namespace, ownership_keys, keys)
         except InvalidSpec as error:
             found.complaints += [complaint(manifest, problem) for problem in error.problems]
+            continue
+        planned.append(Planned(key, manifest, plan, whole.ownership.value is None))
     return planned
-
-
-def _plan(
-    found: Manifests,
-    key: Key,
-    manifest: Manifest,
-    spec: SendingDomainSpec,
-    ownership_keys: Sequence[bytes],
-) -> Planned:
-    """Plan one sending domain; raises `InvalidSpec`."""
-    whole = planning.complete(spec)
-    keys = _public_keys(found, key.namespace, whole)
-    plan = planning.plan(whole, key.namespace, ownership_keys, keys)
-    return Planned(key, manifest, plan, whole.ownership.value is None)
 
 
 def complaint(manifest: Manifest, problem: Problem) -> Complaint:

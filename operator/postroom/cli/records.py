@@ -29,61 +29,74 @@ _TTL_LEAST, _TTL_MOST = 60, 86400
 _FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
+_Targets = Annotated[
+    list[str],
+    typer.Argument(
+        help="A domain, or files and directories of SendingDomains; - for standard input."
+    ),
+]
+_ProviderOption = Annotated[
+    str | None, typer.Option(help="Email provider whose records DOMAIN needs.")
+]
+_SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Value that the provider issued for the account: KEY=VALUE."),
+]
+_NamespaceOption = Annotated[
+    str,
+    typer.Option(
+        "--namespace", "-n", help="Namespace of what names none; ownership tokens depend on it."
+    ),
+]
+_OutputOption = Annotated[
+    record_output.RecordFormat, typer.Option("--output", "-o", help="Form of the result.")
+]
+_TerraformProviderOption = Annotated[
+    TerraformProvider, typer.Option(help="Whose resources -o terraform writes.")
+]
+_ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Zone that holds the records; default: with --live what DNS says, else "
+        "the domain itself."
+    ),
+]
+_TTLOption = Annotated[
+    int, typer.Option(min=_TTL_LEAST, max=_TTL_MOST, help="TTL of the records, in seconds.")
+]
+_NameserverOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Name server of the zone: -o bind writes a whole zone with SOA and NS."),
+]
+_LiveOption = Annotated[
+    bool, typer.Option("--live", help="Ask DNS first, and merge with what is there.")
+]
+_MissingOption = Annotated[
+    bool,
+    typer.Option(
+        "--missing", help="Only what DNS lacks or has wrong (asks DNS); exits 1 if there is any."
+    ),
+]
+_AllowCIDROption = Annotated[
+    list[str] | None, typer.Option(help="Private network in which name servers may be asked.")
+]
+
+
 def records(
-    targets: Annotated[
-        list[str],
-        typer.Argument(
-            help="A domain, or files and directories of SendingDomains; - for standard input."
-        ),
-    ],
-    provider: Annotated[
-        str | None, typer.Option(help="Email provider whose records DOMAIN needs.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Value that the provider issued for the account: KEY=VALUE."),
-    ] = None,
-    namespace: Annotated[
-        str,
-        typer.Option(
-            "--namespace", "-n", help="Namespace of what names none; ownership tokens depend on it."
-        ),
-    ] = "default",
-    output: Annotated[
-        record_output.RecordFormat, typer.Option("--output", "-o", help="Form of the result.")
-    ] = record_output.RecordFormat.TABLE,
-    terraform_provider: Annotated[
-        TerraformProvider, typer.Option(help="Whose resources -o terraform writes.")
-    ] = TerraformProvider.CLOUDFLARE,
-    zone: Annotated[
-        str | None,
-        typer.Option(
-            help="Zone that holds the records; default: with --live what DNS says, else "
-            "the domain itself."
-        ),
-    ] = None,
-    ttl: Annotated[
-        int, typer.Option(min=_TTL_LEAST, max=_TTL_MOST, help="TTL of the records, in seconds.")
-    ] = DEFAULT_TTL,
-    nameserver: Annotated[
-        list[str] | None,
-        typer.Option(help="Name server of the zone: -o bind writes a whole zone with SOA and NS."),
-    ] = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="Ask DNS first, and merge with what is there.")
-    ] = False,
-    missing: Annotated[
-        bool,
-        typer.Option(
-            "--missing",
-            help="Only what DNS lacks or has wrong (asks DNS); exits 1 if there is any.",
-        ),
-    ] = False,
+    targets: _Targets,
+    provider: _ProviderOption = None,
+    set_: _SetOption = None,
+    namespace: _NamespaceOption = "default",
+    output: _OutputOption = record_output.RecordFormat.TABLE,
+    terraform_provider: _TerraformProviderOption = TerraformProvider.CLOUDFLARE,
+    zone: _ZoneOption = None,
+    ttl: _TTLOption = DEFAULT_TTL,
+    nameserver: _NameserverOption = None,
+    live: _LiveOption = False,
+    missing: _MissingOption = False,
     dns_resolver: options.DNSResolverOption = None,
     dns_authoritative_port: options.DNSAuthoritativePortOption = None,
-    allow_cidr: Annotated[
-        list[str] | None, typer.Option(help="Private network in which name servers may be asked.")
-    ] = None,
+    allow_cidr: _AllowCIDROption = None,
     ownership_key_file: options.OwnershipKeyFileOption = None,
 ) -> None:
     """Print the DNS records that sending domains need, without a cluster.
@@ -122,21 +135,20 @@ class BadFlag(ValueError):
 def _input(
     targets: list[str], namespace: str, provider: str | None, parameters: list[str]
 ) -> Manifests:
-    """Read what is to be worked on; raises `BadFlag`."""
-    if len(targets) == 1 and _is_domain(targets[0]):
+    """Read what is to be worked on; raises `BadFlag`.
+
+    What exists is a path, and so is what looks like a manifest; else one name is a domain.
+    """
+    first = targets[0]
+    is_path = first == "-" or "/" in first or first.lower().endswith(_FILE_SUFFIXES)
+    looks_like_domain = not is_path and "." in first.strip(".")
+    if len(targets) == 1 and looks_like_domain and not Path(first).exists():
         return _declared(canonical(targets[0]), namespace, provider, parameters)
     if provider is not None or parameters:
         raise BadFlag(
             "--provider and --set go with a domain: files say spec.provider and spec.parameters."
         )
     return manifests.load([Path(target) for target in targets], namespace)
-
-
-def _is_domain(target: str) -> bool:
-    """Whether it is a domain; what exists is a path, and so is what looks like a manifest."""
-    if target == "-" or "/" in target or target.lower().endswith(_FILE_SUFFIXES):
-        return False
-    return "." in target.strip(".") and not Path(target).exists()
 
 
 def _declared(
@@ -146,8 +158,16 @@ def _declared(
     spec: dict[str, object] = {"domain": domain}
     if provider is not None:
         spec["provider"] = provider
-    if parameters:
-        spec["parameters"] = _pairs(parameters)
+    pairs: dict[str, str] = {}
+    for parameter in parameters:
+        name, equals, value = parameter.partition("=")
+        if not (name and equals):
+            raise BadFlag(f"--set takes KEY=VALUE, not {parameter!r}.")
+        if name in pairs:
+            raise BadFlag(f"--set {name} is given twice.")
+        pairs[name] = value
+    if pairs:
+        spec["parameters"] = pairs
     metadata = {"name": domain, "namespace": namespace}
     kind = Kind.SENDING_DOMAIN
     raw = {"apiVersion": API_VERSION, "kind": kind.value, "metadata": metadata, "spec": spec}
@@ -158,18 +178,6 @@ def _declared(
     except InvalidSpec as error:
         found.complaints += [complaint(manifest, problem) for problem in error.problems]
     return found
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise BadFlag(f"--set takes KEY=VALUE, not {text!r}.")
-        if name in pairs:
-            raise BadFlag(f"--set {name} is given twice.")
-        pairs[name] = value
-    return pairs
 
 
 class RecordsRun:
@@ -192,10 +200,20 @@ class RecordsRun:
 
     async def run(self) -> int:
         """Print and return the exit code; raises `CannotPublish`."""
-        planned = self._plan()
-        if planned is None:
+        planned = plan_all(self._found, self._settings.ownership.keys)
+        complain_of_conflicts(self._found, planned)
+        for problem in self._found.complaints:
+            typer.echo(str(problem), err=True)
+        if not planned and not self._found.complaints:
+            typer.echo("postroom records: there is no SendingDomain in the input.", err=True)
+        if not planned or self._found.complaints:
             return options.ExitCode.BAD_INPUT
-        self._warn_of_missing_key(planned)
+        if not self._settings.ownership_key and any(domain.derives_token for domain in planned):
+            typer.echo(
+                "postroom records: the ownership record is left out, because its token is made "
+                "with the operator's key: give --ownership-key-file.",
+                err=True,
+            )
         if self._live:
             return await self._look(planned)
         made = distinct(
@@ -224,21 +242,3 @@ class RecordsRun:
         whole = await with_others(made, world.outbound.dns) if self._layout.whole_sets else made
         record_output.show(whole, self._zones or seen.zones, self._layout)
         return options.ExitCode.NOT_READY if self._missing else options.ExitCode.READY
-
-    def _plan(self) -> list[Planned] | None:
-        """Work the plans out; None, and sentences printed, where the input is bad."""
-        planned = plan_all(self._found, self._settings.ownership.keys)
-        complain_of_conflicts(self._found, planned)
-        for problem in self._found.complaints:
-            typer.echo(str(problem), err=True)
-        if not planned and not self._found.complaints:
-            typer.echo("postroom records: there is no SendingDomain in the input.", err=True)
-        return planned if planned and not self._found.complaints else None
-
-    def _warn_of_missing_key(self, planned: Sequence[Planned]) -> None:
-        if not self._settings.ownership_key and any(domain.derives_token for domain in planned):
-            typer.echo(
-                "postroom records: the ownership record is left out, because its token is made "
-                "with the operator's key: give --ownership-key-file.",
-                err=True,
-            )

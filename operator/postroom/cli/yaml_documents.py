@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,11 @@ def documents(file: Path, complaints: list[Complaint]) -> Iterator[Manifest]:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        complaints.append(Complaint(name, *_no_utf8(raw, error.start)))
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = "is not UTF-8 text: save the file as UTF-8"
+        if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            line, message = 1, _UTF_16
+        complaints.append(Complaint(name, line, message))
         return
     if forbidden := _FORBIDDEN.search(text):
         line = text.count("\n", 0, forbidden.start()) + 1
@@ -113,9 +117,12 @@ def _read(name: str, text: str, complaints: list[Complaint]) -> Iterator[Manifes
             return
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
-            begin, broken = _next_document(lines, max(begin + 1, line - 1)), broken + 1
+            behind = range(max(begin + 1, line - 1), len(lines))
+            # What begins a document: YAML 1.2.2 section 9.1.2.
+            begin = next((number for number in behind if _START.match(lines[number])), len(lines))
             complaint = Complaint(name, *_no_yaml("".join(lines[:begin]), line, error))
             complaints.append(complaint)
+            broken += 1
             if broken == _BROKEN_LIMIT:
                 message = "has too many documents that are not YAML: the rest is not read"
                 complaints.append(Complaint(name, begin, message))
@@ -125,19 +132,6 @@ def _read(name: str, text: str, complaints: list[Complaint]) -> Iterator[Manifes
                 Complaint(name, 0, template_in(text) or "is not YAML that can be read")
             )
             return
-
-
-def _next_document(lines: Sequence[str], begin: int) -> int:
-    """Return the first line from here that begins a document (YAML 1.2.2 section 9.1.2)."""
-    starts = (number for number in range(begin, len(lines)) if _START.match(lines[number]))
-    return next(starts, len(lines))
-
-
-def _no_utf8(raw: bytes, place: int) -> tuple[int, str]:
-    """The line where bytes are no UTF-8, and what they are where that is plain."""
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return 1, _UTF_16
-    return raw.count(b"\n", 0, place) + 1, "is not UTF-8 text: save the file as UTF-8"
 
 
 def _no_yaml(text: str, line: int, error: yaml.MarkedYAMLError) -> tuple[int, str]:
@@ -226,7 +220,9 @@ class _Builder:
         if isinstance(node, yaml.ScalarNode) and _SIXTIES.fullmatch(node.value):
             return node.value
         try:
-            return _plain(self._scalars.construct_object(node))
+            value = self._scalars.construct_object(node)
+            # YAML knows dates; JSON, and so Kubernetes, does not.
+            return value if isinstance(value, str | int | float | bool | None) else str(value)
         except (yaml.YAMLError, ValueError):
             self._complain(line, "holds a value that cannot be read")
             return None
@@ -252,8 +248,3 @@ class _Builder:
     def _complain(self, line: int, message: str) -> None:
         if self.complaint is None:
             self.complaint = Complaint(self._file, line, message)
-
-
-def _plain(value: Any) -> Any:
-    """YAML knows dates; JSON, and so Kubernetes, does not."""
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

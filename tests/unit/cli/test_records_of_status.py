@@ -10,7 +10,7 @@ import pytest
 
 from postroom.api.sendingdomain import Purpose
 from postroom.cli.cluster import PluginError
-from postroom.cli.plugin import _domains
+from postroom.cli.plugin import domains
 from postroom.cli.record_output import Layout, RecordFormat, text_for
 from postroom.cli.status_records import show_status_records
 from postroom.dns.answers import RecordType
@@ -159,7 +159,7 @@ def test_a_delegation_names_all_servers(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_names_of_domains() -> None:
-    assert [name for _, name in _domains(["one", "sdom/two"])] == ["one", "two"]
-    assert [name for _, name in _domains([])] == [None]
+    assert [name for _, name in domains(["one", "sdom/two"])] == ["one", "two"]
+    assert [name for _, name in domains([])] == [None]
     with pytest.raises(PluginError, match="has no DNS records"):
-        _domains(["emailaccount/one"])
+        domains(["emailaccount/one"])

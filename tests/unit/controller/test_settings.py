@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.log import LogFormat
-from postroom.settings import Settings, SettingsError, flag, load, parse_address
+from postroom.settings import (
+    Settings,
+    SettingsError,
+    flag,
+    load,
+    parse_address,
+    parse_network,
+    parse_port,
+    parse_test_recipient,
+    parse_token_host,
+)
 
 
 def test_defaults_are_usable() -> None:
@@ -174,3 +185,46 @@ def test_an_earlier_key_that_is_too_short_is_refused_without_its_content() -> No
     with pytest.raises(SettingsError, match="EARLIER_OWNERSHIP_KEYS: must be keys of 16") as error:
         load({}, {"POSTROOM_OWNERSHIP_KEY": "x" * 16, "POSTROOM_EARLIER_OWNERSHIP_KEYS": "shorty"})
     assert "shorty" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("parse", "value", "read"),
+    [
+        (parse_network, "10.0.0.0/8", ip_network("10.0.0.0/8")),
+        (parse_network, ip_network("fd00::/8"), ip_network("fd00::/8")),
+        (parse_port, 1, 1),
+        (parse_port, "65535", 65535),
+        (parse_token_host, " Login.Example.com. ", "login.example.com"),
+        (parse_token_host, "*.example.com", "*.example.com"),
+        (parse_token_host, "vault", "vault"),
+        (parse_test_recipient, " Ops@Example.com", "ops@example.com"),
+        (parse_test_recipient, "@example.com", "@example.com"),
+    ],
+)
+def test_entries_of_lists(parse: Callable[[object], object], value: object, read: object) -> None:
+    assert parse(value) == read
+
+
+@pytest.mark.parametrize(
+    ("parse", "value", "says"),
+    [
+        (parse_network, "10.0.0.1/8", "networks"),
+        (parse_port, 0, "ports"),
+        (parse_port, "65536", "ports"),
+        (parse_port, "-1", "ports"),
+        (parse_port, None, "ports"),
+        (parse_token_host, "", "hosts"),
+        (parse_token_host, "10.0.0.1", "hosts"),
+        (parse_token_host, "login.*.com", "hosts"),
+        (parse_token_host, "https://example.com", "hosts"),
+        (parse_token_host, ".".join(["a" * 63] * 4), "hosts"),
+        (parse_test_recipient, "example.com", "addresses"),
+        (parse_test_recipient, "ops@example", "addresses"),
+        (parse_test_recipient, f"{'a' * 250}@example.com", "addresses"),
+    ],
+)
+def test_entries_that_are_refused(
+    parse: Callable[[object], object], value: object, says: str
+) -> None:
+    with pytest.raises(ValueError, match=f"must be {says}"):
+        parse(value)

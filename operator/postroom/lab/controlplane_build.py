@@ -34,7 +34,7 @@ def find_or_build_binaries(progress: Callable[[str], None]) -> Path | str:
             "A real control plane needs Go 1.26 or newer to build it (or set KUBEBUILDER_ASSETS or "
             "POSTROOM_TEST_KUBECONFIG)."
         )
-    target = _cache() / _fingerprint(go)
+    target = _target(go)
     if _complete(target):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -46,14 +46,8 @@ def find_or_build_binaries(progress: Callable[[str], None]) -> Path | str:
         return _build(go, target, progress)
 
 
-def _cache() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "postroom"
-    root = Path(os.environ.get("POSTROOM_CACHE_DIR") or default)
-    return root.expanduser() / "controlplane"
-
-
-def _fingerprint(go: str) -> str:
-    """Hash the sources and the toolchain."""
+def _target(go: str) -> Path:
+    """Where what is built is kept: a directory named by the hash of the sources and toolchain."""
     version = subprocess.run(  # noqa: S603 - the toolchain found on the PATH
         [go, "version"], capture_output=True, text=True, check=True
     ).stdout
@@ -61,7 +55,9 @@ def _fingerprint(go: str) -> str:
     for path in sorted(SOURCES.rglob("*")):
         if path.suffix == ".go" or path.name in ("go.mod", "go.sum"):
             digest.update(str(path.relative_to(SOURCES)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:24]
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "postroom"
+    root = Path(os.environ.get("POSTROOM_CACHE_DIR") or default).expanduser()
+    return root / "controlplane" / digest.hexdigest()[:24]
 
 
 def _complete(target: Path) -> bool:

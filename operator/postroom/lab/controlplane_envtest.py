@@ -6,7 +6,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -19,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from postroom.lab.operator_process import free_port
 
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -37,7 +38,7 @@ class EnvtestServers:
         self._binaries = binaries
         self._directory = directory
         self._audit_log = audit_log
-        self._etcd_port, self._peer_port, self._port = (_free_port() for _ in range(3))
+        self._etcd_port, self._peer_port, self._port = (free_port() for _ in range(3))
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> Path:
@@ -48,7 +49,19 @@ class EnvtestServers:
             _write_kubeconfig(kubeconfig, self._directory, self._port)
             policy = yaml.safe_dump(_AUDIT_POLICY)
             (self._directory / "audit-policy.yaml").write_text(policy)
-        self._run("etcd", self._etcd_flags())
+        client, peer = (f"http://127.0.0.1:{port}" for port in (self._etcd_port, self._peer_port))
+        self._run(
+            "etcd",
+            [
+                f"--data-dir={self._directory / 'etcd'}",
+                f"--listen-client-urls={client}",
+                f"--advertise-client-urls={client}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+                "--unsafe-no-fsync",
+            ],
+        )
         self._run("kube-apiserver", self._apiserver_flags())
         self._wait_until_ready()
         return kubeconfig
@@ -69,18 +82,6 @@ class EnvtestServers:
                 [str(self._binaries / name), *flags], stdout=log, stderr=log, env=os.environ
             )
         self._processes.append(process)
-
-    def _etcd_flags(self) -> list[str]:
-        client, peer = (f"http://127.0.0.1:{port}" for port in (self._etcd_port, self._peer_port))
-        return [
-            f"--data-dir={self._directory / 'etcd'}",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=default={peer}",
-            "--unsafe-no-fsync",
-        ]
 
     def _apiserver_flags(self) -> list[str]:
         keys = self._directory
@@ -121,13 +122,6 @@ class EnvtestServers:
         tail = (self._directory / "kube-apiserver.log").read_text(errors="replace")[-2000:]
         self.stop(kill=True)
         raise RuntimeError(f"kube-apiserver did not become ready within a minute:\n{tail}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _write_keys(directory: Path) -> None:

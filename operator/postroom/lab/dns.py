@@ -151,7 +151,12 @@ class LabDns:
         reply.flags |= flags.AA
         end = self._put_answers(reply, name, kind)
         if not reply.answer or reply.answer[-1].name != dns.name.from_text(end):
-            self._put_denial(reply, end)
+            # NXDOMAIN or an empty answer, with the SOA for the caches (RFC 2308).
+            apex = self.zones.zone_of(end)
+            if apex is not None:
+                exists = self.zones.exists(end)
+                reply.set_rcode(rcode.NOERROR if exists else rcode.NXDOMAIN)
+                reply.authority.append(rrset(apex, "SOA", self.zones.get(apex, "SOA")))
         return reply
 
     def _put_answers(self, reply: dns.message.Message, name: str, kind: str) -> str:
@@ -169,15 +174,6 @@ class LabDns:
             if self.zones.zone_of(name) is None:
                 return name
         return name
-
-    def _put_denial(self, reply: dns.message.Message, name: str) -> None:
-        """NXDOMAIN or an empty answer, with the SOA for the caches (RFC 2308)."""
-        apex = self.zones.zone_of(name)
-        if apex is None:
-            return
-        if not self.zones.exists(name):
-            reply.set_rcode(rcode.NXDOMAIN)
-        reply.authority.append(rrset(apex, "SOA", self.zones.get(apex, "SOA")))
 
 
 class _Datagrams(asyncio.DatagramProtocol):

@@ -17,6 +17,7 @@ _AT_APEX = frozenset({"SOA", "NS"})
 
 def apply(update: UpdateMessage, zones: ZoneData) -> rcode.Rcode:
     """Carry out an update; anything but NOERROR left the zones as they were."""
+    # The zone (section 3.1).
     if len(update.zone) != 1 or update.zone[0].rdtype != rdatatype.SOA:
         return rcode.FORMERR
     apex = canonical(update.zone[0].name.to_text())
@@ -25,20 +26,7 @@ def apply(update: UpdateMessage, zones: ZoneData) -> rcode.Rcode:
     for change in (*update.prerequisite, *update.update):
         if not change.name.is_subdomain(update.zone[0].name):
             return rcode.NOTZONE
-    unmet = _unmet(update, zones)
-    if unmet is not None:
-        return unmet
-    for change in update.update:
-        removes_name = change.deleting == rdataclass.ANY and change.rdtype == rdatatype.ANY
-        if change.rdtype in _NO_DATA and not removes_name:
-            return rcode.FORMERR
-    for change in update.update:
-        _change(change, apex, zones)
-    return rcode.NOERROR
-
-
-def _unmet(update: UpdateMessage, zones: ZoneData) -> rcode.Rcode | None:
-    """Why a prerequisite does not hold (section 3.2); None where all do."""
+    # The prerequisites (section 3.2).
     wanted: dict[tuple[str, str], set[str]] = {}
     for rrset in update.prerequisite:
         name, kind = _key(rrset)
@@ -54,7 +42,14 @@ def _unmet(update: UpdateMessage, zones: ZoneData) -> rcode.Rcode | None:
     for (name, kind), values in wanted.items():
         if set(zones.get(name, kind)) != values:
             return rcode.NXRRSET
-    return None
+    # No change is made before all of them are found well-formed (section 3.4.1).
+    for change in update.update:
+        removes_name = change.deleting == rdataclass.ANY and change.rdtype == rdatatype.ANY
+        if change.rdtype in _NO_DATA and not removes_name:
+            return rcode.FORMERR
+    for change in update.update:
+        _change(change, apex, zones)
+    return rcode.NOERROR
 
 
 def _change(rrset: RRset, apex: str, zones: ZoneData) -> None:

@@ -8,7 +8,6 @@ import base64
 import binascii
 import re
 import ssl
-from collections.abc import Callable
 
 from postroom.lab.mailboxes import QUOTA, SPECIAL_USES, Account, Accounts, Mailbox, Message
 
@@ -16,7 +15,9 @@ _LINE_LIMIT = 64 * 1024
 _CAPABILITIES = (
     "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ ID UIDPLUS MOVE NAMESPACE SPECIAL-USE QUOTA STATUS=SIZE"
 )
-_FIELDS = re.compile(r"BODY(?:\.PEEK)?\[HEADER\.FIELDS \(([^()]*)\) ?\](?:<(\d+)\.(\d+)>)?")
+#: What is carried out after a sign-in, and what with a selected mailbox.
+_ON_MAILBOXES = ("LIST", "NAMESPACE", "STATUS", "GETQUOTAROOT", "SELECT", "EXAMINE")
+_ON_MESSAGES = ("FETCH", "SEARCH", "STORE", "EXPUNGE", "MOVE", "CLOSE")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\([^()]*\))|([^\s"()]+)')
 
 
@@ -104,40 +105,34 @@ class _Session:
         if name == "AUTHENTICATE":
             await self._authenticate(tag, words)
             return
-        handler = self._handlers(by_uid).get(name)
         try:
-            result = handler(words) if handler else "BAD unknown command"
+            if self._mailbox is not None and name in _ON_MESSAGES:
+                result = self._on_messages(self._mailbox, name, words, by_uid)
+            elif self._account is not None and name in _ON_MAILBOXES:
+                result = self._on_mailboxes(self._account, name, words)
+            else:
+                result = self._in_any_state(name, words)
         except (ValueError, IndexError):
             result = "BAD arguments"
         self._send(f"{tag} {result}")
 
-    def _handlers(self, by_uid: bool) -> dict[str, Callable[[list[str]], str]]:
-        known: dict[str, Callable[[list[str]], str]] = {
-            "CAPABILITY": self._capability,
-            "NOOP": lambda _: "OK done",
-            "ID": self._id,
-            "LOGOUT": self._logout,
-        }
-        if self._account is None:
-            return known | {"LOGIN": self._login}
-        known |= {
-            "LIST": self._list,
-            "NAMESPACE": self._namespace,
-            "STATUS": self._status,
-            "GETQUOTAROOT": self._quota,
-            "SELECT": lambda words: self._select(words, read_only=False),
-            "EXAMINE": lambda words: self._select(words, read_only=True),
-        }
-        if self._mailbox is not None:
-            known |= {
-                "FETCH": lambda words: self._fetch(words, by_uid),
-                "SEARCH": lambda words: self._search(words, by_uid),
-                "STORE": lambda words: self._store(words, by_uid),
-                "EXPUNGE": lambda words: self._expunge(words, by_uid),
-                "MOVE": lambda words: self._move(words, by_uid),
-                "CLOSE": lambda _: self._close(),
-            }
-        return known
+    def _in_any_state(self, name: str, words: list[str]) -> str:
+        """Carry out a command that needs no sign-in (sections 6.1 and 6.2)."""
+        match name:
+            case "NOOP":
+                pass
+            case "CAPABILITY":
+                self._send(f"* CAPABILITY {_CAPABILITIES}")
+            case "ID":
+                self._send('* ID ("name" "postroom lab")')
+            case "LOGOUT":
+                self._open = False
+                self._send("* BYE see you")
+            case "LOGIN" if self._account is None:
+                return self._login(words)
+            case _:
+                return "BAD unknown command"
+        return "OK done"
 
     def _send(self, line: str) -> None:
         self._writer.write(line.encode() + b"\r\n")
@@ -177,70 +172,77 @@ class _Session:
             return
         self._send(f"{tag} {self._login([user, password])}")
 
-    def _list(self, _: list[str]) -> str:
-        assert self._account is not None  # noqa: S101 - only offered then
-        for name in self._account.mailboxes:
-            self._send(f'* LIST ({SPECIAL_USES.get(name, "")}) "/" "{name}"')
-        return "OK done"
-
-    def _namespace(self, _: list[str]) -> str:
-        self._send('* NAMESPACE (("" "/")) NIL NIL')
-        return "OK done"
-
-    def _find(self, words: list[str]) -> Mailbox | None:
-        assert self._account is not None  # noqa: S101 - only offered then
-        name = words[0] if words else ""
-        return self._account.mailboxes.get("INBOX" if name.upper() == "INBOX" else name)
-
-    def _status(self, words: list[str]) -> str:
-        mailbox = self._find(words)
+    def _on_mailboxes(self, account: Account, name: str, words: list[str]) -> str:
+        """Carry out a command of who signed in (section 6.3; RFC 2342 and 9208)."""
+        if name == "NAMESPACE":
+            self._send('* NAMESPACE (("" "/")) NIL NIL')
+            return "OK done"
+        if name == "LIST":
+            for listed in account.mailboxes:
+                self._send(f'* LIST ({SPECIAL_USES.get(listed, "")}) "/" "{listed}"')
+            return "OK done"
+        mailbox = account.mailbox(words[0] if words else "")
+        if name in ("SELECT", "EXAMINE"):
+            self._mailbox = mailbox
         if mailbox is None:
             return "NO [NONEXISTENT] no such mailbox"
-        facts = {
-            "MESSAGES": len(mailbox.messages),
-            "UNSEEN": sum("\\Seen" not in message.flags for message in mailbox.messages),
-            "UIDNEXT": mailbox.uid_next,
-            "UIDVALIDITY": mailbox.uid_validity,
-            "RECENT": 0,
-            "SIZE": mailbox.size,
-        }
-        asked = [item for item in words[1].strip("()").upper().split() if item in facts]
-        shown = " ".join(f"{item} {facts[item]}" for item in asked)
-        self._send(f'* STATUS "{words[0]}" ({shown})')
+        match name:
+            case "STATUS":
+                facts = mailbox.facts()
+                asked = [item for item in words[1].strip("()").upper().split() if item in facts]
+                shown = " ".join(f"{item} {facts[item]}" for item in asked)
+                self._send(f'* STATUS "{words[0]}" ({shown})')
+                return "OK done"
+            case "GETQUOTAROOT":
+                used = sum(held.size for held in account.mailboxes.values()) // 1024
+                self._send(f'* QUOTAROOT "{words[0]}" "user"')
+                self._send(f'* QUOTA "user" (STORAGE {used} {QUOTA // 1024})')
+                return "OK done"
+            case _:
+                self._read_only = name == "EXAMINE"
+                self._send("* FLAGS (\\Seen \\Deleted \\Answered \\Flagged \\Draft)")
+                self._send(f"* {len(mailbox.messages)} EXISTS")
+                self._send("* 0 RECENT")
+                self._send(f"* OK [UIDVALIDITY {mailbox.uid_validity}] valid")
+                self._send(f"* OK [UIDNEXT {mailbox.uid_next}] next")
+                return f"OK [{'READ-ONLY' if self._read_only else 'READ-WRITE'}] done"
+
+    def _on_messages(self, mailbox: Mailbox, name: str, words: list[str], by_uid: bool) -> str:
+        """Carry out a command of the selected mailbox (section 6.4; RFC 4315 and 6851)."""
+        match name:
+            case "CLOSE":
+                self._mailbox = None
+            case "SEARCH":
+                numbered = mailbox.found(words)
+                found = [message.uid if by_uid else index for index, message in numbered]
+                self._send(f"* SEARCH {' '.join(map(str, found))}".rstrip())
+            case "FETCH":
+                self._fetch(mailbox.chosen(words[0], by_uid=by_uid), " ".join(words[1:]).upper())
+            case "STORE" | "EXPUNGE" if self._read_only:
+                return "NO [READ-ONLY] the mailbox was examined"
+            case "STORE":
+                self._store(mailbox.chosen(words[0], by_uid=by_uid), words)
+            case "EXPUNGE":
+                chosen = mailbox.chosen(words[0] if by_uid and words else "1:*", by_uid=by_uid)
+                deleted = [found for found in chosen if "\\Deleted" in found[1].flags]
+                self._expunge(mailbox, deleted)
+            case _:
+                target = self._account.mailbox(words[1]) if self._account and words[1:] else None
+                if self._read_only or target is None:
+                    return "NO [TRYCREATE] no such mailbox, or the mailbox was examined"
+                moved = mailbox.chosen(words[0], by_uid=by_uid)
+                for _, message in reversed(moved):
+                    target.deliver(message.content)
+                self._expunge(mailbox, moved)
         return "OK done"
 
-    def _select(self, words: list[str], *, read_only: bool) -> str:
-        self._mailbox = self._find(words)
-        if self._mailbox is None:
-            return "NO [NONEXISTENT] no such mailbox"
-        self._read_only = read_only
-        self._send("* FLAGS (\\Seen \\Deleted \\Answered \\Flagged \\Draft)")
-        self._send(f"* {len(self._mailbox.messages)} EXISTS")
-        self._send("* 0 RECENT")
-        self._send(f"* OK [UIDVALIDITY {self._mailbox.uid_validity}] valid")
-        self._send(f"* OK [UIDNEXT {self._mailbox.uid_next}] next")
-        return "OK [READ-ONLY] done" if read_only else "OK [READ-WRITE] done"
+    def _expunge(self, mailbox: Mailbox, messages: list[tuple[int, Message]]) -> None:
+        for index, message in reversed(messages):
+            mailbox.messages.remove(message)
+            self._send(f"* {index} EXPUNGE")
 
-    def _close(self) -> str:
-        self._mailbox = None
-        return "OK done"
-
-    def _quota(self, words: list[str]) -> str:
-        assert self._account is not None  # noqa: S101 - only offered then
-        if self._find(words) is None:
-            return "NO [NONEXISTENT] no such mailbox"
-        used = sum(mailbox.size for mailbox in self._account.mailboxes.values()) // 1024
-        self._send(f'* QUOTAROOT "{words[0]}" "user"')
-        self._send(f'* QUOTA "user" (STORAGE {used} {QUOTA // 1024})')
-        return "OK done"
-
-    def _chosen(self, numbers: str, by_uid: bool) -> list[tuple[int, Message]]:
-        assert self._mailbox is not None  # noqa: S101 - only offered then
-        return self._mailbox.chosen(numbers, by_uid=by_uid)
-
-    def _fetch(self, words: list[str], by_uid: bool) -> str:
-        items = " ".join(words[1:]).upper()
-        for index, message in self._chosen(words[0], by_uid):
+    def _fetch(self, messages: list[tuple[int, Message]], items: str) -> None:
+        for index, message in messages:
             facts = [f"UID {message.uid}"]
             if "FLAGS" in items:
                 facts.append(f"FLAGS ({' '.join(sorted(message.flags))})")
@@ -250,62 +252,16 @@ class _Session:
                 facts.append(f"RFC822.SIZE {len(message.content)}")
             self._writer.write(f"* {index} FETCH ({' '.join(facts)}".encode())
             if "BODY" in items:
-                part, content = _section(items, message)
+                part, content = message.section(items)
                 self._writer.write(f" BODY[{part} {{{len(content)}}}\r\n".encode() + content)
             self._writer.write(b")\r\n")
-        return "OK done"
 
-    def _search(self, words: list[str], by_uid: bool) -> str:
-        assert self._mailbox is not None  # noqa: S101 - only offered then
-        found = [message.uid if by_uid else index for index, message in self._mailbox.found(words)]
-        self._send(f"* SEARCH {' '.join(map(str, found))}".rstrip())
-        return "OK done"
-
-    def _store(self, words: list[str], by_uid: bool) -> str:
-        if self._read_only:
-            return "NO [READ-ONLY] the mailbox was examined"
+    def _store(self, messages: list[tuple[int, Message]], words: list[str]) -> None:
         flags = set(" ".join(words[2:]).strip("()").split())
-        for index, message in self._chosen(words[0], by_uid):
+        for index, message in messages:
             if words[1].startswith("-"):
                 message.flags -= flags
             else:
                 message.flags |= flags
             if "SILENT" not in words[1].upper():
                 self._send(f"* {index} FETCH (FLAGS ({' '.join(sorted(message.flags))}))")
-        return "OK done"
-
-    def _expunge(self, words: list[str], by_uid: bool) -> str:
-        assert self._mailbox is not None  # noqa: S101 - only offered then
-        if self._read_only:
-            return "NO [READ-ONLY] the mailbox was examined"
-        chosen = self._chosen(words[0] if by_uid and words else "1:*", by_uid)
-        for index, message in reversed(chosen):
-            if "\\Deleted" in message.flags:
-                self._mailbox.messages.remove(message)
-                self._send(f"* {index} EXPUNGE")
-        return "OK done"
-
-    def _move(self, words: list[str], by_uid: bool) -> str:
-        assert self._mailbox is not None  # noqa: S101 - only offered then
-        target = self._find(words[1:])
-        if self._read_only or target is None:
-            return "NO [TRYCREATE] no such mailbox, or the mailbox was examined"
-        for index, message in reversed(self._chosen(words[0], by_uid)):
-            target.deliver(message.content)
-            self._mailbox.messages.remove(message)
-            self._send(f"* {index} EXPUNGE")
-        return "OK done"
-
-
-def _section(items: str, message: Message) -> tuple[str, bytes]:
-    """What FETCH asks for of a message: its name after ``BODY[``, and its content."""
-    fields = _FIELDS.search(items)
-    if fields is None:
-        header = "HEADER" in items
-        return ("HEADER]", message.header) if header else ("]", message.content)
-    content = message.fields(fields[1].split())
-    name = f"HEADER.FIELDS ({fields[1].strip()})]"
-    if fields[2] is None:
-        return name, content
-    first = int(fields[2])
-    return f"{name}<{first}>", content[first : first + int(fields[3])]

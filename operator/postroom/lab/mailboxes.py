@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 #: Octets that an account may store.
 QUOTA = 64 * 1024 * 1024
 #: Mailboxes of a special use (RFC 6154), by name.
 SPECIAL_USES = {"Junk": "\\Junk", "Sent": "\\Sent", "Trash": "\\Trash"}
+_FIELDS = re.compile(r"BODY(?:\.PEEK)?\[HEADER\.FIELDS \(([^()]*)\) ?\](?:<(\d+)\.(\d+)>)?")
 
 
 @dataclass
@@ -37,6 +38,21 @@ class Message:
         kept = [line for line in unfolded if line.partition(b":")[0].decode().lower() in wanted]
         return b"".join(line + b"\r\n" for line in kept) + b"\r\n"
 
+    def section(self, items: str) -> tuple[str, bytes]:
+        """What FETCH asks for: its name after ``BODY[``, and its content (RFC 3501 section 6.4.5).
+
+        `items` are in capitals.
+        """
+        fields = _FIELDS.search(items)
+        if fields is None:
+            return ("HEADER]", self.header) if "HEADER" in items else ("]", self.content)
+        content = self.fields(fields[1].split())
+        name = f"HEADER.FIELDS ({fields[1].strip()})]"
+        if fields[2] is None:
+            return name, content
+        first = int(fields[2])
+        return f"{name}<{first}>", content[first : first + int(fields[3])]
+
 
 @dataclass
 class Mailbox:
@@ -57,6 +73,17 @@ class Mailbox:
     def size(self) -> int:
         """Octets of all messages."""
         return sum(len(message.content) for message in self.messages)
+
+    def facts(self) -> dict[str, int]:
+        """What STATUS can tell of it (RFC 3501 section 6.3.10, RFC 8438)."""
+        return {
+            "MESSAGES": len(self.messages),
+            "UNSEEN": sum("\\Seen" not in message.flags for message in self.messages),
+            "UIDNEXT": self.uid_next,
+            "UIDVALIDITY": self.uid_validity,
+            "RECENT": 0,
+            "SIZE": self.size,
+        }
 
     def chosen(self, numbers: str, *, by_uid: bool) -> list[tuple[int, Message]]:
         """The messages of a sequence set, with their sequence numbers.
@@ -90,7 +117,8 @@ class Mailbox:
                 case "DELETED":
                     left = [numbered for numbered in left if "\\Deleted" in numbered[1].flags]
                 case "SINCE":
-                    day = _day(next(rest, ""))
+                    asked = datetime.strptime(next(rest, ""), "%d-%b-%Y")
+                    day = asked.replace(tzinfo=UTC).date()
                     left = [numbered for numbered in left if numbered[1].received.date() >= day]
                 case "UID":
                     within = {index for index, _ in self.chosen(next(rest, ""), by_uid=True)}
@@ -99,11 +127,6 @@ class Mailbox:
                     within = {index for index, _ in self.chosen(key, by_uid=False)}
                     left = [numbered for numbered in left if numbered[0] in within]
         return left
-
-
-def _day(text: str) -> date:
-    """Read a day as SEARCH has it. Raises `ValueError`."""
-    return datetime.strptime(text, "%d-%b-%Y").replace(tzinfo=UTC).date()
 
 
 @dataclass
@@ -116,6 +139,10 @@ class Account:
         default_factory=lambda: {name: Mailbox() for name in ("INBOX", *SPECIAL_USES)}
     )
 
+    def mailbox(self, name: str) -> Mailbox | None:
+        """The mailbox of a name; INBOX in any case (RFC 3501 section 5.1)."""
+        return self.mailboxes.get("INBOX" if name.upper() == "INBOX" else name)
+
 
 class Accounts:
     """All accounts by address."""
@@ -126,7 +153,16 @@ class Accounts:
         }
         for account in self._accounts.values():
             for number in (1, 2, 3):
-                account.mailboxes["INBOX"].deliver(_welcome(account.address, number))
+                lines = (
+                    "From: Postroom lab <lab@example.org>",
+                    f"To: <{account.address}>",
+                    f"Subject: Message {number} of the lab",
+                    f"Date: {format_datetime(datetime.now(UTC))}",
+                    "",
+                    "Nothing here leaves this machine.",
+                    "",
+                )
+                account.mailboxes["INBOX"].deliver("\r\n".join(lines).encode())
 
     def authenticate(self, address: str, password: str) -> Account | None:
         """Return the account if the password is right."""
@@ -143,16 +179,3 @@ class Accounts:
         if account is not None:
             account.mailboxes["INBOX"].deliver(content)
         return account is not None
-
-
-def _welcome(address: str, number: int) -> bytes:
-    lines = (
-        "From: Postroom lab <lab@example.org>",
-        f"To: <{address}>",
-        f"Subject: Message {number} of the lab",
-        f"Date: {format_datetime(datetime.now(UTC))}",
-        "",
-        "Nothing here leaves this machine.",
-        "",
-    )
-    return "\r\n".join(lines).encode()

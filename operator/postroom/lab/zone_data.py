@@ -125,18 +125,15 @@ def to_rdata(kind: str, value: str) -> dns.rdata.Rdata:
     """Make a record from a value; TXT is split into strings of at most 255 bytes."""
     if kind == "TXT":
         raw = value.encode("latin-1", "replace")
-        pieces = [raw[start : start + 255] for start in range(0, len(raw), 255)] or [b""]
-        value = " ".join('"' + _escaped(piece) + '"' for piece in pieces)
+        octets = [
+            f"\\{octet:03d}" if octet < 32 or octet > 126 or octet in (34, 92) else chr(octet)
+            for octet in raw
+        ]
+        starts = range(0, len(octets) or 1, 255)
+        value = " ".join(f'"{"".join(octets[start : start + 255])}"' for start in starts)
     elif kind in ("CNAME", "NS", "MX") and not value.endswith("."):
         value = f"{value}."
     return dns.rdata.from_text(dns.rdataclass.IN, kind, value)
-
-
-def _escaped(raw: bytes) -> str:
-    return "".join(
-        f"\\{octet:03d}" if octet < 32 or octet > 126 or octet in (34, 92) else chr(octet)
-        for octet in raw
-    )
 
 
 def to_value(rdata: dns.rdata.Rdata) -> str:

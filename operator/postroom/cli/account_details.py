@@ -47,20 +47,15 @@ def print_lines(console: Console, lines: Iterable[Line]) -> None:
         console.print(Text(line.text, style=line.style), soft_wrap=True)
 
 
-def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> list[Line]:
+def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Iterator[Line]:
     """The lines about an account besides its conditions and findings.
 
     Sentences that were `said` already are not repeated.
     """
-    lines = list(_mailbox(status.mailbox)) if status.mailbox else []
-    lines += _identities(status.identities, said)
-    if status.forwarding:
-        lines += _forwarding(status.forwarding)
-    if status.round_trip:
-        lines += _round_trip(status.round_trip)
-    if status.last_test:
-        lines += _last_test(status.last_test)
-    return lines
+    if status.mailbox:
+        yield from _mailbox(status.mailbox)
+    yield from _identities(status.identities, said)
+    yield from _messages(status)
 
 
 def server_lines(raw: Mapping[str, Any]) -> Iterator[Line]:
@@ -111,40 +106,31 @@ def _identities(identities: Sequence[IdentityStatus], said: Collection[str]) -> 
             yield Line(f"      {identity.message}", "dim")
 
 
-def _forwarding(state: account_messages.ForwardingState) -> Iterator[Line]:
-    yield Line(
-        f"  Forwarding to {state.technical_address}: {state.verdict.value}",
-        _VERDICTS.get(state.verdict, _OPEN),
-    )
-    if state.in_flight is not None:
-        yield Line(f"    A message of {state.in_flight.time} is on its way.", "dim")
-    for number, step in enumerate(state.steps, 1):
-        yield Line(f"    {number}. {step}")
-
-
-def _round_trip(state: account_messages.RoundTripState) -> Iterator[Line]:
-    if state.result is not None:
-        outcome = state.result.outcome
-        yield Line(
-            f"  Round trip of {state.result.time}: {_arrival(state.result)}",
-            _OUTCOMES.get(outcome, _OPEN),
-        )
-    for sender in state.senders:
+def _messages(status: EmailAccountStatus) -> Iterator[Line]:
+    """What became of the messages that postroom sent: to forwarding, round trips and tests."""
+    forwarding, trip, test = status.forwarding, status.round_trip, status.last_test
+    if forwarding is not None:
+        verdict = forwarding.verdict
+        text = f"  Forwarding to {forwarding.technical_address}: {verdict.value}"
+        yield Line(text, _VERDICTS.get(verdict, _OPEN))
+        if forwarding.in_flight is not None:
+            yield Line(f"    A message of {forwarding.in_flight.time} is on its way.", "dim")
+        for number, step in enumerate(forwarding.steps, 1):
+            yield Line(f"    {number}. {step}")
+    if trip is not None and trip.result is not None:
+        text = f"  Round trip of {trip.result.time}: {_arrival(trip.result)}"
+        yield Line(text, _OUTCOMES.get(trip.result.outcome, _OPEN))
+    for sender in trip.senders if trip is not None else ():
         text = f"    as {sender.address}: {sender.outcome.value} ({sender.time})"
         yield Line(text, _OUTCOMES.get(sender.outcome, _OPEN))
-    if state.in_flight is not None:
-        yield Line(f"    A message of {state.in_flight.time} is on its way.", "dim")
-
-
-def _last_test(last: account_messages.LastTest) -> Iterator[Line]:
-    if last.in_flight is not None:
-        yield Line(
-            f"  Test message to {last.in_flight.recipient} of {last.in_flight.time}: "
-            f"{last.in_flight.step.value}",
-            _OPEN,
-        )
-    if last.result is not None:
-        yield from (Line(f"  {line.text}", line.style) for line in result_lines(last.result))
+    if trip is not None and trip.in_flight is not None:
+        yield Line(f"    A message of {trip.in_flight.time} is on its way.", "dim")
+    if test is not None and test.in_flight is not None:
+        flight = test.in_flight
+        text = f"  Test message to {flight.recipient} of {flight.time}: {flight.step.value}"
+        yield Line(text, _OPEN)
+    if test is not None and test.result is not None:
+        yield from (Line(f"  {line.text}", line.style) for line in result_lines(test.result))
 
 
 def _arrival(result: account_messages.MessageResult) -> str:
@@ -170,26 +156,22 @@ def result_lines(result: account_messages.MessageResult | None) -> list[Line]:
     if result.received_from:
         lines.append(Line(f"  It arrived from {result.received_from}.", _OPEN))
     if result.authentication:
-        lines.append(Line(f"  Authentication: {_judgement(result.authentication)}"))
+        found = result.authentication
+        dkim = f"{found.dkim} ({found.dkim_domain})" if found.dkim_domain else found.dkim
+        judged = {"spf": found.spf, "dkim": dkim, "dmarc": found.dmarc, "arc": found.arc}
+        told = ", ".join(f"{name}={text}" for name, text in judged.items() if text)
+        lines.append(Line(f"  Authentication: {told or 'none told'}"))
     lines += [
         Line(f"  {warning.severity.value}: {warning.code}: {warning.message}", _OPEN)
         for warning in result.warnings
         if warning.message != result.message
     ]
     lines += [Line("  Hops:")] if result.hops else []
-    return lines + [Line(f"    {_hop(hop)}", "dim") for hop in result.hops]
-
-
-def _judgement(found: account_messages.ReceivedAuthentication) -> str:
-    dkim = f"{found.dkim} ({found.dkim_domain})" if found.dkim_domain else found.dkim
-    results = {"spf": found.spf, "dkim": dkim, "dmarc": found.dmarc, "arc": found.arc}
-    return ", ".join(f"{name}={text}" for name, text in results.items() if text) or "none told"
-
-
-def _hop(hop: account_messages.Hop) -> str:
-    parts = [hop.by, hop.protocol or ""]
-    parts.append(f"+{hop.delay_seconds} s" if hop.delay_seconds is not None else "")
-    return "  ".join(part for part in parts if part)
+    for hop in result.hops:
+        delay = f"+{hop.delay_seconds} s" if hop.delay_seconds is not None else ""
+        parts = (part for part in (hop.by, hop.protocol, delay) if part)
+        lines.append(Line(f"    {'  '.join(parts)}", "dim"))
+    return lines
 
 
 def backfill_lines(last: LastBackfill | None) -> list[Line]:

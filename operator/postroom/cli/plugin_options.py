@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.crd import PRESENTATIONS
 from postroom.api.names import GROUP, Kind
 from postroom.cli import table
@@ -50,7 +51,10 @@ def exit_unless_ready(found: Sequence[Mapping[str, Any]]) -> None:
     """End with 1 unless every object says that it is Ready."""
     for resource in found:
         conditions = (resource.get("status") or {}).get("conditions", [])
-        if not any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+        if not any(
+            each["type"] == ConditionType.READY and each["status"] == ConditionStatus.TRUE
+            for each in conditions
+        ):
             raise typer.Exit(ExitCode.NOT_READY)
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from postroom.api.sendingdomain import RecordState
 from postroom.cli.check import console
+from postroom.cli.table import STATE_COLOURS
 from postroom.dns.names import host_label, is_within
 from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.beside import is_merged
@@ -68,7 +69,6 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
     if layout.format is RecordFormat.TABLE:
         for zone in placed:
             show_table(console(), zone, relative=zone.zone in zones.known)
-            _show_comments(console(), zone)
     elif placed:
         typer.echo(text_for(placed, layout), nl=False)
     remarks += [
@@ -201,7 +201,8 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
     """Print a table for typing records in at a DNS host; the value comes last, whole.
 
     Names are `relative` to the zone, or complete where the zone is only guessed: a name relative
-    to the wrong one is the commonest mistake of all.
+    to the wrong one is the commonest mistake of all. Of what was not looked at it is warned below
+    the table, as the value could be copied without.
     """
     records, zone = part.records, part.zone if relative else None
     looked = any(record.state is not None for record in records)
@@ -211,28 +212,16 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
     console.print(Text(f"Zone {zone}" if zone else part.zone, style="bold"))
     _line(console, [*titles, "VALUE"], widths, "dim")
     for record, row in zip(records, rows, strict=True):
-        _line(console, [*row, _plain(record)], widths, _colour(record.state))
-
-
-def _show_comments(console: Console, part: ZoneRecords) -> None:
-    """Warn of what was not looked at, where the value could be copied without."""
-    for record in part.records:
+        # As DNS hosts take it: without quotation marks or escapes, if it is printable.
+        plain = all(" " <= char <= "~" for char in record.value)
+        value = record.value if plain else rdata(record.type, record.value)
+        colour = STATE_COLOURS[record.state] if record.state is not None else ""
+        _line(console, [*row, value], widths, colour)
+    for record in records:
         if record.comment == _MERGE_FIRST:
             console.print(
                 Text(f"{record.name} {record.type.value}: {record.comment}."), soft_wrap=True
             )
-
-
-def _colour(state: RecordState | None) -> str:
-    match state:
-        case None:
-            return ""
-        case RecordState.VALID:
-            return "green"
-        case RecordState.PROPAGATING | RecordState.UNKNOWN:
-            return "yellow"
-        case _:
-            return "red"
 
 
 def _cells(record: PublishedRecord, zone: str | None, looked: bool) -> list[str]:
@@ -251,10 +240,3 @@ def _line(console: Console, cells: Sequence[str], widths: Sequence[int], colour:
     padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
     text = "  ".join([*padded, *cells[len(widths) :]])
     console.print(Text(text, style=colour), soft_wrap=True)
-
-
-def _plain(record: PublishedRecord) -> str:
-    """The value as DNS hosts take it: without quotation marks or escapes, if it is printable."""
-    if all(" " <= char <= "~" for char in record.value):
-        return record.value
-    return rdata(record.type, record.value)

@@ -11,25 +11,33 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.findings import FixAction, Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
+from postroom.api.sendingdomain_status import RecordState
 from postroom.cli.account_details import account_lines, print_lines, server_lines
 from postroom.cli.send_plan_details import send_plan_lines
 
 Object = Mapping[str, Any]
 
-_COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
+_COLOURS = {
+    ConditionStatus.TRUE: "green",
+    ConditionStatus.FALSE: "red",
+    ConditionStatus.UNKNOWN: "yellow",
+}
+_SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 #: Columns of names, which may be long; the others hold a word or a number.
 _LONG = frozenset({"NAMESPACE", "NAME", "DOMAIN", "HOST", "ADDRESS", "REASON", "SERVER"})
 _ANY_WIDTH = 10_000
-_STATE_COLOURS = {
-    "Valid": "green",
-    "Missing": "red",
-    "Wrong": "red",
-    "Conflicting": "red",
-    "Propagating": "yellow",
-    "Unknown": "yellow",
+STATE_COLOURS = {
+    RecordState.VALID: "green",
+    RecordState.MISSING: "red",
+    RecordState.WRONG: "red",
+    RecordState.CONFLICTING: "red",
+    RecordState.PROPAGATING: "yellow",
+    RecordState.UNKNOWN: "yellow",
 }
 
 
@@ -40,32 +48,30 @@ def show(
     that are not Ready or have findings, with `full` of all."""
     for kind in Kind:
         mine = [resource for resource in objects if resource["kind"] == kind.value]
-        if mine:
-            console.print(_fitting(console, kind, mine))
+        if not mine:
+            continue
+        table = _table(kind, mine)
+        unbounded = console.options.update(max_width=_ANY_WIDTH)
+        if console.measure(table, options=unbounded).maximum > console.width:
+            # Without a namespace that is the same in all rows, and with names that go on in the
+            # next line rather than being cut.
+            spaces = {str(resource["metadata"].get("namespace", "")) for resource in mine}
+            table = _table(kind, mine, folded=True, namespace=len(spaces) > 1)
+        console.print(table)
     if details:
         for resource in objects:
             _show_details(console, resource, full=full)
 
 
-def _condition(raw: Object, kind: str) -> Mapping[str, Any]:
+def _condition(raw: Object, wanted: ConditionType) -> Mapping[str, Any]:
+    """A condition as it is stored: of a status that is newer than this program, it is readable."""
     conditions = raw.get("status", {}).get("conditions", [])
-    return next((each for each in conditions if each["type"] == kind), {})
+    return next((each for each in conditions if each["type"] == wanted), {})
 
 
-def _verdict(raw: Object, kind: str) -> Text:
-    status = _condition(raw, kind).get("status", "")
+def _verdict(raw: Object, wanted: ConditionType) -> Text:
+    status = _condition(raw, wanted).get("status", "")
     return Text(status or "-", style=_COLOURS.get(status, "dim"))
-
-
-def _fitting(console: Console, kind: Kind, objects: Sequence[Object]) -> Table:
-    """Make a table that fits: in a narrow terminal without a namespace that is the same in all
-    rows, and with names that go on in the next line rather than being cut."""
-    table = _table(kind, objects)
-    spaces = {str(resource["metadata"].get("namespace", "")) for resource in objects}
-    unbounded = console.options.update(max_width=_ANY_WIDTH)
-    if console.measure(table, options=unbounded).maximum <= console.width:
-        return table
-    return _table(kind, objects, folded=True, namespace=len(spaces) > 1)
 
 
 def _table(
@@ -85,13 +91,13 @@ def _table(
         may_fold = folded and name in _LONG
         table.add_column(name, no_wrap=not may_fold, overflow="fold", min_width=len(name))
     for resource in objects:
-        metadata, ready = resource["metadata"], _condition(resource, "Ready")
+        metadata, ready = resource["metadata"], _condition(resource, ConditionType.READY)
         cells = _cells(kind, resource)
         table.add_row(
             *([Text(str(metadata.get("namespace", "")))] if namespace else []),
             Text(str(metadata.get("name", ""))),
             cells[0],
-            _verdict(resource, "Ready"),
+            _verdict(resource, ConditionType.READY),
             Text(str(ready.get("reason", "-"))),
             *cells[1:],
         )
@@ -103,42 +109,35 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
     match kind:
         case Kind.SENDING_DOMAIN:
             types = (
-                "OwnershipVerified",
-                "DKIMVerified",
-                "SPFVerified",
-                "DMARCVerified",
-                "MXVerified",
+                ConditionType.OWNERSHIP_VERIFIED,
+                ConditionType.DKIM_VERIFIED,
+                ConditionType.SPF_VERIFIED,
+                ConditionType.DMARC_VERIFIED,
+                ConditionType.MX_VERIFIED,
             )
             return [Text(str(spec.get("domain", ""))), *(_verdict(raw, each) for each in types)]
         case Kind.MAIL_SERVER:
+            host, port = spec.get("host"), spec.get("port")
+            if host and port is None and not spec.get("provider"):
+                # Before a look nobody knows what a provider fills in.
+                port = 587
+            endpoint = f"{host}:{port}" if host and port else host or "-"
             return [
-                Text(str(status.get("endpoint") or _endpoint(spec))),
-                _verdict(raw, "TLSVerified"),
-                _verdict(raw, "SMTPAuthenticated"),
+                Text(str(status.get("endpoint") or endpoint)),
+                _verdict(raw, ConditionType.TLS_VERIFIED),
+                _verdict(raw, ConditionType.SMTP_AUTHENTICATED),
                 Text(str(status.get("accounts", "-"))),
             ]
         case Kind.EMAIL_ACCOUNT:
+            # Without a reference an account sends through the provider's own server.
+            own_server = "-" if spec.get("serverRef") else spec.get("provider") or "-"
             return [
                 Text(str(spec.get("address", ""))),
-                Text(str(status.get("serverName") or _own_server(spec))),
-                _verdict(raw, "SMTPAuthenticated"),
-                _verdict(raw, "IMAPAuthenticated"),
+                Text(str(status.get("serverName") or own_server)),
+                _verdict(raw, ConditionType.SMTP_AUTHENTICATED),
+                _verdict(raw, ConditionType.IMAP_AUTHENTICATED),
                 Text(str((status.get("mailbox") or {}).get("unseen", "-"))),
             ]
-
-
-def _endpoint(spec: Mapping[str, Any]) -> str:
-    """What a MailServer names as host; before a look nobody knows what its provider fills in."""
-    host, port = spec.get("host"), spec.get("port")
-    if host and port is None and not spec.get("provider"):
-        port = 587
-    return f"{host}:{port}" if host and port else str(host or "-")
-
-
-def _own_server(spec: Mapping[str, Any]) -> str:
-    """The provider, where an account sends through the provider's own server."""
-    provider = spec.get("provider")
-    return str(provider) if provider and not spec.get("serverRef") else "-"
 
 
 def _show_details(console: Console, raw: Object, *, full: bool) -> None:
@@ -148,8 +147,9 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     """
     is_account = raw["kind"] == Kind.EMAIL_ACCOUNT.value
     status = raw.get("status") or {}
-    ready, findings = _condition(raw, "Ready"), status.get("findings", [])
-    if ready.get("status") == "True" and not findings and not (full and is_account):
+    ready, findings = _condition(raw, ConditionType.READY), status.get("findings", [])
+    is_ready = ready.get("status") == ConditionStatus.TRUE
+    if is_ready and not findings and not (full and is_account):
         return
     name = f"{raw['metadata'].get('namespace', '')}/{raw['metadata'].get('name', '')}"
     console.print()
@@ -157,17 +157,17 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     console.print(
         Text(f"  {ready.get('reason', '')}", style=_COLOURS.get(ready.get("status", ""), ""))
     )
-    records = {each["id"]: each for each in status.get("records", [])}
     said: set[str] = set()
     for finding in findings:
         _show_finding(console, finding)
         said.add(finding["message"])
     message = ready.get("message", "")
-    if ready.get("status") != "True" and not any(message in each for each in said):
+    if not is_ready and not any(message in each for each in said):
         _line(console, f"  {message}")
     print_lines(console, server_lines(raw))
-    if records and any(each["state"] != "Valid" for each in records.values()):
-        _show_records(console, list(records.values()))
+    records = status.get("records", [])
+    if any(record["state"] != RecordState.VALID for record in records):
+        _show_records(console, records)
     if is_account:
         known = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
         if isinstance(known, EmailAccountStatus):
@@ -181,7 +181,8 @@ def _line(console: Console, text: str, style: str = "") -> None:
 
 
 def _show_finding(console: Console, finding: Mapping[str, Any]) -> None:
-    colour = {"Error": "red", "Warning": "yellow"}.get(finding["severity"], "dim")
+    """Show a finding and its fix: what goes and what comes, each in a line of its own to copy."""
+    colour = _SEVERITY_COLOURS.get(finding["severity"], "dim")
     because = ", ".join(finding.get("because", ()))
     _line(console, f"  {finding['severity']}: {finding['code']}", colour)
     _line(console, f"    {finding['message']}")
@@ -190,23 +191,18 @@ def _show_finding(console: Console, finding: Mapping[str, Any]) -> None:
     if finding.get("ask"):
         _line(console, f"    To see it: {finding['ask']}", "dim")
     fix = finding.get("fix")
-    if fix:
-        _show_fix(console, fix)
-
-
-def _show_fix(console: Console, fix: Mapping[str, Any]) -> None:
-    """Show a fix as what goes and what comes, each in a line of its own to copy from."""
-    match fix["action"]:
-        case "Wait":
-            _line(console, "    Fix: wait.", "cyan")
-            return
-        case "External":
-            _line(console, "    Fix: not in this zone; the sentence above says whose turn it is.")
-            return
+    if not fix:
+        return
+    if fix["action"] == FixAction.WAIT:
+        _line(console, "    Fix: wait.", "cyan")
+        return
+    if fix["action"] == FixAction.EXTERNAL:
+        _line(console, "    Fix: not in this zone; the sentence above says whose turn it is.")
+        return
     _line(console, f"    Fix: {fix['action']}", "cyan")
     for gone in fix.get("remove", ()):
         _line(console, f"      - {gone['type']:5} {gone['name']}  {gone['value']}".rstrip(), "red")
-    if fix["action"] == "Delete":
+    if fix["action"] == FixAction.DELETE:
         return
     label = fix.get("hostLabel", "")
     at = f"   (name at the DNS host: {label})" if label not in ("", fix["name"]) else ""
@@ -224,7 +220,7 @@ def _show_records(console: Console, records: Sequence[Mapping[str, Any]]) -> Non
         state = record["state"]
         table.add_row(
             Text(f"  {record['id']}"),
-            Text(state, style=_STATE_COLOURS.get(state, "")),
+            Text(state, style=STATE_COLOURS.get(state, "")),
             Text(record["type"]),
             Text(record["name"]),
         )

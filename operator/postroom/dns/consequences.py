@@ -7,6 +7,7 @@ The clauses are data: ``consequences.yaml``. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from typing import Annotated
 
@@ -15,9 +16,10 @@ from pydantic import StringConstraints
 from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.sendingdomain import DKIMRole, Purpose
+from postroom.dns import requirements, spf
 from postroom.dns.answers import Answer
 from postroom.dns.finding_codes import Code
-from postroom.dns.requirements import CNAMEWanted, DKIMKeyWanted, PlannedRecord
+from postroom.dns.requirements import PlannedRecord
 
 #: How long something may be kept, in words that do not change with every second.
 _BOUNDS = (
@@ -35,10 +37,41 @@ class Consequence(Model):
     source: Annotated[str, StringConstraints(min_length=3, max_length=300)]
 
 
-class Consequences(Model):
-    """By what is wanted, for aliases by their purpose, and by code where that knows better."""
+class Standard(StrEnum):
+    """What a record that is no alias follows, as its standard calls it."""
 
-    kinds: dict[str, Consequence]
+    VERIFICATION = "domain verification"
+    DKIM = "DKIM"
+    DKIM_DELEGATION = "DKIM delegation"
+    SPF = "SPF"
+    DMARC = "DMARC"
+    MX = "MX"
+    MTA_STS = "MTA-STS"
+    TLS_RPT = "TLS-RPT"
+    BIMI = "BIMI"
+    DANE = "DANE"
+    REVERSE_DNS = "reverse DNS"
+
+
+_STANDARDS: Mapping[type, Standard] = {
+    requirements.TextWanted: Standard.VERIFICATION,
+    requirements.DKIMKeyWanted: Standard.DKIM,
+    requirements.DelegationWanted: Standard.DKIM_DELEGATION,
+    spf.Requirement: Standard.SPF,
+    requirements.DMARCWanted: Standard.DMARC,
+    requirements.MXWanted: Standard.MX,
+    requirements.MTASTSWanted: Standard.MTA_STS,
+    requirements.TLSRPTWanted: Standard.TLS_RPT,
+    requirements.BIMIWanted: Standard.BIMI,
+    requirements.TLSAWanted: Standard.DANE,
+    requirements.PTRWanted: Standard.REVERSE_DNS,
+}
+
+
+class Consequences(Model):
+    """By standard, for aliases by their purpose, and by code where that knows better."""
+
+    standards: dict[Standard, Consequence]
     aliases: dict[Purpose, Consequence]
     codes: dict[Code, Consequence]
 
@@ -72,13 +105,13 @@ def what_follows(planned: PlannedRecord, code: Code, answer: Answer) -> str:
 
 def _clause(planned: PlannedRecord, code: Code) -> str:
     known, wanted = consequences(), planned.wanted
-    if isinstance(wanted, DKIMKeyWanted | CNAMEWanted) and wanted.role is not DKIMRole.ACTIVE:
+    signs = requirements.DKIMKeyWanted | requirements.CNAMEWanted
+    if isinstance(wanted, signs) and wanted.role is not DKIMRole.ACTIVE:
         return ""  # nothing is signed with it
-    by_kind: Mapping[str, Consequence] = known.kinds
     if code in known.codes:
         return known.codes[code].clause
-    if isinstance(wanted, CNAMEWanted):
+    if isinstance(wanted, requirements.CNAMEWanted):
         found = known.aliases.get(planned.purpose)
     else:
-        found = by_kind.get(type(wanted).__name__)
+        found = known.standards.get(_STANDARDS[type(wanted)])
     return found.clause if found is not None else ""

@@ -9,7 +9,7 @@ import pytest
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.consequences import consequences, what_follows
+from postroom.dns.consequences import _STANDARDS, Standard, consequences, what_follows
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import catalogue
 from postroom.dns.requirements import CNAMEWanted, Wanted
@@ -115,9 +115,10 @@ def test_a_selector_that_signs_nothing_has_no_consequence() -> None:
     assert "fails DKIM" not in record(report, "dkim-s0").message
 
 
-def test_every_kind_has_its_clause_and_every_code_is_one() -> None:
-    kinds = {arg.__name__ for arg in get_args(Wanted)} - {CNAMEWanted.__name__}
-    assert consequences().kinds.keys() == kinds
+def test_every_standard_has_its_clause_and_every_code_is_one() -> None:
+    assert _STANDARDS.keys() == set(get_args(Wanted)) - {CNAMEWanted}
+    assert sorted(_STANDARDS.values()) == sorted(Standard)
+    assert consequences().standards.keys() == set(Standard)
     assert consequences().codes.keys() <= catalogue().keys()
     missing = {one for one in catalogue() if one.endswith("_MISSING")}
     assert {"SPF_MISSING", "MX_MISSING", "DMARC_MISSING", "BIMI_MISSING"} <= missing

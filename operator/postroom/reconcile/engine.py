@@ -187,7 +187,10 @@ def _kept(resource: AnyResource) -> tuple[Verdict, ...]:
 def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcome:
     """A spec that cannot be understood waits for the next generation."""
     first, *rest = error.problems
-    message = f"{first}." + (f" There are {len(rest)} more problems." if rest else "")
+    message = f"{first}."
+    if rest:
+        more = "is 1 more problem" if len(rest) == 1 else f"are {len(rest)} more problems"
+        message += f" There {more}."
     verdicts = (
         failed(ConditionType.READY, Reason.INVALID_SPEC, message),
         passed(ConditionType.STALLED, Reason.INVALID_SPEC, message),

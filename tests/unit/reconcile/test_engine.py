@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from postroom.api.conditions import ConditionType
+from postroom.api.conditions import ConditionType, find
 from postroom.api.status import CommonStatus
 from postroom.reconcile.world import LookupUnavailable, SecretContent
 from unit.reconcile.mail_worlds import SERVER, MailWorld, verdict
@@ -42,6 +42,24 @@ async def failed(error: Exception, **edit: str) -> tuple[CommonStatus, CommonSta
         world.add(SERVER, **{"host": "smtp.example.com", **spec, **edit})
     world.error = error
     return before, await world.look(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "end"),
+    [
+        (1, "spec.host: must be text."),
+        (2, "spec.host: must be text. There is 1 more problem."),
+        (3, "spec.host: must be text. There are 2 more problems."),
+    ],
+)
+async def test_a_spec_with_several_problems_says_how_many(wrong: int, end: str) -> None:
+    world = MailWorld()
+    fields = {"host": 1, "port": "x", "provider": 2}
+    world.add(SERVER, **dict(list(fields.items())[:wrong]))
+    status = await world.look(SERVER)
+    ready = find(status.conditions, ConditionType.READY)
+    assert ready is not None
+    assert ready.message == end
 
 
 @pytest.mark.parametrize(

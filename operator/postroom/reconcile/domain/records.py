@@ -139,7 +139,9 @@ def verdict_on(purpose: sendingdomain.Purpose, records: Sequence[RecordReport]) 
         message = first.message
         others = sorted({record.name for record in worst[1:]} - {first.name})
         if others:
-            message = f"{message} The same holds for {', '.join(others)}."
+            # A message may end in the value to publish.
+            end = "" if message.endswith(".") else "."
+            message = f"{message}{end} The same holds for {', '.join(others)}."
         if state in (sendingdomain.RecordState.UNKNOWN, sendingdomain.RecordState.PROPAGATING):
             return unknown(condition, first.reason, message)
         return failed(condition, first.reason, message)

@@ -65,6 +65,15 @@ def test_the_worst_record_decides_and_the_others_are_named() -> None:
     assert verdict.message == "c. The same holds for b."
 
 
+@pytest.mark.parametrize("end", ["Publish: v=spf1 -all", "Publish: 10 mx.example.com", "It goes"])
+def test_a_message_that_ends_in_a_value_gets_its_full_stop(end: str) -> None:
+    first, second = (record(Purpose.MX, MISSING, name) for name in ("a", "b"))
+    alone = verdict_on(Purpose.MX, [replace(first, message=end)])
+    assert alone.message == end
+    both = verdict_on(Purpose.MX, [replace(first, message=end), second])
+    assert both.message == f"{end}. The same holds for b."
+
+
 def test_one_name_is_not_repeated() -> None:
     verdict = verdict_on(Purpose.MX, [record(Purpose.MX, MISSING)] * 3)
     assert verdict.message == "a.example.com."

@@ -11,9 +11,10 @@ help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(READY): pyproject.toml
-	@echo "Setting up $(VENV) (once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit("postroom needs Python 3.11 or newer; say which with PYTHON=...") if sys.version_info < (3, 11) else None'
+	@echo "Set-up (once), step 1 of 2: make a virtual environment in $(VENV). It takes some seconds."
 	@$(PYTHON) -m venv $(VENV)
+	@echo "Set-up (once), step 2 of 2: download and install what postroom needs. It takes one to five minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
@@ -46,7 +47,7 @@ test-pythons: ## the tests of mail sessions on newer Pythons, as far as they are
 	  python=$$(ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python 2>/dev/null | tail -1); \
 	  python=$${python:-python$$version}; \
 	  if ! $$python -c '' 2>/dev/null; then echo "Python $$version is not installed: left out."; continue; fi; \
-	  echo "Python $$version:"; \
+	  echo "Python $$version: make $(VENV)-$$version and install into it. It takes one to five minutes."; \
 	  $$python -m venv $(VENV)-$$version && \
 	  $(VENV)-$$version/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' && \
 	  $(VENV)-$$version/bin/python -m pytest -q $(SESSIONS) || exit 1; \
@@ -63,7 +64,8 @@ format: $(READY) ## put the code into the house format
 	$(BIN)/ruff format .
 
 bench: $(READY) ## speed, queries and memory, against a floor of the same run
-	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@echo "Download and install what the benchmarks need. It takes up to a minute."
+	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@status=0; \
 	$(BIN)/python tests/bench/dns_bench.py || status=1; \
 	$(BIN)/python tests/bench/mail_bench.py || status=1; \

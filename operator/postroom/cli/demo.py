@@ -67,22 +67,35 @@ async def _tell(narrator: demo_story.Narrator, address: str) -> None:
             async def look(what: str, ready: bool) -> None:
                 await demo_story.until(lambda: world.check(AT_ONCE), ready, what)
 
-            narrator.chapter("postroom check manifests/samples: from YAML to verified truth.")
+            def show(only: Key | None = None) -> None:
+                wanted = None if only is None else (only.kind.value, only.name)
+                objects = [
+                    shown
+                    for shown in demo_story.asked_of_lab(objects_of(world), lab)
+                    if wanted in (None, (shown["kind"], shown["metadata"]["name"]))
+                ]
+                table.show(narrator.console, objects)
+
+            narrator.chapter("The samples are checked: from YAML to verified truth.")
             await look("the samples become Ready", True)
-            table.show(narrator.console, objects_of(world))
+            show()
             await demo_story.break_record(narrator, lab)
             await look("the break is noticed", False)
-            table.show(narrator.console, _only(objects_of(world), demo_story.SENDING_DOMAIN))
+            show(demo_story.SENDING_DOMAIN)
             status = dict(world.statuses())[demo_story.SENDING_DOMAIN]
             narrator.chapter("The fix that the finding names is applied to the zone.")
             demo_story.apply_fix(narrator, lab, status)
             await look("the fix works", True)
-            table.show(narrator.console, _only(objects_of(world), demo_story.SENDING_DOMAIN))
+            show(demo_story.SENDING_DOMAIN)
             if not is_true(
                 dict(world.statuses())[demo_story.SENDING_DOMAIN].conditions, ConditionType.READY
             ):
                 raise demo_story.DemoFailed("the domain is not verified again.")
             narrator.chapter("Verified again. The lab stops; nothing is left behind.")
+            narrator.line(
+                "To type along, run `postroom lab` (from a checkout: .venv/bin/postroom lab):\n"
+                "it keeps the lab running and prints the command that checks the samples."
+            )
 
 
 def settings_for(lab: Lab) -> Settings:
@@ -100,11 +113,3 @@ def settings_for(lab: Lab) -> Settings:
         given.setdefault(names[name], []).append(value)
     given["dns_authoritative_port"] = given["dns_authoritative_port"][0]
     return load(given, {})
-
-
-def _only(objects: list[dict[str, Any]], key: Key) -> list[dict[str, Any]]:
-    return [
-        resource
-        for resource in objects
-        if (resource["kind"], resource["metadata"]["name"]) == (key.kind.value, key.name)
-    ]

@@ -352,22 +352,20 @@ def _read_keys(given: dict[str, object], origin: dict[str, str]) -> None:
     if files is None or "ownership_key" in given:
         return
     several = files if isinstance(files, tuple | list) else [files]
-    first, *earlier = [_read_key(str(file), origin) for file in several]
+    keys = []
+    for file in several:
+        try:
+            text = Path(str(file)).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{origin[KEY_FILE]}: the file cannot be read ({type(error).__name__})"
+            ) from None
+        if not _KEY_LEAST <= len(text) <= _KEY_FILE_LIMIT:
+            bounds = f"{_KEY_LEAST} to {_KEY_FILE_LIMIT}"
+            raise SettingsError(f"{origin[KEY_FILE]}: the key must have {bounds} characters")
+        keys.append(Masked(text))
+    first, *earlier = keys
     given["ownership_key"] = first
     if earlier and "earlier_ownership_keys" not in given:
         given["earlier_ownership_keys"] = earlier
         origin["earlier_ownership_keys"] = origin[KEY_FILE]
-
-
-def _read_key(file: str, origin: Mapping[str, str]) -> Masked:
-    try:
-        text = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{origin[KEY_FILE]}: the file cannot be read ({type(error).__name__})"
-        ) from None
-    if not _KEY_LEAST <= len(text) <= _KEY_FILE_LIMIT:
-        raise SettingsError(
-            f"{origin[KEY_FILE]}: the key must have {_KEY_LEAST} to {_KEY_FILE_LIMIT} characters"
-        )
-    return Masked(text)

@@ -29,7 +29,8 @@ def test_the_story_ends_well() -> None:
     # Without the lab's address and authority that command finds nothing.
     assert "postroom check" not in told.stdout
     asked = re.findall(r"dig .*", told.stdout)
-    assert asked == [f"dig +norecurse TXT send.example.com @{address} -p 2053"]
+    assert f"dig +norecurse TXT send.example.com @{address} -p 2053" in asked
+    assert all(question.endswith(f" @{address} -p 2053") for question in asked)
 
 
 def test_what_is_asked_of_others_stays(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def _as_a_labels(name: str) -> str:
         return bare.lower()
 
 
-def _as_address(text: str) -> str:
+def as_address(text: str) -> str:
     """Take the address out of ``Name <local@DOMAIN>``, its domain as DNS has it."""
     address = text.strip().removeprefix("mailto:")
     if address.endswith(">"):
@@ -222,7 +222,7 @@ def _as_address(text: str) -> str:
     return f"{local_part}{at}{_as_a_labels(domain)}"
 
 
-def _as_host(text: str) -> str:
+def as_host(text: str) -> str:
     """Take the host out of a URL or of ``host:port``."""
     return _as_a_labels(text.strip().rpartition("://")[2].partition("/")[0].partition(":")[0])
 
@@ -267,7 +267,7 @@ HostName = Annotated[
         "must be a DNS name such as smtp.example.com, not an IP address (TLS verifies names): "
         "lowercase, without port or trailing dot",
         longest=253,
-        mend=_as_host,
+        mend=as_host,
     ),
 ]
 #: A TCP port. Strict, as `Switch`: the API server takes neither "587" nor "yes" either.
@@ -306,7 +306,7 @@ EmailAddress = Annotated[
         # Atoms may hold what readers of a header take for an encoded-word (RFC 2047).
         also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT and "=?" not in address,
         also_rule=f"self.indexOf('@') <= {_LOCAL_PART_LIMIT} && !self.contains('=?')",
-        mend=_as_address,
+        mend=as_address,
     ),
 ]
 

@@ -204,7 +204,7 @@ def _sentence(detail: Any, model: type[Model]) -> str:
     match kind:
         case "extra_forbidden":
             *place, unknown = detail["loc"]
-            return f"is not a field of this kind{hint(str(unknown), _fields_at(place, model))}"
+            return f"is not a field of this kind{hint(str(unknown), fields_at(place, model))}"
         case "missing":
             return "is required"
         case "string_too_long" | "too_long":
@@ -229,7 +229,7 @@ def _unit(detail: Any) -> str:
     return "characters" if detail["type"].startswith("string") else "entries"
 
 
-def _fields_at(place: Sequence[str | int], model: type[Model]) -> list[str]:
+def fields_at(place: Sequence[str | int], model: type[Model]) -> list[str]:
     """Return the names that are legal at a place, as they are written in YAML."""
     here: type[BaseModel] = model
     for part in place:

@@ -25,8 +25,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     folded = _fold(word)
     if folded in by_fold:
         return by_fold[folded]
-    synonyms = (_fold(name) for name in _synonyms().get(folded, ()))
-    meant = next((name for name in synonyms if name in by_fold), None)
+    candidates = (_fold(name) for name in synonyms().get(folded, ()))
+    meant = next((name for name in candidates if name in by_fold), None)
     if meant is None:
         meant = next(iter(difflib.get_close_matches(folded, by_fold, n=1, cutoff=_CUTOFF)), None)
     return by_fold[meant] if meant is not None else None
@@ -43,7 +43,7 @@ def _fold(word: str) -> str:
 
 
 @cache
-def _synonyms() -> Mapping[str, tuple[str, ...]]:
+def synonyms() -> Mapping[str, tuple[str, ...]]:
     """Read the table: by a folded word, the names that it may stand for, the likeliest first."""
     table = read("postroom.api", "synonyms.yaml", _Synonyms).root
     return {_fold(word): names for word, names in table.items()}

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from postroom.api import account_messages
-from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill, MailboxFacts
+from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.identities import IdentityState, IdentityStatus
 from postroom.api.names import Kind
 
@@ -52,8 +52,19 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Ite
 
     Sentences that were `said` already are not repeated.
     """
-    if status.mailbox:
-        yield from _mailbox(status.mailbox)
+    mailbox = status.mailbox
+    if mailbox is not None:
+        counts = [f"{mailbox.messages} messages"]
+        counts += [f"{mailbox.unseen} unseen"] if mailbox.unseen is not None else []
+        counts += [f"{mailbox.new_messages} new"] if mailbox.new_messages is not None else []
+        yield Line(f"  Mailbox {mailbox.name}: {', '.join(counts)}")
+        if mailbox.newest_time is not None:
+            yield Line(f"    newest: {mailbox.newest_time}", "dim")
+        usages = ((mailbox.octets, "octets"), (mailbox.message_quota, "messages"))
+        for usage, unit in usages:
+            if usage is not None and usage.limit:
+                share = 100 * usage.used // usage.limit
+                yield Line(f"    {usage.used} of {usage.limit} {unit} used ({share}%)", "dim")
     yield from _identities(status.identities, said)
     yield from _messages(status)
 
@@ -71,19 +82,6 @@ def server_lines(raw: Mapping[str, Any]) -> Iterator[Line]:
         if text := facts.get("serverText"):
             code = f"{facts['code']} " if "code" in facts else ""
             yield Line(f'    The {protocol} server\'s own words: "{code}{text}"', "dim")
-
-
-def _mailbox(mailbox: MailboxFacts) -> Iterator[Line]:
-    counts = [f"{mailbox.messages} messages"]
-    counts += [f"{mailbox.unseen} unseen"] if mailbox.unseen is not None else []
-    counts += [f"{mailbox.new_messages} new"] if mailbox.new_messages is not None else []
-    yield Line(f"  Mailbox {mailbox.name}: {', '.join(counts)}")
-    if mailbox.newest_time is not None:
-        yield Line(f"    newest: {mailbox.newest_time}", "dim")
-    for usage, unit in ((mailbox.octets, "octets"), (mailbox.message_quota, "messages")):
-        if usage is not None and usage.limit:
-            share = 100 * usage.used // usage.limit
-            yield Line(f"    {usage.used} of {usage.limit} {unit} used ({share}%)", "dim")
 
 
 def _identities(identities: Sequence[IdentityStatus], said: Collection[str]) -> Iterator[Line]:

@@ -13,6 +13,12 @@ from postroom.api.masked import Masked
 
 REFRESH_TOKEN_KEY, CLIENT_SECRET_KEY = "refreshToken", "clientSecret"
 _CONFLICT = 409
+_MAY_NOT = "you may not write Secrets in namespace {namespace}: ask for that right."
+_ANSWERED = {
+    401: _MAY_NOT,
+    403: _MAY_NOT,
+    404: "namespace {namespace} does not exist: create it.",
+}
 
 
 class CannotApply(Exception):
@@ -70,16 +76,7 @@ async def apply(secret: Mapping[str, Any], kubeconfig: Path | None, context: str
             return "updated"
         except client.ApiException as error:
             # Its text holds the server's body, which may repeat the request.
-            raise CannotApply(_refusal(error.status, metadata["namespace"])) from None
+            answered = _ANSWERED.get(error.status, f"the API server answers {error.status}.")
+            raise CannotApply(answered.format(namespace=metadata["namespace"])) from None
         except OSError:
             raise CannotApply("the cluster does not answer: check the kubeconfig.") from None
-
-
-def _refusal(status: int | None, namespace: str) -> str:
-    match status:
-        case 401 | 403:
-            return f"you may not write Secrets in namespace {namespace}: ask for that right."
-        case 404:
-            return f"namespace {namespace} does not exist: create it."
-        case _:
-            return f"the API server answers {status}."

@@ -68,8 +68,7 @@ class _Story:
                 self._narrator.chapter("postroom run, with a ServiceAccount and RBAC of its own.")
                 await asyncio.to_thread(operator.start)
                 try:
-                    await self._verify(lab, directory)
-                    await self._break_and_mend(lab)
+                    await self._tell_turns(lab, directory)
                 finally:
                     await asyncio.to_thread(operator.stop)
                     await self._kubectl(
@@ -77,7 +76,8 @@ class _Story:
                     )
         self._narrator.chapter("Verified again. Operator, lab and control plane stop.")
 
-    async def _verify(self, lab: Lab, directory: Path) -> None:
+    async def _tell_turns(self, lab: Lab, directory: Path) -> None:
+        """From YAML to verified truth, a record that breaks, and the fix that mends it."""
         self._narrator.chapter("The samples are applied; YAML becomes verified truth.")
         await self._kubectl("apply", "-k", "manifests/samples")
         ca = directory / "lab-ca.yaml"
@@ -89,8 +89,6 @@ class _Story:
                 "--timeout=60s",
             )
         await self._kubectl("get", "postroom", "-n", "mail")
-
-    async def _break_and_mend(self, lab: Lab) -> None:
         await demo_story.break_record(self._narrator, lab)
         await demo_story.until(self._is_ready, False, "the break is noticed")
         await self._kubectl("get", *_RESOURCE)

@@ -20,7 +20,7 @@ _HARMLESS = frozenset({"apiVersion", "kind", "metadata", "images", "replicas", "
 _APPLIED = frozenset({"resources", "namespace"})
 
 #: How kustomize names repositories without a scheme.
-_REMOTE = ("git@", "github.com/", "git::")
+_REMOTE = ("git@", "github.com/")
 
 #: File, line (0: none) and sentence.
 Problem = tuple[str, int, str]
@@ -115,7 +115,7 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
         sentence = f"says {twice[0]} twice: say it once"
         listing.problems.append((str(file), lines[twice[0]][1], sentence))
         return
-    more = list(_beyond_listing(content))
+    more = list(beyond_listing(content))
     if more:
         line = min((lines[name][0] for name in more if name in lines), default=0)
         sentence = f"says {', '.join(more)}, which is not applied here: {instead}"
@@ -126,7 +126,7 @@ def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> Non
         _add(file.parent / str(resource), namespace or own, listing)
 
 
-def _beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
+def beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
     """Yield what a kustomization does besides listing files that are here."""
     known = _HARMLESS | _APPLIED
     yield from sorted(str(name) for name in content if name not in known and content[name])
@@ -135,7 +135,5 @@ def _beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
     for resource in content.get("resources", []):
         if not isinstance(resource, str):
             yield "a resource that is no path"
-        elif (
-            "://" in resource or "?ref=" in resource or resource.startswith(("git@", "github.com/"))
-        ):
+        elif "://" in resource or "?ref=" in resource or resource.startswith(_REMOTE):
             yield f"the remote resource {resource[:80]}"

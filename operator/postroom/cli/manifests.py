@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,9 @@ def load(paths: Sequence[Path], namespace: str) -> Manifests:
 
 def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
     raw = manifest.raw
-    version, kind = raw.get("apiVersion"), raw.get("kind")
+    version, kind, metadata = raw.get("apiVersion"), raw.get("kind"), raw.get("metadata")
     ours = isinstance(version, str) and version.startswith(f"{GROUP}/")
-    if not ours and _is_meant_for_us(version, kind):
+    if not ours and is_meant_for_us(version, kind):
         message = f"apiVersion: must be {API_VERSION}"
         found.complaints.append(manifest.complaint(("apiVersion",), message))
         return
@@ -80,10 +80,12 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
             if not isinstance(raw.get(field_) or "", str):
                 message = f"{field_}: must be a text"
                 found.complaints.append(manifest.complaint((field_,), message))
-        _note_made_secrets(raw, namespace, found)
+        own = metadata if isinstance(metadata, dict) else {}
+        place = str(own.get("namespace") or namespace)
+        for made in secrets_made_by(raw):
+            found.made_secrets[place, made] = f"{kind} {own.get('name')}"
         found.ignored += 1
         return
-    metadata = raw.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
         found.complaints.append(manifest.complaint(("metadata",), "metadata.name: is required"))
@@ -102,7 +104,7 @@ def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
         _put(found.config_maps, (place, name), manifest, found)
 
 
-def _is_meant_for_us(version: object, kind: object) -> bool:
+def is_meant_for_us(version: object, kind: object) -> bool:
     """Whether an apiVersion that is not ours is a slip: passing over it would check nothing.
 
     Others have kinds named like ours (a MailServer, say), under a group of their own.
@@ -111,14 +113,6 @@ def _is_meant_for_us(version: object, kind: object) -> bool:
         return False
     group = version.partition("/")[0].strip().lower()
     return "postroom" in group or "/" not in version or bool(hint(group, [GROUP]))
-
-
-def _note_made_secrets(raw: Mapping[str, Any], namespace: str, found: Manifests) -> None:
-    metadata = raw.get("metadata")
-    own = metadata if isinstance(metadata, dict) else {}
-    place = str(own.get("namespace") or namespace)
-    for name in secrets_made_by(raw):
-        found.made_secrets[place, name] = f"{raw.get('kind')} {own.get('name')}"
 
 
 def _file_resource(

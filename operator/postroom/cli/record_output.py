@@ -207,7 +207,13 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
     records, zone = part.records, part.zone if relative else None
     looked = any(record.state is not None for record in records)
     titles = ["NAME", "TYPE", "PURPOSE", "REQUIRED", *(["STATE"] if looked else [])]
-    rows = [_cells(record, zone, looked) for record in records]
+    rows = []
+    for record in records:
+        purpose = record.purpose.value if record.purpose is not None else "-"
+        state = record.state.value if record.state is not None else "-"
+        required = "yes" if record.required else "no"
+        cells = [host_label(record.name, zone), record.type.value, purpose, required]
+        rows.append([*cells, state] if looked else cells)
     widths = [max(len(row[index]) for row in [titles, *rows]) for index in range(len(titles))]
     console.print(Text(f"Zone {zone}" if zone else part.zone, style="bold"))
     _line(console, [*titles, "VALUE"], widths, "dim")
@@ -222,18 +228,6 @@ def show_table(console: Console, part: ZoneRecords, *, relative: bool) -> None:
             console.print(
                 Text(f"{record.name} {record.type.value}: {record.comment}."), soft_wrap=True
             )
-
-
-def _cells(record: PublishedRecord, zone: str | None, looked: bool) -> list[str]:
-    purpose = record.purpose.value if record.purpose is not None else "-"
-    state = record.state.value if record.state is not None else "-"
-    cells = [
-        host_label(record.name, zone),
-        record.type.value,
-        purpose,
-        "yes" if record.required else "no",
-    ]
-    return [*cells, state] if looked else cells
 
 
 def _line(console: Console, cells: Sequence[str], widths: Sequence[int], colour: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
-from postroom.api.sendingdomain_records import PublicKeyReference
 from postroom.cli.manifests import Manifests, decoded
 from postroom.cli.yaml_documents import Complaint, Manifest
 from postroom.dns import planning
@@ -89,8 +88,12 @@ def _public_keys(found: Manifests, namespace: str, spec: SendingDomainSpec) -> d
         path = ("spec", "dkim", index, "publicKeyRef")
         source = found.secrets if reference.kind == "Secret" else found.config_maps
         manifest = source.get((namespace, reference.name))
-        text = None if manifest is None else _text(reference, manifest.raw)
-        if manifest is None or text is None:
+        raw = manifest.raw if manifest is not None else {}
+        text = _mapping(raw.get("data")).get(reference.key)
+        if reference.kind == "Secret":
+            plain = decoded(text) if isinstance(text, str) else None
+            text = _mapping(raw.get("stringData")).get(reference.key, plain)
+        if manifest is None or not text:
             message = (
                 f"the input has no {reference.kind} {reference.name} with a key {reference.key} in "
                 f"namespace {namespace}: add its manifest"
@@ -101,16 +104,8 @@ def _public_keys(found: Manifests, namespace: str, spec: SendingDomainSpec) -> d
             place, use = Problem(path, "").place, ALLOW_DKIM_PUBLIC_KEY
             message = not_public(reference.name, place, use).removesuffix(".")
             raise InvalidSpec((Problem(path, message),))
-        keys[selector.selector] = text
+        keys[selector.selector] = str(text)
     return keys
-
-
-def _text(reference: PublicKeyReference, raw: Mapping[str, Any]) -> str | None:
-    plain = _mapping(raw.get("data")).get(reference.key)
-    if reference.kind == "Secret":
-        plain = decoded(plain) if isinstance(plain, str) else None
-        plain = _mapping(raw.get("stringData")).get(reference.key, plain)
-    return str(plain) if plain else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -135,26 +135,21 @@ class BadFlag(ValueError):
 def _input(
     targets: list[str], namespace: str, provider: str | None, parameters: list[str]
 ) -> Manifests:
-    """Read what is to be worked on; raises `BadFlag`.
+    """Read what is to be worked on, or build the SendingDomain that flags describe.
 
-    What exists is a path, and so is what looks like a manifest; else one name is a domain.
+    What exists is a path, and so is what looks like a manifest; else one name is a domain. Raises
+    `BadFlag`.
     """
     first = targets[0]
     is_path = first == "-" or "/" in first or first.lower().endswith(_FILE_SUFFIXES)
-    looks_like_domain = not is_path and "." in first.strip(".")
-    if len(targets) == 1 and looks_like_domain and not Path(first).exists():
-        return _declared(canonical(targets[0]), namespace, provider, parameters)
-    if provider is not None or parameters:
-        raise BadFlag(
-            "--provider and --set go with a domain: files say spec.provider and spec.parameters."
-        )
-    return manifests.load([Path(target) for target in targets], namespace)
-
-
-def _declared(
-    domain: str, namespace: str, provider: str | None, parameters: list[str]
-) -> Manifests:
-    """Build the SendingDomain that flags describe; raises `BadFlag`."""
+    if len(targets) > 1 or is_path or "." not in first.strip(".") or Path(first).exists():
+        if provider is not None or parameters:
+            raise BadFlag(
+                "--provider and --set go with a domain: files say spec.provider and "
+                "spec.parameters."
+            )
+        return manifests.load([Path(target) for target in targets], namespace)
+    kind, domain = Kind.SENDING_DOMAIN, canonical(first)
     spec: dict[str, object] = {"domain": domain}
     if provider is not None:
         spec["provider"] = provider
@@ -169,10 +164,9 @@ def _declared(
     if pairs:
         spec["parameters"] = pairs
     metadata = {"name": domain, "namespace": namespace}
-    kind = Kind.SENDING_DOMAIN
     raw = {"apiVersion": API_VERSION, "kind": kind.value, "metadata": metadata, "spec": spec}
-    key, manifest = Key(kind, namespace, domain), Manifest(FLAGS, raw, {})
-    found = Manifests(resources={key: manifest})
+    manifest = Manifest(FLAGS, raw, {})
+    found = Manifests(resources={Key(kind, namespace, domain): manifest})
     try:
         parse_spec(kind, spec)
     except InvalidSpec as error:

@@ -53,7 +53,8 @@ class _Sources(RootModel[tuple[_Source, ...]]):
 
 
 @cache
-def _sources() -> Mapping[tuple[str, str], _Source]:
+def sources() -> Mapping[tuple[str, str], _Source]:
+    """What is known of controllers that make Secrets, by group and kind of their objects."""
     listed = read("postroom.cli", "secret_sources.yaml", _Sources).root
     return {(each.group, each.kind): each for each in listed}
 
@@ -61,7 +62,7 @@ def _sources() -> Mapping[tuple[str, str], _Source]:
 def secrets_made_by(raw: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of the Secrets that an object's controller makes of it."""
     group = str(raw.get("apiVersion")).partition("/")[0]
-    source = _sources().get((group, str(raw.get("kind"))))
+    source = sources().get((group, str(raw.get("kind"))))
     for path in source.names if source is not None else ():
         found = list(_values_at(raw, path.split(".")))
         if found:

@@ -167,7 +167,15 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     print_lines(console, server_lines(raw))
     records = status.get("records", [])
     if any(record["state"] != RecordState.VALID for record in records):
-        _show_records(console, records)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in ("  RECORD", "STATE", "TYPE", "NAME"):
+            table.add_column(column, no_wrap=True, header_style="dim")
+        for record in records:
+            state = Text(record["state"], style=STATE_COLOURS.get(record["state"], ""))
+            table.add_row(
+                Text(f"  {record['id']}"), state, Text(record["type"]), Text(record["name"])
+            )
+        console.print(table)
     if is_account:
         known = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
         if isinstance(known, EmailAccountStatus):
@@ -210,18 +218,3 @@ def _show_finding(console: Console, finding: Mapping[str, Any]) -> None:
     _line(console, f"        {fix['value']}", "green")
     if fix.get("presentation"):
         _line(console, f"        in a zone file: {fix['presentation']}", "dim")
-
-
-def _show_records(console: Console, records: Sequence[Mapping[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("  RECORD", "STATE", "TYPE", "NAME"):
-        table.add_column(name, no_wrap=True, header_style="dim")
-    for record in records:
-        state = record["state"]
-        table.add_row(
-            Text(f"  {record['id']}"),
-            Text(state, style=STATE_COLOURS.get(state, "")),
-            Text(record["type"]),
-            Text(record["name"]),
-        )
-    console.print(table)

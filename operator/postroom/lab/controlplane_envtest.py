@@ -62,7 +62,29 @@ class EnvtestServers:
                 "--unsafe-no-fsync",
             ],
         )
-        self._run("kube-apiserver", self._apiserver_flags())
+        keys = self._directory
+        self._run(
+            "kube-apiserver",
+            [
+                f"--etcd-servers={client}",
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",
+                f"--secure-port={self._port}",
+                f"--tls-cert-file={keys / 'server.crt'}",
+                f"--tls-private-key-file={keys / 'server.key'}",
+                f"--client-ca-file={keys / 'ca.crt'}",
+                f"--service-account-issuer=https://127.0.0.1:{self._port}",
+                f"--service-account-key-file={keys / 'server.key'}",
+                f"--service-account-signing-key-file={keys / 'server.key'}",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                "--authorization-mode=RBAC",
+                "--disable-admission-plugins=ServiceAccount",
+                "--endpoint-reconciler-type=none",
+                f"--audit-policy-file={keys / 'audit-policy.yaml'}",
+                f"--audit-log-path={self._audit_log}",
+                "--audit-log-mode=blocking",
+            ],
+        )
         self._wait_until_ready()
         return kubeconfig
 
@@ -82,28 +104,6 @@ class EnvtestServers:
                 [str(self._binaries / name), *flags], stdout=log, stderr=log, env=os.environ
             )
         self._processes.append(process)
-
-    def _apiserver_flags(self) -> list[str]:
-        keys = self._directory
-        return [
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
-            f"--secure-port={self._port}",
-            f"--tls-cert-file={keys / 'server.crt'}",
-            f"--tls-private-key-file={keys / 'server.key'}",
-            f"--client-ca-file={keys / 'ca.crt'}",
-            f"--service-account-issuer=https://127.0.0.1:{self._port}",
-            f"--service-account-key-file={keys / 'server.key'}",
-            f"--service-account-signing-key-file={keys / 'server.key'}",
-            "--service-cluster-ip-range=10.0.0.0/24",
-            "--authorization-mode=RBAC",
-            "--disable-admission-plugins=ServiceAccount",
-            "--endpoint-reconciler-type=none",
-            f"--audit-policy-file={keys / 'audit-policy.yaml'}",
-            f"--audit-log-path={self._audit_log}",
-            "--audit-log-mode=blocking",
-        ]
 
     def _wait_until_ready(self) -> None:
         context = ssl.create_default_context(cafile=str(self._directory / "ca.crt"))

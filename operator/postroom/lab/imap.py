@@ -69,7 +69,21 @@ class _Session:
             line = await self._read_command()
             if not line:
                 return
-            await self._execute(line)
+            tag, _, rest = line.partition(" ")
+            name, _, rest = rest.partition(" ")
+            name = name.upper()
+            by_uid = name == "UID"
+            if by_uid:
+                name, _, rest = rest.partition(" ")
+                name = name.upper()
+            words = [
+                re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2] or found[3]
+                for found in _WORD.finditer(rest)
+            ]
+            if name == "AUTHENTICATE":
+                await self._authenticate(tag, words)
+            else:
+                self._send(f"{tag} {self._execute(name, words, by_uid)}")
             await self._writer.drain()
 
     async def _read_command(self) -> str:
@@ -90,34 +104,15 @@ class _Session:
             escaped = content.replace("\\", "\\\\").replace('"', '\\"')
             text += f'{line[: literal.start()]}"{escaped}"'
 
-    async def _execute(self, line: str) -> None:
-        tag, _, rest = line.partition(" ")
-        name, _, rest = rest.partition(" ")
-        name = name.upper()
-        by_uid = name == "UID"
-        if by_uid:
-            name, _, rest = rest.partition(" ")
-            name = name.upper()
-        words = [
-            re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2] or found[3]
-            for found in _WORD.finditer(rest)
-        ]
-        if name == "AUTHENTICATE":
-            await self._authenticate(tag, words)
-            return
+    def _execute(self, name: str, words: list[str], by_uid: bool) -> str:
+        """Carry out a command, as far as the state allows it; return the tagged answer."""
         try:
             if self._mailbox is not None and name in _ON_MESSAGES:
-                result = self._on_messages(self._mailbox, name, words, by_uid)
-            elif self._account is not None and name in _ON_MAILBOXES:
-                result = self._on_mailboxes(self._account, name, words)
-            else:
-                result = self._in_any_state(name, words)
+                return self._on_messages(self._mailbox, name, words, by_uid)
+            if self._account is not None and name in _ON_MAILBOXES:
+                return self._on_mailboxes(self._account, name, words)
         except (ValueError, IndexError):
-            result = "BAD arguments"
-        self._send(f"{tag} {result}")
-
-    def _in_any_state(self, name: str, words: list[str]) -> str:
-        """Carry out a command that needs no sign-in (sections 6.1 and 6.2)."""
+            return "BAD arguments"
         match name:
             case "NOOP":
                 pass

@@ -24,6 +24,8 @@ from postroom.api.fields import (
     Interval,
     ObjectName,
     RecordName,
+    as_address,
+    as_host,
     format_duration,
     is_email_address,
     parse_duration,
@@ -254,3 +256,30 @@ def test_what_could_be_more_than_a_name_is_refused(name: str) -> None:
 def test_an_address_is_no_more_than_one(address: str, is_one: bool) -> None:
     assert is_email_address(address) is is_one
     assert accepts(EmailAddress, address) is is_one
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("SMTP.Example.com.", "smtp.example.com"),
+        ("https://mail.example.com:8443/login", "mail.example.com"),
+        (" smtp.example.com:587 ", "smtp.example.com"),
+        ("smtp.b\u00fccher.example", "smtp.xn--bcher-kva.example"),
+        ("", ""),
+    ],
+)
+def test_the_host_that_is_meant(text: str, host: str) -> None:
+    assert as_host(text) == host
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Support <Support@Example.com>", "Support@example.com"),
+        ("mailto:a@example.com", "a@example.com"),
+        (" a@b\u00fccher.example. ", "a@xn--bcher-kva.example"),
+        ("nobody", "nobody"),
+    ],
+)
+def test_the_address_that_is_meant(text: str, address: str) -> None:
+    assert as_address(text) == address

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.mailserver import MailServerSpec
 from postroom.api.masked import Masked
 from postroom.api.names import Kind
-from postroom.api.resource import InvalidSpec, Metadata, parse, parse_spec, parse_status
+from postroom.api.resource import (
+    InvalidSpec,
+    Metadata,
+    fields_at,
+    parse,
+    parse_spec,
+    parse_status,
+)
+from postroom.api.sendingdomain import SendingDomainSpec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -99,3 +108,12 @@ def test_a_whole_object() -> None:
 @pytest.mark.parametrize("shown", [repr, str, "{}".format, "{:>20}".format, "%s".__mod__])
 def test_masked_values_do_not_show(shown: Any) -> None:
     assert "hunter2" not in shown(Masked("hunter2"))
+
+
+def test_fields_that_are_legal_at_a_place() -> None:
+    assert {"domain", "sendingIPs", "mtaSTS"} <= set(fields_at([], SendingDomainSpec))
+    assert "publicKeyRef" in fields_at(["dkim", 0], SendingDomainSpec)
+    assert {"name", "key"} <= set(fields_at(["dkim", 1, "publicKeyRef"], SendingDomainSpec))
+    assert "mode" in fields_at(["tls"], MailServerSpec)
+    assert fields_at(["host"], MailServerSpec) == []
+    assert fields_at(["nothing", "below"], MailServerSpec) == []

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from postroom.api import crd
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.cli.manifests import Manifests, load
+from postroom.cli.manifest_files import beyond_listing
+from postroom.cli.manifests import Manifests, is_meant_for_us, load
 
 GOOD = """\
 apiVersion: postroom.dev/v1alpha1
@@ -492,3 +493,44 @@ def test_times_of_day_are_texts_with_and_without_quotation_marks(tmp_path: Path,
     assert found.complaints == []
     (stored,) = found.resources.values()
     assert stored.raw["spec"]["sendLimits"]["window"]["end"] == end.strip("'\"")
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "meant"),
+    [
+        ("v1", "SendingDomain", True),
+        ("postroom.io/v1", "MailServer", True),
+        ("postrom.dev/v1alpha1", "EmailAccount", True),
+        ("other.example.com/v1", "MailServer", False),
+        ("v1", "Secret", False),
+        (1, "SendingDomain", False),
+    ],
+)
+def test_a_slip_in_the_version_is_told_from_others_kinds(
+    version: object, kind: object, meant: bool
+) -> None:
+    assert is_meant_for_us(version, kind) is meant
+
+
+@pytest.mark.parametrize(
+    ("content", "beyond"),
+    [
+        ({"resources": ["a.yaml"], "namespace": "mail", "images": [1]}, []),
+        ({"patches": [1], "helmCharts": [1], "vars": []}, ["helmCharts", "patches"]),
+        ({"namespace": 1}, ["a namespace that is no name"]),
+        ({"resources": [1]}, ["a resource that is no path"]),
+        (
+            {"resources": ["github.com/a/b", "git@c:d", "https://e", "f?ref=g"]},
+            [
+                "the remote resource github.com/a/b",
+                "the remote resource git@c:d",
+                "the remote resource https://e",
+                "the remote resource f?ref=g",
+            ],
+        ),
+    ],
+)
+def test_what_a_kustomization_does_beyond_listing(
+    content: dict[Any, Any], beyond: list[str]
+) -> None:
+    assert list(beyond_listing(content)) == beyond

@@ -20,7 +20,7 @@ from postroom.api.conditions import ConditionStatus, ConditionType, find
 from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE, CheckRun, world_of
 from postroom.cli.options import ExitCode, Output
-from postroom.cli.secret_sources import secrets_made_by, why_elsewhere
+from postroom.cli.secret_sources import secrets_made_by, sources, why_elsewhere
 from postroom.settings import load
 
 ELSEWHERE = [
@@ -247,3 +247,10 @@ async def test_the_exit_code_says_that_it_was_not_looked_at(
         [tmp_path], "default", load({}, {}), Output.JSON, quiet=True, unknown_is_ok=unknown_is_ok
     )
     assert await run.once(timedelta()) == code
+
+
+def test_every_source_says_where_the_names_are() -> None:
+    for (group, kind), source in sources().items():
+        assert (source.group, source.kind) == (group, kind)
+        assert "." in group and kind[:1].isupper()
+        assert source.names and source.source

@@ -5,6 +5,7 @@ the messages that postroom sent."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from postroom.api import account_messages
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.identities import IdentityState, IdentityStatus
 from postroom.api.names import Kind
+from postroom.api.times import parse_timestamp
+from postroom.reconcile.tenancy.send_plan import allowance
 
 #: Outcomes that `kubectl postroom test` calls a success.
 ARRIVED = frozenset(
@@ -181,3 +184,32 @@ def backfill_lines(last: LastBackfill | None) -> list[Line]:
     lines += [Line(f"  Reason: {last.reason}", "dim")] if refused else []
     width = max((len(str(day.messages)) for day in last.days), default=0)
     return lines + [Line(f"  {day.date}  {day.messages:{width}}") for day in last.days]
+
+
+def send_plan_lines(status: EmailAccountStatus, now: datetime) -> Iterator[Line]:
+    """The lines on how much the account may send and when; none where nothing limits it."""
+    plan = status.send_plan
+    if plan is None:
+        return
+    numbers = [
+        f"{number} {unit} ({source.value})"
+        for number, unit, source in (
+            (plan.daily, "a day", plan.daily_from),
+            (plan.hourly, "an hour", plan.hourly_from),
+        )
+        if number is not None and source is not None
+    ]
+    if plan.connections is not None:
+        numbers.append(f"{plan.connections} connection{'s' * (plan.connections > 1)} at a time")
+    yield Line(f"  Sending: at most {', '.join(numbers)}" if numbers else "  Sending")
+    if plan.window is not None:
+        days = ", ".join(day.value for day in plan.window.days)
+        hours = f"{plan.window.start} to {plan.window.end}"
+        yield Line(f"    {days}, {hours} ({plan.window.time_zone})", "dim")
+    since = status.connected_at
+    today = allowance(plan, parse_timestamp(since) if since else None, now)
+    if plan.ramp_up is not None:
+        grows = f"{plan.ramp_up.start_daily} a day, {plan.ramp_up.daily_increase} more each day"
+        yield Line(f"    begins with {grows}, from {since or 'when it connects'}", "dim")
+    if today.daily is not None and plan.daily != today.daily:
+        yield Line(f"    today: {today.daily}", "dim")

@@ -10,16 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from postroom.api import resource
 from postroom.api.conditions import ConditionType, is_true
 from postroom.api.names import Key, Kind
-from postroom.api.resource import (
-    AnyResource,
-    EmailAccount,
-    InvalidSpec,
-    SendingDomain,
-    parse,
-    parse_status,
-)
 from postroom.api.status import CommonStatus
 from postroom.cli.manifests import Manifests
 from postroom.cli.secret_sources import why_elsewhere
@@ -83,14 +76,14 @@ class DirectoryWorld:
         for key in sorted(self._raw):
             self._note_claim(key)
             if key.kind is Kind.EMAIL_ACCOUNT and (typed := self._typed(key)) is not None:
-                account = cast("EmailAccount", typed)
+                account = cast("resource.EmailAccount", typed)
                 created = account.metadata.creation_timestamp
                 rests = account.spec.at_rest
                 self._addresses.note(key, account.spec.address, created, at_rest=rests)
 
     def _note_claim(self, key: Key) -> None:
         if key.kind is Kind.SENDING_DOMAIN and (typed := self._typed(key)) is not None:
-            self._claims.note(claim_of(cast("SendingDomain", typed), self._claims.keys))
+            self._claims.note(claim_of(cast("resource.SendingDomain", typed), self._claims.keys))
 
     async def check(self, policy: Policy, progress: Progress | None = None) -> bool:
         """Evaluate everything; return whether all is Ready."""
@@ -126,7 +119,9 @@ class DirectoryWorld:
         """Every resource with its status, in the order of evaluation."""
         order = list(Kind)
         keys = sorted(self._raw, key=lambda key: (order.index(key.kind), key))
-        return [(key, parse_status(key.kind, self._raw[key].get("status"))) for key in keys]
+        return [
+            (key, resource.parse_status(key.kind, self._raw[key].get("status"))) for key in keys
+        ]
 
     def raw(self, key: Key) -> dict[str, Any]:
         """The object as the API server would hold it."""
@@ -151,20 +146,20 @@ class DirectoryWorld:
     def claims(self) -> ClaimBook:
         return self._claims
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
+    async def get(self, kind: Kind, namespace: str, name: str) -> resource.AnyResource | None:
         return self._typed(Key(kind, namespace, name))
 
-    async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
+    async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[resource.AnyResource]:
         keys = sorted(key for key in self._raw if key[:2] == (kind, namespace))
-        found = [resource for key in keys if (resource := self._typed(key)) is not None]
-        return [resource for resource in found if index in indexes_of(resource.spec)]
+        found = [typed for key in keys if (typed := self._typed(key)) is not None]
+        return [typed for typed in found if index in indexes_of(typed.spec)]
 
-    def _typed(self, key: Key) -> AnyResource | None:
+    def _typed(self, key: Key) -> resource.AnyResource | None:
         if key not in self._raw:
             return None
         try:
-            return parse(key.kind, self._raw[key])
-        except InvalidSpec:
+            return resource.parse(key.kind, self._raw[key])
+        except resource.InvalidSpec:
             return None
 
     async def secret(self, namespace: str, name: str) -> world.SecretContent | None:

@@ -15,13 +15,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.fields import Model
+from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import API_VERSION, GROUP, Key, Kind
 from postroom.api.resource import InvalidSpec, Problem, parse_spec
+from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.suggest import hint
 from postroom.cli import manifest_files
-from postroom.cli.provider_parameters import refuse_parameters
 from postroom.cli.secret_sources import secrets_made_by, why_elsewhere
 from postroom.cli.yaml_documents import Complaint, Manifest, documents, template_in
+from postroom.dns import planning
+from postroom.reconcile.signing_in import targets
 
 _TOP_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 #: Names of objects and of namespaces (Kubernetes: DNS subdomain and label, RFC 1123).
@@ -210,3 +215,17 @@ def decoded(value: str) -> str | None:
         return base64.b64decode(value, validate=True).decode()
     except (binascii.Error, ValueError):
         return None
+
+
+def refuse_parameters(spec: Model) -> None:
+    """Raise `InvalidSpec`, as the reconcilers do, for what the provider's preset does not take."""
+    match spec:
+        case SendingDomainSpec():
+            planning.complete(spec)
+        case MailServerSpec():
+            targets.smtp_target(spec)
+        case EmailAccountSpec():
+            if spec.provider is not None and spec.server_ref is None:
+                targets.own_smtp_target(spec)
+            if spec.imap is not None:
+                targets.imap_target(spec, spec.imap)

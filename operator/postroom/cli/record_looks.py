@@ -16,14 +16,8 @@ from postroom.cli.manifests import Manifests
 from postroom.cli.record_output import Zones, outermost
 from postroom.dns.answers import Asker, Question, RecordType
 from postroom.dns.presentation import CannotPublish
+from postroom.dns.publishing import records as publishing
 from postroom.dns.publishing.beside import kept
-from postroom.dns.publishing.records import (
-    PublishedRecord,
-    RecordSet,
-    delegated,
-    from_status,
-    record_sets,
-)
 from postroom.settings import Settings
 
 
@@ -31,7 +25,7 @@ from postroom.settings import Settings
 class Looked:
     """What a look at DNS yielded: records with their state, and the zones that hold them."""
 
-    records: tuple[PublishedRecord, ...]
+    records: tuple[publishing.PublishedRecord, ...]
     zones: Zones
 
 
@@ -41,7 +35,7 @@ async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl:
     `servers` are the name servers of names that are handed to others.
     """
     await world.check(AT_ONCE)
-    records: list[PublishedRecord] = []
+    records: list[publishing.PublishedRecord] = []
     zones: list[str] = []
     guesses: list[str] = []
     for key, status in world.statuses():
@@ -50,13 +44,14 @@ async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl:
             ready = find(status.conditions, ConditionType.READY)
             message = ready.message if ready is not None else "it was not looked at."
             raise CannotPublish(f"SendingDomain {key.name} has no records: {message}")
-        records += from_status(status.records, status.findings, ttl)
+        records += publishing.from_status(status.records, status.findings, ttl)
         if status.zone is not None:
             zones.append(status.zone)
         else:
             guesses.append(str(world.raw(key)["spec"]["domain"]))
     return Looked(
-        delegated(records, servers), Zones(tuple(dict.fromkeys(zones)), outermost(guesses))
+        publishing.delegated(records, servers),
+        Zones(tuple(dict.fromkeys(zones)), outermost(guesses)),
     )
 
 
@@ -71,18 +66,20 @@ def world_for(found: Manifests, settings: Settings) -> DirectoryWorld:
 
 
 async def with_others(
-    records: Sequence[PublishedRecord], dns: Asker
-) -> tuple[PublishedRecord, ...]:
+    records: Sequence[publishing.PublishedRecord], dns: Asker
+) -> tuple[publishing.PublishedRecord, ...]:
     """Add what stands beside the records for others, for formats that replace whole sets.
 
     Raises `CannotPublish` where that cannot be seen: it would be lost.
     """
-    sets = record_sets(records)
+    sets = publishing.record_sets(records)
     others = await asyncio.gather(*(_others(record_set, dns) for record_set in sets))
     return (*records, *(record for found in others for record in found))
 
 
-async def _others(wanted: RecordSet, dns: Asker) -> tuple[PublishedRecord, ...]:
+async def _others(
+    wanted: publishing.RecordSet, dns: Asker
+) -> tuple[publishing.PublishedRecord, ...]:
     if wanted.type not in (RecordType.TXT, RecordType.MX):
         return ()
     answer = await dns.authoritative(Question(wanted.name, wanted.type))

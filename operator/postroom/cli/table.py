@@ -17,8 +17,7 @@ from postroom.api.findings import FixAction, Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
 from postroom.api.sendingdomain_status import RecordState
-from postroom.cli.account_details import account_lines, print_lines, server_lines
-from postroom.cli.send_plan_details import send_plan_lines
+from postroom.cli import account_details
 
 Object = Mapping[str, Any]
 
@@ -164,7 +163,7 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     message = ready.get("message", "")
     if not is_ready and not any(message in each for each in said):
         _line(console, f"  {message}")
-    print_lines(console, server_lines(raw))
+    account_details.print_lines(console, account_details.server_lines(raw))
     records = status.get("records", [])
     if any(record["state"] != RecordState.VALID for record in records):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -179,8 +178,9 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     if is_account:
         known = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
         if isinstance(known, EmailAccountStatus):
-            print_lines(console, send_plan_lines(known, datetime.now(UTC)))
-            print_lines(console, account_lines(known, said | {message}))
+            plan = account_details.send_plan_lines(known, datetime.now(UTC))
+            more = account_details.account_lines(known, said | {message})
+            account_details.print_lines(console, [*plan, *more])
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

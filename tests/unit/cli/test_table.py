@@ -16,7 +16,6 @@ from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
 from postroom.cli import account_details, table
-from postroom.cli.send_plan_details import send_plan_lines
 
 SINCE: dict[str, Any] = {"lastTransitionTime": "2026-11-21T10:00:00Z", "observedGeneration": 1}
 WELL = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "It is.", **SINCE}
@@ -326,7 +325,10 @@ def test_the_send_plan_of_an_account_and_what_it_comes_to_today() -> None:
     since = {"sendPlan": plan, "connectedAt": "2026-11-23T10:00:00Z"}
     status = parse_status(Kind.EMAIL_ACCOUNT, since)
     assert isinstance(status, EmailAccountStatus)
-    lines = [line.text for line in send_plan_lines(status, datetime(2026, 11, 24, 9, tzinfo=UTC))]
+    lines = [
+        line.text
+        for line in account_details.send_plan_lines(status, datetime(2026, 11, 24, 9, tzinfo=UTC))
+    ]
     assert lines == [
         "  Sending: at most 50 a day (MailServer), 7 an hour (Window), 2 connections at a time",
         "    Mon, Tue, 09:00 to 17:00 (Europe/Berlin)",
@@ -334,6 +336,6 @@ def test_the_send_plan_of_an_account_and_what_it_comes_to_today() -> None:
         "    today: 15",
     ]
     later = datetime(2026, 12, 1, 9, tzinfo=UTC)
-    assert [line.text for line in send_plan_lines(status, later)] == lines[:3]
+    assert [line.text for line in account_details.send_plan_lines(status, later)] == lines[:3]
     assert "Sending: at most 50 a day" in said("EmailAccount", READY, full=True, **since)
     assert "Sending" not in said("EmailAccount", READY, full=True)

@@ -54,7 +54,7 @@ async def failed(error: Exception, **edit: str) -> tuple[CommonStatus, CommonSta
 )
 async def test_a_spec_with_several_problems_says_how_many(wrong: int, end: str) -> None:
     world = MailWorld()
-    fields = {"host": 1, "port": "x", "provider": 2}
+    fields = {"host": 1, "port": "x", "unknown": 2}
     world.add(SERVER, **dict(list(fields.items())[:wrong]))
     status = await world.look(SERVER)
     ready = find(status.conditions, ConditionType.READY)

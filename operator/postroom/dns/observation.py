@@ -117,7 +117,13 @@ class Observation:
                 asyncio.gather(*map(self._fetch, hosts)),
             )
             if own is self._own:
-                answers = [_current(answer) for answer in answers]
+                # A stale answer stands in for servers that could not be asked.
+                answers = [
+                    Answer(answer.question, Outcome.TIMEOUT, errors=answer.errors)
+                    if is_stale(answer)
+                    else answer
+                    for answer in answers
+                ]
             self._learn(own, mine, answers)
             self._learn(self._shared, others, shared)
             self._policies.update(zip(hosts, fetched, strict=True))
@@ -270,22 +276,11 @@ class Observation:
             judged = across_views(planned, seen, self._recursive, context)
             wake = wake_after(planned, seen, self._recursive, context)
         judged = by_quorum(planned, judged, cast)
-        if judged.state is RecordState.UNKNOWN:
-            judged = self._cut_off(planned, context) or judged
+        unanswered = not self.authoritative.at(planned.name, planned.type).conclusive
+        if judged.state is RecordState.UNKNOWN and unanswered:
+            above = below_the_domain(planned, context)
+            name = next((name for name in above if name in self._delegations), None)
+            if name is not None:
+                judged = cut_off(planned, name, self._delegations[name]) or judged
         root, because = diagnosed(Case(planned, context, seen, judged))
         return JudgedRecord(planned, root, because, cast, wake)
-
-    def _cut_off(self, planned: PlannedRecord, context: Context) -> Judgement | None:
-        if self.authoritative.at(planned.name, planned.type).conclusive:
-            return None
-        for name in below_the_domain(planned, context):
-            if name in self._delegations:
-                return cut_off(planned, name, self._delegations[name])
-        return None
-
-
-def _current(answer: Answer) -> Answer:
-    """Take a stale answer for none: it stands in for servers that could not be asked."""
-    if is_stale(answer):
-        return Answer(answer.question, Outcome.TIMEOUT, errors=answer.errors)
-    return answer

@@ -65,20 +65,11 @@ def plan(
     proof = ownership.tokens([key for key in keys if key], namespace, spec.domain)
     made = [
         *_ownership(spec, proof, token=token),
-        *(_dkim(spec, index, public_keys) for index in range(len(spec.dkim))),
-        *_dkim_delegation(spec),
-        *_sender_policy(spec),
-        *_report_policy(spec),
-        *(
-            _exchange(spec, Purpose.MX, spec.domain, exchange, ("mx", index))
-            for index, exchange in enumerate(spec.mx)
-        ),
-        *_return_path(spec),
-        *_tracking(spec),
-        *_transport_policy(spec),
-        *_transport_reports(spec),
+        *_authentication(spec, public_keys),
+        *_hosts(spec),
+        *_transport(spec),
         *_indicator(spec),
-        *_certificate_associations(spec),
+        *_certificates(spec),
         *_reverse(spec),
     ]
     problems = tuple(problem for planned, path in made for problem in _problems(planned, path))
@@ -115,14 +106,10 @@ def _expected(
     if isinstance(wanted, CNAMEWanted | DKIMKeyWanted):
         # A key that does not sign yet, or no more, keeps nothing from working.
         required = required and wanted.role is DKIMRole.ACTIVE
-    return PlannedRecord(_bounded(id), purpose, name, kind, value, required, wanted)
-
-
-def _bounded(id: str) -> str:
-    if len(id) <= _ID_LIMIT:
-        return id
-    digest = hashlib.sha256(id.encode()).hexdigest()[:12]
-    return f"{id[: _ID_LIMIT - 13]}-{digest}"
+    if len(id) > _ID_LIMIT:
+        digest = hashlib.sha256(id.encode()).hexdigest()[:12]
+        id = f"{id[: _ID_LIMIT - 13]}-{digest}"
+    return PlannedRecord(id, purpose, name, kind, value, required, wanted)
 
 
 def _ownership(spec: SendingDomainSpec, proof: Sequence[str], *, token: bool) -> Iterator[_Made]:
@@ -172,36 +159,61 @@ def _dkim(spec: SendingDomainSpec, index: int, public_keys: Mapping[str, str]) -
     return _expected(spec, id, Purpose.DKIM, name, RecordType.TXT, value, wanted), path
 
 
-def _dkim_delegation(spec: SendingDomainSpec) -> Iterator[_Made]:
+def _authentication(spec: SendingDomainSpec, public_keys: Mapping[str, str]) -> Iterator[_Made]:
+    """DKIM keys, or who else holds them, then SPF and DMARC."""
+    yield from (_dkim(spec, index, public_keys) for index in range(len(spec.dkim)))
     if spec.dkim_delegation:
         servers = tuple(sorted(spec.dkim_delegation))
-        name, value = f"_domainkey.{spec.domain}", servers[0]
-        wanted = DelegationWanted(servers)
-        kind, path = RecordType.NS, ("dkimDelegation",)
-        yield _expected(spec, "dkim-delegation", Purpose.DKIM, name, kind, value, wanted), path
-
-
-def _sender_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
+        id, name = "dkim-delegation", f"_domainkey.{spec.domain}"
+        delegation, kind, path = DelegationWanted(servers), RecordType.NS, ("dkimDelegation",)
+        yield _expected(spec, id, Purpose.DKIM, name, kind, servers[0], delegation), path
     if spec.spf is not None:
         yield _spf(spec, "spf", Purpose.SPF, spec.domain, spec.spf, ("spf",))
-
-
-def _spf(
-    spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, declared: SPF, path: _Path
-) -> _Made:
-    wanted = _requirement(declared, path)
-    includes = [f"include:{include}" for include in wanted.includes]
-    networks = [mechanism_for(cidr) for cidr in wanted.networks]
-    value = " ".join(["v=spf1", *includes, *networks, wanted.all_term])
-    return _expected(spec, id, purpose, name, RecordType.TXT, value, wanted), path
-
-
-def _report_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
     if spec.dmarc is not None:
         wanted = DMARCWanted(spec.dmarc.policy, tuple(spec.dmarc.rua))
         name, value = f"_dmarc.{spec.domain}", dmarc.record_for(wanted.policy, wanted.rua)
         kind = RecordType.TXT
         yield _expected(spec, "dmarc", Purpose.DMARC, name, kind, value, wanted), ("domain",)
+
+
+_ALL = {SPFAll.FAIL: "-all", SPFAll.SOFT_FAIL: "~all", SPFAll.NEUTRAL: "?all"}
+
+
+def _spf(
+    spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, declared: SPF, path: _Path
+) -> _Made:
+    networks: list[Network] = []
+    for field, texts in (("ip4", declared.ip4), ("ip6", declared.ip6)):
+        for index, text in enumerate(texts):
+            made = network(field, text)
+            if made is None:
+                message = f"must be an IPv{field[2]} address or network"
+                raise InvalidSpec((Problem(("spec", *path, field, index), message),))
+            networks.append(made)
+    wanted = Requirement(tuple(declared.includes), tuple(networks), _ALL[declared.all])
+    mechanisms = [f"include:{include}" for include in wanted.includes]
+    mechanisms += map(mechanism_for, networks)
+    value = " ".join(["v=spf1", *mechanisms, wanted.all_term])
+    return _expected(spec, id, purpose, name, RecordType.TXT, value, wanted), path
+
+
+def _hosts(spec: SendingDomainSpec) -> Iterator[_Made]:
+    """Who takes mail and bounces for the domain, and whose host counts clicks."""
+    for index, exchange in enumerate(spec.mx):
+        yield _exchange(spec, Purpose.MX, spec.domain, exchange, ("mx", index))
+    back = spec.return_path
+    if back is not None:
+        purpose, name, path = Purpose.RETURN_PATH, f"{back.name}.{spec.domain}", ("returnPath",)
+        if back.cname is not None:
+            yield _alias(spec, "return-path", purpose, name, back.cname), path
+        for index, exchange in enumerate(back.mx):
+            yield _exchange(spec, purpose, name, exchange, (*path, "mx", index))
+        if back.spf is not None:
+            yield _spf(spec, "return-path-spf", purpose, name, back.spf, (*path, "spf"))
+    if spec.tracking is not None:
+        name = f"{spec.tracking.name}.{spec.domain}"
+        made = _alias(spec, "tracking", Purpose.TRACKING, name, spec.tracking.cname)
+        yield made, ("tracking",)
 
 
 def _exchange(
@@ -213,19 +225,6 @@ def _exchange(
     return _expected(spec, id, purpose, name, RecordType.MX, value, wanted), path
 
 
-def _return_path(spec: SendingDomainSpec) -> Iterator[_Made]:
-    declared = spec.return_path
-    if declared is None:
-        return
-    purpose, name, path = Purpose.RETURN_PATH, f"{declared.name}.{spec.domain}", ("returnPath",)
-    if declared.cname is not None:
-        yield _alias(spec, "return-path", purpose, name, declared.cname), path
-    for index, exchange in enumerate(declared.mx):
-        yield _exchange(spec, purpose, name, exchange, (*path, "mx", index))
-    if declared.spf is not None:
-        yield _spf(spec, "return-path-spf", purpose, name, declared.spf, (*path, "spf"))
-
-
 def _alias(
     spec: SendingDomainSpec, id: str, purpose: Purpose, name: str, target: str
 ) -> PlannedRecord:
@@ -233,37 +232,27 @@ def _alias(
     return _expected(spec, id, purpose, name, RecordType.CNAME, target, wanted)
 
 
-def _tracking(spec: SendingDomainSpec) -> Iterator[_Made]:
-    if spec.tracking is not None:
-        name = f"{spec.tracking.name}.{spec.domain}"
-        made = _alias(spec, "tracking", Purpose.TRACKING, name, spec.tracking.cname)
-        yield made, ("tracking",)
-
-
-def _transport_policy(spec: SendingDomainSpec) -> Iterator[_Made]:
-    declared = spec.mta_sts
-    if declared is None:
-        return
-    purpose, path = Purpose.MTA_STS, ("mtaSTS",)
-    if declared.cname is not None:
-        name = f"mta-sts.{spec.domain}"
-        yield _alias(spec, "mta-sts-host", purpose, name, declared.cname), path
-    wanted = MTASTSWanted(
-        spec.domain, declared.mode, tuple(sorted(exchange.host for exchange in spec.mx))
-    )
-    # Any id serves that changes with the policy (RFC 8461 section 3.1).
-    text = f"{wanted.mode.value.lower()} {' '.join(wanted.exchanges)}"
-    value = f"v=STSv1; id={hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    name, kind = f"_mta-sts.{spec.domain}", RecordType.TXT
-    yield _expected(spec, "mta-sts", purpose, name, kind, value, wanted), path
-
-
-def _transport_reports(spec: SendingDomainSpec) -> Iterator[_Made]:
+def _transport(spec: SendingDomainSpec) -> Iterator[_Made]:
+    """The policy for TLS on the way to the exchanges, and where reports about it go."""
+    kind = RecordType.TXT
+    if spec.mta_sts is not None:
+        mode, host = spec.mta_sts.mode, spec.mta_sts.cname
+        purpose, path = Purpose.MTA_STS, ("mtaSTS",)
+        if host is not None:
+            name = f"mta-sts.{spec.domain}"
+            yield _alias(spec, "mta-sts-host", purpose, name, host), path
+        exchanges = tuple(sorted(exchange.host for exchange in spec.mx))
+        policy = MTASTSWanted(spec.domain, mode, exchanges)
+        # Any id serves that changes with the policy (RFC 8461 section 3.1).
+        text = f"{mode.value.lower()} {' '.join(exchanges)}"
+        value = f"v=STSv1; id={hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        name = f"_mta-sts.{spec.domain}"
+        yield _expected(spec, "mta-sts", purpose, name, kind, value, policy), path
     if spec.tls_rpt is not None:
-        wanted = TLSRPTWanted(tuple(spec.tls_rpt.rua))
-        name, value = f"_smtp._tls.{spec.domain}", f"v=TLSRPTv1; rua={','.join(wanted.rua)}"
-        kind, path = RecordType.TXT, ("tlsRPT",)
-        yield _expected(spec, "tls-rpt", Purpose.TLS_RPT, name, kind, value, wanted), path
+        reports = TLSRPTWanted(tuple(spec.tls_rpt.rua))
+        name, value = f"_smtp._tls.{spec.domain}", f"v=TLSRPTv1; rua={','.join(reports.rua)}"
+        id, path = "tls-rpt", ("tlsRPT",)
+        yield _expected(spec, id, Purpose.TLS_RPT, name, kind, value, reports), path
 
 
 def _indicator(spec: SendingDomainSpec) -> Iterator[_Made]:
@@ -276,7 +265,7 @@ def _indicator(spec: SendingDomainSpec) -> Iterator[_Made]:
         yield _expected(spec, "bimi", Purpose.BIMI, name, kind, value, wanted), ("bimi",)
 
 
-def _certificate_associations(spec: SendingDomainSpec) -> Iterator[_Made]:
+def _certificates(spec: SendingDomainSpec) -> Iterator[_Made]:
     if spec.dane is None:
         return
     for exchange in sorted(spec.mx, key=lambda mx: mx.host):
@@ -295,15 +284,3 @@ def _reverse(spec: SendingDomainSpec) -> Iterator[_Made]:
 
 
 _ALL = {SPFAll.FAIL: "-all", SPFAll.SOFT_FAIL: "~all", SPFAll.NEUTRAL: "?all"}
-
-
-def _requirement(spec: SPF, path: _Path) -> Requirement:
-    networks: list[Network] = []
-    for field, texts in (("ip4", spec.ip4), ("ip6", spec.ip6)):
-        for index, text in enumerate(texts):
-            made = network(field, text)
-            if made is None:
-                message = f"must be an IPv{field[2]} address or network"
-                raise InvalidSpec((Problem(("spec", *path, field, index), message),))
-            networks.append(made)
-    return Requirement(tuple(spec.includes), tuple(networks), _ALL[spec.all])

@@ -80,19 +80,14 @@ def across_views(
     code, what = Code.STALE_NEGATIVE, "does not show it yet"
     if recursive.at(lagging.name, lagging.type).values:
         code, what = Code.STALE_POSITIVE, "still shows the old value"
+    left = recursive.at(lagging.name, lagging.type).ttl
+    # In words that stay the same while the resolver counts down.
+    latest = "" if left is None else f", here in {bound(left, _BOUNDS)}"
     message = (
         f"The zone has the {named(lagging)}, but the resolver {what}, and receivers may see it "
-        f"as late: wait until the caches expire{_at_the_latest(recursive, lagging)}."
+        f"as late: wait until the caches expire{latest}."
     )
     return propagating(judged, Cause(code, message, wait()))
-
-
-def _at_the_latest(recursive: Seen, lagging: Question) -> str:
-    """How long the resolver keeps what it has, in words that stay the same while it counts down."""
-    left = recursive.at(lagging.name, lagging.type).ttl
-    if left is None:
-        return ""
-    return f", here in {bound(left, _BOUNDS)}"
 
 
 def _lagging(
@@ -150,10 +145,17 @@ def report(
     inside = [record.planned for record in judged if is_within(record.planned.name, domain)]
     outcomes = {seen.at(planned.name, planned.type).outcome for planned in inside}
     root = zone_diagnosis.root_cause(view, outcomes)
-    judged = [_with_consequence(_settled(record, view, root, seen), seen) for record in judged]
+    judged = [_settled(record, view, root, seen) for record in judged]
+    answers = {
+        record.planned.id: seen.at(record.planned.name, record.planned.type) for record in judged
+    }
     zone = context.zone if root is None or root.finding.code != Code.DOMAIN_NXDOMAIN else None
     host = host_of(zone.nameservers) if zone else None
-    resolver_only = _resolver_only(judged, seen)
+    conclusive = [answer for answer in answers.values() if answer.conclusive]
+    # Nothing that was to come from the zone's servers came from there.
+    resolver_only = bool(conclusive) and not any(answer.authoritative for answer in conclusive)
+    # Their answers got lost for a reason that is told of the domain.
+    lost = frozenset(id for id, answer in answers.items() if answering.cut_off(answer))
     reported = [_reported(record, zone, host) for record in judged]
     found = [made for _, findings in reported for made in findings]
     about = list(_about_the_domain(context, view, judged, seen, single))
@@ -169,8 +171,7 @@ def report(
         resolver_only=resolver_only,
         records=tuple(record for record, _ in reported),
         findings=tuple(
-            _with_question(made, zone, domain)
-            for made in _ranked(root, found, about, _lost(judged, seen))
+            _with_question(made, zone, domain) for made in _ranked(root, found, about, lost)
         ),
         dns_host=host.name if host else None,
         wake_after=min(
@@ -186,7 +187,8 @@ def report(
 
 
 def _settled(record: JudgedRecord, view: ZoneView, root: Root | None, seen: Seen) -> JudgedRecord:
-    """Take back what was concluded from something else than the public zone of now.
+    """Take back what was concluded from something else than the public zone of now, and add what
+    follows for mail from a record that is not as it must be.
 
     Where its servers fail, but the way to them is open, the resolver may only have an old state.
     """
@@ -196,16 +198,10 @@ def _settled(record: JudgedRecord, view: ZoneView, root: Root | None, seen: Seen
     private = root is not None and root.blinds
     if private or (from_cache and record.judgement.state in FAULTY):
         return replace(record, judgement=blind(record.planned), because=(), wake_after=None)
-    return record
-
-
-def _with_consequence(record: JudgedRecord, seen: Seen) -> JudgedRecord:
-    """Add what follows for mail from a record that is not as it must be."""
-    cause, planned = record.judgement.cause, record.planned
+    cause = record.judgement.cause
     if cause is None or record.judgement.state not in FAULTY:
         return record
-    answer = seen.at(planned.name, planned.type)
-    return replace(record, follows=what_follows(planned, cause.code, answer))
+    return replace(record, follows=what_follows(record.planned, cause.code, answer))
 
 
 def _about_the_domain(
@@ -222,15 +218,6 @@ def _about_the_domain(
     )
     judgements = {record.planned.id: record.judgement for record in judged}
     yield from receivers.findings(context.plan, judgements, seen)
-
-
-def _lost(judged: Sequence[JudgedRecord], seen: Seen) -> frozenset[str]:
-    """The records whose answers got lost for a reason that is told of the domain."""
-    return frozenset(
-        record.planned.id
-        for record in judged
-        if answering.cut_off(seen.at(record.planned.name, record.planned.type))
-    )
 
 
 def _ranked(
@@ -255,15 +242,6 @@ def _ranked(
         ranked.insert(0, root.finding)
     # In status, code and subject are the key of a list map: the first, which is the worst, stays.
     return tuple({(made.code, made.subject): made for made in reversed(ranked)}.values())[::-1]
-
-
-def _fix(fix: Fix | None, zone: Zone | None, host: DNSHost | None) -> Fix | None:
-    if fix is None:
-        return None
-    apex = zone.apex if zone else None
-    label = label_for(fix.name, apex, host) if apex and host and fix.name else None
-    # A cause that knows better to which zone the name belongs has said so.
-    return told(fix, apex, fix.host_label or label)
 
 
 def _sentence(cause: Cause, fix: Fix | None, follows: str = "") -> str:
@@ -308,7 +286,11 @@ def _reported(
     apex = zone.apex if zone else None
     message, label, found = judgement.message, None, list[Finding]()
     if cause is not None:
-        fix = _fix(cause.fix, zone, host)
+        fix = cause.fix
+        if fix is not None:
+            typed = label_for(fix.name, apex, host) if apex and host and fix.name else None
+            # A cause that knows better to which zone the name belongs has said so.
+            fix = told(fix, apex, fix.host_label or typed)
         message = _sentence(cause, fix, judged.follows)
         label = fix.host_label if fix and fix.name == planned.name else None
         made = weighed(planned, finding(cause.code, planned.id, message, fix))
@@ -331,10 +313,3 @@ def _reported(
     )
     shown_by = {"ask": _question(judged, zone)}
     return report, [made.model_copy(update=shown_by) for made in (*found, *judgement.advice)]
-
-
-def _resolver_only(judged: Sequence[JudgedRecord], seen: Seen) -> bool:
-    """Whether every answer that was to come from the zone's servers came from the resolver."""
-    answers = [seen.at(record.planned.name, record.planned.type) for record in judged]
-    answers = [answer for answer in answers if answer.conclusive]
-    return bool(answers) and not any(answer.authoritative for answer in answers)

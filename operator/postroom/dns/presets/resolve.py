@@ -46,7 +46,10 @@ def resolve(
     if provider not in providers():
         return (ParameterProblem(None, f"has no preset {provider[:40]!r}"),)
     chosen = preset(provider)
-    given = {name: _tidied(chosen, name, value) for name, value in parameters.items()}
+    given = {
+        name: value if (parameter := chosen.parameter(name)) is None else parameter.tidied(value)
+        for name, value in parameters.items()
+    }
     if problems := tuple(_problems(chosen, given, domain)):
         return problems
     records = tuple(filled(chosen, given, domain))
@@ -64,11 +67,6 @@ def filled(
             continue
         known = values | names
         yield PresetRecord(record, fill(record.host, known), fill(record.value, known))
-
-
-def _tidied(chosen: model.Preset, name: str, value: str) -> str:
-    parameter = chosen.parameter(name)
-    return value if parameter is None else parameter.tidied(value)
 
 
 def _with_defaults(
@@ -164,7 +162,10 @@ def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[Paramet
             model.Match.SPF_AUTHORISES,
         ):
             names.append(re.split(r"[ :]", record.value)[-1])
-        culprit = _culprit(record.record)
+        # The parameter that made it what it is, one of its name before one of its value.
+        row = record.record
+        makers = placeholders(row.host) - model.DERIVED or placeholders(row.value) - model.DERIVED
+        culprit = min(makers, default=None)
         if not all(map(can_be_asked, names)):
             yield ParameterProblem(
                 culprit, f"makes a name of {record.record.role} too long for DNS"
@@ -173,12 +174,6 @@ def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[Paramet
             if owner in taken:
                 yield ParameterProblem(culprit, f"repeats a name: {record.host} is taken already")
             taken.add(owner)
-
-
-def _culprit(record: model.RecordRow) -> str | None:
-    """Name the parameter that made a record what it is, one of its name before one of its value."""
-    chosen = placeholders(record.host) - model.DERIVED or placeholders(record.value) - model.DERIVED
-    return min(chosen, default=None)
 
 
 def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:

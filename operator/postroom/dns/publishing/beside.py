@@ -45,18 +45,18 @@ def conflict(records: Iterable[PublishedRecord]) -> tuple[PublishedRecord, str] 
                     f"asks for {record.type.value} {record.value} at {record.name}, where another "
                     f"asks for {other.type.value} {other.value}: nothing may stand beside a CNAME"
                 )
-            if record.type is other.type is RecordType.TXT and _same_family(record, other):
+            protocol = family(record.name, record.value)
+            if (
+                record.type is other.type is RecordType.TXT
+                and protocol is not None
+                and protocol == family(other.name, other.value)
+            ):
                 return record, (
                     f"asks for a TXT record at {record.name} of which there may be only one, and "
                     "another asks for a different one: declare both in one SendingDomain"
                 )
         earlier[record.name].append(record)
     return None
-
-
-def _same_family(one: PublishedRecord, other: PublishedRecord) -> bool:
-    mine = family(one.name, one.value)
-    return mine is not None and mine == family(other.name, other.value)
 
 
 def kept(wanted: RecordSet, values: Iterable[str]) -> tuple[PublishedRecord, ...]:

@@ -28,26 +28,26 @@ _HEADER = """\
 
 def dns_endpoints(zones: Sequence[ZoneRecords]) -> str:
     """Write one DNSEndpoint per zone, named after it; raises `CannotPublish`."""
-    documents = [_object(zone) for zone in zones]
+    documents = [
+        {
+            "apiVersion": "externaldns.k8s.io/v1alpha1",
+            "kind": "DNSEndpoint",
+            "metadata": {"name": zone.zone},
+            "spec": {
+                "endpoints": [
+                    {
+                        "dnsName": rrset.name,
+                        "recordTTL": rrset.ttl,
+                        "recordType": rrset.type.value,
+                        "targets": [_target(rrset, value) for value in rrset.values],
+                    }
+                    for rrset in record_sets(zone.records)
+                ]
+            },
+        }
+        for zone in zones
+    ]
     return _HEADER + yaml.safe_dump_all(documents, sort_keys=False, width=2**20)
-
-
-def _object(part: ZoneRecords) -> dict[str, object]:
-    return {
-        "apiVersion": "externaldns.k8s.io/v1alpha1",
-        "kind": "DNSEndpoint",
-        "metadata": {"name": part.zone},
-        "spec": {"endpoints": [_endpoint(rrset) for rrset in record_sets(part.records)]},
-    }
-
-
-def _endpoint(found: RecordSet) -> dict[str, object]:
-    return {
-        "dnsName": found.name,
-        "recordTTL": found.ttl,
-        "recordType": found.type.value,
-        "targets": [_target(found, value) for value in found.values],
-    }
 
 
 def _target(found: RecordSet, value: str) -> str:

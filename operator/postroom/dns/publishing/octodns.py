@@ -32,7 +32,11 @@ def octodns(part: ZoneRecords) -> str:
     names: dict[str, list[dict[str, object]]] = {}
     for found in record_sets(part.records):
         label = host_label(found.name, part.zone)
-        names.setdefault("" if label == APEX else label, []).append(_entry(found))
+        values = [_value(found, value) for value in found.values]
+        # The keys in the order that octoDNS demands.
+        entry: dict[str, object] = {"ttl": found.ttl, "type": found.type.value}
+        entry |= {"value": values[0]} if len(values) == 1 else {"values": values}
+        names.setdefault("" if label == APEX else label, []).append(entry)
     document: dict[str, object] = {}
     for name in sorted(names, key=_natural):
         entries = sorted(names[name], key=lambda entry: str(entry["type"]))
@@ -48,13 +52,6 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     """Order names as octoDNS demands: runs of digits by their number, which go before letters."""
     runs = [run for run in re.split(r"([0-9]+)", name) if run]
     return [(0, int(run), "") if run.isdecimal() else (1, 0, run) for run in runs]
-
-
-def _entry(found: RecordSet) -> dict[str, object]:
-    """Write one name and type, its keys in the order that octoDNS demands."""
-    values = [_value(found, value) for value in found.values]
-    base: dict[str, object] = {"ttl": found.ttl, "type": found.type.value}
-    return {**base, "value": values[0]} if len(values) == 1 else {**base, "values": values}
 
 
 def _value(found: RecordSet, value: str) -> object:

@@ -38,7 +38,8 @@ def _zone(part: ZoneRecords, nameservers: Sequence[str], serial: int) -> str:
         lines += [f"@ IN NS {absolute(nameserver)}" for nameserver in nameservers]
     for found in record_sets(part.records):
         for record in found.records:
-            lines += _record(record, found.ttl, part.zone)
+            label, data = host_label(record.name, part.zone), rdata(record.type, record.value)
+            lines += [f"; {remark(record)}", f"{label} {found.ttl} IN {record.type.value} {data}"]
     return "\n".join(lines) + "\n"
 
 
@@ -54,14 +55,6 @@ def _require_addresses(part: ZoneRecords, nameservers: Sequence[str]) -> None:
                 f"The name server {name} is inside the zone {part.zone}, which has no address for "
                 "it: name one that is outside, or write the zone without name servers."
             )
-
-
-def _record(record: PublishedRecord, ttl: int, zone: str) -> list[str]:
-    label = host_label(record.name, zone)
-    return [
-        f"; {remark(record)}",
-        f"{label} {ttl} IN {record.type.value} {rdata(record.type, record.value)}",
-    ]
 
 
 def remark(record: PublishedRecord) -> str:

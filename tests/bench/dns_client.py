@@ -27,9 +27,9 @@ from bench.dns_world import RESOLVER, loopback
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.sockets import SocketTransport
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.report import DomainReport
 from postroom.dns.requirements import DomainPlan
-from postroom.dns.verify import Scope, verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import Scope, verify
 
 _TIMEOUT = 5.0
 #: Seconds after which a question may be put again; the engine waits longer.

@@ -14,8 +14,8 @@ from bench.dns_server import ServedWorld
 from bench.dns_world import Layout, build
 from dnsworld.world import World
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.report import DomainReport
 from postroom.dns.requirements import DomainPlan
+from postroom.dns.verifying.report import DomainReport
 
 ONE = Layout()
 #: One DNS host with more domains than its servers may be asked about at once.

@@ -37,8 +37,8 @@ from postroom.controller.worker import Evaluator, Worker  # noqa: E402
 from postroom.controller.world import ClusterWorld  # noqa: E402
 from postroom.controller.writer import Writer  # noqa: E402
 from postroom.dns.asking.resolver import DnsAsker  # noqa: E402
-from postroom.dns.mta_sts_host import PolicyFetcher  # noqa: E402
 from postroom.dns.ownership import OwnershipRules  # noqa: E402
+from postroom.dns.tls.mta_sts_host import PolicyFetcher  # noqa: E402
 from postroom.mail.connect.guard import DialPolicy  # noqa: E402
 from postroom.mail.probes import NetworkProbes  # noqa: E402
 from postroom.metrics import Metrics  # noqa: E402

@@ -28,9 +28,9 @@ from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.names import host_label
-from postroom.dns.report import DomainReport
 from postroom.dns.requirements import DomainPlan, PlannedRecord
-from postroom.dns.verify import verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import verify
 
 APEX = "example.com"
 SUBDOMAIN = f"mail.{APEX}"

@@ -16,7 +16,7 @@ from dnsworld.hosts import DNSHost
 from dnsworld.rdata import presentation, type_of, value_text
 from postroom.api.findings import Finding, FixAction
 from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.verify import verify
+from postroom.dns.verifying.verify import verify
 
 Record = tuple[str, str, str]
 

@@ -9,7 +9,7 @@ from closed_loop.loop import APEX, OWN_KEY, Stage, healthy
 from dnsworld.clock import run
 from postroom.api.findings import Finding
 from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.verify import verify
+from postroom.dns.verifying.verify import verify
 
 SPEC: dict[str, object] = {
     "tlsRPT": {"rua": ["mailto:tls@example.com"]},

@@ -23,9 +23,9 @@ from dnsworld.world import Egress
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Asker, Question
 from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.report import DomainReport, RecordReport
 from postroom.dns.requirements import PlannedRecord
-from postroom.dns.verify import Scope, verify
+from postroom.dns.verifying.report import DomainReport, RecordReport
+from postroom.dns.verifying.verify import Scope, verify
 
 _OVER_MESSAGES, _WITHOUT, _AT_ONCE = 1000, 1200, 100
 _FAULTY = (RecordState.MISSING, RecordState.WRONG, RecordState.CONFLICTING)

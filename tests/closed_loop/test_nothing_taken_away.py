@@ -17,13 +17,13 @@ from closed_loop.taking import BYSTANDERS, Record, Taking, taking
 from closed_loop.test_closed_loop import NAMED
 from postroom.api.findings import Finding
 from postroom.dns import dkim, dmarc, spf
-from postroom.dns.pasted import (
+from postroom.dns.texts.pasted import (
     without_entities,
     without_invisible,
     without_quotes,
     without_smart_quotes,
 )
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
 
 _PER_CAUSE = 2
 _MASKED = "(a private key)"

@@ -27,7 +27,7 @@ from dnsworld.zone import Zone
 from postroom.api.findings import Fix, FixAction, RecordToRemove
 from postroom.dns.dkim import holds_private
 from postroom.dns.judging.dkim import MASK
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
 
 _TEXTS = ("TXT", "SPF")
 

@@ -20,8 +20,8 @@ from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
 from postroom.cli.directory import DirectoryWorld, dumped
 from postroom.dns.answers import Asker
-from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
+from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.limits.hosts import RefusalBudget

@@ -19,8 +19,8 @@ from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
 from postroom.cli.directory import DirectoryWorld
 from postroom.dns.answers import Asker
-from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
+from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.connect.dial import Deadlines
 from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint, Login, ProbeReport

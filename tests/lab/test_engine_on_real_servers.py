@@ -33,9 +33,9 @@ from postroom.dns import planning
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.retrying import Timing
-from postroom.dns.quoting import quoted
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.texts.quoting import quoted
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import verify
 from postroom.lab.dns import LabDns
 from postroom.lab.zone_data import TTL, ZoneData, to_rdata
 

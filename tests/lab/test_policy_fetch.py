@@ -25,7 +25,7 @@ from lab.mail_probing import (
 )
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
 from postroom.controller.policy_memory import PolicyMemory
-from postroom.dns.mta_sts_host import (
+from postroom.dns.tls.mta_sts_host import (
     POLICY_BYTES_LIMIT,
     CertificateFault,
     FetchedPolicy,

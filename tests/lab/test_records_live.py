@@ -15,8 +15,8 @@ from postroom.cli.demo import settings_for
 from postroom.cli.record_output import Layout, RecordFormat
 from postroom.cli.records import RecordsRun
 from postroom.dns import spf
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.terraform import TerraformProvider
+from postroom.dns.texts.presentation import CannotPublish
 from postroom.lab.lab import Lab
 from unit.dns.publishing_readers import Fact, from_route53, from_zone_file
 

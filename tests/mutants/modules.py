@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-_DNS = ("tests/unit/dns/test_verify.py", "tests/unit/dns/test_verify_thrift.py")
+_DNS = ("tests/unit/dns/verifying/test_verify.py", "tests/unit/dns/verifying/test_verify_thrift.py")
 
 #: By module, the arguments for pytest; what is quick and likely to fail stands first.
 MODULES: dict[str, tuple[str, ...]] = {
@@ -30,8 +30,8 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/unit/reconcile/status/test_summarize.py",
         "tests/unit/reconcile/domain/test_verification.py",
     ),
-    "postroom.dns.quorum": ("tests/unit/dns/test_quorum.py", *_DNS),
-    "postroom.dns.verify": (*_DNS, "tests/unit/dns/test_quorum.py"),
+    "postroom.dns.verifying.quorum": ("tests/unit/dns/verifying/test_quorum.py", *_DNS),
+    "postroom.dns.verifying.verify": (*_DNS, "tests/unit/dns/verifying/test_quorum.py"),
     "postroom.dns.spf.evaluate": (
         "tests/unit/dns/spf/test_spf_check_host.py",
         "tests/unit/dns/spf/test_spf_driving.py",

@@ -19,7 +19,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns.answers import Asker
 from postroom.dns.asking.resolver import DnsAsker
-from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
+from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, MailWorld
 
 DOMAIN = Key(Kind.SENDING_DOMAIN, NAMESPACE, "domain")

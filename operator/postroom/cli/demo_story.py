@@ -15,7 +15,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli.check import console
 from postroom.dns import spf
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
 from postroom.lab.lab import NAMESERVER, Lab
 
 #: In a checkout; the wheel does not carry them.

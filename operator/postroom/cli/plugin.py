@@ -16,8 +16,8 @@ from postroom.cli.main import run
 from postroom.cli.options import Output
 from postroom.cli.record_output import Layout, RecordFormat
 from postroom.cli.status_records import show_status_records
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.terraform import TerraformProvider
+from postroom.dns.texts.presentation import CannotPublish
 
 app = typer.Typer(
     name="kubectl-postroom",

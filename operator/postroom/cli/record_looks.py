@@ -15,9 +15,9 @@ from postroom.cli.directory import DirectoryWorld
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_output import Zones, outermost
 from postroom.dns.answers import Asker, Question, RecordType
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing import records as publishing
 from postroom.dns.publishing.beside import kept
+from postroom.dns.texts.presentation import CannotPublish
 from postroom.settings import Settings
 
 

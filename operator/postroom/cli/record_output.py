@@ -15,7 +15,6 @@ from postroom.api.sendingdomain import RecordState
 from postroom.cli.check import console
 from postroom.cli.table import STATE_COLOURS
 from postroom.dns.names import host_label, is_within
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.beside import is_merged
 from postroom.dns.publishing.dns_endpoint import dns_endpoints
 from postroom.dns.publishing.octodns import octodns
@@ -23,6 +22,7 @@ from postroom.dns.publishing.rdata import rdata
 from postroom.dns.publishing.records import PublishedRecord, ZoneRecords, into_zones
 from postroom.dns.publishing.terraform import TerraformProvider, terraform
 from postroom.dns.publishing.zone_file import zone_file
+from postroom.dns.texts.presentation import CannotPublish
 
 
 class RecordFormat(StrEnum):

@@ -19,9 +19,9 @@ from postroom.cli.record_looks import look, with_others, world_for
 from postroom.cli.record_plans import FLAGS, Planned, complain_of_conflicts, complaint, plan_all
 from postroom.cli.yaml_documents import Manifest
 from postroom.dns.names import canonical
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.records import DEFAULT_TTL, delegations, distinct, from_plan
 from postroom.dns.publishing.terraform import TerraformProvider
+from postroom.dns.texts.presentation import CannotPublish
 from postroom.settings import Settings, SettingsError, load
 
 #: The bounds that Cloudflare sets; other DNS hosts take wider ones.

@@ -11,8 +11,8 @@ from postroom.api.resource import InvalidSpec, parse_spec, parse_status
 from postroom.api.sendingdomain import SendingDomainSpec, SendingDomainStatus
 from postroom.cli import record_output
 from postroom.dns.planning import complete
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.records import PublishedRecord, delegated, distinct, from_status
+from postroom.dns.texts.presentation import CannotPublish
 
 
 def show_status_records(

@@ -20,7 +20,7 @@ from postroom.concurrency.acting import party
 from postroom.concurrency.flights import Flights
 from postroom.concurrency.slots import KeyedSlots
 from postroom.controller.policy_memory import PolicyMemory
-from postroom.dns import mta_sts_host
+from postroom.dns.tls import mta_sts_host
 from postroom.mail.connect.dial import Resolve, interleaved
 from postroom.mail.connect.guard import DialPolicy, judge_addresses
 from postroom.mail.connect.https import pinned_session
@@ -48,7 +48,7 @@ _UNREACHABLE = mta_sts_host.FetchedPolicy(mta_sts_host.PolicyFetchOutcome.UNREAC
 
 
 class HttpsPolicyFetcher:
-    """Implements `postroom.dns.mta_sts_host.PolicyFetcher`.
+    """Implements `postroom.dns.tls.mta_sts_host.PolicyFetcher`.
 
     `guard` judges addresses (its ports are those of mail and do not count here: only `port` is
     dialled); `resolve` looks a host up. `ca_bundle` is PEM that is trusted instead of the public
@@ -75,7 +75,7 @@ class HttpsPolicyFetcher:
         self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
 
     async def fetch(self, domain: str) -> mta_sts_host.FetchedPolicy:
-        """See `postroom.dns.mta_sts_host.PolicyFetcher`."""
+        """See `postroom.dns.tls.mta_sts_host.PolicyFetcher`."""
 
         async def fetch() -> mta_sts_host.FetchedPolicy:
             found = await self._fetch(f"mta-sts.{domain}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from postroom.concurrency.bounded import ExpiringMap
-from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
+from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
 
 #: Seconds that a policy serves others, and a fault: who mends one wants to see it soon.
 POLICY_TTL = 300.0

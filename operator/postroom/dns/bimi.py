@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from postroom.api.sendingdomain import DMARCPolicy
-from postroom.dns import dmarc, tag_list
+from postroom.dns import dmarc
+from postroom.dns.texts import tag_list
 
 VERSION = "BIMI1"
 

@@ -17,8 +17,8 @@ from postroom.api.masked import Masked
 from postroom.api.names import ALLOW_ANNOTATION, ALLOWED_HOSTS_ANNOTATION, Kind
 from postroom.api.resource import AnyResource
 from postroom.dns.answers import Asker
-from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
+from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant

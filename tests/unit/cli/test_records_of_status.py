@@ -14,8 +14,8 @@ from postroom.cli.plugin import domains
 from postroom.cli.record_output import Layout, RecordFormat, text_for
 from postroom.cli.status_records import show_status_records
 from postroom.dns.answers import RecordType
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.records import PublishedRecord, ZoneRecords
+from postroom.dns.texts.presentation import CannotPublish
 from unit.dns.publishing_readers import from_zone_file
 
 DOMAIN = "send.example.com"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from postroom.controller.policy_memory import FAULT_TTL, POLICY_TTL, PolicyMemory
-from postroom.dns.mta_sts_host import POLICY_BYTES_LIMIT, FetchedPolicy, PolicyFetchOutcome
+from postroom.dns.tls.mta_sts_host import POLICY_BYTES_LIMIT, FetchedPolicy, PolicyFetchOutcome
 
 LARGE = FetchedPolicy(PolicyFetchOutcome.FETCHED, "x" * POLICY_BYTES_LIMIT)
 

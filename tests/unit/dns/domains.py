@@ -15,8 +15,8 @@ from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns import planning
-from postroom.dns.report import DomainReport, RecordReport
-from postroom.dns.verify import verify
+from postroom.dns.verifying.report import DomainReport, RecordReport
+from postroom.dns.verifying.verify import verify
 from unit.dns.fake_zone import FakeZone, Key
 
 

@@ -13,7 +13,7 @@ from postroom.dns.answers import (
     ServerAnswer,
     Zone,
 )
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
 
 Key = tuple[str, str]
 

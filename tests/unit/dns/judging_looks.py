@@ -16,11 +16,11 @@ from postroom.dns.answers import Answer, Outcome, Question
 from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
-from postroom.dns.mta_sts import policy_text
-from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
 from postroom.dns.names import is_within
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DomainPlan, PlannedRecord
+from postroom.dns.texts.quoting import quoted
+from postroom.dns.tls.mta_sts import policy_text
+from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetchOutcome
 
 DOMAIN = "example.com"
 Key = tuple[str, str]

@@ -18,10 +18,10 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.presets.load import preset, providers
-from postroom.dns.report import DomainReport
 from postroom.dns.requirements import Behind, CNAMEWanted, DomainPlan
 from postroom.dns.spf import Requirement
-from postroom.dns.verify import verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import verify
 from unit.dns.domains import APEX_TXT, DMARC, DOMAIN, HEALTHY, OWNED, RSA, S1, look
 from unit.dns.fake_zone import FakeZone, Key
 

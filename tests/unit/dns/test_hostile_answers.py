@@ -26,8 +26,8 @@ from postroom.dns.answers import (
     ServerAnswer,
     Zone,
 )
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import Scope, verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import Scope, verify
 from postroom.reconcile.domain.records import status_fields
 from unit.dns.domains import RSA, SPEC
 

@@ -18,7 +18,7 @@ from postroom.api.findings import FixAction, Severity
 from postroom.api.resource import InvalidSpec
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Outcome, Zone
-from postroom.dns.report import DomainReport
+from postroom.dns.verifying.report import DomainReport
 from unit.dns.domains import (
     APEX_TXT,
     DMARC,

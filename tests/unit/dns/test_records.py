@@ -11,7 +11,7 @@ from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dkim, dmarc
 from postroom.dns.findings import catalogue
 from postroom.dns.names import host_label
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
 
 ED25519 = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 

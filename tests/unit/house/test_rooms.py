@@ -87,8 +87,8 @@ def test_the_arrows_that_are_left_lead_as_far(arrows: dict[Arrow, int]) -> None:
 
 def test_a_room_is_a_folder_or_a_file_at_the_top() -> None:
     assert room_of("postroom.dns", "postroom.dns.spf.record") == "spf"
-    assert room_of("postroom.dns", "postroom.dns.verify") == "verify"
-    assert room_of("postroom", "postroom.dns.verify") == "dns"
+    assert room_of("postroom.dns", "postroom.dns.planning") == "planning"
+    assert room_of("postroom", "postroom.dns.planning") == "dns"
 
 
 def test_the_plan_of_the_program_is_the_one_that_its_contracts_want() -> None:

@@ -18,7 +18,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import SendingDomain, parse
 from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainStatus, Verification
 from postroom.dns.answers import RecordType
-from postroom.dns.report import DomainReport, RecordReport
+from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.reconcile.domain import sendingdomain
 from postroom.reconcile.status.outcome import Memory, Outcome
 from postroom.reconcile.status.summarize import summarize

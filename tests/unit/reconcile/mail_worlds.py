@@ -16,8 +16,8 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, parse
 from postroom.api.status import CommonStatus
 from postroom.dns.answers import Asker
-from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
+from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
 from postroom.mail.oauth.grant import Grant

@@ -19,8 +19,8 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.dns import ownership
 from postroom.dns.answers import Asker
-from postroom.dns.mta_sts_host import PolicyFetcher
 from postroom.dns.ownership import OwnershipRules
+from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.status.outcome import Memory

@@ -19,8 +19,8 @@ from postroom.dns.judging.fixes import external, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.names import is_within
 from postroom.dns.presets import identify, title_of
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import CNAMEWanted
+from postroom.dns.texts.quoting import quoted
 
 #: Longest circle that is followed.
 _CHAIN_LIMIT = 8

@@ -12,8 +12,8 @@ from operator import eq
 from postroom.dns import dmarc, spf
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.finding_codes import Code
-from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 from postroom.dns.requirements import DMARCWanted, TextWanted
+from postroom.dns.texts.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 
 _TEXTS_LIMIT = 20
 _STRING_LIMIT = 255

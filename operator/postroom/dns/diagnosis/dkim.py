@@ -16,8 +16,8 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import replacing
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.presets import title_of
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DKIMKeyWanted
+from postroom.dns.texts.quoting import quoted
 
 #: What leaves the key itself whole, so that undoing it proves that nothing else is wrong.
 _PROVEN = frozenset({Code.DKIM_PEM_HEADERS, Code.DKIM_SEMICOLON_LOST})

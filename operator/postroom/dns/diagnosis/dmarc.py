@@ -15,8 +15,8 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, replacing
 from postroom.dns.judging.judgement import Cause, Evidence
 from postroom.dns.presets import title_of
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DMARCWanted
+from postroom.dns.texts.quoting import quoted
 
 
 def probes(case: Case) -> Iterable[Probe]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import bimi, dkim, dmarc, mta_sts, requirements, spf, tls_rpt
+from postroom.dns import bimi, dkim, dmarc, requirements, spf
 from postroom.dns.answers import Answer, Question
 from postroom.dns.diagnosis import cname, mx, values
 from postroom.dns.diagnosis import dkim as dkim_diagnosis
@@ -18,7 +18,8 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.judging import spf_merge
 from postroom.dns.judging.judge import judge
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.pasted import UNDO
+from postroom.dns.texts.pasted import UNDO
+from postroom.dns.tls import mta_sts, tls_rpt
 
 #: The families that tell what is wrong with a value, wherever it stands.
 _OF_VALUES = (dkim_diagnosis, values, mx, cname, dmarc_diagnosis)

@@ -15,11 +15,11 @@ from postroom.dns.judging import mx_strays
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.judging.host_slips import form_of, is_host, means
 from postroom.dns.judging.judgement import Cause, Evidence
+from postroom.dns.judging.reverse_names import addresses_in
 from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import title_of
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import CNAMEWanted, MXWanted
-from postroom.dns.reverse_names import addresses_in
+from postroom.dns.texts.quoting import quoted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 #: What may stand where the CNAME of a return path belongs.

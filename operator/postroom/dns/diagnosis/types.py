@@ -16,10 +16,10 @@ from postroom.dns.diagnosis.proxies import proxy_of
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, lacking, where
-from postroom.dns.pasted import without_caption, without_quotes
 from postroom.dns.presets import title_of
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import Behind, CNAMEWanted, DKIMKeyWanted, DMARCWanted, MXWanted
+from postroom.dns.texts.pasted import without_caption, without_quotes
+from postroom.dns.texts.quoting import quoted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 

@@ -12,7 +12,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.judging.fixes import create, external, removal, replace
 from postroom.dns.judging.judgement import Cause, Evidence, where
 from postroom.dns.names import is_within
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
 
 
 def probes(case: Case) -> Iterable[Probe]:

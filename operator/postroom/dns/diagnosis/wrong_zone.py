@@ -17,8 +17,8 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import create, removal, replace
 from postroom.dns.names import host_label, is_within
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import DelegationWanted, PlannedRecord
+from postroom.dns.texts.quoting import quoted
 
 _NAMED_LIMIT = 4
 

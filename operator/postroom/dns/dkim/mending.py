@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from postroom.dns.dkim.key import Algorithm
 from postroom.dns.finding_codes import Code
-from postroom.dns.pasted import DETAILS, UNDO, Undo
+from postroom.dns.texts.pasted import DETAILS, UNDO, Undo
 
 _TAGS = r"(?:[vkphstng])"
 _VERSION = re.compile(r"(?:^|(?<=;))[ \t]{0,8}v[ \t]{0,8}[=:][^;]{0,20}(?:;|\Z)", re.IGNORECASE)

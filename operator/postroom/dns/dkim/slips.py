@@ -16,7 +16,7 @@ from postroom.dns.dkim.mending import Step, steps, with_standard_base64
 from postroom.dns.dkim.private import is_private
 from postroom.dns.dkim.record import KeyRecord, looks_like_key, parse, published_base64
 from postroom.dns.finding_codes import Code
-from postroom.dns.pasted import DAMAGE_LIMIT, UNDO, detail_of, placeholder
+from postroom.dns.texts.pasted import DAMAGE_LIMIT, UNDO, detail_of, placeholder
 
 #: What a TXT string holds at most (RFC 1035 section 3.3.14), and where careless forms cut.
 STRING_LIMIT = 255

@@ -9,7 +9,7 @@ from postroom.dns.dmarc.record import REMOVED_TAGS, URI_TAGS, Tag, is_dmarc, spl
 from postroom.dns.dmarc.slips import mended
 from postroom.dns.dmarc.uri import key_of
 from postroom.dns.dmarc.uri import parse as parse_uri
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
 
 #: Most things that are named one by one.
 _LIMIT = 6

@@ -25,7 +25,7 @@ from postroom.dns.dmarc.record import (
 from postroom.dns.dmarc.uri import MISSPELT
 from postroom.dns.dmarc.uri import parse as parse_uri
 from postroom.dns.finding_codes import Code
-from postroom.dns.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
+from postroom.dns.texts.pasted import DAMAGE_LIMIT, DETAILS, UNDO, Undo, detail_of, placeholder
 
 VERSION = "v=DMARC1"
 _TAGS = "|".join(sorted(KNOWN_TAGS - {"v"}, key=len, reverse=True))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import bimi, dmarc, tag_list
+from postroom.dns import bimi, dmarc
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
@@ -16,8 +16,9 @@ from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import external, replace
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.judging.seen import own as own_names
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import VALUE_LIMIT, BIMIWanted, PlannedRecord
+from postroom.dns.texts import tag_list
+from postroom.dns.texts.quoting import quoted
 
 
 def needs(

@@ -17,8 +17,8 @@ from postroom.dns.judging.dkim import absent, leaked, masked, problem_of, retire
 from postroom.dns.judging.fixes import delete, external, removal, replace
 from postroom.dns.judging.judgement import chain_advice
 from postroom.dns.judging.seen import Needs, Seen, own, shared
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import Behind, CNAMEWanted, PlannedRecord
+from postroom.dns.texts.quoting import quoted
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 

@@ -14,8 +14,8 @@ from postroom.dns.findings import finding
 from postroom.dns.judging.dmarc_walk import discover, domain_of, sending_identifiers
 from postroom.dns.judging.judgement import Context, where
 from postroom.dns.judging.seen import Seen
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import PlannedRecord
+from postroom.dns.texts.quoting import quoted
 
 
 def advice(

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from postroom.api.findings import Fix, FixAction, RecordToRemove
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.names import host_label
-from postroom.dns.presentation import presentation
-from postroom.dns.quoting import QUOTE_LIMIT, quoted
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
+from postroom.dns.texts.presentation import presentation
+from postroom.dns.texts.quoting import QUOTE_LIMIT, quoted
 
 _REMOVE_LIMIT = 16
 #: Longest value that a sentence repeats.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from postroom.dns.pasted import without_escapes
+from postroom.dns.texts.pasted import without_escapes
 
 #: What stands around or behind a host that was copied with it.
 _SCHEME = re.compile(r"\A[a-z][a-z0-9+-]{0,15}:/{0,2}(?=[a-z0-9])")

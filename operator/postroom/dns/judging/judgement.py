@@ -15,8 +15,8 @@ from postroom.dns.answers import Question, Zone
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create
-from postroom.dns.quoting import shown
 from postroom.dns.spf import Requirement
+from postroom.dns.texts.quoting import shown
 
 #: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
 _LONG_CHAIN = 8

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import mta_sts
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
@@ -17,8 +16,9 @@ from postroom.dns.judging.fixes import external, replace
 from postroom.dns.judging.mta_sts_policy import fault_of, policy_of, to_serve
 from postroom.dns.judging.mx import NOBODY, host_of
 from postroom.dns.judging.seen import Needs, Seen, own
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import MTASTSWanted, PlannedRecord
+from postroom.dns.texts.quoting import quoted
+from postroom.dns.tls import mta_sts
 
 _ADDRESSES = (RecordType.A, RecordType.AAAA)
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from postroom.api.sendingdomain import MTASTSMode
-from postroom.dns import mta_sts
 from postroom.dns.finding_codes import Code
-from postroom.dns.mta_sts_host import CertificateFault, FetchedPolicy, PolicyFetchOutcome
-from postroom.dns.quoting import quoted
+from postroom.dns.texts.quoting import quoted
+from postroom.dns.tls import mta_sts
+from postroom.dns.tls.mta_sts_host import CertificateFault, FetchedPolicy, PolicyFetchOutcome
 
 #: Longest policy that a sentence holds.
 _SAID_LIMIT = 500

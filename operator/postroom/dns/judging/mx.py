@@ -28,8 +28,8 @@ from postroom.dns.judging.mx_strays import strays as strays_of
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.presets.alone import is_other_form
 from postroom.dns.presets.identify import title_of
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import MXWanted, PlannedRecord
+from postroom.dns.texts.quoting import quoted
 
 __all__ = ["NOBODY", "host_of", "is_of_another_provider", "judge", "needs"]
 

@@ -22,8 +22,8 @@ from postroom.dns.judging.judgement import Context
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import can_be_asked, is_one_slip_from, is_within
 from postroom.dns.presets.identify import identify, title_of
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import MXWanted, PlannedRecord
+from postroom.dns.texts.quoting import quoted
 
 #: How a null MX says that a domain accepts no mail (RFC 7505 section 3).
 NOBODY = "."

@@ -13,11 +13,11 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import external
 from postroom.dns.judging.judgement import Cause, Context, Evidence, Judgement, blind, faulty, valid
+from postroom.dns.judging.reverse_names import addresses_in, is_generic
 from postroom.dns.judging.seen import Needs, Seen, own, shared
 from postroom.dns.names import can_be_asked
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import PlannedRecord, PTRWanted
-from postroom.dns.reverse_names import addresses_in, is_generic
+from postroom.dns.texts.quoting import quoted
 
 #: Most names of one address that are followed, as receivers bound it (RFC 7208 section 4.6.4).
 _NAMES_LIMIT = 10

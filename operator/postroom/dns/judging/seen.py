@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.mta_sts_host import FetchedPolicy
+from postroom.dns.tls.mta_sts_host import FetchedPolicy
 
 
 @dataclass(frozen=True, slots=True)

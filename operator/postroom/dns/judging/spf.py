@@ -29,9 +29,9 @@ from postroom.dns.judging.judgement import (
     where,
 )
 from postroom.dns.judging.seen import Needs, Seen, own, shared
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord
 from postroom.dns.spf.lint import Rule, lint
+from postroom.dns.texts.quoting import quoted
 
 #: What lint finds that is worth telling, and under which code.
 _ADVICE = {

@@ -10,9 +10,9 @@ from postroom.api.reasons import Reason
 from postroom.dns import spf
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.spf_includes import Trial
-from postroom.dns.pasted import placeholder
-from postroom.dns.quoting import quoted
 from postroom.dns.spf.repair import GAP
+from postroom.dns.texts.pasted import placeholder
+from postroom.dns.texts.quoting import quoted
 
 #: Most terms that are named as those that cost most.
 _DEAREST = 3

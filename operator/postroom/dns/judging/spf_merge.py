@@ -15,13 +15,13 @@ from itertools import accumulate
 from postroom.dns import spf
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging import spf_faults
-from postroom.dns.pasted import DAMAGE_LIMIT, UNDO
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import VALUE_LIMIT, DomainPlan, PlannedRecord
 from postroom.dns.spf.merge import Merged, merge
 from postroom.dns.spf.record import VERSION
 from postroom.dns.spf.repair import Edit, apply, leaving_out, removal, repairs
 from postroom.dns.spf.savings import Worth, savings
+from postroom.dns.texts.pasted import DAMAGE_LIMIT, UNDO
+from postroom.dns.texts.quoting import quoted
 
 #: A version as people write it, and what they put behind it.
 _VERSION_MEANT = re.compile(

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import tls_rpt
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging import judgement
 from postroom.dns.judging.fixes import replace
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.requirements import VALUE_LIMIT, PlannedRecord, TLSRPTWanted
+from postroom.dns.tls import tls_rpt
 
 
 def needs(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import tlsa
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
@@ -17,8 +16,9 @@ from postroom.dns.judging.fixes import external
 from postroom.dns.judging.seen import Needs, Seen, shared
 from postroom.dns.judging.seen import own as own_names
 from postroom.dns.names import can_be_asked
-from postroom.dns.quoting import quoted
 from postroom.dns.requirements import PlannedRecord, TLSAWanted
+from postroom.dns.texts.quoting import quoted
+from postroom.dns.tls import tlsa
 
 _HOW = (
     "publish 3 1 1 with the SHA-256 digest of the public key of the server's certificate, in a "

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import yaml
 
 from postroom.dns.answers import RecordType
-from postroom.dns.presentation import CannotPublish, presentation
 from postroom.dns.publishing.rdata import NAMED, exchange, relative_to_root
 from postroom.dns.publishing.records import RecordSet, ZoneRecords, record_sets
+from postroom.dns.texts.presentation import CannotPublish, presentation
 
 #: The flag is repeated for each type: external-dns takes a list with commas for one type's name.
 _HEADER = """\

@@ -14,9 +14,9 @@ import yaml
 
 from postroom.dns.answers import RecordType
 from postroom.dns.names import APEX, host_label
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.rdata import NAMED, absolute, exchange, tlsa
 from postroom.dns.publishing.records import RecordSet, ZoneRecords, record_sets
+from postroom.dns.texts.presentation import CannotPublish
 
 #: What octoDNS takes away from inside a text, as if it stood between two character-strings.
 _SEAM = '" "'

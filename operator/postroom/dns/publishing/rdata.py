@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from postroom.dns.answers import RecordType
-from postroom.dns.presentation import CannotPublish, presentation
+from postroom.dns.texts.presentation import CannotPublish, presentation
 
 #: Types whose value is a name.
 NAMED = frozenset({RecordType.CNAME, RecordType.NS, RecordType.PTR})

@@ -10,8 +10,8 @@ from postroom.api.findings import Finding, FixAction
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus
 from postroom.dns.answers import RecordType
 from postroom.dns.names import is_within
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.requirements import DelegationWanted, DomainPlan
+from postroom.dns.texts.presentation import CannotPublish
 
 #: Seconds that resolvers keep a record, where nothing else is asked for: a mistake is gone within
 #: the hour.

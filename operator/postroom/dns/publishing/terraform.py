@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from postroom.dns.answers import RecordType
-from postroom.dns.presentation import character_strings, escaped, presentation
 from postroom.dns.publishing.rdata import absolute, exchange, rdata, relative_to_root, tlsa
 from postroom.dns.publishing.records import PublishedRecord, RecordSet, ZoneRecords, record_sets
 from postroom.dns.publishing.zone_file import remark
+from postroom.dns.texts.presentation import character_strings, escaped, presentation
 
 
 class TerraformProvider(StrEnum):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from postroom.dns.answers import RecordType
 from postroom.dns.names import host_label, is_within
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.rdata import absolute, rdata
 from postroom.dns.publishing.records import DEFAULT_TTL, PublishedRecord, ZoneRecords, record_sets
+from postroom.dns.texts.presentation import CannotPublish
 
 #: Refresh, retry, expire and negative TTL of a zone that is written whole (RIPE-203; RFC 2308
 #: section 4 for the last one: a record that was missed should show within minutes).

@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import idna
 
-from postroom.dns.pasted import decoded
 from postroom.dns.spf.record import VERSION, Network, Term, mechanism_for, network, parse
+from postroom.dns.texts.pasted import decoded
 
 #: Quotation marks and brackets that people put around terms and names. Those of IPv6 are apart, and
 #: angle brackets are a gap in instructions: whoever may be called as it says is nobody's sender.

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from postroom.dns.presentation import presentation
-from postroom.dns.quoting import quoted
 from postroom.dns.spf.budget import Fetched, Reach, canonical, reach
 from postroom.dns.spf.record import LOOKUP_LIMIT, VERSION, VOID_LOOKUP_LIMIT, Record, Term, parse
 from postroom.dns.spf.repair import Edit, apply, leaving_out, needs_repair, removal, repairs
 from postroom.dns.spf.requirement import Requirement
 from postroom.dns.spf.savings import Saving, savings
+from postroom.dns.texts.presentation import presentation
+from postroom.dns.texts.quoting import quoted
 
 __all__ = ["Merged", "merge", "presentation"]
 

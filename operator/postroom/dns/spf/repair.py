@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from postroom.dns.quoting import quoted
 from postroom.dns.spf.mending import Reading, names_nothing, read, read_modifier
 from postroom.dns.spf.record import VERSION, Record, SyntaxProblem, Term, parse
+from postroom.dns.texts.quoting import quoted
 
 #: What people put between terms instead of a space, among it marks that nobody sees.
 _SEPARATORS = re.compile(

@@ -14,7 +14,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.ownership import OwnershipRules, challenge, is_token
 from postroom.dns.planning import TOKEN_ID
-from postroom.dns.report import DomainReport, RecordReport
+from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.reconcile.status.assessment import failed, unknown
 
 _NO_KEY = (

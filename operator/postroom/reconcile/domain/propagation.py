@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.report import DomainReport, RecordReport
+from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.reconcile.status.outcome import Lag, Memory
 
 #: How often in a row the end of a resolver's cache is waited for in vain.

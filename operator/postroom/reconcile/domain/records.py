@@ -12,7 +12,7 @@ from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns.planning import TOKEN_ID
-from postroom.dns.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
+from postroom.dns.verifying.report import RARELY_LOOKED_FOR, DomainReport, RecordReport
 from postroom.reconcile.status.assessment import Evidence, failed, passed, unknown, worst_first
 
 CONDITIONS: dict[sendingdomain.Purpose, ConditionType] = {

@@ -17,8 +17,8 @@ from postroom.api.status import CommonStatus
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.dns import planning
 from postroom.dns.ownership import OwnershipRules, challenge
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import Scope, verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import Scope, verify
 from postroom.reconcile import indexes
 from postroom.reconcile.domain import ownership, propagation, verification
 from postroom.reconcile.domain.records import (

@@ -26,8 +26,8 @@ from postroom.dns.asking.guarded import GuardedTransport
 from postroom.dns.asking.https import HttpsServer
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.transport import ServerAddress
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import verify
 from postroom.mail.connect.guard import DialPolicy, may_dial
 
 #: Where the world has its public servers.

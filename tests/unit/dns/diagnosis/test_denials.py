@@ -18,8 +18,8 @@ from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.denials import Denials
 from postroom.dns.diagnosis.places import places
 from postroom.dns.names import is_within
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import verify
 from unit.dns.domains import DOMAIN, HEALTHY, SPEC
 from unit.dns.fake_zone import FakeZone, Key
 from unit.dns.judging_looks import plan_of
@@ -227,5 +227,5 @@ def test_what_is_implied_changes_no_verdict(place: tuple[str, str, str], website
     told = look(Counting(records), spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Denials, "of", lambda answers, apex: Denials(apex, {}, NONE, NONE))
-        patch.setattr("postroom.dns.observation._DENIAL_STEPS", 1)
+        patch.setattr("postroom.dns.verifying.observation._DENIAL_STEPS", 1)
         assert look(Counting(records), spec) == told

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from postroom.dns.diagnosis.diagnose import causes
 from postroom.dns.judging.judgement import Cause, Evidence
-from postroom.dns.pasted import without_entities
+from postroom.dns.texts.pasted import without_entities
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of, codes, root
 
 NAMES = {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from postroom.api.findings import FixAction
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dmarc
-from postroom.dns.report import DomainReport
+from postroom.dns.verifying.report import DomainReport
 from unit.dns.domains import look
 from unit.dns.fake_zone import FakeZone, Key
 from unit.dns.judging_looks import DOMAIN, Names, plan_of

@@ -25,8 +25,8 @@ from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import Scope, verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import Scope, verify
 from unit.dns.domains import DOMAIN, HEALTHY, K1, OTHER_RSA, RSA, S1, look, record
 from unit.dns.fake_zone import FakeZone, Key
 

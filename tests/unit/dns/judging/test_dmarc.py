@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from postroom.api.findings import Finding, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.report import DomainReport
+from postroom.dns.verifying.report import DomainReport
 from unit.dns.domains import DMARC, DOMAIN, HEALTHY, look, record
 from unit.dns.fake_zone import FakeZone, Key
 

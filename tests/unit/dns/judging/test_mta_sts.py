@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import MTASTSMode
-from postroom.dns import mta_sts, tag_list
 from postroom.dns.answers import Outcome, Question, RecordType
-from postroom.dns.mta_sts_host import CertificateFault, FetchedPolicy, PolicyFetchOutcome
+from postroom.dns.texts import tag_list
+from postroom.dns.tls import mta_sts
+from postroom.dns.tls.mta_sts_host import CertificateFault, FetchedPolicy, PolicyFetchOutcome
 from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, policy, record, verdict
 
 NAME, HOST = f"_mta-sts.{DOMAIN}", f"mta-sts.{DOMAIN}"

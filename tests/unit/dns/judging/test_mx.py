@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.api.sendingdomain import RecordState
-from postroom.dns.report import DomainReport
+from postroom.dns.verifying.report import DomainReport
 from unit.dns.domains import DOMAIN, HEALTHY, look, record
 from unit.dns.fake_zone import FakeZone, Key
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.dns.answers import Outcome
-from postroom.dns.reverse_names import addresses_in, is_generic
+from postroom.dns.judging.reverse_names import addresses_in, is_generic
 from unit.dns.judging_looks import Key, Names, advice, plan_of, verdict
 
 V4, V6 = "192.0.2.25", "2001:db8::25"

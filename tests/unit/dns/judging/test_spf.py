@@ -17,7 +17,7 @@ from postroom.api.sendingdomain import RecordState
 from postroom.dns import spf
 from postroom.dns.answers import Outcome
 from postroom.dns.judging import spf_faults, spf_merge
-from postroom.dns.report import DomainReport
+from postroom.dns.verifying.report import DomainReport
 from unit.dns.diagnosis_looks import root
 from unit.dns.domains import APEX_TXT, DOMAIN, HEALTHY, OWNED, look, record
 from unit.dns.fake_zone import FakeZone, Key

@@ -19,8 +19,8 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning, spf
 from postroom.dns.answers import Answer, Question, RecordType
-from postroom.dns.report import DomainReport, RecordReport
-from postroom.dns.verify import verify
+from postroom.dns.verifying.report import DomainReport, RecordReport
+from postroom.dns.verifying.verify import verify
 from unit.dns.fake_zone import FakeZone, Key
 
 DOMAIN = "example.com"

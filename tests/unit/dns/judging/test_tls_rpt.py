@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.dns import tls_rpt
+from postroom.dns.tls import tls_rpt
 from unit.dns.judging_looks import DOMAIN, Key, Names, plan_of, verdict
 
 TXT: Key = (f"_smtp._tls.{DOMAIN}", "TXT")

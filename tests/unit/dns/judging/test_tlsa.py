@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.dns import tlsa
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.tls import tlsa
 from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, verdict
 
 HOST = "mx.example.net"

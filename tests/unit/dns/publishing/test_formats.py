@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import RecordType
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.dns_endpoint import dns_endpoints
 from postroom.dns.publishing.octodns import octodns
 from postroom.dns.publishing.records import PublishedRecord, ZoneRecords, record_sets
 from postroom.dns.publishing.terraform import TerraformProvider, terraform
 from postroom.dns.publishing.zone_file import zone_file
+from postroom.dns.texts.presentation import CannotPublish
 from unit.dns.publishing_readers import (
     Fact,
     facts,

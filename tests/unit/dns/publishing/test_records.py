@@ -13,7 +13,6 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.answers import RecordType
-from postroom.dns.presentation import CannotPublish
 from postroom.dns.publishing.beside import conflict, family, is_merged, kept
 from postroom.dns.publishing.records import (
     PublishedRecord,
@@ -24,6 +23,7 @@ from postroom.dns.publishing.records import (
     into_zones,
     record_sets,
 )
+from postroom.dns.texts.presentation import CannotPublish
 
 DOMAIN = "send.example.com"
 

@@ -12,7 +12,7 @@ from postroom.api.sendingdomain import COMPROMISED_LIMIT, RecordState, SendingDo
 from postroom.dns import dkim
 from postroom.reconcile.domain.records import compromised_keys, status_fields
 from unit.dns.domains import OTHER_RSA, RSA
-from unit.dns.test_compromised import KEY, PUBLIC, SILENT, TELLING
+from unit.dns.verifying.test_compromised import KEY, PUBLIC, SILENT, TELLING
 from unit.reconcile.domain_worlds import BLIND, GOOD, report
 from unit.reconcile.tenants import Tenants, said, verdict
 

@@ -19,7 +19,7 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState, RecordStatus, Verification
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
-from postroom.dns.report import RecordReport
+from postroom.dns.verifying.report import RecordReport
 from postroom.reconcile.domain.records import CONDITIONS, status_fields, verdict_on
 from postroom.reconcile.domain.sendingdomain import scope_of
 from unit.reconcile.domain_worlds import BLIND, GOOD, SPEC, Domain, but, report, verified

@@ -31,11 +31,11 @@ from postroom.dns.diagnosis.wrong_zone import below_the_domain, cut_off
 from postroom.dns.judging.judge import needs
 from postroom.dns.judging.judgement import Context, Judgement
 from postroom.dns.judging.seen import Needs, Seen
-from postroom.dns.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from postroom.dns.names import is_within
-from postroom.dns.quorum import Vote, by_quorum, elected, votes
-from postroom.dns.reporting import JudgedRecord, across_views, is_stale, wake_after
 from postroom.dns.requirements import DomainPlan, PlannedRecord
+from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
+from postroom.dns.verifying.quorum import Vote, by_quorum, elected, votes
+from postroom.dns.verifying.reporting import JudgedRecord, across_views, is_stale, wake_after
 
 #: Bounds on one observation: rounds of questions that follow from answers, and questions in all.
 _ROUNDS_LIMIT = 12

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from postroom.api.findings import Finding, Fix, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
-from postroom.dns.consequences import bound, what_follows
 from postroom.dns.diagnosis import answering, receivers
 from postroom.dns.diagnosis import zone as zone_diagnosis
 from postroom.dns.diagnosis.diagnose import FAULTY
@@ -23,9 +22,10 @@ from postroom.dns.judging.judge import judge, needs
 from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, named, where
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
-from postroom.dns.quorum import Vote, coherent, is_certain, propagating
-from postroom.dns.report import DomainReport, RecordReport
 from postroom.dns.requirements import PlannedRecord
+from postroom.dns.verifying.consequences import bound, what_follows
+from postroom.dns.verifying.quorum import Vote, coherent, is_certain, propagating
+from postroom.dns.verifying.report import DomainReport, RecordReport
 
 _SEVERITIES = list(Severity)
 #: What only a resolver shows.

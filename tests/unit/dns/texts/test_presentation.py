@@ -11,7 +11,7 @@ from dns.rdtypes.ANY.TXT import TXT
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postroom.dns.presentation import CannotPublish, character_strings, presentation
+from postroom.dns.texts.presentation import CannotPublish, character_strings, presentation
 
 TEXTS = st.text(alphabet=st.characters(max_codepoint=255), max_size=2000)
 TERMS = st.text(alphabet="abcdefgh:.-~0123456789", min_size=1, max_size=60)

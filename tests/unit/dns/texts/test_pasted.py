@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.dns.pasted import detail_of, placeholder, without_caption, without_decoration
+from postroom.dns.texts.pasted import detail_of, placeholder, without_caption, without_decoration
 from unit.dns.domains import RSA
 
 

@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from postroom.api.findings import FixAction
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import Scope, verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import Scope, verify
 from unit.dns.domains import RSA
 from unit.dns.fake_zone import FakeZone
 from unit.dns.judging_looks import DOMAIN, plan_of

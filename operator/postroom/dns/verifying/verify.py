@@ -13,19 +13,19 @@ from datetime import datetime
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Asker, Zone
-from postroom.dns.compromised import exposed, without_compromised
 from postroom.dns.diagnosis.diagnose import FAULTY
 from postroom.dns.diagnosis.dkim_rotation import advice
 from postroom.dns.diagnosis.nameservers import OF_NAME_SERVERS, sound
 from postroom.dns.diagnosis.zone import ZoneView, agreed
 from postroom.dns.judging.judgement import Context
-from postroom.dns.mta_sts_host import PolicyFetcher
-from postroom.dns.observation import Observation
-from postroom.dns.quorum import elected
-from postroom.dns.report import DomainReport
-from postroom.dns.reporting import report, with_advice
 from postroom.dns.requirements import DomainPlan
-from postroom.dns.zone_observation import look_at_zone
+from postroom.dns.tls.mta_sts_host import PolicyFetcher
+from postroom.dns.verifying.compromised import exposed, without_compromised
+from postroom.dns.verifying.observation import Observation
+from postroom.dns.verifying.quorum import elected
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.reporting import report, with_advice
+from postroom.dns.verifying.zone_observation import look_at_zone
 
 
 @dataclass(frozen=True, slots=True)

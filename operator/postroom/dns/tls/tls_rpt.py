@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from postroom.dns.text_fields import fields
+from postroom.dns.texts.text_fields import fields
 
 VERSION = "v=TLSRPTv1"
 #: Most report addresses that are read.

@@ -79,7 +79,7 @@ class Consequences(Model):
 @cache
 def consequences() -> Consequences:
     """Load the clauses; raises `InvalidData` where the file is broken."""
-    return read("postroom.dns", "consequences.yaml", Consequences)
+    return read("postroom.dns.verifying", "consequences.yaml", Consequences)
 
 
 def bound(seconds: int, bounds: tuple[tuple[int, str], ...] = _BOUNDS) -> str:

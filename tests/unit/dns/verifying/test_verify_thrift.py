@@ -14,8 +14,8 @@ from postroom.api.resource import parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType, ServerAnswer
-from postroom.dns.report import DomainReport
-from postroom.dns.verify import Scope, verify
+from postroom.dns.verifying.report import DomainReport
+from postroom.dns.verifying.verify import Scope, verify
 from unit.dns.domains import DOMAIN, HEALTHY, S1, SPEC
 from unit.dns.fake_zone import FakeZone
 

@@ -9,10 +9,10 @@ import pytest
 
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
-from postroom.dns.consequences import _STANDARDS, Standard, consequences, what_follows
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import catalogue
 from postroom.dns.requirements import CNAMEWanted, Wanted
+from postroom.dns.verifying.consequences import _STANDARDS, Standard, consequences, what_follows
 from unit.dns.domains import APEX_TXT, DMARC, DOMAIN, HEALTHY, K1, OTHER_RSA, S1, look, record
 from unit.dns.fake_zone import FakeZone, Key
 from unit.dns.judging_looks import plan_of

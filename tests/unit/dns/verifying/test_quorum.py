@@ -14,9 +14,9 @@ from postroom.api.sendingdomain import Purpose, RecordState
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, ServerAnswer
 from postroom.dns.judging.judgement import Context, Judgement, blind
 from postroom.dns.judging.seen import Seen
-from postroom.dns.quorum import Vote, by_quorum, elected, is_certain, votes
-from postroom.dns.reporting import across_views, wake_after
 from postroom.dns.requirements import CNAMEWanted, DomainPlan, PlannedRecord, TextWanted
+from postroom.dns.verifying.quorum import Vote, by_quorum, elected, is_certain, votes
+from postroom.dns.verifying.reporting import across_views, wake_after
 from unit.dns.judging_looks import Key, Names, plan_of, record, verdict
 
 DOMAIN = "example.com"

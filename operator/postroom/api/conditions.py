@@ -55,6 +55,7 @@ class ConditionType(StrEnum):
     IDENTITIES_VERIFIED = "IdentitiesVerified"
     ROUND_TRIP_HEALTHY = "RoundTripHealthy"
     FORWARDING_VERIFIED = "ForwardingVerified"
+    DEFAULT = "Default"
 
 
 #: Present only while True, because their True is the abnormal state (kstatus).

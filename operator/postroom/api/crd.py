@@ -40,6 +40,9 @@ _READY = (
     Column("Ready", _condition("Ready")),
     Column("Reason", _condition("Ready", "reason")),
 )
+#: Nothing where the object is not marked, False where another was marked later.
+_DEFAULT = Column("Default", _condition("Default"))
+_DEFAULT_SINCE = Column("Default Since", ".status.defaultSince", "date", 1)
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
 _WIDE = (
     Column("Last Check", ".status.lastCheckTime", "date", 1),
@@ -65,6 +68,8 @@ PRESENTATIONS: dict[Kind, Presentation] = {
         (
             Column("Domain", ".spec.domain"),
             *_READY,
+            Column("Verification", ".status.verification"),
+            Column("Verified", ".status.verifiedAt", "date"),
             Column("DKIM", _condition("DKIMVerified")),
             Column("SPF", _condition("SPFVerified")),
             Column("DMARC", _condition("DMARCVerified")),
@@ -84,8 +89,9 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             Column("SMTP", _condition("SMTPAvailable")),
             Column("TLS", _condition("TLSVerified")),
             Column("Accounts", ".status.accounts", "integer"),
+            _DEFAULT,
             _AGE,
-            Column("Default", ".status.isDefault", "boolean", 1),
+            _DEFAULT_SINCE,
             *_WIDE,
         ),
         (".spec.host",),
@@ -99,7 +105,9 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             Column("Server", ".status.serverName"),
             *_READY,
             Column("Unseen", ".status.mailbox.unseen", "integer"),
+            _DEFAULT,
             _AGE,
+            _DEFAULT_SINCE,
             Column("Sender", ".status.effectiveSender.address", priority=1),
             Column("Daily", ".status.sendPlan.daily", "integer", 1),
             Column("Connection", ".spec.connection", priority=1),

@@ -11,11 +11,10 @@ from pydantic import Field, StringConstraints
 from postroom.api import account_messages
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import EmailAddress, Model
-from postroom.api.findings import FINDINGS_LIMIT, Finding
 from postroom.api.identities import IDENTITIES_LIMIT, IdentityStatuses
 from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
 from postroom.api.send_limits import SendPlan
-from postroom.api.status import CommonStatus, ResolvedReference
+from postroom.api.status import MarkedStatus, ResolvedReference
 
 #: Most users of a disconnected account that its status lists.
 RELIANCES_LIMIT = 32
@@ -162,7 +161,7 @@ class ProtocolProbes(Model):
     imap: ProbeFacts | None = Field(default=None, description="IMAP.")
 
 
-class EmailAccountStatus(CommonStatus):
+class EmailAccountStatus(MarkedStatus):
     """What postroom found out about an email account."""
 
     effective_sender: EffectiveSender | None = Field(
@@ -227,15 +226,4 @@ class EmailAccountStatus(CommonStatus):
     )
     forwarding: account_messages.ForwardingState | None = Field(
         default=None, description="Whether mail to the address reaches the technical address."
-    )
-    is_default: bool | None = Field(
-        default=None, description="Whether it is the default account of its namespace."
-    )
-    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
-        default=[],
-        description="Causes and warnings, worst first.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["code", "subject"],
-        },
     )

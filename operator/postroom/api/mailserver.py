@@ -13,11 +13,10 @@ from postroom.api.ca_bundle import Trust
 from postroom.api.conditions import Timestamp
 from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.fields import Deadline, HostName, Interval, Model, Port, Switch, rule, rules
-from postroom.api.findings import FINDINGS_LIMIT, Finding
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth
 from postroom.api.send_limits import ServerLimits
-from postroom.api.status import CommonStatus, ResolvedReference
+from postroom.api.status import MarkedStatus, ResolvedReference
 
 #: Bounded texts that come from servers are cut to this length.
 TEXT_LIMIT = 256
@@ -230,7 +229,7 @@ class ProbeFacts(Model):
     )
 
 
-class MailServerStatus(CommonStatus):
+class MailServerStatus(MarkedStatus):
     """What postroom found out about an SMTP server."""
 
     endpoint: Annotated[str, StringConstraints(max_length=260)] | None = Field(
@@ -242,17 +241,6 @@ class MailServerStatus(CommonStatus):
     accounts: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="How many EmailAccounts use this server."
     )
-    is_default: bool | None = Field(
-        default=None, description="Whether it is the default of its namespace."
-    )
     resolved_refs: Annotated[list[ResolvedReference], Field(max_length=8)] = Field(
         default=[], description="What the references led to."
-    )
-    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
-        default=[],
-        description="Causes and warnings, worst first.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["code", "subject"],
-        },
     )

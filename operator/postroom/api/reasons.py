@@ -29,7 +29,6 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     TARGET_DENIED = "TargetDenied"
     REFERENCE_NOT_PERMITTED = "ReferenceNotPermitted"
-    AMBIGUOUS_DEFAULT = "AmbiguousDefault"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     INTERNAL_ERROR = "InternalError"
     # DNS
@@ -69,6 +68,8 @@ class Reason(StrEnum):
     PUBLIC_KEY_INVALID = "PublicKeyInvalid"
     SENDING_DOMAIN_NOT_FOUND = "SendingDomainNotFound"
     NO_DEFAULT = "NoDefault"
+    NEWEST_DEFAULT = "NewestDefault"
+    SUPERSEDED = "Superseded"
     DEPENDENCIES_READY = "DependenciesReady"
     MAIL_SERVER_NOT_READY = "MailServerNotReady"
     SENDING_DOMAIN_NOT_READY = "SendingDomainNotReady"
@@ -229,10 +230,6 @@ _ENTRIES: dict[Reason, Entry] = {
         "The Secret does not agree to be sent to this host.",
         "Name the host in the Secret's annotation postroom.dev/allowed-hosts.",
     ),
-    Reason.AMBIGUOUS_DEFAULT: Entry(
-        "More than one object of the namespace claims to be the default.",
-        "Leave spec.default true on one of those that the message names.",
-    ),
     Reason.PROGRESS_DEADLINE_EXCEEDED: Entry(
         "The first success did not come within the deadline; slow checks go on.",
         "Mend what the other conditions name, or raise the deadline.",
@@ -272,6 +269,14 @@ _ENTRIES: dict[Reason, Entry] = {
     Reason.NO_DEFAULT: Entry(
         "spec.serverRef is not set and the namespace has no default MailServer.",
         "Set spec.serverRef, or spec.default on one MailServer.",
+    ),
+    Reason.NEWEST_DEFAULT: Entry(
+        "It is the default of its namespace: no other was marked with spec.default later.", _NONE
+    ),
+    Reason.SUPERSEDED: Entry(
+        "Another object of the namespace was marked with spec.default later and is the default; "
+        "this one works on under its own name.",
+        "Take spec.default from the one that is not to be the default.",
     ),
     Reason.DEPENDENCIES_READY: Entry("The objects that this one stands on are ready.", _NONE),
     Reason.MAIL_SERVER_NOT_READY: Entry(

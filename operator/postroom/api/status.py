@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from postroom.api.conditions import Condition, Timestamp
 from postroom.api.fields import Model
+from postroom.api.findings import FINDINGS_LIMIT, Finding
 
 #: What the API server fills in before the operator has seen an object, so that kstatus and
 #: ``kubectl wait`` do not take an untouched object for a finished one.
@@ -50,6 +51,26 @@ class CommonStatus(Model):
     )
     last_ready_generation: int | None = Field(
         default=None, ge=0, description="The latest generation that has been Ready."
+    )
+
+
+class MarkedStatus(CommonStatus):
+    """What kinds add of which one object may be the default of its namespace."""
+
+    is_default: bool | None = Field(
+        default=None, description="Whether it is the default of its namespace."
+    )
+    default_since: Timestamp | None = Field(
+        default=None,
+        description="Since when spec.default marks it; of several the newest is the default.",
+    )
+    findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
+        default=[],
+        description="Causes and warnings, worst first.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["code", "subject"],
+        },
     )
 
 

@@ -14,6 +14,7 @@ from postroom.api import resource
 from postroom.api.conditions import ConditionType, is_true
 from postroom.api.names import Key, Kind
 from postroom.api.status import CommonStatus
+from postroom.api.times import timestamp
 from postroom.cli.manifests import Manifests
 from postroom.cli.secret_sources import why_elsewhere
 from postroom.dns.ownership import OwnershipRules
@@ -52,7 +53,7 @@ class DirectoryWorld:
     def replace(self, manifests: Manifests) -> None:
         """Take other manifests; what is unchanged keeps its status, what changed is a new
         generation."""
-        before = self._raw
+        before, read_at = self._raw, timestamp(self.now())
         self._manifests = manifests
         self._raw = {}
         for key, manifest in manifests.resources.items():
@@ -61,8 +62,10 @@ class DirectoryWorld:
             generation = old.get("metadata", {}).get("generation", 1)
             if old and old.get("spec") != manifest.raw.get("spec"):
                 generation += 1
+            created = old.get("metadata", {}).get("creationTimestamp") or read_at
             metadata |= {
                 "namespace": key.namespace,
+                "creationTimestamp": metadata.get("creationTimestamp") or created,
                 "uid": str(uuid.uuid5(uuid.NAMESPACE_URL, str(key))),
                 "generation": generation,
             }

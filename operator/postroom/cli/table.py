@@ -16,7 +16,7 @@ from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.findings import FixAction, Severity
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
-from postroom.api.sendingdomain_status import RecordState
+from postroom.api.sendingdomain_status import RecordState, Verification
 from postroom.cli import account_details
 
 Object = Mapping[str, Any]
@@ -27,8 +27,15 @@ _COLOURS = {
     ConditionStatus.UNKNOWN: "yellow",
 }
 _SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
-#: Columns of names, which may be long; the others hold a word or a number.
-_LONG = frozenset({"NAMESPACE", "NAME", "DOMAIN", "HOST", "ADDRESS", "REASON", "SERVER"})
+_VERDICT_COLOURS: dict[str, str] = {
+    Verification.VERIFIED: "green",
+    Verification.DEGRADED: "yellow",
+    Verification.FAILED: "red",
+}
+#: The column that goes where there is no room for all: READY tells most of it.
+_SPARE = "VERIFIED"
+#: Columns of what may be long; the others hold a word or a number.
+_LONG = frozenset({"NAMESPACE", "NAME", "DOMAIN", "HOST", "ADDRESS", "REASON", "SERVER", _SPARE})
 _ANY_WIDTH = 10_000
 STATE_COLOURS = {
     RecordState.VALID: "green",
@@ -55,7 +62,10 @@ def show(
             # Without a namespace that is the same in all rows, and with names that go on in the
             # next line rather than being cut.
             spaces = {str(resource["metadata"].get("namespace", "")) for resource in mine}
-            table = _table(kind, mine, folded=True, namespace=len(spaces) > 1)
+            several = len(spaces) > 1
+            table = _table(kind, mine, folded=True, namespace=several)
+            if console.measure(table, options=unbounded).minimum > console.width:
+                table = _table(kind, mine, folded=True, namespace=several, without=_SPARE)
         console.print(table)
     if details:
         for resource in objects:
@@ -74,32 +84,40 @@ def _verdict(raw: Object, wanted: ConditionType) -> Text:
 
 
 def _table(
-    kind: Kind, objects: Sequence[Object], *, folded: bool = False, namespace: bool = True
+    kind: Kind,
+    objects: Sequence[Object],
+    *,
+    folded: bool = False,
+    namespace: bool = True,
+    without: str = "",
 ) -> Table:
     title = kind.value
     if not namespace:
         title += f" in namespace {objects[0]['metadata'].get('namespace', '')}"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     own = {
-        Kind.SENDING_DOMAIN: ("DOMAIN", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
-        Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS"),
-        Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN"),
+        Kind.SENDING_DOMAIN: ("DOMAIN", "VERIFIED", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
+        Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS", "DEFAULT"),
+        Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN", "DEFAULT"),
     }[kind]
     names = ("NAMESPACE", "NAME", own[0], "READY", "REASON", *own[1:])
-    for name in names if namespace else names[1:]:
+    left_out = {without} if namespace else {without, "NAMESPACE"}
+    shown = [name for name in names if name not in left_out]
+    for name in shown:
         may_fold = folded and name in _LONG
         table.add_column(name, no_wrap=not may_fold, overflow="fold", min_width=len(name))
     for resource in objects:
         metadata, ready = resource["metadata"], _condition(resource, ConditionType.READY)
         cells = _cells(kind, resource)
-        table.add_row(
-            *([Text(str(metadata.get("namespace", "")))] if namespace else []),
+        row = (
+            Text(str(metadata.get("namespace", ""))),
             Text(str(metadata.get("name", ""))),
             cells[0],
             _verdict(resource, ConditionType.READY),
             Text(str(ready.get("reason", "-"))),
             *cells[1:],
         )
+        table.add_row(*(cell for name, cell in zip(names, row, strict=True) if name in shown))
     return table
 
 
@@ -114,7 +132,11 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
                 ConditionType.DMARC_VERIFIED,
                 ConditionType.MX_VERIFIED,
             )
-            return [Text(str(spec.get("domain", ""))), *(_verdict(raw, each) for each in types)]
+            return [
+                Text(str(spec.get("domain", ""))),
+                _verified(status),
+                *(_verdict(raw, each) for each in types),
+            ]
         case Kind.MAIL_SERVER:
             host, port = spec.get("host"), spec.get("port")
             if host and port is None and not spec.get("provider"):
@@ -126,6 +148,7 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
                 _verdict(raw, ConditionType.TLS_VERIFIED),
                 _verdict(raw, ConditionType.SMTP_AUTHENTICATED),
                 Text(str(status.get("accounts", "-"))),
+                _default(raw),
             ]
         case Kind.EMAIL_ACCOUNT:
             # Without a reference an account sends through the provider's own server.
@@ -136,7 +159,24 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
                 _verdict(raw, ConditionType.SMTP_AUTHENTICATED),
                 _verdict(raw, ConditionType.IMAP_AUTHENTICATED),
                 Text(str((status.get("mailbox") or {}).get("unseen", "-"))),
+                _default(raw),
             ]
+
+
+def _default(raw: Object) -> Text:
+    """Whether it is the default; Superseded where another was marked later."""
+    marked = _condition(raw, ConditionType.DEFAULT)
+    if not marked:
+        return Text("-", style="dim")
+    wins = marked.get("status") == ConditionStatus.TRUE
+    return Text("yes", style="green") if wins else Text("Superseded")
+
+
+def _verified(status: Mapping[str, Any]) -> Text:
+    """Since which day a domain is verified, or what it is instead."""
+    word, day = str(status.get("verification") or "-"), str(status.get("verifiedAt") or "")[:10]
+    said = day if word == Verification.VERIFIED and day else word
+    return Text(said, style=_VERDICT_COLOURS.get(word, "dim"))
 
 
 def _show_details(console: Console, raw: Object, *, full: bool) -> None:

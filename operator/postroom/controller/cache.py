@@ -53,6 +53,8 @@ class Difference(Flag):
     STATUS = auto()
     #: Its Ready condition, or the generation that its status is about, moved.
     READY = auto()
+    #: Since when it is marked as a default moved.
+    MARK = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +336,14 @@ def _difference(before: Raw, after: Raw) -> Difference:
         found |= Difference.STATUS
         if readiness(before) != readiness(after):
             found |= Difference.READY
+        if _marked_since(before) != _marked_since(after):
+            found |= Difference.MARK
     return found
+
+
+def _marked_since(raw: Raw) -> object:
+    status = raw.get("status")
+    return status.get("defaultSince") if isinstance(status, Mapping) else None
 
 
 def readiness(raw: Raw) -> tuple[object, ...]:

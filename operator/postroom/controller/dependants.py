@@ -84,6 +84,8 @@ def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
             found |= {reference_to(key.kind, key.name) for key in keys}
         case MailServerSpec():
             found |= server_references(spec)
+            if spec.default:
+                found.add(reference_to(Kind.MAIL_SERVER, indexes.DEFAULT))
         case EmailAccountSpec():
             if not spec.at_provider:
                 server = spec.server_ref.name if spec.server_ref else indexes.DEFAULT

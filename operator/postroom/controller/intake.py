@@ -16,7 +16,7 @@ from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, me
 from postroom.controller.dependants import Dependants, declared
 from postroom.controller.queue import KeyedQueue, Urgency
 from postroom.controller.urging import Urging
-from postroom.reconcile.indexes import address_among, domain_among, known_by
+from postroom.reconcile.indexes import DEFAULT, address_among, domain_among, known_by
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import due_in
@@ -180,7 +180,8 @@ def _affected(key: Key, change: Change) -> list[str]:
 
     A changed spec of a server or domain concerns nobody by itself: its dependants come back when
     its status is about the new spec, which moves READY. Accounts are counted, compared and used as
-    their indexes tell, so for them just the indexes that they entered or left matter.
+    their indexes tell, so for them just the indexes that they entered or left matter, and since
+    when they are marked as a default.
     """
     came_or_went = change.difference & (Difference.APPEARED | Difference.VANISHED)
     judged = Difference.READY in change.difference and key.kind is not Kind.EMAIL_ACCOUNT
@@ -190,6 +191,7 @@ def _affected(key: Key, change: Change) -> list[str]:
     moved = change.before ^ change.after
     if moved and key.kind is Kind.EMAIL_ACCOUNT:
         # Others know an account by its name or its addresses.
-        names = (key.name, *sorted(moved | known_by(change.after)))
-        return [reference_to(key.kind, name) for name in names]
-    return [reference_to(key.kind, index) for index in sorted(moved)]
+        moved |= known_by(change.after) | {key.name}
+    if Difference.MARK in change.difference:
+        moved |= {DEFAULT}
+    return [reference_to(key.kind, name) for name in sorted(moved)]

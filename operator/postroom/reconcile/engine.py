@@ -28,7 +28,7 @@ from postroom.api.resource import (
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
-from postroom.reconcile import mailserver
+from postroom.reconcile import defaults, mailserver
 from postroom.reconcile.account import disconnection, emailaccount
 from postroom.reconcile.account.sender import nobody
 from postroom.reconcile.domain import ownership, sendingdomain
@@ -71,6 +71,19 @@ async def reconcile(
     effect on any other object.
     """
     try:
+        outcome = await _evaluated(kind, raw, world, memory, policy)
+        return await defaults.told(kind, raw, outcome, world)
+    except Exception:
+        # The one boundary where a bug of ours must stop; the traceback goes to the log only.
+        logger.exception("evaluating %s failed", _untyped(kind, raw).key)
+        return _bug(_untyped(kind, raw), world.now())
+
+
+async def _evaluated(
+    kind: Kind, raw: Mapping[str, Any], world: World, memory: Memory, policy: Policy
+) -> Outcome:
+    """What becomes of an object, but for bugs of ours."""
+    try:
         resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
         if (rest := await _rest_of(resource, memory, world)) is not None:
             return _at_rest(resource, memory, world, rest)
@@ -83,10 +96,6 @@ async def reconcile(
         return _invalid(_untyped(kind, raw), error, world.now())
     except LookupUnavailable as error:
         return _unavailable(_untyped(kind, raw), error.sentence, world.now())
-    except Exception:
-        # The one boundary where a bug of ours must stop; the traceback goes to the log only.
-        logger.exception("evaluating %s failed", _untyped(kind, raw).key)
-        return _bug(_untyped(kind, raw), world.now())
 
 
 def _is_premature(

@@ -6,14 +6,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import cast
 
-from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
-from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
+from postroom.reconcile import defaults
 from postroom.reconcile.indexes import DEFAULT, by_server
 from postroom.reconcile.signing_in import refresh_tokens
-from postroom.reconcile.signing_in.probing import CONFIRM_AFTER, code_of
+from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
 from postroom.reconcile.signing_in.protocol_check import prepare_server, server_references
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.signing_in.targets import smtp_target
@@ -30,8 +29,8 @@ async def assess(
     spec, status, namespace = resource.spec, resource.status, resource.metadata.namespace
     name = resource.metadata.name
     target = smtp_target(spec)
-    defaults = await world.find(Kind.MAIL_SERVER, namespace, DEFAULT) if spec.default else []
-    is_default = len(defaults) == 1
+    standing = await defaults.standing_of(resource, world)
+    is_default = standing is not None and standing.winner == name
     check = await (await prepare_server(resource, world)).probed(world, memory)
     accounts = await _accounts(name, namespace, world, is_default=is_default)
     fields: dict[str, object] = {
@@ -40,7 +39,6 @@ async def assess(
         "last_probe": status.last_probe,
         "endpoint": f"{target.host}:{target.port}",
         "accounts": len(accounts),
-        "is_default": is_default,
     }
     verdicts = (check.problem,) if check.problem else check.verdicts
     if check.problem is None:
@@ -54,8 +52,6 @@ async def assess(
         fields["last_probe"] = check.facts(status.last_probe if same else None)
     findings = check.findings(world.now()) + check.precheck_findings
     findings += refresh_tokens.findings_of(world.outbound.tokens, check.credentials, world.now())
-    if spec.default and not is_default:
-        findings += (_several_defaults([server.metadata.name for server in defaults]),)
     findings += tuple(overcommitment.findings_of(spec, accounts))
     return Assessment(
         verdicts=verdicts,
@@ -89,13 +85,3 @@ async def _accounts(
         found += await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
     accounts = [cast("EmailAccount", account) for account in found]
     return [account for account in accounts if not account.spec.at_provider]
-
-
-def _several_defaults(names: list[str]) -> Finding:
-    return Finding(
-        code=code_of(Reason.AMBIGUOUS_DEFAULT),
-        severity=Severity.WARNING,
-        subject="default",
-        message=f"{len(names)} MailServers claim to be the default: {', '.join(names[:5])}. "
-        "Leave spec.default true on one of them; until then none is.",
-    )

@@ -163,9 +163,9 @@ def test_columns_and_selectable_fields_lead_to_fields_of_the_schema(kind: Kind) 
 @pytest.mark.parametrize(
     ("kind", "narrow"),
     [
-        (Kind.SENDING_DOMAIN, "Domain Ready Reason DKIM SPF DMARC Age"),
-        (Kind.MAIL_SERVER, "Endpoint Ready Reason SMTP TLS Accounts Age"),
-        (Kind.EMAIL_ACCOUNT, "Address Server Ready Reason Unseen Age"),
+        (Kind.SENDING_DOMAIN, "Domain Ready Reason Verification Verified DKIM SPF DMARC Age"),
+        (Kind.MAIL_SERVER, "Endpoint Ready Reason SMTP TLS Accounts Default Age"),
+        (Kind.EMAIL_ACCOUNT, "Address Server Ready Reason Unseen Default Age"),
     ],
 )
 def test_the_narrow_view(kind: Kind, narrow: str) -> None:

@@ -20,6 +20,7 @@ from postroom.cli import account_details, table
 SINCE: dict[str, Any] = {"lastTransitionTime": "2026-11-21T10:00:00Z", "observedGeneration": 1}
 WELL = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "It is.", **SINCE}
 READY = [WELL]
+VERIFIED_AT = "2026-11-21T02:00:00Z"
 BROKEN = [{**WELL, "status": "False", "reason": "NotForwarded", "message": "It is not."}]
 RESULT = {
     "outcome": "DeliveredToSpam",
@@ -309,6 +310,34 @@ def test_a_table_fits_and_cuts_nothing(width: int, spaces: tuple[str, ...]) -> N
     assert "newsletter-0.example.comnewsletter-1.example.com" in columns
     assert "RequiredMechanismMissing" * 2 in columns
     assert all(space in text for space in spaces)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "shown"),
+    [
+        ("MailServer", {"conditions": [{"type": "Default", "status": "True"}]}, "yes"),
+        ("EmailAccount", {"conditions": [{"type": "Default", "status": "True"}]}, "yes"),
+        ("MailServer", {"conditions": [{"type": "Default", "status": "False"}]}, "Superseded"),
+        ("SendingDomain", {"verification": "Failed"}, "Failed"),
+        (
+            "SendingDomain",
+            {"verification": "Degraded", "verifiedAt": "2026-11-21T02:00:00Z"},
+            "Degr",
+        ),
+        (
+            "SendingDomain",
+            {"verification": "Verified", "verifiedAt": "2026-11-21T02:00:00Z"},
+            "2026",
+        ),
+    ],
+)
+def test_defaults_and_verification(kind: str, status: dict[str, Any], shown: str) -> None:
+    out = io.StringIO()
+    one = {"kind": kind, "metadata": {"namespace": "mail", "name": "x"}, "status": status}
+    table.show(Console(file=out, width=120), [one], details=False)
+    heading, row = out.getvalue().splitlines()[1:3]
+    column = heading.index("VERIFIED" if kind == "SendingDomain" else "DEFAULT")
+    assert row[column:].startswith(shown)
 
 
 def test_the_send_plan_of_an_account_and_what_it_comes_to_today() -> None:

@@ -133,6 +133,25 @@ async def test_a_server_that_is_default_no_more_brings_accounts_back(intake: Int
     assert waiting(intake) == {SERVER, ACCOUNT}
 
 
+@pytest.mark.parametrize("key", [SERVER, ACCOUNT])
+async def test_a_mark_that_is_newer_brings_the_others_back(intake: Intake, key: Key) -> None:
+    rival, spec = key._replace(name="rival"), {**stored(key)["spec"], "default": False}
+    for each in (key, rival):
+        intake.seen(each.kind, stored(each, version=10, spec=spec, status=ready()))
+    intake.release()
+    intake.dependants.update(rival, frozenset({f"{key.kind}/default=true"}))
+    waiting(intake)
+    spec = {**spec, "default": True}
+    intake.seen(key.kind, stored(key, version=11, spec=spec, generation=2, status=ready()))
+    assert waiting(intake) == {key, rival}
+    marked = {**ready(), "defaultSince": "2026-06-01T12:00:00Z"}
+    for version, woken in ((12, {rival}), (13, set())):
+        intake.cache.begin_write(key)
+        answer = stored(key, version=version, spec=spec, generation=2, status=marked)
+        intake.written(key, answer)
+        assert waiting(intake) == woken
+
+
 async def test_a_domain_brings_its_accounts_back(intake: Intake) -> None:
     known(intake, ACCOUNT)
     intake.seen(DOMAIN.kind, stored(DOMAIN, version=11))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
@@ -17,9 +17,11 @@ from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
 from postroom.reconcile.account import connection, consumers
+from postroom.reconcile.account.server import ServerFound, find_server
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.assessment import failed
+from postroom.reconcile.status.stored import readiness
 from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
 
@@ -28,15 +30,13 @@ from postroom.reconcile.world import World
 class Dependencies:
     """The objects that an account stands on, as far as they exist.
 
-    `problem` is the first reference that leads nowhere. `default_accounts` are the names of the
-    accounts that claim to be the namespace's default, if this one does.
+    `problem` is the first reference that leads nowhere.
     """
 
     server: MailServer | None
     domain: SendingDomain | None
     problem: Verdict | None
     findings: tuple[Finding, ...]
-    default_accounts: tuple[str, ...]
     references: frozenset[str]
     #: Whether another namespace has the domain now, whatever its status says yet.
     domain_claimed: bool = False
@@ -92,16 +92,6 @@ class Dependencies:
         return tuple(resolved)
 
 
-def readiness(resource: AnyResource | None) -> ConditionStatus:
-    """Return Ready of a resource; Unknown where it is not about the current generation."""
-    if resource is None:
-        return ConditionStatus.UNKNOWN
-    ready = find(resource.status.conditions, ConditionType.READY)
-    if ready is None or resource.status.observed_generation != resource.metadata.generation:
-        return ConditionStatus.UNKNOWN
-    return ready.status
-
-
 def is_degraded(domain: SendingDomain | None) -> bool:
     """Whether a domain fails within its grace period, in which sending goes on."""
     if domain is None or readiness(domain) is not ConditionStatus.FALSE:
@@ -112,11 +102,7 @@ def is_degraded(domain: SendingDomain | None) -> bool:
 async def find_dependencies(resource: EmailAccount, world: World) -> Dependencies:
     """Find server, domain and rivals of an account."""
     spec, namespace = resource.spec, resource.metadata.namespace
-    server: MailServer | None = None
-    problem: Verdict | None = None
-    refs: frozenset[str] = frozenset()
-    if not spec.at_provider:
-        server, problem, refs = await _find_server(spec, namespace, world)
+    found = ServerFound() if spec.at_provider else await find_server(resource, world)
     domain = await _domain_for(spec.domain, namespace, world)
     lost: str | None = None
     if domain is None:
@@ -124,7 +110,7 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         kind = Kind.SENDING_DOMAIN.value
         earlier = resource.status.resolved_refs
         lost = next((reference.name for reference in earlier if reference.kind == kind), None)
-    problem = problem or _domain_problem(spec, domain, lost)
+    problem = found.problem or _domain_problem(spec, domain, lost)
     fallback: SendingDomain | None = None
     unused: str | None = None
     if spec.fallback_sender is not None:
@@ -134,19 +120,14 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
     same_address = indexes.by_address(spec.address)
     rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)
     duplicate = _duplicate(resource, rivals)
-    defaults: tuple[str, ...] = ()
-    if spec.default:
-        claimed = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.DEFAULT)
-        defaults = tuple(account.metadata.name for account in claimed)
     contention = world.addresses.contention(resource.key, world.claims)
     problem = _conflict(spec, contention) or problem
     return Dependencies(
-        server,
+        found.server,
         domain,
         duplicate or problem,
-        tuple(_warnings(spec, fallback, defaults, contention=contention, disconnected=unused)),
-        defaults,
-        refs | references_of(spec),
+        (*found.findings, *_warnings(spec, fallback, contention=contention, disconnected=unused)),
+        found.references | references_of(spec),
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
         fallback_domain=fallback,
         fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),
@@ -225,7 +206,6 @@ async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World
 def _warnings(
     spec: EmailAccountSpec,
     fallback: SendingDomain | None,
-    defaults: Sequence[str],
     *,
     contention: Contention,
     disconnected: str | None,
@@ -245,13 +225,6 @@ def _warnings(
             f"An EmailAccount of another namespace is for {spec.address}, too, and is refused: "
             "this one keeps the address. Nothing needs to be done here.",
         )
-    if len(defaults) > 1:
-        yield _warning(
-            Reason.AMBIGUOUS_DEFAULT,
-            "default",
-            f"{len(defaults)} EmailAccounts claim to be the default: {', '.join(defaults[:5])}. "
-            "Leave spec.default true on one; until then none is.",
-        )
 
 
 def _warning(reason: Reason, subject: str, message: str) -> Finding:
@@ -267,40 +240,6 @@ def no_fallback_domain(fallback: str) -> str:
         f"{domain_of(fallback)}, so that nothing shows that it may send. Create one, or name an "
         "address of a domain that is verified here."
     )
-
-
-async def _find_server(
-    spec: EmailAccountSpec, namespace: str, world: World
-) -> tuple[MailServer | None, Verdict | None, frozenset[str]]:
-    """Follow serverRef, or find the one default MailServer of the namespace."""
-    condition = ConditionType.REFERENCES_RESOLVED
-    if spec.server_ref is not None:
-        name = spec.server_ref.name
-        refs = frozenset({reference_to(Kind.MAIL_SERVER, name)})
-        found = await world.get(Kind.MAIL_SERVER, namespace, name)
-        if found is not None:
-            return cast("MailServer", found), None, refs
-        message = (
-            f"MailServer {name} (spec.serverRef) does not exist in this namespace: create it or "
-            "correct the name."
-        )
-        return None, failed(condition, Reason.MAIL_SERVER_NOT_FOUND, message), refs
-    refs = frozenset({reference_to(Kind.MAIL_SERVER, indexes.DEFAULT)})
-    defaults = await world.find(Kind.MAIL_SERVER, namespace, indexes.DEFAULT)
-    if len(defaults) == 1:
-        return cast("MailServer", defaults[0]), None, refs
-    if not defaults:
-        message = (
-            "spec.serverRef is not set and no MailServer of this namespace has spec.default true: "
-            "set one of them."
-        )
-        return None, failed(condition, Reason.NO_DEFAULT, message), refs
-    names = ", ".join(default.metadata.name for default in defaults[:5])
-    message = (
-        f"spec.serverRef is not set and {len(defaults)} MailServers claim to be the default: "
-        f"{names}. Set spec.serverRef, or leave spec.default true on one."
-    )
-    return None, failed(condition, Reason.AMBIGUOUS_DEFAULT, message), refs
 
 
 def _conflict(spec: EmailAccountSpec, contention: Contention) -> Verdict | None:

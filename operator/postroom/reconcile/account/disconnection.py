@@ -48,6 +48,8 @@ async def rest_of(resource: EmailAccount, world: World, memory: outcome.Memory) 
         if user.metadata.name != metadata.name
     ]
     users.sort(key=lambda user: (user.name, user.use))
+    # The mark of a default stands, and others may be newer.
+    watched = [*by_use.values(), *([indexes.DEFAULT] if resource.spec.default else [])]
     stopped = _stopped(resource)
     finding = Finding(
         code=code_of(Reason.DISCONNECTED),
@@ -81,7 +83,7 @@ async def rest_of(resource: EmailAccount, world: World, memory: outcome.Memory) 
             "findings": [finding],
             "last_test": _refused_test(resource, world),
         },
-        frozenset(reference_to(Kind.EMAIL_ACCOUNT, index) for index in by_use.values()),
+        frozenset(reference_to(Kind.EMAIL_ACCOUNT, index) for index in watched),
         notices,
     )
 

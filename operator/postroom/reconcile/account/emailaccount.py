@@ -148,7 +148,6 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
         "imap_tls": (read and read.tls) or (before.imap_tls if spec.imap else None),
         "last_probe": probes if smtp.report or read else before.last_probe,
         "consumer": spec.consumer.name if spec.consumer and dependencies.has_address else None,
-        "is_default": spec.default and len(dependencies.default_accounts) == 1,
         "last_message_time": before.last_message_time,
         "recent_messages": before.recent_messages,
         "last_test": before.last_test,

@@ -33,7 +33,6 @@ STALLING = frozenset(
         Reason.REFERENCE_NOT_PERMITTED,
         Reason.DOMAIN_CLAIMED,
         Reason.PUBLIC_KEY_INVALID,
-        Reason.AMBIGUOUS_DEFAULT,
         Reason.DUPLICATE_ADDRESS,
         Reason.ADDRESS_CONFLICT,
         Reason.DUPLICATE_DOMAIN,

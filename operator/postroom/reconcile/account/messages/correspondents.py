@@ -15,13 +15,14 @@ from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.report import Login
 from postroom.reconcile import indexes
-from postroom.reconcile.account.dependencies import domain_of, is_degraded, readiness
+from postroom.reconcile.account.dependencies import domain_of, is_degraded
 from postroom.reconcile.account.protocols import imap_check
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.signing_in.protocol_check import prepare_server
 from postroom.reconcile.signing_in.references import Credentials, reference_to
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
+from postroom.reconcile.status.stored import readiness
 from postroom.reconcile.world import World
 
 

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which MailServer an account sends through: the one that it names, or its namespace's default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
+from postroom.api.findings import Finding, Severity
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource, EmailAccount, MailServer
+from postroom.reconcile import defaults, indexes
+from postroom.reconcile.signing_in.probing import code_of
+from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.status.assessment import failed
+from postroom.reconcile.status.stored import readiness
+from postroom.reconcile.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFound:
+    """A server, or why there is none; and what was looked at to find it."""
+
+    server: MailServer | None = None
+    problem: Verdict | None = None
+    references: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+async def find_server(resource: EmailAccount, world: World) -> ServerFound:
+    """Follow serverRef, or find the default MailServer of the namespace."""
+    reference, namespace = resource.spec.server_ref, resource.metadata.namespace
+    if reference is not None:
+        refs = frozenset({reference_to(Kind.MAIL_SERVER, reference.name)})
+        named = await world.get(Kind.MAIL_SERVER, namespace, reference.name)
+        if named is not None:
+            return ServerFound(cast("MailServer", named), references=refs)
+        message = (
+            f"MailServer {reference.name} (spec.serverRef) does not exist in this namespace: "
+            "create it or correct the name."
+        )
+        return ServerFound(problem=_missing(Reason.MAIL_SERVER_NOT_FOUND, message), references=refs)
+    refs = frozenset({reference_to(Kind.MAIL_SERVER, indexes.DEFAULT)})
+    marked = await world.find(Kind.MAIL_SERVER, namespace, indexes.DEFAULT)
+    default = cast("MailServer | None", defaults.newest(marked))
+    if default is None:
+        message = (
+            "spec.serverRef is not set and no MailServer of this namespace has spec.default true: "
+            "set one of them."
+        )
+        return ServerFound(problem=_missing(Reason.NO_DEFAULT, message), references=refs)
+    used = _used_meanwhile(resource, default, marked)
+    if used is None:
+        return ServerFound(default, references=refs)
+    return ServerFound(used, references=refs, findings=(_waits(default, used),))
+
+
+def _missing(reason: Reason, message: str) -> Verdict:
+    return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
+
+
+def _used_meanwhile(
+    resource: EmailAccount, default: MailServer, marked: Sequence[AnyResource]
+) -> MailServer | None:
+    """Return the server with which an account stays while the default is not ready.
+
+    It was used before, is still marked, and does not fail: moving a default by marking the
+    new one first is no outage, however long the new one takes, and a broken one breaks nobody.
+    """
+    before = resource.status.server_name
+    if before == default.metadata.name or readiness(default) is ConditionStatus.TRUE:
+        return None
+    used = next((server for server in marked if server.metadata.name == before), None)
+    return None if readiness(used) is ConditionStatus.FALSE else cast("MailServer | None", used)
+
+
+def _waits(default: MailServer, used: MailServer) -> Finding:
+    return Finding(
+        code=code_of(Reason.MAIL_SERVER_NOT_READY),
+        severity=Severity.WARNING,
+        subject="default",
+        message=f"MailServer {default.metadata.name} is the default of this namespace, but not "
+        f"ready. The account goes on with {used.metadata.name}, which it used before and "
+        "which is marked, too, until it is: read its status.",
+    )

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of the objects that ``spec.default`` marks is the default of its namespace.
+
+The newest mark wins, whoever carries it: `status.defaultSince` tells since when it stands, ties go
+to the younger object, then to the name that sorts first. Nobody's spec is touched: who loses says
+so, and works on under its own name. Everything follows from specs and stored statuses, so that the
+order of evaluation and a restart change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from postroom.api.conditions import ConditionType, Verdict, place
+from postroom.api.findings import Finding, Severity
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource, EmailAccount, InvalidSpec, MailServer, parse
+from postroom.api.status import MarkedStatus
+from postroom.api.times import parse_timestamp, timestamp
+from postroom.reconcile.indexes import DEFAULT
+from postroom.reconcile.status.assessment import failed, passed, worst_first
+from postroom.reconcile.status.outcome import Outcome
+from postroom.reconcile.world import World
+
+#: Kinds of which a namespace has a default.
+Marked = MailServer | EmailAccount
+
+_CODE = Reason.SUPERSEDED.name
+_TICK = timedelta(seconds=1)  # what status tells times to
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Since when an object's mark stands, and whose mark is the newest of its namespace."""
+
+    since: str
+    winner: str
+
+
+def newest(marked: Sequence[AnyResource]) -> Marked | None:
+    """Return the one of these whose mark is the newest.
+
+    One that was set just now, so that no status tells of it yet, is newer than all others.
+    """
+
+    def rank(resource: Marked) -> tuple[bool, str, str]:
+        since = _marked_since(resource)
+        return since is None, since or "", resource.metadata.creation_timestamp
+
+    ordered = sorted(marked, key=lambda resource: resource.metadata.name)
+    return max((cast("Marked", resource) for resource in ordered), key=rank, default=None)
+
+
+async def standing_of(resource: Marked, world: World) -> Standing | None:
+    """Where an object stands among those of its namespace that are marked; None: it is not."""
+    if not resource.spec.default:
+        return None
+    name, namespace = resource.metadata.name, resource.metadata.namespace
+    marked = await world.find(resource.kind, namespace, DEFAULT)
+    others = [other for other in marked if other.metadata.name != name]
+    since = _marked_since(resource) or _newer_than(others, world.now())
+    status = resource.status.model_copy(update={"default_since": since})
+    mine = replace(cast("AnyResource", resource), status=status)
+    winner = newest((*others, mine))
+    return Standing(since, winner.metadata.name if winner is not None else name)
+
+
+async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: World) -> Outcome:
+    """Return an outcome that tells whether the object is the default, whatever became of it.
+
+    A spec that cannot be understood marks nothing.
+    """
+    status = outcome.status
+    if not isinstance(status, MarkedStatus):
+        return outcome
+    fields: dict[str, object] = {"is_default": False, "default_since": None}
+    kept = [each for each in status.conditions if each.type is not ConditionType.DEFAULT]
+    verdicts = [Verdict.of(condition) for condition in kept]
+    findings = tuple(finding for finding in status.findings if finding.code != _CODE)
+    try:
+        resource = cast("Marked", parse(kind, raw))
+        standing = await standing_of(resource, world)
+    except InvalidSpec:
+        standing = None
+    if standing is not None:
+        verdict = _verdict(kind, resource.metadata.name, standing)
+        fields = {"is_default": verdict.passed, "default_since": standing.since}
+        kept += resource.status.conditions
+        verdicts.append(verdict)
+        findings += _findings(verdict)
+    generation, now = status.observed_generation, timestamp(world.now())
+    fields["conditions"] = place(verdicts, kept, generation, now)
+    fields["findings"] = worst_first(findings)
+    return replace(outcome, status=status.model_copy(update=fields))
+
+
+def _marked_since(resource: Marked) -> str | None:
+    """Return since when the mark of a stored object stands; None: it was set just now.
+
+    A mark that came with the object is as old as that, and so, for all that is known, is one that
+    was there before anybody looked.
+    """
+    status: MarkedStatus = resource.status
+    metadata = resource.metadata
+    if status.default_since is not None:
+        return status.default_since
+    if metadata.generation > 1 and status.observed_generation >= 0:
+        return None
+    created = metadata.creation_timestamp
+    return created if _moment(created) is not None else None
+
+
+def _newer_than(others: Sequence[AnyResource], now: datetime) -> str:
+    """Return the time of a mark that is set now, later than others, whatever our clock shows."""
+    known = [_moment(_marked_since(cast("Marked", other))) for other in others]
+    latest = max((moment for moment in known if moment is not None), default=None)
+    return timestamp(now if latest is None else max(now, latest + _TICK))
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else parse_timestamp(text)
+    except ValueError:
+        return None
+
+
+def _verdict(kind: Kind, name: str, standing: Standing) -> Verdict:
+    condition = ConditionType.DEFAULT
+    is_server = kind is Kind.MAIL_SERVER
+    if standing.winner == name:
+        role = (
+            "Accounts of this namespace that name no server send through it."
+            if is_server
+            else "It is the default account of this namespace."
+        )
+        return passed(condition, Reason.NEWEST_DEFAULT, role)
+    follow = ", and accounts that name no server follow that one" if is_server else ""
+    return failed(
+        condition,
+        Reason.SUPERSEDED,
+        f"{kind.value} {standing.winner} was made the default later{follow}; this one works on "
+        "under its own name. Take spec.default from the one that is not to be the default.",
+    )
+
+
+def _findings(verdict: Verdict) -> tuple[Finding, ...]:
+    """The same for those who read findings."""
+    if verdict.passed:
+        return ()
+    return (
+        Finding(code=_CODE, severity=Severity.INFO, subject="default", message=verdict.message),
+    )

@@ -132,8 +132,9 @@ class EmailAccountSpec(fields.Model):
         )
     )
 
-    address: fields.EmailAddress = Field(
-        description="The address, dot-atom form with an A-label domain. Immutable.",
+    address: fields.InternationalAddress = Field(
+        description="The address, dot-atom form; its domain in A-labels (xn--...) or U-labels. "
+        "Immutable.",
         json_schema_extra=fields.rules(
             fields.rule("self == oldSelf", "may not be changed: create a new EmailAccount")
         ),
@@ -174,7 +175,7 @@ class EmailAccountSpec(fields.Model):
         default=IdentityVerification(),
         description="How it is found out whether the account may send as its identities.",
     )
-    fallback_sender: fields.EmailAddress | None = Field(
+    fallback_sender: fields.InternationalAddress | None = Field(
         default=None, description="Sender to use while the address's domain is not verified."
     )
     default: fields.Switch = Field(

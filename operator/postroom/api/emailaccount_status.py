@@ -164,6 +164,9 @@ class ProtocolProbes(Model):
 class EmailAccountStatus(MarkedStatus):
     """What postroom found out about an email account."""
 
+    address: EmailAddress | None = Field(
+        default=None, description="spec.address with its domain as DNS has it, in A-labels."
+    )
     effective_sender: EffectiveSender | None = Field(
         default=None, description="The sender that applications should use now."
     )

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import idna
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -295,11 +296,16 @@ DataKey = Annotated[
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 #: Longest local part (RFC 5321 section 4.5.3.1.1).
 _LOCAL_PART_LIMIT = 64
-#: An addr-spec of RFC 5321 in dot-atom form with an A-label domain.
-EmailAddress = Annotated[
-    str,
-    Text(
-        rf"^{_ATOM}(\.{_ATOM})*@{_DOMAIN}$",
+#: What labels of other scripts are made of, roughly: which of them are legal is for IDNA to say.
+_LETTERS = r"a-z\u00df-\u1fff\u2c00-\ud7ff"
+_ANY_END = rf"([{_LETTERS}0-9-]{{0,61}}[{_LETTERS}0-9])?"
+_ANY_DOMAIN = rf"([{_LETTERS}0-9]{_ANY_END}\.)+[{_LETTERS}]{_ANY_END}"
+
+
+def _address(domain: str) -> Text:
+    """Addresses at a domain of this pattern."""
+    return Text(
+        rf"^{_ATOM}(\.{_ATOM})*@{domain}$",
         "must be an email address such as support@example.com: its domain lowercase, no display "
         f"name, at most {_LOCAL_PART_LIMIT} characters before the @, and no =?",
         longest=254,
@@ -307,8 +313,32 @@ EmailAddress = Annotated[
         also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT and "=?" not in address,
         also_rule=f"self.indexOf('@') <= {_LOCAL_PART_LIMIT} && !self.contains('=?')",
         mend=as_address,
-    ),
-]
+    )
+
+
+def _with_a_labels(address: str) -> str:
+    """Write an address as DNS and SMTP have it: U-labels become A-labels (RFC 5890 section 2.3).
+
+    Nothing is mapped, so that one text means one domain to every reader of it.
+    """
+    local_part, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        written = f"{local_part}@{idna.encode(domain, strict=True).decode('ascii')}"
+    except UnicodeError:
+        written = ""
+    if not is_email_address(written):
+        meant = as_address(address)
+        hint = f": did you mean {meant}?" if is_email_address(meant) else ""
+        raise ValueError("must have a domain that IDNA 2008 (RFC 5891) allows" + hint)
+    return written
+
+
+#: An addr-spec of RFC 5321 in dot-atom form with an A-label domain.
+EmailAddress = Annotated[str, _address(_DOMAIN)]
+#: The same, but its domain may be written in U-labels; what is parsed has A-labels.
+InternationalAddress = Annotated[str, _address(_ANY_DOMAIN), AfterValidator(_with_a_labels)]
 
 
 def is_email_address(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints
 
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
-from postroom.api.fields import DisplayName, EmailAddress, Model, Switch, Text, rule
+from postroom.api.fields import DisplayName, InternationalAddress, Model, Switch, Text, rule
 
 #: Most identities that a spec declares, and that a status lists: declared ones go first.
 DECLARED_LIMIT, IDENTITIES_LIMIT = 32, 64
@@ -81,7 +81,7 @@ ProfileName = Annotated[
 class Identity(Model):
     """An address that the account is to send as."""
 
-    address: EmailAddress = Field(description="The address to send as.")
+    address: InternationalAddress = Field(description="The address to send as.")
     type: IdentityType = Field(
         default=IdentityType.SEND_AS,
         description="Primary (the account's own address), Alias (another address of the mailbox), "

@@ -21,6 +21,7 @@ from postroom.api.fields import (
     DomainName,
     EmailAddress,
     HostName,
+    InternationalAddress,
     Interval,
     ObjectName,
     RecordName,
@@ -152,6 +153,69 @@ def test_email_addresses(address: str) -> None:
 )
 def test_what_is_no_email_address_is_refused(address: str) -> None:
     assert not accepts(EmailAddress, address)
+
+
+INTERNATIONAL: TypeAdapter[str] = TypeAdapter(InternationalAddress)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("a@example.com", "a@example.com"),
+        ("a@münchen.example", "a@xn--mnchen-3ya.example"),
+        ("a@xn--mnchen-3ya.example", "a@xn--mnchen-3ya.example"),
+        ("a@mail.münchen.example", "a@mail.xn--mnchen-3ya.example"),
+        ("a@straße.example", "a@xn--strae-oqa.example"),
+        ("A.b+c@例え.テスト", "A.b+c@xn--r8jz45g.xn--zckzah"),
+        ("a@пример.рф", "a@xn--e1afmkfd.xn--p1ai"),
+    ],
+)
+def test_domains_of_other_scripts_are_kept_in_a_labels(written: str, stored: str) -> None:
+    assert INTERNATIONAL.validate_python(written) == stored
+    assert accepts(EmailAddress, stored)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@MÜNCHEN.example",
+        "a@mu\u0308nchen.example",
+        "a@ｅxample.com",
+        "a@example。com",
+        "a@ex\u00adample.com",
+        "a@m\u200dü.example",
+        "a@-ü.example",
+        "a@ü..example",
+        "a@ü",
+        "a@ü.1",
+        f"a@{'ü' * 63}.example",
+        f"a@{'ü.' * 60}example",
+        "bücher@example.com",
+        "a@b@münchen.example",
+        "a@\u202emoc.elpmaxe",
+    ],
+)
+def test_nothing_is_mapped_to_another_domain(address: str) -> None:
+    assert not accepts(InternationalAddress, address)
+
+
+def test_what_is_meant_is_offered() -> None:
+    with pytest.raises(ValidationError, match=r"did you mean a@xn--mnchen-3ya\.example\?"):
+        INTERNATIONAL.validate_python("a@mu\u0308nchen.example")
+
+
+@given(st.text(alphabet="aB1-.@ßüé日本рф\u0301\u200d。", max_size=24))
+def test_what_is_stored_is_an_address_that_every_reader_takes(text: str) -> None:
+    try:
+        stored = INTERNATIONAL.validate_python(text)
+    except ValidationError:
+        assert not accepts(EmailAddress, text)
+        return
+    assert accepts(EmailAddress, stored)
+    assert INTERNATIONAL.validate_python(stored) == stored
+    assert stored.partition("@")[0] == text.partition("@")[0]
+    if text.isascii():
+        assert stored == text
 
 
 @pytest.mark.parametrize(

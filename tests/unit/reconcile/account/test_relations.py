@@ -127,6 +127,20 @@ async def test_a_receiver_that_is_not_there_is_a_reference_that_leads_nowhere() 
     assert ready(await mail.account()) == ("False", "EmailAccountNotFound")
 
 
+async def test_a_domain_in_u_labels_is_the_same_domain() -> None:
+    written, stored = "support@münchen.example", "support@xn--mnchen-3ya.example"
+    mail = Mail(address=written, identities=[{"address": "sales@münchen.example"}])
+    mail.add_secret("mailbox", username=stored, password="p")
+    mail.domain(domain="xn--mnchen-3ya.example")
+    status = await mail.account()
+    assert (status.address, sender(status)) == (stored, (stored, "DomainVerified"))
+    addresses = [entry.address for entry in status.identities]
+    assert addresses == [stored, "sales@xn--mnchen-3ya.example"]
+    assert status.identities[0].state.value == "Verified"
+    mail.add(TWIN, address=stored)
+    assert ready(await mail.account()) == ("False", "DuplicateAddress")
+
+
 async def test_nobody_sends_without_the_server() -> None:
     mail = Mail()
     assert sender(await mail.account())[0] == ADDRESS

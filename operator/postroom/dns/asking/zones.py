@@ -24,6 +24,8 @@ from postroom.dns.names import and_ancestors, canonical, is_within
 SERVERS_LIMIT = 8
 ADDRESSES_LIMIT = 4
 _ZONES_LIMIT = 20_000
+#: The address of all hosts of the own network (RFC 919).
+_EVERYBODY = "255.255.255.255"
 
 #: Tells whether an address may be dialled.
 MayAsk = Callable[[str], bool]
@@ -107,7 +109,14 @@ class ZoneFinder:
             await self.exact(coming)
             known = self._known(name)
         servers = None if known is None else await self._servers_of(known)
-        return servers if isinstance(servers, Servers) else await self.exact(_base(name))
+        if isinstance(servers, Servers):
+            return servers
+        # Names with an underscore hold records of a domain (RFC 8552); it is the domain, behind the
+        # last of these labels, whose zone is worth knowing.
+        labels = name.split(".")
+        marked = [index for index, label in enumerate(labels) if label.startswith("_")]
+        rest = labels[marked[-1] + 1 :] if marked else labels
+        return await self.exact(".".join(rest) if len(rest) > 1 else name)
 
     async def above(self, name: str) -> Servers | None:
         """Return the nearest zone that holds the parent of a name, but no top-level domain."""
@@ -213,7 +222,14 @@ class ZoneFinder:
         """Take of each server the addresses that it can listen at; of a mass of them, some."""
         hosts, denied = list[tuple[str, tuple[ServerAddress, ...]]](), set[str]()
         for name, addresses in found:
-            fine = [address for address in addresses if not _is_for_many(address)]
+            # A query to an address that is nobody's own might reach a whole network.
+            fine = [
+                address
+                for address in addresses
+                if not (parsed := ip_address(address)).is_multicast
+                and not parsed.is_unspecified
+                and address != _EVERYBODY
+            ]
             allowed = [address for address in fine if self._may_ask(address)]
             if fine and not allowed:
                 denied.add(name)
@@ -225,23 +241,6 @@ class ZoneFinder:
 def considered(names: Iterable[str]) -> tuple[str, ...]:
     """The names of servers that are considered, sorted."""
     return tuple(sorted(set(names)))[:SERVERS_LIMIT]
-
-
-def _is_for_many(text: str) -> bool:
-    """Whether an address is nobody's own: a query to it might reach a whole network."""
-    address = ip_address(text)
-    return address.is_multicast or address.is_unspecified or text == "255.255.255.255"
-
-
-def _base(name: str) -> str:
-    """The name without its labels up to the last one with an underscore.
-
-    Those hold records of a domain (RFC 8552); it is the domain whose zone is worth knowing.
-    """
-    labels = name.split(".")
-    marked = [index for index, label in enumerate(labels) if label.startswith("_")]
-    rest = labels[marked[-1] + 1 :] if marked else labels
-    return ".".join(rest) if len(rest) > 1 else name
 
 
 def _apex(reply: dns.message.Message, question: Question) -> tuple[str, float] | None:

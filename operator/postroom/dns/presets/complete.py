@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from postroom.api.resource import InvalidSpec, Problem
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns.presets.resolve import resolve
-from postroom.dns.presets.values import PresetExchange, PresetReturnPath, PresetValues
+from postroom.dns.presets.values import PresetExchange, PresetValues
 
 
 def complete(spec: SendingDomainSpec) -> SendingDomainSpec:
@@ -50,9 +50,20 @@ def complete(spec: SendingDomainSpec) -> SendingDomainSpec:
 def _declared(given: dict[str, Any], found: PresetValues) -> dict[str, Any]:
     """Lay the spec over the preset, field by field; lists grow, single fields are kept."""
     made = dict(given)
-    if found.spf_includes:
+    includes, exchanges, path = found.spf_includes, found.mx, found.return_path
+    if path is not None and "returnPath" not in made:
+        if path.name == "@":
+            # Bounces come back to the domain itself, so that its own records are meant.
+            includes, exchanges = (*includes, *path.spf_includes), exchanges or path.mx
+        elif path.cname:
+            made["returnPath"] = {"name": path.name, "cname": path.cname}
+        else:
+            made["returnPath"] = {"name": path.name, "mx": _exchanges(path.mx)}
+            if path.spf_includes:
+                made["returnPath"]["spf"] = {"includes": list(path.spf_includes)}
+    if includes:
         spf = dict(made.get("spf") or {})
-        spf["includes"] = list(dict.fromkeys([*spf.get("includes", ()), *found.spf_includes]))
+        spf["includes"] = list(dict.fromkeys([*spf.get("includes", ()), *includes]))
         made["spf"] = spf
     own = made.get("dkim", [])
     selectors = {entry["selector"] for entry in own}
@@ -63,10 +74,8 @@ def _declared(given: dict[str, Any], found: PresetValues) -> dict[str, Any]:
         for key in found.dkim
         if key.selector not in selectors
     ]
-    if found.mx and not made.get("mx"):
-        made["mx"] = _exchanges(found.mx)
-    if found.return_path is not None and "returnPath" not in made:
-        _declare_return_path(made, found.return_path)
+    if exchanges and not made.get("mx"):
+        made["mx"] = _exchanges(exchanges)
     if found.tracking and "tracking" not in made:
         first = found.tracking[0]
         made["tracking"] = {"name": first.name, "cname": first.cname}
@@ -81,23 +90,3 @@ def _declared(given: dict[str, Any], found: PresetValues) -> dict[str, Any]:
 
 def _exchanges(exchanges: tuple[PresetExchange, ...]) -> list[dict[str, Any]]:
     return [{"host": exchange.host, "preference": exchange.preference} for exchange in exchanges]
-
-
-def _declare_return_path(made: dict[str, Any], path: PresetReturnPath) -> None:
-    if path.name == "@":
-        # Bounces come back to the domain itself, so that its own records are meant.
-        if path.mx and not made.get("mx"):
-            made["mx"] = _exchanges(path.mx)
-        if path.spf_includes:
-            spf = dict(made.get("spf") or {})
-            spf["includes"] = list(dict.fromkeys([*spf.get("includes", ()), *path.spf_includes]))
-            made["spf"] = spf
-        return
-    built: dict[str, Any] = {"name": path.name}
-    if path.cname:
-        built["cname"] = path.cname
-    else:
-        built["mx"] = _exchanges(path.mx)
-        if path.spf_includes:
-            built["spf"] = {"includes": list(path.spf_includes)}
-    made["returnPath"] = built

@@ -269,9 +269,15 @@ class Preset(BasePreset):
         certain = {entry.name for entry in self.parameters if not entry.optional} | DERIVED
         used = {name for group in self.one_of for name in group}
         for parameter in self.parameters:
-            if parameter.default_by is not None:
-                used.add(parameter.default_by.parameter)
-                yield from self._problems_of_default(parameter.name, parameter.default_by)
+            name, by = parameter.name, parameter.default_by
+            if by is None:
+                continue
+            used.add(by.parameter)
+            other = self.parameter(by.parameter)
+            if other is None or other.optional or other.default_by or by.parameter == name:
+                yield f"the default of {name} depends on what need not be known"
+            elif any(not other.accepts(value) for value in by.values):
+                yield f"the default of {name} lists a value that {by.parameter} cannot have"
         for group in self.one_of:
             if any(
                 (member := self.parameter(name)) is None or not member.optional for name in group
@@ -291,13 +297,6 @@ class Preset(BasePreset):
             yield f"there is no parameter {', '.join(sorted(unknown))}"
         if idle := names - used:
             yield f"no record uses the parameter {', '.join(sorted(idle))}"
-
-    def _problems_of_default(self, name: str, by: DefaultBy) -> Iterator[str]:
-        other = self.parameter(by.parameter)
-        if other is None or other.optional or other.default_by is not None or by.parameter == name:
-            yield f"the default of {name} depends on what need not be known"
-        elif any(not other.accepts(value) for value in by.values):
-            yield f"the default of {name} lists a value that {by.parameter} cannot have"
 
 
 class Target(Row):

@@ -87,6 +87,15 @@ def _problems(
     chosen: model.Preset, given: Mapping[str, str], domain: str
 ) -> Iterator[ParameterProblem]:
     for parameter in chosen.parameters:
+        # What was given, and makes no record without this parameter.
+        partners = (
+            other
+            for record in chosen.records
+            if parameter.name in record.depends_on
+            for other in record.depends_on
+            if other in given
+        )
+        partner = next(partners, None)
         if parameter.name in given:
             value = given[parameter.name]
             if len(value) > PARAMETER_LIMIT or not parameter.accepts(value):
@@ -94,7 +103,7 @@ def _problems(
                 yield ParameterProblem(parameter.name, sentence)
         elif parameter.required:
             yield ParameterProblem(parameter.name, f"is required: {_lead(parameter)}")
-        elif parameter.optional and (partner := _partner(chosen, parameter.name, given)):
+        elif parameter.optional and partner:
             sentence = f"is required together with {partner}: {_lead(parameter)}"
             yield ParameterProblem(parameter.name, sentence)
         elif (why := _without_default(chosen, parameter, given, domain)) is not None:
@@ -140,16 +149,6 @@ def _lead(parameter: model.Parameter) -> str:
     return text if second.isupper() else text[0].lower() + text[1:]
 
 
-def _partner(chosen: model.Preset, name: str, given: Mapping[str, str]) -> str | None:
-    """Find the parameter that was given and makes no record without the one of this name."""
-    for record in chosen.records:
-        if name in record.depends_on:
-            for other in record.depends_on:
-                if other in given:
-                    return other
-    return None
-
-
 def _misfits(records: tuple[PresetRecord, ...], domain: str) -> Iterator[ParameterProblem]:
     """What DNS could not hold, and which record would stand twice."""
     taken: set[str] = set()
@@ -182,10 +181,19 @@ def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
     }
     spf, dmarc = by_role[model.Role.SPF], by_role[model.Role.DMARC]
     owned = by_role[model.Role.OWNERSHIP]
+    keys = list[PresetKey]()
+    for entry in by_role[model.Role.DKIM]:
+        selector, required = entry.host.removesuffix("._domainkey"), entry.record.required
+        if entry.record.match is model.Match.TARGET:
+            keys.append(PresetKey(selector, entry.value, None, None, required))
+        else:
+            found = _KEY.search(entry.value)
+            key = found[1] if found else ""
+            keys.append(PresetKey(selector, None, key, entry.value, required))
     return PresetValues(
         provider=provider,
         spf_includes=tuple(_include(entry) for entry in spf),
-        dkim=tuple(_key(entry) for entry in by_role[model.Role.DKIM]),
+        dkim=tuple(keys),
         return_path=_return_path(by_role[model.Role.RETURN_PATH]),
         mx=tuple(_exchange(entry) for entry in by_role[model.Role.MX]),
         tracking=tuple(
@@ -200,14 +208,6 @@ def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
         dmarc_required=any(entry.record.required for entry in dmarc),
         dmarc_policy=dmarc[0].value.rpartition("p=")[2] if dmarc else None,
     )
-
-
-def _key(entry: PresetRecord) -> PresetKey:
-    selector, required = entry.host.removesuffix("._domainkey"), entry.record.required
-    if entry.record.match is model.Match.TARGET:
-        return PresetKey(selector, entry.value, None, None, required)
-    found = _KEY.search(entry.value)
-    return PresetKey(selector, None, found[1] if found else "", entry.value, required)
 
 
 def _include(entry: PresetRecord) -> str:

@@ -38,7 +38,7 @@ def octodns(part: ZoneRecords) -> str:
         entry |= {"value": values[0]} if len(values) == 1 else {"values": values}
         names.setdefault("" if label == APEX else label, []).append(entry)
     document: dict[str, object] = {}
-    for name in sorted(names, key=_natural):
+    for name in sorted(names, key=natural_order):
         entries = sorted(names[name], key=lambda entry: str(entry["type"]))
         document[name] = entries[0] if len(entries) == 1 else entries
     header = (
@@ -48,7 +48,7 @@ def octodns(part: ZoneRecords) -> str:
     return f"{header}---\n{yaml.safe_dump(document, sort_keys=False, width=2**20)}"
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
+def natural_order(name: str) -> list[tuple[int, int, str]]:
     """Order names as octoDNS demands: runs of digits by their number, which go before letters."""
     runs = [run for run in re.split(r"([0-9]+)", name) if run]
     return [(0, int(run), "") if run.isdecimal() else (1, 0, run) for run in runs]
@@ -56,7 +56,14 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 def _value(found: RecordSet, value: str) -> object:
     if found.type is RecordType.TXT:
-        return _text(found.name, value)
+        if not value.isascii() or "\\;" in value:
+            raise CannotPublish(
+                f"octoDNS takes only ASCII without a backslash before a semicolon, which the TXT "
+                f"at {found.name} is not: choose another format."
+            )
+        # A seam inside a seam survives the one that octoDNS takes away.
+        text = re.sub(r'"(?= ")', lambda _: f'"{_SEAM}', value).replace(";", "\\;")
+        return f'"{text}"' if text.startswith('"') else text
     if found.type in NAMED:
         return absolute(value)
     if found.type is RecordType.MX:
@@ -71,14 +78,3 @@ def _value(found: RecordSet, value: str) -> object:
             "selector": selector,
         }
     return value
-
-
-def _text(name: str, value: str) -> str:
-    if not value.isascii() or "\\;" in value:
-        raise CannotPublish(
-            f"octoDNS takes only ASCII without a backslash before a semicolon, which the TXT at "
-            f"{name} is not: choose another format."
-        )
-    # A seam inside a seam survives the one that octoDNS takes away.
-    text = re.sub(r'"(?= ")', lambda _: f'"{_SEAM}', value).replace(";", "\\;")
-    return f'"{text}"' if text.startswith('"') else text

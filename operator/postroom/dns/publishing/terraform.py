@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from postroom.dns.answers import RecordType
 from postroom.dns.publishing.rdata import absolute, exchange, rdata, relative_to_root, tlsa
-from postroom.dns.publishing.records import PublishedRecord, RecordSet, ZoneRecords, record_sets
+from postroom.dns.publishing.records import RecordSet, ZoneRecords, record_sets
 from postroom.dns.publishing.zone_file import remark
 from postroom.dns.texts.presentation import character_strings, escaped, presentation
 
@@ -46,14 +46,26 @@ def terraform(zones: Sequence[ZoneRecords], provider: TerraformProvider) -> str:
             f'variable "{place}" {{\n  type        = string\n  description = {about}\n}}\n'
         )
         sets = record_sets(zone.records)
-        names = _resource_names(sets)
-        for found in sets:
-            parts += write(found, names[found.name, found.type], f"var.{place}")
+        # Resources are named after their records. Names do not depend on what else there is,
+        # except where two come out the same.
+        names = [f"{_slug(found.name)}_{found.type.value.lower()}" for found in sets]
+        count = Counter(names)
+        for found, name in zip(sets, names, strict=True):
+            own = name if count[name] == 1 else f"{name}_{_digest(found.name)}"
+            parts += write(found, own, f"var.{place}")
     return "\n".join(parts)
 
 
 def _cloudflare(found: RecordSet, name: str, zone: str) -> list[str]:
-    names = [f"{name}{_which(record)}" for record in found.records]
+    # Records of one name and type are told apart by what stays when their values change.
+    names = list[str]()
+    for record in found.records:
+        own = name
+        if record.type is RecordType.TXT and record.purpose is not None:
+            own = f"{name}_{record.purpose.value.lower()}"
+        elif record.type is RecordType.MX:
+            own = f"{name}_{_slug(exchange(record.value)[1])}"
+        names.append(own)
     return [
         _resource(
             "cloudflare_dns_record",
@@ -70,13 +82,6 @@ def _cloudflare(found: RecordSet, name: str, zone: str) -> list[str]:
         )
         for own, record in zip(names, found.records, strict=True)
     ]
-
-
-def _which(record: PublishedRecord) -> str:
-    """Tell records of one name and type apart by what stays when their values change."""
-    if record.type is RecordType.TXT and record.purpose is not None:
-        return f"_{record.purpose.value.lower()}"
-    return f"_{_slug(exchange(record.value)[1])}" if record.type is RecordType.MX else ""
 
 
 def _cloudflare_content(kind: RecordType, value: str) -> _Arguments:
@@ -96,24 +101,25 @@ def _cloudflare_content(kind: RecordType, value: str) -> _Arguments:
 
 
 def _route53(found: RecordSet, name: str, zone: str) -> list[str]:
+    values = list[str]()
+    for value in found.values:
+        if found.type is RecordType.TXT:
+            # The provider adds the outer quotation marks; Route 53 escapes in octal.
+            chunks = character_strings(value)
+            values.append('""'.join(escaped(chunk, octal=True) for chunk in chunks))
+        elif found.type is RecordType.MX:
+            preference, host = exchange(value)
+            values.append(f"{preference} {host}")
+        else:
+            values.append(relative_to_root(value))
     arguments = {
         "zone_id": zone,
         "name": string(found.name),
         "type": string(found.type.value),
         "ttl": str(found.ttl),
-        "records": _list(_route53_value(found.type, value) for value in found.values),
+        "records": _list(values),
     }
     return [_resource("aws_route53_record", name, arguments, map(remark, found.records))]
-
-
-def _route53_value(kind: RecordType, value: str) -> str:
-    """The provider adds the outer quotation marks of a TXT; Route 53 escapes in octal."""
-    if kind is RecordType.TXT:
-        return '""'.join(escaped(chunk, octal=True) for chunk in character_strings(value))
-    if kind is RecordType.MX:
-        preference, host = exchange(value)
-        return f"{preference} {host}"
-    return relative_to_root(value)
 
 
 def _google(found: RecordSet, name: str, zone: str) -> list[str]:
@@ -157,10 +163,11 @@ def _list(values: Iterable[str]) -> str:
 def string(text: str) -> str:
     """Write a text as a quoted HCL string in which nothing is interpolated."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    plain = "".join(
-        escapes.get(char) or (char if char.isprintable() else _code(char)) for char in text
-    )
-    return f'"{_TEMPLATE.sub(_literal, plain)}"'
+    written = list[str]()
+    for char in text:
+        code = f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+        written.append(escapes.get(char) or (char if char.isprintable() else code))
+    return f'"{_TEMPLATE.sub(_literal, "".join(written))}"'
 
 
 def _literal(found: re.Match[str]) -> str:
@@ -168,24 +175,6 @@ def _literal(found: re.Match[str]) -> str:
     closed again; else, where not every parser understands that, with the brace as its code."""
     before, sign, closed = found.groups()
     return f"{sign}{sign}{{" if closed and not before else f"{before}{sign}\\u007b"
-
-
-def _code(char: str) -> str:
-    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
-
-
-def _resource_names(sets: Sequence[RecordSet]) -> dict[tuple[str, RecordType], str]:
-    """Name the resources after their records; names do not depend on what else there is, except
-    where two come out the same."""
-    wanted = {
-        (rrset.name, rrset.type): f"{_slug(rrset.name)}_{rrset.type.value.lower()}"
-        for rrset in sets
-    }
-    count = Counter(wanted.values())
-    return {
-        key: name if count[name] == 1 else f"{name}_{_digest(key[0])}"
-        for key, name in wanted.items()
-    }
 
 
 def _slug(name: str) -> str:

@@ -25,22 +25,22 @@ def zone_file(
     With them every zone is whole, with SOA and NS, and a server loads it as it is. Raises
     `CannotPublish`.
     """
-    return "\n".join(_zone(zone, nameservers, serial) for zone in zones)
-
-
-def _zone(part: ZoneRecords, nameservers: Sequence[str], serial: int) -> str:
-    ttl = min((record.ttl for record in part.records), default=DEFAULT_TTL)
-    lines = [f"$ORIGIN {absolute(part.zone)}", f"$TTL {ttl}"]
-    if nameservers:
-        _require_addresses(part, nameservers)
-        primary, mailbox = absolute(nameservers[0]), f"hostmaster.{absolute(part.zone)}"
-        lines.append(f"@ IN SOA {primary} {mailbox} {serial} {_SOA_TIMERS}")
-        lines += [f"@ IN NS {absolute(nameserver)}" for nameserver in nameservers]
-    for found in record_sets(part.records):
-        for record in found.records:
-            label, data = host_label(record.name, part.zone), rdata(record.type, record.value)
-            lines += [f"; {remark(record)}", f"{label} {found.ttl} IN {record.type.value} {data}"]
-    return "\n".join(lines) + "\n"
+    texts = list[str]()
+    for part in zones:
+        ttl = min((record.ttl for record in part.records), default=DEFAULT_TTL)
+        lines = [f"$ORIGIN {absolute(part.zone)}", f"$TTL {ttl}"]
+        if nameservers:
+            _require_addresses(part, nameservers)
+            primary, mailbox = absolute(nameservers[0]), f"hostmaster.{absolute(part.zone)}"
+            lines.append(f"@ IN SOA {primary} {mailbox} {serial} {_SOA_TIMERS}")
+            lines += [f"@ IN NS {absolute(nameserver)}" for nameserver in nameservers]
+        for found in record_sets(part.records):
+            for record in found.records:
+                label, data = host_label(record.name, part.zone), rdata(record.type, record.value)
+                lines.append(f"; {remark(record)}")
+                lines.append(f"{label} {found.ttl} IN {record.type.value} {data}")
+        texts.append("\n".join(lines) + "\n")
+    return "\n".join(texts)
 
 
 def _require_addresses(part: ZoneRecords, nameservers: Sequence[str]) -> None:

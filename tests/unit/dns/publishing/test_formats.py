@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from postroom.api.sendingdomain import Purpose
 from postroom.dns.answers import RecordType
 from postroom.dns.publishing.dns_endpoint import dns_endpoints
-from postroom.dns.publishing.octodns import octodns
+from postroom.dns.publishing.octodns import natural_order, octodns
 from postroom.dns.publishing.records import PublishedRecord, ZoneRecords, record_sets
 from postroom.dns.publishing.terraform import TerraformProvider, terraform
 from postroom.dns.publishing.zone_file import zone_file
@@ -178,6 +178,11 @@ def test_octodns_finds_the_names_in_its_order(labels: list[str]) -> None:
     part = ZoneRecords(ZONE, tuple(records))
     # The provider refuses a file whose keys are in another order than its own.
     assert from_octodns(octodns(part), part) == facts(records)
+
+
+def test_names_in_natural_order_go_by_the_number_in_them_and_digits_before_letters() -> None:
+    ordered = ["", "1a", "2", "10", "a", "a2", "a2b", "a10", "ab", "b"]
+    assert sorted(sorted(ordered), key=natural_order) == ordered
 
 
 def test_what_external_dns_cannot_take_is_refused() -> None:

@@ -175,6 +175,23 @@ def test_a_revoked_tenant_may_suspend_and_end_what_it_has_and_no_more(held: Cont
         assert "NotFound" in made.run("get", "sendingdomain", "kept")
 
 
+def test_a_revoked_tenant_may_disconnect_an_account_and_not_connect_it(held: ControlPlane) -> None:
+    account = {"address": "a@example.com"}
+    with tenant(held, domains="example.com") as made:
+        made.waits_for_refusal(DOMAIN, FOREIGN, MAY_NOT_USE)
+        made.makes("EmailAccount", account, name="kept")
+        held.kubectl("annotate", "--overwrite", "namespace", made.namespace, f"{DOMAINS}=")
+        made.waits_for_refusal("EmailAccount", account, MAY_NOT_USE)
+        edit = ("patch", "emailaccount", "kept", "--type=merge", "-p")
+        changed = '{"spec":{"connection":"Disconnected","displayName":"A"}}'
+        assert MAY_NOT_USE in made.run(*edit, changed)
+        assert "patched" in made.run(*edit, '{"spec":{"connection":"Disconnected"}}')
+        assert MAY_NOT_USE in made.run(*edit, '{"spec":{"connection":"Connected"}}')
+        assert MAY_NOT_USE in made.run(*edit, '{"spec":{"connection":null,"suspend":true}}')
+        assert "patched" in made.run(*edit, '{"spec":{"suspend":true}}')
+        assert MAY_NOT_USE in made.run(*edit, '{"spec":{"suspend":false}}')
+
+
 @pytest.fixture(scope="module")
 def dialler(held: ControlPlane) -> Iterator[Tenant]:
     """May have some hosts dialled."""

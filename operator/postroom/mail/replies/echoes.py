@@ -13,7 +13,7 @@ import html
 import json
 import quopri
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
 #: Letters in a row that are a good part of a secret; of its encodings, which are longer.
@@ -30,12 +30,15 @@ def is_echoed(secret: str, said: str, shown: str) -> bool:
     if not secret.strip():
         return False
     whole = {form for encoding in _encodings(secret) for form in _forms(encoding)} - {""}
-    if any(form in view for view in _views(said) for form in whole):
+    unquoted = quopri.decodestring(said.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+    views = {
+        form
+        for text in (said, unquoted, unquote(said), html.unescape(said))
+        for way in (text, _LINE_CODE.sub("", text))
+        for form in _forms(way)
+    }
+    if any(form in view for view in views for form in whole):
         return True
-    return _holds_a_part(secret, shown) or _is_pieced_together(secret, shown)
-
-
-def _holds_a_part(secret: str, shown: str) -> bool:
     letters = _letters(shown)
     for number, encoded in enumerate(_encodings(secret)):
         width = _PART if number < _UNENCODED else _ENCODED_PART
@@ -44,7 +47,7 @@ def _holds_a_part(secret: str, shown: str) -> bool:
             letters[at : at + width] in spelt for at in range(len(letters) - width + 1)
         ):
             return True
-    return False
+    return _is_pieced_together(secret, shown)
 
 
 def _is_pieced_together(secret: str, shown: str) -> bool:
@@ -84,17 +87,6 @@ def _encodings(secret: str) -> Iterator[str]:
     # As an IMAP quoted string (RFC 9051 section 4.3).
     yield secret.replace("\\", "\\\\").replace('"', '\\"')
     yield secret.encode("utf-7", "replace").decode()
-
-
-def _views(said: str) -> Iterable[str]:
-    """What was said, as it is and decoded, as `_forms` writes it."""
-    octets = quopri.decodestring(said.encode("utf-8", "surrogatepass"))
-    return {
-        form
-        for text in (said, octets.decode("utf-8", "replace"), unquote(said), html.unescape(said))
-        for way in (text, _LINE_CODE.sub("", text))
-        for form in _forms(way)
-    }
 
 
 def _forms(text: str) -> set[str]:

@@ -216,25 +216,15 @@ def _meaning_of(reply: _Reply) -> Meaning:
     if row is None:
         family = family_of(reply.protocol, about.stage, about.sign_in, reply.said)
         row = next((candidate for candidate in general_rows() if reply.fits(candidate)), None)
-        if family is not None and not _as_good(row, family):
-            return _weighed(_of_family(family), reply)
+        if family is not None:
+            soft = row and not (row.failure_class or causes()[row.cause].failure_class).hard
+            same = row and row.cause is family.cause
+            # Unless what the code means says as much as the words do.
+            if not (same or (family.passing and soft)):
+                return _weighed(_of_family(family), reply)
         if row is None:
             # A stage at which no command is sent: nothing there can be a reply.
             return meaning_of_cause(Cause.PROTOCOL_ERROR)
-    meaning = _of_row(row, reply)
-    explained = (*row.text, *row.despite)
-    return _softened(meaning, reply, explained) if meaning.conclusive else meaning
-
-
-def _as_good(row: model.ReplyRow | None, family: model.FamilyEntry) -> bool:
-    """Whether what the code means says as much as the words do."""
-    if row is None:
-        return False
-    soft = not (row.failure_class or causes()[row.cause].failure_class).hard
-    return row.cause is family.cause or (family.passing and soft)
-
-
-def _of_row(row: model.ReplyRow, reply: _Reply) -> Meaning:
     entry = causes()[row.cause]
     seconds = row.wait or entry.wait
     failure_class = row.failure_class or entry.failure_class
@@ -242,7 +232,9 @@ def _of_row(row: model.ReplyRow, reply: _Reply) -> Meaning:
     if not failure_class.hard:
         wait = _suggested(reply.words) or wait
     reason, hint = row.reason or entry.reason, row.hint or entry.remedy
-    return Meaning(row.cause, reason, failure_class, hint, wait, row.id)
+    meaning = Meaning(row.cause, reason, failure_class, hint, wait, row.id)
+    explained = (*row.text, *row.despite)
+    return _softened(meaning, reply, explained) if meaning.conclusive else meaning
 
 
 def _of_family(family: model.FamilyEntry) -> Meaning:

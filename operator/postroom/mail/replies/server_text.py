@@ -97,10 +97,15 @@ def normalised(text: str, secrets: Iterable[Masked] = (), names: Iterable[str] =
     # out is seen as such again, so that a second time the result is the same.
     before: list[str] = []
     while kept != before:
-        before, kept = kept, _joined(_without_dates(kept))
+        before, kept = kept, _tidied(kept)
     if all(token == _LEFT_OUT for token in kept):
         return ""
-    shown = _cut(kept)
+    shown = ""
+    for token in kept:
+        longer = f"{shown} {token}" if shown else token
+        if len(longer) > TEXT_LIMIT:
+            break
+        shown = longer
     # In the whole, too: a part of a secret at the end of what is shown would be one too much.
     if any(is_echoed(secret.reveal(), said, shown) for secret in secrets):
         return ""
@@ -167,8 +172,11 @@ def _known() -> frozenset[str]:
     )
 
 
-def _without_dates(tokens: list[str]) -> list[str]:
-    """Leave out dates, times and ids beside what was left out; count in the plural."""
+def _tidied(tokens: list[str]) -> list[str]:
+    """Leave out dates, times and ids beside what was left out; count in the plural.
+
+    What was left out in a row is written once, as is the enhanced code, which each line repeats.
+    """
     result = list(tokens)
     for at, token in enumerate(tokens):
         word = token.strip("()[].,;:!?").lower()
@@ -188,18 +196,8 @@ def _without_dates(tokens: list[str]) -> list[str]:
             result[at] = _LEFT_OUT
         elif word in _PLURALS and before == _LEFT_OUT:
             result[at] = token.lower().replace(word, _PLURALS[word])
-    return result
-
-
-def _is_date(token: str) -> bool:
-    """Tell ``Mon,`` which begins a date from a word in a sentence."""
-    return token.endswith(",") and token[:-1].lower() in _DATES
-
-
-def _joined(tokens: list[str]) -> list[str]:
-    """Write what was left out in a row once, and the enhanced code, which each line repeats."""
     kept: list[str] = []
-    for token in tokens:
+    for token in result:
         if kept and _ENHANCED.fullmatch(token):
             continue
         if token == _LEFT_OUT:
@@ -212,12 +210,6 @@ def _joined(tokens: list[str]) -> list[str]:
     return kept
 
 
-def _cut(tokens: list[str]) -> str:
-    """Join as many tokens as fit."""
-    result = ""
-    for token in tokens:
-        longer = f"{result} {token}" if result else token
-        if len(longer) > TEXT_LIMIT:
-            break
-        result = longer
-    return result
+def _is_date(token: str) -> bool:
+    """Tell ``Mon,`` which begins a date from a word in a sentence."""
+    return token.endswith(",") and token[:-1].lower() in _DATES

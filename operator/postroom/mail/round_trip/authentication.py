@@ -56,7 +56,14 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
     afterwards. With it count the fields below it of the same stop on the way and the same side,
     since some servers write one for each method.
     """
-    stamps = _stamps(header)
+    # The fields, each with the number of Received fields above it.
+    stamps: list[tuple[int, authentication_results.AuthenticationResults]] = []
+    above = 0
+    for field in header.fields:
+        if field.name == "received":
+            above += 1
+        elif field.name == _FIELD and len(stamps) < _FIELDS_LIMIT:
+            stamps.append((above, authentication_results.parse(field.value)))
     if not stamps:
         return None
     known = tuple(receiver.lower().rstrip(".") for receiver in receivers)
@@ -73,18 +80,6 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
         if place == stop and together:
             results += stamp.results
     return _summary(first.server, results)
-
-
-def _stamps(header: Header) -> list[tuple[int, authentication_results.AuthenticationResults]]:
-    """Return the fields, each with the number of Received fields above it."""
-    found: list[tuple[int, authentication_results.AuthenticationResults]] = []
-    stop = 0
-    for field in header.fields:
-        if field.name == "received":
-            stop += 1
-        elif field.name == _FIELD and len(found) < _FIELDS_LIMIT:
-            found.append((stop, authentication_results.parse(field.value)))
-    return found
 
 
 def _is_receiving_side(

@@ -87,25 +87,7 @@ def parse(body: str) -> AuthenticationResults:
 
 
 def _result(part: Sequence[str]) -> MethodResult | None:
-    pairs = _pairs(part)
-    if not pairs:
-        return None
-    method = _METHOD.fullmatch(pairs[0][0])
-    if method is None:
-        return None
-    properties = tuple(
-        (name.lower(), value[:_TEXT_LIMIT])
-        for name, value in pairs[1:]
-        if _PROPERTY.fullmatch(name)
-    )
-    word = pairs[0][1].lower()
-    known = word in Outcome.__members__.values()
-    outcome = _OLD_WORDS.get(word) or (Outcome(word) if known else Outcome.UNKNOWN)
-    return MethodResult(method[1].lower(), outcome, properties[:_PROPERTIES_LIMIT])
-
-
-def _pairs(part: Sequence[str]) -> list[tuple[str, str]]:
-    """Read ``name=value``, with white space around the sign or not; other words are passed over."""
+    # Pairs name=value, with white space around the sign or not; other words are passed over.
     pairs: list[tuple[str, str]] = []
     name, awaiting = "", False
     for word in part:
@@ -120,4 +102,17 @@ def _pairs(part: Sequence[str]) -> list[tuple[str, str]]:
             if right and name:
                 pairs.append((name, right))
                 name = ""
-    return pairs
+    if not pairs:
+        return None
+    method = _METHOD.fullmatch(pairs[0][0])
+    if method is None:
+        return None
+    properties = tuple(
+        (name.lower(), value[:_TEXT_LIMIT])
+        for name, value in pairs[1:]
+        if _PROPERTY.fullmatch(name)
+    )
+    said = pairs[0][1].lower()
+    known = said in Outcome.__members__.values()
+    outcome = _OLD_WORDS.get(said) or (Outcome(said) if known else Outcome.UNKNOWN)
+    return MethodResult(method[1].lower(), outcome, properties[:_PROPERTIES_LIMIT])

@@ -39,15 +39,6 @@ def require_exact(octets: bytes, fields: Sequence[tuple[str, str]], body: bytes)
     lines = body.split(_END_OF_LINE)
     if lines[-1] != b"" or not all(_fits(line) for line in lines):
         raise InexactMessage("a line of the message is no line of printable ASCII")
-    if _fields_of(header) != list(fields):
-        raise InexactMessage("the header of the message is not the one that was written")
-
-
-def _fits(line: bytes) -> bool:
-    return len(line) <= _LINE_LIMIT and _LINE.fullmatch(line) is not None
-
-
-def _fields_of(header: bytes) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for line in header.split(_END_OF_LINE):
         field = _FIELD.fullmatch(line)
@@ -60,7 +51,12 @@ def _fields_of(header: bytes) -> list[tuple[str, str]]:
             found[-1] = (name, value + line.decode())
         else:
             raise InexactMessage("a line of the header is no field")
-    return found
+    if found != list(fields):
+        raise InexactMessage("the header of the message is not the one that was written")
+
+
+def _fits(line: bytes) -> bool:
+    return len(line) <= _LINE_LIMIT and _LINE.fullmatch(line) is not None
 
 
 def require_mailbox(value: str, name: str, address: str) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 #: Octets of a header that are read; mail servers themselves bound headers to about as much.
@@ -63,30 +62,24 @@ class Header:
 def read_header(octets: bytes) -> Header:
     """Read header fields, up to the empty line; what is no field is passed over."""
     text = octets[:HEADER_LIMIT].decode("utf-8", "replace")
-    lines = re.split(r"\r\n|\r|\n", text)
+    folded: list[list[str]] = []
+    for line in re.split(r"\r\n|\r|\n", text):
+        if not line:
+            # A header that is cut out of a message may begin with an empty line.
+            if folded:
+                break
+        elif line[0] in " \t" and folded:
+            folded[-1].append(line)
+        else:
+            folded.append([line])
     fields: list[HeaderField] = []
-    for folded in _folded(lines):
+    for lines in folded:
         if len(fields) == _FIELDS_LIMIT:
             break
-        if found := _FIELD.fullmatch(folded):
+        if found := _FIELD.fullmatch("".join(lines)):
             value = re.sub(r"[\x00-\x1f\x7f]", " ", found[2]).strip()
             fields.append(HeaderField(found[1].lower(), value[:_VALUE_LIMIT]))
     return Header(tuple(fields))
-
-
-def _folded(lines: Iterable[str]) -> list[str]:
-    """Put the lines of each field together again."""
-    together: list[list[str]] = []
-    for line in lines:
-        if not line:
-            # A header that is cut out of a message may begin with an empty line.
-            if together:
-                break
-        elif line[0] in " \t" and together:
-            together[-1].append(line)
-        else:
-            together.append([line])
-    return ["".join(header_field) for header_field in together]
 
 
 @dataclass(slots=True)

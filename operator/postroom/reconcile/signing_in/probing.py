@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding, Severity
-from postroom.api.mailserver import ProbeFacts, ProbeStage, TLSFacts
+from postroom.api.mailserver import ProbeFacts, ProbeStage
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp
 from postroom.mail.replies import is_same_refusal
@@ -108,40 +108,29 @@ async def probe_once(attempt: Attempt, probe: Probe, memory: Memory, world: Worl
         memory.due[name] = pause.until
         told = retrying.told_by(pause, name, attempt.endpoint.host)
         return _counting_refusals(told, _standing_rejection(attempt, memory))
-    _forget_other_versions(attempt, memory)
+    if attempt.credentials is not None:
+        # Of other versions of the credentials no refusal counts any more.
+        slots = [slot for slot in memory.rejections if slot.startswith(f"{name} ")]
+        for other in set(slots) - {attempt.slot}:
+            del memory.rejections[other]
     rejection = _standing_rejection(attempt, memory)
     if rejection is not None and not retrying.may_send(rejection, attempt.request, now):
         rejection = memory.rejections[attempt.slot] = retrying.withheld(rejection, attempt.request)
         seen = without_withheld(await probe(None), attempt.endpoint, attempt.login)
-        report = _with_refusal(seen, rejection)
+        # The refusal stands, unless the server cannot even be reached now.
+        report = retrying.worded(rejection) if seen.stage is ProbeStage.DONE else seen
     else:
-        report = await _sign_in(attempt, probe, world)
+        given = attempt.credentials
+        if isinstance(given, TokenCredentials):
+            report = await probe_with_token(given, name, probe, world.outbound.tokens)
+        else:
+            report = await probe(attempt.login)
         report = _note_answer(attempt, memory, rejection, report, now)
     report = _note_pause(attempt, memory, inputs, report, now)
     _note_due(attempt, memory, report, now)
     report = _counting_refusals(report, memory.rejections.get(attempt.slot))
     memory.probes[name] = RecentProbe(asked, now, report)
     return report
-
-
-async def _sign_in(attempt: Attempt, probe: Probe, world: World) -> ProbeReport:
-    if isinstance(attempt.credentials, TokenCredentials):
-        return await probe_with_token(
-            attempt.credentials, attempt.protocol.name, probe, world.outbound.tokens
-        )
-    return await probe(attempt.login)
-
-
-def _forget_other_versions(attempt: Attempt, memory: Memory) -> None:
-    if attempt.credentials is None:
-        return
-    name = f"{attempt.protocol.name} "
-    for old in [
-        rejection
-        for rejection in memory.rejections
-        if rejection.startswith(name) and rejection != attempt.slot
-    ]:
-        del memory.rejections[old]
 
 
 def _standing_rejection(attempt: Attempt, memory: Memory) -> Rejection | None:
@@ -214,11 +203,6 @@ def _note_due(attempt: Attempt, memory: Memory, report: ProbeReport, now: dateti
         memory.due[name] = retrying.next_attempt(rejection) or now + retrying.FAR
 
 
-def _with_refusal(report: ProbeReport, rejection: Rejection) -> ProbeReport:
-    """Keep the standing refusal, unless the server cannot even be reached now."""
-    return retrying.worded(rejection) if report.stage is ProbeStage.DONE else report
-
-
 def reached(report: ProbeReport, stage: ProbeStage) -> bool:
     """Whether the probe got past a stage."""
     return _STAGES.index(report.stage) > _STAGES.index(stage)
@@ -231,21 +215,24 @@ def verdicts_of(
 
     A stage that was not reached has the verdict Unknown.
     """
-    verdicts = [_guard_verdict(report), _availability(report, protocol)]
-    if tls:
-        verdicts.append(_tls_verdict(report))
+    allowed, verified = ConditionType.TARGET_ALLOWED, ConditionType.TLS_VERIFIED
+    if report.stage is ProbeStage.GUARD:
+        guard = failed(allowed, report.reason, report.message)
+    elif report.stage is ProbeStage.RESOLVE:
+        guard = unknown(allowed, Reason.LOOKUP_FAILED, report.message)
+    else:
+        guard = passed(allowed, Reason.ALLOWED, "The host and port may be dialled.")
+    verdicts = [guard, _availability(report, protocol)]
+    if tls and report.reason in TLS_REASONS:
+        verdicts.append(failed(verified, report.reason, report.message))
+    elif tls and report.tls is not None and report.tls.version is not None:
+        message = "The certificate is trusted and fits."
+        verdicts.append(passed(verified, Reason.CERTIFICATE_VALID, message))
+    elif tls:
+        verdicts.append(unknown(verified, Reason.NOT_ATTEMPTED, report.message))
     if auth:
         verdicts.append(_auth_verdict(report, protocol))
     return tuple(verdicts)
-
-
-def _guard_verdict(report: ProbeReport) -> Verdict:
-    condition = ConditionType.TARGET_ALLOWED
-    if report.stage is ProbeStage.GUARD:
-        return failed(condition, report.reason, report.message)
-    if report.stage is ProbeStage.RESOLVE:
-        return unknown(condition, Reason.LOOKUP_FAILED, report.message)
-    return passed(condition, Reason.ALLOWED, "The host and port may be dialled.")
 
 
 #: Failures that are the certificate's or the handshake's.
@@ -279,15 +266,6 @@ def _availability(report: ProbeReport, protocol: Protocol) -> Verdict:
     if not report.conclusive:
         return unknown(condition, Reason.PROBE_INCONCLUSIVE, report.message)
     return failed(condition, report.reason, report.message)
-
-
-def _tls_verdict(report: ProbeReport) -> Verdict:
-    condition = ConditionType.TLS_VERIFIED
-    if report.reason in TLS_REASONS:
-        return failed(condition, report.reason, report.message)
-    if report.tls is not None and report.tls.version is not None:
-        return passed(condition, Reason.CERTIFICATE_VALID, "The certificate is trusted and fits.")
-    return unknown(condition, Reason.NOT_ATTEMPTED, report.message)
 
 
 def _auth_verdict(report: ProbeReport, protocol: Protocol) -> Verdict:
@@ -339,7 +317,19 @@ def findings_of(report: ProbeReport, protocol: Protocol, now: datetime) -> tuple
         )
     if report.mailbox is not None and report.mailbox.selected:
         found.append(_SELECTED)
-    found.extend(_expiry(report.tls, protocol, now))
+    if report.tls is not None and report.tls.not_after is not None:
+        dates = (report.tls.not_after, report.tls.chain_not_after)
+        end = min(date for date in dates if date is not None)
+        if timedelta() < parse_timestamp(end) - now < EXPIRY_WARNING:
+            found.append(
+                Finding(
+                    code="CERTIFICATE_EXPIRING_SOON",
+                    severity=Severity.WARNING,
+                    subject=protocol.name,
+                    # The date, not the days left: it must not change from day to day.
+                    message=f"The certificate chain expires on {end[:10]}: renew it on the server.",
+                )
+            )
     return tuple(found)
 
 
@@ -356,21 +346,3 @@ _SELECTED = Finding(
 def code_of(reason: Reason) -> str:
     """Return the code of a finding for a reason: the reason in upper snake case."""
     return reason.name
-
-
-def _expiry(tls: TLSFacts | None, protocol: Protocol, now: datetime) -> list[Finding]:
-    if tls is None or tls.not_after is None:
-        return []
-    end = min(expiry for expiry in (tls.not_after, tls.chain_not_after) if expiry is not None)
-    left = parse_timestamp(end) - now
-    if not timedelta() < left < EXPIRY_WARNING:
-        return []
-    # The date, not the days left: the message must not change from day to day.
-    return [
-        Finding(
-            code="CERTIFICATE_EXPIRING_SOON",
-            severity=Severity.WARNING,
-            subject=protocol.name,
-            message=f"The certificate chain expires on {end[:10]}: renew it on the server.",
-        )
-    ]

@@ -63,22 +63,31 @@ def findings_of(
     keeping = tokens.keeping(grant) if isinstance(tokens, KeepsRefreshTokens) else NOT_KEPT
     found = []
     if keeping.problem is not None:
-        found.append(_not_kept(keeping.problem, kept_for))
+        here = keeping.problem is KeepingProblem.NOT_AVAILABLE
+        found.append(
+            Finding(
+                code=NOT_KEPT_CODE,
+                severity=Severity.INFO if here else Severity.WARNING,
+                subject=SUBJECT,
+                message=_sentence(keeping.problem, kept_for),
+                fix=None if here else Fix(action=FixAction.EXTERNAL),
+            )
+        )
     aging = keeping.kept_at is not None and now - keeping.kept_at >= _WORRY
     if aging and grant.provider is OAuthProvider.MICROSOFT:
-        found.append(_aging(kept_for))
+        found.append(
+            Finding(
+                code=AGING_CODE,
+                severity=Severity.WARNING,
+                subject=SUBJECT,
+                message=f"The refresh token in Secret {secret_name(kept_for)} has not been "
+                f"replaced for {_WORRY.days} days, and Microsoft's end after {_MICROSOFT_LIFE}: "
+                "mend what else is reported here, see that spec.oauth.scopes has offline_access, "
+                "or sign in again: postroom auth login.",
+                fix=Fix(action=FixAction.EXTERNAL),
+            )
+        )
     return tuple(found)
-
-
-def _not_kept(problem: KeepingProblem, kept_for: KeptFor) -> Finding:
-    here = problem is KeepingProblem.NOT_AVAILABLE
-    return Finding(
-        code=NOT_KEPT_CODE,
-        severity=Severity.INFO if here else Severity.WARNING,
-        subject=SUBJECT,
-        message=_sentence(problem, kept_for),
-        fix=None if here else Fix(action=FixAction.EXTERNAL),
-    )
 
 
 def _sentence(problem: KeepingProblem, kept_for: KeptFor) -> str:
@@ -122,16 +131,3 @@ def _sentence(problem: KeepingProblem, kept_for: KeptFor) -> str:
                 f"Secret {name} could not be written: the API server did not answer. It is tried "
                 "again with the next token."
             )
-
-
-def _aging(kept_for: KeptFor) -> Finding:
-    return Finding(
-        code=AGING_CODE,
-        severity=Severity.WARNING,
-        subject=SUBJECT,
-        message=f"The refresh token in Secret {secret_name(kept_for)} has not been replaced for "
-        f"{_WORRY.days} days, and Microsoft's end after {_MICROSOFT_LIFE}: mend what else is "
-        "reported here, see that spec.oauth.scopes has offline_access, or sign in again: postroom "
-        "auth login.",
-        fix=Fix(action=FixAction.EXTERNAL),
-    )

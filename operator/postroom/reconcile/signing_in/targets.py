@@ -53,8 +53,13 @@ def smtp_target(spec: MailServerSpec, address: str | None = None) -> Target:
     """
     known = _preset(spec.provider, spec.parameters, address)
     found = _fitting(known.smtp if known else (), spec.port, spec.tls.mode)
-    port = spec.port or (found.port if found else _port_of(spec.tls.mode, known))
-    mode = spec.tls.mode or (found.tls if found else _mode_of(port, known))
+    # Where the provider has none of this mode or port; without a provider always the same.
+    implicit = known is not None and spec.tls.mode is TLSMode.IMPLICIT
+    usual_port = _IMPLICIT_SMTP_PORT if implicit else SMTP_PORT
+    port = spec.port or (found.port if found else usual_port)
+    implicit = known is not None and port == _IMPLICIT_SMTP_PORT
+    usual_mode = TLSMode.IMPLICIT if implicit else TLSMode.START_TLS
+    mode = spec.tls.mode or (found.tls if found else usual_mode)
     offered = found or (known.smtp[0] if known else None)
     host = spec.host or (offered.host if offered else "")
     return Target(
@@ -87,8 +92,9 @@ def imap_target(spec: EmailAccountSpec, imap: IMAP) -> Target:
     if imap.host is None and known is not None and offered is None:
         sentence = f"must be set: {known.title} has no IMAP server"
         raise InvalidSpec((Problem(("spec", "imap", "host"), sentence),))
-    if mode is None:
-        mode = found.tls if found else _imap_mode_of(imap.port)
+    plain = imap.port == _IMAP_PORTS[TLSMode.START_TLS]
+    usual_mode = TLSMode.START_TLS if plain else TLSMode.IMPLICIT
+    mode = mode or (found.tls if found else usual_mode)
     host = imap.host or (offered.host if offered else "")
     return Target(
         host=host,
@@ -102,10 +108,6 @@ def imap_target(spec: EmailAccountSpec, imap: IMAP) -> Target:
         may_select=imap.allow_select,
         mailbox=imap.mailbox,
     )
-
-
-def _imap_mode_of(port: int | None) -> TLSMode:
-    return TLSMode.START_TLS if port == _IMAP_PORTS[TLSMode.START_TLS] else TLSMode.IMPLICIT
 
 
 def _preset(
@@ -136,14 +138,3 @@ def _fitting(
         ),
         None,
     )
-
-
-def _port_of(mode: TLSMode | None, known: MailPreset | None) -> int:
-    """The port where the provider has none of this mode; without a provider always the same."""
-    return _IMPLICIT_SMTP_PORT if known and mode is TLSMode.IMPLICIT else SMTP_PORT
-
-
-def _mode_of(port: int, known: MailPreset | None) -> TLSMode:
-    if known and port == _IMPLICIT_SMTP_PORT:
-        return TLSMode.IMPLICIT
-    return TLSMode.START_TLS

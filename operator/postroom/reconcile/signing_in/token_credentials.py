@@ -88,6 +88,9 @@ async def grant_from(
             return text
         bundle = text.value
         read.resolved.append(text.resolved)
+    kept_for = None
+    if owner is not None and oauth.rotation is Rotation.WRITE_BACK:
+        kept_for = KeptFor(owner.kind.value, owner.name, owner.uid, read.source)
     grant = grant_of(
         oauth,
         secrets,
@@ -95,19 +98,13 @@ async def grant_from(
         version=",".join(read.versions),
         namespace=namespace,
         ca_bundle=bundle,
-        kept_for=_kept_for(oauth, owner, read.source),
+        kept_for=kept_for,
     )
     if isinstance(grant, BadGrant):
         return unresolved(Reason.SECRET_KEY_MISSING, f"spec.oauth cannot be used: {grant.sentence}")
     names = dict.fromkeys(reference.name for reference in _named(oauth))
     grant = replace(grant, secret=", ".join(names))
     return TokenCredentials(grant, oauth.cloud, tuple(dict.fromkeys(read.resolved)))
-
-
-def _kept_for(oauth: OAuth, owner: Owner | None, source: str) -> KeptFor | None:
-    if owner is None or oauth.rotation is not Rotation.WRITE_BACK:
-        return None
-    return KeptFor(owner.kind.value, owner.name, owner.uid, source)
 
 
 def references_of(oauth: OAuth | None) -> frozenset[str]:

@@ -51,7 +51,11 @@ async def probe_with_token(
         if isinstance(got, TokenFailure):
             reason = Reason(got.reason.value)
             report = _unsigned(await probe(None), reason, got.message, conclusive=got.conclusive)
-            return _later(report, reason, got.retry_after)
+            if report.reason is reason and got.retry_after is not None:
+                # So long the token endpoint wants to be left alone.
+                wait = timedelta(seconds=min(got.retry_after, _LONGEST_WAIT))
+                report = replace(report, retry_after=wait)
+            return report
         fault = fault_of(got, Protocol(protocol), grant.provider, grant.flow, given.cloud)
         if fault is not None:
             # The next one may carry what was granted meanwhile.
@@ -65,7 +69,10 @@ async def probe_with_token(
         tokens.drop(grant)
         if got.fresh or last:
             break
-    return _refused(report)
+    # A token was refused that has just been handed out.
+    reason = Reason.OAUTH_TOKEN_REJECTED
+    message = f"{CATALOGUE[reason].meaning} {report.message}"
+    return replace(report, reason=reason, message=message)
 
 
 def _unsigned(
@@ -81,19 +88,4 @@ def _unsigned(
         message=message,
         conclusive=conclusive,
         authenticated=None,
-    )
-
-
-def _later(report: ProbeReport, reason: Reason, seconds: float | None) -> ProbeReport:
-    """Keep how long the token endpoint wants to be left alone."""
-    if report.reason is not reason or seconds is None:
-        return report
-    return replace(report, retry_after=timedelta(seconds=min(seconds, _LONGEST_WAIT)))
-
-
-def _refused(report: ProbeReport) -> ProbeReport:
-    """Name the refusal of a token that has just been handed out, with what the session says."""
-    meaning = CATALOGUE[Reason.OAUTH_TOKEN_REJECTED].meaning
-    return replace(
-        report, reason=Reason.OAUTH_TOKEN_REJECTED, message=f"{meaning} {report.message}"
     )

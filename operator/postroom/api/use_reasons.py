@@ -21,7 +21,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "ConsumerConflict": (
         "The address belongs to the application that another EmailAccount names in spec.consumer; "
         "one application alone uses an address.",
-        "Remove the address from spec.identities, or name the same consumer.",
+        "Take the address out of spec.identities or spec.fallbackSender, or name the same one.",
     ),
     "IdentityDisabled": (
         "spec.identities has the address with enabled false: nobody is to send as it.",

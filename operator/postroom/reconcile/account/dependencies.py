@@ -43,8 +43,8 @@ class Dependencies:
     #: What is for the domain of `spec.fallbackSender`, and whether another namespace has that.
     fallback_domain: SendingDomain | None = None
     fallback_claimed: bool = False
-    #: The EmailAccount of the fallback sender's address, if that is disconnected.
-    fallback_disconnected: str | None = None
+    #: Why the fallback sender may not be used, whatever is verified.
+    fallback_refusal: Verdict | None = None
     #: The SendingDomain that the account stood on, and that is gone.
     lost_domain: str | None = None
 
@@ -67,7 +67,7 @@ class Dependencies:
     @property
     def fallback_state(self) -> ConditionStatus:
         """Whether the fallback sender may be used: judged as the address itself is."""
-        if self.fallback_domain is None or self.fallback_claimed or self.fallback_disconnected:
+        if self.fallback_domain is None or self.fallback_claimed or self.fallback_refusal:
             return ConditionStatus.FALSE
         if is_degraded(self.fallback_domain):
             return ConditionStatus.TRUE
@@ -112,10 +112,10 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         lost = next((reference.name for reference in earlier if reference.kind == kind), None)
     problem = found.problem or _domain_problem(spec, domain, lost)
     fallback: SendingDomain | None = None
-    unused: str | None = None
+    refusal: Verdict | None = None
     if spec.fallback_sender is not None:
         fallback = await _domain_for(domain_of(spec.fallback_sender), namespace, world)
-        unused = await connection.disconnected_at(spec.fallback_sender, namespace, world)
+        refusal = await connection.fallback_refusal(resource, spec.fallback_sender, world)
     problem = problem or await _receiver_problem(spec, namespace, world)
     same_address = indexes.by_address(spec.address)
     rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)
@@ -126,12 +126,12 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         found.server,
         domain,
         duplicate or problem,
-        (*found.findings, *_warnings(spec, fallback, contention=contention, disconnected=unused)),
+        (*found.findings, *_warnings(spec, fallback, contention=contention, refusal=refusal)),
         found.references | references_of(spec),
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
         fallback_domain=fallback,
         fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),
-        fallback_disconnected=unused,
+        fallback_refusal=refusal,
         lost_domain=lost,
     )
 
@@ -145,7 +145,7 @@ def references_of(spec: EmailAccountSpec) -> frozenset[str]:
     if spec.fallback_sender is not None:
         index = indexes.by_domain(domain_of(spec.fallback_sender))
         refs.add(reference_to(Kind.SENDING_DOMAIN, index))
-        refs.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(spec.fallback_sender)))
+        refs |= consumers.references_to([spec.fallback_sender])
     refs |= consumers.references_to(identity.address for identity in spec.enabled_identities)
     if spec.round_trip.receiver_ref is not None:
         refs.add(reference_to(Kind.EMAIL_ACCOUNT, spec.round_trip.receiver_ref.name))
@@ -208,13 +208,12 @@ def _warnings(
     fallback: SendingDomain | None,
     *,
     contention: Contention,
-    disconnected: str | None,
+    refusal: Verdict | None,
 ) -> Iterator[Finding]:
     """What is not as the spec means it, though nothing fails of it yet."""
     # A fallback that could not be used: to be known before it is needed.
-    if spec.fallback_sender is not None and disconnected is not None:
-        message = connection.fallback_sentence(spec.fallback_sender, disconnected)
-        yield _warning(Reason.FALLBACK_SENDER_DISCONNECTED, "fallbackSender", message)
+    if refusal is not None:
+        yield _warning(refusal.reason, "fallbackSender", refusal.message)
     elif spec.fallback_sender is not None and fallback is None:
         message = no_fallback_domain(spec.fallback_sender)
         yield _warning(Reason.FALLBACK_SENDER_NOT_VERIFIED, "fallbackSender", message)

@@ -13,7 +13,6 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
-from postroom.reconcile.account.connection import fallback_sentence
 from postroom.reconcile.account.dependencies import Dependencies, no_fallback_domain
 from postroom.reconcile.status.assessment import Conclude, Conclusion, failed, passed, unknown
 
@@ -71,9 +70,8 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
 def _fallback_refusal(spec: EmailAccountSpec, dependencies: Dependencies) -> Verdict | None:
     """Why the fallback sender cannot stand in now; None where it can."""
     fallback, state = spec.fallback_sender or "", dependencies.fallback_state
-    if (unused := dependencies.fallback_disconnected) is not None:
-        message = fallback_sentence(fallback, unused)
-        return failed(_CONDITION, Reason.FALLBACK_SENDER_DISCONNECTED, message)
+    if dependencies.fallback_refusal is not None:
+        return dependencies.fallback_refusal
     if dependencies.fallback_domain is None:
         return failed(_CONDITION, Reason.FALLBACK_SENDER_NOT_VERIFIED, no_fallback_domain(fallback))
     name = f"SendingDomain {dependencies.fallback_domain.metadata.name}"

@@ -18,7 +18,15 @@ from postroom.api.conditions import ConditionType
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
 from unit.reconcile.account.test_identities import BILLING, OWN, Post, gmail, one, states
-from unit.reconcile.account.test_relations import message, ready
+from unit.reconcile.account.test_relations import (
+    ADDRESS,
+    FALLBACK,
+    RELAY_ADDRESS,
+    Mail,
+    message,
+    ready,
+    sender,
+)
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, verdict
 
 BOT, OTHER_BOT = {"name": "support-bot"}, {"name": "billing-bot"}
@@ -80,6 +88,28 @@ async def test_what_the_provider_lists_is_no_way_round() -> None:
     assert ready(status)[0] == "True", "the spec asks for nothing that does not work"
     del world.objects[HOLDER]
     assert states(await world.seen())[BILLING] == ("Verified", "Provider")
+
+
+async def test_nobody_falls_back_on_the_address_of_another_application() -> None:
+    mail = Mail(fallbackSender=RELAY_ADDRESS, consumer=BOT)
+    mail.domain(status="False")
+    mail.domain(FALLBACK, "relay.example.net")
+    mail.add(HOLDER, address=RELAY_ADDRESS)
+    assert sender(await mail.account()) == (RELAY_ADDRESS, "FallbackUsed")
+    mail.add(HOLDER, address=RELAY_ADDRESS, consumer=OTHER_BOT)
+    status = await mail.account()
+    assert (ready(status), sender(status)) == (
+        ("False", "ConsumerConflict"),
+        (None, "ConsumerConflict"),
+    )
+    assert "application billing-bot (spec.consumer of EmailAccount billing)" in message(status)
+    mail.domain()
+    well = await mail.account()
+    assert (ready(well)[0], sender(well)[0]) == ("True", ADDRESS)
+    assert [finding.code for finding in well.findings] == ["CONSUMER_CONFLICT"]
+    mail.add(HOLDER, address=RELAY_ADDRESS, consumer=BOT)
+    mail.domain(status="False")
+    assert sender(await mail.account()) == (RELAY_ADDRESS, "FallbackUsed")
 
 
 async def test_a_duplicate_is_told_whose_the_address_is() -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from postroom.api import identities
@@ -12,10 +12,10 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.reasons import Reason
 from postroom.api.times import timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
-from postroom.mail.identities.values import DiscoveryFailure, same
+from postroom.mail.identities.values import DiscoveryFailure, ListedIdentity, same
 from postroom.reconcile.account import consumers
 from postroom.reconcile.account.identity_sources import WHILE_OPEN, find_out, knowledge_of
-from postroom.reconcile.account.messages.correspondents import Obstacle, sender_of
+from postroom.reconcile.account.messages.correspondents import sender_of
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.signing_in.probing import Attempt, code_of
 from postroom.reconcile.status.assessment import failed, passed, unknown
@@ -32,6 +32,11 @@ _OPEN = {
     identities.IdentityState.REJECTED: Reason.IDENTITY_REJECTED,
     identities.IdentityState.PENDING: Reason.IDENTITY_PENDING,
     identities.IdentityState.UNVERIFIABLE: Reason.IDENTITY_UNVERIFIABLE,
+}
+#: Of the spec's identities those for which somebody has to do something.
+_SEVERITIES = {
+    identities.IdentityState.REJECTED: Severity.ERROR,
+    identities.IdentityState.PENDING: Severity.WARNING,
 }
 
 
@@ -54,7 +59,16 @@ async def step(view: AccountView) -> Contribution:
     return Contribution(
         verdicts=verdicts,
         fields={"identities": entries},
-        findings=tuple(_findings(entries)),
+        findings=tuple(
+            Finding(
+                code=code_of(_OPEN[entry.state]),
+                severity=_SEVERITIES[entry.state],
+                subject=entry.address[:253],
+                message=entry.message,
+            )
+            for entry in entries
+            if entry.declared and entry.state in _SEVERITIES
+        ),
         advisory=frozenset() if rejected else frozenset({_CONDITION}),
         references=consumers.references_to(others),
         look_again=WHILE_OPEN if pending else None,
@@ -88,15 +102,11 @@ async def _known(view: AccountView) -> Knowledge:
     )
     sender = await sender_of(view)
     if isinstance(sender, Attempt):
-        look = await find_out(view, sender)
-        return knowledge_of(known, sender, look)
-    return replace(known, failure=_obstacle(sender, view))
-
-
-def _obstacle(obstacle: Obstacle, view: AccountView) -> DiscoveryFailure:
-    """A server that cannot be signed in to now says nothing against what was found earlier."""
-    passing = obstacle.passing or view.smtp.report is not None
-    return DiscoveryFailure(Reason.NOT_ATTEMPTED, obstacle.message, passing)
+        return knowledge_of(known, sender, await find_out(view, sender))
+    # A server that cannot be signed in to now says nothing against what was found earlier.
+    passing = sender.passing or view.smtp.report is not None
+    failure = DiscoveryFailure(Reason.NOT_ATTEMPTED, sender.message, passing)
+    return replace(known, failure=failure)
 
 
 def _entries(view: AccountView, known: Knowledge) -> list[identities.IdentityStatus]:
@@ -111,7 +121,7 @@ def _entries(view: AccountView, known: Knowledge) -> list[identities.IdentitySta
     }
     wanted = [own.model_copy(update=primary), *declared.values()]
     found = [
-        _entry(identity, known, _earlier(identity.address, status.identities), now)
+        _declared(identity, known, _earlier(identity.address, status.identities), now)
         for identity in wanted
     ]
     found += _discovered(wanted, known, status.identities, now)
@@ -124,34 +134,29 @@ def _earlier(
     return next((entry for entry in before if same(entry.address, address)), None)
 
 
-def _entry(
+def _declared(
     wanted: identities.Identity,
     known: Knowledge,
     earlier: identities.IdentityStatus | None,
     now: str,
 ) -> identities.IdentityStatus:
     judgement = judge(wanted.address, wanted.type, known) if wanted.enabled else _DISABLED
+    # The provider's name for an address; as long as it cannot be asked, the last one.
+    listed: identities.IdentityStatus | ListedIdentity | None = None
+    if known.discovered is not None:
+        listed = known.discovered.find(wanted.address)
+    elif known.failure is not None and known.failure.passing:
+        listed = earlier
     facts = {
         "address": wanted.address,
         "type": wanted.type,
-        "display_name": wanted.display_name or _listed_name(wanted.address, known, earlier),
+        "display_name": wanted.display_name or (listed.display_name if listed else None),
         "sender_profile": wanted.sender_profile,
         "declared": True,
     }
     if wanted.enabled and earlier is not None and _stands(earlier, judgement, known):
         return earlier.model_copy(update=facts)
     return _status(facts, judgement, earlier, now)
-
-
-def _listed_name(
-    address: str, known: Knowledge, earlier: identities.IdentityStatus | None
-) -> str | None:
-    """The provider's name for an address; as long as it cannot be asked, the last one."""
-    if known.discovered is not None:
-        listed = known.discovered.find(address)
-        return listed.display_name if listed is not None else None
-    away = known.failure is not None and known.failure.passing
-    return earlier.display_name if earlier is not None and away else None
 
 
 def _discovered(
@@ -250,19 +255,3 @@ def _sentence(entries: Sequence[identities.IdentityStatus]) -> str:
     first, *others = entries
     more = f" So it is with {len(others)} more: read status.identities." if others else ""
     return f"{first.address}: {first.message}{more}"
-
-
-def _findings(entries: Iterable[identities.IdentityStatus]) -> Iterable[Finding]:
-    """What somebody has to do, for each identity of the spec."""
-    severities = {
-        identities.IdentityState.REJECTED: Severity.ERROR,
-        identities.IdentityState.PENDING: Severity.WARNING,
-    }
-    for entry in entries:
-        if entry.declared and entry.state in severities:
-            yield Finding(
-                code=code_of(_OPEN[entry.state]),
-                severity=severities[entry.state],
-                subject=entry.address[:253],
-                message=entry.message,
-            )

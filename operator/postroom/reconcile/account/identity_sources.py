@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from postroom.api.identities import IdentityState, VerificationMethod
-from postroom.api.oauth import OAuth, OAuthProvider
+from postroom.api.oauth import OAuthProvider
 from postroom.mail.identities.judging import Knowledge
 from postroom.mail.identities.providers import directory, judges_late
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, same
@@ -18,7 +18,6 @@ from postroom.reconcile.account.messages.correspondents import login_for
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in import references, token_credentials
 from postroom.reconcile.signing_in.probing import Attempt
-from postroom.reconcile.signing_in.references import Credentials
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.status.outcome import IdentityLook
 
@@ -33,7 +32,7 @@ _SECRET = references.reference_to("Secret", "")
 def knowledge_of(known: Knowledge, sender: Attempt, look: IdentityLook | None) -> Knowledge:
     """Put together what a working sender and a look tell."""
     provider = _late_judge(sender)
-    signed_in_as = _user_name(sender)
+    signed_in_as = sender.username
     if look is None:
         return replace(known, signed_in_as=signed_in_as, judges_late=provider)
     return replace(
@@ -48,45 +47,43 @@ def knowledge_of(known: Knowledge, sender: Attempt, look: IdentityLook | None) -
 
 async def find_out(view: AccountView, sender: Attempt) -> IdentityLook | None:
     """The answer of whom the spec names, the last one while it is fresh; None: there is nobody."""
-    token = _list_token(view, sender)
-    if token is None and not _asks_server(view, sender):
-        view.memory.identities = None
+    metadata, memory = view.resource.metadata, view.memory
+    spec, given = view.resource.spec, sender.credentials
+    method = spec.identity_verification.method
+    token: TokenCredentials | None = None
+    if method is VerificationMethod.PROVIDER and isinstance(given, TokenCredentials):
+        token = given if given.grant.provider is not OAuthProvider.GENERIC else None
+    # The account's own address, which others are compared with, and those of the spec.
+    senders = tuple(
+        dict.fromkeys((spec.address, *(each.address for each in spec.enabled_identities)))
+    )
+    # A server has something to tell if it judges senders, and is asked about another than its user.
+    asks_server = (
+        method is VerificationMethod.ENVELOPE
+        and _late_judge(sender) is None
+        and any(not same(address, sender.username or "") for address in senders)
+    )
+    if token is None and not asks_server:
+        memory.identities = None
         return None
-    now, last = view.world.now(), view.memory.identities
-    inputs = _inputs(view, sender)
-    if last is not None and last.inputs == inputs and now - last.at < _wait(view, last):
-        return last
+    now, last = view.world.now(), memory.identities
+    about = (method, sender.endpoint, sender.version)
+    inputs = (about, metadata.generation, metadata.requested_at)
+    if last is not None and last.inputs == inputs:
+        found = view.resource.status.identities
+        is_open = any(entry.declared and entry.state in _OPEN for entry in found)
+        if now - last.at < (last.pause or (WHILE_OPEN if is_open else USUALLY)):
+            return last
     look = IdentityLook(inputs, now)
     if token is not None:
         look = await _list(view, token, look)
     else:
-        look = await _envelope(view, sender, look)
-    if last is not None and last.inputs[0] == inputs[0]:
-        look = _with_earlier(look, last)
-    view.memory.identities = look
-    return look
-
-
-def _inputs(view: AccountView, sender: Attempt) -> tuple[object, ...]:
-    """What a look is about, and what makes it worth another one."""
-    metadata, method = view.resource.metadata, view.resource.spec.identity_verification.method
-    version = sender.credentials.version if sender.credentials else ""
-    about = (method, sender.endpoint, version)
-    return about, metadata.generation, metadata.requested_at
-
-
-def _wait(view: AccountView, last: IdentityLook) -> timedelta:
-    if last.pause is not None:
-        return last.pause
-    found = view.resource.status.identities
-    work = any(entry.declared and entry.state in _OPEN for entry in found)
-    return WHILE_OPEN if work else USUALLY
-
-
-def _with_earlier(look: IdentityLook, last: IdentityLook) -> IdentityLook:
-    """Keep the provider's list where it could not be had now."""
-    if look.failure is not None and look.failure.passing and last.discovered is not None:
-        return replace(look, discovered=last.discovered, failure=None)
+        look = await _envelope(view, sender, senders, look)
+    passing = look.failure is not None and look.failure.passing
+    if passing and last is not None and last.inputs[0] == about and last.discovered is not None:
+        # The provider's list is kept where it could not be had now.
+        look = replace(look, discovered=last.discovered, failure=None)
+    memory.identities = look
     return look
 
 
@@ -109,8 +106,10 @@ async def _refusal(view: AccountView, token: TokenCredentials) -> DiscoveryFailu
     place = directory().apis.place(grant.provider, grant.flow, token.cloud)
     if place is None:
         return None
-    namespace = view.resource.metadata.namespace
-    for reference in sorted(token_credentials.references_of(_oauth_of(view))):
+    namespace, server = view.resource.metadata.namespace, view.dependencies.server
+    # The account's own, else that of the server that it sends through.
+    oauth = view.resource.spec.oauth or (server.spec.oauth if server is not None else None)
+    for reference in sorted(token_credentials.references_of(oauth)):
         if not reference.startswith(_SECRET):
             continue
         content = await view.world.secret(namespace, reference.removeprefix(_SECRET))
@@ -120,59 +119,20 @@ async def _refusal(view: AccountView, token: TokenCredentials) -> DiscoveryFailu
     return None
 
 
-def _oauth_of(view: AccountView) -> OAuth | None:
-    """The account's own, else that of the server that it sends through."""
-    server = view.dependencies.server
-    return view.resource.spec.oauth or (server.spec.oauth if server is not None else None)
-
-
-async def _envelope(view: AccountView, sender: Attempt, look: IdentityLook) -> IdentityLook:
+async def _envelope(
+    view: AccountView, sender: Attempt, senders: tuple[str, ...], look: IdentityLook
+) -> IdentityLook:
     """What the server says of every sender."""
     own = view.resource.spec.address
     login = await login_for(sender, view.world)
     if isinstance(login, Answer):
         failure = DiscoveryFailure(login.reason, login.message, passing=True)
         return replace(look, failure=failure, pause=USUALLY)
-    asking = AskSenders(_senders(view), own)
+    asking = AskSenders(senders, own)
     report = await view.world.outbound.mail.perform(sender.endpoint, login, asking)
     asked = any(answer.acceptance is not Acceptance.UNKNOWN for answer in report.answers.values())
     answers: Mapping[str, Answer] = dict(report.answers)
     return replace(look, answers=answers, pause=ENVELOPE_PAUSE if asked else USUALLY)
-
-
-def _senders(view: AccountView) -> tuple[str, ...]:
-    """The account's own address, which others are compared with, and those of the spec."""
-    spec = view.resource.spec
-    return tuple(
-        dict.fromkeys((spec.address, *(identity.address for identity in spec.enabled_identities)))
-    )
-
-
-def _list_token(view: AccountView, sender: Attempt) -> TokenCredentials | None:
-    """The token of a provider that lists identities, if it is to be asked."""
-    given, method = sender.credentials, view.resource.spec.identity_verification.method
-    if method is not VerificationMethod.PROVIDER or not isinstance(given, TokenCredentials):
-        return None
-    return None if given.grant.provider is OAuthProvider.GENERIC else given
-
-
-def _asks_server(view: AccountView, sender: Attempt) -> bool:
-    """Whether the server is to be asked about senders, and has something to tell."""
-    if view.resource.spec.identity_verification.method is not VerificationMethod.ENVELOPE:
-        return False
-    name = _user_name(sender) or ""
-    return _late_judge(sender) is None and any(
-        not same(address, name) for address in _senders(view)
-    )
-
-
-def _user_name(sender: Attempt) -> str | None:
-    match sender.credentials:
-        case Credentials(login=login):
-            return login.username
-        case TokenCredentials(grant=grant):
-            return grant.subject
-    return None
 
 
 def _late_judge(sender: Attempt) -> str | None:

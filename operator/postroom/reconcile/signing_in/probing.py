@@ -85,6 +85,16 @@ class Attempt:
         return self.credentials.login if isinstance(self.credentials, Credentials) else None
 
     @property
+    def username(self) -> str | None:
+        """As whom to sign in; None where nobody does."""
+        match self.credentials:
+            case Credentials(login=login):
+                return login.username
+            case TokenCredentials(grant=grant):
+                return grant.subject
+        return None
+
+    @property
     def by_token(self) -> bool:
         """Whether a token is what one signs in with."""
         return isinstance(self.credentials, TokenCredentials)

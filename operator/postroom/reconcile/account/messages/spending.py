@@ -11,8 +11,6 @@ from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.resource import EmailAccount, MailServer
 from postroom.api.times import parse_timestamp
 from postroom.reconcile.signing_in.probing import Attempt
-from postroom.reconcile.signing_in.references import Credentials
-from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.tenancy.budgets import Budgets, Spender
 
 #: No server took the message over, and none may have.
@@ -25,24 +23,14 @@ def spender_of(
     """Return what an account's messages count for, as far as it is known how it sends."""
     own, theirs = account.spec.credentials_ref, server.spec.credentials_ref if server else None
     secret = own or (None if account.spec.signs_in else theirs)
+    username = sender.username if sender is not None else None
     return Spender(
         account.metadata.namespace,
         account.metadata.name,
         account.spec.address,
         secret.name if secret is not None else None,
-        _login(sender),
+        (username, sender.endpoint.host) if sender is not None and username is not None else None,
     )
-
-
-def _login(sender: Attempt | None) -> tuple[str, str] | None:
-    match sender.credentials if sender is not None else None:
-        case Credentials(login=login):
-            username = login.username
-        case TokenCredentials(grant=grant):
-            username = grant.subject
-        case _:
-            return None
-    return (username, sender.endpoint.host) if sender is not None else None
 
 
 def learn(

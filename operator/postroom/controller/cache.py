@@ -225,6 +225,12 @@ def metadata_of(raw: Raw) -> Mapping[str, Any]:
     return metadata if isinstance(metadata, Mapping) else {}
 
 
+def status_of(raw: Raw) -> Mapping[str, Any]:
+    """Return the status of a raw object, empty where it has none."""
+    status = raw.get("status")
+    return status if isinstance(status, Mapping) else {}
+
+
 def key_of(kind: Kind, raw: Raw) -> Key:
     """Return the key of a raw object."""
     metadata = metadata_of(raw)

@@ -9,7 +9,7 @@ alone.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,18 @@ class Cluster:
         An ApiError with status 410 means that the list took too long to be consistent.
         """
         found: dict[Key, Listed] = {}
-        async for item in self._pages(_collection(kind, namespace), _METADATA_LIST):
-            metadata = item.get("metadata") or {}
-            key = Key(kind, str(metadata.get("namespace")), str(metadata.get("name")))
-            found[key] = Listed(str(metadata.get("uid")), str(metadata.get("resourceVersion")))
-        return found
+        path, page = _collection(kind, namespace), [("limit", str(_PAGE))]
+        query = page
+        while True:
+            answer = await self._request("GET", path, query=query, accept=_METADATA_LIST)
+            for item in _items(answer, "items"):
+                metadata = item.get("metadata") or {}
+                key = Key(kind, str(metadata.get("namespace")), str(metadata.get("name")))
+                found[key] = Listed(str(metadata.get("uid")), str(metadata.get("resourceVersion")))
+            token = str((answer.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return found
+            query = [*page, ("continue", token)]
 
     async def get(self, key: Key) -> Mapping[str, Any] | None:
         """Return one object, None if there is none."""
@@ -241,17 +248,6 @@ class Cluster:
                 request.headers[setting["key"]] = setting["value"]
         return await handler(request)
 
-    async def _pages(self, path: str, accept: str) -> AsyncIterator[Mapping[str, Any]]:
-        token = ""
-        while True:
-            query = [("limit", str(_PAGE)), *([("continue", token)] if token else [])]
-            answer = await self._request("GET", path, query=query, accept=accept)
-            for item in _items(answer, "items"):
-                yield item
-            token = str((answer.get("metadata") or {}).get("continue") or "")
-            if not token:
-                return
-
     async def _get(self, path: str) -> Mapping[str, Any]:
         return await self._request("GET", path)
 
@@ -295,7 +291,12 @@ class Cluster:
             # The type is enough: texts of transport errors may hold paths of credentials.
             raise ApiError(what, 0, type(error).__name__) from None
         if not 200 <= response.status < 300:
-            raise _refusal(what, response.status, response.headers, _decoded(data))
+            # A Status object (meta/v1), which the answer need not be.
+            message = _decoded(data).get("message")
+            text = " ".join(message.split())[:_MESSAGE_LIMIT] if isinstance(message, str) else ""
+            pause = response.headers.get("Retry-After", "")
+            retry_after = float(pause) if pause.isdecimal() else None
+            raise ApiError(what, response.status, text, retry_after)
         return _decoded(data)
 
 
@@ -339,16 +340,6 @@ def own_namespace() -> str | None:
         return _SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
-
-
-def _refusal(
-    what: str, status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
-) -> ApiError:
-    """Build the error from a Status object (meta/v1), which the answer need not be."""
-    message = answer.get("message")
-    text = " ".join(message.split())[:_MESSAGE_LIMIT] if isinstance(message, str) else ""
-    pause = headers.get("Retry-After", "")
-    return ApiError(what, status, text, float(pause) if pause.isdecimal() else None)
 
 
 def _decoded(data: bytes) -> Mapping[str, Any]:

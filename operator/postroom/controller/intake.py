@@ -15,7 +15,7 @@ from postroom.api.names import Key, Kind
 from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
 from postroom.controller.dependants import Dependants, declared
 from postroom.controller.queue import KeyedQueue, Urgency
-from postroom.controller.urging import Urging
+from postroom.controller.request_limit import RequestLimiter
 from postroom.reconcile.indexes import DEFAULT, address_among, domain_among, known_by
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
@@ -56,7 +56,7 @@ class Intake:
         #: Told the namespace whose Secrets must be read afresh (and which; None: all of them).
         self.on_stale_sources: Callable[[str, str | None], None] = lambda namespace, name: None
         self._released = False
-        self._urging = Urging()
+        self._limiter = RequestLimiter()
 
     def memory(self, key: Key) -> Memory:
         """Return what the engine remembers of an object in this process."""
@@ -91,7 +91,7 @@ class Intake:
             return
         self.on_stale_sources(namespace, name)
         for dependant in self.dependants.of(namespace, [reference_to(kind, name)]):
-            self._urge(dependant)
+            self._request(dependant)
 
     def release(self) -> None:
         """Every object is known: from now on the queue gets what is due."""
@@ -116,8 +116,17 @@ class Intake:
         if Difference.APPEARED in difference:
             self._enrol(key, Urgency.CHANGE)
         elif difference & _DUE_NOW:
-            self._renew(key, difference)
-        self._wake(key.namespace, _affected(key, change), but=key)
+            raw = self.cache.get(key)
+            if raw is not None and Difference.SPEC in difference:
+                # What its new spec names may change from now on.
+                self.dependants.extend(key, declared(key.kind, raw))
+            if difference & _BY_PEOPLE:
+                self._request(key)
+            else:
+                self.queue.add(key, Urgency.CHANGE)
+        for dependant in self.dependants.of(key.namespace, _affected(key, change)):
+            if dependant != key:
+                self.queue.add(dependant, Urgency.CHANGE)
         self._settle(key, change)
 
     def _settle(self, key: Key, change: Change) -> None:
@@ -144,35 +153,19 @@ class Intake:
         delay = due_in(key.kind, raw, self._now()).total_seconds()
         if delay <= 0 or self.cache.claims.is_unsettled(key):
             if urgency is Urgency.CHANGE:
-                self._urge(key)  # it may have been deleted and created again in a loop
+                self._request(key)  # it may have been deleted and created again in a loop
             else:
                 self.queue.add(key, urgency)
         else:
             self.queue.add_after(key, delay)
 
-    def _renew(self, key: Key, difference: Difference) -> None:
-        """Have a changed object looked at; what its new spec names may change from now on."""
-        raw = self.cache.get(key)
-        if raw is not None and Difference.SPEC in difference:
-            self.dependants.extend(key, declared(key.kind, raw))
-        if difference & _BY_PEOPLE:
-            self._urge(key)
-        else:
-            self.queue.add(key, Urgency.CHANGE)
-
-    def _urge(self, key: Key) -> None:
+    def _request(self, key: Key) -> None:
         """Have an object looked at because somebody wants it, at once unless that is often."""
-        wait = self._urging.wait(key)
+        wait = self._limiter.wait(key)
         if wait > 0:
             self.queue.add_after(key, wait)
         else:
             self.queue.add(key, Urgency.CHANGE)
-
-    def _wake(self, namespace: str, references: list[str], but: Key | None = None) -> None:
-        """Have everything looked at that stands on these."""
-        for dependant in self.dependants.of(namespace, references):
-            if dependant != but:
-                self.queue.add(dependant, Urgency.CHANGE)
 
 
 def _affected(key: Key, change: Change) -> list[str]:

@@ -188,7 +188,9 @@ def _problems_of_context(contents: Sequence[Mapping[str, Any]], chosen: object) 
         if not isinstance(body, Mapping):
             yield f"context {chosen} names {field} {name}, which {section} does not define"
             continue
-        if section == "clusters" and not _is_url(body.get("server")):
+        server = body.get("server")
+        is_url = isinstance(server, str) and server.startswith(("https://", "http://"))
+        if section == "clusters" and not is_url:
             yield f"cluster {name} has no server: it must be a URL such as https://10.0.0.1:6443"
         yield from _problems_of_pem(f"{field} {name}", section, body)
 
@@ -220,10 +222,6 @@ def _problems_of_pem(owner: str, section: str, body: Mapping[str, Any]) -> Itera
             yield f"certificate-authority of {owner} is damaged: no certificate can be read from it"
     if "client-certificate" in material:
         yield f"client-certificate and client-key of {owner} are damaged, or do not fit together"
-
-
-def _is_url(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(("https://", "http://"))
 
 
 def _current(contents: Sequence[Mapping[str, Any]]) -> object:

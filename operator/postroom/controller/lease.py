@@ -129,7 +129,8 @@ class LeaderElection:
                 async with asyncio.timeout(max(0.0, self._left())):
                     # Too late is too late, though nobody has taken it yet: we do not know.
                     held = self._left() > 0.0 and await self._attempt()
-            if not held and (self._other_holds() or self._left() <= 0.0):
+            taken = self._seen is not None and self._seen[0] not in (None, "", self._identity)
+            if not held and (taken or self._left() <= 0.0):
                 self.leading = False
                 raise LeaseLost(f"lost lease {self._namespace}/{self._name}")
 
@@ -151,12 +152,6 @@ class LeaderElection:
     async def _attempt(self) -> bool:
         """Try once to get or renew the lease; False if another holds it or nobody answers."""
         asked_at = self._clock()
-        if not await self._granted():
-            return False
-        self._renewed_at = asked_at
-        return True
-
-    async def _granted(self) -> bool:
         try:
             lease = await self._client.lease(self._namespace, self._name)
             if lease is None:
@@ -170,7 +165,7 @@ class LeaderElection:
         except ApiError as error:
             self._note(error)
             return False
-        self.obstacle = None
+        self.obstacle, self._renewed_at = None, asked_at
         return True
 
     def _note(self, error: ApiError) -> None:
@@ -202,9 +197,6 @@ class LeaderElection:
         duration = spec.get("leaseDurationSeconds")
         patience = float(duration) if isinstance(duration, int) else LEASE_DURATION
         return self._clock() - self._seen_at >= patience
-
-    def _other_holds(self) -> bool:
-        return self._seen is not None and self._seen[0] not in (None, "", self._identity)
 
     def _fresh(self) -> dict[str, Any]:
         now = _micro_time()

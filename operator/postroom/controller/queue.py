@@ -100,7 +100,12 @@ class KeyedQueue:
         if self._due.get(key, moment + 1) <= moment:
             return
         self._due[key] = moment
-        self._push(moment, key)
+        self._serial += 1
+        heapq.heappush(self._heap, (moment, self._serial, key))
+        # Replaced entries stay in the heap until their time; rebuild before they outnumber.
+        if len(self._heap) > 2 * len(self._due) + 64:
+            self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
         self._arm()
 
     def forget(self, key: Key) -> None:
@@ -239,14 +244,6 @@ class KeyedQueue:
         return self._clock() - min(self._running.values()) if self._running else 0.0
 
     # -- schedule -----------------------------------------------------------------------------
-
-    def _push(self, moment: float, key: Key) -> None:
-        self._serial += 1
-        heapq.heappush(self._heap, (moment, self._serial, key))
-        # Replaced entries stay in the heap until their time; rebuild before they outnumber.
-        if len(self._heap) > 2 * len(self._due) + 64:
-            self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
-            heapq.heapify(self._heap)
 
     def _arm(self) -> None:
         """Set the timer for the next scheduled key."""

@@ -144,13 +144,18 @@ class OwnedSecrets:
         except TimeoutError:
             known = _troubled(known, KeepingProblem.UNAVAILABLE)
         except ApiError as error:
-            known = _troubled(known, _problem_of(error))
+            problem = KeepingProblem.REFUSED
+            if error.status == 403:
+                problem = KeepingProblem.FORBIDDEN
+            elif error.transient or error.status in (404, 409):
+                problem = KeepingProblem.UNAVAILABLE
+            known = _troubled(known, problem)
             logger.warning(
                 "a new refresh token could not be kept: the API server answers %d to a write of "
                 "Secret %s",
                 error.status,
                 secret_name(kept_for),
-                extra=_about(grant, kept_for),
+                extra=about(Key(Kind(kept_for.kind), grant.namespace, kept_for.name)),
             )
         self._known.put(grant.key, known)
 
@@ -207,7 +212,7 @@ class OwnedSecrets:
         raw = await self._client.secret(grant.namespace, secret_name(kept_for))
         if raw is None:
             return None
-        return _kept(raw) if _is_ours(raw, kept_for) else _Foreign()
+        return _owned(raw, kept_for)
 
     def _judged(self, there: _Kept | _Foreign | None, grant: Grant, kept_for: KeptFor) -> _Known:
         if isinstance(there, _Foreign):
@@ -228,27 +233,17 @@ def _troubled(known: _Known, problem: KeepingProblem) -> _Known:
     return replace(known, keeping=replace(known.keeping, problem=problem))
 
 
-def _problem_of(error: ApiError) -> KeepingProblem:
-    if error.status == 403:
-        return KeepingProblem.FORBIDDEN
-    if error.transient or error.status in (404, 409):
-        return KeepingProblem.UNAVAILABLE
-    return KeepingProblem.REFUSED
-
-
-def _is_ours(raw: Mapping[str, Any], kept_for: KeptFor) -> bool:
-    """Whether the object that a Secret is for controls it."""
+def _owned(raw: Mapping[str, Any], kept_for: KeptFor) -> _Kept | _Foreign:
+    """What a Secret holds, if the object that it is for controls it."""
     owners = metadata_of(raw).get("ownerReferences")
-    return raw.get("type") == SECRET_TYPE and any(
+    if raw.get("type") != SECRET_TYPE or not any(
         isinstance(owner, Mapping)
         and owner.get("controller") is True
         and (owner.get("kind"), owner.get("uid")) == (kept_for.kind, kept_for.uid)
         and str(owner.get("apiVersion")).partition("/")[0] == GROUP
         for owner in (owners if isinstance(owners, list) else ())
-    )
-
-
-def _kept(raw: Mapping[str, Any]) -> _Kept:
+    ):
+        return _Foreign()
     content = secret_content(raw)
     annotations = metadata_of(raw).get("annotations")
     noted = annotations if isinstance(annotations, Mapping) else {}
@@ -304,7 +299,3 @@ def _new(
             "ownerReferences": [owner],
         },
     }
-
-
-def _about(grant: Grant, kept_for: KeptFor) -> dict[str, Any]:
-    return about(Key(Kind(kept_for.kind), grant.namespace, kept_for.name))

@@ -207,23 +207,19 @@ class _Operator:
         """Wait as a standby, which counts as ready where it could take over, for the lease."""
         self._health.waiting_for = None
         self._health.obstacle = lambda: election.obstacle
-        await self._first_of(election.acquire())
+        acquired = asyncio.ensure_future(election.acquire())
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({acquired, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if acquired.done():
+                acquired.result()
+        finally:
+            acquired.cancel()
+            stopped.cancel()
+            await asyncio.gather(acquired, stopped, return_exceptions=True)
         self._health.waiting_for = "the first list of objects"
         if not self._stop.is_set():
             self._spawn(election.hold(), "lease")
-
-    async def _first_of(self, step: Coroutine[Any, Any, None]) -> None:
-        """Carry out a step unless the signal to stop comes first."""
-        work = asyncio.ensure_future(step)
-        stopped = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                work.result()
-        finally:
-            work.cancel()
-            stopped.cancel()
-            await asyncio.gather(work, stopped, return_exceptions=True)
 
     async def _check_crds(self) -> None:
         """See that the API server answers and knows our kinds.
@@ -254,7 +250,11 @@ class _Operator:
             outbound.mail.observe = self._metrics.observe_session
             outbound.mail.signed_in = self._audit.signed_in
         if isinstance(outbound.tokens, TokenSource):
-            outbound.tokens.keep_in(self._refresh_tokens())
+            kept: RefreshTokenStore = NoRotation()
+            if settings.allow_token_rotation:
+                writer = SecretWriter(self._cluster, self._bucket, self._audit)
+                kept = OwnedSecrets(self._cluster, writer)
+            outbound.tokens.keep_in(kept)
             outbound.tokens.asked = self._audit.token_asked
         if outbound.messages is not None:
             # Closed until it is known what was sent before.
@@ -281,11 +281,6 @@ class _Operator:
         self._spawn(self._feed(), "watch")
         where = ", ".join(settings.namespaces) or "all namespaces"
         logger.info("postroom %s serves %s", __version__, where)
-
-    def _refresh_tokens(self) -> RefreshTokenStore:
-        if not self._settings.allow_token_rotation:
-            return NoRotation()
-        return OwnedSecrets(self._cluster, SecretWriter(self._cluster, self._bucket, self._audit))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._vital.add(asyncio.create_task(work, name=name))

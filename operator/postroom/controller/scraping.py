@@ -63,15 +63,12 @@ class ScrapePermission:
         if known is not None:
             return known
         try:
-            permission = await self._ask(Masked(token))
+            permission = Permission.UNAUTHENTICATED
+            user = await self._reviewer.review_token(Masked(token))
+            if user is not None:
+                granted = await self._reviewer.may_get(user, self._path)
+                permission = Permission.GRANTED if granted else Permission.FORBIDDEN
         except ApiError:
             return Permission.UNKNOWN
         self._known.put(digest, permission, _HOLDS)
         return permission
-
-    async def _ask(self, token: Masked) -> Permission:
-        user = await self._reviewer.review_token(token)
-        if user is None:
-            return Permission.UNAUTHENTICATED
-        granted = await self._reviewer.may_get(user, self._path)
-        return Permission.GRANTED if granted else Permission.FORBIDDEN

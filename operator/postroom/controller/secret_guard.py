@@ -41,19 +41,15 @@ class SecretGuard:
             return True
         self._until.pop(namespace, None)
         for foreign in _foreign(own):
-            if not await self._refused(namespace, foreign):
+            try:
+                await self._writer.create(namespace, foreign, dry_run=True)
+            except ApiError as error:
+                if error.status not in _REFUSED:
+                    raise
+            else:
                 return False
         self._until[namespace] = self._now() + _HOLDS
         return True
-
-    async def _refused(self, namespace: str, secret: Mapping[str, Any]) -> bool:
-        try:
-            await self._writer.create(namespace, secret, dry_run=True)
-        except ApiError as error:
-            if error.status not in _REFUSED:
-                raise
-            return True
-        return False
 
 
 def _foreign(own: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

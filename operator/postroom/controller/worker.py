@@ -6,16 +6,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.status import CommonStatus
 from postroom.concurrency.acting import acting_for
-from postroom.controller.cache import Raw, metadata_of
+from postroom.controller.cache import Raw, metadata_of, status_of
 from postroom.controller.dependants import declared
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
@@ -97,8 +96,16 @@ class Worker:
 
     async def _evaluate(self, key: Key, raw: Raw) -> None:
         metadata = Metadata.of(metadata_of(raw))
+        try:
+            interval = schedule.interval_of(parse_spec(key.kind, raw.get("spec")))
+        except InvalidSpec:
+            interval = timedelta()
         evaluated = Evaluated(
-            key, metadata.uid, metadata.generation, _heartbeat(key, raw), marks_of(_status(raw))
+            key,
+            metadata.uid,
+            metadata.generation,
+            schedule.heartbeat(interval),
+            marks_of(status_of(raw)),
         )
         started = time.monotonic()
         async with asyncio.timeout(_LONGEST_RUN):
@@ -146,17 +153,3 @@ class Worker:
         self._events.announce(key, uid, outcome.notices)
         if outcome.next_check is not None:
             self._queue.add_after(key, outcome.next_check.total_seconds())
-
-
-def _status(raw: Raw) -> Mapping[str, Any]:
-    status = raw.get("status")
-    return status if isinstance(status, Mapping) else {}
-
-
-def _heartbeat(key: Key, raw: Raw) -> timedelta:
-    """Return how old the stored time of the last check may become."""
-    try:
-        interval = schedule.interval_of(parse_spec(key.kind, raw.get("spec")))
-    except InvalidSpec:
-        interval = timedelta()
-    return schedule.heartbeat(interval)

@@ -143,17 +143,16 @@ class ClusterWorld:
 
 def config_map_content(raw: Mapping[str, Any]) -> world.ConfigMapContent:
     """Read a ConfigMap's text entries."""
-    metadata = metadata_of(raw)
+    metadata, data = metadata_of(raw), raw.get("data")
     return world.ConfigMapContent(
         name=str(metadata.get("name") or ""),
         uid=str(metadata.get("uid") or ""),
         resource_version=str(metadata.get("resourceVersion") or ""),
-        data={str(key): str(value) for key, value in _mapping(raw.get("data")).items()},
+        data={
+            str(key): str(value)
+            for key, value in (data.items() if isinstance(data, Mapping) else ())
+        },
     )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _unavailable(error: ApiError, kind: str, namespace: str, name: str) -> world.LookupUnavailable:

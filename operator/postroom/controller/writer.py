@@ -28,7 +28,7 @@ from postroom.api.times import parse_timestamp
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.audit import Audit
-from postroom.controller.cache import Raw, metadata_of
+from postroom.controller.cache import Raw, metadata_of, status_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
 from postroom.log import about
@@ -166,7 +166,7 @@ class Writer:
         current = Metadata.of(metadata_of(raw))
         if current.uid != evaluated.uid or current.generation != evaluated.generation:
             return WriteResult.STALE
-        stored = _stored_status(raw)
+        stored = status_of(raw)
         if evaluated.marks not in (None, marks_of(stored)) and marks_of(stored) != marks_of(
             desired
         ):
@@ -222,7 +222,7 @@ class Writer:
         return WriteResult.INVALID
 
     def _heartbeat_due(
-        self, stored: dict[str, Any], desired: dict[str, Any], evaluated: Evaluated
+        self, stored: Mapping[str, Any], desired: Mapping[str, Any], evaluated: Evaluated
     ) -> bool:
         """Whether the stored time of the last check is too old to stand."""
         fresh, old = desired.get(_LAST_CHECK_TIME), stored.get(_LAST_CHECK_TIME)
@@ -271,11 +271,6 @@ class SecretWriter:
         await self._bucket.take(namespace)
         await self._client.patch_secret(namespace, name, patch)
         self._audit.secret_written(namespace, name)
-
-
-def _stored_status(raw: Raw) -> dict[str, Any]:
-    status = raw.get("status")
-    return dict(status) if isinstance(status, Mapping) else {}
 
 
 def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:

@@ -33,7 +33,11 @@ async def step(view: AccountView) -> Contribution:
     findings: tuple[Finding, ...] = ()
     if seen is not None:
         facts = mailbox_facts(seen, before.mailbox)
-        last_sync = _last_sync(view, facts)
+        # The time moves with what else changes: alone it is not worth a write.
+        now = view.world.now()
+        changed = view.asked or facts != before.mailbox
+        if changed or last_sync is None or now - parse_timestamp(last_sync) >= schedule.HEARTBEAT:
+            last_sync = timestamp(now)
         findings = quota_findings(facts)
     return Contribution(
         fields={
@@ -49,6 +53,15 @@ def mailbox_facts(
     mailbox: Mailbox, before: emailaccount_status.MailboxFacts | None
 ) -> emailaccount_status.MailboxFacts:
     """Turn what a check saw into status; `before` is what the last one saw."""
+    arrived: int | None = None
+    if (
+        before is not None
+        # UIDs only grow while UIDVALIDITY stays (RFC 9051 section 2.3.1.1).
+        and (before.name, before.uid_validity) == (mailbox.name, mailbox.uid_validity)
+        and mailbox.uid_next is not None
+        and before.uid_next is not None
+    ):
+        arrived = max(mailbox.uid_next - before.uid_next, 0)
     return emailaccount_status.MailboxFacts(
         name=mailbox.name,
         messages=mailbox.messages,
@@ -56,7 +69,7 @@ def mailbox_facts(
         uid_next=mailbox.uid_next,
         uid_validity=mailbox.uid_validity,
         newest_time=timestamp(mailbox.newest_at) if mailbox.newest_at else None,
-        new_messages=_arrived(mailbox, before),
+        new_messages=arrived,
         octets=_usage(mailbox.octets),
         message_quota=_usage(mailbox.message_quota),
         append_limit=mailbox.append_limit,
@@ -73,24 +86,6 @@ def _usage(quota: Quota | None) -> emailaccount_status.QuotaUsage | None:
         if quota is not None
         else None
     )
-
-
-def _arrived(mailbox: Mailbox, before: emailaccount_status.MailboxFacts | None) -> int | None:
-    """UIDs only grow while UIDVALIDITY stays (RFC 9051 section 2.3.1.1)."""
-    if before is None or mailbox.uid_next is None or before.uid_next is None:
-        return None
-    if (before.name, before.uid_validity) != (mailbox.name, mailbox.uid_validity):
-        return None
-    return max(mailbox.uid_next - before.uid_next, 0)
-
-
-def _last_sync(view: AccountView, facts: emailaccount_status.MailboxFacts) -> str:
-    """The time moves with what else changes: alone it is not worth a write (`HEARTBEAT`)."""
-    before, now = view.resource.status, view.world.now()
-    if before.last_sync is None or view.asked or facts != before.mailbox:
-        return timestamp(now)
-    young = now - parse_timestamp(before.last_sync) < schedule.HEARTBEAT
-    return before.last_sync if young else timestamp(now)
 
 
 def quota_findings(facts: emailaccount_status.MailboxFacts) -> tuple[Finding, ...]:

@@ -130,7 +130,11 @@ def verdict_on(purpose: sendingdomain.Purpose, records: Sequence[RecordReport]) 
     condition = CONDITIONS[purpose]
     mine = [record for record in records if record.purpose is purpose]
     if not mine:
-        return _nothing_asked(purpose)
+        # Nothing that was not looked at is ever verified.
+        if purpose in _NOTHING_ASKED:
+            return failed(condition, *_NOTHING_ASKED[purpose])
+        message = f"No record for {purpose.value} was looked at."
+        return unknown(condition, Reason.LOOKUP_FAILED, message)
     for state in _WORST:
         worst = [record for record in mine if record.state is state]
         if not worst:
@@ -147,15 +151,6 @@ def verdict_on(purpose: sendingdomain.Purpose, records: Sequence[RecordReport]) 
         return failed(condition, first.reason, message)
     reason, message = _PASSED[purpose]
     return passed(condition, reason, message)
-
-
-def _nothing_asked(purpose: sendingdomain.Purpose) -> Verdict:
-    """Nothing that was not looked at is ever verified."""
-    condition = CONDITIONS[purpose]
-    if purpose in _NOTHING_ASKED:
-        return failed(condition, *_NOTHING_ASKED[purpose])
-    message = f"No record for {purpose.value} was looked at."
-    return unknown(condition, Reason.LOOKUP_FAILED, message)
 
 
 def evidence_of(verdicts: Collection[Verdict], records: Sequence[RecordReport]) -> Evidence:
@@ -280,12 +275,14 @@ def _record_status(
     record: RecordReport, known: sendingdomain.RecordStatus | None, retired_at: datetime | None
 ) -> sendingdomain.RecordStatus:
     dated = None if retired_at is None else timestamp(retired_at)
-    if (
-        record.state is sendingdomain.RecordState.UNKNOWN
-        and known is not None
-        and _is_about(known, record)
-    ):
-        return known.model_copy(update={"required": record.required, "retired_at": dated})
+    if record.state is sendingdomain.RecordState.UNKNOWN and known is not None:
+        # What is known stays if it is about what is required now. A key or token may have changed
+        # in a Secret, without a new generation. Other values depend on what else is published,
+        # which cannot be seen now.
+        fixed = record.purpose in (sendingdomain.Purpose.OWNERSHIP, sendingdomain.Purpose.DKIM)
+        same_value = not fixed or known.value == record.value
+        if known.name == record.name and known.type == record.type.value and same_value:
+            return known.model_copy(update={"required": record.required, "retired_at": dated})
     return sendingdomain.RecordStatus(
         id=record.id,
         purpose=record.purpose,
@@ -298,14 +295,3 @@ def _record_status(
         observed=list(record.observed),
         retired_at=dated,
     )
-
-
-def _is_about(known: sendingdomain.RecordStatus, record: RecordReport) -> bool:
-    """Whether what is known of a record is about what is required now.
-
-    A key or token may have changed in a Secret, without a new generation. Other values depend on
-    what else is published, which cannot be seen now.
-    """
-    fixed = record.purpose in (sendingdomain.Purpose.OWNERSHIP, sendingdomain.Purpose.DKIM)
-    same_value = not fixed or known.value == record.value
-    return known.name == record.name and known.type == record.type.value and same_value

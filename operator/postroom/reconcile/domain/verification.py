@@ -105,24 +105,19 @@ def advance(previous: PreviousState, look: Observation, bounds: Bounds, now: dat
         return State(Verification.VERIFIED, previous.verified_at or now)
     failing = look in (Observation.FAILED, Observation.HELD)
     if failing and previous.once_verified:
-        return _regressed(previous, look, bounds, now)
+        # Within the grace period it is Degraded; Failed keeps the time of the regression only.
+        since = previous.degraded_at or now
+        given_up = previous.degraded_at is not None and previous.verified_at is None
+        left = grace_left(since, bounds, now)
+        ended = look is Observation.FAILED and left is not None and left <= timedelta()
+        if given_up or ended:
+            return State(Verification.FAILED, degraded_at=since)
+        return State(Verification.DEGRADED, previous.verified_at or since, since)
     if failing or (look is Observation.PROPAGATING and not previous.once_verified):
         left = previous.waiting.left(bounds.propagation_deadline, now)
         passed = left is not None and left <= timedelta()
         return State(Verification.FAILED if passed else Verification.PENDING)
     return State(Verification.UNKNOWN, previous.verified_at, previous.degraded_at)
-
-
-def _regressed(previous: PreviousState, look: Observation, bounds: Bounds, now: datetime) -> State:
-    """A domain that was verified fails: within the grace period it is Degraded."""
-    since = previous.degraded_at or now
-    # Failed keeps the time of the regression only.
-    given_up = previous.degraded_at is not None and previous.verified_at is None
-    left = grace_left(since, bounds, now)
-    ended = look is Observation.FAILED and left is not None and left <= timedelta()
-    if given_up or ended:
-        return State(Verification.FAILED, degraded_at=since)
-    return State(Verification.DEGRADED, previous.verified_at or since, since)
 
 
 def grace_left(degraded_at: datetime, bounds: Bounds, now: datetime) -> timedelta | None:

@@ -47,8 +47,8 @@ def confirm(assessment: Assessment, previous: Previous, memory: Memory, now: dat
     waits: list[timedelta] = []
     failures: dict[tuple[ConditionType, str], datetime] = {}
     for verdict in assessment.verdicts:
-        before = _comparable(verdict, previous)
-        if before is None:
+        before = find(previous.conditions, verdict.type)
+        if before is None or before.observed_generation != previous.generation:
             kept.append(verdict)
         elif verdict.status is ConditionStatus.UNKNOWN:
             kept.append(Verdict.of(before) if _outlasts(before, assessment, previous) else verdict)
@@ -66,14 +66,6 @@ def confirm(assessment: Assessment, previous: Previous, memory: Memory, now: dat
             kept.append(verdict)
     memory.first_failures = failures
     return Confirmed(tuple(kept), min(waits, default=None))
-
-
-def _comparable(verdict: Verdict, previous: Previous) -> Condition | None:
-    """Return the standing condition if it is about the same generation."""
-    before = find(previous.conditions, verdict.type)
-    if before is None or before.observed_generation != previous.generation:
-        return None
-    return before
 
 
 def _outlasts(before: Condition, assessment: Assessment, previous: Previous) -> bool:

@@ -56,8 +56,12 @@ def summarize(
 
     `resource.status` is the stored status; `memory` is updated.
     """
-    before, generation = resource.status, resource.metadata.generation
-    _note_request(resource, memory, now)
+    before, metadata = resource.status, resource.metadata
+    generation = metadata.generation
+    requested = metadata.requested_at not in (None, before.last_handled_reconcile_at)
+    if requested or before.observed_generation != generation:
+        # Somebody edited the spec or asked for a check, and so is at work on it.
+        memory.asked_at = now
     confirmed = confirm(assessment, _previous(resource, assessment, now), memory, now)
     ready, deciding = _ready(confirmed.verdicts, assessment, before, generation)
     progress, deadline_in = _progress(ready, deciding, assessment, before, generation, now)
@@ -72,7 +76,11 @@ def summarize(
     if assessment.conclude is not None:
         concluded = assessment.conclude(conditions, before, now)
     status = build_status(resource, conditions, assessment, moment, concluded.fields)
-    _count(memory, generation, assessment.conclusive and ready.passed)
+    # Checks in a row without success; a new generation starts afresh.
+    succeeded = assessment.conclusive and ready.passed
+    if succeeded or memory.generation != generation:
+        memory.failures, memory.generation = 0, generation
+    memory.failures += not succeeded
     sooner = (
         confirmed.look_again,
         deadline_in,
@@ -85,14 +93,6 @@ def summarize(
         notices=notices_of(before.conditions, conditions),
         references=assessment.references,
     )
-
-
-def _note_request(resource: AnyResource, memory: Memory, now: datetime) -> None:
-    """Note that somebody edited the spec or asked for a look, and so is at work on it."""
-    metadata, status = resource.metadata, resource.status
-    asked = metadata.requested_at not in (None, status.last_handled_reconcile_at)
-    if asked or status.observed_generation != metadata.generation:
-        memory.asked_at = now
 
 
 def _previous(resource: AnyResource, assessment: Assessment, now: datetime) -> Previous:
@@ -246,15 +246,6 @@ def notices_of(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> t
     if new.reason == Reason.OBSERVATION_STALE.value:
         return (Notice(NoticeType.WARNING, new.reason, new.message),)
     return ()
-
-
-def _count(memory: Memory, generation: int, success: bool) -> None:
-    """Count looks in a row without success; a new generation starts afresh."""
-    if success or memory.generation != generation:
-        memory.failures = 0
-        memory.generation = generation
-    if not success:
-        memory.failures += 1
 
 
 def _with_stall(ready: Verdict, progress: tuple[Verdict, ...]) -> Verdict:

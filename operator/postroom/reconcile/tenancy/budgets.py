@@ -146,8 +146,16 @@ class Budgets:
         rates = spender.rates(recipient or spender.address)
         if recipient is None:
             rates = {key: rate for key, rate in rates.items() if rate is ACCOUNT}
-        waits = [self._wait_for(key, rate, now) for key, rate in rates.items()]
-        return max(timedelta(), self._youth(spender.namespace, created, now), *waits)
+        waits = [timedelta(), *(self._wait_for(key, rate, now) for key, rate in rates.items())]
+        if self._opened_at is not None and spender.namespace in self._inherited:
+            # An account that was deleted before may have sent, and stood where a young one stands.
+            try:
+                is_old = parse_timestamp(created) <= self._opened_at - SPACING
+            except ValueError:
+                is_old = False
+            if not is_old:
+                waits.append(self._opened_at + SPACING - now)
+        return max(waits)
 
     def reserve(
         self, message: str, spender: Spender, recipient: str, created: str, now: datetime
@@ -157,8 +165,11 @@ class Budgets:
         if wait > timedelta():
             return wait
         rates = spender.rates(recipient)
-        if not self._has_room(len(rates), now):
-            return _FULL
+        if len(self._spent) + len(rates) > self._limit:
+            fresh = {key: _counting(messages, now) for key, messages in self._spent.items()}
+            self._spent = {key: messages for key, messages in fresh.items() if messages}
+            if len(self._spent) + len(rates) > self._limit:
+                return _FULL
         self._spend(rates, message, now)
         return timedelta()
 
@@ -176,16 +187,6 @@ class Budgets:
         for key in [key for key, messages in self._spent.items() if message in messages]:
             del self._spent[key][message]
 
-    def _youth(self, namespace: str, created: str, now: datetime) -> timedelta:
-        """How long an account waits because one that was deleted before may have sent."""
-        if self._opened_at is None or namespace not in self._inherited:
-            return timedelta()
-        try:
-            is_old = parse_timestamp(created) <= self._opened_at - SPACING
-        except ValueError:
-            is_old = False
-        return timedelta() if is_old else self._opened_at + SPACING - now
-
     def _wait_for(self, key: Key, rate: Rate, now: datetime) -> timedelta:
         wait = self._left(key, rate.count, rate.span, now)
         if self._opened_at is None or not self._inherited:
@@ -200,12 +201,6 @@ class Budgets:
     def _spend(self, rates: Mapping[Key, Rate], message: str, moment: datetime) -> None:
         for key in rates:
             self._spent[key] = {**_counting(self._spent.get(key, {}), moment), message: moment}
-
-    def _has_room(self, more: int, now: datetime) -> bool:
-        if len(self._spent) + more > self._limit:
-            fresh = {key: _counting(messages, now) for key, messages in self._spent.items()}
-            self._spent = {key: messages for key, messages in fresh.items() if messages}
-        return len(self._spent) + more <= self._limit
 
 
 def _counting(messages: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:

@@ -284,19 +284,12 @@ def claim_from(
         ),
         suspended=spec.get("suspend") is True,
         lapsed=has_lapsed(
-            _verification(status.get("verification")),
+            next((each for each in Verification if each == status.get("verification")), None),
             parse_duration(spec.get("gracePeriod") or _LONGEST_GRACE),
             _moment(status.get("degradedAt")),
             _moment(status.get("lastCheckTime")),
         ),
     )
-
-
-def _verification(text: object) -> Verification | None:
-    try:
-        return Verification(str(text))
-    except ValueError:
-        return None
 
 
 def _moment(text: object) -> datetime | None:

@@ -34,7 +34,13 @@ def plan(asked: send_limits.SendLimits, limits: Limits) -> send_limits.SendPlan 
         window = window.model_copy(update={"days": in_order})
     if daily is not None and window is not None:
         numbers = spread(daily, hourly, window)
-        hours, peak = _hours(numbers, window), max(numbers)
+        peak, (opens, closes) = max(numbers), window.minutes
+        hours = [
+            send_limits.PlannedHour(
+                start=_clock(start), end=_clock(min(start + 60, closes)), messages=messages
+            )
+            for start, messages in zip(range(opens, closes, 60), numbers, strict=True)
+        ]
         if hourly is None or peak < hourly:
             hourly, hourly_from = peak, send_limits.LimitSource.WINDOW
     found = send_limits.SendPlan(
@@ -72,17 +78,6 @@ def spread(daily: int, hourly: int | None, window: send_limits.SendingWindow) ->
     before = daily - last
     numbers = [before * (hour + 1) // whole - before * hour // whole for hour in range(whole)]
     return [*numbers, last] if rest else numbers
-
-
-def _hours(numbers: list[int], window: send_limits.SendingWindow) -> list[send_limits.PlannedHour]:
-    """The hours of a window, each with what is to go out in it."""
-    opens, closes = window.minutes
-    return [
-        send_limits.PlannedHour(
-            start=_clock(start), end=_clock(min(start + 60, closes)), messages=messages
-        )
-        for start, messages in zip(range(opens, closes, 60), numbers, strict=True)
-    ]
 
 
 def _clock(minute: int) -> str:

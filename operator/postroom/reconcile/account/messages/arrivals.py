@@ -12,7 +12,6 @@ from postroom.api.conditions import shorten
 from postroom.api.mailserver import TEXT_LIMIT
 from postroom.api.times import parse_timestamp
 from postroom.mail.operations import OutgoingMessage, Position, Removal, ScanReport
-from postroom.mail.round_trip.authentication import Authentication
 from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key
 from postroom.mail.round_trip.recognise import Expected, Sighting, recognise
 from postroom.mail.round_trip.verdict import Arrival, Sent, judge
@@ -100,6 +99,16 @@ def result_of(
     outcome: account_messages.MessageOutcome,
 ) -> account_messages.MessageResult:
     """Put what became of a message into status."""
+    found = arrival.authentication
+    authentication: account_messages.ReceivedAuthentication | None = None
+    if found is not None:
+        authentication = account_messages.ReceivedAuthentication(
+            spf=found.spf,
+            dkim=found.dkim,
+            dkim_domain=found.dkim_domain,
+            dmarc=found.dmarc,
+            arc=found.arc,
+        )
     return account_messages.MessageResult(
         outcome=outcome,
         time=flight.time,
@@ -109,7 +118,7 @@ def result_of(
         mailbox=arrival.mailbox,
         latency_seconds=arrival.latency,
         received_from=arrival.received_from or None,
-        authentication=_judged(arrival.authentication),
+        authentication=authentication,
         warnings=[
             account_messages.MessageWarning(
                 code=finding.code, severity=finding.severity, message=shorten(finding.message)
@@ -124,18 +133,6 @@ def result_of(
             )
             for hop in arrival.hops[:_HOPS_LIMIT]
         ],
-    )
-
-
-def _judged(found: Authentication | None) -> account_messages.ReceivedAuthentication | None:
-    if found is None:
-        return None
-    return account_messages.ReceivedAuthentication(
-        spf=found.spf,
-        dkim=found.dkim,
-        dkim_domain=found.dkim_domain,
-        dmarc=found.dmarc,
-        arc=found.arc,
     )
 
 

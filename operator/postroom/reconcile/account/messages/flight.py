@@ -30,8 +30,8 @@ from postroom.reconcile.tenancy.budgets import SPACING, Budgets
 
 #: Soon enough to go on as soon as status is written.
 _AT_ONCE = timedelta(milliseconds=50)
-#: Seconds after sending at which the mailbox is looked at; afterwards each minute.
-_LOOKS = (1, 2, 4, 8, 15, 30, 60)
+#: How long after sending the mailbox is looked at; afterwards each minute.
+_LOOKS = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 4, 8, 15, 30, 60))
 _LATER = timedelta(seconds=60)
 #: How long a message waits that finds another one under way.
 _BUSY = timedelta(seconds=30)
@@ -212,7 +212,13 @@ async def _send(
         )
     # Should this run be cancelled or fail, nobody may take the message for one that is to be sent.
     del memory.sends[flight.token]
-    answer = memory.sends[flight.token] = await _handed_over(message, sender, view)
+    login = await correspondents.login_for(sender, view.world)
+    if isinstance(login, operations.Answer):
+        answer = replace(login, acceptance=operations.Acceptance.DEFERRED)
+    else:
+        sending = operations.SendMessage(message)
+        answer = (await view.world.outbound.mail.perform(sender.endpoint, login, sending)).answer
+    memory.sends[flight.token] = answer
     sent = answer.acceptance in (operations.Acceptance.ACCEPTED, operations.Acceptance.UNKNOWN)
     flight = flight.model_copy(update={"time": timestamp(view.world.now())})
     if sent:
@@ -220,16 +226,6 @@ async def _send(
     else:
         budgets.give_back(flight.token)
     return replace(_after(flight, answer), sent=sent)
-
-
-async def _handed_over(
-    message: operations.OutgoingMessage, sender: Attempt, view: AccountView
-) -> operations.Answer:
-    login = await correspondents.login_for(sender, view.world)
-    if isinstance(login, operations.Answer):
-        return replace(login, acceptance=operations.Acceptance.DEFERRED)
-    sending = operations.SendMessage(message)
-    return (await view.world.outbound.mail.perform(sender.endpoint, login, sending)).answer
 
 
 def _after(flight: account_messages.MessageInFlight, answer: operations.Answer) -> Progress:
@@ -255,7 +251,7 @@ def _after(flight: account_messages.MessageInFlight, answer: operations.Answer) 
     on_its_way = flight.model_copy(
         update={"step": account_messages.MessageStep.SENT, "certain": accepted}
     )
-    return Progress(in_flight=on_its_way, look_again=timedelta(seconds=_LOOKS[0]))
+    return Progress(in_flight=on_its_way, look_again=_LOOKS[0])
 
 
 async def _scan(
@@ -276,7 +272,8 @@ async def _look(
     view: AccountView,
 ) -> Progress:
     waited = view.world.now() - parse_timestamp(flight.time)
-    again = Progress(in_flight=flight, look_again=_next_look(waited))
+    next_look = next((each - waited for each in _LOOKS if waited < each), _LATER)
+    again = Progress(in_flight=flight, look_again=next_look)
     if not isinstance(receiver, correspondents.Receiver):
         if waited < DEADLINE:
             return again
@@ -359,10 +356,3 @@ def too_early(last: str | None, now: datetime) -> timedelta | None:
 def _under_way(status: EmailAccountStatus) -> frozenset[str]:
     states = (status.last_test, status.round_trip, status.forwarding)
     return frozenset(state.in_flight.token for state in states if state and state.in_flight)
-
-
-def _next_look(age: timedelta) -> timedelta:
-    for second in _LOOKS:
-        if age < timedelta(seconds=second):
-            return timedelta(seconds=second) - age
-    return _LATER

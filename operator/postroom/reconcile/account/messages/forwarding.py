@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from postroom.api.account_messages import Forwarding, ForwardingState, ForwardingVerdict
+from postroom.api.account_messages import ForwardingState, ForwardingVerdict
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp
@@ -31,8 +31,12 @@ async def step(view: AccountView) -> Contribution:
     wanted, spec = view.resource.spec.forwarding, view.resource.spec
     if wanted is None:
         return Contribution()
-    state = _state(wanted, view.resource.status.forwarding)
-    receiver = await correspondents.receiver_at(wanted.technical_address, view)
+    technical, before = wanted.technical_address, view.resource.status.forwarding
+    state = ForwardingState(verdict=ForwardingVerdict.PENDING, technical_address=technical)
+    if before is not None and before.technical_address == technical:
+        # Nothing is known of another technical address.
+        state = before
+    receiver = await correspondents.receiver_at(technical, view)
     parties = correspondents.Correspondents(await correspondents.sender_of(view), receiver)
     wait = _wait(state, view) if state.in_flight is None else timedelta()
     progress = await flights.scheduled(
@@ -44,24 +48,15 @@ async def step(view: AccountView) -> Contribution:
     if progress.waits:
         findings += results.waiting("forwarding", "The next message of the forwarding")
     works = state.verdict is ForwardingVerdict.REDIRECTED
-    steps = () if works else steps_for(wanted.source, spec.address, wanted.technical_address)
+    steps = () if works else steps_for(wanted.source, spec.address, technical)
     state = state.model_copy(update={"steps": list(steps)})
     return Contribution(
-        verdicts=(_verdict(state, wanted, spec.address, parties),),
+        verdicts=(_verdict(state, spec.address, parties),),
         findings=findings,
         fields={**flights.noted(progress, view), "forwarding": state},
-        references=correspondents.references_to_receiver(address=wanted.technical_address),
+        references=correspondents.references_to_receiver(address=technical),
         look_again=progress.look_again,
         announces_message=progress.announced,
-    )
-
-
-def _state(wanted: Forwarding, before: ForwardingState | None) -> ForwardingState:
-    """Return what is known; nothing is of another technical address."""
-    if before is not None and before.technical_address == wanted.technical_address:
-        return before
-    return ForwardingState(
-        verdict=ForwardingVerdict.PENDING, technical_address=wanted.technical_address
     )
 
 
@@ -93,9 +88,9 @@ def _wait(state: ForwardingState, view: AccountView) -> timedelta:
 
 
 def _verdict(
-    state: ForwardingState, wanted: Forwarding, address: str, parties: correspondents.Correspondents
+    state: ForwardingState, address: str, parties: correspondents.Correspondents
 ) -> Verdict:
-    technical = wanted.technical_address
+    technical = state.technical_address
     match state.verdict:
         case ForwardingVerdict.REDIRECTED:
             message = f"Mail to {address} reaches {technical} as it was sent."

@@ -28,7 +28,14 @@ async def step(view: AccountView) -> Contribution:
     nonce, recipient = metadata.send_test, metadata.send_test_to or view.resource.spec.address
     if nonce is None or (last is not None and last.nonce == nonce):
         return Contribution(fields={"last_test": last})
-    if not _is_allowed(recipient, view):
+    spec, policy = view.resource.spec, view.world.outbound.messages
+    own = {
+        spec.address.lower(),
+        *(identity.address.lower() for identity in spec.enabled_identities),
+    }
+    allowed = recipient.lower() in own or (policy is not None and policy.allows(recipient))
+    # The annotation is of no schema, and so may be no address.
+    if not (allowed and is_email_address(recipient.lower())):
         result = results.failed_before(
             recipient,
             view.world.now(),
@@ -62,18 +69,6 @@ def _receiver(
     if recipient.lower() != view.resource.spec.address.lower():
         return None
     return correspondents.own_receiver(view)
-
-
-def _is_allowed(recipient: str, view: AccountView) -> bool:
-    if not is_email_address(recipient.lower()):
-        return False  # the annotation is of no schema
-    spec = view.resource.spec
-    own = {
-        spec.address.lower(),
-        *(identity.address.lower() for identity in spec.enabled_identities),
-    }
-    policy = view.world.outbound.messages
-    return recipient.lower() in own or (policy is not None and policy.allows(recipient))
 
 
 def _contribution(nonce: str, progress: Progress, view: AccountView) -> Contribution:

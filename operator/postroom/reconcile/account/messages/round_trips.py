@@ -35,7 +35,10 @@ async def step(view: AccountView) -> Contribution:
     parties = correspondents.Correspondents(
         await correspondents.sender_of(view), await _receiver(view)
     )
-    turn = _turn(state, view)
+    # The identity whose turn it is to send; None: the account's own address.
+    trips = {trip.address: trip.time for trip in state.senders}
+    trips[""] = state.result.time if state.result is not None else ""
+    turn = min(["", *_identities(view)], key=lambda address: trips.get(address, "")) or None
     wait = _wait(state, turn, view) if in_flight is None else timedelta()
     progress = await flights.scheduled(
         in_flight, Purpose.ROUND_TRIP, parties, wait, view, sender_address=turn
@@ -70,14 +73,6 @@ async def _receiver(view: AccountView) -> correspondents.Receiver | corresponden
         "to an EmailAccount that has one."
     )
     return correspondents.Obstacle(Reason.RECEIVER_NOT_READY, message)
-
-
-def _turn(state: RoundTripState, view: AccountView) -> str | None:
-    """Return the identity whose turn it is to send; None: the account's own address."""
-    trips = {sender.address: sender.time for sender in state.senders}
-    trips[""] = state.result.time if state.result is not None else ""
-    waiting = ["", *_identities(view)]
-    return min(waiting, key=lambda address: trips.get(address, "")) or None
 
 
 def _identities(view: AccountView) -> list[str]:

@@ -19,7 +19,7 @@ BURST, EVERY = 6, 10.0
 _REMEMBERED = 50_000
 
 
-class Urging:
+class RequestLimiter:
     """Says of each piece of news when it may have its object looked at.
 
     Kept by name, so that deleting and creating an object again resets nothing.

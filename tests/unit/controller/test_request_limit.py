@@ -11,7 +11,7 @@ from postroom.api.names import Key, Kind
 from postroom.controller.cache import Cache
 from postroom.controller.intake import Intake
 from postroom.controller.queue import KeyedQueue
-from postroom.controller.urging import BURST, EVERY, Urging
+from postroom.controller.request_limit import BURST, EVERY, RequestLimiter
 from unit.controller.samples import ACCOUNT, SERVER, ready, stored
 
 
@@ -28,32 +28,32 @@ def clock() -> Clock:
 
 
 def test_who_edits_by_hand_never_waits(clock: Clock) -> None:
-    urging = Urging(clock)
+    limiter = RequestLimiter(clock)
     for _ in range(50):
-        assert urging.wait(ACCOUNT) == 0
+        assert limiter.wait(ACCOUNT) == 0
         clock.now += EVERY
     clock.now += BURST * EVERY
-    assert [urging.wait(ACCOUNT) for _ in range(BURST)] == [0] * BURST
+    assert [limiter.wait(ACCOUNT) for _ in range(BURST)] == [0] * BURST
 
 
 def test_more_becomes_one_look_for_all_of_them(clock: Clock) -> None:
-    urging = Urging(clock)
+    limiter = RequestLimiter(clock)
     for _ in range(BURST):
-        urging.wait(ACCOUNT)
-    assert [urging.wait(ACCOUNT) for _ in range(100)] == [EVERY] * 100
+        limiter.wait(ACCOUNT)
+    assert [limiter.wait(ACCOUNT) for _ in range(100)] == [EVERY] * 100
     clock.now += 4
-    assert urging.wait(ACCOUNT) == EVERY - 4
-    assert urging.wait(SERVER) == 0, "it is nobody else's business"
+    assert limiter.wait(ACCOUNT) == EVERY - 4
+    assert limiter.wait(SERVER) == 0, "it is nobody else's business"
 
 
 @given(st.lists(st.floats(0, 30), max_size=120))
 def test_no_minute_holds_more_looks_than_that(pauses: list[float]) -> None:
     clock = Clock()
-    urging, looks = Urging(clock), set[float]()
+    limiter, looks = RequestLimiter(clock), set[float]()
     for pause in pauses:
         clock.now += pause
         before = len(looks)
-        wait = urging.wait(ACCOUNT)
+        wait = limiter.wait(ACCOUNT)
         assert 0 <= wait <= EVERY + 1e-6, "what waits is soon served"
         looks.add(round(clock.now + wait, 6) + before * 1e-9 * (wait == 0))
     for first in looks:

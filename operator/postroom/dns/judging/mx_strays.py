@@ -14,13 +14,14 @@ from collections.abc import Container, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
+from postroom.api.hosts import is_one_slip_from
 from postroom.dns.answers import RecordType
 from postroom.dns.dmarc import organisational_domain
 from postroom.dns.finding_codes import Code
 from postroom.dns.judging.host_slips import form_of, is_host
 from postroom.dns.judging.judgement import Context
 from postroom.dns.judging.seen import Needs, Seen, own, shared
-from postroom.dns.names import can_be_asked, is_one_slip_from, is_within
+from postroom.dns.names import can_be_asked, is_within
 from postroom.dns.presets.identify import identify, title_of
 from postroom.dns.requirements import MXWanted, PlannedRecord
 from postroom.dns.texts.quoting import quoted

@@ -79,7 +79,7 @@ def shown_facts(connection: ssl.SSLObject | None) -> ShownFacts | None:
             expired = at
         if not_yet_valid is None and begins is not None and begins > now:
             not_yet_valid = at
-        if weakness is None and (why := _weakness(certificate)) is not None:
+        if weakness is None and (why := weakness_of(certificate)) is not None:
             weakness = (at, why)
     return ShownFacts(
         **certificate_facts(chain).model_dump(),
@@ -107,7 +107,7 @@ def lacks_intermediate(chain: Sequence[bytes]) -> bool:
         return False
 
 
-def _weakness(certificate: x509.Certificate) -> str | None:
+def weakness_of(certificate: x509.Certificate) -> str | None:
     """What is weaker than 112 bits (RFC 9325 section 4.5); who signs itself needs no signature."""
     try:
         key, digest = certificate.public_key(), certificate.signature_hash_algorithm

@@ -136,10 +136,11 @@ class Dialler:
                 attempt.cancel()
                 # Not awaited: who cancels us in that moment must not make us lose a socket.
                 attempt.add_done_callback(_close_result)
-        raise _unreachable(errors, f"{endpoint.host}:{endpoint.port}")
+        raise unreachable(errors, f"{endpoint.host}:{endpoint.port}")
 
 
-def _unreachable(errors: Sequence[BaseException], place: str) -> Failure:
+def unreachable(errors: Sequence[BaseException], place: str) -> Failure:
+    """The end of a probe none of whose attempts to connect came through, by what they met."""
     numbers = {error.errno if isinstance(error, OSError) else None for error in errors}
     if numbers & {errno.ECONNRESET, errno.ECONNABORTED}:
         message = (
@@ -147,11 +148,11 @@ def _unreachable(errors: Sequence[BaseException], place: str) -> Failure:
             "there, and that it lets this address in; its log tells more."
         )
         return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
-    unreachable = {errno.ENETUNREACH, errno.EHOSTUNREACH}
-    if errno.ECONNREFUSED in numbers and numbers <= {errno.ECONNREFUSED, *unreachable}:
+    without_route = {errno.ENETUNREACH, errno.EHOSTUNREACH}
+    if errno.ECONNREFUSED in numbers and numbers <= {errno.ECONNREFUSED, *without_route}:
         message = f"Nothing listens at {place}: correct host and port, or start the server."
         return Failure(ProbeStage.CONNECT, Reason.CONNECTION_REFUSED, message)
-    if numbers <= unreachable:
+    if numbers <= without_route:
         message = (
             f"There is no route to {place}: check the network, and whether the host has only "
             "addresses of an IP version that the network lacks."

@@ -144,7 +144,31 @@ def failure_of(
         return wants_certificate(place)
     if sight is not None and sight.version is not None:
         return _not_acceptable(text, place, sight)
-    return _said_no(text, endpoint)
+    # What fails whatever the client accepts, or was not tried again.
+    if "UNSUPPORTED_PROTOCOL" in text or "PROTOCOL_VERSION" in text:
+        message = f"{place} speaks no TLS 1.2 or newer: enable it on the server."
+        return Failure(ProbeStage.TLS, Reason.PROTOCOL_TOO_OLD, message)
+    if "UNRECOGNIZED_NAME" in text:
+        message = (
+            f"{place} has no certificate for the name {endpoint.server_name}, which it was asked "
+            "for (SNI): set tls.serverName to a name that the server has, or add the name there."
+        )
+    elif "INTERNAL_ERROR" in text:
+        message = (
+            f"{place} reports an error of its own in the TLS handshake (internal_error): look into "
+            "its log, and at its certificate and key."
+        )
+    elif not text or "EOF" in text:
+        message = (
+            f"{place} breaks off the TLS handshake without a word: see that TLS 1.2 or newer, a "
+            "certificate and its key are set up on this port; the server's log tells more."
+        )
+    else:
+        message = (
+            f"TLS with {place} could not be negotiated: check the server's TLS settings and that "
+            "the port is the right one for the TLS mode."
+        )
+    return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)
 
 
 def is_wanting_certificate(error: BaseException) -> bool:
@@ -193,32 +217,3 @@ def _not_acceptable(text: str, place: str, sight: Sight) -> Failure:
             "with AES-GCM or ChaCha20, or TLS 1.3, on the server."
         )
     return Failure(ProbeStage.TLS, reason, message)
-
-
-def _said_no(text: str, endpoint: Endpoint) -> Failure:
-    """A handshake that fails whatever the client accepts, or was not tried again."""
-    place = f"{endpoint.host}:{endpoint.port}"
-    if "UNSUPPORTED_PROTOCOL" in text or "PROTOCOL_VERSION" in text:
-        message = f"{place} speaks no TLS 1.2 or newer: enable it on the server."
-        return Failure(ProbeStage.TLS, Reason.PROTOCOL_TOO_OLD, message)
-    if "UNRECOGNIZED_NAME" in text:
-        message = (
-            f"{place} has no certificate for the name {endpoint.server_name}, which it was asked "
-            "for (SNI): set tls.serverName to a name that the server has, or add the name there."
-        )
-    elif "INTERNAL_ERROR" in text:
-        message = (
-            f"{place} reports an error of its own in the TLS handshake (internal_error): look into "
-            "its log, and at its certificate and key."
-        )
-    elif not text or "EOF" in text:
-        message = (
-            f"{place} breaks off the TLS handshake without a word: see that TLS 1.2 or newer, a "
-            "certificate and its key are set up on this port; the server's log tells more."
-        )
-    else:
-        message = (
-            f"TLS with {place} could not be negotiated: check the server's TLS settings and that "
-            "the port is the right one for the TLS mode."
-        )
-    return Failure(ProbeStage.TLS, Reason.HANDSHAKE_FAILED, message)

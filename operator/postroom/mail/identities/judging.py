@@ -60,7 +60,19 @@ def judge(address: str, kind: IdentityType, known: Knowledge) -> Judgement:
         if listed is not None:
             return _listed(listed, known.discovered)
         if kind in known.discovered.decides:
-            message = _unlisted(address, known.discovered)
+            mailbox = known.discovered.mailbox
+            if known.discovered.provider is OAuthProvider.GOOGLE:
+                message = (
+                    f"Gmail would put another sender in its place: {address} is not among those of "
+                    f"{mailbox}. Add it there under Settings, Accounts, Send mail as, and confirm "
+                    "it."
+                )
+            else:
+                message = (
+                    f"{address} is no alias of {mailbox}: have an administrator add it with "
+                    f"Set-Mailbox {mailbox} -EmailAddresses @{{Add='{address}'}}, or correct its "
+                    "type."
+                )
             return _rejected(IdentityMethod.PROVIDER, message)
     travelled = _travelled(address, known)
     if travelled is not None:
@@ -106,20 +118,6 @@ def _listed(listed: ListedIdentity, discovered: Discovered) -> Judgement:
             return _verified(IdentityMethod.PROVIDER, "It is the mailbox's primary address.")
     return _unverifiable(
         Reason.IDENTITY_UNVERIFIABLE, "The provider lists it, but not whether it is confirmed."
-    )
-
-
-def _unlisted(address: str, discovered: Discovered) -> str:
-    if discovered.provider is OAuthProvider.GOOGLE:
-        return (
-            f"Gmail would put another sender in its place: {address} is not among those of "
-            f"{discovered.mailbox}. Add it there under Settings, Accounts, Send mail as, and "
-            "confirm it."
-        )
-    return (
-        f"{address} is no alias of {discovered.mailbox}: have an administrator add it with "
-        f"Set-Mailbox {discovered.mailbox} -EmailAddresses @{{Add='{address}'}}, or correct its "
-        "type."
     )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -54,7 +54,14 @@ def read_graph(document: Mapping[str, object], mailbox: str) -> Discovered | Dis
     accounts have none, so that nothing is known of their aliases.
     """
     proxies = document.get("proxyAddresses")
-    found = list(_proxies(proxies if isinstance(proxies, list) else []))
+    found: list[ListedIdentity] = []
+    for entry in (proxies if isinstance(proxies, list) else [])[:_ENTRIES_LIMIT]:
+        label, _, rest = entry.partition(":") if isinstance(entry, str) else ("", "", "")
+        address = _address(rest)
+        # Others are SIP, X500 and the like.
+        if address is not None and label.upper() == "SMTP":
+            kind = IdentityType.PRIMARY if label == "SMTP" else IdentityType.ALIAS
+            found.append(ListedIdentity(address, kind, IdentityState.VERIFIED))
     aliases_known = bool(found)
     mail = _address(document.get("mail"))
     if mail is not None and not any(same(identity.address, mail) for identity in found):
@@ -87,20 +94,6 @@ def _send_as(entry: Mapping[str, object]) -> ListedIdentity | None:
     status = entry.get("verificationStatus")
     state = states.get(status) if isinstance(status, str) else None
     return ListedIdentity(address, kind, state or IdentityState.UNVERIFIABLE, name)
-
-
-def _proxies(entries: list[object]) -> Iterator[ListedIdentity]:
-    for entry in entries[:_ENTRIES_LIMIT]:
-        kind, _, rest = entry.partition(":") if isinstance(entry, str) else ("", "", "")
-        address = _address(rest)
-        # Others are SIP, X500 and the like.
-        if address is not None and kind.upper() == "SMTP":
-            primary = kind == "SMTP"
-            yield ListedIdentity(
-                address,
-                IdentityType.PRIMARY if primary else IdentityType.ALIAS,
-                IdentityState.VERIFIED,
-            )
 
 
 def _address(value: object) -> str | None:

@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
-from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.auth import signed_in, state_of
 from postroom.mail.imap.examine import not_opened, or_selected, written
 from postroom.mail.imap.fetching import fetched
@@ -54,7 +53,16 @@ async def _look(session: ImapSession, mailbox: str) -> Mailbox:
         answers[-1], selected = await or_selected(session, name, answers[-1])
     (counted, _), (examined, opened) = answers[-2:]
     if examined != "OK":
-        raise await _closed(session, mailbox, examined, text_of(opened))
+        text = text_of(opened)
+        failure = not_opened(session, examined, text)
+        if failure.reason is Reason.MAILBOX_NOT_FOUND and "NAMESPACE" in offered:
+            # The name may lack what all names begin with.
+            own = personal_namespace(await _extra(session, [("NAMESPACE",)]))
+            prefix = own.prefix if own is not None else ""
+            if prefix and mailbox.upper() != "INBOX" and not mailbox.startswith(prefix):
+                begin = f' The names of this account\'s mailboxes begin with "{prefix[:40]}".'
+                failure = not_opened(session, examined, text, begin)
+        raise failure
     said = _said(answers)
     found = mailbox_of(mailbox, said if counted == "OK" else [], said)
     limit = found.append_limit
@@ -63,20 +71,6 @@ async def _look(session: ImapSession, mailbox: str) -> Mailbox:
         selected=selected,
         append_limit=limit if limit is not None else append_limit_in(offered),
     )
-
-
-async def _closed(session: ImapSession, mailbox: str, result: str, text: str) -> Failure:
-    """Why a mailbox does not open; a name may lack what all names begin with."""
-    failure = not_opened(session, result, text)
-    if failure.reason is not Reason.MAILBOX_NOT_FOUND or "NAMESPACE" not in session.capabilities:
-        return failure
-    own = personal_namespace(await _extra(session, [("NAMESPACE",)]))
-    if own is None or not own.prefix or mailbox.upper() == "INBOX":
-        return failure
-    if mailbox.startswith(own.prefix):
-        return failure
-    begin = f' The names of this account\'s mailboxes begin with "{own.prefix[:40]}".'
-    return not_opened(session, result, text, begin)
 
 
 async def _look_around(session: ImapSession, name: str, mailbox: Mailbox) -> Mailbox:

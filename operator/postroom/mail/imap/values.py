@@ -35,8 +35,8 @@ def responses(lines: Sequence[bytes], about: bytes = b"") -> Iterator[list[Value
     while at < len(lines):
         parts = [lines[at]]
         at += 1
-        while (size := _announced(parts[-1])) is not None and at < len(lines):
-            if len(lines[at]) != size:
+        while (announced := _LITERAL.search(parts[-1][-16:])) and at < len(lines):
+            if len(lines[at]) != int(announced[1]):
                 break
             more = lines[at + 1 : at + 2]
             # An empty rest is not among the lines.
@@ -60,12 +60,6 @@ def pairs(values: Value) -> Iterator[tuple[bytes, Value]]:
         for name, value in zip(values[::2], values[1::2], strict=False):
             if isinstance(name, bytes):
                 yield name.upper(), value
-
-
-def _announced(line: bytes) -> int | None:
-    """The length of the literal that a line announces."""
-    found = _LITERAL.search(line[-16:])
-    return int(found[1]) if found else None
 
 
 def _values(parts: Sequence[bytes]) -> list[Value] | None:

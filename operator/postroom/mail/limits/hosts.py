@@ -120,7 +120,8 @@ class RefusalBudget:
                 await self._settled.wait()
             if self.refused >= REFUSALS:
                 return False
-            quiet = self._quiet_for()
+            # Until then the host holds the last refusal against others.
+            quiet = self._quiet_until - self._clock()
             if quiet <= 0:
                 self._under_way += 1
                 return True
@@ -130,10 +131,6 @@ class RefusalBudget:
     def idle(self) -> bool:
         """Whether forgetting this would change nothing."""
         return not (self.visitors or self._under_way or self._entry.locked() or self.refused)
-
-    def _quiet_for(self) -> float:
-        """Seconds until the host holds the last refusal against nobody any more."""
-        return self._quiet_until - self._clock()
 
     def settle(self, *, refused: bool, resentful: bool = True) -> None:
         """Note how a reserved login ended; `resentful`: others may suffer for its refusal."""

@@ -104,7 +104,7 @@ class HttpsExchange:
         built_in: bool = True,
     ) -> TokenAnswer | NoAnswer:
         """Send a form; `built_in` says that the URL is ours and not a user's."""
-        host, port = _place(url)
+        host, port = place_of(url)
         if not host or port not in self._ports:
             return NoAnswer(
                 "The port of the token endpoint may not be dialled: use 443, or have the "
@@ -143,14 +143,21 @@ class HttpsExchange:
                 pinned_session(pinned, context, self._limit) as session,
                 session.post(url, data=body, headers=_HEADERS, allow_redirects=False) as response,
             ):
-                return await _read(response)
+                pause = retry_after(response.headers)
+                date = response.headers.get("Date")
+                theirs = date_in(date) if date else None
+                skew = abs((theirs - datetime.now(UTC)).total_seconds()) if theirs else 0.0
+                # No more of a body than a token response can have (RFC 6749 section 5.1).
+                document = read_document(await json_of(response, BODY_LIMIT))
+                differs = skew > _SKEW_LIMIT
+                return TokenAnswer(response.status, document, pause, clock_differs=differs)
         except (aiohttp.ClientError, OSError) as error:
             # The type only: some of them carry the request.
             logger.debug("asking %s for a token: %s", host, type(error).__name__)
             return fault_of(error, host)
 
 
-def _place(url: str) -> tuple[str, int]:
+def place_of(url: str) -> tuple[str, int]:
     """The host and port of an https URL; an empty host for anything else."""
     try:
         parts = urlsplit(url)
@@ -160,13 +167,3 @@ def _place(url: str) -> tuple[str, int]:
     fits = parts.scheme == "https" and not parts.username and host[-1:].isalnum()
     # What ends in a digit is an address, which aiohttp would dial without asking the resolver.
     return (host, port) if fits and not host[-1:].isdigit() else ("", 0)
-
-
-async def _read(response: aiohttp.ClientResponse) -> TokenAnswer:
-    """Read a response, no more of its body than a token response can have (RFC 6749 5.1)."""
-    pause = retry_after(response.headers)
-    date = response.headers.get("Date")
-    theirs = date_in(date) if date else None
-    skew = (theirs - datetime.now(UTC)).total_seconds() if theirs is not None else 0.0
-    document = read_document(await json_of(response, BODY_LIMIT))
-    return TokenAnswer(response.status, document, pause, clock_differs=abs(skew) > _SKEW_LIMIT)

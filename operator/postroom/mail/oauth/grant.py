@@ -105,7 +105,20 @@ class Grant:
         """
         match self.flow:
             case OAuthFlow.SERVICE_ACCOUNT:
-                assertion = self._service_account_assertion(now)
+                issued = int(now) - _SKEW
+                claims = {
+                    "iss": self.client_id,
+                    "sub": self.subject,
+                    "scope": " ".join(self.scopes),
+                    "aud": self.token_url,
+                    "iat": issued,
+                    "exp": issued + _GOOGLE_LIFETIME,
+                }
+                header = {"alg": "RS256", "typ": "JWT"}
+                if self.key_id:
+                    header["kid"] = self.key_id
+                key = private_key(_present(self.secrets.private_key))
+                assertion = signed(header, claims, key)
                 return Form({"grant_type": _JWT_BEARER_GRANT}, {"assertion": assertion})
             case OAuthFlow.CLIENT_CREDENTIALS:
                 form = Form({"grant_type": "client_credentials"}, {})
@@ -123,19 +136,6 @@ class Grant:
             form.open["client_assertion_type"] = _JWT_BEARER_CLIENT
             form.masked["client_assertion"] = self._client_assertion(now)
         return form
-
-    def _service_account_assertion(self, now: float) -> Masked:
-        issued = int(now) - _SKEW
-        claims = {
-            "iss": self.client_id,
-            "sub": self.subject,
-            "scope": " ".join(self.scopes),
-            "aud": self.token_url,
-            "iat": issued,
-            "exp": issued + _GOOGLE_LIFETIME,
-        }
-        header = {"alg": "RS256", "typ": "JWT"} | ({"kid": self.key_id} if self.key_id else {})
-        return signed(header, claims, private_key(_present(self.secrets.private_key)))
 
     def _client_assertion(self, now: float) -> Masked:
         issued = int(now) - _SKEW
@@ -211,10 +211,19 @@ def _checked(oauth: OAuth, given: OAuthSecrets) -> OAuthSecrets | BadGrant:
     }
     kept: dict[str, Masked | None] = {}
     for name, (called, referenced) in wanted.items():
-        value = _line(called, getattr(given, name)) if referenced else None
-        if isinstance(value, BadGrant):
-            return value
-        kept[name] = value
+        if not referenced:
+            continue
+        value: Masked | None = getattr(given, name)
+        # One line of text; the line end that editors add is dropped.
+        text = value.reveal() if value is not None else ""
+        text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+        if not text:
+            return BadGrant(f"{called} is missing or empty: set it.")
+        if _UNSENDABLE.search(text) or text != text.strip():
+            return BadGrant(f"{called} holds a space or control character at an end: remove it.")
+        if len(text) > _SECRET_LIMIT:
+            return BadGrant(f"{called} is longer than any: check what the Secret holds.")
+        kept[name] = Masked(text)
     blobs = {
         "service_account_key": ("the service account's key", oauth.service_account_key_ref),
         "certificate": ("tls.crt", oauth.certificate_ref),
@@ -226,19 +235,6 @@ def _checked(oauth: OAuth, given: OAuthSecrets) -> OAuthSecrets | BadGrant:
             return BadGrant(f"{called} is missing, empty or too long: set it.")
         kept[name] = blob
     return OAuthSecrets(**kept)
-
-
-def _line(called: str, value: Masked | None) -> Masked | BadGrant:
-    """One line of text; the line end that editors add is dropped."""
-    text = value.reveal() if value is not None else ""
-    text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
-    if not text:
-        return BadGrant(f"{called} is missing or empty: set it.")
-    if _UNSENDABLE.search(text) or text != text.strip():
-        return BadGrant(f"{called} holds a space or control character at an end: remove it.")
-    if len(text) > _SECRET_LIMIT:
-        return BadGrant(f"{called} is longer than any: check what the Secret holds.")
-    return Masked(text)
 
 
 @dataclass(frozen=True, slots=True)

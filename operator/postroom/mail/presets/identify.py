@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from postroom.api.hosts import is_one_slip_from
 from postroom.api.presets import placeholders
 from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import expression
@@ -41,7 +42,17 @@ def nearly(host: str) -> str | None:
     name = _canonical(host)
     if len(name) > _HOST_LIMIT or identify(name) is not None:
         return None
-    return next((known for known in sorted(_exact()) if _one_slip(name, known)), None)
+    ours = name.split(".")
+    for known in sorted(_exact()):
+        theirs = known.split(".")
+        differing = [pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]]
+        if len(ours) != len(theirs) or len(differing) != 1:
+            continue
+        label, meant = differing[0]
+        alike = len(meant) >= _SHORTEST_LABEL and label[:1] == meant[:1]
+        if alike and is_one_slip_from(label, meant):
+            return known
+    return None
 
 
 def _canonical(host: str) -> str:
@@ -77,23 +88,3 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
         for template in preset(name).known_hosts()
         if placeholders(template) and not _spelled_out(name, template)
     )
-
-
-def _one_slip(name: str, known: str) -> bool:
-    """Whether one insertion, deletion, substitution or swap in a label makes one the other."""
-    ours, theirs = name.split("."), known.split(".")
-    if len(ours) != len(theirs):
-        return False
-    differing = [(own, their) for own, their in zip(ours, theirs, strict=True) if own != their]
-    if len(differing) != 1:
-        return False
-    one, two = differing[0]
-    if len(two) < _SHORTEST_LABEL or one[:1] != two[:1]:
-        return False
-    start = next(
-        (at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
-        min(len(one), len(two)),
-    )
-    one, two = one[start:], two[start:]
-    swapped = one[:2] == two[1::-1] and one[2:] == two[2:] and len(one) > 1
-    return swapped or one[1:] == two[1:] or one == two[1:] or one[1:] == two

@@ -83,8 +83,17 @@ def resolve(
         known = ", ".join(providers())
         sentence = f"there is no preset {provider[:40]!r}: choose one of {known}"
         return (ParameterProblem(None, sentence),)
-    if problems := tuple(_problems(chosen, parameters)):
-        return problems
+    problems: list[ParameterProblem] = []
+    for parameter in chosen.parameters:
+        lead = parameter.description.removesuffix(".")
+        value = parameters.get(parameter.name)
+        if value is None and parameter.default is None:
+            problems.append(ParameterProblem(parameter.name, f"is required: {lead}"))
+        elif value is not None and not (len(value) <= PARAMETER_LIMIT and parameter.accepts(value)):
+            problems.append(ParameterProblem(parameter.name, f"must {parameter.wanted}: {lead}"))
+    problems += unknown_parameters(chosen, parameters)
+    if problems:
+        return tuple(problems)
     values = {
         parameter.name: parameter.default for parameter in chosen.parameters if parameter.default
     } | dict(parameters)
@@ -107,18 +116,6 @@ def resolve(
         ),
         notes=chosen.notes,
     )
-
-
-def _problems(chosen: model.Preset, given: Mapping[str, str]) -> Iterator[ParameterProblem]:
-    for parameter in chosen.parameters:
-        lead = parameter.description.removesuffix(".")
-        value = given.get(parameter.name)
-        if value is None:
-            if parameter.default is None:
-                yield ParameterProblem(parameter.name, f"is required: {lead}")
-        elif len(value) > PARAMETER_LIMIT or not parameter.accepts(value):
-            yield ParameterProblem(parameter.name, f"must {parameter.wanted}: {lead}")
-    yield from unknown_parameters(chosen, given)
 
 
 def _endpoints(

@@ -130,7 +130,7 @@ def recognise(
                 strays.append(Stray(message, uid, token, proof))
         elif is_report and _mentions(header, expected.token):
             bounces.append(message)
-        elif _is_answer(header) and _mentions(header, expected.token):
+        elif is_answer(header) and _mentions(header, expected.token):
             replies.append(message)
         elif sign := _sign(header, expected.token):
             found.append(Found(message, header, sign, None))
@@ -156,8 +156,8 @@ def _mentions(header: Header, token: str) -> bool:
     return any(token in body for body in told) or _sign(header, token) is not None
 
 
-def _is_answer(header: Header) -> bool:
-    """Tell answers, by RFC 3834 section 5 and what stands in for it."""
+def is_answer(header: Header) -> bool:
+    """Whether a message answers another by itself (RFC 3834 section 5, and what stands for it)."""
     # Parameters may follow the keyword.
     submitted = header.first("Auto-Submitted").lower().partition(";")[0].partition("(")[0].strip()
     marked = header.all("X-Autoreply") or header.all("X-Autorespond")

@@ -104,23 +104,11 @@ class SmtpSession:
         return self.state.failure(Reason.UNEXPECTED_GREETING, message)
 
     async def _capabilities(self, greeting: str) -> None:
-        response = await self._say_hello()
-        size = re.match(r"\d{1,12}", self.client.esmtp_extensions.get("size", ""))
-        offered = {extension.upper() for extension in self.client.esmtp_extensions}
-        self.state.server = ServerFacts(
-            implementation=recognised(f"{greeting} {response.message}", _IMPLEMENTATIONS),
-            capabilities=known_keywords(offered)[:64],
-            auth_mechanisms=known_mechanisms(self.mechanisms())[:32],
-            # Zero: it has no fixed maximum (RFC 1870 section 4).
-            max_message_size=(int(size[0]) or None) if size else None,
-        )
-
-    async def _say_hello(self) -> SMTPResponse:
-        """The reply to EHLO, or to HELO where that is not known (RFC 5321 section 3.2)."""
         try:
             async with self.at(ProbeStage.CAPABILITIES, self.state.deadlines.command):
-                return await self.client.ehlo()
+                response = await self.client.ehlo()
         except Failure as refused:
+            # HELO, where EHLO is not known (RFC 5321 section 3.2).
             if refused.code is None or not 500 <= refused.code <= 599:
                 raise
             said = self.state.said
@@ -130,8 +118,16 @@ class SmtpSession:
             except Failure:
                 self.state.said = said
                 raise refused from None
-        self.state.said, self.knows_ehlo = None, False
-        return response
+            self.state.said, self.knows_ehlo = None, False
+        size = re.match(r"\d{1,12}", self.client.esmtp_extensions.get("size", ""))
+        offered = {extension.upper() for extension in self.client.esmtp_extensions}
+        self.state.server = ServerFacts(
+            implementation=recognised(f"{greeting} {response.message}", _IMPLEMENTATIONS),
+            capabilities=known_keywords(offered)[:64],
+            auth_mechanisms=known_mechanisms(self.mechanisms())[:32],
+            # Zero: it has no fixed maximum (RFC 1870 section 4).
+            max_message_size=(int(size[0]) or None) if size else None,
+        )
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         if not self.client.supports_extension("starttls"):

@@ -11,14 +11,14 @@ import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.mailserver import TLSFacts, TLSMode
 from postroom.api.reasons import Reason
-from postroom.mail.connect.certificate import certificate_facts, facts_of
+from postroom.mail.connect.certificate import certificate_facts, facts_of, weakness_of
 from postroom.mail.connect.dial import Failure
 from postroom.mail.connect.tls import (
     BUNDLE_LIMIT,
@@ -92,6 +92,47 @@ def test_foreign_characters_and_long_names_are_tamed() -> None:
     assert len(found) == 256
     assert found.isascii()
     assert found.isprintable()
+
+
+SHORT_KEY = rsa.generate_private_key(65537, 1024)  # noqa: S505 - it is to be weak
+GOOD_KEY = rsa.generate_private_key(65537, 2048)
+#: The algorithms of a signature with RSA, in DER (RFC 8017 appendix A.2.4).
+_SHA256, _SHA1 = (bytes.fromhex("06092a864886f70d0101") + bytes([last]) for last in (11, 5))
+
+
+@pytest.mark.parametrize(
+    ("key", "issuer", "signed_with", "weakness"),
+    [
+        (KEY, "authority", _SHA256, None),
+        (GOOD_KEY, "authority", _SHA256, None),
+        (SHORT_KEY, "authority", _SHA256, "has an RSA key of 1024 bits"),
+        (ec.generate_private_key(ec.SECP192R1()), "leaf", _SHA256,
+         "has an EC key of 192 bits"),
+        (ec.generate_private_key(ec.SECP224R1()), "leaf", _SHA256, None),
+        (GOOD_KEY, "authority", _SHA1, "is signed with SHA-1"),
+        (GOOD_KEY, "leaf", _SHA1, None),
+    ],
+)  # fmt: skip
+def test_weak_is_what_has_less_than_112_bits(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+    issuer: str,
+    signed_with: bytes,
+    weakness: str | None,
+) -> None:
+    """Who signs itself needs no signature."""
+    begins = datetime(2029, 1, 1, tzinfo=UTC)
+    names = [
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("leaf", issuer)
+    ]
+    made = (
+        x509.CertificateBuilder(names[1], names[0], key.public_key(), 1)
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=1))
+        .sign(GOOD_KEY, hashes.SHA256())
+    )
+    # cryptography itself signs nothing with SHA-1 any more.
+    octets = made.public_bytes(serialization.Encoding.DER).replace(_SHA256, signed_with)
+    assert weakness_of(x509.load_der_x509_certificate(octets)) == weakness
 
 
 def test_many_names_are_cut() -> None:

@@ -26,8 +26,8 @@ from postroom.mail.connect.dial import (
     Failure,
     Resolve,
     SystemResolver,
-    _unreachable,
     interleaved,
+    unreachable,
 )
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.report import Endpoint
@@ -175,7 +175,7 @@ async def test_a_denied_port_is_not_even_looked_up() -> None:
     ],
 )
 def test_what_errors_mean(numbers: list[int], reason: Reason, word: str) -> None:
-    found = _unreachable([OSError(number, "x") for number in numbers], "mail.example.com:587")
+    found = unreachable([OSError(number, "x") for number in numbers], "mail.example.com:587")
     assert found.reason is reason
     assert word in found.message
 

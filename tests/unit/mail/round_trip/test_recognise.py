@@ -16,7 +16,14 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.mail.operations import Removal, ScannedMessage
 from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key, proof_of
 from postroom.mail.round_trip.header import addresses, host_name, read_header, words
-from postroom.mail.round_trip.recognise import Expected, Found, Sighting, Sign, recognise
+from postroom.mail.round_trip.recognise import (
+    Expected,
+    Found,
+    Sighting,
+    Sign,
+    is_answer,
+    recognise,
+)
 
 KEY = probe_key(b"ownership")
 UID = "0f3a2b1c-1111-2222-3333-444455556666"
@@ -170,6 +177,26 @@ def test_answers_are_no_arrival(header: str) -> None:
     assert not sighting.found
     assert len(sighting.replies) == 1
     assert sighting.loops
+
+
+@pytest.mark.parametrize(
+    ("header", "answers"),
+    [
+        ("Auto-Submitted: auto-replied\n", True),
+        ("Auto-Submitted: AUTO-NOTIFIED (away); owner=a@b\n", True),
+        ("Auto-Submitted: auto-generated\n", False),
+        ("Auto-Submitted: no\n", False),
+        ("Precedence: AUTO_REPLY\n", True),
+        ("Precedence: bulk\n", False),
+        ("X-Autorespond: hello\n", True),
+        ("X-Autoreply: \n", True),
+        ("Subject: Re: hello\n", True),
+        ("Subject: Reply to all\n", False),
+        ("", False),
+    ],
+)
+def test_what_is_an_answer(header: str, answers: bool) -> None:
+    assert is_answer(read_header(header.encode())) is answers
 
 
 def test_a_bounce_is_told() -> None:

@@ -12,6 +12,8 @@ from postroom.api.fields import Model
 
 #: Most findings that a status holds, and most characters of what one says.
 FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
+#: Longest instruction of a fix, in characters.
+INSTRUCTION_LIMIT = 512
 
 
 class Severity(StrEnum):
@@ -70,6 +72,9 @@ class Fix(Model):
         default="",
         description="The value as a zone file writes it, where a text is longer than one string "
         "of 255 bytes.",
+    )
+    instruction: Annotated[str, StringConstraints(max_length=INSTRUCTION_LIMIT)] = Field(
+        default="", description="What to do where it is no record that mends it, in a sentence."
     )
     remove: Annotated[list[RecordToRemove], Field(max_length=16)] = Field(
         default=[], description="Records that have to go first."

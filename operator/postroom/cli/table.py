@@ -244,6 +244,9 @@ def _show_finding(console: Console, finding: Mapping[str, Any]) -> None:
     if fix["action"] == FixAction.WAIT:
         _line(console, "    Fix: wait.", "cyan")
         return
+    if fix["action"] == FixAction.EXTERNAL and fix.get("instruction"):
+        _line(console, f"    Fix: {fix['instruction']}", "cyan")
+        return
     if fix["action"] == FixAction.EXTERNAL:
         _line(console, "    Fix: not in this zone; the sentence above says whose turn it is.")
         return

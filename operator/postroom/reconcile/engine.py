@@ -35,6 +35,7 @@ from postroom.reconcile.domain import ownership, sendingdomain
 from postroom.reconcile.domain.verification import without_look
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import Assessment, failed, passed, unknown
+from postroom.reconcile.status.explained import explained
 from postroom.reconcile.status.outcome import Memory, Outcome
 from postroom.reconcile.status.rest import SUSPENDED, Rest
 from postroom.reconcile.status.summarize import Moment, build_status, notices_of, summarize
@@ -72,11 +73,11 @@ async def reconcile(
     """
     try:
         outcome = await _evaluated(kind, raw, world, memory, policy)
-        return await defaults.told(kind, raw, outcome, world)
+        return explained(await defaults.told(kind, raw, outcome, world))
     except Exception:
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.
         logger.exception("evaluating %s failed", _untyped(kind, raw).key)
-        return _bug(_untyped(kind, raw), world.now())
+        return explained(_bug(_untyped(kind, raw), world.now()))
 
 
 async def _evaluated(
@@ -297,6 +298,7 @@ def progressing(kind: Kind, raw: Mapping[str, Any], now: datetime) -> CommonStat
     generation = resource.metadata.generation
     previous = schedule.own_progress(resource.status.conditions, generation)
     placed = place(verdicts, previous, generation, timestamp(now))
-    return resource.status.model_copy(
+    status = resource.status.model_copy(
         update={"observed_generation": generation, "conditions": placed}
     )
+    return explained(Outcome(status, None)).status or status

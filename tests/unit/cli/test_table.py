@@ -312,6 +312,16 @@ def test_a_table_fits_and_cuts_nothing(width: int, spaces: tuple[str, ...]) -> N
     assert all(space in text for space in spaces)
 
 
+def test_a_fix_that_is_no_record_is_an_instruction() -> None:
+    out = io.StringIO()
+    fix = {"action": "External", "instruction": "Set spec.serverRef.", "remove": []}
+    found = {"code": "NO_DEFAULT", "severity": "Error", "message": "None is marked.", "fix": fix}
+    status = {"conditions": BROKEN, "findings": [found]}
+    one = {"kind": "MailServer", "metadata": {"name": "x"}, "spec": {}, "status": status}
+    table.show(Console(file=out, width=80), [one])
+    assert "    Fix: Set spec.serverRef." in out.getvalue().splitlines()
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "shown"),
     [

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing is not Ready without a finding that says why, and no finding of a server or an account
+is without a fix.
+
+Where a look found no cause of its own to tell of (a reference that leads nowhere, a Secret that
+lacks a key, a default that is missing), the condition that decides Ready is told as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
+from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Severity
+from postroom.api.reasons import CATALOGUE, Reason
+from postroom.api.sendingdomain_status import SendingDomainStatus
+from postroom.api.status import CommonStatus, MarkedStatus
+from postroom.mail import finding_meanings
+from postroom.mail.replies.catalogue import causes
+from postroom.mail.replies.causes import Cause
+from postroom.reconcile.status.assessment import worst_first
+from postroom.reconcile.status.outcome import Outcome
+
+_LIFECYCLE = frozenset(
+    {
+        ConditionType.READY,
+        ConditionType.RECONCILING,
+        ConditionType.STALLED,
+        ConditionType.SUSPENDED,
+    }
+)
+#: What findings are about that are made here.
+_OWN_SUBJECTS = frozenset(each.value for each in ConditionType)
+#: Fixes that are not records.
+_IN_WORDS = frozenset({FixAction.EXTERNAL, FixAction.WAIT})
+#: What passes by itself: a look that is under way, and what somebody wants just so.
+_PASSING = frozenset(
+    {
+        Reason.PROGRESSING,
+        Reason.PENDING,
+        Reason.SUSPENDED,
+        Reason.DISCONNECTED,
+        Reason.DEPENDENCY_UNKNOWN,
+    }
+)
+
+
+def explained(outcome: Outcome) -> Outcome:
+    """Return an outcome whose findings tell what keeps the object from being Ready."""
+    status = outcome.status
+    if not isinstance(status, MarkedStatus | SendingDomainStatus):
+        return outcome
+    findings = tuple(each for each in status.findings if each.subject not in _OWN_SUBJECTS)
+    ready = find(status.conditions, ConditionType.READY)
+    if ready is not None and ready.status is not ConditionStatus.TRUE:
+        deciding = _deciding(status, ready)
+        in_other_words = isinstance(status, SendingDomainStatus)
+        if not any(_tells(finding, deciding, in_other_words) for finding in findings):
+            findings = (_finding(deciding), *findings)
+    if isinstance(status, MarkedStatus):
+        findings = tuple(with_fix(finding) for finding in findings)
+    if findings == tuple(status.findings):
+        return outcome
+    told = status.model_copy(update={"findings": worst_first(findings)})
+    return replace(outcome, status=told)
+
+
+def _deciding(status: CommonStatus, ready: Condition) -> Condition:
+    """The condition that Ready repeats; Ready itself where it speaks for itself."""
+    repeated = (
+        condition
+        for condition in status.conditions
+        if condition.type not in _LIFECYCLE
+        and condition.status is ready.status
+        and condition.message == ready.message
+    )
+    return next(repeated, ready)
+
+
+def _tells(finding: Finding, deciding: Condition, in_other_words: bool) -> bool:
+    """Whether a finding says what a condition says.
+
+    The judges of DNS tell the cause of what fails, or could not be looked at, in their own words.
+    """
+    if in_other_words and finding.severity is not Severity.INFO:
+        return finding.severity is Severity.ERROR or deciding.status is ConditionStatus.UNKNOWN
+    said = deciding.message.removesuffix("…") in finding.message
+    return said or finding.code == Reason(deciding.reason).name
+
+
+def _finding(deciding: Condition) -> Finding:
+    reason = Reason(deciding.reason)
+    severity = Severity.INFO if reason in _PASSING else Severity.WARNING
+    if deciding.status is ConditionStatus.FALSE:
+        severity = Severity.ERROR
+    told = Finding(
+        code=reason.name,
+        severity=severity,
+        subject=deciding.type.value,
+        message=deciding.message,
+    )
+    return with_fix(told)
+
+
+def with_fix(finding: Finding) -> Finding:
+    """Add what is to be done, as the catalogues of codes have it, where a finding does not tell."""
+    fix = finding.fix
+    if fix is not None and (fix.action not in _IN_WORDS or fix.instruction):
+        return finding
+    remedy = remedy_of(finding.code) or finding.message[:INSTRUCTION_LIMIT]
+    action = FixAction.WAIT if remedy.startswith("Wait") else FixAction.EXTERNAL
+    told = fix.model_copy(update={"instruction": remedy}) if fix is not None else None
+    return finding.model_copy(update={"fix": told or Fix(action=action, instruction=remedy)})
+
+
+def remedy_of(code: str) -> str:
+    """Return what to do about a code; empty where no catalogue has it."""
+    if code in Reason.__members__:
+        return CATALOGUE[Reason[code]].remedy
+    if code in Cause.__members__:
+        return causes()[Cause[code]].remedy
+    entry = finding_meanings.catalogue().get(code)
+    return entry.remedy if entry is not None else ""

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever is not Ready has a finding that says why, with a fix, for every reason there is.
+
+Covers: every reason as what decides Ready, False and Unknown, of every kind, beside other findings;
+what the reconcilers make of references, Secrets, defaults, rest, bad specs and bugs; that a finding
+goes when its cause does, and is told once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find, place
+from postroom.api.findings import FINDINGS_LIMIT, Finding, FixAction, Severity
+from postroom.api.names import Key, Kind
+from postroom.api.reasons import CATALOGUE, Reason
+from postroom.api.resource import STATUSES
+from postroom.api.sendingdomain_status import SendingDomainStatus
+from postroom.api.status import CommonStatus, MarkedStatus
+from postroom.mail import finding_meanings
+from postroom.mail.replies.causes import Cause
+from postroom.reconcile.status.explained import explained, remedy_of
+from postroom.reconcile.status.outcome import Outcome
+from postroom.reconcile.world import LookupUnavailable
+from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, MailWorld
+
+READY, TIME = ConditionType.READY, "2026-11-21T10:00:00Z"
+WELL = Verdict(type=READY, status=ConditionStatus.TRUE, reason=Reason.SUCCEEDED, message="Well.")
+SMTP = {"serverRef": {"name": "smtp"}}
+DIMENSIONS = [each for each in ConditionType if each not in list(ConditionType)[:4]]
+
+
+def holds(status: CommonStatus) -> None:
+    """What must be true of every status."""
+    findings = cast("MarkedStatus", status).findings
+    ready = find(status.conditions, READY)
+    assert ready is not None
+    keys = [(finding.code, finding.subject) for finding in findings]
+    assert len(keys) == len(set(keys))
+    if ready.status is ConditionStatus.TRUE:
+        return
+    telling = [
+        finding
+        for finding in findings
+        if ready.message.removesuffix("…") in finding.message
+        or finding.code == Reason(ready.reason).name
+        or (isinstance(status, SendingDomainStatus) and finding.severity is not Severity.INFO)
+    ]
+    assert telling, ready
+    if isinstance(status, MarkedStatus):
+        for finding in findings:
+            assert finding.fix is not None, finding
+            assert finding.fix.action not in (FixAction.EXTERNAL, FixAction.WAIT) or (
+                finding.fix.instruction
+            )
+
+
+OTHERS = st.lists(
+    st.builds(
+        Finding,
+        code=st.sampled_from(["CERTIFICATE_EXPIRING_SOON", "NO_DEFAULT", "SPF_MULTIPLE"]),
+        severity=st.sampled_from(Severity),
+        subject=st.sampled_from(["SMTP", "IMAP", ""]),
+        message=st.just("Something else."),
+    ),
+    unique_by=lambda finding: (finding.code, finding.subject),
+)
+
+
+@given(
+    kind=st.sampled_from(Kind),
+    reason=st.sampled_from(Reason),
+    dimension=st.sampled_from(DIMENSIONS),
+    state=st.sampled_from([ConditionStatus.FALSE, ConditionStatus.UNKNOWN]),
+    repeated=st.booleans(),
+    others=OTHERS,
+    message=st.sampled_from(["It is not there: create it.", "x" * 600]),
+)
+def test_every_reason_is_told_with_a_fix(
+    kind: Kind,
+    reason: Reason,
+    dimension: ConditionType,
+    state: ConditionStatus,
+    repeated: bool,
+    others: list[Finding],
+    message: str,
+) -> None:
+    verdicts = [Verdict(type=READY, status=state, reason=reason, message=message)]
+    if repeated:
+        verdicts.append(Verdict(type=dimension, status=state, reason=reason, message=message))
+    conditions = place(verdicts, (), 1, TIME)
+    status = STATUSES[kind](conditions=conditions).model_copy(update={"findings": others})
+    once = explained(Outcome(status, None))
+    assert once.status is not None
+    holds(once.status)
+    assert explained(once) == once
+    told = cast("MarkedStatus", once.status).findings
+    codes = {each.code for each in others}
+    assert codes <= {finding.code for finding in told} <= codes | {reason.name}
+    if kind is not Kind.SENDING_DOMAIN or not others:
+        assert reason.name in {finding.code for finding in told}
+    mended = once.status.model_copy(update={"conditions": place([WELL], (), 1, TIME)})
+    left = explained(Outcome(mended, None)).status
+    kept = {(each.code, each.subject) for each in cast("MarkedStatus", left).findings}
+    assert kept == {(each.code, each.subject) for each in others}
+
+
+def test_there_is_room_for_what_decides() -> None:
+    verdict = Verdict(
+        type=READY, status=ConditionStatus.FALSE, reason=Reason.NO_DEFAULT, message="None."
+    )
+    many = [
+        Finding(code="SPF_MULTIPLE", severity=Severity.ERROR, subject=str(each), message="x")
+        for each in range(FINDINGS_LIMIT)
+    ]
+    status = STATUSES[Kind.EMAIL_ACCOUNT](conditions=place([verdict], (), 1, TIME))
+    told = explained(Outcome(status.model_copy(update={"findings": many}), None)).status
+    findings = cast("MarkedStatus", told).findings
+    assert (len(findings), findings[0].code) == (FINDINGS_LIMIT, "NO_DEFAULT")
+
+
+def test_every_code_has_a_remedy() -> None:
+    codes = [*(each.name for each in CATALOGUE), *(each.name for each in Cause)]
+    for code in (*codes, *finding_meanings.catalogue()):
+        assert remedy_of(code), code
+    assert remedy_of("NOTHING_THAT_IS_KNOWN") == ""
+
+
+PASSWORD = {"credentialsRef": {"name": "mailbox"}}
+HOST = {"host": "smtp.example.com"}
+ADDRESS = {"address": "support@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        ({}, "NO_DEFAULT"),
+        ({"serverRef": {"name": "away"}}, "MAIL_SERVER_NOT_FOUND"),
+        (SMTP, "DEPENDENCY_UNKNOWN"),
+        ({**SMTP, **PASSWORD}, "SECRET_NOT_FOUND"),
+        ({"provider": "GoogleWorkspace", **PASSWORD}, "SECRET_NOT_FOUND"),
+        (
+            {**SMTP, "fallbackSender": "a@x.example"},
+            "SENDING_DOMAIN_NOT_FOUND",
+        ),
+        (
+            {**SMTP, "roundTrip": {"receiverRef": {"name": "away"}}},
+            "EMAIL_ACCOUNT_NOT_FOUND",
+        ),
+        ({**SMTP, "suspend": True}, "SUSPENDED"),
+        ({**SMTP, "connection": "Disconnected"}, "DISCONNECTED"),
+        ({"serverRef": 5}, "INVALID_SPEC"),
+    ],
+)
+async def test_what_accounts_stand_on(spec: dict[str, Any], code: str) -> None:
+    world = MailWorld()
+    world.add(SERVER, **HOST)
+    world.add(ACCOUNT, **ADDRESS, **spec)
+    status = await world.look(ACCOUNT)
+    holds(status)
+    assert code in {finding.code for finding in cast("MarkedStatus", status).findings}
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        (PASSWORD, "SECRET_NOT_FOUND"),
+        ({"credentialsRef": {"name": "half"}}, "SECRET_KEY_MISSING"),
+        ({"tls": {"caBundleRef": {"name": "ca"}}}, "CONFIG_MAP_NOT_FOUND"),
+        ({"suspend": True}, "SUSPENDED"),
+        ({"port": "many"}, "INVALID_SPEC"),
+    ],
+)
+async def test_what_servers_stand_on(spec: dict[str, Any], code: str) -> None:
+    world = MailWorld()
+    world.add_secret("half", username="relay")
+    world.add(SERVER, **HOST, **spec)
+    status = await world.look(SERVER)
+    holds(status)
+    assert code in {finding.code for finding in cast("MarkedStatus", status).findings}
+    world.add(SERVER, **HOST)
+    mended = await world.look(SERVER)
+    assert cast("MarkedStatus", mended).findings == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [(LookupUnavailable("Away."), "PROGRESSING"), (KeyError(), "INTERNAL_ERROR")],
+)
+async def test_what_cannot_be_looked_at(failure: Exception, code: str) -> None:
+    class Failing(MailWorld):
+        async def secret(self, namespace: str, name: str) -> Any:
+            raise failure
+
+    world = Failing()
+    server = Key(Kind.MAIL_SERVER, NAMESPACE, "smtp")
+    world.add(server, **HOST, **PASSWORD)
+    status = await world.look(server)
+    holds(status)
+    assert code in {finding.code for finding in cast("MarkedStatus", status).findings}

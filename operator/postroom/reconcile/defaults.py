@@ -29,7 +29,6 @@ from postroom.reconcile.world import World
 #: Kinds of which a namespace has a default.
 Marked = MailServer | EmailAccount
 
-_CODE = Reason.SUPERSEDED.name
 _TICK = timedelta(seconds=1)  # what status tells times to
 
 
@@ -80,7 +79,9 @@ async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: Worl
     fields: dict[str, object] = {"is_default": False, "default_since": None}
     kept = [each for each in status.conditions if each.type is not ConditionType.DEFAULT]
     verdicts = [Verdict.of(condition) for condition in kept]
-    findings = tuple(finding for finding in status.findings if finding.code != _CODE)
+    findings = tuple(
+        finding for finding in status.findings if finding.code != Reason.SUPERSEDED.name
+    )
     try:
         resource = cast("Marked", parse(kind, raw))
         standing = await standing_of(resource, world)
@@ -152,5 +153,10 @@ def _findings(verdict: Verdict) -> tuple[Finding, ...]:
     if verdict.passed:
         return ()
     return (
-        Finding(code=_CODE, severity=Severity.INFO, subject="default", message=verdict.message),
+        Finding(
+            code=Reason.SUPERSEDED.name,
+            severity=Severity.INFO,
+            subject="default",
+            message=verdict.message,
+        ),
     )

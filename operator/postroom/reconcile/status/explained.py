@@ -56,7 +56,7 @@ def explained(outcome: Outcome) -> Outcome:
         deciding = _deciding(status, ready)
         in_other_words = isinstance(status, SendingDomainStatus)
         if not any(_tells(finding, deciding, in_other_words) for finding in findings):
-            findings = (_finding(deciding), *findings)
+            findings = (_as_finding(deciding), *findings)
     if isinstance(status, MarkedStatus):
         findings = tuple(with_fix(finding) for finding in findings)
     if findings == tuple(status.findings):
@@ -88,7 +88,7 @@ def _tells(finding: Finding, deciding: Condition, in_other_words: bool) -> bool:
     return said or finding.code == Reason(deciding.reason).name
 
 
-def _finding(deciding: Condition) -> Finding:
+def _as_finding(deciding: Condition) -> Finding:
     reason = Reason(deciding.reason)
     severity = Severity.INFO if reason in _PASSING else Severity.WARNING
     if deciding.status is ConditionStatus.FALSE:

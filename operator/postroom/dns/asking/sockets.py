@@ -13,7 +13,6 @@ import asyncio
 import secrets
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -44,7 +43,7 @@ class SocketTransport:
             for earlier in list(self._ports.values()):
                 if len(self._ports) >= _PORTS_LIMIT:
                     earlier.close_if_idle()
-            port = self._ports[server] = _Port(server, self._forget)
+            port = self._ports[server] = _Port(server, self._ports)
         async with asyncio.timeout(timeout):
             return await port.ask(query)
 
@@ -69,10 +68,6 @@ class SocketTransport:
         for port in list(self._ports.values()):
             port.close()
 
-    def _forget(self, port: _Port) -> None:
-        if self._ports.get(port.server) is port:
-            del self._ports[port.server]
-
 
 class _Socket(socket.socket):
     def __del__(self) -> None:
@@ -81,11 +76,14 @@ class _Socket(socket.socket):
 
 
 class _Port:
-    """A connected UDP socket, and the queries that wait for replies through it."""
+    """A connected UDP socket, and the queries that wait for replies through it.
 
-    def __init__(self, server: ServerAddress, closed: Callable[[_Port], None]) -> None:
+    `ports` are those of all servers, among which it is until it is closed or replaced.
+    """
+
+    def __init__(self, server: ServerAddress, ports: dict[ServerAddress, _Port]) -> None:
         self.server = server
-        self._closed = closed
+        self._ports = ports
         self._waiting: dict[int, tuple[bytes, asyncio.Future[bytes]]] = {}
         self._queries = 0
         family = socket.AF_INET6 if ip_address(server.address).version == 6 else socket.AF_INET
@@ -159,4 +157,5 @@ class _Port:
             asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         self._fail(ConnectionAbortedError("the transport was closed"))
-        self._closed(self)
+        if self._ports.get(self.server) is self:
+            del self._ports[self.server]

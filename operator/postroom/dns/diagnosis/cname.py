@@ -86,8 +86,7 @@ def _explained(
     if chain[-1] in chain[:-1]:
         yield Code.CNAME_LOOP, f"{said}, which leads in a circle.", Evidence.PROVEN
         return
-    meant = _meant(target)
-    if meant != target and meant == wanted.target:
+    if meant(target) == wanted.target:
         if any(match[1] and int(match[1]) > 127 for match in _ESCAPED.finditer(target)):
             message = f"{said}: a name in DNS needs its xn-- form."
             yield Code.IDN_ULABEL, message, Evidence.PROVEN
@@ -117,7 +116,7 @@ def _explained(
         yield Code.CNAME_TARGET_OTHER_PROVIDER, message, Evidence.SHOWN
 
 
-def _meant(target: str) -> str:
+def meant(target: str) -> str:
     """Read a target as its author meant it: without URL and quotes, in A-label form."""
     octets = _ESCAPED.sub(lambda match: chr(int(match[1])) if match[1] else match[2], target)
     bare = _AROUND.sub("", octets)

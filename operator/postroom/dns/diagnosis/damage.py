@@ -62,19 +62,35 @@ def _of_text(case: Case, text: str) -> Iterator[Damage]:
     if mended:
         yield from mended
         return
-    whole = case.planned.value
+    whole, wanted = case.planned.value, case.planned.wanted
     # A policy that ends between two terms may be meant to be shorter.
     rest = whole[len(text) :]
     inside = bool(rest) and rest[0] not in " ;," and text[-1:] not in " ;,:="
-    if isinstance(case.planned.wanted, TextWanted):
-        yield from _of_exact(text, whole)
-    elif inside and len(text) >= _TELLING and whole.startswith(text):
-        yield Damage(Code.VALUE_TRUNCATED, _cut(text, whole), (text,), whole)
+    exact = isinstance(wanted, TextWanted)
+    if exact and text.casefold() == whole.casefold():
+        detail = "has the case of its letters changed"
+        yield Damage(Code.VALUE_LOWERCASED, detail, (text,), whole)
+    elif exact and "".join(text.split()) == "".join(whole.split()):
+        yield Damage(Code.VALUE_WHITESPACE, DETAILS[Code.VALUE_WHITESPACE], (text,), whole)
     elif text != whole and text == whole.replace("+", " "):
         yield Damage(Code.VALUE_PLUS_LOST, "has spaces in the place of plus signs", (text,), whole)
-    if _is_template(case, text):
+    elif (exact or inside) and len(text) >= _TELLING and whole.startswith(text):
+        detail = f"was cut off after {len(text)} of {len(whole)} characters"
+        yield Damage(Code.VALUE_TRUNCATED, detail, (text,), whole)
+    elif exact and _TELLING <= len(text) <= _COMPARED_LIMIT and within_distance(text, whole, _NEAR):
+        detail = f"differs from the required value at character {first_difference(text, whole) + 1}"
+        yield Damage(Code.VALUE_NEAR, detail, (text,), whole, proven=False)
+    # Whether the gap of a template is why it is not read. What is read is no template; of SPF the
+    # judge tells: there a gap is a fault of one term, and the others stay.
+    is_template, meant = False, text
+    if isinstance(wanted, TextWanted):
+        prefix, _, filled = text.strip().partition("=")
+        same = bool(prefix) and prefix == wanted.text.partition("=")[0]
+        is_template, meant = same and placeholder(filled) is not None, whole
+    elif isinstance(wanted, DMARCWanted):
+        is_template = any(slip.code == Code.VALUE_PLACEHOLDER for slip in dmarc.slips(text))
+    if is_template:
         detail = "still holds a placeholder of the instructions"
-        meant = whole if isinstance(case.planned.wanted, TextWanted) else text
         yield Damage(Code.VALUE_PLACEHOLDER, detail, (text,), meant, proven=False)
 
 
@@ -94,21 +110,6 @@ def _is_of_kind(case: Case, text: str) -> bool:
             return spf.is_spf(text) and not spf.parse(text).problems
         case DMARCWanted():
             return dmarc.is_dmarc(text) and dmarc.parse(text).problem is None
-    return False
-
-
-def _is_template(case: Case, text: str) -> bool:
-    """Whether the gap of a template is why a text is not read. What is read is no template.
-
-    Of SPF the judge tells: there a gap is a fault of one term, and the others stay.
-    """
-    match case.planned.wanted:
-        case TextWanted(wanted):
-            prefix, _, rest = text.strip().partition("=")
-            same = bool(prefix) and prefix == wanted.partition("=")[0]
-            return same and placeholder(rest) is not None
-        case DMARCWanted():
-            return any(slip.code == Code.VALUE_PLACEHOLDER for slip in dmarc.slips(text))
     return False
 
 
@@ -146,27 +147,6 @@ def _undo_all(text: str, steps: Iterable[tuple[str, Undo]]) -> str:
     for _, undo in steps:
         text = undo(text)
     return text
-
-
-def _of_exact(text: str, whole: str) -> Iterator[Damage]:
-    """Compare with the one text that it must be."""
-    if text.casefold() == whole.casefold():
-        detail = "has the case of its letters changed"
-        yield Damage(Code.VALUE_LOWERCASED, detail, (text,), whole)
-    elif "".join(text.split()) == "".join(whole.split()):
-        yield Damage(Code.VALUE_WHITESPACE, DETAILS[Code.VALUE_WHITESPACE], (text,), whole)
-    elif text == whole.replace("+", " "):
-        yield Damage(Code.VALUE_PLUS_LOST, "has spaces in the place of plus signs", (text,), whole)
-    elif len(text) >= _TELLING and whole.startswith(text):
-        yield Damage(Code.VALUE_TRUNCATED, _cut(text, whole), (text,), whole)
-    elif _TELLING <= len(text) <= _COMPARED_LIMIT and within_distance(text, whole, _NEAR):
-        at = first_difference(text, whole)
-        detail = f"differs from the required value at character {at + 1}"
-        yield Damage(Code.VALUE_NEAR, detail, (text,), whole, proven=False)
-
-
-def _cut(text: str, whole: str) -> str:
-    return f"was cut off after {len(text)} of {len(whole)} characters"
 
 
 def pieced(case: Case) -> tuple[Damage, ...]:

@@ -44,26 +44,25 @@ def causes(case: Case) -> Iterable[Cause]:
         yield Cause(slip.code, f"The {where(case.planned)} {slip.detail}.", fix, evidence)
     texts = [value for value in answer.values if dkim.looks_like_key(value)]
     found = dkim.parse(texts[0]).key if len(texts) == 1 else None
-    whose = None if found is None or found == wanted.key else _owner(case, found)
-    if whose is not None and found is not None:
+    if found is None or found == wanted.key:
+        return
+    # Whose key it is that stands there instead of the required one; no word where nothing tells.
+    whose = ""
+    for record in case.context.plan.records:
+        if isinstance(record.wanted, DKIMKeyWanted) and record.wanted.key == found:
+            retired = ", which is retired" if record.wanted.role is DKIMRole.RETIRED else ""
+            whose = f"that of {record.name}{retired}"
+            break
+    if answer.aliases and not whose:
+        title = title_of(answer.aliases[0])
+        named = f" ({title})" if title else ""
+        whose = f"that of {answer.aliases[0]}{named}, to which a CNAME leads"
+    if whose:
         message = (
             f"The {where(case.planned)} holds another key ({dkim.described(found)}) than the "
             f"required one ({dkim.described(wanted.key)}): {whose}."
         )
         yield Cause(Code.DKIM_KEY_OTHER, message, fix, Evidence.SHOWN)
-
-
-def _owner(case: Case, key: dkim.PublicKey) -> str | None:
-    """Whose key it is that stands there instead of the required one; None where nothing tells."""
-    for record in case.context.plan.records:
-        if isinstance(record.wanted, DKIMKeyWanted) and record.wanted.key == key:
-            retired = record.wanted.role is DKIMRole.RETIRED
-            return f"that of {record.name}{', which is retired' if retired else ''}"
-    if case.answer.aliases:
-        target = case.answer.aliases[0]
-        title = title_of(target)
-        return f"that of {target}{f' ({title})' if title else ''}, to which a CNAME leads"
-    return None
 
 
 def with_keys_named(case: Case, cause: Cause) -> Cause:

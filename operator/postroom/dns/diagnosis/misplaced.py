@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from postroom.api.sendingdomain import RecordState
@@ -89,24 +88,21 @@ def _proves(moved: Case, fault: Cause) -> bool:
         wanted, requirements.DKIMKeyWanted | requirements.CNAMEWanted | requirements.MXWanted
     ):
         return fault.evidence is Evidence.PROVEN and fault.code not in _NO_PROOF
-    return moved.holds(replace(moved.answer, values=tuple(_meant(moved))))
-
-
-def _meant(moved: Case) -> Iterable[str]:
-    """The texts that come out when damage is undone."""
-    yield from (damage.meant for damage in undone(moved))
+    # The texts that come out when damage is undone.
+    meant = [damage.meant for damage in undone(moved)]
     for text in moved.answer.values:
-        if isinstance(moved.planned.wanted, requirements.DMARCWanted):
-            yield dmarc.mended(text)
-        elif isinstance(moved.planned.wanted, spf.Requirement):
+        if isinstance(wanted, requirements.DMARCWanted):
+            meant.append(dmarc.mended(text))
+        elif isinstance(wanted, spf.Requirement):
             read = spf_merge.meant(text)
             if read is not None:
-                yield read[1]
+                meant.append(read[1])
         else:
             # All damage that any value may take, one kind after the other.
             for _, undo in UNDO:
                 text = undo(text)
-                yield text
+                meant.append(text)
+    return moved.holds(replace(moved.answer, values=tuple(meant)))
 
 
 def _is_kin(case: Case, text: str) -> bool:

@@ -67,7 +67,15 @@ def causes(case: Case) -> Iterable[Cause]:
                 "that name instead (RFC 5321)."
             )
             yield Cause(Code.MX_MISSING, message, create(case.planned))
-        yield from _alias_in_the_way(case)
+        aliases, is_bounce = case.answer.aliases, case.planned.purpose is Purpose.RETURN_PATH
+        if is_bounce and aliases and not from_wildcard(case, RecordType.MX):
+            # The MX of a return path cannot stand beside the CNAME of another setup.
+            message = (
+                f"There is a CNAME to {quoted(aliases[0])} at {case.planned.name}, where the MX of "
+                "the return path must stand."
+            )
+            fix = replace(case.planned, aliases[:1], type=RecordType.CNAME)
+            yield Cause(Code.RP_CONFLICT, message, fix, Evidence.SHOWN)
     elif _is_return_path(case):
         yield from _others_in_the_way(case)
 
@@ -125,21 +133,6 @@ def _slip(case: Case, wanted: MXWanted, host: str) -> tuple[Code, str, Evidence]
         what = f"is only an alias of {wanted.host}, which MX must not name (RFC 2181 section 10.3)"
         return Code.MX_CNAME_TO_WANTED, what, Evidence.PROVEN
     return None
-
-
-def _alias_in_the_way(case: Case) -> Iterator[Cause]:
-    """The MX of a return path cannot stand beside the CNAME of another setup."""
-    aliases = case.answer.aliases
-    if case.planned.purpose is not Purpose.RETURN_PATH or not aliases:
-        return
-    if from_wildcard(case, RecordType.MX):
-        return
-    message = (
-        f"There is a CNAME to {quoted(aliases[0])} at {case.planned.name}, where the MX of the "
-        "return path must stand."
-    )
-    fix = replace(case.planned, aliases[:1], type=RecordType.CNAME)
-    yield Cause(Code.RP_CONFLICT, message, fix, Evidence.SHOWN)
 
 
 def _is_return_path(case: Case) -> bool:

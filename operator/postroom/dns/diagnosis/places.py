@@ -67,8 +67,7 @@ def places(name: str, type: RecordType, domain: str, apex: str) -> tuple[Place, 
 
 def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Place]:
     label = "" if name == domain else name.removesuffix(f".{domain}")
-    yield from _zone_again(name, apex)
-    yield from _international(name, apex)
+    yield from _of_whole_name(name, apex)
     if domain != apex:
         yield from _of_subdomain(label, domain, apex)
     if not label:
@@ -105,12 +104,14 @@ def _places(name: str, type: RecordType, domain: str, apex: str) -> Iterator[Pla
     for spaced in (f"{_SPACE}{label}.", f"{label}{_SPACE}.", f"{label}.{domain}{_SPACE}."):
         yield Place(FAR, f"{spaced}{domain}", Code.NAME_URL_OR_SPACE, how, telling="_" in label)
     if "_" in label:
-        yield from _otherwise_joined(label, domain)
-        yield from _twice(label, domain, apex)
+        yield from _rare(label, domain, apex)
 
 
-def _zone_again(name: str, apex: str) -> Iterator[Place]:
-    """The DNS host adds the zone to whatever does not end in it, or to everything."""
+def _of_whole_name(name: str, apex: str) -> Iterator[Place]:
+    """What the DNS host makes of a name that was entered with the zone, or beyond ASCII.
+
+    It adds the zone to whatever does not end in it, or to everything; some store UTF-8.
+    """
     how = "the DNS host has added the zone to a name that held it already"
     yield Place(1, f"{name}.{apex}", Code.NAME_ZONE_DOUBLED, how, telling=True)
     twice = f"{how}, and once more"
@@ -121,10 +122,6 @@ def _zone_again(name: str, apex: str) -> Iterator[Place]:
     for count in range(1, len(labels)):
         part = ".".join(labels[:count])
         yield Place(5, f"{above}{part}.{apex}", Code.NAME_ZONE_DOUBLED, how)
-
-
-def _international(name: str, apex: str) -> Iterator[Place]:
-    """A name that was entered in letters beyond ASCII, which some DNS hosts store as UTF-8."""
     how = "the DNS host has stored its letters beyond ASCII as they are, where DNS has xn-- forms"
     written = _as_octets(name)
     if written == name:
@@ -133,7 +130,6 @@ def _international(name: str, apex: str) -> Iterator[Place]:
         yield Place(2, written, Code.IDN_ULABEL, how, telling=True)
     else:
         yield Place(2, f"{written}.{apex}", Code.IDN_ULABEL, how, telling=True)
-        above = name.removesuffix(apex)
         if _as_octets(above) != above:
             yield Place(2, f"{_as_octets(above)}{apex}", Code.IDN_ULABEL, how, telling=True)
 
@@ -255,36 +251,31 @@ def _of_labels(labels: tuple[str, ...], domain: str) -> Iterator[Place]:
             yield Place(6, f"{more}.{domain}", Code.NAME_TYPO, how_more)
 
 
-def _otherwise_joined(label: str, domain: str) -> Iterator[Place]:
-    """What becomes of an underscore now and then, and of the dot beside it."""
+def _rare(label: str, domain: str, apex: str) -> Iterator[Place]:
+    """What is seen now and then: of an underscore and the dot beside it, and of two slips at once.
+
+    Of the two, one is in the label, the other one in what stands behind it.
+    """
     first, dot, rest = label.partition(".")
-    if not dot:
+    slips = [(Code.NAME_UNDERSCORE_LOST, label.replace("_", ""), "the underscore is missing")]
+    if dot:
+        how = "the underscore and the dot beside it are missing"
+        for joint in ("-", ""):
+            name = f"{first}{joint}{rest.removeprefix('_')}.{domain}"
+            yield Place(FAR + 1, name, Code.NAME_UNDERSCORE_LOST, how, telling=True)
+        how = f"the name must read {label}"
+        for joint in ("-", ""):
+            name = f"{rest}{joint}{first}.{domain}"
+            yield Place(FAR + 2, name, Code.NAME_LABELS_SWAPPED, how, telling=True)
+        turned = f"{rest}.{first}".replace("_", "")
+        yield Place(FAR + 2, f"{turned}.{domain}", Code.NAME_LABELS_SWAPPED, how)
+        slips.append((Code.NAME_LABELS_SWAPPED, f"{rest}.{first}", how))
+        slips.append((Code.NAME_LABELS_SWAPPED, first, f"the name lacks {rest}"))
+    else:
         how = "the underscore stands there twice"
         yield Place(FAR + 2, f"_{label}.{domain}", Code.NAME_TYPO, how, telling=True)
         how = "the underscore stands at the end"
         yield Place(FAR + 2, f"{label.strip('_')}_.{domain}", Code.NAME_UNDERSCORE_LOST, how)
-        return
-    how = "the underscore and the dot beside it are missing"
-    for joint in ("-", ""):
-        name = f"{first}{joint}{rest.removeprefix('_')}.{domain}"
-        yield Place(FAR + 1, name, Code.NAME_UNDERSCORE_LOST, how, telling=True)
-    how = f"the name must read {label}"
-    for joint in ("-", ""):
-        name = f"{rest}{joint}{first}.{domain}"
-        yield Place(FAR + 2, name, Code.NAME_LABELS_SWAPPED, how, telling=True)
-    turned = f"{rest}.{first}".replace("_", "")
-    yield Place(FAR + 2, f"{turned}.{domain}", Code.NAME_LABELS_SWAPPED, how)
-
-
-def _twice(label: str, domain: str, apex: str) -> Iterator[Place]:
-    """What two frequent slips make of a name: one in the label, one in what stands behind it."""
-    first, dot, rest = label.partition(".")
-    slips = [(Code.NAME_UNDERSCORE_LOST, label.replace("_", ""), "the underscore is missing")]
-    if dot:
-        slips += [
-            (Code.NAME_LABELS_SWAPPED, f"{rest}.{first}", f"the name must read {label}"),
-            (Code.NAME_LABELS_SWAPPED, first, f"the name lacks {rest}"),
-        ]
     ends = [(f"{domain}.{apex}", "the DNS host has added the zone to a name that held it already")]
     if domain != apex:
         how = f"{domain} stands in it twice"
@@ -307,12 +298,12 @@ def _misspellings(labels: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...
     then of the others, in turns, so that a bound cuts all of them alike.
     """
     order = sorted(range(len(labels)), key=lambda at: not labels[at].startswith("_"))
-    rows = ([(at, form) for form in _slips_in(labels[at])] for at in order)
+    rows = ([(at, form) for form in slips_in(labels[at])] for at in order)
     for at, form in filter(None, chain.from_iterable(zip_longest(*rows))):
         yield labels[at], (*labels[:at], form, *labels[at + 1 :])
 
 
-def _slips_in(label: str) -> Iterator[str]:
+def slips_in(label: str) -> Iterator[str]:
     """One label, with one character in the wrong place, left out, doubled, or looking alike."""
     alike = label.translate(_LOOK_ALIKE)
     plural = label[:-1] if label.endswith("s") else f"{label}s"

@@ -115,61 +115,44 @@ def _text_for_alias(case: Case, wanted: CNAMEWanted) -> Iterator[Cause]:
 
 def _alias_for_other(case: Case) -> Iterator[Cause]:
     """A CNAME stands where another type is needed, and hides it (RFC 1034 section 3.6.2)."""
-    target, name = synthesis.alias_of(case), case.planned.name
+    target, name, wanted = synthesis.alias_of(case), case.planned.name, case.planned.wanted
     if target is None or not case.answer.aliases:
         return
-    code = _code_of_alias(case, target)
-    if code is None:
-        return
-    fix = fix_contents.with_removed(
-        replace(case.planned, ()),
-        fix_contents.records_to_remove(case, removal(name, RecordType.CNAME, (target,))),
-    )
-    yield Cause(code, _about_alias(case, code, target), fix, Evidence.PROVEN)
-
-
-def _code_of_alias(case: Case, target: str) -> Code | None:
-    if case.planned.name == case.domain:
-        return Code.CNAME_AT_APEX
-    if not case.answer.values or _is_value(case, target):
-        return Code.TYPE_CNAME_FOR_TXT if case.planned.type is RecordType.TXT else Code.RP_CONFLICT
-    match case.planned.wanted:
-        case DMARCWanted() | MXWanted():
-            return None  # Those have causes of their own.
-        case DKIMKeyWanted():
-            return Code.CNAME_TARGET_OTHER_PROVIDER if title_of(target) else Code.CNAME_TARGET_WRONG
-        case _:
-            return Code.TYPE_CNAME_FOR_TXT
-
-
-def _is_value(case: Case, target: str) -> bool:
-    """Whether the value was entered as the target, which the DNS host may have made longer."""
-    value = re.sub(r"\\(.)", r"\1", target)
-    wanted = case.planned.value.lower()
-    return bool(wanted) and value[: len(wanted)] == wanted
-
-
-def _about_alias(case: Case, code: Code, target: str) -> str:
-    name, shown = case.planned.name, quoted(target)
-    if code == Code.CNAME_AT_APEX:
-        return (
+    shown, owner, is_text = quoted(target), title_of(target), case.planned.type is RecordType.TXT
+    # The value may have been entered as the target, which the DNS host may have made longer.
+    value = case.planned.value.lower()
+    is_value = bool(value) and re.sub(r"\\(.)", r"\1", target).startswith(value)
+    code = Code.TYPE_CNAME_FOR_TXT
+    if name == case.domain:
+        code = Code.CNAME_AT_APEX
+        message = (
             f"The CNAME at {name} to {shown} hides all other records of the domain, so that its "
             "mail is neither delivered nor authenticated by them. The website that it leads to "
             "goes with it: put an ALIAS or ANAME in its place, if the DNS host has that, else the "
             "A and AAAA records of the website."
         )
-    if _is_value(case, target):
-        return f"The value stands at {name} as the target of a CNAME: it belongs into a TXT."
-    if not case.answer.values:
-        return (
+    elif is_value:
+        code = code if is_text else Code.RP_CONFLICT
+        message = f"The value stands at {name} as the target of a CNAME: it belongs into a TXT."
+    elif not case.answer.values:
+        code = code if is_text else Code.RP_CONFLICT
+        message = (
             f"There is a CNAME at {name} to {shown}, which has no {case.planned.type.value}; the "
             f"{where(case.planned)} is needed in its place."
         )
-    owner = title_of(target)
-    suffix = f", which belongs to {owner}" if owner else ""
-    return (
-        f"There is a CNAME at {name} to {shown}{suffix}; what it leads to is not what is required."
-    )
+    elif isinstance(wanted, DMARCWanted | MXWanted):
+        return  # Those have causes of their own.
+    else:
+        if isinstance(wanted, DKIMKeyWanted):
+            code = Code.CNAME_TARGET_OTHER_PROVIDER if owner else Code.CNAME_TARGET_WRONG
+        suffix = f", which belongs to {owner}" if owner else ""
+        message = (
+            f"There is a CNAME at {name} to {shown}{suffix}; what it leads to is not what is "
+            "required."
+        )
+    gone = fix_contents.records_to_remove(case, removal(name, RecordType.CNAME, (target,)))
+    fix = fix_contents.with_removed(replace(case.planned, ()), gone)
+    yield Cause(code, message, fix, Evidence.PROVEN)
 
 
 def _obsolete_type(case: Case) -> Iterator[Cause]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from postroom.dns import dkim, requirements, spf
 from postroom.dns.answers import Question, RecordType
@@ -90,26 +90,22 @@ def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:
             extra = removal(case.planned.name, RecordType.TXT, [*keys, *right[1:]])
             yield Cause(slip.code, message, delete(extra), Evidence.PROVEN)
             continue
+        wrong = [slip.value]
+        if not slip.value:
+            # All pieces of a key that was split, in whatever way their spaces were kept.
+            whole = "".join(case.planned.value.split())
+            bare = {text: "".join(text.split()) for text in texts}
+            wrong = [
+                text
+                for text, piece in bare.items()
+                if piece and (dkim.looks_like_key(text) or piece in whole)
+            ]
         gone = fix_contents.records_to_remove(
-            case, removal(case.planned.name, RecordType.TXT, _parts(case, slip))
+            case, removal(case.planned.name, RecordType.TXT, wrong)
         )
         yield Cause(
             slip.code, message, fix_contents.with_removed(replace(case.planned, ()), gone), evidence
         )
-
-
-def _parts(case: Case, slip: dkim.Slip) -> Sequence[str]:
-    """The values that a slip is about; all pieces of a key that was split into records."""
-    if slip.value:
-        return (slip.value,)
-    # In whatever way their spaces were kept.
-    whole = "".join(case.planned.value.split())
-    bare = {text: "".join(text.split()) for text in texts_of(case)}
-    return tuple(
-        text
-        for text, piece in bare.items()
-        if piece and (dkim.looks_like_key(text) or piece in whole)
-    )
 
 
 FAMILY = CauseFamily(probes, causes)

@@ -39,8 +39,7 @@ def causes(case: Case) -> Iterable[judgement.Cause]:
     if case.judgement.state is RecordState.MISSING:
         yield from _delegated_below(case)
         if _nothing_is_there(case):
-            yield from _delegated(case)
-            yield from _made_at_another_host(case)
+            yield from _put_elsewhere(case)
 
 
 def _nothing_is_there(case: Case) -> bool:
@@ -129,45 +128,34 @@ def cut_off(
     return changed(judged, message=message, cause=cause)
 
 
-def _delegated(case: Case) -> Iterator[judgement.Cause]:
-    """The sending domain is a zone of its own below one in which the records may have been put."""
+def _put_elsewhere(case: Case) -> Iterator[judgement.Cause]:
+    """The records may have been put into the zone above, or at the DNS host that had the zone."""
     zone, above = case.context.zone, parent(case.domain)
-    if zone is None or zone.apex != case.domain:
+    if zone is None:
         return
-    if "." not in above or dmarc.is_public_suffix(above):
-        return
-    message = (
-        f"{case.domain} is a zone of its own, delegated to {_servers(zone.nameservers)}: what is "
-        f"added to {above} has no effect there. "
-        f"{judgement.lacking(case.planned, case.answer.values)}"
-    )
-    shows = Question(case.domain, RecordType.NS)
-    yield judgement.Cause(
-        Code.SUBDOMAIN_DELEGATED, message, create(case.planned), judgement.Evidence.LIKELY, shows
-    )
-
-
-def _made_at_another_host(case: Case) -> Iterator[judgement.Cause]:
-    """The zone names a primary server at another DNS host than the one that serves it."""
-    zone, apex = case.context.zone, case.apex
-    soa = case.at(apex, RecordType.SOA) if apex is not None else None
-    if zone is None or soa is None or not any(value.split() for value in soa.values[:1]):
+    lack, fix = judgement.lacking(case.planned, case.answer.values), create(case.planned)
+    if zone.apex == case.domain and "." in above and not dmarc.is_public_suffix(above):
+        message = (
+            f"{case.domain} is a zone of its own, delegated to {_servers(zone.nameservers)}: what "
+            f"is added to {above} has no effect there. {lack}"
+        )
+        shows = Question(case.domain, RecordType.NS)
+        likely = judgement.Evidence.LIKELY
+        yield judgement.Cause(Code.SUBDOMAIN_DELEGATED, message, fix, likely, shows)
+    soa = case.at(zone.apex, RecordType.SOA)
+    if soa is None or not any(value.split() for value in soa.values[:1]):
         return
     primary = soa.values[0].split()[0].removesuffix(".").lower()
     maker, hosts = host_of([primary]), hosts_of(zone.nameservers)
-    if maker is None or not hosts or maker in hosts:
-        return
-    serving = " and ".join(host.name for host in hosts)
-    message = (
-        f"{zone.apex} is served by {serving} ({_servers(zone.nameservers)}), although its SOA "
-        f"still names {quoted(primary)} of {maker.name}: unless {serving} takes the zone from "
-        f"there, what is added at {maker.name} has no effect. "
-        f"{judgement.lacking(case.planned, case.answer.values)}"
-    )
-    shows = Question(zone.apex, RecordType.SOA)
-    yield judgement.Cause(
-        Code.WRONG_DNS_HOST, message, create(case.planned), judgement.Evidence.LIKELY, shows
-    )
+    if maker is not None and hosts and maker not in hosts:
+        serving = " and ".join(host.name for host in hosts)
+        message = (
+            f"{zone.apex} is served by {serving} ({_servers(zone.nameservers)}), although its SOA "
+            f"still names {quoted(primary)} of {maker.name}: unless {serving} takes the zone from "
+            f"there, what is added at {maker.name} has no effect. {lack}"
+        )
+        shows = Question(zone.apex, RecordType.SOA)
+        yield judgement.Cause(Code.WRONG_DNS_HOST, message, fix, judgement.Evidence.LIKELY, shows)
 
 
 FAMILY = CauseFamily(probes, causes)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from postroom.api.findings import Finding
 from postroom.api.sendingdomain import Purpose
@@ -36,7 +36,21 @@ def advice(
         )
     for hint in dmarc.advise(record, circumstances):
         told.setdefault(hint.code, f"In the {where(planned)}: {hint.sentence}")
-    told |= dict(_alignment(author, context, seen))
+    # Whether what mail will be authenticated with belongs to the From domain.
+    identifiers = sending_identifiers(context.plan)
+    walks = {identifier.domain: discover(identifier.domain, seen) for identifier in identifiers}
+    for identifier in identifiers:
+        found = dmarc.align(author, identifier, walks)
+        if found.aligned is False and found.why is not None:
+            told[Code.DMARC_ALIGN_SPF] = (
+                f"The return path {identifier.domain} does not align with {author.domain} "
+                f"({_WHY[found.why]}), so that SPF cannot pass DMARC; DKIM has to."
+            )
+    if not any(record.purpose is Purpose.DKIM for record in context.plan.records):
+        told[Code.DMARC_ALIGN_DKIM] = (
+            f"No DKIM key of {author.domain} is planned, so that DMARC depends on SPF alone, which "
+            "forwarding breaks: sign with the domain too."
+        )
     partial = [tag.value for tag in record.removed if tag.name == "pct" and tag.value != "100"]
     if partial and Code.DMARC_REMOVED_TAGS in told:
         # Of the removed tags, pct= alone has an effect, at old receivers.
@@ -63,28 +77,6 @@ def by_suffix_list(domain: str, found: dmarc.Discovery) -> str | None:
         f"organisational domain of {domain}, RFC 9989 takes {differing.walk}: they may apply "
         "different policies. A record of its own ends that."
     )
-
-
-def _alignment(author: dmarc.Discovery, context: Context, seen: Seen) -> Iterator[tuple[Code, str]]:
-    """Whether what mail will be authenticated with belongs to the From domain."""
-    identifiers = sending_identifiers(context.plan)
-    walks: Mapping[str, dmarc.Discovery] = {
-        identifier.domain: discover(identifier.domain, seen) for identifier in identifiers
-    }
-    for identifier in identifiers:
-        found = dmarc.align(author, identifier, walks)
-        if found.aligned is False and found.why is not None:
-            message = (
-                f"The return path {identifier.domain} does not align with {author.domain} "
-                f"({_WHY[found.why]}), so that SPF cannot pass DMARC; DKIM has to."
-            )
-            yield Code.DMARC_ALIGN_SPF, message
-    if not any(record.purpose is Purpose.DKIM for record in context.plan.records):
-        yield (
-            Code.DMARC_ALIGN_DKIM,
-            f"No DKIM key of {author.domain} is planned, so that DMARC depends on SPF alone, which "
-            "forwarding breaks: sign with the domain too.",
-        )
 
 
 _WHY = {

@@ -170,14 +170,14 @@ def _offered(
     admit: bool,
 ) -> Offer:
     name = planned.name
-    texts = [record for text in existing for record in _records_in(text, others)]
+    texts = [record for text in existing for record in records_in(text, others)]
     cleaned = [_cleaned(text, wanted, others, name, admit=admit) for text in texts]
     full = [spf.parse(text) for text in existing if len(text) == _STRING_LIMIT]
     lost = [_CUT for record in full if record.all_term is None and record.redirect is None]
     cut = [clause for _, clauses in cleaned for clause in clauses]
     merged = merge([draft for draft, _ in cleaned], wanted, others, name)
     if merged.value is None and merged.candidate and len(merged.candidate) <= VALUE_LIMIT:
-        lean = _without_ballast(merged.candidate, others, name)
+        lean = without_ballast(merged.candidate, others, name)
         again = merge([lean[0]], wanted, others, name) if lean[1] else merged
         if again.value is not None and len(again.value) <= VALUE_LIMIT:
             left_out = (*cut, *merged.left_out, *again.left_out)
@@ -227,7 +227,7 @@ def _cleaned(
     return (apply(text, list(edits.values())) if edits else text), said
 
 
-def _records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
+def records_in(text: str, others: Mapping[str, spf.Fetched]) -> list[str]:
     """The records that one text holds, as some are pasted behind one another.
 
     Receivers read it as one, which ends at its first ``all``. What was never looked up behind that
@@ -260,7 +260,7 @@ def reading(text: str) -> str:
     return apply(whole.text, repairs(whole, also_slips=lambda name: True))
 
 
-def _without_ballast(
+def without_ballast(
     text: str, others: Mapping[str, spf.Fetched], domain: str
 ) -> tuple[str, tuple[str, ...]]:
     """Take out the terms without which nobody who passes now would fail."""

@@ -190,11 +190,25 @@ def _values(provider: str, records: tuple[PresetRecord, ...]) -> PresetValues:
             found = _KEY.search(entry.value)
             key = found[1] if found else ""
             keys.append(PresetKey(selector, None, key, entry.value, required))
+    bounces, return_path = by_role[model.Role.RETURN_PATH], None
+    if bounces:
+        by_match = {
+            match: [record for record in bounces if record.record.match is match]
+            for match in model.Match
+        }
+        aliases = by_match[model.Match.TARGET]
+        return_path = PresetReturnPath(
+            name=bounces[0].host,
+            cname=aliases[0].value if aliases else None,
+            mx=tuple(_exchange(entry) for entry in by_match[model.Match.EXCHANGE]),
+            spf_includes=tuple(_include(entry) for entry in by_match[model.Match.SPF_AUTHORISES]),
+            required=any(entry.record.required for entry in bounces),
+        )
     return PresetValues(
         provider=provider,
         spf_includes=tuple(_include(entry) for entry in spf),
         dkim=tuple(keys),
-        return_path=_return_path(by_role[model.Role.RETURN_PATH]),
+        return_path=return_path,
         mx=tuple(_exchange(entry) for entry in by_role[model.Role.MX]),
         tracking=tuple(
             PresetTracking(entry.host, entry.value, entry.record.required)
@@ -217,20 +231,3 @@ def _include(entry: PresetRecord) -> str:
 def _exchange(entry: PresetRecord) -> PresetExchange:
     preference, _, host = entry.value.partition(" ")
     return PresetExchange(host, int(preference), entry.record.required)
-
-
-def _return_path(records: list[PresetRecord]) -> PresetReturnPath | None:
-    if not records:
-        return None
-    of = {
-        match: [record for record in records if record.record.match is match]
-        for match in model.Match
-    }
-    aliases = of[model.Match.TARGET]
-    return PresetReturnPath(
-        name=records[0].host,
-        cname=aliases[0].value if aliases else None,
-        mx=tuple(_exchange(entry) for entry in of[model.Match.EXCHANGE]),
-        spf_includes=tuple(_include(entry) for entry in of[model.Match.SPF_AUTHORISES]),
-        required=any(record.record.required for record in records),
-    )

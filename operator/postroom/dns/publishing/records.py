@@ -143,6 +143,14 @@ def _from_status(status: RecordStatus, finding: Finding | None, ttl: int) -> Pub
         raise CannotPublish(
             f"The status lists a record of type {status.type}, which is newer than this postroom."
         ) from None
+    value, observed = status.value, status.observed
+    if kind is RecordType.MX:
+        # Any preference will do.
+        value, observed = _host(value), [_host(there) for there in observed]
+    # A record may be published as it must be, and what is wrong be up to others: a CNAME whose
+    # target holds no key, an exchange without an address. To publish it once more changes nothing.
+    fix = finding.fix if finding is not None and status.state is RecordState.WRONG else None
+    up_to_others = fix is not None and fix.action is FixAction.EXTERNAL
     return PublishedRecord(
         name=status.name,
         type=kind,
@@ -152,25 +160,8 @@ def _from_status(status: RecordStatus, finding: Finding | None, ttl: int) -> Pub
         comment=finding.message if finding is not None else "",
         required=status.required,
         state=status.state,
-        fails_elsewhere=finding is not None and _fails_elsewhere(status, finding),
+        fails_elsewhere=up_to_others and value in observed,
     )
-
-
-def _fails_elsewhere(status: RecordStatus, finding: Finding) -> bool:
-    """Whether the record is published as it must be, and what is wrong is up to others.
-
-    So it is with a CNAME whose target holds no key, or an exchange without an address: publishing
-    the record once more would change nothing.
-    """
-    if status.state is not RecordState.WRONG or finding.fix is None:
-        return False
-    if finding.fix.action is not FixAction.EXTERNAL:
-        return False
-    value, observed = status.value, status.observed
-    if status.type == RecordType.MX.value:
-        # Any preference will do.
-        value, observed = _host(value), [_host(there) for there in observed]
-    return value in observed
 
 
 def _host(exchange: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.dns.answers import RecordType
-from postroom.dns.diagnosis.places import places
+from postroom.dns.diagnosis.places import places, slips_in
 from postroom.dns.findings import catalogue
 from postroom.dns.names import fits_into_query
 
@@ -32,6 +32,27 @@ def test_no_place_is_the_right_one(labels: list[str], above: list[str], type: Re
     assert len(names) == len(set(names))
     assert names == [one.name for one in sorted(found)]
     assert {one.code for one in found} <= catalogue().keys()
+
+
+@pytest.mark.parametrize(
+    ("label", "slips"),
+    [
+        ("s1", ["s1s", "sl", "1s", "1", "s", "ss1", "s11"]),
+        ("keys", ["key", "ekys", "kyes", "kesy", "eys", "kys", "kes"]),
+        ("_tls", ["_tsl", "_tl", "_t1s", "t_ls", "_lts"]),
+        ("a", ["as", "aa"]),
+    ],
+)
+def test_the_likeliest_slips_in_a_label_come_first(label: str, slips: list[str]) -> None:
+    assert list(slips_in(label))[: len(slips)] == slips
+
+
+@given(_LABEL)
+def test_a_slip_is_one_character_from_the_label_and_named_once(label: str) -> None:
+    found = list(slips_in(label))
+    assert len(found) == len(set(found))
+    assert label not in found
+    assert all(slip and abs(len(slip) - len(label)) <= 1 for slip in found)
 
 
 def test_a_name_outside_of_the_domain_has_no_places() -> None:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from postroom import __version__
 from postroom.api.masked import Masked
 
 REFRESH_TOKEN_KEY, CLIENT_SECRET_KEY = "refreshToken", "clientSecret"
 _CONFLICT = 409
 _MAY_NOT = "you may not write Secrets in namespace {namespace}: ask for that right."
 _ANSWERED = {
+    0: "the cluster does not answer: check the kubeconfig.",
     401: _MAY_NOT,
     403: _MAY_NOT,
     404: "namespace {namespace} does not exist: create it.",
@@ -46,37 +46,27 @@ def secret_of(
 
 async def apply(secret: Mapping[str, Any], kubeconfig: Path | None, context: str | None) -> str:
     """Create the Secret, or set its keys where it exists; say which. Raises `CannotApply`."""
-    from kubernetes.aio import client
-
-    from postroom.controller.kubeconfig import ConnectionSettingsError, connection
+    # The library takes a second to load, which signing in need not wait for.
+    from postroom.controller.client import ApiError, connected
+    from postroom.controller.kubeconfig import ConnectionSettingsError
 
     # At DEBUG it logs bodies, and with them the Secret.
     logging.getLogger("kubernetes.aio.client.rest").setLevel(logging.WARNING)
-    metadata, body = secret["metadata"], cast(Any, secret)
+    metadata = secret["metadata"]
     try:
-        found = await connection(kubeconfig, context)
-    except ConnectionSettingsError as error:
-        raise CannotApply(f"{error}.") from None
-    async with found.api as api:
-        api.user_agent = f"postroom/{__version__}"
-        core = client.CoreV1Api(api)
-        try:
+        async with connected(kubeconfig, context, "postroom") as cluster:
             try:
-                await core.create_namespaced_secret(metadata["namespace"], body)
+                await cluster.create_secret(metadata["namespace"], secret)
                 return "created"
-            except client.ApiException as error:
+            except ApiError as error:
                 if error.status != _CONFLICT:
                     raise
-            await core.patch_namespaced_secret(
-                metadata["name"],
-                metadata["namespace"],
-                {"stringData": secret["stringData"]},
-                _content_type="application/merge-patch+json",
-            )
+            patch = {"stringData": secret["stringData"]}
+            await cluster.patch_secret(metadata["namespace"], metadata["name"], patch)
             return "updated"
-        except client.ApiException as error:
-            # Its text holds the server's body, which may repeat the request.
-            answered = _ANSWERED.get(error.status, f"the API server answers {error.status}.")
-            raise CannotApply(answered.format(namespace=metadata["namespace"])) from None
-        except OSError:
-            raise CannotApply("the cluster does not answer: check the kubeconfig.") from None
+    except ConnectionSettingsError as error:
+        raise CannotApply(f"{error}.") from None
+    except ApiError as error:
+        # Its text holds the server's sentence, which may repeat the request.
+        answered = _ANSWERED.get(error.status, f"the API server answers {error.status}.")
+        raise CannotApply(answered.format(namespace=metadata["namespace"])) from None

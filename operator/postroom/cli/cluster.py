@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resources of a cluster, through the official client: what ``kubectl postroom`` asks for."""
+"""The resources of a cluster, through the operator's client: what ``kubectl postroom`` asks for."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from postroom import __version__
-from postroom.api.names import API_VERSION, GROUP, REQUESTED_AT_ANNOTATIONS, VERSION, Kind
+from postroom.api.names import API_VERSION, REQUESTED_AT_ANNOTATIONS, Key, Kind
+from postroom.controller.cache import key_of
 
 Answer = TypeVar("Answer")
 #: Seconds between two looks.
@@ -41,29 +41,41 @@ class NotAnswered(PluginError):
     exit_code = 3
 
 
-class Cluster:
-    """The cluster of a kubeconfig, through the official client."""
+class Client(Protocol):
+    """The part of `postroom.controller.client.Cluster` that is needed here."""
 
-    def __init__(self, api: Any, namespace: str, errors: type[Exception]) -> None:
+    namespace: str
+
+    @property
+    def server(self) -> str: ...
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None: ...
+
+    async def list_whole(self, kind: Kind, namespace: str | None) -> list[Mapping[str, Any]]: ...
+
+    async def annotate(self, key: Key, annotations: Mapping[str, str | None]) -> None: ...
+
+
+class Cluster:
+    """The objects of the cluster of a kubeconfig; its refusals are sentences."""
+
+    def __init__(self, api: Client) -> None:
         self._api = api
-        self._errors = errors
-        self.namespace = namespace
+        self.namespace = api.namespace
 
     @staticmethod
     @asynccontextmanager
     async def connect(kubeconfig: Path | None, context: str | None) -> AsyncIterator[Cluster]:
         """Connect; raises `PluginError` where there is no usable kubeconfig."""
-        from kubernetes.aio import client
-
-        from postroom.controller.kubeconfig import ConnectionSettingsError, connection
+        # The library takes a second to load, which `--help` need not wait for.
+        from postroom.controller.client import connected
+        from postroom.controller.kubeconfig import ConnectionSettingsError
 
         try:
-            found = await connection(kubeconfig, context)
+            async with connected(kubeconfig, context, "kubectl-postroom") as api:
+                yield Cluster(api)
         except ConnectionSettingsError as error:
             raise PluginError(f"{error}.") from None
-        async with found.api as api:
-            api.user_agent = f"kubectl-postroom/{__version__}"
-            yield Cluster(client.CustomObjectsApi(api), found.namespace, client.ApiException)
 
     async def select(
         self, targets: Sequence[tuple[Kind, str | None]], namespace: str | None
@@ -72,28 +84,14 @@ class Cluster:
         found: list[dict[str, Any]] = []
         for kind, name in targets or [(kind, None) for kind in Kind]:
             if name is not None:
-                found.append(await self._get(kind, namespace or self.namespace, name))
-            elif namespace is None:
-                listed = await self._call(
-                    self._api.list_cluster_custom_object, GROUP, VERSION, kind.plural
-                )
-                found += _typed(kind, listed["items"])
+                found.append(await self._get(Key(kind, namespace or self.namespace, name)))
             else:
-                listed = await self._call(
-                    self._api.list_namespaced_custom_object, GROUP, VERSION, namespace, kind.plural
-                )
-                found += _typed(kind, listed["items"])
+                found += map(dict, await self._answer(self._api.list_whole(kind, namespace)))
         return found
 
     async def annotate(self, raw: Mapping[str, Any], annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""
-        kind, metadata = Kind(raw["kind"]), raw["metadata"]
-        await self._call(
-            self._api.patch_namespaced_custom_object,
-            *(GROUP, VERSION, metadata["namespace"], kind.plural, metadata["name"]),
-            {"metadata": {"annotations": dict(annotations)}},
-            _content_type="application/merge-patch+json",
-        )
+        await self._answer(self._api.annotate(key_of(Kind(raw["kind"]), raw), annotations))
 
     async def until(
         self,
@@ -106,11 +104,11 @@ class Cluster:
 
         Raises `NotAnswered` with the sentence `late` where that takes more than `seconds`.
         """
-        kind, metadata = Kind(raw["kind"]), raw["metadata"]
+        key = key_of(Kind(raw["kind"]), raw)
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    now = await self._get(kind, metadata["namespace"], metadata["name"])
+                    now = await self._get(key)
                     found = answer(now)
                     if found is not None:
                         return found
@@ -144,20 +142,27 @@ class Cluster:
             for resource in wanted
         ]
 
-    async def _get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
-        got = await self._call(
-            self._api.get_namespaced_custom_object, GROUP, VERSION, namespace, kind.plural, name
-        )
-        return _typed(kind, [got])[0]
+    async def _get(self, key: Key) -> dict[str, Any]:
+        got = await self._answer(self._api.get(key))
+        if got is None:
+            raise PluginError(
+                f"{key.kind.plural} {key.name} does not exist in namespace {key.namespace}."
+            )
+        return {**got, "apiVersion": API_VERSION, "kind": key.kind.value}
 
-    async def _call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call the API; turn its refusals into sentences."""
+    async def _answer(self, request: Awaitable[Answer]) -> Answer:
+        """The answer of the API server; its refusal as a sentence."""
+        from postroom.controller.client import ApiError
+
         try:
-            return await function(*args, **kwargs)
-        except self._errors as error:
-            match getattr(error, "status", None):
-                case 404 if len(args) >= 5:
-                    sentence = f"{args[3]} {args[4]} does not exist in namespace {args[2]}."
+            return await request
+        except ApiError as error:
+            match error.status:
+                case 0:
+                    sentence = (
+                        f"the cluster at {self._api.server} does not answer ({error.message}): "
+                        "check the kubeconfig."
+                    )
                 case 404:
                     sentence = "the cluster does not know postroom's kinds: kubectl apply -k crds"
                 case 401 | 403:
@@ -167,10 +172,3 @@ class Cluster:
                 case code:
                     sentence = f"the API server answers {code}."
             raise PluginError(sentence) from None
-        except OSError as error:
-            raise PluginError(f"the cluster does not answer: {error}") from None
-
-
-def _typed(kind: Kind, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lists leave kind and version out."""
-    return [{**item, "apiVersion": API_VERSION, "kind": kind.value} for item in items]

@@ -9,7 +9,8 @@ alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ _MERGE_PATCH = "application/merge-patch+json"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _PAGE = 500
 _MESSAGE_LIMIT = 300
-_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 #: The Lease itself, and questions about others, which are POSTs.
@@ -76,13 +76,15 @@ class Listed:
 class Cluster:
     """One API server and our identity there. Close it in the end."""
 
-    def __init__(self, found: Connection) -> None:
+    def __init__(self, found: Connection, user_agent: str = USER_AGENT) -> None:
         # Any: the library says it is typed, but half of what we call is not.
         self._configuration: Any = found.configuration
         self._api: Any = found.api
+        #: The one that is meant where none is named.
+        self.namespace = found.namespace
         #: Whether this process may write, but for its Lease; asked immediately before each write.
         self.may_write: Callable[[], bool] = lambda: True
-        self._api.user_agent = USER_AGENT
+        self._api.user_agent = user_agent
 
     async def close(self) -> None:
         """Close the connections."""
@@ -107,17 +109,31 @@ class Cluster:
         An ApiError with status 410 means that the list took too long to be consistent.
         """
         found: dict[Key, Listed] = {}
-        path, page = _collection(kind, namespace), [("limit", str(_PAGE))]
+        async for item in self._listed(_collection(kind, namespace), _METADATA_LIST):
+            metadata = item.get("metadata") or {}
+            key = Key(kind, str(metadata.get("namespace")), str(metadata.get("name")))
+            found[key] = Listed(str(metadata.get("uid")), str(metadata.get("resourceVersion")))
+        return found
+
+    async def list_whole(self, kind: Kind, namespace: str | None) -> list[Mapping[str, Any]]:
+        """List the objects of a kind whole, in one namespace or in all; raises `ApiError`.
+
+        What a list leaves out of its items, kind and apiVersion, they have.
+        """
+        named = {"apiVersion": API_VERSION, "kind": kind.value}
+        return [{**item, **named} async for item in self._listed(_collection(kind, namespace))]
+
+    async def _listed(self, path: str, accept: str = _JSON) -> AsyncIterator[Mapping[str, Any]]:
+        """The items of a list, page after page."""
+        page = [("limit", str(_PAGE))]
         query = page
         while True:
-            answer = await self._request("GET", path, query=query, accept=_METADATA_LIST)
+            answer = await self._request("GET", path, query=query, accept=accept)
             for item in _items(answer, "items"):
-                metadata = item.get("metadata") or {}
-                key = Key(kind, str(metadata.get("namespace")), str(metadata.get("name")))
-                found[key] = Listed(str(metadata.get("uid")), str(metadata.get("resourceVersion")))
+                yield item
             token = str((answer.get("metadata") or {}).get("continue") or "")
             if not token:
-                return found
+                return
             query = [*page, ("continue", token)]
 
     async def get(self, key: Key) -> Mapping[str, Any] | None:
@@ -143,6 +159,11 @@ class Cluster:
         return await self._request(
             "PATCH", f"{_path(key)}/status", body=patch, content_type=_MERGE_PATCH
         )
+
+    async def annotate(self, key: Key, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of an object; those that are None go."""
+        body = {"metadata": {"annotations": dict(annotations)}}
+        await self._request("PATCH", _path(key), body=body, content_type=_MERGE_PATCH)
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Create an Event (core/v1)."""
@@ -326,7 +347,7 @@ async def _reduce(
 
 
 async def connect(kubeconfig: Path | None, connections: int) -> Cluster:
-    """Find the way to the API server; raises `ConnectionSettingsError`.
+    """Find the operator's way to the API server; raises `ConnectionSettingsError`.
 
     `connections` is the most that are open at a time.
     """
@@ -334,12 +355,16 @@ async def connect(kubeconfig: Path | None, connections: int) -> Cluster:
     return Cluster(found)
 
 
-def own_namespace() -> str | None:
-    """Return the namespace of our Pod, None outside of a cluster."""
+@asynccontextmanager
+async def connected(
+    kubeconfig: Path | None, context: str | None, program: str
+) -> AsyncIterator[Cluster]:
+    """A user's way to the API server, as `program`; raises `ConnectionSettingsError`."""
+    cluster = Cluster(await connection(kubeconfig, context), f"{program}/{__version__}")
     try:
-        return _SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip() or None
-    except OSError:
-        return None
+        yield cluster
+    finally:
+        await cluster.close()
 
 
 def _decoded(data: bytes) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 _SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
+_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT = "~/.kube/config"
 #: The loader indexes into whatever the YAML holds, hence the last five.
 _UNUSABLE = (
@@ -239,3 +240,11 @@ def _entry(
             if isinstance(entry, Mapping) and entry.get("name") == name:
                 return entry
     return None
+
+
+def own_namespace() -> str | None:
+    """Return the namespace of our Pod, None outside of a cluster."""
+    try:
+        return _SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None

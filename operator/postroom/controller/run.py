@@ -25,6 +25,7 @@ from postroom.controller.events import EventPoster
 from postroom.controller.feed import Feed
 from postroom.controller.health import Health
 from postroom.controller.intake import Intake, utc_now
+from postroom.controller.kubeconfig import own_namespace
 from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, own_identity
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.rotation import NoRotation, OwnedSecrets
@@ -190,10 +191,10 @@ class _Operator:
 
     def _election(self) -> LeaderElection | None:
         settings = self._settings
-        namespace = settings.leader_election_namespace or client.own_namespace()
+        namespace = settings.leader_election_namespace or own_namespace()
         if settings.leader_election is None:
             # A Deployment may have a second replica, even if only for a moment.
-            wanted = client.own_namespace() is not None and settings.kubeconfig is None
+            wanted = own_namespace() is not None and settings.kubeconfig is None
         else:
             wanted = settings.leader_election
         if not wanted:

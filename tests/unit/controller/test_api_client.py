@@ -181,3 +181,37 @@ async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) 
         cluster.may_write = lambda: True
         await cluster.patch_status(SERVER, {})
     assert [one.partition(" ")[0] for one in asked] == ["GET", "PUT", "POST", "PATCH"]
+
+
+async def test_whole_objects_come_from_all_pages_with_what_their_list_leaves_out(
+    tmp_path: Path,
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert request.path == "/apis/postroom.dev/v1alpha1/namespaces/mail/mailservers"
+        first = "continue" not in request.query
+        item = {"metadata": {"name": "a" if first else "b"}, "spec": {"host": "h"}}
+        return web.json_response(
+            {"items": [item], "metadata": {"continue": "more" if first else ""}}
+        )
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        found = await cluster.list_whole(Kind.MAIL_SERVER, "mail")
+    assert [(raw["kind"], raw["metadata"]["name"], raw["spec"]["host"]) for raw in found] == [
+        ("MailServer", "a", "h"),
+        ("MailServer", "b", "h"),
+    ]
+    assert {raw["apiVersion"] for raw in found} == {"postroom.dev/v1alpha1"}
+
+
+async def test_annotations_are_set_and_taken_away(tmp_path: Path) -> None:
+    seen: list[tuple[str, str, object]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append((request.path, request.content_type, await request.json()))
+        return web.json_response(stored(SERVER))
+
+    async with cluster_at(handler, tmp_path) as cluster:
+        await cluster.annotate(SERVER, {"a": "1", "b": None})
+    path = "/apis/postroom.dev/v1alpha1/namespaces/mail/mailservers/smtp"
+    body = {"metadata": {"annotations": {"a": "1", "b": None}}}
+    assert seen == [(path, "application/merge-patch+json", body)]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `kubectl postroom` makes of the API server's answers: objects, or one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from postroom.api.names import Key, Kind
+from postroom.cli.cluster import Cluster, PluginError
+from postroom.controller.client import ApiError
+
+
+class Answers:
+    """An API server that knows one account, or refuses everything."""
+
+    namespace, server = "default", "https://cluster.example"
+
+    def __init__(self, refusal: ApiError | None = None) -> None:
+        self.refusal = refusal
+        self.asked: list[tuple[str, str | None]] = []
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None:
+        self.asked.append((key.name, key.namespace))
+        if self.refusal is not None:
+            raise self.refusal
+        known = (key.kind, key.name) == (Kind.EMAIL_ACCOUNT, "support")
+        return {"metadata": {"name": key.name, "namespace": key.namespace}} if known else None
+
+    async def list_whole(self, kind: Kind, namespace: str | None) -> list[Mapping[str, Any]]:
+        self.asked.append((kind.plural, namespace))
+        if self.refusal is not None:
+            raise self.refusal
+        return [{"kind": kind.value}]
+
+    async def annotate(self, key: Key, annotations: Mapping[str, str | None]) -> None:
+        raise AssertionError("nothing is annotated")
+
+
+async def test_a_name_without_a_namespace_is_one_of_the_kubeconfigs() -> None:
+    api = Answers()
+    (found,) = await Cluster(api).select([(Kind.EMAIL_ACCOUNT, "support")], None)
+    assert (found["kind"], found["metadata"]["namespace"]) == ("EmailAccount", "default")
+
+
+@pytest.mark.parametrize("namespace", [None, "mail"])
+async def test_without_names_all_kinds_are_meant(namespace: str | None) -> None:
+    api = Answers()
+    found = await Cluster(api).select([], namespace)
+    assert [raw["kind"] for raw in found] == list(Kind)
+    assert api.asked == [(kind.plural, namespace) for kind in Kind]
+
+
+async def test_what_does_not_exist_is_named() -> None:
+    with pytest.raises(PluginError, match="mailservers smtp does not exist in namespace mail"):
+        await Cluster(Answers()).select([(Kind.MAIL_SERVER, "smtp")], "mail")
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (0, "the cluster at https://cluster.example does not answer (ClientConnectorError)"),
+        (401, "you may not do that"),
+        (403, "you may not do that"),
+        (404, "kubectl apply -k crds"),
+        (500, "the API server answers 500."),
+    ],
+)
+async def test_a_refusal_is_one_sentence_without_the_servers(status: int, sentence: str) -> None:
+    api = Answers(ApiError("GET x", status, "ClientConnectorError" if not status else "canary"))
+    with pytest.raises(PluginError) as raised:
+        await Cluster(api).select([], None)
+    assert sentence in str(raised.value)
+    assert "canary" not in str(raised.value)

@@ -401,7 +401,7 @@ def test_a_key_that_cannot_be_read_does_not_hide_the_claim() -> None:
     assert "administrator" not in said(status)
 
 
-def account(tenants: Tenants, namespace: str) -> Key:
+def account(tenants: Tenants, namespace: str, name: str = "me") -> Key:
     """An account, and a server that asks for no password and is well."""
     server = tenants.put(Key(Kind.MAIL_SERVER, namespace, "smtp"), {"host": "smtp.example.net"})
     ready = {
@@ -413,8 +413,8 @@ def account(tenants: Tenants, namespace: str) -> Key:
         "observedGeneration": 1,
     }
     tenants.objects[server]["status"] = {"observedGeneration": 1, "conditions": [ready]}
-    spec = {"address": f"me@{DOMAIN}", "serverRef": {"name": "smtp"}}
-    return tenants.put(Key(Kind.EMAIL_ACCOUNT, namespace, "me"), spec)
+    spec = {"address": f"{name}@{DOMAIN}", "serverRef": {"name": "smtp"}}
+    return tenants.put(Key(Kind.EMAIL_ACCOUNT, namespace, name), spec)
 
 
 def sender(tenants: Tenants, key: Key) -> str:
@@ -422,10 +422,17 @@ def sender(tenants: Tenants, key: Key) -> str:
     return status.effective_sender.reason if status.effective_sender else ""
 
 
-def test_accounts_give_way_before_their_domain_s_status_does() -> None:
+@pytest.mark.parametrize(
+    ("names", "given_way"),
+    [(("me", "you"), "SendingDomainNotReady"), (("me", "me"), "AddressConflict")],
+    ids=["addresses of their own", "the same address"],
+)
+def test_accounts_give_way_before_their_domain_s_status_does(
+    names: tuple[str, str], given_way: str
+) -> None:
     tenants = tenants_of(DOMAIN)
     first, second = claim(tenants, "first"), claim(tenants, "second")
-    accounts = [account(tenants, "first"), account(tenants, "second")]
+    accounts = [account(tenants, "first", names[0]), account(tenants, "second", names[1])]
     tenants.look(first)
     assert sender(tenants, accounts[0]) == "DomainVerified"
     tenants.prove("second", DOMAIN)
@@ -433,7 +440,7 @@ def test_accounts_give_way_before_their_domain_s_status_does() -> None:
     # The first domain's own status still says Ready.
     assert verdict(tenants.status(first), READY) == GOOD
     told = [sender(tenants, one) for one in accounts]
-    assert told == ["SendingDomainNotReady", "DomainVerified"]
+    assert told == [given_way, "DomainVerified"]
 
 
 def test_of_two_domains_in_one_namespace_the_older_keeps_it() -> None:

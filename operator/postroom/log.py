@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logs: one JSON object per line for machines, or plain lines for people."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -5,8 +5,6 @@ What the cache and the queue know is read from them when Prometheus asks, so tha
 twice, and the series of a deleted object end with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 

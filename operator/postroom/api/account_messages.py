@@ -2,8 +2,6 @@
 """Messages that postroom itself sends through an account: what asks for them, and what came of
 each of them."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which certificates are trusted instead of those of the public authorities, and for whom."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

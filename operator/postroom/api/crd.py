@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The CustomResourceDefinitions, made from the models: the only source of ``crds/``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

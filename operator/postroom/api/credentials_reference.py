@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which Secret holds a username and a password, and under which keys of its data."""
 
-from __future__ import annotations
-
 from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads data files of the package: YAML, validated strictly, with errors that name the place."""
 
-from __future__ import annotations
-
 import json
 from datetime import date
 from importlib import resources

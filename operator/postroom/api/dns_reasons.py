@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reasons about DNS mean, by their values in `Reason`."""
 
-from __future__ import annotations
-
 _NONE = "Nothing to do."
 
 CATALOGUE: dict[str, tuple[str, str]] = {

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """EmailAccount: an address that sends through a server and, if asked, reads a mailbox."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What status says of an email account."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

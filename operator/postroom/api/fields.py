@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Field types shared by the kinds: each carries its bounds, pattern and CEL rules into the CRD."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Findings: root causes with one fix each, worst first."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

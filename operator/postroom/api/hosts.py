@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of hosts: what they led to, and slips of the keyboard in them."""
 
-from __future__ import annotations
-
 
 class AliasedAddresses(tuple[str, ...]):
     """The addresses of a host that is an alias (a CNAME): they are another name's.

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The addresses that an account may send as, and what was found out about each."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated, Any
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``spec.provider`` of mail servers and accounts: whose endpoints and rules are meant."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

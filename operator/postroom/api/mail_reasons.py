@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reasons about mail servers and identities mean, by their values in `Reason`."""
 
-from __future__ import annotations
-
 _NONE = "Nothing to do."
 _WAIT = "Wait: postroom keeps looking."
 

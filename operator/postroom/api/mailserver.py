@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """MailServer: an SMTP server that mail is sent through, and whether it takes our credentials."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self

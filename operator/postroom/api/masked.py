@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A string that must never be shown: passwords and tokens travel in this type only."""
 
-from __future__ import annotations
-
 from typing import NoReturn
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reasons mean that messages of postroom's own come to, by their values in `Reason`."""
 
-from __future__ import annotations
-
 CATALOGUE: dict[str, tuple[str, str]] = {
     "MessageAccepted": (
         "The server took the message over; there is no mailbox to look for it in.",

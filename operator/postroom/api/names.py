@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names under which postroom appears in the Kubernetes API."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import NamedTuple
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The part of the reason catalogue that is about OAuth: what each means, and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 #: By the reason's value: its meaning and its remedy.

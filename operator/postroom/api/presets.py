@@ -4,8 +4,6 @@
 A preset is data: each has a YAML file of its own. Templates in it hold ``{parameter}``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

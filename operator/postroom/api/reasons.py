@@ -5,8 +5,6 @@ A reason is API: it is never renamed. `CATALOGUE` says what each means and what 
 ``docs/reasons.md`` and ``postroom explain`` are made from it.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import NamedTuple
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a pydantic model to the structural schema that a CustomResourceDefinition takes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any

@@ -4,8 +4,6 @@
 A plan is a rule: nothing in it depends on the day on which it is read.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SendingDomain: a domain that mail is sent from, and the DNS records that authorise it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum

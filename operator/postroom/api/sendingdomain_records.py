@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the spec of a SendingDomain declares: one model per group of DNS records."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from enum import StrEnum

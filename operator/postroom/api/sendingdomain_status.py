@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The status of a SendingDomain: every record that must be there, what is, and the verdict."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

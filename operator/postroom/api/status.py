@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The part of status that all kinds share."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, StringConstraints

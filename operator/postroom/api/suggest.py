@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was probably meant by a word that is not known: a slip, another spelling, or a synonym."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """metav1.Time: how Kubernetes writes a time."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 

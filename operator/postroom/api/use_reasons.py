@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reasons mean that are about who uses an account, by their values in `Reason`."""
 
-from __future__ import annotations
-
 CATALOGUE: dict[str, tuple[str, str]] = {
     "Disconnected": (
         "spec.connection is Disconnected: nothing is sent as the account and its mailbox is not "

@@ -2,8 +2,6 @@
 """``kubectl postroom sync``, ``test`` and ``backfill``: what is asked of an EmailAccount by
 annotation, and the answer that its status gives."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any

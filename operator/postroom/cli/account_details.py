@@ -2,8 +2,6 @@
 """What people see of an EmailAccount besides its verdict: mailbox, identities, and what became of
 the messages that postroom sent."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple

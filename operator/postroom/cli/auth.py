@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom auth login``: sign in to a mailbox as a person, and get the Secret for it."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import sys

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Secret that a sign-in ends in, and how it gets into a cluster."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from pathlib import Path

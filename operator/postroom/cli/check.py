@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom check``: evaluate manifests without a cluster."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom crds``: the CustomResourceDefinitions, made from the models."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -4,8 +4,6 @@
 YAML becomes verified truth; one record breaks; the finding says which; its fix mends it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 from pathlib import Path

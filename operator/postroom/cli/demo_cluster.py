@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The story of ``postroom demo`` with the operator on a real control plane, through kubectl."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import tempfile

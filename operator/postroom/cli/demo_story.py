@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both ways of telling the story of ``postroom demo`` share: who tells it, and its turns."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A World made of manifests: the same reconcilers without a cluster."""
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence

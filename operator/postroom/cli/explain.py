@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom explain``: what a reason, a finding or a cause means, and what to do about it."""
 
-from __future__ import annotations
-
 import difflib
 from typing import Annotated, NamedTuple
 

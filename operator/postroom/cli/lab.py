@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom lab``: DNS, SMTP and IMAP on loopback, for which the samples verify."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom``: the verbs, each in a module of its own, loaded when it is called."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files there are to read: files, pipes, directories, and what kustomizations list."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -5,8 +5,6 @@ Nothing in a file raises: what is wrong becomes a `Complaint` with file and line
 objects are filed all the same.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

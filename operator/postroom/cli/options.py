@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What verbs share: the options that mean the same in each, and their exit codes."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``kubectl postroom``: what there is to ask of the resources of a cluster."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -77,7 +75,7 @@ def verify(
     kubeconfig: plugin_options.KubeconfigOption = None,
     context: plugin_options.ContextOption = None,
 ) -> None:
-    """Ask for a check now, wait for it, and show what it found.
+    """Request a check now, wait for it, and show what it found.
 
     Exits 1 if not all is Ready, and 3 if nobody looked in time.
     """

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the verbs of ``kubectl postroom`` share: options, names of kinds, and how they end."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path

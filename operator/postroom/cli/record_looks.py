@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking at DNS before printing records, so that what is there is merged in and not lost."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

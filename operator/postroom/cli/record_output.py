@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How records to publish are printed: a table for people, and the formats of DNS tools."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From manifests to the plans of their sending domains; what is wrong gets file and line."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom records``: the records that must be published, in the form that a DNS tool takes."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Sequence

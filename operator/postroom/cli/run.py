@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom run``: the operator, in a cluster or against one."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Any

@@ -5,8 +5,6 @@ What stands in their place is no credential, and must not be sent as one: a mail
 a few times locks everybody out.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records that the statuses of SendingDomains in a cluster list, printed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

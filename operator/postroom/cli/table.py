@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people see of statuses: a table per kind, then what is wrong and the fix to copy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any

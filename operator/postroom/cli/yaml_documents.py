@@ -5,8 +5,6 @@ Nothing in a file raises: what is wrong becomes a `Complaint` with file and line
 documents are read all the same.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator, Mapping

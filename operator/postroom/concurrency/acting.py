@@ -6,8 +6,6 @@ signature; tasks inherit it from who starts them. Outside of any party it is emp
 like another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long to wait after failures in a row. Pure."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Maps that hold no more than so much, whatever is put into them. Pure."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Work that many want at the same time, done once for all of them. For one event loop."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Generic, TypeVar

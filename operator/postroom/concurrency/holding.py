@@ -6,8 +6,6 @@ nothing about the server. So it counts for no limit, but has one of its own. Wor
 whoever waits for it is held back as long as it is.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager

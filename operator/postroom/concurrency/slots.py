@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Semaphores whose slots are shared evenly among parties. For one event loop."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager

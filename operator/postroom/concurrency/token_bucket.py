@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast something may be done, in turns among parties. For one event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

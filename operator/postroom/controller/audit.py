@@ -6,8 +6,6 @@ written is left out and nothing is told that was not. No line has content of a m
 or of a Secret.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from enum import StrEnum

@@ -6,8 +6,6 @@ than a dict: an older picture never replaces a newer one, and the echo of our ow
 told from a change that somebody else made.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto

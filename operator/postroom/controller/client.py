@@ -6,8 +6,6 @@ not its models: they would cost more than the request. Writes are called by `wri
 alone.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager

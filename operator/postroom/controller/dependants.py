@@ -5,8 +5,6 @@ A reference is a text within one namespace, as in `postroom.reconcile.status.out
 ``Secret/<name>``, ``ConfigMap/<name>``, ``<Kind>/<name>`` or ``<Kind>/<index>``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the kubelet and scrapers ask the operator: at one address, or at one for each."""
 
-from __future__ import annotations
-
 import logging
 import ssl
 from collections.abc import Callable, Coroutine

@@ -6,8 +6,6 @@ and one that cannot be posted is dropped. Namespaces take turns, and where there
 has most waiting loses one: nobody's flood keeps or drops another's.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import secrets

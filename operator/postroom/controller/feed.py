@@ -5,8 +5,6 @@ Handlers of other kinds than ``on.event``, returned values, patches, indices, ti
 are not used: each of them writes to user objects (docs/decisions).
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The health server: is the operator alive, is it ready, and its metrics."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 import time

@@ -5,8 +5,6 @@ Everything that is learnt about the cluster comes through here: from the watch f
 answers to our own writes, and from the sweep.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -6,8 +6,6 @@ broken file ends in a `KeyError` here and an `SSLError` there. Whatever it raise
 more, to name the place that is wrong.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import os

@@ -9,8 +9,6 @@ process that was stopped or suspended for longer than the lease lasts goes on wh
 any task of its own notices.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import logging

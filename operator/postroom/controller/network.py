@@ -2,8 +2,6 @@
 """What the operator asks outside of the cluster: DNS, and, behind the dial guard, mail servers, the
 hosts of MTA-STS policies, and token endpoints."""
 
-from __future__ import annotations
-
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 

@@ -6,8 +6,6 @@ any address: every address is judged by the dial guard before one is dialled, an
 are. Nothing of a response is trusted: its time and size are bounded.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import ssl

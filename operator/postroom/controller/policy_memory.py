@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was fetched of MTA-STS policies, for a while, bounded in number and size."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

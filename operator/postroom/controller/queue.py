@@ -8,8 +8,6 @@ in is first out. Changes that someone waits for go before routine checks, which 
 fifth turn.
 """
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import time

@@ -6,8 +6,6 @@ Secret in a loop would otherwise have the operator do that as fast as the API se
 from the address that all tenants share. What waits is not lost: it is one look, of the newest.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

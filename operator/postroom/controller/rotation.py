@@ -7,8 +7,6 @@ from a mere edit of the user's Secret. A crash between the use of a token and it
 nothing at Microsoft, where the old one lives on.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import logging

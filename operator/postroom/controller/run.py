@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator as a process: what starts in which order, what ends it, and how it stops."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -5,8 +5,6 @@ A TokenReview tells who a bearer token is, a SubjectAccessReview whether that us
 path as a non-resource URL. Without the opt-in everybody who reaches the port may.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Callable, Mapping

@@ -6,8 +6,6 @@ RBAC cannot tell the operator's Secrets from others, so that a policy does
 would look broken. Only a try tells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any

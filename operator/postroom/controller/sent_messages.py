@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What messages of ours an earlier process sent, as far as statuses tell."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import cast

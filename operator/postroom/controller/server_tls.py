@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The certificate that the operator's own listener shows: a mounted Secret of kubernetes.io/tls."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import ssl

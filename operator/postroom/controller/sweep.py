@@ -6,8 +6,6 @@ list ends. Later, because an object that is deleted while a watch is lost leaves
 watch that stalls says nothing at all.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker: takes a key, evaluates the object, hands the status to the writer, plans the next."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

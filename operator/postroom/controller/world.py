@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The world of the reconcilers, as a cluster provides it."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime

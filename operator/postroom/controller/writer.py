@@ -11,8 +11,6 @@ of ``status``, the precondition already keeps an older write from winning over a
 A patch that changes nothing costs as much as one that does, so it is not sent.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Mapping

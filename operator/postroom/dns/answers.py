@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions and answers as values: what was asked, and what came back or why nothing did."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """BIMI records (draft-brand-indicators-for-message-identification): a logo beside the message."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit

@@ -5,8 +5,6 @@
 file per family in ``catalogue/``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cache

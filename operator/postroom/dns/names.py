@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names: relative to a zone, the way up, and what can be a name at all."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -5,8 +5,6 @@ After draft-ietf-dnsop-domain-verification-techniques: an underscored name of ou
 128 bits or more.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

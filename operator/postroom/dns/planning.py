@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a spec to the records that must be published: pure, and the same in every view."""
 
-from __future__ import annotations
-
 import hashlib
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +10,8 @@ from postroom.api.sendingdomain import MX, SPF, DKIMRole, Purpose, SendingDomain
 from postroom.dns import dkim, dmarc, ownership
 from postroom.dns.answers import RecordType
 from postroom.dns.names import NAME_LIMIT
-from postroom.dns.presets.alone import must_be_alone
 from postroom.dns.presets.complete import complete
+from postroom.dns.presets.identify import must_be_alone
 from postroom.dns.presets.load import preset
 from postroom.dns.requirements import (
     VALUE_LIMIT,

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a required record must amount to: one type per kind of record, each with a judge."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

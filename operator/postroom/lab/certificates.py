@@ -2,8 +2,6 @@
 """The lab's throw-away authority: made once, kept in a state directory so that a CA ConfigMap that
 was applied before still fits."""
 
-from __future__ import annotations
-
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

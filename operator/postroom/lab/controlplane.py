@@ -6,8 +6,6 @@ Three sources, in this order: the cluster of ``POSTROOM_TEST_KUBECONFIG``; the b
 ``tests/cluster/controlplane`` of a checkout, built once into a cache directory.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

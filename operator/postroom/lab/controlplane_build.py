@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the control plane and kubectl from Go modules, once for each version of their sources."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os

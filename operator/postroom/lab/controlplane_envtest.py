@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """etcd and kube-apiserver as two processes, from the binaries that envtest users have already."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import signal

@@ -8,8 +8,6 @@ their like work with it. Only loopback can reach it. Messages may be signed with
 (TSIG, RFC 8945); what is signed otherwise is refused.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import struct

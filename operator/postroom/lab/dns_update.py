@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DNS UPDATE (RFC 2136) of the lab's zones: prerequisites, then all of the changes or none."""
 
-from __future__ import annotations
-
 from dns import rcode, rdataclass, rdatatype
 from dns.rrset import RRset
 from dns.update import UpdateMessage

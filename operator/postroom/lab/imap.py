@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab's IMAP4rev1 server (RFC 3501) with TLS from the first byte: enough to read mail."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import binascii

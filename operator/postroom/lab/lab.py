@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab as a whole: DNS, SMTP and IMAP on one loopback address, and the way to them."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab's accounts and their mail, shared by its SMTP and IMAP servers; nothing outlives it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -2,8 +2,6 @@
 """The operator as a subprocess with a token of its own ServiceAccount and the project's own RBAC,
 for the cluster tests and ``postroom demo --cluster``."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab's submission server (aiosmtpd): STARTTLS or implicit TLS, AUTH only over TLS."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import ssl

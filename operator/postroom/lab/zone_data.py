@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records of the lab's zones, and how they are written on the wire."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import dns.name

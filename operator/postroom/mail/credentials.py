@@ -2,8 +2,6 @@
 """From a Secret's data to a login, with the mistakes that users make named before anything is
 dialled; and to which hosts the Secret agrees to be sent."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ Most are a `Reason` or a `Cause` in upper snake case, and are explained there.
 ``finding_meanings.yaml`` has all others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated

@@ -5,8 +5,6 @@ Each report holds the `ProbeReport` of its session: how far connecting and signi
 its stage is not DONE, what was asked for may not have been done.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

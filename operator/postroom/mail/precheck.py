@@ -5,8 +5,6 @@ What blocks is certain; all else only warns, because a false alarm is worse than
 itself has the last word.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

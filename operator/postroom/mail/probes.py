@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes over the network, with the limits that keep them from harming anyone."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping

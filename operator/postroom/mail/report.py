@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a probe is asked to do and what it yields: values that a reconciler turns into status."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

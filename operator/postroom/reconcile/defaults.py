@@ -7,8 +7,6 @@ so, and works on under its own name. Everything follows from specs and stored st
 order of evaluation and a restart change nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The entry to the reconcilers: one raw object in, one outcome out, whatever the object holds."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ One text per index (``default=true``), so that a world can keep them in a plain 
 dependant can name them in `Outcome.references`: nothing ever scans a namespace.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from postroom.api.emailaccount import EmailAccountSpec

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """MailServer: follow the references, probe once, and say what the server answered."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import cast
 

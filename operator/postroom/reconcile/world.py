@@ -5,8 +5,6 @@ The cluster (`postroom.controller.world`) and a directory of YAML (`postroom.cli
 implement it, so that both run the same reconcilers.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

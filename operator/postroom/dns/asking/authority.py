@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The zone's point of view: its own servers, found from above, each believed only with AA."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

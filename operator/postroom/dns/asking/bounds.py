@@ -5,8 +5,6 @@ Compression lets a record of 14 bytes stand for two names of 127 labels each: dn
 seconds for a message of 8 KiB that is made of them.
 """
 
-from __future__ import annotations
-
 import struct
 
 #: Most records in a message, and labels in all its names (with the jumps between them).

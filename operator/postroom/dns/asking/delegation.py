@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parent's point of view: which servers it names for a zone, and whether it vouches for it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One query to one server and its reply: over UDP, over TCP where it did not fit, over HTTPS."""
 
-from __future__ import annotations
-
 import asyncio
 
 from postroom.dns.answers import Outcome, Question

@@ -5,8 +5,6 @@
 is new there must not become a way around the guard.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from postroom.dns.asking.exchange import Server

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is remembered of each server: how fast it is, whether it is silent, if it knows EDNS."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections.abc import Hashable, Sequence

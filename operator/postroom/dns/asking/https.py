@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DNS over HTTPS (RFC 8484): queries as POST requests, over verified TLS, bounded in every way."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from typing import NamedTuple

@@ -6,8 +6,6 @@ flight that another finds no room: what one of them asks, or silence that it mee
 from the same server.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the way to authoritative servers is open at all: port 53 is often blocked."""
 
-from __future__ import annotations
-
 import asyncio
 
 from postroom.concurrency.acting import party

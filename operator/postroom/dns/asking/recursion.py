@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The resolver's point of view: asked afresh, or remembered as long as TTLs say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -5,8 +5,6 @@ The place of a zone is kept as long as its TTLs say; answers about records are n
 now" must see the truth now. Equal questions at the same moment share one look.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seam under the DNS client: one message to one server and the reply to it, as bytes."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, Protocol
 
 

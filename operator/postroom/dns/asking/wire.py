@@ -4,8 +4,6 @@
 The codec is dnspython's; around it stand the bounds that keep a hostile reply cheap.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass

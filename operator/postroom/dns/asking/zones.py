@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which zone holds a name, and where its servers listen: asked of the resolver, kept by TTL."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in how servers answer, seen across all answers about a domain."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 
 from postroom.api.findings import Finding, Fix

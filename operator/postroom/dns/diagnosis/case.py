@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A record that is not as it must be, and everything that was seen around it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple

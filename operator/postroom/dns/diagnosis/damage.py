@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Undoing damage to texts: it is proven where what is wanted comes out. For all texts but keys."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial

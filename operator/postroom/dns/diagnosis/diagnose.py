@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a faulty record to its root cause: which questions may tell, and which cause comes first."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

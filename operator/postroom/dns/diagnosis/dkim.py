@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in DKIM key records that are no mere damage of text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

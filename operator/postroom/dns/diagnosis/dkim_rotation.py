@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What to do with retired DKIM selectors: when they may go, and when they have gone. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes at the name for DMARC: another policy stands there, or a CNAME leads away (81 and 82)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who hosts a zone, by its name servers, and what users type there: see ``dns_hosts.yaml``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import date

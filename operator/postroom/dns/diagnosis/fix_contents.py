@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the fix of a cause takes away, and the value that keeps what the user's own text says."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from postroom.api.findings import Fix, RecordToRemove

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands at a wrong place: the record, a damaged form of it, or another one of its kind."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from postroom.api.sendingdomain import RecordState

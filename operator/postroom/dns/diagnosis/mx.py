@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in MX records, and at the name that bounces go to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from postroom.api.findings import RecordToRemove

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes at the zone's name servers: old versions, lame or silent ones, a wrong delegation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from postroom.api.findings import Finding

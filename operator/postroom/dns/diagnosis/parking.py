@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a domain is in use at all, by its name servers: see ``parking.yaml``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import date

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where records end up when their name is mistyped, or changed by the DNS host. Pure text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain, islice, zip_longest
 from typing import NamedTuple

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The addresses of DNS hosts that answer in the place of a record: see ``proxies.yaml``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 from functools import cache

@@ -4,8 +4,6 @@
 The requirements are data: see ``receivers.yaml``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum

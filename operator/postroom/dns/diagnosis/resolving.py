@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes at the resolver: DNSSEC that does not hold, no way to the servers, another zone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a domain authenticates its mail, and whether that aligns. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in SPF that no single record shows: the policy stands where receivers do not look (67)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple

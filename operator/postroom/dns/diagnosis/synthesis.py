@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of the answers at a name is synthesized, by a wildcard (RFC 4592) or a DNAME (RFC 6672)."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 

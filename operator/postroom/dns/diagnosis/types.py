@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in the type: a record of another type stands where one is needed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in the value: the text was changed on the way into DNS."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from postroom.dns import dkim, requirements, spf

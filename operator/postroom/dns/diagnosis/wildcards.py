@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes above the name: a wildcard or a DNAME answers in its place."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from postroom.dns.answers import Outcome, Question, RecordType

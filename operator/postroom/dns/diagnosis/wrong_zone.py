@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in the zone: the record was added where nobody asks for it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace as changed
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in the way to the zone: what makes every single record moot, or slow to be seen."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DKIM keys and key records (RFC 6376, RFC 8301, RFC 8463), their mistakes, and their rotation."""
 
-from __future__ import annotations
-
 from postroom.dns.dkim.given import read_expected
 from postroom.dns.dkim.key import (
     RSA_BITS_ADVISED,

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading the public key that a user gives."""
 
-from __future__ import annotations
-
 import re
 
 from postroom.dns.dkim.key import (

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DKIM public keys (RFC 6376, RFC 8301, RFC 8463): decoding, comparing and writing them."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -4,8 +4,6 @@
 Whoever could read one signs with it for ever, so that its public half is never to be trusted again.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Iterator, Mapping

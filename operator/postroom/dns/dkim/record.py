@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DKIM key records (RFC 6376 section 3.6.1, RFC 8301, RFC 8463): reading one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rotation of DKIM keys: what must stand under each selector, and when the old one may go."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

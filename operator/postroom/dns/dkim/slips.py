@@ -4,8 +4,6 @@
 Each slip is proven by the key where that is possible: undoing the damage yields the wanted key.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DMARC (RFC 9989, RFC 9990): records, the tree walk, alignment, reports, and changing a record."""
 
-from __future__ import annotations
-
 from postroom.dns.dmarc.advice import Circumstances, Recommendation, advise, on_change
 from postroom.dns.dmarc.alignment import (
     Alignment,

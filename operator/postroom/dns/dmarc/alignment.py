@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identifier alignment (RFC 9989 section 4.4): do the planned identifiers match the From domain?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The smallest change of a DMARC record after which it says what is required."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from postroom.api.sendingdomain import DMARCPolicy

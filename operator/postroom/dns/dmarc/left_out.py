@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a DMARC record says that the one offered in its place does not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from postroom.dns.dmarc.record import REMOVED_TAGS, URI_TAGS, Tag, is_dmarc, split

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DMARC policy records (RFC 9989 sections 4.7 and 4.8): reading one, whatever is in it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

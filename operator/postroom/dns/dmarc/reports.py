@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports to other organisations: who must agree to receive them (RFC 9990 section 4)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

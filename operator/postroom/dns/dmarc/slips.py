@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Near misses: texts that were meant as a DMARC record, and what they were meant to say."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator

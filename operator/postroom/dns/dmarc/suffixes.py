@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Public Suffix List: what receivers of the time before RFC 9989 go by. Advice only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 

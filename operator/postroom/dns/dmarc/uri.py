@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Report addresses: the URIs of rua= and ruf= (RFC 9989 section 4.6, RFC 3986, RFC 6068)."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The DNS tree walk (RFC 9989 section 4.10): who a domain belongs to, and which policy applies."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -2,8 +2,6 @@
 """The judge for BIMI (draft-brand-indicators-for-message-identification): the record, and the
 DMARC policy without which receivers show no logo."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from postroom.api.reasons import Reason

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for CNAMEs: right by the target, or, where the host flattens, by what it yields."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

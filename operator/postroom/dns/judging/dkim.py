@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for DKIM key records: compared by decoded key, wherever a CNAME leads."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace as changed
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for DMARC: a record that applies, is strict enough, and reports where it must."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace as changed
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Advice on a DMARC record that receivers apply: what works, but not as well as it could."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from postroom.api.findings import Finding

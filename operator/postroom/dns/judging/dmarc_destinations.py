@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether those who are to receive DMARC reports have agreed to (RFC 9990 section 4)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from postroom.api.findings import Fix, FixAction

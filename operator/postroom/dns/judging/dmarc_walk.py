@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree walk of DMARC (RFC 9989 section 4.10) over what was seen."""
 
-from __future__ import annotations
-
 from postroom.dns import dmarc
 from postroom.dns.answers import Answer, RecordType
 from postroom.dns.judging.seen import Seen

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for a delegated ``_domainkey``: the NS records name the provider's servers."""
 
-from __future__ import annotations
-
 from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState

@@ -4,8 +4,6 @@
 The name to type and the zone-file form are filled in by `told`, when the zone is known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from postroom.api.findings import Fix, FixAction, RecordToRemove

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was typed where only the name of a host can stand, and which host was meant. Pure text."""
 
-from __future__ import annotations
-
 import re
 
 from postroom.dns.texts.pasted import without_escapes

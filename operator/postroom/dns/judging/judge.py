@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which judge is for which kind of record."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

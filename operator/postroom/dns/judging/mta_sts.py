@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for MTA-STS (RFC 8461): the record, its host, and the policy that senders fetch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from postroom.api.findings import Finding

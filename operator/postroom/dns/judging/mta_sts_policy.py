@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What came of fetching an MTA-STS policy, in words, and which policy to serve instead."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

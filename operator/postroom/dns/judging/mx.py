@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for MX: each required mail exchange among the records, with its preference."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace as changed
 
@@ -26,8 +24,7 @@ from postroom.dns.judging.mx_strays import (
 from postroom.dns.judging.mx_strays import needs as needs_of_others
 from postroom.dns.judging.mx_strays import strays as strays_of
 from postroom.dns.judging.seen import Needs, Seen, own, shared
-from postroom.dns.presets.alone import is_other_form
-from postroom.dns.presets.identify import title_of
+from postroom.dns.presets.identify import is_other_form, title_of
 from postroom.dns.requirements import MXWanted, PlannedRecord
 from postroom.dns.texts.quoting import quoted
 

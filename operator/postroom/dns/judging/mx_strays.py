@@ -7,8 +7,6 @@ A further exchange that exists is no mistake where mail goes to the required one
 the domain's backup.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address

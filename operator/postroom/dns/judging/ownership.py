@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for exact texts: the ownership token stands among the TXT records of its name."""
 
-from __future__ import annotations
-
 import re
 
 from postroom.api.reasons import Reason

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for sending addresses: forward-confirmed reverse DNS (RFC 8601 section 2.7.3)."""
 
-from __future__ import annotations
-
 import ipaddress
 
 from postroom.api.findings import Finding

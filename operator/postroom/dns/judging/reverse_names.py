@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of addresses in reverse DNS: which lead back, and which are made from the address."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Iterable

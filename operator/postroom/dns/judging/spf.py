@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for SPF: one record, sound, within its limits, authorising what is required."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What evaluating an SPF record takes: the names it leads to, and who passes by what was seen."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address

@@ -4,8 +4,6 @@
 What a record was plainly meant to say is read out of it first, so that nothing of it gets lost.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

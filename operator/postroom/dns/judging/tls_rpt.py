@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for TLS-RPT (RFC 8460): one record that reports to every required address."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from postroom.api.reasons import Reason

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge for DANE (RFC 7672): usable TLSA records at a mail exchange, protected by DNSSEC."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from postroom.api.findings import Finding

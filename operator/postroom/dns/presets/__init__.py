@@ -4,8 +4,6 @@
 `resolve` fills a preset in for one domain. The files are read on first use.
 """
 
-from __future__ import annotations
-
 from postroom.api.data_files import InvalidData
 from postroom.api.presets import ParameterProblem
 from postroom.dns.presets.identify import identify, title_of

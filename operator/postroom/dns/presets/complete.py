@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Completing a spec by what its provider's preset asks for: what the spec says itself wins."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import ValidationError

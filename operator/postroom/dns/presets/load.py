@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the presets from their files: each on first use, once, and validated."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from postroom.api.data_files import read

@@ -5,8 +5,6 @@ A preset is data (``providers/*.yaml``). Templates hold ``{parameter}``, and two
 the sending domain: ``{domain}`` and ``{domainDashes}`` (its dots written as dashes).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a provider's name and parameters to the records of one domain: pure but for the files."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a preset comes to for one domain: the pieces that a spec would otherwise declare."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

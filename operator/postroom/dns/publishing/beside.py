@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records beside each other at one name: which rule each other out, replace or keep each other."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -6,8 +6,6 @@ dot, for an endpoint with a target that ends in one is ignored; one endpoint per
 for others with the same key are dropped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import yaml

@@ -6,8 +6,6 @@ targets with trailing dot; ``;`` in TXT as ``\;`` (its ``escaped_semicolons: tru
 to 2.0); no other escapes; long texts whole, octoDNS splits them.
 """
 
-from __future__ import annotations
-
 import re
 
 import yaml

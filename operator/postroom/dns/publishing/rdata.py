@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data of a record in the form of zone files, which most tools borrow."""
 
-from __future__ import annotations
-
 from postroom.dns.answers import RecordType
 from postroom.dns.texts.presentation import CannotPublish, presentation
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records that a user is to publish, as values, and how they fall into sets and zones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 

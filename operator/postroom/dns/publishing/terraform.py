@@ -5,8 +5,6 @@ There is no resource that all DNS hosts share, so the format is that of the host
 resource per record, Amazon Route 53 and Google Cloud DNS have one per name and type.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter

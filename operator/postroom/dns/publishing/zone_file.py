@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Zone files (RFC 1035 section 5): what BIND, Knot, NSD and most DNS hosts import."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from postroom.dns.answers import RecordType

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running `evaluate` of `postroom.dns.spf.evaluate`: on answers at hand, and on DNS."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 

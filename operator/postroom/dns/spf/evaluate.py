@@ -5,8 +5,6 @@
 the same code runs on a dictionary of records and on real DNS (see `postroom.dns.spf.driving`).
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Generator
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a lawful SPF record had better not hold. None of it changes what receivers decide."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Macros of SPF (RFC 7208 section 7): their syntax, and what they expand to."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address

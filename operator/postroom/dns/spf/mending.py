@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading one unsound term as what it was plainly meant to be; None where that is not clear."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Iterable

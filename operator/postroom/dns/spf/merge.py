@@ -5,8 +5,6 @@ What passed before passes afterwards, and every byte that need not change stays.
 can be handed out that receivers get through, it is said what to do instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile

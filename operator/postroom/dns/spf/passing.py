@@ -5,8 +5,6 @@ It decides as `postroom.dns.spf.evaluate` does, term by term in their order, and
 and the errors of others' records to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum

@@ -4,8 +4,6 @@
 TXT texts hold bytes above 0x7f as latin-1 characters, so a character's index is its byte's.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence

@@ -5,8 +5,6 @@ A record with a syntax error authorises nobody (RFC 7208 section 4.6), so nothin
 worked; but what its author meant is told apart term by term, and what is left out is said.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

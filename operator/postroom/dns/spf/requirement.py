@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an SPF record must authorise, and whether it does."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

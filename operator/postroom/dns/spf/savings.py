@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terms that cost lookups and are worth little: what to take out of a record that is too dear."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sets of addresses of one family, as sorted spans that neither overlap nor touch."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from operator import itemgetter

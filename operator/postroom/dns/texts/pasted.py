@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to a value between a web page and DNS, and how to undo it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from html import unescape

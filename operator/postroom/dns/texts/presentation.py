@@ -4,8 +4,6 @@
 A value is one text whose characters stand for bytes (latin-1), as in `postroom.dns.answers`.
 """
 
-from __future__ import annotations
-
 #: Longest character-string, in bytes (RFC 1035 section 3.3).
 STRING_LIMIT = 255
 

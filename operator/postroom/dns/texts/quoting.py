@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Foreign texts made fit for status: printable, bounded, and still telling versions apart."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 

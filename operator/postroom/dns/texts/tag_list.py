@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists of ``tag=value`` separated by semicolons, as MTA-STS, TLS-RPT and BIMI records are."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

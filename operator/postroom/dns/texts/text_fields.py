@@ -5,8 +5,6 @@ Both have the same grammar (RFC 8461 section 3.1, RFC 8460 section 3): blanks st
 semicolons, and never around ``=``.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

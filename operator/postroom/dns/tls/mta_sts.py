@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """MTA-STS (RFC 8461): the TXT record, the policy, and which exchanges it covers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

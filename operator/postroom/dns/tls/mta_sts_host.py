@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetching an MTA-STS policy (RFC 8461 section 3.3): the values, and the seam to the network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS-RPT records (RFC 8460 section 3): where reports on TLS of incoming mail go."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLSA records (RFC 6698, RFC 7671) as mail senders use them (RFC 7672)."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

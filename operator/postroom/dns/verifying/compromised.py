@@ -4,8 +4,6 @@
 They stay compromised for ever, as nobody knows who has read them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 

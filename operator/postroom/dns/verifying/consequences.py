@@ -4,8 +4,6 @@
 The clauses are data: ``consequences.yaml``. Pure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One observation of a domain: asks what judges and diagnosis need, and keeps the answers."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 

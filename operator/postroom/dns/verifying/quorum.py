@@ -4,8 +4,6 @@
 Who could not be asked, failed, or serves another zone has no vote: it says nothing of the record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a verification of a domain yields: values that a reconciler turns into status."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from postroom.api.findings import Finding

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building the report of an observation: two points of view, several servers, one report. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 

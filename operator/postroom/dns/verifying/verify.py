@@ -4,8 +4,6 @@
 The order of asking is here; judging and diagnosis are pure.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking at the zone itself: its servers, its parent, and what the resolver makes of it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -4,8 +4,6 @@
 Certificates come from strangers: what cannot be read is left out, and never ends a probe.
 """
 
-from __future__ import annotations
-
 import re
 import ssl
 from collections.abc import Sequence

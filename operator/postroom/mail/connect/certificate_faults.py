@@ -5,8 +5,6 @@ The code of OpenSSL says what ended the verification; what the certificates say 
 which of them it was, and what would end the next one.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

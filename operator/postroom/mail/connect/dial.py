@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resolve once, judge every address, connect to a judged one: rebinding cannot win."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import socket

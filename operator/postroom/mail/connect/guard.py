@@ -8,8 +8,6 @@ The ranges are written out, after the IANA special-purpose address registries: w
 `ipaddress.is_global` says of them differs between versions of Python.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@
 Nothing is sent after it: no name, no password, no command.
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

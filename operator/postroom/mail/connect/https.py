@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS to addresses that the dial guard has judged: no other is ever connected to."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 from collections.abc import Sequence

@@ -2,8 +2,6 @@
 """What requests over HTTPS have in common: whom they may connect to, what they read of an answer,
 and what their errors mean."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@
 Verification is always on. Building a context costs 70 to 95 ms of CPU, hence the sharing.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import ssl

@@ -5,8 +5,6 @@ Only https, only verified, only judged addresses, no redirect, no cookie, no pro
 and size. Nothing of a request or response is logged.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence

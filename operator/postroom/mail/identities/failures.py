@@ -4,8 +4,6 @@
 An outage is never a refusal, and a refusal to hand out the list is none of an identity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from postroom.api.oauth import OAuthFlow, OAuthProvider

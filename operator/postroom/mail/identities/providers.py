@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where providers list identities, and whose SMTP servers do not tell: the data file."""
 
-from __future__ import annotations
-
 from datetime import date
 from functools import cache
 from typing import Annotated

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Gmail and Microsoft Graph answer, read tolerantly: what cannot be understood is left out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter, ValidationError

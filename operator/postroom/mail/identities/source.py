@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks Gmail and Microsoft Graph for the addresses that a mailbox may send as."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Protocol
 

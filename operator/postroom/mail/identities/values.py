@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a provider lists for a mailbox, or why there is no list."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions over IMAP that are signed in, by one attempt with one mechanism."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
@@ -13,15 +11,9 @@ from postroom.api.reasons import Reason
 from postroom.mail.connect import tls
 from postroom.mail.connect.certificate import facts_of
 from postroom.mail.connect.dial import Failure
+from postroom.mail.imap import text
 from postroom.mail.imap.protocol import AUTH, GuardedProtocol
 from postroom.mail.imap.session import ImapSession, text_of
-from postroom.mail.imap.text import (
-    LoginCommand,
-    capabilities_in,
-    mechanisms_among,
-    password_command,
-    token_command,
-)
 from postroom.mail.replies import Meaning, Stage
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session import sasl
@@ -120,31 +112,31 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
     if command.scram is not None and not command.scram.verified:
         raise state.proves_nothing(command.scram.mechanism)
     protocol.state, state.authenticated = AUTH, True
-    session.capabilities |= capabilities_in(lines)
+    session.capabilities |= text.capabilities_in(lines)
     state.stage = ProbeStage.MAILBOX
 
 
-def _command(session: ImapSession, login: Login) -> LoginCommand:
+def _command(session: ImapSession, login: Login) -> text.LoginCommand:
     offered = session.capabilities
     if not login.token:
-        command = password_command(login, offered)
+        command = text.password_command(login, offered)
         if command is not None:
             return command
-        known = ", ".join(known_mechanisms(mechanisms_among(offered))[:8]) or "no mechanism"
+        known = ", ".join(known_mechanisms(text.mechanisms_among(offered))[:8]) or "no mechanism"
         message = (
             f"{session.state.place} offers {known} and forbids the command LOGIN; postroom knows "
             f"{sasl.knows_mechanisms()} for passwords: enable one of these on the server, or use "
             "oauth where it is offered."
         )
         raise session.state.failure(Reason.MECHANISM_UNSUPPORTED, message)
-    mechanisms = mechanisms_among(sorted(offered))
+    mechanisms = text.mechanisms_among(sorted(offered))
     try:
         exchange = sasl.token_exchange(mechanisms, session.state.endpoint, login)
     except ValueError:
         raise session.state.unsendable() from None
     if exchange is None:
         raise session.state.takes_no_token(mechanisms)
-    return token_command(exchange, offered)
+    return text.token_command(exchange, offered)
 
 
 def _rejected(

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How IMAP writes dates (RFC 9051 section 9: date, date-time)."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening a mailbox: EXAMINE, which changes nothing in it (RFC 9051 section 6.3.3)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

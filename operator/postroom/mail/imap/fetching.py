@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages as FETCH and SEARCH tell of them (RFC 9051 sections 7.3.4, 7.5.2), and sets of UIDs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts what arrived in a mailbox day by day; reads no message, and changes none."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which mailboxes there are, and what for: LIST, SPECIAL-USE and NAMESPACE."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

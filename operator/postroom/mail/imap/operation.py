@@ -4,8 +4,6 @@
 What fails there ends the session, and its report says so.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -4,8 +4,6 @@
 EXAMINE and never SELECT, so that nothing in the mailbox changes (RFC 9051 section 6.3.3).
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet

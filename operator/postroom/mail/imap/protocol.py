@@ -8,8 +8,6 @@ alone, bytes and lines are counted, what goes wrong fails the pending commands, 
 pipelined, and nothing is logged.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How full a mailbox may get: QUOTA (RFC 9208) and APPENDLIMIT (RFC 7889)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet

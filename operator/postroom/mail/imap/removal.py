@@ -4,8 +4,6 @@
 EXPUNGE without UIDs is never sent: it would remove what others have marked. Neither is CLOSE.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from postroom.mail.imap.auth import state_of

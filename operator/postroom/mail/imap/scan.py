@@ -4,8 +4,6 @@
 Nothing is changed: EXAMINE and BODY.PEEK mark nothing as read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One conversation over IMAP: greet, secure, read capabilities; and its commands."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import AsyncIterator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How IMAP writes names and passwords, and how it answers about mailboxes (RFC 3501, RFC 9051)."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Callable, Iterable, Sequence

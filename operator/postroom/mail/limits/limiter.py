@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many probes run at a time: those that stall make room for those that do not."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

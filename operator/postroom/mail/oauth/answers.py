@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a token endpoint answered: a token, or why there is none."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from postroom.api.masked import Masked

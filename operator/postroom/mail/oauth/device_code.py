@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing in on another device: the device authorization grant (RFC 8628)."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a token's own claims tell before a mail server is asked: for another service, too little."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from postroom.api.masked import Masked

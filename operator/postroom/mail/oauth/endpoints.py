@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where each provider's tokens come from, what to ask for, and who may be shown them."""
 
-from __future__ import annotations
-
 from datetime import date
 from functools import cache
 from importlib import resources

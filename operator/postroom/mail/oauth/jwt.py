@@ -4,8 +4,6 @@
 Reading verifies nothing: the claims of a token serve diagnosis, and never decide about access.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

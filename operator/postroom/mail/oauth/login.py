@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing in as a person, to get a refresh token: what both ways have in common."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from postroom.api.masked import Masked

@@ -2,8 +2,6 @@
 """Signing in with the browser of this machine: authorization code with PKCE, and a redirect to
 loopback (RFC 8252 section 7.3, RFC 7636)."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import hmac

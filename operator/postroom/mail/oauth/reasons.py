@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why there is no token, or none that the mailbox takes: stable names, and what each means."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeping the refresh tokens that providers hand out anew: what a store does, and what it tells."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum

@@ -5,8 +5,6 @@ Both answer a refused token with a challenge in JSON, which the client must answ
 says its final no.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access tokens by grant: asked for once at a time, kept while they last, renewed ahead of time."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

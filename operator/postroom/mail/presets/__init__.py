@@ -5,8 +5,6 @@
 are read on first use.
 """
 
-from __future__ import annotations
-
 from postroom.api.presets import ParameterProblem
 from postroom.mail.presets.identify import identify, nearly
 from postroom.mail.presets.load import preset, providers

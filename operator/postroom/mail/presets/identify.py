@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose a host is: the provider behind the name, and the known name that a misspelled one means."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 

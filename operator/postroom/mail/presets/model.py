@@ -4,8 +4,6 @@
 A preset is data (``providers/*.yaml``). Host names may hold ``{parameter}``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date

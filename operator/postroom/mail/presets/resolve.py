@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a provider's name and parameters to endpoints and usernames of one address."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many messages a provider takes from one login in a day and in an hour, as it documents."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

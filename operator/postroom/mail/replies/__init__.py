@@ -6,8 +6,6 @@ otherwise; `normalised` makes a server's own text fit to be shown beside the ver
 `is_same_refusal` tells whether two of them are one refusal, told twice.
 """
 
-from __future__ import annotations
-
 from postroom.mail.replies.catalogue import causes, rows
 from postroom.mail.replies.causes import Cause
 from postroom.mail.replies.meaning import (

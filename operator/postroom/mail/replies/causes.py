@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every cause that a check of a mail server can name. ``causes.yaml`` says what each means."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -5,8 +5,6 @@ A hostile server may spell what it was told in words: as it is, backwards, in an
 pieces. Whoever can read a status must not read a password there.
 """
 
-from __future__ import annotations
-
 import base64
 import codecs
 import html

@@ -5,8 +5,6 @@ Servers word the same refusal in countless ways, with the same few words in them
 data (``families.yaml``); here they are read and held against a reply.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ Servers answer in the language of their operator. ``glossary.yaml`` knows the wo
 cause; what it does not know stays as it is, and tells nothing.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -5,8 +5,6 @@ Where no row knows the words, the family decides that they are of, and last the 
 that it passes outranks what says that it stays: a limit of the server's is never a wrong password.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta

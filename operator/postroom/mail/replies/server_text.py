@@ -6,8 +6,6 @@ punctuation. All else (ids, addresses, host names, times, URLs, base64, numbers)
 that the same refusal reads the same every time.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable
 from functools import cache

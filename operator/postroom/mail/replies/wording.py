@@ -5,8 +5,6 @@ Servers name the machine, the rack or the session that refused in words that loo
 What of two texts differs, and tells nothing of a cause, is such a name.
 """
 
-from __future__ import annotations
-
 import re
 from difflib import SequenceMatcher
 from functools import cache

@@ -5,8 +5,6 @@ Pure: what is sent and scanned comes in, values and sentences go out. `compose` 
 `recognise` finds it among what arrived, `judge` and `judge_forwarding` conclude.
 """
 
-from __future__ import annotations
-
 from postroom.mail.round_trip.authentication import Authentication, Signature, authentication
 from postroom.mail.round_trip.authentication_results import Outcome
 from postroom.mail.round_trip.compose import Draft, Purpose, compose, probe_key, proof_of

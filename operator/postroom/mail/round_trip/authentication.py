@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the receiver judged a message: which stamps are its own (RFC 8601), and what they say."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

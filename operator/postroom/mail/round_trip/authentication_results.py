@@ -5,8 +5,6 @@ Tolerant, since the field is read to explain and not to decide: Microsoft leaves
 the judging server, some write texts between the results. What cannot be read is passed over.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the test message: what it says of itself, and the proof that it is ours."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

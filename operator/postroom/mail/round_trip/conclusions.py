@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sentences about a test message: what was seen, and what to do about it."""
 
-from __future__ import annotations
-
 from postroom.api.findings import Finding, Severity
 from postroom.mail.round_trip.authentication import Authentication
 from postroom.mail.round_trip.authentication_results import Outcome

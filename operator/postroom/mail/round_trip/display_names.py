@@ -6,8 +6,6 @@ encoded-word before they fold it (CPython gh-121650), and lose the quotes around
 (gh-121284). Here nothing is ever decoded: a name is written as the text that it is.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 

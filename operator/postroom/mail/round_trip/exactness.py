@@ -5,8 +5,6 @@ It shares no code with what writes messages, nor with the standard library: a fa
 shows here. It reads as strictly as no mail server does (RFC 5322 without its obsolete syntax).
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -6,8 +6,6 @@ wrote it. A forward writes a new one, from whoever forwards. Fields of RFC 5322 
 (Resent-) do not make the difference: a redirect may add them, and leaves the others alone.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import datetime

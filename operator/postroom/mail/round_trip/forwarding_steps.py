@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps that make a mail service pass mail on unchanged, from ``forwarding.yaml``."""
 
-from __future__ import annotations
-
 import re
 from datetime import date
 from functools import cache

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads header fields as they came (RFC 5322 sections 2.2 and 3.2): bounded, and never failing."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which servers are of one side: of one domain, or of one provider (``receiving_sides.yaml``)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date
 from functools import cache

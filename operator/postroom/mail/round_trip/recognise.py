@@ -7,8 +7,6 @@ unless the key did not last: then the token alone tells it, as it does where a s
 away, and nothing is removed by that.
 """
 
-from __future__ import annotations
-
 import hmac
 import re
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What became of a test message: where it arrived, how soon, from whom, and what to conclude."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -4,8 +4,6 @@
 Others are not shown: a hostile server could put into a word what it was told.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import cache

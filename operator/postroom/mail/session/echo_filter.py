@@ -6,8 +6,6 @@ any encoding that fits there. What holds a good part of it is left out, without 
 so would confirm the guess.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterable

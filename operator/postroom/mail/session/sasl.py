@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What SMTP and IMAP share when they sign in: the token's exchange, and who is behind a reply."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

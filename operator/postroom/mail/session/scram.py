@@ -5,8 +5,6 @@ Without channel binding: the connection is over verified TLS. The server learns 
 must prove at the end that it knows what belongs to it.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

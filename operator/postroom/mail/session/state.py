@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What sessions of both protocols share: how far they came, and the report at the end."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

@@ -4,8 +4,6 @@
 Pure: no connection is needed here.
 """
 
-from __future__ import annotations
-
 import re
 
 from postroom.api.reasons import Reason

@@ -5,8 +5,6 @@ Never ``login()``: it tries every mechanism and loses a 421. Never ``start_tls=N
 on in the clear. A socket that we dialled, deadlines of ours, no QUIT that could hang.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import re

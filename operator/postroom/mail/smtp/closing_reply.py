@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a server said before it closed, where nothing had been asked: RFC 5321 section 3.8."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 

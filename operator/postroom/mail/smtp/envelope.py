@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may send: MAIL, RCPT and RSET for each sender. There is no DATA here: nothing is sent."""
 
-from __future__ import annotations
-
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
 from postroom.mail.operations import Answer, AskSenders, EnvelopeReport
@@ -18,8 +16,7 @@ from postroom.mail.smtp.answers import (
 )
 from postroom.mail.smtp.auth import signed_in, state_of
 from postroom.mail.smtp.client import CLOSING
-from postroom.mail.smtp.session import SmtpSession
-from postroom.mail.smtp.transaction import interruption, refusal
+from postroom.mail.smtp.session import SmtpSession, interruption, refusal
 
 
 async def ask_senders(

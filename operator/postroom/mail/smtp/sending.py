@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handing one message over, once: MAIL, RCPT, DATA, and what became of it."""
 
-from __future__ import annotations
-
 from aiosmtplib import SMTPResponse
 
 from postroom.api.mailserver import ProbeStage
@@ -13,8 +11,7 @@ from postroom.mail.report import Endpoint, Login
 from postroom.mail.session.state import Connector
 from postroom.mail.smtp import answers
 from postroom.mail.smtp.auth import signed_in, state_of
-from postroom.mail.smtp.session import SmtpSession
-from postroom.mail.smtp.transaction import interruption
+from postroom.mail.smtp.session import SmtpSession, interruption
 
 #: How many seconds a server may take to take a message over. RFC 5321 section 4.5.3.2.6 has ten
 #: minutes, in which nothing else could be done for the account.

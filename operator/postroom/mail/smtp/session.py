@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One conversation over SMTP: connect, secure, greet, read capabilities; and its commands."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import ssl
@@ -16,6 +14,7 @@ from postroom.api.mailserver import ProbeStage, ServerFacts, TLSMode
 from postroom.api.reasons import Reason
 from postroom.mail.connect.certificate import facts_of
 from postroom.mail.connect.dial import Failure
+from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.replies import Meaning, Stage, enhanced_code, meaning_of_smtp
 from postroom.mail.session.capabilities import known_keywords, known_mechanisms
 from postroom.mail.session.sasl import circumstances
@@ -235,3 +234,27 @@ class SmtpSession:
             f"{self.state.place} answers AUTH neither with yes nor with no: its log may tell why."
         )
         return self.state.passing(Reason.PROBE_INCONCLUSIVE, message)
+
+
+async def interruption(
+    session: SmtpSession, seconds: float, transaction: Awaitable[None]
+) -> Answer | None:
+    """The answer to what a transaction did not come to in its time; None where it came to all."""
+    session.state.stage = ProbeStage.DONE
+    try:
+        async with asyncio.timeout(seconds):
+            await transaction
+    except Failure as failure:
+        end = failure
+    except TimeoutError:
+        end = session.state.silent()
+    else:
+        return None
+    return Answer(Acceptance.UNKNOWN, end.reason, end.message, end.code, end.enhanced_code)
+
+
+def refusal(session: SmtpSession, stage: Stage, reply: SMTPResponse) -> Failure:
+    """The end of a transaction by an error reply."""
+    meaning, message = session.meaning(stage, reply)
+    code, enhanced = reply.code, enhanced_code(reply.message)
+    return Failure(session.state.stage, meaning.reason, message, meaning.conclusive, code, enhanced)

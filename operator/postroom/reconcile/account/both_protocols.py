@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two protocols of an account judged together: what one tells of the other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime

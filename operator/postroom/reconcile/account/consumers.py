@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One application for each address: which addresses of an account belong to another's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.identities import IdentityState
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
@@ -13,6 +12,7 @@ from postroom.api.resource import EmailAccount
 from postroom.mail.identities.judging import Judgement
 from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.status.assessment import failed
 from postroom.reconcile.world import World
 
 
@@ -54,6 +54,29 @@ async def taken(
                 )
             break
     return refused
+
+
+async def fallback_refusal(resource: EmailAccount, fallback: str, world: World) -> Verdict | None:
+    """Why an account may not send as its fallback sender, whatever is verified; None: it may."""
+    namespace, index = resource.metadata.namespace, indexes.by_address(fallback)
+    found = await world.find(Kind.EMAIL_ACCOUNT, namespace, index)
+    holder = cast("EmailAccount", min(found, key=indexes.age)) if found else None
+    if holder is not None and holder.spec.disconnected:
+        return failed(
+            ConditionType.DEPENDENCIES_READY,
+            Reason.FALLBACK_SENDER_DISCONNECTED,
+            f"spec.fallbackSender is not used: EmailAccount {holder.metadata.name}, which is for "
+            f"{fallback}, is disconnected. Name another address, or set spec.connection of that "
+            "account to Connected.",
+        )
+    refused = (await taken(resource, [fallback], world)).get(fallback.lower())
+    if refused is None:
+        return None
+    return failed(
+        ConditionType.DEPENDENCIES_READY,
+        refused.reason,
+        f"spec.fallbackSender is not used. {refused.message}",
+    )
 
 
 async def _in_order(address: str, namespace: str, world: World) -> list[EmailAccount]:

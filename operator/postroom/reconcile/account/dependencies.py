@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an email account depends on: its server, its sending domain, and its rivals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -16,7 +14,7 @@ from postroom.api.resource import AnyResource, EmailAccount, MailServer, Sending
 from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
-from postroom.reconcile.account import connection, consumers
+from postroom.reconcile.account import consumers
 from postroom.reconcile.account.server import ServerFound, find_server
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
@@ -115,7 +113,7 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
     refusal: Verdict | None = None
     if spec.fallback_sender is not None:
         fallback = await _domain_for(domain_of(spec.fallback_sender), namespace, world)
-        refusal = await connection.fallback_refusal(resource, spec.fallback_sender, world)
+        refusal = await consumers.fallback_refusal(resource, spec.fallback_sender, world)
     problem = problem or await _receiver_problem(spec, namespace, world)
     same_address = indexes.by_address(spec.address)
     rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)

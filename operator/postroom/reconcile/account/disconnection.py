@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the status of a disconnected account says: who relied on it, and which addresses stop."""
 
-from __future__ import annotations
-
 from postroom.api import emailaccount_status, identities
 from postroom.api.account_messages import LastTest
 from postroom.api.conditions import ConditionType, find, shorten

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """EmailAccount: find the server and the domain behind it, sign in, and look at the mailbox."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,15 +10,16 @@ from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import ProtocolProbes
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
-from postroom.reconcile.account import both_protocols, identities, send_limits, sender, sync
+from postroom.reconcile.account import (
+    both_protocols,
+    identities,
+    protocols,
+    send_limits,
+    sender,
+    sync,
+)
 from postroom.reconcile.account.dependencies import find_dependencies
 from postroom.reconcile.account.messages import forwarding, requested, round_trips, spending
-from postroom.reconcile.account.protocols import (
-    account_references,
-    both_probed,
-    imap_check,
-    smtp_check,
-)
 from postroom.reconcile.account.steps import AccountView, Contribution, refresh_token_step
 from postroom.reconcile.signing_in.prechecks import NOTHING
 from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
@@ -42,10 +41,10 @@ async def assess(
     """The assessment of an email account; raises `InvalidSpec` for what its provider forbids."""
     spec = resource.spec
     dependencies = await find_dependencies(resource, world)
-    smtp = await smtp_check(resource, dependencies.server, world)
-    imap = await imap_check(resource, world)
+    smtp = await protocols.smtp_check(resource, dependencies.server, world)
+    imap = await protocols.imap_check(resource, world)
     if spec.at_provider or dependencies.server_state is ConditionStatus.TRUE:
-        smtp, imap = await both_probed(smtp, imap, world, memory)
+        smtp, imap = await protocols.both_probed(smtp, imap, world, memory)
     else:
         # A second failure at the same server would say nothing new.
         smtp, imap = replace(smtp, prechecked=NOTHING), await imap.probed(world, memory)
@@ -71,7 +70,7 @@ async def assess(
         *(verdict for contribution in added for verdict in contribution.verdicts),
     )
     refs = dependencies.references.union(
-        account_references(spec), *(each.references for each in added)
+        protocols.account_references(spec), *(each.references for each in added)
     )
     if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
         refs |= server_references(dependencies.server.spec)

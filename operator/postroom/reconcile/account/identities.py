@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The identities of an account: those declared and those discovered, and which may be sent as."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

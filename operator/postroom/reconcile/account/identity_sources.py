@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asking a provider or a server about identities: rarely, and anew when something has changed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two protocols of an account: where each leads, as whom, and how both are probed."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 

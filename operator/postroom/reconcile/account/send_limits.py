@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an account may send, in status, and which of its limits do not hold as they are written."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from postroom.api.findings import Finding, Severity

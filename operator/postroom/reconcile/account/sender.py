@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether an account's server and domain let it send, and as whom applications should send now."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which MailServer an account sends through: the one that it names, or its namespace's default."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast

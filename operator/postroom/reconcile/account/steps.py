@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the steps of an account's reconciliation are given, and what each contributes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a look at the mailbox leaves in status, and the look back that somebody asks for."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 from postroom.api import emailaccount_status

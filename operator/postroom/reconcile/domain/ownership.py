@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of a domain's ownership besides its record: no key, or another namespace's claim."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from postroom.api import sendingdomain

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the report on a domain's records to what status says of them: verdicts and record list."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 

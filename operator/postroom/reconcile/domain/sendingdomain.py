@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SendingDomain: work out the records, ask DNS, and say what each purpose's records amount to."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta

@@ -14,8 +14,6 @@ A timeout, SERVFAIL or stale answer never leads to Degraded or Failed. A spec th
 verified waits as Pending, whatever the one before it was. What confirms a failure is in `confirm`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be told of an attempt before anything is dialled, as verdicts and findings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from postroom.api.conditions import ConditionType, Verdict

@@ -2,8 +2,6 @@
 """Probing on behalf of a resource: spares servers repeated looks and rejected credentials, and
 turns a probe's report into verdicts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 

@@ -5,8 +5,6 @@ Each function returns what it found or the verdict that says why not; a referenc
 be looked up now raises `LookupUnavailable`, which the engine turns into a retry.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from postroom.api.ca_bundle import CABundleReference

@@ -8,8 +8,6 @@ such is known: they may revoke the old one at its use (RFC 9700 section 4.14.2),
 one is kept at once.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 

@@ -6,8 +6,6 @@ is. Credentials that were refused are sent once more half an hour later, because
 backend fails may refuse good ones, and then only when they change or somebody asks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a spec leads: what it says itself, filled up with what is known of its provider."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ``spec.oauth`` and its Secrets to the grant that a token is asked for with."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit

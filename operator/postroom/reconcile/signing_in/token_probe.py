@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing in with a token: getting it, reading what it tells, showing it, and judging a refusal."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the steps of a reconciler found, before `summarize` puts it into conditions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -2,8 +2,6 @@
 """Hysteresis: a verified thing turns False only when the same was seen failing twice, some time
 apart, and "could not look" leaves the last verdict standing until it is too old to count."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

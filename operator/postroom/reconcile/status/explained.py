@@ -6,8 +6,6 @@ Where a look found no cause of its own to tell of (a reference that leads nowher
 lacks a key, a default that is missing), the condition that decides Ready is told as one.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find

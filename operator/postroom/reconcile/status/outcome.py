@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a reconciliation yields: the whole status, what to tell people, and when to look again."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

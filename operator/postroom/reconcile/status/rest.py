@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why an object is not looked at, and what its status says meanwhile."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

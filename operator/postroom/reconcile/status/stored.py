@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the stored status of another object tells those that stand on it."""
 
-from __future__ import annotations
-
 from postroom.api.conditions import ConditionStatus, ConditionType, find
 from postroom.api.resource import AnyResource
 

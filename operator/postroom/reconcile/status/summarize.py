@@ -4,8 +4,6 @@
 The only place that decides Ready, Reconciling and Stalled (the state map of docs/status.md).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

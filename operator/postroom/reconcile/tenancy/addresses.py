@@ -7,8 +7,6 @@ suspended or disconnected keep nothing from others: so an address is handed over
 follows from the stored objects, so that the order of events and a restart change nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -9,8 +9,6 @@ wait until none of those can count for them any more, and as long as any of them
 everything but an account's own pace is nearly spent (`Rate.resumed`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

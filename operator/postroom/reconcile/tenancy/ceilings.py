@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What limits an account: itself, its server, and what its provider documents."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from postroom.api.emailaccount import EmailAccountSpec

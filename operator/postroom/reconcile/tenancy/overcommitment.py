@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the accounts behind a server may send together, held against what the server may."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from postroom.api.findings import Finding, Severity

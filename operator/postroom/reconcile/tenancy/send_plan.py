@@ -4,8 +4,6 @@
 A plan is a rule, the same on every day; `allowance` reads it for one moment.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

@@ -17,7 +17,7 @@ from postroom.dns.answers import Outcome, Zone
 from postroom.dns.judging.judgement import Context
 from postroom.dns.judging.mx_strays import is_misspelling, without_zone
 from postroom.dns.planning import complete, plan
-from postroom.dns.presets.alone import must_be_alone
+from postroom.dns.presets.identify import must_be_alone
 from postroom.dns.requirements import DomainPlan
 from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, verdict
 from unit.dns.presets.test_regions import KEY, TOKENS

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Between what status keeps of a message of ours and what `postroom.mail.round_trip` knows."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass

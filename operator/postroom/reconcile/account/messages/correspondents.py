@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who sends a message of ours, and whose mailbox it is looked for in, once both work."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import cast
 

@@ -6,8 +6,6 @@ What is known of it stands in status: it is written there before it is sent. Eac
 reconciler takes one step, and none waits for mail to arrive.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

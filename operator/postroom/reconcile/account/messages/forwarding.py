@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether mail to a public address reaches the technical one, and unchanged: tried by a message."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from postroom.api.account_messages import ForwardingState, ForwardingVerdict

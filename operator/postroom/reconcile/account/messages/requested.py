@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The test message that somebody asks for by annotation: one for each new value of it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from postroom.api.account_messages import LastTest

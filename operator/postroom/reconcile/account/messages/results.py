@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a message of ours ended, and what is told of it: results for status, and findings."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from postroom.api.account_messages import MessageInFlight, MessageOutcome, MessageResult

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The round trip: a message that is sent on a schedule and must arrive; opt-in."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from postroom.api.account_messages import MessageOutcome, RoundTripState, SenderTrip

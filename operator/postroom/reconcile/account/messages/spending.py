@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an account's messages count for (`budgets`), and which its status tells of."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 

@@ -18,8 +18,7 @@ from postroom.reconcile.account import consumers
 from postroom.reconcile.account.server import ServerFound, find_server
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
-from postroom.reconcile.status.assessment import failed
-from postroom.reconcile.status.stored import readiness
+from postroom.reconcile.status.assessment import failed, readiness
 from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
 

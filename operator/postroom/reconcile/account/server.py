@@ -13,8 +13,7 @@ from postroom.api.resource import AnyResource, EmailAccount, MailServer
 from postroom.reconcile import defaults, indexes
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
-from postroom.reconcile.status.assessment import failed
-from postroom.reconcile.status.stored import readiness
+from postroom.reconcile.status.assessment import failed, readiness
 from postroom.reconcile.world import World
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
 from postroom.api.findings import FINDINGS_LIMIT, Finding, Severity
 from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
 
 #: The verdicts that no second look could change, so that they count at the first: the API
@@ -165,3 +166,13 @@ def worst_first(findings: tuple[Finding, ...]) -> list[Finding]:
     """Order findings by severity, keeping the order inside one; bounded by the schema's limit."""
     ordered = sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
     return ordered[:FINDINGS_LIMIT]
+
+
+def readiness(resource: AnyResource | None) -> ConditionStatus:
+    """The stored Ready of another object; Unknown where it is about an earlier generation."""
+    if resource is None:
+        return ConditionStatus.UNKNOWN
+    ready = find(resource.status.conditions, ConditionType.READY)
+    if ready is None or resource.status.observed_generation != resource.metadata.generation:
+        return ConditionStatus.UNKNOWN
+    return ready.status

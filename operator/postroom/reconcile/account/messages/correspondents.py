@@ -20,7 +20,7 @@ from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.signing_in.protocol_check import prepare_server
 from postroom.reconcile.signing_in.references import Credentials, reference_to
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
-from postroom.reconcile.status.stored import readiness
+from postroom.reconcile.status.assessment import readiness
 from postroom.reconcile.world import World
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +25,6 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.identities.values import IdentitySource, NoIdentities
-from postroom.mail.limits.hosts import RefusalBudget
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile.engine import reconcile
@@ -36,7 +36,8 @@ from postroom.reconcile.world import MessagePolicy, NoTokens, Outbound, Tokens
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nobody wait for long: after a refusal, or for what never comes."""
     monkeypatch.setattr("postroom.mail.probes.Deadlines", lambda: SOON)
-    monkeypatch.setattr(RefusalBudget, "_quiet_for", lambda _: 0.0)
+    at_once = partial(NetworkProbes, quiet=0)
+    monkeypatch.setattr("postroom.controller.network.NetworkProbes", at_once)
 
 
 NAMESPACE, NAME, ADDRESS = "mail", "it", "alice@example.com"
@@ -124,7 +125,7 @@ class CanaryWorld(DirectoryWorld):
         self._resolve = resolve
         out = Outbound(
             cast("Asker", None),
-            NetworkProbes(self._policy, resolve, SOON),
+            NetworkProbes(self._policy, resolve, SOON, quiet=0),
             cast("PolicyFetcher", None),
             tokens or NoTokens(),
             identities or NoIdentities(),
@@ -142,7 +143,7 @@ class CanaryWorld(DirectoryWorld):
         for number in range(times):
             for key in self._raw:
                 # Without the refusals that count against the host, which would end the hunt.
-                fresh = NetworkProbes(self._policy, self._resolve, SOON)
+                fresh = NetworkProbes(self._policy, self._resolve, SOON, quiet=0)
                 self._outbound = replace(self._outbound, mail=fresh)
                 self._annotate(key, str(number))
                 await self._evaluate(key, name)

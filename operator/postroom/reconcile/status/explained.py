@@ -51,7 +51,7 @@ def explained(outcome: Outcome) -> Outcome:
     findings = tuple(each for each in status.findings if each.subject not in _OWN_SUBJECTS)
     ready = find(status.conditions, ConditionType.READY)
     if ready is not None and ready.status is not ConditionStatus.TRUE:
-        deciding = _deciding(status, ready)
+        deciding = _deciding(status, ready, outcome.deciding)
         in_other_words = isinstance(status, SendingDomainStatus)
         if not any(_tells(finding, deciding, in_other_words) for finding in findings):
             findings = (_as_finding(deciding), *findings)
@@ -63,14 +63,17 @@ def explained(outcome: Outcome) -> Outcome:
     return replace(outcome, status=told)
 
 
-def _deciding(status: CommonStatus, ready: Condition) -> Condition:
-    """The condition that Ready repeats; Ready itself where it speaks for itself."""
+def _deciding(status: CommonStatus, ready: Condition, known: ConditionType | None) -> Condition:
+    """The condition that Ready repeats; Ready itself where it speaks for itself.
+
+    Which one it is a stored status does not tell (`known` is None): the first with its reason.
+    """
     repeated = (
         condition
         for condition in status.conditions
         if condition.type not in _LIFECYCLE
         and condition.status is ready.status
-        and condition.message == ready.message
+        and (condition.reason == ready.reason if known is None else condition.type is known)
     )
     return next(repeated, ready)
 

@@ -153,10 +153,11 @@ class Outcome:
     object stands on, in its own namespace: ``Secret/<name>``, ``ConfigMap/<name>``,
     ``<Kind>/<name>`` or ``<Kind>/<index>`` (see `postroom.reconcile.indexes`); a change of any
     of them, and a flip of a MailServer's or SendingDomain's Ready, must bring this object
-    back.
+    back. `deciding` is the condition that Ready repeats, None where it speaks for itself.
     """
 
     status: CommonStatus | None
     next_check: timedelta | None
     notices: tuple[Notice, ...] = ()
     references: frozenset[str] = frozenset()
+    deciding: ConditionType | None = None

@@ -90,6 +90,7 @@ def summarize(
         next_check=_next_check(resource, status, assessment, memory, now, sooner),
         notices=notices_of(before.conditions, conditions),
         references=assessment.references,
+        deciding=deciding.type if deciding is not None else None,
     )
 
 
@@ -137,7 +138,7 @@ def _next_check(
 def _ready(
     verdicts: Iterable[Verdict], assessment: Assessment, before: CommonStatus, generation: int
 ) -> tuple[Verdict, Verdict | None]:
-    """Return Ready, and the verdict whose failure decides it: the first gating one that fails.
+    """Return Ready, and the verdict that decides it: the first gating one that fails.
 
     Where none fails, the first that is Unknown keeps Ready from being True.
     """
@@ -149,7 +150,7 @@ def _ready(
             return failed(ConditionType.READY, verdict.reason, verdict.message), verdict
     for verdict in gating:
         if verdict.status is ConditionStatus.UNKNOWN:
-            return unknown(ConditionType.READY, open_reason, verdict.message), None
+            return unknown(ConditionType.READY, open_reason, verdict.message), verdict
     absent = assessment.required - {verdict.type for verdict in gating}
     if absent:
         message = f"{', '.join(sorted(absent))}: not evaluated yet."
@@ -182,7 +183,8 @@ def _progress(
     left = schedule.Waiting.of(before, generation).left(assessment.deadline, now)
     if left is not None and left <= timedelta():
         return (_stalled(Reason.PROGRESS_DEADLINE_EXCEEDED, ready.message),), None
-    return (_reconciling(awaited(ready if deciding is None else deciding), ready.message),), left
+    awaited_for = deciding if deciding is not None and deciding.failed else ready
+    return (_reconciling(awaited(awaited_for), ready.message),), left
 
 
 def _stalled(reason: Reason, message: str) -> Verdict:

@@ -13,4 +13,34 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         "@dataclass(",
         "frozen and slots keep us from mistakes and change no result: nothing sets a field.",
     ),
+    (
+        "postroom.mail.credentials",
+        "ReplaceTrueWithFalse",
+        "zip((USERNAME, PASSWORD), keys, strict=True)",
+        "keys is a pair, too: its type says so.",
+    ),
+    (
+        "postroom.mail.credentials",
+        "Eq_GtE",
+        "part == USERNAME",
+        "of the two parts only the username is not before itself.",
+    ),
+    (
+        "postroom.mail.credentials",
+        "Eq_Is",
+        "part == USERNAME",
+        "part is one of two constants.",
+    ),
+    (
+        "postroom.mail.credentials",
+        "NotEq_Lt",
+        "text != value.reveal()",
+        "text is the value, or the value without its end, which sorts before it.",
+    ),
+    (
+        "postroom.mail.credentials",
+        "NotEq_IsNot",
+        "text != value.reveal()",
+        "a substitution that finds nothing returns the very text.",
+    ),
 )

@@ -86,6 +86,9 @@ def test_no_value_is_repeated(username: str, password: str) -> None:
         ("example.com", ("*.example.com",), False),
         ("evil.com", ("*",), False),
         ("evil-example.com", ("*.example.com", "x"), False),
+        # what sorts before and behind the pattern's domain is another domain all the same
+        ("smtp.example.net", ("*.example.com",), False),
+        ("smtp.example.aero", ("*.example.com",), False),
         ("smtp.example.com", (), False),
     ],
 )
@@ -120,3 +123,8 @@ def test_a_username_that_the_provider_fixes_needs_no_key() -> None:
     login = login_from(secret(token="p"), "apikey", ("user", "token"))
     assert isinstance(login, Login)
     assert login.username == "apikey"
+
+
+def test_a_username_that_the_provider_fixes_is_no_password() -> None:
+    found = login_from(secret(user="u"), "apikey", ("user", "token"))
+    assert found == BadCredentials("key token is missing: add it.")

@@ -101,3 +101,23 @@ def test_what_only_a_cache_hides_does_not_mend_what_was_ready(
     found = assessment(BLIND, evidence=Evidence(lagging=frozenset({BAD.type})))
     confirmed = confirm(found, previous(BAD, once_ready=once_ready), Memory(), NOW)
     assert [verdict.status for verdict in confirmed.verdicts] == [status]
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "status"),
+    [
+        (1, 2, FALSE),
+        # An object that was restored from a backup counts its generations anew.
+        (7, 1, FALSE),
+        # Numbers that are equal without being the same object.
+        (int("1000"), int("1000"), TRUE),
+    ],
+    ids=["an earlier one", "a later one", "this one"],
+)
+def test_only_verdicts_on_this_generation_stand(
+    stored: int, now: int, status: ConditionStatus
+) -> None:
+    conditions = place((GOOD,), (), stored, "2026-11-21T12:00:00Z")
+    before = Previous(conditions, now, stale=False, once_ready=True)
+    confirmed = confirm(assessment(BAD), before, Memory(), NOW)
+    assert [verdict.status for verdict in confirmed.verdicts] == [status]

@@ -15,7 +15,7 @@ from postroom.dns.answers import Answer, Outcome, Question, RecordType, ServerAn
 from postroom.dns.judging.judgement import Context, Judgement, blind
 from postroom.dns.judging.seen import Seen
 from postroom.dns.requirements import CNAMEWanted, DomainPlan, PlannedRecord, TextWanted
-from postroom.dns.verifying.quorum import Vote, by_quorum, elected, is_certain, votes
+from postroom.dns.verifying.quorum import Vote, by_quorum, coherent, elected, is_certain, votes
 from postroom.dns.verifying.reporting import across_views, wake_after
 from unit.dns.judging_looks import Key, Names, plan_of, record, verdict
 
@@ -226,3 +226,121 @@ def test_the_message_stays_the_same_while_a_cache_counts_down() -> None:
         for left in (1, 59, 300, 3600)
     }
     assert len(messages) == 1
+
+
+# -- what one server says of a name, put together --------------------------------------------------
+
+_OTHER = "other.provider.net"
+
+
+def _said(
+    kind: RecordType, *aliases: str, name: str = ALIAS.name, values: tuple[str, ...] = ()
+) -> Answer:
+    question = Question(name, kind)
+    return Answer(question, Outcome.FOUND, values, aliases=aliases, authoritative=True)
+
+
+def _cname(target: str, name: str = ALIAS.name) -> Answer:
+    return _said(RecordType.CNAME, name=name, values=(target,))
+
+
+def _seen(*answers: Answer) -> Seen:
+    return Seen().with_answers(answers)
+
+
+@pytest.mark.parametrize(
+    ("planned", "answers", "dropped"),
+    [
+        # it has another CNAME than the server that was followed: what that leads to goes
+        (ALIAS, (_cname(_OTHER), _said(RecordType.TXT, "k1.provider.net")), True),
+        # the same one, whatever it leads to in the end
+        (
+            ALIAS,
+            (_cname("k1.provider.net"), _said(RecordType.TXT, "k1.provider.net", _OTHER)),
+            False,
+        ),
+        # the first of the chain counts, not its end
+        (ALIAS, (_cname(_OTHER), _said(RecordType.TXT, "k1.provider.net", _OTHER)), True),
+        # a record of its own contradicts nothing
+        (ALIAS, (_cname(_OTHER), _said(RecordType.TXT, values=("p=1",))), False),
+        # nobody asked for the CNAME
+        (ALIAS, (_said(RecordType.TXT, "k1.provider.net"),), False),
+        # no alias is required
+        (
+            replace(TEXT, name=ALIAS.name),
+            (_cname(_OTHER), _said(RecordType.TXT, "k1.provider.net")),
+            False,
+        ),
+    ],
+)
+def test_what_another_alias_leads_to_says_nothing(
+    planned: PlannedRecord, answers: tuple[Answer, ...], dropped: bool
+) -> None:
+    made = coherent(planned, _seen(*answers))
+    text = Question(ALIAS.name, RecordType.TXT)
+    nothing = Answer(text, Outcome.NO_DATA, authoritative=True)
+    assert made.answers[text] == (nothing if dropped else answers[-1])
+
+
+@pytest.mark.parametrize("name", [f"a.{DOMAIN}", f"z.{DOMAIN}"])
+def test_what_other_names_have_is_left_alone(name: str) -> None:
+    there = _said(RecordType.TXT, "k1.provider.net", name=name)
+    seen = _seen(_cname(_OTHER), there)
+    assert coherent(ALIAS, seen).answers == seen.answers
+
+
+@pytest.mark.parametrize(
+    ("followed", "has", "state"),
+    [
+        # the server follows as far as its zones reach; the rest is the same for all
+        (("a.net", "b.net"), ("a.net",), RecordState.VALID),
+        (("a.net", "b.net"), ("a.net", "b.net"), RecordState.VALID),
+        # another way than the one that was followed: where it leads is not known
+        (("b.net", "c.net"), ("a.net",), RecordState.UNKNOWN),
+        (("a.net", "c.net"), ("b.net",), RecordState.UNKNOWN),
+    ],
+)
+def test_a_servers_alias_is_followed_where_it_is_the_one_that_was(
+    followed: tuple[str, ...], has: tuple[str, ...], state: RecordState
+) -> None:
+    whole = replace(_answer(RIGHT), aliases=followed)
+    own = replace(_answer(""), outcome=Outcome.NO_DATA, aliases=has)
+    (vote,) = votes(TEXT, [ServerAnswer("ns1.net", own)], _seen(whole), CONTEXT)
+    assert vote.judgement.state is state
+    assert vote.undecided is (state is RecordState.UNKNOWN)
+
+
+# -- who decides -----------------------------------------------------------------------------------
+
+_LACKS = replace(blind(TEXT), state=RecordState.MISSING, certain=True)
+_HAS = replace(_LACKS, state=RecordState.VALID)
+
+
+def _votes(*judged: Judgement) -> tuple[Vote, ...]:
+    """One vote each; what is blind is answered all the same, and so undecided."""
+    return tuple(Vote(f"ns{at}.net", _answer(WRONG), one) for at, one in enumerate(judged, 1))
+
+
+@pytest.mark.parametrize(
+    ("lacking", "undecided", "is_open"),
+    [(1, 1, False), (1, 2, True), (2, 2, False), (2, 3, True), (3, 1, False), (3, 4, True)],
+)
+def test_a_fault_stands_unless_most_may_have_the_record(
+    lacking: int, undecided: int, is_open: bool
+) -> None:
+    unclear = [replace(blind(TEXT), message=f"unclear {at}") for at in range(undecided)]
+    decided = by_quorum(TEXT, _LACKS, _votes(*unclear, *[_LACKS] * lacking))
+    assert decided == (unclear[0] if is_open else _LACKS)
+
+
+def test_the_first_of_the_majority_is_elected() -> None:
+    cast = _votes(_LACKS, _HAS, _HAS, _HAS)
+    chosen = elected(cast)
+    assert chosen is cast[1]
+    assert elected(_votes(_LACKS, _HAS)) is None
+
+
+def test_several_that_lack_it_are_told_in_the_plural_and_nothing_is_certain() -> None:
+    decided = by_quorum(TEXT, _HAS, _votes(_HAS, _LACKS, _LACKS))
+    assert "ns2.net, ns3.net do not. " in decided.message
+    assert (decided.state, decided.certain) == (RecordState.PROPAGATING, False)

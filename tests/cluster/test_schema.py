@@ -550,9 +550,9 @@ def test_nested_defaults_apply(plane: ControlPlane, namespace: str) -> None:
 @pytest.mark.parametrize(
     ("short_name", "header"),
     [
-        ("sdom", "NAME DOMAIN READY REASON DKIM SPF DMARC AGE"),
-        ("msrv", "NAME ENDPOINT READY REASON SMTP TLS ACCOUNTS AGE"),
-        ("eacct", "NAME ADDRESS SERVER READY REASON UNSEEN AGE"),
+        ("sdom", "NAME DOMAIN READY REASON VERIFICATION VERIFIED DKIM SPF DMARC AGE"),
+        ("msrv", "NAME ENDPOINT READY REASON SMTP TLS ACCOUNTS DEFAULT AGE"),
+        ("eacct", "NAME ADDRESS SERVER READY REASON UNSEEN DEFAULT AGE"),
     ],
 )
 def test_the_columns_of_get(

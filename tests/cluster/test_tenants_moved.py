@@ -60,7 +60,7 @@ def test_a_kustomization_that_renames_them_refuses_as_before(
         alice = ("--as=alice", "--as-group=namespace-editors")
         allow_to_write_namespaces(installed, "namespace-editors")
         eventually(
-            lambda: ASSIGNER in annotate(installed, made.namespace, f"{DOMAINS}=*", *alice),
+            lambda: ASSIGNER in annotate(installed, made.namespace, anew(), *alice),
             "the annotations are kept",
         )
 
@@ -107,10 +107,16 @@ def guarded(
     allow_to_write_namespaces(installed, "namespace-editors")
     with policies(installed, tmp_path_factory.mktemp("guarded")), tenant(installed, **GIVEN) as one:
         eventually(
-            lambda: ASSIGNER in annotate(installed, one.namespace, f"{DOMAINS}=*", *ALICE),
+            lambda: ASSIGNER in annotate(installed, one.namespace, anew(), *ALICE),
             "the policy is in force",
         )
         yield installed
+
+
+def anew() -> str:
+    """Domains that were not annotated before: what changes nothing, as a try before the policy was
+    in force would leave behind, is refused to nobody."""
+    return f"{DOMAINS}={uuid4().hex}.example.com"
 
 
 ALICE = ("--as=alice", "--as-group=namespace-editors")

@@ -97,7 +97,8 @@ def test_a_namespace_that_was_marked_before_can_still_be_edited(
             "the policy is in force",
         )
         assert "annotated" in annotate(installed, namespace, "example.com/else=1")
-        assert "denied request" in Tenant(installed, namespace).tries(DOMAIN, FOREIGN)
+        # Each policy comes into force by itself.
+        Tenant(installed, namespace).waits_for_refusal(DOMAIN, FOREIGN, "denied request")
 
 
 @pytest.fixture(scope="module")

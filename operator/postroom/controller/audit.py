@@ -18,7 +18,7 @@ from postroom.api.names import (
     Key,
 )
 from postroom.concurrency.bounded import BoundedMap
-from postroom.controller.cache import REQUESTED_BY, SPEC_BY, Raw, metadata_of
+from postroom.controller.cache import REQUESTED_BY, SPEC_BY, Raw, metadata_of, status_of
 from postroom.log import AUDIT, about
 from postroom.mail.oauth.grant import Grant
 from postroom.mail.report import Endpoint, Login
@@ -56,10 +56,7 @@ class Audit:
 
     def status_written(self, key: Key, before: Raw, status: Mapping[str, Any]) -> None:
         """A status took the place of the one of the object as it was before."""
-        stored = before.get("status")
-        for entry in _differences(
-            stored if isinstance(stored, Mapping) else {}, status, metadata_of(before)
-        ):
+        for entry in _differences(status_of(before), status, metadata_of(before)):
             _tell(entry, about(key))
 
     def signed_in(self, endpoint: Endpoint, login: Login) -> None:

@@ -346,8 +346,7 @@ def _difference(before: Raw, after: Raw) -> Difference:
 
 
 def _marked_since(raw: Raw) -> object:
-    status = raw.get("status")
-    return status.get("defaultSince") if isinstance(status, Mapping) else None
+    return status_of(raw).get("defaultSince")
 
 
 def readiness(raw: Raw) -> tuple[object, ...]:

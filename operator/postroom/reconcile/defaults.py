@@ -80,11 +80,15 @@ async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: Worl
     findings = tuple(
         finding for finding in status.findings if finding.code != Reason.SUPERSEDED.name
     )
-    try:
-        resource = cast("Marked", parse(kind, raw))
-        standing = await standing_of(resource, world)
-    except InvalidSpec:
-        standing = None
+    standing = None
+    spec = raw.get("spec")
+    # Most objects carry no mark: their specs are not parsed a second time for that.
+    if isinstance(spec, Mapping) and spec.get("default"):
+        try:
+            resource = cast("Marked", parse(kind, raw))
+            standing = await standing_of(resource, world)
+        except InvalidSpec:
+            standing = None
     if standing is not None:
         verdict = _verdict(kind, resource.metadata.name, standing)
         fields = {"is_default": verdict.passed, "default_since": standing.since}

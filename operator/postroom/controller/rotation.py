@@ -16,10 +16,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from postroom.api.masked import Masked
-from postroom.api.names import API_VERSION, GROUP, Key, Kind
+from postroom.api.names import GROUP, Key, Kind
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.concurrency.bounded import BoundedMap
 from postroom.controller.cache import metadata_of
+from postroom.controller.children import Owner, is_controlled_by, metadata_for
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.controller.secret_guard import SecretGuard
@@ -33,7 +34,6 @@ from postroom.reconcile.world import secret_content
 logger = logging.getLogger(__name__)
 
 SECRET_TYPE = f"{GROUP}/refresh-token"
-MANAGED_BY = ("app.kubernetes.io/managed-by", "postroom")
 #: Which version (uid/resourceVersion) of the user's Secret the token descends from.
 SEEDED_FROM_ANNOTATION = f"{GROUP}/seeded-from"
 KEPT_AT_ANNOTATION = f"{GROUP}/kept-at"
@@ -233,14 +233,7 @@ def _troubled(known: _Known, problem: KeepingProblem) -> _Known:
 
 def _owned(raw: Mapping[str, Any], kept_for: KeptFor) -> _Kept | _Foreign:
     """What a Secret holds, if the object that it is for controls it."""
-    owners = metadata_of(raw).get("ownerReferences")
-    if raw.get("type") != SECRET_TYPE or not any(
-        isinstance(owner, Mapping)
-        and owner.get("controller") is True
-        and (owner.get("kind"), owner.get("uid")) == (kept_for.kind, kept_for.uid)
-        and str(owner.get("apiVersion")).partition("/")[0] == GROUP
-        for owner in (owners if isinstance(owners, list) else ())
-    ):
+    if raw.get("type") != SECRET_TYPE or not is_controlled_by(raw, _owner(kept_for)):
         return _Foreign()
     content = secret_content(raw)
     annotations = metadata_of(raw).get("annotations")
@@ -276,14 +269,6 @@ def _content(grant: Grant, kept_for: KeptFor, token: Masked, now: datetime) -> d
 def _new(
     namespace: str, name: str, kept_for: KeptFor, content: Mapping[str, Any]
 ) -> dict[str, Any]:
-    # Without blockOwnerDeletion, which would take the right to set finalizers on the owner.
-    owner = {
-        "apiVersion": API_VERSION,
-        "kind": kept_for.kind,
-        "name": kept_for.name,
-        "uid": kept_for.uid,
-        "controller": True,
-    }
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -291,9 +276,10 @@ def _new(
         **content,
         "metadata": {
             **content.get("metadata", {}),
-            "name": name,
-            "namespace": namespace,
-            "labels": dict([MANAGED_BY]),
-            "ownerReferences": [owner],
+            **metadata_for(_owner(kept_for), namespace, name),
         },
     }
+
+
+def _owner(kept_for: KeptFor) -> Owner:
+    return Owner(kept_for.kind, kept_for.name, kept_for.uid)

@@ -15,7 +15,7 @@ from postroom import __version__
 from postroom.api.names import Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller import client, network
+from postroom.controller import client, lease, network, rotation
 from postroom.controller.audit import Audit
 from postroom.controller.cache import Cache, conditions_of
 from postroom.controller.endpoints import Endpoints, StartError
@@ -24,9 +24,7 @@ from postroom.controller.feed import Feed
 from postroom.controller.health import Health
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.kubeconfig import own_namespace
-from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, own_identity
 from postroom.controller.queue import KeyedQueue
-from postroom.controller.rotation import NoRotation, OwnedSecrets
 from postroom.controller.sent_messages import recall
 from postroom.controller.sweep import Sweep
 from postroom.controller.worker import Evaluator, Worker
@@ -65,7 +63,7 @@ async def run(settings: Settings, reach: Reach = network.reach) -> int:
         return EXIT_FAILED
     try:
         return await _Operator(cluster, settings, reach).run()
-    except (StartError, LeaseLost) as error:
+    except (StartError, lease.LeaseLost) as error:
         logger.error("%s", error)  # noqa: TRY400
         return EXIT_FAILED
     finally:
@@ -95,7 +93,7 @@ class _Operator:
         self._settings = settings
         self._reach = reach
         self._outbound: Outbound | None = None
-        self._identity = own_identity()
+        self._identity = lease.own_identity()
         self._metrics = Metrics()
         shares = Shares(settings.workers, settings.workers_per_namespace)
         self._queue = KeyedQueue(shares=shares)
@@ -130,7 +128,7 @@ class _Operator:
             )
         self._catch_signals()
         self._spawn(self._health.beat(), "heartbeat")
-        election: LeaderElection | None = None
+        election: lease.LeaderElection | None = None
         try:
             await self._endpoints.serve()
             election = self._election()
@@ -187,7 +185,7 @@ class _Operator:
             with suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.add_signal_handler(number, self._stop.set)
 
-    def _election(self) -> LeaderElection | None:
+    def _election(self) -> lease.LeaderElection | None:
         settings = self._settings
         namespace = settings.leader_election_namespace or own_namespace()
         if settings.leader_election is None:
@@ -199,10 +197,10 @@ class _Operator:
             return None
         if namespace is None:
             raise StartError("--leader-election needs --leader-election-namespace outside of a Pod")
-        name = lease_name(settings.namespaces)
-        return LeaderElection(self._cluster, namespace, self._identity, name=name)
+        name = lease.lease_name(settings.namespaces)
+        return lease.LeaderElection(self._cluster, namespace, self._identity, name=name)
 
-    async def _lead(self, election: LeaderElection) -> None:
+    async def _lead(self, election: lease.LeaderElection) -> None:
         """Wait as a standby, which counts as ready where it could take over, for the lease."""
         self._health.waiting_for = None
         self._health.obstacle = lambda: election.obstacle
@@ -249,10 +247,10 @@ class _Operator:
             outbound.mail.observe = self._metrics.observe_session
             outbound.mail.signed_in = self._audit.signed_in
         if isinstance(outbound.tokens, TokenSource):
-            kept: RefreshTokenStore = NoRotation()
+            kept: RefreshTokenStore = rotation.NoRotation()
             if settings.allow_token_rotation:
                 writer = SecretWriter(self._cluster, self._bucket, self._audit)
-                kept = OwnedSecrets(self._cluster, writer)
+                kept = rotation.OwnedSecrets(self._cluster, writer)
             outbound.tokens.keep_in(kept)
             outbound.tokens.asked = self._audit.token_asked
         if outbound.messages is not None:

@@ -13,6 +13,7 @@ from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_statu
 from postroom.api.status import CommonStatus
 from postroom.concurrency.acting import acting_for
 from postroom.controller.cache import Raw, metadata_of, status_of
+from postroom.controller.children import Children
 from postroom.controller.dependants import declared
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
@@ -31,6 +32,8 @@ _SLOW_RUN = 5.0
 _LONGEST_RUN = 300.0
 #: Seconds until a status that the API server forbids or rejects is tried again.
 _REFUSED_RETRY = 120.0
+#: Children follow a status that stands: it names them before they come, and until they are gone.
+_TOLD = (WriteResult.WRITTEN, WriteResult.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Worker:
         metrics: Metrics,
         now: Callable[[], datetime] = utc_now,
         slow_run: float = _SLOW_RUN,
+        children: Children | None = None,
     ) -> None:
         self._intake = intake
         self._queue = intake.queue
@@ -62,6 +66,7 @@ class Worker:
         self._metrics = metrics
         self._now = now
         self._slow_run = slow_run
+        self._children = children or Children({})
 
     async def run(self) -> None:
         """Work until the queue closes."""
@@ -118,8 +123,20 @@ class Worker:
             result = await self._writer.write(evaluated, outcome.status)
         if result is not WriteResult.GONE:
             self._conclude(key, metadata.uid, outcome, result)
+            if result in _TOLD:
+                await self._apply(key, metadata.uid, outcome)
         elif key not in self._intake.cache:
             self._intake.dependants.forget(key)
+
+    async def _apply(self, key: Key, uid: str, outcome: Outcome) -> None:
+        """Make children come true; what is news of them is told at once, by another run."""
+        if outcome.children is None:
+            return
+        memory = self._intake.memory(key)
+        states = await self._children.apply(key, uid, outcome.children)
+        if states != memory.children:
+            memory.children = states
+            self._queue.add(key, Urgency.CHANGE)
 
     async def _reconcile(self, key: Key, raw: Raw, evaluated: Evaluated) -> Outcome:
         """Evaluate; a slow run on a new generation says so in status, once."""

@@ -15,6 +15,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.status import CommonStatus
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.cache import Cache, Raw
+from postroom.controller.children import Children, Owner
 from postroom.controller.client import ApiError
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake
@@ -23,6 +24,7 @@ from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.writer import Writer
 from postroom.metrics import Metrics
 from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
+from postroom.reconcile.status.wanted import Child, ChildState, Wanted
 from unit.controller.fakeapi import merge
 from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
 
@@ -200,3 +202,50 @@ async def test_durations_are_measured_by_kind() -> None:
     one = await Bench().run()
     name = "postroom_reconcile_duration_seconds_count"
     assert one.metrics.registry.get_sample_value(name, {"kind": "MailServer"}) == 1
+
+
+class Written:
+    """Notes what is made of children, and answers as it is told."""
+
+    def __init__(self, *answers: ChildState) -> None:
+        self.answers = list(answers)
+        self.applied: list[tuple[Owner, Wanted]] = []
+
+    async def apply(self, namespace: str, owner: Owner, wanted: Wanted) -> ChildState:
+        self.applied.append((owner, wanted))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+CHILD = Child("Secret", "binding")
+
+
+async def with_child(written: Written, refuse: int = 0) -> tuple[Bench, list[ChildState | None]]:
+    seen: list[ChildState | None] = []
+
+    async def wanting(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        seen.append(memory.children.get(CHILD))
+        return Outcome(status_for(raw), None, children=(Wanted(CHILD, "content"),))
+
+    bench = Bench(wanting, refuse)
+    bench.worker._children = Children({"Secret": written})
+    return await bench.run(), seen
+
+
+async def test_what_became_of_a_child_is_told_to_the_next_run_and_no_further() -> None:
+    written = Written(ChildState.APPLIED)
+    one, seen = await with_child(written)
+    assert seen == [None, ChildState.APPLIED]
+    assert len(one.patches) == 1
+    assert written.applied == [(Owner("MailServer", "smtp", "uid-1"), Wanted(CHILD, "content"))] * 2
+
+
+async def test_a_child_that_meets_trouble_is_told_once_for_each_kind_of_trouble() -> None:
+    _, seen = await with_child(Written(ChildState.UNAVAILABLE, ChildState.CONFLICT))
+    assert seen == [None, ChildState.UNAVAILABLE, ChildState.CONFLICT]
+
+
+@pytest.mark.parametrize("status", [403, 422])
+async def test_no_child_comes_before_the_status_that_names_it(status: int) -> None:
+    written = Written(ChildState.APPLIED)
+    await with_child(written, refuse=status)
+    assert written.applied == []

@@ -12,6 +12,7 @@ from postroom.api.status import CommonStatus
 from postroom.mail.identities.values import Discovered, DiscoveryFailure
 from postroom.mail.operations import Answer
 from postroom.mail.report import ProbeReport
+from postroom.reconcile.status.wanted import ChildStates, Wanted
 
 
 class NoticeType(StrEnum):
@@ -141,6 +142,8 @@ class Memory:
         self.failures: int = 0
         #: The generation that `failures` counts for.
         self.generation: int = -1
+        #: What became of the children that the last run wanted; without an entry nobody tried yet.
+        self.children: ChildStates = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,9 @@ class Outcome:
     ``<Kind>/<name>`` or ``<Kind>/<index>`` (see `postroom.reconcile.indexes`); a change of any
     of them, and a flip of a MailServer's or SendingDomain's Ready, must bring this object
     back. `deciding` is the condition that Ready repeats, None where it speaks for itself.
+    `children` are made true once the status is written, and what became of them is in
+    `Memory.children` at the next run, which follows at once where that is news; None leaves them
+    as they are.
     """
 
     status: CommonStatus | None
@@ -161,3 +167,4 @@ class Outcome:
     notices: tuple[Notice, ...] = ()
     references: frozenset[str] = frozenset()
     deciding: ConditionType | None = None
+    children: tuple[Wanted, ...] | None = None

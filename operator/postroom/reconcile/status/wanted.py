@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects that a resource is to own, as values: a reconciler says what is wanted, and reads at
+its next run what became of it. Who writes them is the controller's business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Child(NamedTuple):
+    """Names an object that a resource owns in its own namespace: its kind, and its name."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be made of a child.
+
+    `content` is what whoever writes this kind understands, with everything secret in it masked;
+    None: it is to be gone, if it belongs to the resource.
+    """
+
+    child: Child
+    content: object | None
+
+
+class ChildState(StrEnum):
+    """What became of a child that was wanted so."""
+
+    #: It is there and has the content that was wanted.
+    APPLIED = "Applied"
+    #: Nothing of the resource's is there any more.
+    GONE = "Gone"
+    #: Another resource of ours has it, which is right.
+    LEFT = "Left"
+    #: Something that is not ours stands under its name, and is left alone.
+    CONFLICT = "Conflict"
+    #: The operator was not told that it may.
+    NOT_ALLOWED = "NotAllowed"
+    #: The operator lacks the right.
+    FORBIDDEN = "Forbidden"
+    #: Nothing keeps the operator from what is not its own, so it writes nothing.
+    UNGUARDED = "Unguarded"
+    #: The API server knows no such kind.
+    NOT_SERVED = "NotServed"
+    #: What would be written is not accepted.
+    REFUSED = "Refused"
+    #: It could not be written now, and is tried again.
+    UNAVAILABLE = "Unavailable"
+
+
+#: What is known of the children of one resource.
+ChildStates = Mapping[Child, ChildState]

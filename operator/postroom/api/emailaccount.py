@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from postroom.api import fields
+from postroom.api import fields, profile
 from postroom.api.account_messages import Forwarding, RoundTrip
 from postroom.api.ca_bundle import Trust
 from postroom.api.credentials_reference import CredentialsReference
@@ -140,6 +140,23 @@ class EmailAccountSpec(fields.Model):
     display_name: fields.DisplayName | None = Field(
         default=None, description="Name that goes with the address in messages of postroom."
     )
+    reply_to: fields.InternationalAddress | None = Field(
+        default=None,
+        description="Where answers are to go; omitted: to the address itself. Test messages carry "
+        "it, and show whether it arrives as it was sent.",
+    )
+    purpose: profile.Purpose | None = Field(
+        default=None, description="NewBusiness, Support, General, Billing or Personal."
+    )
+    owner: profile.Owner | None = Field(default=None, description="Who answers for the account.")
+    recovery_contact: profile.Contact | None = Field(
+        default=None,
+        description="Whom to turn to when nobody gets into the mailbox any more: an address "
+        "elsewhere, a URL or a number.",
+    )
+    inbound: profile.Inbound | None = Field(
+        default=None, description="What becomes of incoming mail."
+    )
     provider: MailProvider | None = Field(
         default=None,
         description="Mail provider of the address: its IMAP server is read, and without serverRef "
@@ -172,6 +189,11 @@ class EmailAccountSpec(fields.Model):
     identity_verification: IdentityVerification = Field(
         default=IdentityVerification(),
         description="How it is found out whether the account may send as its identities.",
+    )
+    sender_profiles: profile.SenderProfiles = Field(
+        default=[],
+        description="Sender profiles by address, for identities that name none themselves, those "
+        "discovered included; the first that fits counts.",
     )
     fallback_sender: fields.InternationalAddress | None = Field(
         default=None, description="Sender to use while the address's domain is not verified."
@@ -252,6 +274,12 @@ class EmailAccountSpec(fields.Model):
     def enabled_identities(self) -> list[Identity]:
         """What the spec names and does not turn off."""
         return [identity for identity in self.identities if identity.enabled]
+
+    @property
+    def inbound_settings(self) -> profile.InboundStatus | None:
+        """What status repeats of spec.inbound."""
+        ai = self.inbound.ai if self.inbound is not None else None
+        return profile.InboundStatus(ai=ai.settings) if ai is not None else None
 
     @property
     def sends_messages(self) -> bool:

@@ -11,6 +11,7 @@ from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import EmailAddress, Model
 from postroom.api.identities import IDENTITIES_LIMIT, IdentityStatuses
 from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
+from postroom.api.profile import InboundStatus
 from postroom.api.send_limits import SendPlan
 from postroom.api.status import MarkedStatus, ResolvedReference
 
@@ -175,6 +176,11 @@ class EmailAccountStatus(MarkedStatus):
         default=None,
         description="The application that alone uses the address; absent while the account is "
         "refused it or is disconnected.",
+    )
+    inbound: InboundStatus | None = Field(
+        default=None,
+        description="What the application that reads the mailbox is to go by; present where "
+        "spec.inbound is.",
     )
     connected_at: Timestamp | None = Field(
         default=None,

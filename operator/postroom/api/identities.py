@@ -164,7 +164,8 @@ class IdentityStatus(Model):
         default=None, description="The spec's display name, else the provider's."
     )
     sender_profile: Annotated[str, StringConstraints(max_length=63)] | None = Field(
-        default=None, description="As the spec says."
+        default=None,
+        description="That of spec.identities, else of the first of spec.senderProfiles that fits.",
     )
     declared: bool = Field(description="Whether the spec names it; others were discovered.")
     state: IdentityState = Field(

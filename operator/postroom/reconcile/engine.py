@@ -82,6 +82,7 @@ async def _evaluated(
     kind: Kind, raw: Mapping[str, Any], world: World, memory: Memory, policy: Policy
 ) -> Outcome:
     """What becomes of an object, but for bugs of ours."""
+    resource = _untyped(kind, raw)
     try:
         resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
         if (rest := await _rest_of(resource, memory, world)) is not None:
@@ -94,7 +95,7 @@ async def _evaluated(
     except InvalidSpec as error:
         return _invalid(_untyped(kind, raw), error, world.now())
     except LookupUnavailable as error:
-        return _unavailable(_untyped(kind, raw), error.sentence, world.now())
+        return _unavailable(resource, error.sentence, world.now())
 
 
 def _is_premature(
@@ -166,6 +167,9 @@ def _outcome(
     concluded: dict[str, object] = dict(rest.fields) if rest is not None else {}
     if isinstance(before, SendingDomainStatus):
         concluded["verification"] = without_look(before.verification, placed)
+    if resource.kind is Kind.EMAIL_ACCOUNT:
+        # What an earlier spec allowed an AI says nothing of this one.
+        concluded["inbound"] = getattr(resource.spec, "inbound_settings", None)
     if silenced is not None and resource.kind is Kind.EMAIL_ACCOUNT:
         concluded["effective_sender"] = nobody(silenced)
     return Outcome(
@@ -296,7 +300,16 @@ def progressing(kind: Kind, raw: Mapping[str, Any], now: datetime) -> CommonStat
     generation = resource.metadata.generation
     previous = schedule.own_progress(resource.status.conditions, generation)
     placed = place(verdicts, previous, generation, timestamp(now))
-    status = resource.status.model_copy(
-        update={"observed_generation": generation, "conditions": placed}
-    )
+    told: dict[str, object] = {"observed_generation": generation, "conditions": placed}
+    if kind is Kind.EMAIL_ACCOUNT:
+        told["inbound"] = _inbound_settings(kind, raw)
+    status = resource.status.model_copy(update=told)
     return explained(Outcome(status, None)).status or status
+
+
+def _inbound_settings(kind: Kind, raw: Mapping[str, Any]) -> object:
+    """What a spec says of incoming mail; nothing where it cannot be understood."""
+    try:
+        return getattr(parse_spec(kind, raw.get("spec")), "inbound_settings", None)
+    except InvalidSpec:
+        return None

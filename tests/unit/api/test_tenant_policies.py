@@ -61,6 +61,10 @@ FREE: dict[tuple[str, str], str] = {
         "EmailAccount",
         "forwarding.technicalAddress",
     ): "mail is looked for there, and never sent to it",
+    (
+        "EmailAccount",
+        "replyTo",
+    ): "test messages name it, and ask for no answer: nothing is sent to it",
 }
 #: How the definitions say that a text is a domain, a host, an address or a URL.
 _NAMES = re.compile(r"must be an? (domain|DNS name|email address|URL|(mailto|https): |mailto: or)")

@@ -142,6 +142,7 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
     probes = ProtocolProbes(smtp=smtp.facts(reported.smtp), imap=imap.facts(reported.imap))
     fields: dict[str, object] = {
         "address": spec.address,
+        "inbound": spec.inbound_settings,
         "server_name": dependencies.server.metadata.name if dependencies.server else None,
         "resolved_refs": resolved,
         "imap_server": (read and read.server) or (before.imap_server if spec.imap else None),

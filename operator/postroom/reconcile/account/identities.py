@@ -7,6 +7,7 @@ from dataclasses import replace
 from postroom.api import identities
 from postroom.api.conditions import ConditionType, Verdict, shorten
 from postroom.api.findings import Finding, Severity
+from postroom.api.profile import profile_for
 from postroom.api.reasons import Reason
 from postroom.api.times import timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
@@ -123,7 +124,17 @@ def _entries(view: AccountView, known: Knowledge) -> list[identities.IdentitySta
         for identity in wanted
     ]
     found += _discovered(wanted, known, status.identities, now)
-    return found[: identities.IDENTITIES_LIMIT]
+    named = {identity.address: identity.sender_profile for identity in wanted}
+    return [
+        # Of an address that was discovered earlier, too: the rules may be others now.
+        entry.model_copy(
+            update={
+                "sender_profile": named.get(entry.address)
+                or profile_for(entry.address, spec.sender_profiles)
+            }
+        )
+        for entry in found[: identities.IDENTITIES_LIMIT]
+    ]
 
 
 def _earlier(
@@ -149,7 +160,6 @@ def _declared(
         "address": wanted.address,
         "type": wanted.type,
         "display_name": wanted.display_name or (listed.display_name if listed else None),
-        "sender_profile": wanted.sender_profile,
         "declared": True,
     }
     if wanted.enabled and earlier is not None and _stands(earlier, judgement, known):

@@ -70,6 +70,7 @@ bench: $(READY) ## speed, queries and memory, against a floor of the same run
 	$(BIN)/python tests/bench/dns_bench.py || status=1; \
 	$(BIN)/python tests/bench/mail_bench.py || status=1; \
 	$(BIN)/python tests/bench/fairness.py || status=1; \
+	$(BIN)/python tests/bench/relations.py || status=1; \
 	$(BIN)/python tests/bench/bench.py || status=1; \
 	exit $$status
 

@@ -30,6 +30,8 @@ FAR = 10_000
 #: The name in the certificates, besides the address itself.
 NAME = NAMES[0]
 USER, PASSWORD = "user@example.com", "correct horse Gs8"
+#: Another login, with the same password.
+OTHER_USER = "other@example.com"
 _SECONDS_TO_START = 60
 _BACKLOG = 2048
 
@@ -53,7 +55,7 @@ def serve(orders: Connection, address: str, far: float, pair: bytes) -> None:
 async def _serve(orders: Connection, address: str, far: float, pair: bytes) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     context = _context(pair)
-    accounts = Accounts({USER: PASSWORD})
+    accounts = Accounts({USER: PASSWORD, OTHER_USER: PASSWORD})
     await LabSmtp(accounts, context, address, SMTP_TLS, implicit=True).start()
     await LabSmtp(accounts, context, address, SMTP_STARTTLS, implicit=False).start()
     await LabImap(accounts, context, address, IMAP_TLS).start()

@@ -14,6 +14,9 @@ from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT", bound=Hashable)
 
+#: One in so many slots of a party is left for its more urgent work.
+_SPARED = 8
+
 
 class Shares:
     """`total` slots, of which one party holds at most `each`, and less while others hold some."""
@@ -40,9 +43,12 @@ class Shares:
         parties = len(self._held) + (party not in self._held)
         return min(self._each, max(1, self._total // (parties + 1)))
 
-    def may_take(self, party: str) -> bool:
-        """Whether a party may take a slot now."""
-        return self._taken < self._total and self.held(party) < self.limit(party)
+    def may_take(self, party: str, *, sparing: bool = False) -> bool:
+        """Whether a party may take a slot now; `sparing`: and leave it an eighth of its own."""
+        limit = self.limit(party)
+        if sparing:
+            limit -= limit // _SPARED
+        return self._taken < self._total and self.held(party) < limit
 
     def take(self, party: str) -> None:
         """Take a slot, whether or not that is within the limits: who asks has asked before."""
@@ -70,11 +76,12 @@ class Shares:
 class Line(Generic[ItemT]):
     """What waits for a slot: first of the party that holds least, in turns among equals.
 
-    Within a party, first in is first out. An item waits at most once.
+    Within a party, first in is first out. An item waits at most once. A `sparing` line leaves some
+    of a party's slots to lines that are not.
     """
 
-    def __init__(self, shares: Shares) -> None:
-        self._shares = shares
+    def __init__(self, shares: Shares, *, sparing: bool = False) -> None:
+        self._shares, self._sparing = shares, sparing
         # OrderedDict: popping the first item of a plain dict again and again is quadratic.
         self._items: dict[str, OrderedDict[ItemT, None]] = {}
         #: The parties that wait, by how many slots they hold, in the order of their turns.
@@ -117,7 +124,7 @@ class Line(Generic[ItemT]):
         if not self._items:
             return None
         party = next(iter(self._levels[min(self._levels)]))
-        return party if self._shares.may_take(party) else None
+        return party if self._shares.may_take(party, sparing=self._sparing) else None
 
     def pop(self) -> tuple[str, ItemT] | None:
         """Take the next item out, and a slot for its party; None where none may take one now."""

@@ -89,7 +89,7 @@ class Intake:
             return
         self.on_stale_sources(namespace, name)
         for dependant in self.dependants.of(namespace, [reference_to(kind, name)]):
-            self._request(dependant)
+            self._request(dependant, Urgency.CONSEQUENCE)
 
     def release(self) -> None:
         """Every object is known: from now on the queue gets what is due."""
@@ -124,7 +124,7 @@ class Intake:
                 self.queue.add(key, Urgency.CHANGE)
         for dependant in self.dependants.of(key.namespace, _affected(key, change)):
             if dependant != key:
-                self.queue.add(dependant, Urgency.CHANGE)
+                self.queue.add(dependant, Urgency.CONSEQUENCE)
         self._settle(key, change)
 
     def _settle(self, key: Key, change: Change) -> None:
@@ -132,7 +132,7 @@ class Intake:
         if key.kind is Kind.EMAIL_ACCOUNT and change.before != change.after:
             for address in {address_among(change.before), address_among(change.after)} - {None}:
                 for rival in self.cache.addresses.elsewhere(key.namespace, str(address)):
-                    self.queue.add(rival, Urgency.CHANGE)
+                    self.queue.add(rival, Urgency.CONSEQUENCE)
         if key.kind is not Kind.SENDING_DOMAIN:
             return
         domain = domain_among(change.after | change.before)
@@ -140,7 +140,7 @@ class Intake:
         if domain is not None and (change.difference & moved or change.before != change.after):
             rivals = self.cache.claims.unsettled_by(key.namespace, domain)
             for rival in (*rivals, *self.cache.addresses.contended_in(domain)):
-                self.queue.add(rival, Urgency.CHANGE)
+                self.queue.add(rival, Urgency.CONSEQUENCE)
 
     def _enrol(self, key: Key, urgency: Urgency) -> None:
         """Put an object that is new to us into the maps and the queue."""
@@ -157,13 +157,13 @@ class Intake:
         else:
             self.queue.add_after(key, delay)
 
-    def _request(self, key: Key) -> None:
+    def _request(self, key: Key, urgency: Urgency = Urgency.CHANGE) -> None:
         """Have an object looked at because somebody wants it, at once unless that is often."""
         wait = self._limiter.wait(key)
         if wait > 0:
             self.queue.add_after(key, wait)
         else:
-            self.queue.add(key, Urgency.CHANGE)
+            self.queue.add(key, urgency)
 
 
 def _affected(key: Key, change: Change) -> list[str]:

@@ -4,8 +4,9 @@
 Namespaces share the runs evenly: of those that wait, the one with the fewest runs goes first, and
 none has so many that another finds no room. So a tenant with a thousand objects, or with servers
 that say nothing for as long as they are let, keeps nobody else waiting. Within a namespace, first
-in is first out. Changes that someone waits for go before routine checks, which still get every
-fifth turn.
+in is first out. What someone changed goes before what must be looked at because of that, so that a
+change of what a thousand accounts stand on holds up no other; and both go before routine checks.
+What is less urgent still gets a turn after every four that went before it.
 """
 
 import asyncio
@@ -19,17 +20,19 @@ from postroom.api.names import Key
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.shares import Line, Shares
 
-#: After so many changes in a row, a routine check gets its turn.
-_CHANGES_IN_A_ROW = 4
+#: After so many turns of what is more urgent, what is less urgent gets its own.
+_TURNS_BEFORE = 4
 #: Runs at a time, over all namespaces and of one. What waits for the network costs memory only.
 RUNS, RUNS_OF_ONE = 512, 32
 
 
 class Urgency(IntEnum):
-    """Who waits for this run: someone who changed something, or nobody."""
+    """Who waits for this run: someone who changed the object itself, someone who changed what it
+    stands on, or nobody."""
 
     CHANGE = 0
-    ROUTINE = 1
+    CONSEQUENCE = 1
+    ROUTINE = 2
 
 
 class QueueClosed(Exception):
@@ -52,7 +55,10 @@ class KeyedQueue:
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._shares = shares or Shares(RUNS, RUNS_OF_ONE)
-        self._lanes: dict[Urgency, Line[Key]] = {urgency: Line(self._shares) for urgency in Urgency}
+        # What someone changed finds a run free even while a thousand consequences wait for a host.
+        self._lanes: dict[Urgency, Line[Key]] = {
+            urgency: Line(self._shares, sparing=urgency > Urgency.CHANGE) for urgency in Urgency
+        }
         #: Since when each key waits, and how urgently.
         self._waiting: dict[Key, tuple[float, Urgency]] = {}
         self._running: dict[Key, float] = {}
@@ -62,7 +68,8 @@ class KeyedQueue:
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
         self._failures: dict[Key, int] = {}
-        self._changes_in_a_row = 0
+        #: How many turns of what is more urgent there were since the last of each.
+        self._passed_over = dict.fromkeys(Urgency, 0)
         #: Who waits in `take`, in the order of their coming.
         self._takers: deque[asyncio.Future[Key]] = deque()
         #: When a run last began or ended.
@@ -149,17 +156,15 @@ class KeyedQueue:
             self._takers.popleft().set_result(key)
 
     def _pop(self) -> Key | None:
-        changes, routine = self._lanes[Urgency.CHANGE], self._lanes[Urgency.ROUTINE]
-        routine_may = routine.next_party() is not None
-        urgent = changes.next_party() is not None
-        if urgent and not (routine_may and self._changes_in_a_row >= _CHANGES_IN_A_ROW):
-            self._changes_in_a_row += 1
-            popped = changes.pop()
-        elif routine_may:
-            self._changes_in_a_row = 0
-            popped = routine.pop()
-        else:
+        ready = [urgency for urgency in Urgency if self._lanes[urgency].next_party() is not None]
+        if not ready:
             return None
+        overdue = (each for each in ready if self._passed_over[each] >= _TURNS_BEFORE)
+        chosen = next(overdue, ready[0])
+        self._passed_over[chosen] = 0
+        for urgency in Urgency:
+            self._passed_over[urgency] += urgency > chosen
+        popped = self._lanes[chosen].pop()
         assert popped is not None  # noqa: S101 - asked just above
         _, key = popped
         del self._waiting[key]

@@ -253,6 +253,22 @@ async def test_a_changed_secret_brings_back_who_uses_it(intake: Intake) -> None:
     assert stale == [("mail", "login")]
 
 
+async def test_what_somebody_changed_goes_before_what_stands_on_something_changed(
+    intake: Intake,
+) -> None:
+    dependant = ACCOUNT._replace(name="dependant")
+    known(intake, SERVER, ACCOUNT, dependant)
+    intake.dependants.update(dependant, frozenset({"Secret/login"}))
+    intake.source_seen("Secret", "mail", "login", "5")
+    intake.cache.begin_write(SERVER)
+    intake.written(SERVER, stored(SERVER, version=11, status=ready("False")))
+    changed = ACCOUNT._replace(name="changed")
+    intake.seen(changed.kind, stored(changed, version=12))
+    taken = [await intake.queue.take() for _ in range(3)]
+    assert taken[0] == changed
+    assert set(taken[1:]) == {ACCOUNT, dependant}
+
+
 @pytest.mark.parametrize(("version", "brought_back"), [("5", False), ("6", True), (None, True)])
 async def test_a_secret_counts_as_changed_by_its_version(
     intake: Intake, version: str | None, brought_back: bool

@@ -61,11 +61,22 @@ async def test_a_busy_namespace_does_not_keep_another_waiting() -> None:
     assert await queue.take() == key("a", "quiet")
 
 
-async def test_changes_go_before_routine() -> None:
+async def test_changes_go_before_their_consequences_and_those_before_routine() -> None:
     queue = KeyedQueue()
     queue.add(key("routine"), Urgency.ROUTINE)
+    queue.add(key("consequence"), Urgency.CONSEQUENCE)
     queue.add(key("change"), Urgency.CHANGE)
-    assert [one.name for one in await take_all(queue)] == ["change", "routine"]
+    assert [taken.name for taken in await take_all(queue)] == ["change", "consequence", "routine"]
+
+
+async def test_consequences_are_not_starved_by_changes_nor_routine_by_both() -> None:
+    queue = KeyedQueue()
+    for number in range(20):
+        queue.add(key(f"change{number}"), Urgency.CHANGE)
+        queue.add(key(f"consequence{number}"), Urgency.CONSEQUENCE)
+        queue.add(key(f"routine{number}"), Urgency.ROUTINE)
+    first = Counter(taken.name.rstrip("0123456789") for taken in (await take_all(queue))[:24])
+    assert first == {"change": 16, "consequence": 4, "routine": 4}
 
 
 async def test_routine_is_not_starved_by_changes() -> None:

@@ -106,9 +106,31 @@ def test_routine_checks_are_not_starved_by_changes_of_a_neighbour() -> None:
     assert simulation.run_until({routine}) <= 3 * HEALTHY
 
 
+def test_what_someone_changed_waits_for_no_consequences_of_its_own_namespace() -> None:
+    simulation = Simulation({"a": SILENT}, KeyedQueue(shares=Shares(512, 32)))
+    (changed,) = keys("a", 1)
+    for number in range(1000):
+        key = Key(Kind.EMAIL_ACCOUNT, "a", f"n{number}")
+        simulation.queue.add(key, Urgency.CONSEQUENCE)
+    while simulation.queue._pop() is not None:
+        pass
+    assert simulation.queue.waiting > 900
+    simulation.add(changed)
+    assert simulation.queue._pop() == changed
+
+
+def test_consequences_and_routine_checks_go_on_while_changes_come() -> None:
+    simulation = Simulation({"a": HEALTHY}, KeyedQueue(shares=Shares(8, 4)))
+    later = [Key(Kind.EMAIL_ACCOUNT, "a", name) for name in ("consequence", "routine")]
+    simulation.add(*keys("a", 500))
+    for key, urgency in zip(later, (Urgency.CONSEQUENCE, Urgency.ROUTINE), strict=True):
+        simulation.queue.add(key, urgency)
+    assert simulation.run_until(set(later)) <= 3 * HEALTHY
+
+
 @given(
+    st.integers(1, 24),
     st.integers(1, 12),
-    st.integers(1, 6),
     st.lists(
         st.tuples(st.sampled_from("abcd"), st.integers(0, 9), st.sampled_from(Urgency)),
         max_size=80,

@@ -73,6 +73,15 @@ class Connection(StrEnum):
     DISCONNECTED = "Disconnected"
 
 
+class DomainPolicy(StrEnum):
+    """Whether a SendingDomain must cover the address of an account."""
+
+    #: One that is declared must be verified; none is fine.
+    IF_DECLARED = "IfDeclared"
+    #: There must be one, and it must be verified.
+    REQUIRED = "Required"
+
+
 class Consumer(fields.Model):
     """The application that an account is for."""
 
@@ -198,6 +207,11 @@ class EmailAccountSpec(fields.Model):
     fallback_sender: fields.InternationalAddress | None = Field(
         default=None, description="Sender to use while the address's domain is not verified."
     )
+    domain_policy: DomainPolicy = Field(
+        default=DomainPolicy.IF_DECLARED,
+        description="Required: a SendingDomain of the namespace must be for the address's very "
+        "domain, and be verified. IfDeclared: where there is one, it must be verified.",
+    )
     default: fields.Switch = Field(
         default=False, description="Whether this is the default account of its namespace."
     )
@@ -290,6 +304,15 @@ class EmailAccountSpec(fields.Model):
     def at_provider(self) -> bool:
         """Whether mail is sent through the provider's own server, not through a MailServer."""
         return self.provider is not None and self.server_ref is None
+
+    @property
+    def needs_domain(self) -> bool:
+        """Whether the account is not to send without a SendingDomain for its address.
+
+        What a fallback sender stands in for must be known.
+        """
+        required = self.domain_policy is DomainPolicy.REQUIRED
+        return required or self.fallback_sender is not None
 
     @property
     def domain(self) -> str:

@@ -11,7 +11,7 @@ from postroom.api.fields import Model
 #: Most findings that a status holds, and most characters of what one says.
 FINDINGS_LIMIT, FINDING_LIMIT = 32, 1024
 #: Longest instruction of a fix, in characters.
-INSTRUCTION_LIMIT = 512
+INSTRUCTION_LIMIT = 1024
 
 
 class Severity(StrEnum):
@@ -72,7 +72,9 @@ class Fix(Model):
         "of 255 bytes.",
     )
     instruction: Annotated[str, StringConstraints(max_length=INSTRUCTION_LIMIT)] = Field(
-        default="", description="What to do where it is no record that mends it, in a sentence."
+        default="",
+        description="What to do where it is no record that mends it: a sentence, or one and an "
+        "object to apply.",
     )
     remove: Annotated[list[RecordToRemove], Field(max_length=16)] = Field(
         default=[], description="Records that have to go first."

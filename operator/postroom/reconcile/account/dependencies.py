@@ -14,7 +14,7 @@ from postroom.api.resource import AnyResource, EmailAccount, MailServer, Sending
 from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
-from postroom.reconcile.account import consumers
+from postroom.reconcile.account import consumers, coverage
 from postroom.reconcile.account.server import ServerFound, find_server
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
@@ -44,6 +44,8 @@ class Dependencies:
     fallback_refusal: Verdict | None = None
     #: The SendingDomain that the account stood on, and that is gone.
     lost_domain: str | None = None
+    #: What is wrong where a SendingDomain must cover the address and none does.
+    missed_domain: str | None = None
 
     @property
     def has_address(self) -> bool:
@@ -100,18 +102,25 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
     """Find server, domain and rivals of an account."""
     spec, namespace = resource.spec, resource.metadata.namespace
     found = ServerFound() if spec.at_provider else await find_server(resource, world)
-    domain = await _domain_for(spec.domain, namespace, world)
+    covered = await coverage.coverage_of(spec.domain, namespace, world)
+    domain = covered.covering
     lost: str | None = None
     if domain is None:
         # What the stored status says that the account stood on.
         kind = Kind.SENDING_DOMAIN.value
         earlier = resource.status.resolved_refs
         lost = next((reference.name for reference in earlier if reference.kind == kind), None)
-    problem = found.problem or _domain_problem(spec, domain, lost)
+    missed = coverage.missing(spec, covered, lost) if domain is None else None
+    findings = found.findings + tuple(_uncovered(resource, covered, lost, missed))
+    problem = found.problem
+    if problem is None and missed is not None:
+        reason = Reason.SENDING_DOMAIN_NOT_FOUND
+        problem = failed(ConditionType.REFERENCES_RESOLVED, reason, missed)
     fallback: SendingDomain | None = None
     refusal: Verdict | None = None
     if spec.fallback_sender is not None:
-        fallback = await _domain_for(domain_of(spec.fallback_sender), namespace, world)
+        named = domain_of(spec.fallback_sender)
+        fallback = (await coverage.coverage_of(named, namespace, world)).covering
         refusal = await consumers.fallback_refusal(resource, spec.fallback_sender, world)
     problem = problem or await _receiver_problem(spec, namespace, world)
     same_address = indexes.by_address(spec.address)
@@ -123,25 +132,25 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         found.server,
         domain,
         duplicate or problem,
-        (*found.findings, *_warnings(spec, fallback, contention=contention, refusal=refusal)),
+        (*findings, *_warnings(resource, fallback, contention=contention, refusal=refusal)),
         found.references | references_of(spec),
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
         fallback_domain=fallback,
         fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),
         fallback_refusal=refusal,
         lost_domain=lost,
+        missed_domain=missed,
     )
 
 
 def references_of(spec: EmailAccountSpec) -> frozenset[str]:
     """Return what an account stands on besides its server and Secrets, by name or index."""
     refs = {
-        reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain)),
+        *coverage.references_to(spec.domain),
         reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(spec.address)),
     }
     if spec.fallback_sender is not None:
-        index = indexes.by_domain(domain_of(spec.fallback_sender))
-        refs.add(reference_to(Kind.SENDING_DOMAIN, index))
+        refs |= coverage.references_to(domain_of(spec.fallback_sender))
         refs |= consumers.references_to([spec.fallback_sender])
     refs |= consumers.references_to(identity.address for identity in spec.enabled_identities)
     if spec.round_trip.receiver_ref is not None:
@@ -156,34 +165,16 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
-async def _domain_for(domain: str, namespace: str, world: World) -> SendingDomain | None:
-    """Find the SendingDomain for a domain; of several the oldest counts."""
-    found = await world.find(Kind.SENDING_DOMAIN, namespace, indexes.by_domain(domain))
-    return cast("SendingDomain", min(found, key=indexes.age)) if found else None
-
-
-def _domain_problem(
-    spec: EmailAccountSpec, domain: SendingDomain | None, lost: str | None
-) -> Verdict | None:
-    if domain is not None:
-        return None
-    condition, reason = ConditionType.REFERENCES_RESOLVED, Reason.SENDING_DOMAIN_NOT_FOUND
-    if lost is not None:
-        return failed(
-            condition,
-            reason,
-            f"SendingDomain {lost} is gone, and nothing in this namespace is for {spec.domain} any "
-            "more: create it again. If the address is to be used without, delete this "
-            "EmailAccount and create it again, too.",
-        )
-    if spec.fallback_sender is not None:
-        return failed(
-            condition,
-            reason,
-            f"spec.fallbackSender is set, but no SendingDomain of this namespace is for "
-            f"{spec.domain}: create one.",
-        )
-    return None
+def _uncovered(
+    resource: EmailAccount, covered: coverage.Coverage, lost: str | None, missed: str | None
+) -> Iterator[Finding]:
+    """What is told of an address that no SendingDomain covers; `missed`: one must be there."""
+    domain, namespace = resource.spec.domain, resource.metadata.namespace
+    if missed is not None:
+        fix = coverage.declaring(domain, namespace, lost)
+        yield coverage.not_found(missed, fix)
+    elif covered.above is not None:
+        yield coverage.not_covered(domain, namespace, covered.above)
 
 
 async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World) -> Verdict | None:
@@ -201,19 +192,22 @@ async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World
 
 
 def _warnings(
-    spec: EmailAccountSpec,
+    resource: EmailAccount,
     fallback: SendingDomain | None,
     *,
     contention: Contention,
     refusal: Verdict | None,
 ) -> Iterator[Finding]:
     """What is not as the spec means it, though nothing fails of it yet."""
+    spec = resource.spec
     # A fallback that could not be used: to be known before it is needed.
     if refusal is not None:
         yield _warning(refusal.reason, "fallbackSender", refusal.message)
     elif spec.fallback_sender is not None and fallback is None:
         message = no_fallback_domain(spec.fallback_sender)
-        yield _warning(Reason.FALLBACK_SENDER_NOT_VERIFIED, "fallbackSender", message)
+        fix = coverage.declaring(domain_of(spec.fallback_sender), resource.metadata.namespace)
+        unverified = Reason.FALLBACK_SENDER_NOT_VERIFIED
+        yield _warning(unverified, "fallbackSender", message).model_copy(update={"fix": fix})
     if contention is Contention.KEPT:
         yield _warning(
             Reason.ADDRESS_CONFLICT,

@@ -9,6 +9,7 @@ from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
+from postroom.api.sendingdomain import SendingDomainStatus, Verification
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile.account.dependencies import Dependencies, no_fallback_domain
@@ -44,8 +45,7 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
         return ()
     for state, reason, other in states:
         if state is ConditionStatus.FALSE:
-            name = f"{other.kind.value} {other.metadata.name}"
-            return (failed(_CONDITION, reason, f"{name} is not ready: read its status."),)
+            return (failed(_CONDITION, reason, _not_ready(other, dependencies)),)
     if falls_back and (refusal := _fallback_refusal(spec, dependencies)) is not None:
         return (refusal,)
     for state, _, other in states:
@@ -63,6 +63,22 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
             "its status."
         )
     return (passed(_CONDITION, Reason.DEPENDENCIES_READY, message),)
+
+
+def _not_ready(other: AnyResource, dependencies: Dependencies) -> str:
+    """That a server or a domain is not ready, and what that is for its account."""
+    name, status = f"{other.kind.value} {other.metadata.name}", other.status
+    if (
+        isinstance(status, SendingDomainStatus)
+        and status.verification is Verification.FAILED
+        and status.degraded_at is not None
+        and not dependencies.domain_claimed
+    ):
+        return (
+            f"{name} was Degraded for longer than its gracePeriod, and is Failed: nothing is to be "
+            "sent under it until it is verified again. Read its status."
+        )
+    return f"{name} is not ready: read its status."
 
 
 def _fallback_refusal(spec: EmailAccountSpec, dependencies: Dependencies) -> Verdict | None:
@@ -90,7 +106,7 @@ def _fallback_refusal(spec: EmailAccountSpec, dependencies: Dependencies) -> Ver
 def effective_sender(spec: EmailAccountSpec, dependencies: Dependencies) -> EffectiveSender:
     """Decide as whom to send as far as domains tell; without an address there is nobody."""
     if dependencies.domain is None:
-        if dependencies.lost_domain is not None or spec.fallback_sender is not None:
+        if dependencies.missed_domain is not None:
             return EffectiveSender(reason=Reason.SENDING_DOMAIN_NOT_FOUND.value)
         return EffectiveSender(address=spec.address, reason="NoDomain")
     state = dependencies.domain_state

@@ -88,8 +88,12 @@ async def _as_the_server(server: MailServer, world: World) -> Attempt | Obstacle
 async def unverified_domain(address: str, view: AccountView) -> Obstacle | None:
     """Return why nothing may leave from an address: its SendingDomain is not verified.
 
-    One that is Degraded still sends; an address without a SendingDomain is judged by nobody.
+    One that is Degraded still sends; an address without a SendingDomain is judged by nobody, but
+    for the account's own where there must be one.
     """
+    missed = view.dependencies.missed_domain
+    if missed is not None and domain_of(address) == view.resource.spec.domain:
+        return Obstacle(Reason.SENDING_DOMAIN_NOT_FOUND, missed, passing=True)
     namespace, index = view.resource.metadata.namespace, indexes.by_domain(domain_of(address))
     for found in await view.world.find(Kind.SENDING_DOMAIN, namespace, index):
         declared = cast("SendingDomain", found)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which SendingDomain of the namespace covers an address: the one for its very domain.
+
+A SendingDomain for a domain above covers nothing below it. SPF is looked up at the very domain of
+the envelope sender and is not inherited (RFC 7208 section 4.1); DKIM for the domain above aligns
+only where no DMARC record of the subdomain asks for strict alignment (RFC 9989), and what was
+looked at there was looked at for the domain above alone.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import yaml
+
+from postroom.api import emailaccount, findings, names, reasons, resource
+from postroom.dns.names import and_ancestors
+from postroom.reconcile import indexes
+from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The longest match among the SendingDomains at an address's domain and above.
+
+    `covering` is for the very domain; where there is none, `above` is the nearest one above it.
+    """
+
+    covering: resource.SendingDomain | None = None
+    above: resource.SendingDomain | None = None
+
+
+async def coverage_of(domain: str, namespace: str, world: World) -> Coverage:
+    """Find what covers a domain; of several SendingDomains for one domain the oldest counts."""
+    for name in _declarable(domain):
+        found = await world.find(names.Kind.SENDING_DOMAIN, namespace, indexes.by_domain(name))
+        if found:
+            oldest = cast("resource.SendingDomain", min(found, key=indexes.age))
+            return Coverage(oldest) if name == domain else Coverage(above=oldest)
+    return Coverage()
+
+
+def references_to(domain: str) -> frozenset[str]:
+    """Return what decides what covers a domain."""
+    return frozenset(
+        reference_to(names.Kind.SENDING_DOMAIN, indexes.by_domain(name))
+        for name in _declarable(domain)
+    )
+
+
+def _declarable(domain: str) -> list[str]:
+    """The domain and those above it, but for the top-level domain, for which nobody declares."""
+    return [name for name in and_ancestors(domain) if "." in name]
+
+
+def missing(
+    spec: emailaccount.EmailAccountSpec, coverage: Coverage, lost: str | None
+) -> str | None:
+    """Return what is wrong with an account whose address nothing covers; None: nothing is.
+
+    `lost` is the SendingDomain that the account stood on before.
+    """
+    if lost is not None:
+        without = (
+            "If the address is to be used without, delete this EmailAccount and create it again, "
+            "too."
+        )
+        return (
+            f"SendingDomain {lost} is gone, and nothing in this namespace is for {spec.domain} any "
+            f"more: create it again.{'' if spec.needs_domain else f' {without}'}"
+        )
+    if not spec.needs_domain:
+        return None
+    required = spec.domain_policy is emailaccount.DomainPolicy.REQUIRED
+    why = "spec.domainPolicy is Required" if required else "spec.fallbackSender is set"
+    return (
+        f"{why}, but no SendingDomain of this namespace is for {spec.domain}: create one."
+        f"{_not_inherited(coverage.above)}"
+    )
+
+
+def _not_inherited(above: resource.SendingDomain | None) -> str:
+    """Why a domain above does not do; empty where there is none."""
+    if above is None:
+        return ""
+    return (
+        f" SendingDomain {above.metadata.name} is for {above.spec.domain} alone: SPF is not "
+        "inherited, and neither DKIM nor DMARC was looked at for what lies below."
+    )
+
+
+def not_covered(domain: str, namespace: str, above: resource.SendingDomain) -> findings.Finding:
+    """What is told of an account that nothing covers, and need not be covered."""
+    return findings.Finding(
+        code="SUBDOMAIN_NOT_COVERED",
+        severity=findings.Severity.INFO,
+        subject="domain",
+        message=f"Nothing shows that mail from {domain} is authorised.{_not_inherited(above)} "
+        "Create one for it, or leave it so if others look after its records.",
+        fix=declaring(domain, namespace),
+    )
+
+
+def not_found(message: str, fix: findings.Fix) -> findings.Finding:
+    """That a SendingDomain is missed, with the object that mends it."""
+    return findings.Finding(
+        code=reasons.Reason.SENDING_DOMAIN_NOT_FOUND.name,
+        severity=findings.Severity.ERROR,
+        subject="domain",
+        message=message,
+        fix=fix,
+    )
+
+
+def declaring(domain: str, namespace: str, name: str | None = None) -> findings.Fix:
+    """The fix that declares a domain: an object that can be applied as it is printed."""
+    manifest = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.Kind.SENDING_DOMAIN.value,
+        "metadata": {"name": name or domain, "namespace": namespace},
+        "spec": {"domain": domain},
+    }
+    return findings.Fix(
+        action=findings.FixAction.EXTERNAL,
+        instruction="Apply this, with spf and dkim in its spec as whoever sends the mail names "
+        "them, and publish what its status lists:\n"
+        # The names may be such as YAML takes for numbers and the like: it quotes what must be.
+        + yaml.safe_dump(manifest, sort_keys=False, width=1000),
+    )

@@ -60,6 +60,7 @@ async def assess(
         deadline=spec.progress_deadline,
         fields={**fields, "findings": worst_first(findings)},
         references=server_references(spec) | _dependants(spec, name),
+        evidence=check.evidence,
     )
 
 

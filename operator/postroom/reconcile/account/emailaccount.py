@@ -83,7 +83,10 @@ async def assess(
         advisory=frozenset().union(*(each.advisory for each in added)),
         fields=_fields(view, added),
         references=refs,
-        evidence=assessment.Evidence(withdrawn=frozenset(_withdrawn(resource, smtp, imap))),
+        evidence=assessment.Evidence(
+            withdrawn=frozenset(_withdrawn(resource, smtp, imap)),
+            repeated=smtp.evidence.repeated | imap.evidence.repeated,
+        ),
         conclude=sender.concluding(sender.effective_sender(spec, dependencies)),
         look_again=min((each.look_again for each in added if each.look_again), default=None),
     )
@@ -92,7 +95,8 @@ async def assess(
 def _withdrawn(
     resource: EmailAccount, smtp: ProtocolCheck, imap: ProtocolCheck
 ) -> Iterator[ConditionType]:
-    """What was seen good before, and no longer stands on what was looked at."""
+    """What was seen before, and no longer stands on what was looked at."""
+    yield from smtp.evidence.withdrawn | imap.evidence.withdrawn
     refused = smtp.report is not None and smtp.report.authenticated is False
     if refused and imap.report is not None and imap.report.reason is Reason.NOT_ATTEMPTED:
         # SMTP has refused the credentials that IMAP would send.

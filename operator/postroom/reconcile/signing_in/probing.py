@@ -51,7 +51,8 @@ AnyCredentials = Credentials | TokenCredentials
 class Attempt:
     """What a probe is about: for whom, where, with what, and at whose request.
 
-    `stored` is what the stored status tells of a refusal of the same credentials.
+    `stored` is what the stored status tells of a refusal of the same credentials; `is_new` that
+    it tells of others, and of no success with this spec.
     """
 
     protocol: Protocol
@@ -61,6 +62,7 @@ class Attempt:
     mailbox: str = ""
     provider: str | None = None
     stored: Rejection | None = None
+    is_new: bool = False
 
     @property
     def version(self) -> str:

@@ -28,6 +28,7 @@ from postroom.reconcile.signing_in import (
 from postroom.reconcile.signing_in.prechecks import NOTHING, Prechecked
 from postroom.reconcile.signing_in.probing import SMTP, AnyCredentials, Attempt, Protocol
 from postroom.reconcile.signing_in.targets import Target, smtp_target
+from postroom.reconcile.status.assessment import Evidence
 from postroom.reconcile.status.outcome import Memory, Rejection
 from postroom.reconcile.world import World
 
@@ -107,6 +108,18 @@ class ProtocolCheck:
             return ()
         return prechecks.findings_of(self.prechecked, self.attempt.protocol)
 
+    @property
+    def evidence(self) -> Evidence:
+        """What stands behind the verdict on signing in, beside the verdict itself."""
+        if self.attempt is None or self.credentials is None:
+            return Evidence()
+        sign_in = frozenset({self.attempt.protocol.authenticated})
+        refusals = (self.report.refusals if self.report is not None else None) or 0
+        return Evidence(
+            withdrawn=sign_in if self.attempt.is_new else frozenset(),
+            repeated=sign_in if refusals >= retrying.ATTEMPTS else frozenset(),
+        )
+
     def facts(self, before: ProbeFacts | None) -> ProbeFacts | None:
         """How far the probe came, for status; `before` is what status has of the same."""
         return probing.facts_of(self.report, before) if self.report is not None else None
@@ -154,9 +167,19 @@ async def prepare(
         target.mailbox,
         target.provider,
         _stored_rejection(protocol, resource, credentials, world),
+        _is_new(resource, credentials),
     )
     resolved += credentials.resolved if credentials is not None else ()
     return ProtocolCheck(attempt, None, resolved, prechecks.check(attempt))
+
+
+def _is_new(resource: EmailAccount | MailServer, credentials: AnyCredentials | None) -> bool:
+    """Whether what status says of a sign-in is about other credentials, and nothing has worked yet
+    that could be taken back."""
+    status = resource.status
+    if credentials is None or status.last_ready_generation == resource.metadata.generation:
+        return False
+    return not all(reference in status.resolved_refs for reference in credentials.resolved)
 
 
 def _stored_rejection(

@@ -40,6 +40,42 @@ STALLING = frozenset(
     }
 )
 
+#: Refusals of a sign-in that pass by themselves never, and with nothing that is only on its way: a
+#: person corrects the spec or the Secret, consents, or opens the account. A delegation that was
+#: granted takes hours to arrive, an assertion fails while a clock is wrong, and a server that comes
+#: up offers no AUTH at first: those are not among them.
+FINAL_REFUSALS = frozenset(
+    {
+        Reason.AUTHENTICATION_REJECTED,
+        Reason.ACCOUNT_DISABLED,
+        Reason.MECHANISM_UNSUPPORTED,
+        Reason.INVALID_SPEC,  # a credential that no server could take, and that is not sent
+        Reason.OAUTH_TOKEN_REJECTED,
+        Reason.OAUTH_CREDENTIALS_INVALID,
+        Reason.OAUTH_REQUEST_INVALID,
+        Reason.OAUTH_CLIENT_SECRET_INVALID,
+        Reason.OAUTH_CLIENT_SECRET_EXPIRED,
+        Reason.OAUTH_CLIENT_UNKNOWN,
+        Reason.OAUTH_CLIENT_DISABLED,
+        Reason.OAUTH_TENANT_UNKNOWN,
+        Reason.OAUTH_GRANT_EXPIRED,
+        Reason.OAUTH_GRANT_REVOKED,
+        Reason.OAUTH_INTERACTION_REQUIRED,
+        Reason.OAUTH_BLOCKED_BY_CONDITIONAL_ACCESS,
+        Reason.OAUTH_BLOCKED_BY_ADMIN,
+        Reason.OAUTH_CONSENT_REQUIRED,
+        Reason.OAUTH_ACCESS_DECLINED,
+        Reason.OAUTH_ACCOUNT_DISABLED,
+        Reason.OAUTH_ACCOUNT_NOT_FOUND,
+        Reason.OAUTH_SCOPE_REJECTED,
+        Reason.OAUTH_SCOPE_MISSING,
+        Reason.OAUTH_WRONG_AUDIENCE,
+        Reason.OAUTH_WRONG_ACCOUNT,
+    }
+)
+#: Where a refusal of a sign-in is said.
+SIGN_INS = frozenset({ConditionType.SMTP_AUTHENTICATED, ConditionType.IMAP_AUTHENTICATED})
+
 _DNS = frozenset(
     {
         ConditionType.OWNERSHIP_VERIFIED,
@@ -82,13 +118,15 @@ class Evidence:
     that fail, by condition: a regression is confirmed when the same one was seen twice. `lagging`
     are the conditions that are Unknown only because the resolver does not show yet what the zone
     has. `withdrawn` are conditions that could not be looked at and whose standing verdict something
-    else contradicts, so that it counts no longer.
+    else contradicts, so that it counts no longer. `repeated` are the sign-ins that were refused as
+    often as they are tried: what had worked does not come back by itself, either.
     """
 
     certain: frozenset[ConditionType] = frozenset()
     causes: Mapping[ConditionType, frozenset[str]] = field(default_factory=dict)
     lagging: frozenset[ConditionType] = frozenset()
     withdrawn: frozenset[ConditionType] = frozenset()
+    repeated: frozenset[ConditionType] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +154,19 @@ class Assessment:
     evidence: Evidence = Evidence()
     own_pace: bool = False
     look_again: timedelta | None = None
+
+    def is_final(self, verdict: Verdict, *, once_ready: bool) -> bool:
+        """Whether a failure stays until somebody acts, so that it stalls the object.
+
+        A refused sign-in is final at once where nothing has worked yet; what has worked with this
+        spec must be refused twice.
+        """
+        if not verdict.failed or verdict.type in self.advisory:
+            return False
+        if verdict.reason in STALLING:
+            return True
+        refused = verdict.type in SIGN_INS and verdict.reason in FINAL_REFUSALS
+        return refused and (not once_ready or verdict.type in self.evidence.repeated)
 
     @property
     def conclusive(self) -> bool:

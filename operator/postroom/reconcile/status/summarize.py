@@ -24,7 +24,6 @@ from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import (
-    STALLING,
     Assessment,
     Conclusion,
     awaited,
@@ -140,14 +139,16 @@ def _ready(
 ) -> tuple[Verdict, Verdict | None]:
     """Return Ready, and the verdict that decides it: the first gating one that fails.
 
-    Where none fails, the first that is Unknown keeps Ready from being True.
+    What is final goes before what may still come: nobody should wait for the one in vain. Where
+    none fails, the first that is Unknown keeps Ready from being True.
     """
     gating = [verdict for verdict in verdicts if verdict.type not in assessment.advisory]
     once_ready = before.last_ready_generation == generation
     open_reason = Reason.OBSERVATION_STALE if once_ready else Reason.PROGRESSING
-    for verdict in gating:
-        if verdict.failed:
-            return failed(ConditionType.READY, verdict.reason, verdict.message), verdict
+    failing = [verdict for verdict in gating if verdict.failed]
+    final = (each for each in failing if assessment.is_final(each, once_ready=once_ready))
+    if (decides := next(final, failing[0] if failing else None)) is not None:
+        return failed(ConditionType.READY, decides.reason, decides.message), decides
     for verdict in gating:
         if verdict.status is ConditionStatus.UNKNOWN:
             return unknown(ConditionType.READY, open_reason, verdict.message), verdict
@@ -169,7 +170,8 @@ def _progress(
     """Decide on Reconciling and Stalled; also return how long until the deadline."""
     if ready.passed:
         return (), None
-    if ready.reason in STALLING:
+    once_ready = before.last_ready_generation == generation
+    if deciding is not None and assessment.is_final(deciding, once_ready=once_ready):
         reason = (
             Reason.TARGET_DENIED
             if ready.reason in (Reason.ADDRESS_DENIED, Reason.PORT_DENIED)
@@ -178,7 +180,7 @@ def _progress(
         return (_stalled(reason, ready.message),), None
     if ready.status is ConditionStatus.UNKNOWN and ready.reason is Reason.OBSERVATION_STALE:
         return (_reconciling(Reason.PROGRESSING_WITH_RETRY, ready.message),), None
-    if before.last_ready_generation == generation:
+    if once_ready:
         return (), None  # regressed: a plain Ready=False, which Argo CD shows as Degraded
     left = schedule.Waiting.of(before, generation).left(assessment.deadline, now)
     if left is not None and left <= timedelta():

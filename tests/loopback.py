@@ -7,6 +7,9 @@ import os
 
 
 def own_address(number: int = 1) -> str:
-    """An address in 127.0.0.0/8 that depends on the process; `number` tells its uses apart."""
-    pid = os.getpid()
-    return f"127.{64 + number}.{pid >> 8 & 0xFF}.{pid & 0xFF or 1}"
+    """An address in 127.0.0.0/8 that depends on the process; `number` tells its uses apart.
+
+    Processes that were started one after the other never share one.
+    """
+    rest, last = divmod(os.getpid(), 254)
+    return f"127.{64 + number}.{rest % 256}.{last + 1}"

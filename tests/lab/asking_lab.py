@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from lab.scripted_dns import Script, ScriptedServer, resolves, serves, zone
+from loopback import own_address
 from postroom.dns.answers import Question, RecordType
 from postroom.dns.asking.limiter import QueryLimiters
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.retrying import Timing
 
-RESOLVER, NS1, NS2, PROVIDER, DEEP, DEAD, PARENT = (f"127.0.10.{n}" for n in range(1, 8))
+RESOLVER, NS1, NS2, PROVIDER, DEEP, DEAD, PARENT = map(own_address, range(51, 58))
 TIMING = Timing(least=0.05, resolver=0.08, unknown=0.08, question=1.5, look=3.0)
 LONG = "x" * 250
 

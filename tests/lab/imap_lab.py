@@ -10,6 +10,7 @@ from datetime import date
 
 from lab.hostile import Answers, Hostile, Step, answer, imap_until_login
 from lab.mail_probing import HOST, LOGIN, PASSWORD, SOON, context, endpoint, probes
+from loopback import own_address
 from postroom.api.mailserver import TLSMode
 from postroom.lab.imap import LabImap
 from postroom.lab.lab import IMAPS_PORT
@@ -33,7 +34,7 @@ from postroom.mail.operations import (
 from postroom.mail.report import Endpoint, ProbeReport
 from postroom.mail.session.state import Connector
 
-ADDRESS = "127.0.0.83"
+ADDRESS = own_address(41)
 OK = answer(b"OK done")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from lab.asking_lab import EXAMPLE, NS1, dns_lab, question, running
+from lab.asking_lab import DEAD, EXAMPLE, NS1, dns_lab, question, running
 from lab.scripted_dns import ScriptedServer, serves, silent
 from postroom.dns.answers import Outcome
 from postroom.dns.asking.resolver import DnsAsker
@@ -161,5 +161,5 @@ def test_one_asker_serves_one_loop_after_another() -> None:
     async def look(asker: DnsAsker) -> Outcome:
         return (await asker.recursive(question("txt.example.test"))).outcome
 
-    asker = DnsAsker([("127.0.10.6", 9)])
+    asker = DnsAsker([(DEAD, 9)])
     assert {asyncio.run(look(asker)) for _ in range(2)} == {Outcome.TIMEOUT}

@@ -26,6 +26,7 @@ from lab.mail_probing import (
     outcome,
 )
 from lab.smtp_errands import ME, OTHER, YES, ask, commands, dialler, envelope, replies, server
+from loopback import own_address
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.lab.lab import SUBMISSIONS_PORT
@@ -35,7 +36,7 @@ from postroom.mail.connect.dial import Deadlines
 from postroom.mail.operations import Acceptance, Answer, EnvelopeReport
 from postroom.mail.report import Login
 
-HOST_ADDRESS = "127.0.0.72"
+HOST_ADDRESS = own_address(42)
 TAKEN = replies(YES, YES, YES)
 
 

@@ -26,6 +26,7 @@ from lab.mail_probing import (
     smtp,
     verdict,
 )
+from loopback import own_address
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
@@ -65,7 +66,7 @@ async def test_denied_targets_are_not_dialled() -> None:
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with Lab(tmp_path, address="127.0.0.71") as running:
+    async with Lab(tmp_path, address=own_address(44)) as running:
         yield running
 
 

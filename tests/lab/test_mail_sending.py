@@ -29,6 +29,7 @@ from lab.mail_probing import (
     outcome,
 )
 from lab.smtp_errands import ME, OTHER, YES, commands, dialler, replies, send, server
+from loopback import own_address
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
 from postroom.lab.lab import SUBMISSIONS_PORT
@@ -41,7 +42,7 @@ from postroom.mail.report import Login
 from postroom.mail.session.state import Connector
 from postroom.mail.smtp import sending
 
-LAB_ADDRESS = "127.0.0.73"
+LAB_ADDRESS = own_address(43)
 GO_ON = b"354 go on\r\n"
 #: Until the content of the message was read.
 TAKEN = (*replies(YES, YES, GO_ON), "content")

@@ -15,6 +15,7 @@ from postroom.api.identities import OWN_RULES, Identities, Identity, IdentityVer
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth
 from postroom.api.send_limits import SendLimits
+from postroom.api.server_reference import ServerReference
 
 
 class IMAPTLSMode(StrEnum):
@@ -176,15 +177,16 @@ class EmailAccountSpec(fields.Model):
         description="What the provider offers as a choice, such as a region, by the names that "
         "docs/mail-providers.md lists.",
     )
-    server_ref: fields.ObjectReference | None = Field(
+    server_ref: ServerReference | None = Field(
         default=None,
-        description="MailServer to send through; omitted: the provider's own, or the namespace's "
-        "default MailServer where provider is omitted, too.",
+        description="MailServer to send through, of another namespace where it lets this one; "
+        "omitted: the provider's own, or the namespace's default MailServer where provider is "
+        "omitted, too.",
     )
     credentials_ref: CredentialsReference | None = Field(
         default=None,
         description="Secret with a username and a password to sign in as this account; "
-        "omitted: the credentials of the MailServer.",
+        "omitted: those of the MailServer, if that is of this namespace.",
     )
     oauth: OAuth | None = Field(
         default=None,

@@ -194,6 +194,9 @@ class EmailAccountStatus(MarkedStatus):
     server_name: Annotated[str, StringConstraints(max_length=253)] | None = Field(
         default=None, description="The MailServer in use."
     )
+    server_namespace: Annotated[str, StringConstraints(max_length=63)] | None = Field(
+        default=None, description="Namespace of the MailServer in use, where it is another one."
+    )
     resolved_refs: Annotated[list[ResolvedReference], Field(max_length=16)] = Field(
         default=[], description="What the references led to."
     )

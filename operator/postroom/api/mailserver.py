@@ -14,6 +14,7 @@ from postroom.api.fields import Deadline, HostName, Interval, Model, Port, Switc
 from postroom.api.mail_provider import MailParameters, MailProvider
 from postroom.api.oauth import OAuth
 from postroom.api.send_limits import ServerLimits
+from postroom.api.server_reference import AllowedNamespaces
 from postroom.api.status import MarkedStatus, ResolvedReference
 
 #: Bounded texts that come from servers are cut to this length.
@@ -117,6 +118,10 @@ class MailServerSpec(Model):
         default=None,
         description="How much all accounts behind the server may send together; omitted: what is "
         "documented of its provider.",
+    )
+    allowed_namespaces: AllowedNamespaces = Field(
+        default=AllowedNamespaces(),
+        description="Whose accounts may name this server, besides those of its own namespace.",
     )
     interval: Interval = Field(
         default=timedelta(minutes=5), description="How often it is checked: 1m to 24h."

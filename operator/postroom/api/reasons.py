@@ -59,6 +59,8 @@ class Reason(StrEnum):
     # references
     RESOLVED = "Resolved"
     MAIL_SERVER_NOT_FOUND = "MailServerNotFound"
+    MAIL_SERVER_NOT_PERMITTED = "MailServerNotPermitted"
+    NAMESPACE_NOT_WATCHED = "NamespaceNotWatched"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - the name of a reason, not a secret
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
@@ -240,6 +242,18 @@ _ENTRIES: dict[Reason, Entry] = {
     Reason.MAIL_SERVER_NOT_FOUND: Entry(
         "The MailServer of spec.serverRef does not exist in this namespace.",
         "Create it or correct the name.",
+    ),
+    Reason.MAIL_SERVER_NOT_PERMITTED: Entry(
+        "The MailServer of another namespace that spec.serverRef names does not exist, or does not "
+        "let accounts of this namespace use it as this one would.",
+        "Correct the name, or have the server's owner name this namespace in its "
+        "spec.allowedNamespaces; where it is only the server's credentials that are not for this "
+        "account, set spec.credentialsRef or spec.oauth.",
+    ),
+    Reason.NAMESPACE_NOT_WATCHED: Entry(
+        "spec.serverRef names a namespace that this operator does not watch, so that it sees no "
+        "MailServer there.",
+        "Have the operator's --namespace name it, too, or use a MailServer of this namespace.",
     ),
     Reason.SECRET_NOT_FOUND: Entry(
         "The referenced Secret does not exist in this namespace.", "Create it or correct the name."

@@ -77,6 +77,9 @@ class ResolvedReference(Model):
 
     kind: Annotated[str, StringConstraints(max_length=63)] = Field(description="Its kind.")
     name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Its name.")
+    namespace: Annotated[str, StringConstraints(max_length=63)] | None = Field(
+        default=None, description="Its namespace, where that is another one."
+    )
     resource_version: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None,
         description="For a Secret or ConfigMap: the version whose content was used.",

@@ -155,6 +155,13 @@ class DirectoryWorld:
         found = [typed for key in keys if (typed := self._typed(key)) is not None]
         return [typed for typed in found if index in indexes_of(typed.spec)]
 
+    async def find_everywhere(self, kind: Kind, index: str) -> Sequence[resource.AnyResource]:
+        typed = [self._typed(key) for key in sorted(self._raw) if key.kind is kind]
+        return [each for each in typed if each is not None and index in indexes_of(each.spec)]
+
+    def watches(self, namespace: str) -> bool:
+        return True
+
     def _typed(self, key: Key) -> resource.AnyResource | None:
         if key not in self._raw:
             return None

@@ -151,9 +151,10 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
         case Kind.EMAIL_ACCOUNT:
             # Without a reference an account sends through the provider's own server.
             own_server = "-" if spec.get("serverRef") else spec.get("provider") or "-"
+            place, name = status.get("serverNamespace"), status.get("serverName") or own_server
             return [
                 Text(str(spec.get("address", ""))),
-                Text(str(status.get("serverName") or own_server)),
+                Text(f"{place}/{name}" if place else str(name)),
                 _verdict(raw, ConditionType.SMTP_AUTHENTICATED),
                 _verdict(raw, ConditionType.IMAP_AUTHENTICATED),
                 Text(str((status.get("mailbox") or {}).get("unseen", "-"))),

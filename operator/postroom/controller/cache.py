@@ -13,7 +13,7 @@ from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
-from postroom.reconcile.indexes import address_among, domain_among, indexes_of, is_at_rest
+from postroom.reconcile import indexes as marks
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_from, standing_of
 
@@ -85,6 +85,8 @@ class Cache:
         self.addresses = AddressBook()
         self._entries: dict[Key, _Entry] = {}
         self._by_index: dict[tuple[Kind, str, str], set[str]] = {}
+        #: Who stands under an index that names a namespace, wherever they are.
+        self._everywhere: dict[tuple[Kind, str], set[Key]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -109,6 +111,10 @@ class Cache:
     def names_under(self, kind: Kind, namespace: str, index: str) -> list[str]:
         """Return the names of the objects that stand under an index, sorted."""
         return sorted(self._by_index.get((kind, namespace, index), ()))
+
+    def keys_under(self, kind: Kind, index: str) -> list[Key]:
+        """Return the objects of all namespaces under an index that names one, sorted."""
+        return sorted(self._everywhere.get((kind, index), ()))
 
     # -- changes ------------------------------------------------------------------------------
 
@@ -187,15 +193,15 @@ class Cache:
     def _claim(self, key: Key, slim: Raw, indexes: frozenset[str]) -> None:
         """Keep the books of claims and addresses; a spec that cannot be understood is in none."""
         if key.kind is Kind.EMAIL_ACCOUNT:
-            address = address_among(indexes)
+            address = marks.address_among(indexes)
             if address is None:
                 self.addresses.forget(key)
             else:
                 created = Metadata.of(metadata_of(slim)).creation_timestamp
-                self.addresses.note(key, address, created, at_rest=is_at_rest(indexes))
+                self.addresses.note(key, address, created, at_rest=marks.is_at_rest(indexes))
         if key.kind is not Kind.SENDING_DOMAIN:
             return
-        domain = domain_among(indexes)
+        domain = marks.domain_among(indexes)
         if domain is None:
             self.claims.forget(key)
             return
@@ -210,8 +216,14 @@ class Cache:
             names.discard(key.name)
             if not names:
                 del self._by_index[place]
+            if marks.namespace_in(index) is not None:
+                self._everywhere[key.kind, index].discard(key)
+                if not self._everywhere[key.kind, index]:
+                    del self._everywhere[key.kind, index]
         for index in after - before:
             self._by_index.setdefault((key.kind, key.namespace, index), set()).add(key.name)
+            if marks.namespace_in(index) is not None:
+                self._everywhere.setdefault((key.kind, index), set()).add(key)
 
 
 # -- reading raw objects --------------------------------------------------------------------------
@@ -379,6 +391,6 @@ def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:
 
 def _indexes(kind: Kind, raw: Raw) -> frozenset[str]:
     try:
-        return indexes_of(parse_spec(kind, raw.get("spec")))
+        return marks.indexes_of(parse_spec(kind, raw.get("spec")))
     except InvalidSpec:
         return frozenset()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who stands on what: reverse maps from a referenced thing to the objects that must be looked at.
 
-A reference is a text within one namespace, as in `postroom.reconcile.status.outcome.Outcome`:
-``Secret/<name>``, ``ConfigMap/<name>``, ``<Kind>/<name>`` or ``<Kind>/<index>``.
+A reference is a text, as in `postroom.reconcile.status.outcome.Outcome`:
+``Secret/<name>``, ``ConfigMap/<name>``, ``<Kind>/<name>`` or ``<Kind>/<index>``; before it the
+namespace and a colon, where it is another one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,12 +32,12 @@ class Dependants:
         """Note what an object stands on now; replaces what was noted before."""
         before = self._references.get(key, frozenset())
         for gone in before - references:
-            place = (key.namespace, gone)
+            place = _place(key.namespace, gone)
             self._dependants[place].discard(key)
             if not self._dependants[place]:
                 del self._dependants[place]
         for new in references - before:
-            self._dependants.setdefault((key.namespace, new), set()).add(key)
+            self._dependants.setdefault(_place(key.namespace, new), set()).add(key)
         if references:
             self._references[key] = references
         else:
@@ -51,11 +52,21 @@ class Dependants:
         self.update(key, frozenset())
 
     def of(self, namespace: str, references: Iterable[str]) -> list[Key]:
-        """Return the objects of a namespace that stand on any of these, in a stable order."""
+        """Return who stands on any of these of a namespace, in a stable order."""
         found: set[Key] = set()
         for reference in references:
-            found |= self._dependants.get((namespace, reference), set())
+            # An index may name the namespace where somebody waits for it.
+            elsewhere = indexes.namespace_in(reference.partition("/")[2])
+            for place in {namespace, elsewhere or namespace}:
+                found |= self._dependants.get((place, reference), set())
         return sorted(found)
+
+
+def _place(namespace: str, reference: str) -> tuple[str, str]:
+    """Where a reference of an object leads: to its own namespace, unless it names another."""
+    kind, slash, name = reference.partition("/")
+    elsewhere, colon, kind = kind.rpartition(":")
+    return (elsewhere if colon else namespace), f"{kind}{slash}{name}"
 
 
 def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
@@ -67,7 +78,7 @@ def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
     status = raw.get("status")
     entries = status.get("resolvedRefs") if isinstance(status, Mapping) else None
     found = {
-        reference_to(str(entry["kind"]), str(entry["name"]))
+        reference_to(str(entry["kind"]), str(entry["name"]), str(entry.get("namespace") or ""))
         for entry in (entries if isinstance(entries, list) else ())
         if isinstance(entry, Mapping) and entry.get("kind") and entry.get("name")
     }
@@ -86,7 +97,8 @@ def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
                 found.add(reference_to(Kind.MAIL_SERVER, indexes.DEFAULT))
         case EmailAccountSpec():
             if not spec.at_provider:
-                server = spec.server_ref.name if spec.server_ref else indexes.DEFAULT
-                found.add(reference_to(Kind.MAIL_SERVER, server))
+                server = spec.server_ref
+                name, place = (server.name, server.namespace) if server else (indexes.DEFAULT, None)
+                found.add(reference_to(Kind.MAIL_SERVER, name, place))
             found |= references_of(spec) | account_references(spec)
     return frozenset(found)

@@ -9,12 +9,14 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
+from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, metadata_of
 from postroom.controller.dependants import Dependants, declared
 from postroom.controller.queue import KeyedQueue, Urgency
 from postroom.controller.request_limit import RequestLimiter
-from postroom.reconcile.indexes import DEFAULT, address_among, domain_among, known_by
+from postroom.reconcile.indexes import DEFAULT, address_among, domain_among, known_by, tells_use
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import due_in
@@ -23,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 #: What others stand on goes first, so that they find it judged.
 START_ORDER = (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT)
+
+#: Seconds for which news of who uses an object are gathered.
+_GATHERING = 2.0
 
 #: Differences that make the object itself due at once.
 _DUE_NOW = Difference.SPEC | Difference.REQUEST | Difference.STATUS
@@ -122,10 +127,36 @@ class Intake:
                 self._request(key)
             else:
                 self.queue.add(key, Urgency.CHANGE)
-        for dependant in self.dependants.of(key.namespace, _affected(key, change)):
-            if dependant != key:
-                self.queue.add(dependant, Urgency.CONSEQUENCE)
+        self._wake(key, change)
         self._settle(key, change)
+
+    def _wake(self, key: Key, change: Change) -> None:
+        """Have those looked at that stand on an object, and those that only tell who uses what
+        a little later, once for all that comes meanwhile."""
+        affected = _affected(key, change)
+        told = [each for each in affected if tells_use(each.partition("/")[2])]
+        firm = set(self.dependants.of(key.namespace, set(affected).difference(told)))
+        for dependant in sorted(firm - {key}):
+            self.queue.add(dependant, Urgency.CONSEQUENCE)
+        for dependant in self.dependants.of(key.namespace, told):
+            if dependant != key and dependant not in firm:
+                self.queue.add_after(dependant, _GATHERING)
+        if key.kind is Kind.MAIL_SERVER and Difference.SPEC in change.difference:
+            self._shut_out(key)
+
+    def _shut_out(self, key: Key) -> None:
+        """Have the accounts looked at that a server's new spec does not admit, before anything
+        else is known of it."""
+        raw = self.cache.get(key)
+        try:
+            spec = parse_spec(key.kind, raw.get("spec") if raw is not None else None)
+        except InvalidSpec:
+            return
+        if isinstance(spec, MailServerSpec):
+            for account in self.dependants.of(key.namespace, [reference_to(key.kind, key.name)]):
+                place = account.namespace
+                if place != key.namespace and not spec.allowed_namespaces.admit(place):
+                    self.queue.add(account, Urgency.CONSEQUENCE)
 
     def _settle(self, key: Key, change: Change) -> None:
         """Have the objects of other namespaces looked at whose claims this decides anew."""

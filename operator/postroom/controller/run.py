@@ -264,6 +264,7 @@ class _Operator:
             outbound,
             settings.ownership,
             require_consent=settings.require_secret_consent,
+            namespaces=settings.namespaces,
         )
         policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
         evaluator = Evaluator(

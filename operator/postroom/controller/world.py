@@ -64,12 +64,14 @@ class ClusterWorld:
         now: Callable[[], datetime] = utc_now,
         *,
         require_consent: bool = False,
+        namespaces: Sequence[str] = (),
     ) -> None:
         self._outbound = outbound
         self._cache = cache
         self._ownership = ownership
         self._now = now
         self._require_consent = require_consent
+        self._namespaces = frozenset(namespaces)
         self._secrets = SharedReads(client.secret)
         self._config_maps = SharedReads(client.config_map)
 
@@ -112,6 +114,15 @@ class ClusterWorld:
         names = self._cache.names_under(kind, namespace, index)
         found = [await self.get(kind, namespace, name) for name in names]
         return [resource for resource in found if resource is not None]
+
+    async def find_everywhere(self, kind: Kind, index: str) -> Sequence[AnyResource]:
+        """Return the objects of all namespaces that stand under an index that names one."""
+        found = [await self.get(*key) for key in self._cache.keys_under(kind, index)]
+        return [resource for resource in found if resource is not None]
+
+    def watches(self, namespace: str) -> bool:
+        """Whether objects of a namespace are seen at all; without a list all are."""
+        return not self._namespaces or namespace in self._namespaces
 
     async def secret(self, namespace: str, name: str) -> world.SecretContent | None:
         """Return a Secret, None if there is none; raises `LookupUnavailable`."""

@@ -30,9 +30,10 @@ class Endpoint:
     """Where to connect and whom to trust.
 
     `ca_bundle` is a PEM text; None means the public authorities. `server_name` is the name to
-    verify in the certificate and to send as SNI. `namespace` is the tenant: only its own
-    Services may be dialled at private addresses. With `may_select` a mailbox may be opened by
-    SELECT where the server knows no EXAMINE.
+    verify in the certificate and to send as SNI. `namespace` is the tenant that it is dialled for:
+    only its own Services may be dialled at private addresses, or those of `services_of`, the tenant
+    that has named the host. With `may_select` a mailbox may be opened by SELECT where the server
+    knows no EXAMINE.
     """
 
     host: str
@@ -42,6 +43,7 @@ class Endpoint:
     ca_bundle: str | None
     namespace: str
     may_select: bool = False
+    services_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

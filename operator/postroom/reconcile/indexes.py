@@ -18,6 +18,7 @@ DEFAULT = "default=true"
 #: Accounts that nobody is to use; here so that those who do are told when one of them changes.
 DISCONNECTED, SUSPENDED = "connection=Disconnected", "suspend=true"
 _DOMAIN, _ADDRESS, _IDENTITY = "domain=", "address=", "identity="
+_SERVER, _RECEIVER, _FALLBACK = "server=", "receiver=", "fallback="
 
 
 def by_address(address: str) -> str:
@@ -60,19 +61,30 @@ def known_by(indexes: Iterable[str]) -> set[str]:
     return {index for index in indexes if index.startswith((_ADDRESS, _IDENTITY))}
 
 
-def by_server(name: str | None) -> str:
+def by_server(name: str | None, namespace: str | None = None) -> str:
     """Accounts that name a server; None: those that leave it to the namespace's default."""
-    return f"server={name or ''}"
+    return f"{_SERVER}{namespace}/{name}" if namespace else f"{_SERVER}{name or ''}"
+
+
+def namespace_in(index: str) -> str | None:
+    """Return the namespace that an index names, where it may be another than the object's."""
+    target, slash, _ = index.removeprefix(_SERVER).partition("/")
+    return target if slash and index.startswith(_SERVER) else None
+
+
+def tells_use(index: str) -> bool:
+    """Whether an index only tells who uses an object: no verdict stands on it."""
+    return index.startswith((_SERVER, _RECEIVER, _FALLBACK))
 
 
 def by_receiver(name: str) -> str:
     """Accounts whose round trip goes to the mailbox of an account of this name."""
-    return f"receiver={name}"
+    return f"{_RECEIVER}{name}"
 
 
 def by_fallback(address: str) -> str:
     """Accounts that an address stands in for."""
-    return f"fallback={address.lower()}"
+    return f"{_FALLBACK}{address.lower()}"
 
 
 def indexes_of(spec: Model) -> frozenset[str]:
@@ -85,7 +97,8 @@ def indexes_of(spec: Model) -> frozenset[str]:
         case EmailAccountSpec():
             found = {by_address(spec.address)}
             if not spec.at_provider:
-                found.add(by_server(spec.server_ref.name if spec.server_ref else None))
+                server = spec.server_ref
+                found.add(by_server(server.name, server.namespace) if server else by_server(None))
             if spec.round_trip.receiver_ref is not None:
                 found.add(by_receiver(spec.round_trip.receiver_ref.name))
             if spec.fallback_sender is not None:

@@ -30,7 +30,7 @@ async def assess(
     standing = await defaults.standing_of(resource, world)
     is_default = standing is not None and standing.winner == name
     check = await (await prepare_server(resource, world)).probed(world, memory)
-    accounts = await _accounts(name, namespace, world, is_default=is_default)
+    accounts = await _accounts(resource, world, is_default=is_default)
     fields: dict[str, object] = {
         "server": status.server,
         "tls": status.tls,
@@ -50,7 +50,7 @@ async def assess(
         fields["last_probe"] = check.facts(status.last_probe if same else None)
     findings = check.findings(world.now()) + check.precheck_findings
     findings += refresh_tokens.findings_of(world.outbound.tokens, check.credentials, world.now())
-    findings += tuple(overcommitment.findings_of(spec, accounts))
+    findings += tuple(overcommitment.findings_of(spec, accounts, namespace))
     return Assessment(
         verdicts=verdicts,
         ready_message=f"{target.host}:{target.port} answers"
@@ -59,14 +59,15 @@ async def assess(
         interval=spec.interval,
         deadline=spec.progress_deadline,
         fields={**fields, "findings": worst_first(findings)},
-        references=server_references(spec) | _dependants(spec, name),
+        references=server_references(spec) | _dependants(spec, name, namespace),
         evidence=check.evidence,
     )
 
 
-def _dependants(spec: MailServerSpec, name: str) -> frozenset[str]:
+def _dependants(spec: MailServerSpec, name: str, namespace: str) -> frozenset[str]:
     """The indexes whose changes matter to a server: who uses it, and who else is a default."""
-    refs = {reference_to(Kind.EMAIL_ACCOUNT, by_server(name))}
+    indexes = (by_server(name), by_server(name, namespace))
+    refs = {reference_to(Kind.EMAIL_ACCOUNT, index) for index in indexes}
     if spec.default:
         refs |= {
             reference_to(Kind.EMAIL_ACCOUNT, by_server(None)),
@@ -75,11 +76,15 @@ def _dependants(spec: MailServerSpec, name: str) -> frozenset[str]:
     return frozenset(refs)
 
 
-async def _accounts(
-    name: str, namespace: str, world: World, *, is_default: bool
-) -> list[EmailAccount]:
+async def _accounts(resource: MailServer, world: World, *, is_default: bool) -> list[EmailAccount]:
     """The accounts that send through the server, whether they name it or not."""
+    name, namespace = resource.metadata.name, resource.metadata.namespace
+    admitted = resource.spec.allowed_namespaces
     found = list(await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(name)))
+    for account in await world.find_everywhere(Kind.EMAIL_ACCOUNT, by_server(name, namespace)):
+        place = account.metadata.namespace
+        if place == namespace or admitted.admit(place):
+            found.append(account)
     if is_default:
         found += await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
     accounts = [cast("EmailAccount", account) for account in found]

@@ -240,6 +240,15 @@ class World(Protocol):
         """
         ...
 
+    async def find_everywhere(self, kind: Kind, index: str) -> Sequence[AnyResource]:
+        """Return the objects of all namespaces that stand under an index that names a namespace
+        itself (`postroom.reconcile.indexes.namespace_in`), sorted by key."""
+        ...
+
+    def watches(self, namespace: str) -> bool:
+        """Whether objects of a namespace are seen at all."""
+        ...
+
     async def secret(self, namespace: str, name: str) -> SecretContent | None:
         """Return a Secret, None if there is none; raises `LookupUnavailable`."""
         ...

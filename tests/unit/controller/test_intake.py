@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -168,10 +169,60 @@ async def test_other_namespaces_are_left_alone(intake: Intake) -> None:
 async def test_accounts_come_and_go_in_the_count_of_their_server(intake: Intake) -> None:
     known(intake, SERVER)
     intake.dependants.update(SERVER, frozenset({"EmailAccount/server="}))
+    due = intake.queue._due
+    due.clear()
     intake.seen(ACCOUNT.kind, stored(ACCOUNT, version=11))
-    assert waiting(intake) == {ACCOUNT, SERVER}
+    assert waiting(intake) == {ACCOUNT} and set(due) == {SERVER}
+    due.clear()
     intake.gone(ACCOUNT)
-    assert waiting(intake) == {SERVER}
+    assert set(due) == {SERVER}
+
+
+async def test_a_thousand_accounts_are_counted_at_once(intake: Intake) -> None:
+    known(intake, SERVER)
+    intake.dependants.update(SERVER, frozenset({"EmailAccount/server="}))
+    due = intake.queue._due
+    due.clear()
+    for number in range(1000):
+        key = ACCOUNT._replace(name=f"a{number}")
+        spec = {"address": f"a{number}@example.com"}
+        intake.seen(key.kind, stored(key, version=100 + number, uid=key.name, spec=spec))
+        assert SERVER not in intake.queue._waiting
+        moment = due[SERVER]
+    assert due[SERVER] == moment
+
+
+def admitting(version: int, *names: str) -> dict[str, Any]:
+    """The server after an edit of whom it admits."""
+    allowed = {"from": "Names", "names": list(names)}
+    spec = {"host": "smtp.example.com", "allowedNamespaces": allowed}
+    return stored(SERVER, version=version, generation=version, spec=spec, status=ready())
+
+
+async def test_accounts_of_other_namespaces_come_back_with_their_server(intake: Intake) -> None:
+    reference = {"name": SERVER.name, "namespace": SERVER.namespace}
+    spec = {"address": "support@example.com", "serverRef": reference}
+    theirs, others = (ACCOUNT._replace(namespace=name) for name in ("team-a", "team-b"))
+    intake.seen(SERVER.kind, admitting(10, "team-a", "team-b"))
+    for key in (theirs, others):
+        intake.seen(key.kind, stored(key, version=10, spec=spec, status=ready()))
+    intake.release()
+    assert intake.cache.keys_under(theirs.kind, "server=mail/smtp") == [theirs, others]
+    waiting(intake)
+    intake.seen(SERVER.kind, admitting(11, "team-b"))
+    assert waiting(intake) == {SERVER, theirs}, "who is shut out hears of it at once"
+    judged = {**admitting(12, "team-b"), "status": ready("False", 11)}
+    intake.seen(SERVER.kind, judged)
+    assert waiting(intake) == {SERVER, theirs, others}
+    # And the other way round: the server counts them.
+    counting = "EmailAccount/server=mail/smtp"
+    intake.dependants.update(SERVER, frozenset({counting}))
+    intake.queue._due.clear()
+    intake.gone(theirs)
+    assert set(intake.queue._due) == {SERVER}
+    assert intake.cache.keys_under(theirs.kind, "server=mail/smtp") == [others]
+    intake.gone(SERVER)
+    assert waiting(intake) == {others}
 
 
 async def test_a_verdict_on_an_account_concerns_nobody_else(intake: Intake) -> None:

@@ -133,6 +133,8 @@ class MailWorld:
         self.time = NOW
         self.objects: dict[Key, dict[str, Any]] = {}
         self.secrets: dict[str, SecretContent] = {}
+        #: Namespace and name of every Secret that was asked for.
+        self.read: list[tuple[str, str]] = []
         self._memories: dict[Key, Memory] = {}
 
     def add(self, key: Key, **spec: Any) -> None:
@@ -228,7 +230,15 @@ class MailWorld:
         found = [parse(kind, raw) for key, raw in sorted(self.objects.items()) if key[:2] == place]
         return [one for one in found if index in indexes_of(one.spec)]
 
+    async def find_everywhere(self, kind: Kind, index: str) -> Sequence[AnyResource]:
+        spaces = sorted({key.namespace for key in self.objects})
+        return [each for place in spaces for each in await self.find(kind, place, index)]
+
+    def watches(self, namespace: str) -> bool:
+        return namespace != "unwatched"
+
     async def secret(self, namespace: str, name: str) -> SecretContent | None:
+        self.read.append((namespace, name))
         return self.secrets.get(name)
 
     async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:

@@ -169,6 +169,13 @@ class Tenants:
         found = [one for key in keys if (one := self._typed(key)) is not None]
         return [one for one in found if index in indexes_of(one.spec)]
 
+    async def find_everywhere(self, kind: Kind, index: str) -> Sequence[AnyResource]:
+        spaces = sorted({key.namespace for key in self.objects})
+        return [each for place in spaces for each in await self.find(kind, place, index)]
+
+    def watches(self, namespace: str) -> bool:
+        return namespace != "unwatched"
+
     async def secret(self, namespace: str, name: str) -> SecretContent | None:
         return self.secrets.get((namespace, name))
 

@@ -74,7 +74,8 @@ class Dialler:
         denied = judge_port(endpoint.port, self._policy)
         if denied is None:
             addresses = await self._addresses(endpoint.host)
-            denied = judge_addresses(endpoint.host, addresses, endpoint.namespace, self._policy)
+            tenant = endpoint.services_of or endpoint.namespace
+            denied = judge_addresses(endpoint.host, addresses, tenant, self._policy)
         if denied is not None:
             raise Failure(ProbeStage.GUARD, denied.reason, denied.sentence)
         return await self._connect(interleaved(addresses)[:_ADDRESS_LIMIT], endpoint)

@@ -15,7 +15,7 @@ from postroom.api.sendingdomain import Verification
 from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
 from postroom.reconcile.account import consumers, coverage
-from postroom.reconcile.account.server import ServerFound, find_server
+from postroom.reconcile.account.server import ServerFound, called, find_server
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.assessment import failed, readiness
@@ -35,6 +35,8 @@ class Dependencies:
     problem: Verdict | None
     findings: tuple[Finding, ...]
     references: frozenset[str]
+    #: Whose status this is for.
+    namespace: str = ""
     #: Whether another namespace has the domain now, whatever its status says yet.
     domain_claimed: bool = False
     #: What is for the domain of `spec.fallbackSender`, and whether another namespace has that.
@@ -78,10 +80,23 @@ class Dependencies:
         return readiness(self.server)
 
     @property
+    def server_namespace(self) -> str | None:
+        """Where the server is, if that is another namespace than the account's."""
+        place = self.server.metadata.namespace if self.server is not None else self.namespace
+        return place if place != self.namespace else None
+
+    def called(self, resource: AnyResource) -> str:
+        """Name one of these objects for whoever reads the account's status."""
+        return called(resource, self.namespace)
+
+    @property
     def resolved(self) -> tuple[ResolvedReference, ...]:
+        found = ((self.server, self.server_namespace), (self.domain, None))
         resolved = [
-            ResolvedReference(kind=resource.kind.value, name=resource.metadata.name)
-            for resource in (self.server, self.domain)
+            ResolvedReference(
+                kind=resource.kind.value, name=resource.metadata.name, namespace=namespace
+            )
+            for resource, namespace in found
             if resource is not None
         ]
         if self.lost_domain is not None:
@@ -134,6 +149,7 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         duplicate or problem,
         (*findings, *_warnings(resource, fallback, contention=contention, refusal=refusal)),
         found.references | references_of(spec),
+        namespace,
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
         fallback_domain=fallback,
         fallback_claimed=fallback is not None and world.claims.refuses(fallback.key),

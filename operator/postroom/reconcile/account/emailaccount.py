@@ -73,7 +73,7 @@ async def assess(
         protocols.account_references(spec), *(each.references for each in added)
     )
     if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
-        refs |= server_references(dependencies.server.spec)
+        refs |= server_references(dependencies.server.spec, dependencies.server_namespace)
     return assessment.Assessment(
         verdicts=both_protocols.ranked(verdicts),
         ready_message=sender.ready_message(spec, dependencies),
@@ -148,6 +148,7 @@ def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, objec
         "address": spec.address,
         "inbound": spec.inbound_settings,
         "server_name": dependencies.server.metadata.name if dependencies.server else None,
+        "server_namespace": dependencies.server_namespace,
         "resolved_refs": resolved,
         "imap_server": (read and read.server) or (before.imap_server if spec.imap else None),
         "imap_tls": (read and read.tls) or (before.imap_tls if spec.imap else None),

@@ -10,6 +10,7 @@ from postroom.api.mailserver import TLSMode
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.reconcile.account import both_protocols
+from postroom.reconcile.account.server import called
 from postroom.reconcile.signing_in import token_credentials
 from postroom.reconcile.signing_in.probing import IMAP, SMTP
 from postroom.reconcile.signing_in.protocol_check import Identity, ProtocolCheck, prepare
@@ -40,11 +41,15 @@ async def smtp_check(
         except InvalidSpec:
             # The server's own status says so, and it is not Ready.
             return ProtocolCheck()
+        own = resource.metadata.namespace
+        if server.metadata.namespace != own:
+            place, owner = server.metadata.namespace, called(server, own)
+            target = replace(target, namespace=place, owner=owner)
         if target.tls is TLSMode.NONE:
             unencrypted = failed(
                 ConditionType.REFERENCES_RESOLVED,
                 Reason.ENCRYPTION_REQUIRED,
-                f"MailServer {server.metadata.name} has tls.mode None: credentials are only sent "
+                f"{called(server, own)} has tls.mode None: credentials are only sent "
                 "over TLS. Set its tls.mode to StartTLS or Implicit.",
             )
             return ProtocolCheck(problem=unencrypted)

@@ -50,7 +50,7 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
         return (refusal,)
     for state, _, other in states:
         if state is ConditionStatus.UNKNOWN:
-            name = f"{other.kind.value} {other.metadata.name}"
+            name = dependencies.called(other)
             message = f"The state of {name} is not known yet."
             return (unknown(_CONDITION, Reason.DEPENDENCY_UNKNOWN, message),)
     name = dependencies.domain.metadata.name if dependencies.domain is not None else ""
@@ -67,7 +67,7 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
 
 def _not_ready(other: AnyResource, dependencies: Dependencies) -> str:
     """That a server or a domain is not ready, and what that is for its account."""
-    name, status = f"{other.kind.value} {other.metadata.name}", other.status
+    name, status = dependencies.called(other), other.status
     if (
         isinstance(status, SendingDomainStatus)
         and status.verification is Verification.FAILED
@@ -158,7 +158,8 @@ def nobody(reason: Reason) -> EffectiveSender:
 def ready_message(spec: EmailAccountSpec, dependencies: Dependencies) -> str:
     """What works: who sends, through what, and what is read."""
     sender = effective_sender(spec, dependencies)
-    uses = f" through MailServer {dependencies.server.metadata.name}" if dependencies.server else ""
+    server = dependencies.server
+    uses = f" through {dependencies.called(server)}" if server is not None else ""
     if spec.at_provider and spec.provider is not None:
         uses = f" through {spec.provider.value}"
     reads = f" and reads {spec.imap.mailbox}" if spec.imap else ""

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which MailServer an account sends through: the one that it names, or its namespace's default."""
+"""Which MailServer an account sends through: the one that it names, or its namespace's default.
+
+One of another namespace is used only while that lets it. Whether it exists otherwise is not told:
+nobody learns by asking what others have.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +14,7 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, EmailAccount, MailServer
+from postroom.api.server_reference import ServerReference
 from postroom.reconcile import defaults, indexes
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
@@ -30,6 +35,8 @@ class ServerFound:
 async def find_server(resource: EmailAccount, world: World) -> ServerFound:
     """Follow serverRef, or find the default MailServer of the namespace."""
     reference, namespace = resource.spec.server_ref, resource.metadata.namespace
+    if reference is not None and reference.leads_out_of(namespace):
+        return await _elsewhere(reference, resource, world)
     if reference is not None:
         refs = frozenset({reference_to(Kind.MAIL_SERVER, reference.name)})
         named = await world.get(Kind.MAIL_SERVER, namespace, reference.name)
@@ -55,6 +62,44 @@ async def find_server(resource: EmailAccount, world: World) -> ServerFound:
     return ServerFound(used, references=refs, findings=(_waits(default, used),))
 
 
+async def _elsewhere(
+    reference: ServerReference, resource: EmailAccount, world: World
+) -> ServerFound:
+    """The server of another namespace, if that admits the account's and serves it."""
+    place, mine = reference.namespace or "", resource.metadata.namespace
+    refs = frozenset({reference_to(Kind.MAIL_SERVER, reference.name, place)})
+    if not world.watches(place):
+        message = (
+            f"The operator does not watch namespace {place} (spec.serverRef.namespace), so that it "
+            "sees no MailServer there: have its --namespace name it, too, or use a server of this "
+            "namespace."
+        )
+        return ServerFound(problem=_missing(Reason.NAMESPACE_NOT_WATCHED, message), references=refs)
+    found = cast("MailServer | None", await world.get(Kind.MAIL_SERVER, place, reference.name))
+    refused = Reason.MAIL_SERVER_NOT_PERMITTED
+    if found is None or not found.spec.allowed_namespaces.admit(mine):
+        message = (
+            f"MailServer {reference.name} of namespace {place} (spec.serverRef) does not exist, or "
+            "does not let accounts of this namespace use it: correct the name, or have the "
+            "server's owner name this namespace in its spec.allowedNamespaces."
+        )
+        return ServerFound(problem=_missing(refused, message), references=refs)
+    if found.spec.signs_in and not resource.spec.signs_in:
+        message = (
+            f"{called(found, mine)} signs in with credentials that are for accounts of its own "
+            "namespace: set spec.credentialsRef or spec.oauth."
+        )
+        return ServerFound(found, _missing(refused, message), refs)
+    return ServerFound(found, references=refs)
+
+
+def called(resource: AnyResource, namespace: str) -> str:
+    """Name an object for whoever reads a status of a namespace."""
+    metadata = resource.metadata
+    elsewhere = "" if metadata.namespace == namespace else f" of namespace {metadata.namespace}"
+    return f"{resource.kind.value} {metadata.name}{elsewhere}"
+
+
 def _missing(reason: Reason, message: str) -> Verdict:
     return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
 
@@ -67,7 +112,7 @@ def _used_meanwhile(
     It was used before, is still marked, and does not fail: moving a default by marking the
     new one first is no outage, however long the new one takes, and a broken one breaks nobody.
     """
-    before = resource.status.server_name
+    before = None if resource.status.server_namespace else resource.status.server_name
     if before == default.metadata.name or readiness(default) is ConditionStatus.TRUE:
         return None
     used = next((server for server in marked if server.metadata.name == before), None)

@@ -137,11 +137,15 @@ async def prepare(
     resolved: tuple[ResolvedReference, ...] = ()
     bundle = None
     if target.bundle is not None:
-        found = await references.ca_bundle(world, namespace, target.bundle, target.bundle_field)
+        place = target.namespace or namespace
+        found = await references.ca_bundle(world, place, target.bundle, target.bundle_field)
         if isinstance(found, Verdict):
-            return ProtocolCheck(problem=found)
+            # What another namespace has is named in its own status alone.
+            elsewhere = f"{target.owner} names authorities that cannot be read: read its status."
+            problem = references.unresolved(found.reason, elsewhere) if target.namespace else found
+            return ProtocolCheck(problem=problem)
         bundle = found.value
-        resolved += (found.resolved,)
+        resolved += () if target.namespace else (found.resolved,)
     credentials: AnyCredentials | Verdict | None = None
     if identity.credentials_ref is not None:
         credentials = await references.credentials(
@@ -151,11 +155,18 @@ async def prepare(
             identity.field,
             target.host,
             target.username,
+            expressly=target.namespace is not None,
         )
     elif identity.oauth is not None:
         owner = token_credentials.owner_of(resource)
         credentials = await token_credentials.grant_from(
-            world, namespace, identity.oauth, identity.address, target.host, owner
+            world,
+            namespace,
+            identity.oauth,
+            identity.address,
+            target.host,
+            owner,
+            expressly=target.namespace is not None,
         )
     if isinstance(credentials, Verdict):
         return ProtocolCheck(problem=credentials)
@@ -205,11 +216,12 @@ async def prepare_server(server: MailServer, world: World) -> ProtocolCheck:
     return await prepare(SMTP, smtp_target(server.spec), identity, server, world)
 
 
-def server_references(spec: MailServerSpec) -> frozenset[str]:
-    """The Secrets and CA bundles that a server's spec names."""
-    refs = set(token_credentials.references_of(spec.oauth))
+def server_references(spec: MailServerSpec, namespace: str | None = None) -> frozenset[str]:
+    """The Secrets and CA bundles that a server's spec names, for objects of its namespace, or for
+    those of others with the server's."""
+    refs = set(token_credentials.references_of(spec.oauth, namespace))
     if spec.credentials_ref is not None:
-        refs.add(references.reference_to("Secret", spec.credentials_ref.name))
-    if spec.tls.ca_bundle_ref is not None:
-        refs.add(references.reference_to(spec.tls.ca_bundle_ref.kind, spec.tls.ca_bundle_ref.name))
+        refs.add(references.reference_to("Secret", spec.credentials_ref.name, namespace))
+    if (bundle := spec.tls.ca_bundle_ref) is not None:
+        refs.add(references.reference_to(bundle.kind, bundle.name, namespace))
     return frozenset(refs)

@@ -39,9 +39,9 @@ class Text:
     resolved: ResolvedReference
 
 
-def reference_to(kind: str, name: str) -> str:
-    """Return the text by which `Outcome.references` names an object."""
-    return f"{kind}/{name}"
+def reference_to(kind: str, name: str, namespace: str | None = None) -> str:
+    """Return the text by which `Outcome.references` names an object, of another namespace too."""
+    return f"{namespace}:{kind}/{name}" if namespace else f"{kind}/{name}"
 
 
 def unresolved(reason: Reason, message: str) -> Verdict:
@@ -73,10 +73,13 @@ async def credentials(
     field: str,
     host: str,
     username: str | None = None,
+    *,
+    expressly: bool = False,
 ) -> Credentials | Verdict:
     """Read username and password, and check that the Secret agrees to be sent to `host`.
 
-    `username` is the one that the provider fixes, for a Secret that has none.
+    `username` is the one that the provider fixes, for a Secret that has none. `expressly`: the
+    Secret must name the host, which another namespace chooses.
     """
     found = await secret(world, namespace, reference.name, field)
     if isinstance(found, Verdict):
@@ -87,7 +90,7 @@ async def credentials(
         return unresolved(
             Reason.SECRET_KEY_MISSING, f"Secret {reference.name} ({field}): {login.sentence}"
         )
-    refusal = not_permitted(content, field, host)
+    refusal = not_permitted(content, field, host, expressly=expressly)
     if refusal is not None:
         return refusal
     # Two logins of one Secret are two credentials; how the spec names the same keys is one.
@@ -96,9 +99,14 @@ async def credentials(
     return Credentials(replace(login, secret=reference.name), (resolved,), version)
 
 
-def not_permitted(content: SecretContent, field: str, host: str) -> Verdict | None:
-    """The verdict on a Secret that does not agree to be sent to a host; None where it does."""
-    if host_allowed(host, content.allowed_hosts):
+def not_permitted(
+    content: SecretContent, field: str, host: str, *, expressly: bool = False
+) -> Verdict | None:
+    """The verdict on a Secret that does not agree to be sent to a host; None where it does.
+
+    `expressly`: one that names no host at all agrees to none.
+    """
+    if host_allowed(host, content.allowed_hosts or () if expressly else content.allowed_hosts):
         return None
     return unresolved(
         Reason.REFERENCE_NOT_PERMITTED,

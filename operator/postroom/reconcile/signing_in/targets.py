@@ -23,7 +23,8 @@ class Target:
 
     `username` is what the provider wants, None where only the user knows it. `provider` is the
     preset that the spec names. `bundle_field` is the field that `bundle` stands in. `mailbox` is
-    what is read over IMAP.
+    what is read over IMAP. `namespace` is where host and `bundle` were written down, if that is
+    another one than that of the object that signs in; `owner` is the object there.
     """
 
     host: str
@@ -36,11 +37,20 @@ class Target:
     bundle_field: str = "spec.tls.caBundleRef"
     may_select: bool = False
     mailbox: str = ""
+    namespace: str | None = None
+    owner: str = ""
 
     def endpoint(self, bundle: str | None, namespace: str) -> Endpoint:
         """Return what to dial for a tenant; `bundle` is the PEM that the reference led to."""
         return Endpoint(
-            self.host, self.port, self.tls, self.server_name, bundle, namespace, self.may_select
+            self.host,
+            self.port,
+            self.tls,
+            self.server_name,
+            bundle,
+            namespace,
+            self.may_select,
+            self.namespace,
         )
 
 

@@ -59,12 +59,15 @@ async def grant_from(
     address: str,
     mail_host: str,
     owner: Owner | None = None,
+    *,
+    expressly: bool = False,
 ) -> TokenCredentials | Verdict:
     """Read the Secrets of an object's ``spec.oauth`` and check that they may go where they would.
 
     Each Secret must agree to the host of the token endpoint and to `mail_host`; a token of Google
     or Microsoft is for their own mail servers only. New refresh tokens are kept for `owner`, where
-    the spec asks for that.
+    the spec asks for that. `expressly`: another namespace chooses `mail_host`, so that the Secrets
+    behind any other token must name it.
     """
     known = mail_hosts_of(oauth)
     if known is not None and not host_allowed(mail_host, known):
@@ -73,7 +76,8 @@ async def grant_from(
             f"A token of {oauth.provider.value} (spec.oauth) may not be sent to {mail_host}, but "
             f"only to {', '.join(sorted(known))}: correct the host, or use credentialsRef.",
         )
-    read = _Reading(world, namespace, (urlsplit(token_url_of(oauth)).hostname or "", mail_host))
+    hosts = (urlsplit(token_url_of(oauth)).hostname or "", mail_host)
+    read = _Reading(world, namespace, hosts, expressly=expressly and known is None)
     secrets = await _secrets(oauth, read)
     if isinstance(secrets, Verdict):
         return secrets
@@ -105,13 +109,13 @@ async def grant_from(
     return TokenCredentials(grant, oauth.cloud, tuple(dict.fromkeys(read.resolved)))
 
 
-def references_of(oauth: OAuth | None) -> frozenset[str]:
-    """The Secrets and the CA bundle that ``spec.oauth`` names."""
+def references_of(oauth: OAuth | None, namespace: str | None = None) -> frozenset[str]:
+    """The Secrets and the CA bundle that ``spec.oauth`` names, of another namespace if given."""
     if oauth is None:
         return frozenset()
-    found = {reference_to("Secret", reference.name) for reference in _named(oauth)}
-    if oauth.ca_bundle_ref is not None:
-        found.add(reference_to(oauth.ca_bundle_ref.kind, oauth.ca_bundle_ref.name))
+    found = {reference_to("Secret", reference.name, namespace) for reference in _named(oauth)}
+    if (bundle := oauth.ca_bundle_ref) is not None:
+        found.add(reference_to(bundle.kind, bundle.name, namespace))
     return frozenset(found)
 
 
@@ -129,8 +133,11 @@ def _named(oauth: OAuth) -> Iterator[SecretKeyReference | ObjectReference]:
 class _Reading:
     """Reads keys of Secrets for some hosts, and notes what was read."""
 
-    def __init__(self, world: World, namespace: str, hosts: tuple[str, ...]) -> None:
+    def __init__(
+        self, world: World, namespace: str, hosts: tuple[str, ...], *, expressly: bool
+    ) -> None:
         self._world, self._namespace, self._hosts = world, namespace, hosts
+        self._expressly = expressly
         self.resolved: list[ResolvedReference] = []
         self.versions: list[str] = []
         #: The version of the Secret with the refresh token.
@@ -143,7 +150,7 @@ class _Reading:
             return found
         content, resolved = found
         for host in self._hosts:
-            refusal = references.not_permitted(content, field, host)
+            refusal = references.not_permitted(content, field, host, expressly=self._expressly)
             if refusal is not None:
                 return refusal
         value = content.data.get(reference.key)

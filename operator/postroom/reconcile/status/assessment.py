@@ -30,6 +30,8 @@ STALLING = frozenset(
         Reason.ADDRESS_DENIED,
         Reason.PORT_DENIED,
         Reason.REFERENCE_NOT_PERMITTED,
+        Reason.MAIL_SERVER_NOT_PERMITTED,
+        Reason.NAMESPACE_NOT_WATCHED,
         Reason.DOMAIN_CLAIMED,
         Reason.PUBLIC_KEY_INVALID,
         Reason.DUPLICATE_ADDRESS,

@@ -153,8 +153,9 @@ class Outcome:
     `status` is complete: the writer replaces the stored status by it where they differ in more
     than `last_check_time`; None leaves the stored one as it is. `next_check` is how long to wait
     before looking again; None means only when something changes. `references` are what this
-    object stands on, in its own namespace: ``Secret/<name>``, ``ConfigMap/<name>``,
-    ``<Kind>/<name>`` or ``<Kind>/<index>`` (see `postroom.reconcile.indexes`); a change of any
+    object stands on, in its own namespace or after ``<namespace>:``: ``Secret/<name>``,
+    ``ConfigMap/<name>``, ``<Kind>/<name>`` or ``<Kind>/<index>`` (see
+    `postroom.reconcile.indexes`); a change of any
     of them, and a flip of a MailServer's or SendingDomain's Ready, must bring this object
     back. `deciding` is the condition that Ready repeats, None where it speaks for itself.
     `children` are made true once the status is written, and what became of them is in

@@ -12,11 +12,17 @@ from postroom.reconcile.tenancy.send_plan import plan
 
 #: So many accounts are named, those that may send most first.
 _NAMED = 5
-_Plans = Sequence[tuple[str, SendPlan]]
+#: Each with the name that it may be called by, which one of another namespace has not.
+_Plans = Sequence[tuple[str | None, SendPlan]]
 
 
-def findings_of(spec: MailServerSpec, everybody: Sequence[EmailAccount]) -> Iterator[Finding]:
-    """One for each limit of the server that its provider, or the sum of its accounts, exceeds."""
+def findings_of(
+    spec: MailServerSpec, everybody: Sequence[EmailAccount], namespace: str
+) -> Iterator[Finding]:
+    """One for each limit of the server that its provider, or the sum of its accounts, exceeds.
+
+    `namespace` is the server's, whose accounts alone are named.
+    """
     accounts = [account for account in everybody if not account.spec.at_rest]
     # Whoever signs in as themselves has what the provider documents for themselves.
     sharing = [account for account in accounts if not account.spec.signs_in]
@@ -32,14 +38,15 @@ def findings_of(spec: MailServerSpec, everybody: Sequence[EmailAccount]) -> Iter
             )
             yield _finding("SEND_LIMIT_ABOVE_PROVIDER", field, message)
         if server is not None:
-            plans = _plans(spec, accounts)
+            plans = _plans(spec, accounts, namespace)
             fix = f"or raise spec.{field} if the provider allows more"
             yield from _overcommitted(
                 plans, limited.kind, server, field, f"spec.{field} is {server}", fix
             )
         if firm is not None and spec.signs_in and (server is None or firm < server):
             # Who asks for nothing is told of no limit that nobody has set.
-            plans = _plans(spec, [each for each in sharing if _asks(each, limited.kind)])
+            asking = [each for each in sharing if _asks(each, limited.kind)]
+            plans = _plans(spec, asking, namespace)
             fix = "or let some of them sign in as themselves"
             yield from _overcommitted(
                 plans, limited.kind, firm, "credentialsRef", limited.documentation, fix
@@ -51,13 +58,13 @@ def _overcommitted(
 ) -> Iterator[Finding]:
     """Several accounts that together may send more than there is for all of them."""
     daily = kind == "daily"
-    numbers = {name: (found.daily if daily else found.hourly) or 0 for name, found in plans}
-    total = sum(numbers.values()) if daily else _peak(plans)
+    numbers = [((found.daily if daily else found.hourly) or 0, name) for name, found in plans]
+    total = sum(number for number, _ in numbers) if daily else _peak(plans)
     if len(plans) < 2 or total <= ceiling:
         return
-    largest = sorted(numbers, key=lambda name: (-numbers[name], name))
-    named = ", ".join(f"{name} {numbers[name]}" for name in largest[:_NAMED])
-    more = f" and {len(plans) - _NAMED} more" if len(plans) > _NAMED else ""
+    own = sorted((-number, name) for number, name in numbers if name is not None)[:_NAMED]
+    named = ", ".join(f"{name} {-number}" for number, name in own) or "of other namespaces"
+    more = f" and {len(plans) - len(own)} more" if own and len(plans) > len(own) else ""
     yield _finding(
         "SEND_LIMITS_OVERCOMMITTED",
         subject,
@@ -76,10 +83,10 @@ def _asks(account: EmailAccount, kind: str) -> bool:
     return (asked.daily if kind == "daily" else asked.hourly) is not None
 
 
-def _plans(spec: MailServerSpec, accounts: Sequence[EmailAccount]) -> _Plans:
-    """The plans of accounts that have one, by name."""
+def _plans(spec: MailServerSpec, accounts: Sequence[EmailAccount], namespace: str) -> _Plans:
+    """The plans of accounts that have one."""
     return [
-        (account.metadata.name, found)
+        (account.metadata.name if account.metadata.namespace == namespace else None, found)
         for account in accounts
         if (
             found := plan(

@@ -42,7 +42,7 @@ def server(**spec: Any) -> MailServerSpec:
 
 def told(spec: MailServerSpec, *asked: dict[str, Any] | None, **more: Any) -> list[tuple[str, str]]:
     accounts = [account(f"a{number}", each, **more) for number, each in enumerate(asked)]
-    return [(finding.code, finding.subject) for finding in findings_of(spec, accounts)]
+    return [(finding.code, finding.subject) for finding in findings_of(spec, accounts, "m")]
 
 
 SUM_DAILY = [("SEND_LIMITS_OVERCOMMITTED", "limits.daily")]
@@ -121,13 +121,13 @@ def test_who_is_suspended_sends_nothing() -> None:
 
 def test_the_largest_are_named() -> None:
     accounts = [account(f"a{number}", {"daily": number}) for number in range(1, 8)]
-    (finding,) = findings_of(server(limits={"daily": 20}), accounts)
+    (finding,) = findings_of(server(limits={"daily": 20}), accounts, "m")
     assert finding.message == (
         "The accounts behind this server may together send 28 a day (a7 7, a6 6, a5 5, a4 4, a3 3 "
         "and 2 more), but spec.limits.daily is 20: set spec.sendLimits.daily of them so that "
         "together it is at most 20, or raise spec.limits.daily if the provider allows more."
     )
-    assert [finding] == list(findings_of(server(limits={"daily": 20}), accounts[::-1]))
+    assert [finding] == list(findings_of(server(limits={"daily": 20}), accounts[::-1], "m"))
 
 
 WINDOW = st.sampled_from([None, MORNING, LATE, WEEKEND, WORKDAY])
@@ -157,3 +157,10 @@ async def test_the_server_says_it_and_stays_ready() -> None:
     status = cast("MailServerStatus", await world.look(SERVER))
     assert [finding.code for finding in status.findings] == ["SEND_LIMITS_OVERCOMMITTED"]
     assert (status.accounts, status.last_ready_generation) == (2, 1)
+
+
+def test_an_account_of_another_namespace_counts_and_is_not_named() -> None:
+    accounts = [account(f"a{number}", {"daily": 15}) for number in range(2)]
+    (finding,) = findings_of(server(limits={"daily": 20}), accounts, "elsewhere")
+    assert "together send 30 a day" in finding.message
+    assert "a0" not in finding.message and "a1" not in finding.message

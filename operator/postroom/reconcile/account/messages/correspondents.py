@@ -63,8 +63,11 @@ async def sender_of(view: AccountView) -> Attempt | Obstacle:
     if check.problem is not None or check.is_blocked or server is None:
         return Obstacle(Reason.NOT_ATTEMPTED, "The account cannot sign in: read its conditions.")
     if spec.signs_in or view.dependencies.server_state is not ConditionStatus.TRUE:
-        message = f"MailServer {server.metadata.name} is not ready: read its status."
+        message = f"{view.dependencies.called(server)} is not ready: read its status."
         return Obstacle(Reason.MAIL_SERVER_NOT_READY, message, passing=True)
+    if view.dependencies.server_namespace is not None:
+        message = "Messages are sent with credentials of this namespace only: set credentialsRef."
+        return Obstacle(Reason.MAIL_SERVER_NOT_PERMITTED, message)
     return await _as_the_server(server, view.world)
 
 

@@ -19,7 +19,9 @@ def spender_of(
     account: EmailAccount, server: MailServer | None = None, sender: Attempt | None = None
 ) -> Spender:
     """Return what an account's messages count for, as far as it is known how it sends."""
-    own, theirs = account.spec.credentials_ref, server.spec.credentials_ref if server else None
+    own, theirs = account.spec.credentials_ref, None
+    if server is not None and server.metadata.namespace == account.metadata.namespace:
+        theirs = server.spec.credentials_ref
     secret = own or (None if account.spec.signs_in else theirs)
     username = sender.username if sender is not None else None
     return Spender(

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MailServer that accounts of another namespace use, on a real control plane.
+
+Covers: what the API server refuses; a server that is not there, one that admits nobody, and one
+that admits the account; a Secret that names no host; permission withdrawn and the server deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cluster.lab_process import LabProcess
+from cluster.objects import eventually, reason_of
+from cluster.test_defaults import ACCOUNT, SERVER, SMTP, SUPPORT, Mail
+from kstatus import conditions_of
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import OperatorProcess
+
+
+@pytest.fixture
+def neighbour(installed: ControlPlane) -> Iterator[str]:
+    name = f"platform-{uuid.uuid4().hex[:8]}"
+    installed.kubectl("create", "namespace", name)
+    yield name
+    installed.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_a_server_of_another_namespace_is_used_while_it_lets_us(
+    operator: OperatorProcess,
+    installed: ControlPlane,
+    lab: LabProcess,
+    namespace: str,
+    neighbour: str,
+) -> None:
+    theirs, ours = Mail(installed, neighbour, lab), Mail(installed, namespace, lab)
+    operator.start()
+
+    def account() -> dict[str, Any]:
+        return ours.get(ACCOUNT, "support")
+
+    def sends() -> bool:
+        return "address" in (account().get("status") or {}).get("effectiveSender", {})
+
+    def permitted(**allowed: Any) -> None:
+        theirs.put(SERVER, "relay", **SMTP, allowedNamespaces=allowed)
+
+    reference = {"name": "relay", "namespace": neighbour}
+    login = {"credentialsRef": {"name": "support"}}
+    ours.put(ACCOUNT, "support", address=SUPPORT, serverRef=reference, **login)
+    eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "there is no server")
+    missing = conditions_of(account())["Ready"]["message"]
+    permitted()
+    eventually(
+        lambda: theirs.get(SERVER, "relay").get("status", {}).get("accounts") == 0, "counted"
+    )
+    assert conditions_of(account())["Ready"]["message"] == missing, "nobody learns that it is there"
+    permitted(**{"from": "Names", "names": [namespace]})
+    eventually(lambda: reason_of(account()) == "ReferenceNotPermitted", "the Secret names no host")
+    assert not sends()
+    host = f"postroom.dev/allowed-hosts={SMTP['host']}"
+    installed.kubectl("annotate", "secret", "support", "-n", namespace, host)
+    installed.kubectl(
+        "annotate", "eacct", "support", "-n", namespace, "postroom.dev/requested-at=now"
+    )
+    eventually(sends, "it sends")
+    status = account()["status"]
+    assert (status["serverName"], status["serverNamespace"]) == ("relay", neighbour)
+    eventually(lambda: theirs.get(SERVER, "relay")["status"]["accounts"] == 1, "it is counted")
+    assert namespace not in json.dumps(theirs.get(SERVER, "relay")["status"])
+
+    permitted(**{"from": "Names", "names": ["nobody"]})
+    eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is withdrawn", 10)
+    assert not sends() and conditions_of(account())["Ready"]["message"] == missing
+    permitted(**{"from": "All"})
+    eventually(sends, "it is granted again", 20)
+    installed.kubectl("delete", "msrv", "relay", "-n", neighbour)
+    eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is gone", 10)
+    assert not sends()
+
+
+def test_the_api_server_refuses_what_is_ambiguous(
+    installed: ControlPlane, lab: LabProcess, namespace: str
+) -> None:
+    mail = Mail(installed, namespace, lab)
+    for wrong in ({"from": "Names"}, {"from": "All", "names": ["a"]}, {"names": ["a"]}):
+        with pytest.raises(Exception, match="must name namespaces"):
+            mail.put(SERVER, "relay", **SMTP, allowedNamespaces=wrong)

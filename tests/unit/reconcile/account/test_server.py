@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MailServer of another namespace serves accounts while it lets them, and no longer.
+
+Covers: admission by each way of naming; what a refused reference looks like; whose Secrets are read
+and where they go; withdrawal; what is counted and named on either side; random histories.
+"""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.mailserver import MailServerStatus
+from postroom.api.names import Key, Kind
+from postroom.api.server_reference import AllowedNamespaces
+from postroom.api.status import CommonStatus
+from unit.reconcile.account.test_relations import Mail, message, ready, sender
+from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER
+
+TENANT = "team-a"
+THEIRS = Key(Kind.EMAIL_ACCOUNT, TENANT, "tickets")
+ADDRESS = "tickets@example.net"
+ALL, SAME = {"from": "All"}, {"from": "Same"}
+NAMED = {"from": "Names", "names": ["team-b", TENANT]}
+OTHERS = {"from": "Names", "names": ["team-b"]}
+REFERENCE = {"name": "smtp", "namespace": NAMESPACE}
+
+
+def told(status: CommonStatus) -> str:
+    """All that a status says."""
+    return status.model_dump_json(exclude_none=True)
+
+
+class Shared(Mail):
+    """A server of `NAMESPACE`, and an account of another namespace that names it."""
+
+    def __init__(self, allowed: dict[str, Any] | None, **spec: Any) -> None:
+        super().__init__()
+        self.add_secret("own", ("smtp.example.com",), username=ADDRESS, password="q")
+        self.allow(allowed)
+        login = {"credentialsRef": {"name": "own"}}
+        self.add(THEIRS, **{"address": ADDRESS, "serverRef": REFERENCE, **login, **spec})
+
+    def allow(self, allowed: dict[str, Any] | None, **spec: Any) -> None:
+        said = {} if allowed is None else {"allowedNamespaces": allowed}
+        login = {"credentialsRef": {"name": "mailbox"}}
+        self.add(SERVER, **{"host": "smtp.example.com", **login, **said, **spec})
+        self.ready(SERVER)
+
+    async def theirs(self) -> EmailAccountStatus:
+        return cast("EmailAccountStatus", await self.look(THEIRS))
+
+    async def server(self) -> MailServerStatus:
+        return cast("MailServerStatus", await self.look(SERVER))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "admitted"),
+    [(ALL, True), (NAMED, True), (OTHERS, False), (SAME, False), (None, False)],
+)
+async def test_a_server_is_used_by_those_whom_it_admits(
+    allowed: dict[str, Any] | None, admitted: bool
+) -> None:
+    mail = Shared(allowed)
+    status = await mail.theirs()
+    assert ready(status)[0] == ("True" if admitted else "False")
+    assert sender(status)[0] == (ADDRESS if admitted else None)
+    assert (status.server_name, status.server_namespace) == (
+        ("smtp", NAMESPACE) if admitted else (None, None)
+    )
+    assert (await mail.server()).accounts == (2 if admitted else 1)
+
+
+async def test_a_refused_reference_does_not_tell_whether_there_is_a_server() -> None:
+    refused = await Shared(OTHERS).theirs()
+    missing = Shared(ALL)
+    del missing.objects[SERVER]
+    assert (await missing.theirs()).conditions == refused.conditions
+    assert ready(refused) == ("False", "MailServerNotPermitted")
+    assert "smtp.example.com" not in told(refused) and "mailbox" not in told(refused)
+
+
+async def test_a_namespace_that_is_not_watched_is_said() -> None:
+    mail = Shared(ALL, serverRef={"name": "smtp", "namespace": "unwatched"})
+    status = await mail.theirs()
+    assert ready(status) == ("False", "NamespaceNotWatched")
+    assert "--namespace" in message(status)
+
+
+async def test_the_own_namespace_may_be_named() -> None:
+    mail = Mail(serverRef=REFERENCE)
+    assert ready(await mail.account())[0] == "True"
+    status = cast("MailServerStatus", await mail.look(SERVER))
+    assert status.accounts == 1
+
+
+async def test_an_account_signs_in_with_its_own_secret_alone() -> None:
+    mail = Shared(ALL)
+    await mail.theirs()
+    assert set(mail.read) == {(TENANT, "own")}
+    (dialled,) = mail.probes.dialled
+    assert dialled.login is not None and dialled.login.password.reveal() == "q"
+    # Refusals count for the tenant that signs in, Services are those of who named the host.
+    assert (dialled.endpoint.namespace, dialled.endpoint.services_of) == (TENANT, NAMESPACE)
+
+
+@pytest.mark.parametrize("hosts", [None, (), ("smtp.example.org",)])
+async def test_a_secret_must_name_the_host_that_another_namespace_chooses(
+    hosts: tuple[str, ...] | None,
+) -> None:
+    mail = Shared(ALL)
+    mail.add_secret("own", hosts, username=ADDRESS, password="q")
+    assert ready(await mail.theirs()) == ("False", "ReferenceNotPermitted")
+    assert not mail.probes.dialled
+
+
+async def test_a_host_that_moves_gets_no_password() -> None:
+    mail = Shared(ALL)
+    assert ready(await mail.theirs())[0] == "True"
+    mail.probes.dialled.clear()
+    mail.allow(ALL, host="collects.example.org")
+    status = await mail.theirs()
+    assert ready(status) == ("False", "ReferenceNotPermitted")
+    assert sender(status)[0] is None
+    assert not mail.probes.dialled
+
+
+async def test_the_credentials_of_the_server_are_not_for_other_namespaces() -> None:
+    mail = Shared(ALL, credentialsRef=None)
+    del mail.objects[THEIRS]["spec"]["credentialsRef"]
+    status = await mail.theirs()
+    assert ready(status) == ("False", "MailServerNotPermitted")
+    assert "set spec.credentialsRef" in message(status)
+    assert not mail.read and not mail.probes.dialled
+    # A server that asks for none needs none.
+    del mail.objects[SERVER]["spec"]["credentialsRef"]
+    assert ready(await mail.theirs())[0] == "True"
+
+
+async def test_neither_side_names_what_the_other_has() -> None:
+    mail = Shared(ALL, sendLimits={"daily": 30})
+    mail.add(ACCOUNT, **{**mail.spec, "sendLimits": {"daily": 30}})
+    mail.allow(ALL, limits={"daily": 40}, tls={"caBundleRef": {"name": "our-authority"}})
+    server = await mail.server()
+    assert "tickets" not in told(server) and TENANT not in told(server)
+    mail.ready(SERVER)
+    theirs = told(await mail.theirs())
+    assert "our-authority" not in theirs and "mailbox" not in theirs and "support" not in theirs
+
+
+@pytest.mark.parametrize("change", ["edit", "delete"])
+async def test_a_permission_that_is_withdrawn_ends_it(change: str) -> None:
+    mail = Shared(NAMED)
+    assert sender(await mail.theirs())[0] == ADDRESS
+    if change == "edit":
+        mail.allow(OTHERS)
+    else:
+        del mail.objects[SERVER]
+    status = await mail.theirs()
+    assert ready(status) == ("False", "MailServerNotPermitted")
+    assert sender(status) == (None, "MailServerNotPermitted")
+    assert status.send_plan is None
+    mail.allow(ALL)
+    assert sender(await mail.theirs())[0] == ADDRESS
+
+
+_WAYS = st.sampled_from([ALL, SAME, NAMED, OTHERS, None, "delete"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(_WAYS, min_size=1, max_size=6))
+def test_nobody_sends_through_what_does_not_admit_them(history: list[Any]) -> None:
+    async def live() -> None:
+        mail = Shared(SAME)
+        for step in history:
+            if step == "delete":
+                mail.objects.pop(SERVER, None)
+                admitted = False
+            else:
+                mail.allow(step)
+                admitted = AllowedNamespaces.model_validate(step or {}).admit(TENANT)
+            status = await mail.theirs()
+            assert (sender(status)[0] == ADDRESS) is admitted
+            assert (ready(status)[0] == "True") is admitted
+
+    asyncio.run(live())

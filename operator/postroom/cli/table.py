@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from postroom.api.conditions import ConditionStatus, ConditionType
+from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.findings import FixAction, Severity
 from postroom.api.names import Kind
@@ -30,10 +31,17 @@ _VERDICT_COLOURS: dict[str, str] = {
     Verification.DEGRADED: "yellow",
     Verification.FAILED: "red",
 }
-#: The column that goes where there is no room for all: READY tells most of it.
-_SPARE = "VERIFIED"
+#: The columns that go where there is no room for all: READY tells most of the first.
+_SPARE = frozenset({"VERIFIED", "UNSEEN"})
 #: Columns of what may be long; the others hold a word or a number.
-_LONG = frozenset({"NAMESPACE", "NAME", "DOMAIN", "HOST", "ADDRESS", "REASON", "SERVER", _SPARE})
+_LONG = frozenset(
+    {"NAMESPACE", "NAME", "DOMAIN", "HOST", "ADDRESS", "REASON", "SERVER", "VERIFIED", "CONNECTION"}
+)
+_COLUMNS = {
+    Kind.SENDING_DOMAIN: ("DOMAIN", "VERIFIED", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
+    Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS", "DEFAULT"),
+    Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN", "DEFAULT", "CONNECTION"),
+}
 _ANY_WIDTH = 10_000
 STATE_COLOURS = {
     RecordState.VALID: "green",
@@ -87,7 +95,7 @@ def _table(
     *,
     folded: bool = False,
     namespace: bool = True,
-    without: str = "",
+    without: frozenset[str] = frozenset(),
 ) -> Table:
     title = kind.value
     if not namespace:
@@ -96,10 +104,18 @@ def _table(
     own = {
         Kind.SENDING_DOMAIN: ("DOMAIN", "VERIFIED", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
         Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS", "DEFAULT"),
-        Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN", "DEFAULT"),
+        Kind.EMAIL_ACCOUNT: (
+            "ADDRESS",
+            "SERVER",
+            "SMTP",
+            "IMAP",
+            "UNSEEN",
+            "DEFAULT",
+            "CONNECTION",
+        ),
     }[kind]
     names = ("NAMESPACE", "NAME", own[0], "READY", "REASON", *own[1:])
-    left_out = {without} if namespace else {without, "NAMESPACE"}
+    left_out = without if namespace else {*without, "NAMESPACE"}
     shown = [name for name in names if name not in left_out]
     for name in shown:
         may_fold = folded and name in _LONG
@@ -159,7 +175,14 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
                 _verdict(raw, ConditionType.IMAP_AUTHENTICATED),
                 Text(str((status.get("mailbox") or {}).get("unseen", "-"))),
                 _default(raw),
+                _connection(spec),
             ]
+
+
+def _connection(spec: Mapping[str, Any]) -> Text:
+    """Whether the account is to be used at all."""
+    said = str(spec.get("connection") or Connection.CONNECTED.value)
+    return Text(said, style="yellow" if said == Connection.DISCONNECTED else "")
 
 
 def _default(raw: Object) -> Text:

@@ -350,6 +350,19 @@ def test_defaults_and_verification(kind: str, status: dict[str, Any], shown: str
     assert row[column:].startswith(shown)
 
 
+@pytest.mark.parametrize("width", [80, 100, 200])
+@pytest.mark.parametrize(
+    ("spec", "shown"), [({}, "Connected"), ({"connection": "Disconnected"}, "Disconnected")]
+)
+def test_whether_an_account_is_connected(spec: dict[str, Any], shown: str, width: int) -> None:
+    out, metadata = io.StringIO(), {"namespace": "mail", "name": "x"}
+    one = {"kind": "EmailAccount", "metadata": metadata, "spec": {"address": "a@b.example", **spec}}
+    table.show(Console(file=out, width=width), [one], details=False)
+    heading, *rows = out.getvalue().splitlines()[1:]
+    column = heading.index("CONNECTION")
+    assert "".join(row[column:].strip() for row in rows) == shown
+
+
 def test_the_send_plan_of_an_account_and_what_it_comes_to_today() -> None:
     window = {"timeZone": "Europe/Berlin", "days": ["Mon", "Tue"], "start": "09:00", "end": "17:00"}
     plan = {

@@ -18,7 +18,7 @@ from postroom.dns.ownership import OwnershipRules, challenge
 from postroom.dns.verifying.report import DomainReport
 from postroom.dns.verifying.verify import Scope, verify
 from postroom.reconcile import indexes
-from postroom.reconcile.domain import ownership, propagation, verification
+from postroom.reconcile.domain import ownership, propagation, standing, verification
 from postroom.reconcile.domain.records import (
     CONDITIONS,
     compromised_keys,
@@ -45,7 +45,7 @@ class Case:
     """What is judged: an object, its spec completed by the preset, and what it stands on.
 
     `keyless` tells that its ownership token cannot be known, for want of a key; `book` who else
-    claims the domain.
+    claims the domain; `wrong` that a required record stands wrong.
     """
 
     resource: SendingDomain
@@ -55,6 +55,17 @@ class Case:
     rules: OwnershipRules = _NO_RULES
     keyless: bool = False
     book: ClaimBook = field(default_factory=ClaimBook)
+    wrong: bool = False
+
+    @property
+    def failed_before(self) -> bool:
+        """Whether status calls this generation Failed, which was never verified."""
+        status, generation = self.resource.status, self.resource.metadata.generation
+        return (
+            status.verification is sendingdomain.Verification.FAILED
+            and status.observed_generation == generation
+            and status.last_ready_generation != generation
+        )
 
     @property
     def claim(self) -> Claim:
@@ -154,6 +165,10 @@ def judge(
     if owned is not None:
         verdicts = (owned, *(verdict for verdict in verdicts if verdict.type is not owned.type))
     contest = Contest(claim, lost, case.book)
+    wrong = standing.stands_wrong(
+        records, case.required, report, memory, now, known=case.failed_before
+    )
+    case = replace(case, wrong=wrong)
     assessment = _assessment(
         case, verdicts, fields_of(report), evidence_of(verdicts, records), contest
     )
@@ -268,6 +283,8 @@ def _assessment(
             frozenset(verdict.type for verdict in verdicts if verdict.failed),
             bounds,
             contest,
+            wrong=case.wrong,
+            failed_before=case.failed_before,
         ),
         required=required,
         evidence=evidence,
@@ -284,11 +301,15 @@ def conclude(
     conditions: Sequence[Condition],
     before: CommonStatus,
     now: datetime,
+    *,
+    wrong: bool = False,
+    failed_before: bool = False,
 ) -> Conclusion:
     """Put the verdict on a domain into one word and say since when it holds.
 
     `conditions` are those that count after the look, `seen_failing` which of them failed in the
-    look itself, and `before` is the stored status.
+    look itself, and `before` is the stored status. `wrong` tells that a required record stands
+    wrong, `failed_before` that the stored status says Failed of what was never verified.
     """
     if contest.lost:
         contest.note(None)
@@ -301,6 +322,8 @@ def conclude(
         return Conclusion({**lost, "last_ready_generation": None})
     look = verification.sum_up(conditions, required, seen_failing)
     state = verification.advance(_previous(before, generation), look, bounds, now)
+    held = look is verification.Observation.HELD and failed_before
+    state = verification.told_wrong(state, wrong=wrong or held)
     left: timedelta | None = None
     if state.verification is sendingdomain.Verification.DEGRADED and state.degraded_at is not None:
         left = verification.grace_left(state.degraded_at, bounds, now)

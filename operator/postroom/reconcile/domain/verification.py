@@ -4,7 +4,7 @@
 Pure: the same previous state, observation, bounds and time give the same state. The arrows::
 
     Pending  -> Verified   all that is required was seen good
-    Pending  -> Failed     the propagation deadline has passed
+    Pending  -> Failed     the propagation deadline has passed, or a required record stands wrong
     Verified -> Degraded   a required record fails, and that is confirmed
     Degraded -> Failed     it is seen failing when the grace period has passed
     any      -> Verified   at once when all is seen good
@@ -116,6 +116,13 @@ def advance(previous: PreviousState, look: Observation, bounds: Bounds, now: dat
         passed = left is not None and left <= timedelta()
         return State(Verification.FAILED if passed else Verification.PENDING)
     return State(Verification.UNKNOWN, previous.verified_at, previous.degraded_at)
+
+
+def told_wrong(state: State, *, wrong: bool) -> State:
+    """Return the state of a domain of which a required record was seen wrong twice: what was never
+    verified is Failed; what was has its grace period."""
+    pending = state.verification is Verification.PENDING
+    return State(Verification.FAILED) if wrong and pending else state
 
 
 def grace_left(degraded_at: datetime, bounds: Bounds, now: datetime) -> timedelta | None:

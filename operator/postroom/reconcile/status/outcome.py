@@ -112,6 +112,8 @@ class Memory:
         #: When each condition that status does not show as False yet was first seen failing, and
         #: which of its records: (condition, record id, or "" where it has none).
         self.first_failures: dict[tuple[ConditionType, str], datetime] = {}
+        #: When each required record that stands wrong was first seen with this content.
+        self.wrong: dict[str, tuple[datetime, tuple[str, ...]]] = {}
         #: What the resolver does not show yet.
         self.lag: Lag | None = None
         #: The day of the last thorough look (`schedule.deep_day`).

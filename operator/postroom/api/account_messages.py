@@ -82,6 +82,25 @@ class MailboxPosition(Model):
     special_use: _Word | None = Field(default=None, description="Special use (RFC 6154).")
 
 
+class SeenVersion(Model):
+    """A version of an object that a message was sent with."""
+
+    kind: _Word = Field(description="Its kind.")
+    name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Its name.")
+    version: _Word = Field(
+        description="The resourceVersion of a Secret or ConfigMap, the generation of a MailServer."
+    )
+
+
+class MessageBasis(Model):
+    """What a message was sent with: another one shows nothing of what changed since."""
+
+    generation: _Count = Field(description="The generation of the account.")
+    versions: Annotated[list[SeenVersion], Field(max_length=24)] = Field(
+        default=[], description="The server and the credentials, sorted by kind and name."
+    )
+
+
 class MessageInFlight(Model):
     """A message of ours that is being sent or looked for."""
 
@@ -96,6 +115,7 @@ class MessageInFlight(Model):
     positions: Annotated[list[MailboxPosition], Field(max_length=4)] = Field(
         default=[], description="Where it is looked for."
     )
+    basis: MessageBasis | None = Field(default=None, description="What it is sent with.")
 
 
 class MessageOutcome(StrEnum):
@@ -170,6 +190,7 @@ class MessageResult(Model):
     hops: Annotated[list[Hop], Field(max_length=16)] = Field(
         default=[], description="The servers that it passed, first to last."
     )
+    basis: MessageBasis | None = Field(default=None, description="What it was sent with.")
 
 
 class SentMessage(Model):

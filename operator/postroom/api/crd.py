@@ -110,6 +110,7 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             Column("Daily", ".status.sendPlan.daily", "integer", 1),
             Column("Connection", ".spec.connection", priority=1),
             Column("Consumer", ".status.consumer", priority=1),
+            Column("Launch", ".status.launch.summary", priority=1),
             *_WIDE,
         ),
         (".spec.address",),

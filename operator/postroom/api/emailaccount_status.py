@@ -10,6 +10,7 @@ from postroom.api import account_messages
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import EmailAddress, Model
 from postroom.api.identities import IDENTITIES_LIMIT, IdentityStatuses
+from postroom.api.launch import Launch
 from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
 from postroom.api.profile import InboundStatus
 from postroom.api.send_limits import SendPlan
@@ -214,6 +215,11 @@ class EmailAccountStatus(MarkedStatus):
     )
     identities: IdentityStatuses = Field(
         default=[], description="The addresses that the account may send as, and how that is known."
+    )
+    launch: Launch | None = Field(
+        default=None,
+        description="What is to be done before applications use the account; it does not gate "
+        "Ready.",
     )
     last_backfill: LastBackfill | None = Field(
         default=None, description="The last look back that was asked for."

@@ -12,6 +12,7 @@ from rich.text import Text
 from postroom.api import account_messages
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.identities import IdentityState, IdentityStatus
+from postroom.api.launch import Launch, LaunchItem, LaunchState
 from postroom.api.names import Kind
 from postroom.api.times import parse_timestamp
 from postroom.reconcile.tenancy.send_plan import allowance
@@ -33,6 +34,7 @@ _VERDICTS = {
     account_messages.ForwardingVerdict.NOT_ARRIVING: "red",
 }
 _OPEN = "yellow"
+_LAUNCH = {LaunchState.DONE: "green", LaunchState.OPEN: _OPEN, LaunchState.UNKNOWN: _OPEN}
 
 
 class Line(NamedTuple):
@@ -182,6 +184,29 @@ def backfill_lines(last: LastBackfill | None) -> list[Line]:
     lines += [Line(f"  Reason: {last.reason}", "dim")] if refused else []
     width = max((len(str(day.messages)) for day in last.days), default=0)
     return lines + [Line(f"  {day.date}  {day.messages:{width}}") for day in last.days]
+
+
+def launch_summary(launch: Launch) -> str:
+    """How much of the checklist is done, and what is not, in one line."""
+    parts = [f"launch {launch.summary}"]
+    for state in (LaunchState.OPEN, LaunchState.UNKNOWN):
+        items = [entry.item for entry in launch.items if entry.state is state]
+        words = [item.name.lower().replace("_", " ") for item in items]
+        parts += [f"{state.value.lower()}: {', '.join(words)}"] if words else []
+    return ": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:])
+
+
+def launch_lines(launch: Launch | None) -> Iterator[Line]:
+    """The lines on what is to be done before applications use an account."""
+    if launch is None:
+        return
+    yield Line(f"  Launch: {launch.summary}", "bold")
+    widths = [max(len(each.value) for each in enum) for enum in (LaunchState, LaunchItem)]
+    for entry in launch.items:
+        words = f"{entry.state.value:{widths[0]}}  {entry.item.value:{widths[1]}}"
+        yield Line(f"    {words}  since {entry.since}", _LAUNCH.get(entry.state, "dim"))
+        if entry.state in (LaunchState.OPEN, LaunchState.UNKNOWN):
+            yield Line(f"      {entry.message}", "dim")
 
 
 def send_plan_lines(status: EmailAccountStatus, now: datetime) -> Iterator[Line]:

@@ -13,6 +13,7 @@ from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.findings import FixAction, Severity
+from postroom.api.launch import LaunchState
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
 from postroom.api.sendingdomain_status import RecordState, Verification
@@ -210,9 +211,13 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     status = raw.get("status") or {}
     ready, findings = _condition(raw, ConditionType.READY), status.get("findings", [])
     is_ready = ready.get("status") == ConditionStatus.TRUE
-    if is_ready and not findings and not (full and is_account):
-        return
+    known = parse_status(Kind.EMAIL_ACCOUNT, status) if is_account else None
     name = f"{raw['metadata'].get('namespace', '')}/{raw['metadata'].get('name', '')}"
+    launch = known.launch if isinstance(known, EmailAccountStatus) else None
+    if is_ready and not findings and not (full and is_account):
+        if launch is not None and any(each.state is LaunchState.OPEN for each in launch.items):
+            _line(console, f"{raw['kind']} {name}  {account_details.launch_summary(launch)}")
+        return
     console.print()
     console.print(Text(f"{raw['kind']} {name}", style="bold"), end="")
     console.print(
@@ -237,12 +242,14 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
                 Text(f"  {record['id']}"), state, Text(record["type"]), Text(record["name"])
             )
         console.print(table)
-    if is_account:
-        known = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
-        if isinstance(known, EmailAccountStatus):
-            plan = account_details.send_plan_lines(known, datetime.now(UTC))
-            more = account_details.account_lines(known, said | {message})
-            account_details.print_lines(console, [*plan, *more])
+    if isinstance(known, EmailAccountStatus):
+        plan = account_details.send_plan_lines(known, datetime.now(UTC))
+        more = account_details.account_lines(known, said | {message})
+        account_details.print_lines(console, [*plan, *more])
+        if full:
+            account_details.print_lines(console, account_details.launch_lines(launch))
+        elif launch is not None:
+            _line(console, f"  {account_details.launch_summary(launch).capitalize()}")
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

@@ -27,7 +27,7 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile import defaults, mailserver
-from postroom.reconcile.account import disconnection, emailaccount
+from postroom.reconcile.account import disconnection, emailaccount, launch
 from postroom.reconcile.account.sender import nobody
 from postroom.reconcile.domain import ownership, sendingdomain
 from postroom.reconcile.domain.verification import without_look
@@ -54,10 +54,12 @@ class Policy:
     `regression_confirmation`: how long a verified domain must be seen failing before it counts.
     `dependency_patience`: how long a new spec waits, without a word in status, for the first
     verdict on what it stands on; both are usually applied together, and one write is enough.
+    `backfill_days`: so many are a small look back.
     """
 
     regression_confirmation: timedelta = timedelta(minutes=10)
     dependency_patience: timedelta = timedelta(seconds=10)
+    backfill_days: int = 14
 
 
 async def reconcile(
@@ -85,7 +87,7 @@ async def _evaluated(
     resource = _untyped(kind, raw)
     try:
         resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
-        if (rest := await _rest_of(resource, memory, world)) is not None:
+        if (rest := await _rest_of(resource, memory, world, policy)) is not None:
             return _at_rest(resource, memory, world, rest)
         memory.evaluated = resource.spec
         assessment = await _assess(resource, world, memory, policy)
@@ -144,7 +146,7 @@ async def _assess(
             )
         case Kind.EMAIL_ACCOUNT:
             return await emailaccount.assess(
-                cast("EmailAccount", resource), world, memory, confirm_after
+                cast("EmailAccount", resource), world, memory, confirm_after, policy.backfill_days
             )
 
 
@@ -210,12 +212,19 @@ def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcom
     return _outcome(resource, verdicts, now, None, Reason.INVALID_SPEC)
 
 
-async def _rest_of(resource: AnyResource, memory: Memory, world: World) -> Rest | None:
+async def _rest_of(
+    resource: AnyResource, memory: Memory, world: World, policy: Policy
+) -> Rest | None:
     """Why nothing is to be looked at; None: it is."""
     spec = resource.spec
-    if isinstance(spec, EmailAccountSpec) and spec.disconnected:
-        return await disconnection.rest_of(cast("EmailAccount", resource), world, memory)
-    return SUSPENDED if getattr(spec, "suspend", False) else None
+    rest = SUSPENDED if getattr(spec, "suspend", False) else None
+    if not isinstance(spec, EmailAccountSpec):
+        return rest
+    account = cast("EmailAccount", resource)
+    if spec.disconnected:
+        rest = await disconnection.rest_of(account, world, memory)
+    checklist = launch.at_rest(account, policy.backfill_days, world.now())
+    return rest and replace(rest, fields={**rest.fields, "launch": checklist})
 
 
 def _at_rest(resource: AnyResource, memory: Memory, world: World, rest: Rest) -> Outcome:

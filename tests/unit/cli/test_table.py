@@ -391,3 +391,24 @@ def test_the_send_plan_of_an_account_and_what_it_comes_to_today() -> None:
     assert [line.text for line in account_details.send_plan_lines(status, later)] == lines[:3]
     assert "Sending: at most 50 a day" in said("EmailAccount", READY, full=True, **since)
     assert "Sending" not in said("EmailAccount", READY, full=True)
+
+
+def launch(**states: str) -> dict[str, Any]:
+    items = [
+        {"item": item, "state": state, "since": "2026-11-21T12:00:00Z", "message": f"About {item}."}
+        for item, state in states.items()
+    ]
+    return {"summary": "1/3", "items": items}
+
+
+def test_what_is_to_be_done_before_launch_is_one_line_or_the_whole_list() -> None:
+    found = launch(SendProven="Unknown", SenderName="Done", OwnerAndRecoveryContact="Open")
+    line = "launch 1/3: open: owner and recovery contact; unknown: send proven"
+    assert f"EmailAccount mail/x  {line}" in said("EmailAccount", READY, launch=found)
+    assert f"  {line.capitalize()}" in said("EmailAccount", BROKEN, launch=found)
+    text = said("EmailAccount", READY, full=True, launch=found)
+    assert "Launch: 1/3" in text and line not in text
+    assert "Open       OwnerAndRecoveryContact  since 2026-11-21T12:00:00Z" in text
+    assert "About OwnerAndRecoveryContact." in text and "About SenderName." not in text
+    nothing_open = launch(SendProven="Unknown", SenderName="Done")
+    assert "launch" not in said("EmailAccount", READY, launch=nothing_open)

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """EmailAccount: find the server and the domain behind it, sign in, and look at the mailbox."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, find
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import ProtocolProbes
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
+from postroom.api.status import CommonStatus
 from postroom.reconcile.account import (
     both_protocols,
     identities,
+    launch,
     protocols,
     send_limits,
     sender,
@@ -36,7 +38,11 @@ _BADNESS = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE
 
 
 async def assess(
-    resource: EmailAccount, world: World, memory: Memory, confirm_after: timedelta
+    resource: EmailAccount,
+    world: World,
+    memory: Memory,
+    confirm_after: timedelta,
+    backfill_limit: int,
 ) -> assessment.Assessment:
     """The assessment of an email account; raises `InvalidSpec` for what its provider forbids."""
     spec = resource.spec
@@ -74,6 +80,7 @@ async def assess(
     )
     if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
         refs |= server_references(dependencies.server.spec, dependencies.server_namespace)
+    fields = _fields(view, added)
     return assessment.Assessment(
         verdicts=both_protocols.ranked(verdicts),
         ready_message=sender.ready_message(spec, dependencies),
@@ -81,13 +88,13 @@ async def assess(
         interval=spec.sync.interval,
         deadline=spec.progress_deadline,
         advisory=frozenset().union(*(each.advisory for each in added)),
-        fields=_fields(view, added),
+        fields=fields,
         references=refs,
         evidence=assessment.Evidence(
             withdrawn=frozenset(_withdrawn(resource, smtp, imap)),
             repeated=smtp.evidence.repeated | imap.evidence.repeated,
         ),
-        conclude=sender.concluding(sender.effective_sender(spec, dependencies)),
+        conclude=_concluding(view, fields, backfill_limit),
         look_again=min((each.look_again for each in added if each.look_again), default=None),
     )
 
@@ -134,13 +141,44 @@ def _protocol_verdicts(
     return tuple(worst.values())
 
 
+def _concluding(
+    view: AccountView, fields: Mapping[str, object], backfill_limit: int
+) -> assessment.Conclude:
+    """Who sends, and how far the account is from being used, by the conditions that count."""
+    spec, stored = view.resource.spec, view.resource.status
+    effective = sender.effective_sender(spec, view.dependencies)
+    decide = sender.concluding(effective)
+    # What the steps found, as status will have it.
+    status = stored.model_validate({**fields}, by_name=True)
+    primary = next(iter(status.identities), None)
+
+    def conclude(
+        conditions: Sequence[Condition], before: CommonStatus, now: datetime
+    ) -> assessment.Conclusion:
+        known = launch.Known(
+            conditions,
+            effective,
+            primary.display_name if primary is not None else None,
+            launch.results_of(status),
+            status.forwarding,
+            view.basis,
+            may_send=view.world.outbound.messages is not None,
+            under_way=status.last_test is not None and status.last_test.in_flight is not None,
+        )
+        checklist = launch.checklist(spec, known, backfill_limit, stored.launch, now)
+        decided = decide(conditions, before, now)
+        return replace(decided, fields={**decided.fields, "launch": checklist})
+
+    return conclude
+
+
 def _fields(view: AccountView, added: Sequence[Contribution]) -> dict[str, object]:
     resource, dependencies = view.resource, view.dependencies
     smtp, imap = view.smtp, view.imap
     spec, before = resource.spec, resource.status
     findings = dependencies.findings + both_protocols.findings_of(smtp, imap, view.world.now())
     read = imap.report
-    resolved = list(dict.fromkeys((*dependencies.resolved, *smtp.resolved, *imap.resolved)))
+    resolved = list(view.resolved)
     # What was said to other credentials was not looked at for what is secret of these.
     reported = (resolved == before.resolved_refs and before.last_probe) or ProtocolProbes()
     probes = ProtocolProbes(smtp=smtp.facts(reported.smtp), imap=imap.facts(reported.imap))

@@ -16,7 +16,7 @@ from postroom.reconcile.account.dependencies import Dependencies, no_fallback_do
 from postroom.reconcile.status.assessment import Conclude, Conclusion, failed, passed, unknown
 
 #: What must hold, as far as it is judged, for a message to be sent at all.
-_SENDING = (
+SENDING = (
     ConditionType.REFERENCES_RESOLVED,
     ConditionType.DEPENDENCIES_READY,
     ConditionType.TARGET_ALLOWED,
@@ -129,7 +129,7 @@ def concluding(sender: EffectiveSender) -> Conclude:
 
     def decide(conditions: Sequence[Condition], before: CommonStatus) -> EffectiveSender:
         stored: EffectiveSender | None = getattr(before, "effective_sender", None)
-        counted = [found for each in _SENDING if (found := find(conditions, each)) is not None]
+        counted = [found for each in SENDING if (found := find(conditions, each)) is not None]
         for status in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
             for condition in counted:
                 if condition.status is status:

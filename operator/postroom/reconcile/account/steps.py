@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from postroom.api.account_messages import MessageBasis, SeenVersion
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Finding
 from postroom.api.resource import EmailAccount
+from postroom.api.status import ResolvedReference
 from postroom.reconcile.account.dependencies import Dependencies
 from postroom.reconcile.signing_in import refresh_tokens
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
@@ -29,6 +31,31 @@ class AccountView:
     world: World
     memory: Memory
     message_announced: bool = False
+
+    @property
+    def resolved(self) -> tuple[ResolvedReference, ...]:
+        """What the account's references led to, each once."""
+        resolved = (*self.dependencies.resolved, *self.smtp.resolved, *self.imap.resolved)
+        return tuple(dict.fromkeys(resolved))
+
+    @property
+    def basis(self) -> MessageBasis:
+        """What a message would be sent with now; without credentials of its own, the server's."""
+        server, found = self.dependencies.server, list(self.resolved)
+        versions: set[tuple[str, str, str]] = set()
+        if server is not None:
+            metadata = server.metadata
+            versions.add((server.kind.value, metadata.name, str(metadata.generation)))
+            # What a server of another namespace signs in with is not for this status to tell.
+            own = not self.resource.spec.signs_in and self.dependencies.server_namespace is None
+            found += server.status.resolved_refs if own else []
+        versions |= {
+            (each.kind, each.name, each.resource_version) for each in found if each.resource_version
+        }
+        seen = [
+            SeenVersion(kind=kind, name=name, version=at) for kind, name, at in sorted(versions)
+        ]
+        return MessageBasis(generation=self.resource.metadata.generation, versions=seen)
 
     @property
     def asked(self) -> bool:

@@ -131,6 +131,7 @@ def result_of(
             )
             for hop in arrival.hops[:_HOPS_LIMIT]
         ],
+        basis=flight.basis,
     )
 
 

@@ -89,6 +89,7 @@ async def begin(
         time=timestamp(now),
         sender=address,
         recipient=recipient,
+        basis=view.basis,
     )
     if isinstance(sender, correspondents.Obstacle):
         return Progress(result=results.hindered(flight, sender))

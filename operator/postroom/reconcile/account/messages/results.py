@@ -49,6 +49,7 @@ def ended(
         recipient=flight.recipient,
         reason=why.reason.value,
         message=shorten(why.message),
+        basis=flight.basis,
     )
 
 

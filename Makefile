@@ -88,7 +88,7 @@ status-bytes: $(READY) ## write every status of a fixed set of worlds to OUT, to
 .PHONY: mutants
 MUTATED ?=
 
-mutants: $(READY) ## change the core thing by thing: what do the tests not notice? (hours; goes on where it was)
+mutants: $(READY) ## change the core thing by thing: what do the tests not notice?
 	@echo "Download and install what makes the changes. It takes up to a minute."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
 	$(BIN)/python tests/mutants/run.py $(MUTATED)

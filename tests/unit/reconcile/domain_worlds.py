@@ -17,7 +17,11 @@ from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import SendingDomain, parse
 from postroom.api.sendingdomain import Purpose, RecordState, SendingDomainStatus, Verification
-from postroom.dns.answers import RecordType
+from postroom.dns.answers import Answer, Question, RecordType
+from postroom.dns.answers import Outcome as AnswerOutcome
+from postroom.dns.judging.judgement import Judgement
+from postroom.dns.requirements import PlannedRecord, TextWanted
+from postroom.dns.verifying.quorum import Vote
 from postroom.dns.verifying.report import DomainReport, RecordReport
 from postroom.reconcile.domain import sendingdomain
 from postroom.reconcile.status.outcome import Memory, Outcome
@@ -77,18 +81,19 @@ def report(states: States, *, certain: bool = False, wake_after: int | None = No
 
 
 def _record(id: str, state: RecordState, *, certain: bool) -> RecordReport:
+    name, value, required = f"{id}.send.example.com", f"value of {id}", id in REQUIRED
+    planned = PlannedRecord(
+        id, RECORDS[id], name, RecordType.TXT, value, required, TextWanted(value)
+    )
+    is_certain = certain and state is RecordState.WRONG
+    judgement = Judgement(state, _REASONS[state], "", certain=is_certain)
+    answer = Answer(Question(name, RecordType.TXT), AnswerOutcome.NO_DATA)
     return RecordReport(
-        id=id,
-        purpose=RECORDS[id],
-        name=f"{id}.send.example.com",
+        planned,
+        judgement,
+        votes=(Vote("ns1.example.net", answer, judgement),),
         host_label=f"{id}.send",
-        type=RecordType.TXT,
-        value=f"value of {id}",
-        required=id in REQUIRED,
-        state=state,
-        reason=_REASONS[state],
         message=f"{id} is {state.value}.",
-        certain=certain and state is RecordState.WRONG,
     )
 
 

@@ -33,7 +33,8 @@ from postroom.dns.names import is_within
 from postroom.dns.requirements import DomainPlan, PlannedRecord
 from postroom.dns.tls.mta_sts_host import FetchedPolicy, PolicyFetcher, PolicyFetchOutcome
 from postroom.dns.verifying.quorum import Vote, by_quorum, elected, votes
-from postroom.dns.verifying.reporting import JudgedRecord, across_views, is_stale, wake_after
+from postroom.dns.verifying.report import RecordReport
+from postroom.dns.verifying.reporting import across_views, is_stale, wake_after
 
 #: Bounds on one observation: rounds of questions that follow from answers, and questions in all.
 _ROUNDS_LIMIT = 12
@@ -263,7 +264,7 @@ class Observation:
         judged: Judgement,
         context: Context,
         resolved: Collection[str],
-    ) -> JudgedRecord:
+    ) -> RecordReport:
         """Conclude about a record; the resolver was asked about those in `resolved`, too."""
         seen, cast = self.authoritative, self.votes(planned, context)
         chosen = elected(cast)
@@ -281,4 +282,4 @@ class Observation:
             if name is not None:
                 judged = cut_off(planned, name, self._delegations[name]) or judged
         root, because = diagnosed(Case(planned, context, seen, judged))
-        return JudgedRecord(planned, root, because, cast, wake)
+        return RecordReport(planned, root, because, cast, wake)

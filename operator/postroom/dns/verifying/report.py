@@ -8,31 +8,77 @@ from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Purpose, RecordState
 from postroom.dns.answers import RecordType
 from postroom.dns.finding_codes import Code
+from postroom.dns.judging.judgement import Judgement
+from postroom.dns.requirements import PlannedRecord
+from postroom.dns.verifying.quorum import Vote, is_certain
 
 
 @dataclass(frozen=True, slots=True)
 class RecordReport:
-    """One record that must be published, what is there, and the reason in catalogue terms.
+    """A record of the plan, with what was concluded about it.
 
-    `reason` is the reason that the condition of this purpose takes when this record decides it;
-    `message` is the deterministic sentence for people. `host_label` is what to type at the DNS
-    host: relative to the zone, ``@`` for the zone itself.
+    Its judgement with the root cause, the codes of what else was found, how each name server's
+    own answer is judged, where all were asked, the seconds until caches let go of what they have
+    instead, and what follows for mail. How it is told comes last, when all records are known:
+    `host_label` is what to type at the DNS host, relative to the zone, ``@`` for the zone itself;
+    `message` is the deterministic sentence for people.
     """
 
-    id: str
-    purpose: Purpose
-    name: str
-    host_label: str
-    type: RecordType
-    value: str
-    required: bool
-    state: RecordState
-    reason: Reason
-    message: str
-    observed: tuple[str, ...] = ()
-    #: A fact that no second look could change by chance: all servers of the zone agree that the
-    #: key is revoked or another one, so that one observation is enough to count.
-    certain: bool = False
+    planned: PlannedRecord
+    judgement: Judgement
+    because: tuple[str, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    wake_after: int | None = None
+    follows: str = ""
+    host_label: str = ""
+    message: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.planned.id
+
+    @property
+    def purpose(self) -> Purpose:
+        return self.planned.purpose
+
+    @property
+    def name(self) -> str:
+        return self.planned.name
+
+    @property
+    def type(self) -> RecordType:
+        return self.planned.type
+
+    @property
+    def required(self) -> bool:
+        return self.planned.required
+
+    @property
+    def value(self) -> str:
+        """What to publish, or how it is published, where that may vary."""
+        return self.judgement.value or self.planned.value
+
+    @property
+    def state(self) -> RecordState:
+        return self.judgement.state
+
+    @property
+    def reason(self) -> Reason:
+        """The reason that the condition of its purpose takes when this record decides it."""
+        return self.judgement.reason
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        return self.judgement.observed
+
+    @property
+    def certain(self) -> bool:
+        """Whether no second look could see it otherwise by chance.
+
+        All servers of the zone agree that the key is revoked or another one, so that one
+        observation is enough to count.
+        """
+        return is_certain(self.judgement, self.votes)
 
 
 #: The codes of what a regular look at a verified domain does not look for: their findings stand

@@ -2,7 +2,7 @@
 """Building the report of an observation: two points of view, several servers, one report. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from postroom.api.findings import Finding, Fix, Severity
 from postroom.api.sendingdomain import RecordState
@@ -22,7 +22,7 @@ from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
 from postroom.dns.requirements import PlannedRecord
 from postroom.dns.verifying.consequences import bound, what_follows
-from postroom.dns.verifying.quorum import Vote, coherent, is_certain, propagating
+from postroom.dns.verifying.quorum import coherent, propagating
 from postroom.dns.verifying.report import DomainReport, RecordReport
 
 _SEVERITIES = list(Severity)
@@ -32,23 +32,6 @@ _OF_RESOLVERS = frozenset({Code.DNSSEC_BOGUS, Code.SERVFAIL_OTHER, Code.SPLIT_HO
 _BOUNDS = ((3600, "at most an hour"), (86_400, "at most a day"))
 #: Extended errors that say that an answer outlived its TTL (RFC 8914 sections 4.4 and 4.20).
 _STALE = frozenset({3, 19})
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedRecord:
-    """A record of the plan with what was concluded about it.
-
-    Its judgement with the root cause, the codes of what else was found, how each name server's
-    own answer is judged, where all were asked, the seconds until caches let go of what they have
-    instead, and what follows for mail.
-    """
-
-    planned: PlannedRecord
-    judgement: Judgement
-    because: tuple[str, ...] = ()
-    votes: tuple[Vote, ...] = ()
-    wake_after: int | None = None
-    follows: str = ""
 
 
 def is_stale(answer: Answer) -> bool:
@@ -119,10 +102,10 @@ def wake_after(
 
 
 def with_advice(
-    judged: Sequence[JudgedRecord], advice: Mapping[str, Finding]
-) -> list[JudgedRecord]:
+    judged: Sequence[RecordReport], advice: Mapping[str, Finding]
+) -> list[RecordReport]:
     """Add to records what is advised about them, by their ids."""
-    advised = list[JudgedRecord]()
+    advised = list[RecordReport]()
     for record in judged:
         judgement = record.judgement
         if (made := advice.get(record.planned.id)) is not None:
@@ -134,7 +117,7 @@ def with_advice(
 def report(
     context: Context,
     view: ZoneView,
-    judged: Sequence[JudgedRecord],
+    judged: Sequence[RecordReport],
     seen: Seen,
     single: Sequence[Answer] = (),
 ) -> DomainReport:
@@ -184,7 +167,7 @@ def report(
     )
 
 
-def _settled(record: JudgedRecord, view: ZoneView, root: Root | None, seen: Seen) -> JudgedRecord:
+def _settled(record: RecordReport, view: ZoneView, root: Root | None, seen: Seen) -> RecordReport:
     """Take back what was concluded from something else than the public zone of now, and add what
     follows for mail from a record that is not as it must be.
 
@@ -205,7 +188,7 @@ def _settled(record: JudgedRecord, view: ZoneView, root: Root | None, seen: Seen
 def _about_the_domain(
     context: Context,
     view: ZoneView,
-    judged: Sequence[JudgedRecord],
+    judged: Sequence[RecordReport],
     seen: Seen,
     single: Sequence[Answer],
 ) -> Iterator[Finding]:
@@ -252,7 +235,7 @@ def _sentence(cause: Cause, fix: Fix | None, follows: str = "") -> str:
     return f"{told} {said}".rstrip()
 
 
-def _question(record: JudgedRecord, zone: Zone | None) -> str:
+def _question(record: RecordReport, zone: Zone | None) -> str:
     """What to ask DNS to see what is told of a record: where the fault stands, if elsewhere."""
     cause, planned = record.judgement.cause, record.planned
     if cause is not None and cause.code in _OF_CACHES:
@@ -277,9 +260,9 @@ def _with_question(made: Finding, zone: Zone | None, domain: str) -> Finding:
 
 
 def _reported(
-    judged: JudgedRecord, zone: Zone | None, host: DNSHost | None
+    judged: RecordReport, zone: Zone | None, host: DNSHost | None
 ) -> tuple[RecordReport, list[Finding]]:
-    """The report of one record, and what was found about it."""
+    """A record with how it is told, and what was found about it."""
     planned, judgement, cause = judged.planned, judged.judgement, judged.judgement.cause
     apex = zone.apex if zone else None
     message, label, found = judgement.message, None, list[Finding]()
@@ -295,19 +278,7 @@ def _reported(
         found.append(made.model_copy(update={"because": list(judged.because)}))
     if label is None and apex and host:
         label = label_for(planned.name, apex, host)
-    report = RecordReport(
-        id=planned.id,
-        purpose=planned.purpose,
-        name=planned.name,
-        host_label=host_label(planned.name, apex) if label is None else label,
-        type=planned.type,
-        value=judgement.value or planned.value,
-        required=planned.required,
-        state=judgement.state,
-        reason=judgement.reason,
-        message=message,
-        observed=judgement.observed,
-        certain=is_certain(judgement, judged.votes),
-    )
+    label = host_label(planned.name, apex) if label is None else label
+    told_record = replace(judged, host_label=label, message=message)
     shown_by = {"ask": _question(judged, zone)}
-    return report, [made.model_copy(update=shown_by) for made in (*found, *judgement.advice)]
+    return told_record, [made.model_copy(update=shown_by) for made in (*found, *judgement.advice)]

@@ -30,7 +30,8 @@ MISSING = RecordState.MISSING
 def record(purpose: Purpose, state: RecordState, name: str = "a.example.com") -> RecordReport:
     """A record of a purpose."""
     made = report({"spf": state}).records[0]
-    return replace(made, purpose=purpose, name=name, id=name, message=f"{name}.")
+    planned = replace(made.planned, purpose=purpose, name=name, id=name)
+    return replace(made, planned=planned, message=f"{name}.")
 
 
 def roles(**given: str) -> dict[str, Any]:
@@ -191,7 +192,11 @@ def test_a_key_that_changed_in_its_secret_is_not_known(id: str, expected: Record
     before = verified().status
     looked = report(BLIND)
     changed = replace(
-        looked, records=tuple(replace(one, value="another") for one in looked.records)
+        looked,
+        records=tuple(
+            replace(record, planned=replace(record.planned, value="another"))
+            for record in looked.records
+        ),
     )
     fields = status_fields(changed, before, {}, same_generation=True)
     records = fields["records"]

@@ -3,12 +3,14 @@
 
 Nothing is imported or collected again for a mutant that differs within a function: the process is
 a copy of the one where the tests have passed, and gets the other code into the functions that are
-there. It runs only tests that reach the changed statement. What runs on import is changed in a
+there, or the other constant into the modules that have it. It runs only tests that reach the
+changed statement, or a function that uses the constant. What else runs on import is changed in a
 process that has not yet imported it, where all tests run.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import gc
 import importlib.machinery
@@ -37,7 +39,7 @@ _PROCESSES = os.cpu_count() or 1
 _CPU, _CLOCK, _TIMES = 3.0, 20.0, 10.0
 _MEMORY = 4 << 30
 #: Of how many examples a property is tried on a mutant.
-_EXAMPLES = 60
+_EXAMPLES = 30
 _EXAMPLES_OF = "_hypothesis_internal_use_settings"
 
 
@@ -114,9 +116,9 @@ class Run:
             print(f"\n{self.module}:{mutant.line} {mutant.operator}\n{mutant.changed}", flush=True)
 
     def mutants(self, *, on_import: bool) -> Iterator[Mutant]:
-        """Yield the mutants to run: those of what runs on import, or all others."""
+        """Yield the mutants to run: those that are to be imported, or all others."""
         for mutant in mutants(self.module, Path(self.path).read_text()):
-            if (mutant.lines is None) != on_import:
+            if mutant.needs_import != on_import:
                 continue
             if mutant.is_equivalent:
                 self.tell(mutant, is_killed=False)
@@ -195,7 +197,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     ours = [each for each in caches if each.__module__ in {_RUN.module, *_tests(session)}]
     gc.freeze()
     for mutant in _RUN.mutants(on_import=False):
-        concerned = {name for line in mutant.lines or () for name in reached.get(line, ())}
+        lines = mutant.lines or _lines_using(mutant.names)
+        concerned = {name for line in lines for name in reached.get(line, ())}
         items = sorted(
             (item for item in session.items if item.nodeid in concerned),
             key=lambda item: _RUN.costs[item.nodeid].cpu / (1 + _RUN.kills[item.nodeid]),
@@ -233,16 +236,36 @@ def _passed(session: pytest.Session) -> dict[int, list[str]]:
     return cover.get_data().contexts_by_lineno(_RUN.path)
 
 
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of all functions within a code, outer ones first."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+def _lines_using(names: frozenset[str]) -> set[int]:
+    """The lines of functions that use names of the module."""
+    whole = compile(Path(_RUN.path).read_text(), _RUN.path, "exec")
+    using = [code for code in _codes(whole) if not names.isdisjoint(code.co_names)]
+    return {line for code in using for *_, line in code.co_lines() if line}
+
+
 def _mutate(functions: list[FunctionType], mutant: Mutant) -> None:
-    """Give functions the code that a mutant has for them."""
-
-    def codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:
-        for constant in code.co_consts:
-            if isinstance(constant, CodeType):
-                yield constant.co_qualname, constant
-                yield from codes(constant)
-
-    made = dict(codes(compile(mutant.source, _RUN.path, "exec")))
+    """Give functions the code that a mutant has for them, and modules its constant."""
+    if mutant.constant is not None:
+        module = vars(sys.modules[_RUN.module])
+        changed = dict(module)
+        statement = ast.Module([mutant.constant], [])
+        exec(compile(statement, _RUN.path, "exec"), changed)  # noqa: S102
+        for name in mutant.names:
+            original = module[name]
+            for each in list(sys.modules.values()):
+                if isinstance(each, ModuleType) and vars(each).get(name) is original:
+                    setattr(each, name, changed[name])
+        return
+    whole = compile(mutant.source, _RUN.path, "exec")
+    made = {code.co_qualname: code for code in _codes(whole)}
     for function in functions:
         function.__code__ = made.get(function.__code__.co_qualname, function.__code__)
 

@@ -31,7 +31,8 @@ class Mutant:
     """A module with one change.
 
     `changed` is its line as it is, and as the mutant has it. `lines` are those of its statement,
-    of which a test must run one to notice; None where it runs on import.
+    of which a test must run one to notice; None where it runs on import. `constant` is the
+    statement where that one only binds names of the module, as the mutant has it.
     """
 
     module: str
@@ -40,6 +41,22 @@ class Mutant:
     lines: range | None
     source: str
     changed: str
+    constant: ast.Assign | ast.AnnAssign | None
+
+    @property
+    def needs_import(self) -> bool:
+        """Whether it differs in what runs on import and is more than a constant."""
+        return self.lines is None and self.constant is None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the module that the changed statement binds."""
+        if self.constant is None:
+            return frozenset()
+        constant = self.constant
+        targets = constant.targets if isinstance(constant, ast.Assign) else [constant.target]
+        walked = (node for target in targets for node in ast.walk(target))
+        return frozenset(node.id for node in walked if isinstance(node, ast.Name))
 
     @property
     def is_equivalent(self) -> bool:
@@ -65,11 +82,25 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
         for occurrence, (line, _) in enumerate(starts):
             mutated = MutationVisitor.mutate_code(source, operator, occurrence)
             try:
-                compile(mutated, module, "exec")
+                tree = ast.parse(mutated)
+                compile(tree, module, "exec")
             except SyntaxError:
                 continue
-            changed = _changed(source, mutated)
-            yield Mutant(module, name, line, statements.get(line), mutated, changed)
+            constants = (
+                statement
+                for statement in tree.body
+                if isinstance(statement, ast.Assign | ast.AnnAssign)
+                and statement.lineno <= line <= (statement.end_lineno or line)
+            )
+            yield Mutant(
+                module=module,
+                operator=name,
+                line=line,
+                lines=statements.get(line),
+                source=mutated,
+                changed=_changed(source, mutated),
+                constant=next(constants, None),
+            )
 
 
 def _statements(node: ast.AST, *, is_run_on_import: bool) -> Iterator[tuple[int, range | None]]:

@@ -14,17 +14,10 @@ from postroom.dns.answers import (
     RecordType,
     ServerAnswer,
 )
-from postroom.dns.diagnosis import receivers
+from postroom.dns.diagnosis import diagnose, receivers
 from postroom.dns.diagnosis.answering import bounce_targets, sidelong
 from postroom.dns.diagnosis.case import Case
 from postroom.dns.diagnosis.denials import Denials
-from postroom.dns.diagnosis.diagnose import (
-    NEAR_LIMIT,
-    PROBE_ROUNDS,
-    PROBES_LIMIT,
-    diagnosed,
-    probes,
-)
 from postroom.dns.diagnosis.wrong_zone import below_the_domain, cut_off
 from postroom.dns.judging.judge import needs
 from postroom.dns.judging.judgement import Context, Judgement
@@ -214,13 +207,16 @@ class Observation:
         Those with the ids `searched`, by default all, are looked for in unlikely places too.
         """
         share = _PROBES_SHARED // max(len(records), 1)
-        left = {record.id: max(NEAR_LIMIT, min(PROBES_LIMIT, share)) for record in records}
-        for _ in range(PROBE_ROUNDS):
+        left = {
+            record.id: max(diagnose.NEAR_LIMIT, min(diagnose.PROBES_LIMIT, share))
+            for record in records
+        }
+        for _ in range(diagnose.PROBE_ROUNDS):
             cases = [
                 Case(record, context, self.authoritative, judged[record.id]) for record in records
             ]
             open_ones = {
-                case.planned.id: probes(
+                case.planned.id: diagnose.probes(
                     case,
                     left[case.planned.id],
                     search=searched is None or case.planned.id in searched,
@@ -281,5 +277,5 @@ class Observation:
             name = next((name for name in above if name in self._delegations), None)
             if name is not None:
                 judged = cut_off(planned, name, self._delegations[name]) or judged
-        root, because = diagnosed(Case(planned, context, seen, judged))
+        root, because = diagnose.diagnosed(Case(planned, context, seen, judged))
         return RecordReport(planned, root, because, cast, wake)

@@ -7,12 +7,14 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.api_client import create_namespace, delete_namespace
 from cluster.lab_process import LabProcess
 from loopback import own_address
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
@@ -45,13 +47,20 @@ def plane() -> Iterator[ControlPlane]:
         yield running
 
 
+@contextmanager
+def new_namespace(plane: ControlPlane) -> Iterator[str]:
+    """A namespace of another name each time, which goes with the block."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    create_namespace(plane, name)
+    yield name
+    delete_namespace(plane, name)
+
+
 @pytest.fixture
 def namespace(plane: ControlPlane) -> Iterator[str]:
     """A namespace of this test's own."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    plane.kubectl("create", "namespace", name)
-    yield name
-    plane.kubectl("delete", "namespace", name, "--wait=false")
+    with new_namespace(plane) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

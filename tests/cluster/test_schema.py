@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 import yaml
 
+from cluster.conftest import new_namespace
 from postroom.api.names import API_VERSION, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.status import DEFAULT_STATUS
@@ -383,6 +384,13 @@ def definitions(plane: ControlPlane) -> None:
     plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
 
 
+@pytest.fixture(scope="module")
+def refusing(plane: ControlPlane) -> Iterator[str]:
+    """A namespace of all tests in which nothing is stored."""
+    with new_namespace(plane) as name:
+        yield name
+
+
 def manifest(kind: Kind, spec: Mapping[str, Any], name: str = "one") -> str:
     return json.dumps(
         {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -405,11 +413,11 @@ def test_definitions_are_structural(plane: ControlPlane) -> None:
         assert types == {"NamesAccepted": "True", "Established": "True"}
 
 
-def test_values_that_were_handed_out_are_taken(plane: ControlPlane, namespace: str) -> None:
+def test_values_that_were_handed_out_are_taken(plane: ControlPlane, refusing: str) -> None:
     for value in HANDED_OUT:
         spec = {**GOOD[SD], "ownership": {"value": value}}
         assert parse_spec(SD, spec)
-        command = ("apply", "--dry-run=server", "-n", namespace, "-f", "-")
+        command = ("apply", "--dry-run=server", "-n", refusing, "-f", "-")
         plane.kubectl(*command, input=manifest(SD, spec))
 
 
@@ -430,10 +438,10 @@ def test_good_objects_survive_whole(
 
 @pytest.mark.parametrize(("kind", "change", "words"), BAD)
 def test_bad_objects_are_refused_with_a_clear_word(
-    plane: ControlPlane, namespace: str, kind: Kind, change: dict[str, Any], words: str
+    plane: ControlPlane, refusing: str, kind: Kind, change: dict[str, Any], words: str
 ) -> None:
     answer = plane.kubectl(
-        *("create", "--validate=strict", "-n", namespace, "-f", "-"),
+        *("create", "--validate=strict", "-n", refusing, "-f", "-"),
         input=manifest(kind, changed(kind, change)),
         check=False,
     )
@@ -445,10 +453,10 @@ def test_bad_objects_are_refused_with_a_clear_word(
 
 @pytest.mark.parametrize("zone", ["Europe/Berln", "europe/berlin", "CEST", "Europe"])
 def test_a_time_zone_that_the_api_server_does_not_know_is_refused(
-    plane: ControlPlane, namespace: str, zone: str
+    plane: ControlPlane, refusing: str, zone: str
 ) -> None:
     answer = plane.kubectl(
-        *("create", "--validate=strict", "-n", namespace, "-f", "-"),
+        *("create", "--validate=strict", "-n", refusing, "-f", "-"),
         input=manifest(EA, changed(EA, window(timeZone=zone))),
         check=False,
     )

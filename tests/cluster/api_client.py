@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API server asked from this process: kubectl takes a tenth of a second of CPU for each call.
+
+For what tests prepare and wait for. What users type and read is run with kubectl.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import tempfile
+from base64 import b64decode
+from functools import cache
+from pathlib import Path
+from threading import get_ident
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from postroom.lab.controlplane import ControlPlane
+
+_SECONDS = 60
+
+
+class Client:
+    """A connection to an API server, as the administrator of its kubeconfig."""
+
+    def __init__(self, server: str, context: ssl.SSLContext) -> None:
+        place = urlsplit(server)
+        assert place.hostname
+        self._connection = http.client.HTTPSConnection(
+            place.hostname, place.port, context=context, timeout=_SECONDS
+        )
+
+    def request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """The answer, which must be a good one."""
+        sent = None if body is None else json.dumps(body)
+        try:
+            answer = self._send(method, path, sent)
+        except (http.client.HTTPException, ConnectionError):
+            # An idle connection that the server has closed, or one to a server before its restart.
+            self._connection.close()
+            answer = self._send(method, path, sent)
+        status, text = answer
+        assert status < 400, f"{method} {path}: {status} {text.decode(errors='replace')}"
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def _send(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
+        self._connection.request(method, path, body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+
+@cache
+def _client(kubeconfig: Path, thread: int) -> Client | None:
+    """None where the administrator signs in by something else than a certificate.
+
+    One for each thread: some tests read at the moment at which a server of theirs is asked.
+    """
+    config = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    names = ("client-certificate-data", "client-key-data")
+    if not all(name in user for name in names) or "certificate-authority-data" not in cluster:
+        return None
+    authority = b64decode(cluster["certificate-authority-data"]).decode()
+    context = ssl.create_default_context(cadata=authority)
+    with tempfile.TemporaryDirectory() as directory:
+        pair = Path(directory) / "pair.pem"
+        pair.touch(mode=0o600)
+        pair.write_bytes(b"\n".join(b64decode(user[name]) for name in names))
+        context.load_cert_chain(pair)
+    return Client(cluster["server"], context)
+
+
+def read(plane: ControlPlane, path: str) -> dict[str, Any]:
+    """What a GET of a path answers."""
+    client = _client(plane.kubeconfig, get_ident())
+    if client is not None:
+        return client.request("GET", path)
+    found: dict[str, Any] = json.loads(plane.kubectl("get", "--raw", path).stdout)
+    return found
+
+
+def create_namespace(plane: ControlPlane, name: str) -> None:
+    client = _client(plane.kubeconfig, get_ident())
+    if client is None:
+        plane.kubectl("create", "namespace", name)
+    else:
+        client.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+
+
+def delete_namespace(plane: ControlPlane, name: str) -> None:
+    """Without waiting until it is gone."""
+    client = _client(plane.kubeconfig, get_ident())
+    if client is None:
+        plane.kubectl("delete", "namespace", name, "--wait=false")
+    else:
+        client.request("DELETE", f"/api/v1/namespaces/{name}")

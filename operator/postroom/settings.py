@@ -195,6 +195,11 @@ class Settings(BaseModel):
         description="Keep new refresh tokens in Secrets of the operator's own where a spec says "
         "rotation: WriteBack; needs create and patch on Secrets.",
     )
+    allow_bindings: bool = Field(
+        default=False,
+        description="Write Secrets for applications where a spec has binding; needs create, patch "
+        "and delete on Secrets.",
+    )
     allow_test_recipients: Annotated[tuple[str, ...], _each(parse_test_recipient)] = Field(
         default=(),
         description="Addresses (or @domain) that test messages may go to besides the account "

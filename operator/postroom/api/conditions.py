@@ -55,6 +55,7 @@ class ConditionType(StrEnum):
     IDENTITIES_VERIFIED = "IdentitiesVerified"
     ROUND_TRIP_HEALTHY = "RoundTripHealthy"
     FORWARDING_VERIFIED = "ForwardingVerified"
+    BINDING_READY = "BindingReady"
     DEFAULT = "Default"
 
 

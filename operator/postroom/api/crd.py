@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The CustomResourceDefinitions, made from the models: the only source of ``crds/``."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -30,8 +31,8 @@ class Column:
         return {**built, "priority": self.priority} if self.priority else built
 
 
-def _condition(kind: str, field: str = "status") -> str:
-    return f'.status.conditions[?(@.type=="{kind}")].{field}'
+def _condition(kind: str, part: str = "status") -> str:
+    return f'.status.conditions[?(@.type=="{kind}")].{part}'
 
 
 _READY = (
@@ -56,6 +57,7 @@ class Presentation:
     description: str
     columns: tuple[Column, ...]
     selectable: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 PRESENTATIONS: dict[Kind, Presentation] = {
@@ -111,9 +113,12 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             Column("Connection", ".spec.connection", priority=1),
             Column("Consumer", ".status.consumer", priority=1),
             Column("Launch", ".status.launch.summary", priority=1),
+            Column("Binding", ".status.binding.name", priority=1),
             *_WIDE,
         ),
         (".spec.address",),
+        # Its status names a Secret that applications can be bound to (servicebinding.io).
+        {"servicebinding.io/provisioned-service": "true"},
     ),
 }
 
@@ -130,7 +135,7 @@ def definition(kind: Kind) -> dict[str, Any]:
         "kind": "CustomResourceDefinition",
         "metadata": {
             "name": f"{kind.plural}.{GROUP}",
-            "labels": {PART_OF_LABEL[0]: PART_OF_LABEL[1]},
+            "labels": {**dict([PART_OF_LABEL]), **shown.labels},
         },
         "spec": {
             "group": GROUP,

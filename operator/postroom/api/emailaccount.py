@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from postroom.api import fields, profile
 from postroom.api.account_messages import Forwarding, RoundTrip
+from postroom.api.binding import Binding
 from postroom.api.ca_bundle import Trust
 from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.identities import OWN_RULES, Identities, Identity, IdentityVerification, own_fault
@@ -234,6 +235,11 @@ class EmailAccountSpec(fields.Model):
         default=None,
         description="The one application that uses the address and the account's identities; "
         "others of the namespace are refused what is its.",
+    )
+    binding: Binding | None = Field(
+        default=None,
+        description="What applications are given to send with: a Secret for them to mount, while "
+        "the account may send. Needs an operator that may write Secrets (--allow-bindings).",
     )
     connection: Connection = Field(
         default=Connection.CONNECTED,

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from postroom.api import account_messages
+from postroom.api.binding import BindingStatus
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import EmailAddress, Model
 from postroom.api.identities import IDENTITIES_LIMIT, IdentityStatuses
@@ -186,6 +187,9 @@ class EmailAccountStatus(MarkedStatus):
     connected_at: Timestamp | None = Field(
         default=None,
         description="When the account was first able to send; a ramp-up counts from that day.",
+    )
+    binding: BindingStatus | None = Field(
+        default=None, description="Where an application finds what it needs to send."
     )
     send_plan: SendPlan | None = Field(
         default=None,

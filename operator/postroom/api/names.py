@@ -26,6 +26,8 @@ ALLOWED_HOSTS_ANNOTATION = f"{GROUP}/allowed-hosts"
 ALLOW_ANNOTATION = f"{GROUP}/allow"
 #: The use of a Secret that declares it public: it may be read, and shown, as a DKIM public key.
 ALLOW_DKIM_PUBLIC_KEY = "dkim-public-key"
+#: The use of a Secret whose credentials may be copied into the Secret of a binding.
+ALLOW_BINDING = "binding"
 
 #: On a Secret or ConfigMap: a label that asks postroom to notice a change at once.
 WATCH_LABEL = f"{GROUP}/watch"

@@ -85,6 +85,15 @@ class Reason(StrEnum):
     FALLBACK_SENDER_DISCONNECTED = "FallbackSenderDisconnected"
     CONSUMER_CONFLICT = "ConsumerConflict"
     IDENTITY_DISABLED = "IdentityDisabled"
+    # bindings
+    SECRET_PROJECTED = "SecretProjected"  # noqa: S105
+    SECRET_REFERENCED = "SecretReferenced"  # noqa: S105
+    SECRET_CONFLICT = "SecretConflict"  # noqa: S105
+    BINDING_WITHDRAWN = "BindingWithdrawn"
+    BINDING_NOT_ENABLED = "BindingNotEnabled"
+    BINDING_FORBIDDEN = "BindingForbidden"
+    BINDING_UNGUARDED = "BindingUnguarded"
+    BINDING_REFUSED = "BindingRefused"
     # mail
     ALLOWED = "Allowed"
     ADDRESS_DENIED = "AddressDenied"

@@ -25,4 +25,37 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "spec.identities has the address with enabled false: nobody is to send as it.",
         "Set its enabled to true to use it again.",
     ),
+    "SecretProjected": (
+        "A Secret of the operator's own has what an application needs to send as the account.",
+        "Nothing to do.",
+    ),
+    "SecretReferenced": (
+        "The Secret of spec.credentialsRef has what an application needs; nothing is written.",
+        "Nothing to do.",
+    ),
+    "SecretConflict": (
+        "A Secret of the name that spec.binding asks for is not this account's, and is left alone.",
+        "Name another one in spec.binding.secretName, or delete that Secret.",
+    ),
+    "BindingWithdrawn": (
+        "The account may not send, so that nothing of it is published; what was is withdrawn.",
+        "Mend what the other conditions name: it is published again by itself.",
+    ),
+    "BindingNotEnabled": (
+        "spec.binding asks for a Secret, but this operator writes none.",
+        "Install manifests/install/binding, which sets --allow-bindings, or remove spec.binding.",
+    ),
+    "BindingForbidden": (
+        "The operator lacks the permission to write the Secrets of bindings here.",
+        "Install manifests/install/binding for this namespace, and look for a quota on Secrets.",
+    ),
+    "BindingUnguarded": (
+        "No admission policy is in force that keeps the operator from all other Secrets, so it "
+        "writes none.",
+        "Install the policy of manifests/install/binding, with its binding.",
+    ),
+    "BindingRefused": (
+        "The API server does not accept the Secret of a binding.",
+        "See that the Secret is not immutable and that its name is not too long.",
+    ),
 }

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from postroom.api import account_messages
+from postroom.api.binding import BindingStatus
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.identities import IdentityState, IdentityStatus
 from postroom.api.launch import Launch, LaunchItem, LaunchState
@@ -69,6 +70,7 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Ite
                 share = 100 * usage.used // usage.limit
                 yield Line(f"    {usage.used} of {usage.limit} {unit} used ({share}%)", "dim")
     yield from _identities(status.identities, said)
+    yield from _binding(status.binding)
     yield from _messages(status)
 
 
@@ -105,6 +107,17 @@ def _identities(identities: Sequence[IdentityStatus], said: Collection[str]) -> 
         )
         if identity.state is not IdentityState.VERIFIED and identity.message not in said:
             yield Line(f"      {identity.message}", "dim")
+
+
+def _binding(binding: BindingStatus | None) -> Iterator[Line]:
+    """Where an application finds what it needs to send, and under which keys."""
+    if binding is None:
+        return
+    names = dict.fromkeys(name for name in (binding.name, binding.default_name) if name)
+    if names:
+        yield Line(f"  Binding: Secret {' and Secret '.join(names)}")
+    if names and binding.keys:
+        yield Line(f"    keys: {', '.join(binding.keys)}", "dim")
 
 
 def _messages(status: EmailAccountStatus) -> Iterator[Line]:

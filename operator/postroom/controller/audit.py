@@ -38,6 +38,9 @@ class Action(StrEnum):
     MESSAGE_SENT = "MessageSent"
     SECRET_USED = "SecretUsed"  # noqa: S105 - no Secret, but its use
     SECRET_WRITTEN = "SecretWritten"  # noqa: S105
+    SECRET_DELETED = "SecretDeleted"  # noqa: S105
+    BINDING_PUBLISHED = "BindingPublished"
+    BINDING_WITHDRAWN = "BindingWithdrawn"
 
 
 #: Where a status acknowledges what an annotation asked for.
@@ -67,9 +70,10 @@ class Audit:
         """The Secrets of a grant were sent to its token endpoint, or signed what was."""
         self._secret_used(grant.namespace, grant.secret, grant.token_url)
 
-    def secret_written(self, namespace: str, name: str) -> None:
-        """A Secret of the operator's own was created or changed."""
-        _tell({"action": Action.SECRET_WRITTEN, "namespace": namespace, "secret": name})
+    def secret_written(self, namespace: str, name: str, *, deleted: bool = False) -> None:
+        """A Secret of the operator's own was created, changed or deleted."""
+        action = Action.SECRET_DELETED if deleted else Action.SECRET_WRITTEN
+        _tell({"action": action, "namespace": namespace, "secret": name})
 
     def _secret_used(self, namespace: str, secret: str, target: str) -> None:
         """The first use of a Secret at a target since this process started."""
@@ -119,6 +123,12 @@ def _differences(
             entry = {"action": Action.REQUEST_HANDLED, "request": request, "token": token}
             managers = sorted({asked_by[name] for name in names if name in asked_by})
             yield {**entry, "requestedBy": ", ".join(managers)} if managers else entry
+    earlier, now = _bound(stored), _bound(status)
+    for action, bound in (
+        (Action.BINDING_WITHDRAWN, earlier - now),
+        (Action.BINDING_PUBLISHED, now - earlier),
+    ):
+        yield from ({"action": action, "secret": name} for name in sorted(bound))
     sent_before = stored.get("recentMessages") or ()
     for message in status.get("recentMessages") or ():
         if message not in sent_before:
@@ -136,6 +146,15 @@ def _conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         str(condition.get("type")): condition
         for condition in status.get("conditions") or ()
         if isinstance(condition, Mapping)
+    }
+
+
+def _bound(status: Mapping[str, Any]) -> set[str]:
+    """The Secrets in which applications find what they need."""
+    return {
+        name
+        for part in ("name", "defaultName")
+        if isinstance(name := _at(status, ("binding", part)), str)
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
+from postroom.reconcile import defaults
 from postroom.reconcile import indexes as marks
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_from, standing_of
@@ -352,13 +353,9 @@ def _difference(before: Raw, after: Raw) -> Difference:
         found |= Difference.STATUS
         if readiness(before) != readiness(after):
             found |= Difference.READY
-        if _marked_since(before) != _marked_since(after):
+        if defaults.mark_of(status_of(before)) != defaults.mark_of(status_of(after)):
             found |= Difference.MARK
     return found
-
-
-def _marked_since(raw: Raw) -> object:
-    return status_of(raw).get("defaultSince")
 
 
 def readiness(raw: Raw) -> tuple[object, ...]:

@@ -2,8 +2,7 @@
 """The way to the API server: credentials, and one typed function per thing that we ask.
 
 The only module that knows the Kubernetes client library. Its transport and credentials are used,
-not its models: they would cost more than the request. Writes are called by `writer` and `lease`
-alone.
+not its models, which would cost more than the request. Only `writer` and `lease` call writes.
 """
 
 import json
@@ -183,6 +182,11 @@ class Cluster:
         """Merge a patch into a Secret; an ApiError with status 409 means that it has changed."""
         path = _core(namespace, "secrets", name)
         await self._request("PATCH", path, body=patch, content_type=_MERGE_PATCH)
+
+    async def delete_secret(self, namespace: str, name: str, version: Mapping[str, str]) -> None:
+        """Delete a Secret of this uid and resourceVersion; 409 means that it has changed."""
+        body = {"preconditions": dict(version)}
+        await self._request("DELETE", _core(namespace, "secrets", name), body=body)
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         """Create a Lease; an ApiError with status 409 means that somebody was faster."""

@@ -15,7 +15,7 @@ from postroom import __version__
 from postroom.api.names import Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller import client, lease, network, rotation
+from postroom.controller import bindings, children, client, lease, network, rotation
 from postroom.controller.audit import Audit
 from postroom.controller.cache import Cache, conditions_of
 from postroom.controller.endpoints import Endpoints, StartError
@@ -246,11 +246,14 @@ class _Operator:
         if isinstance(outbound.mail, NetworkProbes):
             outbound.mail.observe = self._metrics.observe_session
             outbound.mail.signed_in = self._audit.signed_in
+        secrets = SecretWriter(self._cluster, self._bucket, self._audit)
+        writers: dict[str, children.ChildWriter] = {}
+        if settings.allow_bindings:
+            writers["Secret"] = bindings.BindingSecrets(self._cluster, secrets)
         if isinstance(outbound.tokens, TokenSource):
             kept: RefreshTokenStore = rotation.NoRotation()
             if settings.allow_token_rotation:
-                writer = SecretWriter(self._cluster, self._bucket, self._audit)
-                kept = rotation.OwnedSecrets(self._cluster, writer)
+                kept = rotation.OwnedSecrets(self._cluster, secrets)
             outbound.tokens.keep_in(kept)
             outbound.tokens.asked = self._audit.token_asked
         if outbound.messages is not None:
@@ -271,7 +274,14 @@ class _Operator:
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
             engine.progressing,
         )
-        worker = Worker(self._intake, evaluator, self._writer, self._events, self._metrics)
+        worker = Worker(
+            self._intake,
+            evaluator,
+            self._writer,
+            self._events,
+            self._metrics,
+            children=children.Children(writers),
+        )
         self._intake.on_stale_sources = world.forget_sources
         self._workers = [asyncio.create_task(worker.run()) for _ in range(settings.workers)]
         self._spawn(self._events.run(), "events")

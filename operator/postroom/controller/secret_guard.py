@@ -2,8 +2,8 @@
 """Whether admission keeps the operator from Secrets that are not its own, tried before it writes.
 
 RBAC cannot tell the operator's Secrets from others, so that a policy does
-(``manifests/install/token-rotation``). A policy can be missing, unbound or narrowed, and nothing
-would look broken. Only a try tells.
+(``manifests/install/token-rotation``, ``manifests/install/binding``). A policy can be missing,
+unbound or narrowed, and nothing would look broken. Only a try tells.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +22,12 @@ _REFUSED = (422, 403)
 class SecretGuard:
     """Tries, as a dry run, Secrets that the policy must refuse."""
 
-    def __init__(self, writer: SecretWriter, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, writer: SecretWriter, now: Callable[[], datetime], *, labelled: bool = False
+    ) -> None:
         self._writer, self._now = writer, now
+        #: Whether the policy knows our Secrets by their labels, too.
+        self._labelled = labelled
         #: By namespace: until when the policy is taken to be in force. As many as namespaces that
         #: ask for write-back.
         self._until: dict[str, datetime] = {}
@@ -38,7 +42,7 @@ class SecretGuard:
         if until is not None and until - _HOLDS <= self._now() < until:
             return True
         self._until.pop(namespace, None)
-        for foreign in _foreign(own):
+        for foreign in _foreign(own, labelled=self._labelled):
             try:
                 await self._writer.create(namespace, foreign, dry_run=True)
             except ApiError as error:
@@ -50,7 +54,7 @@ class SecretGuard:
         return True
 
 
-def _foreign(own: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _foreign(own: Mapping[str, Any], *, labelled: bool) -> Iterator[dict[str, Any]]:
     """Make Secrets that differ from one of ours in a single respect, under names of their own.
 
     Each alone must be refused: a rule about something else would refuse ours as well, and that is
@@ -63,3 +67,8 @@ def _foreign(own: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     orphaned = {name: value for name, value in metadata.items() if name != "ownerReferences"}
     yield {**own, "type": "Opaque", "metadata": metadata}
     yield {**own, "metadata": orphaned}
+    if labelled:
+        yield {
+            **own,
+            "metadata": {name: value for name, value in metadata.items() if name != "labels"},
+        }

@@ -131,9 +131,10 @@ class ClusterWorld:
         except ApiError as error:
             raise _unavailable(error, "Secret", namespace, name) from None
         content = None if raw is None else world.secret_content(raw)
-        if content is not None and content.allowed_hosts is None and self._require_consent:
-            # An owner who names no host has agreed to none.
-            return replace(content, allowed_hosts=())
+        if content is not None and self._require_consent:
+            # An owner who names no host has agreed to none, and so it is with uses.
+            hosts = content.allowed_hosts or ()
+            return replace(content, allowed_hosts=hosts, silence_consents=False)
         return content
 
     async def config_map(self, namespace: str, name: str) -> world.ConfigMapContent | None:

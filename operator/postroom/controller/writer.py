@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one writer of all that users see: every status and every Event goes through here.
 
-So do Secrets of the operator's own, in which new refresh tokens are kept: that must be switched on
-(--allow-token-rotation). Nothing else is written but the Lease by which replicas agree who works,
-which `postroom.controller.lease` keeps.
+So do Secrets of the operator's own, in which new refresh tokens are kept (--allow-token-rotation)
+and applications find what they need to send (--allow-bindings): both must be switched on. Nothing
+else is written but the Lease by which replicas agree who works, which `postroom.controller.lease`
+keeps.
 
 A status is a merge patch with ``metadata.resourceVersion`` as precondition. Server-side apply would
 say the same, but costs the API server 1.3 to 1.4 times as much; and as postroom is the only owner
@@ -245,6 +246,10 @@ class SecretClient(Protocol):
 
     async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None: ...
 
+    async def delete_secret(
+        self, namespace: str, name: str, version: Mapping[str, str]
+    ) -> None: ...
+
 
 class SecretWriter:
     """Writes Secrets of the operator's own, within the same rate as statuses; raises `ApiError`."""
@@ -269,6 +274,12 @@ class SecretWriter:
         await self._bucket.take(namespace)
         await self._client.patch_secret(namespace, name, patch)
         self._audit.secret_written(namespace, name)
+
+    async def delete(self, namespace: str, name: str, version: Mapping[str, str]) -> None:
+        """Delete a Secret if it still has this uid and resourceVersion."""
+        await self._bucket.take(namespace)
+        await self._client.delete_secret(namespace, name, version)
+        self._audit.secret_written(namespace, name, deleted=True)
 
 
 def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:

@@ -52,6 +52,13 @@ def newest(marked: Sequence[AnyResource]) -> Marked | None:
     return max((cast("Marked", resource) for resource in ordered), key=rank, default=None)
 
 
+def as_marked(resource: Marked, others: Sequence[AnyResource], now: datetime) -> AnyResource:
+    """Return a marked object whose status tells since when it is, as the next one will."""
+    since = _marked_since(resource) or _newer_than(others, now)
+    status = resource.status.model_copy(update={"default_since": since})
+    return replace(cast("AnyResource", resource), status=status)
+
+
 async def standing_of(resource: Marked, world: World) -> Standing | None:
     """Where an object stands among those of its namespace that are marked; None: it is not."""
     if not resource.spec.default:
@@ -60,8 +67,7 @@ async def standing_of(resource: Marked, world: World) -> Standing | None:
     marked = await world.find(resource.kind, namespace, DEFAULT)
     others = [other for other in marked if other.metadata.name != name]
     since = _marked_since(resource) or _newer_than(others, world.now())
-    status = resource.status.model_copy(update={"default_since": since})
-    mine = replace(cast("AnyResource", resource), status=status)
+    mine = as_marked(resource, others, world.now())
     winner = newest((*others, mine))
     return Standing(since, winner.metadata.name if winner is not None else name)
 
@@ -99,6 +105,19 @@ async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: Worl
     fields["conditions"] = place(verdicts, kept, generation, now)
     fields["findings"] = worst_first(findings)
     return replace(outcome, status=status.model_copy(update=fields))
+
+
+def mark_of(status: Mapping[str, Any]) -> object:
+    """Since when a stored status marks an object, and what tells whether it can serve as one."""
+    if status.get("defaultSince") is None:
+        return None
+    sender, bound = status.get("effectiveSender") or {}, status.get("binding") or {}
+    refused = any(
+        condition.get("type") == ConditionType.BINDING_READY and condition.get("status") == "False"
+        for condition in status.get("conditions") or ()
+    )
+    sends = bool(sender.get("address"))
+    return status["defaultSince"], sends, bound.get("defaultName"), refused
 
 
 def _marked_since(resource: Marked) -> str | None:

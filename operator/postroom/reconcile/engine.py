@@ -27,7 +27,7 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile import defaults, mailserver
-from postroom.reconcile.account import disconnection, emailaccount, launch
+from postroom.reconcile.account import binding, disconnection, emailaccount, launch
 from postroom.reconcile.account.sender import nobody
 from postroom.reconcile.domain import ownership, sendingdomain
 from postroom.reconcile.domain.verification import without_look
@@ -73,6 +73,7 @@ async def reconcile(
     """
     try:
         outcome = await _evaluated(kind, raw, world, memory, policy)
+        outcome = binding.at_rest(outcome, memory, world.now())
         return explained(await defaults.told(kind, raw, outcome, world))
     except Exception:
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.

@@ -35,7 +35,8 @@ class SecretContent:
 
     `allowed_hosts` is the parsed annotation ``postroom.dev/allowed-hosts``: None where it is
     absent, else host patterns, of which the first label may be ``*``. `allowed_uses` is the parsed
-    annotation ``postroom.dev/allow``.
+    annotation ``postroom.dev/allow``. With `silence_consents` the credentials may be used for what
+    their owner did not speak of.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SecretContent:
     data: Mapping[str, Masked]
     allowed_hosts: tuple[str, ...] | None
     allowed_uses: frozenset[str] = frozenset()
+    silence_consents: bool = True
 
 
 def secret_content(raw: Mapping[str, Any]) -> SecretContent:

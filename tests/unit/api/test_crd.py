@@ -181,8 +181,11 @@ def test_names_do_not_collide() -> None:
 
 
 def test_definitions_bear_the_label_that_the_operator_looks_for() -> None:
+    bindable = {"servicebinding.io/provisioned-service": "true"}
     for definition in crd.definitions():
-        assert definition["metadata"]["labels"] == {"app.kubernetes.io/part-of": "postroom"}
+        more = bindable if definition["spec"]["names"]["kind"] == Kind.EMAIL_ACCOUNT else {}
+        labels = {"app.kubernetes.io/part-of": "postroom", **more}
+        assert definition["metadata"]["labels"] == labels
         assert definition["spec"]["versions"][0]["subresources"] == {"status": {}}
 
 

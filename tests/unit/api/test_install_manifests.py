@@ -23,6 +23,7 @@ from postroom.controller.health import METRICS_PATH
 from postroom.controller.rotation import SECRET_TYPE
 from postroom.lab.operator_process import USER
 from postroom.mail.connect.guard import DEFAULT_PORTS
+from postroom.reconcile.account.binding_content import SECRET_TYPE as BINDING_TYPE
 from postroom.settings import flag
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,12 +110,37 @@ def test_the_policy_is_about_the_operator_and_its_secrets() -> None:
     group, resource, verb = MARK
     assert f"group('{group}').resource('{resource}')" in marked
     assert f"check('{verb}')" in marked
-    assert restricted.startswith("!authorizer.group('').resource('secrets')")
+    # Whoever may do what no role grants is an administrator.
+    assert f"!authorizer.group('{group}').resource('{resource}')" in restricted
+    assert "check('administer')" in restricted
     assert USER not in str(policy)
     assert "postroom-system" not in str(policy)
     assert f"'{SECRET_TYPE}'" in validation["expression"]
     assert binding["spec"]["policyName"] == policy["metadata"]["name"]
     assert binding["spec"]["validationActions"] == ["Deny"]
+
+
+def test_bindings_are_an_addition_of_their_own() -> None:
+    (role,) = objects("binding/base/role.yaml", "ClusterRole")
+    mark = (GROUP, "bindings", "project")
+    writing = {("", "secrets", verb) for verb in ("create", "patch", "delete")}
+    assert rights(role) == writing | {mark}
+    (shown,) = objects("binding/base/service-binding.yaml", "ClusterRole")
+    assert shown["metadata"]["labels"]["servicebinding.io/controller"] == "true"
+    assert rights(shown) == {(GROUP, "emailaccounts", verb) for verb in READING}
+    for path, kind in (("cluster", "ClusterRoleBinding"), ("namespaced", "RoleBinding")):
+        component = yaml.safe_load((INSTALL / f"binding/{path}/kustomization.yaml").read_text())
+        assert component["components"] == ["../base"]
+        (bound,) = objects(f"binding/{path}/binding.yaml", kind)
+        assert bound["roleRef"]["name"] == role["metadata"]["name"]
+    base = yaml.safe_load((INSTALL / "binding/base/kustomization.yaml").read_text())
+    (operation,) = yaml.safe_load(base["patches"][0]["patch"])
+    assert operation["value"] == flag("allow_bindings")
+    (policy,) = objects("binding/base/policy.yaml", "ValidatingAdmissionPolicy")
+    (validation,) = policy["spec"]["validations"]
+    assert f"'{BINDING_TYPE}'" in validation["expression"]
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert set(rule["operations"]) == {"CREATE", "UPDATE", "DELETE"}
 
 
 def test_the_network_is_open_where_the_operator_dials() -> None:

@@ -12,6 +12,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
 from postroom.api.status import CommonStatus
 from postroom.reconcile.account import (
+    binding,
     both_protocols,
     identities,
     launch,
@@ -66,21 +67,16 @@ async def assess(
         added.append(contribution)
         if contribution.announces_message:
             view = replace(view, message_announced=True)
-    problems = [
-        each for each in (dependencies.problem, smtp.problem, imap.problem) if each is not None
-    ]
+    fields = _fields(view, added)
+    bindings = await binding.planned(view, fields)
+    problem = dependencies.problem or smtp.problem or imap.problem
     verdicts = (
-        problems[0] if problems else assessment.EVERY_REFERENCE_FOUND,
+        problem or assessment.EVERY_REFERENCE_FOUND,
         *sender.dependency_verdicts(spec, dependencies),
         *_protocol_verdicts(spec, smtp, imap),
         *(verdict for contribution in added for verdict in contribution.verdicts),
     )
-    refs = dependencies.references.union(
-        protocols.account_references(spec), *(each.references for each in added)
-    )
-    if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
-        refs |= server_references(dependencies.server.spec, dependencies.server_namespace)
-    fields = _fields(view, added)
+    waits = [bindings.look_again, *(each.look_again for each in added)]
     return assessment.Assessment(
         verdicts=both_protocols.ranked(verdicts),
         ready_message=sender.ready_message(spec, dependencies),
@@ -89,14 +85,28 @@ async def assess(
         deadline=spec.progress_deadline,
         advisory=frozenset().union(*(each.advisory for each in added)),
         fields=fields,
-        references=refs,
+        references=_references(view, added),
         evidence=assessment.Evidence(
             withdrawn=frozenset(_withdrawn(resource, smtp, imap)),
             repeated=smtp.evidence.repeated | imap.evidence.repeated,
         ),
         conclude=_concluding(view, fields, backfill_limit),
-        look_again=min((each.look_again for each in added if each.look_again), default=None),
+        look_again=min((wait for wait in waits if wait), default=None),
+        follow=bindings.follow,
     )
+
+
+def _references(view: AccountView, added: Sequence[Contribution]) -> frozenset[str]:
+    """What an account stands on."""
+    spec, dependencies = view.resource.spec, view.dependencies
+    refs = dependencies.references.union(
+        protocols.account_references(spec),
+        binding.references_of(view),
+        *(each.references for each in added),
+    )
+    if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
+        refs |= server_references(dependencies.server.spec, dependencies.server_namespace)
+    return refs
 
 
 def _withdrawn(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether an account's server and domain let it send, and as whom applications should send now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.reasons import Reason
@@ -127,27 +127,38 @@ def concluding(sender: EffectiveSender) -> Conclude:
     moment, leaves the address that was there. The first time that somebody may is kept for good.
     """
 
-    def decide(conditions: Sequence[Condition], before: CommonStatus) -> EffectiveSender:
-        stored: EffectiveSender | None = getattr(before, "effective_sender", None)
-        counted = [found for each in SENDING if (found := find(conditions, each)) is not None]
-        for status in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
-            for condition in counted:
-                if condition.status is status:
-                    return EffectiveSender(reason=condition.reason)
-        if sender.address is None and stored is not None and stored.address is not None:
-            return stored
-        return sender
-
     def conclude(
         conditions: Sequence[Condition], before: CommonStatus, now: datetime
     ) -> Conclusion:
-        decided = decide(conditions, before)
+        decided = decide(sender, hindrance(conditions), before)
         since: str | None = getattr(before, "connected_at", None)
         if since is None and decided.address is not None:
             since = timestamp(now)
         return Conclusion({"effective_sender": decided, "connected_at": since})
 
     return conclude
+
+
+def hindrance(found: Iterable[Condition | Verdict]) -> Condition | Verdict | None:
+    """Return what keeps everybody from sending, among all that was found; None: nothing does."""
+    counted = {each.type: each for each in found if each.type in SENDING}
+    for status in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
+        for condition in SENDING:
+            if condition in counted and counted[condition].status is status:
+                return counted[condition]
+    return None
+
+
+def decide(
+    sender: EffectiveSender, hindered_by: Condition | Verdict | None, before: CommonStatus
+) -> EffectiveSender:
+    """Decide as whom to send, by what domains tell and what hinders everybody."""
+    stored: EffectiveSender | None = getattr(before, "effective_sender", None)
+    if hindered_by is not None:
+        return EffectiveSender(reason=str(hindered_by.reason))
+    if sender.address is None and stored is not None and stored.address is not None:
+        return stored
+    return sender
 
 
 def nobody(reason: Reason) -> EffectiveSender:

@@ -10,6 +10,7 @@ from postroom.api.findings import FINDINGS_LIMIT, Finding, Severity
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
+from postroom.reconcile.status.wanted import Wanted
 
 #: The verdicts that no second look could change, so that they count at the first: the API
 #: server's word about an object, the guard's, and a refusal that must not be provoked twice.
@@ -39,6 +40,11 @@ STALLING = frozenset(
         Reason.DUPLICATE_DOMAIN,
         Reason.ENCRYPTION_REQUIRED,
         Reason.CA_BUNDLE_INVALID,
+        Reason.SECRET_CONFLICT,
+        Reason.BINDING_NOT_ENABLED,
+        Reason.BINDING_FORBIDDEN,
+        Reason.BINDING_UNGUARDED,
+        Reason.BINDING_REFUSED,
     }
 )
 
@@ -108,6 +114,18 @@ class Conclusion:
     look_again: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Verdicts, status fields, children and findings that follow from the verdicts that count."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    fields: Mapping[str, object] = field(default_factory=dict)
+    children: tuple[Wanted, ...] | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+#: (verdicts that count, stored status) -> what follows from them.
+Follow = Callable[[Sequence[Verdict], CommonStatus], Followed]
 #: (conditions that count, stored status, time of the run) -> what follows from them.
 Conclude = Callable[[Sequence[Condition], CommonStatus, datetime], Conclusion]
 
@@ -141,6 +159,7 @@ class Assessment:
     verified thing must be seen failing before its verdict flips. Without a verdict on each of
     `required` nothing is Ready. `own_pace` tells that the wait for the first success is not bound
     by the interval. `look_again` is when something else wants another look, if before that.
+    `follow` gives verdicts that gate Ready, too, and stand on those that count.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -156,6 +175,7 @@ class Assessment:
     evidence: Evidence = Evidence()
     own_pace: bool = False
     look_again: timedelta | None = None
+    follow: Follow | None = None
 
     def is_final(self, verdict: Verdict, *, once_ready: bool) -> bool:
         """Whether a failure stays until somebody acts, so that it stalls the object.

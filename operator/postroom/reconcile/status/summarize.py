@@ -4,10 +4,11 @@
 The only place that decides Ready, Reconciling and Stalled (the state map of docs/status.md).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import cast
 
 from postroom.api.conditions import (
     Condition,
@@ -18,6 +19,7 @@ from postroom.api.conditions import (
     is_true,
     place,
 )
+from postroom.api.findings import Finding
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource
 from postroom.api.status import CommonStatus
@@ -26,10 +28,12 @@ from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import (
     Assessment,
     Conclusion,
+    Followed,
     awaited,
     failed,
     passed,
     unknown,
+    worst_first,
 )
 from postroom.reconcile.status.confirm import Previous, confirm
 from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
@@ -60,11 +64,15 @@ def summarize(
         # Somebody edited the spec or asked for a check, and so is at work on it.
         memory.asked_at = now
     confirmed = confirm(assessment, _previous(resource, assessment, now), memory, now)
-    ready, deciding = _ready(confirmed.verdicts, assessment, before, generation)
+    followed = Followed()
+    if assessment.follow is not None:
+        followed = assessment.follow(confirmed.verdicts, before)
+    verdicts = (*confirmed.verdicts, *followed.verdicts)
+    ready, deciding = _ready(verdicts, assessment, before, generation)
     progress, deadline_in = _progress(ready, deciding, assessment, before, generation, now)
     moment = Moment(now)
     conditions = place(
-        [_with_stall(ready, progress), *progress, *confirmed.verdicts],
+        [_with_stall(ready, progress), *progress, *verdicts],
         schedule.own_progress(before.conditions, generation),
         generation,
         moment.text,
@@ -72,7 +80,11 @@ def summarize(
     concluded = Conclusion({})
     if assessment.conclude is not None:
         concluded = assessment.conclude(conditions, before, now)
-    status = build_status(resource, conditions, assessment, moment, concluded.fields)
+    fields = {**concluded.fields, **followed.fields}
+    if followed.findings:
+        found = cast("Sequence[Finding]", (assessment.fields or {}).get("findings", ()))
+        fields["findings"] = worst_first((*found, *followed.findings))
+    status = build_status(resource, conditions, assessment, moment, fields)
     # Checks in a row without success; a new generation starts afresh.
     succeeded = assessment.conclusive and ready.passed
     if succeeded or memory.generation != generation:
@@ -90,6 +102,7 @@ def summarize(
         notices=notices_of(before.conditions, conditions),
         references=assessment.references,
         deciding=deciding.type if deciding is not None else None,
+        children=followed.children,
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from postroom.api.masked import Masked
+
 
 class Child(NamedTuple):
     """Names an object that a resource owns in its own namespace: its kind, and its name."""
@@ -28,6 +30,25 @@ class Wanted:
     content: object | None
 
 
+@dataclass(frozen=True, slots=True)
+class SecretBody:
+    """The whole content of a Secret of the operator's own.
+
+    `handed_round` tells that one resource after the other has it; `takes_over`, that it is taken
+    from the one that has it now.
+    """
+
+    type: str
+    data: Mapping[str, Masked]
+    handed_round: bool = False
+    takes_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """Another resource will take the child, if it has not yet: it is left as it is."""
+
+
 class ChildState(StrEnum):
     """What became of a child that was wanted so."""
 
@@ -35,7 +56,7 @@ class ChildState(StrEnum):
     APPLIED = "Applied"
     #: Nothing of the resource's is there any more.
     GONE = "Gone"
-    #: Another resource of ours has it, which is right.
+    #: It is the resource's still where another will take it, or another's where it was wanted.
     LEFT = "Left"
     #: Something that is not ours stands under its name, and is left alone.
     CONFLICT = "Conflict"

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an application needs to send as an account, under the keys of the Service Binding spec, and
+whether a Secret has it already.
+
+Credentials are copied within one namespace, from the Secret that the account itself names. Those of
+its MailServer go into a binding only where that Secret's owner says so. A refresh token, a client
+secret or a private key never does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from postroom.api.emailaccount import EmailAccountSpec
+from postroom.api.emailaccount_status import EffectiveSender
+from postroom.api.mailserver import TLSMode
+from postroom.api.masked import Masked
+from postroom.api.names import ALLOW_BINDING
+from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
+from postroom.api.send_limits import SendPlan
+from postroom.mail.report import Endpoint
+from postroom.reconcile.account.steps import AccountView
+from postroom.reconcile.signing_in.probing import AnyCredentials
+from postroom.reconcile.signing_in.protocol_check import prepare_server
+from postroom.reconcile.signing_in.references import Credentials
+from postroom.reconcile.signing_in.token_credentials import TokenCredentials
+from postroom.reconcile.world import SecretContent
+
+#: The type of a Secret of the operator's own, and what stands in it under ``type``.
+SECRET_TYPE, TYPE, PROVIDER = "servicebinding.io/smtp", "smtp", "postroom"
+_SECURITY = {
+    TLSMode.START_TLS: "starttls",
+    TLSMode.IMPLICIT: "implicit",
+    TLSMode.NONE: "none",
+}
+#: What a Secret must have for an application to send by it alone.
+_NEEDED = ("type", "host", "port", "username", "password")
+#: What it may have besides, as long as it says the same.
+_CONTRADICTABLE = ("security", "from")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one gets to send: where to, and signed in as whom.
+
+    `secret` is the Secret that the account itself signs in with. `refusal` tells why credentials
+    may not be copied.
+    """
+
+    endpoint: Endpoint
+    credentials: AnyCredentials | None
+    secret: SecretContent | None = None
+    refusal: str | None = None
+
+
+async def access_of(view: AccountView) -> Access | None:
+    """Return how the account gets to send; None where its references lead nowhere.
+
+    Raises `LookupUnavailable`.
+    """
+    resource, server = view.resource, view.dependencies.server
+    if resource.spec.signs_in:
+        attempt = view.smtp.attempt
+        if attempt is None:
+            return None
+        return await _own(view, attempt.endpoint, attempt.credentials)
+    if server is None or resource.spec.binding is None:
+        return None
+    try:
+        check = await prepare_server(server, view.world)
+    except InvalidSpec:
+        return None
+    if check.attempt is None:
+        return None
+    endpoint, credentials = check.attempt.endpoint, check.attempt.credentials
+    refusal = await _refusal(view, resource, server) if credentials is not None else None
+    return Access(endpoint, None if refusal else credentials, refusal=refusal)
+
+
+async def _own(view: AccountView, endpoint: Endpoint, credentials: AnyCredentials | None) -> Access:
+    reference = view.resource.spec.credentials_ref
+    if reference is None or not isinstance(credentials, Credentials):
+        return Access(endpoint, credentials)
+    secret = await view.world.secret(view.resource.metadata.namespace, reference.name)
+    refusal = None
+    if secret is not None and not (secret.silence_consents or ALLOW_BINDING in secret.allowed_uses):
+        refusal = (
+            f"Secret {reference.name} (spec.credentialsRef) may not be copied into a binding: let "
+            f"its owner annotate it postroom.dev/allow: {ALLOW_BINDING}, or remove spec.binding."
+        )
+    return Access(endpoint, credentials, secret, refusal)
+
+
+async def _refusal(view: AccountView, resource: EmailAccount, server: MailServer) -> str | None:
+    """Why a server's credentials may not be copied: whoever writes accounts need not be allowed to
+    read them, so that their owner decides."""
+    if server.metadata.namespace != resource.metadata.namespace:
+        return (
+            "The account's MailServer is of another namespace and signs in with what is never "
+            "copied from there: give it credentials of its own (spec.credentialsRef)."
+        )
+    reference = server.spec.credentials_ref
+    if reference is None:
+        # Of spec.oauth nothing goes into a binding that is secret.
+        return None
+    name = reference.name
+    secret = await view.world.secret(server.metadata.namespace, name)
+    if secret is not None and ALLOW_BINDING in secret.allowed_uses:
+        return None
+    return (
+        f"The account signs in with the credentials of MailServer {server.metadata.name}, which "
+        f"are not the account's own: let the owner of Secret {name} annotate it "
+        f"postroom.dev/allow: {ALLOW_BINDING}, or give the account a credentialsRef."
+    )
+
+
+def content_of(
+    spec: EmailAccountSpec, access: Access, sender: EffectiveSender, plan: SendPlan | None
+) -> dict[str, Masked]:
+    """Return what goes into a binding, by key; what is not known of an account has no key."""
+    stands_in = sender.address not in (None, spec.address)
+    inbound = spec.inbound_settings
+    ai = inbound.ai if inbound is not None else None
+    facts: dict[str, object] = {
+        "type": TYPE,
+        "provider": PROVIDER,
+        "host": access.endpoint.host,
+        "port": access.endpoint.port,
+        "security": _SECURITY[access.endpoint.tls],
+        "from": sender.address,
+        "display-name": spec.display_name,
+        # Replies to what a fallback sender sends are for the account.
+        "reply-to": spec.reply_to or (spec.address if stands_in else None),
+        "daily-limit": plan.daily if plan else None,
+        "hourly-limit": plan.hourly if plan else None,
+        "connection-limit": plan.connections if plan else None,
+        "purpose": spec.purpose.value if spec.purpose else None,
+        "ai-enabled": str(ai.enabled).lower() if ai else None,
+        "ai-behavior": ai.behavior.value if ai else None,
+        "consumer": spec.consumer.name if spec.consumer else None,
+        **_signing_in(access.credentials),
+    }
+    return {key: _masked(value) for key, value in facts.items() if value not in (None, "")}
+
+
+def _signing_in(credentials: AnyCredentials | None) -> Mapping[str, object]:
+    """A password, or where a token is to be had: whoever has the client's secret may ask there."""
+    match credentials:
+        case Credentials(login=login):
+            return {"auth": "password", "username": login.username, "password": login.password}
+        case TokenCredentials(grant=grant):
+            return {
+                "auth": "xoauth2",
+                "username": grant.subject,
+                "token-endpoint": grant.token_url,
+                "client-id": grant.client_id,
+                "scopes": " ".join(grant.scopes),
+            }
+    return {"auth": "none"}
+
+
+def _masked(value: object) -> Masked:
+    return value if isinstance(value, Masked) else Masked(str(value))
+
+
+def fits(
+    spec: EmailAccountSpec, access: Access, sender: EffectiveSender, wanted: Mapping[str, Masked]
+) -> bool:
+    """Whether the account's own Secret has all that an application needs, and nothing else.
+
+    It has the type and says where and as whom one signs in, all of it as it was proven; where the
+    address of another stands in for the account's, it must say that, too.
+    """
+    there = access.secret.data if access.secret is not None else {}
+    needed = _NEEDED if sender.address == spec.address else (*_NEEDED, "from")
+    named = [key for key in _CONTRADICTABLE if key in there]
+    return all(key in there and there[key] == wanted.get(key) for key in (*needed, *named))

@@ -89,6 +89,7 @@ def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
     match spec:
         case SendingDomainSpec():
             found.add(reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain)))
+            found.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.by_bulk_of(spec.domain)))
             keys = [key.public_key_ref for key in spec.dkim if key.public_key_ref is not None]
             found |= {reference_to(key.kind, key.name) for key in keys}
         case MailServerSpec():

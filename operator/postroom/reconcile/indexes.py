@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec
+from postroom.api.profile import Purpose
 from postroom.api.resource import AnyResource
 from postroom.api.sendingdomain import SendingDomainSpec
 
@@ -17,6 +18,8 @@ from postroom.api.sendingdomain import SendingDomainSpec
 DEFAULT = "default=true"
 #: Accounts that nobody is to use; here so that those who do are told when one of them changes.
 DISCONNECTED, SUSPENDED = "connection=Disconnected", "suspend=true"
+#: From so many messages a day Gmail, Yahoo and Microsoft ask more of a sender.
+BULK_DAILY = 5000
 _DOMAIN, _ADDRESS, _IDENTITY = "domain=", "address=", "identity="
 _SERVER, _RECEIVER, _FALLBACK = "server=", "receiver=", "fallback="
 
@@ -87,6 +90,18 @@ def by_fallback(address: str) -> str:
     return f"{_FALLBACK}{address.lower()}"
 
 
+def by_bulk_of(domain: str) -> str:
+    """Accounts of a domain's addresses whose specs declare bulk mail."""
+    return f"bulk={domain}"
+
+
+def _declares_bulk(spec: EmailAccountSpec) -> bool:
+    """Whether an account is meant for mail to many, or to strangers: by its purpose, or as it may
+    send so much in a day that receivers call it bulk."""
+    daily = spec.send_limits.daily if spec.send_limits is not None else None
+    return spec.purpose is Purpose.NEW_BUSINESS or (daily or 0) >= BULK_DAILY
+
+
 def indexes_of(spec: Model) -> frozenset[str]:
     """Return every index that an object with this spec stands under."""
     match spec:
@@ -105,6 +120,8 @@ def indexes_of(spec: Model) -> frozenset[str]:
                 found.add(by_fallback(spec.fallback_sender))
             if spec.consumer is not None:
                 found.add(by_consumer(spec.consumer.name))
+            if _declares_bulk(spec) and not spec.at_rest:
+                found.add(by_bulk_of(spec.domain))
             found.update(by_identity(identity.address) for identity in spec.enabled_identities)
             marks = {
                 DEFAULT: spec.default,

@@ -104,6 +104,7 @@ def test_a_domain_stands_on_the_secrets_of_its_keys() -> None:
     assert declared(Kind.SENDING_DOMAIN, stored(DOMAIN, spec=spec)) == {
         "Secret/key",
         "SendingDomain/domain=example.com",
+        "EmailAccount/bulk=example.com",
     }
 
 

@@ -18,7 +18,7 @@ from postroom.dns.ownership import OwnershipRules, challenge
 from postroom.dns.verifying.report import DomainReport
 from postroom.dns.verifying.verify import Scope, verify
 from postroom.reconcile import indexes
-from postroom.reconcile.domain import ownership, propagation, standing, verification
+from postroom.reconcile.domain import bulk, ownership, propagation, standing, verification
 from postroom.reconcile.domain.records import (
     CONDITIONS,
     compromised_keys,
@@ -113,7 +113,8 @@ async def assess(
     keys = await _public_keys(spec, namespace, world)
     keyless = not rules.keys and spec.ownership.value is None
     same_domain = references.reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
-    confirm_after, refs = regression_confirmation, keys.references | {same_domain}
+    bulk_mail = references.reference_to(Kind.EMAIL_ACCOUNT, indexes.by_bulk_of(spec.domain))
+    confirm_after, refs = regression_confirmation, keys.references | {same_domain, bulk_mail}
     case = Case(resource, spec, refs, confirm_after, rules, keyless, world.claims)
     claim = case.claim
     duplicate = await _duplicate(resource, world)
@@ -133,6 +134,8 @@ async def assess(
     plan = planning.plan(spec, namespace, rules.keys, keys.texts, token=needed)
     scope = scope_of(resource, memory, world.now())
     report = await verify(plan, world.outbound.dns, scope, policies=world.outbound.policies)
+    advised = (*report.findings, *await bulk.advice(resource, world))
+    report = replace(report, findings=advised)
     return judge(case, report, scope, memory, world.now())
 
 

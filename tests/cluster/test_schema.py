@@ -324,7 +324,17 @@ BAD: list[tuple[Kind, dict[str, Any], str]] = [
     (EA, {"fallbackSender": "bücher@example.com"}, NO_EMAIL),
     (EA, {"sync": {"backfillDays": 61}}, "should be less than or equal to 60"),
     (EA, {"roundTrip": {"interval": "1h"}}, "must be a duration from 6h to 168h"),
-    (EA, {"forwarding": {}}, "spec.forwarding.technicalAddress: Required value"),
+    (
+        EA,
+        {"forwarding": {}},
+        "spec.forwarding.technicalAddress: Invalid value: must be set, unless",
+    ),
+    (
+        EA,
+        {"forwarding": {"technicalAddress": "in@example.net", "receiverRef": {"name": "x"}}},
+        "spec.forwarding.receiverRef: Forbidden: may not be set beside technicalAddress",
+    ),
+    (EA, {"forwarding": {"receiverRef": {}}}, "spec.forwarding.receiverRef.name: Required value"),
     (EA, {"forwarding": {"technicalAddress": "in-1"}}, NO_EMAIL),
     *((EA, {"displayName": name}, "must be a name as people read it") for name in NO_NAMES),
     (

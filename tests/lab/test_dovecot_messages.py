@@ -130,6 +130,31 @@ async def test_a_redirect_is_verified(server: Dovecot, tmp_path: Path) -> None:
     assert (await forwarded(server, tmp_path))[:2] == ("True", "Redirected")
 
 
+async def test_mail_reaches_the_sub_address_of_the_receiver(
+    server: Dovecot, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    def to_technical(address: str) -> str:
+        state = dict(world.statuses())[account(ALICE)]
+        assert isinstance(state, EmailAccountStatus) and state.forwarding is not None
+        seen.append(str(state.forwarding.technical_address))
+        return seen[-1]
+
+    server.exchange.deliver_to = to_technical
+    name = account(BOB).name
+    world = world_for(server, tmp_path, forwarding={"receiverRef": {"name": name}})
+    await looks(world, 7)
+    found = verdict(world, account(ALICE), ConditionType.FORWARDING_VERIFIED)
+    assert found[:2] == ("True", "Redirected")
+    local, _, domain = BOB.partition("@")
+    assert set(seen) == {seen[0]}
+    assert re.fullmatch(rf"{local}\+[a-z2-7]{{16}}@{domain}", seen[0])
+    received = dict(world.statuses())[account(BOB)]
+    assert isinstance(received, EmailAccountStatus)
+    assert [each.technical_address for each in received.forwarded_from] == [seen[0]]
+
+
 async def test_a_forward_is_told_from_a_redirect(server: Dovecot, tmp_path: Path) -> None:
     server.exchange.rewrite = lambda message: re.sub(
         rb"(?m)^Subject: ",

@@ -4,12 +4,20 @@ each of them."""
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
-from postroom.api.fields import EmailAddress, MessageInterval, Model, ObjectReference, Switch
+from postroom.api.fields import (
+    EmailAddress,
+    MessageInterval,
+    Model,
+    ObjectReference,
+    Switch,
+    rule,
+    rules,
+)
 from postroom.api.findings import Severity
 
 _Word = Annotated[str, StringConstraints(max_length=64)]
@@ -55,13 +63,50 @@ class Forwarding(Model):
     A test message to the address shows whether it is, and whether its header stays as it was.
     """
 
-    technical_address: EmailAddress = Field(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.technicalAddress) || has(self.receiverRef)",
+                "must be set, unless receiverRef is, of which it is derived",
+                field_path=".technicalAddress",
+            ),
+            rule(
+                "!(has(self.technicalAddress) && has(self.receiverRef))",
+                "may not be set beside technicalAddress: one of them says where mail is sent on to",
+                field_path=".receiverRef",
+                forbidden=True,
+            ),
+        )
+    )
+
+    technical_address: EmailAddress | None = Field(
+        default=None,
         description="Where mail to the address is sent on to. What reads it is the EmailAccount of "
-        "this namespace with that address, or else this account's imap."
+        "this namespace with that address, or else this account's imap.",
+    )
+    receiver_ref: ObjectReference | None = Field(
+        default=None,
+        description="EmailAccount of this namespace whose mailbox the mail is sent on to, under a "
+        "sub-address of its own that status.forwarding.technicalAddress tells; instead of "
+        "technicalAddress.",
     )
     source: ForwardingSource = Field(
         default=ForwardingSource.OTHER, description="Microsoft365, GoogleWorkspace or Other."
     )
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> Self:
+        if self.technical_address is None and self.receiver_ref is None:
+            raise ValueError(
+                "forwarding.technicalAddress must be set, unless receiverRef is, of which it is "
+                "derived"
+            )
+        if self.technical_address is not None and self.receiver_ref is not None:
+            raise ValueError(
+                "forwarding.receiverRef may not be set beside technicalAddress: one of them says "
+                "where mail is sent on to"
+            )
+        return self
 
 
 class MessageStep(StrEnum):
@@ -237,6 +282,18 @@ class RoundTripState(Model):
     )
 
 
+class ForwardedFrom(Model):
+    """An account whose mail reaches a mailbox under a sub-address."""
+
+    name: Annotated[str, StringConstraints(max_length=253)] = Field(
+        description="The EmailAccount whose mail is sent on."
+    )
+    address: _Address = Field(description="Its address, to which people write.")
+    technical_address: _Address = Field(
+        description="The sub-address under which its mail arrives here."
+    )
+
+
 class ForwardingVerdict(StrEnum):
     """How mail to the public address comes to the technical one."""
 
@@ -254,7 +311,10 @@ class ForwardingState(Model):
     verdict: ForwardingVerdict = Field(
         description="Redirected, Rewritten, NotArriving or Pending (not known yet)."
     )
-    technical_address: _Address = Field(description="The technical address that this is about.")
+    technical_address: _Address | None = Field(
+        default=None,
+        description="The technical address that this is about; absent while there is none.",
+    )
     in_flight: MessageInFlight | None = Field(
         default=None, description="The message while it is sent or looked for."
     )

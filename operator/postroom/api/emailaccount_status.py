@@ -19,6 +19,8 @@ from postroom.api.status import MarkedStatus, ResolvedReference
 
 #: Most users of a disconnected account that its status lists.
 RELIANCES_LIMIT = 32
+#: Most accounts whose mail reaches a mailbox that its status lists.
+FORWARDED_LIMIT = 64
 
 
 class EffectiveSender(Model):
@@ -40,6 +42,8 @@ class Use(StrEnum):
 
     #: Its mailbox receives another account's round trip: spec.roundTrip.receiverRef.
     RECEIVER = "Receiver"
+    #: Another account's mail is sent on to its mailbox: spec.forwarding.receiverRef.
+    FORWARDING = "Forwarding"
     #: Its address stands in for another account's: spec.fallbackSender.
     FALLBACK_SENDER = "FallbackSender"
 
@@ -51,7 +55,9 @@ class RelianceOn(Model):
         description="Its kind, EmailAccount."
     )
     name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Its name.")
-    use: Use = Field(description="What it used the account for: Receiver or FallbackSender.")
+    use: Use = Field(
+        description="What it used the account for: Receiver, Forwarding or FallbackSender."
+    )
 
 
 class Disconnection(Model):
@@ -246,4 +252,11 @@ class EmailAccountStatus(MarkedStatus):
     )
     forwarding: account_messages.ForwardingState | None = Field(
         default=None, description="Whether mail to the address reaches the technical address."
+    )
+    forwarded_from: Annotated[
+        list[account_messages.ForwardedFrom], Field(max_length=FORWARDED_LIMIT)
+    ] = Field(
+        default=[],
+        description="The accounts of this namespace whose mail is sent on to this mailbox by "
+        "spec.forwarding.receiverRef, sorted by name.",
     )

@@ -48,6 +48,11 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "The mailbox in which the message would be looked for cannot be read.",
         "Mend the EmailAccount that the message names.",
     ),
+    "SubAddressUnsupported": (
+        "No sub-address of the receiving account can be used as the technical address.",
+        "Create an alias of its mailbox, and name it in spec.forwarding.technicalAddress instead "
+        "of receiverRef.",
+    ),
     "SenderRewritten": (
         "The message arrived from another sender than it was sent from.",
         "Register the address with the provider as one that this account may send as.",

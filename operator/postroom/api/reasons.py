@@ -150,6 +150,7 @@ class Reason(StrEnum):
     SEND_LIMIT_EXCEEDED = "SendLimitExceeded"
     RECIPIENT_NOT_ALLOWED = "RecipientNotAllowed"
     RECEIVER_NOT_READY = "ReceiverNotReady"
+    SUB_ADDRESS_UNSUPPORTED = "SubAddressUnsupported"
     SENDER_REWRITTEN = "SenderRewritten"
     REDIRECTED = "Redirected"
     HEADERS_REWRITTEN = "HeadersRewritten"
@@ -324,7 +325,8 @@ _ENTRIES: dict[Reason, Entry] = {
         "address's domain with a SendingDomain of this namespace.",
     ),
     Reason.EMAIL_ACCOUNT_NOT_FOUND: Entry(
-        "The EmailAccount of spec.roundTrip.receiverRef does not exist in this namespace.",
+        "The EmailAccount of spec.roundTrip.receiverRef or spec.forwarding.receiverRef does not "
+        "exist in this namespace.",
         "Create it or correct the name.",
     ),
     Reason.FALLBACK_SENDER_NOT_VERIFIED: Entry(

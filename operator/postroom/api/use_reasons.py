@@ -9,7 +9,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "ReceiverDisconnected": (
         "The EmailAccount whose mailbox receives the messages is disconnected.",
-        "Name another one in spec.roundTrip.receiverRef, or connect that one again.",
+        "Name another one in spec.roundTrip.receiverRef or spec.forwarding, or connect that one "
+        "again.",
     ),
     "FallbackSenderDisconnected": (
         "The EmailAccount of the fallback sender's address is disconnected, so that nobody sends "

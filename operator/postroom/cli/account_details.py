@@ -125,12 +125,14 @@ def _messages(status: EmailAccountStatus) -> Iterator[Line]:
     forwarding, trip, test = status.forwarding, status.round_trip, status.last_test
     if forwarding is not None:
         verdict = forwarding.verdict
-        text = f"  Forwarding to {forwarding.technical_address}: {verdict.value}"
+        text = f"  Forwarding to {forwarding.technical_address or '-'}: {verdict.value}"
         yield Line(text, _VERDICTS.get(verdict, _OPEN))
         if forwarding.in_flight is not None:
             yield Line(f"    A message of {forwarding.in_flight.time} is on its way.", "dim")
         for number, step in enumerate(forwarding.steps, 1):
             yield Line(f"    {number}. {step}")
+    for source in status.forwarded_from:
+        yield Line(f"  Receives the mail of {source.address} as {source.technical_address}")
     if trip is not None and trip.result is not None:
         text = f"  Round trip of {trip.result.time}: {_arrival(trip.result)}"
         yield Line(text, _OUTCOMES.get(trip.result.outcome, _OPEN))

@@ -22,6 +22,7 @@ DISCONNECTED, SUSPENDED = "connection=Disconnected", "suspend=true"
 BULK_DAILY = 5000
 _DOMAIN, _ADDRESS, _IDENTITY = "domain=", "address=", "identity="
 _SERVER, _RECEIVER, _FALLBACK = "server=", "receiver=", "fallback="
+_FORWARDING = "forwarding="
 
 
 def by_address(address: str) -> str:
@@ -77,12 +78,17 @@ def namespace_in(index: str) -> str | None:
 
 def tells_use(index: str) -> bool:
     """Whether an index only tells who uses an object: no verdict stands on it."""
-    return index.startswith((_SERVER, _RECEIVER, _FALLBACK))
+    return index.startswith((_SERVER, _RECEIVER, _FALLBACK, _FORWARDING))
 
 
 def by_receiver(name: str) -> str:
     """Accounts whose round trip goes to the mailbox of an account of this name."""
     return f"{_RECEIVER}{name}"
+
+
+def by_forwarding(name: str) -> str:
+    """Accounts whose mail is sent on to the mailbox of an account of this name."""
+    return f"{_FORWARDING}{name}"
 
 
 def by_fallback(address: str) -> str:
@@ -116,6 +122,8 @@ def indexes_of(spec: Model) -> frozenset[str]:
                 found.add(by_server(server.name, server.namespace) if server else by_server(None))
             if spec.round_trip.receiver_ref is not None:
                 found.add(by_receiver(spec.round_trip.receiver_ref.name))
+            if spec.forwarding is not None and spec.forwarding.receiver_ref is not None:
+                found.add(by_forwarding(spec.forwarding.receiver_ref.name))
             if spec.fallback_sender is not None:
                 found.add(by_fallback(spec.fallback_sender))
             if spec.consumer is not None:

@@ -160,6 +160,20 @@ class Mistaken(presets.Row):
     checked: date
 
 
+class SubAddresses(presets.Row):
+    """Whether mail to a sub-address (RFC 5233) reaches the mailbox without anything set up.
+
+    `separator` stands between the local part and the rest; None: none reaches it. `sentence` is
+    what else decides.
+    """
+
+    separator: Annotated[str, StringConstraints(pattern=r"^[+=_.-]$")] | None = None
+    sentence: presets.Sentence | None = None
+    source: presets.Source
+    checked: date
+    confirmed: Confirmed = Confirmed.DOCUMENT
+
+
 class Limit(presets.Row):
     """A limit that the provider documents; `scope` says for whom it holds: "a paid account".
 
@@ -201,6 +215,7 @@ class Preset(presets.BasePreset):
     password: Password | None = None
     limits: tuple[Limit, ...] = ()
     mistaken: tuple[Mistaken, ...] = ()
+    sub_addresses: SubAddresses | None = None
     notes: tuple[presets.Sentence, ...] = ()
 
     @property

@@ -63,6 +63,29 @@ def changed_fields(sent: Sent, copy: Found) -> tuple[str, ...]:
     return tuple(name for name, differs in changed.items() if differs)
 
 
+#: Fields that a server of the recipient's adds with the address that a message was for.
+_RECIPIENT_FIELDS = ("Delivered-To", "X-Delivered-To", "X-Original-To", "Envelope-To", "To")
+
+
+def names_recipient(header: Header, address: str) -> bool:
+    """Whether a header tells that the message came for an address.
+
+    By what servers of the recipient's add, or the clause "for" of a Received (RFC 5321 section
+    4.4).
+    """
+    told = [
+        listed
+        for name in _RECIPIENT_FIELDS
+        for body in header.all(name)
+        for listed in addresses(body)
+    ]
+    clauses = (" ".join(body.lower().split()) for body in header.all("Received"))
+    wanted = address.lower()
+    return any(same_address(listed, address) for listed in told) or any(
+        f" for {wanted}" in clause or f" for <{wanted}>" in clause for clause in clauses
+    )
+
+
 def _holds(header: Header, name: str, address: str, *, alone: bool) -> bool:
     found = [listed for body in header.all(name) for listed in addresses(body)]
     return any(same_address(listed, address) for listed in found) and not (alone and len(found) > 1)

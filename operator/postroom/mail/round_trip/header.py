@@ -25,6 +25,10 @@ FIELD_NAMES = (
     "X-Postroom-Probe",
     "Received",
     "Authentication-Results",
+    "Delivered-To",
+    "X-Delivered-To",
+    "X-Original-To",
+    "Envelope-To",
 )
 
 _FIELD = re.compile(r"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)

@@ -169,8 +169,7 @@ def references_of(spec: EmailAccountSpec) -> frozenset[str]:
         refs |= coverage.references_to(domain_of(spec.fallback_sender))
         refs |= consumers.references_to([spec.fallback_sender])
     refs |= consumers.references_to(identity.address for identity in spec.enabled_identities)
-    if spec.round_trip.receiver_ref is not None:
-        refs.add(reference_to(Kind.EMAIL_ACCOUNT, spec.round_trip.receiver_ref.name))
+    refs.update(reference_to(Kind.EMAIL_ACCOUNT, name) for _, name in _receivers(spec))
     if spec.default:
         refs.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.DEFAULT))
     return frozenset(refs)
@@ -194,17 +193,23 @@ def _uncovered(
 
 
 async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World) -> Verdict | None:
-    reference = spec.round_trip.receiver_ref
-    if reference is None:
-        return None
-    if await world.get(Kind.EMAIL_ACCOUNT, namespace, reference.name) is not None:
-        return None
-    return failed(
-        ConditionType.REFERENCES_RESOLVED,
-        Reason.EMAIL_ACCOUNT_NOT_FOUND,
-        f"EmailAccount {reference.name} (spec.roundTrip.receiverRef) does not exist in this "
-        "namespace: create it or correct the name.",
-    )
+    for place, name in _receivers(spec):
+        if await world.get(Kind.EMAIL_ACCOUNT, namespace, name) is None:
+            return failed(
+                ConditionType.REFERENCES_RESOLVED,
+                Reason.EMAIL_ACCOUNT_NOT_FOUND,
+                f"EmailAccount {name} ({place}) does not exist in this namespace: create it or "
+                "correct the name.",
+            )
+    return None
+
+
+def _receivers(spec: EmailAccountSpec) -> Iterator[tuple[str, str]]:
+    """The accounts whose mailboxes receive for this one, each after the field that names it."""
+    if spec.round_trip.receiver_ref is not None:
+        yield "spec.roundTrip.receiverRef", spec.round_trip.receiver_ref.name
+    if spec.forwarding is not None and spec.forwarding.receiver_ref is not None:
+        yield "spec.forwarding.receiverRef", spec.forwarding.receiver_ref.name
 
 
 def _warnings(

@@ -19,6 +19,7 @@ from postroom.reconcile.world import World
 _NAMED = 5
 _FIELDS = {
     emailaccount_status.Use.RECEIVER: "spec.roundTrip.receiverRef",
+    emailaccount_status.Use.FORWARDING: "spec.forwarding.receiverRef",
     emailaccount_status.Use.FALLBACK_SENDER: "spec.fallbackSender",
 }
 #: What is said of every identity that is not turned off by itself.
@@ -37,6 +38,7 @@ async def rest_of(resource: EmailAccount, world: World, memory: outcome.Memory) 
     metadata, before = resource.metadata, resource.status
     by_use = {
         emailaccount_status.Use.RECEIVER: indexes.by_receiver(metadata.name),
+        emailaccount_status.Use.FORWARDING: indexes.by_forwarding(metadata.name),
         emailaccount_status.Use.FALLBACK_SENDER: indexes.by_fallback(resource.spec.address),
     }
     users = [

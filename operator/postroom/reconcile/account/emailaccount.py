@@ -22,7 +22,13 @@ from postroom.reconcile.account import (
     sync,
 )
 from postroom.reconcile.account.dependencies import find_dependencies
-from postroom.reconcile.account.messages import forwarding, requested, round_trips, spending
+from postroom.reconcile.account.messages import (
+    forwarding,
+    requested,
+    round_trips,
+    spending,
+    technical,
+)
 from postroom.reconcile.account.steps import AccountView, Contribution, refresh_token_step
 from postroom.reconcile.signing_in.prechecks import NOTHING
 from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
@@ -33,7 +39,13 @@ from postroom.reconcile.world import World
 
 Step = Callable[[AccountView], Awaitable[Contribution]]
 #: What there is to do besides looking at both protocols, in this order.
-_STEPS: tuple[Step, ...] = (sync.step, identities.step, refresh_token_step, send_limits.step)
+_STEPS: tuple[Step, ...] = (
+    sync.step,
+    identities.step,
+    refresh_token_step,
+    send_limits.step,
+    technical.step,
+)
 _MESSAGE_STEPS: tuple[Step, ...] = (requested.step, round_trips.step, forwarding.step)
 _BADNESS = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE)
 

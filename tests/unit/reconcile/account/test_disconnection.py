@@ -106,6 +106,9 @@ async def test_who_relied_on_it_is_listed() -> None:
     mail.add(PEER, address="peer@example.net", roundTrip={"receiverRef": {"name": "support"}})
     falling = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "news")
     mail.add(falling, address="news@example.org", fallbackSender=ADDRESS)
+    sending = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "desk")
+    on = {"receiverRef": {"name": "support"}}
+    mail.add(sending, address="desk@example.org", forwarding=on)
     stranger = Key(Kind.EMAIL_ACCOUNT, "elsewhere", "secret")
     mail.add(stranger, address="x@example.org", roundTrip={"receiverRef": {"name": "support"}})
     await mail.account()
@@ -114,6 +117,7 @@ async def test_who_relied_on_it_is_listed() -> None:
     status = cast("EmailAccountStatus", outcome.status)
     assert status.disconnection is not None
     assert [(each.name, each.use.value) for each in status.disconnection.relied_on_by] == [
+        ("desk", "Forwarding"),
         ("news", "FallbackSender"),
         ("peer", "Receiver"),
     ]
@@ -127,11 +131,12 @@ async def test_who_relied_on_it_is_listed() -> None:
     ]
     assert outcome.references == {
         "EmailAccount/receiver=support",
+        "EmailAccount/forwarding=support",
         f"EmailAccount/fallback={ADDRESS}",
     }
     await mail.look(ACCOUNT)
     assert (await run(mail)).notices == ()  # told once
-    del mail.objects[PEER], mail.objects[falling]
+    del mail.objects[PEER], mail.objects[falling], mail.objects[sending]
     alone = await mail.account()
     assert alone.disconnection is not None
     assert alone.disconnection.relied_on_by == []

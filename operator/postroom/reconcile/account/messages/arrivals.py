@@ -16,7 +16,7 @@ from postroom.mail.round_trip.verdict import Arrival, Sent, judge
 from postroom.reconcile.account.messages.correspondents import Receiver
 from postroom.reconcile.account.steps import AccountView
 
-_HOPS_LIMIT, _WARNINGS_LIMIT = 16, 8
+_HOPS_LIMIT, WARNINGS_LIMIT = 16, 8
 _WORD_LIMIT = 64
 
 
@@ -121,7 +121,7 @@ def result_of(
             account_messages.MessageWarning(
                 code=finding.code, severity=finding.severity, message=shorten(finding.message)
             )
-            for finding in arrival.findings[:_WARNINGS_LIMIT]
+            for finding in arrival.findings[:WARNINGS_LIMIT]
         ],
         hops=[
             account_messages.Hop(

@@ -3,15 +3,24 @@
 
 from datetime import timedelta
 
-from postroom.api.account_messages import ForwardingState, ForwardingVerdict
+from postroom.api.account_messages import (
+    ForwardingState,
+    ForwardingVerdict,
+    MessageResult,
+    MessageWarning,
+)
 from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.findings import Severity
 from postroom.api.reasons import Reason
 from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
-from postroom.mail.round_trip.forwarding import judge_forwarding
+from postroom.mail.round_trip.forwarding import judge_forwarding, names_recipient
 from postroom.mail.round_trip.forwarding_steps import steps_for
+from postroom.mail.round_trip.verdict import best_copy
 from postroom.reconcile.account.messages import correspondents, results
 from postroom.reconcile.account.messages import flight as flights
+from postroom.reconcile.account.messages import technical as technical_addresses
+from postroom.reconcile.account.messages.arrivals import WARNINGS_LIMIT, Search
 from postroom.reconcile.account.messages.flight import Progress
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.status import schedule
@@ -29,13 +38,15 @@ async def step(view: AccountView) -> Contribution:
     wanted, spec = view.resource.spec.forwarding, view.resource.spec
     if wanted is None:
         return Contribution()
-    technical, before = wanted.technical_address, view.resource.status.forwarding
+    found, before = await technical_addresses.technical_of(view), view.resource.status.forwarding
+    technical = found.address
     state = ForwardingState(verdict=ForwardingVerdict.PENDING, technical_address=technical)
     if before is not None and before.technical_address == technical:
         # Nothing is known of another technical address.
         state = before
-    receiver = await correspondents.receiver_at(technical, view)
-    parties = correspondents.Correspondents(await correspondents.sender_of(view), receiver)
+    if found.refused is not None:
+        return _without_receiver(state, found, found.refused)
+    parties = correspondents.Correspondents(await correspondents.sender_of(view), found.receiver)
     wait = _wait(state, view) if state.in_flight is None else timedelta()
     progress = await flights.scheduled(
         state.in_flight, Purpose.FORWARDING, parties, wait, view, recipient=spec.address
@@ -46,15 +57,33 @@ async def step(view: AccountView) -> Contribution:
     if progress.waits:
         findings += results.waiting("forwarding", "The next message of the forwarding")
     works = state.verdict is ForwardingVerdict.REDIRECTED
-    steps = () if works else steps_for(wanted.source, spec.address, technical)
+    steps = () if works or not technical else steps_for(wanted.source, spec.address, technical)
+    if steps and found.note:
+        steps = (*steps, found.note)
     state = state.model_copy(update={"steps": list(steps)})
     return Contribution(
         verdicts=(_verdict(state, spec.address, parties),),
         findings=findings,
         fields={**flights.noted(progress, view), "forwarding": state},
-        references=correspondents.references_to_receiver(address=technical),
+        references=found.references,
         look_again=progress.look_again,
         announces_message=progress.announced,
+    )
+
+
+def _without_receiver(
+    state: ForwardingState, found: technical_addresses.Technical, why: correspondents.Obstacle
+) -> Contribution:
+    """That mail has nowhere to go: what worked before says nothing of where it ends now."""
+    nothing: dict[str, object] = {
+        "verdict": ForwardingVerdict.PENDING,
+        "in_flight": None,
+        "steps": [],
+    }
+    return Contribution(
+        verdicts=(failed(_CONDITION, why.reason, why.message),),
+        fields={"forwarding": state.model_copy(update=nothing)},
+        references=found.references,
     )
 
 
@@ -68,8 +97,28 @@ def _after(state: ForwardingState, progress: Progress, view: AccountView) -> For
             found = judge_forwarding(look.sent, look.sighting, view.world.now())
             verdict, works = found.verdict, found.verdict is ForwardingVerdict.REDIRECTED
         failures = 0 if works else state.failures + 1
-        changes |= {"result": progress.result, "verdict": verdict, "failures": failures}
+        result = _with_warnings(progress.result, state, look, view) if look else progress.result
+        changes |= {"result": result, "verdict": verdict, "failures": failures}
     return state.model_copy(update=changes)
+
+
+def _with_warnings(
+    result: MessageResult, state: ForwardingState, look: Search, view: AccountView
+) -> MessageResult:
+    """Add that the message does not tell the derived sub-address under which it arrived."""
+    wanted, copy = view.resource.spec.forwarding, best_copy(look.sent, look.sighting.found)
+    technical = state.technical_address
+    if technical is None or copy is None or wanted is None or wanted.receiver_ref is None:
+        return result
+    if names_recipient(copy.header, technical):
+        return result
+    told = MessageWarning(
+        code="SUB_ADDRESS_NOT_TOLD",
+        severity=Severity.INFO,
+        message=f"No field of the message that arrived names {technical}: applications cannot "
+        "tell by it whose mail it is.",
+    )
+    return result.model_copy(update={"warnings": [*result.warnings, told][-WARNINGS_LIMIT:]})
 
 
 def _wait(state: ForwardingState, view: AccountView) -> timedelta:

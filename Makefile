@@ -2,6 +2,9 @@
 # control plane of the cluster tests and of demo-cluster.
 PYTHON ?= python3
 VENV := .venv
+# Images for containers often set it. Tests start hundreds of processes, each of which would compile us
+# anew, and each process of pytest every test.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from postroom.api.fields import parse_duration
 from postroom.api.masked import Masked
@@ -154,6 +154,12 @@ def _accepted_key(value: object) -> Masked:
     return key
 
 
+def _an_hour_or_more(value: timedelta) -> timedelta:
+    if value < timedelta(hours=1):
+        raise ValueError("must be 1h or more")
+    return value
+
+
 _Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 _Rate = Annotated[float, Field(gt=0, le=10_000)]
 _Count = Annotated[int, Field(ge=1, le=1024)]
@@ -228,6 +234,18 @@ class Settings(BaseModel):
     regression_confirmation: _Duration = Field(
         default=timedelta(minutes=10),
         description="How long a verified domain must be seen failing before it counts.",
+    )
+    review_password_age: _Duration = Field(
+        default=timedelta(days=365),
+        description="How long a password may stay the same before a finding asks to look at it; "
+        "0s: for ever.",
+    )
+    review_sync_gap: Annotated[_Duration, AfterValidator(_an_hour_or_more)] = Field(
+        default=timedelta(hours=24),
+        description="How long a mailbox may go unread before a finding says so: 1h or more.",
+    )
+    review_backfill_days: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=14, description="How many days a look back may have before a finding asks for less."
     )
     workers: _Count = Field(
         # What waits for the network costs memory only.

@@ -298,6 +298,12 @@ class EmailAccountSpec(fields.Model):
         return [identity for identity in self.identities if identity.enabled]
 
     @property
+    def has_profile(self) -> bool:
+        """Whether anything is said of what the account is for, and who answers for it."""
+        told = (self.purpose, self.owner, self.recovery_contact, self.inbound)
+        return any(each is not None for each in told)
+
+    @property
     def inbound_settings(self) -> profile.InboundStatus | None:
         """What status repeats of spec.inbound."""
         ai = self.inbound.ai if self.inbound is not None else None

@@ -35,6 +35,7 @@ from postroom.mail.oauth.tokens import TokenSource
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import ConditionSample, Metrics
 from postroom.reconcile import engine
+from postroom.reconcile.account.reviews import Thresholds
 from postroom.reconcile.tenancy.budgets import Budgets
 from postroom.reconcile.tenancy.claims import ClaimBook
 from postroom.reconcile.world import Outbound
@@ -269,7 +270,14 @@ class _Operator:
             require_consent=settings.require_secret_consent,
             namespaces=settings.namespaces,
         )
-        policy = engine.Policy(regression_confirmation=settings.regression_confirmation)
+        policy = engine.Policy(
+            regression_confirmation=settings.regression_confirmation,
+            reviews=Thresholds(
+                settings.review_password_age,
+                settings.review_sync_gap,
+                settings.review_backfill_days,
+            ),
+        )
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
             engine.progressing,

@@ -28,6 +28,7 @@ from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile import defaults, mailserver
 from postroom.reconcile.account import binding, disconnection, emailaccount, launch
+from postroom.reconcile.account.reviews import USUAL, Thresholds
 from postroom.reconcile.account.sender import nobody
 from postroom.reconcile.domain import ownership, sendingdomain
 from postroom.reconcile.domain.verification import without_look
@@ -54,12 +55,12 @@ class Policy:
     `regression_confirmation`: how long a verified domain must be seen failing before it counts.
     `dependency_patience`: how long a new spec waits, without a word in status, for the first
     verdict on what it stands on; both are usually applied together, and one write is enough.
-    `backfill_days`: so many are a small look back.
+    `reviews`: from when on something is worth a second look.
     """
 
     regression_confirmation: timedelta = timedelta(minutes=10)
     dependency_patience: timedelta = timedelta(seconds=10)
-    backfill_days: int = 14
+    reviews: Thresholds = USUAL
 
 
 async def reconcile(
@@ -147,7 +148,7 @@ async def _assess(
             )
         case Kind.EMAIL_ACCOUNT:
             return await emailaccount.assess(
-                cast("EmailAccount", resource), world, memory, confirm_after, policy.backfill_days
+                cast("EmailAccount", resource), world, memory, confirm_after, policy.reviews
             )
 
 
@@ -224,7 +225,7 @@ async def _rest_of(
     account = cast("EmailAccount", resource)
     if spec.disconnected:
         rest = await disconnection.rest_of(account, world, memory)
-    checklist = launch.at_rest(account, policy.backfill_days, world.now())
+    checklist = launch.at_rest(account, policy.reviews.backfill_days, world.now())
     return rest and replace(rest, fields={**rest.fields, "launch": checklist})
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from postroom.api.masked import Masked
 from postroom.api.names import ALLOW_ANNOTATION, ALLOWED_HOSTS_ANNOTATION, Kind
 from postroom.api.resource import AnyResource
+from postroom.api.times import parse_timestamp
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
@@ -36,7 +37,8 @@ class SecretContent:
     `allowed_hosts` is the parsed annotation ``postroom.dev/allowed-hosts``: None where it is
     absent, else host patterns, of which the first label may be ``*``. `allowed_uses` is the parsed
     annotation ``postroom.dev/allow``. With `silence_consents` the credentials may be used for what
-    their owner did not speak of.
+    their owner did not speak of. `written` is when each key was written last at the latest, as
+    far as the API server tells; the Secret's own age tells nothing of it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class SecretContent:
     allowed_hosts: tuple[str, ...] | None
     allowed_uses: frozenset[str] = frozenset()
     silence_consents: bool = True
+    written: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def secret_content(raw: Mapping[str, Any]) -> SecretContent:
@@ -73,7 +76,30 @@ def secret_content(raw: Mapping[str, Any]) -> SecretContent:
         data=data,
         allowed_hosts=_allowed_hosts(annotations),
         allowed_uses=frozenset(use.strip() for use in uses if use.strip()),
+        written=_written(metadata.get("managedFields")),
     )
+
+
+def _written(managed: object) -> Mapping[str, datetime]:
+    """When each key of a Secret's data was written last, at the latest.
+
+    Whoever changes a field is its manager, with the time of that change or of a later one. Of a key
+    with a manager whose time is not known nothing is.
+    """
+    latest: dict[str, datetime | None] = {}
+    for entry in map(_mapping, managed if isinstance(managed, list) else ()):
+        try:
+            moment = parse_timestamp(str(entry.get("time")))
+        except ValueError:
+            moment = None
+        owned = _mapping(entry.get("fieldsV1"))
+        for name in (*_mapping(owned.get("f:data")), *_mapping(owned.get("f:stringData"))):
+            key, known = (
+                str(name).removeprefix("f:"),
+                latest.get(str(name).removeprefix("f:"), moment),
+            )
+            latest[key] = max(known, moment) if known is not None and moment is not None else None
+    return {key: moment for key, moment in latest.items() if moment is not None}
 
 
 def _allowed_hosts(annotations: Mapping[str, Any]) -> tuple[str, ...] | None:

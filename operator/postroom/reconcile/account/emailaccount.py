@@ -17,6 +17,7 @@ from postroom.reconcile.account import (
     identities,
     launch,
     protocols,
+    reviews,
     send_limits,
     sender,
     sync,
@@ -55,7 +56,7 @@ async def assess(
     world: World,
     memory: Memory,
     confirm_after: timedelta,
-    backfill_limit: int,
+    thresholds: reviews.Thresholds,
 ) -> assessment.Assessment:
     """The assessment of an email account; raises `InvalidSpec` for what its provider forbids."""
     spec = resource.spec
@@ -102,7 +103,7 @@ async def assess(
             withdrawn=frozenset(_withdrawn(resource, smtp, imap)),
             repeated=smtp.evidence.repeated | imap.evidence.repeated,
         ),
-        conclude=_concluding(view, fields, backfill_limit),
+        conclude=_concluding(view, fields, thresholds),
         look_again=min((wait for wait in waits if wait), default=None),
         follow=bindings.follow,
     )
@@ -164,9 +165,10 @@ def _protocol_verdicts(
 
 
 def _concluding(
-    view: AccountView, fields: Mapping[str, object], backfill_limit: int
+    view: AccountView, fields: Mapping[str, object], thresholds: reviews.Thresholds
 ) -> assessment.Conclude:
-    """Who sends, and how far the account is from being used, by the conditions that count."""
+    """Who sends, how far the account is from being used, and what is worth a second look, by the
+    conditions that count."""
     spec, stored = view.resource.spec, view.resource.status
     effective = sender.effective_sender(spec, view.dependencies)
     decide = sender.concluding(effective)
@@ -187,9 +189,14 @@ def _concluding(
             may_send=view.world.outbound.messages is not None,
             under_way=status.last_test is not None and status.last_test.in_flight is not None,
         )
-        checklist = launch.checklist(spec, known, backfill_limit, stored.launch, now)
+        facts = reviews.reviewed(view, status, conditions)
+        found, due = reviews.told(reviews.reviews_of(spec, facts, thresholds), now)
+        told = {
+            "launch": launch.checklist(spec, known, thresholds.backfill_days, stored.launch, now),
+            "findings": assessment.worst_first((*status.findings, *found)),
+        }
         decided = decide(conditions, before, now)
-        return replace(decided, fields={**decided.fields, "launch": checklist})
+        return replace(decided, fields={**decided.fields, **told}, look_again=due)
 
     return conclude
 

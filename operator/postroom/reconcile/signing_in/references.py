@@ -6,6 +6,7 @@ be looked up now raises `LookupUnavailable`, which the engine turns into a retry
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from postroom.api.ca_bundle import CABundleReference
 from postroom.api.conditions import ConditionType, Verdict
@@ -22,6 +23,15 @@ from postroom.reconcile.world import SecretContent, World
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """When a key of a Secret was written last, at the latest."""
+
+    secret: str
+    key: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """A login and the version of the Secret that it came from."""
 
@@ -29,6 +39,8 @@ class Credentials:
     resolved: tuple[ResolvedReference, ...]
     #: Identifies the version of the credentials: a rejected one is not tried again.
     version: str
+    #: When the password was written; None: nobody tells.
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,14 @@ async def credentials(
     # Two logins of one Secret are two credentials; how the spec names the same keys is one.
     keys = "/".join(reference.keys)
     version = f"{content.uid}/{content.resource_version}/{keys}"
-    return Credentials(replace(login, secret=reference.name), (resolved,), version)
+    login = replace(login, secret=reference.name)
+    return Credentials(login, (resolved,), version, written_in(content, reference.keys[1]))
+
+
+def written_in(content: SecretContent, key: str) -> Written | None:
+    """When a key of a Secret was written; None where nobody tells."""
+    at = content.written.get(key)
+    return Written(content.name, key, at) if at is not None else None
 
 
 def not_permitted(

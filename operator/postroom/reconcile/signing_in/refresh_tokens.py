@@ -17,12 +17,13 @@ from postroom.api.oauth import OAuthProvider
 from postroom.mail.oauth.grant import Grant, KeptFor
 from postroom.mail.oauth.refresh_token_store import NOT_KEPT, Keeping, KeepingProblem
 from postroom.reconcile.signing_in.probing import AnyCredentials
+from postroom.reconcile.signing_in.references import Written
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.world import Tokens
 
 _AT_MOST_EVERY = {OAuthProvider.MICROSOFT: timedelta(days=1)}
 #: How long Microsoft's refresh tokens live in days, and when to worry that none was kept since.
-_MICROSOFT_LIFE, _WORRY = 90, timedelta(days=60)
+_MICROSOFT_LIFE, WORRY = 90, timedelta(days=60)
 
 NOT_KEPT_CODE, AGING_CODE = "REFRESH_TOKEN_NOT_KEPT", "REFRESH_TOKEN_AGING"
 SUBJECT = "oauth"
@@ -71,7 +72,7 @@ def findings_of(
                 fix=None if here else Fix(action=FixAction.EXTERNAL),
             )
         )
-    aging = keeping.kept_at is not None and now - keeping.kept_at >= _WORRY
+    aging = keeping.kept_at is not None and now - keeping.kept_at >= WORRY
     if aging and grant.provider is OAuthProvider.MICROSOFT:
         found.append(
             Finding(
@@ -79,13 +80,37 @@ def findings_of(
                 severity=Severity.WARNING,
                 subject=SUBJECT,
                 message=f"The refresh token in Secret {secret_name(kept_for)} has not been "
-                f"replaced for {_WORRY.days} days, and Microsoft's end after {_MICROSOFT_LIFE}: "
+                f"replaced for {WORRY.days} days, and Microsoft's end after {_MICROSOFT_LIFE}: "
                 "mend what else is reported here, see that spec.oauth.scopes has offline_access, "
                 "or sign in again: postroom auth login.",
                 fix=Fix(action=FixAction.EXTERNAL),
             )
         )
     return tuple(found)
+
+
+def left_alone(credentials: AnyCredentials | None) -> Written | None:
+    """The refresh token of a Secret that ends at a known age, and that nobody is to replace.
+
+    It was handed out when it was written, or before.
+    """
+    if not isinstance(credentials, TokenCredentials) or credentials.grant.kept_for is not None:
+        return None
+    ends = credentials.grant.provider is OAuthProvider.MICROSOFT
+    return credentials.written if ends else None
+
+
+def aging(secret: str) -> Finding:
+    """That a refresh token nears its end, which nobody replaces by itself."""
+    return Finding(
+        code=AGING_CODE,
+        severity=Severity.WARNING,
+        subject=SUBJECT,
+        message=f"The refresh token in Secret {secret} has not been replaced for {WORRY.days} "
+        f"days, and Microsoft's end after {_MICROSOFT_LIFE}: sign in again (postroom auth login), "
+        "or have new ones kept by spec.oauth.rotation: WriteBack.",
+        fix=Fix(action=FixAction.EXTERNAL),
+    )
 
 
 def _sentence(problem: KeepingProblem, kept_for: KeptFor) -> str:

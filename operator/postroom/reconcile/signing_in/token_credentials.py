@@ -45,6 +45,8 @@ class TokenCredentials:
     grant: Grant
     cloud: MicrosoftCloud | None
     resolved: tuple[ResolvedReference, ...]
+    #: When the Secret's refresh token was written; None: there is none, or nobody tells.
+    written: references.Written | None = None
 
     @property
     def version(self) -> str:
@@ -106,7 +108,8 @@ async def grant_from(
         return unresolved(Reason.SECRET_KEY_MISSING, f"spec.oauth cannot be used: {grant.sentence}")
     names = dict.fromkeys(reference.name for reference in _named(oauth))
     grant = replace(grant, secret=", ".join(names))
-    return TokenCredentials(grant, oauth.cloud, tuple(dict.fromkeys(read.resolved)))
+    resolved = tuple(dict.fromkeys(read.resolved))
+    return TokenCredentials(grant, oauth.cloud, resolved, read.refresh_token_written)
 
 
 def references_of(oauth: OAuth | None, namespace: str | None = None) -> frozenset[str]:
@@ -142,6 +145,7 @@ class _Reading:
         self.versions: list[str] = []
         #: The version of the Secret with the refresh token.
         self.source = ""
+        self.refresh_token_written: references.Written | None = None
 
     async def key(self, reference: SecretKeyReference, field: str) -> Masked | Verdict:
         """Read one key."""
@@ -160,6 +164,8 @@ class _Reading:
                 f"Secret {reference.name} ({field}) has no key {reference.key}, or its value is "
                 "empty: set it.",
             )
+        if field.endswith(".refreshTokenRef"):
+            self.refresh_token_written = references.written_in(content, reference.key)
         self.resolved.append(resolved)
         self.versions.append(f"{content.uid}/{content.resource_version}")
         return value

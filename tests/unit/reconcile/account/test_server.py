@@ -46,7 +46,7 @@ class Shared(Mail):
 
     def allow(self, allowed: dict[str, Any] | None, **spec: Any) -> None:
         said = {} if allowed is None else {"allowedNamespaces": allowed}
-        login = {"credentialsRef": {"name": "mailbox"}}
+        login = {"credentialsRef": {"name": "our-login"}}
         self.add(SERVER, **{"host": "smtp.example.com", **login, **said, **spec})
         self.ready(SERVER)
 
@@ -80,7 +80,7 @@ async def test_a_refused_reference_does_not_tell_whether_there_is_a_server() -> 
     del missing.objects[SERVER]
     assert (await missing.theirs()).conditions == refused.conditions
     assert ready(refused) == ("False", "MailServerNotPermitted")
-    assert "smtp.example.com" not in told(refused) and "mailbox" not in told(refused)
+    assert "smtp.example.com" not in told(refused) and "our-login" not in told(refused)
 
 
 async def test_a_namespace_that_is_not_watched_is_said() -> None:
@@ -148,7 +148,7 @@ async def test_neither_side_names_what_the_other_has() -> None:
     assert "tickets" not in told(server) and TENANT not in told(server)
     mail.ready(SERVER)
     theirs = told(await mail.theirs())
-    assert "our-authority" not in theirs and "mailbox" not in theirs and "support" not in theirs
+    assert "our-authority" not in theirs and "our-login" not in theirs and "support" not in theirs
 
 
 @pytest.mark.parametrize("change", ["edit", "delete"])

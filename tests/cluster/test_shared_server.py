@@ -71,7 +71,19 @@ def test_a_server_of_another_namespace_is_used_while_it_lets_us(
     status = account()["status"]
     assert (status["serverName"], status["serverNamespace"]) == ("relay", neighbour)
     eventually(lambda: theirs.get(SERVER, "relay")["status"]["accounts"] == 1, "it is counted")
-    assert namespace not in json.dumps(theirs.get(SERVER, "relay")["status"])
+    shown = theirs.get(SERVER, "relay")["status"]
+    assert (shown["usedByCount"], shown["usedBy"]) == (1, [])
+    assert namespace not in json.dumps(shown), "it is counted, and not named"
+    ours.put(
+        ACCOUNT,
+        "second",
+        address="second@example.net",
+        roundTrip={"receiverRef": {"name": "support"}},
+    )
+    uses = [{"kind": "EmailAccount", "name": "second", "use": "Receiver"}]
+    eventually(
+        lambda: account()["status"].get("usedBy") == uses, "an account shows who uses it", 20
+    )
 
     permitted(**{"from": "Names", "names": ["nobody"]})
     eventually(lambda: reason_of(account()) == "MailServerNotPermitted", "it is withdrawn", 10)

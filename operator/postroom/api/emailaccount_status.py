@@ -15,7 +15,7 @@ from postroom.api.launch import Launch
 from postroom.api.mailserver import ProbeFacts, ServerFacts, TLSFacts
 from postroom.api.profile import InboundStatus
 from postroom.api.send_limits import SendPlan
-from postroom.api.status import MarkedStatus, ResolvedReference
+from postroom.api.status import MarkedStatus, ResolvedReference, Use
 
 #: Most users of a disconnected account that its status lists.
 RELIANCES_LIMIT = 32
@@ -35,17 +35,6 @@ class EffectiveSender(Model):
         "DomainNotVerified, DomainUnknown, Suspended, Disconnected, or the reason of the condition "
         "that fails."
     )
-
-
-class Use(StrEnum):
-    """What somebody uses an account for."""
-
-    #: Its mailbox receives another account's round trip: spec.roundTrip.receiverRef.
-    RECEIVER = "Receiver"
-    #: Another account's mail is sent on to its mailbox: spec.forwarding.receiverRef.
-    FORWARDING = "Forwarding"
-    #: Its address stands in for another account's: spec.fallbackSender.
-    FALLBACK_SENDER = "FallbackSender"
 
 
 class RelianceOn(Model):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The part of status that all kinds share."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -26,6 +27,40 @@ DEFAULT_STATUS = {
 }
 
 
+#: Most users of an object that its status lists.
+USERS_LIMIT = 20
+
+
+class Use(StrEnum):
+    """What somebody uses an object for."""
+
+    #: An account sends through the MailServer.
+    SERVER = "Server"
+    #: The SendingDomain is for the domain of an account's address.
+    DOMAIN = "Domain"
+    #: The mailbox receives another account's round trip: spec.roundTrip.receiverRef.
+    RECEIVER = "Receiver"
+    #: Another account's mail is sent on to the mailbox: spec.forwarding.receiverRef.
+    FORWARDING = "Forwarding"
+    #: The address, or the domain of it, stands in for another account's: spec.fallbackSender.
+    FALLBACK_SENDER = "FallbackSender"
+    #: An application sends as the account: spec.consumer.
+    CONSUMER = "Consumer"
+
+
+class User(Model):
+    """Somebody who uses an object."""
+
+    kind: Annotated[str, StringConstraints(max_length=63)] = Field(
+        description="EmailAccount, or Application."
+    )
+    name: Annotated[str, StringConstraints(max_length=253)] = Field(description="Its name.")
+    use: Use = Field(
+        description="What it uses the object for: Server, Domain, Receiver, Forwarding, "
+        "FallbackSender or Consumer."
+    )
+
+
 class CommonStatus(Model):
     """Generation, conditions and times."""
 
@@ -36,6 +71,15 @@ class CommonStatus(Model):
         default=(),
         description="Observations; Ready is the summary.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    used_by: Annotated[list[User], Field(max_length=USERS_LIMIT)] = Field(
+        default=[],
+        description=f"Who of its namespace uses the object, sorted: the first {USERS_LIMIT}.",
+    )
+    used_by_count: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="How many use the object, those of other namespaces among them, which are not "
+        "named.",
     )
     last_handled_reconcile_at: Annotated[str, StringConstraints(max_length=128)] | None = Field(
         default=None, description="The token of the last request to check now that was carried out."

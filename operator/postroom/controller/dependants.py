@@ -12,9 +12,10 @@ from typing import Any
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
-from postroom.api.resource import InvalidSpec, parse_spec
+from postroom.api.resource import InvalidSpec, Metadata, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.reconcile import indexes
+from postroom.reconcile.account import used_by
 from postroom.reconcile.account.dependencies import references_of
 from postroom.reconcile.account.protocols import account_references
 from postroom.reconcile.signing_in.protocol_check import server_references
@@ -86,6 +87,8 @@ def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
         spec = parse_spec(kind, raw.get("spec"))
     except InvalidSpec:
         return frozenset(found)
+    metadata = raw.get("metadata")
+    found |= used_by.references_of(spec, Metadata.of(metadata if metadata else {}))
     match spec:
         case SendingDomainSpec():
             found.add(reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain)))

@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 #: What others stand on goes first, so that they find it judged.
 START_ORDER = (Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT)
 
-#: Seconds for which news of who uses an object are gathered.
-_GATHERING = 2.0
+#: Seconds for which news of who uses an object are gathered; a domain is looked at in DNS then.
+_GATHERING = {Kind.MAIL_SERVER: 2.0, Kind.EMAIL_ACCOUNT: 2.0, Kind.SENDING_DOMAIN: 10.0}
 
 #: Differences that make the object itself due at once.
 _DUE_NOW = Difference.SPEC | Difference.REQUEST | Difference.STATUS
@@ -140,7 +140,7 @@ class Intake:
             self.queue.add(dependant, Urgency.CONSEQUENCE)
         for dependant in self.dependants.of(key.namespace, told):
             if dependant != key and dependant not in firm:
-                self.queue.add_after(dependant, _GATHERING)
+                self.queue.add_after(dependant, _GATHERING[dependant.kind])
         if key.kind is Kind.MAIL_SERVER and Difference.SPEC in change.difference:
             self._shut_out(key)
 

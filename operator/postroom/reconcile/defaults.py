@@ -19,7 +19,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, EmailAccount, InvalidSpec, MailServer, parse
 from postroom.api.status import MarkedStatus
 from postroom.api.times import parse_timestamp, timestamp
-from postroom.reconcile.indexes import DEFAULT
+from postroom.reconcile.indexes import DEFAULT, by_server
 from postroom.reconcile.status.assessment import failed, passed, worst_first
 from postroom.reconcile.status.outcome import Outcome
 from postroom.reconcile.world import World
@@ -70,6 +70,21 @@ async def standing_of(resource: Marked, world: World) -> Standing | None:
     mine = as_marked(resource, others, world.now())
     winner = newest((*others, mine))
     return Standing(since, winner.metadata.name if winner is not None else name)
+
+
+async def accounts_behind(server: MailServer, world: World) -> list[EmailAccount]:
+    """Return the accounts that send through a server, whether they name it or not, of other
+    namespaces too."""
+    name, namespace = server.metadata.name, server.metadata.namespace
+    found = list(await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(name)))
+    standing = await standing_of(server, world)
+    if standing is not None and standing.winner == name:
+        found += await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
+    for account in await world.find_everywhere(Kind.EMAIL_ACCOUNT, by_server(name, namespace)):
+        place = account.metadata.namespace
+        if place == namespace or server.spec.allowed_namespaces.admit(place):
+            found.append(account)
+    return [cast("EmailAccount", account) for account in found]
 
 
 async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: World) -> Outcome:

@@ -30,6 +30,7 @@ from postroom.reconcile import defaults, mailserver
 from postroom.reconcile.account import binding, disconnection, emailaccount, launch
 from postroom.reconcile.account.reviews import USUAL, Thresholds
 from postroom.reconcile.account.sender import nobody
+from postroom.reconcile.account.used_by import told as with_users
 from postroom.reconcile.domain import ownership, sendingdomain
 from postroom.reconcile.domain.verification import without_look
 from postroom.reconcile.status import schedule
@@ -90,12 +91,14 @@ async def _evaluated(
     try:
         resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
         if (rest := await _rest_of(resource, memory, world, policy)) is not None:
-            return _at_rest(resource, memory, world, rest)
+            return await with_users(resource, _at_rest(resource, memory, world, rest), world)
         memory.evaluated = resource.spec
         assessment = await _assess(resource, world, memory, policy)
         if _is_premature(resource, assessment, memory, policy, world.now()):
-            return Outcome(None, _AGAIN_SOON, references=assessment.references)
-        return summarize(resource, assessment, memory, world.now())
+            outcome = Outcome(None, _AGAIN_SOON, references=assessment.references)
+        else:
+            outcome = summarize(resource, assessment, memory, world.now())
+        return await with_users(resource, outcome, world)
     except InvalidSpec as error:
         return _invalid(_untyped(kind, raw), error, world.now())
     except LookupUnavailable as error:

@@ -21,7 +21,7 @@ DISCONNECTED, SUSPENDED = "connection=Disconnected", "suspend=true"
 #: From so many messages a day Gmail, Yahoo and Microsoft ask more of a sender.
 BULK_DAILY = 5000
 _DOMAIN, _ADDRESS, _IDENTITY = "domain=", "address=", "identity="
-_SERVER, _RECEIVER, _FALLBACK = "server=", "receiver=", "fallback="
+_SERVER, _RECEIVER, _FALLBACK, _SENDS = "server=", "receiver=", "fallback=", "sends="
 _FORWARDING = "forwarding="
 
 
@@ -78,7 +78,7 @@ def namespace_in(index: str) -> str | None:
 
 def tells_use(index: str) -> bool:
     """Whether an index only tells who uses an object: no verdict stands on it."""
-    return index.startswith((_SERVER, _RECEIVER, _FALLBACK, _FORWARDING))
+    return index.startswith((_SERVER, _RECEIVER, _FORWARDING, _FALLBACK, _SENDS))
 
 
 def by_receiver(name: str) -> str:
@@ -89,6 +89,11 @@ def by_receiver(name: str) -> str:
 def by_forwarding(name: str) -> str:
     """Accounts whose mail is sent on to the mailbox of an account of this name."""
     return f"{_FORWARDING}{name}"
+
+
+def by_sender(domain: str) -> str:
+    """Accounts that send, or fall back to sending, under a domain."""
+    return f"{_SENDS}{domain}"
 
 
 def by_fallback(address: str) -> str:
@@ -116,7 +121,7 @@ def indexes_of(spec: Model) -> frozenset[str]:
         case MailServerSpec():
             return frozenset({DEFAULT}) if spec.default else frozenset()
         case EmailAccountSpec():
-            found = {by_address(spec.address)}
+            found = {by_address(spec.address), by_sender(spec.domain)}
             if not spec.at_provider:
                 server = spec.server_ref
                 found.add(by_server(server.name, server.namespace) if server else by_server(None))
@@ -126,6 +131,7 @@ def indexes_of(spec: Model) -> frozenset[str]:
                 found.add(by_forwarding(spec.forwarding.receiver_ref.name))
             if spec.fallback_sender is not None:
                 found.add(by_fallback(spec.fallback_sender))
+                found.add(by_sender(spec.fallback_sender.rpartition("@")[2].lower()))
             if spec.consumer is not None:
                 found.add(by_consumer(spec.consumer.name))
             if _declares_bulk(spec) and not spec.at_rest:

@@ -2,13 +2,11 @@
 """MailServer: follow the references, probe once, and say what the server answered."""
 
 from datetime import timedelta
-from typing import cast
 
-from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
-from postroom.api.resource import EmailAccount, MailServer
+from postroom.api.resource import MailServer
 from postroom.reconcile import defaults
-from postroom.reconcile.indexes import DEFAULT, by_server
+from postroom.reconcile.indexes import DEFAULT
 from postroom.reconcile.signing_in import refresh_tokens
 from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
 from postroom.reconcile.signing_in.protocol_check import prepare_server, server_references
@@ -25,18 +23,14 @@ async def assess(
 ) -> Assessment:
     """The assessment of a mail server; raises `InvalidSpec` for what its provider forbids."""
     spec, status, namespace = resource.spec, resource.status, resource.metadata.namespace
-    name = resource.metadata.name
     target = smtp_target(spec)
-    standing = await defaults.standing_of(resource, world)
-    is_default = standing is not None and standing.winner == name
     check = await (await prepare_server(resource, world)).probed(world, memory)
-    accounts = await _accounts(resource, world, is_default=is_default)
+    accounts = await defaults.accounts_behind(resource, world)
     fields: dict[str, object] = {
         "server": status.server,
         "tls": status.tls,
         "last_probe": status.last_probe,
         "endpoint": f"{target.host}:{target.port}",
-        "accounts": len(accounts),
     }
     verdicts = (check.problem,) if check.problem else check.verdicts
     if check.problem is None:
@@ -48,6 +42,7 @@ async def assess(
         fields["server"] = report.server or status.server
         fields["tls"] = report.tls or status.tls
         fields["last_probe"] = check.facts(status.last_probe if same else None)
+    marks = {reference_to(Kind.MAIL_SERVER, DEFAULT)} if spec.default else set[str]()
     findings = check.findings(world.now()) + check.precheck_findings
     findings += refresh_tokens.findings_of(world.outbound.tokens, check.credentials, world.now())
     findings += tuple(overcommitment.findings_of(spec, accounts, namespace))
@@ -59,33 +54,6 @@ async def assess(
         interval=spec.interval,
         deadline=spec.progress_deadline,
         fields={**fields, "findings": worst_first(findings)},
-        references=server_references(spec) | _dependants(spec, name, namespace),
+        references=server_references(spec) | marks,
         evidence=check.evidence,
     )
-
-
-def _dependants(spec: MailServerSpec, name: str, namespace: str) -> frozenset[str]:
-    """The indexes whose changes matter to a server: who uses it, and who else is a default."""
-    indexes = (by_server(name), by_server(name, namespace))
-    refs = {reference_to(Kind.EMAIL_ACCOUNT, index) for index in indexes}
-    if spec.default:
-        refs |= {
-            reference_to(Kind.EMAIL_ACCOUNT, by_server(None)),
-            reference_to(Kind.MAIL_SERVER, DEFAULT),
-        }
-    return frozenset(refs)
-
-
-async def _accounts(resource: MailServer, world: World, *, is_default: bool) -> list[EmailAccount]:
-    """The accounts that send through the server, whether they name it or not."""
-    name, namespace = resource.metadata.name, resource.metadata.namespace
-    admitted = resource.spec.allowed_namespaces
-    found = list(await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(name)))
-    for account in await world.find_everywhere(Kind.EMAIL_ACCOUNT, by_server(name, namespace)):
-        place = account.metadata.namespace
-        if place == namespace or admitted.admit(place):
-            found.append(account)
-    if is_default:
-        found += await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
-    accounts = [cast("EmailAccount", account) for account in found]
-    return [account for account in accounts if not account.spec.at_provider]

@@ -83,7 +83,26 @@ def test_an_account_stands_on_all_that_it_names() -> None:
         "Secret/login",
         "Secret/imap-login",
         "ConfigMap/ca",
+        # Who uses it.
+        "EmailAccount/receiver=support",
+        "EmailAccount/forwarding=support",
+        "EmailAccount/fallback=support@example.com",
     }
+
+
+def test_what_is_named_in_another_namespace_is_waited_for_there() -> None:
+    status = {"resolvedRefs": [{"kind": "MailServer", "name": "smtp", "namespace": "platform"}]}
+    spec = {
+        "address": "support@example.com",
+        "serverRef": {"name": "relay", "namespace": "platform"},
+    }
+    maps = Dependants()
+    maps.update(ACCOUNT, declared(Kind.EMAIL_ACCOUNT, stored(ACCOUNT, spec=spec, status=status)))
+    for name in ("relay", "smtp"):
+        assert maps.of("platform", [f"MailServer/{name}"]) == [ACCOUNT]
+        assert maps.of(ACCOUNT.namespace, [f"MailServer/{name}"]) == []
+    maps.forget(ACCOUNT)
+    assert not maps._dependants
 
 
 def test_a_server_stands_on_its_secrets() -> None:
@@ -93,7 +112,8 @@ def test_a_server_stands_on_its_secrets() -> None:
         "tls": {"caBundleRef": {"kind": "Secret", "name": "ca"}},
     }
     found = declared(Kind.MAIL_SERVER, stored(SERVER, spec=spec))
-    assert found == {"Secret/login", "Secret/ca"}
+    used_by = {f"EmailAccount/server={name}" for name in ("smtp", "mail/smtp")}
+    assert found == {"Secret/login", "Secret/ca"} | used_by
 
 
 def test_a_domain_stands_on_the_secrets_of_its_keys() -> None:
@@ -105,6 +125,7 @@ def test_a_domain_stands_on_the_secrets_of_its_keys() -> None:
         "Secret/key",
         "SendingDomain/domain=example.com",
         "EmailAccount/bulk=example.com",
+        "EmailAccount/sends=example.com",
     }
 
 

@@ -8,6 +8,7 @@ from postroom.api.findings import FINDING_LIMIT, Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount
+from postroom.api.status import Use
 from postroom.reconcile import indexes
 from postroom.reconcile.account.messages.results import failed_before
 from postroom.reconcile.signing_in.probing import code_of
@@ -18,9 +19,9 @@ from postroom.reconcile.world import World
 #: So many of each are named in a sentence.
 _NAMED = 5
 _FIELDS = {
-    emailaccount_status.Use.RECEIVER: "spec.roundTrip.receiverRef",
-    emailaccount_status.Use.FORWARDING: "spec.forwarding.receiverRef",
-    emailaccount_status.Use.FALLBACK_SENDER: "spec.fallbackSender",
+    Use.RECEIVER: "spec.roundTrip.receiverRef",
+    Use.FORWARDING: "spec.forwarding.receiverRef",
+    Use.FALLBACK_SENDER: "spec.fallbackSender",
 }
 #: What is said of every identity that is not turned off by itself.
 _STOPPED = {
@@ -37,9 +38,9 @@ async def rest_of(resource: EmailAccount, world: World, memory: outcome.Memory) 
     memory.sends = {token: report for token, report in memory.sends.items() if report is not None}
     metadata, before = resource.metadata, resource.status
     by_use = {
-        emailaccount_status.Use.RECEIVER: indexes.by_receiver(metadata.name),
-        emailaccount_status.Use.FORWARDING: indexes.by_forwarding(metadata.name),
-        emailaccount_status.Use.FALLBACK_SENDER: indexes.by_fallback(resource.spec.address),
+        Use.RECEIVER: indexes.by_receiver(metadata.name),
+        Use.FORWARDING: indexes.by_forwarding(metadata.name),
+        Use.FALLBACK_SENDER: indexes.by_fallback(resource.spec.address),
     }
     users = [
         emailaccount_status.RelianceOn(kind=user.kind.value, name=user.metadata.name, use=use)

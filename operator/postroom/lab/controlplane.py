@@ -43,8 +43,8 @@ class Servers(Protocol):
 class ControlPlane:
     """A running control plane, and kubectl for it.
 
-    `has_controllers` tells whether namespaces are deleted and children collected;
-    `audit_log` is None where the API server is not ours.
+    `kubectl_path` is the program. `has_controllers` tells whether namespaces are deleted and
+    children collected; `audit_log` is None where the API server is not ours.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ControlPlane:
         scratch: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         self._servers = servers
-        self._kubectl = kubectl
+        self.kubectl_path = kubectl
         self._scratch = scratch
         self.audit_log = audit_log
         self.has_controllers = has_controllers
@@ -96,7 +96,7 @@ class ControlPlane:
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator; with `check`, a failure raises with its output."""
         done = subprocess.run(  # noqa: S603 - our own binary, arguments of our own
-            [str(self._kubectl), f"--kubeconfig={self.kubeconfig}", *args],
+            [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *args],
             input=input,
             capture_output=True,
             text=True,

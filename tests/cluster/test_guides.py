@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every guide of docs/guides is followed on the real API server, with the lab's DNS and servers.
+
+Covers: each page from its first block to its last, after those that it builds on; that the harness
+names page and line of what is not true, and takes nothing for true that it does not understand.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.query
+import dns.rcode
+import dns.update
+import dns.zone
+import pytest
+import yaml
+
+from cluster.guides import GUIDES, GuideError, Reader, builds_on, matches, search_path, steps_of
+from cluster.lab_process import LabProcess
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.lab import OWNERSHIP_KEY_FILE
+from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+
+PAGES = sorted(path for path in GUIDES.glob("*.md") if path.name != "README.md")
+NAMESPACE = "guides"
+
+
+def publish_in(lab: LabProcess, text: str) -> None:
+    """Put the records of a zone file in the place of all of their names and types."""
+    zone = dns.zone.from_text(text, origin=".", relativize=False, check_origin=False)
+    update = dns.update.UpdateMessage("example.com")
+    for name, rdataset in zone.iterate_rdatasets():
+        update.replace(name, rdataset)
+    answer = dns.query.udp(update, lab.reach.address, port=lab.reach.dns_port, timeout=5)
+    assert answer.rcode() == dns.rcode.NOERROR
+    time.sleep(1.1)  # the TTL of what was there
+
+
+@pytest.fixture(scope="module")
+def reader(
+    installed: ControlPlane, lab: LabProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Reader]:
+    """One reader for all pages, in a namespace of their own, with an operator that runs."""
+    directory = tmp_path_factory.mktemp("guides")
+    kubeconfig = yaml.safe_load(installed.kubeconfig.read_text())
+    for context in kubeconfig["contexts"]:
+        context["context"]["namespace"] = NAMESPACE
+    (directory / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    authority = next(yaml.safe_load_all(lab.manifest.read_text()))
+    del authority["metadata"]["namespace"]
+    (directory / "lab-ca.yaml").write_text(yaml.safe_dump(authority))
+    commands = directory / "commands"
+    commands.mkdir()
+    (commands / "kubectl").symlink_to(installed.kubectl_path)
+    environment = {
+        "PATH": search_path(commands),
+        "KUBECONFIG": str(directory / "kubeconfig"),
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+        "POSTROOM_DNS_RESOLVERS": f"{lab.reach.address}:{lab.reach.dns_port}",
+        "POSTROOM_DNS_AUTHORITATIVE_PORT": str(lab.reach.dns_port),
+        "POSTROOM_ALLOW_CIDRS": f"{lab.reach.address}/32",
+        "POSTROOM_ALLOW_PORTS": "2587,2465,2993",
+        "POSTROOM_OWNERSHIP_KEY_FILE": str(OWNERSHIP_KEY_FILE),
+    }
+    operator = OperatorProcess(
+        service_account_kubeconfig(installed, directory), directory, lab.reach.flags
+    )
+    installed.kubectl("create", "namespace", NAMESPACE)
+    with operator:
+        yield Reader(directory, environment, lambda text: publish_in(lab, text))
+    installed.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_guide_is_true(reader: Reader, page: Path) -> None:
+    reader.follow(page)
+
+
+def test_the_index_and_the_readme_link_every_guide() -> None:
+    index = (GUIDES / "README.md").read_text()
+    assert all(f"]({page.name})" in index for page in PAGES)
+    assert "](docs/guides/README.md)" in (GUIDES.parents[1] / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_guide_has_what_a_reader_looks_for(page: Path) -> None:
+    headings = [line[3:] for line in page.read_text().splitlines() if line.startswith("## ")]
+    assert headings == [
+        "What you have",
+        "The YAML",
+        "The commands",
+        "What you read in status",
+        "If it is not so",
+    ]
+    assert steps_of(page)
+    assert page.name not in builds_on(page)
+
+
+@pytest.mark.parametrize(
+    ("shows", "output", "is_so"),
+    [
+        ("a  b", "a b\n", True),
+        ("a", "a\nb\n", False),
+        ("a\n...", "a\nb\nc\n", True),
+        ("...\nc", "a\nb\nc\n", True),
+        ("...\nb", "a\nb\nc\n", False),
+        ("a ... c", "a 1 2 c\n", True),
+        ("a ... c", "a\nc\n", False),
+        ("...", "", True),
+        ("a.b", "axb\n", False),
+        ("a", "", False),
+    ],
+)
+def test_what_a_page_shows_is_all_that_comes(shows: str, output: str, is_so: bool) -> None:
+    assert matches(tuple(shows.splitlines()), output) is is_so
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x\n```console\n$ echo a\nb\n```\n", "page.md:3: `echo a` ended with 0"),
+        ("```console\n$ true\n$ false\n```\n", "page.md:3: `false` ended with 1"),
+        ("```console\n$ false\n$ echo $?\n0\n```\n", "page.md:3: `echo $?` ended with 0"),
+        ("```console\na\n```\n", "page.md:2: what is shown comes before any command"),
+        ("```yaml\na: b\n```\n", "page.md:2: the first line must be # NAME.yaml"),
+        ("```sh\ntrue\n```\n", "page.md:2: a block of sh"),
+        ("\n```console\n$ true\n", "page.md:3: the block does not end"),
+    ],
+)
+def test_what_is_not_true_is_told_by_page_and_line(tmp_path: Path, text: str, message: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(GuideError) as caught:
+        Reader(tmp_path, {}, lambda _: None).follow(page)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_page_is_followed_after_those_that_it_builds_on(tmp_path: Path) -> None:
+    assert shutil.which("bash")
+    earlier, later = tmp_path / "earlier.md", tmp_path / "later.md"
+    earlier.write_text("```yaml\n# made.yaml\na: b\n```\n")
+    later.write_text(
+        "# Later\n\n## What you have\n\n[earlier](earlier.md)\n\n"
+        "## The commands\n\n```console\n$ cat made.yaml | \\\n    tail -1\na: b\n```\n"
+    )
+    Reader(tmp_path, {}, lambda _: None).follow(later)

@@ -20,6 +20,7 @@ from postroom.reconcile import world
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.indexes import indexes_of
 from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.status.wanted import ChildState, SecretBody, Wanted
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_of
 
@@ -94,11 +95,9 @@ class DirectoryWorld:
         async def evaluate(key: Key) -> None:
             nonlocal done
             async with gate:
-                memory = self._memories.setdefault(key, Memory())
-                outcome = await reconcile(key.kind, self._raw[key], self, memory, policy)
-            if outcome.status is not None:
-                self._raw[key]["status"] = dumped(outcome.status)
-                self._note_claim(key)
+                # Once more where children come of it, which the status is to tell of.
+                if await self._evaluated(key, policy):
+                    await self._evaluated(key, policy)
             done += 1
             if progress is not None:
                 progress(done, len(self._raw))
@@ -114,7 +113,31 @@ class DirectoryWorld:
                 await evaluate(key)
         for kind in (Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT):
             await asyncio.gather(*(evaluate(key) for key in sorted(self._raw) if key.kind is kind))
+        # Which account has the default's Secret shows once all of them were judged.
+        for key in sorted(self._raw):
+            if self._memories[key].children:
+                await self._evaluated(key, policy)
         return all(is_true(status.conditions, ConditionType.READY) for _, status in self.statuses())
+
+    async def _evaluated(self, key: Key, policy: Policy) -> bool:
+        """Evaluate one resource; tell whether there is news of the children that it would have."""
+        memory = self._memories.setdefault(key, Memory())
+        outcome = await reconcile(key.kind, self._raw[key], self, memory, policy)
+        if outcome.status is not None:
+            self._raw[key]["status"] = dumped(outcome.status)
+            self._note_claim(key)
+        before = memory.children
+        memory.children = {
+            each.child: self._would_be(key.namespace, each) for each in outcome.children or ()
+        }
+        return memory.children != before
+
+    def _would_be(self, namespace: str, wanted: Wanted) -> ChildState:
+        """Return what an operator that may write would make of a child."""
+        if not isinstance(wanted.content, SecretBody):
+            return ChildState.GONE
+        taken = (namespace, wanted.child.name) in self._manifests.secrets
+        return ChildState.CONFLICT if taken else ChildState.APPLIED
 
     def statuses(self) -> list[tuple[Key, CommonStatus]]:
         """Every resource with its status, in the order of evaluation."""

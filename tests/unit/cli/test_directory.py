@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a directory of manifests and a cluster read of one Secret is the same."""
+"""What a directory of manifests and a cluster read of one Secret is the same; a check shows the
+Secrets of bindings that an operator would write."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
+from postroom.api.conditions import ConditionType, find, is_true
+from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.names import Kind
 from postroom.cli import manifests
+from postroom.cli.account_details import account_lines
 from postroom.cli.directory import DirectoryWorld
 from postroom.controller.cache import Cache
 from postroom.controller.world import ClusterWorld
 from postroom.dns.ownership import OwnershipRules
-from postroom.reconcile.world import Outbound, SecretContent
+from postroom.reconcile.world import MailProbes, Outbound, SecretContent
+from unit.reconcile.mail_worlds import AT_ONCE, Probes
 
 NOTHING: Any = None
 OUTBOUND = Outbound(NOTHING, NOTHING, NOTHING)
@@ -91,3 +97,71 @@ async def test_consents(
     }
     directory, cluster = await both(raw, tmp_path)
     assert directory.allowed_hosts == cluster.allowed_hosts == hosts
+
+
+def mail_objects(names: tuple[str, ...], **spec: Any) -> list[dict[str, Any]]:
+    """A Secret, a server, and accounts that send through it."""
+    api, meta = "postroom.dev/v1alpha1", {"namespace": "mail"}
+    found: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "login", **meta},
+            "stringData": {"username": "me", "password": "canary"},
+        },
+        {
+            "apiVersion": api,
+            "kind": "MailServer",
+            "metadata": {"name": "relay", **meta},
+            "spec": {"host": "smtp.example.com", "default": True},
+        },
+    ]
+    login = {"credentialsRef": {"name": "login"}}
+    return found + [
+        {
+            "apiVersion": api,
+            "kind": "EmailAccount",
+            "metadata": {"name": name, **meta},
+            "spec": {"address": f"{name}@example.com", **login, **spec},
+        }
+        for name in names
+    ]
+
+
+async def checked(folder: Path, objects: list[dict[str, Any]]) -> dict[str, EmailAccountStatus]:
+    """The statuses of the accounts among objects whose servers are well."""
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(objects))
+    found = manifests.load([folder], "mail")
+    probes = cast("MailProbes", Probes())
+    world = DirectoryWorld(found, Outbound(NOTHING, probes, NOTHING), OwnershipRules())
+    await world.check(AT_ONCE)
+    return {
+        key.name: cast("EmailAccountStatus", status)
+        for key, status in world.statuses()
+        if key.kind is Kind.EMAIL_ACCOUNT
+    }
+
+
+async def test_a_check_shows_what_would_be_projected_and_no_value(tmp_path: Path) -> None:
+    asked = {"binding": {"secretName": "mail"}}
+    status = (await checked(tmp_path, mail_objects(("support",), **asked)))["support"]
+    assert is_true(status.conditions, ConditionType.READY)
+    lines = [line.text for line in account_lines(status)]
+    assert "  Binding: Secret mail" in lines
+    assert any("password" in line for line in lines)
+    assert "canary" not in str(lines) + str(status)
+
+
+async def test_a_check_knows_what_a_name_is_taken_by(tmp_path: Path) -> None:
+    asked = {"binding": {"secretName": "login"}}
+    status = (await checked(tmp_path, mail_objects(("support",), **asked)))["support"]
+    ready = find(status.conditions, ConditionType.READY)
+    assert ready is not None
+    assert ready.reason == "SecretConflict"
+
+
+async def test_a_check_names_one_default(tmp_path: Path) -> None:
+    asked = {"default": True, "binding": {"default": True}}
+    found = await checked(tmp_path, mail_objects(("a", "b"), **asked))
+    names = [status.binding.default_name for status in found.values() if status.binding]
+    assert names == ["default-mail"]

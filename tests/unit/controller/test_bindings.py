@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets of bindings as they are written: whose they are, who has one now, what a write keeps.
+
+How accounts come to want them is in tests/unit/reconcile/account/test_binding.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.api.masked import Masked
+from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller.bindings import BindingSecrets
+from postroom.controller.children import Owner
+from postroom.controller.writer import SecretWriter
+from postroom.reconcile.account.binding_content import SECRET_TYPE
+from postroom.reconcile.status.wanted import Child, ChildState, SecretBody, Wanted, Yielded
+from unit.reconcile.binding_worlds import Secrets
+
+OLD, NEW = Owner("EmailAccount", "old", "uid-1"), Owner("EmailAccount", "new", "uid-2")
+CHILD = Child("Secret", "default-mail")
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+
+
+def body(host: str = "a", *, takes_over: bool = True) -> SecretBody:
+    return SecretBody(SECRET_TYPE, {"host": Masked(host)}, handed_round=True, takes_over=takes_over)
+
+
+class Kube(Secrets):
+    """An API server, and what it is asked for."""
+
+    async def make(self, owner: Owner, content: object) -> ChildState:
+        writer = SecretWriter(self, TokenBucket(1e9, 1e9))
+        bindings = BindingSecrets(self, writer, lambda: NOW)
+        return await bindings.apply("mail", owner, Wanted(CHILD, content))
+
+    @property
+    def owners(self) -> list[str]:
+        return [each["name"] for each in self.there["default-mail"]["metadata"]["ownerReferences"]]
+
+
+async def test_it_changes_hands_in_one_write() -> None:
+    kube = Kube()
+    assert await kube.make(OLD, body()) is ChildState.APPLIED
+    assert await kube.make(NEW, body("b", takes_over=False)) is ChildState.LEFT
+    assert await kube.make(NEW, body("b")) is ChildState.APPLIED
+    assert kube.owners == ["new"]
+    assert kube.writes == [("create", "default-mail"), ("patch", "default-mail")]
+    # Who had it neither takes it back nor deletes it.
+    assert await kube.make(OLD, body(takes_over=False)) is ChildState.LEFT
+    assert await kube.make(OLD, Yielded()) is ChildState.GONE
+    assert await kube.make(OLD, None) is ChildState.GONE
+    assert kube.owners == ["new"]
+
+
+async def test_what_is_yielded_stays_until_it_is_taken() -> None:
+    kube = Kube()
+    await kube.make(OLD, body())
+    assert await kube.make(OLD, Yielded()) is ChildState.LEFT
+    assert await kube.make(OLD, None) is ChildState.GONE
+    assert kube.there == {}
+
+
+async def test_owners_besides_the_controller_stay() -> None:
+    kube = Kube()
+    await kube.make(OLD, body())
+    secret = kube.there["default-mail"]
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "uid-9"}
+    metadata = secret["metadata"]
+    metadata = {**metadata, "ownerReferences": [*metadata["ownerReferences"], other]}
+    kube.put({**secret, "metadata": metadata})
+    await kube.make(NEW, body())
+    assert sorted(kube.owners) == ["new", "other"]
+
+
+async def test_whoever_was_faster_is_read_again() -> None:
+    kube = Kube()
+    kube.faults = [409, 409]
+    assert await kube.make(OLD, body()) is ChildState.APPLIED
+
+
+@pytest.mark.parametrize("content", [body(), Yielded(), None])
+@given(secret=st.fixed_dictionaries({}, optional={"type": JSON, "metadata": JSON, "data": JSON}))
+def test_what_is_not_ours_is_never_touched(content: object, secret: dict[str, Any]) -> None:
+    kube = Kube()
+    kube.there["default-mail"] = secret
+    state = asyncio.run(kube.make(OLD, content))
+    wanted = ChildState.CONFLICT if isinstance(content, SecretBody) else ChildState.GONE
+    assert (state, kube.writes) == (wanted, [])

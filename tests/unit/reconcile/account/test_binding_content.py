@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into a binding, whose credentials may, and when a Secret is one already."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from postroom.api.conditions import ConditionType
+from postroom.api.names import Key, Kind
+from unit.reconcile.account.test_relations import FALLBACK, RELAY_ADDRESS
+from unit.reconcile.binding_worlds import BindingWorld
+from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, message, verdict
+
+NAME, ADDRESS = "support-mail", "support@send.example.com"
+ASKED = {"binding": {"secretName": NAME}}
+FITS = {
+    "type": "smtp",
+    "host": "smtp.example.com",
+    "port": "587",
+    "username": ADDRESS,
+    "password": "p",
+}
+BINDING = ConditionType.BINDING_READY
+
+
+def written(world: BindingWorld, name: str = NAME) -> dict[str, str]:
+    data = world.kube.there[name]["data"]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+@pytest.mark.parametrize("asked", [{}, ASKED])
+@pytest.mark.parametrize("more", [{}, {"security": "starttls", "from": ADDRESS, "provider": "x"}])
+async def test_a_secret_that_has_all_is_referenced_and_nothing_is_written(
+    asked: dict[str, Any], more: dict[str, str]
+) -> None:
+    world = BindingWorld(**asked)
+    world.add_secret("mailbox", **FITS, **more)
+    status = await world.evaluate(ACCOUNT)
+    assert status.binding is not None
+    assert (status.binding.name, status.binding.secrets) == ("mailbox", [])
+    assert world.kube.writes == []
+    assert verdict(status, BINDING) == (("True", "SecretReferenced") if asked else None)
+    world.add(ACCOUNT, **world.spec, connection="Disconnected")
+    assert (await world.evaluate(ACCOUNT)).binding is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({key: None} for key in FITS if key not in ("username", "password")),
+        {"type": "postgresql"},
+        {"host": "smtp.example.net"},
+        {"port": "465"},
+        {"security": "implicit"},
+        {"from": "other@example.com"},
+    ],
+)
+async def test_a_secret_that_lacks_or_contradicts_anything_is_not(change: dict[str, Any]) -> None:
+    world = BindingWorld(**ASKED)
+    data = {key: value for key, value in (FITS | change).items() if value is not None}
+    world.add_secret("mailbox", **data)
+    status = await world.evaluate(ACCOUNT)
+    assert status.binding is not None
+    assert status.binding.name == NAME
+
+
+async def test_other_keys_are_projected_under_the_usual_ones() -> None:
+    login = {"name": "mailbox", "usernameKey": "user", "passwordKey": "secret"}
+    world = BindingWorld(**ASKED, credentialsRef=login)
+    world.add_secret("mailbox", user="me", secret="hush", database="other")
+    await world.evaluate(ACCOUNT)
+    found = written(world)
+    assert (found["username"], found["password"]) == ("me", "hush")
+    assert "other" not in found.values()
+
+
+async def test_a_fallback_sender_is_what_one_sends_from() -> None:
+    world = BindingWorld(**ASKED, fallbackSender=RELAY_ADDRESS)
+    world.domain(status="False")
+    world.domain(FALLBACK, "relay.example.net")
+    world.add_secret("mailbox", **FITS)
+    status = await world.evaluate(ACCOUNT)
+    assert status.binding is not None
+    assert status.binding.name == NAME
+    found = written(world)
+    assert (found["from"], found["reply-to"]) == (RELAY_ADDRESS, ADDRESS)
+
+
+async def test_with_a_token_only_where_it_is_to_be_had() -> None:
+    world = BindingWorld(**ASKED)
+    del world.spec["credentialsRef"], world.spec["serverRef"]
+    oauth = {
+        "provider": "Google",
+        "clientID": "client",
+        "clientSecretRef": {"name": "app", "key": "clientSecret"},
+        "refreshTokenRef": {"name": "app", "key": "refreshToken"},
+    }
+    spec = {**world.spec, "provider": "GoogleWorkspace", "oauth": oauth, "imap": None}
+    world.add(ACCOUNT, **{key: value for key, value in spec.items() if value is not None})
+    world.add_secret("app", clientSecret="canary-1", refreshToken="canary-2")
+    status = await world.evaluate(ACCOUNT)
+    assert status.binding is not None, message(status)
+    found = written(world)
+    assert found["auth"] == "xoauth2"
+    assert found["client-id"] == "client"
+    assert found["token-endpoint"].startswith("https://")
+    assert "password" not in found
+    assert "canary" not in str(found)
+
+
+async def server_login(**uses: Any) -> tuple[BindingWorld, Any]:
+    """An account that signs in with its server's credentials."""
+    world = BindingWorld(**ASKED)
+    del world.spec["credentialsRef"], world.spec["imap"]
+    world.add(ACCOUNT, **world.spec)
+    world.secrets["mailbox"] = replace(world.secrets["mailbox"], **uses)
+    return world, await world.evaluate(ACCOUNT)
+
+
+async def test_a_servers_credentials_are_copied_with_their_owners_word_only() -> None:
+    world, status = await server_login()
+    assert verdict(status, BINDING) == ("False", "ReferenceNotPermitted")
+    assert world.kube.there == {}
+    assert "postroom.dev/allow: binding" in message(status, BINDING)
+    world, status = await server_login(allowed_uses=frozenset({"binding"}))
+    assert verdict(status, BINDING) == ("True", "SecretProjected")
+    assert written(world)["password"] == "p"
+
+
+async def test_a_server_without_a_login_needs_no_word() -> None:
+    world = BindingWorld(**ASKED)
+    world.add(SERVER, host="smtp.example.com")
+    world.ready(SERVER)
+    del world.spec["credentialsRef"], world.spec["imap"]
+    world.add(ACCOUNT, **world.spec)
+    await world.evaluate(ACCOUNT)
+    assert written(world)["auth"] == "none"
+
+
+async def test_a_server_of_another_namespace_gives_nothing_away() -> None:
+    world = BindingWorld(**ASKED)
+    foreign = Key(Kind.MAIL_SERVER, "elsewhere", "hidden-relay")
+    login = {"name": "mailbox"}
+    allowed = {"from": "All"}
+    world.add(foreign, host="smtp.example.net", credentialsRef=login, allowedNamespaces=allowed)
+    world.ready(foreign)
+    world.secrets["mailbox"] = replace(
+        world.secrets["mailbox"], allowed_uses=frozenset({"binding"})
+    )
+    spec = {"address": ADDRESS, "serverRef": {"name": "hidden-relay", "namespace": "elsewhere"}}
+    world.add(ACCOUNT, **spec, **ASKED)
+    status = await world.evaluate(ACCOUNT)
+    assert status.effective_sender is not None
+    assert status.effective_sender.address is None
+    assert verdict(status, BINDING) == ("False", "BindingWithdrawn")
+    assert world.kube.there == {}
+
+
+async def test_where_silence_is_no_consent_the_owner_must_speak() -> None:
+    world = BindingWorld(**ASKED)
+    silent = replace(world.secrets["mailbox"], silence_consents=False)
+    world.secrets["mailbox"] = silent
+    status = await world.evaluate(ACCOUNT)
+    assert verdict(status, BINDING) == ("False", "ReferenceNotPermitted")
+    assert NAMESPACE == "mail" and world.kube.there == {}
+    world.secrets["mailbox"] = replace(silent, allowed_uses=frozenset({"binding"}))
+    status = await world.evaluate(ACCOUNT)
+    assert verdict(status, BINDING) == ("True", "SecretProjected")
+
+
+async def test_consent_that_is_taken_back_withdraws() -> None:
+    world, _ = await server_login(allowed_uses=frozenset({"binding"}))
+    world.secrets["mailbox"] = replace(
+        world.secrets["mailbox"], allowed_uses=frozenset(), resource_version="2"
+    )
+    status = await world.evaluate(ACCOUNT)
+    assert world.kube.there == {}
+    assert verdict(status, BINDING) == ("False", "ReferenceNotPermitted")

@@ -139,7 +139,7 @@ class Lab:
 def load_zones(address: str) -> ZoneData:
     """Read zones.yaml, filling in address, keys and derived tokens."""
     here = resources.files("postroom.lab")
-    described = yaml.safe_load(here.joinpath("zones.yaml").read_text())
+    described = yaml.load(here.joinpath("zones.yaml").read_text(), Loader=yaml.CSafeLoader)
     known = yaml.safe_load(here.joinpath("keys.yaml").read_text()) | {"address": address}
     key = OWNERSHIP_KEY_FILE.read_text(encoding="utf-8").strip().encode()
 

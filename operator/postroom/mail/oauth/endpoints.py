@@ -71,7 +71,7 @@ class Directory(BaseModel):
 def directory() -> Directory:
     """Load and validate the file, once."""
     text = resources.files("postroom.mail.oauth").joinpath("endpoints.yaml").read_text("utf-8")
-    return Directory.model_validate(yaml.safe_load(text))
+    return Directory.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
 
 
 def endpoints_of(provider: OAuthProvider, cloud: MicrosoftCloud | None = None) -> Endpoints | None:

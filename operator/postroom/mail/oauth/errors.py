@@ -148,7 +148,7 @@ class Table(BaseModel):
 def table() -> Table:
     """Load and validate the table, once."""
     text = resources.files("postroom.mail.oauth").joinpath("errors.yaml").read_text("utf-8")
-    return Table.model_validate(yaml.safe_load(text))
+    return Table.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
 
 
 @dataclass(frozen=True, slots=True)

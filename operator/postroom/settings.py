@@ -206,6 +206,11 @@ class Settings(BaseModel):
         description="Write Secrets for applications where a spec has binding; needs create, patch "
         "and delete on Secrets.",
     )
+    publish_dns_endpoints: bool = Field(
+        default=False,
+        description="Hand records to external-dns where a spec says publish; needs create, get, "
+        "patch and delete on DNSEndpoints.",
+    )
     allow_test_recipients: Annotated[tuple[str, ...], _each(parse_test_recipient)] = Field(
         default=(),
         description="Addresses (or @domain) that test messages may go to besides the account "

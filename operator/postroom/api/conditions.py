@@ -44,6 +44,7 @@ class ConditionType(StrEnum):
     BIMI_VERIFIED = "BIMIVerified"
     DANE_VERIFIED = "DANEVerified"
     REVERSE_DNS_VERIFIED = "ReverseDNSVerified"
+    RECORDS_PUBLISHED = "RecordsPublished"
     REFERENCES_RESOLVED = "ReferencesResolved"
     DEPENDENCIES_READY = "DependenciesReady"
     TARGET_ALLOWED = "TargetAllowed"

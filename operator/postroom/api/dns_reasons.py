@@ -98,6 +98,32 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "DNS could not be asked (timeout, SERVFAIL, REFUSED); this says nothing about the record.",
         "If it stays, check the zone's name servers and the operator's way to them.",
     ),
+    "EndpointApplied": (
+        "Every record that spec.publish names was handed to external-dns and stands in DNS.",
+        _NONE,
+    ),
+    "AwaitingPublisher": (
+        "The records were handed to external-dns, or are about to be, and do not all stand in DNS.",
+        "If it stays, see that external-dns runs with --source=crd, with --managed-record-types "
+        "once for each type (TXT, CNAME, MX), and for the zone.",
+    ),
+    "AwaitingOwnership": (
+        "Control of the domain is not proven, so that only its proof is handed to external-dns.",
+        "Publish the ownership record, or name Ownership in spec.publish.records.",
+    ),
+    "PublisherUnavailable": (
+        "The cluster knows no DNSEndpoint, by which external-dns is told what to publish.",
+        "Install external-dns with its CustomResourceDefinition, or publish the records by hand.",
+    ),
+    "PublishingDenied": (
+        "This operator, the namespace or the spec may not publish what spec.publish names.",
+        "Do what the finding names, or publish the record by hand.",
+    ),
+    "Conflict": (
+        "What is to be published meets something of others, which would go: records in DNS, or "
+        "a DNSEndpoint.",
+        "Publish the record by hand beside what stands, as the finding says.",
+    ),
     "ResolversDisagree": (
         "The zone has the record, the resolver does not show it yet.",
         "Wait: caches expire by themselves.",

@@ -56,6 +56,13 @@ class Reason(StrEnum):
     OWNERSHIP_KEY_MISSING = "OwnershipKeyMissing"
     LOOKUP_FAILED = "LookupFailed"
     RESOLVERS_DISAGREE = "ResolversDisagree"
+    # publishing
+    ENDPOINT_APPLIED = "EndpointApplied"
+    AWAITING_PUBLISHER = "AwaitingPublisher"
+    AWAITING_OWNERSHIP = "AwaitingOwnership"
+    PUBLISHER_UNAVAILABLE = "PublisherUnavailable"
+    PUBLISHING_DENIED = "PublishingDenied"
+    CONFLICT = "Conflict"
     # references
     RESOLVED = "Resolved"
     MAIL_SERVER_NOT_FOUND = "MailServerNotFound"

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from postroom.api import fields
+from postroom.api.sendingdomain_publish import Publish
 from postroom.api.sendingdomain_records import (
     BIMI,
     DANE,
@@ -235,6 +236,12 @@ class SendingDomainSpec(fields.Model):
         description="What gates Ready; default: everything that is declared.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+    publish: Publish | None = Field(
+        default=None,
+        description="Which records postroom hands to external-dns. Needs an operator that may "
+        "(--publish-dns-endpoints), and a namespace that may publish in the zone. What stands in "
+        "DNS decides, not what was handed over.",
+    )
     interval: fields.Interval = Field(
         default=timedelta(hours=1),
         description="How often a verified domain is checked again: 1m to 24h.",
@@ -294,10 +301,15 @@ class SendingDomainSpec(fields.Model):
             raise ValueError(f"ownership.name {_OWNERSHIP_SENTENCE}")
         if self.parameters and self.provider is None:
             raise ValueError("parameters must come with provider, whose values they are")
+        published = self.publish.records if self.publish is not None else []
         for what, keys in (
             ("dkim selector", [dkim_key.selector for dkim_key in self.dkim]),
             ("mx host", [exchange.host for exchange in self.mx]),
             ("require entry", [requirement.value for requirement in self.require or ()]),
+            (
+                "publish.records entry",
+                [purpose.value for purpose in published],
+            ),
             ("sendingIPs entry", list(self.sending_ips)),
         ):
             twice = {key for key in keys if keys.count(key) > 1}

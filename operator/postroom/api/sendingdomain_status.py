@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from postroom.api.conditions import Timestamp
 from postroom.api.fields import Model
 from postroom.api.findings import FINDINGS_LIMIT, Finding
+from postroom.api.sendingdomain_publish import Publication
 from postroom.api.sendingdomain_records import Purpose
 from postroom.api.status import CommonStatus
 
@@ -98,6 +99,9 @@ class SendingDomainStatus(CommonStatus):
         default=[],
         description="Everything that must be published, and what is there.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+    )
+    publication: Publication | None = Field(
+        default=None, description="What was handed to external-dns; absent: nothing."
     )
     findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
         default=[],

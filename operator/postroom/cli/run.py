@@ -65,6 +65,7 @@ def run(
     allow_token_hosts: Annotated[_Many, _option("allow_token_hosts", _NETWORK)] = None,
     allow_token_rotation: Annotated[_Switch, _switch("allow_token_rotation", _OPERATOR)] = None,
     allow_bindings: Annotated[_Switch, _switch("allow_bindings", _OPERATOR)] = None,
+    publish_dns_endpoints: Annotated[_Switch, _switch("publish_dns_endpoints", _OPERATOR)] = None,
     regression_confirmation: Annotated[_Text, _option("regression_confirmation", _LIMITS)] = None,
     workers: Annotated[_Text, _option("workers", _LIMITS)] = None,
     workers_per_namespace: Annotated[_Text, _option("workers_per_namespace", _LIMITS)] = None,

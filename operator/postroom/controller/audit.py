@@ -7,7 +7,7 @@ or of a Secret.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -41,6 +41,8 @@ class Action(StrEnum):
     SECRET_DELETED = "SecretDeleted"  # noqa: S105
     BINDING_PUBLISHED = "BindingPublished"
     BINDING_WITHDRAWN = "BindingWithdrawn"
+    RECORDS_PUBLISHED = "RecordsPublished"
+    RECORDS_WITHDRAWN = "RecordsWithdrawn"
 
 
 #: Where a status acknowledges what an annotation asked for.
@@ -74,6 +76,15 @@ class Audit:
         """A Secret of the operator's own was created, changed or deleted."""
         action = Action.SECRET_DELETED if deleted else Action.SECRET_WRITTEN
         _tell({"action": action, "namespace": namespace, "secret": name})
+
+    def records_published(self, key: Key, endpoint: str, records: Sequence[str]) -> None:
+        """A DNSEndpoint was made or changed, and has these records: types and names."""
+        told = {"action": Action.RECORDS_PUBLISHED, "endpoint": endpoint, "records": list(records)}
+        _tell(told, about(key))
+
+    def records_withdrawn(self, key: Key, endpoint: str) -> None:
+        """A DNSEndpoint of ours was deleted."""
+        _tell({"action": Action.RECORDS_WITHDRAWN, "endpoint": endpoint}, about(key))
 
     def _secret_used(self, namespace: str, secret: str, target: str) -> None:
         """The first use of a Secret at a target since this process started."""

@@ -125,7 +125,7 @@ class Cluster:
         page = [("limit", str(_PAGE))]
         query = page
         while True:
-            answer = await self._request("GET", path, query=query, accept=accept)
+            answer = await self.request("GET", path, query=query, accept=accept)
             for item in _items(answer, "items"):
                 yield item
             token = str((answer.get("metadata") or {}).get("continue") or "")
@@ -153,19 +153,19 @@ class Cluster:
 
     async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
         """Merge a patch into an object's status and return the object."""
-        return await self._request(
+        return await self.request(
             "PATCH", f"{_path(key)}/status", body=patch, content_type=_MERGE_PATCH
         )
 
     async def annotate(self, key: Key, annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""
         body = {"metadata": {"annotations": dict(annotations)}}
-        await self._request("PATCH", _path(key), body=body, content_type=_MERGE_PATCH)
+        await self.request("PATCH", _path(key), body=body, content_type=_MERGE_PATCH)
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Create an Event (core/v1)."""
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
-        await self._request("POST", path, body=event)
+        await self.request("POST", path, body=event)
 
     async def create_secret(
         self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
@@ -176,27 +176,27 @@ class Cluster:
         """
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
         query = [("dryRun", "All")] if dry_run else []
-        await self._request("POST", path, query=query, body=secret)
+        await self.request("POST", path, query=query, body=secret)
 
     async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Merge a patch into a Secret; an ApiError with status 409 means that it has changed."""
         path = _core(namespace, "secrets", name)
-        await self._request("PATCH", path, body=patch, content_type=_MERGE_PATCH)
+        await self.request("PATCH", path, body=patch, content_type=_MERGE_PATCH)
 
     async def delete_secret(self, namespace: str, name: str, version: Mapping[str, str]) -> None:
         """Delete a Secret of this uid and resourceVersion; 409 means that it has changed."""
         body = {"preconditions": dict(version)}
-        await self._request("DELETE", _core(namespace, "secrets", name), body=body)
+        await self.request("DELETE", _core(namespace, "secrets", name), body=body)
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         """Create a Lease; an ApiError with status 409 means that somebody was faster."""
-        return await self._request("POST", _lease(namespace, ""), body=lease)
+        return await self.request("POST", _lease(namespace, ""), body=lease)
 
     async def replace_lease(
         self, namespace: str, name: str, lease: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Replace a Lease; an ApiError with status 409 means that somebody was faster."""
-        return await self._request("PUT", _lease(namespace, name), body=lease)
+        return await self.request("PUT", _lease(namespace, name), body=lease)
 
     # -- asking about others ------------------------------------------------------------------
 
@@ -207,7 +207,7 @@ class Cluster:
             "kind": "TokenReview",
             "spec": {"token": token.reveal()},
         }
-        answer = await self._request(
+        answer = await self.request(
             "POST", "/apis/authentication.k8s.io/v1/tokenreviews", body=review
         )
         status = answer.get("status") or {}
@@ -229,7 +229,7 @@ class Cluster:
                 "nonResourceAttributes": {"path": path, "verb": "get"},
             },
         }
-        answer = await self._request(
+        answer = await self.request(
             "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=review
         )
         return (answer.get("status") or {}).get("allowed") is True
@@ -272,7 +272,7 @@ class Cluster:
         return await handler(request)
 
     async def _get(self, path: str) -> Mapping[str, Any]:
-        return await self._request("GET", path)
+        return await self.request("GET", path)
 
     async def _get_or_none(self, path: str) -> Mapping[str, Any] | None:
         try:
@@ -282,7 +282,7 @@ class Cluster:
                 return None
             raise
 
-    async def _request(
+    async def request(
         self,
         method: str,
         path: str,

@@ -15,7 +15,7 @@ from postroom import __version__
 from postroom.api.names import Kind
 from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
-from postroom.controller import bindings, children, client, lease, network, rotation
+from postroom.controller import bindings, children, client, dns_endpoints, lease, network, rotation
 from postroom.controller.audit import Audit
 from postroom.controller.cache import Cache, conditions_of
 from postroom.controller.endpoints import Endpoints, StartError
@@ -251,6 +251,10 @@ class _Operator:
         writers: dict[str, children.ChildWriter] = {}
         if settings.allow_bindings:
             writers["Secret"] = bindings.BindingSecrets(self._cluster, secrets)
+        outbound = replace(outbound, endpoints=dns_endpoints.NoEndpoints())
+        if settings.publish_dns_endpoints:
+            handed = dns_endpoints.of_cluster(self._cluster, self._bucket, self._audit)
+            outbound, writers["DNSEndpoint"] = replace(outbound, endpoints=handed), handed
         if isinstance(outbound.tokens, TokenSource):
             kept: RefreshTokenStore = rotation.NoRotation()
             if settings.allow_token_rotation:

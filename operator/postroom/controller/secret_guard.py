@@ -8,10 +8,10 @@ unbound or narrowed, and nothing would look broken. Only a try tells.
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from postroom.controller.client import ApiError
-from postroom.controller.writer import SecretWriter
 
 #: For how long a policy that was in force is taken to be so still.
 _HOLDS = timedelta(minutes=10)
@@ -19,15 +19,29 @@ _HOLDS = timedelta(minutes=10)
 _REFUSED = (422, 403)
 
 
+class Trier(Protocol):
+    """Tries what the policy must refuse."""
+
+    async def create(
+        self, namespace: str, secret: Mapping[str, Any], *, dry_run: bool = False
+    ) -> None: ...
+
+
 class SecretGuard:
-    """Tries, as a dry run, Secrets that the policy must refuse."""
+    """Tries, as a dry run, objects that the policy must refuse: of Secrets of ours, `foreign` makes
+    such as differ from one in a single respect."""
 
     def __init__(
-        self, writer: SecretWriter, now: Callable[[], datetime], *, labelled: bool = False
+        self,
+        writer: Trier,
+        now: Callable[[], datetime],
+        foreign: Callable[[Mapping[str, Any]], Iterator[dict[str, Any]]] | None = None,
+        *,
+        labelled: bool = False,
     ) -> None:
         self._writer, self._now = writer, now
         #: Whether the policy knows our Secrets by their labels, too.
-        self._labelled = labelled
+        self._foreign = foreign or partial(_foreign, labelled=labelled)
         #: By namespace: until when the policy is taken to be in force. As many as namespaces that
         #: ask for write-back.
         self._until: dict[str, datetime] = {}
@@ -42,7 +56,7 @@ class SecretGuard:
         if until is not None and until - _HOLDS <= self._now() < until:
             return True
         self._until.pop(namespace, None)
-        for foreign in _foreign(own, labelled=self._labelled):
+        for foreign in self._foreign(own):
             try:
                 await self._writer.create(namespace, foreign, dry_run=True)
             except ApiError as error:

@@ -37,6 +37,7 @@ FAMILIES = (
     "mx",
     "transport",
     "resolution",
+    "publishing",
     "receivers",
 )
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]

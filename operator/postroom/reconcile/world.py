@@ -17,6 +17,7 @@ from postroom.api.resource import AnyResource
 from postroom.api.times import parse_timestamp
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
+from postroom.dns.publishing.dns_endpoint import HandedSet
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.oauth.answers import AccessToken, TokenFailure
@@ -25,6 +26,7 @@ from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.operations import Operation, Report
 from postroom.mail.replies.model import FailureClass
 from postroom.mail.report import Endpoint, Login, ProbeReport
+from postroom.reconcile.status.wanted import ChildState
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.budgets import Budgets
 from postroom.reconcile.tenancy.claims import ClaimBook
@@ -202,6 +204,15 @@ class NoTokens:
         """There is nothing to forget."""
 
 
+class EndpointReader(Protocol):
+    """Reads what was handed to external-dns. Never raises for what an API server answers."""
+
+    async def read(self, namespace: str, name: str, uid: str) -> tuple[HandedSet, ...] | ChildState:
+        """Return what the DNSEndpoint of a resource has, nothing where there is none of it, or why
+        that cannot be told."""
+        ...
+
+
 @runtime_checkable
 class _Closable(Protocol):
     async def close(self) -> None: ...
@@ -213,6 +224,7 @@ class Outbound:
     MTA-STS policies, token endpoints and the APIs of mail providers.
 
     `messages` is the policy on messages of our own; None: none is sent, as no status keeps track.
+    `endpoints` tells what was handed to external-dns; None: nothing ever is.
     """
 
     dns: Asker
@@ -221,6 +233,7 @@ class Outbound:
     tokens: Tokens = field(default_factory=NoTokens)
     identities: IdentitySource = field(default_factory=NoIdentities)
     messages: MessagePolicy | None = None
+    endpoints: EndpointReader | None = None
 
     async def close(self) -> None:
         """Give up connections that are kept for the next question."""

@@ -143,6 +143,29 @@ def test_bindings_are_an_addition_of_their_own() -> None:
     assert set(rule["operations"]) == {"CREATE", "UPDATE", "DELETE"}
 
 
+def test_publishing_is_an_addition_that_is_told_guarded_and_bound_to_nobody_by_name() -> None:
+    base = yaml.safe_load((INSTALL / "publishing/base/kustomization.yaml").read_text())
+    (operation,) = yaml.safe_load(base["patches"][0]["patch"])
+    assert operation["value"] == flag("publish_dns_endpoints")
+    (role,) = objects("publishing/base/role.yaml", "ClusterRole")
+    mark = ("postroom.dev", "dnsendpoints", "publish")
+    verbs = {"get", "create", "patch", "delete"}
+    assert rights(role) == {mark} | {("externaldns.k8s.io", "dnsendpoints", verb) for verb in verbs}
+    (policy,) = objects("publishing/base/policy.yaml", "ValidatingAdmissionPolicy")
+    (binding,) = objects("publishing/base/policy.yaml", "ValidatingAdmissionPolicyBinding")
+    marked, restricted = (each["expression"] for each in policy["spec"]["matchConditions"])
+    assert "group('postroom.dev').resource('dnsendpoints')" in marked
+    assert "check('publish')" in marked
+    # What the role does not grant.
+    assert restricted.startswith("!authorizer.group('externaldns.k8s.io')")
+    assert "check('update')" in restricted
+    assert USER not in str(policy)
+    assert "postroom-system" not in str(policy)
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["validationActions"] == ["Deny"]
+
+
 def test_the_network_is_open_where_the_operator_dials() -> None:
     (policy,) = objects("base/networkpolicy.yaml", "NetworkPolicy")
     spec = policy["spec"]
@@ -219,6 +242,8 @@ def test_leases_are_those_of_its_own_namespace() -> None:
         ("cluster/rbac.yaml", "ClusterRoleBinding"),
         ("token-rotation/cluster/binding.yaml", "ClusterRoleBinding"),
         ("token-rotation/namespaced/binding.yaml", "RoleBinding"),
+        ("publishing/cluster/binding.yaml", "ClusterRoleBinding"),
+        ("publishing/namespaced/binding.yaml", "RoleBinding"),
         ("namespaced/rbac.yaml", "RoleBinding"),
         ("base/leases.yaml", "RoleBinding"),
         ("metrics-auth/rbac.yaml", "ClusterRoleBinding"),

@@ -18,7 +18,14 @@ from postroom.dns.ownership import OwnershipRules, challenge
 from postroom.dns.verifying.report import DomainReport
 from postroom.dns.verifying.verify import Scope, verify
 from postroom.reconcile import indexes
-from postroom.reconcile.domain import bulk, ownership, propagation, standing, verification
+from postroom.reconcile.domain import (
+    bulk,
+    ownership,
+    propagation,
+    publishing,
+    standing,
+    verification,
+)
 from postroom.reconcile.domain.records import (
     CONDITIONS,
     compromised_keys,
@@ -136,7 +143,9 @@ async def assess(
     report = await verify(plan, world.outbound.dns, scope, policies=world.outbound.policies)
     advised = (*report.findings, *await bulk.advice(resource, world))
     report = replace(report, findings=advised)
-    return judge(case, report, scope, memory, world.now())
+    judged = judge(case, report, scope, memory, world.now())
+    asked = publishing.Asked(resource, plan, report.compromised, world.outbound.dns, memory)
+    return await publishing.with_publication(judged, asked, world.outbound.endpoints)
 
 
 def judge(
@@ -253,6 +262,7 @@ def _without_unread_keys(case: Case, keys: _PublicKeys) -> dict[str, object]:
         "nameservers": before.nameservers,
         "dns_host": before.dns_host,
         "compromised_keys": compromised_keys(before),
+        "publication": before.publication,
         "records": [record for record in before.records if record.id not in unread],
         "findings": [finding for finding in before.findings if finding.subject not in unread],
     }

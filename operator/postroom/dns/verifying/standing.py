@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking what stands at the names at which something is to be published."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from postroom.dns.answers import Answer, Asker, Outcome, Question, RecordType, Zone
+from postroom.dns.diagnosis.synthesis import invented_name
+from postroom.dns.publishing.publication import Standing, as_target
+from postroom.dns.publishing.records import RecordSet
+
+#: What may stand at a name and keeps a CNAME away; of a type that is not asked for, the DNS host
+#: would tell.
+_BESIDE_ALIAS = (
+    RecordType.TXT,
+    RecordType.A,
+    RecordType.AAAA,
+    RecordType.MX,
+    RecordType.NS,
+    RecordType.TLSA,
+)
+
+
+async def look(asker: Asker, sets: Iterable[RecordSet]) -> Mapping[str, Standing]:
+    """What the zones' own servers tell; a name of which not all could be seen is absent."""
+    types: dict[str, set[RecordType]] = {}
+    for found in sets:
+        wanted = _BESIDE_ALIAS if found.type is RecordType.CNAME else (found.type,)
+        types.setdefault(found.name, set()).update(wanted)
+    places = await asyncio.gather(*(_at(asker, name, asked) for name, asked in types.items()))
+    return {name: place for name, place in zip(types, places, strict=True) if place is not None}
+
+
+async def _at(asker: Asker, name: str, types: Iterable[RecordType]) -> Standing | None:
+    zone = await asker.zone_of(name)
+    if not isinstance(zone, Zone):
+        return None
+    targets: dict[RecordType, frozenset[str]] = {}
+    for kind in (RecordType.CNAME, *sorted(types)):
+        answer = await asker.authoritative(Question(name, kind))
+        if not answer.conclusive or not answer.authoritative:
+            # A cache, or a view of the zone for the cluster alone, may lack what would go.
+            return None
+        if answer.outcome is Outcome.NX_DOMAIN:
+            break
+        if answer.values and not await _is_invented(asker, answer, zone):
+            targets[kind] = frozenset(as_target(kind, value, name) for value in answer.values)
+            if kind is RecordType.CNAME:
+                break
+    return Standing(zone.apex, targets)
+
+
+async def _is_invented(asker: Asker, answer: Answer, zone: Zone) -> bool:
+    """Whether a wildcard answers, at a name that only ever is for one protocol.
+
+    Nobody else makes use of what it answers at a name with an underscore (RFC 8552); at any other,
+    a record of its own would take that away.
+    """
+    name, kind = answer.question.name, answer.question.type
+    if name == zone.apex or not any(label.startswith("_") for label in name.split(".")):
+        return False
+    beside = invented_name(name.partition(".")[2])
+    other = await asker.authoritative(Question(beside, kind))
+    return sorted(other.values) == sorted(answer.values)

@@ -109,6 +109,24 @@ class MailboxFacts(Model):
     )
 
 
+class SyncPhase(StrEnum):
+    """What is being done at the mailbox."""
+
+    IDLE = "Idle"
+    SYNCING = "Syncing"
+    BACKFILLING = "Backfilling"
+
+
+class SyncState(Model):
+    """What is being done at the mailbox, as far as it takes more than a moment."""
+
+    phase: SyncPhase = Field(
+        default=SyncPhase.IDLE,
+        description="Syncing while the mailbox is looked at, Backfilling while it is looked back "
+        "in, either only once it takes more than a few seconds; else Idle.",
+    )
+
+
 class DayCount(Model):
     """How many messages arrived on a day."""
 
@@ -207,6 +225,10 @@ class EmailAccountStatus(MarkedStatus):
     imap_tls: TLSFacts | None = Field(default=None, description="TLS of the IMAP connection.")
     last_probe: ProtocolProbes | None = Field(
         default=None, description="How far the last probes came."
+    )
+    sync: SyncState | None = Field(
+        default=None,
+        description="What is being done at the mailbox; absent where the account reads none.",
     )
     last_sync: Timestamp | None = Field(
         default=None,

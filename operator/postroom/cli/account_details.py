@@ -16,6 +16,7 @@ from postroom.api.identities import IdentityState, IdentityStatus
 from postroom.api.launch import Launch, LaunchItem, LaunchState
 from postroom.api.names import Kind
 from postroom.api.times import parse_timestamp
+from postroom.reconcile.status.schedule import is_busy
 from postroom.reconcile.tenancy.send_plan import allowance
 
 #: Outcomes that `kubectl postroom test` calls a success.
@@ -131,6 +132,8 @@ def _messages(status: EmailAccountStatus) -> Iterator[Line]:
             yield Line(f"    A message of {forwarding.in_flight.time} is on its way.", "dim")
         for number, step in enumerate(forwarding.steps, 1):
             yield Line(f"    {number}. {step}")
+    if status.sync is not None and is_busy(status):
+        yield Line(f"  Mailbox: {status.sync.phase.value}", "dim")
     for source in status.forwarded_from:
         yield Line(f"  Receives the mail of {source.address} as {source.technical_address}")
     if trip is not None and trip.result is not None:

@@ -285,6 +285,7 @@ class _Operator:
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
             engine.progressing,
+            engine.syncing,
         )
         worker = Worker(
             self._intake,

@@ -36,12 +36,17 @@ _REFUSED_RETRY = 120.0
 _TOLD = (WriteResult.WRITTEN, WriteResult.UNCHANGED)
 
 
+def _nothing_to_tell(kind: Kind, raw: Raw, memory: Memory, now: datetime) -> None:
+    """What a run is at where nobody tells."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """The engine, bound to its world and policy: see `postroom.reconcile.engine`."""
 
     reconcile: Callable[[Kind, Raw, Memory], Awaitable[Outcome]]
     progressing: Callable[[Kind, Raw, datetime], CommonStatus]
+    syncing: Callable[[Kind, Raw, Memory, datetime], CommonStatus | None] = _nothing_to_tell
 
 
 class Worker:
@@ -139,7 +144,8 @@ class Worker:
             self._queue.add(key, Urgency.CHANGE)
 
     async def _reconcile(self, key: Key, raw: Raw, evaluated: Evaluated) -> Outcome:
-        """Evaluate; a slow run on a new generation says so in status, once."""
+        """Evaluate; a slow run on a new generation says so in status, once, and a slow look at a
+        mailbox for as long as it lasts."""
         memory = self._intake.memory(key)
         run = asyncio.ensure_future(self._evaluator.reconcile(key.kind, raw, memory))
         try:
@@ -148,7 +154,18 @@ class Worker:
             if not done and stored.observed_generation != evaluated.generation:
                 status = self._evaluator.progressing(key.kind, raw, self._now())
                 await self._writer.write(evaluated, status)
-            return await run
+            told = False
+            while not run.done():
+                current = self._intake.cache.get(key) or raw
+                at_work = self._evaluator.syncing(key.kind, current, memory, self._now())
+                if at_work is not None:
+                    told = await self._writer.write(evaluated, at_work) in _TOLD or told
+                await asyncio.wait({run}, timeout=self._slow_run)
+            outcome = await run
+            if told and outcome.status is None:
+                # Nothing else is to be written; what was told is over all the same.
+                self._queue.add(key, Urgency.CHANGE)
+            return outcome
         finally:
             run.cancel()
 

@@ -27,7 +27,7 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile import defaults, mailserver
-from postroom.reconcile.account import binding, disconnection, emailaccount, launch
+from postroom.reconcile.account import binding, disconnection, emailaccount, launch, sync
 from postroom.reconcile.account.reviews import USUAL, Thresholds
 from postroom.reconcile.account.sender import nobody
 from postroom.reconcile.account.used_by import told as with_users
@@ -76,11 +76,12 @@ async def reconcile(
     try:
         outcome = await _evaluated(kind, raw, world, memory, policy)
         outcome = binding.at_rest(outcome, memory, world.now())
-        return explained(await defaults.told(kind, raw, outcome, world))
+        outcome = explained(await defaults.told(kind, raw, outcome, world))
     except Exception:
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.
         logger.exception("evaluating %s failed", _untyped(kind, raw).key)
-        return explained(_bug(_untyped(kind, raw), world.now()))
+        outcome = explained(_bug(_untyped(kind, raw), world.now()))
+    return sync.cleared(raw, outcome) if kind is Kind.EMAIL_ACCOUNT else outcome
 
 
 async def _evaluated(
@@ -298,6 +299,13 @@ def _bug(resource: AnyResource, now: datetime) -> Outcome:
         *_kept(resource),
     )
     return _outcome(resource, verdicts, now, _BUG_RETRY)
+
+
+def syncing(
+    kind: Kind, raw: Mapping[str, Any], memory: Memory, now: datetime
+) -> CommonStatus | None:
+    """Return the status that tells what a run is at for longer than a moment; None: nothing new."""
+    return sync.under_way(raw, memory.at_mailbox, now) if kind is Kind.EMAIL_ACCOUNT else None
 
 
 def progressing(kind: Kind, raw: Mapping[str, Any], now: datetime) -> CommonStatus:

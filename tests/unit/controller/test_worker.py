@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from postroom.api.emailaccount_status import EmailAccountStatus, SyncPhase, SyncState
 from postroom.api.mailserver import MailServerStatus
 from postroom.api.names import Key, Kind
+from postroom.api.resource import parse_status
 from postroom.api.status import CommonStatus
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.cache import Cache, Raw
@@ -165,6 +167,24 @@ async def test_a_slow_routine_check_says_nothing() -> None:
     status = {**ready(checked="2026-01-01T00:00:00Z"), "accounts": 5}
     one = await Bench(slow).run((SERVER, stored(SERVER, status=status)))
     assert len(one.patches) == 1
+
+
+async def test_a_slow_look_at_a_mailbox_is_told_once_and_ends_with_the_run() -> None:
+    at, slow_bench = SyncState(phase=SyncPhase.SYNCING), Bench()
+
+    async def looks(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        await asyncio.sleep(0.1 if parse_status(kind, raw["status"]) != busy else 0)
+        return Outcome(idle, None) if raw["status"].get("sync") else Outcome(None, None)
+
+    def syncing(kind: Kind, raw: Raw, memory: Memory, now: datetime) -> CommonStatus | None:
+        return busy if parse_status(kind, raw["status"]) != busy else None
+
+    idle = EmailAccountStatus(observed_generation=1, sync=SyncState())
+    busy = idle.model_copy(update={"sync": at})
+    slow_bench.worker._evaluator = Evaluator(looks, slow_bench.progressing, syncing)
+    await slow_bench.run((ACCOUNT, stored(ACCOUNT, status={"observedGeneration": 1})))
+    phases = [patch["sync"]["phase"] for patch in slow_bench.patches]
+    assert phases == ["Syncing", "Idle"]
 
 
 async def test_a_change_during_the_run_leads_to_another() -> None:

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a look at the mailbox leaves in status, and the look back that somebody asks for."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from postroom.api import emailaccount_status
 from postroom.api.conditions import shorten
 from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import ProbeStage
+from postroom.api.names import Kind
 from postroom.api.reasons import Reason
+from postroom.api.resource import parse_status
 from postroom.api.times import parse_timestamp, timestamp
 from postroom.mail.operations import Answer, CountDays, HistoryReport
 from postroom.mail.report import Mailbox, Quota
@@ -15,9 +20,13 @@ from postroom.reconcile.account.messages import correspondents
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.status import schedule
+from postroom.reconcile.status.outcome import Outcome
+from postroom.reconcile.status.schedule import is_busy
 
 #: Shares of a quota from which on it is worth a warning, and an error.
 _NEARLY_FULL, _FULL = 0.85, 0.95
+#: What takes no longer is not told while it lasts.
+_MOMENT = timedelta(seconds=3)
 
 
 async def step(view: AccountView) -> Contribution:
@@ -40,11 +49,52 @@ async def step(view: AccountView) -> Contribution:
     return Contribution(
         fields={
             "mailbox": facts,
+            "sync": emailaccount_status.SyncState(),
             "last_sync": last_sync,
             "last_backfill": await _backfill(view),
         },
         findings=findings,
     )
+
+
+def under_way(
+    raw: Mapping[str, Any],
+    at_mailbox: tuple[emailaccount_status.SyncPhase, datetime] | None,
+    now: datetime,
+) -> emailaccount_status.EmailAccountStatus | None:
+    """Return the status that tells what takes long at the mailbox; None: there is nothing to tell.
+
+    What is over within a moment is not worth two writes.
+    """
+    if at_mailbox is None or now - at_mailbox[1] < _MOMENT:
+        return None
+    return _with_phase(raw, at_mailbox[0])
+
+
+def cleared(raw: Mapping[str, Any], outcome: Outcome) -> Outcome:
+    """Return an outcome that leaves no phase standing: the run is over, and so is whatever an
+    earlier one was at when its process ended."""
+    status = outcome.status
+    if status is None:
+        told = _with_phase(raw, emailaccount_status.SyncPhase.IDLE)
+        return replace(outcome, status=told) if told is not None else outcome
+    if isinstance(status, emailaccount_status.EmailAccountStatus) and is_busy(status):
+        idle = {"sync": emailaccount_status.SyncState()}
+        return replace(outcome, status=status.model_copy(update=idle))
+    return outcome
+
+
+def _with_phase(
+    raw: Mapping[str, Any], phase: emailaccount_status.SyncPhase
+) -> emailaccount_status.EmailAccountStatus | None:
+    """The stored status with another phase; None where it says so already."""
+    status = parse_status(Kind.EMAIL_ACCOUNT, raw.get("status"))
+    if not isinstance(status, emailaccount_status.EmailAccountStatus):
+        return None
+    before = status.sync or emailaccount_status.SyncState()
+    if before.phase is phase:
+        return None
+    return status.model_copy(update={"sync": emailaccount_status.SyncState(phase=phase)})
 
 
 def mailbox_facts(
@@ -123,7 +173,8 @@ async def _backfill(view: AccountView) -> emailaccount_status.LastBackfill | Non
     since = (now - timedelta(days=view.resource.spec.sync.backfill_days)).date()
     attempt = receiver.attempt
     counting = CountDays(attempt.mailbox, since)
-    report = await view.world.outbound.mail.perform(attempt.endpoint, login, counting)
+    with view.memory.busy_at_mailbox(emailaccount_status.SyncPhase.BACKFILLING, now):
+        report = await view.world.outbound.mail.perform(attempt.endpoint, login, counting)
     if report.session.stage is not ProbeStage.DONE:
         return _refused(
             nonce, now, correspondents.Obstacle(report.session.reason, report.session.message)

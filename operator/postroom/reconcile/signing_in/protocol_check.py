@@ -11,7 +11,7 @@ from datetime import datetime
 
 from postroom.api.conditions import Verdict
 from postroom.api.credentials_reference import CredentialsReference
-from postroom.api.emailaccount_status import ProtocolProbes
+from postroom.api.emailaccount_status import ProtocolProbes, SyncPhase
 from postroom.api.findings import Finding
 from postroom.api.mailserver import MailServerSpec, ProbeFacts, TLSMode
 from postroom.api.oauth import OAuth
@@ -77,8 +77,10 @@ class ProtocolCheck:
             return self
 
         async def probe(login: Login | None) -> ProbeReport:
-            mailbox = None if attempt.protocol is SMTP else attempt.mailbox
-            return await world.outbound.mail.probe(attempt.endpoint, login, mailbox)
+            if attempt.protocol is SMTP:
+                return await world.outbound.mail.probe(attempt.endpoint, login, None)
+            with memory.busy_at_mailbox(SyncPhase.SYNCING, world.now()):
+                return await world.outbound.mail.probe(attempt.endpoint, login, attempt.mailbox)
 
         return replace(self, report=await probing.probe_once(attempt, probe, memory, world))
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a reconciliation yields: the whole status, what to tell people, and when to look again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from postroom.api.conditions import ConditionType
+from postroom.api.emailaccount_status import SyncPhase
 from postroom.api.fields import Model
 from postroom.api.status import CommonStatus
 from postroom.mail.identities.values import Discovered, DiscoveryFailure
@@ -122,6 +124,8 @@ class Memory:
         self.asked_at: datetime | None = None
         #: Credential versions that a server rejected, with its verdict.
         self.rejections: dict[str, Rejection] = {}
+        #: What is being done at the mailbox in the run that is under way, and since when.
+        self.at_mailbox: tuple[SyncPhase, datetime] | None = None
         #: The last probe of each protocol, so that a change elsewhere does not repeat it.
         self.probes: dict[str, RecentProbe] = {}
         #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
@@ -146,6 +150,15 @@ class Memory:
         self.generation: int = -1
         #: What became of the children that the last run wanted; without an entry nobody tried yet.
         self.children: ChildStates = {}
+
+    @contextmanager
+    def busy_at_mailbox(self, phase: SyncPhase, now: datetime) -> Iterator[None]:
+        """Note what is being done at the mailbox, for as long as it is."""
+        self.at_mailbox = phase, now
+        try:
+            yield
+        finally:
+            self.at_mailbox = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from postroom.api.conditions import Condition, ConditionType, find, is_true
 from postroom.api.emailaccount import EmailAccountSpec
-from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.emailaccount_status import EmailAccountStatus, SyncPhase
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
@@ -261,9 +261,12 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
 
 
 def _awaits(status: CommonStatus, metadata: Metadata) -> bool:
-    """Whether a message or a look back is asked for, or a message is under way."""
+    """Whether a message or a look back is asked for, or a message or a look is under way."""
     if not isinstance(status, EmailAccountStatus):
         return False
+    if is_busy(status):
+        # The process that was at it has ended.
+        return True
     test, backfill = status.last_test, status.last_backfill
     if metadata.send_test not in (None, test.nonce if test else None):
         return True
@@ -271,6 +274,11 @@ def _awaits(status: CommonStatus, metadata: Metadata) -> bool:
         return True
     states = (test, status.round_trip, status.forwarding)
     return any(state is not None and state.in_flight is not None for state in states)
+
+
+def is_busy(status: EmailAccountStatus) -> bool:
+    """Whether a status says that something is being done at the mailbox."""
+    return status.sync is not None and status.sync.phase is not SyncPhase.IDLE
 
 
 def _unready_wait(

@@ -3,13 +3,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
-from postroom.api.emailaccount_status import BackfillPhase, MailboxFacts, QuotaUsage
-from postroom.mail.report import Mailbox, Quota
+from postroom.api.emailaccount_status import (
+    BackfillPhase,
+    EmailAccountStatus,
+    MailboxFacts,
+    QuotaUsage,
+    SyncPhase,
+)
+from postroom.api.names import Kind
+from postroom.mail.operations import CountDays, Operation
+from postroom.mail.report import Login, Mailbox, ProbeReport, Quota
+from postroom.reconcile import engine
 from postroom.reconcile.account.sync import mailbox_facts, quota_findings
-from unit.reconcile.mail_worlds import REFUSED
-from unit.reconcile.message_worlds import MessageWorld
+from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.status.schedule import due_in
+from postroom.reconcile.world import LookupUnavailable
+from unit.reconcile.mail_worlds import ACCOUNT, AT_ONCE, REFUSED
+from unit.reconcile.message_worlds import MessageWorld, PostOffice
 
 
 def mailbox(uid_next: int = 10, uid_validity: int = 1) -> Mailbox:
@@ -86,3 +101,99 @@ async def test_a_quiet_mailbox_writes_nothing() -> None:
     first = await world.run(seconds=60)
     second = await world.run(seconds=60)
     assert first.last_sync == second.last_sync
+
+
+class SlowOffice(PostOffice):
+    """Notes what a run tells of itself `after` it has been at the mailbox for so long."""
+
+    world: MessageWorld
+    after = timedelta(seconds=4)
+
+    def __init__(self, world: MessageWorld) -> None:
+        super().__init__()
+        self.world, self.told = world, list[str]()
+
+    def tell(self) -> None:
+        memory, raw = self.world._memories[ACCOUNT], self.world.objects[ACCOUNT]
+        status = engine.syncing(ACCOUNT.kind, raw, memory, self.world.time + self.after)
+        if isinstance(status, EmailAccountStatus) and status.sync is not None:
+            self.told.append(status.sync.phase.value)
+            raw["status"] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    async def probe(self, endpoint: Any, login: Login | None, mailbox: Any = None) -> ProbeReport:
+        self.tell()
+        return await super().probe(endpoint, login, mailbox)
+
+    async def do(self, login: Login, operation: Operation[Any]) -> Any:
+        if isinstance(operation, CountDays):
+            self.tell()
+        return await super().do(login, operation)
+
+
+async def test_what_takes_long_at_the_mailbox_is_told_and_then_is_over() -> None:
+    world = MessageWorld()
+    await world.ready()
+    office = world.office = world.probes = SlowOffice(world)
+    status = await world.run(seconds=3600)
+    assert office.told == ["Syncing"]
+    assert status.sync is not None and status.sync.phase is SyncPhase.IDLE
+    world.ask(backfill="a")
+    status = await world.run(seconds=3600)
+    assert office.told == ["Syncing", "Syncing", "Backfilling"]
+    assert status.sync is not None and status.sync.phase is SyncPhase.IDLE
+    assert world._memories[ACCOUNT].at_mailbox is None
+
+
+async def test_what_is_over_within_a_moment_is_not_told() -> None:
+    world = MessageWorld()
+    await world.ready()
+    office = world.office = world.probes = SlowOffice(world)
+    office.after = timedelta(seconds=2)
+    world.ask(backfill="a")
+    await world.run(seconds=3600)
+    assert office.told == []
+
+
+async def test_without_a_mailbox_there_is_nothing_to_sync() -> None:
+    status = await MessageWorld(imap=None).ready()
+    assert status.sync is None
+
+
+class AwayWorld(MessageWorld):
+    """One whose API server is away, or that has a bug, once `fails` is set."""
+
+    fails: Exception | None = None
+
+    async def secret(self, namespace: str, name: str) -> Any:
+        if self.fails is not None:
+            raise self.fails
+        return await super().secret(namespace, name)
+
+
+@pytest.mark.parametrize(
+    ("spec", "fails"),
+    [
+        ({}, None),
+        ({"suspend": True}, None),
+        ({"connection": "Disconnected"}, None),
+        ({"address": "nonsense"}, None),
+        ({}, LookupUnavailable("Away.")),
+        ({}, ValueError("a bug of ours")),
+    ],
+)
+@pytest.mark.parametrize("phase", ["Syncing", "Backfilling"])
+async def test_a_phase_never_outlives_the_process_that_wrote_it(
+    phase: str, spec: dict[str, Any], fails: Exception | None
+) -> None:
+    world = AwayWorld()
+    await world.ready()
+    await world.run()
+    raw = world.objects[ACCOUNT]
+    raw["status"]["sync"] = {"phase": phase}
+    raw["spec"] |= spec
+    assert due_in(Kind.EMAIL_ACCOUNT, raw, world.time) == timedelta()
+    world.fails = fails
+    outcome = await engine.reconcile(ACCOUNT.kind, raw, world, Memory(), AT_ONCE)
+    assert isinstance(outcome.status, EmailAccountStatus)
+    assert outcome.status.sync is not None
+    assert outcome.status.sync.phase is SyncPhase.IDLE

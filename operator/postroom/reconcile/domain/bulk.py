@@ -5,12 +5,9 @@ domain. How much is really sent nobody knows here, and nothing is concluded from
 from collections.abc import Iterator
 from typing import cast
 
-from postroom.api.findings import FINDING_LIMIT, Finding, Fix, FixAction
-from postroom.api.names import Kind
-from postroom.api.profile import Purpose
-from postroom.api.resource import EmailAccount, SendingDomain
-from postroom.dns import dmarc, findings
-from postroom.dns.finding_codes import Code
+from postroom.api import names, profile, resource
+from postroom.api.findings import Finding, Fix, FixAction
+from postroom.dns import dmarc, finding_codes, findings
 from postroom.reconcile import indexes
 from postroom.reconcile.world import World
 
@@ -18,19 +15,19 @@ from postroom.reconcile.world import World
 _NAMED = 5
 
 
-async def advice(resource: SendingDomain, world: World) -> tuple[Finding, ...]:
+async def advice(domain: resource.SendingDomain, world: World) -> tuple[Finding, ...]:
     """The one finding on a domain that is its organisation's own and has bulk mail declared."""
-    domain, namespace = resource.spec.domain, resource.metadata.namespace
-    if dmarc.organisational_domain(domain) != domain or dmarc.is_shared(domain):
+    name, namespace = domain.spec.domain, domain.metadata.namespace
+    if dmarc.organisational_domain(name) != name or dmarc.is_shared(name):
         return ()
-    found = await world.find(Kind.EMAIL_ACCOUNT, namespace, indexes.by_bulk_of(domain))
-    accounts = [cast("EmailAccount", each) for each in found]
-    declared = ", ".join(_declarations(resource, accounts))
+    found = await world.find(names.Kind.EMAIL_ACCOUNT, namespace, indexes.by_bulk_of(name))
+    accounts = [cast("resource.EmailAccount", each) for each in found]
+    declared = ", ".join(_declarations(domain, accounts))
     if not declared:
         return ()
-    subdomain = f"news.{domain}"
+    subdomain = f"news.{name}"
     message = (
-        f"{domain} is an organisation's own domain, and bulk mail is declared for it: {declared}. "
+        f"{name} is an organisation's own domain, and bulk mail is declared for it: {declared}. "
         "Receivers that keep a reputation by domain count it for all mail of the domain."
     )
     instruction = (
@@ -38,16 +35,18 @@ async def advice(resource: SendingDomain, world: World) -> tuple[Finding, ...]:
         "EmailAccount for an address of it."
     )
     fix = Fix(action=FixAction.EXTERNAL, instruction=instruction)
-    told = findings.finding(Code.BULK_FROM_APEX, "domain", message[:FINDING_LIMIT], fix)
+    told = findings.finding(finding_codes.Code.BULK_FROM_APEX, "domain", message, fix)
     return (told,)
 
 
-def _declarations(resource: SendingDomain, accounts: list[EmailAccount]) -> Iterator[str]:
+def _declarations(
+    domain: resource.SendingDomain, accounts: list[resource.EmailAccount]
+) -> Iterator[str]:
     """Where it is declared: in the spec itself, and in those of accounts, the first few by name."""
-    if resource.spec.bulk_sender_profiles:
+    if domain.spec.bulk_sender_profiles:
         yield "in spec.bulkSenderProfiles"
     for account in accounts[:_NAMED]:
-        by_purpose = account.spec.purpose is Purpose.NEW_BUSINESS
+        by_purpose = account.spec.purpose is profile.Purpose.NEW_BUSINESS
         field = "spec.purpose NewBusiness" if by_purpose else "spec.sendLimits.daily"
         yield f"by EmailAccount {account.metadata.name} ({field})"
     if len(accounts) > _NAMED:

@@ -117,9 +117,8 @@ class Run:
 
     def mutants(self, *, on_import: bool) -> Iterator[Mutant]:
         """Yield the mutants to run: those that are to be imported, or all others."""
-        for mutant in mutants(self.module, Path(self.path).read_text()):
-            if mutant.needs_import != on_import:
-                continue
+        source = Path(self.path).read_text()
+        for mutant in mutants(self.module, source, on_import=on_import):
             if mutant.is_equivalent:
                 self.tell(mutant, is_killed=False)
             else:

@@ -19,7 +19,6 @@ MODULES: dict[str, tuple[str, ...]] = {
     "postroom.reconcile.status.schedule": (
         "tests/unit/reconcile/status/test_schedule.py",
         "tests/unit/reconcile/status/test_summarize.py",
-        "tests/unit/reconcile/domain/test_verification.py",
     ),
     "postroom.reconcile.status.summarize": (
         "tests/unit/reconcile/status/test_summarize.py",
@@ -27,8 +26,8 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/unit/reconcile/status/test_schedule.py",
     ),
     "postroom.reconcile.status.assessment": (
+        "tests/unit/reconcile/status/test_assessment.py",
         "tests/unit/reconcile/status/test_summarize.py",
-        "tests/unit/reconcile/domain/test_verification.py",
     ),
     "postroom.dns.verifying.quorum": ("tests/unit/dns/verifying/test_quorum.py", *_DNS),
     "postroom.dns.verifying.verify": (*_DNS, "tests/unit/dns/verifying/test_quorum.py"),

@@ -44,11 +44,6 @@ class Mutant:
     constant: ast.Assign | ast.AnnAssign | None
 
     @property
-    def needs_import(self) -> bool:
-        """Whether it differs in what runs on import and is more than a constant."""
-        return self.lines is None and self.constant is None
-
-    @property
     def names(self) -> frozenset[str]:
         """The names of the module that the changed statement binds."""
         if self.constant is None:
@@ -69,10 +64,10 @@ class Mutant:
         )
 
 
-def mutants(module: str, source: str) -> Iterator[Mutant]:
-    """Make all mutants of a source that compile."""
-    nodes = list(ast_nodes(get_ast(source)))
-    statements = dict(_statements(ast.parse(source), is_run_on_import=True))
+def mutants(module: str, source: str, *, on_import: bool) -> Iterator[Mutant]:
+    """Make the mutants of a source that compile: those to be imported, or all others."""
+    nodes, tree = list(ast_nodes(get_ast(source))), ast.parse(source)
+    statements = dict(_statements(tree, is_run_on_import=True))
     for name in cosmic_ray.plugins.operator_names():
         operator_class = cosmic_ray.plugins.get_operator(name)
         if _EXCLUDED.match(name) or operator_class.arguments():
@@ -80,27 +75,37 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
         operator = operator_class()
         starts = [start for node in nodes for start, _ in operator.mutation_positions(node)]
         for occurrence, (line, _) in enumerate(starts):
+            lines = statements.get(line)
+            if on_import != (lines is None and _constant(tree, line) is None):
+                continue
             mutated = MutationVisitor.mutate_code(source, operator, occurrence)
             try:
-                tree = ast.parse(mutated)
-                compile(tree, module, "exec")
+                changed = ast.parse(mutated)
+                compile(changed, module, "exec")
             except SyntaxError:
                 continue
-            constants = (
-                statement
-                for statement in tree.body
-                if isinstance(statement, ast.Assign | ast.AnnAssign)
-                and statement.lineno <= line <= (statement.end_lineno or line)
-            )
             yield Mutant(
                 module=module,
                 operator=name,
                 line=line,
-                lines=statements.get(line),
+                lines=lines,
                 source=mutated,
                 changed=_changed(source, mutated),
-                constant=next(constants, None),
+                constant=_constant(changed, line),
             )
+
+
+def _constant(tree: ast.Module, line: int) -> ast.Assign | ast.AnnAssign | None:
+    """The statement of a line that binds names of the module and does nothing else."""
+    return next(
+        (
+            statement
+            for statement in tree.body
+            if isinstance(statement, ast.Assign | ast.AnnAssign)
+            and statement.lineno <= line <= (statement.end_lineno or line)
+        ),
+        None,
+    )
 
 
 def _statements(node: ast.AST, *, is_run_on_import: bool) -> Iterator[tuple[int, range | None]]:

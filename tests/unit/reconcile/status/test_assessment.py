@@ -5,6 +5,8 @@ refusal, and nothing else does.
 Covers: every reason of a refused sign-in, for servers and accounts, passwords and tokens; what is
 not sure (temporary, throttled, on its way); a refusal beside something that is waited for; what had
 worked; the way back by a Secret, an edit and a request; restarts; and random histories of them all.
+And by tables: which failures are final, what could be looked at, what is waited for, the order of
+findings, and which stored Ready counts.
 """
 
 from __future__ import annotations
@@ -19,16 +21,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kstatus import argo_health, compute, conditions_of, lint
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, place
+from postroom.api.findings import FINDINGS_LIMIT, Finding, Severity
 from postroom.api.mailserver import ProbeStage
 from postroom.api.names import REQUESTED_AT_ANNOTATIONS, Key
 from postroom.api.reasons import Reason
+from postroom.api.resource import AnyResource
+from postroom.api.sendingdomain_status import SendingDomainStatus
+from postroom.api.times import timestamp
 from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.oauth.reasons import OAuthReason
 from postroom.mail.replies.model import FailureClass
 from postroom.mail.report import ProbeReport
 from postroom.reconcile.signing_in.retrying import ATTEMPTS_APART, REFUSALS
-from postroom.reconcile.status.assessment import FINAL_REFUSALS
+from postroom.reconcile.status.assessment import (
+    FINAL_REFUSALS,
+    Evidence,
+    awaited,
+    failed,
+    readiness,
+    unknown,
+    worst_first,
+)
 from unit.reconcile import mail_worlds
+from unit.reconcile.assessments import BAD, BLIND, GOOD, NOW, assessment, resource
 from unit.reconcile.mail_worlds import ACCOUNT, SERVER, MailWorld
 
 MINUTE = timedelta(minutes=1)
@@ -249,3 +265,126 @@ async def _lives(steps: list[str], key: Key) -> None:
             assert shown == STALLED, "a sure refusal of what never worked stalls at once"
         if step == "accept" and tried:
             assert shown == WELL
+
+
+OF_SIGN_IN = ConditionType.SMTP_AUTHENTICATED
+REFUSAL = failed(OF_SIGN_IN, Reason.AUTHENTICATION_REJECTED, "No.")
+AGAIN = Evidence(repeated=frozenset({OF_SIGN_IN}))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "changes", "once_ready", "expected"),
+    [
+        (REFUSAL, {}, False, True),
+        (REFUSAL, {}, True, False),
+        (REFUSAL, {"evidence": AGAIN}, True, True),
+        (REFUSAL, {"advisory": frozenset({OF_SIGN_IN})}, False, False),
+        (failed(OF_SIGN_IN, Reason.TEMPORARY_FAILURE, "No."), {}, False, False),
+        (unknown(OF_SIGN_IN, Reason.AUTHENTICATION_REJECTED, "Is it?"), {}, False, False),
+        # What only an edit mends is final whatever had worked, if it is a failure.
+        (failed(ConditionType.TARGET_ALLOWED, Reason.PORT_DENIED, "No."), {}, True, True),
+        (unknown(ConditionType.TARGET_ALLOWED, Reason.PORT_DENIED, "Is it?"), {}, True, False),
+        # A refusal of something else than a sign-in is none.
+        (failed(BAD.type, Reason.AUTHENTICATION_REJECTED, "No."), {}, False, False),
+        (failed(BAD.type, Reason.AUTHENTICATION_REJECTED, "No."), {"evidence": AGAIN}, True, False),
+    ],
+)
+def test_which_failures_are_final(
+    verdict: Verdict, changes: dict[str, Any], once_ready: bool, expected: bool
+) -> None:
+    assert assessment(verdict, **changes).is_final(verdict, once_ready=once_ready) is expected
+
+
+LAGGING = Evidence(lagging=frozenset({BLIND.type}))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "changes", "expected"),
+    [
+        ((), {}, True),
+        ((GOOD,), {}, True),
+        ((BAD,), {}, True),
+        ((GOOD, BLIND), {}, False),
+        ((BLIND,), {"evidence": LAGGING}, True),
+        ((BLIND,), {"advisory": frozenset({BLIND.type})}, True),
+        ((BLIND,), {"advisory": frozenset({OF_SIGN_IN})}, False),
+        (
+            (BLIND, unknown(OF_SIGN_IN, Reason.CONNECTION_TIMEOUT, "?")),
+            {"evidence": LAGGING},
+            False,
+        ),
+    ],
+)
+def test_what_could_be_looked_at(
+    verdicts: tuple[Verdict, ...], changes: dict[str, Any], expected: bool
+) -> None:
+    assert assessment(*verdicts, **changes).conclusive is expected
+
+
+def test_an_assessment_keeps_the_pace_of_its_interval_unless_it_says_so() -> None:
+    assert not assessment().own_pace
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (BAD, Reason.AWAITING_DNS),
+        (BLIND, Reason.PROGRESSING_WITH_RETRY),
+        (unknown(BLIND.type, Reason.RESOLVERS_DISAGREE, "Not yet."), Reason.AWAITING_DNS),
+        (
+            failed(ConditionType.REFERENCES_RESOLVED, Reason.SECRET_NOT_FOUND, "No."),
+            Reason.AWAITING_DEPENDENCY,
+        ),
+        (
+            failed(ConditionType.DEPENDENCIES_READY, Reason.LOOKUP_FAILED, "No."),
+            Reason.AWAITING_DEPENDENCY,
+        ),
+        (REFUSAL, Reason.AWAITING_DEPENDENCY),
+        (failed(OF_SIGN_IN, Reason.TEMPORARY_FAILURE, "No."), Reason.PROGRESSING_WITH_RETRY),
+    ],
+)
+def test_what_is_waited_for(verdict: Verdict, expected: Reason) -> None:
+    assert awaited(verdict) is expected
+
+
+def test_the_worst_findings_come_first_and_keep_their_order() -> None:
+    def told(severity: Severity, subject: int) -> Finding:
+        return Finding(code="SPF_MULTIPLE", severity=severity, subject=str(subject), message="x")
+
+    mixed = tuple(
+        told(severity, subject)
+        for subject in range(FINDINGS_LIMIT)
+        for severity in reversed(Severity)
+    )
+    ordered = worst_first(mixed)
+    assert ordered == [told(Severity.ERROR, subject) for subject in range(FINDINGS_LIMIT)]
+    few = worst_first(mixed[:6])
+    assert [finding.severity for finding in few] == [each for each in Severity for _ in range(2)]
+    assert [finding.subject for finding in few] == ["0", "1"] * 3
+
+
+def _about(observed: int, *verdicts: Verdict) -> AnyResource:
+    """A stored domain of generation 300 whose status observed another one, or that one."""
+    conditions = place(verdicts, (), observed, timestamp(NOW))
+    status = SendingDomainStatus(observed_generation=observed, conditions=conditions)
+    return resource(status, generation=300)
+
+
+READY = Verdict(
+    type=ConditionType.READY, status=ConditionStatus.TRUE, reason=Reason.SUCCEEDED, message="Well."
+)
+
+
+@pytest.mark.parametrize("observed", [1, 299, 301])
+def test_a_verdict_on_another_generation_is_none(observed: int) -> None:
+    assert readiness(_about(observed, READY)) is ConditionStatus.UNKNOWN
+
+
+@pytest.mark.parametrize("status", ConditionStatus)
+def test_what_is_stored_of_this_generation_counts(status: ConditionStatus) -> None:
+    assert readiness(_about(300, READY.model_copy(update={"status": status}), GOOD)) is status
+
+
+def test_what_is_not_there_or_was_not_looked_at_is_unknown() -> None:
+    assert readiness(None) is ConditionStatus.UNKNOWN
+    assert readiness(_about(300, GOOD)) is ConditionStatus.UNKNOWN

@@ -8,6 +8,7 @@ order of evaluation and a restart change nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -96,28 +97,26 @@ async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: Worl
     if not isinstance(status, MarkedStatus):
         return outcome
     fields: dict[str, object] = {"is_default": False, "default_since": None}
-    kept = [each for each in status.conditions if each.type is not ConditionType.DEFAULT]
-    verdicts = [Verdict.of(condition) for condition in kept]
+    conditions = [each for each in status.conditions if each.type is not ConditionType.DEFAULT]
     findings = tuple(
         finding for finding in status.findings if finding.code != Reason.SUPERSEDED.name
     )
-    standing = None
+    resource, standing = None, None
     spec = raw.get("spec")
     # Most objects carry no mark: their specs are not parsed a second time for that.
     if isinstance(spec, Mapping) and spec.get("default"):
-        try:
+        with suppress(InvalidSpec):
             resource = cast("Marked", parse(kind, raw))
             standing = await standing_of(resource, world)
-        except InvalidSpec:
-            standing = None
-    if standing is not None:
+    if resource is not None and standing is not None:
         verdict = _verdict(kind, resource.metadata.name, standing)
         fields = {"is_default": verdict.passed, "default_since": standing.since}
-        kept += resource.status.conditions
-        verdicts.append(verdict)
+        before, generation = resource.status.conditions, status.observed_generation
+        conditions += place([verdict], before, generation, timestamp(world.now()))
+        order = list(ConditionType)
+        conditions.sort(key=lambda condition: order.index(condition.type))
         findings += _findings(verdict)
-    generation, now = status.observed_generation, timestamp(world.now())
-    fields["conditions"] = place(verdicts, kept, generation, now)
+    fields["conditions"] = tuple(conditions)
     fields["findings"] = worst_first(findings)
     return replace(outcome, status=status.model_copy(update=fields))
 

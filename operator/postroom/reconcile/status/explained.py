@@ -41,6 +41,17 @@ _PASSING = frozenset(
         Reason.DEPENDENCY_UNKNOWN,
     }
 )
+#: Why a condition is Unknown because of a failed probe, of which a finding tells.
+_TOLD_OF_PROBES = frozenset({Reason.LOOKUP_FAILED, Reason.NOT_ATTEMPTED, Reason.PROBE_INCONCLUSIVE})
+#: The conditions that probes decide, with the protocols that their findings are about.
+_PROBED = {
+    ConditionType.TARGET_ALLOWED: frozenset({"SMTP", "IMAP"}),
+    ConditionType.TLS_VERIFIED: frozenset({"SMTP", "IMAP"}),
+    ConditionType.SMTP_AVAILABLE: frozenset({"SMTP"}),
+    ConditionType.SMTP_AUTHENTICATED: frozenset({"SMTP"}),
+    ConditionType.IMAP_AVAILABLE: frozenset({"IMAP"}),
+    ConditionType.IMAP_AUTHENTICATED: frozenset({"IMAP"}),
+}
 
 
 def explained(outcome: Outcome) -> Outcome:
@@ -81,12 +92,26 @@ def _deciding(status: CommonStatus, ready: Condition, known: ConditionType | Non
 def _tells(finding: Finding, deciding: Condition, in_other_words: bool) -> bool:
     """Whether a finding says what a condition says.
 
-    The judges of DNS tell the cause of what fails, or could not be looked at, in their own words.
+    It has the code of its reason, or of a cause that its reason stands for. The judges of DNS tell
+    the cause of what fails, or could not be looked at, in their own words.
     """
     if in_other_words and finding.severity is not Severity.INFO:
         return finding.severity is Severity.ERROR or deciding.status is ConditionStatus.UNKNOWN
-    said = deciding.message.removesuffix("…") in finding.message
-    return said or finding.code == Reason(deciding.reason).name
+    reason = Reason(deciding.reason)
+    if finding.code == reason.name:
+        return True
+    if reason in _TOLD_OF_PROBES and deciding.type in _PROBED:
+        # The finding names the failure; the condition only that because of it nothing is known.
+        protocols = finding.subject.replace(",", " ").split()
+        return finding.code in Reason.__members__ and not _PROBED[deciding.type].isdisjoint(
+            protocols
+        )
+    cause = Cause[finding.code] if finding.code in Cause.__members__ else None
+    return (
+        cause is not None
+        and finding.severity is Severity.ERROR
+        and causes()[cause].reason is reason
+    )
 
 
 def _as_finding(deciding: Condition) -> Finding:

@@ -31,6 +31,7 @@ from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER, MailWorld
 READY, TIME = ConditionType.READY, "2026-11-21T10:00:00Z"
 WELL = Verdict(type=READY, status=ConditionStatus.TRUE, reason=Reason.SUCCEEDED, message="Well.")
 SMTP = {"serverRef": {"name": "smtp"}}
+UNDECIDED = frozenset({"LookupFailed", "NotAttempted", "ProbeInconclusive"})
 DIMENSIONS = [each for each in ConditionType if each not in list(ConditionType)[:4]]
 
 
@@ -59,14 +60,21 @@ def holds(status: CommonStatus) -> None:
             )
 
 
+def _other(told: tuple[str, str, Severity]) -> Finding:
+    code, subject, severity = told
+    return Finding(code=code, severity=severity, subject=subject, message="Something else.")
+
+
 OTHERS = st.lists(
-    st.builds(
-        Finding,
-        code=st.sampled_from(["CERTIFICATE_EXPIRING_SOON", "NO_DEFAULT", "SPF_MULTIPLE"]),
-        severity=st.sampled_from(Severity),
-        subject=st.sampled_from(["SMTP", "IMAP", ""]),
-        message=st.just("Something else."),
-    ),
+    st.sampled_from(
+        [
+            ("CERTIFICATE_EXPIRING_SOON", "SMTP", Severity.WARNING),
+            ("CERTIFICATE_EXPIRING_SOON", "IMAP", Severity.WARNING),
+            ("MAILBOX_OPENED_WITH_SELECT", "IMAP", Severity.WARNING),
+            *(("NO_DEFAULT", "default", severity) for severity in Severity),
+            *(("SPF_MULTIPLE", "", severity) for severity in Severity),
+        ]
+    ).map(_other),
     unique_by=lambda finding: (finding.code, finding.subject),
 )
 
@@ -107,6 +115,52 @@ def test_every_reason_is_told_with_a_fix(
     left = explained(Outcome(mended, None)).status
     kept = {(each.code, each.subject) for each in cast("MarkedStatus", left).findings}
     assert kept == {(each.code, each.subject) for each in others}
+
+
+@pytest.mark.parametrize(
+    ("dimension", "reason", "code", "subject", "is_told"),
+    [
+        # By the code of its reason, whatever the finding is about.
+        ("DependenciesReady", "FallbackSenderNotVerified", None, "fallbackSender", True),
+        ("SMTPAuthenticated", "OAuthScopeMissing", None, "SMTP, IMAP", True),
+        # By a cause that the reason stands for, and by no other.
+        ("SMTPAuthenticated", "AuthenticationRejected", "USERNAME_MUST_BE", "SMTP username", True),
+        ("TLSVerified", "HandshakeFailed", "PORT_CONTRADICTS_TLS", "SMTP tls.mode", True),
+        ("TLSVerified", "CertificateExpired", "PORT_CONTRADICTS_TLS", "SMTP tls.mode", False),
+        ("SMTPAvailable", "MailboxNotFound", "USERNAME_MUST_BE", "SMTP username", False),
+        # Where a probe failed, and nothing is known of the rest: by its finding.
+        ("TargetAllowed", "LookupFailed", "HOST_NOT_FOUND", "SMTP", True),
+        ("TLSVerified", "NotAttempted", "CONNECTION_REFUSED", "IMAP", True),
+        ("SMTPAvailable", "ProbeInconclusive", "CONNECTION_TIMEOUT", "SMTP", True),
+        ("IMAPAuthenticated", "NotAttempted", "OAUTH_THROTTLED", "SMTP, IMAP", True),
+        ("IMAPAuthenticated", "NotAttempted", "CONNECTION_TIMEOUT", "SMTP", False),
+        ("SMTPAvailable", "ProbeInconclusive", "CERTIFICATE_EXPIRING_SOON", "SMTP", False),
+        ("ReferencesResolved", "LookupFailed", "HOST_NOT_FOUND", "SMTP", False),
+        ("SMTPAvailable", "ConnectionRefused", "CONNECTION_TIMEOUT", "SMTP", False),
+    ],
+)
+def test_what_a_finding_tells_is_not_told_twice(
+    dimension: str, reason: str, code: str | None, subject: str, is_told: bool
+) -> None:
+    state = ConditionStatus.UNKNOWN if reason in UNDECIDED else ConditionStatus.FALSE
+    verdicts = [
+        Verdict(type=READY, status=state, reason=Reason(reason), message="It is so."),
+        Verdict(
+            type=ConditionType(dimension), status=state, reason=Reason(reason), message="It is so."
+        ),
+    ]
+    finding = Finding(
+        code=code or Reason(reason).name,
+        severity=Severity.ERROR,
+        subject=subject,
+        message="In words of its own.",
+    )
+    status = STATUSES[Kind.EMAIL_ACCOUNT](conditions=place(verdicts, (), 1, TIME))
+    status = status.model_copy(update={"findings": [finding]})
+    told = explained(Outcome(status, None, deciding=ConditionType(dimension))).status
+    codes = {(each.code, each.subject) for each in cast("MarkedStatus", told).findings}
+    own = set() if is_told else {(Reason(reason).name, dimension)}
+    assert codes == {(finding.code, subject)} | own
 
 
 def test_there_is_room_for_what_decides() -> None:

@@ -43,4 +43,40 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         "text != value.reveal()",
         "a substitution that finds nothing returns the very text.",
     ),
+    (
+        EVERYWHERE,
+        "Mul_Div",
+        "+    /,",
+        "a star that makes arguments keywords is no arithmetic.",
+    ),
+    (
+        EVERYWHERE,
+        "Mul_Div",
+        ", /, ",
+        "a star that makes arguments keywords is no arithmetic.",
+    ),
+    (
+        "postroom.reconcile.status.schedule",
+        "NumberReplacer",
+        "(0, 5),",
+        "any other age gets the first wait, too.",
+    ),
+    (
+        "postroom.reconcile.status.schedule",
+        "NumberReplacer",
+        "FAR_AWAY = ",
+        "it only has to be longer than any interval.",
+    ),
+    (
+        "postroom.reconcile.status.schedule",
+        "Eq_LtE",
+        "deadline == timedelta()",
+        "no duration of a spec is negative.",
+    ),
+    (
+        "postroom.reconcile.status.schedule",
+        "ReplaceFalseWithTrue",
+        'getattr(spec, "suspend", False)',
+        "every spec has one of the two.",
+    ),
 )

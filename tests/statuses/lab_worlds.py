@@ -23,7 +23,7 @@ from unit.reconcile.assessments import NOW
 _SAMPLES = Path(__file__).resolve().parents[2] / "manifests" / "samples"
 _PLACES = {"samples": _SAMPLES, "broken samples": _SAMPLES / "broken"}
 #: What is of the hour of the run: certificates and messages are made anew for each lab.
-_OF_THE_LAB = ("notAfter", "notBefore", "chainNotAfter", "newestTime")
+_OF_THE_LAB = ("notAfter", "notBefore", "chainNotAfter", "newestTime", "defaultSince")
 _SERIAL = re.compile(r"#[\w-]{16}")
 
 Statuses = list[dict[str, Any]]

@@ -8,7 +8,7 @@ thorough look of a day, and durations.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -16,12 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, place
 from postroom.api.fields import format_duration, parse_duration
 from postroom.api.names import Kind
+from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
+from postroom.api.sendingdomain_status import SendingDomainStatus
+from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.outcome import Memory
+from postroom.reconcile.status.schedule import Waiting
 from postroom.reconcile.status.summarize import summarize
 from unit.reconcile.assessments import GOOD, NOW, assessment, resource
 from unit.reconcile.domain_worlds import Domain, but, degraded
@@ -262,3 +267,216 @@ def test_the_days_of_many_objects_begin_all_over_the_day() -> None:
 def test_durations_survive_a_round_trip(value: timedelta) -> None:
     whole = timedelta(seconds=int(value.total_seconds()))
     assert parse_duration(format_duration(whole)) == whole
+
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("age", "before", "since"),
+    [
+        (10, 5, 10),
+        (20, 10, 20),
+        (60, 20, 40),
+        (100, 40, 60),
+        (220, 60, 120),
+        (340, 120, 300),
+        (3600, 300, 900),
+        (24 * 3600, 900, 3600),
+        (72 * 3600, 3600, 6 * 3600),
+    ],
+)
+def test_each_step_begins_at_its_age(age: int, before: int, since: int) -> None:
+    reached = timedelta(seconds=age)
+    assert schedule.pending_wait(reached - SECOND) == timedelta(seconds=before)
+    assert schedule.pending_wait(reached) == timedelta(seconds=since)
+
+
+def test_a_wait_that_begins_in_the_future_is_the_first() -> None:
+    assert schedule.pending_wait(-HOUR) == schedule.pending_wait(timedelta()) == 5 * SECOND
+
+
+def test_failures_are_counted_up_to_twenty() -> None:
+    ages = [schedule.elapsed(failures) for failures in range(1, 24)]
+    assert ages[:4] == [timedelta(), 5 * SECOND, 10 * SECOND, 20 * SECOND]
+    assert ages[19] < ages[20] == ages[21] == ages[22]
+
+
+STALLED_FOR_LONG = "ProgressDeadlineExceeded"
+
+
+def status_of(observed: int, **reasons: str) -> CommonStatus:
+    """A status that observed a generation, with these conditions an hour ago."""
+    verdicts = [
+        Verdict(
+            type=ConditionType(name),
+            status=ConditionStatus.FALSE if name == "Ready" else ConditionStatus.TRUE,
+            reason=Reason(reason),
+            message="So.",
+        )
+        for name, reason in reasons.items()
+    ]
+    conditions = place(verdicts, (), observed, timestamp(NOW - HOUR))
+    return SendingDomainStatus(observed_generation=observed, conditions=conditions)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (status_of(300), Waiting()),
+        (status_of(300, Reconciling="Progressing"), Waiting(NOW - HOUR)),
+        (status_of(299, Reconciling="Progressing"), Waiting()),
+        (status_of(301, Reconciling="Progressing"), Waiting()),
+        (status_of(300, Stalled=STALLED_FOR_LONG), Waiting(expired=True)),
+        (status_of(299, Stalled=STALLED_FOR_LONG), Waiting()),
+        (status_of(301, Stalled=STALLED_FOR_LONG), Waiting()),
+        (status_of(300, Stalled="InvalidSpec"), Waiting()),
+        (status_of(300, Stalled="TargetDenied"), Waiting()),
+    ],
+)
+def test_a_wait_is_that_of_its_generation(status: CommonStatus, expected: Waiting) -> None:
+    assert Waiting.of(status, 300) == expected
+    assert Waiting() == Waiting(None, expired=False)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "deadline", "expected"),
+    [
+        (Waiting(NOW - HOUR), timedelta(), None),
+        (Waiting(expired=True), timedelta(), None),
+        (Waiting(), 3 * HOUR, 3 * HOUR),
+        (Waiting(NOW - HOUR), 3 * HOUR, 2 * HOUR),
+        (Waiting(NOW - 4 * HOUR), 3 * HOUR, -HOUR),
+        (Waiting(NOW - HOUR, expired=True), 3 * HOUR, timedelta()),
+    ],
+)
+def test_what_is_left_of_a_deadline(
+    waiting: Waiting, deadline: timedelta, expected: timedelta | None
+) -> None:
+    assert waiting.left(deadline, NOW) == expected
+
+
+@pytest.mark.parametrize("observed", [1, 299, 301])
+def test_progress_of_another_generation_is_not_ours(observed: int) -> None:
+    conditions = status_of(observed, Reconciling="Progressing", Stalled="InvalidSpec").conditions
+    kept = [condition.type for condition in schedule.own_progress(conditions, 300)]
+    assert kept == [ConditionType.STALLED]
+    assert schedule.own_progress(conditions, observed) == conditions
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        ({}, None),
+        ({"Reconciling": "Progressing"}, None),
+        ({"Ready": "Progressing", "Reconciling": "Progressing"}, NOW - HOUR),
+        ({"Ready": "Progressing", "Stalled": STALLED_FOR_LONG}, NOW - 3 * HOUR),
+        ({"Ready": "Progressing", "Stalled": "InvalidSpec"}, NOW - HOUR),
+        ({"Ready": "Progressing", "Stalled": "TargetDenied"}, NOW - HOUR),
+        ({"Ready": "RecordNotFound"}, NOW - HOUR),
+    ],
+)
+def test_since_when_success_is_missing(reasons: dict[str, str], expected: datetime | None) -> None:
+    assert schedule.wait_began(status_of(1, **reasons).conditions, 2 * HOUR) == expected
+
+
+@pytest.mark.parametrize(
+    ("due_at", "first"),
+    [
+        ([], None),
+        ([-1], None),
+        ([0], None),
+        ([60], 60),
+        ([0, 60], 60),
+        ([-5, 90, 60], 60),
+    ],
+)
+def test_what_is_due_first_is_waited_for_and_a_share_of_a_quarter_more(
+    due_at: list[int], first: int | None
+) -> None:
+    moments = [NOW + seconds * SECOND for seconds in due_at]
+    wait = schedule.wait_until_due(moments, "u", NOW)
+    if first is None:
+        assert wait is None
+    else:
+        assert wait == first * SECOND * (1 + 0.25 * schedule.share("retry u"))
+        assert first * SECOND <= wait < 1.25 * first * SECOND
+
+
+@given(st.text(), st.integers(0, 40_000))
+def test_a_day_begins_at_the_share_of_its_object(uid: str, day: int) -> None:
+    offset = timedelta(seconds=int(24 * 3600 * schedule.share(f"deep {uid}")))
+    begins = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day) + offset
+    assert schedule.deep_day(uid, begins) == day
+    assert schedule.deep_day(uid, begins - SECOND) == day - 1
+
+
+def test_a_look_that_is_said_to_come_from_a_later_day_asks_for_no_thorough_one() -> None:
+    assert not schedule.is_deep("u", timestamp(NOW + timedelta(days=1)), NOW)
+
+
+@pytest.mark.parametrize("generation", [299, 301])
+def test_a_status_of_another_generation_answers_nothing(generation: int) -> None:
+    raw = stored(generation=300)
+    raw["status"] |= {"observedGeneration": 300}
+    assert due(raw) > timedelta()
+    raw["status"] |= {"observedGeneration": generation}
+    assert due(raw) == timedelta()
+
+
+LOOKED_BACK = {
+    "nonce": "a",
+    "phase": "Done",
+    "time": timestamp(NOW),
+    "reason": "Succeeded",
+    "message": "Well.",
+}
+FLIGHT = {
+    "step": "Sent",
+    "token": "word",
+    "time": timestamp(NOW),
+    "sender": "support@example.com",
+    "recipient": "support@example.com",
+}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "status", "is_due"),
+    [
+        ({}, {}, False),
+        ({"send-test": "a"}, {}, True),
+        ({"send-test": "a"}, {"lastTest": {"nonce": "a"}}, False),
+        ({"send-test": "b"}, {"lastTest": {"nonce": "a"}}, True),
+        ({}, {"lastTest": {"nonce": "a"}}, False),
+        ({"backfill": "a"}, {}, True),
+        ({"backfill": "a"}, {"lastBackfill": LOOKED_BACK}, False),
+        ({"backfill": "b"}, {"lastBackfill": LOOKED_BACK}, True),
+        ({}, {"lastTest": {"nonce": "a", "inFlight": FLIGHT}}, True),
+        ({}, {"roundTrip": {"inFlight": FLIGHT}}, True),
+        ({}, {"roundTrip": {}}, False),
+    ],
+)
+def test_an_account_is_due_for_what_was_asked_and_for_what_is_under_way(
+    annotations: dict[str, str], status: dict[str, Any], is_due: bool
+) -> None:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Succeeded",
+        "message": "Well.",
+        "observedGeneration": 1,
+        "lastTransitionTime": timestamp(NOW),
+    }
+    checked = {"observedGeneration": 1, "lastCheckTime": timestamp(NOW), "conditions": [ready]}
+    raw = {
+        "metadata": {
+            "name": "a",
+            "namespace": "n",
+            "uid": "u",
+            "generation": 1,
+            "annotations": {f"postroom.dev/{name}": value for name, value in annotations.items()},
+        },
+        "spec": {"address": "support@example.com"},
+        "status": {**checked, **status},
+    }
+    assert (schedule.due_in(Kind.EMAIL_ACCOUNT, raw, NOW) == timedelta()) is is_due

@@ -154,6 +154,9 @@ class MessageInFlight(Model):
     time: Timestamp = Field(description="When it was sent, or was decided to be sent.")
     sender: _Address = Field(description="Whom it is sent from.")
     recipient: _Address = Field(description="Whom it is sent to.")
+    reply_to: _Address | None = Field(
+        default=None, description="Where answers to it are to go, if it says so."
+    )
     certain: bool = Field(
         default=True, description="False: the server's answer was lost, it may not have been sent."
     )
@@ -225,6 +228,9 @@ class MessageResult(Model):
     )
     received_from: _Address | None = Field(
         default=None, description="The sender that the receiver shows, where it is another one."
+    )
+    reply_to: _Address | None = Field(
+        default=None, description="Where answers to it were to go, if it said so."
     )
     authentication: ReceivedAuthentication | None = Field(
         default=None, description="How the receiver judged it."

@@ -17,6 +17,7 @@ from postroom.mail.imap.session import ImapSession, text_of
 from postroom.mail.imap.values import number, pairs, responses
 from postroom.mail.operations import Position, ScanMailbox, ScannedMessage, ScanReport
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.round_trip.header import FIELD_NAMES
 from postroom.mail.session.state import Connector
 
 #: Messages of one mailbox that are read, the oldest first: ours comes soon after its position.
@@ -30,12 +31,9 @@ _BATCH = 50
 #: UIDs of one SEARCH, whose answer is one line.
 _SPAN = 20_000
 _SPAN_LINE = 256 * 1024
-_FIELDS = (
-    "MESSAGE-ID SUBJECT FROM TO RECEIVED AUTHENTICATION-RESULTS X-POSTROOM-PROBE AUTO-SUBMITTED "
-    "RESENT-FROM X-FORWARDED-TO RETURN-PATH DATE REFERENCES IN-REPLY-TO "
-    "X-MS-EXCHANGE-AUTHENTICATION-RESULTS ARC-AUTHENTICATION-RESULTS"
-)
-_ITEMS = f"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({_FIELDS})]<0.{HEADER_LIMIT}>)"
+#: The header fields that are fetched: all that `postroom.mail.round_trip` draws conclusions from.
+FIELDS = " ".join(sorted(FIELD_NAMES, key=lambda name: name != "Message-ID")).upper()
+_ITEMS = f"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({FIELDS})]<0.{HEADER_LIMIT}>)"
 
 
 async def scan(

@@ -13,7 +13,7 @@ from postroom.mail.round_trip.display_names import folded, phrase, readable
 from postroom.mail.round_trip.exactness import require_exact, require_mailbox
 
 #: Most octets of a test message.
-MESSAGE_LIMIT = 2048
+MESSAGE_LIMIT = 2304
 #: The field that tells a test message and proves it.
 PROBE_FIELD = "X-Postroom-Probe"
 #: What every subject of a test message begins with.
@@ -50,7 +50,8 @@ class Draft:
     """What a test message is made from.
 
     `account_uid` is the UID of the EmailAccount. `token` is 32 hexadecimal digits that nobody can
-    guess, since a message may be told by it alone. `moment` is aware.
+    guess, since a message may be told by it alone. `moment` is aware. `reply_to` is where answers
+    are to go; empty: nothing is said of it.
     """
 
     account_uid: str
@@ -60,6 +61,7 @@ class Draft:
     display_name: str
     recipient: str
     moment: datetime
+    reply_to: str = ""
 
 
 def probe_key(ownership_key: bytes) -> bytes:
@@ -102,7 +104,8 @@ def compose(draft: Draft, key: bytes) -> bytes:
     before anyone gets them: raises `InexactMessage`, a `ValueError`, unless they hold these
     fields, this body and nothing else.
     """
-    for address in (draft.sender, draft.recipient):
+    answers = (draft.reply_to,) if draft.reply_to else ()
+    for address in (draft.sender, draft.recipient, *answers):
         if len(address) > 254 or not _ADDRESS.fullmatch(address):
             raise ValueError("an address of a test message is dot-atom ASCII")
     if not (_UID.fullmatch(draft.account_uid) and _TOKEN.fullmatch(draft.token)):
@@ -115,6 +118,7 @@ def compose(draft: Draft, key: bytes) -> bytes:
     fields = {
         "From": sender,
         "To": (draft.recipient,),
+        **({"Reply-To": answers} if answers else {}),
         "Date": (format_datetime(draft.moment.astimezone(UTC)),),
         "Message-ID": (message_id(draft.sender, draft.token),),
         "Subject": (f"{SUBJECT} {short_form(draft.token)}",),

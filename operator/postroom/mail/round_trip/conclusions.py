@@ -40,6 +40,29 @@ def rewritten(sender: str, received: str) -> Finding:
     )
 
 
+def reply_to_dropped(declared: str) -> Finding:
+    """It arrived without the Reply-To that it was sent with."""
+    return _finding(
+        "REPLY_TO_DROPPED",
+        Severity.WARNING,
+        f"The test message was sent with Reply-To {declared} and arrived without: answers go to "
+        "the sender. Have the server that mail is sent through, and whatever passes it on, leave "
+        "the field alone.",
+    )
+
+
+def reply_to_changed(declared: str, received: str) -> Finding:
+    """Answers would go elsewhere; both are empty where there is no readable address."""
+    sent = f"with Reply-To {declared}" if declared else "without Reply-To"
+    seen = received or "something that is no address"
+    return _finding(
+        "REPLY_TO_CHANGED",
+        Severity.WARNING,
+        f"The test message was sent {sent} and arrived with {seen} there, which is where answers "
+        "go: find the server or rule on the way that writes it, and switch that off.",
+    )
+
+
 def undelivered(recipient: str, *, bounced: bool) -> Finding:
     """It did not arrive in time, or came back."""
     message = (

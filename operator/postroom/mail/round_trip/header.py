@@ -12,6 +12,7 @@ _VALUE_LIMIT = 8 * 1024
 FIELD_NAMES = (
     "From",
     "To",
+    "Reply-To",
     "Subject",
     "Date",
     "Message-ID",

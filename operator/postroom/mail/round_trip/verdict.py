@@ -41,6 +41,7 @@ class Sent:
 
     `accepted_at` is when the server took it over. `mailbox` is the one that is read. `receivers`
     are domains whose servers may judge it, where the receiving server's own name does not tell.
+    `reply_to` is where answers were to go; empty: nothing was said of it.
     """
 
     expected: Expected
@@ -49,6 +50,7 @@ class Sent:
     accepted_at: datetime
     mailbox: str = "INBOX"
     receivers: tuple[str, ...] = ()
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _arrived(sent: Sent, copy: Found, now: datetime, loop: tuple[Finding, ...]) 
     placement = _placement(sent, copy)
     other = received_from(sent, copy)
     judged = authentication(copy.header, sent.receivers)
-    told = [*conclusions.authentication_findings(judged)]
+    told = [*conclusions.authentication_findings(judged), *_answers(sent, copy)]
     outcome, reason = MessageOutcome.DELIVERED, Reason.DELIVERED
     message = f"The test message to {sent.recipient} arrived."
     if placement is Placement.ARCHIVE:
@@ -149,6 +151,20 @@ def received_from(sent: Sent, copy: Found) -> str | None:
     if found and same_address(found[0], sent.sender):
         return None
     return found[0] if found else ""
+
+
+def _answers(sent: Sent, copy: Found) -> tuple[Finding, ...]:
+    """Whether answers to what arrived go where they were to go."""
+    bodies = copy.header.all("Reply-To")
+    if not bodies:
+        return (conclusions.reply_to_dropped(sent.reply_to),) if sent.reply_to else ()
+    found = [address for body in bodies for address in addresses(body)]
+    # To name the sender there says what is so anyway (RFC 5322 section 3.6.2).
+    wanted = sent.reply_to or sent.sender
+    if found and all(same_address(address, wanted) for address in found):
+        return ()
+    others = [address for address in found if not same_address(address, wanted)]
+    return (conclusions.reply_to_changed(sent.reply_to, others[0] if others else ""),)
 
 
 def same_address(one: str, other: str) -> bool:

@@ -31,6 +31,8 @@ _SENT = frozenset(
     {MessageOutcome.ACCEPTED, MessageOutcome.DELIVERED, MessageOutcome.DELIVERED_TO_SPAM}
 )
 _NOT_SENT = frozenset({MessageOutcome.FAILED, MessageOutcome.NOT_DELIVERED})
+#: Warnings that answers go elsewhere.
+_ANSWERS = frozenset({"REPLY_TO_DROPPED", "REPLY_TO_CHANGED"})
 #: Why a message was not even tried: that says nothing of whether the account can send.
 _UNTRIED = frozenset({Reason.RECIPIENT_NOT_ALLOWED.value, Reason.DISCONNECTED.value})
 _TEST = "Send a test message: kubectl postroom test, or the annotation postroom.dev/send-test."
@@ -95,6 +97,7 @@ def checklist(
     found = {
         **_of_spec(spec, backfill_limit),
         LaunchItem.SENDER_NAME: _sender_name(known.display_name or spec.display_name),
+        LaunchItem.REPLY_ADDRESS: _answered(known.last, spec) or _reply_address(spec),
         LaunchItem.SEND_PROVEN: _send_proven(known),
         LaunchItem.RECEIVE_PROVEN: _receive_proven(spec, known),
         LaunchItem.DOMAIN_VERIFIED: _DOMAINS.get(known.sender.reason, _UNVERIFIED),
@@ -180,6 +183,14 @@ def _reply_address(spec: EmailAccountSpec) -> Found:
         return Found(_NOT_NEEDED, "Answers go to the address itself, whose mail is read.")
     message = "Set spec.replyTo: answers go to the address itself, and nothing here reads its mail."
     return Found(_OPEN, message)
+
+
+def _answered(last: MessageResult | None, spec: EmailAccountSpec) -> Found | None:
+    """What the last message showed of where answers go; None: nothing against it."""
+    if last is None or last.reply_to != spec.reply_to:
+        return None
+    told = (warning.message for warning in last.warnings if warning.code in _ANSWERS)
+    return next((Found(_OPEN, message) for message in told), None)
 
 
 def _standing(conditions: Sequence[Condition], wanted: Sequence[ConditionType]) -> Found | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.fields import format_duration
 from postroom.api.findings import Finding, Severity
 from postroom.api.times import parse_timestamp
 from postroom.reconcile.account.steps import AccountView
@@ -16,7 +17,7 @@ from postroom.reconcile.signing_in import refresh_tokens
 from postroom.reconcile.signing_in.references import Credentials, Written
 
 _READING = (ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
-_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_DAY, _NOTHING = timedelta(days=1), timedelta()
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 #: Longest subject of a finding.
 _SUBJECT_LIMIT = 253
@@ -101,7 +102,7 @@ def reviews_of(spec: EmailAccountSpec, facts: Reviewed, limits: Thresholds) -> I
     for password in facts.passwords if limits.password_age else ():
         message = (
             f"Key {password.key} of Secret {password.secret} has not been changed for "
-            f"{limits.password_age // _DAY} days: set a new password at the provider and in the "
+            f"{_lasting(limits.password_age)}: set a new password at the provider and in the "
             "Secret, if its rules or yours ask for that."
         )
         subject = f"Secret/{password.secret}"[:_SUBJECT_LIMIT]
@@ -110,8 +111,8 @@ def reviews_of(spec: EmailAccountSpec, facts: Reviewed, limits: Thresholds) -> I
         yield Review(refresh_tokens.aging(token.secret), token.at + refresh_tokens.WORRY)
     if facts.unread_since is not None:
         message = (
-            f"The mailbox has not been read for {limits.sync_gap // _HOUR} hours: mend what else "
-            "is reported here."
+            f"The mailbox has not been read for {_lasting(limits.sync_gap)}: mend what else is "
+            "reported here."
         )
         finding = _finding("SYNC_OVERDUE", "sync", message, Severity.WARNING)
         yield Review(finding, facts.unread_since + limits.sync_gap)
@@ -128,6 +129,12 @@ def told(reviews: Iterable[Review], now: datetime) -> tuple[tuple[Finding, ...],
         else:
             waits.append(review.due - now)
     return tuple(findings.values()), min(waits, default=None)
+
+
+def _lasting(time: timedelta) -> str:
+    return (
+        f"{time // _DAY} days" if time > _DAY and time % _DAY == _NOTHING else format_duration(time)
+    )
 
 
 def _finding(code: str, subject: str, message: str, severity: Severity = Severity.INFO) -> Finding:

@@ -347,3 +347,25 @@ def test_a_fault_of_ours_is_noticed_and_nothing_is_sent(
     monkeypatch.setattr(sys.modules[compose.__module__], "phrase", lambda name: broken)
     with pytest.raises(InexactMessage):
         compose(DRAFT, KEY)
+
+
+def test_where_answers_go_is_said_once_if_at_all() -> None:
+    assert read(compose(DRAFT, KEY))["Reply-To"] is None
+    message = read(compose(draft(reply_to="help@example.com"), KEY))
+    assert message.get_all("Reply-To") == ["help@example.com"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a@b\r\nBcc: c@example.com", "a@example.com, b@example.com", "A <a@example.com>", "a"]
+)
+def test_no_reply_to_adds_a_field(text: str) -> None:
+    with pytest.raises(ValueError, match="dot-atom"):
+        compose(draft(reply_to=text), KEY)
+
+
+def test_the_longest_addresses_fit() -> None:
+    longest = "l" * 63 + "@" + LONG_DOMAIN
+    found = draft(
+        sender=longest, recipient=longest, reply_to=longest, display_name="\U0001f642" * 128
+    )
+    assert len(compose(found, KEY)) <= MESSAGE_LIMIT

@@ -230,3 +230,56 @@ def test_sentences_fit_the_longest_addresses() -> None:
     found = verdict(copy(header=composed()), sent=sent)
     assert found.reason is Reason.SENDER_REWRITTEN
     assert len(found.message) <= MESSAGE_LIMIT
+
+
+REPLY = "help@example.com"
+
+
+def answered(sent_with: str, arrives_with: str | None) -> list[str]:
+    """What is said of a message whose Reply-To arrives as it does; None: without any."""
+    draft = Draft(UID, TOKEN, Purpose.ROUND_TRIP, SENDER, "Us", RECIPIENT, ACCEPTED, sent_with)
+    lines = [line for line in compose(draft, KEY).split(b"\r\n") if b"Reply-To:" not in line]
+    if arrives_with is not None:
+        lines.insert(0, f"Reply-To: {arrives_with}".encode())
+    sent = Sent(SENT.expected, SENDER, RECIPIENT, ACCEPTED, reply_to=sent_with)
+    return codes(verdict(copy(header=b"\r\n".join(lines)), sent=sent))
+
+
+@pytest.mark.parametrize(
+    ("sent_with", "arrives_with", "expected"),
+    [
+        (REPLY, REPLY, []),
+        (REPLY, f"Help Desk <{REPLY}>", []),
+        (REPLY, REPLY.upper(), []),
+        (REPLY, None, ["REPLY_TO_DROPPED"]),
+        (REPLY, "other@example.net", ["REPLY_TO_CHANGED"]),
+        (REPLY, f"{REPLY}, other@example.net", ["REPLY_TO_CHANGED"]),
+        (REPLY, f"{REPLY} <other@example.net>", ["REPLY_TO_CHANGED"]),
+        (REPLY, SENDER, ["REPLY_TO_CHANGED"]),
+        (REPLY, "", ["REPLY_TO_CHANGED"]),
+        (REPLY, "undisclosed", ["REPLY_TO_CHANGED"]),
+        ("", None, []),
+        ("", SENDER, []),
+        ("", "list@example.net", ["REPLY_TO_CHANGED"]),
+    ],
+)
+def test_where_answers_go_is_what_was_sent(
+    sent_with: str, arrives_with: str | None, expected: list[str]
+) -> None:
+    assert answered(sent_with, arrives_with) == expected
+
+
+def test_a_changed_reply_to_says_where_answers_go() -> None:
+    sent = Sent(SENT.expected, SENDER, RECIPIENT, ACCEPTED, reply_to=REPLY)
+    header = b"Reply-To: other@example.net\r\n" + composed()
+    (finding,) = verdict(copy(header=header), sent=sent).findings
+    assert REPLY in finding.message and "other@example.net" in finding.message
+    assert finding.severity is Severity.WARNING
+
+
+@given(st.text(max_size=200))
+def test_no_reply_to_that_arrives_goes_unread(text: str) -> None:
+    body = " ".join(text.splitlines()).strip()
+    told = answered(REPLY, body)
+    assert told in ([], ["REPLY_TO_CHANGED"])
+    assert told or REPLY in body.lower()

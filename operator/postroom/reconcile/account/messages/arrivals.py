@@ -62,6 +62,7 @@ def written(
         display_name=spec.display_name or "",
         recipient=flight.recipient,
         moment=view.world.now(),
+        reply_to=flight.reply_to or "",
     )
     octets = compose(draft, probe_key(view.world.ownership.message_keys[0]))
     policy = view.world.outbound.messages
@@ -84,6 +85,7 @@ def look_for(
         accepted_at=parse_timestamp(flight.time),
         mailbox=receiver.attempt.mailbox,
         receivers=(receiver.address.rpartition("@")[2], receiver.attempt.endpoint.host),
+        reply_to=flight.reply_to or "",
     )
     rules = view.world.ownership
     keys = tuple(map(probe_key, rules.message_keys))
@@ -116,6 +118,7 @@ def result_of(
         mailbox=arrival.mailbox,
         latency_seconds=arrival.latency,
         received_from=arrival.received_from or None,
+        reply_to=flight.reply_to,
         authentication=authentication,
         warnings=[
             account_messages.MessageWarning(

@@ -89,6 +89,7 @@ async def begin(
         time=timestamp(now),
         sender=address,
         recipient=recipient,
+        reply_to=spec.reply_to,
         basis=view.basis,
     )
     if isinstance(sender, correspondents.Obstacle):

@@ -9,7 +9,15 @@ from postroom.api.account_messages import MessageOutcome
 from postroom.api.conditions import ConditionType
 from postroom.api.names import Key, Kind
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, message, verdict
-from unit.reconcile.message_worlds import BUSY, JUNK, REFUSED, TAKEN, MessageWorld, from_another
+from unit.reconcile.message_worlds import (
+    BUSY,
+    JUNK,
+    REFUSED,
+    TAKEN,
+    MessageWorld,
+    from_another,
+    without,
+)
 
 ENABLED = {"enabled": True, "interval": "6h"}
 HEALTHY = ConditionType.ROUND_TRIP_HEALTHY
@@ -210,3 +218,29 @@ async def test_who_asks_after_a_failure_gets_another_message() -> None:
     await world.run(seconds=301)
     status = await world.run(times=4)
     assert verdict(status, HEALTHY) == ("True", "Delivered")
+
+
+async def test_the_reply_to_of_the_spec_must_arrive() -> None:
+    world = MessageWorld(roundTrip={"enabled": True}, replyTo="help@example.com")
+    world.office.rewrite = without("Reply-To")
+    await world.ready()
+    status = await world.run(times=4)
+    assert "Reply-To: help@example.com" in world.office.sent[0].octets.decode()
+    told = [finding for finding in status.findings if finding.subject == "roundTrip"]
+    assert [finding.code for finding in told] == ["REPLY_TO_DROPPED"]
+    assert told[0].fix is not None and "leave the field alone" in told[0].fix.instruction
+    assert status.launch is not None
+    states = {entry.item.value: entry.state.value for entry in status.launch.items}
+    assert (states["ReplyAddress"], states["SendProven"]) == ("Open", "Done")
+
+
+async def test_a_message_is_held_against_the_reply_to_that_it_was_sent_with() -> None:
+    world = MessageWorld(roundTrip={"enabled": True}, replyTo="help@example.com")
+    await world.ready()
+    await world.run(times=2)
+    assert len(world.office.sent) == 1
+    world.add(ACCOUNT, **{**world.objects[ACCOUNT]["spec"], "replyTo": "other@example.com"})
+    status = await world.run(times=2)
+    assert status.round_trip is not None and status.round_trip.result is not None
+    assert status.round_trip.result.warnings == []
+    assert status.round_trip.result.reply_to == "help@example.com"

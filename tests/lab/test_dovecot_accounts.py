@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accounts from their Secrets to their status: the reconcilers at a real Dovecot.
 
-Covers: passwords; OAuth with tokens that a local token server mints and Dovecot validates, good,
-expired, for another mailbox and signed with another key; a mailbox that is missing; what status
-shows of it all, and that no secret is in it.
+Covers: passwords; a server's grant that opens one mailbox and not another; OAuth with tokens that
+a local token server mints and Dovecot validates, good, expired, for another mailbox and signed with
+another key; a mailbox that is missing; what status shows of it all, and that no secret is in it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import pytest
 
 from lab.dovecot_server import Dovecot, dovecot
 from lab.dovecot_server_files import ALICE, BOB, PASSWORDS, token
-from lab.dovecot_server_world import DovecotWorld, account, verdict, world_at
+from lab.dovecot_server_world import NAMESPACE, DovecotWorld, account, verdict, world_at
 from lab.mail_probing import nothing_leaks  # noqa: F401 - a fixture
 from lab.oauth_lab import source
-from lab.token_server import GOOGLE_PATH, Client, Refresh, TokenServer
+from lab.token_server import GOOGLE_PATH, MICROSOFT_PATH, Client, Refresh, TokenServer
 from postroom.api.conditions import ConditionType
+from postroom.api.names import Key, Kind
 
 pytestmark = pytest.mark.real_mail_server
 
@@ -126,6 +127,37 @@ async def test_tokens_that_the_server_validates(server: Dovecot, tmp_path: Path)
         said = f"{service}-login: Info: Login: user=<{ALICE}>, method=OAUTHBEARER"
         assert await server.logs(said)
     assert status(world)["mailbox"]["messages"] == 0
+
+
+async def test_a_grant_of_the_server_opens_the_mailboxes_that_it_lists(
+    server: Dovecot, tmp_path: Path
+) -> None:
+    async with mint() as tokens:
+        tokens.account = ALICE
+        world = world_at(
+            server, tmp_path, {ALICE: {}, BOB: {}}, SECRETS, server.probes(), source(tokens.port)
+        )
+        grant = {
+            **with_oauth(tokens)["oauth"],
+            "flow": "ClientCredentials",
+            "tokenURL": tokens.url(MICROSOFT_PATH),
+            "subject": ALICE,
+        }
+        del grant["refreshTokenRef"]
+        lender = Key(Kind.MAIL_SERVER, NAMESPACE, "dovecot")
+        lent = {"oauth": grant, "mailboxes": [{"addresses": [ALICE]}]}
+        world.raw(lender)["spec"].update(lent)
+        for address in (ALICE, BOB):
+            # Whom to trust with its token the server says.
+            del world.raw(account(address))["spec"]["imap"]["tls"]["caBundleRef"]
+        await world.look()
+    for key in (lender, account(ALICE)):
+        assert verdict(world, key, READY)[:2] == ("True", "Succeeded")
+    assert status(world)["mailbox"]["name"] == "INBOX"
+    assert tokens.minted == 1, "one token for the server and both legs of the account"
+    assert await server.logs(f"imap-login: Info: Login: user=<{ALICE}>, method=OAUTHBEARER")
+    assert verdict(world, account(BOB), READY)[:2] == ("False", "MailServerNotPermitted")
+    assert BOB not in server.log
 
 
 BAD_TOKENS: dict[str, tuple[dict[str, Any], str]] = {

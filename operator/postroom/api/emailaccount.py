@@ -109,9 +109,9 @@ class EmailAccountSpec(fields.Model):
         json_schema_extra=fields.rules(
             fields.rule(
                 "!has(self.imap) || has(self.imap.credentialsRef) || has(self.credentialsRef) "
-                "|| has(self.oauth)",
-                "must be set where imap is, unless imap.credentialsRef or oauth is: IMAP needs "
-                "credentials",
+                "|| has(self.oauth) || has(self.serverRef)",
+                "must be set where imap is, unless imap.credentialsRef, oauth or serverRef is: "
+                "IMAP needs credentials",
                 field_path=".credentialsRef",
             ),
             fields.rule(
@@ -270,10 +270,10 @@ class EmailAccountSpec(fields.Model):
             raise ValueError(f"identities {fault}")
         if self.oauth and self.credentials_ref:
             raise ValueError("oauth may not be set beside credentialsRef: one of them signs in")
-        if self.imap and not (self.imap.credentials_ref or self.signs_in):
+        if self.imap and not (self.imap.credentials_ref or self.signs_in or self.server_ref):
             raise ValueError(
-                "credentialsRef must be set where imap is, unless imap.credentialsRef or oauth is: "
-                "IMAP needs credentials"
+                "credentialsRef must be set where imap is, unless imap.credentialsRef, oauth or "
+                "serverRef is: IMAP needs credentials"
             )
         return self
 

@@ -12,9 +12,9 @@ from postroom.api.conditions import Timestamp
 from postroom.api.credentials_reference import CredentialsReference
 from postroom.api.fields import Deadline, HostName, Interval, Model, Port, Switch, rule, rules
 from postroom.api.mail_provider import MailParameters, MailProvider
-from postroom.api.oauth import OAuth
+from postroom.api.oauth import OAuth, OAuthFlow
 from postroom.api.send_limits import ServerLimits
-from postroom.api.server_reference import AllowedNamespaces
+from postroom.api.server_reference import AllowedNamespaces, ServedMailboxes
 from postroom.api.status import MarkedStatus, ResolvedReference
 
 #: Bounded texts that come from servers are cut to this length.
@@ -40,6 +40,12 @@ class TLS(Trust):
         description="StartTLS (mandatory upgrade), Implicit (TLS from the first byte) or None; "
         "default: the provider's, else StartTLS.",
     )
+
+
+_MAILBOXES_SENTENCE = (
+    "must come with oauth of an application itself, flow ClientCredentials or ServiceAccount: a "
+    "user's consent opens that user's mailbox alone"
+)
 
 
 class MailServerSpec(Model):
@@ -79,6 +85,12 @@ class MailServerSpec(Model):
                 "!has(self.oauth) || has(self.oauth.subject)",
                 "must be set: a MailServer has no address of its own",
                 field_path=".oauth.subject",
+            ),
+            rule(
+                "!has(self.mailboxes) || size(self.mailboxes) == 0 || "
+                "(has(self.oauth) && self.oauth.flow != 'RefreshToken')",
+                _MAILBOXES_SENTENCE,
+                field_path=".mailboxes",
             ),
         )
     )
@@ -123,6 +135,12 @@ class MailServerSpec(Model):
         default=AllowedNamespaces(),
         description="Whose accounts may name this server, besides those of its own namespace.",
     )
+    mailboxes: Annotated[list[ServedMailboxes], Field(max_length=16)] = Field(
+        default=[],
+        description="Whose mailboxes the application's grant of oauth opens: accounts of these "
+        "addresses need no credentials of their own and sign in as themselves, over SMTP and IMAP. "
+        "Omitted: nobody's.",
+    )
     interval: Interval = Field(
         default=timedelta(minutes=5), description="How often it is checked: 1m to 24h."
     )
@@ -144,6 +162,8 @@ class MailServerSpec(Model):
                 "credentialsRef may not be set when tls.mode is None: credentials are only sent "
                 "over TLS"
             )
+        if self.mailboxes and (self.oauth is None or self.oauth.flow is OAuthFlow.REFRESH_TOKEN):
+            raise ValueError(f"mailboxes {_MAILBOXES_SENTENCE}")
         if self.oauth is None:
             return self
         if self.tls.mode is TLSMode.NONE:
@@ -160,6 +180,17 @@ class MailServerSpec(Model):
     def signs_in(self) -> bool:
         """Whether a check signs in, by password or token."""
         return self.credentials_ref is not None or self.oauth is not None
+
+    def grant_for(self, address: str, namespace: str | None) -> OAuth | None:
+        """The grant by which an account signs in as itself; None: there is none for it.
+
+        `namespace` is the account's, None where that is the server's own.
+        """
+        for mailboxes in self.mailboxes:
+            meant = namespace in mailboxes.namespaces if namespace else not mailboxes.namespaces
+            if meant and mailboxes.cover(address) and self.oauth is not None:
+                return self.oauth.model_copy(update={"subject": None})
+        return None
 
 
 class ServerFacts(Model):

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from postroom.api.fields import Model, ObjectReference, Text, rule, rules
+from postroom.api.fields import DomainName, EmailAddress, Model, ObjectReference, Text, rule, rules
 
 NamespaceName = Annotated[
     str,
@@ -65,6 +65,45 @@ class AllowedNamespaces(Model):
     def admit(self, namespace: str) -> bool:
         """Whether accounts of another namespace than the server's may name it."""
         return self.from_ is Admission.ALL or namespace in self.names
+
+
+class ServedMailboxes(Model):
+    """Mailboxes that an application's grant opens for the accounts of some namespaces."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "(has(self.addresses) && size(self.addresses) > 0) || "
+                "(has(self.domains) && size(self.domains) > 0)",
+                "must name a mailbox: set addresses or domains",
+                field_path=".addresses",
+            )
+        )
+    )
+
+    addresses: Annotated[list[EmailAddress], Field(max_length=NAMES_LIMIT)] = Field(
+        default=[], description="Addresses of mailboxes."
+    )
+    domains: Annotated[list[DomainName], Field(max_length=NAMES_LIMIT)] = Field(
+        default=[], description="Domains of which every mailbox is meant, none below them."
+    )
+    namespaces: Annotated[list[NamespaceName], Field(max_length=NAMES_LIMIT)] = Field(
+        default=[],
+        description="Namespaces whose accounts are meant; default: the server's own.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not (self.addresses or self.domains):
+            raise ValueError("addresses must name a mailbox: set addresses or domains")
+        return self
+
+    def cover(self, address: str) -> bool:
+        """Whether the mailbox of an address is meant; its local part in either case."""
+        folded = address.lower()
+        return folded.rpartition("@")[2] in self.domains or folded in {
+            each.lower() for each in self.addresses
+        }
 
 
 class ServerReference(ObjectReference):

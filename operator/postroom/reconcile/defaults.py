@@ -82,8 +82,11 @@ async def accounts_behind(server: MailServer, world: World) -> list[EmailAccount
     if standing is not None and standing.winner == name:
         found += await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
     for account in await world.find_everywhere(Kind.EMAIL_ACCOUNT, by_server(name, namespace)):
-        place = account.metadata.namespace
-        if place == namespace or server.spec.allowed_namespaces.admit(place):
+        place, spec = account.metadata.namespace, cast("EmailAccount", account).spec
+        admitted = server.spec.allowed_namespaces.admit(place)
+        signs_in = spec.signs_in or not server.spec.signs_in
+        lent = server.spec.grant_for(spec.address, place)
+        if place == namespace or (admitted and (signs_in or lent is not None)):
             found.append(account)
     return [cast("EmailAccount", account) for account in found]
 

@@ -39,6 +39,7 @@ JUDGED: dict[tuple[str, str], str] = {
     ("EmailAccount", "oauth.tokenURL"): HOSTS,
 }
 _COMPARED = "it is what a record of the domain must say, and compared: nothing is dialled for it"
+_NARROWS = "it narrows what a grant opens: whose address an account has is judged where that is"
 _NAME_ALONE = "it is the name in the certificate of the host, which is dialled under its own"
 FREE: dict[tuple[str, str], str] = {
     ("SendingDomain", "ownership.name"): "the definition keeps it at or below the domain",
@@ -56,6 +57,8 @@ FREE: dict[tuple[str, str], str] = {
     ("SendingDomain", "bimi.logo"): _COMPARED,
     ("SendingDomain", "bimi.certificate"): _COMPARED,
     ("MailServer", "tls.serverName"): _NAME_ALONE,
+    ("MailServer", "mailboxes.addresses"): _NARROWS,
+    ("MailServer", "mailboxes.domains"): _NARROWS,
     ("EmailAccount", "imap.tls.serverName"): _NAME_ALONE,
     (
         "EmailAccount",

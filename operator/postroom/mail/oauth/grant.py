@@ -88,11 +88,24 @@ class Grant:
     secret: str = field(default="", compare=False)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether its token opens every mailbox that the application may open, not one."""
+        return self.flow is OAuthFlow.CLIENT_CREDENTIALS
+
+    @property
     def key(self) -> str:
         """Return what tells this grant from all others, without any secret in it."""
+        return self._key(self.subject)
+
+    @property
+    def token_key(self) -> str:
+        """Return what tells its token from those of other grants."""
+        return self._key("" if self.is_shared else self.subject)
+
+    def _key(self, subject: str) -> str:
         parts = (
             *(self.namespace, self.provider, self.flow, self.token_url, self.client_id),
-            *(self.subject, self.version, " ".join(sorted(self.scopes)), self.ca_bundle or ""),
+            *(subject, self.version, " ".join(sorted(self.scopes)), self.ca_bundle or ""),
             *((self.kept_for.kind, self.kept_for.uid) if self.kept_for else ()),
         )
         return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()

@@ -30,6 +30,9 @@ _AHEAD, _AHEAD_PART = 300.0, 0.1
 _PAUSE = 60.0
 #: Seconds without questions after an outage, in which a token that still lasts serves.
 _BREATHER = 10.0
+#: For so many seconds a token that opens many mailboxes counts as new: the refusal of one of them
+#: says nothing against it.
+_NEW = 60.0
 _KEPT = 4096
 #: What a refresh token is refused with that has ended, or never was one.
 _ENDED = (OAuthReason.GRANT_REVOKED, OAuthReason.GRANT_EXPIRED)
@@ -57,6 +60,7 @@ class _Kept:
     """What is known of one grant; times are the clock's."""
 
     token: AccessToken | None = None
+    asked_at: float = 0.0
     renew_at: float = 0.0
     ends_at: float = 0.0
     refresh_token: Masked | None = None
@@ -93,19 +97,23 @@ class TokenSource:
 
         An outage while the kept token still lasts goes unnoticed; a refusal does not.
         """
-        key, now = grant.key, self._clock()
+        key, now = grant.token_key, self._clock()
         kept = self._kept.use(key)
         if kept is not None:
             if kept.token is not None and now < kept.renew_at:
-                return replace(kept.token, fresh=False)
+                return replace(kept.token, fresh=grant.is_shared and now - kept.asked_at < _NEW)
             if kept.failure is not None and now < kept.quiet_until:
                 return self._instead(kept, kept.failure, now)
         return await self._flights.join(key, lambda: self._fetch(key, grant))
 
     def drop(self, grant: Grant) -> None:
-        """Forget a token that a mail server refused; what was rotated is kept."""
-        kept = self._kept.get(grant.key)
-        if kept is not None:
+        """Forget a token that a mail server refused; what was rotated is kept.
+
+        One that opens many mailboxes stays while it is new: a thousand that are closed to it shall
+        not ask for a thousand tokens.
+        """
+        kept = self._kept.get(grant.token_key)
+        if kept is not None and not (grant.is_shared and self._clock() - kept.asked_at < _NEW):
             kept.token = None
 
     def keep_in(self, store: RefreshTokenStore) -> None:
@@ -165,7 +173,7 @@ class TokenSource:
     ) -> None:
         if isinstance(got, AccessToken):
             ahead = min(_AHEAD, got.expires_in * _AHEAD_PART)
-            kept.token, kept.failure = got, None
+            kept.token, kept.failure, kept.asked_at = got, None, asked_at
             kept.ends_at = asked_at + got.expires_in
             kept.renew_at = kept.ends_at - ahead * (1 + self._spread())
             kept.refresh_token = got.rotated or kept.refresh_token

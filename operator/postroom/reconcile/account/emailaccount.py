@@ -61,8 +61,11 @@ async def assess(
     """The assessment of an email account; raises `InvalidSpec` for what its provider forbids."""
     spec = resource.spec
     dependencies = await find_dependencies(resource, world)
-    smtp = await protocols.smtp_check(resource, dependencies.server, world)
-    imap = await protocols.imap_check(resource, world)
+    # Whoever may not have an address does not open its mailbox by the server's grant either.
+    may_borrow = spec.signs_in or dependencies.has_address
+    server = dependencies.server if may_borrow else None
+    smtp = await protocols.smtp_check(resource, server, world)
+    imap = await protocols.imap_check(resource, server, world)
     if spec.at_provider or dependencies.server_state is ConditionStatus.TRUE:
         smtp, imap = await protocols.both_probed(smtp, imap, world, memory)
     else:
@@ -117,7 +120,8 @@ def _references(view: AccountView, added: Sequence[Contribution]) -> frozenset[s
         binding.references_of(view),
         *(each.references for each in added),
     )
-    if dependencies.server is not None and (spec.signs_in or spec.sends_messages):
+    borrows = dependencies.server is not None and bool(dependencies.server.spec.mailboxes)
+    if dependencies.server is not None and (spec.signs_in or spec.sends_messages or borrows):
         refs |= server_references(dependencies.server.spec, dependencies.server_namespace)
     return refs
 

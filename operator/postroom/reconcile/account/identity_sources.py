@@ -104,14 +104,19 @@ async def _refusal(view: AccountView, token: TokenCredentials) -> DiscoveryFailu
     place = directory().apis.place(grant.provider, grant.flow, token.cloud)
     if place is None:
         return None
-    namespace, server = view.resource.metadata.namespace, view.dependencies.server
+    own, server = view.resource.metadata.namespace, view.dependencies.server
     # The account's own, else that of the server that it sends through.
-    oauth = view.resource.spec.oauth or (server.spec.oauth if server is not None else None)
+    oauth, namespace = view.resource.spec.oauth, own
+    if oauth is None and server is not None:
+        oauth, namespace = server.spec.oauth, server.metadata.namespace
     for reference in sorted(token_credentials.references_of(oauth)):
         if not reference.startswith(_SECRET):
             continue
         content = await view.world.secret(namespace, reference.removeprefix(_SECRET))
         refused = content and references.not_permitted(content, "spec.oauth", place.host)
+        if refused and namespace != own:
+            message = f"The server's owner does not let its grant be shown to {place.host}."
+            return DiscoveryFailure(refused.reason, message)
         if refused:
             return DiscoveryFailure(refused.reason, refused.message)
     return None

@@ -10,12 +10,17 @@ from postroom.api.mailserver import TLSMode
 from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.reconcile.account import both_protocols
-from postroom.reconcile.account.server import called
+from postroom.reconcile.account.server import called, lender_to
 from postroom.reconcile.signing_in import token_credentials
 from postroom.reconcile.signing_in.probing import IMAP, SMTP
 from postroom.reconcile.signing_in.protocol_check import Identity, ProtocolCheck, prepare
-from postroom.reconcile.signing_in.references import reference_to
-from postroom.reconcile.signing_in.targets import imap_target, own_smtp_target, smtp_target
+from postroom.reconcile.signing_in.references import reference_to, unresolved
+from postroom.reconcile.signing_in.targets import (
+    Target,
+    imap_target,
+    own_smtp_target,
+    smtp_target,
+)
 from postroom.reconcile.status.assessment import failed
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import World
@@ -24,12 +29,13 @@ from postroom.reconcile.world import World
 async def smtp_check(
     resource: EmailAccount, server: MailServer | None, world: World
 ) -> ProtocolCheck:
-    """Signing in as the account; without credentials of its own there is nothing to try.
+    """Signing in as the account; without credentials for it there is nothing to try.
 
     Raises `InvalidSpec` for parameters that the account's provider does not take.
     """
     spec = resource.spec
-    if not spec.signs_in:
+    lender = lender_to(resource, server)
+    if not spec.signs_in and lender is None:
         return ProtocolCheck()
     if spec.at_provider:
         target = own_smtp_target(spec)
@@ -41,32 +47,74 @@ async def smtp_check(
         except InvalidSpec:
             # The server's own status says so, and it is not Ready.
             return ProtocolCheck()
-        own = resource.metadata.namespace
-        if server.metadata.namespace != own:
-            place, owner = server.metadata.namespace, called(server, own)
-            target = replace(target, namespace=place, owner=owner)
+        target = _written_by(server, target, resource)
         if target.tls is TLSMode.NONE:
             unencrypted = failed(
                 ConditionType.REFERENCES_RESOLVED,
                 Reason.ENCRYPTION_REQUIRED,
-                f"{called(server, own)} has tls.mode None: credentials are only sent "
-                "over TLS. Set its tls.mode to StartTLS or Implicit.",
+                f"{called(server, resource.metadata.namespace)} has tls.mode None: credentials are "
+                "only sent over TLS. Set its tls.mode to StartTLS or Implicit.",
             )
             return ProtocolCheck(problem=unencrypted)
-    identity = Identity(spec.credentials_ref, spec.oauth, spec.address)
-    return await prepare(SMTP, target, identity, resource, world)
+    return await prepare(SMTP, target, _identity(resource, lender), resource, world)
 
 
-async def imap_check(resource: EmailAccount, world: World) -> ProtocolCheck:
+async def imap_check(
+    resource: EmailAccount, server: MailServer | None, world: World
+) -> ProtocolCheck:
     """Reading the mailbox; raises `InvalidSpec` as `smtp_check` does."""
     spec = resource.spec
     if spec.imap is None:
         return ProtocolCheck()
-    identity = Identity(spec.credentials_ref, spec.oauth, spec.address)
+    target = imap_target(spec, spec.imap)
     if spec.imap.credentials_ref is not None:
         field = "spec.imap.credentialsRef"
         identity = Identity(spec.imap.credentials_ref, None, spec.address, field)
-    return await prepare(IMAP, imap_target(spec, spec.imap), identity, resource, world)
+        return await prepare(IMAP, target, identity, resource, world)
+    if spec.signs_in:
+        return await prepare(IMAP, target, _identity(resource, None), resource, world)
+    lender = lender_to(resource, server)
+    if server is None:
+        return ProtocolCheck()
+    own = called(server, resource.metadata.namespace)
+    if lender is None:
+        message = (
+            f"{own} opens no mailbox to this account: set spec.credentialsRef, spec.oauth or "
+            f"spec.imap.credentialsRef, or have its spec.mailboxes name {spec.address}."
+        )
+        return ProtocolCheck(problem=unresolved(Reason.MAIL_SERVER_NOT_PERMITTED, message))
+    if spec.imap.tls.ca_bundle_ref is not None or spec.imap.tls.server_name is not None:
+        message = (
+            f"spec.imap.tls names whom to trust, but the token is that of {own}, whose spec.tls "
+            "says it: remove caBundleRef and serverName here."
+        )
+        return ProtocolCheck(problem=unresolved(Reason.MAIL_SERVER_NOT_PERMITTED, message))
+    try:
+        smtp_target(lender.spec)
+    except InvalidSpec:
+        return ProtocolCheck()
+    bundle = lender.spec.tls.ca_bundle_ref
+    trusted = replace(target, bundle=bundle, bundle_field="spec.tls.caBundleRef")
+    target = _written_by(lender, trusted, resource)
+    return await prepare(IMAP, target, _identity(resource, lender), resource, world)
+
+
+def _identity(resource: EmailAccount, lender: MailServer | None) -> Identity:
+    """As whom an account signs in: with what is its own, or by the grant of its server."""
+    spec, mine = resource.spec, resource.metadata.namespace
+    if lender is None:
+        return Identity(spec.credentials_ref, spec.oauth, spec.address)
+    elsewhere = mine if lender.metadata.namespace != mine else None
+    lent = lender.spec.grant_for(spec.address, elsewhere)
+    return Identity(None, lent, spec.address, lent_by=lender)
+
+
+def _written_by(server: MailServer, target: Target, resource: EmailAccount) -> Target:
+    """A target whose host or authorities a server names, perhaps one of another namespace."""
+    place, own = server.metadata.namespace, resource.metadata.namespace
+    if place == own:
+        return target
+    return replace(target, namespace=place, owner=called(server, own))
 
 
 async def both_probed(

@@ -84,13 +84,23 @@ async def _elsewhere(
             "server's owner name this namespace in its spec.allowedNamespaces."
         )
         return ServerFound(problem=_missing(refused, message), references=refs)
-    if found.spec.signs_in and not resource.spec.signs_in:
+    lent = found.spec.grant_for(resource.spec.address, mine)
+    if found.spec.signs_in and not resource.spec.signs_in and lent is None:
         message = (
             f"{called(found, mine)} signs in with credentials that are for accounts of its own "
             "namespace: set spec.credentialsRef or spec.oauth."
         )
         return ServerFound(found, _missing(refused, message), refs)
     return ServerFound(found, references=refs)
+
+
+def lender_to(resource: EmailAccount, server: MailServer | None) -> MailServer | None:
+    """Return the server if its grant signs the account in; None: it does not."""
+    if server is None or resource.spec.signs_in:
+        return None
+    mine, place = resource.metadata.namespace, server.metadata.namespace
+    elsewhere = mine if place != mine else None
+    return server if server.spec.grant_for(resource.spec.address, elsewhere) else None
 
 
 def called(resource: AnyResource, namespace: str) -> str:

@@ -38,13 +38,14 @@ class Identity:
     """As whom to sign in: by the Secret or the OAuth that a spec names, or not at all.
 
     `address` is the mailbox that a token is for, unless `oauth` names another; `field` is the one
-    that names the Secret.
+    that names the Secret. `lent_by` is the server whose grant it is, if that is not the object's.
     """
 
     credentials_ref: CredentialsReference | None
     oauth: OAuth | None
     address: str = ""
     field: str = "spec.credentialsRef"
+    lent_by: MailServer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +161,7 @@ async def prepare(
             expressly=target.namespace is not None,
         )
     elif identity.oauth is not None:
-        owner = token_credentials.owner_of(resource)
-        credentials = await token_credentials.grant_from(
-            world,
-            namespace,
-            identity.oauth,
-            identity.address,
-            target.host,
-            owner,
-            expressly=target.namespace is not None,
-        )
+        credentials = await _token_credentials(identity, identity.oauth, target, resource, world)
     if isinstance(credentials, Verdict):
         return ProtocolCheck(problem=credentials)
     attempt = Attempt(
@@ -193,6 +185,40 @@ def _is_new(resource: EmailAccount | MailServer, credentials: AnyCredentials | N
     if credentials is None or status.last_ready_generation == resource.metadata.generation:
         return False
     return not all(reference in status.resolved_refs for reference in credentials.resolved)
+
+
+async def _token_credentials(
+    identity: Identity,
+    oauth: OAuth,
+    target: Target,
+    resource: EmailAccount | MailServer,
+    world: World,
+) -> token_credentials.TokenCredentials | Verdict:
+    """The grant to sign in with: the object's own, or the one that its server lends it."""
+    lender, namespace = identity.lent_by, resource.metadata.namespace
+    if lender is None:
+        expressly = target.namespace is not None
+        owner = token_credentials.owner_of(resource)
+        return await token_credentials.grant_from(
+            world, namespace, oauth, identity.address, target.host, owner, expressly=expressly
+        )
+    place = lender.metadata.namespace
+    # Where its token goes besides its own host, the owner of the Secret says, and nobody else.
+    expressly = target.host != smtp_target(lender.spec).host
+    found = await token_credentials.grant_from(
+        world, place, oauth, identity.address, target.host, expressly=expressly
+    )
+    if place == namespace:
+        return found
+    if isinstance(found, Verdict):
+        # What another namespace has is named in its own status alone.
+        message = (
+            f"The grant of MailServer {lender.metadata.name} of namespace {place} cannot be used "
+            f"at {target.host}: have its owner read its status, and name the host in "
+            "postroom.dev/allowed-hosts of the Secrets of its spec.oauth."
+        )
+        return references.unresolved(found.reason, message)
+    return replace(found, grant=replace(found.grant, secret=""), resolved=())
 
 
 def _stored_rejection(

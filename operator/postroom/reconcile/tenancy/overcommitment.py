@@ -25,7 +25,7 @@ def findings_of(
     """
     accounts = [account for account in everybody if not account.spec.at_rest]
     # Whoever signs in as themselves has what the provider documents for themselves.
-    sharing = [account for account in accounts if not account.spec.signs_in]
+    sharing = [each for each in accounts if not _as_themselves(each, spec, namespace)]
     alone = spec.signs_in and len(sharing) == len(accounts)
     limits = limits_of(SendLimits(), spec.limits or ServerLimits(), documented(spec))
     for limited in (limits.daily, limits.hourly):
@@ -76,6 +76,13 @@ def _overcommitted(
 
 def _finding(code: str, subject: str, message: str) -> Finding:
     return Finding(code=code, severity=Severity.WARNING, subject=subject, message=message)
+
+
+def _as_themselves(account: EmailAccount, server: MailServerSpec, namespace: str) -> bool:
+    """Whether an account signs in with credentials of its own, or by the server's grant."""
+    place = account.metadata.namespace
+    lent = server.grant_for(account.spec.address, place if place != namespace else None)
+    return account.spec.signs_in or lent is not None
 
 
 def _asks(account: EmailAccount, kind: str) -> bool:

@@ -15,6 +15,7 @@ from postroom.mail.report import Login
 from postroom.reconcile import indexes
 from postroom.reconcile.account.dependencies import domain_of, is_degraded
 from postroom.reconcile.account.protocols import imap_check
+from postroom.reconcile.account.server import ServerFound, find_server
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import Attempt
 from postroom.reconcile.signing_in.protocol_check import prepare_server
@@ -174,7 +175,8 @@ async def _mailbox_of(other: EmailAccount, world: World) -> Receiver | Obstacle:
     if other.spec.suspend or not (current and works):
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
-    check = await imap_check(other, world)
+    behind = ServerFound() if other.spec.at_provider else await find_server(other, world)
+    check = await imap_check(other, behind.server if behind.problem is None else None, world)
     if check.attempt is None or check.is_blocked:
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)

@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from postroom.api import names, sendingdomain, status
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.findings import Finding, Severity
-from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, EmailAccount, MailServer, SendingDomain
-from postroom.api.sendingdomain import Verification
-from postroom.api.status import ResolvedReference
 from postroom.reconcile import indexes
 from postroom.reconcile.account import consumers, coverage
 from postroom.reconcile.account.server import ServerFound, called, find_server
@@ -90,10 +88,10 @@ class Dependencies:
         return called(resource, self.namespace)
 
     @property
-    def resolved(self) -> tuple[ResolvedReference, ...]:
+    def resolved(self) -> tuple[status.ResolvedReference, ...]:
         found = ((self.server, self.server_namespace), (self.domain, None))
         resolved = [
-            ResolvedReference(
+            status.ResolvedReference(
                 kind=resource.kind.value, name=resource.metadata.name, namespace=namespace
             )
             for resource, namespace in found
@@ -101,8 +99,8 @@ class Dependencies:
         ]
         if self.lost_domain is not None:
             # It is missed for as long as the account exists, whatever restarts meanwhile.
-            kind = Kind.SENDING_DOMAIN.value
-            resolved.append(ResolvedReference(kind=kind, name=self.lost_domain))
+            kind = names.Kind.SENDING_DOMAIN.value
+            resolved.append(status.ResolvedReference(kind=kind, name=self.lost_domain))
         return tuple(resolved)
 
 
@@ -110,7 +108,7 @@ def is_degraded(domain: SendingDomain | None) -> bool:
     """Whether a domain fails within its grace period, in which sending goes on."""
     if domain is None or readiness(domain) is not ConditionStatus.FALSE:
         return False
-    return domain.status.verification is Verification.DEGRADED
+    return domain.status.verification is sendingdomain.Verification.DEGRADED
 
 
 async def find_dependencies(resource: EmailAccount, world: World) -> Dependencies:
@@ -122,7 +120,7 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
     lost: str | None = None
     if domain is None:
         # What the stored status says that the account stood on.
-        kind = Kind.SENDING_DOMAIN.value
+        kind = names.Kind.SENDING_DOMAIN.value
         earlier = resource.status.resolved_refs
         lost = next((reference.name for reference in earlier if reference.kind == kind), None)
     missed = coverage.missing(spec, covered, lost) if domain is None else None
@@ -139,7 +137,7 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         refusal = await consumers.fallback_refusal(resource, spec.fallback_sender, world)
     problem = problem or await _receiver_problem(spec, namespace, world)
     same_address = indexes.by_address(spec.address)
-    rivals = await world.find(Kind.EMAIL_ACCOUNT, namespace, same_address)
+    rivals = await world.find(names.Kind.EMAIL_ACCOUNT, namespace, same_address)
     duplicate = _duplicate(resource, rivals)
     contention = world.addresses.contention(resource.key, world.claims)
     problem = _conflict(spec, contention) or problem
@@ -163,15 +161,15 @@ def references_of(spec: EmailAccountSpec) -> frozenset[str]:
     """Return what an account stands on besides its server and Secrets, by name or index."""
     refs = {
         *coverage.references_to(spec.domain),
-        reference_to(Kind.EMAIL_ACCOUNT, indexes.by_address(spec.address)),
+        reference_to(names.Kind.EMAIL_ACCOUNT, indexes.by_address(spec.address)),
     }
     if spec.fallback_sender is not None:
         refs |= coverage.references_to(domain_of(spec.fallback_sender))
         refs |= consumers.references_to([spec.fallback_sender])
     refs |= consumers.references_to(identity.address for identity in spec.enabled_identities)
-    refs.update(reference_to(Kind.EMAIL_ACCOUNT, name) for _, name in _receivers(spec))
+    refs.update(reference_to(names.Kind.EMAIL_ACCOUNT, name) for _, name in _receivers(spec))
     if spec.default:
-        refs.add(reference_to(Kind.EMAIL_ACCOUNT, indexes.DEFAULT))
+        refs.add(reference_to(names.Kind.EMAIL_ACCOUNT, indexes.DEFAULT))
     return frozenset(refs)
 
 
@@ -194,7 +192,7 @@ def _uncovered(
 
 async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World) -> Verdict | None:
     for place, name in _receivers(spec):
-        if await world.get(Kind.EMAIL_ACCOUNT, namespace, name) is None:
+        if await world.get(names.Kind.EMAIL_ACCOUNT, namespace, name) is None:
             return failed(
                 ConditionType.REFERENCES_RESOLVED,
                 Reason.EMAIL_ACCOUNT_NOT_FOUND,

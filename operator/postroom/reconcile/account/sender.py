@@ -4,14 +4,11 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from postroom.api import resource, sendingdomain, status, times
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender
 from postroom.api.reasons import Reason
-from postroom.api.resource import AnyResource
-from postroom.api.sendingdomain import SendingDomainStatus, Verification
-from postroom.api.status import CommonStatus
-from postroom.api.times import timestamp
 from postroom.reconcile.account.dependencies import Dependencies, no_fallback_domain
 from postroom.reconcile.status.assessment import Conclude, Conclusion, failed, passed, unknown
 
@@ -31,7 +28,7 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
 
     A domain that is Degraded does not stop its accounts.
     """
-    states: list[tuple[ConditionStatus, Reason, AnyResource]] = []
+    states: list[tuple[ConditionStatus, Reason, resource.AnyResource]] = []
     if dependencies.server is not None:
         states.append(
             (dependencies.server_state, Reason.MAIL_SERVER_NOT_READY, dependencies.server)
@@ -65,13 +62,13 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
     return (passed(_CONDITION, Reason.DEPENDENCIES_READY, message),)
 
 
-def _not_ready(other: AnyResource, dependencies: Dependencies) -> str:
+def _not_ready(other: resource.AnyResource, dependencies: Dependencies) -> str:
     """That a server or a domain is not ready, and what that is for its account."""
-    name, status = dependencies.called(other), other.status
+    name, said = dependencies.called(other), other.status
     if (
-        isinstance(status, SendingDomainStatus)
-        and status.verification is Verification.FAILED
-        and status.degraded_at is not None
+        isinstance(said, sendingdomain.SendingDomainStatus)
+        and said.verification is sendingdomain.Verification.FAILED
+        and said.degraded_at is not None
         and not dependencies.domain_claimed
     ):
         return (
@@ -128,12 +125,12 @@ def concluding(sender: EffectiveSender) -> Conclude:
     """
 
     def conclude(
-        conditions: Sequence[Condition], before: CommonStatus, now: datetime
+        conditions: Sequence[Condition], before: status.CommonStatus, now: datetime
     ) -> Conclusion:
         decided = decide(sender, hindrance(conditions), before)
         since: str | None = getattr(before, "connected_at", None)
         if since is None and decided.address is not None:
-            since = timestamp(now)
+            since = times.timestamp(now)
         return Conclusion({"effective_sender": decided, "connected_at": since})
 
     return conclude
@@ -142,15 +139,15 @@ def concluding(sender: EffectiveSender) -> Conclude:
 def hindrance(found: Iterable[Condition | Verdict]) -> Condition | Verdict | None:
     """Return what keeps everybody from sending, among all that was found; None: nothing does."""
     counted = {each.type: each for each in found if each.type in SENDING}
-    for status in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
+    for worst in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
         for condition in SENDING:
-            if condition in counted and counted[condition].status is status:
+            if condition in counted and counted[condition].status is worst:
                 return counted[condition]
     return None
 
 
 def decide(
-    sender: EffectiveSender, hindered_by: Condition | Verdict | None, before: CommonStatus
+    sender: EffectiveSender, hindered_by: Condition | Verdict | None, before: status.CommonStatus
 ) -> EffectiveSender:
     """Decide as whom to send, by what domains tell and what hinders everybody."""
     stored: EffectiveSender | None = getattr(before, "effective_sender", None)

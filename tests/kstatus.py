@@ -84,6 +84,24 @@ def compute(obj: Mapping[str, Any]) -> str:
     return "Current"
 
 
+def flux_health(obj: Mapping[str, Any]) -> str:
+    """Return what the healthCheckExprs of docs/flux.md say: Failed, Current or InProgress.
+
+    Flux looks at the generation first, then for what fails, then for what is current.
+    """
+    status, generation = obj.get("status", {}), obj["metadata"].get("generation")
+    if status.get("observedGeneration") != generation:
+        return "InProgress"
+    conditions = conditions_of(obj)
+    ready = conditions.get("Ready", {})
+    if conditions.get("Stalled", {}).get("status") == "True":
+        return "Failed"
+    if ready.get("status") == "False" and "Reconciling" not in conditions:
+        return "Failed"
+    current = ready.get("status") == "True" and ready.get("observedGeneration") == generation
+    return "Current" if current else "InProgress"
+
+
 def argo_health(obj: Mapping[str, Any]) -> str:
     """Return what the health script of docs/argocd.md says."""
     status = obj.get("status")

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kstatus import argo_health, compute, conditions_of, lint
+from kstatus import argo_health, compute, conditions_of, flux_health, lint
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict, place
 from postroom.api.findings import FINDINGS_LIMIT, Finding, Severity
 from postroom.api.mailserver import ProbeStage
@@ -50,6 +50,8 @@ from unit.reconcile.mail_worlds import ACCOUNT, SERVER, MailWorld
 MINUTE = timedelta(minutes=1)
 STALLED, WAITING = ("Failed", "Degraded"), ("InProgress", "Progressing")
 REGRESSED, WELL = ("InProgress", "Degraded"), ("Current", "Healthy")
+#: What the expressions for Flux make of each: a regression fails at once, as for Argo CD.
+FLUX = {STALLED: "Failed", WAITING: "InProgress", REGRESSED: "Failed", WELL: "Current"}
 REFUSED = replace(mail_worlds.REFUSED, tls=mail_worlds.WELL.tls)
 BUSY = replace(REFUSED, reason=Reason.TEMPORARY_FAILURE, conclusive=False, authenticated=None)
 
@@ -72,7 +74,9 @@ class Signing(MailWorld):
         """Look; return what kstatus and Argo CD make of the object, which honours the contract."""
         await self.look(key, wait)
         assert lint(self.objects[key]) == []
-        return compute(self.objects[key]), argo_health(self.objects[key])
+        shown = compute(self.objects[key]), argo_health(self.objects[key])
+        assert flux_health(self.objects[key]) == FLUX[shown]
+        return shown
 
     def stalled(self, key: Key) -> Any:
         return conditions_of(self.objects[key]).get("Stalled", {}).get("reason")

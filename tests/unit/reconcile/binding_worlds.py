@@ -140,10 +140,10 @@ class BindingWorld(Mail):
         memory.children = states
         return news
 
-    async def settle(self) -> None:
+    async def settle(self, rounds: int = 3) -> None:
         """Evaluate every account until nothing changes any more."""
         accounts = [key for key in sorted(self.objects) if key.kind is Kind.EMAIL_ACCOUNT]
-        for _ in range(3):
+        for _ in range(rounds):
             for key in accounts:
                 await self.evaluate(key)
 

@@ -41,7 +41,7 @@ from postroom.reconcile.account.binding_content import (
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.protocol_check import server_references
 from postroom.reconcile.signing_in.references import reference_to
-from postroom.reconcile.status.assessment import Followed, failed, passed, unknown
+from postroom.reconcile.status.assessment import Followed, failed, passed, unknown, worst_first
 from postroom.reconcile.status.outcome import Memory, Outcome
 from postroom.reconcile.status.wanted import (
     Child,
@@ -208,19 +208,7 @@ class Plan:
         children, secrets = children_of(self._before, self.states, wanted, held)
         status = api.BindingStatus(name=name, default_name=default, keys=keys, secrets=secrets)
         fields = {"binding": status if status != api.BindingStatus() else None}
-        stuck = [each.child.name for each in children if each.content is None]
-        findings = tuple(
-            Finding(
-                code="BINDING_NOT_WITHDRAWN",
-                severity=Severity.WARNING,
-                subject=name,
-                message=f"Secret {name} is not to be had any more, and could not be deleted: see "
-                f"that {COMPONENT} is installed, or delete it.",
-            )
-            for name in stuck
-            if self.states.get(_secret(name)) in _PROBLEMS
-        )
-        return Followed(verdicts, fields, children, findings)
+        return Followed(verdicts, fields, children, not_withdrawn(children, self.states))
 
     def _there(self, name: str | None, wanted: Mapping[str, object]) -> str | None:
         """Return the name of a Secret that is wanted and, for all that is known, is there."""
@@ -289,6 +277,21 @@ def children_of(
     return tuple(sorted(children, key=lambda each: each.child)), sorted(named)
 
 
+def not_withdrawn(children: Sequence[Wanted], states: ChildStates) -> tuple[Finding, ...]:
+    """What is to go and could not be deleted."""
+    return tuple(
+        Finding(
+            code="BINDING_NOT_WITHDRAWN",
+            severity=Severity.WARNING,
+            subject=each.child.name,
+            message=f"Secret {each.child.name} is not to be had any more, and could not be "
+            f"deleted: see that {COMPONENT} is installed, or delete it.",
+        )
+        for each in children
+        if each.content is None and states.get(each.child) in _PROBLEMS
+    )
+
+
 async def planned(view: AccountView, fields: Mapping[str, object]) -> Plan:
     """Gather what decides about an account's bindings, given the fields of its next status.
 
@@ -343,7 +346,12 @@ def at_rest(outcome: Outcome, memory: Memory, now: datetime) -> Outcome:
         "binding": api.BindingStatus(secrets=secrets) if secrets else None,
         "conditions": place(kept, status.conditions, generation, timestamp(now)),
     }
-    return replace(outcome, status=status.model_copy(update=fields), children=children)
+    earlier = [each for each in status.findings if each.code != "BINDING_NOT_WITHDRAWN"]
+    fields["findings"] = worst_first((*earlier, *not_withdrawn(children, memory.children)))
+    # Nothing else brings an object at rest back.
+    again = _RETRY if children else outcome.next_check
+    told = status.model_copy(update=fields)
+    return replace(outcome, status=told, next_check=again, children=children)
 
 
 async def _keeper(resource: EmailAccount, world: World) -> str | None:

@@ -68,7 +68,10 @@ def summarize(
     if assessment.follow is not None:
         followed = assessment.follow(confirmed.verdicts, before)
     verdicts = (*confirmed.verdicts, *followed.verdicts)
-    ready, deciding = _ready(verdicts, assessment, before, generation)
+    # What is under way for an object that has been Ready does not take that from it.
+    once_ready = before.last_ready_generation == generation
+    decided = [each for each in followed.verdicts if each.failed or not once_ready]
+    ready, deciding = _ready((*confirmed.verdicts, *decided), assessment, before, generation)
     progress, deadline_in = _progress(ready, deciding, assessment, before, generation, now)
     moment = Moment(now)
     conditions = place(

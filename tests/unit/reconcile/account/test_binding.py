@@ -259,6 +259,57 @@ async def test_a_domain_that_is_given_up_withdraws_and_one_that_degrades_does_no
     assert world.kube.there == {}
 
 
+@pytest.mark.parametrize(
+    ("condition", "stays"), [("SMTPAvailable", True), ("SMTPAuthenticated", False)]
+)
+async def test_a_server_that_is_refused_withdraws_and_one_that_is_away_does_not(
+    condition: str, stays: bool
+) -> None:
+    world = await published()
+    world.ready(SERVER, "False")
+    found = world.objects[SERVER]["status"]["conditions"]
+    found.append({**found[0], "type": condition})
+    await world.evaluate(ACCOUNT)
+    assert (NAME in world.kube.there) is stays
+
+
+async def test_what_comes_later_takes_nothing_from_who_was_ready() -> None:
+    world = world_of_two()
+    mark_other(world)
+    await world.settle()
+    world.vanish(OTHER)
+    assert await world.step(ACCOUNT)
+    assert world.outcome is not None
+    assert world.outcome.status is not None
+    assert verdict(world.outcome.status, ConditionType.READY) == ("True", "Succeeded")
+    assert verdict(world.outcome.status, BINDING) == ("Unknown", "Progressing")
+    assert world.outcome.notices == ()
+    assert lint(world.objects[ACCOUNT]) == []
+    await world.evaluate(ACCOUNT)
+    assert world.kube.holder(DEFAULT_MAIL) == "support"
+
+
+async def test_nothing_that_was_wanted_shows_its_content() -> None:
+    world = BindingWorld(**ASKED)
+    world.add_secret("mailbox", username="support@send.example.com", password="canary")
+    await world.step(ACCOUNT)
+    assert "canary" not in repr(world.outcome) + str(world.objects[ACCOUNT]["status"])
+
+
+async def test_who_is_at_rest_is_rid_of_it_however_long_that_takes() -> None:
+    world = await published()
+    world.add(ACCOUNT, **world.spec, connection="Disconnected")
+    world.kube.faults = [403] * 2
+    status = await world.evaluate(ACCOUNT)
+    assert "BINDING_NOT_WITHDRAWN" in [each.code for each in status.findings]
+    assert world.outcome is not None
+    assert world.outcome.next_check is not None
+    status = await world.evaluate(ACCOUNT)
+    assert (world.kube.there, status.binding) == ({}, None)
+    assert "BINDING_NOT_WITHDRAWN" not in [each.code for each in status.findings]
+    assert world.outcome.next_check is None
+
+
 @pytest.mark.parametrize("moment", ["before", "between"])
 async def test_a_restart_in_the_middle_forgets_nothing(moment: str) -> None:
     world = BindingWorld(**ASKED)
@@ -362,6 +413,21 @@ async def test_adding_the_new_default_and_removing_the_old_is_no_outage(first: K
     assert status.binding.default_name == DEFAULT_MAIL
 
 
+async def test_who_loses_it_leaves_it_until_it_is_taken() -> None:
+    world = world_of_two()
+    await world.evaluate(ACCOUNT)
+    mark_other(world)
+    await world.step(OTHER, crash=True)
+    status = await world.evaluate(ACCOUNT)
+    assert status.binding is not None
+    assert (status.binding.default_name, status.binding.secrets) == (None, [DEFAULT_MAIL])
+    assert world.kube.holder(DEFAULT_MAIL) == "support"
+    await world.evaluate(OTHER)
+    assert world.kube.holder(DEFAULT_MAIL) == "billing"
+    assert (await world.evaluate(ACCOUNT)).binding is None
+    assert ("delete", DEFAULT_MAIL) not in world.kube.writes
+
+
 async def test_the_mark_that_is_taken_off_gives_it_up_without_a_gap() -> None:
     world = world_of_two()
     await world.evaluate(ACCOUNT)
@@ -425,27 +491,27 @@ async def test_a_stale_view_does_not_take_it_back() -> None:
 
 # -- random histories -------------------------------------------------------------------------
 
-NAMES = ("a", "b", "c")
-EVENTS = st.one_of(
-    st.tuples(
-        st.just("apply"),
-        st.sampled_from(NAMES),
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "default": st.booleans(),
-                "suspend": st.booleans(),
-                "connection": st.sampled_from(["Connected", "Disconnected"]),
-                "binding": st.sampled_from(
-                    [{"secretName": "x"}, {"secretName": "y", "default": True}, {"default": True}]
-                ),
-            },
+NAMES = ("a", "b")
+SPECS = st.fixed_dictionaries(
+    {
+        "binding": st.sampled_from(
+            [{"secretName": "x"}, {"secretName": "y", "default": True}, {"default": True}]
         ),
-    ),
+        "default": st.booleans(),
+    },
+    optional={
+        "suspend": st.booleans(),
+        "connection": st.sampled_from(["Connected", "Disconnected"]),
+    },
+) | st.just({})
+EVENTS = st.one_of(
+    st.tuples(st.just("apply"), st.sampled_from(NAMES), SPECS),
     st.tuples(st.just("delete"), st.sampled_from(NAMES), st.none()),
     st.tuples(st.just("look"), st.sampled_from(NAMES), st.booleans()),
+    st.tuples(st.just("settle"), st.none(), st.none()),
     st.tuples(st.just("restart"), st.none(), st.none()),
     st.tuples(st.just("password"), st.none(), st.sampled_from(["p", "bad"])),
+    st.tuples(st.just("away"), st.none(), st.booleans()),
     st.tuples(st.just("edit"), st.sampled_from(["x", "y", DEFAULT_MAIL]), st.none()),
     st.tuples(st.just("remove"), st.sampled_from(["x", "y", DEFAULT_MAIL]), st.none()),
 )
@@ -459,34 +525,41 @@ async def play(world: BindingWorld, history: list[tuple[str, Any, Any]]) -> None
         match event:
             case "apply":
                 address = {"address": f"{name}@send.example.com"}
+                before = world.objects.get(key, {}).get("metadata", {})
                 world.add(key, **{**world.spec, **address, **detail})
-                metadata = world.objects[key]["metadata"]
-                metadata.setdefault("creationTimestamp", f"2026-01-01T00:00:{number % 60:02}Z")
-                if metadata["generation"] == 1:
-                    metadata["uid"] = f"{name}-{number}"
+                created = f"2026-01-01T00:00:{number % 60:02}Z"
+                new = {"uid": f"{name}-{number}", "creationTimestamp": created}
+                for part, value in new.items():
+                    world.objects[key]["metadata"][part] = before.get(part, value)
             case "delete" if key in world.objects:
                 world.vanish(key)
             case "look" if key in world.objects:
                 await world.step(key, crash=detail)
+            case "settle":
+                await world.settle(1)
             case "restart":
                 world.restart()
             case "password":
                 world.add_secret("mailbox", version=str(number), username="u", password=detail)
+            case "away":
+                world.probes.away = AWAY if detail else None
             case "edit" if name in world.kube.there:
                 secret = world.kube.there[name]
                 world.kube.put({**secret, "data": {"host": "ZXZpbA=="}})
             case "remove":
                 world.kube.there.pop(name, None)
+    world.probes.away = None
     await world.settle()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(EVENTS, max_size=14))
+@settings(max_examples=30, deadline=None)
+@given(SPECS, SPECS, st.lists(EVENTS, max_size=12))
 def test_after_any_history_only_who_may_send_is_published(
-    history: list[tuple[str, Any, Any]],
+    first: dict[str, Any], second: dict[str, Any], history: list[tuple[str, Any, Any]]
 ) -> None:
     world = BindingWorld()
-    asyncio.run(play(world, history))
+    begin = [("apply", "a", first), ("settle", None, None), ("apply", "b", second)]
+    asyncio.run(play(world, [*begin, *history]))
     holders = []
     for key, raw in world.objects.items():
         if key.kind is not Kind.EMAIL_ACCOUNT:

@@ -152,3 +152,34 @@ def test_a_status_tells_what_the_specs_say(steps: list[tuple[str, str, str]], ad
         assert [name for _, name, _ in users(await mail.account())] == receives
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize(
+    ("gone", "named"),
+    [
+        (SERVER, "MailServer smtp"),
+        (DOMAIN, "SendingDomain send"),
+        (Key(Kind.SENDING_DOMAIN, NAMESPACE, "relay"), "relay.example.net"),
+        (peer("reader"), "EmailAccount reader"),
+        (peer("desk"), "EmailAccount desk"),
+    ],
+)
+async def test_whoever_is_listed_says_so_when_it_is_gone(gone: Key, named: str) -> None:
+    mail = Mail(
+        fallbackSender="noreply@relay.example.net",
+        roundTrip={"receiverRef": {"name": "reader"}},
+        forwarding={"source": "Other", "receiverRef": {"name": "desk"}},
+    )
+    mail.domain()
+    mail.domain(Key(Kind.SENDING_DOMAIN, NAMESPACE, "relay"), "relay.example.net")
+    for name in ("reader", "desk"):
+        mail.add(peer(name), address=f"{name}@example.net", serverRef={"name": "smtp"})
+    before = (await mail.account()).model_dump_json()
+    mail.objects[gone]["spec"]["suspend"] = True
+    assert "support" in [user.name for user in (await mail.look(gone)).used_by]
+    del mail.objects[gone]
+    after = await mail.account()
+    said = [finding.message for finding in after.findings]
+    said += [condition.message for condition in after.conditions if condition.status != "True"]
+    new = [text for text in said if named in text and text not in before]
+    assert new, said

@@ -19,7 +19,7 @@ from postroom.dns.texts.presentation import CannotPublish, presentation
 API_VERSION, KIND = "externaldns.k8s.io/v1alpha1", "DNSEndpoint"
 
 #: The flag is repeated for each type: external-dns takes a list with commas for one type's name.
-_HEADER = """\
+HEADER = """\
 # For external-dns: --source=crd --managed-record-types=A --managed-record-types=AAAA
 # --managed-record-types=CNAME --managed-record-types=MX --managed-record-types=NS
 # --managed-record-types=TXT
@@ -79,7 +79,7 @@ def dns_endpoints(zones: Sequence[ZoneRecords]) -> str:
         }
         for zone in zones
     ]
-    return _HEADER + yaml.safe_dump_all(documents, sort_keys=False, width=2**20)
+    return HEADER + yaml.safe_dump_all(documents, sort_keys=False, width=2**20)
 
 
 def target(kind: RecordType, value: str, name: str) -> str:

@@ -162,11 +162,11 @@ class _Operator:
         def conditions() -> Iterator[ConditionSample]:
             for key, raw in cache.objects():
                 for condition in conditions_of(raw):
-                    yield ConditionSample(
-                        key, str(condition.get("type")), str(condition.get("status"))
-                    )
+                    told = [str(condition.get(name)) for name in ("type", "status", "reason")]
+                    yield ConditionSample(key, *told)
 
         metrics.observe_conditions(conditions)
+        metrics.observe_objects(cache.objects)
         metrics.observe_gauge("postroom_objects", "Objects known.", lambda: len(cache))
         metrics.observe_gauge("postroom_queue_depth", "Keys waiting.", lambda: queue.waiting)
         metrics.observe_gauge("postroom_queue_running", "Keys in work.", lambda: queue.running)

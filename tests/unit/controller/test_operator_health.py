@@ -110,10 +110,15 @@ async def test_a_run_that_never_ends_is_noticed() -> None:
 
 
 async def test_conditions_are_exported_from_what_is_stored_now() -> None:
-    one, samples = Bench(), [ConditionSample(SERVER, "Ready", "Unknown")]
+    one, samples = Bench(), [ConditionSample(SERVER, "Ready", "Unknown", "Progressing")]
+    samples.append(ConditionSample(SERVER, "CredentialsValid", "True", "Succeeded"))
     one.metrics.observe_conditions(lambda: samples)
-    series = 'postroom_condition{kind="MailServer",name="smtp",namespace="mail",type="Ready"}'
-    assert f"{series} -1.0" in (await one.get("/metrics"))[1]
+    place = 'kind="MailServer",name="smtp",namespace="mail"'
+    series = f'postroom_condition{{{place},reason="Progressing",type="Ready"}}'
+    told = (await one.get("/metrics"))[1]
+    assert f"{series} -1.0" in told
+    # Only the reason of Ready is a label.
+    assert f'postroom_condition{{{place},reason="",type="CredentialsValid"}} 1.0' in told
     samples.clear()
     assert series not in (await one.get("/metrics"))[1]
 

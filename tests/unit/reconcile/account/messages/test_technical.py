@@ -3,16 +3,18 @@
 
 Covers: stable over restarts, re-creation and a rotated key; another one for each namespace, sender
 and receiver; providers with and without sub-addresses; addresses that are too long; what the
-receiver shows; a receiver that is deleted, disconnected, itself, or none; and that mail arrives.
+receiver shows; a receiver that is deleted, disconnected, itself, or none, in random histories; and
+that mail arrives.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.api.account_messages import ForwardingVerdict
@@ -262,3 +264,44 @@ async def test_without_sub_addresses_it_says_what_to_do_instead() -> None:
     found = next(each for each in status.findings if each.code == "SUB_ADDRESS_UNSUPPORTED")
     assert found.fix is not None
     assert world.office.sent == []
+
+
+HAPPENINGS = st.sampled_from(
+    ["delete", "create", "disconnect", "connect", "suspend", "restart", "wait"]
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(HAPPENINGS, max_size=8))
+def test_whatever_becomes_of_the_receiver_the_address_stays_and_nothing_is_said_to_work(
+    happenings: list[str],
+) -> None:
+    asyncio.run(_lives(happenings))
+
+
+async def _lives(happenings: list[str]) -> None:
+    world = world_with_reader()
+    before = (await arrived(world)).forwarding
+    made = {**world.objects[READER], "status": None}
+    for happening in happenings:
+        match happening:
+            case "delete":
+                world.objects.pop(READER, None)
+            case "create":
+                world.objects.setdefault(READER, dict(made))
+            case "restart":
+                world.restart()
+            case "connect" | "disconnect" | "suspend" if READER in world.objects:
+                connection = "Disconnected" if happening == "disconnect" else "Connected"
+                change = {"connection": connection, "suspend": happening == "suspend"}
+                world.add(READER, **{**world.objects[READER]["spec"], **change})
+        if READER in world.objects:
+            await world.look(READER)
+        after = (await world.run(seconds=700)).forwarding
+        assert before is not None
+        assert after is not None
+        assert after.technical_address == before.technical_address
+        reader = world.objects.get(READER)
+        if reader is None or reader["spec"].get("connection") == "Disconnected":
+            assert after.verdict is ForwardingVerdict.PENDING
+            assert after.in_flight is None

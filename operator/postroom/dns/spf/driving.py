@@ -6,39 +6,32 @@ from collections.abc import Awaitable, Callable
 
 from postroom.dns.answers import Answer, Asker, Outcome, Question, RecordType
 from postroom.dns.names import can_be_asked
-from postroom.dns.spf.evaluate import (
-    STANDARD_LIMITS,
-    Limits,
-    Reply,
-    Result,
-    ResultCode,
-    Steps,
-    Value,
-    evaluate,
-)
+from postroom.dns.spf import evaluate
 from postroom.dns.spf.macro import Address
 
-Query = Callable[[str, RecordType], Awaitable[Reply]]
-Source = Callable[[str, RecordType], Reply]
+Query = Callable[[str, RecordType], Awaitable[evaluate.Reply]]
+Source = Callable[[str, RecordType], evaluate.Reply]
 
 #: In seconds; RFC 7208 section 4.6.4 asks for at least 20.
 TIME_LIMIT = 20.0
 
 
-def check_host_with(ip: str | Address, mail_from: str, helo: str, source: Source) -> Result:
+def check_host_with(
+    ip: str | Address, mail_from: str, helo: str, source: Source
+) -> evaluate.Result:
     """Evaluate on answers that are at hand, such as a dictionary of records."""
-    steps = evaluate(ip, mail_from, helo)
+    steps = evaluate.evaluate(ip, mail_from, helo)
     return drive(steps, source)
 
 
-def drive(steps: Steps[Value], source: Source) -> Value:
+def drive(steps: evaluate.Steps[evaluate.Value], source: Source) -> evaluate.Value:
     """Run an evaluation to its end on a source that answers at once."""
     try:
         lookup = next(steps)
         while True:
             lookup = steps.send(source(lookup.name, lookup.type))
     except StopIteration as done:
-        value: Value = done.value
+        value: evaluate.Value = done.value
         return value
 
 
@@ -48,27 +41,29 @@ async def check_host(
     helo: str,
     query: Query,
     *,
-    limits: Limits = STANDARD_LIMITS,
+    limits: evaluate.Limits = evaluate.STANDARD_LIMITS,
     receiver: str = "unknown",
     timestamp: int = 0,
     time_limit: float = TIME_LIMIT,
-) -> Result:
+) -> evaluate.Result:
     """Evaluate on DNS: `query` looks up a name and a type. See `evaluate` for the rest.
 
     After `time_limit` seconds the result is temperror (section 4.6.4).
     """
-    steps = evaluate(ip, mail_from, helo, limits=limits, receiver=receiver, timestamp=timestamp)
+    steps = evaluate.evaluate(
+        ip, mail_from, helo, limits=limits, receiver=receiver, timestamp=timestamp
+    )
     try:
         async with asyncio.timeout(time_limit):
             lookup = next(steps)
             while True:
                 lookup = steps.send(await query(lookup.name, lookup.type))
     except StopIteration as done:
-        result: Result = done.value
+        result: evaluate.Result = done.value
         return result
     except TimeoutError:
         problem = "the evaluation took too long"
-        return Result(ResultCode.TEMP_ERROR, problem=problem)
+        return evaluate.Result(evaluate.ResultCode.TEMP_ERROR, problem=problem)
 
 
 def asking(asker: Asker) -> Query:

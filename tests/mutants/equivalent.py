@@ -79,4 +79,34 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         'getattr(spec, "suspend", False)',
         "every spec has one of the two.",
     ),
+    (
+        "postroom.dns.verifying.quorum",
+        "Eq_GtE",
+        "len(lacking) == len(counting)",
+        "who lacks it is among those that count.",
+    ),
+    (
+        "postroom.dns.verifying.quorum",
+        "Eq_Is",
+        "len(lacking) == len(counting)",
+        "CPython has one object for each number below 257, and no zone that many servers.",
+    ),
+    (
+        "postroom.dns.verifying.quorum",
+        "Eq_LtE",
+        "len(lacking) == 1",
+        "somebody lacks it: that there is nobody has been asked above.",
+    ),
+    (
+        "postroom.mail.connect.guard",
+        "ReplaceTrueWithFalse",
+        "ConfigDict(",
+        "nothing sets a field, and of YAML only a text is a str, strict or not.",
+    ),
+    (
+        "postroom.mail.connect.guard",
+        "NumberReplacer",
+        "lru_cache(maxsize=",
+        "how much is remembered changes no result.",
+    ),
 )

@@ -282,6 +282,15 @@ def test_what_another_alias_leads_to_says_nothing(
     assert made.answers[text] == (nothing if dropped else answers[-1])
 
 
+def test_the_same_name_from_elsewhere_is_the_same() -> None:
+    """Names of answers are read from the wire: equal, and another object."""
+    name = "".join(list(ALIAS.name))
+    text = Question(name, RecordType.TXT)
+    there = replace(_said(RecordType.TXT, "k9.provider.net", name=name), question=text)
+    made = coherent(ALIAS, _seen(_cname(_OTHER), there))
+    assert made.answers[text].outcome is Outcome.NO_DATA
+
+
 @pytest.mark.parametrize("name", [f"a.{DOMAIN}", f"z.{DOMAIN}"])
 def test_what_other_names_have_is_left_alone(name: str) -> None:
     there = _said(RecordType.TXT, "k1.provider.net", name=name)

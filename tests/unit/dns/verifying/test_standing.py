@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands at a name before something is published there; what cannot be seen is absent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.publishing.publication import Standing
+from postroom.dns.publishing.records import PublishedRecord, RecordSet
+from postroom.dns.verifying.standing import look
+from unit.dns.fake_zone import FakeZone
+
+KEY, HOST = "k1._domainkey.example.com", "bounce.example.com"
+
+
+class Wild(FakeZone):
+    """A zone in which a wildcard answers A at every name that does not exist."""
+
+    async def authoritative(self, question: Question) -> Answer:
+        answer = await super().authoritative(question)
+        if answer.outcome is Outcome.FOUND or question.type is not RecordType.A:
+            known = Outcome.NO_DATA if answer.outcome is Outcome.NX_DOMAIN else answer.outcome
+            return Answer(question, known, answer.values, authoritative=True)
+        return Answer(question, Outcome.FOUND, ("192.0.2.1",), authoritative=True)
+
+
+def at(zone: FakeZone, name: str, kind: RecordType) -> Standing | None:
+    record = PublishedRecord(name, kind, "10 mx.example.net" if kind is RecordType.MX else "x")
+    wanted = RecordSet(name, kind, 3600, (record,))
+    places: Mapping[str, Standing] = asyncio.run(look(zone, [wanted]))
+    return places.get(name)
+
+
+def test_nothing_stands_where_no_name_is() -> None:
+    assert at(FakeZone({}), KEY, RecordType.CNAME) == Standing("example.com", {})
+
+
+@pytest.mark.parametrize(
+    ("there", "kind", "seen"),
+    [
+        (("TXT", "a"), RecordType.TXT, {RecordType.TXT: {'"a"'}}),
+        (("TXT", "a"), RecordType.MX, {}),
+        (("A", "192.0.2.1"), RecordType.CNAME, {RecordType.A: {"192.0.2.1"}}),
+        (("CNAME", "a.example.net"), RecordType.TXT, {RecordType.CNAME: {"a.example.net"}}),
+        (("MX", "10 a.example.net"), RecordType.MX, {RecordType.MX: {"10 a.example.net"}}),
+        (("MX", "0 ."), RecordType.MX, {RecordType.MX: {"0 ."}}),
+    ],
+)
+def test_what_stands_is_written_as_targets(
+    there: tuple[str, str], kind: RecordType, seen: dict[RecordType, set[str]]
+) -> None:
+    place = at(FakeZone({(HOST, there[0]): [there[1]]}), HOST, kind)
+    assert place is not None
+    assert {found: set(texts) for found, texts in place.targets.items()} == seen
+
+
+def test_what_cannot_be_seen_is_absent() -> None:
+    failing, blocked, lost = FakeZone({}), FakeZone({}), FakeZone({})
+    failing.failing[KEY] = Outcome.TIMEOUT
+    blocked.blocked = True
+    lost.zone = Outcome.SERVER_FAILURE
+    assert [at(zone, KEY, RecordType.TXT) for zone in (failing, blocked, lost)] == [None] * 3
+
+
+def test_a_wildcard_stands_where_somebody_may_use_it() -> None:
+    assert at(Wild({}), KEY, RecordType.CNAME) == Standing("example.com", {})
+    there = at(Wild({}), HOST, RecordType.CNAME)
+    assert there == Standing("example.com", {RecordType.A: frozenset({"192.0.2.1"})})
+    own = Wild({(KEY, "A"): ["192.0.2.7"]})
+    assert at(own, KEY, RecordType.CNAME) is not None
+    assert at(own, KEY, RecordType.CNAME) != Standing("example.com", {})

@@ -102,3 +102,5 @@ def test_the_api_server_refuses_what_is_ambiguous(
     for wrong in ({"from": "Names"}, {"from": "All", "names": ["a"]}, {"names": ["a"]}):
         with pytest.raises(Exception, match="must name namespaces"):
             mail.put(SERVER, "relay", **SMTP, allowedNamespaces=wrong)
+    with pytest.raises(Exception, match="must come with oauth of an application itself"):
+        mail.put(SERVER, "relay", **SMTP, mailboxes=[{"addresses": [SUPPORT]}])

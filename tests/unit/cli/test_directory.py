@@ -165,3 +165,43 @@ async def test_a_check_names_one_default(tmp_path: Path) -> None:
     found = await checked(tmp_path, mail_objects(("a", "b"), **asked))
     names = [status.binding.default_name for status in found.values() if status.binding]
     assert names == ["default-mail"]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"), [("team-a", "Succeeded"), ("b", "MailServerNotPermitted")]
+)
+async def test_a_check_follows_references_to_other_namespaces(
+    tmp_path: Path, names: str, reason: str
+) -> None:
+    (tmp_path / "objects.yaml").write_text(f"""
+apiVersion: postroom.dev/v1alpha1
+kind: MailServer
+metadata: {{name: relay, namespace: platform}}
+spec:
+  host: smtp.example.com
+  allowedNamespaces: {{from: Names, names: [{names}]}}
+---
+apiVersion: postroom.dev/v1alpha1
+kind: EmailAccount
+metadata: {{name: tickets, namespace: team-a}}
+spec:
+  address: tickets@example.com
+  serverRef: {{name: relay, namespace: platform}}
+  credentialsRef: {{name: login}}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: login
+  namespace: team-a
+  annotations: {{postroom.dev/allowed-hosts: smtp.example.com}}
+stringData: {{username: tickets@example.com, password: p}}
+""")
+    found = manifests.load([tmp_path], "default")
+    assert found.complaints == []
+    world = DirectoryWorld(found, Outbound(NOTHING, Probes(), NOTHING), OwnershipRules())
+    assert await world.check(AT_ONCE) is (reason == "Succeeded")
+    ready = {
+        key.name: find(status.conditions, ConditionType.READY) for key, status in world.statuses()
+    }
+    assert ready["tickets"] is not None and ready["tickets"].reason == reason

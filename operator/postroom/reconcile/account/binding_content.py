@@ -71,7 +71,9 @@ async def access_of(view: AccountView) -> Access | None:
         return None
     if check.attempt is None:
         return None
-    endpoint, credentials = check.attempt.endpoint, check.attempt.credentials
+    # By a grant that the server lends it the account signs in as itself.
+    attempt = view.smtp.attempt or check.attempt
+    endpoint, credentials = attempt.endpoint, attempt.credentials
     refusal = await _refusal(view, resource, server) if credentials is not None else None
     return Access(endpoint, None if refusal else credentials, refusal=refusal)
 

@@ -131,6 +131,28 @@ async def test_a_servers_credentials_are_copied_with_their_owners_word_only() ->
     assert written(world)["password"] == "p"
 
 
+async def test_by_the_grant_of_its_server_an_account_signs_in_as_itself() -> None:
+    world = BindingWorld()
+    world.add_secret("client", secret="hunter2")
+    grant = {
+        "provider": "Microsoft",
+        "flow": "ClientCredentials",
+        "clientID": "id",
+        "tenant": "contoso.onmicrosoft.com",
+        "clientSecretRef": {"name": "client", "key": "secret"},
+        "subject": "noreply@send.example.com",
+    }
+    lent = [{"addresses": [ADDRESS]}]
+    world.add(SERVER, provider="Microsoft365", oauth=grant, mailboxes=lent)
+    world.ready(SERVER)
+    spec = {"address": ADDRESS, "serverRef": {"name": "smtp"}, "binding": {"secretName": NAME}}
+    world.add(ACCOUNT, **spec)
+    await world.evaluate(ACCOUNT)
+    found = written(world)
+    assert (found["username"], found["auth"]) == (ADDRESS, "xoauth2")
+    assert "hunter2" not in str(found)
+
+
 async def test_a_server_without_a_login_needs_no_word() -> None:
     world = BindingWorld(**ASKED)
     world.add(SERVER, host="smtp.example.com")

@@ -240,6 +240,21 @@ async def test_a_history_that_is_broken_off_tells_nothing(name: str) -> None:
     assert (report.days, report.complete) == ({}, False)
 
 
+ONE_FIELD = b"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]<0.512>)"
+
+
+async def test_what_is_there_again_is_told_by_its_message_id() -> None:
+    first, second = b"Message-ID: <a@x>\r\n\r\n", b"message-id:\r\n <b@x>\r\n\r\n"
+    uids = {1: first, 2: second, 3: first, 4: b"\r\n", 5: b"\r\n", 6: first}
+    search = answer(b"OK", b"SEARCH 1 2 3 4 5 6")
+    told = answer(b"OK", *(header(uid, content) for uid, content in uids.items()))
+    async with scripted({b"EXAMINE": EXAMINE, b"SEARCH": search, b"FETCH": told}) as server:
+        report = await server.history(date(2026, 5, 1))
+        later = await server.history(date(2026, 5, 2))
+    assert (sum(report.days.values()), report.duplicates) == (6, 2)
+    assert (later.days, later.duplicates) == ({}, 0)
+
+
 async def test_days_that_a_server_makes_up_are_not_counted() -> None:
     told = answer(
         b"OK",
@@ -253,7 +268,7 @@ async def test_days_that_a_server_makes_up_are_not_counted() -> None:
         report = await server.history(date(2026, 5, 1))
         said = server.said
     assert report.days == {date(2026, 5, 2): 1}
-    assert said[1:] == [b"UID SEARCH SINCE 30-Apr-2026", b"UID FETCH 3:5 (UID INTERNALDATE)"]
+    assert said[1:] == [b"UID SEARCH SINCE 30-Apr-2026", b"UID FETCH 3:5 " + ONE_FIELD]
 
 
 async def test_twenty_thousand_uids_fit_into_an_answer() -> None:

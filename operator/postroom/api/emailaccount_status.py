@@ -160,6 +160,9 @@ class LastBackfill(Model):
     messages: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Messages in all."
     )
+    duplicates: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How many of them are there again under the same Message-ID."
+    )
     complete: bool | None = Field(
         default=None, description="False: there are more messages than postroom counts."
     )

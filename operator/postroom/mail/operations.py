@@ -119,11 +119,15 @@ class RemovalReport:
 
 @dataclass(frozen=True, slots=True)
 class HistoryReport:
-    """How many messages arrived on each day (UTC); not `complete`: there are more than are read."""
+    """How many messages arrived on each day (UTC); not `complete`: there are more than are read.
+
+    `duplicates` are those of them that are there again under the same Message-ID.
+    """
 
     session: ProbeReport
     days: Mapping[date, int] = field(default_factory=dict)
     complete: bool = True
+    duplicates: int = 0
 
 
 class OperationReport(Protocol):

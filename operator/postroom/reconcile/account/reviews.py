@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, find
 from postroom.api.emailaccount import EmailAccountSpec
-from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.fields import format_duration
 from postroom.api.findings import Finding, Severity
 from postroom.api.times import parse_timestamp
@@ -18,6 +18,9 @@ from postroom.reconcile.signing_in.references import Credentials, Written
 
 _READING = (ConditionType.IMAP_AVAILABLE, ConditionType.IMAP_AUTHENTICATED)
 _DAY, _NOTHING = timedelta(days=1), timedelta()
+#: One of so many that is there again is worth a word; some always are, as mail to a list and to
+#: one of its members.
+_MANY = 10
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 #: Longest subject of a finding.
 _SUBJECT_LIMIT = 253
@@ -45,12 +48,13 @@ class Reviewed:
 
     `passwords` are those that the account signs in with, `refresh_tokens` those of Microsoft that
     nobody replaces. `unread_since` is since when the mailbox was not read; None: nobody knows, or
-    there is none.
+    there is none. `looked_back` is the last look back.
     """
 
     passwords: tuple[Written, ...] = ()
     refresh_tokens: tuple[Written, ...] = ()
     unread_since: datetime | None = None
+    looked_back: LastBackfill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def reviewed(
         tuple(dict.fromkeys(each for each in passwords if each is not None)),
         tuple(dict.fromkeys(each for each in tokens if each is not None)),
         _unread_since(status, conditions) if view.resource.spec.imap is not None else None,
+        status.last_backfill if view.resource.spec.imap is not None else None,
     )
 
 
@@ -99,6 +104,15 @@ def reviews_of(spec: EmailAccountSpec, facts: Reviewed, limits: Thresholds) -> I
             f"much at once answers old mail anew. Lower it to {limits.backfill_days} or less."
         )
         yield Review(_finding("BACKFILL_LARGE", "sync.backfillDays", message))
+    last = facts.looked_back
+    if last is not None and _MANY * (last.duplicates or 0) >= (last.messages or 0) > 0:
+        message = (
+            f"Of the {last.messages} messages that the last look back found {last.duplicates} are "
+            "there again under the same Message-ID: whoever imports them makes two of one. Remove "
+            "what was copied twice, then ask for another backfill."
+        )
+        found = _finding("DUPLICATES_AFTER_BACKFILL", "lastBackfill", message, Severity.WARNING)
+        yield Review(found)
     for password in facts.passwords if limits.password_age else ():
         message = (
             f"Key {password.key} of Secret {password.secret} has not been changed for "

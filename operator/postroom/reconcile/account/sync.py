@@ -209,6 +209,7 @@ def _done(
         reason=Reason.SUCCEEDED.value,
         message=f"{total} messages arrived since {since.isoformat()}.{bounded}",
         messages=total,
+        duplicates=report.duplicates,
         complete=report.complete,
         days=[
             emailaccount_status.DayCount(date=day.isoformat(), messages=count)

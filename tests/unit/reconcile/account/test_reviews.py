@@ -143,6 +143,26 @@ async def test_a_mailbox_that_is_not_read_for_a_day_is_told_of_once_it_is() -> N
     assert codes(await seen(world)) == set()
 
 
+@pytest.mark.parametrize(
+    ("messages", "duplicates", "told"),
+    [(0, 0, False), (100, 9, False), (100, 10, True), (3, 1, True), (40, None, False)],
+)
+async def test_a_look_back_that_found_messages_twice_is_told(
+    messages: int, duplicates: int | None, told: bool
+) -> None:
+    world = MessageWorld()
+    await world.ready()
+    last = {"nonce": "n", "phase": "Done", "time": timestamp(NOW), "reason": "Succeeded"}
+    counts = {"messages": messages, "message": "So it was."}
+    counts |= {} if duplicates is None else {"duplicates": duplicates}
+    world.objects[ACCOUNT]["status"]["lastBackfill"] = {**last, **counts}
+    found = {finding.code for finding in (await seen(world)).findings}
+    assert ("DUPLICATES_AFTER_BACKFILL" in found) is told
+    world.ask(backfill="two")
+    found = {finding.code for finding in (await seen(world)).findings}
+    assert "DUPLICATES_AFTER_BACKFILL" not in found
+
+
 async def test_the_next_look_is_planned_for_the_threshold_and_is_no_busy_loop() -> None:
     world = MessageWorld(owner={"team": "a"}, recoveryContact="b", sync={"interval": "24h"})
     due = NOW + timedelta(hours=1)

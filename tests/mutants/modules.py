@@ -32,9 +32,9 @@ MODULES: dict[str, tuple[str, ...]] = {
     "postroom.dns.verifying.quorum": ("tests/unit/dns/verifying/test_quorum.py", *_DNS),
     "postroom.dns.verifying.verify": (*_DNS, "tests/unit/dns/verifying/test_quorum.py"),
     "postroom.dns.spf.evaluate": (
-        "tests/unit/dns/spf/test_spf_check_host.py",
-        "tests/unit/dns/spf/test_spf_driving.py",
-        "tests/unit/dns/spf/test_spf_hostile.py",
+        "tests/unit/dns/spf/test_evaluate.py",
+        "tests/unit/dns/spf/test_driving.py",
+        "tests/unit/dns/spf/test_evaluate_hostile.py",
     ),
     "postroom.mail.connect.guard": (
         "tests/unit/mail/connect/test_guard.py",

@@ -130,7 +130,8 @@ def mark_of(status: Mapping[str, Any]) -> object:
         return None
     sender, bound = status.get("effectiveSender") or {}, status.get("binding") or {}
     refused = any(
-        condition.get("type") == ConditionType.BINDING_READY and condition.get("status") == "False"
+        condition.get("type") == ConditionType.BINDING_READY
+        and condition.get("reason") == Reason.REFERENCE_NOT_PERMITTED
         for condition in status.get("conditions") or ()
     )
     sends = bool(sender.get("address"))

@@ -382,7 +382,7 @@ def _may_have(other: EmailAccount) -> bool:
     if spec.at_rest or spec.binding is None or not spec.binding.default:
         return False
     ready = find(status.conditions, _CONDITION)
-    if ready is not None and ready.status is ConditionStatus.FALSE:
+    if ready is not None and ready.reason == Reason.REFERENCE_NOT_PERMITTED.value:
         return False
     sends = status.effective_sender is not None and status.effective_sender.address is not None
     return sends or (status.binding is not None and status.binding.default_name is not None)

@@ -428,6 +428,21 @@ async def test_who_loses_it_leaves_it_until_it_is_taken() -> None:
     assert ("delete", DEFAULT_MAIL) not in world.kube.writes
 
 
+async def test_a_conflict_elsewhere_does_not_make_two_fight_for_it() -> None:
+    world = BindingWorld(default=True, binding={"default": True, "secretName": NAME})
+    world.objects[ACCOUNT]["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    await world.evaluate(ACCOUNT)
+    mark_other(world)
+    await world.settle()
+    written = len(world.kube.writes)
+    assert world.kube.holder(DEFAULT_MAIL) == "billing"
+    await world.settle()
+    assert len(world.kube.writes) == written
+    status = await world.evaluate(ACCOUNT)
+    assert status.binding is not None
+    assert status.binding.default_name is None
+
+
 async def test_the_mark_that_is_taken_off_gives_it_up_without_a_gap() -> None:
     world = world_of_two()
     await world.evaluate(ACCOUNT)
@@ -552,7 +567,7 @@ async def play(world: BindingWorld, history: list[tuple[str, Any, Any]]) -> None
     await world.settle()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SPECS, SPECS, st.lists(EVENTS, max_size=12))
 def test_after_any_history_only_who_may_send_is_published(
     first: dict[str, Any], second: dict[str, Any], history: list[tuple[str, Any, Any]]

@@ -21,6 +21,7 @@ from postroom.lab.operator_process import ROOT
 INSTALL = ROOT / "manifests" / "install"
 DOMAINS, HOSTS = "postroom.dev/domains", "postroom.dev/mail-hosts"
 RECIPIENTS = "postroom.dev/test-recipients"
+ZONES = "postroom.dev/publish-zones"
 ASK, ASK_FOR = "postroom.dev/send-test", "postroom.dev/send-test-to"
 
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 
 from cluster.objects import eventually
-from cluster.tenants import DOMAINS, HOSTS, RECIPIENTS, Tenant, policies, tenant
+from cluster.tenants import DOMAINS, HOSTS, RECIPIENTS, ZONES, Tenant, policies, tenant
 from postroom.lab.controlplane import ControlPlane
 
 DOMAIN, SERVER, ACCOUNT = "SendingDomain", "MailServer", "EmailAccount"
@@ -140,9 +140,9 @@ def annotate(plane: ControlPlane, namespace: str, mark: str, *user: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("key", [DOMAINS, HOSTS, RECIPIENTS])
+@pytest.mark.parametrize("key", [DOMAINS, HOSTS, RECIPIENTS, ZONES])
 def test_who_edits_a_namespace_does_not_say_what_it_may_do(guarded: ControlPlane, key: str) -> None:
-    with tenant(guarded, **GIVEN) as made:
+    with tenant(guarded, **GIVEN, publish_zones="example.com") as made:
         for mark in (f"{key}=*", f"{key}-", f"{key}="):
             assert ASSIGNER in annotate(guarded, made.namespace, mark, *ALICE)
         assert "annotated" in annotate(guarded, made.namespace, "example.com/else=1", *ALICE)
@@ -223,6 +223,8 @@ def test_everything_on_our_kinds_within_a_namespace_is_not_the_right_to_assign(
         f"{HOSTS}=192.0.2.1",
         f"{HOSTS}=https://smtp.example.com",
         f"{HOSTS}=smtp.example.com.",
+        f"{ZONES}=*",
+        f"{ZONES}=example.com.",
         f"{RECIPIENTS}=example.com",
         f"{RECIPIENTS}=a b@example.com",
         f"{RECIPIENTS}=a@*.example.com",
@@ -244,6 +246,7 @@ def test_what_would_not_be_read_as_it_was_meant_is_refused(
         f"{DOMAINS}=example.com",
         f"{DOMAINS}=Example.com , *.xn--mller-kva.example,*",
         f"{DOMAINS}=",
+        f"{ZONES}=example.com, *.example.org",
         f"{HOSTS}=smtp, smtp.mail.svc, *.svc, *.example.com",
         f"{RECIPIENTS}=o'ps+x@example.com, @example.com, @*.example.com, *",
     ],

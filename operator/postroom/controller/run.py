@@ -274,14 +274,7 @@ class _Operator:
             require_consent=settings.require_secret_consent,
             namespaces=settings.namespaces,
         )
-        policy = engine.Policy(
-            regression_confirmation=settings.regression_confirmation,
-            reviews=Thresholds(
-                settings.review_password_age,
-                settings.review_sync_gap,
-                settings.review_backfill_days,
-            ),
-        )
+        policy = policy_of(settings)
         evaluator = Evaluator(
             lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
             engine.progressing,
@@ -378,3 +371,13 @@ class _Operator:
             if task.get_name() != "watch" and not self._stop.is_set():
                 return f"{task.get_name()} ended"
         return None
+
+
+def policy_of(settings: Settings) -> engine.Policy:
+    """The settings that reach into verdicts."""
+    thresholds = Thresholds(
+        settings.review_password_age, settings.review_sync_gap, settings.review_backfill_days
+    )
+    return engine.Policy(
+        regression_confirmation=settings.regression_confirmation, reviews=thresholds
+    )

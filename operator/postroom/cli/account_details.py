@@ -70,6 +70,10 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Ite
             if usage is not None and usage.limit:
                 share = 100 * usage.used // usage.limit
                 yield Line(f"    {usage.used} of {usage.limit} {unit} used ({share}%)", "dim")
+    if status.used_by:
+        named = ", ".join(f"{user.kind} {user.name} ({user.use.value})" for user in status.used_by)
+        more = (status.used_by_count or 0) - len(status.used_by)
+        yield Line(f"  Used by {named}" + (f" and {more} more" if more > 0 else ""))
     yield from _identities(status.identities, said)
     yield from _binding(status.binding)
     yield from _messages(status)

@@ -15,6 +15,7 @@ from rich.console import Console
 from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
+from postroom.api.status import Use, User
 from postroom.cli import account_details, table
 
 SINCE: dict[str, Any] = {"lastTransitionTime": "2026-11-21T10:00:00Z", "observedGeneration": 1}
@@ -412,3 +413,10 @@ def test_what_is_to_be_done_before_launch_is_one_line_or_the_whole_list() -> Non
     assert "About OwnerAndRecoveryContact." in text and "About SenderName." not in text
     nothing_open = launch(SendProven="Unknown", SenderName="Done")
     assert "launch" not in said("EmailAccount", READY, launch=nothing_open)
+
+
+def test_an_account_shows_who_uses_it() -> None:
+    users = [User(kind="EmailAccount", name="billing", use=Use.RECEIVER)]
+    status = EmailAccountStatus(used_by=users, used_by_count=3)
+    texts = [line.text for line in account_details.account_lines(status)]
+    assert "  Used by EmailAccount billing (Receiver) and 2 more" in texts

@@ -109,4 +109,34 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         "lru_cache(maxsize=",
         "how much is remembered changes no result.",
     ),
+    (
+        "postroom.mail.connect.guard",
+        "Lt_NotEq",
+        "if length < 96",
+        "no length is above 96.",
+    ),
+    (
+        "postroom.mail.connect.guard",
+        "Eq_GtE",
+        "prefix_length == 96",
+        "no length is above 96.",
+    ),
+    (
+        "postroom.mail.connect.guard",
+        "Eq_LtE",
+        "address.version == network.version",
+        "no network contains an address of the other version.",
+    ),
+    (
+        "postroom.mail.connect.guard",
+        "Eq_GtE",
+        "address.version == network.version",
+        "no network contains an address of the other version.",
+    ),
+    (
+        "postroom.mail.connect.guard",
+        "Eq_Is",
+        "address.version == network.version",
+        "CPython has one object for each number below 257.",
+    ),
 )

@@ -425,6 +425,32 @@ def test_services_may_have_any_private_address(address: str) -> None:
     assert not denied(address, host="postfix.mail.svc")
 
 
+@pytest.mark.parametrize("address", ["192.0.2.7", "198.18.0.7", "240.0.0.7", "2001:db8::7"])
+def test_no_service_has_a_reserved_address(address: str) -> None:
+    found = judge_addresses("postfix.mail.svc", [address], "mail", STRICT)
+    assert found is not None
+    assert "(reserved)" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("address", "inner"),
+    [
+        ("::1", None),
+        ("::ffff", None),
+        ("::1:0", "0.1.0.0"),
+        ("::10.0.0.7", "10.0.0.7"),
+        ("::255.255.255.255", "255.255.255.255"),
+        ("::1:10.0.0.7", None),
+    ],
+)
+def test_what_a_compatible_address_carries(address: str, inner: str | None) -> None:
+    """The lowest 16 bits alone are no IPv4 address: ::1 is loopback, not 0.0.0.1."""
+    whole = ipaddress.IPv6Address(address)
+    carried = () if inner is None else (ipaddress.IPv4Address(inner),)
+    assert guard.embedded(whole) == carried
+    assert guard.unwrapped(whole) == (carried[0] if carried else whole)
+
+
 @pytest.mark.parametrize("port", [22, 80, 443, 6379, 6443, 0, 65535])
 def test_other_ports(port: int) -> None:
     assert judge_port(port, STRICT) is not None

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -38,7 +38,7 @@ from postroom.reconcile import engine
 from postroom.reconcile.account.reviews import Thresholds
 from postroom.reconcile.tenancy.budgets import Budgets
 from postroom.reconcile.tenancy.claims import ClaimBook
-from postroom.reconcile.world import Outbound
+from postroom.reconcile.world import EndpointReader, Outbound
 from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -248,13 +248,8 @@ class _Operator:
             outbound.mail.observe = self._metrics.observe_session
             outbound.mail.signed_in = self._audit.signed_in
         secrets = SecretWriter(self._cluster, self._bucket, self._audit)
-        writers: dict[str, children.ChildWriter] = {}
-        if settings.allow_bindings:
-            writers["Secret"] = bindings.BindingSecrets(self._cluster, secrets)
-        outbound = replace(outbound, endpoints=dns_endpoints.NoEndpoints())
-        if settings.publish_dns_endpoints:
-            handed = dns_endpoints.of_cluster(self._cluster, self._bucket, self._audit)
-            outbound, writers["DNSEndpoint"] = replace(outbound, endpoints=handed), handed
+        writers, endpoints = self._child_writers(secrets)
+        outbound = replace(outbound, endpoints=endpoints)
         if isinstance(outbound.tokens, TokenSource):
             kept: RefreshTokenStore = rotation.NoRotation()
             if settings.allow_token_rotation:
@@ -295,6 +290,18 @@ class _Operator:
         self._spawn(self._feed(), "watch")
         where = ", ".join(settings.namespaces) or "all namespaces"
         logger.info("postroom %s serves %s", __version__, where)
+
+    def _child_writers(
+        self, secrets: SecretWriter
+    ) -> tuple[Mapping[str, children.ChildWriter], EndpointReader]:
+        """Who makes children of which kind come true, and who tells of DNSEndpoints."""
+        writers: dict[str, children.ChildWriter] = {}
+        if self._settings.allow_bindings:
+            writers["Secret"] = bindings.BindingSecrets(self._cluster, secrets)
+        if not self._settings.publish_dns_endpoints:
+            return writers, dns_endpoints.NoEndpoints()
+        handed = dns_endpoints.of_cluster(self._cluster, self._bucket, self._audit)
+        return {**writers, "DNSEndpoint": handed}, handed
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._vital.add(asyncio.create_task(work, name=name))

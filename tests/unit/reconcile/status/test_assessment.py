@@ -370,7 +370,8 @@ def test_the_worst_findings_come_first_and_keep_their_order() -> None:
 def _about(observed: int, *verdicts: Verdict) -> AnyResource:
     """A stored domain of generation 300 whose status observed another one, or that one."""
     conditions = place(verdicts, (), observed, timestamp(NOW))
-    status = SendingDomainStatus(observed_generation=observed, conditions=conditions)
+    # As JSON has it: an equal number, and another object.
+    status = SendingDomainStatus(observed_generation=int(str(observed)), conditions=conditions)
     return resource(status, generation=300)
 
 

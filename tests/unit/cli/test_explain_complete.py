@@ -19,7 +19,7 @@ from postroom.mail.replies.causes import Cause
 
 PACKAGE = Path(postroom.__file__).parent
 #: What builds a finding, with its code as `code` or as the first argument.
-BUILDERS = {"Finding", "_finding", "_failure"}
+BUILDERS = {"Finding", "MessageWarning", "_finding", "_failure"}
 
 
 def sources() -> Iterator[Path]:
@@ -44,9 +44,10 @@ def constants(tree: ast.Module) -> dict[str, str]:
 def built(tree: ast.Module) -> Iterator[ast.expr]:
     """The expressions for the codes of all the findings that a module builds."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        if not isinstance(node, ast.Call):
             continue
-        if node.func.id in BUILDERS:
+        name = ast.unparse(node.func).rpartition(".")[2]  # also of a module that is imported whole
+        if name in BUILDERS:
             named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
             yield from named or node.args[:1]
 

@@ -451,6 +451,11 @@ def test_what_a_compatible_address_carries(address: str, inner: str | None) -> N
     assert guard.unwrapped(whole) == (carried[0] if carried else whole)
 
 
+def test_no_port_is_allowed_but_those_of_mail() -> None:
+    allowed = [port for port in range(65536) if judge_port(port, STRICT) is None]
+    assert allowed == [25, 143, 465, 587, 993, 2465, 2525, 2587]
+
+
 @pytest.mark.parametrize("port", [22, 80, 443, 6379, 6443, 0, 65535])
 def test_other_ports(port: int) -> None:
     assert judge_port(port, STRICT) is not None

@@ -206,9 +206,12 @@ class Lines:
 
 
 def console() -> Console:
-    """Standard output: coloured on a terminal, plain and wide enough otherwise."""
+    """Standard output: coloured on a terminal, plain and wide enough otherwise, or as wide as
+    COLUMNS says."""
     probe = Console(highlight=False)
-    return probe if probe.is_terminal else Console(highlight=False, width=200)
+    if probe.is_terminal or os.environ.get("COLUMNS", "").isdecimal():
+        return probe
+    return Console(highlight=False, width=200)
 
 
 def exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people see of statuses: a table per kind, then what is wrong and the fix to copy."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +20,7 @@ from postroom.api.names import Kind
 from postroom.api.resource import parse_status
 from postroom.api.sendingdomain_status import RecordState, Verification
 from postroom.cli import account_details
+from postroom.cli.columns import Columns, mark
 
 Object = Mapping[str, Any]
 
@@ -26,24 +29,24 @@ _COLOURS = {
     ConditionStatus.FALSE: "red",
     ConditionStatus.UNKNOWN: "yellow",
 }
+_IN_WORDS: dict[str | None, str] = {
+    ConditionStatus.TRUE: "Ready",
+    ConditionStatus.FALSE: "not Ready",
+    ConditionStatus.UNKNOWN: "unknown",
+}
 _SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 _VERDICT_COLOURS: dict[str, str] = {
     Verification.VERIFIED: "green",
     Verification.DEGRADED: "yellow",
     Verification.FAILED: "red",
 }
-#: The columns that go where there is no room for all: READY tells most of the first.
-_SPARE = frozenset({"VERIFIED", "UNSEEN"})
-#: Columns of what may be long; the others hold a word or a number.
-_LONG = frozenset(
-    {"NAMESPACE", "NAME", "DOMAIN", "HOST", "ADDRESS", "REASON", "SERVER", "VERIFIED", "CONNECTION"}
-)
 _COLUMNS = {
     Kind.SENDING_DOMAIN: ("DOMAIN", "VERIFIED", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
     Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS", "DEFAULT"),
     Kind.EMAIL_ACCOUNT: ("ADDRESS", "SERVER", "SMTP", "IMAP", "UNSEEN", "DEFAULT", "CONNECTION"),
 }
-_ANY_WIDTH = 10_000
+#: Where a sentence ends; not within a name, a version or an address.
+_SENTENCE_END = re.compile(r"(?<=[.;])\s+")
 STATE_COLOURS = {
     RecordState.VALID: "green",
     RecordState.MISSING: "red",
@@ -61,22 +64,29 @@ def show(
     that are not Ready or have findings, with `full` of all."""
     for kind in Kind:
         mine = [resource for resource in objects if resource["kind"] == kind.value]
-        if not mine:
-            continue
-        table = _table(kind, mine)
-        unbounded = console.options.update(max_width=_ANY_WIDTH)
-        if console.measure(table, options=unbounded).maximum > console.width:
-            # Without a namespace that is the same in all rows, and with names that go on in the
-            # next line rather than being cut.
-            spaces = {str(resource["metadata"].get("namespace", "")) for resource in mine}
-            several = len(spaces) > 1
-            table = _table(kind, mine, folded=True, namespace=several)
-            if console.measure(table, options=unbounded).minimum > console.width:
-                table = _table(kind, mine, folded=True, namespace=several, without=_SPARE)
-        console.print(table)
+        if mine:
+            _show_table(console, kind, mine)
     if details:
         for resource in objects:
             _show_details(console, resource, full=full)
+        if objects:
+            console.print()
+            _line(console, summary(objects), "bold")
+
+
+def summary(objects: Sequence[Object]) -> str:
+    """How many there are, and how they are, in a line."""
+    counts: Counter[str] = Counter()
+    for resource in objects:
+        suspended = _condition(resource, ConditionType.SUSPENDED).get("status")
+        ready = _condition(resource, ConditionType.READY).get("status")
+        if suspended == ConditionStatus.TRUE:
+            counts["suspended"] += 1
+        else:
+            counts[_IN_WORDS.get(ready, "not looked at yet")] += 1
+    order = (*_IN_WORDS.values(), "not looked at yet", "suspended")
+    parts = ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
+    return f"{len(objects)} object{'s' * (len(objects) != 1)}: {parts}."
 
 
 def _condition(raw: Object, wanted: ConditionType) -> Mapping[str, Any]:
@@ -85,59 +95,46 @@ def _condition(raw: Object, wanted: ConditionType) -> Mapping[str, Any]:
     return next((each for each in conditions if each["type"] == wanted), {})
 
 
-def _verdict(raw: Object, wanted: ConditionType) -> Text:
-    status = _condition(raw, wanted).get("status", "")
+def _verdict(ready: Mapping[str, Any]) -> Text:
+    status = ready.get("status", "")
     return Text(status or "-", style=_COLOURS.get(status, "dim"))
 
 
-def _table(
-    kind: Kind,
-    objects: Sequence[Object],
-    *,
-    folded: bool = False,
-    namespace: bool = True,
-    without: frozenset[str] = frozenset(),
-) -> Table:
-    title = kind.value
-    if not namespace:
-        title += f" in namespace {objects[0]['metadata'].get('namespace', '')}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    own = {
-        Kind.SENDING_DOMAIN: ("DOMAIN", "VERIFIED", "OWNERSHIP", "DKIM", "SPF", "DMARC", "MX"),
-        Kind.MAIL_SERVER: ("HOST", "TLS", "AUTH", "ACCOUNTS", "DEFAULT"),
-        Kind.EMAIL_ACCOUNT: (
-            "ADDRESS",
-            "SERVER",
-            "SMTP",
-            "IMAP",
-            "UNSEEN",
-            "DEFAULT",
-            "CONNECTION",
-        ),
-    }[kind]
-    names = ("NAMESPACE", "NAME", own[0], "READY", "REASON", *own[1:])
-    left_out = without if namespace else {*without, "NAMESPACE"}
-    shown = [name for name in names if name not in left_out]
-    for name in shown:
-        may_fold = folded and name in _LONG
-        table.add_column(name, no_wrap=not may_fold, overflow="fold", min_width=len(name))
-    for resource in objects:
-        metadata, ready = resource["metadata"], _condition(resource, ConditionType.READY)
-        cells = _cells(kind, resource)
-        row = (
-            Text(str(metadata.get("namespace", ""))),
-            Text(str(metadata.get("name", ""))),
-            cells[0],
-            _verdict(resource, ConditionType.READY),
-            Text(str(ready.get("reason", "-"))),
-            *cells[1:],
+def _show_table(console: Console, kind: Kind, objects: Sequence[Object]) -> None:
+    """A namespace that is the same in all rows stands in the title, and takes no column."""
+    spaces = [str(resource["metadata"].get("namespace", "")) for resource in objects]
+    own, *others = _COLUMNS[kind]
+    names = ("NAMESPACE", "NAME", own, "READY", "REASON", *others)
+    rows = []
+    for space, resource in zip(spaces, objects, strict=True):
+        first, *more = _cells(console, kind, resource)
+        ready = _condition(resource, ConditionType.READY)
+        rows.append(
+            (
+                Text(space),
+                Text(str(resource["metadata"].get("name", ""))),
+                first,
+                _verdict(ready),
+                Text(str(ready.get("reason", "-"))),
+                *more,
+            )
         )
-        table.add_row(*(cell for name, cell in zip(names, row, strict=True) if name in shown))
-    return table
+    cells = dict(zip(names, zip(*rows, strict=True), strict=True))
+    title = kind.value
+    if len(set(spaces)) == 1:
+        del cells["NAMESPACE"]
+        title += f" in namespace {spaces[0]}" if spaces[0] else ""
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    Columns(cells).print(console)
 
 
-def _cells(kind: Kind, raw: Object) -> list[Text]:
+def _cells(console: Console, kind: Kind, raw: Object) -> list[Text]:
+    """What a row shows of an object of this kind besides its name and verdict."""
     spec, status = raw.get("spec") or {}, raw.get("status") or {}
+
+    def checked(wanted: ConditionType) -> Text:
+        return mark(_condition(raw, wanted).get("status", ""), console)
+
     match kind:
         case Kind.SENDING_DOMAIN:
             types = (
@@ -150,7 +147,7 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
             return [
                 Text(str(spec.get("domain", ""))),
                 _verified(status),
-                *(_verdict(raw, each) for each in types),
+                *(checked(each) for each in types),
             ]
         case Kind.MAIL_SERVER:
             host, port = spec.get("host"), spec.get("port")
@@ -160,8 +157,8 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
             endpoint = f"{host}:{port}" if host and port else host or "-"
             return [
                 Text(str(status.get("endpoint") or endpoint)),
-                _verdict(raw, ConditionType.TLS_VERIFIED),
-                _verdict(raw, ConditionType.SMTP_AUTHENTICATED),
+                checked(ConditionType.TLS_VERIFIED),
+                checked(ConditionType.SMTP_AUTHENTICATED),
                 Text(str(status.get("accounts", "-"))),
                 _default(raw),
             ]
@@ -172,8 +169,8 @@ def _cells(kind: Kind, raw: Object) -> list[Text]:
             return [
                 Text(str(spec.get("address", ""))),
                 Text(f"{place}/{name}" if place else str(name)),
-                _verdict(raw, ConditionType.SMTP_AUTHENTICATED),
-                _verdict(raw, ConditionType.IMAP_AUTHENTICATED),
+                checked(ConditionType.SMTP_AUTHENTICATED),
+                checked(ConditionType.IMAP_AUTHENTICATED),
                 Text(str((status.get("mailbox") or {}).get("unseen", "-"))),
                 _default(raw),
                 _connection(spec),
@@ -225,11 +222,16 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     )
     said: set[str] = set()
     for finding in findings:
-        _show_finding(console, finding)
+        _show_finding(console, finding, said)
         said.add(finding["message"])
     message = ready.get("message", "")
-    if not is_ready and not any(message in each for each in said):
-        _line(console, f"  {message}")
+    rest = " ".join(
+        sentence
+        for sentence in _SENTENCE_END.split(message)
+        if not any(sentence in each for each in said)
+    )
+    if not is_ready and rest:
+        _line(console, f"  {rest}")
     account_details.print_lines(console, account_details.server_lines(raw))
     records = status.get("records", [])
     if any(record["state"] != RecordState.VALID for record in records):
@@ -252,17 +254,34 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
             _line(console, f"  {account_details.launch_summary(launch).capitalize()}")
 
 
+def before_instruction(finding: Mapping[str, Any]) -> str:
+    """A finding's message without the instruction at its end, which is shown as the fix."""
+    message = str(finding["message"])
+    instruction = str((finding.get("fix") or {}).get("instruction") or "")
+    if not instruction or not message.lower().endswith(instruction.lower()):
+        return message
+    head = message[: -len(instruction)].rstrip()
+    if head.endswith((":", ";")):
+        return head[:-1] + "."
+    return head if not head or head.endswith((".", "!", "?")) else message
+
+
 def _line(console: Console, text: str, style: str = "") -> None:
     """Print a line whole: a value that is to be copied must not be wrapped."""
     console.print(Text(text, style=style), soft_wrap=True)
 
 
-def _show_finding(console: Console, finding: Mapping[str, Any]) -> None:
-    """Show a finding and its fix: what goes and what comes, each in a line of its own to copy."""
+def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) -> None:
+    """Show a finding and its fix: what goes and what comes, each in a line of its own to copy.
+
+    What an earlier finding said is not repeated, nor what the message and the fix both say.
+    """
     colour = _SEVERITY_COLOURS.get(finding["severity"], "dim")
     because = ", ".join(finding.get("because", ()))
     _line(console, f"  {finding['severity']}: {finding['code']}", colour)
-    _line(console, f"    {finding['message']}")
+    message = before_instruction(finding)
+    if message and finding["message"] not in said:
+        _line(console, f"    {message}")
     if because:
         _line(console, f"    Also found: {because}", "dim")
     if finding.get("ask"):

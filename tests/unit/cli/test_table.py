@@ -5,7 +5,6 @@ their mailbox, identities, forwarding steps and messages, whole and in the right
 from __future__ import annotations
 
 import io
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,7 +107,7 @@ def row(text: str) -> list[str]:
     ],
 )
 def test_host_of_a_server(spec: dict[str, Any], status: dict[str, Any], shown: str) -> None:
-    assert row(said("MailServer", READY, spec=spec, **status))[2] == shown
+    assert row(said("MailServer", READY, spec=spec, **status))[1] == shown
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_host_of_a_server(spec: dict[str, Any], status: dict[str, Any], shown: s
 )
 def test_server_of_an_account(spec: dict[str, Any], status: dict[str, Any], shown: str) -> None:
     spec = {"address": "support@example.com", **spec}
-    assert row(said("EmailAccount", READY, spec=spec, **status))[5] == shown
+    assert row(said("EmailAccount", READY, spec=spec, **status))[4] == shown
 
 
 def test_of_an_account_that_is_well_the_table_says_enough() -> None:
@@ -290,27 +289,65 @@ def _domains(*spaces: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("width", [72, 80, 100, 120, 200])
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
 @pytest.mark.parametrize("spaces", [("mail", "mail"), ("mail", "marketing")])
-def test_a_table_fits_and_cuts_nothing(width: int, spaces: tuple[str, ...]) -> None:
+def test_a_table_fits(width: int, spaces: tuple[str, ...]) -> None:
     out = io.StringIO()
     table.show(Console(file=out, width=width), _domains(*spaces), details=False)
-    text = out.getvalue()
-    assert "\u2026" not in text
-    assert all(len(line) <= width for line in text.splitlines())
-    for word in ("READY", "OWNERSHIP", "DMARC", "False", "Unknown"):
-        assert word in text
-    # What goes on in the next line is all there, column by column.
-    folded = text.splitlines()[1:]
-    starts = [match.start() for match in re.finditer(r"\S+", folded[0])]
-    columns = [
-        "".join(line[begin:end].strip() for line in folded[1:])
-        for begin, end in zip(starts, [*starts[1:], width], strict=True)
+    title, heading, *rows = out.getvalue().splitlines()
+    assert all(len(line) <= width for line in (heading, *rows))
+    several = len(set(spaces)) > 1
+    assert ("NAMESPACE" in heading) is several
+    assert title == ("SendingDomain" if several else "SendingDomain in namespace mail")
+    for number, (space, line) in enumerate(zip(spaces, rows, strict=True)):
+        words = line.split()
+        assert words[: 1 + several] == [space, f"newsletter-{number}-example-com"][not several :]
+        assert "False" in words
+
+
+def test_how_many_there_are_is_the_last_line() -> None:
+    well = {"conditions": READY}
+    suspended = {"conditions": [*BROKEN, {"type": "Suspended", "status": "True"}]}
+    unknown = {"conditions": [{**WELL, "status": "Unknown"}]}
+    statuses = [well, well, {"conditions": BROKEN}, unknown, {}, suspended]
+    objects = [
+        {"kind": "MailServer", "metadata": {"namespace": "mail", "name": f"n{number}"}, **more}
+        for number, more in enumerate({"status": status} for status in statuses)
     ]
-    assert "newsletter-0-example-comnewsletter-1-example-com" in columns
-    assert "newsletter-0.example.comnewsletter-1.example.com" in columns
-    assert "RequiredMechanismMissing" * 2 in columns
-    assert all(space in text for space in spaces)
+    line = "6 objects: 2 Ready, 1 not Ready, 1 unknown, 1 not looked at yet, 1 suspended."
+    assert table.summary(objects) == line
+    out = io.StringIO()
+    table.show(Console(file=out, width=40), objects)
+    assert out.getvalue().endswith(f"\n\n{line}\n")
+    assert table.summary(objects[:1]) == "1 object: 1 Ready."
+
+
+@pytest.mark.parametrize(
+    ("message", "instruction", "shown"),
+    [
+        ("It is gone: create it.", "Create it.", "It is gone."),
+        ("It is gone. Create it.", "Create it.", "It is gone."),
+        ("It is gone; create it.", "Create it.", "It is gone."),
+        ("Create it.", "Create it.", ""),
+        ("It is gone, so create it.", "Create it.", "It is gone, so create it."),
+        ("It is gone.", "Create it.", "It is gone."),
+        ("It is gone.", None, "It is gone."),
+    ],
+)
+def test_an_instruction_stands_in_one_place(
+    message: str, instruction: str | None, shown: str
+) -> None:
+    fix = {"action": "External", "instruction": instruction}
+    assert table.before_instruction({"message": message, "fix": fix}) == shown
+
+
+def test_each_sentence_is_said_once() -> None:
+    found = {"code": "A", "severity": "Error", "message": "It is cold. It is dark."}
+    conditions = [{**BROKEN[0], "message": "It is dark. It is also late."}]
+    text = said("MailServer", conditions, findings=[found, {**found, "code": "B"}])
+    assert "Error: B" in text
+    for sentence in ("It is cold.", "It is dark.", "It is also late."):
+        assert text.count(sentence) == 1
 
 
 def test_a_fix_that_is_no_record_is_an_instruction() -> None:
@@ -361,7 +398,7 @@ def test_whether_an_account_is_connected(spec: dict[str, Any], shown: str, width
     table.show(Console(file=out, width=width), [one], details=False)
     heading, *rows = out.getvalue().splitlines()[1:]
     column = heading.index("CONNECTION")
-    assert "".join(row[column:].strip() for row in rows) == shown
+    assert [row[column:].strip() for row in rows] == [shown]
 
 
 def test_the_send_plan_of_an_account_and_what_it_comes_to_today() -> None:

@@ -15,7 +15,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.reconcile import indexes
-from postroom.reconcile.account import used_by
+from postroom.reconcile.account import binding, used_by
 from postroom.reconcile.account.dependencies import references_of
 from postroom.reconcile.account.protocols import account_references
 from postroom.reconcile.signing_in.protocol_check import server_references
@@ -105,4 +105,5 @@ def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:
                 name, place = (server.name, server.namespace) if server else (indexes.DEFAULT, None)
                 found.add(reference_to(Kind.MAIL_SERVER, name, place))
             found |= references_of(spec) | account_references(spec)
+            found |= binding.written_references(spec)
     return frozenset(found)

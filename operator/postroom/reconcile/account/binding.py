@@ -21,6 +21,7 @@ from postroom.api.conditions import (
     find,
     place,
 )
+from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender, EmailAccountStatus
 from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
@@ -316,13 +317,19 @@ def references_of(view: AccountView) -> frozenset[str]:
     server = dependencies.server
     if spec.binding is None:
         return frozenset()
-    named = {spec.binding.secret_name, api.DEFAULT_MAIL if spec.binding.default else None}
-    refs = {reference_to("Secret", name) for name in named if name is not None}
-    return frozenset(
-        refs | set()
-        if server is None
-        else server_references(server.spec, dependencies.server_namespace)
-    )
+    refs = written_references(spec)
+    if server is not None:
+        refs |= server_references(server.spec, dependencies.server_namespace)
+    return refs
+
+
+def written_references(spec: EmailAccountSpec) -> frozenset[str]:
+    """Return the Secrets that are written for a spec, which somebody may edit or delete."""
+    asked = spec.binding
+    if asked is None:
+        return frozenset()
+    named = {asked.secret_name, api.DEFAULT_MAIL if asked.default else None}
+    return frozenset(reference_to("Secret", name) for name in named if name is not None)
 
 
 def at_rest(outcome: Outcome, memory: Memory, now: datetime) -> Outcome:

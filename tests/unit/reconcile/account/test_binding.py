@@ -24,6 +24,7 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.controller.children import Children
+from postroom.controller.dependants import declared
 from postroom.mail.report import ProbeReport
 from unit.reconcile.binding_worlds import BindingWorld
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, REFUSED, SERVER, verdict
@@ -595,3 +596,15 @@ def test_after_any_history_only_who_may_send_is_published(
     for secret in world.kube.there.values():
         owners = secret["metadata"]["ownerReferences"]
         assert [each["controller"] for each in owners] == [True]
+
+
+@pytest.mark.parametrize("asked", [{"secretName": NAME}, {"secretName": NAME, "default": True}])
+async def test_an_edit_of_what_was_written_brings_the_account_back(asked: dict[str, Any]) -> None:
+    world = BindingWorld(binding=asked, default=True)
+    await world.evaluate(ACCOUNT)
+    assert world.outcome is not None
+    ours = {f"Secret/{name}" for name in (NAME, DEFAULT_MAIL) if name in world.kube.there}
+    assert len(ours) == len(asked)
+    assert ours | {"Secret/mailbox"} <= world.outcome.references
+    # After a restart, nothing may have run: what the object itself tells is all there is.
+    assert ours <= declared(Kind.EMAIL_ACCOUNT, world.objects[ACCOUNT])

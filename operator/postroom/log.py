@@ -4,6 +4,7 @@
 import json
 import logging
 import sys
+import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -68,7 +69,7 @@ class JSONFormatter(logging.Formatter):
             entry["audit"] = audit
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        return _on_one_line(json.dumps(entry, default=str, ensure_ascii=False))
 
 
 class TextFormatter(logging.Formatter):
@@ -81,8 +82,24 @@ class TextFormatter(logging.Formatter):
             place = (
                 f"{concerned.get('kind')} {concerned.get('namespace')}/{concerned.get('name')}: "
             )
-        line = f"{time} {record.levelname:<7} {place}{record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = _on_one_line(f"{time} {record.levelname:<7} {place}{record.getMessage()}")
+        if record.exc_info:
+            # Indented, for what went wrong may quote what looks like a line of its own.
+            line += "\n" + textwrap.indent(self.formatException(record.exc_info), "    ")
+        return line
+
+
+def _on_one_line(text: str) -> str:
+    """Escape, as JSON does, what would begin another line, steer a terminal or not be seen.
+
+    Annotations and names that others chose are told as they are, and must not look like lines of
+    ours.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in text
+    )
 
 
 def _object_of(record: logging.LogRecord) -> Mapping[str, Any] | None:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from postroom.controller.audit import Audit
 from postroom.log import AUDIT, LogFormat, about, configure
-from unit.controller.samples import SERVER
+from unit.controller.samples import SERVER, stored
 
 
 @pytest.fixture
@@ -46,6 +47,26 @@ def test_a_text_line_names_its_object(stream: io.StringIO) -> None:
     configure("info", LogFormat.TEXT, stream)
     logging.getLogger("postroom.test").info("done", extra=about(SERVER))
     assert stream.getvalue().endswith("INFO    MailServer mail/smtp: done\n")
+
+
+@pytest.mark.parametrize("form", list(LogFormat))
+@pytest.mark.parametrize("end", ["\n", "\r", "\x1b[2K\x1b[G", "\x85", "\u2028", "\x9b2K", "\u202e"])
+def test_what_a_tenant_wrote_forges_no_line(stream: io.StringIO, form: LogFormat, end: str) -> None:
+    configure("info", form, stream)
+    token = f"now{end}12:00:00 INFO    EmailAccount shop/support: VerdictChanged"
+    Audit().status_written(SERVER, stored(SERVER), {"lastHandledReconcileAt": token})
+    written = stream.getvalue()
+    assert written.count("RequestHandled") >= 1
+    assert written.endswith("\n")
+    assert written[:-1].isprintable()
+    if form is LogFormat.JSON:
+        assert json.loads(written)["audit"]["token"] == token
+
+
+def test_no_line_of_an_exception_looks_like_one_of_ours(stream: io.StringIO) -> None:
+    configure("info", LogFormat.TEXT, stream)
+    logging.getLogger("postroom.test").error("failed", exc_info=RuntimeError("a\n12:00:00 INFO"))
+    assert all(line.startswith("    ") for line in stream.getvalue().splitlines()[1:])
 
 
 def test_an_audit_line_is_told_at_any_level(stream: io.StringIO) -> None:

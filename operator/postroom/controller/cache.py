@@ -54,6 +54,8 @@ class Difference(Flag):
     READY = auto()
     #: Since when it is marked as a default moved.
     MARK = auto()
+    #: READY moved, but only to say that a new spec is being looked at: the verdict is to come.
+    BEGUN = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +355,7 @@ def _difference(before: Raw, after: Raw) -> Difference:
         found |= Difference.STATUS
         if readiness(before) != readiness(after):
             found |= Difference.READY
+            found |= Difference.BEGUN if _has_begun(before, after) else Difference.NOTHING
         if defaults.mark_of(status_of(before)) != defaults.mark_of(status_of(after)):
             found |= Difference.MARK
     return found
@@ -373,6 +376,17 @@ def readiness(raw: Raw) -> tuple[object, ...]:
         if condition.get("type") == "Ready":
             return condition.get("status"), *about
     return None, *about
+
+
+def _has_begun(before: Raw, after: Raw) -> bool:
+    """Whether a status tells no more than that the current spec is being looked at.
+
+    Whoever stands on the object knows nothing of that spec before and after.
+    """
+    was, now = readiness(before), readiness(after)
+    generation = Metadata.of(metadata_of(after)).generation
+    same_otherwise = (was[1], was[3]) == (now[1], now[3])
+    return same_otherwise and now[0] == "Unknown" and now[2] == generation != was[2]
 
 
 def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:

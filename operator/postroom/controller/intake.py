@@ -201,12 +201,14 @@ def _affected(key: Key, change: Change) -> list[str]:
     """Return the references whose dependants a change concerns.
 
     A changed spec of a server or domain concerns nobody by itself: its dependants come back when
-    its status is about the new spec, which moves READY. Accounts are counted, compared and used as
-    their indexes tell, so for them just the indexes that they entered or left matter, and since
-    when they are marked as a default.
+    its status is about the new spec, which moves READY, and has a verdict on it: that a long look
+    has begun concerns them as little, or each would be looked at twice. Accounts are counted,
+    compared and used as their indexes tell, so for them just the indexes that they entered or left
+    matter, and since when they are marked as a default.
     """
     came_or_went = change.difference & (Difference.APPEARED | Difference.VANISHED)
-    judged = Difference.READY in change.difference and key.kind is not Kind.EMAIL_ACCOUNT
+    judged = change.difference & (Difference.READY | Difference.BEGUN) is Difference.READY
+    judged = judged and key.kind is not Kind.EMAIL_ACCOUNT
     if came_or_went or judged:
         indexes = change.before | change.after
         return [reference_to(key.kind, name) for name in (key.name, *sorted(indexes))]

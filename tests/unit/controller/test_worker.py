@@ -25,6 +25,7 @@ from postroom.controller.queue import KeyedQueue
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.writer import Writer
 from postroom.metrics import Metrics
+from postroom.reconcile import engine
 from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcome
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
 from unit.controller.fakeapi import merge
@@ -83,18 +84,18 @@ class Bench:
         metadata = {**raw["metadata"], "resourceVersion": version}
         return {**raw, "metadata": metadata, "status": merge(raw["status"], patch["status"])}
 
-    async def run(self, *objects: tuple[Key, Object]) -> Bench:
+    async def run(self, *objects: tuple[Key, Object], workers: int = 1) -> Bench:
         """Work on objects until nothing waits or runs."""
         for key, raw in objects or ((SERVER, stored(SERVER)),):
             self.intake.seen(key.kind, raw)
         self.intake.release()
-        task = asyncio.ensure_future(self.worker.run())
+        tasks = [asyncio.ensure_future(self.worker.run()) for _ in range(workers)]
         for _ in range(500):
             await asyncio.sleep(0.001)
             if not self.queue.waiting and not self.queue.running:
                 break
         self.queue.close()
-        await asyncio.wait_for(task, 1)
+        await asyncio.wait_for(asyncio.gather(*tasks), 1)
         return self
 
 
@@ -161,6 +162,35 @@ async def test_a_slow_run_on_a_new_spec_says_that_it_is_at_work_once() -> None:
     assert len(one.patches) == 2
     assert one.patches[0]["observedGeneration"] == 1
     assert one.patches[1] == {"accounts": 1}
+
+
+@pytest.mark.parametrize("verdict", ["True", "False", "Unknown"])
+@pytest.mark.parametrize("was", ["True", "False", None])
+@pytest.mark.parametrize("looks_for", [0.0, 0.1])
+async def test_a_change_of_a_server_has_its_accounts_looked_at_once(
+    looks_for: float, was: str | None, verdict: str
+) -> None:
+    looked: list[tuple[str, int]] = []
+
+    async def looks(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        generation = raw["metadata"]["generation"]
+        if kind is Kind.EMAIL_ACCOUNT:
+            server = bench.intake.cache.get(SERVER) or {}
+            looked.append((raw["metadata"]["name"], server["status"].get("observedGeneration", 0)))
+            status: CommonStatus = parse_status(kind, ready(generation=generation))
+            return Outcome(status, None, references=frozenset({"MailServer/smtp"}))
+        await asyncio.sleep(looks_for)
+        return Outcome(parse_status(kind, ready(verdict, generation)), None)
+
+    bench = Bench(looks)
+    bench.worker._evaluator = Evaluator(looks, engine.progressing)
+    accounts = [Key(Kind.EMAIL_ACCOUNT, "mail", name) for name in ("sales", "support")]
+    objects = [(key, stored(key, status=ready(), uid=key.name)) for key in accounts]
+    status = ready(was) if was is not None else None
+    server = stored(SERVER, version=2, generation=2, status=status)
+    await bench.run(*objects, (SERVER, server), workers=3)
+    # A spec that nobody could judge yet says nothing to anybody.
+    assert sorted(looked) == ([] if verdict == "Unknown" else [("sales", 2), ("support", 2)])
 
 
 async def test_a_slow_routine_check_says_nothing() -> None:

@@ -16,7 +16,7 @@ from postroom.reconcile.account import consumers, coverage
 from postroom.reconcile.account.server import ServerFound, called, find_server
 from postroom.reconcile.signing_in.probing import code_of
 from postroom.reconcile.signing_in.references import reference_to
-from postroom.reconcile.status.assessment import failed, readiness
+from postroom.reconcile.status.assessment import failed, is_out_of_sight, readiness
 from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
 
@@ -71,6 +71,13 @@ class Dependencies:
         if is_degraded(self.fallback_domain):
             return ConditionStatus.TRUE
         return readiness(self.fallback_domain)
+
+    @property
+    def out_of_sight(self) -> bool:
+        """Whether something that sending stands on could not be looked at for too long."""
+        usable = self.domain_state is ConditionStatus.TRUE or self.domain_degraded
+        needed = (self.server, self.domain, None if usable else self.fallback_domain)
+        return any(is_out_of_sight(each) for each in needed)
 
     @property
     def server_state(self) -> ConditionStatus:

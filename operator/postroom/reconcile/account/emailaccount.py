@@ -22,7 +22,7 @@ from postroom.reconcile.account import (
     sender,
     sync,
 )
-from postroom.reconcile.account.dependencies import find_dependencies
+from postroom.reconcile.account.dependencies import Dependencies, find_dependencies
 from postroom.reconcile.account.messages import (
     forwarding,
     requested,
@@ -103,7 +103,7 @@ async def assess(
         fields=fields,
         references=_references(view, added),
         evidence=assessment.Evidence(
-            withdrawn=frozenset(_withdrawn(resource, smtp, imap)),
+            withdrawn=frozenset(_withdrawn(resource, dependencies, smtp, imap)),
             repeated=smtp.evidence.repeated | imap.evidence.repeated,
         ),
         conclude=_concluding(view, fields, thresholds),
@@ -127,7 +127,7 @@ def _references(view: AccountView, added: Sequence[Contribution]) -> frozenset[s
 
 
 def _withdrawn(
-    resource: EmailAccount, smtp: ProtocolCheck, imap: ProtocolCheck
+    resource: EmailAccount, dependencies: Dependencies, smtp: ProtocolCheck, imap: ProtocolCheck
 ) -> Iterator[ConditionType]:
     """What was seen before, and no longer stands on what was looked at."""
     yield from smtp.evidence.withdrawn | imap.evidence.withdrawn
@@ -138,6 +138,9 @@ def _withdrawn(
     before = find(resource.status.conditions, ConditionType.REFERENCES_RESOLVED)
     if before is not None and before.status is ConditionStatus.FALSE:
         # It was said of fewer objects than there are: what was missing is back, unjudged.
+        yield ConditionType.DEPENDENCIES_READY
+    if dependencies.out_of_sight:
+        # They have waited as long as they do, and nothing is waited for on top of that.
         yield ConditionType.DEPENDENCIES_READY
 
 

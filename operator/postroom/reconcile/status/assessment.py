@@ -249,3 +249,14 @@ def readiness(resource: AnyResource | None) -> ConditionStatus:
     if ready is None or resource.status.observed_generation != resource.metadata.generation:
         return ConditionStatus.UNKNOWN
     return ready.status
+
+
+def is_out_of_sight(resource: AnyResource | None) -> bool:
+    """Whether an object itself says that its last look is too long ago to count.
+
+    Its patience is over then: nobody who stands on it adds one of their own.
+    """
+    if readiness(resource) is not ConditionStatus.UNKNOWN or resource is None:
+        return False
+    ready = find(resource.status.conditions, ConditionType.READY)
+    return ready is not None and ready.reason == Reason.OBSERVATION_STALE.value

@@ -23,7 +23,7 @@ from postroom.api.names import Key, Kind
 from postroom.api.resource import parse_spec
 from postroom.reconcile.account.coverage import declaring, references_to
 from unit.reconcile.account.test_relations import Mail, message, ready, sender
-from unit.reconcile.mail_worlds import NAMESPACE
+from unit.reconcile.mail_worlds import NAMESPACE, SERVER
 
 ADDRESS, DEEP = "support@send.example.com", "a@x.send.example.com"
 REQUIRED = {"domainPolicy": "Required"}
@@ -213,6 +213,52 @@ async def test_an_account_follows_its_domain_and_keeps_no_time_of_its_own(fallba
     )
     mail.declare("send.example.com", "Verified")
     assert sender(await mail.account()) == (ADDRESS, "DomainVerified")
+
+
+@pytest.mark.parametrize("interval", ["5m", "24h"])
+@pytest.mark.parametrize("unseen", ["domain", "server", "fallback"])
+@pytest.mark.parametrize("was", ["Verified", "Degraded"])
+async def test_an_account_waits_no_longer_for_what_is_out_of_sight_than_that_does(
+    was: str, unseen: str, interval: str
+) -> None:
+    fallback = {"fallbackSender": "noreply@example.net"} if unseen == "fallback" else {}
+    mail = Covered(sync={"interval": interval}, **fallback)
+    mail.declare("example.net", was)
+    mail.declare("send.example.com", "Failed" if fallback else was)
+    stood = sender(await mail.account())
+    assert stood[0] == ("noreply@example.net" if fallback else ADDRESS)
+    keys = {
+        "domain": mail.key("send.example.com"),
+        "server": SERVER,
+        "fallback": mail.key("example.net"),
+    }
+    key, support = keys[unseen], Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "support")
+    status = mail.objects[key]["status"]
+    condition = status["conditions"][0]
+    # It is looked at, and nothing is known of it yet: what stood is not taken for a moment.
+    condition |= {"status": "Unknown", "reason": "Progressing"}
+    held = await mail.look(support, timedelta(minutes=1))
+    assert isinstance(held, EmailAccountStatus)
+    assert (ready(held)[0], sender(held)[0]) == ("True", stood[0])
+    # It says itself that it was not seen for too long.
+    condition["reason"] = "ObservationStale"
+    gone = await mail.look(support, timedelta(minutes=1))
+    assert isinstance(gone, EmailAccountStatus)
+    assert (ready(gone), sender(gone)[0]) == (("Unknown", "ObservationStale"), None)
+    condition |= {"status": "True", "reason": "Succeeded"}
+    back = await mail.look(support, timedelta(minutes=1))
+    assert isinstance(back, EmailAccountStatus)
+    assert (ready(back)[0], sender(back)[0]) == ("True", stood[0])
+
+
+async def test_a_fallback_stands_in_for_a_domain_that_is_out_of_sight() -> None:
+    mail = Covered(fallbackSender="noreply@example.net")
+    mail.declare("example.net", "Verified")
+    mail.declare("send.example.com", "Verified")
+    await mail.account()
+    condition = mail.objects[mail.key("send.example.com")]["status"]["conditions"][0]
+    condition |= {"status": "Unknown", "reason": "ObservationStale"}
+    assert sender(await mail.account()) == ("noreply@example.net", "FallbackUsed")
 
 
 PLACES = ("x.send.example.com", "send.example.com", "example.com", "y.x.send.example.com")

@@ -26,7 +26,8 @@ from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.probes import NetworkProbes
-from postroom.metrics import ConditionSample, Metrics
+from postroom.controller.object_metrics import ObjectMetrics
+from postroom.metrics import Metrics
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import MessagePolicy, NoTokens, Outbound, Tokens
@@ -149,7 +150,7 @@ class CanaryWorld(DirectoryWorld):
                 await self._evaluate(key, name)
             # The message that was announced is sent at once, and looked for soon.
             self.time += timedelta(seconds=2) if number % 3 != 2 else _LATER
-        self._show_metrics(name)
+        await self._show_metrics(name)
 
     def _annotate(self, key: Key, nonce: str) -> None:
         asked = ("requested-at", "send-test", "backfill")
@@ -166,16 +167,10 @@ class CanaryWorld(DirectoryWorld):
         self._watch.see(f"{name}, events", *(notice.message for notice in outcome.notices))
         self._watch.see(f"{name}, memory", repr(vars(memory)))
 
-    def _show_metrics(self, name: str) -> None:
+    async def _show_metrics(self, name: str) -> None:
         metrics = Metrics()
-        metrics.observe_conditions(
-            lambda: [
-                ConditionSample(key, condition.type, condition.status)
-                for key, status in self.statuses()
-                for condition in status.conditions
-            ]
-        )
-        self._watch.see(f"{name}, metrics", metrics.render())
+        metrics.observe_objects(ObjectMetrics(self._raw.items).text)
+        self._watch.see(f"{name}, metrics", await metrics.render())
 
     def account(self) -> dict[str, Any]:
         """The status of the account."""

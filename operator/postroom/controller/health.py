@@ -87,7 +87,7 @@ def add_metrics(
             granted = await permission.of(request.headers.get("Authorization"))
             if granted is not Permission.GRANTED:
                 return web.Response(status=granted.value, text=_REFUSALS[granted])
-        return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")
+        return web.Response(body=await metrics.render(), content_type="text/plain", charset="utf-8")
 
     app.add_routes([web.get(METRICS_PATH, render)])
 

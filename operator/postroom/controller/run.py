@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -17,13 +17,14 @@ from postroom.concurrency.shares import Shares
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller import bindings, children, client, dns_endpoints, lease, network, rotation
 from postroom.controller.audit import Audit
-from postroom.controller.cache import Cache, conditions_of
+from postroom.controller.cache import Cache
 from postroom.controller.endpoints import Endpoints, StartError
 from postroom.controller.events import EventPoster
 from postroom.controller.feed import Feed
 from postroom.controller.health import Health
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.kubeconfig import own_namespace
+from postroom.controller.object_metrics import ObjectMetrics
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.sent_messages import recall
 from postroom.controller.sweep import Sweep
@@ -33,7 +34,7 @@ from postroom.controller.writer import SecretWriter, Writer
 from postroom.mail.oauth.refresh_token_store import RefreshTokenStore
 from postroom.mail.oauth.tokens import TokenSource
 from postroom.mail.probes import NetworkProbes
-from postroom.metrics import ConditionSample, Metrics
+from postroom.metrics import Metrics
 from postroom.reconcile import engine
 from postroom.reconcile.account.reviews import Thresholds
 from postroom.reconcile.tenancy.budgets import Budgets
@@ -158,15 +159,7 @@ class _Operator:
     def _observe(self) -> None:
         metrics, queue = self._metrics, self._queue
         cache = self._intake.cache
-
-        def conditions() -> Iterator[ConditionSample]:
-            for key, raw in cache.objects():
-                for condition in conditions_of(raw):
-                    told = [str(condition.get(name)) for name in ("type", "status", "reason")]
-                    yield ConditionSample(key, *told)
-
-        metrics.observe_conditions(conditions)
-        metrics.observe_objects(cache.objects)
+        metrics.observe_objects(ObjectMetrics(cache.objects).text)
         metrics.observe_gauge("postroom_objects", "Objects known.", lambda: len(cache))
         metrics.observe_gauge("postroom_queue_depth", "Keys waiting.", lambda: queue.waiting)
         metrics.observe_gauge("postroom_queue_running", "Keys in work.", lambda: queue.running)

@@ -217,4 +217,4 @@ async def test_sessions_are_counted_by_what_came_of_them() -> None:
     assert metrics.registry.get_sample_value("postroom_mail_sessions_total", labels) == 2
     count = "postroom_mail_session_duration_seconds_count"
     assert metrics.registry.get_sample_value(count, {"kind": "imap"}) == 2
-    assert "example" not in metrics.render().decode()
+    assert "example" not in (await metrics.render()).decode()

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from postroom.controller.health import Health, add_metrics, application, serve
 from postroom.controller.queue import KeyedQueue
-from postroom.metrics import ConditionSample, Metrics
+from postroom.metrics import Metrics
 from unit.controller.samples import SERVER
 
 
@@ -109,18 +109,16 @@ async def test_a_run_that_never_ends_is_noticed() -> None:
     assert await one.get("/healthz") == (503, "an evaluation is stuck")
 
 
-async def test_conditions_are_exported_from_what_is_stored_now() -> None:
-    one, samples = Bench(), [ConditionSample(SERVER, "Ready", "Unknown", "Progressing")]
-    samples.append(ConditionSample(SERVER, "CredentialsValid", "True", "Succeeded"))
-    one.metrics.observe_conditions(lambda: samples)
-    place = 'kind="MailServer",name="smtp",namespace="mail"'
-    series = f'postroom_condition{{{place},reason="Progressing",type="Ready"}}'
-    told = (await one.get("/metrics"))[1]
-    assert f"{series} -1.0" in told
-    # Only the reason of Ready is a label.
-    assert f'postroom_condition{{{place},reason="",type="CredentialsValid"}} 1.0' in told
-    samples.clear()
-    assert series not in (await one.get("/metrics"))[1]
+async def test_what_objects_tell_is_made_when_asked_and_follows_the_rest() -> None:
+    one, told = Bench(), ["postroom_condition{} 1.0\n"]
+
+    async def text() -> str:
+        return "".join(told)
+
+    one.metrics.observe_objects(text)
+    assert (await one.get("/metrics"))[1].endswith("\npostroom_condition{} 1.0\n")
+    told.clear()
+    assert "postroom_condition" not in (await one.get("/metrics"))[1]
 
 
 async def test_gauges_are_read_when_asked() -> None:

@@ -20,13 +20,13 @@ from postroom.api.names import API_VERSION, Key, Kind
 from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
 from postroom.cli.directory import DirectoryWorld, dumped
+from postroom.controller.object_metrics import ObjectMetrics
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.identities.values import IdentitySource, NoIdentities
 from postroom.mail.probes import NetworkProbes
-from postroom.controller.object_metrics import ObjectMetrics
 from postroom.metrics import Metrics
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.status.outcome import Memory

@@ -353,9 +353,13 @@ def _difference(before: Raw, after: Raw) -> Difference:
         found |= Difference.REQUEST
     if before.get("status") != after.get("status"):
         found |= Difference.STATUS
-        if readiness(before) != readiness(after):
+        was, now = readiness(before), readiness(after)
+        if was != now:
             found |= Difference.READY
-            found |= Difference.BEGUN if _has_begun(before, after) else Difference.NOTHING
+            is_open = now[0] == "Unknown" and now[2] == new.generation != was[2]
+            # Whoever stands on the object knows nothing of that spec before and after.
+            if is_open and (was[1], was[3]) == (now[1], now[3]):
+                found |= Difference.BEGUN
         if defaults.mark_of(status_of(before)) != defaults.mark_of(status_of(after)):
             found |= Difference.MARK
     return found
@@ -376,17 +380,6 @@ def readiness(raw: Raw) -> tuple[object, ...]:
         if condition.get("type") == "Ready":
             return condition.get("status"), *about
     return None, *about
-
-
-def _has_begun(before: Raw, after: Raw) -> bool:
-    """Whether a status tells no more than that the current spec is being looked at.
-
-    Whoever stands on the object knows nothing of that spec before and after.
-    """
-    was, now = readiness(before), readiness(after)
-    generation = Metadata.of(metadata_of(after)).generation
-    same_otherwise = (was[1], was[3]) == (now[1], now[3])
-    return same_otherwise and now[0] == "Unknown" and now[2] == generation != was[2]
 
 
 def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:

@@ -139,4 +139,16 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         "address.version == network.version",
         "CPython has one object for each number below 257.",
     ),
+    (
+        "postroom.mail.connect.guard",
+        "NumberReplacer",
+        "if length < 95",
+        "no length is 95.",
+    ),
+    (
+        "postroom.mail.connect.guard",
+        "NumberReplacer",
+        "(1 << 56) - 2",
+        "the lowest bit is of the suffix, and shifted out.",
+    ),
 )

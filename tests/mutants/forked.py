@@ -22,7 +22,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -186,14 +186,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             setattr(getattr(function, "__func__", function), _EXAMPLES_OF, quick)
     if _RUN.is_mutant:
         return None
-    reached = _passed(session)
+    caches = [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
+    ours = [each for each in caches if each.__module__ in {_RUN.module, *_tests(session)}]
+    reached = _passed(session, ours)
     functions = [
         each
         for each in gc.get_objects()
         if isinstance(each, FunctionType) and each.__code__.co_filename == _RUN.path
     ]
-    caches = [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
-    ours = [each for each in caches if each.__module__ in {_RUN.module, *_tests(session)}]
     gc.freeze()
     for mutant in _RUN.mutants(on_import=False):
         lines = mutant.lines or _lines_using(mutant.names)
@@ -219,10 +219,17 @@ def _tests(session: pytest.Session) -> set[str]:
     return {item.module.__name__ for item in session.items if isinstance(item, pytest.Function)}
 
 
-def _passed(session: pytest.Session) -> dict[int, list[str]]:
-    """Run the tests on the original; return, by line, which of them reach it."""
+def _passed(
+    session: pytest.Session, caches: Iterable[functools._lru_cache_wrapper[object]]
+) -> dict[int, list[str]]:
+    """Run the tests on the original; return, by line, which of them reach it.
+
+    What one test has computed is not remembered for the next: that one needs the line, too.
+    """
     cover = Coverage(data_file=None, config_file=False, include=[_RUN.path], messages=False)
     for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+        for cached in caches:
+            cached.cache_clear()
         cpu, clock = time.process_time(), time.monotonic()
         cover.start()
         cover.switch_context(item.nodeid)

@@ -43,6 +43,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "postroom.mail.credentials": ("tests/unit/mail/test_credentials.py",),
     "postroom.controller.queue": (
         "tests/unit/controller/test_keyed_queue.py",
+        "tests/unit/controller/test_queue_schedule.py",
         "tests/unit/controller/test_queue_fairness.py",
     ),
 }

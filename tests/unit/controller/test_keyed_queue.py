@@ -199,6 +199,152 @@ async def test_ages_are_those_of_the_oldest() -> None:
     assert (queue.oldest_wait(), queue.oldest_run()) == (2.0, 2.0)
 
 
+def popped(queue: KeyedQueue) -> list[str]:
+    """What may begin now, none of it ending."""
+    names = []
+    while (taken := queue._pop()) is not None:
+        names.append(taken.name)
+    return names
+
+
+async def test_a_key_keeps_its_place_unless_it_becomes_more_urgent() -> None:
+    queue = KeyedQueue()
+    for name, urgency in (
+        ("b", Urgency.CONSEQUENCE),
+        ("c", Urgency.CONSEQUENCE),
+        ("a", Urgency.CHANGE),
+        ("a", Urgency.ROUTINE),
+        ("b", Urgency.CONSEQUENCE),
+        ("b", Urgency.ROUTINE),
+    ):
+        queue.add(key(name), urgency)
+    assert popped(queue) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_what_is_added_while_it_runs_is_as_urgent_as_the_most_urgent_of_it(
+    order: int,
+) -> None:
+    queue = KeyedQueue()
+    queue.add(key("a"))
+    await queue.take()
+    for urgency in (Urgency.ROUTINE, Urgency.CHANGE)[::order]:
+        queue.add(key("a"), urgency)
+    queue.add(key("b"), Urgency.CONSEQUENCE)
+    queue.done(key("a"))
+    assert popped(queue) == ["a", "b"]
+
+
+async def test_what_was_passed_over_by_consequences_goes_before_a_change() -> None:
+    queue = KeyedQueue()
+    for number in range(5):
+        queue.add(key(f"{number}"), Urgency.CONSEQUENCE)
+    await take_all(queue)
+    queue.add(key("change"))
+    queue.add(key("routine"), Urgency.ROUTINE)
+    assert popped(queue) == ["routine", "change"]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "most"),
+    [(Urgency.CHANGE, 32), (Urgency.CONSEQUENCE, 28), (Urgency.ROUTINE, 28)],
+)
+async def test_a_namespace_has_so_many_runs_and_spares_some_for_changes(
+    urgency: Urgency, most: int
+) -> None:
+    queue = KeyedQueue()
+    for number in range(40):
+        queue.add(key(f"{number}"), urgency)
+    assert len(popped(queue)) == most
+
+
+async def test_all_namespaces_have_so_many_runs() -> None:
+    queue = KeyedQueue()
+    for number in range(600):
+        queue.add(key("a", f"n{number}"))
+    assert len(popped(queue)) == 512
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+async def test_who_gave_up_is_passed_over(gone: int) -> None:
+    queue = KeyedQueue()
+    takers = [asyncio.ensure_future(queue.take()) for _ in range(2)]
+    await asyncio.sleep(0)
+    takers[gone].cancel()
+    await asyncio.sleep(0)
+    queue.add(key("a"))
+    queue.add(key("b"))
+    assert await asyncio.wait_for(takers[1 - gone], 1) == key("a")
+    assert await asyncio.wait_for(queue.take(), 1) == key("b")
+
+
+async def test_who_gives_up_when_served_hands_the_key_back() -> None:
+    queue = KeyedQueue()
+    taker = asyncio.ensure_future(queue.take())
+    await asyncio.sleep(0)
+    queue.add(key("a"))
+    taker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taker
+    assert (queue.waiting, queue.running) == (1, 0)
+    assert await asyncio.wait_for(queue.take(), 1) == key("a")
+
+
+async def test_who_gives_up_at_the_end_has_given_up() -> None:
+    queue = KeyedQueue()
+    takers = [asyncio.ensure_future(queue.take()) for _ in range(3)]
+    await asyncio.sleep(0)
+    takers[0].cancel()
+    queue.close()
+    takers[1].cancel()
+    ended = await asyncio.gather(*takers, return_exceptions=True)
+    assert [type(one) for one in ended] == [
+        asyncio.CancelledError,
+        asyncio.CancelledError,
+        QueueClosed,
+    ]
+    assert queue.running == 0
+
+
+async def test_it_is_settled_when_the_last_run_ends_and_nothing_begins() -> None:
+    queue = KeyedQueue()
+    await asyncio.wait_for(queue.settled(), 1)
+    queue.add(key("a"))
+    queue.add(key("b"))
+    popped(queue)
+    queue.done(key("a"))
+    assert not queue._idle.is_set()
+    taker = asyncio.ensure_future(queue.take())
+    await asyncio.sleep(0)
+    queue.add(key("b"))
+    queue.done(key("b"))
+    assert not queue._idle.is_set()
+    queue.done(await taker)
+    assert queue._idle.is_set()
+
+
+async def test_a_queue_at_rest_has_no_age() -> None:
+    now = 100.0
+    queue = KeyedQueue(clock=lambda: now)
+    now = 160.0
+    assert (queue.oldest_wait(), queue.stalled_for(), queue.oldest_run()) == (0.0, 0.0, 0.0)
+
+
+async def test_a_stall_lasts_since_a_run_last_began_or_ended() -> None:
+    now = 100.0
+    queue = KeyedQueue(clock=lambda: now)
+    queue.add(key("a"))
+    queue.add(key("b"))
+    now = 110.0
+    assert queue.stalled_for() == 10.0
+    await queue.take()
+    now = 130.0
+    assert (queue.oldest_wait(), queue.stalled_for(), queue.oldest_run()) == (30.0, 20.0, 20.0)
+    queue.done(key("a"))
+    now = 137.0
+    assert (queue.oldest_wait(), queue.stalled_for(), queue.oldest_run()) == (37.0, 7.0, 0.0)
+
+
 names = st.sampled_from("abcde")
 
 

@@ -74,6 +74,9 @@ def test_public_addresses_are_allowed(address: str) -> None:
         "2002:a00:1::1",
         # Teredo: a public server, and the client 10.0.0.1 with every bit flipped
         "2001:0:808:808::f5ff:fffe",
+        # ISATAP, locally and universally numbered
+        "2a00:1450::5efe:a00:1",
+        "2a00:1450::200:5efe:a00:1",
     ],
 )
 def test_inner_addresses_are_denied(address: str) -> None:
@@ -260,6 +263,18 @@ def test_the_api_server_behind_any_prefix_of_a_translator(
     assert denied(embed(prefix, length, address), policy)
 
 
+@pytest.mark.parametrize("length", [32, 40, 48, 56, 64, 96])
+def test_what_a_translator_writes_has_zeros_where_it_must(length: int) -> None:
+    """RFC 6052 section 2.2: the octet u and all of the suffix are zero; the prefix is anything."""
+    inner = ipaddress.IPv4Address("198.51.77.135")
+    policy = DialPolicy(EVERYTHING.allowed_networks, denied_networks=(ipaddress.ip_network(inner),))
+    prefix = int(ipaddress.IPv6Address("2a00:1450:4025:1137:0:5b6d:8d9b:0"))
+    number = int(ipaddress.IPv6Address(embed(prefix, length, int(inner))))
+    changed = {at: ipaddress.IPv6Address(number ^ 1 << 127 - at) for at in range(128)}
+    stays_denied = {at for at, address in changed.items() if not may_dial(str(address), policy)}
+    assert stays_denied == set(range(length)) - set(range(64, 72))
+
+
 INNER = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "100.64.0.0/10"]
 
 
@@ -307,6 +322,11 @@ def test_the_translators_own_range_is_closed(
         "2607:f8b0:4004:c1b::1b",
         "2a00:1450:4025:c03::1a",
         "2a01:111:f403:c000::1",
+        # Next to the identifiers of ISATAP.
+        "2a00:1450::5efd:a00:1",
+        "2a00:1450::5eff:a00:1",
+        "2a00:1450::200:5eff:a00:1",
+        "2a00:1450:0:0:8000:5efe:a00:1",
     ],
 )
 def test_hosts_in_networks_that_look_like_inner_addresses(address: str) -> None:
@@ -449,6 +469,16 @@ def test_what_a_compatible_address_carries(address: str, inner: str | None) -> N
     carried = () if inner is None else (ipaddress.IPv4Address(inner),)
     assert guard.embedded(whole) == carried
     assert guard.unwrapped(whole) == (carried[0] if carried else whole)
+
+
+def test_a_teredo_address_is_that_of_its_client() -> None:
+    """RFC 4380 section 4: the server only tells the way to it."""
+    whole = ipaddress.IPv6Address("2001:0:808:808::f5ff:fffe")
+    assert guard.unwrapped(whole) == ipaddress.IPv4Address("10.0.0.1")
+    assert set(guard.embedded(whole)) == {
+        ipaddress.IPv4Address("8.8.8.8"),
+        ipaddress.IPv4Address("10.0.0.1"),
+    }
 
 
 def test_no_port_is_allowed_but_those_of_mail() -> None:

@@ -179,6 +179,21 @@ def test_a_degraded_domain_is_looked_at_closely_and_never_less_often_than_its_in
     assert schedule.due_in(Kind.SENDING_DOMAIN, domain.raw, domain.now) == domain.next_check
 
 
+@pytest.mark.parametrize(
+    ("was_ready", "wait"), [(300, HOUR), (299, 6 * HOUR), (301, 6 * HOUR), (None, 6 * HOUR)]
+)
+def test_the_interval_bounds_the_wait_of_a_generation_that_was_ready(
+    was_ready: int | None, wait: timedelta
+) -> None:
+    domain = degraded()
+    domain.wait(100 * HOUR)
+    domain.look(MISSING)
+    raw = domain.raw
+    raw["metadata"]["generation"] = int("300")
+    raw["status"] |= {"observedGeneration": int("300"), "lastReadyGeneration": was_ready}
+    assert schedule.due_in(Kind.SENDING_DOMAIN, raw, domain.now) == schedule.jittered(wait, "u")
+
+
 def test_a_domain_that_waits_for_a_secret_is_due_at_once() -> None:
     domain = Domain()
     domain.look(MISSING)
@@ -458,6 +473,9 @@ FLIGHT = {
         ({}, {"lastTest": {"nonce": "a", "inFlight": FLIGHT}}, True),
         ({}, {"roundTrip": {"inFlight": FLIGHT}}, True),
         ({}, {"roundTrip": {}}, False),
+        ({}, {"sync": {"phase": "Idle"}}, False),
+        ({}, {"sync": {"phase": "Syncing"}}, True),
+        ({}, {"sync": {"phase": "Backfilling"}}, True),
     ],
 )
 def test_an_account_is_due_for_what_was_asked_and_for_what_is_under_way(

@@ -272,10 +272,24 @@ def _without_rest(spec: Model) -> Model:
 
 
 def _unavailable(resource: AnyResource, sentence: str, now: datetime) -> Outcome:
-    """The API could not be asked for something this object needs: the last verdict stands."""
+    """The API could not be asked for something this object needs: the last verdict stands, until
+    it is too old to count."""
     before = resource.status
     ready = find(before.conditions, ConditionType.READY)
     generation = resource.metadata.generation
+    last_look = max(before.last_check_time or "", before.last_ready_time or "")
+    once_ready = before.last_ready_generation == generation
+    # A domain that waits for its first success is looked at ever less often.
+    counted = once_ready or resource.kind is Kind.EMAIL_ACCOUNT
+    spacing = schedule.interval_of(resource.spec)
+    if counted and last_look and schedule.is_stale(last_look, spacing, now):
+        reason = Reason.OBSERVATION_STALE if once_ready else Reason.PROGRESSING
+        verdicts = (
+            unknown(ConditionType.READY, reason, sentence),
+            passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),
+            *_kept(resource),
+        )
+        return _outcome(resource, verdicts, now, _RETRY, Reason.OBSERVATION_STALE)
     if (
         ready is not None
         and ready.status is not ConditionStatus.UNKNOWN

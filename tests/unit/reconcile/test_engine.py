@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of a stored status where nothing was found out: only what is about this spec."""
+"""What is kept of a stored status where nothing was found out: only what is about this spec, and as
+long as it is not too old."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
+from kstatus import compute, lint
 from postroom.api.conditions import ConditionType, find
+from postroom.api.emailaccount_status import EmailAccountStatus
+from postroom.api.names import Key
 from postroom.api.status import CommonStatus
+from postroom.reconcile.engine import reconcile
+from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import LookupUnavailable, SecretContent
-from unit.reconcile.mail_worlds import SERVER, MailWorld, verdict
+from unit.reconcile.mail_worlds import ACCOUNT, AT_ONCE, SERVER, MailWorld, message, verdict
 
 UNAVAILABLE = LookupUnavailable("The API server does not answer.")
 BUG = RuntimeError("a bug of ours")
@@ -87,3 +94,25 @@ async def test_verdicts_on_this_spec_are_kept_through_a_bug() -> None:
         if condition.type not in LIFECYCLE
     } == known
     assert verdict(after, ConditionType.READY) == ("Unknown", "InternalError")
+
+
+@pytest.mark.parametrize("key", [SERVER, ACCOUNT])
+async def test_a_verdict_that_nothing_was_read_for_counts_until_it_is_too_old(key: Key) -> None:
+    world = Failing()
+    world.add(SERVER, host="smtp.example.com", default=True, credentialsRef={"name": "login"})
+    world.add(ACCOUNT, address="a@x.example", credentialsRef={"name": "login"})
+    for each in (SERVER, ACCOUNT):
+        assert verdict(await world.look(each), ConditionType.READY) == ("True", "Succeeded")
+    world.error = UNAVAILABLE
+    outcome = await reconcile(key.kind, world.objects[key], world, Memory(), AT_ONCE)
+    assert outcome.status is None
+    status = await world.look(key, timedelta(hours=3))
+    assert verdict(status, ConditionType.READY) == ("Unknown", "ObservationStale")
+    assert message(status) == UNAVAILABLE.sentence
+    assert (compute(world.objects[key]), lint(world.objects[key])) == ("InProgress", [])
+    assert await world.look(key) == status, "nothing is written by the clock alone"
+    if isinstance(status, EmailAccountStatus):
+        assert status.effective_sender is not None
+        assert status.effective_sender.address is None
+    world.error = None
+    assert verdict(await world.look(key), ConditionType.READY) == ("True", "Succeeded")

@@ -18,12 +18,13 @@ from postroom.api.names import ALLOW_BINDING
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.api.send_limits import SendPlan
 from postroom.mail.report import Endpoint
+from postroom.reconcile.account.sender import forbids
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.probing import AnyCredentials
 from postroom.reconcile.signing_in.protocol_check import prepare_server
-from postroom.reconcile.signing_in.references import Credentials
+from postroom.reconcile.signing_in.references import Credentials, unnamed
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
-from postroom.reconcile.world import SecretContent
+from postroom.reconcile.world import LookupUnavailable, SecretContent
 
 #: The type of a Secret of the operator's own, and what stands in it under ``type``.
 SECRET_TYPE, TYPE, PROVIDER = "servicebinding.io/smtp", "smtp", "postroom"
@@ -65,9 +66,15 @@ async def access_of(view: AccountView) -> Access | None:
         return await _own(view, attempt.endpoint, attempt.credentials)
     if server is None or resource.spec.binding is None:
         return None
+    elsewhere = view.dependencies.server_namespace is not None
     try:
-        check = await prepare_server(server, view.world)
+        with unnamed(view.dependencies.called(server) if elsewhere else None):
+            check = await prepare_server(server, view.world)
     except InvalidSpec:
+        return None
+    except LookupUnavailable:
+        if not forbids(resource.spec, view.dependencies):
+            raise
         return None
     if check.attempt is None:
         return None

@@ -36,7 +36,7 @@ from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck, server_references
 from postroom.reconcile.status import assessment
 from postroom.reconcile.status.outcome import Memory
-from postroom.reconcile.world import World
+from postroom.reconcile.world import LookupUnavailable, World
 
 Step = Callable[[AccountView], Awaitable[Contribution]]
 #: What there is to do besides looking at both protocols, in this order.
@@ -61,11 +61,7 @@ async def assess(
     """The assessment of an email account; raises `InvalidSpec` for what its provider forbids."""
     spec = resource.spec
     dependencies = await find_dependencies(resource, world)
-    # Whoever may not have an address does not open its mailbox by the server's grant either.
-    may_borrow = spec.signs_in or dependencies.has_address
-    server = dependencies.server if may_borrow else None
-    smtp = await protocols.smtp_check(resource, server, world)
-    imap = await protocols.imap_check(resource, server, world)
+    smtp, imap = await _prepared(resource, dependencies, world)
     if spec.at_provider or dependencies.server_state is ConditionStatus.TRUE:
         smtp, imap = await protocols.both_probed(smtp, imap, world, memory)
     else:
@@ -110,6 +106,27 @@ async def assess(
         look_again=min((wait for wait in waits if wait), default=None),
         follow=bindings.follow,
     )
+
+
+async def _prepared(
+    resource: EmailAccount, dependencies: Dependencies, world: World
+) -> tuple[ProtocolCheck, ProtocolCheck]:
+    """What is to be tried over SMTP and IMAP.
+
+    A Secret that cannot be read holds back no refusal that is known without it.
+    """
+    # Whoever may not have an address does not open its mailbox by the server's grant either.
+    may_borrow = resource.spec.signs_in or dependencies.has_address
+    server = dependencies.server if may_borrow else None
+    try:
+        return (
+            await protocols.smtp_check(resource, server, world),
+            await protocols.imap_check(resource, server, world),
+        )
+    except LookupUnavailable:
+        if not sender.forbids(resource.spec, dependencies):
+            raise
+        return ProtocolCheck(), ProtocolCheck()
 
 
 def _references(view: AccountView, added: Sequence[Contribution]) -> frozenset[str]:

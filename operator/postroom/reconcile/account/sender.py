@@ -62,6 +62,13 @@ def dependency_verdicts(spec: EmailAccountSpec, dependencies: Dependencies) -> t
     return (passed(_CONDITION, Reason.DEPENDENCIES_READY, message),)
 
 
+def forbids(spec: EmailAccountSpec, dependencies: Dependencies) -> bool:
+    """Whether what an account stands on keeps everybody from sending, whatever Secrets hold."""
+    return dependencies.problem is not None or any(
+        verdict.failed for verdict in dependency_verdicts(spec, dependencies)
+    )
+
+
 def _not_ready(other: resource.AnyResource, dependencies: Dependencies) -> str:
     """That a server or a domain is not ready, and what that is for its account."""
     name, said = dependencies.called(other), other.status

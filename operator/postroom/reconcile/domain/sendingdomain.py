@@ -42,7 +42,7 @@ from postroom.reconcile.status import schedule
 from postroom.reconcile.status.assessment import Assessment, Conclusion, Evidence
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.claims import Claim, ClaimBook, claim_of, has_lapsed, with_proof
-from postroom.reconcile.world import World
+from postroom.reconcile.world import LookupUnavailable, World
 
 _NO_RULES = OwnershipRules()
 
@@ -94,7 +94,6 @@ class _PublicKeys:
 
     texts: Mapping[str, str]
     problem: Verdict | None
-    references: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +116,10 @@ async def assess(
     """Look at a sending domain; raises `InvalidSpec` for what its preset or keys do not allow."""
     rules, namespace = world.ownership, resource.metadata.namespace
     spec = ownership.requiring(planning.complete(resource.spec), rules)
-    keys = await _public_keys(spec, namespace, world)
     keyless = not rules.keys and spec.ownership.value is None
     same_domain = references.reference_to(Kind.SENDING_DOMAIN, indexes.by_domain(spec.domain))
     bulk_mail = references.reference_to(Kind.EMAIL_ACCOUNT, indexes.by_bulk_of(spec.domain))
-    confirm_after, refs = regression_confirmation, keys.references | {same_domain, bulk_mail}
+    confirm_after, refs = regression_confirmation, _key_references(spec) | {same_domain, bulk_mail}
     case = Case(resource, spec, refs, confirm_after, rules, keyless, world.claims)
     claim = case.claim
     duplicate = await _duplicate(resource, world)
@@ -129,10 +127,18 @@ async def assess(
         contest = Contest(claim, world.claims.is_lost(claim), world.claims)
         memory.lag = None
         return _assessment(case, (duplicate,), None, Evidence(), contest)
+    contest = Contest(claim, world.claims.is_lost(claim), world.claims)
+    token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
+    verdicts = (ownership.claimed(spec.domain, token),) if contest.lost else ()
+    try:
+        keys = await _public_keys(spec, namespace, world)
+    except LookupUnavailable:
+        # A key that cannot be read keeps nothing that is another namespace's now.
+        if not contest.lost:
+            raise
+        memory.lag = None
+        return _assessment(case, verdicts, None, Evidence(), contest)
     if keys.problem is not None:
-        contest = Contest(claim, world.claims.is_lost(claim), world.claims)
-        token = challenge(rules.keys[0], namespace, spec.domain) if rules.keys else None
-        verdicts = (ownership.claimed(spec.domain, token),) if contest.lost else ()
         fields = _without_unread_keys(case, keys)
         memory.lag = None
         return _assessment(case, (*verdicts, keys.problem), fields, Evidence(), contest)
@@ -232,20 +238,26 @@ async def _public_keys(
 ) -> _PublicKeys:
     """Read the public keys that the spec refers to."""
     keys: dict[str, str] = {}
-    refs: set[str] = set()
     problems: list[Verdict] = []
     for index, selector in enumerate(spec.dkim):
         reference = selector.public_key_ref
         if reference is None:
             continue
-        refs.add(references.reference_to(reference.kind, reference.name))
         place = f"spec.dkim[{index}].publicKeyRef"
         text = await references.public_key(world, namespace, reference, place)
         if isinstance(text, Verdict):
             problems.append(text)
         else:
             keys[selector.selector] = text.value
-    return _PublicKeys(keys, problems[0] if problems else None, frozenset(refs))
+    return _PublicKeys(keys, problems[0] if problems else None)
+
+
+def _key_references(spec: sendingdomain.SendingDomainSpec) -> frozenset[str]:
+    """What the public keys that the spec refers to stand in."""
+    named = (selector.public_key_ref for selector in spec.dkim)
+    return frozenset(
+        references.reference_to(each.kind, each.name) for each in named if each is not None
+    )
 
 
 def _without_unread_keys(case: Case, keys: _PublicKeys) -> dict[str, object]:

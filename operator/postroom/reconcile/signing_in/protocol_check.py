@@ -141,7 +141,8 @@ async def prepare(
     bundle = None
     if target.bundle is not None:
         place = target.namespace or namespace
-        found = await references.ca_bundle(world, place, target.bundle, target.bundle_field)
+        with references.unnamed(target.owner or None):
+            found = await references.ca_bundle(world, place, target.bundle, target.bundle_field)
         if isinstance(found, Verdict):
             # What another namespace has is named in its own status alone.
             elsewhere = f"{target.owner} names authorities that cannot be read: read its status."
@@ -205,9 +206,10 @@ async def _token_credentials(
     place = lender.metadata.namespace
     # Where its token goes besides its own host, the owner of the Secret says, and nobody else.
     expressly = target.host != smtp_target(lender.spec).host
-    found = await token_credentials.grant_from(
-        world, place, oauth, identity.address, target.host, expressly=expressly
-    )
+    with references.unnamed(target.owner or None):
+        found = await token_credentials.grant_from(
+            world, place, oauth, identity.address, target.host, expressly=expressly
+        )
     if place == namespace:
         return found
     if isinstance(found, Verdict):

@@ -5,6 +5,8 @@ Each function returns what it found or the verdict that says why not; a referenc
 be looked up now raises `LookupUnavailable`, which the engine turns into a retry.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,7 +21,7 @@ from postroom.dns import dkim
 from postroom.mail.credentials import BadCredentials, host_allowed, login_from
 from postroom.mail.report import Login
 from postroom.reconcile.status.assessment import failed
-from postroom.reconcile.world import SecretContent, World
+from postroom.reconcile.world import LookupUnavailable, SecretContent, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,22 @@ def reference_to(kind: str, name: str, namespace: str | None = None) -> str:
 def unresolved(reason: Reason, message: str) -> Verdict:
     """The verdict on a reference that leads nowhere."""
     return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
+
+
+@contextmanager
+def unnamed(owner: str | None) -> Iterator[None]:
+    """Name nothing of what `owner`, an object of another namespace, refers to, where it could not
+    be looked up; None: it is of this one, whose objects may be named."""
+    try:
+        yield
+    except LookupUnavailable:
+        if owner is None:
+            raise
+        sentence = (
+            f"What {owner} refers to could not be read, so that nothing was tried: it is read "
+            "again. Read its status."
+        )
+        raise LookupUnavailable(sentence) from None
 
 
 async def secret(

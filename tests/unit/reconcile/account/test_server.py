@@ -2,7 +2,8 @@
 """A MailServer of another namespace serves accounts while it lets them, and no longer.
 
 Covers: admission by each way of naming; what a refused reference looks like; whose Secrets are read
-and where they go; withdrawal; what is counted and named on either side; random histories.
+and where they go; withdrawal, while Secrets cannot be read, too; what is counted and named on
+either side; random histories.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from postroom.api.mailserver import MailServerStatus
 from postroom.api.names import Key, Kind
 from postroom.api.server_reference import AllowedNamespaces
 from postroom.api.status import CommonStatus
+from postroom.reconcile.world import LookupUnavailable, SecretContent
 from unit.reconcile.account.test_relations import Mail, message, ready, sender
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER
 
@@ -55,6 +57,17 @@ class Shared(Mail):
 
     async def server(self) -> MailServerStatus:
         return cast("MailServerStatus", await self.look(SERVER))
+
+
+class Unreadable(Shared):
+    """The same, where the operator may read no Secret of `forbidden` any more."""
+
+    forbidden = ""
+
+    async def secret(self, namespace: str, name: str) -> SecretContent | None:
+        if namespace == self.forbidden:
+            raise LookupUnavailable(f"Secret {name} could not be read: bind the role there.")
+        return await super().secret(namespace, name)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +178,56 @@ async def test_a_permission_that_is_withdrawn_ends_it(change: str) -> None:
     assert status.send_plan is None
     mail.allow(ALL)
     assert sender(await mail.theirs())[0] == ADDRESS
+
+
+@pytest.mark.parametrize("change", ["edit", "delete", "conflict", "fails", "domain", "receiver"])
+async def test_a_secret_that_cannot_be_read_holds_no_refusal_back(change: str) -> None:
+    peer = Key(Kind.EMAIL_ACCOUNT, TENANT, "peer")
+    domain = Key(Kind.SENDING_DOMAIN, TENANT, "net")
+    trip = {"roundTrip": {"receiverRef": {"name": "peer"}}}
+    mail = Unreadable(NAMED, imap={"host": "imap.example.net"}, binding={"secretName": "b"}, **trip)
+    mail.add_secret("own", ("smtp.example.com", "imap.example.net"), username=ADDRESS, password="q")
+    mail.add(peer, address="peer@example.net")
+    mail.domain(domain, "example.net")
+    assert sender(await mail.theirs())[0] == ADDRESS
+    mail.forbidden = TENANT
+    if change == "edit":
+        mail.allow(OTHERS)
+    elif change == "delete":
+        del mail.objects[SERVER]
+    elif change == "conflict":
+        older = Key(Kind.EMAIL_ACCOUNT, "elsewhere", "older")
+        mail.add(older, address=ADDRESS)
+        mail.objects[older]["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+        mail.objects[THEIRS]["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    elif change == "fails":
+        mail.ready(SERVER, "False")
+    elif change == "domain":
+        mail.ready(domain, "False")
+    else:
+        del mail.objects[peer]
+    status = await mail.theirs()
+    reasons = {
+        "conflict": "AddressConflict",
+        "fails": "MailServerNotReady",
+        "domain": "SendingDomainNotReady",
+        "receiver": "EmailAccountNotFound",
+    }
+    reason = reasons.get(change, "MailServerNotPermitted")
+    assert (ready(status), sender(status)) == (("False", reason), (None, reason))
+
+
+async def test_what_cannot_be_read_in_another_namespace_is_not_named_here() -> None:
+    mail = Unreadable(ALL)
+    mail.allow(ALL, tls={"caBundleRef": {"kind": "Secret", "name": "our-authority"}})
+    mail.forbidden = NAMESPACE
+    status = await mail.theirs()
+    assert ready(status) == ("Unknown", "Progressing")
+    assert "our-authority" not in told(status)
+    assert "MailServer smtp of namespace mail" in message(status)
+    mail.forbidden = TENANT
+    mail.allow(ALL)
+    assert "Secret own" in message(await mail.theirs())
 
 
 _WAYS = st.sampled_from([ALL, SAME, NAMED, OTHERS, None, "delete"])

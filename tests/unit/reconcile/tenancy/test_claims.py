@@ -19,6 +19,8 @@ from postroom.dns import ownership
 from postroom.dns.answers import Outcome
 from postroom.dns.ownership import OwnershipRules, speaks_for
 from postroom.reconcile.tenancy.claims import Claim, is_lost
+from postroom.reconcile.world import ConfigMapContent, LookupUnavailable
+from unit.dns.domains import RSA
 from unit.reconcile.tenants import KEY, Tenants, said, verdict
 
 OWNED, READY, STALLED = (
@@ -399,6 +401,26 @@ def test_a_key_that_cannot_be_read_does_not_hide_the_claim() -> None:
     assert (status.verification, status.verified_at) == ("Failed", None)
     assert ownership.challenge(KEY, "second", DOMAIN)[1] in said(status)
     assert "administrator" not in said(status)
+
+
+def test_a_key_that_the_api_does_not_hand_out_keeps_nothing_from_who_proved_it() -> None:
+    tenants = tenants_of(DOMAIN)
+    reference = {"name": "k", "key": "pub", "kind": "ConfigMap"}
+    tenants.config_maps["first", "k"] = {"pub": RSA}
+    first = claim(tenants, "first", dkim=[{"selector": "s1", "publicKeyRef": reference}])
+    tenants.publish(f"s1._domainkey.{DOMAIN}", f"v=DKIM1; p={RSA}")
+    assert verdict(tenants.look(first), READY) == GOOD
+    second = claim(tenants, "second")
+    tenants.prove("second", DOMAIN)
+    assert verdict(tenants.look(second), READY) == GOOD
+
+    async def away(namespace: str, name: str) -> ConfigMapContent | None:
+        raise LookupUnavailable(f"ConfigMap {name} could not be read.")
+
+    tenants.config_map = away  # type: ignore[method-assign]
+    status = tenants.look(first)
+    assert verdict(status, READY) == CLAIMED
+    assert (status.verification, status.verified_at) == ("Failed", None)
 
 
 def account(tenants: Tenants, namespace: str, name: str = "me") -> Key:

@@ -22,7 +22,7 @@ from postroom.reconcile.signing_in.protocol_check import prepare_server
 from postroom.reconcile.signing_in.references import Credentials, reference_to
 from postroom.reconcile.signing_in.token_credentials import TokenCredentials
 from postroom.reconcile.status.assessment import readiness
-from postroom.reconcile.world import World
+from postroom.reconcile.world import LookupUnavailable, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ async def _as_the_server(server: MailServer, world: World) -> Attempt | Obstacle
         check = await prepare_server(server, world)
     except InvalidSpec as error:
         return Obstacle(Reason.INVALID_SPEC, f"{error}.")
+    except LookupUnavailable as error:
+        return Obstacle(Reason.NOT_ATTEMPTED, error.sentence, passing=True)
     if check.problem is not None:
         return Obstacle(check.problem.reason, check.problem.message)
     if check.attempt is None or check.attempt.endpoint.tls is TLSMode.NONE:
@@ -176,7 +178,11 @@ async def _mailbox_of(other: EmailAccount, world: World) -> Receiver | Obstacle:
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
     behind = ServerFound() if other.spec.at_provider else await find_server(other, world)
-    check = await imap_check(other, behind.server if behind.problem is None else None, world)
+    try:
+        check = await imap_check(other, behind.server if behind.problem is None else None, world)
+    except LookupUnavailable as error:
+        # That is no reason not to judge the account whose messages it receives.
+        return Obstacle(Reason.RECEIVER_NOT_READY, error.sentence, passing=True)
     if check.attempt is None or check.is_blocked:
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)

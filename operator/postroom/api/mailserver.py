@@ -181,13 +181,13 @@ class MailServerSpec(Model):
         """Whether a check signs in, by password or token."""
         return self.credentials_ref is not None or self.oauth is not None
 
-    def grant_for(self, address: str, namespace: str | None) -> OAuth | None:
+    def grant_for(self, address: str, namespace: str, home: str) -> OAuth | None:
         """The grant by which an account signs in as itself; None: there is none for it.
 
-        `namespace` is the account's, None where that is the server's own.
+        `namespace` is the account's, `home` the server's own, which an entry without any means.
         """
         for mailboxes in self.mailboxes:
-            meant = namespace in mailboxes.namespaces if namespace else not mailboxes.namespaces
+            meant = namespace in (mailboxes.namespaces or [home])
             if meant and mailboxes.cover(address) and self.oauth is not None:
                 return self.oauth.model_copy(update={"subject": None})
         return None

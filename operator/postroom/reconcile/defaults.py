@@ -85,7 +85,7 @@ async def accounts_behind(server: MailServer, world: World) -> list[EmailAccount
         place, spec = account.metadata.namespace, cast("EmailAccount", account).spec
         admitted = server.spec.allowed_namespaces.admit(place)
         signs_in = spec.signs_in or not server.spec.signs_in
-        lent = server.spec.grant_for(spec.address, place)
+        lent = server.spec.grant_for(spec.address, place, namespace)
         if place == namespace or (admitted and (signs_in or lent is not None)):
             found.append(account)
     return [cast("EmailAccount", account) for account in found]

@@ -104,8 +104,7 @@ def _identity(resource: EmailAccount, lender: MailServer | None) -> Identity:
     spec, mine = resource.spec, resource.metadata.namespace
     if lender is None:
         return Identity(spec.credentials_ref, spec.oauth, spec.address)
-    elsewhere = mine if lender.metadata.namespace != mine else None
-    lent = lender.spec.grant_for(spec.address, elsewhere)
+    lent = lender.spec.grant_for(spec.address, mine, lender.metadata.namespace)
     return Identity(None, lent, spec.address, lent_by=lender)
 
 

@@ -84,7 +84,7 @@ async def _elsewhere(
             "server's owner name this namespace in its spec.allowedNamespaces."
         )
         return ServerFound(problem=_missing(refused, message), references=refs)
-    lent = found.spec.grant_for(resource.spec.address, mine)
+    lent = found.spec.grant_for(resource.spec.address, mine, place)
     if found.spec.signs_in and not resource.spec.signs_in and lent is None:
         message = (
             f"{called(found, mine)} signs in with credentials that are for accounts of its own "
@@ -99,8 +99,7 @@ def lender_to(resource: EmailAccount, server: MailServer | None) -> MailServer |
     if server is None or resource.spec.signs_in:
         return None
     mine, place = resource.metadata.namespace, server.metadata.namespace
-    elsewhere = mine if place != mine else None
-    return server if server.spec.grant_for(resource.spec.address, elsewhere) else None
+    return server if server.spec.grant_for(resource.spec.address, mine, place) else None
 
 
 def called(resource: AnyResource, namespace: str) -> str:

@@ -80,8 +80,7 @@ def _finding(code: str, subject: str, message: str) -> Finding:
 
 def _as_themselves(account: EmailAccount, server: MailServerSpec, namespace: str) -> bool:
     """Whether an account signs in with credentials of its own, or by the server's grant."""
-    place = account.metadata.namespace
-    lent = server.grant_for(account.spec.address, place if place != namespace else None)
+    lent = server.grant_for(account.spec.address, account.metadata.namespace, namespace)
     return account.spec.signs_in or lent is not None
 
 

@@ -24,7 +24,7 @@ from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
 from postroom.mail.oauth.tokens import TokenSource
-from postroom.reconcile.world import secret_content
+from postroom.reconcile.world import LookupUnavailable, SecretContent, secret_content
 from unit.reconcile.account.test_relations import Mail, message, ready, sender
 from unit.reconcile.mail_worlds import NAMESPACE, REFUSED, SERVER
 
@@ -42,6 +42,7 @@ MICROSOFT = {
 REFERENCE = {"name": "smtp", "namespace": NAMESPACE}
 OURS: dict[str, Any] = {"addresses": [ADDRESS]}
 THEIRS: dict[str, Any] = {"addresses": [ADDRESS], "namespaces": [TENANT]}
+BOTH = [TENANT, NAMESPACE]
 
 
 class Organisation(Mail):
@@ -69,7 +70,9 @@ class Organisation(Mail):
         return {(each.protocol, each.login.username) for each in self.probes.dialled if each.login}
 
 
-@pytest.mark.parametrize(("key", "mailboxes"), [(HERE, OURS), (THERE, THEIRS)])
+@pytest.mark.parametrize(
+    ("key", "mailboxes"), [(HERE, OURS), (HERE, {**OURS, "namespaces": BOTH}), (THERE, THEIRS)]
+)
 async def test_an_account_signs_in_as_itself_by_the_grant(
     key: Key, mailboxes: dict[str, Any]
 ) -> None:
@@ -187,6 +190,26 @@ def test_what_opens_nothing_or_anything_is_refused(wrong: dict[str, Any]) -> Non
         MailServerSpec.model_validate({name: value for name, value in spec.items() if value})
 
 
+@pytest.mark.parametrize("binding", [{}, {"binding": {"secretName": "b"}}])
+@pytest.mark.parametrize("key", [HERE, THERE])
+async def test_a_grant_that_cannot_be_read_is_named_in_its_own_namespace_alone(
+    key: Key, binding: dict[str, Any]
+) -> None:
+    mail = Organisation(OURS, THEIRS, key=key, **binding)
+
+    async def unreadable(namespace: str, name: str) -> SecretContent | None:
+        raise LookupUnavailable(f"Secret {name} of {namespace} could not be read.")
+
+    mail.secret = unreadable  # type: ignore[method-assign]
+    status = await mail.tickets()
+    assert ready(status) == ("Unknown", "Progressing")
+    assert ("client" in status.model_dump_json()) is (key is HERE)
+    # Another account of the namespace is judged all the same, and names it no more than that.
+    peer = Key(Kind.EMAIL_ACCOUNT, key.namespace, "peer")
+    mail.add(peer, address="peer@example.net", forwarding={"receiverRef": {"name": key.name}})
+    assert "client" not in (await mail.look(peer)).model_dump_json()
+
+
 async def test_the_guide_works_as_it_is_written() -> None:
     page = (Path(__file__).parents[4] / "docs" / "microsoft-organisation.md").read_text("utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
@@ -258,26 +281,26 @@ _LISTS = st.builds(
     },
     st.lists(_ADDRESSES, max_size=2),
     st.lists(st.sampled_from(["x.example", "y.example"]), max_size=1),
-    st.lists(st.sampled_from(["p", "q"]), max_size=2),
+    st.lists(st.sampled_from(["home", "p", "q"]), max_size=2),
 )
 
 
 @settings(deadline=None)
-@given(st.lists(_LISTS, max_size=3), _ADDRESSES, st.sampled_from([None, "p", "q"]))
+@given(st.lists(_LISTS, max_size=3), _ADDRESSES, st.sampled_from(["home", "p", "q"]))
 def test_a_grant_is_for_what_one_entry_names_together(
-    entries: list[dict[str, list[str]]], address: str, namespace: str | None
+    entries: list[dict[str, list[str]]], address: str, namespace: str
 ) -> None:
     spec = MailServerSpec.model_validate(
         {"provider": "Microsoft365", "oauth": MICROSOFT, "mailboxes": entries}
     )
     expected = any(
-        (namespace in entry["namespaces"] if namespace else not entry["namespaces"])
+        namespace in (entry["namespaces"] or ["home"])
         and (
             address.lower() in [each.lower() for each in entry["addresses"]]
             or address.partition("@")[2] in entry["domains"]
         )
         for entry in entries
     )
-    granted = spec.grant_for(address, namespace)
+    granted = spec.grant_for(address, namespace, "home")
     assert (granted is not None) is expected
     assert granted is None or granted.subject is None

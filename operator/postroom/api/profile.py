@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an account is for and who answers for it: nothing that is checked, but what applications and
-people go by."""
+"""What an account is for and who answers for it: what applications and people go by. No verdict
+depends on it; findings that gate nothing do (reviews, and the advice on bulk mail)."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ _TEAM_LIMIT, _CONTACT_LIMIT = 63, 254
 
 
 class Purpose(StrEnum):
-    """What an account is used for; a word for applications and people, to postroom no more."""
+    """What an account is used for: a word for applications and people. NewBusiness from an
+    organisation's own domain is also a reason for advice (`BULK_FROM_APEX`)."""
 
     NEW_BUSINESS = "NewBusiness"
     SUPPORT = "Support"

@@ -52,6 +52,11 @@ class Problem:
             text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
         return text or "object"
 
+    @property
+    def sentence(self) -> str:
+        """The problem with the mark that a sentence ends in, as status shows it."""
+        return str(self) if self.message.endswith("?") else f"{self}."
+
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
 
@@ -186,11 +191,11 @@ _TYPES = {
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping",
     "mapping_type": "must be a mapping",
-    "model_type": "must be a mapping of fields",
-    "model_attributes_type": "must be a mapping of fields",
     "none_required": "must be left out",
     "recursion_loop": "must not refer to itself",
 }
+#: Most fields of a mapping that a sentence names.
+_FEW = 4
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("more than", "gt"),
@@ -204,18 +209,20 @@ def _sentence(detail: Any, model: type[Model]) -> str:
     match kind:
         case "extra_forbidden":
             *place, unknown = detail["loc"]
-            return f"is not a field of this kind{hint(str(unknown), fields_at(place, model))}"
+            return f"is not a field of this kind{_instead(str(unknown), fields_at(place, model))}"
+        case "model_type" | "model_attributes_type":
+            return f"must be a mapping of fields{_some_of(fields_at(detail['loc'], model))}"
         case "missing":
             return "is required"
         case "string_too_long" | "too_long":
-            return f"must have at most {context.get('max_length')} {_unit(detail)}"
+            return f"must have at most {_count(context.get('max_length'), detail)}"
         case "string_too_short" | "too_short":
-            return f"must have at least {context.get('min_length')} {_unit(detail)}"
+            return f"must have at least {_count(context.get('min_length'), detail)}"
         case "enum" | "literal_error":
             given, expected = detail.get("input"), str(context.get("expected"))
             choices = re.findall(r"'([^']*)'", expected)
             meant = hint(given, choices) if isinstance(given, str) else ""
-            return f"must be one of {expected}{meant}"
+            return f"must be {'one of ' if len(choices) > 1 else ''}{expected}{meant}"
         case "value_error":
             return str(context.get("error"))
         case _ if kind in _BOUNDS:
@@ -225,8 +232,25 @@ def _sentence(detail: Any, model: type[Model]) -> str:
             return _TYPES.get(kind, "is not a value that this field takes")
 
 
-def _unit(detail: Any) -> str:
-    return "characters" if detail["type"].startswith("string") else "entries"
+def _count(number: Any, detail: Any) -> str:
+    text = detail["type"].startswith("string")
+    if number == 1:
+        return "1 character" if text else "1 entry"
+    return f"{number} {'characters' if text else 'entries'}"
+
+
+def _instead(unknown: str, fields: Sequence[str]) -> str:
+    """The end of a sentence about a field that is none: why not, or what was meant."""
+    if unknown == "namespace" and "name" in fields:
+        return ": what is named here stands in the namespace of the object itself"
+    return hint(unknown, fields)
+
+
+def _some_of(fields: Sequence[str]) -> str:
+    """The end of a sentence that names the fields of a mapping, the first of many."""
+    if not fields:
+        return ""
+    return f"{':' if len(fields) <= _FEW else ' such as'} {', '.join(fields[:_FEW])}"
 
 
 def fields_at(place: Sequence[str | int], model: type[Model]) -> list[str]:

@@ -18,12 +18,15 @@ class _Synonyms(RootModel[dict[str, tuple[str, ...]]]):
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is meant, None where none is near. Case and punctuation are no
-    difference; synonyms (``O365``) are data."""
+    difference; synonyms (``O365``) are data, and so are words that only look like a known one."""
     by_fold = {_fold(each): each for each in known}
     folded = _fold(word)
     if folded in by_fold:
         return by_fold[folded]
-    candidates = (_fold(name) for name in synonyms().get(folded, ()))
+    stands_for = synonyms().get(folded)
+    if stands_for == ():
+        return None
+    candidates = (_fold(name) for name in stands_for or ())
     meant = next((name for name in candidates if name in by_fold), None)
     if meant is None:
         meant = next(iter(difflib.get_close_matches(folded, by_fold, n=1, cutoff=_CUTOFF)), None)

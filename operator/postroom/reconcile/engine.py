@@ -207,7 +207,7 @@ def _kept(resource: AnyResource) -> tuple[Verdict, ...]:
 def _invalid(resource: AnyResource, error: InvalidSpec, now: datetime) -> Outcome:
     """A spec that cannot be understood waits for the next generation."""
     first, *rest = error.problems
-    message = f"{first}."
+    message = first.sentence
     if rest:
         more = "is 1 more problem" if len(rest) == 1 else f"are {len(rest)} more problems"
         message += f" There {more}."

@@ -15,6 +15,7 @@ from postroom.api.names import Kind
 from postroom.api.resource import (
     InvalidSpec,
     Metadata,
+    Problem,
     fields_at,
     parse,
     parse_spec,
@@ -117,3 +118,14 @@ def test_fields_that_are_legal_at_a_place() -> None:
     assert "mode" in fields_at(["tls"], MailServerSpec)
     assert fields_at(["host"], MailServerSpec) == []
     assert fields_at(["nothing", "below"], MailServerSpec) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ("is required", "spec.domain: is required."),
+        ("must be 'A': did you mean A?", "spec.domain: must be 'A': did you mean A?"),
+    ],
+)
+def test_a_problem_ends_in_one_mark(message: str, sentence: str) -> None:
+    assert Problem(("spec", "domain"), message).sentence == sentence

@@ -50,7 +50,7 @@ def problems(**window: Any) -> list[str]:
         ({"timeZone": ""}, NO_ZONE),
         ({"timeZone": "A" * 65}, "must have at most 64 characters"),
         ({"timeZone": 1}, "window.timeZone: must be text"),
-        ({"days": []}, "window.days: must have at least 1 entries"),
+        ({"days": []}, "window.days: must have at least 1 entry"),
         ({"days": ["Mon", "Mon"]}, "window: days must name each day once"),
         ({"days": ["Monday"]}, "window.days[0]: must be one of"),
         ({"days": ["mon"]}, "did you mean Mon?"),

@@ -2,14 +2,23 @@
 """``postroom explain``: what a reason, a finding or a cause means, and what to do about it."""
 
 import difflib
+import sys
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import typer
 
+from postroom.api.conditions import ConditionType
 from postroom.api.reasons import CATALOGUE as REASONS
+from postroom.cli.condition_meanings import CONDITIONS
+from postroom.cli.options import fail
+from postroom.cli.pasted_replies import explained, paragraphs
 from postroom.dns import findings as dns
 from postroom.mail import finding_meanings as mail
 from postroom.mail.replies.catalogue import causes
+
+#: Characters of standard input; no reply is longer.
+_LONGEST = 64 * 1024
 
 
 class Entry(NamedTuple):
@@ -44,30 +53,78 @@ def entries() -> dict[str, Entry]:
 
 
 def explain(
-    code: Annotated[
-        str | None, typer.Argument(help="A reason (RecordNotFound) or a finding (SPF_MULTIPLE).")
+    asked: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WHAT]...",
+            help="A reason (RecordNotFound), finding (SPF_MULTIPLE), condition (DKIMVerified), "
+            "code (5.7.139) or a whole reply of a mail server; - reads it from standard input.",
+        ),
     ] = None,
 ) -> None:
-    """Explain a reason, finding or cause; without one, list them all."""
-    known = entries()
-    if code is None:
-        # Each thing once: reasons and causes are known by two spellings.
-        camel = {reason.value for reason in REASONS} | {cause.value for cause in causes()}
-        for name in (*sorted(camel), *sorted({*dns.catalogue(), *mail.catalogue()})):
-            typer.echo(f"{name:34} {known[name].meaning}")
+    """Explain a reason, finding, cause, condition or reply of a mail server; without one, list all.
+
+    \b
+    Examples:
+      postroom explain SPF_MULTIPLE
+      postroom explain 535 5.7.8
+      postroom explain "550 5.7.1 Message rejected as spam"
+    """
+    pasted = " ".join(asked or ()).strip()
+    if pasted == "-":
+        pasted = sys.stdin.read(_LONGEST).strip()
+    if not pasted:
+        _list_all()
         return
-    folded = {name.lower(): name for name in known}
-    if code.lower() not in folded:
-        near = difflib.get_close_matches(code.lower(), folded, n=3, cutoff=0.5)
-        hint = f" Did you mean {', '.join(folded[name] for name in near)}?" if near else ""
-        typer.echo(f"postroom explain: nothing is called {code}.{hint}", err=True)
-        raise typer.Exit(2)
-    name = folded[code.lower()]
+    found = list(_named(pasted)) or list(paragraphs(explained(pasted)))
+    if not found:
+        raise fail("explain", _nothing_called(pasted))
+    typer.echo("\n\n".join(found))
+
+
+def _list_all() -> None:
+    """Print each thing once: reasons and causes are known by two spellings."""
+    known = entries()
+    camel = {reason.value for reason in REASONS} | {cause.value for cause in causes()}
+    for name in (*sorted(camel), *sorted({*dns.catalogue(), *mail.catalogue()})):
+        typer.echo(f"{name:34} {known[name].meaning}")
+    for condition, meaning in CONDITIONS.items():
+        if condition.value not in camel:
+            typer.echo(f"{condition.value:34} {meaning}")
+
+
+def _named(word: str) -> Iterator[str]:
+    """What there is to say of a name; a condition and a reason may have the same one."""
+    condition = next((each for each in ConditionType if each.lower() == word.lower()), None)
+    if condition is not None:
+        yield f"{condition.value} (condition)"
+        yield CONDITIONS[condition]
+    known = entries()
+    name = {each.lower(): each for each in known}.get(word.lower())
+    if name is None:
+        return
     entry = known[name]
-    severity = f" ({entry.severity})" if entry.severity else ""
-    paragraphs = [f"{name}{severity}", entry.meaning, f"What to do: {entry.remedy}"]
+    yield f"{name} ({entry.severity})" if entry.severity else name
+    yield entry.meaning
+    yield f"What to do: {entry.remedy}"
     if entry.reason:
-        paragraphs.append(f"Conditions say: {entry.reason}")
+        yield f"Conditions say: {entry.reason}"
     if entry.source:
-        paragraphs.append(f"Source: {entry.source}")
-    typer.echo("\n\n".join(paragraphs))
+        yield f"Source: {entry.source}"
+
+
+def _nothing_called(word: str) -> str:
+    """What was probably meant; of a long text, that it is none of a mail server."""
+    if len(word.split()) > 1:
+        return (
+            "that is no reply of a mail server: paste it with its code, such as "
+            '"535 5.7.8 Authentication failed".'
+        )
+    folded = {name.lower(): name for name in (*entries(), *ConditionType)}
+    near = difflib.get_close_matches(word.lower(), folded, n=6, cutoff=0.5)
+    # A reason and the code of its finding are one thing by two names: the nearest is enough.
+    offered: dict[str, str] = {}
+    for name in near:
+        offered.setdefault(name.replace("_", ""), folded[name])
+    hint = f" Did you mean {', '.join([*offered.values()][:3])}?" if near else ""
+    return f"nothing is called {word[:80]}.{hint} Without a name, all are listed."

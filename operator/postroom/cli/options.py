@@ -22,6 +22,12 @@ class ExitCode:
     READY, NOT_READY, BAD_INPUT, COULD_NOT_LOOK = 0, 1, 2, 3
 
 
+def fail(verb: str, sentence: str, code: int = ExitCode.BAD_INPUT) -> typer.Exit:
+    """Print what went wrong, as all verbs do, and return what ends the program."""
+    typer.echo(f"postroom {verb}: {sentence}", err=True)
+    return typer.Exit(code)
+
+
 DNSResolverOption = Annotated[
     list[str] | None, typer.Option(help="Resolver (address:port); default: the system's.")
 ]

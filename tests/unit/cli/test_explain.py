@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import yaml
 
+from postroom.api.conditions import ConditionType
+from postroom.cli.condition_meanings import CONDITIONS
 from postroom.cli.main import VERBS, main
 
 
@@ -45,6 +49,85 @@ def test_explain_offers_what_is_near(capsys: pytest.CaptureFixture[str]) -> None
     code, _, err = call(capsys, "explain", "SPF_MULTIPEL")
     assert code == 2
     assert "SPF_MULTIPLE" in err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("DKIMVerifed", "DKIMVerified"),
+        ("dkim_verified", "DKIMVerified"),
+        ("RecordNotFund", "RecordNotFound"),
+        ("AppPaswordRequired", "AppPasswordRequired"),
+    ],
+)
+def test_what_is_not_known_is_guessed(
+    capsys: pytest.CaptureFixture[str], wrong: str, meant: str
+) -> None:
+    code, out, err = call(capsys, "explain", wrong)
+    assert (code, out) == (2, "")
+    assert f"Did you mean {meant}" in err
+
+
+@pytest.mark.parametrize("condition", [*ConditionType])
+def test_every_condition_is_explained(
+    capsys: pytest.CaptureFixture[str], condition: ConditionType
+) -> None:
+    code, out, _ = call(capsys, "explain", condition.value.lower())
+    assert code == 0
+    assert out.startswith(f"{condition.value} (condition)\n\n{CONDITIONS[condition]}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("535 5.7.8 Username and Password not accepted. For more information, go to",),
+        ("535", "5.7.8", "Username", "and", "Password", "not", "accepted."),
+        ("535-5.7.8 Username and Password not accepted. For more\n535 5.7.8 information",),
+        ("(535, b'5.7.8 Username and Password not accepted.')",),
+        ("smtp.gmail.com port 587: 535 5.7.8 Username and Password not accepted.",),
+        ("a1 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)",),
+        ("[AUTHENTICATIONFAILED] Invalid credentials",),
+    ],
+)
+def test_a_pasted_reply_is_explained(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    code, out, _ = call(capsys, "explain", *arguments)
+    assert code == 0
+    assert out.startswith("AuthenticationFailed\n")
+    assert "What to do:" in out
+    assert "Conditions say: AuthenticationRejected" in out
+
+
+@pytest.mark.parametrize(
+    ("code", "causes"),
+    [
+        ("5.7.139", {"SmtpAuthDisabledForTenant", "BlockedBySecurityDefaults"}),
+        ("535 5.7.8", {"AuthenticationFailed", "AppPasswordRequired"}),
+        ("535", {"AuthenticationFailed"}),
+        ("5.1.1", {"RecipientRejected"}),
+        ("4.9.9", {"SendTemporaryFailure"}),
+    ],
+)
+def test_a_code_alone_is_all_that_it_may_mean(
+    capsys: pytest.CaptureFixture[str], code: str, causes: set[str]
+) -> None:
+    ended, out, _ = call(capsys, "explain", code)
+    assert ended == 0
+    assert causes <= {line.split()[0] for line in out.splitlines() if line}
+
+
+def test_a_reply_comes_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("550-5.1.1 No such user\n550 5.1.1 here\n"))
+    assert call(capsys, "explain", "-")[1].startswith("RecipientRejected\n")
+
+
+def test_words_that_are_no_reply_are_not_guessed_at(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "explain", "hello", "world")
+    assert (code, out) == (2, "")
+    assert "no reply of a mail server" in err
 
 
 def test_explain_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each type of condition is about, for ``postroom explain``."""
+
+from collections.abc import Mapping
+
+from postroom.api.conditions import ConditionType as Type
+
+CONDITIONS: Mapping[Type, str] = {
+    Type.READY: "Whether the object works as declared: the verdict on everything that is required.",
+    Type.RECONCILING: "The current spec is still being evaluated. Present only while it is.",
+    Type.STALLED: "It stays as it is until somebody acts. Present only while that is so.",
+    Type.SUSPENDED: "spec.suspend is true, and nothing is checked. Present only while it is.",
+    Type.OWNERSHIP_VERIFIED: "Whether the domain shows the token that proves whose it is.",
+    Type.DKIM_VERIFIED: "Whether the declared DKIM keys are published and are the right ones.",
+    Type.SPF_VERIFIED: "Whether SPF authorises what is declared, within the limits of SPF.",
+    Type.DMARC_VERIFIED: "Whether the DMARC policy that receivers find is the declared one.",
+    Type.MX_VERIFIED: "Whether the declared mail exchangers are published.",
+    Type.RETURN_PATH_VERIFIED: "Whether the record of the return path (bounces) is published.",
+    Type.TRACKING_VERIFIED: "Whether the record of the tracking host is published.",
+    Type.MTA_STS_VERIFIED: "Whether MTA-STS works: its record, and the policy over HTTPS.",
+    Type.TLS_RPT_VERIFIED: "Whether the record that asks for TLS reports is published.",
+    Type.BIMI_VERIFIED: "Whether the BIMI record is published and receivers may use it.",
+    Type.DANE_VERIFIED: "Whether the TLSA records of the mail exchangers are there and signed.",
+    Type.REVERSE_DNS_VERIFIED: "Whether the sending addresses have names that lead back to them.",
+    Type.RECORDS_PUBLISHED: "Whether the records could be handed to what publishes them.",
+    Type.REFERENCES_RESOLVED: "Whether every Secret and ConfigMap that the spec names is there.",
+    Type.DEPENDENCIES_READY: "Whether the objects that this one needs are Ready.",
+    Type.TARGET_ALLOWED: "Whether the operator may dial the host and port.",
+    Type.SMTP_AVAILABLE: "Whether the SMTP server answers.",
+    Type.IMAP_AVAILABLE: "Whether the IMAP server answers.",
+    Type.TLS_VERIFIED: "Whether the server's certificate is valid for its name.",
+    Type.SMTP_AUTHENTICATED: "Whether the SMTP server takes the credentials.",
+    Type.IMAP_AUTHENTICATED: "Whether the IMAP server takes the credentials.",
+    Type.IDENTITIES_VERIFIED: "Whether the account may send as the addresses that are declared.",
+    Type.ROUND_TRIP_HEALTHY: "Whether the last test message arrived where it should.",
+    Type.FORWARDING_VERIFIED: "Whether mail to the address arrives by way of the forwarding.",
+    Type.BINDING_READY: "Whether applications have the Secret to send with.",
+    Type.DEFAULT: "Whether this is the default that others use when they name none.",
+}

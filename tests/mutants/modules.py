@@ -30,7 +30,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/unit/reconcile/status/test_summarize.py",
     ),
     "postroom.dns.verifying.quorum": ("tests/unit/dns/verifying/test_quorum.py", *_DNS),
-    "postroom.dns.verifying.verify": (*_DNS, "tests/unit/dns/verifying/test_quorum.py"),
+    "postroom.dns.verifying.verify": (*_DNS, "tests/unit/dns/verifying/test_compromised.py"),
     "postroom.dns.spf.evaluate": (
         "tests/unit/dns/spf/test_evaluate.py",
         "tests/unit/dns/spf/test_driving.py",

@@ -5,15 +5,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from postroom.api.names import Kind
 from postroom.api.resource import parse_spec
-from postroom.api.sendingdomain import SendingDomainSpec
+from postroom.api.sendingdomain import RecordState, SendingDomainSpec
 from postroom.dns import planning
-from postroom.dns.answers import Answer, Delegation, Outcome, Question, RecordType, ServerAnswer
+from postroom.dns.answers import (
+    Answer,
+    Delegation,
+    Outcome,
+    Question,
+    RecordType,
+    ServerAnswer,
+    Zone,
+)
 from postroom.dns.verifying.report import DomainReport
 from postroom.dns.verifying.verify import Scope, verify
 from unit.dns.domains import DOMAIN, HEALTHY, S1, SPEC
@@ -133,3 +142,82 @@ def test_what_was_valid_is_searched_for_when_it_goes() -> None:
     assert "NAME_UNDERSCORE_LOST" not in [
         one.code for one in look(zone, known=False, search=False).findings
     ]
+
+
+class Apart(Counting):
+    """A zone of three servers; those named `behind` have an older version without a record."""
+
+    def __init__(self, *behind: str) -> None:
+        super().__init__()
+        self.zone = Zone("example.com", ("ns1.net", "ns2.net", "ns3.net"))
+        self._behind = behind
+        self._older = FakeZone({key: has for key, has in HEALTHY.items() if key != S1})
+        self.everywhere, self.resolved = set[Question](), set[str]()
+
+    async def authoritative(self, question: Question) -> Answer:
+        newer = await super().authoritative(question)
+        return await self._older.authoritative(question) if "ns1.net" in self._behind else newer
+
+    async def recursive(self, question: Question) -> Answer:
+        self.resolved.add(question.name)
+        return await super().recursive(question)
+
+    async def every_server(self, question: Question) -> tuple[ServerAnswer, ...]:
+        self.everywhere.add(question)
+        older = await self._older.authoritative(question)
+        return tuple(
+            replace(server, answer=older) if server.nameserver in self._behind else server
+            for server in self._served(await FakeZone.authoritative(self, question))
+        )
+
+    def _served(self, answer: Answer) -> list[ServerAnswer]:
+        assert isinstance(self.zone, Zone)
+        return [ServerAnswer(nameserver, answer) for nameserver in self.zone.nameservers]
+
+    async def serials(self, name: str) -> tuple[ServerAnswer, ...]:
+        return tuple(
+            replace(server, answer=replace(server.answer, values=("0",)))
+            if server.nameserver in self._behind
+            else server
+            for server in await super().serials(name)
+        )
+
+
+ABOVE_KEYS = Question(f"_domainkey.{DOMAIN}", RecordType.TXT)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("behind", "state"),
+    [
+        ((), RecordState.VALID),
+        (("ns1.net",), RecordState.VALID),
+        (("ns3.net",), RecordState.VALID),
+        (("ns1.net", "ns2.net"), RecordState.PROPAGATING),
+        (("ns2.net", "ns3.net"), RecordState.PROPAGATING),
+        (("ns1.net", "ns2.net", "ns3.net"), RecordState.MISSING),
+    ],
+)
+def test_what_the_first_server_lacks_may_be_at_another(
+    behind: tuple[str, ...], state: RecordState, known: bool
+) -> None:
+    """Where most have it the resolver is asked, too; where it is on its way, all about the zone."""
+    zone = Apart(*behind)
+    report = look(zone, known)
+    assert {one.id: one.state for one in report.records if one.state is not RecordState.VALID} == (
+        {} if state is RecordState.VALID else {"dkim-s1": state}
+    )
+    well = state is RecordState.VALID and "ns1.net" not in behind
+    assert report.thorough is not (known and well)
+    assert ("parent" in zone.asked) is report.thorough
+    assert (ABOVE_KEYS in zone.everywhere) is (state is RecordState.PROPAGATING)
+    if known:
+        asked_everywhere = {question.name for question in zone.everywhere}
+        assert (S1[0] in asked_everywhere) is bool(behind)
+        assert (S1[0] in zone.resolved) is (behind == ("ns1.net",))
+
+
+def test_where_no_zone_is_found_it_is_looked_for_each_time() -> None:
+    zone = Counting()
+    zone.zone = Outcome.TIMEOUT
+    assert look(zone, known=True).thorough

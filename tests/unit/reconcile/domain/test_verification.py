@@ -259,11 +259,17 @@ def test_the_same_look_again_writes_nothing_but_the_time_of_the_check() -> None:
 
 
 class NoWorld:
-    """A world that is asked for nothing but the time and who else claims a domain: nobody."""
+    """A world that is asked for nothing but the time and who else has to do with a domain: nobody.
+
+    Neither claims it, nor uses it.
+    """
 
     def __init__(self, domain: Domain) -> None:
         self.now = lambda: domain.now
         self.claims = ClaimBook()
+
+    async def find(self, *_wanted: object) -> tuple[()]:
+        return ()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ class Obstacle(StrEnum):
     APEX = "Apex"
     #: Records of others stand there, which would go, or forbid it.
     BESIDE = "Beside"
+    #: A wildcard answers there or above, which it would not do any more.
+    WILDCARD = "Wildcard"
     #: The spec itself wants what cannot stand together.
     CONTRADICTION = "Contradiction"
 
@@ -44,11 +46,13 @@ class Standing:
     """What stands at a name, at the servers of the zone whose apex is `zone`.
 
     `targets` are written as in an endpoint, by type, as far as they were asked for; nothing of it
-    is made by a wildcard that may be left out of account.
+    is made by a wildcard that may be left out of account. `wild` is what a wildcard answers there
+    or at a name above, as ``TYPE value at name``: once anything stands at the name, no more of it.
     """
 
     zone: str
     targets: Mapping[RecordType, frozenset[str]] = field(default_factory=dict)
+    wild: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,8 @@ def decide(
                 obstacle = Obstacle.APEX
             elif others:
                 obstacle = Obstacle.BESIDE
+            elif place.wild:
+                obstacle, others = Obstacle.WILDCARD, place.wild
         if obstacle is None:
             made = endpoint_of(now)
             endpoints[made.name, made.type] = made

@@ -2,10 +2,11 @@
 """Asking what stands at the names at which something is to be published."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from postroom.dns.answers import Answer, Asker, Outcome, Question, RecordType, Zone
-from postroom.dns.diagnosis.synthesis import invented_name
+from postroom.dns.diagnosis.synthesis import invented_name, parent
+from postroom.dns.names import is_within
 from postroom.dns.publishing.publication import Standing, as_target
 from postroom.dns.publishing.records import RecordSet
 
@@ -18,6 +19,15 @@ _BESIDE_ALIAS = (
     RecordType.MX,
     RecordType.NS,
     RecordType.TLSA,
+)
+
+#: What a wildcard may answer that somebody makes use of.
+_ANSWERED = (
+    RecordType.CNAME,
+    RecordType.A,
+    RecordType.AAAA,
+    RecordType.MX,
+    RecordType.TXT,
 )
 
 
@@ -47,7 +57,58 @@ async def _at(asker: Asker, name: str, types: Iterable[RecordType]) -> Standing 
             targets[kind] = frozenset(as_target(kind, value, name) for value in answer.values)
             if kind is RecordType.CNAME:
                 break
-    return Standing(zone.apex, targets)
+    wild = await _wild(asker, name, zone.apex)
+    return None if wild is None else Standing(zone.apex, targets, wild)
+
+
+async def _wild(asker: Asker, name: str, apex: str) -> tuple[str, ...] | None:
+    """What a wildcard answers at a name or above it, where somebody may use it; None: unseen.
+
+    Nothing is synthesized at a name that exists, and one exists below which another does (RFC 4592
+    section 2.2.2): a record at ``_dmarc.send`` takes the website at ``send`` away.
+    """
+    found: list[str] = []
+    for owner in _owners(name, apex):
+        below = await asker.authoritative(Question(invented_name(owner), RecordType.A))
+        if below.outcome is Outcome.NX_DOMAIN and not below.aliases:
+            # Below what a wildcard makes, it makes every name.
+            continue
+        for kind in _ANSWERED:
+            answer = await asker.authoritative(Question(owner, kind))
+            if not answer.conclusive or not answer.authoritative:
+                return None
+            synthesized = await _is_synthesized(asker, answer) if answer.values else False
+            if synthesized is None:
+                return None
+            if synthesized:
+                found += [f"{kind.value} {value} at {owner}" for value in answer.values]
+                if kind is RecordType.CNAME:
+                    break
+    return tuple(sorted(found))
+
+
+def _owners(name: str, apex: str) -> Iterator[str]:
+    """The name and those above it, below the apex of the zone, that are not for one protocol."""
+    while is_within(name, apex) and name != apex:
+        if not any(label.startswith("_") for label in name.split(".")):
+            yield name
+        name = parent(name)
+
+
+async def _is_synthesized(asker: Asker, answer: Answer) -> bool | None:
+    """Whether names that nobody made, beside that of an answer and below it, answer the same; None:
+    unseen.
+
+    A name that exists has none below it by the wildcard beside it.
+    """
+    name, kind = answer.question.name, answer.question.type
+    for above in (parent(name), name):
+        other = await asker.authoritative(Question(invented_name(above), kind))
+        if not other.conclusive:
+            return None
+        if sorted(other.values) != sorted(answer.values):
+            return False
+    return True
 
 
 async def _is_invented(asker: Asker, answer: Answer, zone: Zone) -> bool:

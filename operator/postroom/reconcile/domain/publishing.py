@@ -160,10 +160,15 @@ _OBSTACLES = {
     publication.Obstacle.APEX: Code.PUBLISH_AT_APEX,
     publication.Obstacle.BESIDE: Code.PUBLISH_BESIDE_OTHERS,
     publication.Obstacle.CONTRADICTION: Code.PUBLISH_BESIDE_OTHERS,
+    publication.Obstacle.WILDCARD: Code.PUBLISH_ENDS_WILDCARD,
     publication.Obstacle.OUTSIDE: Code.PUBLISH_NOT_POSSIBLE,
     publication.Obstacle.TYPE: Code.PUBLISH_NOT_POSSIBLE,
 }
-_BESIDE = (publication.Obstacle.BESIDE, publication.Obstacle.CONTRADICTION)
+_BESIDE = (
+    publication.Obstacle.BESIDE,
+    publication.Obstacle.CONTRADICTION,
+    publication.Obstacle.WILDCARD,
+)
 
 
 def _told(
@@ -208,8 +213,10 @@ def _refusal(asked: Asked, refused: publication.Refusal) -> Finding:
     )
     what = f"{wanted.type.value} at {wanted.name} is not handed to external-dns"
     why = catalogue()[code].meaning
-    if refused.others:
-        first = refused.others[0][:_SHOWN]
+    first = refused.others[0][:_SHOWN] if refused.others else ""
+    if refused.obstacle is publication.Obstacle.WILDCARD:
+        why = f"{first} is answered by a wildcard, which answers no more once the record stands."
+    elif refused.others:
         why = (
             f"{first} stands there and was not published by postroom; external-dns makes a set "
             "exactly what it is told, so that it would go, or the record could not be made."
@@ -220,7 +227,7 @@ def _refusal(asked: Asked, refused: publication.Refusal) -> Finding:
         f"Publish {wanted.type.value} at {wanted.name} by hand, with the value that status.records "
         f"has under {id}."
     )
-    if code is Code.PUBLISH_AT_APEX:
+    if code in (Code.PUBLISH_AT_APEX, Code.PUBLISH_ENDS_WILDCARD):
         todo = catalogue()[code].remedy
     fix = Fix(action=FixAction.EXTERNAL, instruction=todo)
     return finding(code, id, f"{what}: {why}", fix)

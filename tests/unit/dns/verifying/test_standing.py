@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from postroom.dns.answers import Answer, Outcome, Question, RecordType
+from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.publishing.publication import Standing
 from postroom.dns.publishing.records import PublishedRecord, RecordSet
 from postroom.dns.verifying.standing import look
@@ -69,7 +71,74 @@ def test_what_cannot_be_seen_is_absent() -> None:
 def test_a_wildcard_stands_where_somebody_may_use_it() -> None:
     assert at(Wild({}), KEY, RecordType.CNAME) == Standing("example.com", {})
     there = at(Wild({}), HOST, RecordType.CNAME)
-    assert there == Standing("example.com", {RecordType.A: frozenset({"192.0.2.1"})})
+    assert there is not None
+    assert there.targets == {RecordType.A: frozenset({"192.0.2.1"})}
     own = Wild({(KEY, "A"): ["192.0.2.7"]})
     assert at(own, KEY, RecordType.CNAME) is not None
     assert at(own, KEY, RecordType.CNAME) != Standing("example.com", {})
+
+
+class Synthesizing(FakeZone):
+    """A zone whose records at ``*`` answer as RFC 4592 says: below the closest name that exists."""
+
+    async def authoritative(self, question: Question) -> Answer:
+        answer = await super().authoritative(question)
+        above = question.name
+        while answer.outcome is Outcome.NX_DOMAIN and above:
+            above = above.partition(".")[2]
+            there = self._answer(Question(above, question.type), self.records, authoritative=True)
+            if there.outcome is not Outcome.NX_DOMAIN:
+                source = Question(f"*.{above}", question.type)
+                found = self._answer(source, self.records, authoritative=True)
+                return replace(found, question=question)
+        return answer
+
+
+SITE = {("*.example.com", "A"): ["192.0.2.1"], ("example.com", "A"): ["192.0.2.1"]}
+LOST = ("A 192.0.2.1 at send.example.com",)
+OWN = {("send.example.com", "A"): ["192.0.2.1"]}
+
+
+@pytest.mark.parametrize("kind", [RecordType.TXT, RecordType.MX, RecordType.CNAME])
+@pytest.mark.parametrize(
+    ("name", "records", "wild"),
+    [
+        ("send.example.com", SITE, LOST),
+        ("_dmarc.send.example.com", SITE, LOST),
+        ("k1._domainkey.send.example.com", SITE, LOST),
+        ("a.send.example.com", SITE, ("A 192.0.2.1 at a.send.example.com", *LOST)),
+        ("_dmarc.example.com", SITE, ()),
+        ("example.com", SITE, ()),
+        # What stands by itself stays, whether it is the same or something else.
+        ("_dmarc.send.example.com", {**SITE, **OWN}, ()),
+        ("_dmarc.send.example.com", {**SITE, ("x.send.example.com", "TXT"): ["x"]}, ()),
+        # A deeper wildcard ends nothing above it.
+        ("_dmarc.send.example.com", {**SITE, ("*.send.example.com", "A"): ["192.0.2.9"]}, ()),
+        (
+            "_dmarc.send.example.com",
+            {("*.example.com", "MX"): ["5 mx.example.net"], ("*.example.com", "TXT"): ["x"]},
+            ("MX 5 mx.example.net at send.example.com", "TXT x at send.example.com"),
+        ),
+        (
+            "_dmarc.send.example.com",
+            {("*.example.com", "CNAME"): ["www.example.net"]},
+            ("CNAME www.example.net at send.example.com",),
+        ),
+        ("_dmarc.send.example.com", {("*._domainkey.example.com", "A"): ["192.0.2.1"]}, ()),
+    ],
+)
+def test_what_a_wildcard_would_answer_no_more_is_seen(
+    name: str, records: dict[tuple[str, str], list[str]], wild: tuple[str, ...], kind: RecordType
+) -> None:
+    place = at(Synthesizing(records), name, kind)
+    assert place is not None
+    assert place.wild == wild
+
+
+@pytest.mark.parametrize(
+    "failing", ["send.example.com", invented_name("example.com"), invented_name("send.example.com")]
+)
+def test_what_cannot_be_seen_above_or_beside_makes_the_name_unseen(failing: str) -> None:
+    zone = Synthesizing(SITE)
+    zone.failing = {failing: Outcome.TIMEOUT, invented_name("send.example.com"): Outcome.TIMEOUT}
+    assert at(zone, "_dmarc.send.example.com", RecordType.TXT) is None

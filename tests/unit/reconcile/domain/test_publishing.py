@@ -18,6 +18,7 @@ from postroom.dns.publishing.dns_endpoint import HandedSet
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.wanted import ChildState, ChildStates
+from unit.dns.verifying.test_standing import Synthesizing
 from unit.reconcile.tenants import AT_ONCE, KEY, Tenants, verdict
 
 DOMAIN, PUBLISHED = "send.mail.example", ConditionType.RECORDS_PUBLISHED
@@ -165,6 +166,25 @@ def test_what_hinders_is_said_with_a_fix_and_gates_nothing(
     assert all(found.fix is not None and found.fix.instruction for found in told)
     assert verdict(status, ConditionType.READY) == ("True", "Succeeded")
     assert world.shelf is None
+
+
+def test_what_a_wildcard_answers_is_not_taken_away() -> None:
+    world = World()
+    world.zone = Synthesizing(world.zone.records, "mail.example")
+    world.outbound = replace(world.outbound, dns=world.zone)
+    world.zone.records["*.mail.example", "A"] = ["192.0.2.80"]
+    # Of the zone there is something at its apex.
+    world.zone.records["mail.example", "A"] = ["192.0.2.80"]
+    key = declare(world)
+    status = world.run(key)
+    assert (codes(status)[:1], world.shelf) == (["PUBLISH_ENDS_WILDCARD"], None)
+    assert verdict(status, PUBLISHED) == ("False", "Conflict")
+    (told, *_) = [found for found in status.findings if found.code == "PUBLISH_ENDS_WILDCARD"]
+    assert f"A 192.0.2.80 at {DOMAIN} is answered by a wildcard" in told.message
+    # The remedy that it names helps, and what stood stands.
+    world.zone.records[DOMAIN, "A"] = ["192.0.2.80"]
+    assert codes(world.run(key)) == ["PUBLISH_AWAITED"]
+    assert world.shelf
 
 
 def test_where_nobody_publishes_nothing_is_said() -> None:

@@ -75,7 +75,7 @@ async def reconcile(
     """
     try:
         outcome = await _evaluated(kind, raw, world, memory, policy)
-        outcome = binding.at_rest(outcome, memory, world.now())
+        outcome = binding.at_rest(outcome, raw.get("spec"), memory, world.now())
         outcome = explained(await defaults.told(kind, raw, outcome, world))
     except Exception:
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.

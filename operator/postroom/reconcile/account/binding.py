@@ -38,7 +38,9 @@ from postroom.reconcile.account.binding_content import (
     access_of,
     content_of,
     fits,
+    sources_in,
 )
+from postroom.reconcile.account.protocols import account_references
 from postroom.reconcile.account.steps import AccountView
 from postroom.reconcile.signing_in.protocol_check import server_references
 from postroom.reconcile.signing_in.references import reference_to
@@ -206,7 +208,10 @@ class Plan:
         verdicts: tuple[Verdict, ...],
         held: Sequence[str] = (),
     ) -> Followed:
-        children, secrets = children_of(self._before, self.states, wanted, held)
+        own = account_references(self.resource.spec)
+        # Whoever signs in with a Secret of ours would have nothing left to sign in with.
+        needed = [name for name in self._before.secrets if reference_to("Secret", name) in own]
+        children, secrets = children_of(self._before, self.states, wanted, [*held, *needed])
         status = api.BindingStatus(name=name, default_name=default, keys=keys, secrets=secrets)
         fields = {"binding": status if status != api.BindingStatus() else None}
         return Followed(verdicts, fields, children, not_withdrawn(children, self.states))
@@ -325,16 +330,15 @@ def references_of(view: AccountView) -> frozenset[str]:
 
 def written_references(spec: EmailAccountSpec) -> frozenset[str]:
     """Return the Secrets that are written for a spec, which somebody may edit or delete."""
-    asked = spec.binding
-    if asked is None:
+    if (asked := spec.binding) is None:
         return frozenset()
-    named = {asked.secret_name, api.DEFAULT_MAIL if asked.default else None}
-    return frozenset(reference_to("Secret", name) for name in named if name is not None)
+    named = {asked.secret_name, api.DEFAULT_MAIL if asked.default else None} - {None}
+    return frozenset(reference_to("Secret", str(name)) for name in named)
 
 
-def at_rest(outcome: Outcome, memory: Memory, now: datetime) -> Outcome:
+def at_rest(outcome: Outcome, stored: object, memory: Memory, now: datetime) -> Outcome:
     """Return an outcome that withdraws what an account published that nothing is done with: it is
-    suspended, disconnected or cannot be understood."""
+    suspended, disconnected or, by its `stored` spec, cannot be understood."""
     status = outcome.status
     if not isinstance(status, EmailAccountStatus) or outcome.children is not None:
         return outcome
@@ -344,7 +348,8 @@ def at_rest(outcome: Outcome, memory: Memory, now: datetime) -> Outcome:
     if not silent or not (invalid or find(status.conditions, ConditionType.SUSPENDED)):
         return outcome
     before = status.binding or api.BindingStatus()
-    children, secrets = children_of(before, memory.children, {})
+    needed = sources_in(stored).intersection(before.secrets)
+    children, secrets = children_of(before, memory.children, {}, sorted(needed))
     kept = [Verdict.of(each) for each in status.conditions if each.type is not _CONDITION]
     if len(kept) < len(status.conditions) and status.effective_sender is not None:
         kept.append(_withdrawal(status.effective_sender.reason))

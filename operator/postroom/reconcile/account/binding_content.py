@@ -183,3 +183,10 @@ def fits(
     needed = _NEEDED if sender.address == spec.address else (*_NEEDED, "from")
     named = [key for key in _CONTRADICTABLE if key in there]
     return all(key in there and there[key] == wanted.get(key) for key in (*needed, *named))
+
+
+def sources_in(stored: object) -> frozenset[str]:
+    """Return the Secrets that a stored spec signs in with, whatever else stands in it."""
+    places = (stored, stored.get("imap")) if isinstance(stored, Mapping) else ()
+    found = [place.get("credentialsRef") for place in places if isinstance(place, Mapping)]
+    return frozenset(str(each.get("name")) for each in found if isinstance(each, Mapping))

@@ -608,3 +608,36 @@ async def test_an_edit_of_what_was_written_brings_the_account_back(asked: dict[s
     assert ours | {"Secret/mailbox"} <= world.outcome.references
     # After a restart, nothing may have run: what the object itself tells is all there is.
     assert ours <= declared(Kind.EMAIL_ACCOUNT, world.objects[ACCOUNT])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"suspend": True},
+        {"connection": "Disconnected"},
+        {"address": "nonsense"},
+        {"serverRef": {"name": "none"}},
+        {"binding": {"secretName": "other"}},
+        {"credentialsRef": {"name": "mailbox"}, "imap": {"credentialsRef": {"name": NAME}}},
+    ],
+)
+async def test_a_secret_of_ours_that_the_account_signs_in_with_is_not_taken_from_it(
+    change: dict[str, Any],
+) -> None:
+    world = await published()
+    data = world.kube.there[NAME]["data"]
+    facts = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    world.add_secret(NAME, **facts)
+    again = {**world.spec, "credentialsRef": {"name": NAME}}
+    world.add(ACCOUNT, **{**again, **change})
+    await world.evaluate(ACCOUNT)
+    world.restart()
+    status = await world.evaluate(ACCOUNT)
+    assert world.kube.there[NAME]["data"] == data
+    assert status.binding is not None
+    assert NAME in status.binding.secrets
+    # Once it signs in with another one, the Secret goes as any other.
+    world.add(ACCOUNT, **{**world.spec, "suspend": True})
+    await world.evaluate(ACCOUNT)
+    assert world.kube.there == {}

@@ -237,11 +237,13 @@ def test_the_policies_keep_the_operator_from_other_secrets(bound: Bound) -> None
     assert "deleted" in attempt(bound, "delete", "secret", "bound")
 
 
+@pytest.mark.parametrize(
+    "lost", [("postroom-binding",), ("postroom-binding", "postroom-token-rotation")]
+)
 def test_without_the_policy_in_force_nothing_is_written(
-    bound: Bound, process: OperatorProcess
+    bound: Bound, process: OperatorProcess, lost: tuple[str, ...]
 ) -> None:
-    policy = ("validatingadmissionpolicybinding", "postroom-binding", "postroom-token-rotation")
-    bound.plane.kubectl("delete", *policy)
+    bound.plane.kubectl("delete", "validatingadmissionpolicybinding", *lost)
     try:
         bound.account("support", SUPPORT, binding={"secretName": "support-mail"})
         process.start()

@@ -11,10 +11,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+from postroom.api.names import GROUP
 from postroom.controller.client import ApiError
 
 #: For how long a policy that was in force is taken to be so still.
 _HOLDS = timedelta(minutes=10)
+#: Only the policy of bindings refuses what has it.
+_DRY_RUN_LABEL = f"{GROUP}/dry-run"
 #: Policies answer with the first, webhooks and quotas with the second.
 _REFUSED = (422, 403)
 
@@ -86,3 +89,6 @@ def _foreign(own: Mapping[str, Any], *, labelled: bool) -> Iterator[dict[str, An
             **own,
             "metadata": {name: value for name, value in metadata.items() if name != "labels"},
         }
+        # The policy of kept tokens refuses all of the above, too, and says nothing of deleting.
+        marked = {**metadata["labels"], _DRY_RUN_LABEL: "true"}
+        yield {**own, "metadata": {**metadata, "labels": marked}}

@@ -137,7 +137,8 @@ def test_bindings_are_an_addition_of_their_own() -> None:
     (operation,) = yaml.safe_load(base["patches"][0]["patch"])
     assert operation["value"] == flag("allow_bindings")
     (policy,) = objects("binding/base/policy.yaml", "ValidatingAdmissionPolicy")
-    (validation,) = policy["spec"]["validations"]
+    validation, tried = policy["spec"]["validations"]
+    assert "dry-run" in tried["expression"]
     assert f"'{BINDING_TYPE}'" in validation["expression"]
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
     assert set(rule["operations"]) == {"CREATE", "UPDATE", "DELETE"}

@@ -31,6 +31,8 @@ class Secrets:
         #: What the next writes are answered with instead of being carried out.
         self.faults: list[int] = []
         self.guarded = True
+        #: Whether only the policy of kept tokens is in force.
+        self.only_tokens = False
         self._version = 0
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, Any] | None:
@@ -42,7 +44,9 @@ class Secrets:
         metadata = secret["metadata"]
         if dry_run:
             ours = secret["type"] == "servicebinding.io/smtp"
-            if self.guarded and not (ours and {"ownerReferences", "labels"} <= metadata.keys()):
+            ours &= {"ownerReferences", "labels"} <= metadata.keys()
+            tried = "postroom.dev/dry-run" in metadata.get("labels", {})
+            if self.guarded and (not ours or (tried and not self.only_tokens)):
                 raise ApiError("POST secret", 422, str(secret))
             return
         self._answer("create", metadata["name"])

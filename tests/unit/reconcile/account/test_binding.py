@@ -346,9 +346,10 @@ async def test_an_api_server_that_is_away_is_asked_again_soon() -> None:
     assert world.outcome.next_check.total_seconds() <= 40
 
 
-async def test_without_policy_or_flag_nothing_is_written() -> None:
+@pytest.mark.parametrize("lost", ["all", "that of bindings"])
+async def test_without_policy_or_flag_nothing_is_written(lost: str) -> None:
     world = BindingWorld(**ASKED)
-    world.kube.guarded = False
+    world.kube.guarded, world.kube.only_tokens = lost != "all", lost != "all"
     found = await world.evaluate(ACCOUNT)
     assert verdict(found, ConditionType.READY) == ("False", "BindingUnguarded")
     world.children = Children({})

@@ -123,7 +123,7 @@ def _refused_test(resource: EmailAccount, world: World) -> LastTest | None:
     """The answer to a test message that is asked for meanwhile, so that it is not sent later."""
     metadata, last = resource.metadata, resource.status.last_test
     nonce = metadata.send_test
-    if nonce is None or (last is not None and (last.nonce == nonce or last.in_flight is not None)):
+    if nonce is None or (last is not None and last.nonce == nonce):
         return last
     recipient = metadata.send_test_to or resource.spec.address
     message = "Nothing is sent as the account: set spec.connection to Connected, then ask anew."

@@ -201,6 +201,23 @@ async def test_a_test_message_that_is_asked_for_meanwhile_is_refused_and_not_sen
     assert after.last_test == status.last_test
 
 
+async def test_nor_is_one_sent_later_that_is_asked_for_while_another_was_under_way() -> None:
+    mail = Mail()
+    await mail.account()
+    under_way = {"step": "Sent", "token": "t" * 20, "time": "2026-11-21T12:00:00Z"}
+    flight = {**under_way, "sender": ADDRESS, "recipient": ADDRESS}
+    mail.objects[ACCOUNT]["status"]["lastTest"] = {"nonce": "one", "inFlight": flight}
+    mail.add(ACCOUNT, **mail.spec, **OFF)
+    for nonce in ("one", "two"):
+        mail.objects[ACCOUNT]["metadata"]["annotations"] = {"postroom.dev/send-test": nonce}
+        status = await mail.account()
+        assert status.last_test is not None and status.last_test.nonce == nonce
+        # The one that is under way is looked for once the account is back.
+        assert (status.last_test.in_flight is not None) is (nonce == "one")
+    assert status.last_test.result is not None
+    assert status.last_test.result.reason == "Disconnected"
+
+
 async def test_what_was_announced_is_not_sent_any_more() -> None:
     mail = Mail()
     await mail.account()

@@ -61,6 +61,10 @@ async def technical_of(view: AccountView) -> Technical:
         raise ValueError("the account does not forward")
     if forwarding.technical_address is not None:
         address = forwarding.technical_address
+        if address.lower() == view.resource.spec.address.lower():
+            # What arrives there proves that nothing is sent on.
+            itself = _itself("technicalAddress is the account's own address")
+            return Technical(None, itself, refused=itself)
         receiver = await correspondents.receiver_at(address, view)
         referred = correspondents.references_to_receiver(address=address)
         return Technical(address, receiver, referred, _gone(receiver))
@@ -77,11 +81,7 @@ async def technical_of(view: AccountView) -> Technical:
         missing = Obstacle(Reason.EMAIL_ACCOUNT_NOT_FOUND, message)
         return Technical(last_known, missing, referred, missing)
     if name == metadata.name:
-        message = (
-            "spec.forwarding.receiverRef names the account itself, where the mail arrives already: "
-            "name the account whose mailbox applications read."
-        )
-        itself = Obstacle(Reason.RECEIVER_NOT_READY, message)
+        itself = _itself("receiverRef names the account itself")
         return Technical(None, itself, referred, itself)
     other = cast("EmailAccount", found)
     derived = derived_for(view.resource, other, view.world.ownership.keys)
@@ -91,6 +91,15 @@ async def technical_of(view: AccountView) -> Technical:
     known = sub_addresses_of(other)
     note = (known.sentence or "") if known is not None else _ASSUMED
     return Technical(derived, receiver, referred, _gone(receiver), note)
+
+
+def _itself(what: str) -> Obstacle:
+    """That mail is to be sent on to where it arrives already."""
+    return Obstacle(
+        Reason.RECEIVER_NOT_READY,
+        f"spec.forwarding.{what}, where the mail arrives already: name the mailbox that "
+        "applications read.",
+    )
 
 
 def _gone(receiver: Receiver | Obstacle | None) -> Obstacle | None:

@@ -249,9 +249,18 @@ async def test_a_receiver_that_goes_is_missed_and_comes_back(
     assert status.forwarding.technical_address == before.forwarding.technical_address
 
 
-async def test_nobody_sends_on_to_himself() -> None:
-    world = MessageWorld(forwarding={"receiverRef": {"name": ACCOUNT.name}})
-    status = await world.ready()
+@pytest.mark.parametrize(
+    "forwarding",
+    [
+        {"receiverRef": {"name": ACCOUNT.name}},
+        {"technicalAddress": "support@example.com"},
+        {"technicalAddress": "Support@example.com"},
+    ],
+)
+async def test_nobody_sends_on_to_himself(forwarding: dict[str, Any]) -> None:
+    world = MessageWorld(forwarding=forwarding)
+    await world.ready()
+    status = await world.run(times=4)
     assert verdict(status, VERIFIED) == ("False", "ReceiverNotReady")
     assert status.forwarded_from == []
     assert world.office.sent == []

@@ -16,7 +16,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "ProbeSucceeded": ("The server answered as a mail server should.", _NONE),
     "ProbeInconclusive": ("The probe ended for a passing reason before it could tell.", _WAIT),
-    "HostNotFound": ("The host has no address in DNS.", "Correct the host's name."),
+    "HostNotFound": (
+        "The host has no address in DNS.",
+        "Correct the host's name; where it is right, look at the resolver that postroom uses.",
+    ),
     "ConnectionRefused": ("Nothing listens on the port.", "Correct the port, or start the server."),
     "ConnectionTimeout": (
         "The server, or a firewall before it, did not answer in time.",

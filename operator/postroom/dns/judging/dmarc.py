@@ -92,7 +92,8 @@ def _inherited(planned: PlannedRecord, wanted: DMARCWanted, seen: Seen) -> judge
     if not enough or dmarc.missing_reports(found.record, wanted.rua):
         return _missing(planned, wanted, seen, so, found.policy)
     there = seen.at(planned.name, RecordType.TXT).values
-    message = f"{judgement.lacking(planned, there)} {so} It is as strict as spec.dmarc asks for."
+    strict = "It is at least as strict as spec.dmarc asks for."
+    message = f"{judgement.lacking(planned, there)} {so} {strict}"
     advice = [finding(Code.DMARC_INHERITED, planned.id, message)]
     differing = dmarc_advice.by_suffix_list(domain, found)
     if differing is not None:

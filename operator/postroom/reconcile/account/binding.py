@@ -74,8 +74,8 @@ _PROBLEMS: Mapping[ChildState, tuple[Reason, str]] = {
     ),
     ChildState.NOT_ALLOWED: (
         Reason.BINDING_NOT_ENABLED,
-        "This operator writes no Secrets, so that there is no Secret {name}: install "
-        f"{COMPONENT}, which sets --allow-bindings, or remove spec.binding.",
+        "This operator writes no Secrets: Secret {name} is not made, and stays as it was if it is "
+        f"there. Install {COMPONENT}, which sets --allow-bindings, or delete it and spec.binding.",
     ),
     ChildState.FORBIDDEN: (
         Reason.BINDING_FORBIDDEN,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from kstatus import lint
 from postroom.api.binding import DEFAULT_MAIL
-from postroom.api.conditions import ConditionType
+from postroom.api.conditions import ConditionType, find
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.mailserver import ProbeStage
 from postroom.api.names import Key, Kind
@@ -642,3 +642,16 @@ async def test_a_secret_of_ours_that_the_account_signs_in_with_is_not_taken_from
     world.add(ACCOUNT, **{**world.spec, "suspend": True})
     await world.evaluate(ACCOUNT)
     assert world.kube.there == {}
+
+
+async def test_what_is_left_when_the_operator_may_no_more_is_not_said_to_be_absent() -> None:
+    world = await published()
+    world.children = Children({})
+    world.restart()
+    status = await world.evaluate(ACCOUNT)
+    told = find(status.conditions, BINDING)
+    assert told is not None
+    assert (told.reason, NAME in world.kube.there) == ("BindingNotEnabled", True)
+    assert f"{NAME} is not made, and stays as it was if it is there" in told.message
+    assert status.binding is not None
+    assert status.binding.secrets == [NAME]

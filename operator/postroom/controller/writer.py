@@ -128,15 +128,20 @@ class Writer:
         return result
 
     async def _write(self, evaluated: Evaluated, desired: dict[str, Any]) -> WriteResult:
+        #: What stood before an attempt whose answer was lost: it may have been carried out.
+        unsure: Raw | None = None
         for attempt in range(1, _ATTEMPTS + 1):
             patch = self._patch_for(evaluated, desired)
+            if patch is WriteResult.UNCHANGED and unsure is not None:
+                self._audit.status_written(evaluated.key, unsure, desired)
+                return WriteResult.WRITTEN
             if isinstance(patch, WriteResult):
                 return patch
             await self._bucket.take(evaluated.key.namespace)
             if not self.may_write():
                 return WriteResult.UNAVAILABLE
+            before = self._intake.cache.get(evaluated.key) or {}
             try:
-                before = self._intake.cache.get(evaluated.key) or {}
                 await self._send(evaluated.key, patch)
                 self._audit.status_written(evaluated.key, before, desired)
                 return WriteResult.WRITTEN
@@ -148,6 +153,7 @@ class Writer:
                 elif not error.transient:
                     return self._rejected(evaluated, error)
                 elif attempt < _ATTEMPTS:
+                    unsure = unsure or before
                     pause = max(error.retry_after or 0.0, self._backoff.delay(attempt))
                     logger.debug("%s; next attempt in %.1f s", error, pause)
                     await asyncio.sleep(min(pause, _LONGEST_PAUSE))

@@ -320,6 +320,31 @@ async def test_the_announcement_of_another_process_is_never_written_over(
     assert len(one.server.patches) == (0 if by_the_watch else 1)
 
 
+@pytest.mark.parametrize("by_the_watch", [True, False])
+async def test_a_write_whose_answer_was_lost_is_accounted_for(
+    by_the_watch: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = bench()
+    answer = one.server.patch_status
+
+    async def lose(key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        one.server.patch_status = answer  # type: ignore[method-assign]
+        after = await answer(key, patch)
+        if by_the_watch:
+            one.intake.seen(SERVER.kind, after)
+        # A second attempt names a version that is no more.
+        one.server.script.append(dict(after))
+        raise refusal(0)
+
+    one.server.patch_status = lose  # type: ignore[method-assign]
+    caplog.set_level("INFO", "audit")
+    written = await one.write(status_of("False"))
+    lines = [line.getMessage() for line in caplog.records if line.name == "audit"]
+    assert written is WriteResult.WRITTEN
+    assert len(lines) == 1
+    assert lines[0].startswith("VerdictChanged: condition Ready, from True, to False")
+
+
 async def test_what_we_announced_ourselves_may_be_written_on() -> None:
     """Also where the answer to the first attempt was lost."""
     ours = stored(SERVER, version=11, status=announced("ours"))

@@ -261,6 +261,13 @@ class ProbeFacts(Model):
         description="How often these credentials were refused when postroom sent them by itself; "
         "after 2 they are not sent again until they change or somebody asks for a check.",
     )
+    refused: Annotated[str, StringConstraints(max_length=32, pattern="^[0-9a-f]{32}$")] | None = (
+        Field(
+            default=None,
+            description="Where a grant of another namespace was refused: a mark by which postroom "
+            "knows it again after a restart, and which tells nobody anything of it.",
+        )
+    )
 
 
 class MailServerStatus(MarkedStatus):

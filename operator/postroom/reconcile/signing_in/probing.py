@@ -52,7 +52,8 @@ class Attempt:
     """What a probe is about: for whom, where, with what, and at whose request.
 
     `stored` is what the stored status tells of a refusal of the same credentials; `is_new` that
-    it tells of others, and of no success with this spec.
+    it tells of others, and of no success with this spec. `mark` stands in status for credentials
+    whose Secrets must not be named there.
     """
 
     protocol: Protocol
@@ -63,6 +64,7 @@ class Attempt:
     provider: str | None = None
     stored: Rejection | None = None
     is_new: bool = False
+    mark: str | None = None
 
     @property
     def version(self) -> str:
@@ -291,8 +293,10 @@ def _auth_verdict(report: ProbeReport, protocol: Protocol) -> Verdict:
     return failed(condition, report.reason, report.message)
 
 
-def facts_of(report: ProbeReport, before: ProbeFacts | None = None) -> ProbeFacts:
-    """Return how far the probe came, for status.
+def facts_of(
+    report: ProbeReport, before: ProbeFacts | None = None, mark: str | None = None
+) -> ProbeFacts:
+    """Return how far the probe came, for status, and by its `mark` what was refused.
 
     Of `before`, which status has, the server's words stay where they tell the same: it may name
     another of its machines each time, which is no reason to write.
@@ -304,6 +308,7 @@ def facts_of(report: ProbeReport, before: ProbeFacts | None = None) -> ProbeFact
         enhanced_code=report.enhanced_code,
         server_text=report.server_text,
         refusals=report.refusals,
+        refused=mark if report.refusals else None,
     )
     if before is None or not before.server_text or not facts.server_text:
         return facts

@@ -6,6 +6,7 @@ Target, credentials, attempt, precheck, probe; then verdicts, findings and facts
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -125,7 +126,8 @@ class ProtocolCheck:
 
     def facts(self, before: ProbeFacts | None) -> ProbeFacts | None:
         """How far the probe came, for status; `before` is what status has of the same."""
-        return probing.facts_of(self.report, before) if self.report is not None else None
+        mark = self.attempt.mark if self.attempt is not None else None
+        return probing.facts_of(self.report, before, mark) if self.report is not None else None
 
 
 async def prepare(
@@ -172,9 +174,13 @@ async def prepare(
         resource.metadata.requested_at,
         target.mailbox,
         target.provider,
-        _stored_rejection(protocol, resource, credentials, world),
-        _is_new(resource, credentials),
+        is_new=_is_new(resource, credentials),
     )
+    if credentials is not None:
+        if not credentials.resolved:
+            attempt = replace(attempt, mark=_mark_of(attempt, resource))
+        stored = _stored_rejection(attempt, credentials, resource, world)
+        attempt = replace(attempt, stored=stored)
     resolved += credentials.resolved if credentials is not None else ()
     return ProtocolCheck(attempt, None, resolved, prechecks.check(attempt))
 
@@ -223,21 +229,33 @@ async def _token_credentials(
     return replace(found, grant=replace(found.grant, secret=""), resolved=())
 
 
+def _mark_of(attempt: Attempt, resource: EmailAccount | MailServer) -> str:
+    """Stand for credentials of another namespace in the status of who may not see their Secrets.
+
+    They hold the random uid of a Secret, which nobody guesses, and the mark is for this object
+    alone: whoever compares marks learns nothing. It is written when they are refused, which the
+    status shows anyway, and not when they change.
+    """
+    about = f"{resource.metadata.uid} {attempt.slot}"
+    return hashlib.sha256(about.encode("utf-8")).hexdigest()[:32]
+
+
 def _stored_rejection(
-    protocol: Protocol,
+    attempt: Attempt,
+    credentials: AnyCredentials,
     resource: EmailAccount | MailServer,
-    credentials: AnyCredentials | None,
     world: World,
 ) -> Rejection | None:
     """The refusal of these credentials that the stored status knows of."""
-    if credentials is None:
-        return None
     facts = resource.status.last_probe
     if isinstance(facts, ProtocolProbes):
-        facts = facts.smtp if protocol is SMTP else facts.imap
-    return retrying.restored(
-        resource, protocol.authenticated, facts, credentials.resolved, world.now()
-    )
+        facts = facts.smtp if attempt.protocol is SMTP else facts.imap
+    known = credentials.resolved and retrying.are_known(resource, credentials.resolved)
+    if attempt.mark is not None:
+        known = facts is not None and facts.refused == attempt.mark
+    if not known:
+        return None
+    return retrying.restored(resource, attempt.protocol.authenticated, facts, world.now())
 
 
 async def prepare_server(server: MailServer, world: World) -> ProtocolCheck:

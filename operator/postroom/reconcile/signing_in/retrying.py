@@ -187,18 +187,23 @@ def _asks(request: str | None, answered: str | None) -> bool:
     return request is not None and request != answered
 
 
+def are_known(resource: EmailAccount | MailServer, used: Sequence[ResolvedReference]) -> bool:
+    """Whether a stored status is about these versions of the Secrets of some credentials."""
+    known = resource.status.resolved_refs
+    return all(reference.resource_version and reference in known for reference in used)
+
+
 def restored(
     resource: EmailAccount | MailServer,
     condition: ConditionType,
     facts: ProbeFacts | None,
-    used: Sequence[ResolvedReference],
     now: datetime,
 ) -> Rejection | None:
-    """Read from a stored status that these credentials were refused; None: it does not say so.
+    """Read from a stored status that the credentials were refused that it is about; None: it does
+    not say so.
 
-    `used` are the Secrets that they come from, `facts` those of the last probe. An operator that
-    was restarted must not send at once what it knows to be refused. When that was is not stored:
-    it counts from now on.
+    `facts` are those of the last probe. An operator that was restarted must not send at once what
+    it knows to be refused. When that was is not stored: it counts from now on.
     """
     status = resource.status
     stored = find(status.conditions, condition)
@@ -206,9 +211,6 @@ def restored(
         return None
     same = stored.observed_generation == resource.metadata.generation
     if not same or stored.reason not in REFUSALS:
-        return None
-    known = status.resolved_refs
-    if not used or not all(reference.resource_version and reference in known for reference in used):
         return None
     attempts = facts.refusals if facts is not None else None
     if attempts is None:

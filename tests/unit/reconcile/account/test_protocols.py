@@ -9,6 +9,7 @@ token for all; random lists of mailboxes.
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -235,6 +236,63 @@ async def test_the_guide_works_as_it_is_written() -> None:
     mail.objects[keys[1]]["spec"]["address"] = CHIEF
     refused = cast("EmailAccountStatus", await mail.look(keys[1]))
     assert ready(refused) == ("False", "MailServerNotPermitted")
+
+
+async def refused_mailbox(key: Key = THERE) -> tuple[Organisation, EmailAccountStatus]:
+    """One that the grant does not open, when nothing is tried any more, and its status."""
+    mail = Organisation(OURS if key is HERE else THEIRS, key=key)
+    mail.probes.refuses = {"token-1": REFUSED}
+    await mail.tickets()
+    for _ in range(2):
+        status = cast("EmailAccountStatus", await mail.look(key, timedelta(hours=1)))
+    assert ready(status) == ("False", "OAuthTokenRejected")
+    assert status.last_probe.smtp is not None and status.last_probe.smtp.refusals == 2
+    mail.probes.dialled.clear()
+    return mail, status
+
+
+@pytest.mark.parametrize("key", [HERE, THERE])
+async def test_a_mailbox_that_was_refused_is_not_tried_again_after_a_restart(key: Key) -> None:
+    mail, before = await refused_mailbox(key)
+    for _ in range(3):
+        mail._memories.clear()  # a restart
+        for _ in range(3):
+            status = cast("EmailAccountStatus", await mail.look(key, timedelta(hours=1)))
+    assert not mail.signed_in()
+    assert status.conditions == before.conditions and status.last_probe == before.last_probe
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_is_mended_in_the_other_namespace_is_tried_after_a_restart(
+    restarted: bool,
+) -> None:
+    mail, _ = await refused_mailbox()
+    if restarted:
+        mail._memories.clear()
+    mail.add_secret("client", secret="s", version="2")
+    mail.probes.refuses = {}
+    assert ready(await mail.tickets())[0] == "True"
+    after = mail.objects[THERE]["status"]["lastProbe"]["smtp"]
+    assert "refused" not in after and "refusals" not in after
+
+
+async def test_what_stands_for_a_refused_grant_tells_nothing_of_it() -> None:
+    mail, status = await refused_mailbox()
+    assert status.last_probe.smtp is not None
+    said = status.model_dump_json()
+    assert not any(each in said for each in ('"client"', "Secret client", "uid-client"))
+    mark = status.last_probe.smtp.refused
+    # Of two accounts nobody can tell that it is the same, and another version is not seen before
+    # it was refused, too.
+    other = Key(Kind.EMAIL_ACCOUNT, TENANT, "other")
+    mail.add(other, **mail.objects[THERE]["spec"])
+    del mail.objects[THERE]
+    for _ in range(2):
+        theirs = cast("EmailAccountStatus", await mail.look(other, timedelta(hours=1)))
+    assert theirs.last_probe.smtp is not None
+    assert mark and theirs.last_probe.smtp.refused not in (mark, None)
+    _, seen = await refused_mailbox(HERE)
+    assert seen.last_probe.smtp is not None and seen.last_probe.smtp.refused is None
 
 
 @pytest.fixture

@@ -136,3 +136,28 @@ def test_users_that_are_listed_or_counted_are_told(user: Tenant, listed: int, co
     has_status(user, "listed", {"usedBy": users, "usedByCount": counted}, "SendingDomain")
     said = user.run("delete", "sendingdomain", "listed", "--dry-run=server")
     assert f"SendingDomain listed is used by {counted} object" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "falling"),
+    [
+        ("SendingDomain", "is the domain of the fallbackSender of {}, without one then"),
+        ("EmailAccount", "is for the fallbackSender of {}, which may still send as it while"),
+    ],
+)
+@pytest.mark.parametrize(("stop", "fall"), [(0, 1), (2, 2), (1, 0)])
+def test_who_only_falls_back_on_it_does_not_stop(
+    user: Tenant, kind: str, falling: str, stop: int, fall: int
+) -> None:
+    uses = ["Receiver"] * stop + ["FallbackSender"] * fall
+    users = [
+        {"kind": "EmailAccount", "name": f"a{number}", "use": use}
+        for number, use in enumerate(uses)
+    ]
+    has_status(user, "listed", {"usedBy": users, "usedByCount": len(users)}, kind)
+    said = user.run("delete", kind, "listed", "--dry-run=server")
+    stops = f"is used by {stop} object{'s, which then stop' if stop > 1 else ', which then stops'}"
+    assert (f"{kind} listed {stops} working" in said) is bool(stop)
+    assert ("working" in said) is bool(stop)
+    told = falling.format(f"{fall} object{'s' if fall > 1 else ''}")
+    assert (told in said) is bool(fall), said

@@ -127,6 +127,26 @@ async def test_a_receiver_that_is_not_there_is_a_reference_that_leads_nowhere() 
     assert ready(await mail.account()) == ("False", "EmailAccountNotFound")
 
 
+async def test_a_fallback_stands_on_its_domain_and_on_no_account() -> None:
+    mail = Mail(fallbackSender=RELAY_ADDRESS)
+    mail.domain(status="False")
+    mail.domain(FALLBACK, "relay.example.net")
+    used = (RELAY_ADDRESS, "FallbackUsed")
+    never = await mail.account()
+    assert (ready(never)[0], sender(never)) == ("True", used)
+    mail.add(PEER, address=RELAY_ADDRESS)
+    assert sender(await mail.account()) == used
+    del mail.objects[PEER]  # it was for the address, and nothing of it was needed
+    gone = await mail.account()
+    assert (ready(gone)[0], sender(gone), gone.findings) == ("True", used, never.findings)
+    mail.add(PEER, address=RELAY_ADDRESS, connection="Disconnected")
+    assert sender(await mail.account()) == (None, "FallbackSenderDisconnected")
+    mail.add(PEER, address=RELAY_ADDRESS)
+    assert sender(await mail.account()) == used
+    del mail.objects[FALLBACK]
+    assert sender(await mail.account()) == (None, "FallbackSenderNotVerified")
+
+
 async def test_a_domain_in_u_labels_is_the_same_domain() -> None:
     written, stored = "support@münchen.example", "support@xn--mnchen-3ya.example"
     mail = Mail(address=written, identities=[{"address": "sales@münchen.example"}])

@@ -325,8 +325,12 @@ class EmailAccountSpec(fields.Model):
 
         What a fallback sender stands in for must be known.
         """
-        required = self.domain_policy is DomainPolicy.REQUIRED
-        return required or self.fallback_sender is not None
+        return self.requires_domains or self.fallback_sender is not None
+
+    @property
+    def requires_domains(self) -> bool:
+        """Whether nobody is to send as an address, of identities too, without a SendingDomain."""
+        return self.domain_policy is DomainPolicy.REQUIRED
 
     @property
     def domain(self) -> str:

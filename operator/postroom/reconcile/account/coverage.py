@@ -7,15 +7,27 @@ only where no DMARC record of the subdomain asks for strict alignment (RFC 9989)
 looked at there was looked at for the domain above alone.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import yaml
 
-from postroom.api import emailaccount, findings, names, reasons, resource
+from postroom.api import (
+    emailaccount,
+    findings,
+    identities,
+    names,
+    reasons,
+    resource,
+    sendingdomain,
+)
+from postroom.api.conditions import ConditionStatus
 from postroom.dns.names import and_ancestors
+from postroom.mail.identities.judging import Judgement
 from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.status import assessment
 from postroom.reconcile.world import World
 
 
@@ -71,12 +83,63 @@ def missing(
         )
     if not spec.needs_domain:
         return None
-    required = spec.domain_policy is emailaccount.DomainPolicy.REQUIRED
-    why = "spec.domainPolicy is Required" if required else "spec.fallbackSender is set"
+    why = "spec.domainPolicy is Required" if spec.requires_domains else "spec.fallbackSender is set"
+    return _uncovered(why, spec.domain, coverage)
+
+
+def _uncovered(why: str, domain: str, coverage: Coverage) -> str:
+    """The sentence on a domain that must be covered and is not."""
     return (
-        f"{why}, but no SendingDomain of this namespace is for {spec.domain}: create one."
+        f"{why}, but no SendingDomain of this namespace is for {domain}: create one."
         f"{_not_inherited(coverage.above)}"
     )
+
+
+def is_degraded(domain: resource.SendingDomain | None) -> bool:
+    """Whether a domain fails within its grace period, in which sending goes on."""
+    if domain is None or assessment.readiness(domain) is not ConditionStatus.FALSE:
+        return False
+    return domain.status.verification is sendingdomain.Verification.DEGRADED
+
+
+async def withheld(
+    account: resource.EmailAccount, addresses: Iterable[str], world: World
+) -> Mapping[str, Judgement]:
+    """Hold back those of an account's further addresses whose domains are not verified, where
+    `domainPolicy` is Required; by folded address.
+
+    Pending, not Rejected: it says nothing against the account's own address.
+    """
+    spec, held = account.spec, dict[str, Judgement]()
+    others = {address.lower() for address in addresses} - {spec.address.lower()}
+    for address in sorted(others if spec.requires_domains else ()):
+        domain = address.rpartition("@")[2]
+        found = await coverage_of(domain, account.metadata.namespace, world)
+        why = _why_held(domain, found, world)
+        if why is not None:
+            held[address] = Judgement(identities.IdentityState.PENDING, None, *why)
+    return held
+
+
+def _why_held(
+    domain: str, found: Coverage, world: World
+) -> tuple[reasons.Reason, str, bool] | None:
+    """Why nobody is to send under a domain that must be verified, and whether that passes."""
+    if (covering := found.covering) is None:
+        sentence = _uncovered("spec.domainPolicy is Required", domain, found)
+        return reasons.Reason.SENDING_DOMAIN_NOT_FOUND, sentence, False
+    name = f"SendingDomain {covering.metadata.name}"
+    state = assessment.readiness(covering)
+    if world.claims.refuses(covering.key) or (
+        state is ConditionStatus.FALSE and not is_degraded(covering)
+    ):
+        sentence = f"{name} is not ready: read its status."
+        return reasons.Reason.SENDING_DOMAIN_NOT_READY, sentence, False
+    if state is ConditionStatus.UNKNOWN:
+        sentence = f"The state of {name} is not known yet."
+        passing = not assessment.is_out_of_sight(covering)
+        return reasons.Reason.DEPENDENCY_UNKNOWN, sentence, passing
+    return None
 
 
 def _not_inherited(above: resource.SendingDomain | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from postroom.api import names, sendingdomain, status
+from postroom.api import names, status
 from postroom.api.conditions import ConditionStatus, ConditionType, Verdict
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.findings import Finding, Severity
@@ -61,14 +61,14 @@ class Dependencies:
     @property
     def domain_degraded(self) -> bool:
         """Whether the domain fails within its grace period, in which sending goes on."""
-        return not self.domain_claimed and is_degraded(self.domain)
+        return not self.domain_claimed and coverage.is_degraded(self.domain)
 
     @property
     def fallback_state(self) -> ConditionStatus:
         """Whether the fallback sender may be used: judged as the address itself is."""
         if self.fallback_domain is None or self.fallback_claimed or self.fallback_refusal:
             return ConditionStatus.FALSE
-        if is_degraded(self.fallback_domain):
+        if coverage.is_degraded(self.fallback_domain):
             return ConditionStatus.TRUE
         return readiness(self.fallback_domain)
 
@@ -109,13 +109,6 @@ class Dependencies:
             kind = names.Kind.SENDING_DOMAIN.value
             resolved.append(status.ResolvedReference(kind=kind, name=self.lost_domain))
         return tuple(resolved)
-
-
-def is_degraded(domain: SendingDomain | None) -> bool:
-    """Whether a domain fails within its grace period, in which sending goes on."""
-    if domain is None or readiness(domain) is not ConditionStatus.FALSE:
-        return False
-    return domain.status.verification is sendingdomain.Verification.DEGRADED
 
 
 async def find_dependencies(resource: EmailAccount, world: World) -> Dependencies:
@@ -173,7 +166,10 @@ def references_of(spec: EmailAccountSpec) -> frozenset[str]:
     if spec.fallback_sender is not None:
         refs |= coverage.references_to(domain_of(spec.fallback_sender))
         refs |= consumers.references_to([spec.fallback_sender])
-    refs |= consumers.references_to(identity.address for identity in spec.enabled_identities)
+    others = [identity.address for identity in spec.enabled_identities]
+    refs |= consumers.references_to(others)
+    for other in others if spec.requires_domains else ():
+        refs |= coverage.references_to(domain_of(other))
     refs.update(reference_to(names.Kind.EMAIL_ACCOUNT, name) for _, name in _receivers(spec))
     if spec.default:
         refs.add(reference_to(names.Kind.EMAIL_ACCOUNT, indexes.DEFAULT))

@@ -12,8 +12,9 @@ from postroom.api.reasons import Reason
 from postroom.api.times import timestamp
 from postroom.mail.identities.judging import Judgement, Knowledge, judge
 from postroom.mail.identities.values import DiscoveryFailure, ListedIdentity, same
-from postroom.reconcile.account import consumers
-from postroom.reconcile.account.identity_sources import WHILE_OPEN, find_out, knowledge_of
+from postroom.reconcile.account import consumers, coverage
+from postroom.reconcile.account.dependencies import domain_of
+from postroom.reconcile.account.identity_sources import HELD, WHILE_OPEN, find_out, knowledge_of
 from postroom.reconcile.account.messages.correspondents import sender_of
 from postroom.reconcile.account.steps import AccountView, Contribution
 from postroom.reconcile.signing_in.probing import Attempt, code_of
@@ -51,27 +52,60 @@ async def step(view: AccountView) -> Contribution:
     if known.discovered is not None:
         others += [listed.address for listed in known.discovered.listed]
     taken = await consumers.taken(view.resource, others, view.world)
-    entries = [_unless_taken(entry, taken) for entry in _entries(view, known)]
+    held = await coverage.withheld(view.resource, others, view.world)
+    entries = [
+        _unless_taken(_unless_held(entry, held, view), taken) for entry in _entries(view, known)
+    ]
     verdicts = _verdicts(view, entries)
     rejected = any(verdict.failed for verdict in verdicts)
-    pending = any(entry.state is identities.IdentityState.PENDING for entry in entries)
+    awaited = [entry for entry in entries if entry.state is identities.IdentityState.PENDING]
+    domains = {domain_of(other) for other in others if view.resource.spec.requires_domains}
     return Contribution(
         verdicts=verdicts,
         fields={"identities": entries},
         findings=tuple(
-            Finding(
-                code=code_of(_OPEN[entry.state]),
-                severity=_SEVERITIES[entry.state],
-                subject=entry.address[:253],
-                message=entry.message,
-            )
+            _told(entry, view)
             for entry in entries
-            if entry.declared and entry.state in _SEVERITIES
+            if entry.declared
+            and entry.state in _SEVERITIES
+            and entry.reason != Reason.DEPENDENCY_UNKNOWN.value
         ),
         advisory=frozenset() if rejected else frozenset({_CONDITION}),
-        references=consumers.references_to(others),
-        look_again=WHILE_OPEN if pending else None,
+        references=consumers.references_to(others).union(*map(coverage.references_to, domains)),
+        # A domain brings the account back by itself.
+        look_again=WHILE_OPEN if any(entry.reason not in HELD for entry in awaited) else None,
     )
+
+
+def _told(entry: identities.IdentityStatus, view: AccountView) -> Finding:
+    """What is wrong with an identity that the spec names."""
+    reason, fix = _OPEN[entry.state], None
+    if entry.reason in HELD:
+        reason = Reason(entry.reason)
+    if reason is Reason.SENDING_DOMAIN_NOT_FOUND:
+        fix = coverage.declaring(domain_of(entry.address), view.resource.metadata.namespace)
+    return Finding(
+        code=code_of(reason),
+        severity=_SEVERITIES[entry.state],
+        subject=entry.address[:253],
+        message=entry.message,
+        fix=fix,
+    )
+
+
+def _unless_held(
+    entry: identities.IdentityStatus, held: Mapping[str, Judgement], view: AccountView
+) -> identities.IdentityStatus:
+    """What is said of an address that could be sent as, where its domain is not verified."""
+    hindrance = held.get(entry.address.lower())
+    sendable = (identities.IdentityState.VERIFIED, identities.IdentityState.UNVERIFIABLE)
+    if hindrance is None or entry.state not in sendable:
+        return entry
+    earlier = _earlier(entry.address, view.resource.status.identities)
+    if hindrance.passing and earlier is not None and earlier.state is entry.state:
+        # Its domain is being looked at anew: what stood is not taken for a moment.
+        return entry
+    return _judged(entry, hindrance)
 
 
 def _unless_taken(
@@ -81,12 +115,17 @@ def _unless_taken(
     refusal = taken.get(entry.address.lower())
     if refusal is None or entry.state is identities.IdentityState.DISABLED:
         return entry
+    return _judged(entry, refusal)
+
+
+def _judged(entry: identities.IdentityStatus, judgement: Judgement) -> identities.IdentityStatus:
+    """An entry of which something else counts than what was found out about it."""
     changes = {
-        "state": refusal.state,
+        "state": judgement.state,
         "method": None,
         "verified_at": None,
-        "reason": refusal.reason.value,
-        "message": shorten(refusal.message),
+        "reason": judgement.reason.value,
+        "message": shorten(judgement.message),
     }
     return entry.model_copy(update=changes)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from postroom.api.identities import IdentityState, VerificationMethod
 from postroom.api.oauth import OAuthProvider
+from postroom.api.reasons import Reason
 from postroom.mail.identities.judging import Knowledge
 from postroom.mail.identities.providers import directory, judges_late
 from postroom.mail.identities.values import Discovered, DiscoveryFailure, same
@@ -24,6 +25,15 @@ USUALLY, WHILE_OPEN = timedelta(hours=1), timedelta(minutes=5)
 #: How often a server is asked: some count what they answer to RCPT.
 ENVELOPE_PAUSE = timedelta(hours=24)
 _OPEN = (IdentityState.REJECTED, IdentityState.PENDING)
+#: Why an identity is Pending of which no provider knows anything.
+HELD = frozenset(
+    reason.value
+    for reason in (
+        Reason.SENDING_DOMAIN_NOT_FOUND,
+        Reason.SENDING_DOMAIN_NOT_READY,
+        Reason.DEPENDENCY_UNKNOWN,
+    )
+)
 _SECRET = references.reference_to("Secret", "")
 
 
@@ -69,7 +79,9 @@ async def find_out(view: AccountView, sender: Attempt) -> IdentityLook | None:
     inputs = (about, metadata.generation, metadata.requested_at)
     if last is not None and last.inputs == inputs:
         found = view.resource.status.identities
-        is_open = any(entry.declared and entry.state in _OPEN for entry in found)
+        is_open = any(
+            entry.declared and entry.state in _OPEN and entry.reason not in HELD for entry in found
+        )
         if now - last.at < (last.pause or (WHILE_OPEN if is_open else USUALLY)):
             return last
     look = IdentityLook(inputs, now)

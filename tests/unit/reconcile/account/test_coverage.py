@@ -18,10 +18,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
 from postroom.api.resource import parse_spec
+from postroom.controller.dependants import declared
 from postroom.reconcile.account.coverage import declaring, references_to
+from postroom.reconcile.account.dependencies import references_of
 from unit.reconcile.account.test_relations import Mail, message, ready, sender
 from unit.reconcile.mail_worlds import NAMESPACE, SERVER
 
@@ -259,6 +262,76 @@ async def test_a_fallback_stands_in_for_a_domain_that_is_out_of_sight() -> None:
     condition = mail.objects[mail.key("send.example.com")]["status"]["conditions"][0]
     condition |= {"status": "Unknown", "reason": "ObservationStale"}
     assert sender(await mail.account()) == ("noreply@example.net", "FallbackUsed")
+
+
+#: Of an identity's domain under Required: its state, and the state and reason of the identity.
+IDENTITY_STATES = [
+    (None, "Pending", "SendingDomainNotFound"),
+    ("Verified", "Unverifiable", "IdentityUnverifiable"),
+    ("Degraded", "Unverifiable", "IdentityUnverifiable"),
+    ("Failed", "Pending", "SendingDomainNotReady"),
+    ("Pending", "Pending", "SendingDomainNotReady"),
+]
+
+
+@pytest.mark.parametrize(("state", "expected", "reason"), IDENTITY_STATES)
+@pytest.mark.parametrize("policy", ["Required", "IfDeclared"])
+async def test_an_identity_needs_its_domain_verified_where_the_policy_asks_for_it(
+    policy: str, state: str | None, expected: str, reason: str
+) -> None:
+    other = "sales@x.send.example.com"
+    mail = Covered(domainPolicy=policy, identities=[{"address": other}])
+    mail.declare("send.example.com", "Verified")
+    if state is not None:
+        mail.declare("x.send.example.com", state)
+    status = await mail.account()
+    own, entry = status.identities
+    if policy == "IfDeclared":
+        expected, reason = "Unverifiable", "IdentityUnverifiable"
+    assert (entry.address, entry.state.value, entry.reason) == (other, expected, reason)
+    # What the account sends as itself is not touched.
+    assert (ready(status), sender(status)[0]) == (("True", "Succeeded"), ADDRESS)
+    assert own.state.value == "Verified"
+    if expected != "Pending":
+        assert "SENDING_DOMAIN" not in str(codes(status))
+        return
+    told = [finding for finding in status.findings if finding.subject == other]
+    (finding,) = told
+    assert finding.fix is not None and finding.severity.value == "Warning"
+    if state is None:
+        made = printed(status)
+        assert made["spec"] == {"domain": "x.send.example.com"}
+        assert "SendingDomain mail-send-example-com is for send.example.com alone" in entry.message
+    mail.declare("x.send.example.com", "Verified")
+    assert (await mail.account()).identities[1].state.value == "Unverifiable"
+
+
+@pytest.mark.parametrize("domain", ["send.example.com", "x.send.example.com"])
+async def test_an_identity_is_brought_back_by_its_domain(domain: str) -> None:
+    other = {"address": "sales@x.send.example.com"}
+    spec = EmailAccountSpec.model_validate({"address": ADDRESS, "identities": [other], **REQUIRED})
+    assert f"SendingDomain/domain={domain}" in references_of(spec)
+    assert references_of(spec) <= declared(
+        Kind.EMAIL_ACCOUNT, {"spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    )
+
+
+async def test_an_identity_is_not_taken_while_its_domain_is_looked_at_anew() -> None:
+    other = "sales@x.send.example.com"
+    mail = Covered(identities=[{"address": other}], **REQUIRED)
+    for domain in ("send.example.com", "x.send.example.com"):
+        mail.declare(domain, "Verified")
+    await mail.account()
+    condition = mail.objects[mail.key("x.send.example.com")]["status"]["conditions"][0]
+    condition |= {"status": "Unknown", "reason": "Progressing"}
+    assert (await mail.account()).identities[1].state.value == "Unverifiable"
+    condition["reason"] = "ObservationStale"
+    status = await mail.account()
+    assert (status.identities[1].state.value, status.identities[1].reason) == (
+        "Pending",
+        "DependencyUnknown",
+    )
+    assert ready(status)[0] == "True"
 
 
 PLACES = ("x.send.example.com", "send.example.com", "example.com", "y.x.send.example.com")

@@ -13,7 +13,8 @@ from postroom.mail.oauth.answers import TokenFailure
 from postroom.mail.operations import Acceptance, Answer
 from postroom.mail.report import Login
 from postroom.reconcile import indexes
-from postroom.reconcile.account.dependencies import domain_of, is_degraded
+from postroom.reconcile.account.coverage import is_degraded, withheld
+from postroom.reconcile.account.dependencies import domain_of
 from postroom.reconcile.account.protocols import imap_check
 from postroom.reconcile.account.server import ServerFound, find_server
 from postroom.reconcile.account.steps import AccountView
@@ -111,6 +112,10 @@ async def unverified_domain(address: str, view: AccountView) -> Obstacle | None:
             f"Nothing was sent from {address}: SendingDomain {name} is not verified. Read its "
             "status, then ask anew.",
             passing=True,
+        )
+    for held in (await withheld(view.resource, [address], view.world)).values():
+        return Obstacle(
+            held.reason, f"Nothing was sent from {address}. {held.message}", passing=True
         )
     return None
 

@@ -128,6 +128,8 @@ async def test_time_that_has_passed_is_not_waited_for_again() -> None:
     queue.add_after(key("a"), 10)
     queue.time.now += 20
     queue.add_after(key("b"), 10)
+    assert queue._timer is not None
+    assert queue._timer.when() - asyncio.get_running_loop().time() < 0.5
     assert await asyncio.wait_for(queue.take(), 1) == key("a")
     queue.close()
 

@@ -22,6 +22,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "postroom.reconcile.status.summarize": (
         "tests/unit/reconcile/status/test_summarize.py",
+        "tests/unit/reconcile/status/test_notices.py",
         "tests/unit/reconcile/domain/test_verification.py",
         "tests/unit/reconcile/status/test_schedule.py",
     ),

@@ -7,15 +7,20 @@ of regressions, staleness, the deadline, events on transitions only, and stable 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from kstatus import argo_health, compute, conditions_of, lint
 from postroom.api.conditions import ConditionType, Verdict
+from postroom.api.findings import Finding, Severity
 from postroom.api.reasons import Reason
+from postroom.api.sendingdomain_status import SendingDomainStatus
 from postroom.api.status import CommonStatus
-from postroom.reconcile.status.assessment import failed
+from postroom.api.times import timestamp
+from postroom.reconcile.status import schedule
+from postroom.reconcile.status.assessment import Followed, failed, unknown
 from postroom.reconcile.status.outcome import Memory, NoticeType
 from postroom.reconcile.status.summarize import summarize
 from unit.reconcile.assessments import (
@@ -194,3 +199,188 @@ def test_the_first_failing_verdict_decides_ready() -> None:
     spf = failed(ConditionType.SPF_VERIFIED, Reason.MULTIPLE_RECORDS, "Two.")
     assert seen(run(BAD, spf))[1] == "RecordNotFound"
     assert seen(run(GOOD, spf))[1] == "MultipleRecords"
+
+
+# -- which generation something is about: stored numbers are equal, and other objects -------------
+
+
+def passes(number: int) -> int:
+    """The same number, as another object."""
+    return int(str(number))
+
+
+def before_of(ready_at: int | None, *, observed: int = 300) -> CommonStatus:
+    """A status that saw everything good, with these generations."""
+    good = run(GOOD, generation=passes(observed))
+    return good.model_copy(update={"last_ready_generation": ready_at})
+
+
+SAME_OR_NOT = pytest.mark.parametrize(
+    ("ready_at", "same"), [(300, True), (299, False), (301, False), (None, False)]
+)
+
+
+@SAME_OR_NOT
+def test_what_is_under_way_takes_ready_only_from_what_never_was(
+    ready_at: int | None, same: bool
+) -> None:
+    under_way = unknown(ConditionType.DEPENDENCIES_READY, Reason.PROGRESSING, "Soon.")
+    fails = failed(ConditionType.DEPENDENCIES_READY, Reason.SENDING_DOMAIN_NOT_READY, "Broken.")
+    stored = before_of(ready_at)
+    for followed, expected in ((under_way, "True" if same else "Unknown"), (fails, "False")):
+        made = assessment(GOOD, follow=lambda *_known, each=followed: Followed(verdicts=(each,)))
+        status = summarize(resource(stored, passes(300)), made, Memory(), NOW).status
+        assert status is not None
+        ready = conditions_of(as_object(resource(), status))["Ready"]
+        assert ready["status"] == expected
+
+
+def found(severity: Severity) -> Finding:
+    return Finding(code="SPF_MULTIPLE", severity=severity, subject="spf", message=f"{severity}.")
+
+
+@pytest.mark.parametrize(
+    ("own", "followed", "shown"),
+    [
+        ([Severity.WARNING], [], ["Warning"]),
+        ([], [Severity.ERROR], ["Error"]),
+        ([Severity.WARNING, Severity.INFO], [Severity.ERROR], ["Error", "Warning", "Info"]),
+        ([Severity.INFO, Severity.WARNING], [], ["Info", "Warning"]),
+    ],
+)
+def test_findings_that_follow_stand_among_the_others(
+    own: list[Severity], followed: list[Severity], shown: list[str]
+) -> None:
+    more = Followed(findings=tuple(map(found, followed)))
+    fields = {"findings": list(map(found, own))}
+    made = assessment(GOOD, fields=fields, follow=lambda *_known: more)
+    status = summarize(resource(), made, Memory(), NOW).status
+    assert isinstance(status, SendingDomainStatus)
+    assert [each.severity.value for each in status.findings] == shown
+    bare = assessment(GOOD, fields=None, follow=lambda *_known: more)
+    kept = summarize(resource(), bare, Memory(), NOW).status
+    assert isinstance(kept, SendingDomainStatus)
+    assert [each.severity for each in kept.findings] == followed
+
+
+@SAME_OR_NOT
+def test_what_was_never_ready_goes_stale_as_in_progress(ready_at: int | None, same: bool) -> None:
+    stale = run(BLIND, before=before_of(ready_at), generation=passes(300), after=timedelta(hours=5))
+    assert seen(stale, 300)[:2] == ("Unknown", "ObservationStale" if same else "Progressing")
+
+
+@SAME_OR_NOT
+def test_a_regression_is_no_progress(ready_at: int | None, same: bool) -> None:
+    stored = before_of(ready_at).model_copy(update={"conditions": ()})
+    fallen = run(BAD, before=stored, generation=passes(300))
+    assert ("Reconciling" in conditions_of(as_object(resource(), fallen))) is not same
+
+
+@SAME_OR_NOT
+def test_after_a_long_silence_what_was_ready_must_fail_twice(
+    ready_at: int | None, same: bool
+) -> None:
+    unseen = run(
+        BLIND, before=before_of(ready_at), generation=passes(300), after=timedelta(hours=5)
+    )
+    fails = run(BAD, before=unseen, generation=passes(300), after=timedelta(hours=5))
+    assert seen(fails, 300)[0] == ("Unknown" if same else "False")
+
+
+@SAME_OR_NOT
+def test_a_pace_of_its_own_ends_with_the_first_success(ready_at: int | None, same: bool) -> None:
+    stored = run(BAD, generation=passes(300)).model_copy(update={"last_ready_generation": ready_at})
+    made = assessment(BAD, own_pace=True, deadline=timedelta())
+    later = NOW + timedelta(hours=100)
+    outcome = summarize(resource(stored, passes(300)), made, Memory(), later)
+    interval = schedule.jittered(timedelta(hours=1 if same else 6), "u")
+    assert outcome.next_check == interval
+    bound = summarize(
+        resource(stored, passes(300)),
+        assessment(BAD, deadline=timedelta()),
+        Memory(),
+        later,
+    )
+    assert bound.next_check == schedule.jittered(timedelta(hours=1), "u")
+
+
+@pytest.mark.parametrize(
+    ("own_pace", "ready_at", "stands"), [(True, None, True), (False, None, False), (True, 1, False)]
+)
+def test_what_is_looked_at_seldom_goes_stale_late(
+    own_pace: bool, ready_at: int | None, stands: bool
+) -> None:
+    stored = run(BAD).model_copy(
+        update={
+            "last_ready_generation": ready_at,
+            "last_check_time": timestamp(NOW + timedelta(hours=100)),
+        }
+    )
+    made = assessment(BLIND, own_pace=own_pace, deadline=timedelta())
+    status = summarize(resource(stored), made, Memory(), NOW + timedelta(hours=108)).status
+    assert status is not None
+    owned = conditions_of(as_object(resource(), status))["OwnershipVerified"]
+    assert owned["status"] == ("False" if stands else "Unknown")
+
+
+@pytest.mark.parametrize(
+    ("checked", "ready", "stands"),
+    [(0, None, True), (None, 0, True), (-9, 0, True), (0, -9, True), (-9, -9, False)],
+)
+def test_a_verdict_is_as_old_as_the_later_of_two_times(
+    checked: int | None, ready: int | None, stands: bool
+) -> None:
+    def at(hours: int | None) -> str | None:
+        return None if hours is None else timestamp(NOW + timedelta(hours=hours))
+
+    times = {"last_check_time": at(checked), "last_ready_time": at(ready)}
+    blind = run(BLIND, before=run(GOOD).model_copy(update=times))
+    assert seen(blind)[0] == ("True" if stands else "Unknown")
+
+
+@pytest.mark.parametrize(
+    ("observed", "requested", "handled", "asked"),
+    [
+        (300, None, None, False),
+        (300, "a", "a", False),
+        (300, None, "a", False),
+        (299, None, None, True),
+        (301, None, None, True),
+        (300, "a", None, True),
+        (300, "b", "a", True),
+    ],
+)
+def test_who_edits_or_asks_is_remembered(
+    observed: int, requested: str | None, handled: str | None, asked: bool
+) -> None:
+    stored = before_of(300, observed=observed).model_copy(
+        update={"last_handled_reconcile_at": handled}
+    )
+    one = resource(stored, passes(300))
+    one = replace(one, metadata=replace(one.metadata, requested_at=requested))
+    memory = Memory()
+    outcome = summarize(one, assessment(GOOD), memory, NOW)
+    assert memory.asked_at == (NOW if asked else None)
+    assert outcome.status is not None
+    assert outcome.status.last_handled_reconcile_at == (requested or handled)
+
+
+@pytest.mark.parametrize(("generation", "failures"), [(300, 3), (299, 1), (301, 1)])
+@pytest.mark.parametrize("verdict", [BAD, BLIND])
+def test_failures_in_a_row_are_those_of_a_generation(
+    generation: int, failures: int, verdict: Verdict
+) -> None:
+    memory = Memory()
+    for _ in range(2):
+        run(verdict, generation=passes(300), memory=memory)
+    assert (memory.failures, memory.generation) == (2, 300)
+    run(verdict, generation=passes(generation), memory=memory)
+    assert (memory.failures, memory.generation) == (failures, generation)
+    run(GOOD, generation=passes(generation), memory=memory)
+    assert memory.failures == 0
+
+
+def test_a_look_that_saw_nothing_is_no_success() -> None:
+    memory, good = Memory(), run(GOOD)
+    assert seen(run(BLIND, before=good, memory=memory))[0] == "True"
+    assert memory.failures == 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the hosts of the presets of mail providers into the admission policy of tenants."""
+"""Writes what manifests have of other files: the hosts of the presets of mail providers in the
+admission policy of tenants, and the alerts as a resource of the Prometheus Operator."""
 
 from __future__ import annotations
 
@@ -12,6 +13,18 @@ from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import EndpointRow
 
 POLICY = Path(__file__).parent / "install" / "tenants" / "mail-hosts.yaml"
+PROMETHEUS = Path(__file__).parent / "integrations" / "prometheus"
+RULE = PROMETHEUS / "prometheusrule.yaml"
+_RULE_HEAD = """\
+# Made by `make crds` from rules.yaml; edit that instead.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: postroom
+  namespace: postroom-system
+  labels: {app.kubernetes.io/part-of: postroom}
+spec:
+"""
 _BLOCK = re.compile(
     r"(    # begin: .*?\n(?:    # .*\n)*?)(?:    - .*\n(?:      .*\n)*)*(    # end\n)"
 )
@@ -27,6 +40,13 @@ def policy() -> str:
     if blocks != 1:
         raise ValueError(f"{POLICY} must have one generated block")
     return text
+
+
+def prometheus_rule() -> str:
+    """The alerts as a PrometheusRule."""
+    rules = (PROMETHEUS / "rules.yaml").read_text()
+    body = rules[rules.index("groups:") :]
+    return _RULE_HEAD + "".join(f"  {line}\n" if line else "\n" for line in body.splitlines())
 
 
 def _variables() -> Iterable[tuple[str, str]]:
@@ -61,3 +81,4 @@ def _map(entries: Mapping[str, str]) -> str:
 
 if __name__ == "__main__":
     POLICY.write_text(policy())
+    RULE.write_text(prometheus_rule())

@@ -12,5 +12,7 @@ FROM ${PYTHON}
 COPY --from=build /install /usr/local
 COPY LICENSE NOTICE /usr/share/doc/postroom/
 USER 65532:65532
-ENV PYTHONUNBUFFERED=1
+# What `postroom --version` says: --build-arg COMMIT=$(git rev-parse HEAD).
+ARG COMMIT=
+ENV PYTHONUNBUFFERED=1 POSTROOM_COMMIT=${COMMIT}
 ENTRYPOINT ["postroom"]

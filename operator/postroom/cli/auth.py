@@ -19,7 +19,7 @@ from rich.console import Console
 from postroom.api.fields import EmailAddress, ObjectName
 from postroom.api.masked import Masked
 from postroom.api.oauth import ClientID, MicrosoftCloud, OAuthProvider, Scope, Tenant
-from postroom.cli import auth_secret
+from postroom.cli import auth_secret, usage
 from postroom.cli.options import ExitCode
 from postroom.mail.connect.dial import SystemResolver
 from postroom.mail.connect.guard import DialPolicy
@@ -37,6 +37,7 @@ auth = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    epilog=usage.examples("postroom", "auth"),
 )
 
 _SECRET_LIMIT = 4096

@@ -18,7 +18,7 @@ from rich.console import Console
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
 from postroom.api.fields import parse_duration
 from postroom.api.names import API_VERSION
-from postroom.cli import manifests, options, table
+from postroom.cli import described, manifests, options, table
 from postroom.cli.directory import DirectoryWorld
 from postroom.controller.network import reach
 from postroom.dns.asking.retrying import Timing
@@ -37,9 +37,12 @@ _BETWEEN_LINES = 5.0
 
 
 def check(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Files and directories of YAML; - for standard input.")
+    targets: Annotated[
+        list[str],
+        typer.Argument(help="Files and directories of YAML, - for standard input; or a domain."),
     ],
+    provider: described.ProviderOption = None,
+    set_: described.SetOption = None,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")
     ] = "default",
@@ -91,11 +94,41 @@ def check(
             os.environ,
         )
         patience = parse_duration(wait) if wait else timedelta()
+        source = Source(targets, namespace, provider, set_ or ())
+        if provider or set_:
+            source.read()  # for what is wrong with the flags
     except (SettingsError, ValueError) as error:
-        typer.echo(f"postroom check: {error}", err=True)
-        raise typer.Exit(options.ExitCode.BAD_INPUT) from None
-    run = CheckRun(paths, namespace, settings, output, quiet=quiet, unknown_is_ok=unknown_is_ok)
+        raise options.fail("check", str(error)) from None
+    run = CheckRun(source, settings, output, quiet=quiet, unknown_is_ok=unknown_is_ok)
     raise typer.Exit(asyncio.run(run.watch() if watch else run.once(patience)))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is checked: files, or the domain that the flags describe."""
+
+    targets: Sequence[str]
+    namespace: str
+    provider: str | None = None
+    parameters: Sequence[str] = ()
+
+    def read(self) -> manifests.Manifests:
+        """Read it anew; raises `BadFlag`."""
+        found = described.read(self.targets, self.namespace, self.provider, self.parameters)
+        described.complain_of_parameters(found)
+        return found
+
+    def stamp(self) -> list[tuple[str, int]]:
+        """All files and when they changed."""
+        paths = [] if described.is_domain(self.targets) else map(Path, self.targets)
+        files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+        return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.is_file())
+
+    def next_step(self) -> str:
+        """What shows the records that a domain lacks; "" for files, which say what they need."""
+        if not described.is_domain(self.targets):
+            return ""
+        return described.what_to_publish(self.targets[0], self.provider, self.parameters)
 
 
 class CheckRun:
@@ -103,22 +136,21 @@ class CheckRun:
 
     def __init__(
         self,
-        paths: Sequence[Path],
-        namespace: str,
+        source: Source,
         settings: Settings,
         output: options.Output,
         *,
         quiet: bool,
         unknown_is_ok: bool = False,
     ) -> None:
-        self._paths, self._namespace, self._settings = paths, namespace, settings
+        self._source, self._settings = source, settings
         self._output, self._quiet, self._unknown_is_ok = output, quiet, unknown_is_ok
         self._errors = Console(stderr=True, highlight=False)
         self._sign_ins = SignIns()
 
     async def once(self, patience: timedelta) -> int:
         """Evaluate, again and again while there is patience; print; return the exit code."""
-        found = manifests.load(self._paths, self._namespace)
+        found = self._source.read()
         world = world_of(found, self._settings, self._sign_ins.note)
         deadline = time.monotonic() + patience.total_seconds()
         try:
@@ -135,16 +167,16 @@ class CheckRun:
 
     async def watch(self) -> int:
         """Evaluate whenever a file changes, and every half a minute, until interrupted."""
-        found = manifests.load(self._paths, self._namespace)
+        found = self._source.read()
         world = world_of(found, self._settings, self._sign_ins.note)
         try:
             while True:
-                stamp = self._stamp()
+                stamp = self._source.stamp()
                 await self._evaluate(world)
                 console().clear()
                 self._print(world, found)
                 if await self._changes(stamp):
-                    found = manifests.load(self._paths, self._namespace)
+                    found = self._source.read()
                     world.replace(found)
         finally:
             await world.outbound.close()
@@ -153,15 +185,9 @@ class CheckRun:
         """Wait for half a minute, or until a file changes; tell whether one did."""
         for _ in range(15):
             await asyncio.sleep(_AGAIN)
-            if self._stamp() != stamp:
+            if self._source.stamp() != stamp:
                 return True
         return False
-
-    def _stamp(self) -> list[tuple[str, int]]:
-        files = [
-            file for path in self._paths for file in (path.rglob("*") if path.is_dir() else [path])
-        ]
-        return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.is_file())
 
     async def _evaluate(self, world: DirectoryWorld) -> bool:
         if self._quiet:
@@ -185,6 +211,9 @@ class CheckRun:
         objects = objects_of(world)
         if self._output is options.Output.TABLE:
             table.show(console(), objects)
+            step = self._source.next_step()
+            if step and not found.complaints and exit_code(found, world) != options.ExitCode.READY:
+                typer.echo(f"\nThe records to publish: {step}")
         else:
             print_objects(objects, self._output)
         if self._sign_ins != SignIns():

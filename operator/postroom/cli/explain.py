@@ -62,14 +62,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain a reason, finding, cause, condition or reply of a mail server; without one, list all.
-
-    \b
-    Examples:
-      postroom explain SPF_MULTIPLE
-      postroom explain 535 5.7.8
-      postroom explain "550 5.7.1 Message rejected as spam"
-    """
+    """Explain a reason, finding, condition or reply of a mail server; without one, list all."""
     pasted = " ".join(asked or ()).strip()
     if pasted == "-":
         pasted = sys.stdin.read(_LONGEST).strip()

@@ -11,7 +11,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from postroom import __version__
+from postroom.cli import usage
 
 #: verb -> what it does. Every module has a function of the verb's name, or a program with verbs.
 VERBS = {
@@ -19,7 +19,7 @@ VERBS = {
     "run": "Run the operator.",
     "records": "Print the DNS records to publish, as a table or for DNS tools.",
     "crds": "Print the CustomResourceDefinitions.",
-    "explain": "Explain a reason or finding.",
+    "explain": "Explain a reason, finding, condition, or the reply of a mail server.",
     "auth": "Sign in to a mailbox with OAuth, and get the Secret for it.",
     "lab": "Run the local mail lab.",
     "demo": "See the story: verify, break, read the fix, mend.",
@@ -34,7 +34,7 @@ class _Verbs(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
-            return None
+            ctx.fail(usage.no_such_verb(cmd_name, list(VERBS)))
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         try:
             module = import_module(f"postroom.cli.{cmd_name}")
@@ -47,7 +47,7 @@ class _Verbs(TyperGroup):
         verb = getattr(module, cmd_name)
         if isinstance(verb, typer.Typer):
             return typer.main.get_command(verb)
-        app.command(name=cmd_name)(verb)
+        app.command(name=cmd_name, epilog=usage.examples("postroom", cmd_name))(verb)
         return typer.main.get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -63,12 +63,14 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     invoke_without_command=True,
+    context_settings=usage.CONTEXT,
+    epilog="postroom VERB -h shows examples.",
 )
 
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"postroom {__version__}")
+        typer.echo(usage.version("postroom"))
         raise typer.Exit
 
 
@@ -89,7 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(program: Any, arguments: Sequence[str] | None) -> None:
     """Run a typer program at the edge of the process."""
     try:
-        program(args=list(arguments) if arguments is not None else None)
+        code = program(
+            args=list(arguments) if arguments is not None else None,
+            prog_name=program.info.name,
+            standalone_mode=False,
+        )
+    except typer.Abort:
+        sys.exit(130)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -97,6 +105,14 @@ def run(program: Any, arguments: Sequence[str] | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
+        if hasattr(error, "format_message"):
+            # Something was typed wrong; without arguments that is no error, but a wish for help.
+            code = getattr(error, "exit_code", 2)
+            if "Help" in type(error).__name__:
+                error.show()  # type: ignore[attr-defined]
+            else:
+                typer.echo(usage.sentence_of(error), err=True)
+            sys.exit(code)
         if os.environ.get("POSTROOM_DEBUG"):
             raise
         typer.echo(
@@ -105,3 +121,4 @@ def run(program: Any, arguments: Sequence[str] | None) -> None:
             err=True,
         )
         sys.exit(70)
+    sys.exit(code if isinstance(code, int) else 0)

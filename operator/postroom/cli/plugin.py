@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from postroom import __version__
 from postroom.api.names import GROUP, Kind
-from postroom.cli import account_commands, plugin_options
+from postroom.cli import account_commands, plugin_options, usage
 from postroom.cli.cluster import Cluster, PluginError
 from postroom.cli.main import run
 from postroom.cli.options import Output
@@ -23,10 +22,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    context_settings=usage.CONTEXT,
+    epilog="kubectl postroom VERB -h shows examples.",
 )
 
+
+def _examples(verb: str) -> str:
+    return usage.examples("kubectl-postroom", verb)
+
+
 for _verb in (account_commands.sync, account_commands.test, account_commands.backfill):
-    app.command()(_verb)
+    app.command(epilog=_examples(_verb.__name__))(_verb)
 _Names = Annotated[
     list[str] | None, typer.Argument(help="KIND, KIND/NAME, or KIND NAME; nothing: all.")
 ]
@@ -37,11 +43,11 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        typer.echo(f"kubectl-postroom {__version__}")
+        typer.echo(usage.version("kubectl-postroom"))
         raise typer.Exit
 
 
-@app.command()
+@app.command(epilog=_examples("status"))
 def status(
     names: _Names = None,
     namespace: plugin_options.NamespaceOption = None,
@@ -66,7 +72,7 @@ def status(
     plugin_options.edge(look())
 
 
-@app.command()
+@app.command(epilog=_examples("verify"))
 def verify(
     names: Annotated[list[str], typer.Argument(help="KIND/NAME, or KIND NAME.")],
     namespace: plugin_options.NamespaceOption = None,
@@ -91,7 +97,7 @@ def verify(
     plugin_options.edge(ask())
 
 
-@app.command()
+@app.command(epilog=_examples("records"))
 def records(
     names: Annotated[
         list[str] | None, typer.Argument(help="SendingDomains by NAME; nothing: all.")

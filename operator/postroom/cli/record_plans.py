@@ -18,7 +18,7 @@ from postroom.reconcile.signing_in.references import not_public
 from postroom.reconcile.world import secret_content
 
 #: Stands for the file where a SendingDomain comes from the command line.
-FLAGS = "postroom records"
+FLAGS = "postroom"
 _FLAG_OF = {"domain": "DOMAIN", "provider": "--provider", "parameters": "--set"}
 
 

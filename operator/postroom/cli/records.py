@@ -4,18 +4,15 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from postroom.api.names import API_VERSION, Key, Kind
-from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.cli import manifests, options, record_output
+from postroom.cli import options, record_output
+from postroom.cli.described import BadFlag, ProviderOption, SetOption, read
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_looks import look, with_others, world_for
-from postroom.cli.record_plans import FLAGS, Planned, complain_of_conflicts, complaint, plan_all
-from postroom.cli.yaml_documents import Manifest
+from postroom.cli.record_plans import Planned, complain_of_conflicts, plan_all
 from postroom.dns.names import canonical
 from postroom.dns.publishing.records import DEFAULT_TTL, delegations, distinct, from_plan
 from postroom.dns.publishing.terraform import TerraformProvider
@@ -24,7 +21,6 @@ from postroom.settings import Settings, SettingsError, load
 
 #: The bounds that Cloudflare sets; other DNS hosts take wider ones.
 _TTL_LEAST, _TTL_MOST = 60, 86400
-_FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 _Targets = Annotated[
@@ -32,13 +28,6 @@ _Targets = Annotated[
     typer.Argument(
         help="A domain, or files and directories of SendingDomains; - for standard input."
     ),
-]
-_ProviderOption = Annotated[
-    str | None, typer.Option(help="Email provider whose records DOMAIN needs.")
-]
-_SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Value that the provider issued for the account: KEY=VALUE."),
 ]
 _NamespaceOption = Annotated[
     str,
@@ -82,8 +71,8 @@ _AllowCIDROption = Annotated[
 
 def records(
     targets: _Targets,
-    provider: _ProviderOption = None,
-    set_: _SetOption = None,
+    provider: ProviderOption = None,
+    set_: SetOption = None,
     namespace: _NamespaceOption = "default",
     output: _OutputOption = record_output.RecordFormat.TABLE,
     terraform_provider: _TerraformProviderOption = TerraformProvider.CLOUDFLARE,
@@ -112,7 +101,7 @@ def records(
             },
             os.environ,
         )
-        found = _input(targets, namespace, provider, set_ or [])
+        found = read(targets, namespace, provider, set_ or [])
         nameservers = tuple(canonical(name) for name in nameserver or ())
         layout = record_output.Layout(output, terraform_provider, nameservers)
         run = RecordsRun(
@@ -124,52 +113,6 @@ def records(
         typer.echo(f"postroom records: {error}", err=True)
         raise typer.Exit(options.ExitCode.BAD_INPUT) from None
     raise typer.Exit(code)
-
-
-class BadFlag(ValueError):
-    """Flags do not fit together; the text is one sentence."""
-
-
-def _input(
-    targets: list[str], namespace: str, provider: str | None, parameters: list[str]
-) -> Manifests:
-    """Read what is to be worked on, or build the SendingDomain that flags describe.
-
-    What exists is a path, and so is what looks like a manifest; else one name is a domain. Raises
-    `BadFlag`.
-    """
-    first = targets[0]
-    is_path = first == "-" or "/" in first or first.lower().endswith(_FILE_SUFFIXES)
-    if len(targets) > 1 or is_path or "." not in first.strip(".") or Path(first).exists():
-        if provider is not None or parameters:
-            raise BadFlag(
-                "--provider and --set go with a domain: files say spec.provider and "
-                "spec.parameters."
-            )
-        return manifests.load([Path(target) for target in targets], namespace)
-    kind, domain = Kind.SENDING_DOMAIN, canonical(first)
-    spec: dict[str, object] = {"domain": domain}
-    if provider is not None:
-        spec["provider"] = provider
-    pairs: dict[str, str] = {}
-    for parameter in parameters:
-        name, equals, value = parameter.partition("=")
-        if not (name and equals):
-            raise BadFlag(f"--set takes KEY=VALUE, not {parameter!r}.")
-        if name in pairs:
-            raise BadFlag(f"--set {name} is given twice.")
-        pairs[name] = value
-    if pairs:
-        spec["parameters"] = pairs
-    metadata = {"name": domain, "namespace": namespace}
-    raw = {"apiVersion": API_VERSION, "kind": kind.value, "metadata": metadata, "spec": spec}
-    manifest = Manifest(FLAGS, raw, {})
-    found = Manifests(resources={Key(kind, namespace, domain): manifest})
-    try:
-        parse_spec(kind, spec)
-    except InvalidSpec as error:
-        found.complaints += [complaint(manifest, problem) for problem in error.problems]
-    return found
 
 
 class RecordsRun:

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both programs share of the command line itself: help, examples, guesses, version, errors."""
+
+import importlib.metadata
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import postroom
+from postroom.api.suggest import hint
+
+#: Of a program; its verbs have the same.
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+_SHORT = 12
+
+#: program and verb -> what people type, to be copied.
+EXAMPLES: Mapping[str, Sequence[str]] = {
+    "postroom check": (
+        "postroom check mail/",
+        "postroom check example.com --provider Fastmail",
+        "kubectl kustomize overlays/prod | postroom check -",
+        "postroom check mail/ --wait 5m -o json",
+    ),
+    "postroom run": (
+        "postroom run --namespace mail",
+        "postroom run --ownership-key-file /etc/postroom/ownership-key",
+    ),
+    "postroom records": (
+        "postroom records example.com --provider Fastmail",
+        "postroom records example.com --provider Fastmail --missing",
+        "postroom records mail/ -o terraform",
+    ),
+    "postroom crds": ("postroom crds | kubectl apply --server-side -f -",),
+    "postroom explain": (
+        "postroom explain SPF_MULTIPLE",
+        "postroom explain 5.7.139",
+        'postroom explain "535 5.7.8 Username and Password not accepted"',
+    ),
+    "postroom auth": (
+        "postroom auth login --provider Microsoft --client-id ID --address desk@example.com",
+    ),
+    "postroom lab": ("postroom lab",),
+    "postroom demo": ("postroom demo",),
+    "kubectl-postroom sync": ("kubectl postroom sync support -n mail",),
+    "kubectl-postroom test": ("kubectl postroom test support -n mail",),
+    "kubectl-postroom backfill": ("kubectl postroom backfill support -n mail",),
+    "kubectl-postroom status": (
+        "kubectl postroom status -A",
+        "kubectl postroom status emailaccount/support -n mail",
+    ),
+    "kubectl-postroom verify": ("kubectl postroom verify sendingdomain/example-com -n mail",),
+    "kubectl-postroom records": (
+        "kubectl postroom records example-com --missing",
+        "kubectl postroom records -o bind",
+    ),
+}
+
+
+def examples(program: str, verb: str) -> str:
+    """The end of a verb's help; its lines stay as they are."""
+    lines = "\n".join(f"  {line}" for line in EXAMPLES[f"{program} {verb}"])
+    return f"\b\nExamples:\n{lines}"
+
+
+def no_such_verb(word: str, known: Sequence[str]) -> str:
+    """The sentence about a mistyped verb."""
+    return f"there is no verb {word[:40]}{hint(word, known) or ': use one of ' + ', '.join(known)}"
+
+
+def version(program: str) -> str:
+    """The version, and the commit where that is known."""
+    built = commit()
+    return f"{program} {postroom.__version__}" + (f" (commit {built})" if built else "")
+
+
+def commit() -> str:
+    """The commit this was made from: said by who built it, noted by pip, or of the checkout.
+
+    "" where nobody knows.
+    """
+    told = os.environ.get("POSTROOM_COMMIT", "") or _commit_of_pip() or _commit_of_checkout()
+    return told[:_SHORT] if told.isalnum() else ""
+
+
+def _commit_of_pip() -> str:
+    """PEP 610: where a package that was installed from a repository came from."""
+    try:
+        noted = importlib.metadata.distribution("postroom").read_text("direct_url.json")
+        return str(json.loads(noted or "{}").get("vcs_info", {}).get("commit_id", ""))
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return ""
+
+
+def _commit_of_checkout() -> str:
+    top = Path(postroom.__file__).resolve().parents[2]
+    if not (top / ".git").exists() or not (top / "operator" / "postroom").is_dir():
+        return ""
+    try:
+        asked = subprocess.run(  # noqa: S603 - no input of others
+            ["git", "-C", str(top), "rev-parse", "HEAD"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+def sentence_of(error: Any) -> str:
+    """What was typed wrong, in the form of all other errors: who says it, and one sentence."""
+    context = error.ctx
+    path = context.command_path if context is not None else "postroom"
+    message = str(error.format_message()).replace("Value error, ", "")
+    end = "" if message.endswith((".", "?", ")")) else "."
+    return f"{path}: {message[:1].lower()}{message[1:]}{end}\nTry '{path} -h' for help."

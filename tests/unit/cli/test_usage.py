@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as people know it: -h, examples to type, guesses, one form of errors."""
+
+import shlex
+from typing import Any
+
+import pytest
+import typer.main
+
+from postroom.cli import main, plugin, usage
+
+PROGRAMS = {"postroom": main, "kubectl-postroom": plugin}
+TYPED = [(verb, line) for verb, lines in usage.EXAMPLES.items() for line in lines]
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], program: str, *arguments: str
+) -> tuple[object, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        PROGRAMS[program].main(arguments)
+    said = capsys.readouterr()
+    return ended.value.code, said.out, said.err
+
+
+def verbs(program: str) -> list[str]:
+    group: Any = typer.main.get_command(PROGRAMS[program].app)
+    return list(group.list_commands(None))
+
+
+@pytest.mark.parametrize(
+    ("program", "verb"), [(program, verb) for program in PROGRAMS for verb in verbs(program)]
+)
+def test_every_verb_has_help_with_examples(
+    capsys: pytest.CaptureFixture[str], program: str, verb: str
+) -> None:
+    code, out, _ = call(capsys, program, verb, "-h")
+    assert code == 0
+    assert out == call(capsys, program, verb, "--help")[1]
+    for line in usage.EXAMPLES[f"{program} {verb}"]:
+        assert f"\n    {line}\n" in f"{out}\n"
+
+
+@pytest.mark.parametrize(("verb", "line"), TYPED)
+def test_an_example_can_be_typed(verb: str, line: str) -> None:
+    """Parsed as the shell and the program would; nothing is run."""
+    program, name = verb.split()
+    word = program.replace("-", " ")
+    part = next(piece.strip() for piece in line.split("|") if piece.strip().startswith(word))
+    group: Any = typer.main.get_command(PROGRAMS[program].app)
+    command = group.get_command(group.make_context(program, [name]), name)
+    rest = shlex.split(part)[len(word.split()) + 1 :]
+    if hasattr(command, "list_commands"):
+        command, rest = command.get_command(None, rest[0]), rest[1:]
+    assert command.make_context(verb, rest) is not None
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "said"),
+    [
+        ("postroom", ("chek", "x"), "postroom: there is no verb chek: did you mean check?"),
+        ("postroom", ("expalin",), "postroom: there is no verb expalin: did you mean explain?"),
+        ("postroom", ("zzzz",), "postroom: there is no verb zzzz: use one of check, run, "),
+        ("kubectl-postroom", ("stauts",), "kubectl-postroom: no such command 'stauts'. Did you"),
+        ("postroom", ("check", "x", "--outptu"), "postroom check: no such option: --outptu"),
+        ("postroom", ("check", "x", "-o", "xml"), "postroom check: invalid value for '--output'"),
+        ("postroom", ("check",), "postroom check: "),
+        ("postroom", ("auth", "logn"), "postroom auth: no such command 'logn'."),
+    ],
+)
+def test_what_is_typed_wrong_ends_in_one_form(
+    capsys: pytest.CaptureFixture[str], program: str, arguments: tuple[str, ...], said: str
+) -> None:
+    code, out, err = call(capsys, program, *arguments)
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith(said)
+    assert second.startswith("Try '")
+    assert "Value error" not in err
+
+
+def test_a_program_without_a_verb_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for program in PROGRAMS:
+        code, out, err = call(capsys, program)
+        assert code == 2
+        assert "Usage:" in out + err
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [("0123456789abcdef0123", " (commit 0123456789ab)"), ("$(oops)", "")],
+)
+def test_the_version_names_the_commit_that_was_built(
+    monkeypatch: pytest.MonkeyPatch, told: str, shown: str
+) -> None:
+    monkeypatch.setenv("POSTROOM_COMMIT", told)
+    assert usage.version("postroom").endswith(usage.postroom.__version__ + shown)

@@ -2,8 +2,9 @@
 """Bindings on a real API server, with the rights and the policies that users install.
 
 Covers: a Secret comes, follows its source, is healed, goes with a disconnection and with its name;
-a foreign one is left alone; a restart in the middle; `default-mail` moves while both accounts work;
-what the policies keep the operator from, with token rotation beside it; no password is shown.
+a foreign one is left alone; a restart in the middle; a rotation of its source; `default-mail` moves
+while both accounts work; what the policies keep the operator from, with token rotation beside it;
+no password is shown.
 """
 
 from __future__ import annotations
@@ -155,6 +156,55 @@ def test_a_binding_comes_follows_and_goes(bound: Bound, process: OperatorProcess
         assert secret not in text
     for line in ("BindingPublished: secret support-mail", "BindingWithdrawn: secret support-mail"):
         assert line in text
+
+
+@pytest.fixture
+def watching(allowed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """An operator that is told of Secrets with our label at once, with the rights for that."""
+    name = "postroom-watches-secrets"
+    rule = ("--verb=get,list,watch", "--resource=secrets,configmaps")
+    allowed.kubectl("create", "clusterrole", name, *rule)
+    user = (f"--clusterrole={name}", f"--user={USER}")
+    allowed.kubectl("create", "clusterrolebinding", name, *user)
+    flags = ("--allow-bindings", "--watch-secrets", "--log-format=text", "--log-level=debug")
+    config = service_account_kubeconfig(allowed, tmp_path)
+    running = OperatorProcess(config, tmp_path, (*lab.reach.flags, *flags))
+    before = len(requests_of(allowed))
+    yield running
+    running.stop()
+    allowed.kubectl("delete", "clusterrole,clusterrolebinding", name)
+    assert forbidden(requests_of(allowed)[before:]) == [], running.tail()
+
+
+def test_a_rotated_secret_reaches_the_binding_and_nothing_else(
+    bound: Bound, watching: OperatorProcess
+) -> None:
+    plane, here = bound.plane, ("-n", bound.namespace)
+    plane.kubectl("label", "secret", "support", *here, "postroom.dev/watch=true")
+    bound.account("support", SUPPORT, binding={"secretName": "support-mail"})
+    watching.start()
+    eventually(lambda: bound.is_ready("support"), "the account is ready")
+    eventually(lambda: bound.text("support-mail", "password") == PASSWORDS[SUPPORT], "it is there")
+    first = bound.secret("support-mail") or {}
+    # Another login that the lab takes: what is passed on was proven before.
+    rotated = {"stringData": {"username": RELAY, "password": PASSWORDS[RELAY]}}
+    patch = ("patch", "secret", "support", *here, "--type=merge", "-p", json.dumps(rotated))
+    plane.kubectl(*patch)
+    eventually(
+        lambda: bound.text("support-mail", "password") == PASSWORDS[RELAY], "it is passed on", 10
+    )
+    assert bound.text("support-mail", "username") == RELAY
+    # The application's own object stays the same one.
+    second = bound.secret("support-mail") or {}
+    assert second["metadata"]["uid"] == first["metadata"]["uid"]
+    eventually(lambda: bound.is_ready("support"), "the account is ready with it")
+    shown = plane.kubectl("get", f"{KINDS},events", *here, "-o", "json").stdout
+    metrics = watching.metrics()
+    assert "postroom_condition" in metrics
+    text = watching.log.read_text() + shown + metrics
+    for canary in (PASSWORDS[SUPPORT], PASSWORDS[RELAY]):
+        assert canary not in text
+        assert base64.b64encode(canary.encode()).decode() not in text
 
 
 def test_a_foreign_secret_is_left_alone(bound: Bound, process: OperatorProcess) -> None:

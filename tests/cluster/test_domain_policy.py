@@ -3,7 +3,8 @@
 
 Covers: `domainPolicy` takes no other word; accounts that wait for a domain are released within
 seconds; a second address takes no look at the domain; a subdomain is not covered; a domain that is
-Degraded does not stop its accounts; bulk mail from an organisation's own domain is advised against.
+Degraded does not stop its accounts; one that has Failed does, or has them fall back, until it is
+verified again; bulk mail from an organisation's own domain is advised against.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def test_accounts_follow_the_domain_that_covers_them(
     mail.put(SERVER, "smtp", **SMTP, default=True)
     account("first")
     account("other")
+    account("covered", fallbackSender="sales@news.example.com")
     operator.start()
     none = "SendingDomainNotFound"
     eventually(lambda: reason_of(mail.get(ACCOUNT, "other")) == none, "a domain is missed")
@@ -54,8 +56,10 @@ def test_accounts_follow_the_domain_that_covers_them(
     # What is printed is an object as it can be applied.
     plane.kubectl("apply", "--dry-run=server", "-f", "-", input=printed)
 
-    plane.kubectl("apply", "-n", namespace, "-f", "-", input=hello("send"))
-    for name in ("first", "other"):
+    spare = hello("spare", domain="news.example.com", ownership={"value": "provider-verify=n3ws"})
+    for made_now in (hello("send"), spare):
+        plane.kubectl("apply", "-n", namespace, "-f", "-", input=made_now)
+    for name in ("first", "other", "covered"):
         eventually(lambda: is_ready(mail.get(ACCOUNT, name)), f"{name} is released", 15)  # noqa: B023
         assert sender(name) == (f"{name}@send.example.com", "DomainVerified")
     looked = one(plane, namespace, DOMAIN, "send")["metadata"]["resourceVersion"]
@@ -86,8 +90,26 @@ def test_accounts_follow_the_domain_that_covers_them(
         eventually(lambda: sender("first")[1] == degraded, "the accounts follow it", 30)
         assert is_ready(mail.get(ACCOUNT, "first"))
         assert sender("second") == ("second@send.example.com", degraded)
+        assert sender("covered") == ("covered@send.example.com", degraded)
+
+        # Its grace period has begun long ago, and ends with the next look that sees it failing.
+        began = json.dumps({"status": {"degradedAt": "2020-01-01T00:00:00Z"}})
+        patch = ("patch", "sdom", "send", "-n", namespace, "--subresource=status", "--type=merge")
+        plane.kubectl(*patch, "-p", began)
+        failed = (None, "SendingDomainNotReady")
+        eventually(lambda: sender("first") == failed, "nobody sends any more", 30)
+        eventually(lambda: sender("second") == failed, "nor as the second address", 10)
+        assert one(plane, namespace, DOMAIN, "send")["status"]["verification"] == "Failed"
+        told = conditions_of(mail.get(ACCOUNT, "first"))["Ready"]["message"]
+        assert "Degraded for longer than its gracePeriod, and is Failed" in told
+        fallen = ("sales@news.example.com", "FallbackUsed")
+        eventually(lambda: sender("covered") == fallen, "the fallback stands in", 10)
     finally:
         lab.put("example.com", "send.example.com.", "TXT", *(f'"{text}"' for text in TEXTS))
+    ask("mended")
+    for name in ("first", "second", "covered"):
+        own = (f"{name}@send.example.com", "DomainVerified")
+        eventually(lambda: sender(name) == own, f"{name} is itself again", 20)  # noqa: B023
 
     mail.put(DOMAIN, "apex", domain="example.com")
     account("offers", "example.com", domainPolicy="IfDeclared", purpose="NewBusiness")

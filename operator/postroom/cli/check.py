@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +56,10 @@ def check(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Look again when a file changes, and every 30 s.")
     ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="What of a folder is left out, as a line of .gitignore says it."),
+    ] = None,
     dns_resolver: options.DNSResolverOption = None,
     dns_authoritative_port: options.DNSAuthoritativePortOption = None,
     allow_cidr: Annotated[
@@ -94,7 +98,7 @@ def check(
             os.environ,
         )
         patience = parse_duration(wait) if wait else timedelta()
-        source = Source(targets, namespace, provider, set_ or ())
+        source = Source(targets, namespace, provider, set_ or (), ignore or ())
         if provider or set_:
             source.read()  # for what is wrong with the flags
     except (SettingsError, ValueError) as error:
@@ -111,10 +115,13 @@ class Source:
     namespace: str
     provider: str | None = None
     parameters: Sequence[str] = ()
+    ignore: Sequence[str] = ()
 
     def read(self) -> manifests.Manifests:
         """Read it anew; raises `BadFlag`."""
-        found = described.read(self.targets, self.namespace, self.provider, self.parameters)
+        found = described.read(
+            self.targets, self.namespace, self.provider, self.parameters, self.ignore
+        )
         described.complain_of_parameters(found)
         return found
 
@@ -174,6 +181,8 @@ class CheckRun:
                 stamp = self._source.stamp()
                 await self._evaluate(world)
                 console().clear()
+                if not self._quiet and self._output is options.Output.TABLE:
+                    typer.echo(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}")
                 self._print(world, found)
                 if await self._changes(stamp):
                     found = self._source.read()
@@ -245,7 +254,7 @@ def console() -> Console:
 
 def exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:
     """Return the worst of what there is: bad input, broken, not looked at, Ready."""
-    if found.complaints or not found.resources:
+    if found.complaints or not (found.resources or found.only_folders):
         return options.ExitCode.BAD_INPUT
     verdicts = {
         None if ready is None else ready.status

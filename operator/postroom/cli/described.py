@@ -43,7 +43,11 @@ def is_domain(targets: Sequence[str]) -> bool:
 
 
 def read(
-    targets: Sequence[str], namespace: str, provider: str | None, parameters: Sequence[str]
+    targets: Sequence[str],
+    namespace: str,
+    provider: str | None,
+    parameters: Sequence[str],
+    ignore: Sequence[str] = (),
 ) -> Manifests:
     """Read what is to be worked on, or build the SendingDomain that flags describe.
 
@@ -55,7 +59,7 @@ def read(
                 "--provider and --set go with a domain: files say spec.provider and "
                 "spec.parameters."
             )
-        return manifests.load([Path(target) for target in targets], namespace)
+        return manifests.load([Path(target) for target in targets], namespace, ignore)
     kind, domain = Kind.SENDING_DOMAIN, canonical(targets[0])
     spec: dict[str, object] = {"domain": domain}
     if provider is not None:

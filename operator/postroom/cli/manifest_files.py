@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from postroom.cli import ignoring
+
 #: Bytes; no manifest is larger.
 SIZE_LIMIT = 4 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -30,24 +32,30 @@ class ListedFile:
 
     path: Path
     namespace: str | None = None
+    #: Whether it was found in a folder, and neither named nor listed by a kustomization.
+    walked: bool = False
 
 
 @dataclass
 class _Listing:
+    ignore: Sequence[str] = ()
     files: list[ListedFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     #: What was listed already: an overlay and its base, or a kustomization that names itself.
     seen: set[tuple[Path, str | None]] = field(default_factory=set)
 
 
-def listed(paths: Sequence[Path]) -> tuple[list[ListedFile], list[Problem]]:
+def listed(
+    paths: Sequence[Path], ignore: Sequence[str] = ()
+) -> tuple[list[ListedFile], list[Problem]]:
     """List the files below some paths, each once, and what cannot be read.
 
     ``-`` is standard input. Whatever is no directory is read, such as a pipe. A directory with a
     kustomization is what that lists; one that does more than to list is refused, as half of what it
-    says would be a verdict on something else.
+    says would be a verdict on something else. Of other folders hidden entries are left out, and
+    those that a ``.gitignore`` in them or `ignore` name.
     """
-    listing = _Listing()
+    listing = _Listing(ignore)
     for path in paths:
         _add(path, None, listing)
     return listing.files, listing.problems
@@ -59,7 +67,13 @@ def content_of(file: Path) -> bytes:
         return stream.read(SIZE_LIMIT + 1)
 
 
-def _add(path: Path, namespace: str | None, listing: _Listing) -> None:
+def _add(
+    path: Path,
+    namespace: str | None,
+    listing: _Listing,
+    left_out: Sequence[ignoring.Rule] | None = None,
+) -> None:
+    """List a path; `left_out` are the rules of the folders around it, None where it was named."""
     if str(path) == "-":
         listing.files.append(ListedFile(path))
         return
@@ -71,7 +85,7 @@ def _add(path: Path, namespace: str | None, listing: _Listing) -> None:
         listing.problems.append((str(path), 0, "there is no such file or directory"))
         return
     if not path.is_dir():
-        listing.files.append(ListedFile(path, namespace))
+        listing.files.append(ListedFile(path, namespace, left_out is not None))
         return
     for name in _KUSTOMIZATIONS:
         if (path / name).is_file():
@@ -82,9 +96,12 @@ def _add(path: Path, namespace: str | None, listing: _Listing) -> None:
     except OSError as error:
         listing.problems.append((str(path), 0, f"cannot be read: {error.strerror}"))
         return
+    around = ignoring.rules(path, listing.ignore) if left_out is None else left_out
+    known = [*around, *ignoring.of_folder(path)]
     for entry in entries:
-        if entry.is_dir() or (entry.suffix in SUFFIXES and entry.is_file()):
-            _add(entry, namespace, listing)
+        wanted = entry.is_dir() or (entry.suffix in SUFFIXES and entry.is_file())
+        if wanted and not ignoring.is_left_out(entry, known):
+            _add(entry, namespace, listing, known)
 
 
 def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> None:

@@ -27,6 +27,7 @@ from postroom.dns import planning
 from postroom.reconcile.signing_in import targets
 
 _TOP_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_TYPE = ("apiVersion", "kind")
 #: Names of objects and of namespaces (Kubernetes: DNS subdomain and label, RFC 1123).
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAME = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
@@ -44,18 +45,24 @@ class Manifests:
     made_secrets: dict[tuple[str, str], str] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
     ignored: int = 0
+    #: Whether only folders were named: there may be nothing of ours in a repository.
+    only_folders: bool = False
 
 
-def load(paths: Sequence[Path], namespace: str) -> Manifests:
+def load(paths: Sequence[Path], namespace: str, ignore: Sequence[str] = ()) -> Manifests:
     """Read files and directories (``-``: standard input).
 
     `namespace` is for objects that name none.
     """
-    found = Manifests()
-    files, problems = manifest_files.listed(paths)
+    found = Manifests(only_folders=all(path.is_dir() for path in paths))
+    files, problems = manifest_files.listed(paths, ignore)
     found.complaints += [Complaint(*problem) for problem in problems]
     for file in files:
-        for manifest in documents(file.path, found.complaints):
+        quiet = file.walked and not speaks_of_us(file.path)
+        for manifest in documents(file.path, [] if quiet else found.complaints):
+            if quiet and not all(isinstance(manifest.raw.get(name), str) for name in _TYPE):
+                found.ignored += 1
+                continue
             metadata = manifest.raw.get("metadata")
             if file.namespace is not None and isinstance(metadata, dict):
                 # The kustomization's namespace counts, whichever the object names.
@@ -63,6 +70,18 @@ def load(paths: Sequence[Path], namespace: str) -> Manifests:
                 manifest = replace(manifest, raw={**manifest.raw, "metadata": moved})
             _file_away(manifest, namespace, found)
     return found
+
+
+def speaks_of_us(file: Path) -> bool:
+    """Whether a file names us or a kind of ours: of others that lie in a repository, such as
+    settings and templates, nothing is wrong that concerns us."""
+    try:
+        content = manifest_files.content_of(file)
+    except OSError:
+        return True
+    words = ("postroom", *(kind.value for kind in Kind))
+    # Without zeros UTF-16 reads like the rest.
+    return any(word.lower().encode() in content.replace(b"\0", b"").lower() for word in words)
 
 
 def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:

@@ -159,6 +159,29 @@ async def test_nothing_is_sent_as_an_identity_that_is_turned_off() -> None:
     assert "billing@example.com" not in senders
 
 
+async def test_nothing_is_sent_as_an_identity_whose_domain_must_be_verified_and_is_not() -> None:
+    other = {"address": "billing@other.example"}
+    world = MessageWorld(roundTrip=ENABLED, identities=[other], domainPolicy="Required")
+    own = Key(Kind.SENDING_DOMAIN, ACCOUNT.namespace, "own")
+    world.add(own, domain="example.com")
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Succeeded",
+        "message": "",
+        "observedGeneration": 1,
+        "lastTransitionTime": "2026-06-01T00:00:00Z",
+    }
+    world.objects[own]["status"] = {"observedGeneration": 1, "conditions": [condition]}
+    await through(world)
+    for _ in range(4):
+        status = await world.run(seconds=7 * 3600, times=5)
+    assert {sent.sender for sent in world.office.sent} == {"support@example.com"}
+    assert len(world.office.sent) > 1, "the other's turn does not hold up the account's own"
+    assert verdict(status, HEALTHY) == ("True", "Delivered")
+    assert verdict(status, ConditionType.READY)[0] == "True"
+
+
 async def as_identity(world: MessageWorld, address: str) -> tuple[str, str | None]:
     """What status says of an identity after each sender had its turn."""
     await through(world)

@@ -217,4 +217,10 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         "max( -1.0, ",
         "a loop calls at once what is overdue.",
     ),
+    (
+        "postroom.reconcile.domain.verification",
+        "Eq_LtE",
+        "bounds.grace_period == timedelta()",
+        "no duration of a spec is negative.",
+    ),
 )

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from kstatus import argo_health, compute
-from postroom.api.conditions import ConditionType
+from postroom.api.conditions import Condition, ConditionStatus, ConditionType
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState, Verification
-from postroom.reconcile.domain.verification import Observation, sum_up
+from postroom.reconcile.domain.verification import Observation, sum_up, without_look
 from postroom.reconcile.engine import Policy, reconcile
 from postroom.reconcile.status.assessment import passed
 from postroom.reconcile.tenancy.claims import ClaimBook
@@ -155,6 +155,12 @@ def test_degraded_fails_when_the_grace_period_ends() -> None:
     assert domain.look(GOOD) is Verification.VERIFIED
 
 
+def test_a_grace_period_that_ended_long_ago_has_ended() -> None:
+    domain = degraded()
+    domain.wait(3 * GRACE)
+    assert domain.look(NO_K1) is Verification.FAILED
+
+
 def test_a_grace_period_of_zero_never_ends() -> None:
     domain = degraded()
     domain.spec["gracePeriod"] = "0s"
@@ -283,6 +289,43 @@ async def test_without_a_look(spec: dict[str, Any], expected: Verification) -> N
     outcome = await reconcile(Kind.SENDING_DOMAIN, raw, world, domain.memory, Policy())
     assert outcome.status is not None
     assert outcome.status.model_dump()["verification"] is expected
+
+
+def conditions(**reasons: str) -> tuple[Condition, ...]:
+    """Conditions by type, each "status reason", as they are read from JSON."""
+    return tuple(
+        Condition(
+            type=ConditionType(type),
+            status=ConditionStatus(said.split()[0]),
+            observed_generation=1,
+            last_transition_time="2026-11-21T12:00:00Z",
+            reason=said.split()[1],
+            message="So.",
+        )
+        for type, said in reasons.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("reasons", "stands"),
+    [
+        ({}, False),
+        ({"Ready": "True Succeeded"}, True),
+        ({"Ready": "False RecordNotFound"}, True),
+        ({"Ready": "Unknown Progressing"}, False),
+        ({"Ready": "False InvalidSpec", "Stalled": "True InvalidSpec"}, False),
+        ({"Ready": "False RecordNotFound", "Stalled": "True DomainClaimed"}, True),
+        ({"Ready": "False RecordNotFound", "Stalled": "True ProgressDeadlineExceeded"}, True),
+        ({"Ready": "False InvalidSpec"}, True),
+        ({"Stalled": "True ProgressDeadlineExceeded"}, False),
+    ],
+)
+def test_without_a_look_the_state_stands_while_ready_says_so(
+    reasons: dict[str, str], stands: bool
+) -> None:
+    for before in (Verification.DEGRADED, None):
+        expected = before if stands else Verification.UNKNOWN
+        assert without_look(before, conditions(**reasons)) is expected
 
 
 def test_every_record_is_listed_with_its_state() -> None:

@@ -223,4 +223,40 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         "bounds.grace_period == timedelta()",
         "no duration of a spec is negative.",
     ),
+    (
+        "postroom.dns.spf.evaluate",
+        "Eq_LtE",
+        "address.version == 4",
+        "a version is 4 or 6.",
+    ),
+    (
+        "postroom.dns.spf.evaluate",
+        "Eq_LtE",
+        "ip.version == 4",
+        "a version is 4 or 6.",
+    ),
+    (
+        "postroom.dns.spf.evaluate",
+        "Eq_GtE",
+        'term.name == "ptr"',
+        "of the mechanisms that are left none sorts behind it.",
+    ),
+    (
+        "postroom.dns.spf.evaluate",
+        "Eq_Is",
+        "self._variables.ip == address",
+        "equal addresses have the same first bits, which is asked next.",
+    ),
+    (
+        "postroom.dns.spf.evaluate",
+        "Gt_NotEq",
+        "len(texts) > 1",
+        "that there is none has been asked above.",
+    ),
+    (
+        "postroom.dns.spf.evaluate",
+        "Lt_NotEq",
+        "0 < len(label)",
+        "no length is negative.",
+    ),
 )

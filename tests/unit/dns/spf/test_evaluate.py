@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from postroom.dns.spf import Limits, ResultCode
+from postroom.dns.spf import Limits, Result, ResultCode
+from postroom.dns.spf.driving import drive
+from postroom.dns.spf.evaluate import evaluate
 from unit.dns.spf.spf_cases import CASES, LONG, ZONE
-from unit.dns.spf.spf_zones import DOMAIN, result_for
+from unit.dns.spf.spf_zones import DOMAIN, answer, result_for
 
 
 @pytest.mark.parametrize(("clause", "text", "ip", "result"), CASES)
@@ -135,6 +137,7 @@ def test_limits_can_be_chosen(limits: Limits, result: str) -> None:
 
 
 def test_limits_without_end_are_refused() -> None:
+    assert Limits(terms=50).terms == 50
     with pytest.raises(ValueError, match="above 50"):
         Limits(terms=51)
 
@@ -204,3 +207,72 @@ def test_domains_of_one_provider_share_a_record() -> None:
     }
     results = {result_for(zone, "192.0.2.1", f"u@{one}.example.com").result for one in ("la", "ny")}
     assert results == {ResultCode.PASS}
+
+
+@pytest.mark.parametrize(
+    ("name", "exists"),
+    [
+        (f"{'a' * 63}.example.com", True),
+        (f"{'a' * 64}.example.com", False),
+        (f"{'a.' * 121}example.com", True),
+        (f"{'a.' * 120}ab.example.com", False),
+        (f"{'a.' * 120}example.com", True),
+        (f"{'a.' * 130}example.com", False),
+        ("a..example.com", False),
+        (".example.com", False),
+    ],
+)
+def test_only_what_fits_into_dns_is_asked_for(name: str, exists: bool) -> None:
+    """RFC 1035 section 3.1: labels of 1 to 63 bytes, 253 in all."""
+    zone = {f"{name} TXT": ["v=spf1 +all"]}
+    assert (result_for(zone, sender=f"u@{name}").result is ResultCode.PASS) is exists
+    zone[f"{DOMAIN} TXT"] = [f"v=spf1 include:{name} -all"]
+    assert (result_for(zone).result is ResultCode.PASS) is exists
+
+
+@pytest.mark.parametrize("target", ["aaa.net", "zzz.net", "Example.COM"])
+def test_the_macro_d_is_the_domain_of_the_record(target: str) -> None:
+    """Section 7.2; that of the sender as it is written."""
+    zone = {
+        "example.com TXT": [f"v=spf1 include:{target} -all exp=why.example.com"],
+        "why.example.com TXT": ["%{d}"],
+        "aaa.net TXT": ["v=spf1 exists:%{d}.seen.net -all"],
+        "zzz.net TXT": ["v=spf1 exists:%{d}.seen.net -all"],
+        f"{target}.seen.net A": ["127.0.0.2"],
+    }
+    if target.islower():
+        assert result_for(zone).result is ResultCode.PASS
+    else:
+        zone["example.com TXT"] = ["v=spf1 -all exp=why.example.com"]
+        assert result_for(zone, sender=f"u@{target}").explanation == target
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("host.net", "pass"),
+        ("a.host.net", "pass"),
+        ("ahost.net", "fail"),
+        ("aaa.net", "fail"),
+        ("zzz.net", "fail"),
+    ],
+)
+def test_a_name_of_the_client_matches_at_or_below_the_target(name: str, result: str) -> None:
+    """Section 5.5."""
+    zone = {
+        f"{DOMAIN} TXT": ["v=spf1 ptr:host.net -all"],
+        "1.2.0.192.in-addr.arpa PTR": [name],
+        f"{name} A": ["192.0.2.1"],
+    }
+    assert result_for(zone).result == result
+
+
+def test_what_is_not_told_is_unknown_and_nothing_is_counted_where_nothing_is_looked_up() -> None:
+    zone = {f"{DOMAIN} TXT": ["v=spf1 -all exp=why.net"], "why.net TXT": ["%{r} %{t} %{c}"]}
+    steps = evaluate("192.0.2.1", f"u@{DOMAIN}", "x.net")
+    found = drive(steps, lambda name, kind: answer(zone, name, kind))
+    assert found.explanation == "unknown 0 192.0.2.1"
+    assert result_for(zone, sender="u@localhost") == Result(
+        ResultCode.NONE, "", 0, 0, None, "localhost", None
+    )
+    assert Result(ResultCode.NONE) == Result(ResultCode.NONE, "", 0, 0, None, "", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections import Counter
 from collections.abc import Collection
 
 import pytest
@@ -27,6 +28,9 @@ from hypothesis import strategies as st
 from postroom.api.findings import FixAction
 from postroom.api.sendingdomain import RecordState
 from postroom.dns import dkim
+from postroom.dns.judging.judgement import Context, Judgement
+from postroom.dns.requirements import PlannedRecord
+from postroom.dns.verifying.observation import Observation
 from postroom.dns.verifying.report import DomainReport
 from postroom.dns.verifying.verify import Scope, verify
 from unit.dns.domains import RSA
@@ -276,6 +280,26 @@ def test_another_pair_makes_no_way_for_a_key_that_is_compromised_too() -> None:
     report = look(zone, [dkim.fingerprint(OTHER)], s1=RSA)
     assert state(report, "s1") == (RecordState.WRONG, "DKIM_PRIVATE_KEY_PUBLISHED", "")
     assert RSA not in offered(report)
+
+
+@pytest.mark.parametrize(
+    ("leaks", "known", "times"),
+    [(True, [], 2), (True, [KEY], 1), (True, [KEY, OTHER], 1), (False, [], 1), (False, [KEY], 1)],
+)
+def test_only_a_new_leak_has_all_judged_anew(
+    monkeypatch: pytest.MonkeyPatch, leaks: bool, known: list[dkim.PublicKey], times: int
+) -> None:
+    judged = Counter[str]()
+    original = Observation.judged
+
+    def counted(self: Observation, planned: PlannedRecord, context: Context) -> Judgement:
+        judged[planned.id] += 1
+        return original(self, planned, context)
+
+    monkeypatch.setattr(Observation, "judged", counted)
+    zone = FakeZone({(S1, "TXT"): [TELLING["PKCS#8"]] if leaks else []})
+    look(zone, list(map(dkim.fingerprint, known)), s1=RSA, s2=RSA)
+    assert (judged["dkim-s1"], judged["dkim-s2"]) == (times, times)
 
 
 @pytest.mark.parametrize(("there", "valid"), [([], True), ([f"v=DKIM1; p={PUBLIC}"], False)])

@@ -28,7 +28,7 @@ from lab.hostile import Hostile
 from lab.mail_probing import HOST, context
 from loopback import own_address
 from postroom.api.masked import Masked
-from postroom.cli.check import CheckRun, Source
+from postroom.cli.check import CheckInput, CheckRun
 from postroom.cli.options import ExitCode, Output
 from postroom.lab.dns import LabDns
 from postroom.lab.zone_data import ZoneData
@@ -100,7 +100,7 @@ async def test_each_output(name: str, tmp_path: Path, capsys: pytest.CaptureFixt
         known = settings(address, ports, key)
         watch.see("settings", known)
         for output in Output:
-            run = CheckRun(Source([str(file)], "default"), known, output, quiet=False)
+            run = CheckRun(CheckInput([str(file)], "default"), known, output, quiet=False)
             codes.add(await run.once(timedelta()))
             show(watch, capsys, output.value)
     assert sending.connections >= 3
@@ -138,7 +138,7 @@ async def test_broken_input(name: str, tmp_path: Path, capsys: pytest.CaptureFix
         watch.hide("password", secret)
         known = settings(own_address(32), Ports(1, 2), made.core(32))
         for output in Output:
-            run = CheckRun(Source([str(file)], "default"), known, output, quiet=False)
+            run = CheckRun(CheckInput([str(file)], "default"), known, output, quiet=False)
             with contextlib.suppress(ValueError):
                 assert await run.once(timedelta()) == ExitCode.BAD_INPUT
             show(watch, capsys, output.value)

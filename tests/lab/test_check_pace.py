@@ -13,7 +13,7 @@ import yaml
 
 from lab.asking_lab import NS1, RESOLVER, running
 from lab.scripted_dns import ScriptedServer, resolves, serves, zone
-from postroom.cli.check import CheckRun, Source
+from postroom.cli.check import CheckInput, CheckRun
 from postroom.cli.options import ExitCode, Output
 from postroom.settings import load
 
@@ -64,7 +64,7 @@ async def test_a_crowd_of_one_zone_is_waited_for(
             },
             {},
         )
-        run = CheckRun(Source([str(file)], "default"), settings, Output.TABLE, quiet=False)
+        run = CheckRun(CheckInput([str(file)], "default"), settings, Output.TABLE, quiet=False)
         code = await run.once(timedelta())
     said = capsys.readouterr()
     assert code == ExitCode.READY, said.out[-2000:]

@@ -22,7 +22,7 @@ from loopback import own_address
 from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.cli import manifests
-from postroom.cli.check import AT_ONCE, CheckRun, Source, objects_of, world_of
+from postroom.cli.check import AT_ONCE, CheckInput, CheckRun, objects_of, world_of
 from postroom.cli.demo import settings_for
 from postroom.cli.directory import DirectoryWorld
 from postroom.cli.options import ExitCode, Output
@@ -48,7 +48,7 @@ def world(lab: Lab, tmp_path: Path, *paths: Path) -> DirectoryWorld:
 
 async def run(lab: Lab, output: Output, *paths: Path) -> int:
     check = CheckRun(
-        Source([str(path) for path in paths], "default"), settings_for(lab), output, quiet=False
+        CheckInput([str(path) for path in paths], "default"), settings_for(lab), output, quiet=False
     )
     return await check.once(timedelta())
 

@@ -35,6 +35,22 @@ _AGAIN = 2.0
 #: Seconds between two lines about how far it is, where no terminal shows it.
 _BETWEEN_LINES = 5.0
 
+_IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(help="What of a folder is left out, as a line of .gitignore says it."),
+]
+_AllowCIDROption = Annotated[
+    list[str] | None,
+    typer.Option(help="Private network in which mail and name servers may be dialled."),
+]
+_AllowPortOption = Annotated[
+    list[str] | None, typer.Option(help="Further port that may be dialled.")
+]
+_AllowTokenHostOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Host of a token endpoint that is not built in."),
+]
+
 
 def check(
     targets: Annotated[
@@ -56,23 +72,12 @@ def check(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Look again when a file changes, and every 30 s.")
     ] = False,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(help="What of a folder is left out, as a line of .gitignore says it."),
-    ] = None,
+    ignore: _IgnoreOption = None,
     dns_resolver: options.DNSResolverOption = None,
     dns_authoritative_port: options.DNSAuthoritativePortOption = None,
-    allow_cidr: Annotated[
-        list[str] | None,
-        typer.Option(help="Private network in which mail and name servers may be dialled."),
-    ] = None,
-    allow_port: Annotated[
-        list[str] | None, typer.Option(help="Further port that may be dialled.")
-    ] = None,
-    allow_token_host: Annotated[
-        list[str] | None,
-        typer.Option(help="Host of a token endpoint that is not built in."),
-    ] = None,
+    allow_cidr: _AllowCIDROption = None,
+    allow_port: _AllowPortOption = None,
+    allow_token_host: _AllowTokenHostOption = None,
     ownership_key_file: options.OwnershipKeyFileOption = None,
     unknown_is_ok: Annotated[
         bool,
@@ -98,7 +103,7 @@ def check(
             os.environ,
         )
         patience = parse_duration(wait) if wait else timedelta()
-        source = Source(targets, namespace, provider, set_ or (), ignore or ())
+        source = CheckInput(targets, namespace, provider, set_ or (), ignore or ())
         if provider or set_:
             source.read()  # for what is wrong with the flags
     except (SettingsError, ValueError) as error:
@@ -108,7 +113,7 @@ def check(
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CheckInput:
     """What is checked: files, or the domain that the flags describe."""
 
     targets: Sequence[str]
@@ -143,7 +148,7 @@ class CheckRun:
 
     def __init__(
         self,
-        source: Source,
+        source: CheckInput,
         settings: Settings,
         output: options.Output,
         *,

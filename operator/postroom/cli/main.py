@@ -60,7 +60,6 @@ app = typer.Typer(
     name="postroom",
     help="Email infrastructure as Kubernetes resources, with the truth in status.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings=usage.CONTEXT,

@@ -20,7 +20,6 @@ app = typer.Typer(
     name="kubectl-postroom",
     help="What postroom knows of the email resources of a cluster.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     context_settings=usage.CONTEXT,
     epilog="kubectl postroom VERB -h shows examples.",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from postroom.cli import described
-from postroom.cli.check import Source
+from postroom.cli.check import CheckInput
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_what_is_a_domain(targets: list[str], domain: bool) -> None:
 
 def test_what_exists_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Source(["example.com"], "default").next_step()
+    assert CheckInput(["example.com"], "default").next_step()
     (tmp_path / "example.com").mkdir()
-    assert Source(["example.com"], "default").next_step() == ""
+    assert CheckInput(["example.com"], "default").next_step() == ""
 
 
 def test_a_check_of_a_domain_ends_with_the_command_for_its_records() -> None:
-    source = Source(["example.com"], "mail", "Fastmail", ("receiving=my domain",))
+    source = CheckInput(["example.com"], "mail", "Fastmail", ("receiving=my domain",))
     words = shlex.split(source.next_step())
     assert words[:5] == ["postroom", "records", "example.com", "--provider", "Fastmail"]
     assert words[5:] == ["--set", "receiving=my domain", "--missing"]
@@ -45,7 +45,7 @@ def test_a_check_of_a_domain_ends_with_the_command_for_its_records() -> None:
 
 
 def test_a_domain_has_the_records_of_its_provider() -> None:
-    found = Source(["Example.COM"], "mail", "Fastmail").read()
+    found = CheckInput(["Example.COM"], "mail", "Fastmail").read()
     [(key, manifest)] = found.resources.items()
     assert (key.namespace, key.name) == ("mail", "example.com")
     assert manifest.raw["spec"] == {"domain": "example.com", "provider": "Fastmail"}
@@ -59,13 +59,13 @@ def test_a_domain_has_the_records_of_its_provider() -> None:
 def test_a_provider_or_value_that_is_not_known_is_said(
     provider: str, parameters: tuple[str, ...], said: str
 ) -> None:
-    complaints = Source(["example.com"], "mail", provider, parameters).read().complaints
+    complaints = CheckInput(["example.com"], "mail", provider, parameters).read().complaints
     assert any(said in str(complaint) for complaint in complaints)
 
 
 @pytest.mark.parametrize("parameters", [("x",), ("=y",), ("a=1", "a=2")])
 def test_flags_that_do_not_fit_are_refused(parameters: tuple[str, ...]) -> None:
     with pytest.raises(described.BadFlag):
-        Source(["example.com"], "mail", "Fastmail", parameters).read()
+        CheckInput(["example.com"], "mail", "Fastmail", parameters).read()
     with pytest.raises(described.BadFlag, match="go with a domain"):
-        Source(["a.yaml"], "mail", "Fastmail").read()
+        CheckInput(["a.yaml"], "mail", "Fastmail").read()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from postroom.cli import ignoring, manifests
-from postroom.cli.check import Source, exit_code, world_of
+from postroom.cli.check import CheckInput, exit_code, world_of
 from postroom.cli.options import ExitCode
 from postroom.settings import load
 
@@ -96,5 +96,5 @@ def test_what_is_broken_and_ours_is_never_passed_over(tmp_path: Path, text: str)
 def test_a_repository_without_ours_is_well(tmp_path: Path, target: str, code: int) -> None:
     """A file or a pipe that was named and holds nothing is a mistake all the same."""
     put(tmp_path, other_yaml="apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n")
-    found = Source([str(tmp_path / target)], "mail").read()
+    found = CheckInput([str(tmp_path / target)], "mail").read()
     assert exit_code(found, world_of(found, load({}, {}))) == code

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find
 from postroom.cli import manifests
-from postroom.cli.check import AT_ONCE, CheckRun, Source, world_of
+from postroom.cli.check import AT_ONCE, CheckInput, CheckRun, world_of
 from postroom.cli.options import ExitCode, Output
 from postroom.cli.secret_sources import secrets_made_by, sources, why_elsewhere
 from postroom.settings import load
@@ -211,7 +211,7 @@ async def test_a_secret_is_missed_only_where_others_are_brought_along(
     tmp_path: Path, beside: list[dict[str, object]], code: int
 ) -> None:
     (tmp_path / "a.yaml").write_text(yaml.safe_dump_all([SERVER, *beside]))
-    run = CheckRun(Source([str(tmp_path)], "default"), load({}, {}), Output.JSON, quiet=True)
+    run = CheckRun(CheckInput([str(tmp_path)], "default"), load({}, {}), Output.JSON, quiet=True)
     assert await run.once(timedelta()) == code
 
 
@@ -244,7 +244,7 @@ async def test_the_exit_code_says_that_it_was_not_looked_at(
 ) -> None:
     (tmp_path / "a.yaml").write_text(yaml.safe_dump_all([SERVER, SEALED]))
     run = CheckRun(
-        Source([str(tmp_path)], "default"),
+        CheckInput([str(tmp_path)], "default"),
         load({}, {}),
         Output.JSON,
         quiet=True,

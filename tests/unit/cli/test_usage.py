@@ -94,3 +94,21 @@ def test_the_version_names_the_commit_that_was_built(
 ) -> None:
     monkeypatch.setenv("POSTROOM_COMMIT", told)
     assert usage.version("postroom").endswith(usage.postroom.__version__ + shown)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_shells_can_complete(capsys: pytest.CaptureFixture[str], program: str, shell: str) -> None:
+    code, out, _ = call(capsys, program, "--show-completion", shell)
+    assert code == 0
+    variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
+    assert variable in out and program in out
+
+
+def test_a_verb_is_completed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_POSTROOM_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "postroom exp")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert call(capsys, "postroom")[1].split() == ["explain"]

@@ -259,4 +259,10 @@ EQUIVALENT: tuple[tuple[str, str, str, str], ...] = (
         "0 < len(label)",
         "no length is negative.",
     ),
+    (
+        "postroom.dns.spf.evaluate",
+        "NumberReplacer",
+        "texts[ -1]",
+        "there is only one.",
+    ),
 )

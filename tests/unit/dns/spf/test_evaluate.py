@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.spf import Limits, Result, ResultCode
 from postroom.dns.spf.driving import drive
 from postroom.dns.spf.evaluate import evaluate
@@ -276,3 +277,49 @@ def test_what_is_not_told_is_unknown_and_nothing_is_counted_where_nothing_is_loo
         ResultCode.NONE, "", 0, 0, None, "localhost", None
     )
     assert Result(ResultCode.NONE) == Result(ResultCode.NONE, "", 0, 0, None, "", None)
+
+
+def test_what_is_no_domain_is_not_asked_for() -> None:
+    assert result_for({"localhost TXT": ["v=spf1 +all"]}, sender="u@localhost").result == "none"
+
+
+def test_what_is_no_address_or_name_hides_none_behind_it() -> None:
+    zone = {
+        f"{DOMAIN} TXT": ["v=spf1 a -all"],
+        f"{DOMAIN} A": ["junk", "192.0.2.1"],
+        "1.2.0.192.in-addr.arpa PTR": ["a..b", "broken.net", "host.net"],
+        "broken.net A": None,
+        "host.net A": ["192.0.2.1"],
+    }
+    assert result_for(zone).result is ResultCode.PASS
+    zone[f"{DOMAIN} TXT"] = ["v=spf1 ptr:host.net -all"]
+    assert result_for(zone).result is ResultCode.PASS
+
+
+def test_that_a_domain_has_no_record_counts_as_no_void_lookup() -> None:
+    found = result_for({}, sender=f"u@{DOMAIN}")
+    assert (found.result, found.void_lookups) == (ResultCode.NONE, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "values", "result", "voids"),
+    [
+        (Outcome.FOUND, ("192.0.2.1",), "pass", 0),
+        (Outcome.FOUND, (), "fail", 1),
+        (Outcome.NO_DATA, (), "fail", 1),
+        (Outcome.NX_DOMAIN, (), "fail", 1),
+        (Outcome.TIMEOUT, ("192.0.2.1",), "temperror", 0),
+    ],
+)
+def test_what_was_not_found_is_void(
+    outcome: Outcome, values: tuple[str, ...], result: str, voids: int
+) -> None:
+    zone = {f"{DOMAIN} TXT": ["v=spf1 a -all"]}
+
+    def source(name: str, kind: RecordType) -> Answer:
+        if kind is RecordType.A:
+            return Answer(Question(name, kind), outcome, values)
+        return answer(zone, name, kind)
+
+    found = drive(evaluate("192.0.2.1", f"u@{DOMAIN}", "x.net"), source)
+    assert (found.result, found.void_lookups) == (result, voids)

@@ -166,8 +166,7 @@ class _Evaluation:
         self._limits = limits
         self._lookups = 0
         self._voids = 0
-        self._term_is_void = False
-        self._counts_voids = False
+        self._term_is_void = self._counts_voids = False
         self._replies: dict[Lookup, Reply] = {}
         self._validated: tuple[str, ...] | None = None
 

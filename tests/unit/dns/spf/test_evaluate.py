@@ -296,8 +296,9 @@ def test_what_is_no_address_or_name_hides_none_behind_it() -> None:
     assert result_for(zone).result is ResultCode.PASS
 
 
-def test_that_a_domain_has_no_record_counts_as_no_void_lookup() -> None:
-    found = result_for({}, sender=f"u@{DOMAIN}")
+@pytest.mark.parametrize("each", [False, True])
+def test_that_a_domain_has_no_record_counts_as_no_void_lookup(each: bool) -> None:
+    found = result_for({}, sender=f"u@{DOMAIN}", limits=Limits(each_void_query=each))
     assert (found.result, found.void_lookups) == (ResultCode.NONE, 0)
 
 

@@ -22,7 +22,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "postroom.reconcile.status.summarize": (
         "tests/unit/reconcile/status/test_summarize.py",
-        "tests/unit/reconcile/status/test_notices.py",
+        "tests/unit/reconcile/status/test_summarize_notices.py",
         "tests/unit/reconcile/domain/test_verification.py",
         "tests/unit/reconcile/status/test_schedule.py",
     ),
@@ -43,7 +43,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "postroom.mail.credentials": ("tests/unit/mail/test_credentials.py",),
     "postroom.controller.queue": (
-        "tests/unit/controller/test_keyed_queue.py",
+        "tests/unit/controller/test_queue.py",
         "tests/unit/controller/test_queue_schedule.py",
         "tests/unit/controller/test_queue_fairness.py",
     ),

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line's small verbs: explain, crds, --version, and how errors end."""
+"""`postroom explain`: every word that a status may hold, and replies that were pasted."""
 
 from __future__ import annotations
 
 import io
 
 import pytest
-import yaml
 
 from postroom.api.conditions import ConditionType
 from postroom.cli.condition_meanings import CONDITIONS
-from postroom.cli.main import VERBS, main
+from postroom.cli.main import main
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -137,39 +136,3 @@ def test_explain_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "AppPasswordRequired" in out
     listed = [line.split()[0] for line in out.splitlines()]
     assert len(listed) == len(set(listed))
-
-
-def test_crds_are_printed_as_one_stream(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = call(capsys, "crds")
-    assert [one["spec"]["names"]["kind"] for one in yaml.safe_load_all(out)] == [
-        "SendingDomain",
-        "MailServer",
-        "EmailAccount",
-    ]
-
-
-def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(capsys, "--version")[1].startswith("postroom ")
-    shown = call(capsys, "--help")[1]
-    assert all(verb in shown for verb in VERBS)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("nothing",),
-        ("check",),
-        ("check", "x.yaml", "-o", "xml"),
-        ("check", ".", "--wait", "soon"),
-        ("check", ".", "--allow-cidr", "everything"),
-        ("check", ".", "--dns-resolver", "dns.example.com"),
-        ("run", "--workers", "many"),
-    ],
-)
-def test_bad_arguments_end_in_a_sentence(
-    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
-) -> None:
-    code, _, err = call(capsys, *arguments)
-    assert code == 2
-    assert err.strip()
-    assert "Traceback" not in err

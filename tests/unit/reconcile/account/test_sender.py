@@ -43,7 +43,7 @@ def edited_while_degraded() -> Domain:
 
 def dependencies(domain: Domain, fallback: Domain | None = None) -> Dependencies:
     found = fallback.resource if fallback is not None else None
-    return Dependencies(None, domain.resource, None, (), (), frozenset(), fallback_domain=found)
+    return Dependencies(None, domain.resource, None, (), frozenset(), fallback_domain=found)
 
 
 @pytest.mark.parametrize(

@@ -45,3 +45,9 @@ def test_every_entry_says_what_to_do(entry: FindingEntry) -> None:
     assert entry.meaning[0].isupper()
     assert entry.remedy[0].isupper()
     assert entry.source
+
+
+def test_the_catalogue_is_whole_sentences() -> None:
+    for entry in catalogue().values():
+        assert entry.meaning.endswith(".")
+        assert entry.remedy.endswith(".")

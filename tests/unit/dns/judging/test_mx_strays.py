@@ -20,7 +20,7 @@ from postroom.dns.planning import complete, plan
 from postroom.dns.presets.identify import must_be_alone
 from postroom.dns.requirements import DomainPlan
 from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, verdict
-from unit.dns.presets.test_regions import KEY, TOKENS
+from unit.dns.presets.test_resolve_regions import KEY, TOKENS
 
 MX: Key = (DOMAIN, "MX")
 FIRST, SECOND = "10 mx1.mailprovider.net", "20 mx2.mailprovider.net"

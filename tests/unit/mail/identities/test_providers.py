@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from lab.oauth_lab import google_account, google_user, microsoft_application, microsoft_user
 from postroom.api.identities import (
     DECLARED_LIMIT,
     Identities,
@@ -22,11 +21,12 @@ from postroom.api.identities import (
 )
 from postroom.api.oauth import MicrosoftCloud, OAuthFlow, OAuthProvider
 from postroom.mail.identities.providers import directory, judges_late
-from postroom.mail.identities.source import grant_for
 from postroom.mail.oauth.endpoints import endpoints_of
 from postroom.mail.presets import providers
 
 LIST = TypeAdapter[list[Identity]](Identities)
+
+
 OWN = "support@example.com"
 
 
@@ -117,24 +117,6 @@ def test_a_person_is_me_and_an_application_names_the_mailbox() -> None:
 
 def test_a_generic_provider_has_no_list() -> None:
     assert directory().apis.place(OAuthProvider.GENERIC, OAuthFlow.REFRESH_TOKEN, None) is None
-
-
-@pytest.mark.parametrize("grant", [google_user(), google_account()])
-def test_the_token_for_gmail_serves_its_api(grant: Any) -> None:
-    place = directory().apis.place(grant.provider, grant.flow, None)
-    assert place is not None
-    assert place.host == "gmail.googleapis.com"
-    assert grant_for(place, grant) is grant
-
-
-@pytest.mark.parametrize("grant", [microsoft_user(), microsoft_application()])
-def test_graph_needs_a_token_of_its_own(grant: Any) -> None:
-    place = directory().apis.place(grant.provider, grant.flow, None)
-    assert place is not None
-    derived = grant_for(place, grant)
-    assert derived.key != grant.key
-    assert (derived.scopes, derived.secrets) == (place.scopes, grant.secrets)
-    assert "offline_access" not in derived.scopes
 
 
 def test_who_judges_late_is_a_known_provider() -> None:

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a form of secrets may go, by its URL alone: https to a host with a name."""
+"""Where a form of secrets may go, by its URL alone: https to a host with a name; and the answer
+is not shown."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.mail.oauth.exchange import place_of
+from postroom.mail.oauth.exchange import TokenAnswer, place_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,7 @@ def test_any_text_leads_to_https_or_nowhere(text: str) -> None:
     host, port = place_of(text)
     assert (host == "") == (port == 0)
     assert not host or text.lstrip().lower().startswith("https:")
+
+
+def test_an_answer_does_not_show_its_document() -> None:
+    assert "secret" not in repr(TokenAnswer(200, json.loads('{"access_token": "secret"}')))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From spec and Secrets to a request: endpoints of each cloud, scopes, keys of the cache, and the
-mistakes in Secrets that are named before anything is asked."""
+"""From spec and Secrets to a request: scopes, keys of the cache, and the mistakes in Secrets that
+are named before anything is asked."""
 
 from __future__ import annotations
 
@@ -23,17 +23,9 @@ from lab.oauth_lab import (
     service_account_key,
 )
 from postroom.api.masked import Masked
-from postroom.api.oauth import MicrosoftCloud, OAuth, OAuthProvider
-from postroom.mail.oauth.endpoints import (
-    directory,
-    endpoints_of,
-    mail_hosts_of,
-    scopes_of,
-    token_url_of,
-)
+from postroom.api.oauth import OAuth
 from postroom.mail.oauth.grant import BadGrant, Grant, OAuthSecrets, grant_of
 from postroom.mail.oauth.jwt import UnusableKey
-from postroom.mail.replies.model import Protocol
 
 GOOGLE = {
     "provider": "Google",
@@ -41,7 +33,11 @@ GOOGLE = {
     "clientSecretRef": REFERENCE,
     "refreshTokenRef": REFERENCE,
 }
+
+
 ACCOUNT = {"provider": "Google", "flow": "ServiceAccount", "serviceAccountKeyRef": REFERENCE}
+
+
 CERTIFICATE = {
     "provider": "Microsoft",
     "flow": "ClientCredentials",
@@ -63,26 +59,6 @@ def sentence(spec: dict[str, Any], secrets: OAuthSecrets) -> str:
     return got.sentence
 
 
-@pytest.mark.parametrize(
-    ("cloud", "host", "service"),
-    [
-        (None, "login.microsoftonline.com", "outlook.office.com"),
-        ("Public", "login.microsoftonline.com", "outlook.office.com"),
-        ("USGovernment", "login.microsoftonline.us", "outlook.office365.us"),
-        ("China", "login.partner.microsoftonline.cn", "partner.outlook.cn"),
-    ],
-)
-def test_the_clouds_of_microsoft(cloud: str | None, host: str, service: str) -> None:
-    spec = {"provider": "Microsoft", "clientID": "x", "refreshTokenRef": REFERENCE}
-    oauth = OAuth.model_validate(spec | ({"cloud": cloud} if cloud else {}))
-    assert token_url_of(oauth) == f"https://{host}/common/oauth2/v2.0/token"
-    assert scopes_of(oauth) == (
-        f"https://{service}/IMAP.AccessAsUser.All",
-        f"https://{service}/SMTP.Send",
-        "offline_access",
-    )
-
-
 def test_an_application_asks_for_all_that_it_was_given() -> None:
     assert microsoft_application().scopes == ("https://outlook.office365.com/.default",)
 
@@ -101,25 +77,6 @@ def test_the_subject_of_the_spec_wins() -> None:
 
 def test_an_assertion_goes_to_google_whatever_the_key_says() -> None:
     assert google_account().token_url == "https://oauth2.googleapis.com/token"
-
-
-@pytest.mark.parametrize("cloud", MicrosoftCloud)
-def test_a_token_is_shown_to_its_own_provider_only(cloud: MicrosoftCloud) -> None:
-    spec = {"provider": "Microsoft", "clientID": "x", "refreshTokenRef": REFERENCE}
-    hosts = mail_hosts_of(OAuth.model_validate(spec | {"cloud": cloud.value}))
-    assert hosts
-    others = [one for one in MicrosoftCloud if one is not cloud]
-    for other in others:
-        known = endpoints_of(OAuthProvider.MICROSOFT, other)
-        assert known is not None
-        assert not set(hosts) & set(known.mail_hosts)
-
-
-def test_every_protocol_has_a_scope_and_a_permission() -> None:
-    places = [directory().google, *directory().microsoft.values()]
-    assert set(directory().microsoft) == set(MicrosoftCloud)
-    assert all(set(place.delegated_scopes) == set(Protocol) for place in places)
-    assert set(directory().microsoft_permissions) == set(Protocol)
 
 
 def test_what_changes_a_grant_changes_its_key() -> None:

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replies within a mail transaction as answers, content as it goes on the wire, last words.
+"""Replies within a mail transaction as answers, and content as it goes on the wire.
 
 Covers: who is blamed for a refusal; what each stage makes of a reply; line ends and doubled dots
-(RFC 5321 section 4.5.2) for any octets; addresses that fit an envelope; farewells in any chunks.
+(RFC 5321 section 4.5.2) for any octets; addresses that fit an envelope.
 """
 
 from __future__ import annotations
-
-import asyncio
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -23,7 +20,6 @@ from postroom.mail.smtp.answers import (
     transparent,
     with_line_ends,
 )
-from postroom.mail.smtp.closing_reply import ClosingReply
 
 
 def cause_at(stage: Stage, code: int, text: str) -> Cause:
@@ -106,28 +102,3 @@ def test_what_fits_can_inject_nothing(address: str) -> None:
         assert address.isascii()
         assert not set(address) & set(" <>\r\n\0\t")
         assert "@" in address
-
-
-class Hearer(asyncio.Protocol):
-    def __init__(self) -> None:
-        self.heard = b""
-
-    def data_received(self, data: bytes) -> None:
-        self.heard += data
-
-
-@given(
-    before=st.sampled_from([b"", b"250 ok\r\n", b"220-x\r\n220 y\r\n", b"x" * 9000 + b"\r\n"]),
-    cuts=st.lists(st.integers(0, 9100), max_size=4),
-)
-def test_a_farewell_is_heard_in_any_chunks(before: bytes, cuts: list[int]) -> None:
-    said = before + b"421-4.3.2 a\r\n421 4.3.2 b\r\n"
-    hearer = Hearer()
-    ear = ClosingReply(hearer)
-    edges = sorted({0, len(said), *(cut for cut in cuts if cut < len(said))})
-    for start, end in pairwise(edges):
-        ear.data_received(said[start:end])
-    assert ear.text == "4.3.2 a\n4.3.2 b"
-    assert hearer.heard == said
-    ear.data_received(b"250 ok\r\n")
-    assert ear.text is None

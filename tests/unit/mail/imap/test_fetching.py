@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What answers to FETCH and SEARCH tell of messages, and the sets of UIDs that we write."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroom.mail.imap.fetching import Fetched, fetched, searched, uid_sets
+
+
+def test_messages() -> None:
+    lines = [
+        b'9 FETCH (UID 3 INTERNALDATE " 7-Jul-2026 00:00:00 +0000" BODY[HEADER.FIELDS (TO)]<0> {4}',
+        b"To:x",
+        b")",
+        b"10 FETCH (FLAGS (\\Seen))",
+        b"11 FETCH (UID 0)",
+        b"12 fetch (INTERNALDATE NIL uid 5)",
+        b"13 EXPUNGE",
+    ]
+    moment = datetime(2026, 7, 7, tzinfo=UTC)
+    assert list(fetched(lines)) == [Fetched(3, moment, b"To:x"), Fetched(5)]
+
+
+def test_searches() -> None:
+    assert searched([b"SEARCH 7 3 3", b"SEARCH", b"search 5 x", b"9 EXISTS"]) == [3, 5, 7]
+
+
+@given(st.sets(st.integers(1, 2**32 - 1), max_size=400), st.integers(1, 60))
+def test_sets_of_uids_hold_each_once(uids: set[int], most: int) -> None:
+    found = list(uid_sets(sorted(uids), most))
+    assert all(len(within) <= most and len(text) < 8000 for text, within in found)
+    assert [uid for _, within in found for uid in sorted(within)] == sorted(uids)
+    for text, within in found:
+        ends = [[int(end) for end in one.split(":")] for one in text.split(",")]
+        assert {uid for one in ends for uid in range(one[0], one[-1] + 1)} == within
+
+
+def test_sets_of_uids_are_short() -> None:
+    assert [text for text, _ in uid_sets([1, 2, 3, 7, 9, 10], 9)] == ["1:3,7,9:10"]
+    sparse = [text for text, _ in uid_sets(range(2**31, 2**31 + 2000, 2), 1000)]
+    assert len(sparse) == 4
+    assert max(map(len, sparse)) < 8000

@@ -10,16 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.findings import FixAction
-from postroom.dns import bimi
 from postroom.dns.answers import Outcome
 from unit.dns.judging_looks import DOMAIN, Key, Names, advice, plan_of, verdict
 
 TXT: Key = (f"default._bimi.{DOMAIN}", "TXT")
+
+
 DMARC: Key = (f"_dmarc.{DOMAIN}", "TXT")
+
+
 LOGO, MARK = "https://example.com/logo.svg", "https://example.com/mark.pem"
+
+
 SPEC: dict[str, Any] = {"bimi": {"logo": LOGO, "certificate": MARK}}
+
+
 RECORD = f"v=BIMI1; l={LOGO}; a={MARK}"
+
+
 PLAN, WITHOUT_MARK = plan_of(**SPEC), plan_of(bimi={"logo": LOGO})
+
+
 HEALTHY: dict[Key, list[str]] = {TXT: [RECORD], DMARC: ["v=DMARC1; p=quarantine"]}
 
 
@@ -141,8 +152,14 @@ def test_the_policy_may_come_from_the_parent(text: str, shown: bool) -> None:
 
 
 ORGANISATION: Key = TXT
+
+
 NEWS = f"news.{DOMAIN}"
+
+
 OWN: Key = (f"default._bimi.{NEWS}", "TXT")
+
+
 ENFORCING: dict[Key, list[str]] = {DMARC: ["v=DMARC1; p=reject"]}
 
 
@@ -195,9 +212,3 @@ def test_no_text_breaks_the_judge(text: str) -> None:
     if judged.cause is not None and judged.cause.fix is not None:
         seen.apply(judged.cause.fix)
         assert verdict(seen.judged(PLAN, "bimi")) == ("Valid", None)
-
-
-@given(st.text(max_size=60), st.text(max_size=60))
-def test_comparing_addresses_is_symmetric(one: str, other: str) -> None:
-    assert bimi.same_location(one, one)
-    assert bimi.same_location(one, other) is bimi.same_location(other, one)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.concurrency.acting import acting_for, party
 from postroom.concurrency.shares import Line, Shares
 from postroom.concurrency.slots import Slots
 
@@ -161,13 +160,3 @@ async def test_who_is_served_while_it_gives_up_returns_its_place() -> None:
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert slots.idle
-
-
-async def test_tasks_work_for_whom_they_were_started() -> None:
-    async def told() -> str:
-        await asyncio.sleep(0)
-        return party()
-
-    with acting_for("a"):
-        inner = asyncio.ensure_future(told())
-    assert (await inner, party()) == ("a", "")

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from postroom.api.mailserver import TLSMode
 from postroom.api.masked import Masked
@@ -24,7 +22,7 @@ from postroom.mail.probes import NetworkProbes
 from postroom.mail.report import Endpoint
 from postroom.metrics import Metrics
 from postroom.reconcile.signing_in.references import not_permitted
-from postroom.reconcile.world import LookupUnavailable, Outbound, secret_content
+from postroom.reconcile.world import LookupUnavailable, Outbound
 from unit.controller.samples import ACCOUNT, SERVER, stored
 
 SECRET = {
@@ -86,37 +84,6 @@ async def test_a_secret_comes_decoded_and_masked() -> None:
     assert (secret.uid, secret.resource_version, secret.allowed_hosts) == ("uid-9", "7", None)
 
 
-@pytest.mark.parametrize(
-    ("text", "hosts"),
-    [
-        ("smtp.example.com", ("smtp.example.com",)),
-        (" A.example. ,*.example.net,", ("a.example", "*.example.net")),
-        ("", ()),
-    ],
-)
-def test_allowed_hosts_are_parsed_and_an_empty_list_allows_none(
-    text: str, hosts: tuple[str, ...]
-) -> None:
-    raw = {"metadata": {"annotations": {"postroom.dev/allowed-hosts": text}}}
-    assert secret_content(raw).allowed_hosts == hosts
-
-
-@pytest.mark.parametrize(
-    ("text", "uses"),
-    [
-        ("dkim-public-key", {"dkim-public-key"}),
-        (" x , dkim-public-key,", {"x", "dkim-public-key"}),
-        ("dkim-public-keys", {"dkim-public-keys"}),
-        ("", set()),
-        (None, set()),
-    ],
-)
-def test_allowed_uses_are_parsed(text: str | None, uses: set[str]) -> None:
-    raw = {"metadata": {"annotations": {"postroom.dev/allow": text}}}
-    assert secret_content(raw).allowed_uses == uses
-    assert secret_content({"metadata": {}}).allowed_uses == set()
-
-
 @pytest.mark.parametrize("demanded", [True, False])
 async def test_where_consent_is_demanded_a_secret_that_names_no_host_goes_to_none(
     demanded: bool,
@@ -132,12 +99,6 @@ async def test_where_consent_is_demanded_a_secret_that_names_no_host_goes_to_non
     assert (refusal is not None) is demanded
     if refusal is not None:
         assert "annotation postroom.dev/allowed-hosts" in refusal.message
-
-
-@given(st.dictionaries(st.text(max_size=5), st.text(max_size=20) | st.none() | st.integers()))
-def test_any_data_of_a_secret_is_survived(data: dict[str, object]) -> None:
-    content = secret_content({"metadata": None, "data": data})
-    assert set(content.data) <= set(data)
 
 
 async def test_a_config_map_comes_as_text() -> None:

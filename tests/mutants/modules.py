@@ -30,7 +30,11 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/unit/reconcile/status/test_assessment.py",
         "tests/unit/reconcile/status/test_summarize.py",
     ),
-    "postroom.dns.verifying.quorum": ("tests/unit/dns/verifying/test_quorum.py", *_DNS),
+    "postroom.dns.verifying.quorum": (
+        "tests/unit/dns/verifying/test_quorum.py",
+        "tests/unit/dns/verifying/test_reporting.py",
+        *_DNS,
+    ),
     "postroom.dns.verifying.verify": (*_DNS, "tests/unit/dns/verifying/test_compromised.py"),
     "postroom.dns.spf.evaluate": (
         "tests/unit/dns/spf/test_evaluate.py",

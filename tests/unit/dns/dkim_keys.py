@@ -9,7 +9,12 @@ from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from postroom.dns.dkim import PublicKey
 
@@ -35,6 +40,13 @@ def rsa_key(numbers: RSAPublicNumbers) -> PublicKey:
 
 def ed25519_private() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(SEED)
+
+
+def ed25519_private_base64() -> str:
+    """The private half, as whoever took the wrong file publishes it."""
+    return base64.b64encode(
+        ed25519_private().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    ).decode()
 
 
 def ed25519_raw() -> bytes:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue of findings: every code is told by something, and everything told is in it."""
+"""The catalogue of findings: every code is told by something, and everything told is in it.
+
+Covers also: the question that shows a finding, of which no shell reads more than it says.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from postroom.dns.answers import RecordType, Zone
 from postroom.dns.finding_codes import Code
-from postroom.dns.findings import FindingEntry, catalogue, families
+from postroom.dns.findings import FindingEntry, catalogue, families, question
+from unit.dns.zone_looks import ZONE
 
 POSTROOM = Path(__file__).resolve().parents[3] / "operator" / "postroom"
 #: Where codes stand: the code, and the data that it reads, without the catalogue itself.
@@ -51,3 +56,27 @@ def test_the_catalogue_is_whole_sentences() -> None:
     for entry in catalogue().values():
         assert entry.meaning.endswith(".")
         assert entry.remedy.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "type", "zone", "cached", "asked"),
+    [
+        ("_dmarc.example.com", "TXT", ZONE, False, "dig +norecurse TXT _dmarc.example.com @"),
+        ("example.com", "MX", ZONE, False, "dig +norecurse MX example.com @"),
+        ("_dmarc.example.com", "TXT", ZONE, True, "dig TXT _dmarc.example.com"),
+        ("_dmarc.example.com", "TXT", None, False, "dig TXT _dmarc.example.com"),
+        ("k1.provider.net", "TXT", ZONE, False, "dig TXT k1.provider.net"),
+        # Nothing that a shell would read otherwise.
+        ("a$(reboot).example.com", "TXT", ZONE, False, ""),
+        ("a;b.example.com", "TXT", ZONE, False, ""),
+        ("b'\\195.example.com", "TXT", ZONE, False, ""),
+        # What it would, but in quotes does not.
+        ("b\\195.example.com", "TXT", ZONE, False, "dig +norecurse TXT 'b\\195.example.com' @"),
+        ("*.example.com", "MX", ZONE, False, "dig +norecurse MX '*.example.com' @"),
+    ],
+)
+def test_the_question_that_shows_a_finding(
+    name: str, type: str, zone: Zone | None, cached: bool, asked: str
+) -> None:
+    made = question(name, RecordType(type), zone, cached=cached)
+    assert made == (f"{asked}{min(ZONE.nameservers)}" if asked.endswith("@") else asked)

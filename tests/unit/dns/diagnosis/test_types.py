@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes in types and aliases, where no world is needed to see them.
 
-Covers: the table of proxy addresses; what must not be suspected; where a target differs; hostile
+Covers: what must not be suspected; where a target differs; hostile
 aliases; whose a target is.
 """
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from postroom.dns.answers import Outcome
 from postroom.dns.diagnosis.diagnose import causes, diagnosed
-from postroom.dns.diagnosis.proxies import proxies, proxy_of
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, case_of, codes, root
 
 CLICK = "click.example.com"
@@ -21,26 +20,6 @@ CLOUDFLARE = ("ada.ns.cloudflare.com", "bob.ns.cloudflare.com")
 #: The target does not exist.
 GONE = {(CLICK, "A"): Outcome.NX_DOMAIN}
 PROXIED = {(CLICK, "A"): ["104.16.12.7", "104.16.13.7"], (CLICK, "AAAA"): ["2606:4700::1"]}
-
-
-def test_the_networks_of_proxies_do_not_overlap() -> None:
-    networks = [network for proxy in proxies() for network in proxy.networks]
-    for at, one in enumerate(networks):
-        for other in networks[at + 1 :]:
-            assert one.version != other.version or not one.overlaps(other)
-
-
-@pytest.mark.parametrize(
-    ("addresses", "proxy"),
-    [
-        (["104.16.12.7"], "Cloudflare"),
-        (["172.64.0.1", "2606:4700::1"], "Cloudflare"),
-        (["104.16.12.7", "192.0.2.1"], None),
-        ([], None),
-    ],
-)
-def test_all_addresses_have_to_be_of_the_proxy(addresses: list[str], proxy: str | None) -> None:
-    assert proxy_of(addresses) == proxy
 
 
 def test_a_proxied_alias_is_told_with_all_addresses_to_remove() -> None:

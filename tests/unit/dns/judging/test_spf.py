@@ -14,11 +14,9 @@ import pytest
 
 from postroom.api.findings import Finding, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import spf
 from postroom.dns.answers import Outcome
-from postroom.dns.judging import spf_faults, spf_merge
+from postroom.dns.judging import spf_merge
 from postroom.dns.verifying.report import DomainReport
-from unit.dns.diagnosis_looks import root
 from unit.dns.domains import APEX_TXT, DOMAIN, HEALTHY, OWNED, look, record
 from unit.dns.fake_zone import FakeZone, Key
 
@@ -237,16 +235,6 @@ def test_what_was_not_meant_as_one_is_left_alone(text: str) -> None:
     assert spf_merge.meant(text) is None
 
 
-def test_circles_are_found_below_the_terms_of_the_record() -> None:
-    others = {
-        "a.net": spf.Fetched(("v=spf1 include:b.net -all",)),
-        "b.net": spf.Fetched(("v=spf1 include:a.net -all",)),
-        "c.net": spf.Fetched(("v=spf1 -all",)),
-    }
-    found = spf.reach("v=spf1 include:c.net include:a.net -all", others)
-    assert [one.term for one in spf_faults.in_a_circle(found)] == ["include:a.net"]
-
-
 HOSTS: dict[Key, list[str]] = {
     (DOMAIN, "A"): ["192.0.2.99"],
     (DOMAIN, "MX"): ["10 mx.provider.net", "20 mx2.provider.net"],
@@ -438,31 +426,3 @@ def test_a_record_that_ends_at_255_characters_keeps_its_last_term() -> None:
     (found,) = about_spf(look(with_spf(text)))
     assert found.fix is not None
     assert text.split()[-1] in found.fix.value.split()
-
-
-# Circles ------------------------------------------------------------------------------------------
-
-_OWN, _THEIRS = ("example.com", "TXT"), ("spf.provider.net", "TXT")
-_ROUND = {
-    _THEIRS: ["v=spf1 ip4:192.0.2.0/24 include:x.provider.net -all"],
-    ("x.provider.net", "TXT"): ["v=spf1 include:spf.provider.net -all"],
-}
-
-
-@pytest.mark.parametrize(
-    ("there", "through"),
-    [
-        ({_OWN: ["v=spf1 include:example.com include:spf.provider.net -all"]}, "example.com"),
-        ({_OWN: ["v=spf1 include:spf.provider.net redirect=example.com"]}, "example.com"),
-        ({_OWN: ["v=spf1 include:spf.provider.net -all"], **_ROUND}, "spf.provider.net"),
-        ({_OWN: ["v=spf1 -all"], **_ROUND}, "spf.provider.net"),
-        (dict(_ROUND), "spf.provider.net"),
-    ],
-    ids=["itself", "redirect", "the provider's own", "to be added", "nothing there yet"],
-)
-def test_a_circle_is_named_a_circle(there: dict[Key, list[str]], through: str) -> None:
-    cause = root("spf", there)
-    assert cause.code == "SPF_LOOP"
-    assert "in a circle" in cause.message
-    assert through in cause.message
-    assert "lookups" not in cause.message

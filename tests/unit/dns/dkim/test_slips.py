@@ -6,11 +6,8 @@ from __future__ import annotations
 import base64
 import random
 import time
-from functools import cache
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +16,6 @@ from unit.dns.dkim_keys import (
     SEED,
     ed25519_base64,
     ed25519_der_base64,
-    ed25519_private,
     ed25519_raw,
     rsa_base64,
     rsa_key,
@@ -27,13 +23,29 @@ from unit.dns.dkim_keys import (
 )
 
 RSA = rsa_base64(rsa_numbers())
+
+
 KEY = rsa_key(rsa_numbers())
+
+
 TEXT = f"v=DKIM1; k=rsa; p={RSA}"
+
+
 OTHER = rsa_base64(rsa_numbers(seed=2))
+
+
 ED = ed25519_base64()
+
+
 ED_KEY = dkim.PublicKey("ed25519", 256, ed25519_raw())
+
+
 ED_TEXT = f"v=DKIM1; k=ed25519; p={ED}"
+
+
 NAME = "s1._domainkey.example.com"
+
+
 PEM = f"-----BEGIN PUBLIC KEY-----\n{RSA}\n-----END PUBLIC KEY-----"
 
 
@@ -119,6 +131,8 @@ SINGLE = {
     "three changed": (TEXT.replace(RSA, changed(100, changed(200, changed(300)))), "VALUE_NEAR"),
     "junk": ("v=DKIM1; k=rsa; p=abc", "DKIM_SYNTAX"),
 }
+
+
 ED25519 = {
     "in DER": (f"v=DKIM1; k=ed25519; p={ed25519_der_base64()}", "DKIM_KTYPE"),
     "in DER as rsa": (f"v=DKIM1; k=rsa; p={ed25519_der_base64()}", "DKIM_KTYPE"),
@@ -200,34 +214,6 @@ def test_several_keys() -> None:
 )
 def test_no_slip_where_there_is_none(values: tuple[str, ...]) -> None:
     assert codes(*values) == []
-
-
-@cache
-def private_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
-
-
-@pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
-@pytest.mark.parametrize("pattern", ["{}", "v=DKIM1; k=rsa; p={}", "v=DKIM1; p={:.255}"])
-def test_a_private_key_is_recognised_and_not_repeated(form: PrivateFormat, pattern: str) -> None:
-    der = private_key().private_bytes(Encoding.DER, form, NoEncryption())
-    value = pattern.format(base64.b64encode(der).decode())
-    found = dkim.slips([value], [(value,)], KEY, TEXT)
-    assert found[0].code == "DKIM_PRIVATE_KEY_PUBLISHED"
-    assert dkim.is_private(value)
-    assert found[0].value == ""
-    assert value[60:90] not in found[0].detail
-
-
-def test_an_ed25519_private_key_is_recognised() -> None:
-    der = ed25519_private().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    assert dkim.is_private(base64.b64encode(der).decode())
-
-
-def test_public_keys_are_not_private() -> None:
-    for text in (TEXT, ED_TEXT, RSA, f"p={ed25519_der_base64()}"):
-        assert not dkim.is_private(text, KEY)
-        assert not dkim.is_private(text, ED_KEY)
 
 
 @given(st.text() | st.text(alphabet='vkphs=;: "\\+DKIM1rsaMIIB\x00'), st.text(max_size=20))

@@ -15,9 +15,6 @@ from postroom.dns.dmarc import AlignmentMode, PublicSuffixFlag
 from postroom.dns.dmarc.record import strictness
 from postroom.dns.dmarc.uri import parse as parse_uri
 
-GOOD = "v=DMARC1; p=none; rua=mailto:a@x.org"
-
-
 RUA = "mailto:r@example.org"
 
 

@@ -64,9 +64,3 @@ def test_any_text_is_a_resolver_or_refused(text: str) -> None:
         return
     assert address
     assert 1 <= port <= 65535
-
-
-def test_without_settings_the_system_decides() -> None:
-    found = resolvers_of(None)
-    assert found
-    assert all(isinstance(one, ServerAddress) and one.port == 53 for one in found)

@@ -26,8 +26,14 @@ from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.wire import View
 
 A, B, C = (ServerAddress(f"192.0.2.{n}") for n in (1, 2, 3))
+
+
 URL = HttpsServer("https://resolver.example/dns-query")
+
+
 ASKED = Question("x.example", RecordType.TXT)
+
+
 QUICK = Timing(least=0.02, resolver=0.02, unknown=0.03, question=0.5, look=1.0, queue=0.3)
 
 
@@ -195,40 +201,3 @@ def test_over_https_nothing_is_repeated() -> None:
     assert [one.server for one in plan([URL], lambda _: True)] == [URL]
     attempts = [one.server for one in plan([URL, A], lambda _: True)]
     assert attempts.count(URL) == 1
-
-
-async def test_servers_take_turns_and_the_silent_go_last() -> None:
-    health: Health[str] = Health(0.1, 0.2)
-    first = [health.in_turn(["a", "b", "c"])[0] for _ in range(6)]
-    assert sorted(first) == ["a", "a", "b", "b", "c", "c"]
-    health.silent("a")
-    assert {health.in_turn(["a", "b", "c"])[-1] for _ in range(6)} == {"a"}
-    assert health.in_order(["a", "b", "c"]) == ["b", "c", "a"]
-    health.answered("a", 0.01)
-    assert health.in_order(["a", "b", "c"]) == ["a", "b", "c"]
-
-
-async def test_the_slow_go_after_the_fast() -> None:
-    health: Health[str] = Health(0.1, 0.2)
-    health.answered("slow", 0.3)
-    health.answered("fast", 0.01)
-    assert [health.in_turn(["slow", "new", "fast"])[-1] for _ in range(3)] == ["slow"] * 3
-
-
-async def test_waits_follow_the_round_trip() -> None:
-    health: Health[str] = Health(0.1, 0.2)
-    assert health.wait("a") == 0.2
-    health.answered("a", 0.01)
-    assert health.wait("a") == 0.1
-    for _ in range(100):
-        health.answered("a", 0.4)
-    assert 0.7 < health.wait("a") <= 0.8
-
-
-async def test_memory_of_servers_is_bounded() -> None:
-    health: Health[int] = Health(0.1, 0.2)
-    health.answered(0, 0.01)
-    assert health.wait(0) == 0.1
-    for number in range(1, 20_000):
-        health.silent(number)
-    assert health.wait(0) == 0.2

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The zone's own point of view: aliases into other zones, each server's word, and a blocked way."""
+
+from __future__ import annotations
+
+import pytest
+
+from dnsworld.clock import run
+from dnsworld.server import Lame
+from dnsworld.world import Egress, World
+from postroom.dns.answers import TCP_FAILED, Answer, Outcome, Question, RecordType
+from postroom.dns.asking.authority import Silence, has_authority
+from postroom.dns.asking.retrying import Heard
+from postroom.dns.asking.transport import ServerAddress
+from unit.dns.asking.views import Views
+
+TXT, APEX = RecordType.TXT, "example.com"
+
+
+def world() -> World:
+    made = World()
+    zone = made.register(APEX)
+    zone.add(APEX, "TXT", "v=spf1 -all")
+    zone.add(f"k1._domainkey.{APEX}", "CNAME", "k1.provider.net")
+    zone.add(f"loop.{APEX}", "CNAME", "loop.provider.net")
+    zone.add(f"gone.{APEX}", "CNAME", "gone.provider.net")
+    provider = made.register("provider.net", operator="ns.provider.net")
+    provider.add("k1.provider.net", "CNAME", "k1.keys.net")
+    provider.add("loop.provider.net", "CNAME", f"loop.{APEX}")
+    made.register("keys.net", operator="ns.keys.net").add("k1.keys.net", "TXT", "p=AAAA")
+    return made
+
+
+def ask(there: World, name: str) -> Answer:
+    return run(Views(there).authorities.ask(Question(name, TXT)))
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "values", "aliases"),
+    [
+        (APEX, Outcome.FOUND, ("v=spf1 -all",), ()),
+        (f"none.{APEX}", Outcome.NX_DOMAIN, (), ()),
+        (f"_domainkey.{APEX}", Outcome.NO_DATA, (), ()),
+        (
+            f"k1._domainkey.{APEX}",
+            Outcome.FOUND,
+            ("p=AAAA",),
+            ("k1.provider.net", "k1.keys.net"),
+        ),
+        (f"gone.{APEX}", Outcome.NX_DOMAIN, (), ("gone.provider.net",)),
+    ],
+)
+def test_the_servers_of_the_zones_are_believed(
+    name: str, outcome: Outcome, values: tuple[str, ...], aliases: tuple[str, ...]
+) -> None:
+    found = ask(world(), name)
+    assert (found.outcome, found.values, found.aliases) == (outcome, values, aliases)
+    assert found.question == Question(name, TXT)
+    assert found.authoritative
+
+
+def test_aliases_that_lead_in_a_circle_are_malformed() -> None:
+    assert ask(world(), f"loop.{APEX}").outcome is Outcome.MALFORMED
+
+
+def test_the_truth_is_what_the_zone_says_now_not_what_the_resolver_keeps() -> None:
+    async def story() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        there = world()
+        views = Views(there)
+        await views.resolver.answer(Question(APEX, TXT))
+        there.zone_at(APEX).replace(APEX, "TXT", "v=spf1 ~all")
+        stale = await views.resolver.answer(Question(APEX, TXT))
+        return stale.values, (await views.authorities.ask(Question(APEX, TXT))).values
+
+    assert run(story()) == (("v=spf1 -all",), ("v=spf1 ~all",))
+
+
+def test_where_the_way_is_blocked_the_resolver_s_word_stands_but_not_as_the_zone_s() -> None:
+    there = world()
+    there.egress = Egress.DROPPED
+    found = ask(there, APEX)
+    assert (found.values, found.authoritative) == (("v=spf1 -all",), False)
+
+
+def test_each_server_is_told_by_itself() -> None:
+    there = world()
+    dead, lame, *_ = there.servers_of(APEX)
+    dead.dead = True
+    lame.make_lame(APEX, Lame.NOT_AUTHORITATIVE)
+    looks = run(Views(there).authorities.every(Question(APEX, TXT)))
+    assert [look.nameserver for look in looks] == sorted(look.nameserver for look in looks)
+    assert {look.nameserver: look.answer.outcome for look in looks} == {
+        dead.name: Outcome.TIMEOUT,
+        lame.name: Outcome.REFUSED,
+    }
+
+
+def test_at_the_apex_each_is_asked_for_the_zone_not_for_the_name() -> None:
+    question = Question(f"a.b.{APEX}", RecordType.SOA)
+    looks = run(Views(world()).authorities.every(question, at_apex=True))
+    assert len(looks) == 2
+    assert {look.answer.question.name for look in looks} == {APEX}
+    assert {look.answer.outcome for look in looks} == {Outcome.FOUND}
+
+
+def test_no_server_answers_for_what_is_no_zone() -> None:
+    assert run(Views(world()).authorities.every(Question("x.nosuchtld", TXT))) == ()
+
+
+def test_servers_without_an_address_fail() -> None:
+    named = run(Views(world()).authorities.named(APEX, ["none.dnshost.example"]))
+    assert [look.answer.outcome for look in named] == [Outcome.SERVER_FAILURE]
+
+
+def test_silence_is_a_timeout_that_tells_of_tcp() -> None:
+    question = Question(APEX, TXT)
+    assert Silence(overloaded=False).answer(question) == Answer(question, Outcome.TIMEOUT)
+    cut_off = Silence(overloaded=False, cut_off=True).answer(question)
+    assert cut_off.errors == (TCP_FAILED,)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "authoritative", "has"),
+    [
+        (Outcome.FOUND, True, True),
+        (Outcome.NX_DOMAIN, True, True),
+        (Outcome.FOUND, False, False),
+        (Outcome.SERVER_FAILURE, True, False),
+    ],
+)
+def test_only_what_says_something_with_aa_has_authority(
+    outcome: Outcome, authoritative: bool, has: bool
+) -> None:
+    answer = Answer(Question(APEX, TXT), outcome, authoritative=authoritative)
+    assert has_authority(Heard(ServerAddress("192.0.2.1"), outcome, answer)) is has

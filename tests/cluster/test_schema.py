@@ -22,7 +22,7 @@ from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.status import DEFAULT_STATUS
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT
-from unit.api.test_ownership_spec import HANDED_OUT, STANDARD
+from unit.api.test_sendingdomain_records import HANDED_OUT, STANDARD
 
 GOOD: dict[Kind, dict[str, Any]] = {
     Kind.SENDING_DOMAIN: {"domain": "send.example.com"},

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from postroom.api import crd
 from postroom.api.names import Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.cli.manifest_files import beyond_listing
 from postroom.cli.manifests import Manifests, is_meant_for_us, load
 
 GOOD = """\
@@ -569,27 +568,3 @@ def test_a_slip_in_the_version_is_told_from_others_kinds(
     version: object, kind: object, meant: bool
 ) -> None:
     assert is_meant_for_us(version, kind) is meant
-
-
-@pytest.mark.parametrize(
-    ("content", "beyond"),
-    [
-        ({"resources": ["a.yaml"], "namespace": "mail", "images": [1]}, []),
-        ({"patches": [1], "helmCharts": [1], "vars": []}, ["helmCharts", "patches"]),
-        ({"namespace": 1}, ["a namespace that is no name"]),
-        ({"resources": [1]}, ["a resource that is no path"]),
-        (
-            {"resources": ["github.com/a/b", "git@c:d", "https://e", "f?ref=g"]},
-            [
-                "the remote resource github.com/a/b",
-                "the remote resource git@c:d",
-                "the remote resource https://e",
-                "the remote resource f?ref=g",
-            ],
-        ),
-    ],
-)
-def test_what_a_kustomization_does_beyond_listing(
-    content: dict[Any, Any], beyond: list[str]
-) -> None:
-    assert list(beyond_listing(content)) == beyond

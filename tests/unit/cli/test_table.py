@@ -11,35 +11,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
+from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
-from postroom.api.status import Use, User
 from postroom.cli import account_details, table
+from unit.cli.samples import RESULT
 
 SINCE: dict[str, Any] = {"lastTransitionTime": "2026-11-21T10:00:00Z", "observedGeneration": 1}
 WELL = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "It is.", **SINCE}
 READY = [WELL]
 VERIFIED_AT = "2026-11-21T02:00:00Z"
 BROKEN = [{**WELL, "status": "False", "reason": "NotForwarded", "message": "It is not."}]
-RESULT = {
-    "outcome": "DeliveredToSpam",
-    "time": "2026-11-21T10:01:00Z",
-    "recipient": "support@example.com",
-    "reason": "DeliveredToSpam",
-    "message": "The test message was delivered to the junk folder.",
-    "mailbox": "Junk",
-    "latencySeconds": 3,
-    "receivedFrom": "other@example.net",
-    "authentication": {"spf": "pass", "dkim": "fail", "dkimDomain": "example.com"},
-    "warnings": [
-        {"code": "SENDER_REWRITTEN", "severity": "Warning", "message": "It arrived from another."}
-    ],
-    "hops": [
-        {"by": "a.example.net", "protocol": "ESMTPSA"},
-        {"by": "b.example.net", "protocol": "LMTP", "delaySeconds": 2},
-    ],
-}
 STEPS = [f"Step {number} of a long way through the portal of the provider." for number in (1, 2)]
 STATUS: dict[str, Any] = {
     "mailbox": {
@@ -157,34 +139,6 @@ def test_a_status_that_cannot_be_understood_has_no_details() -> None:
     assert "It is not." in text
 
 
-def lines(result: dict[str, Any]) -> list[str]:
-    status = EmailAccountStatus.model_validate({"lastTest": {"nonce": "n", "result": result}})
-    assert status.last_test is not None
-    return [line.text for line in account_details.result_lines(status.last_test.result)]
-
-
-def test_result_of_a_test_message() -> None:
-    assert lines(RESULT) == [
-        "Test message to support@example.com of 2026-11-21T10:01:00Z: DeliveredToSpam in Junk "
-        "after 3 s",
-        "  The test message was delivered to the junk folder.",
-        "  Reason: DeliveredToSpam",
-        "  It arrived from other@example.net.",
-        "  Authentication: spf=pass, dkim=fail (example.com)",
-        "  Warning: SENDER_REWRITTEN: It arrived from another.",
-        "  Hops:",
-        "    a.example.net  ESMTPSA",
-        "    b.example.net  LMTP  +2 s",
-    ]
-
-
-def test_result_of_a_message_that_was_refused() -> None:
-    kept = {name: RESULT[name] for name in ("time", "recipient")}
-    found = lines({**kept, "outcome": "Failed", "reason": "MessageRejected", "message": "No."})
-    assert found[0].endswith(": Failed")
-    assert found[1:] == ["  No.", "  Reason: MessageRejected"]
-
-
 def test_a_message_on_its_way() -> None:
     flight = {
         "step": "Sent",
@@ -212,33 +166,6 @@ def test_the_last_round_trip() -> None:
     text = said("EmailAccount", READY, full=True, roundTrip=trip)
     assert "Round trip of 2026-11-21T10:01:00Z: Delivered in INBOX after 3 s" in text
     assert "as sales@example.com: Failed (2026-11-21T04:00:00Z)" in text
-
-
-def test_backfill_by_day_and_refused() -> None:
-    kept = {"nonce": "n", "time": "2026-11-21T10:01:00Z"}
-    days = [{"date": "2026-11-19", "messages": 9}, {"date": "2026-11-20", "messages": 11}]
-    done = LastBackfill.model_validate(
-        {
-            **kept,
-            "phase": "Done",
-            "reason": "Succeeded",
-            "message": "20 messages arrived since 2026-11-14.",
-            "messages": 20,
-            "days": days,
-        }
-    )
-    assert [line.text for line in account_details.backfill_lines(done)] == [
-        "20 messages arrived since 2026-11-14.",
-        "  2026-11-19   9",
-        "  2026-11-20  11",
-    ]
-    refused = LastBackfill.model_validate(
-        {**kept, "phase": "Refused", "reason": "AuthenticationRejected", "message": "No."}
-    )
-    assert [line.text for line in account_details.backfill_lines(refused)] == [
-        "No.",
-        "  Reason: AuthenticationRejected",
-    ]
 
 
 PROBE = {"stage": "Auth", "reason": "x", "code": 535, "serverText": "5.7.8 [b]no … canary"}
@@ -450,10 +377,3 @@ def test_what_is_to_be_done_before_launch_is_one_line_or_the_whole_list() -> Non
     assert "About OwnerAndRecoveryContact." in text and "About SenderName." not in text
     nothing_open = launch(SendProven="Unknown", SenderName="Done")
     assert "launch" not in said("EmailAccount", READY, launch=nothing_open)
-
-
-def test_an_account_shows_who_uses_it() -> None:
-    users = [User(kind="EmailAccount", name="billing", use=Use.RECEIVER)]
-    status = EmailAccountStatus(used_by=users, used_by_count=3)
-    texts = [line.text for line in account_details.account_lines(status)]
-    assert "  Used by EmailAccount billing (Receiver) and 2 more" in texts

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from postroom.dns.presets.load import preset, providers, targets
+
 ROOT = Path(__file__).resolve().parents[4]
 
 
@@ -24,3 +28,14 @@ def test_importing_reads_no_data() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_only_what_there_is_can_be_loaded_and_each_once() -> None:
+    names = providers()
+    assert list(names) == sorted(names)
+    assert preset(names[0]) is preset(names[0])
+    assert preset(names[0]).name == names[0]
+    assert targets() is targets()
+    for wrong in ("Nobody", names[0].lower(), "../targets"):
+        with pytest.raises(KeyError, match=wrong):
+            preset(wrong)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs of kubectl postroom share: names of kinds, and how they end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import typer
+
+from postroom.api.names import Kind
+from postroom.cli.cluster import NotAnswered, PluginError
+from postroom.cli.options import ExitCode, Output
+from postroom.cli.plugin_options import edge, exit_unless_ready, kind_of, show
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("sendingdomain", Kind.SENDING_DOMAIN),
+        ("sendingdomains", Kind.SENDING_DOMAIN),
+        ("SendingDomain", Kind.SENDING_DOMAIN),
+        ("mailservers.postroom.dev", Kind.MAIL_SERVER),
+        ("EMAILACCOUNTS", Kind.EMAIL_ACCOUNT),
+    ],
+)
+def test_a_kind_is_known_by_the_words_of_kubectl(word: str, kind: Kind) -> None:
+    assert kind_of(word) is kind
+
+
+@pytest.mark.parametrize("word", ["", "pods", "mailserverss", "mailservers.example.dev"])
+def test_another_word_is_answered_with_those_that_there_are(word: str) -> None:
+    with pytest.raises(PluginError) as raised:
+        kind_of(word)
+    assert str(raised.value) == (
+        f"{word} is no kind of postroom: use one of sendingdomains, mailservers, emailaccounts."
+    )
+
+
+def ready(status: str, kind: str = "Ready") -> dict[str, Any]:
+    return {"status": {"conditions": [{"type": kind, "status": status}]}}
+
+
+@pytest.mark.parametrize(
+    ("objects", "well"),
+    [
+        ([], True),
+        ([ready("True")], True),
+        ([ready("True"), ready("False")], False),
+        ([ready("Unknown")], False),
+        ([ready("True", kind="Stalled")], False),
+        ([{"status": {}}], False),
+        ([{"status": None}], False),
+        ([{}], False),
+    ],
+)
+def test_all_must_be_ready(objects: list[dict[str, Any]], well: bool) -> None:
+    if well:
+        exit_unless_ready(objects)
+        return
+    with pytest.raises(typer.Exit) as ended:
+        exit_unless_ready(objects)
+    assert ended.value.exit_code == ExitCode.NOT_READY
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(PluginError, ExitCode.BAD_INPUT), (NotAnswered, ExitCode.COULD_NOT_LOOK)],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    error: type[PluginError], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> None:
+        raise error("Nothing answers.")
+
+    with pytest.raises(typer.Exit) as ended:
+        edge(work())
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err == "kubectl-postroom: Nothing answers.\n"
+
+
+def test_objects_are_printed_in_the_form_that_was_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = {"kind": "MailServer", "metadata": {"namespace": "mail", "name": "smtp"}, "spec": {}}
+    show([server], Output.JSON)
+    assert "smtp" in json.dumps(json.loads(capsys.readouterr().out))
+    show([server], Output.TABLE)
+    assert "smtp" in capsys.readouterr().out

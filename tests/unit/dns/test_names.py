@@ -81,6 +81,8 @@ LONGEST = ".".join(["a" * 63] * 3 + ["b" * 61])
         ("a b.example", False),
         ("a\\.b.example", False),
         ("tab\t.example", False),
+        ("!~.example", True),
+        ("a\x7f.example", False),
     ],
 )
 def test_what_can_be_a_name(name: str, possible: bool) -> None:

@@ -111,14 +111,3 @@ async def test_what_is_no_reply(fault: str, outcome: Outcome) -> None:
 async def test_silence_is_raised() -> None:
     with pytest.raises(TimeoutError):
         await ask("silent")
-
-
-@pytest.mark.parametrize(
-    ("server", "written"),
-    [
-        (ServerAddress("192.0.2.1"), "192.0.2.1"),
-        (ServerAddress("192.0.2.1", 5353), "192.0.2.1:5353"),
-    ],
-)
-def test_only_another_port_than_the_usual_one_is_named(server: Server, written: str) -> None:
-    assert str(server) == written

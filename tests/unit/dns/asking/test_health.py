@@ -119,3 +119,19 @@ async def test_what_came_since_a_moment() -> None:
     health.answered("a", 0.01)
     assert health.heard_since("a", now)
     assert not health.heard_since("a", asyncio.get_running_loop().time() + 1)
+
+
+async def test_an_answer_makes_up_for_earlier_silence() -> None:
+    health: Health[str] = Health(0.1, 0.2)
+    health.silent("a")
+    health.answered("a", 0.01)
+    health.silent("a")
+    assert not health.is_dead("a")
+
+
+async def test_twice_as_slow_as_the_fastest_is_fast_enough() -> None:
+    health: Health[str] = Health(0.1, 0.2)
+    for name, seconds in (("fastest", 0.5), ("bound", 1.05), ("slow", 1.06)):
+        health.answered(name, seconds)
+    turns = [health.in_turn(["bound", "slow", "fastest"]) for _ in range(2)]
+    assert sorted(turns) == [["bound", "fastest", "slow"], ["fastest", "bound", "slow"]]

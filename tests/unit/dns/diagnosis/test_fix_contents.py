@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a fix takes away, and the value that keeps what the user's own text says besides."""
+
+from __future__ import annotations
+
+import pytest
+
+from postroom.api.findings import RecordToRemove
+from postroom.dns.answers import RecordType
+from postroom.dns.diagnosis.fix_contents import (
+    consequences,
+    records_to_remove,
+    unmergeable,
+    valid_with,
+    value_from,
+    with_removed,
+)
+from postroom.dns.diagnosis.synthesis import invented_name
+from postroom.dns.judging.fixes import create, removal
+from unit.dns.diagnosis_looks import TOKEN, case_of
+from unit.dns.judging_looks import Key
+
+DMARC: Key = ("_dmarc.example.com", "TXT")
+APEX: Key = ("example.com", "TXT")
+SIBLING = invented_name("example.com")
+OTHER = RecordToRemove(name="a.example.com", type="A", value="192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("records", "gone"),
+    [
+        ({DMARC: ["v=DMARC1; p=none"]}, [OTHER, ("TXT", "v=DMARC1; p=none")]),
+        # What a wildcard answers stands nowhere, and what a CNAME leads to not here.
+        ({DMARC: ["v=DMARC1; p=none"], (SIBLING, "TXT"): ["v=DMARC1; p=none"]}, [OTHER]),
+        (
+            {(DMARC[0], "CNAME"): ["d.net"], ("d.net", "TXT"): ["v=DMARC1; p=none"]},
+            [OTHER, ("CNAME", "d.net")],
+        ),
+        ({}, [OTHER]),
+    ],
+)
+def test_what_the_judge_takes_away_goes_if_it_stands_there(
+    records: dict[Key, list[str]], gone: list[RecordToRemove | tuple[str, str]]
+) -> None:
+    found = records_to_remove(case_of("dmarc", records), [OTHER])
+    assert found == [
+        each
+        if isinstance(each, RecordToRemove)
+        else RecordToRemove(name=DMARC[0], type=each[0], value=each[1])
+        for each in gone
+    ]
+
+
+def test_each_record_is_taken_away_once_and_no_more_than_a_status_holds() -> None:
+    case = case_of("dmarc", {DMARC: ["v=DMARC1; p=none"]})
+    mine = removal(DMARC[0], RecordType.TXT, ["v=DMARC1; p=none"])
+    assert records_to_remove(case, mine) == list(mine)
+    many = removal("a.example.com", RecordType.TXT, map(str, range(20)))
+    assert records_to_remove(case, many) == list(many[:16])
+
+
+def test_a_fix_has_exactly_these_records_to_remove() -> None:
+    fix = create(case_of("dmarc", {}).planned)
+    assert fix is not None
+    made = with_removed(fix, [OTHER])
+    assert made == fix.model_copy(update={"remove": [OTHER]})
+    assert with_removed(made, []) == fix
+    assert with_removed(None, [OTHER]) is None
+
+
+@pytest.mark.parametrize(
+    ("id", "text", "valid"),
+    [
+        ("dmarc", "v=DMARC1; p=reject", True),
+        ("dmarc", "v=DMARC1; p=none", False),
+        ("spf", "v=spf1 include:spf.provider.net -all", True),
+        ("spf", "v=spf1 include:spf.provider.net include:spf.provider.net. +all", False),
+        ("ownership", TOKEN, True),
+        ("ownership", f'"{TOKEN}"', False),
+    ],
+)
+def test_a_text_is_tried_as_if_it_stood_there_alone(id: str, text: str, valid: bool) -> None:
+    case = case_of(id, {DMARC: ["v=DMARC1; p=none"], APEX: ["v=spf1 -all"]})
+    assert valid_with(case, text) is valid
+
+
+@pytest.mark.parametrize(
+    ("id", "text", "value"),
+    [
+        ("dmarc", "v=DMARC1; p=none; fo=1", "v=DMARC1; p=quarantine; fo=1"),
+        ("dmarc", "v=DMARC1; p=reject; fo=1", "v=DMARC1; p=reject; fo=1"),
+        (
+            "spf",
+            "v=spf1 ip4:198.51.100.1 -all",
+            "v=spf1 include:spf.provider.net ip4:198.51.100.1 -all",
+        ),
+        (
+            "spf",
+            "v=spf1 ip4:198.51.100.1 include:spf.provider.net ?all",
+            "v=spf1 ip4:198.51.100.1 include:spf.provider.net ?all",
+        ),
+        # An exact text holds nothing besides.
+        ("ownership", f"{TOKEN} and more", None),
+    ],
+)
+def test_a_policy_keeps_what_else_it_says(id: str, text: str, value: str | None) -> None:
+    made = value_from(case_of(id, {}), text)
+    if value is None or id == "dmarc":
+        assert made == value
+    else:
+        assert made is not None
+        assert sorted(made.split()) == sorted(value.split())
+        assert made.split()[-1] == value.split()[-1]
+
+
+def test_what_is_left_out_is_said() -> None:
+    spf, dmarc = case_of("spf", {}), case_of("dmarc", {})
+    whole = "v=spf1 include:spf.provider.net -all"
+    assert consequences(spf, whole) == ""
+    left_out = consequences(spf, "v=spf1 include:spf.provider.net foo -all")
+    assert left_out.startswith(" The fix leaves out foo,")
+    assert consequences(dmarc, "v=DMARC1; p=none; fo=1") == ""
+    assert consequences(case_of("ownership", {}), "text") == ""
+
+
+def test_why_a_policy_cannot_be_mended_is_said() -> None:
+    spf = case_of("spf", {})
+    assert unmergeable(spf, "v=spf1 ip4:198.51.100.1 -all") is None
+    long = " ".join(f"ip4:198.51.{third}.{last}" for third in range(8) for last in range(100, 200))
+    why = unmergeable(spf, f"v=spf1 {long} -all")
+    assert why is not None
+    assert why.endswith(".")
+    assert value_from(spf, f"v=spf1 {long} -all") is None
+    assert unmergeable(case_of("dmarc", {}), "v=DMARC1; p=none") is None

@@ -72,7 +72,7 @@ def test_a_session_that_never_ended_was_broken_off() -> None:
     ("error", "said", "shown"),
     [
         (REFUSED, "5.7.8 no such user, jane", True),
-        (REFUSED, "5.7.8 not correct-Horse7battery", False),
+        (REFUSED, "5.7.8 no such user, correct horse", False),
         (REFUSED, None, False),
         (replace(REFUSED, cause=None), "5.7.8 no such user", False),
         (None, "5.7.8 no such user", False),

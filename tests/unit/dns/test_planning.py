@@ -241,3 +241,21 @@ def test_what_does_not_fit_is_told_with_its_place() -> None:
     assert [(one.path, one.message) for one in caught.value.problems] == [
         (("spec", "dkim", 0), "asks for a record at a name of more than 253 characters")
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        (None, [TOKEN[0]]),
+        (f"_v.{DOMAIN}", [f"_v.{DOMAIN}"]),
+        # A host may be in other hands than the domain.
+        (f"www.{DOMAIN}", [f"www.{DOMAIN}", TOKEN[0]]),
+    ],
+)
+def test_a_token_that_speaks_for_the_domain_is_asked_for_once(
+    name: str | None, names: list[str]
+) -> None:
+    given = {} if name is None else {"name": name}
+    spec = SendingDomainSpec.model_validate({"domain": DOMAIN, "ownership": given})
+    found = plan(spec, "mail", b"key", {}, token=True)
+    assert [(one.name, one.value) for one in found.records] == [(at, TOKEN[1]) for at in names]

@@ -84,3 +84,13 @@ def test_servers_that_may_not_be_asked_are_denied() -> None:
     found = run(views.parents.delegation(Question(APEX, RecordType.NS)))
     assert isinstance(found, Answer)
     assert found.outcome is Outcome.DENIED
+
+
+def test_where_the_parent_is_silent_nothing_is_known() -> None:
+    there = world()
+    for server in there.servers_of("com"):
+        server.dead = True
+    found = look(there)
+    assert isinstance(found, Answer)
+    assert found.outcome not in (Outcome.FOUND, Outcome.NO_DATA, Outcome.NX_DOMAIN)
+    assert not found.authoritative

@@ -13,7 +13,7 @@ import pytest
 from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
-from postroom.dns.asking.https import HttpsClient
+from postroom.dns.asking.https import HttpsClient, HttpsServer
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.wire import Reply, View
 
@@ -111,3 +111,19 @@ async def test_what_is_no_reply(fault: str, outcome: Outcome) -> None:
 async def test_silence_is_raised() -> None:
     with pytest.raises(TimeoutError):
         await ask("silent")
+
+
+class Https(HttpsClient):
+    async def ask(self, server: HttpsServer, query: bytes, limit: float) -> bytes:
+        reply = dns.message.make_response(dns.message.from_wire(query))
+        reply.flags |= dns.flags.TC
+        return reply.to_wire()
+
+
+async def test_over_https_everything_fits() -> None:
+    transport = Scripted()
+    exchange = Exchange(transport, Https(), Health[Server](0.1, 0.2))
+    server = HttpsServer("https://resolver.example/dns-query")
+    reply = await exchange.ask(server, ASKED, View.RESOLVER, edns=True, limit=4.0)
+    assert isinstance(reply, dns.message.Message)
+    assert transport.log == []

@@ -44,6 +44,13 @@ def sender(signs_in: bool = True) -> Attempt:
 
 
 OWN = {"credentialsRef": {"name": "own"}}
+TOKEN = {
+    "oauth": {
+        "provider": "Google",
+        "clientID": "id",
+        "refreshTokenRef": {"name": "oauth", "key": "refreshToken"},
+    }
+}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +60,8 @@ OWN = {"credentialsRef": {"name": "own"}}
         (OWN, None, "own"),
         (OWN, server(), "own"),
         ({}, server(), "relay"),
+        # An account with a token of its own signs in with no Secret of the server.
+        (TOKEN, server(), None),
         # What a server of another namespace signs in with is not for this one to count.
         ({}, server("relays"), None),
     ],

@@ -5,7 +5,7 @@ Who could not be asked, failed, or serves another zone has no vote: it says noth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
@@ -24,7 +24,8 @@ class Vote:
     """What one name server has of a record, and how that is judged."""
 
     nameserver: str
-    answer: Answer
+    #: Not in any text that is made of a report: it may hold a private key that somebody published.
+    answer: Answer = field(repr=False)
     judgement: Judgement
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much work a message is: honest ones pass, and whatever passes is parsed in little time.
+"""How much work a message is: honest ones pass, and whatever passes is parsed with little work.
 
 Covers: ordinary replies, broken and cut off messages, names made of pointers, records of types
 that nobody asked for, and any bytes at all against the parser.
@@ -7,8 +7,8 @@ that nobody asked for, and any bytes at all against the parser.
 
 from __future__ import annotations
 
+import cProfile
 import struct
-import time
 
 import dns.message
 import dns.rrset
@@ -23,6 +23,8 @@ from postroom.dns.asking.wire import answer_of, is_reply, read_reply
 LONGEST = b"\x01x" * 126 + b"\x00"
 ASKED = LONGEST + struct.pack("!HH", 16, 1)
 POINTER = b"\xc0\x0c"
+#: The heaviest that passes takes 1.1 million; RECORDS_LIMIT records of longest names take 21.
+CALLS_LIMIT = 1_500_000
 
 
 def message(*records: tuple[bytes, int, bytes], count: int | None = None) -> bytes:
@@ -34,10 +36,11 @@ def message(*records: tuple[bytes, int, bytes], count: int | None = None) -> byt
     return b"\x00\x01\x84\x00" + counts + ASKED + body
 
 
-def seconds_to_read(wire: bytes) -> float:
-    started = time.perf_counter()
-    read_reply(wire)
-    return time.perf_counter() - started
+def calls_to_read(wire: bytes) -> int:
+    """How many functions are called to read a message: work that no busy machine makes more."""
+    profile = cProfile.Profile()
+    profile.runcall(read_reply, wire)
+    return sum(entry.callcount for entry in profile.getstats())
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_the_heaviest_that_passes_is_light() -> None:
     many = [(POINTER, 2, POINTER)] * (LABELS_LIMIT // 127 // 2 - 2)
     wire = message(*many)
     assert is_bounded(wire)
-    assert seconds_to_read(wire) < 0.5
+    assert calls_to_read(wire) < CALLS_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -120,5 +123,5 @@ RECORD = st.tuples(
 
 @settings(max_examples=300)
 @given(st.lists(RECORD, max_size=60))
-def test_whatever_passes_is_read_in_little_time(records: list[tuple[bytes, int, bytes]]) -> None:
-    assert seconds_to_read(message(*records)) < 0.5
+def test_whatever_passes_is_read_with_little_work(records: list[tuple[bytes, int, bytes]]) -> None:
+    assert calls_to_read(message(*records)) < CALLS_LIMIT

@@ -116,7 +116,13 @@ def test_nothing_that_was_not_seen_is_wrong() -> None:
 
 
 def other_content(found: DomainReport) -> DomainReport:
-    return replace(found, records=tuple(replace(x, observed=("b",)) for x in found.records))
+    return replace(
+        found,
+        records=tuple(
+            replace(record, judgement=replace(record.judgement, observed=("b",)))
+            for record in found.records
+        ),
+    )
 
 
 def by_resolver(found: DomainReport) -> DomainReport:

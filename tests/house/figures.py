@@ -42,6 +42,7 @@ def figures() -> dict[str, Figure]:
         "loop variables named one, %": Figure(_percent(len(over_one), len(loops))),
         "unused public functions": _count(texture.unused_functions()),
         "unread fields": _count(texture.unread_fields()),
+        "modules without their test": _count(texture.modules_without_their_test()),
     } | {
         f"docstrings beginning {words}": _count(texture.docstrings_beginning(words))
         for words in IDIOMS

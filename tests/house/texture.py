@@ -204,6 +204,34 @@ def unread_fields() -> list[str]:
     ]
 
 
+def modules_without_their_test() -> list[str]:
+    """Return the modules with functions of which no test carries the name.
+
+    The test of a/b/c.py is unit/a/b/test_c.py, or test_c_topic.py where it has several. Where it
+    takes real servers it is lab/test_a_b_c.py or cluster/test_a_b_c.py, with as many of the folders
+    in its name as it wants.
+    """
+    names = [f"{path.relative_to(ROOT / 'tests').with_suffix('')}_" for path in _test_files()]
+    return [
+        source.name
+        for source in sources()
+        if any(isinstance(node, _FUNCTIONS) for node in source.nodes)
+        and not any(name.startswith(_names_of_tests(source)) for name in names)
+    ]
+
+
+def _test_files() -> Iterator[Path]:
+    for suite in ("unit", "lab", "cluster"):
+        yield from (ROOT / "tests" / suite).rglob("test_*.py")
+
+
+def _names_of_tests(source: Source) -> tuple[str, ...]:
+    *folders, module = source.path.relative_to(PACKAGE).with_suffix("").parts
+    mirrored = "/".join(["unit", *folders, f"test_{module}_"])
+    joined = ["_".join([*folders[start:], module]) for start in range(len(folders) + 1)]
+    return mirrored, *(f"{suite}/test_{name}_" for suite in ("lab", "cluster") for name in joined)
+
+
 def _loop_targets() -> Iterator[tuple[Source, ast.expr]]:
     for source in sources():
         for node in source.nodes:

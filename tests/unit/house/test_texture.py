@@ -125,3 +125,17 @@ def test_fields_that_nobody_reads(house: Files) -> None:
         "A(read=1, matched=2, unread=3)\n"
     )
     assert names(texture.unread_fields()) == ["A.unread", "B.never"]
+
+
+def test_a_test_carries_the_name_of_its_module(
+    house: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = ["unit/dns/test_a", "unit/dns/test_b_hostile", "lab/test_smtp_e", "unit/test_f"]
+    files = [texture.ROOT / "tests" / f"{name}.py" for name in tests]
+    monkeypatch.setattr(texture, "_test_files", lambda: files)
+    work = "def work(): ..."
+    house(dns__a=work, dns__b=work, mail__smtp__e=work, dns__f=work, mail__a=work, dns__g="X = 1")
+    found = [
+        place.removeprefix("operator/postroom/") for place in texture.modules_without_their_test()
+    ]
+    assert found == ["dns/f.py", "mail/a.py"]

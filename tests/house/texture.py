@@ -207,9 +207,9 @@ def unread_fields() -> list[str]:
 def modules_without_their_test() -> list[str]:
     """Return the modules with functions of which no test carries the name.
 
-    The test of a/b/c.py is unit/a/b/test_c.py, or test_c_topic.py where it has several. Where it
-    takes real servers it is lab/test_a_b_c.py or cluster/test_a_b_c.py, with as many of the folders
-    in its name as it wants.
+    A test stands in the folder of unit/ that mirrors its module's, with a topic after the name
+    where there are several. What takes real servers may stand in lab/ or cluster/, with as many
+    of the module's folders in its name as it wants.
     """
     names = [f"{path.relative_to(ROOT / 'tests').with_suffix('')}_" for path in _test_files()]
     return [

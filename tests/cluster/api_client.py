@@ -12,6 +12,7 @@ import ssl
 import tempfile
 from base64 import b64decode
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
 
 _SECONDS = 60
@@ -34,7 +36,9 @@ class Client:
             place.hostname, place.port, context=context, timeout=_SECONDS
         )
 
-    def request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def request(
+        self, method: str, path: str, body: object = None, *, missing_ok: bool = False
+    ) -> dict[str, Any]:
         """The answer, which must be a good one."""
         sent = None if body is None else json.dumps(body)
         try:
@@ -44,6 +48,8 @@ class Client:
             self._connection.close()
             answer = self._send(method, path, sent)
         status, text = answer
+        if missing_ok and status == HTTPStatus.NOT_FOUND:
+            return {}
         assert status < 400, f"{method} {path}: {status} {text.decode(errors='replace')}"
         found: dict[str, Any] = json.loads(text)
         return found
@@ -93,9 +99,12 @@ def create_namespace(plane: ControlPlane, name: str) -> None:
 
 
 def delete_namespace(plane: ControlPlane, name: str) -> None:
-    """Without waiting until it is gone."""
+    """Without waiting until it is gone; what the next test may want as its own goes at once."""
     client = _client(plane.kubeconfig, get_ident())
     if client is None:
         plane.kubectl("delete", "namespace", name, "--wait=false")
-    else:
-        client.request("DELETE", f"/api/v1/namespaces/{name}")
+        return
+    for kind in Kind:
+        path = f"/apis/{API_VERSION}/namespaces/{name}/{kind.plural}"
+        client.request("DELETE", path, missing_ok=True)  # the CRD may have gone before
+    client.request("DELETE", f"/api/v1/namespaces/{name}")

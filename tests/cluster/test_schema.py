@@ -524,6 +524,7 @@ DEFAULTS: list[tuple[Kind, dict[str, Any]]] = [
         {
             "tls": {},
             "default": False,
+            "allowedNamespaces": {"from": "Same"},
             "interval": "5m",
             "progressDeadline": "15m",
             "suspend": False,
@@ -536,6 +537,7 @@ DEFAULTS: list[tuple[Kind, dict[str, Any]]] = [
             "sync": {"interval": "5m", "backfillDays": 7},
             "roundTrip": {"enabled": False, "interval": "6h"},
             "connection": "Connected",
+            "domainPolicy": "IfDeclared",
             "identityVerification": {"method": "Provider"},
             "progressDeadline": "15m",
             "suspend": False,

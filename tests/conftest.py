@@ -21,6 +21,7 @@ _BY_THE_CLOCK = {
     "test_asking_limits",
     "test_asking_sockets",
     "test_asking_views",
+    "test_canary_engine",
     "test_canary_probes",
     "test_check_pace",
     "test_dns_resolver",

@@ -2,9 +2,10 @@
 """The one writer of all that users see: every status and every Event goes through here.
 
 So do Secrets of the operator's own, in which new refresh tokens are kept (--allow-token-rotation)
-and applications find what they need to send (--allow-bindings): both must be switched on. Nothing
-else is written but the Lease by which replicas agree who works, which `postroom.controller.lease`
-keeps.
+and applications find what they need to send (--allow-bindings). DNSEndpoints for external-dns
+(--publish-dns-endpoints) are applied by `postroom.controller.dns_endpoints`, within the same rate.
+Each of these must be switched on. Nothing else is written but the Lease by which replicas agree who
+works, which `postroom.controller.lease` keeps.
 
 A status is a merge patch with ``metadata.resourceVersion`` as precondition. Server-side apply would
 say the same, but costs the API server 1.3 to 1.4 times as much; and as postroom is the only owner

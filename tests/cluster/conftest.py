@@ -16,6 +16,7 @@ import pytest
 
 from cluster.api_client import create_namespace, delete_namespace
 from cluster.lab_process import LabProcess
+from cluster.post_office import PostOffice
 from loopback import own_address
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, obtain
 from postroom.lab.operator_process import ROOT, USER, OperatorProcess, service_account_kubeconfig
@@ -88,6 +89,16 @@ def operator(installed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterat
     process.stop()
     denied = forbidden(requests_of(installed))
     assert denied == [], f"{denied[:1]}\n{process.tail()}"
+
+
+@pytest.fixture
+def started(installed: ControlPlane, office: PostOffice, tmp_path: Path) -> Iterator[None]:
+    """An operator at work on the post office of the test's own module."""
+    kubeconfig = service_account_kubeconfig(installed, tmp_path)
+    flags = (*office.lab.reach.flags, "--log-format=text")
+    process = OperatorProcess(kubeconfig, tmp_path, flags).start()
+    yield
+    process.stop()
 
 
 def forbidden(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from kstatus import compute, conditions_of
 from loopback import own_address
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
 
 ACCOUNT, DOMAIN = Kind.EMAIL_ACCOUNT, Kind.SENDING_DOMAIN
 
@@ -30,15 +28,6 @@ ACCOUNT, DOMAIN = Kind.EMAIL_ACCOUNT, Kind.SENDING_DOMAIN
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostOffice]:
     with PostOffice(own_address(12), tmp_path_factory.mktemp("office")) as running:
         yield running
-
-
-@pytest.fixture
-def started(installed: ControlPlane, office: PostOffice, tmp_path: Path) -> Iterator[None]:
-    kubeconfig = service_account_kubeconfig(installed, tmp_path)
-    flags = (*office.lab.reach.flags, "--log-format=text")
-    process = OperatorProcess(kubeconfig, tmp_path, flags).start()
-    yield
-    process.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from loopback import own_address
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import PASSWORDS
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
 
 ACCOUNT, SERVER = Kind.EMAIL_ACCOUNT, Kind.MAIL_SERVER
 
@@ -34,15 +32,6 @@ ACCOUNT, SERVER = Kind.EMAIL_ACCOUNT, Kind.MAIL_SERVER
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostOffice]:
     with PostOffice(own_address(15), tmp_path_factory.mktemp("office")) as running:
         yield running
-
-
-@pytest.fixture
-def started(installed: ControlPlane, office: PostOffice, tmp_path: Path) -> Iterator[None]:
-    kubeconfig = service_account_kubeconfig(installed, tmp_path)
-    flags = (*office.lab.reach.flags, "--log-format=text")
-    process = OperatorProcess(kubeconfig, tmp_path, flags).start()
-    yield
-    process.stop()
 
 
 @pytest.mark.usefixtures("started")

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from made import commands, conditions, fields, flags, metrics, roles
+from made.page import page as _page
 from postroom.api.reasons import CATALOGUE as REASONS
 from postroom.dns.findings import Family, families
 from postroom.dns.presets.load import preset, providers
@@ -15,10 +18,16 @@ from postroom.mail.presets.model import Confirmed as MailConfirmed
 from postroom.mail.presets.model import EndpointRow, Limit, SignInWay
 from postroom.mail.presets.model import Preset as MailPreset
 from postroom.mail.replies.catalogue import causes
+from postroom.report.shape import SCHEMA, EmailReport
 
 HERE = Path(__file__).parent
 _CELL_LIMIT = 60
-_MADE = "<!-- Made by `make docs` from the code; edit that instead. -->\n"
+
+
+def _report_schema() -> dict[str, object]:
+    """The JSON schema of `postroom report --json`."""
+    schema = EmailReport.model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, **schema}
 
 
 def pages() -> dict[str, str]:
@@ -49,6 +58,13 @@ def pages() -> dict[str, str]:
             [line for name in providers() for line in _provider(preset(name))],
         ),
         "mail-providers.md": _mail_providers(),
+        "report.schema.json": json.dumps(_report_schema(), indent=2) + "\n",
+        **commands.pages(),
+        **conditions.pages(),
+        **fields.pages(),
+        **flags.pages(),
+        **metrics.pages(),
+        **roles.pages(),
     }
 
 
@@ -264,10 +280,6 @@ def _mail_rows(
 
 def _codes(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _page(title: str, lead: str, table: list[str]) -> str:
-    return "\n".join([_MADE + f"# {title}", "", lead, "", *table, ""])
 
 
 if __name__ == "__main__":

@@ -29,16 +29,19 @@ _BY_THE_CLOCK = {
     "test_fencing",
     "test_identities_network",
     "test_mail_bench",
-    "test_mail_imap",
+    "test_mail_imap_auth",
+    "test_mail_imap_session",
     "test_mail_limits",
     "test_oauth_hostile",
     "test_policy_fetch",
     "test_resilience",
 }
-#: Files of cluster tests that need the API server alone; the others run operators. Each of the two
-#: groups has a control plane of its own.
+#: Files of cluster tests that need the API server alone; the others run operators. Each of the
+#: groups, of which faults are the third, has a control plane of its own.
 _WITHOUT_OPERATOR = {
+    "test_check_cluster",
     "test_in_use",
+    "test_integrations",
     "test_schema",
     "test_tenants",
     "test_tenants_examples",
@@ -57,5 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if room == "lab":
             item.add_marker(pytest.mark.xdist_group(name))
         elif room == "cluster":
-            bare = name in _WITHOUT_OPERATOR
-            item.add_marker(pytest.mark.xdist_group("API server" if bare else "operators"))
+            group = "API server" if name in _WITHOUT_OPERATOR else "operators"
+            if item.path.parent.name == "faults":
+                # What they do to an API server befalls nobody else's operators.
+                group = "faults"
+            item.add_marker(pytest.mark.xdist_group(group))

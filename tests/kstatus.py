@@ -96,10 +96,9 @@ def flux_health(obj: Mapping[str, Any]) -> str:
     ready = conditions.get("Ready", {})
     if conditions.get("Stalled", {}).get("status") == "True":
         return "Failed"
-    if ready.get("status") == "False" and "Reconciling" not in conditions:
-        return "Failed"
-    current = ready.get("status") == "True" and ready.get("observedGeneration") == generation
-    return "Current" if current else "InProgress"
+    if ready.get("observedGeneration") != generation or "Reconciling" in conditions:
+        return "InProgress"
+    return {"True": "Current", "False": "Failed"}.get(ready.get("status", ""), "InProgress")
 
 
 def argo_health(obj: Mapping[str, Any]) -> str:
@@ -114,6 +113,7 @@ def argo_health(obj: Mapping[str, Any]) -> str:
     for name, health in (("Stalled", "Degraded"), ("Reconciling", "Progressing")):
         if conditions.get(name, {}).get("status") == "True":
             return health
-    return {"True": "Healthy", "False": "Degraded"}.get(
-        conditions.get("Ready", {}).get("status", ""), "Progressing"
-    )
+    ready = conditions.get("Ready", {})
+    if ready.get("observedGeneration") != obj["metadata"].get("generation"):
+        return "Progressing"
+    return {"True": "Healthy", "False": "Degraded"}.get(ready.get("status", ""), "Progressing")

@@ -3,6 +3,7 @@
 
 import json
 import logging
+import re
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -37,6 +38,11 @@ _QUIET = {
 }
 
 
+#: What a runner of CI takes for a command: GitHub's where it begins a line, GitHub's older form
+#: and those of Azure Pipelines anywhere in it.
+_COMMAND = re.compile(r"(?P<before>\A\s*)(?P<mark>:)(?=:.*::)|(?P<older>#)(?=#(?:vso)?\[)")
+
+
 def about(key: Key) -> dict[str, Any]:
     """Return the ``extra`` that ties a log line to an object."""
     return {"object": {"kind": key.kind.value, "namespace": key.namespace, "name": key.name}}
@@ -49,6 +55,10 @@ class _OneLine(logging.Filter):
         if record.name.startswith("kopf") and logging.getLogger().level > logging.DEBUG:
             record.exc_info = record.exc_text = None
         return True
+
+
+#: `json.dumps` with arguments makes an encoder for every line.
+_JSON = json.JSONEncoder(default=str, ensure_ascii=False)
 
 
 class JSONFormatter(logging.Formatter):
@@ -69,7 +79,7 @@ class JSONFormatter(logging.Formatter):
             entry["audit"] = audit
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return _on_one_line(json.dumps(entry, default=str, ensure_ascii=False))
+        return on_one_line(_JSON.encode(entry))
 
 
 class TextFormatter(logging.Formatter):
@@ -82,24 +92,35 @@ class TextFormatter(logging.Formatter):
             place = (
                 f"{concerned.get('kind')} {concerned.get('namespace')}/{concerned.get('name')}: "
             )
-        line = _on_one_line(f"{time} {record.levelname:<7} {place}{record.getMessage()}")
+        line = on_one_line(f"{time} {record.levelname:<7} {place}{record.getMessage()}")
         if record.exc_info:
             # Indented, for what went wrong may quote what looks like a line of its own.
             line += "\n" + textwrap.indent(self.formatException(record.exc_info), "    ")
         return line
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
     """Escape, as JSON does, what would begin another line, steer a terminal or not be seen.
 
     Annotations and names that others chose are told as they are, and must not look like lines of
-    ours.
+    ours, nor like commands to a runner of CI that reads them.
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else json.dumps(character)[1:-1] for character in text
-    )
+    if not text.isprintable():
+        text = "".join(
+            character if character.isprintable() else json.dumps(character)[1:-1]
+            for character in text
+        )
+    return without_commands(text)
+
+
+def without_commands(line: str, escape: str = "\\u{:04x}") -> str:
+    """Write by its number, in a way that `escape` has, what would make a line a command to a runner
+    of CI."""
+
+    def written(found: re.Match[str]) -> str:
+        return (found["before"] or "") + escape.format(ord(found["mark"] or found["older"]))
+
+    return _COMMAND.sub(written, line)
 
 
 def _object_of(record: logging.LogRecord) -> Mapping[str, Any] | None:

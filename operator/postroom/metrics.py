@@ -3,9 +3,13 @@
 
 What the queue knows is read from it when Prometheus asks, so that nothing is kept twice; so is what
 the objects tell (`postroom.controller.object_metrics`).
+
+A counter that appears with 1 has never risen, as Prometheus sees it: whatever is known of its
+labels beforehand is told from the start, as 0.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from enum import StrEnum
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,20 +21,110 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import generate_latest
 
+from postroom.api.mailserver import ProbeStage
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.mail.operations import SESSIONS
 from postroom.mail.report import ProbeReport
 
 #: Seconds; a look at DNS takes milliseconds, a mail server that does not answer half a minute.
 _DURATION_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+#: Seconds; what holds the loop longer than a few of the first ones holds every session.
+_LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+#: Octets; ten thousand objects say some ten million.
+_PIECE = 64 * 1024
+#: What is read when Prometheus asks, and what it tells.
+GAUGES = {
+    "postroom_objects": "Objects known.",
+    "postroom_queue_depth": "Keys waiting.",
+    "postroom_queue_running": "Keys in work.",
+    "postroom_queue_oldest_seconds": "Age of the oldest waiting key.",
+    "postroom_sweep_age_seconds": "Time since the watch was last compared with a list; -1 before "
+    "the first.",
+}
 
 
-class Metrics:
-    """Every metric of one operator."""
+class WriteResult(StrEnum):
+    """How a write ended; also the label of the metric."""
 
-    def __init__(self) -> None:
+    WRITTEN = "written"
+    #: The stored status says the same.
+    UNCHANGED = "unchanged"
+    #: The object has moved on: the status is about a spec that is no more.
+    STALE = "stale"
+    GONE = "gone"
+    #: The API server rejects the status: a bug, or CRDs of another version.
+    INVALID = "invalid"
+    FORBIDDEN = "forbidden"
+    #: The API server could not be reached or is overloaded.
+    UNAVAILABLE = "unavailable"
+
+
+class EventResult(StrEnum):
+    """What became of a Kubernetes Event; also the label of the metric."""
+
+    POSTED = "posted"
+    FAILED = "failed"
+    #: Beyond the rate of its object.
+    SUPPRESSED = "suppressed"
+    #: There was no room among those that wait.
+    DROPPED = "dropped"
+
+
+class Registry:
+    """What a process tells Prometheus; `help_of` says what each of its gauges tells."""
+
+    def __init__(self, help_of: Mapping[str, str]) -> None:
         # A second series per counter, which nobody asks for.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self._help_of = help_of
+        self._objects: Callable[[], Awaitable[Iterable[bytes]]] | None = None
+        self.loop_lag = Histogram(
+            "postroom_event_loop_lag_seconds",
+            "By how much a timer of the event loop came too late, twice a second.",
+            buckets=_LAG_BUCKETS,
+            registry=self.registry,
+        )
+
+    def _counter(
+        self, name: str, text: str, labels: tuple[str, ...] = (), known: Iterable[str] = ()
+    ) -> Counter:
+        """A counter; `known` are the values of its one label."""
+        counter = Counter(name, text, labels, registry=self.registry)
+        for value in known:
+            counter.labels(value)
+        return counter
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def observe_objects(self, pieces: Callable[[], Awaitable[Iterable[bytes]]]) -> None:
+        """Export what `pieces` tell of the objects whenever Prometheus asks."""
+        self._objects = pieces
+
+    def observe_gauge(self, name: str, value: Callable[[], float]) -> None:
+        """Export a value, which is read whenever Prometheus asks."""
+        Gauge(name, self._help_of[name], registry=self.registry).set_function(value)
+
+    async def render(self) -> AsyncIterator[bytes]:
+        """Yield everything in the Prometheus text format, in pieces that are sent at once each."""
+        gathered, size = [generate_latest(self.registry)], 0
+        for piece in await self._objects() if self._objects is not None else ():
+            if size >= _PIECE:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+            gathered.append(piece)
+            size += len(piece)
+        yield b"".join(gathered)
+
+
+class Metrics(Registry):
+    """Every metric of one operator."""
+
+    def __init__(self) -> None:
+        super().__init__(GAUGES)
         self.reconcile_seconds = Histogram(
             "postroom_reconcile_duration_seconds",
             "How long evaluating one object took.",
@@ -39,16 +133,19 @@ class Metrics:
             registry=self.registry,
         )
         self.reconcile_errors = self._counter(
-            "postroom_reconcile_errors", "Evaluations that ended in an unexpected error.", ("kind",)
+            "postroom_reconcile_errors",
+            "Evaluations that ended in an unexpected error.",
+            ("kind",),
+            Kind,
         )
         self.status_writes = self._counter(
-            "postroom_status_writes", "Status writes by how they ended.", ("result",)
+            "postroom_status_writes", "Status writes by how they ended.", ("result",), WriteResult
         )
         self.write_conflicts = self._counter(
             "postroom_status_write_conflicts", "Status writes that met a newer object."
         )
         self.events = self._counter(
-            "postroom_events", "Kubernetes Events by what became of them.", ("result",)
+            "postroom_events", "Kubernetes Events by what became of them.", ("result",), EventResult
         )
         self.watch_missed = self._counter(
             "postroom_watch_missed", "Changes that the sweep found and the watch had not brought."
@@ -65,28 +162,25 @@ class Metrics:
             "Sessions with mail servers: what for, the stage reached, and the reason.",
             ("kind", "stage", "reason"),
         )
-        self._gauges: dict[str, Gauge] = {}
-        self._objects: Callable[[], Awaitable[str]] | None = None
+        for kind in Kind:
+            self.reconcile_seconds.labels(kind)
+        for session in SESSIONS:
+            self.mail_seconds.labels(session)
+            # Reasons and stages are too many, and most are never met: those begin with 1.
+            self.mail_sessions.labels(session, ProbeStage.DONE, Reason.PROBE_SUCCEEDED)
 
-    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
+        self.shard_info = self._gauge(
+            "postroom_shard_info",
+            "1 where this process works on that shard of a scope, 0 where it stands by.",
+            ("scope", "shard", "shards"),
+        )
+        self.shard_objects = self._gauge(
+            "postroom_shard_objects",
+            "Objects known: those that this process works on (own), and those of other shards.",
+            ("scope", "part"),
+        )
 
     def observe_session(self, kind: str, seconds: float, report: ProbeReport) -> None:
         """Count a session with a mail server; never by address or host, of which there are many."""
         self.mail_seconds.labels(kind=kind).observe(seconds)
         self.mail_sessions.labels(kind, report.stage.value, report.reason.value).inc()
-
-    def observe_objects(self, text: Callable[[], Awaitable[str]]) -> None:
-        """Export what `text` tells of the objects whenever Prometheus asks."""
-        self._objects = text
-
-    def observe_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Export a value that is read whenever Prometheus asks."""
-        gauge = Gauge(name, text, registry=self.registry)
-        gauge.set_function(value)
-        self._gauges[name] = gauge
-
-    async def render(self) -> bytes:
-        """Return everything in the Prometheus text format."""
-        own = generate_latest(self.registry)
-        return own if self._objects is None else own + (await self._objects()).encode()

@@ -1,47 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's own configuration: flags, else environment (``POSTROOM_...``), else defaults."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from postroom import setting_values as values
 from postroom.api.fields import parse_duration
 from postroom.api.masked import Masked
+from postroom.concurrency import shards
 from postroom.dns.ownership import OwnershipRules
+from postroom.given_settings import PREFIX as PREFIX
+from postroom.given_settings import SettingsError as SettingsError
+from postroom.given_settings import gathered
 from postroom.log import LogFormat
 
-PREFIX = "POSTROOM_"
+# Whoever reads settings knows these from here.
+Address = values.Address
+Network = values.Network
+parse_address, parse_network = values.parse_address, values.parse_network
+parse_port, parse_resolver = values.parse_port, values.parse_resolver
+parse_token_host, parse_test_recipient = values.parse_token_host, values.parse_test_recipient
 #: The ownership key may also be read from a file, as a mounted Secret is.
 KEY_FILE = "ownership_key_file"
 
-#: Flags that are given once per value are named in the singular.
-_SINGULAR = {
-    "namespaces": "namespace",
-    "dns_resolvers": "dns-resolver",
-    "allow_cidrs": "allow-cidr",
-    "allow_ports": "allow-port",
-    "allow_token_hosts": "allow-token-host",
-    "allow_test_recipients": "allow-test-recipient",
-}
-
-_NAMESPACE = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-#: Of the host of a token endpoint the first label may be a pattern.
-_RECIPIENT = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]*@([a-z0-9-]{1,63}\.)+[a-z0-9-]{1,63}")
-_HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _KEY_LEAST, _KEY_FILE_LIMIT = 16, 4096
-
-Network = IPv4Network | IPv6Network
-Address = tuple[str, int]
-
-
-class SettingsError(ValueError):
-    """A setting cannot be used; the text is one sentence that names it and says what it takes."""
 
 
 def _split(value: object) -> object:
@@ -61,88 +47,6 @@ def _each(check: Any) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-def _namespace(value: object) -> str:
-    if not isinstance(value, str) or not _NAMESPACE.match(value):
-        raise ValueError("must be names of namespaces, without patterns")
-    return value
-
-
-def parse_address(value: object) -> Address:
-    """Parse ``address:port``, IPv6 as ``[address]:port``; raises `ValueError`."""
-    if isinstance(value, tuple):
-        value = f"[{value[0]}]:{value[1]}"
-    text = value if isinstance(value, str) else ""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        address = str(ip_address(host))
-        number = int(port) if port.isascii() and port.isdecimal() else 0
-    except ValueError:
-        number = 0
-    if not 1 <= number <= 65535:
-        raise ValueError("must be an IP address and a port, such as 10.0.0.10:53 or [::1]:53")
-    return address, number
-
-
-def parse_resolver(value: object) -> Address:
-    """Parse a resolver: ``address:port``, or the ``https://`` URL of one that speaks RFC 8484.
-
-    The URL takes the place of the address, with its port. Raises `ValueError`.
-    """
-    text = value[0] if isinstance(value, tuple) else value
-    if not isinstance(text, str) or "//" not in text:
-        return parse_address(value)
-    try:
-        url = urlsplit(text)
-        port = url.port or 443
-        fits = url.scheme == "https" and url.hostname and url.path not in ("", "/")
-    except ValueError:
-        fits = False
-    if not fits or url.username or url.fragment or not text.isascii() or not text.isprintable():
-        raise ValueError(
-            "must be a URL such as https://resolver.example/dns-query, or an address and a port"
-        )
-    return text, port
-
-
-def _address_or_off(value: object) -> Address | None:
-    return None if value in (None, "off") else parse_address(value)
-
-
-def parse_network(value: object) -> Network:
-    """Parse a network; raises `ValueError`."""
-    if isinstance(value, IPv4Network | IPv6Network):
-        return value
-    try:
-        return ip_network(str(value))
-    except ValueError:
-        raise ValueError("must be networks such as 10.0.0.0/8 or fd00::/8") from None
-
-
-def parse_port(value: object) -> int:
-    """Parse a port; raises `ValueError`."""
-    number = int(value) if isinstance(value, int | str) and str(value).isdecimal() else 0
-    if not 1 <= number <= 65535:
-        raise ValueError("must be ports from 1 to 65535")
-    return number
-
-
-def parse_token_host(value: object) -> str:
-    """Parse the host of a token endpoint, whose first label may be ``*``; raises `ValueError`."""
-    text = str(value).strip().lower().removesuffix(".")
-    if len(text) > 253 or not _HOST.fullmatch(text):
-        raise ValueError("must be hosts such as login.example.com or *.example.com")
-    return text
-
-
-def parse_test_recipient(value: object) -> str:
-    """Parse an address, or ``@domain`` for all of a domain; raises `ValueError`."""
-    text = str(value).strip().lower()
-    if len(text) > 254 or not _RECIPIENT.fullmatch(text):
-        raise ValueError("must be addresses such as ops@example.com, or @example.com")
-    return text
-
-
 def _masked(value: object) -> Masked:
     return value if isinstance(value, Masked) else Masked(str(value))
 
@@ -154,10 +58,16 @@ def _accepted_key(value: object) -> Masked:
     return key
 
 
-def _an_hour_or_more(value: timedelta) -> timedelta:
-    if value < timedelta(hours=1):
-        raise ValueError("must be 1h or more")
-    return value
+def _at_least(shortest: str) -> AfterValidator:
+    """Refuse a shorter duration."""
+    least = parse_duration(shortest)
+
+    def validate(value: timedelta) -> timedelta:
+        if value < least:
+            raise ValueError(f"must be {shortest} or more")
+        return value
+
+    return AfterValidator(validate)
 
 
 _Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -170,14 +80,19 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    namespaces: Annotated[tuple[str, ...], _each(_namespace)] = Field(
+    namespaces: Annotated[tuple[str, ...], _each(values.parse_namespace), values.NAMESPACE] = Field(
         default=(), description="Namespaces to serve; empty: all of the cluster."
+    )
+    shard: Annotated[shards.Shard, BeforeValidator(shards.parse_shard)] = Field(
+        default=shards.WHOLE,
+        description="Serve one of several parts of all namespaces, such as 0/3, 1/3 and 2/3; what "
+        "other servers bear is divided among them.",
     )
     kubeconfig: Path | None = Field(
         default=None,
         description="Kubeconfig to use; default: the service account of the Pod, else KUBECONFIG.",
     )
-    dns_resolvers: Annotated[tuple[Address, ...], _each(parse_resolver)] = Field(
+    dns_resolvers: Annotated[tuple[Address, ...], _each(parse_resolver), values.RESOLVER] = Field(
         default=(),
         description="Resolvers (address:port, or an https:// URL of DNS over HTTPS); "
         "empty: those of the system.",
@@ -185,16 +100,18 @@ class Settings(BaseModel):
     dns_authoritative_port: Annotated[int, Field(ge=1, le=65535)] = Field(
         default=53, description="Port at which authoritative servers are asked."
     )
-    allow_cidrs: Annotated[tuple[Network, ...], _each(parse_network)] = Field(
+    allow_cidrs: Annotated[tuple[Network, ...], _each(parse_network), values.NETWORK] = Field(
         default=(), description="Private networks in which mail and name servers may be dialled."
     )
     allow_ports: Annotated[tuple[int, ...], _each(parse_port)] = Field(
         default=(), description="Ports that may be dialled besides those of mail."
     )
-    allow_token_hosts: Annotated[tuple[str, ...], _each(parse_token_host)] = Field(
-        default=(),
-        description="Hosts of OAuth token endpoints, besides those of Google and Microsoft, that "
-        "credentials may be sent to; the first label may be *.",
+    allow_token_hosts: Annotated[tuple[str, ...], _each(parse_token_host), values.TOKEN_HOST] = (
+        Field(
+            default=(),
+            description="Hosts of OAuth token endpoints, besides those of Google and Microsoft, "
+            "that credentials may be sent to; the first label may be *.",
+        )
     )
     allow_token_rotation: bool = Field(
         default=False,
@@ -211,7 +128,9 @@ class Settings(BaseModel):
         description="Hand records to external-dns where a spec says publish; needs create, get, "
         "patch and delete on DNSEndpoints.",
     )
-    allow_test_recipients: Annotated[tuple[str, ...], _each(parse_test_recipient)] = Field(
+    allow_test_recipients: Annotated[
+        tuple[str, ...], _each(parse_test_recipient), values.TEST_RECIPIENT
+    ] = Field(
         default=(),
         description="Addresses (or @domain) that test messages may go to besides the account "
         "itself and its identities.",
@@ -245,17 +164,17 @@ class Settings(BaseModel):
         description="How long a password may stay the same before a finding asks to look at it; "
         "0s: for ever.",
     )
-    review_sync_gap: Annotated[_Duration, AfterValidator(_an_hour_or_more)] = Field(
+    review_sync_gap: Annotated[_Duration, _at_least("1h")] = Field(
         default=timedelta(hours=24),
         description="How long a mailbox may go unread before a finding says so: 1h or more.",
     )
     review_backfill_days: Annotated[int, Field(ge=1, le=60)] = Field(
         default=14, description="How many days a look back may have before a finding asks for less."
     )
+    # What waits for the network costs memory only.
     workers: _Count = Field(
-        # What waits for the network costs memory only.
         default=512,
-        description="Objects that are evaluated at a time; namespaces share them evenly.",
+        description="Objects that are evaluated at a time, shared evenly by namespaces.",
     )
     workers_per_namespace: _Count = Field(
         default=32, description="Objects of one namespace that are evaluated at a time."
@@ -265,17 +184,16 @@ class Settings(BaseModel):
         description="Connections from one namespace to one mail host at a time; all namespaces "
         "together make at most four times as many.",
     )
+    # An API server takes 220 to 265 a second: its own fairness is the real limit.
     status_writes_per_second: _Rate = Field(
-        # An API server takes 220 to 265 a second: its own fairness is the real limit.
-        default=300.0,
-        description="Status writes per second on average.",
+        default=300.0, description="Status writes per second on average."
     )
     status_write_burst: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=300, description="Status writes at once."
     )
-    sweep_interval: _Duration = Field(
+    sweep_interval: Annotated[_Duration, _at_least("1s")] = Field(
         default=timedelta(minutes=15),
-        description="How often the watch is compared with a list of all objects.",
+        description="How often the watch is compared with a list of all objects: 1s or more.",
     )
     watch_secrets: bool = Field(
         default=False,
@@ -287,15 +205,19 @@ class Settings(BaseModel):
         description="Stand by unless holding a Lease; default: yes in a Pod, no elsewhere. Without "
         "it never run two.",
     )
-    leader_election_namespace: Annotated[str, BeforeValidator(_namespace)] | None = Field(
-        default=None, description="Namespace of the Lease; default: that of the Pod."
-    )
-    health_address: Annotated[Address | None, BeforeValidator(_address_or_off)] = Field(
+    leader_election_namespace: Annotated[
+        str | None, BeforeValidator(values.parse_namespace), values.NAMESPACE
+    ] = Field(default=None, description="Namespace of the Lease; default: that of the Pod.")
+    health_address: Annotated[
+        Address | None, BeforeValidator(values.parse_address_or_off), values.ADDRESS_OR_OFF
+    ] = Field(
         # The kubelet and Prometheus ask from outside of the Pod.
         default=("0.0.0.0", 8080),  # noqa: S104
         description="Where /healthz, /readyz and /metrics are served (address:port), or off.",
     )
-    metrics_address: Annotated[Address | None, BeforeValidator(_address_or_off)] = Field(
+    metrics_address: Annotated[
+        Address | None, BeforeValidator(values.parse_address_or_off), values.ADDRESS_OR_OFF
+    ] = Field(
         default=None,
         description="Where /metrics is served instead of at the health address (address:port).",
     )
@@ -309,13 +231,24 @@ class Settings(BaseModel):
         description="Serve /metrics only to bearer tokens whose user may get /metrics; needs "
         "create on TokenReviews and SubjectAccessReviews.",
     )
-    stuck_after: _Duration = Field(
+    ui: bool = Field(
+        default=False, description="Serve a read-only page of all verdicts at /ui, beside /metrics."
+    )
+    ui_namespaces: Annotated[tuple[str, ...], _each(values.parse_namespace), values.NAMESPACE] = (
+        Field(default=(), description="Namespaces that the page shows; empty: all that are served.")
+    )
+    ui_auth: bool = Field(
+        default=False,
+        description="Serve /ui only to bearer tokens whose user may get /ui, and /ui/NAMESPACE "
+        "only where they may get that; needs create on TokenReviews and SubjectAccessReviews.",
+    )
+    stuck_after: Annotated[_Duration, _at_least("1s")] = Field(
         default=timedelta(minutes=10),
         description="How long one evaluation may run, or keys may wait while no evaluation begins "
-        "or ends, before /healthz reports a stuck queue.",
+        "or ends, before /healthz reports a stuck queue: 1s or more.",
     )
     shutdown_grace: _Duration = Field(
-        default=timedelta(seconds=20), description="How long running evaluations may take to end."
+        default=timedelta(seconds=20), description="How long what is under way may take to end."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level of log lines."
@@ -335,8 +268,11 @@ class Settings(BaseModel):
 
 
 def flag(name: str) -> str:
-    """Return the command line flag for a field of `Settings`."""
-    return "--" + _SINGULAR.get(name, name.replace("_", "-"))
+    """Return the command line flag for a field of `Settings`; one that is given once per value is
+    named in the singular."""
+    field = Settings.model_fields.get(name)
+    word = name.removesuffix("s") if field is not None and field.default == () else name
+    return "--" + word.replace("_", "-")
 
 
 def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
@@ -344,22 +280,19 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
 
     Raises `SettingsError`, which never shows the value of the ownership key.
     """
-    given: dict[str, object] = {}
-    origin: dict[str, str] = {}
-    for name in (*Settings.model_fields, KEY_FILE):
-        variable = PREFIX + name.upper()
-        if environment.get(variable, "") != "":
-            given[name], origin[name] = environment[variable], variable
-        if flags.get(name) not in (None, (), []):
-            given[name], origin[name] = flags[name], flag(name)
+    names = {name: flag(name) for name in (*Settings.model_fields, KEY_FILE)}
+    given, origin = gathered(names, flags, environment)
     _read_keys(given, origin)
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        raise SettingsError(f"{origin.get(name, name)}: {message}") from None
+        raise SettingsError.of(error, origin) from None
+    if settings.shard.of > 1 and settings.leader_election is False:
+        switch = origin["leader_election"].replace("--", "--no-")
+        raise SettingsError(
+            f"{origin['shard']}: needs leader election, which {switch} switches off: by their "
+            "Leases shards know that nobody else does their work"
+        )
     for name in ("earlier_ownership_keys", "require_ownership_token"):
         if getattr(settings, name) and not settings.ownership_key:
             raise SettingsError(

@@ -138,12 +138,13 @@ class Bench:
             if event["user"]["username"].endswith(":postroom") and event["verb"] == "patch"
         ]
 
-    def _operator(self, name: str) -> OperatorProcess:
+    def _operator(self, name: str, namespace: str = "work") -> OperatorProcess:
         directory = self._directory / name
         directory.mkdir()
         kubeconfig = service_account_kubeconfig(self._plane, directory)
         # Only one namespace: the objects of the floor must be nobody's.
-        return OperatorProcess(kubeconfig, directory, (*self._lab.reach.flags, "--namespace=work"))
+        flags = (*self._lab.reach.flags, f"--namespace={namespace}")
+        return OperatorProcess(kubeconfig, directory, flags)
 
     async def run(self) -> None:
         await self._set_up()
@@ -207,7 +208,8 @@ class Bench:
         await asyncio.to_thread(operator.start)
         ready = time.monotonic()
         wanted = N + 1
-        while (done := await asyncio.to_thread(written, operator)) < wanted:
+        # The audit log tells, so that nothing is asked of the operator itself.
+        while (done := len(await asyncio.to_thread(self._writes))) < wanted:
             if time.monotonic() - began > LIMIT_SECONDS:
                 tail = operator.tail()
                 raise SystemExit(f"{done} of {wanted} written in {LIMIT_SECONDS} s:\n{tail}")
@@ -226,10 +228,10 @@ class Bench:
             Row("floor: bare status PATCHes", f"{N / floor[0]:.0f}/s", "-"),
             Row("operator: objects converged", f"{N / wall:.0f}/s", "-"),
             Row("R1 wall, operator / floor", f"{ready:.2f}", "<= 1.5"),
-            Row("R2 CPU, operator / floor", f"{cpu / floor[1]:.1f}", "<= 10"),
+            Row("R2 CPU, operator / floor", f"{cpu / floor[1]:.1f}", "<= 8"),
             Row("W1 status writes per object", f"{writes / (N + 1):.3f}", "1", writes == N + 1),
             Row("W1 refused writes", str(len(conflicts)), "0", not conflicts),
-            Row("M1 memory per object", f"{slope:.0f} KB", "<= 20 KB"),
+            Row("M1 memory per object", f"{slope:.0f} KB", "<= 15 KB"),
             Row("M2 memory without objects", f"{at_zero:.0f} MB", "<= 90 MB"),
             Row(f"   memory with {N} objects", f"{peak:.0f} MB", "-"),
         ]
@@ -253,28 +255,23 @@ class Bench:
         await asyncio.to_thread(operator.stop)
 
 
-def written(operator: OperatorProcess) -> int:
-    """How many statuses the operator says it has written."""
-    found = re.findall(
-        r'^postroom_status_writes_total\{[^}]*result="written"[^}]*\} ([0-9.e+]+)',
-        operator.metrics(),
-        re.MULTILINE,
-    )
-    return int(sum(map(float, found)))
-
-
 async def main() -> int:
     plane = obtain(lambda line: print(line, file=sys.stderr))
     with tempfile.TemporaryDirectory() as scratch, plane:
         async with Lab(Path(scratch) / "lab", address="127.0.0.90") as lab:
             bench = Bench(plane, lab, Path(scratch))
             await bench.run()
-    width = max(len(row.name) for row in bench.rows)
-    print(f"\n{'N = ' + str(N):{width}}  {'value':>10}  goal")
-    for row in bench.rows:
+    return table(bench.rows, f"N = {N}")
+
+
+def table(rows: list[Row], head: str) -> int:
+    """Print the rows; returns the exit code."""
+    width = max(len(head), *(len(row.name) for row in rows))
+    print(f"\n{head:{width}}  {'value':>10}  goal")
+    for row in rows:
         mark = {True: "ok", False: "MISSED", None: ""}[row.good]
         print(f"{row.name:{width}}  {row.value:>10}  {row.goal:8} {mark}")
-    return int(any(row.good is False for row in bench.rows))
+    return int(any(row.good is False for row in rows))
 
 
 if __name__ == "__main__":

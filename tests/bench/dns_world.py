@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from closed_loop.loop import spec_of
 from dnsworld.providers import Provider, add_provider
 from dnsworld.world import World
+from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.dns import planning
 from postroom.dns.requirements import DomainPlan
 
@@ -34,28 +36,33 @@ def loopback(address: str) -> str:
 def build(layout: Layout) -> tuple[World, list[DomainPlan]]:
     """Build a world in which all records of all domains are published as they must be."""
     world = World()
-    providers = [
-        add_provider(world, f"provider{number}.net", seed=number)
-        for number in range(layout.providers)
-    ]
-    for provider in providers:
-        world.publish(_tracking(provider), "A", "192.0.2.80")
+    providers = mail_providers(world, layout.providers)
     plans = list[DomainPlan]()
     for number in range(layout.domains):
         host = number % layout.hosts
         names = [f"ns{one}.host{host}.net" for one in range(1, layout.servers + 1)]
         provider = providers[number % layout.providers]
-        plans.append(_publish(world, f"domain{number}.com", names, provider))
+        plans.append(publish(world, spec_for(f"domain{number}.com", provider), names))
     return world, plans
+
+
+def mail_providers(world: World, count: int) -> list[Provider]:
+    """Publish mail providers, each with a host for tracking."""
+    providers = [
+        add_provider(world, f"provider{number}.net", seed=number) for number in range(count)
+    ]
+    for provider in providers:
+        world.publish(_tracking(provider), "A", "192.0.2.80")
+    return providers
 
 
 def _tracking(provider: Provider) -> str:
     return f"click.{provider.domain}"
 
 
-def _publish(world: World, domain: str, nameservers: list[str], provider: Provider) -> DomainPlan:
-    """Register a domain and publish its ten records."""
-    spec = spec_of(
+def spec_for(domain: str, provider: Provider, **changes: Any) -> SendingDomainSpec:
+    """The spec of a domain that is a customer of a provider, with ten records."""
+    return spec_of(
         domain,
         provider,
         dkim=[
@@ -64,10 +71,15 @@ def _publish(world: World, domain: str, nameservers: list[str], provider: Provid
         ],
         dmarc={"policy": "quarantine", "rua": [f"mailto:dmarc@{domain}"]},
         tracking={"name": "click", "cname": _tracking(provider)},
+        **changes,
     )
+
+
+def publish(world: World, spec: SendingDomainSpec, nameservers: list[str]) -> DomainPlan:
+    """Register a domain and publish the records of its spec."""
     plan = planning.plan(spec, "bench", b"key", {})
-    zone = world.register(domain, nameservers)
-    zone.add(domain, "A", "192.0.2.99")
+    zone = world.register(spec.domain, nameservers)
+    zone.add(spec.domain, "A", "192.0.2.99")
     for one in plan.records:
         zone.add(one.name, one.type.value, one.value)
     return plan

@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import statistics
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:1] = [str(ROOT / "operator"), str(ROOT / "tests")]
 
 from bench.office import Office, allow_many_files, key_of, manifest, serve  # noqa: E402
+from lab.asking_lab import NS1, RESOLVER, running  # noqa: E402
+from lab.scripted_dns import ScriptedServer, resolves, serves, zone  # noqa: E402
 from postroom.api.names import Kind  # noqa: E402
+from postroom.concurrency.acting import acting_for  # noqa: E402
+from postroom.dns.answers import Question, RecordType  # noqa: E402
+from postroom.dns.asking.resolver import DnsAsker  # noqa: E402
 
 HEALTHY = int(os.environ.get("BENCH_HEALTHY", "60"))
 SILENT = tuple(int(one) for one in os.environ.get("BENCH_SILENT", "200,1000").split(","))
@@ -33,6 +40,12 @@ SILENT = tuple(int(one) for one in os.environ.get("BENCH_SILENT", "200,1000").sp
 GOAL = 3.0
 _LIMIT_SECONDS = 300.0
 _RUNS = 3
+#: Questions of the small tenant, and of the one whose line is long; seconds until the burst of
+#: that is over.
+_QUESTIONS, _STORM, _PAST_THE_BURST = 20, 400, 2.0
+#: Questions of a neighbour that may be sent while one waits and is answered: what passes in a round
+#: trip and two turns, and what a busy process makes up for.
+TURNS = 12
 
 
 class Silence:
@@ -100,8 +113,51 @@ async def measure() -> dict[int, float]:
     return took
 
 
+@dataclass(frozen=True)
+class Turns:
+    """Questions to one name server: seconds for one alone and in a storm of a neighbour, and how
+    many of the neighbour's were sent meanwhile; both are medians."""
+
+    alone: float
+    beside: float
+    ahead: float
+
+
+async def turns() -> Turns:
+    """Ask question after question, alone, and while a neighbour waits with hundreds."""
+    held = zone("one.test", f"@ NS ns\nns A {NS1}\n")
+    server = ScriptedServer(NS1, serves(held), delay=0.02)
+    loop = asyncio.get_running_loop()
+
+    async def ask(name: str) -> float:
+        begun = loop.time()
+        answer = await asker.authoritative(Question(f"{name}.one.test", RecordType.TXT))
+        if not answer.authoritative:
+            raise SystemExit(f"{name} was not answered: {answer.outcome}")
+        return loop.time() - begun
+
+    async with running([ScriptedServer(RESOLVER, resolves(held)), server]) as port:
+        asker = DnsAsker([(RESOLVER, port)], authoritative_port=port)
+        with acting_for("b"):
+            await ask("first")
+            alone = [await ask(f"alone{number}") for number in range(_QUESTIONS)]
+            storm = [asyncio.ensure_future(ask(f"storm{number}")) for number in range(_STORM)]
+        await asyncio.sleep(_PAST_THE_BURST)
+        beside, ahead = list[float](), list[int]()
+        with acting_for("a"):
+            for number in range(_QUESTIONS):
+                before = len(server.asked)
+                beside.append(await ask(f"beside{number}"))
+                ahead.append(len(server.asked) - before - 1)
+        for look in storm:
+            look.cancel()
+        await asyncio.gather(*storm, return_exceptions=True)
+    return Turns(statistics.median(alone), statistics.median(beside), statistics.median(ahead))
+
+
 async def main() -> int:
     took = await measure()
+    asked = await turns()
     alone = took.pop(0)
     print(f"{'fairness':48}  {'value':>10}  goal")
     print(f"{f'{HEALTHY} healthy servers alone':48}  {f'{alone:.2f} s':>10}  -")
@@ -112,6 +168,13 @@ async def main() -> int:
         name = f"beside {silent} silent ones of a neighbour / alone"
         mark = "MISSED" if ratio > GOAL else "ok"
         print(f"{name:48}  {ratio:>10.2f}  <= {GOAL:.0f}     {mark}")
+    print(f"{'a question to a name server alone':48}  {asked.alone * 1000:>7.0f} ms  -")
+    ratio = asked.beside / asked.alone
+    print(f"{f'beside {_STORM} of a neighbour / alone':48}  {ratio:>10.2f}  -")
+    missed = missed or asked.ahead > TURNS
+    mark = "MISSED" if asked.ahead > TURNS else "ok"
+    label = "questions of the neighbour meanwhile"
+    print(f"{label:48}  {asked.ahead:>10}  <= {TURNS}     {mark}")
     return int(missed)
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.cache import Cache, Raw, metadata_of, status_of
 from postroom.controller.client import Cluster
 from postroom.controller.events import EventPoster
-from postroom.controller.intake import Intake
+from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.worker import Evaluator, Worker
 from postroom.controller.world import ClusterWorld
@@ -28,7 +29,7 @@ from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.mail.connect.dial import Resolve
 from postroom.mail.connect.guard import DialPolicy
-from postroom.mail.limits.limiter import HostSpeed, ProbeLimiter
+from postroom.mail.limits.limiter import BeforeLogin, HostSpeed, ProbeLimiter, ResultT
 from postroom.mail.probes import NetworkProbes
 from postroom.metrics import Metrics
 from postroom.reconcile import engine
@@ -98,25 +99,37 @@ class Sessions(ProbeLimiter):
         self._under_way: Counter[HostSpeed] = Counter()
         self.most = 0
 
-    @asynccontextmanager
-    async def slot(self, speed: HostSpeed, namespace: str) -> AsyncIterator[None]:
-        async with super().slot(speed, namespace):
+    async def run(
+        self,
+        speed: HostSpeed,
+        namespace: str,
+        probe: Callable[[BeforeLogin], Awaitable[ResultT]],
+    ) -> ResultT:
+        async def counted(before_login: BeforeLogin) -> ResultT:
             self._under_way[speed] += 1
             self.most = max(self.most, self._under_way[speed])
             try:
-                yield
+                return await probe(before_login)
             finally:
                 self._under_way[speed] -= 1
+
+        return await super().run(speed, namespace, counted)
 
 
 class Office:
     """An operator whose API server takes every write, and counts.
 
-    `ports` are those that it may dial, `resolve` finds hosts. `sources` are the Secrets and
-    ConfigMaps by kind, namespace and name.
+    `ports` are those that it may dial, `resolve` finds hosts, `asker` asks DNS. `sources` are the
+    Secrets and ConfigMaps by kind, namespace and name.
     """
 
-    def __init__(self, ports: Sequence[int], resolve: Resolve = loopback) -> None:
+    def __init__(
+        self,
+        ports: Sequence[int],
+        resolve: Resolve = loopback,
+        asker: DnsAsker | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         settings = Settings()
         self.sources: dict[tuple[str, str, str], dict[str, Any]] = {}
         #: How often each object was evaluated.
@@ -124,26 +137,31 @@ class Office:
         #: The status of the Ready condition of what was judged, and of which generation it is.
         self.judged: dict[Key, str] = {}
         self.generations: dict[Key, int] = {}
+        #: Told of every evaluation; how many statuses were written.
+        self.on_evaluation: Callable[[], None] = lambda: None
+        self.writes = 0
         self._moved = asyncio.Event()
         shares = Shares(settings.workers, settings.workers_per_namespace)
-        self.intake = Intake(Cache(), KeyedQueue(shares=shares))
+        self.intake = Intake(Cache(), KeyedQueue(shares=shares), now)
         metrics = Metrics()
         bucket = TokenBucket(settings.status_writes_per_second, settings.status_write_burst)
-        writer = Writer(self, self.intake, bucket, metrics)
+        writer = Writer(self, self.intake, bucket, metrics, now=now)
         policy = DialPolicy((ip_network("127.0.0.0/8"),), frozenset(ports))
         self.sessions = Sessions()
         limit = settings.probes_per_target
         probes = NetworkProbes(policy, resolve, limiter=self.sessions, per_host=limit)
-        out = Outbound(DnsAsker(), probes, cast("PolicyFetcher", None))
-        self._world = ClusterWorld(self.intake.cache, cast("Cluster", self), out, OwnershipRules())
+        out = Outbound(asker or DnsAsker(), probes, cast("PolicyFetcher", None))
+        cluster = cast("Cluster", self)
+        self._world = ClusterWorld(self.intake.cache, cluster, out, OwnershipRules(), now)
         self.intake.on_stale_sources = self._world.forget_sources
         evaluator = Evaluator(self._evaluate, engine.progressing)
         events = EventPoster(writer.post, "bench", metrics)
-        self._worker = Worker(self.intake, evaluator, writer, events, metrics)
+        self._worker = Worker(self.intake, evaluator, writer, events, metrics, now)
         self._tasks = [asyncio.create_task(self._worker.run()) for _ in range(settings.workers)]
 
     async def _evaluate(self, kind: Kind, raw: Raw, memory: Memory) -> Outcome:
         self.evaluations[Key(kind, raw["metadata"]["namespace"], raw["metadata"]["name"])] += 1
+        self.on_evaluation()
         return await engine.reconcile(kind, raw, self._world, memory, engine.Policy())
 
     # -- what the API server does -------------------------------------------------------------
@@ -161,6 +179,7 @@ class Office:
         """Nobody reads them here."""
 
     async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.writes += 1
         raw = self.intake.cache.get(key) or {}
         metadata = metadata_of(raw)
         status = merge(status_of(raw), patch["status"])

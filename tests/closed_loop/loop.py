@@ -147,10 +147,6 @@ class Outcome:
     harmed: tuple[str, ...]
     shows: bool | None = None
 
-    def finds_root(self, case: Case) -> bool:
-        """Whether the root cause came first."""
-        return self.code == case.code
-
     def is_mended(self) -> bool:
         """Whether applying the fix made the record valid, and broke nothing else."""
         return not self.unusable and self.after == RecordState.VALID.value and not self.harmed

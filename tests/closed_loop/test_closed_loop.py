@@ -76,8 +76,5 @@ def test_the_cause_comes_first_and_its_fix_works(name: str, case: Case) -> None:
 
 
 def test_goals() -> None:
-    rooted = sum(outcome(case).finds_root(case) for case in CASES)
-    mended = sum(outcome(case).is_mended() for case in CASES)
-    print(f"{len(CASES)} cases: root cause first in {rooted}, mended by the fix {mended}")
-    assert rooted >= 0.95 * len(CASES), f"root cause first in {rooted} of {len(CASES)}"
-    assert mended >= 0.98 * len(CASES), f"mended by the fix: {mended} of {len(CASES)}"
+    """Each case that is no miss has its root cause first, and is mended: see above."""
+    assert len(MISSES) <= 0.02 * len(CASES)

@@ -10,6 +10,7 @@ import http.client
 import json
 import ssl
 import tempfile
+import time
 from base64 import b64decode
 from functools import cache
 from http import HTTPStatus
@@ -24,6 +25,8 @@ from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
 
 _SECONDS = 60
+#: How often whoever is told to come later (429) does, as kubectl.
+_PATIENCE = 30
 
 
 class Client:
@@ -37,25 +40,36 @@ class Client:
         )
 
     def request(
-        self, method: str, path: str, body: object = None, *, missing_ok: bool = False
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        missing_ok: bool = False,
+        written_as: str = "application/json",
     ) -> dict[str, Any]:
         """The answer, which must be a good one."""
         sent = None if body is None else json.dumps(body)
         try:
-            answer = self._send(method, path, sent)
-        except (http.client.HTTPException, ConnectionError):
+            answer = self._send(method, path, sent, written_as)
+        except (http.client.HTTPException, ConnectionError, ssl.SSLError):
             # An idle connection that the server has closed, or one to a server before its restart.
             self._connection.close()
-            answer = self._send(method, path, sent)
+            answer = self._send(method, path, sent, written_as)
         status, text = answer
+        for _ in range(_PATIENCE):
+            if status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            time.sleep(1)  # a server that has just begun, or a definition that was just replaced
+            status, text = self._send(method, path, sent, written_as)
         if missing_ok and status == HTTPStatus.NOT_FOUND:
             return {}
         assert status < 400, f"{method} {path}: {status} {text.decode(errors='replace')}"
         found: dict[str, Any] = json.loads(text)
         return found
 
-    def _send(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, {"Content-Type": "application/json"})
+    def _send(self, method: str, path: str, body: str | None, written_as: str) -> tuple[int, bytes]:
+        self._connection.request(method, path, body, {"Content-Type": written_as})
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
@@ -88,6 +102,27 @@ def read(plane: ControlPlane, path: str) -> dict[str, Any]:
         return client.request("GET", path)
     found: dict[str, Any] = json.loads(plane.kubectl("get", "--raw", path).stdout)
     return found
+
+
+def merge(plane: ControlPlane, path: str, changed: dict[str, Any]) -> None:
+    """Change what lies at a path (RFC 7396)."""
+    client = _client(plane.kubeconfig, get_ident())
+    assert client is not None, "the administrator of the control plane has no certificate"
+    client.request("PATCH", path, changed, written_as="application/merge-patch+json")
+
+
+def post(plane: ControlPlane, path: str, made: dict[str, Any]) -> None:
+    """Create an object in a collection."""
+    client = _client(plane.kubeconfig, get_ident())
+    assert client is not None, "the administrator of the control plane has no certificate"
+    client.request("POST", path, made)
+
+
+def delete(plane: ControlPlane, path: str) -> None:
+    """Delete what lies at a path."""
+    client = _client(plane.kubeconfig, get_ident())
+    assert client is not None, "the administrator of the control plane has no certificate"
+    client.request("DELETE", path)
 
 
 def create_namespace(plane: ControlPlane, name: str) -> None:

@@ -92,12 +92,14 @@ def operator(installed: ControlPlane, lab: LabProcess, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-def started(installed: ControlPlane, office: PostOffice, tmp_path: Path) -> Iterator[None]:
+def started(
+    installed: ControlPlane, office: PostOffice, tmp_path: Path
+) -> Iterator[OperatorProcess]:
     """An operator at work on the post office of the test's own module."""
     kubeconfig = service_account_kubeconfig(installed, tmp_path)
     flags = (*office.lab.reach.flags, "--log-format=text")
     process = OperatorProcess(kubeconfig, tmp_path, flags).start()
-    yield
+    yield process
     process.stop()
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,10 +63,15 @@ class LabProcess:
 
     def put(self, zone: str, owner: str, kind: str, *texts: str) -> None:
         """Put these records in the place of all of the name and type."""
+        self.update(zone, {(owner, kind): texts})
+
+    def update(self, zone: str, records: Mapping[tuple[str, str], Sequence[str]]) -> None:
+        """Put records in the place of all of their names and types, at once."""
         update = dns.update.UpdateMessage(zone)
-        update.delete(owner, kind)
-        for text in texts:
-            update.add(owner, 1, kind, text)
+        for (owner, kind), texts in records.items():
+            update.delete(owner, kind)
+            for text in texts:
+                update.add(owner, 1, kind, text)
         answer = dns.query.udp(update, self.reach.address, port=self.reach.dns_port, timeout=5)
         assert answer.rcode() == dns.rcode.NOERROR
         time.sleep(1.1)  # the TTL of what was there

@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +40,26 @@ class PostOffice:
             self._put(self.redirects[recipient], content)
         self.taken_over(recipient)
         return known
+
+    def arrive(self, recipient: str, content: bytes) -> None:
+        """Have a message come from elsewhere."""
+
+        async def put() -> bool:
+            return self._put(recipient, content)
+
+        assert asyncio.run_coroutine_threadsafe(put(), self._loop).result(10)
+
+    def call(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have the lab do something, and wait for it."""
+
+        async def done() -> None:
+            await work()
+
+        asyncio.run_coroutine_threadsafe(done(), self._loop).result(10)
+
+    def hold(self, seconds: float) -> None:
+        """Have the lab stand still, as after SIGSTOP: it takes connections, and says nothing."""
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
 
     def inbox(self, address: str) -> int:
         """Messages in an INBOX; each account begins with three."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """No secret shows in what the operator makes of hostile servers on a real API server.
 
-Covers: status, Events, the log at DEBUG and the metrics of the operator as users install it, with
-passwords that hostile SMTP and IMAP servers repeat in each of their answers, refresh tokens and
-client secrets that a token endpoint repeats, and the ownership key.
+Covers: status, Events, the log with every logger of ours and of the libraries at DEBUG, the metrics
+and the page of the operator as users install it, with passwords that hostile SMTP and IMAP servers
+repeat in each of their answers, refresh tokens and client secrets that a token endpoint repeats,
+and the ownership key. How much was said and repeated is held to a floor.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, IMAP_ERRANDS, SMTP, SMTP_ERRANDS, Row
 from lab.canary_world import ADDRESS, Ports
 from lab.canary_world import objects as mail_objects
-from lab.hostile import Hostile
+from lab.hostile import Hostile, Step
 from lab.mail_probing import context
 from lab.token_server import GOOGLE_PATH, HOST, Scripted, TokenServer
 from loopback import own_address
@@ -37,16 +38,45 @@ MAIL_HOST = "mail.example.com"
 #: What servers do, by the name of the account that meets them.
 ROWS: dict[str, tuple[Row, Row]] = {
     "refused": (SMTP["refuses in lines"], IMAP["refuses"]),
+    "greeted": (SMTP["refuses in the greeting"], IMAP["sends away"]),
+    "not-known": (SMTP["refuses EHLO"], IMAP["greets with it"]),
+    "offered": (SMTP["offers it"], IMAP["offers it"]),
     "talked-of": (SMTP_ERRANDS["250 to QUIT"], IMAP_ERRANDS["talks of it"]),
 }
 
 
+#: Runs the operator with every logger at DEBUG, whatever it and its libraries set.
+_LOUD = """
+import logging, runpy
+def loud(self, level):
+    self.level = logging.DEBUG
+    self.manager._clear_cache()
+logging.Logger.setLevel = loud
+runpy.run_module("postroom", run_name="__main__", alter_sys=True)
+"""
+#: What there must have been for a hunt to prove something: lines of the log, loggers that they are
+#: of, and answers of servers that repeat a secret.
+_LINES, _LOGGERS, _ECHOES = 90, 5, 6
+
+
 class HostileElsewhere(Hostile):
-    """A server at an address that is not that of the API server, which is never dialled."""
+    """A server at an address that is not that of the API server, which is never dialled; `said`
+    is what it said."""
 
     address = own_address(6)
+    said: list[bytes]
+
+    async def _play(
+        self, step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if callable(step):
+            step = step(self.received[-1])
+        if isinstance(step, bytes):
+            self.said.append(step)
+        await super()._play(step, reader, writer)
 
     async def __aenter__(self) -> Self:
+        self.said = []
         context = self._context if self._implicit else None
         self._server = await asyncio.start_server(self._accept, self.address, 0, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -60,7 +90,7 @@ class Servers:
         self.tokens = TokenServer(address=own_address(5))
         self.passwords = {name: made.password(at) for at, name in enumerate(ROWS)}
         self.oauth = {"client": made.password(1), "refresh": made.token()}
-        self.running: dict[str, tuple[Hostile, Hostile]] = {}
+        self.running: dict[str, tuple[HostileElsewhere, HostileElsewhere]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._stack = AsyncExitStack()
@@ -82,6 +112,14 @@ class Servers:
     def start(self) -> None:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+
+    def echoes(self) -> int:
+        """How many answers repeated the secret of whom they were for."""
+        told = len(self.tokens.forms)
+        for name, pair in self.running.items():
+            secret = self.passwords[name].encode()
+            told += sum(secret in answer for server in pair for answer in server.said)
+        return told
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result(10)
@@ -149,8 +187,8 @@ def servers(lab: LabProcess) -> Iterator[Servers]:
     made.stop()
 
 
-def metrics_of(running: OperatorProcess) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics", timeout=5) as said:
+def answer_of(running: OperatorProcess, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{path}", timeout=5) as said:
         return str(said.read().decode())
 
 
@@ -165,23 +203,35 @@ def test_no_secret_shows(
         *(Secret(name, text) for name, text in servers.oauth.items()),
         Secret("ownership key", key.read_text()),
     ]
-    flags = (*lab.reach.flags, *servers.flags, f"--ownership-key-file={key}", "--log-level=debug")
+    flags = (
+        *(*lab.reach.flags, *servers.flags),
+        *(f"--ownership-key-file={key}", "--log-level=debug", "--ui"),
+    )
     kubeconfig = service_account_kubeconfig(installed, tmp_path)
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": servers.manifests()})
-    with OperatorProcess(kubeconfig, tmp_path, flags) as running:
+    running = OperatorProcess(kubeconfig, tmp_path, flags)
+    running._command[1:3] = ["-c", _LOUD]
+    with running:
         installed.kubectl("apply", "-n", namespace, "-f", "-", input=_in(namespace, text))
         eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all are judged", 60)
-        metrics = metrics_of(running)
+        eventually(lambda: servers.echoes() >= _ECHOES, "servers repeat what they were told", 60)
+        metrics, page = answer_of(running, "/metrics"), answer_of(running, "/ui")
     shown = installed.kubectl("get", f"{KINDS},events", "-n", namespace, "-o", "json").stdout
     assert "AuthenticationRejected" in shown
     assert '"kind": "Event"' in shown
     assert "postroom_condition" in metrics
+    assert "AUTHENTICATION_REJECTED" in page
     for place, seen in {
         "status and Events": shown,
         "log": running.log.read_text(),
         "metrics": metrics,
+        "page": page,
     }.items():
         assert (place, leaks(seen, secrets)) == (place, [])
+    lines = running.log.read_text().splitlines()
+    loggers = {json.loads(line)["logger"].split(".")[0] for line in lines if line.startswith("{")}
+    assert len(lines) >= _LINES
+    assert len(loggers) >= _LOGGERS, sorted(loggers)
     assert all(smtp.connections for smtp, _ in servers.running.values())
     assert servers.running["talked-of"][1].connections
     assert servers.oauth["refresh"] in {form["refresh_token"] for form in servers.tokens.forms}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A leader that was stopped (SIGSTOP) while another took over: what it does when it goes on.
 
-Covers: the standby takes over; the old leader, which is in the midst of sending a message and finds
-more to do when it wakes, writes nothing, sends nothing more, and ends.
+Covers: the standby takes over, be it of the same Lease or of another number of shards; the old
+leader, which is in the midst of sending a message and finds more to do when it wakes, writes
+nothing, sends nothing more, and ends.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cluster.objects import eventually, is_ready, one
 from cluster.post_office import BILLING, SUPPORT, PostOffice, account
 from loopback import own_address
 from postroom.api.names import Kind
+from postroom.concurrency.shards import shard_of
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import NAMESPACE, OperatorProcess, service_account_kubeconfig
 
@@ -31,11 +33,18 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostOffice]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(params=[(1, 1), (2, 3)], ids=["replicas", "shards"])
 def replicas(
-    installed: ControlPlane, office: PostOffice, namespace: str, tmp_path: Path
+    installed: ControlPlane,
+    office: PostOffice,
+    namespace: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[list[OperatorProcess]]:
-    """Two replicas with leader election; both have ended in the end, whatever state they are in."""
+    """One that works and one that stands by: with the same Lease, or as another number of shards.
+
+    Both have ended in the end, whatever state they are in.
+    """
     kubeconfig = service_account_kubeconfig(installed, tmp_path)
     flags = (
         *office.lab.reach.flags,
@@ -44,7 +53,8 @@ def replicas(
         f"--leader-election-namespace={NAMESPACE}",
         "--log-format=text",
     )
-    running = [OperatorProcess(kubeconfig, tmp_path, flags) for _ in range(2)]
+    parts = [f"--shard={shard_of(namespace, number)}/{number}" for number in request.param]
+    running = [OperatorProcess(kubeconfig, tmp_path, (*flags, part)) for part in parts]
     yield running
     for process in running:
         if process.exit_code() is None:

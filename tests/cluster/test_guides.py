@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every guide of docs/guides is followed on the real API server, with the lab's DNS and servers.
 
-Covers: each page from its first block to its last, after those that it builds on; that the harness
+Covers: each page from its first block to its last, after those that it builds on; that incoming
+mail becomes tickets, and nothing comes twice over restarts of the worker; that the harness
 names page and line of what is not true, and takes nothing for true that it does not understand.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import smtplib
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import dns.query
 import dns.rcode
@@ -19,11 +27,15 @@ import dns.zone
 import pytest
 import yaml
 
+from cluster import mail_worker, services
 from cluster.guides import GUIDES, GuideError, Reader, builds_on, matches, search_path, steps_of
 from cluster.lab_process import LabProcess
+from cluster.mail_worker import TicketsProcess, worker_rights
+from cluster.objects import eventually
+from loopback import own_address
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.lab import OWNERSHIP_KEY_FILE
-from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
+from postroom.lab.lab import OWNERSHIP_KEY_FILE, PASSWORDS, SUBMISSION_PORT
+from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
 
 PAGES = sorted(path for path in GUIDES.glob("*.md") if path.name != "README.md")
 NAMESPACE = "guides"
@@ -41,11 +53,47 @@ def publish_in(lab: LabProcess, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the reader works."""
+    return tmp_path_factory.mktemp("guides")
+
+
+@pytest.fixture(scope="module")
+def tickets(directory: Path) -> Iterator[TicketsProcess]:
+    """The application that a guide hands mail to."""
+    process = TicketsProcess(own_address(24), directory)
+    with process.running():
+        yield process
+
+
+@pytest.fixture(scope="module")
+def worker(
+    installed: ControlPlane, lab: LabProcess, directory: Path, tickets: TicketsProcess
+) -> Iterator[OperatorProcess]:
+    """`postroom deliver`, with the rights that users install."""
+    scratch = directory / "worker"
+    scratch.mkdir()
+    with worker_rights(installed, scratch):
+        kubeconfig = service_account_kubeconfig(installed, scratch, mail_worker.ACCOUNT)
+        flags = (
+            *lab.reach.network_flags,
+            f"--allow-cidr={tickets.address}/32",
+            f"--namespace={NAMESPACE}",
+            f"--spool-dir={scratch}",
+        )
+        with OperatorProcess(kubeconfig, scratch, flags, "deliver") as process:
+            yield process
+
+
+@pytest.fixture(scope="module")
 def reader(
-    installed: ControlPlane, lab: LabProcess, tmp_path_factory: pytest.TempPathFactory
+    installed: ControlPlane,
+    lab: LabProcess,
+    directory: Path,
+    tickets: TicketsProcess,
+    worker: OperatorProcess,
 ) -> Iterator[Reader]:
     """One reader for all pages, in a namespace of their own, with an operator that runs."""
-    directory = tmp_path_factory.mktemp("guides")
     kubeconfig = yaml.safe_load(installed.kubeconfig.read_text())
     for context in kubeconfig["contexts"]:
         context["context"]["namespace"] = NAMESPACE
@@ -59,6 +107,7 @@ def reader(
     environment = {
         "PATH": search_path(commands),
         "KUBECONFIG": str(directory / "kubeconfig"),
+        "LAB": lab.reach.address,
         "COLUMNS": "200",
         "NO_COLOR": "1",
         "POSTROOM_DNS_RESOLVERS": f"{lab.reach.address}:{lab.reach.dns_port}",
@@ -71,6 +120,9 @@ def reader(
         service_account_kubeconfig(installed, directory), directory, lab.reach.flags
     )
     installed.kubectl("create", "namespace", NAMESPACE)
+    # A checkout, and the way to Pods, of which there is none here.
+    (directory / "postroom").symlink_to(ROOT)
+    services.expose(installed, NAMESPACE, "tickets", tickets.address, tickets.port)
     with operator:
         yield Reader(directory, environment, lambda text: publish_in(lab, text))
     installed.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
@@ -79,6 +131,50 @@ def reader(
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_guide_is_true(reader: Reader, page: Path) -> None:
     reader.follow(page)
+
+
+def test_mail_of_the_guide_is_a_ticket_and_a_restart_repeats_nothing(
+    reader: Reader, worker: OperatorProcess, tickets: TicketsProcess, lab: LabProcess
+) -> None:
+    reader.follow(GUIDES / "incoming-mail.md")
+    asked = (1, f"{NAMESPACE}/support", "ann@example.net", "The printer")
+    eventually(lambda: tickets.messages() == [asked], f"a ticket: {worker.tail()}")
+    certificate = (reader.directory / "lab-ca.crt").read_text()
+    post(lab, certificate, "Ben <ben@example.net>", "<1@example.net>")
+    answer = (1, f"{NAMESPACE}/support", "Ben <ben@example.net>", "Re: The printer")
+    eventually(lambda: tickets.messages() == [asked, answer], f"its answer: {worker.tail()}")
+
+    # What comes while nobody carries it waits in the mailbox.
+    assert worker.stop() == 0, worker.tail()
+    stored = inbound_of(reader)
+    post(lab, certificate, "Cleo <cleo@example.net>", "<1@example.net>")
+    worker.start()
+    eventually(lambda: len(tickets.messages()) == 3, f"it comes: {worker.tail()}")
+    assert worker.stop() == 0, worker.tail()
+    worker.start()
+    assert inbound_of(reader)["cursors"][0]["uid"] == stored["cursors"][0]["uid"] + 1
+    assert [ticket for ticket, *_ in tickets.messages()] == [1, 1, 1]
+    assert tickets.posts == ["204"] * 3
+
+
+def inbound_of(reader: Reader) -> Any:
+    """What status has of incoming mail."""
+    command = ("kubectl", "get", "emailaccount", "support", "-o", "jsonpath={.status.inbound}")
+    environment = {**os.environ, **reader.environment}
+    return json.loads(subprocess.run(command, env=environment, capture_output=True).stdout)
+
+
+def post(lab: LabProcess, certificate: str, sender: str, answers: str) -> None:
+    """Send an answer to the account's address, as anybody in the lab may."""
+    message = EmailMessage()
+    message["From"], message["Subject"] = sender, "Re: The printer"
+    message["In-Reply-To"] = answers
+    message.set_content("With water?")
+    with smtplib.SMTP(lab.reach.address, SUBMISSION_PORT, timeout=10) as client:
+        client._host = "smtp.mail.example.org"  # whose certificate it is
+        client.starttls(context=ssl.create_default_context(cadata=certificate))
+        client.login("support@send.example.com", PASSWORDS["support@send.example.com"])
+        client.send_message(message, "ann@example.net", ["support@send.example.com"])
 
 
 def test_the_index_and_the_readme_link_every_guide() -> None:

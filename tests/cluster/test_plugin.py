@@ -7,12 +7,17 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+
+import yaml
 
 from cluster.objects import eventually, hello, is_ready, one
 from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import ROOT, OperatorProcess
+
+CANARY = "zq7XcanaryV93kQ"
 
 
 def plugin(plane: ControlPlane | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,6 +52,39 @@ def test_status_and_verify(
         listed = plugin(installed, "status", "-n", namespace, "-o", "json")
         names = [each["metadata"]["name"] for each in json.loads(listed.stdout)]
         assert names == ["hello", "news"]
+
+
+def test_a_support_bundle_holds_what_is_public(
+    installed: ControlPlane, operator: OperatorProcess, namespace: str, tmp_path: Path
+) -> None:
+    """The operator runs beside the cluster, so that there is no Pod of it to read a log of."""
+    secret = f"""
+apiVersion: v1
+kind: Secret
+metadata: {{name: login, namespace: {namespace}}}
+stringData: {{username: me, password: {CANARY}}}
+"""
+    with operator:
+        installed.kubectl("apply", "-f", "-", input=secret)
+        installed.kubectl("apply", "-n", namespace, "-f", "-", input=hello())
+        installed.kubectl("annotate", "-n", namespace, "sdom/hello", f"example.com/note={CANARY}")
+        eventually(
+            lambda: is_ready(one(installed, namespace, Kind.SENDING_DOMAIN, "hello")), "ready"
+        )
+    target = tmp_path / "support.tgz"
+    done = plugin(installed, "support-bundle", "-n", namespace, f"--file={target}")
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(target) as archive:
+        files = {
+            name.removeprefix("support/"): found.read().decode()
+            for name in archive.getnames()
+            if (found := archive.extractfile(name)) is not None
+        }
+    status = yaml.safe_load(files[f"objects/sendingdomains/{namespace}/hello.yaml"])["status"]
+    assert status["verification"] == "Verified"
+    assert json.loads(files["versions.json"])["cluster"]["gitVersion"].startswith("v1.")
+    assert json.loads(files["left-out.json"]) == []
+    assert not any(CANARY in text for text in files.values())
 
 
 def test_what_it_cannot_do_is_one_sentence(

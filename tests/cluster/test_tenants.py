@@ -68,6 +68,14 @@ def oauth(**more: Any) -> dict[str, Any]:
     }
 
 
+def opening(*mailboxes: dict[str, list[str]]) -> dict[str, Any]:
+    """A server whose application opens mailboxes."""
+    app = {"flow": "ClientCredentials", "tenant": "contoso.onmicrosoft.com"}
+    grant = {**oauth(**app, subject="a@example.com"), "clientSecretRef": {"name": "x", "key": "z"}}
+    del grant["refreshTokenRef"]
+    return {"host": "smtp.example.org", "oauth": grant, "mailboxes": list(mailboxes)}
+
+
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
@@ -91,6 +99,15 @@ def oauth(**more: Any) -> dict[str, Any]:
         ),
         (ACCOUNT, {"address": "a@example.com", "oauth": oauth(subject="ceo@foreign.example.org")}),
         (SERVER, {"host": "smtp.example.org", "oauth": oauth(subject="a@foreign.example.org")}),
+        (SERVER, opening({"domains": ["foreign.example.org"]})),
+        (SERVER, opening({"addresses": ["ceo@foreign.example.org"]})),
+        (
+            SERVER,
+            opening(
+                {"domains": ["example.com"]},
+                {"addresses": ["a@example.com"], "domains": ["foreign.example.org"]},
+            ),
+        ),
     ],
 )
 def test_others_are_refused_wherever_they_stand(

@@ -205,7 +205,9 @@ def unread_fields() -> list[str]:
 
 
 def modules_without_their_test() -> list[str]:
-    """Return the modules with functions of which no test carries the name.
+    """Return the modules that do something, of which no test carries the name.
+
+    One that only says what others do, as a Protocol, does nothing.
 
     A test stands in the folder of unit/ that mirrors its module's, with a topic after the name
     where there are several. What takes real servers may stand in lab/ or cluster/, with as many
@@ -215,9 +217,45 @@ def modules_without_their_test() -> list[str]:
     return [
         source.name
         for source in sources()
-        if any(isinstance(node, _FUNCTIONS) for node in source.nodes)
+        if any(isinstance(node, _FUNCTIONS) and not _is_promise(node) for node in source.nodes)
         and not any(name.startswith(_names_of_tests(source)) for name in names)
     ]
+
+
+def names_bound_twice() -> list[str]:
+    """Return the names of modules and classes that a second statement of the same block binds.
+
+    No linter tells of constants: the first one is then dead, or the second a slip of a merge.
+    """
+    return [
+        source.at(node, name)
+        for source in sources()
+        for block in (source.tree, *source.definitions)
+        if isinstance(block, ast.Module | ast.ClassDef)
+        for name, node in _bound_again(block.body)
+    ]
+
+
+def _bound_again(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    bound = set[str]()
+    for statement in body:
+        targets = list[ast.expr]()
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets = [statement.target]
+        for target in targets:
+            for node in ast.walk(target):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    if node.id in bound:
+                        yield node.id, node
+                    bound.add(node.id)
+
+
+def _is_promise(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function has no body but `...`, after its docstring."""
+    last = node.body[-1]
+    return isinstance(last, ast.Expr) and getattr(last.value, "value", None) is ...
 
 
 def _test_files() -> Iterator[Path]:

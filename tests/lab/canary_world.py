@@ -20,7 +20,6 @@ from postroom.api.names import API_VERSION, Key, Kind
 from postroom.cli import manifests
 from postroom.cli.check import AT_ONCE
 from postroom.cli.directory import DirectoryWorld, dumped
-from postroom.controller.object_metrics import ObjectMetrics
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
@@ -31,6 +30,7 @@ from postroom.metrics import Metrics
 from postroom.reconcile.engine import reconcile
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import MessagePolicy, NoTokens, Outbound, Tokens
+from scrapes import scraped, told_of
 
 
 @pytest.fixture
@@ -169,8 +169,8 @@ class CanaryWorld(DirectoryWorld):
 
     async def _show_metrics(self, name: str) -> None:
         metrics = Metrics()
-        metrics.observe_objects(ObjectMetrics(self._raw.items).text)
-        self._watch.see(f"{name}, metrics", await metrics.render())
+        metrics.observe_objects(told_of(self._raw).pieces)
+        self._watch.see(f"{name}, metrics", await scraped(metrics))
 
     def account(self) -> dict[str, Any]:
         """The status of the account."""

@@ -17,8 +17,8 @@ import pytest
 
 from lab.promtool import promtool
 from postroom.api.names import Key, Kind
-from postroom.controller.object_metrics import ObjectMetrics
 from postroom.metrics import Metrics
+from scrapes import scraped, told_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "manifests" / "integrations" / "prometheus"
@@ -66,7 +66,7 @@ def test_what_is_at_rest_is_noticed(tmp_path: Path) -> None:
     pattern = r'unless on \(kind, namespace, name\) postroom_condition\{type="Suspended"\} == 1'
     groups = re.split(r"- alert: ", (PROMETHEUS / RULES).read_text())[1:]
     excepting = {rule.split("\n", 1)[0] for rule in groups if re.search(pattern, rule)}
-    assert len(excepting) == 11
+    assert len(excepting) == 14
     assert failing(tmp_path, pattern, "") == excepting
 
 
@@ -80,8 +80,8 @@ async def test_what_metrics_say_is_what_prometheus_reads() -> None:
     metrics = Metrics()
     metrics.reconcile_errors.labels(kind="MailServer").inc()
     stored = {Key(Kind.EMAIL_ACCOUNT, "mail", "a"): {"status": status}}
-    metrics.observe_objects(ObjectMetrics(stored.items).text)
-    ran = asked("check", "metrics", given=await metrics.render())
+    metrics.observe_objects(told_of(stored).pieces)
+    ran = asked("check", "metrics", given=(await scraped(metrics)).encode())
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
 
 

@@ -42,21 +42,17 @@ async def answers(asker: DnsAsker, names: Sequence[str]) -> list[Answer]:
     return list(await asyncio.gather(*map(asker.authoritative, asked)))
 
 
-async def test_a_storm_for_one_address_is_held_back() -> None:
+async def test_a_storm_for_one_address_is_held_back_and_answered() -> None:
     server = ScriptedServer(NS1, serves(ONE), delay=0.005)
     resolver = ScriptedServer(RESOLVER, resolves(ONE))
     async with running([resolver, server]) as port:
-        timing = Timing(question=2.0, look=3.0, queue=4.0)
-        asker = DnsAsker([(RESOLVER, port)], authoritative_port=port, timing=timing)
+        asker = DnsAsker([(RESOLVER, port)], authoritative_port=port)
         await asker.zone_of("one.test")
         started = asyncio.get_running_loop().time()
-        found = await answers(asker, [f"n{n}.one.test" for n in range(600)])
+        found = await answers(asker, [f"n{n}.one.test" for n in range(200)])
         took = asyncio.get_running_loop().time() - started
     limits = NAMESERVER_LIMITS
-    assert took < timing.look + timing.queue + 1
-    assert {one.outcome for one in found} <= {Outcome.NX_DOMAIN, Outcome.TIMEOUT}
-    answered = sum(one.conclusive for one in found)
-    assert answered >= limits.rate * timing.queue * 0.5
+    assert {(one.outcome, one.authoritative) for one in found} == {(Outcome.NX_DOMAIN, True)}
     assert server.most_at_once <= limits.in_flight
     assert len(server.times) <= limits.burst + limits.rate * took + 1
     # The server shares our event loop, and sees queries late while that is busy: the exact bound

@@ -28,8 +28,10 @@ from lab.hostile import Hostile
 from lab.mail_probing import HOST, context
 from loopback import own_address
 from postroom.api.masked import Masked
+from postroom.cli import report_output
 from postroom.cli.check import CheckInput, CheckRun
 from postroom.cli.options import ExitCode, Output
+from postroom.cli.report import of_files
 from postroom.lab.dns import LabDns
 from postroom.lab.zone_data import ZoneData
 from postroom.settings import Settings, load
@@ -103,7 +105,13 @@ async def test_each_output(name: str, tmp_path: Path, capsys: pytest.CaptureFixt
             run = CheckRun(CheckInput([str(file)], "default"), known, output, quiet=False)
             codes.add(await run.once(timedelta()))
             show(watch, capsys, output.value)
-    assert sending.connections >= 3
+        page = tmp_path / "report.html"
+        found = await of_files(CheckInput([str(file)], "default"), known)
+        report_output.write(found.objects, found.source, page, as_json=True)
+        show(watch, capsys, "a report")
+        watch.see("the page of the report", page.read_text())
+        assert ADDRESS in page.read_text()
+    assert sending.connections >= 4
     assert codes == {expected}
 
 

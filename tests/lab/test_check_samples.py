@@ -160,9 +160,9 @@ async def test_outputs_are_for_programs_too(
 ) -> None:
     ca = tmp_path / "lab-ca.yaml"
     await run(lab, Output.JSON, SAMPLES, ca)
-    by_json = json.loads(capsys.readouterr().out)
+    by_json = json.loads(capsys.readouterr().out)["items"]
     await run(lab, Output.YAML, SAMPLES, ca)
-    by_yaml = yaml.safe_load(capsys.readouterr().out)
+    by_yaml = yaml.safe_load(capsys.readouterr().out)["items"]
     assert [one["metadata"] for one in by_json] == [one["metadata"] for one in by_yaml]
     assert all(one["status"]["conditions"][0]["status"] == "True" for one in by_json)
 

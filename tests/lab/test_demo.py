@@ -6,11 +6,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 from loopback import own_address
-from postroom.cli.demo_story import asked_of_lab
-from postroom.lab.lab import Lab
 
 
 def test_the_story_ends_well() -> None:
@@ -25,25 +22,19 @@ def test_the_story_ends_well() -> None:
     assert told.returncode == 0, told.stdout + told.stderr
     chapters = re.findall(r"^\[ *[0-9.]+ s\] (.*)$", told.stdout, re.MULTILINE)
     assert chapters[1] == "The samples are checked: from YAML to verified truth."
-    assert chapters[-1].startswith("Verified again.")
+    assert chapters[-4].startswith("Verified again.")
+    assert chapters[-1].endswith("nothing is left behind.")
+    # A mail and its answer: one ticket, with what was attached.
+    tickets = re.findall(
+        r"^  ticket (\d+): (.*), from (\S+) \(\d+ ms\)$", told.stdout, re.MULTILINE
+    )
+    assert tickets == [
+        ("1", "The printer is on fire", "ann@example.net"),
+        ("1", "Re: The printer is on fire", "ben@example.net"),
+    ]
+    assert "with printer.jpg (20000 octets)" in told.stdout
     # Without the lab's address and authority that command finds nothing.
     assert "postroom check" not in told.stdout
     asked = re.findall(r"dig .*", told.stdout)
     assert f"dig +norecurse TXT send.example.com @{address} -p 2053" in asked
     assert all(question.endswith(f" @{address} -p 2053") for question in asked)
-
-
-def test_what_is_asked_of_others_stays(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, address="127.0.0.3", dns_port=2054)
-    asks = ["dig +norecurse MX a.example.com @ns.lab.example.org", "dig TXT a.example.com"]
-    findings = [{"code": "A", "ask": ask} for ask in asks]
-    status = {"conditions": [], "findings": findings}
-    (shown,) = asked_of_lab([{"kind": "SendingDomain", "status": status}], lab)
-    assert [finding["ask"] for finding in shown["status"]["findings"]] == [
-        "dig +norecurse MX a.example.com @127.0.0.3 -p 2054",
-        "dig TXT a.example.com",
-    ]
-    # The statuses themselves are not touched.
-    assert [finding["ask"] for finding in findings] == asks
-    (well,) = asked_of_lab([{"kind": "MailServer", "status": {"conditions": []}}], lab)
-    assert well["status"]["findings"] == []

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from postroom.metrics import Metrics
+from postroom.api.names import Kind
+from postroom.mail.operations import SESSIONS
+from postroom.metrics import EventResult, Metrics, WriteResult
+from scrapes import scraped
 from unit.reconcile.mail_worlds import REFUSED, WELL
 
 
 async def lines(metrics: Metrics) -> list[str]:
-    return (await metrics.render()).decode().splitlines()
+    return (await scraped(metrics)).splitlines()
 
 
 async def test_sessions_are_counted_by_kind_stage_and_reason_alone() -> None:
@@ -25,6 +28,27 @@ async def test_sessions_are_counted_by_kind_stage_and_reason_alone() -> None:
     assert f'{name}{{kind="SMTP",reason="ProbeSucceeded",stage="Done"}} 2.0' in told
     assert f'{name}{{kind="IMAP",reason="AuthenticationRejected",stage="Auth"}} 1.0' in told
     assert not any("example.com" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        *(f'postroom_reconcile_errors_total{{kind="{kind}"}}' for kind in Kind),
+        *(f'postroom_reconcile_duration_seconds_count{{kind="{kind}"}}' for kind in Kind),
+        *(f'postroom_status_writes_total{{result="{result}"}}' for result in WriteResult),
+        *(f'postroom_events_total{{result="{result}"}}' for result in EventResult),
+        *(f'postroom_mail_session_duration_seconds_count{{kind="{kind}"}}' for kind in SESSIONS),
+        *(
+            f'postroom_mail_sessions_total{{kind="{kind}",reason="ProbeSucceeded",stage="Done"}}'
+            for kind in SESSIONS
+        ),
+        "postroom_status_write_conflicts_total",
+        "postroom_watch_missed_total",
+    ],
+)
+async def test_what_is_known_beforehand_is_told_from_the_start(series: str) -> None:
+    """The first event is a rise, as Prometheus sees it, only where 0 was told before."""
+    assert f"{series} 0.0" in await lines(Metrics())
 
 
 async def test_durations_fall_into_buckets() -> None:
@@ -42,14 +66,14 @@ async def test_durations_fall_into_buckets() -> None:
 
 async def test_a_gauge_is_read_at_each_question() -> None:
     metrics, values = Metrics(), iter((1.0, 2.0))
-    metrics.observe_gauge("postroom_depth", "How deep.", lambda: next(values))
-    assert "postroom_depth 1.0" in await lines(metrics)
-    assert "postroom_depth 2.0" in await lines(metrics)
+    metrics.observe_gauge("postroom_queue_depth", lambda: next(values))
+    assert "postroom_queue_depth 1.0" in await lines(metrics)
+    assert "postroom_queue_depth 2.0" in await lines(metrics)
 
 
 async def test_what_objects_tell_follows_once_there_is_who_tells_it() -> None:
-    async def objects() -> str:
-        return "postroom_ready 1\n"
+    async def objects() -> list[bytes]:
+        return [b"postroom_ready 1\n"]
 
     metrics = Metrics()
     assert "postroom_ready 1" not in await lines(metrics)
@@ -57,6 +81,20 @@ async def test_what_objects_tell_follows_once_there_is_who_tells_it() -> None:
     told = await lines(metrics)
     assert told[-1] == "postroom_ready 1"
     assert any(line.startswith("process_") for line in told[:-1])
+
+
+async def test_much_is_sent_in_pieces_that_are_whole_together() -> None:
+    lines_of_objects = [b'postroom_ready{n="%d"} 1.0\n' % number * 40 for number in range(400)]
+
+    async def objects() -> list[bytes]:
+        return lines_of_objects
+
+    metrics = Metrics()
+    metrics.observe_objects(objects)
+    pieces = [piece async for piece in metrics.render()]
+    assert len(pieces) > 2
+    assert max(map(len, pieces)) < 200_000
+    assert b"".join(pieces).endswith(b"".join(lines_of_objects))
 
 
 @pytest.mark.parametrize("series", ["_created", "python_"])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.concurrency.shards import Shard
 from postroom.log import LogFormat
 from postroom.settings import (
     Settings,
@@ -228,3 +229,30 @@ def test_entries_that_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=f"must be {says}"):
         parse(value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "sentence"),
+    [
+        (
+            {"shard": "0/3", "leader_election": False},
+            {},
+            "--shard: needs leader election, which --no-leader-election switches off",
+        ),
+        (
+            {},
+            {"POSTROOM_SHARD": "postroom-4/3", "POSTROOM_LEADER_ELECTION": "false"},
+            "POSTROOM_SHARD: needs leader election, which POSTROOM_LEADER_ELECTION switches off",
+        ),
+        ({"shard": "3/3"}, {}, "--shard: must be a shard and how many there are"),
+    ],
+)
+def test_a_shard_that_cannot_be_is_one_sentence(
+    flags: dict[str, object], environment: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{sentence}"):
+        load(flags, environment)
+
+
+def test_one_shard_may_do_without_leader_election() -> None:
+    assert load({"shard": "0/1", "leader_election": False}, {}).shard == Shard()

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from postroom.api.conditions import MESSAGE_LIMIT, Timestamp
 from postroom.api.fields import (
-    EmailAddress,
+    InternationalAddress,
     MessageInterval,
     Model,
     ObjectReference,
@@ -79,7 +79,7 @@ class Forwarding(Model):
         )
     )
 
-    technical_address: EmailAddress | None = Field(
+    technical_address: InternationalAddress | None = Field(
         default=None,
         description="Where mail to the address is sent on to. What reads it is the EmailAccount of "
         "this namespace with that address, or else this account's imap.",
@@ -142,7 +142,7 @@ class MessageBasis(Model):
 
     generation: _Count = Field(description="The generation of the account.")
     versions: Annotated[list[SeenVersion], Field(max_length=24)] = Field(
-        default=[], description="The server and the credentials, sorted by kind and name."
+        default_factory=list, description="The server and the credentials, sorted by kind and name."
     )
 
 
@@ -161,7 +161,7 @@ class MessageInFlight(Model):
         default=True, description="False: the server's answer was lost, it may not have been sent."
     )
     positions: Annotated[list[MailboxPosition], Field(max_length=4)] = Field(
-        default=[], description="Where it is looked for."
+        default_factory=list, description="Where it is looked for."
     )
     basis: MessageBasis | None = Field(default=None, description="What it is sent with.")
 
@@ -236,10 +236,10 @@ class MessageResult(Model):
         default=None, description="How the receiver judged it."
     )
     warnings: Annotated[list[MessageWarning], Field(max_length=8)] = Field(
-        default=[], description="What else it showed, worst first."
+        default_factory=list, description="What else it showed, worst first."
     )
     hops: Annotated[list[Hop], Field(max_length=16)] = Field(
-        default=[], description="The servers that it passed, first to last."
+        default_factory=list, description="The servers that it passed, first to last."
     )
     basis: MessageBasis | None = Field(default=None, description="What it was sent with.")
 
@@ -284,7 +284,7 @@ class RoundTripState(Model):
         default=None, description="The last that the account sent as itself."
     )
     senders: Annotated[list[SenderTrip], Field(max_length=32)] = Field(
-        default=[], description="The last that it sent as each of its identities."
+        default_factory=list, description="The last that it sent as each of its identities."
     )
 
 
@@ -329,5 +329,6 @@ class ForwardingState(Model):
         default=0, description="Messages in a row that did not arrive as they were sent."
     )
     steps: Annotated[list[_Sentence], Field(max_length=16)] = Field(
-        default=[], description="What to set up at the source, in this order; empty once it works."
+        default_factory=list,
+        description="What to set up at the source, in this order; empty once it works.",
     )

@@ -67,10 +67,10 @@ class BindingStatus(fields.Model):
         description=f"{DEFAULT_MAIL}, where this account is the one behind it.",
     )
     keys: Annotated[list[_Name], Field(max_length=64)] = Field(
-        default=[], description="The keys of what was written; never a value."
+        default_factory=list, description="The keys of what was written; never a value."
     )
     secrets: Annotated[list[_Name], Field(max_length=16)] = Field(
-        default=[],
+        default_factory=list,
         description="Secrets of the operator's own for this account: there, about to come, or "
         "about to go.",
     )

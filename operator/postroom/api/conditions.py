@@ -57,6 +57,7 @@ class ConditionType(StrEnum):
     ROUND_TRIP_HEALTHY = "RoundTripHealthy"
     FORWARDING_VERIFIED = "ForwardingVerified"
     BINDING_READY = "BindingReady"
+    INBOUND_DELIVERING = "InboundDelivering"
     DEFAULT = "Default"
 
 

@@ -114,6 +114,8 @@ PRESENTATIONS: dict[Kind, Presentation] = {
             Column("Consumer", ".status.consumer", priority=1),
             Column("Launch", ".status.launch.summary", priority=1),
             Column("Binding", ".status.binding.name", priority=1),
+            Column("Delivering", _condition("InboundDelivering"), priority=1),
+            Column("Waiting", ".status.inbound.waiting", "integer", 1),
             *_WIDE,
         ),
         (".spec.address",),
@@ -129,7 +131,7 @@ def definition(kind: Kind) -> dict[str, Any]:
     spec = structural(SPECS[kind])
     status = structural(STATUSES[kind])
     status["default"] = DEFAULT_STATUS
-    status["description"] = "What postroom found out; written by the operator alone."
+    status["description"] = "What postroom found out; written by postroom alone."
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -137,6 +137,11 @@ class EmailAccountSpec(fields.Model):
                 field_path=".oauth",
                 forbidden=True,
             ),
+            fields.rule(
+                "!has(self.inbound) || !has(self.inbound.deliver) || has(self.imap)",
+                "must be set where inbound.deliver is: it names the mailbox that mail comes from",
+                field_path=".imap",
+            ),
             *OWN_RULES,
         )
     )
@@ -196,14 +201,14 @@ class EmailAccountSpec(fields.Model):
     )
     imap: IMAP | None = Field(default=None, description="The mailbox; omitted: send only.")
     identities: Identities = Field(
-        default=[], description="Other addresses that the account is to send as."
+        default_factory=list, description="Other addresses that the account is to send as."
     )
     identity_verification: IdentityVerification = Field(
         default=IdentityVerification(),
         description="How it is found out whether the account may send as its identities.",
     )
     sender_profiles: profile.SenderProfiles = Field(
-        default=[],
+        default_factory=list,
         description="Sender profiles by address, for identities that name none themselves, those "
         "discovered included; the first that fits counts.",
     )
@@ -265,6 +270,11 @@ class EmailAccountSpec(fields.Model):
             raise ValueError(
                 "credentialsRef must be set where provider is and neither serverRef nor oauth: "
                 "the account signs in at the provider's own server"
+            )
+        if self.inbound is not None and self.inbound.deliver is not None and self.imap is None:
+            raise ValueError(
+                "imap must be set where inbound.deliver is: it names the mailbox that mail comes "
+                "from"
             )
         if (fault := own_fault(self.identities, self.address)) is not None:
             raise ValueError(f"identities {fault}")

@@ -124,9 +124,11 @@ def _matches(pattern: str) -> str:
 
 #: Durations in the schema; Go's parser, which CEL uses, reads the same. So few digits cannot
 #: overflow, neither there nor here.
-_DURATION_PATTERN = r"^([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$"
-_DURATION = re.compile(_DURATION_PATTERN)
-_DURATION_LENGTH = 16
+DURATION_PATTERN = r"^([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$"
+_DURATION = re.compile(DURATION_PATTERN)
+DURATION_LENGTH = 16
+#: What could not be written the way it is read.
+_TOO_LONG = timedelta(hours=10_000)
 
 
 def parse_duration(text: object) -> timedelta:
@@ -134,10 +136,13 @@ def parse_duration(text: object) -> timedelta:
     if isinstance(text, timedelta):
         return text
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    if not match or not 0 < len(match[0]) <= _DURATION_LENGTH:
+    if not match or not 0 < len(match[0]) <= DURATION_LENGTH:
         raise ValueError("must be a duration such as 45s, 5m, 1h30m or 72h")
     hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    duration = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    if duration >= _TOO_LONG:
+        raise ValueError("must be a duration of less than 10000h")
+    return duration
 
 
 def format_duration(value: timedelta) -> str:
@@ -175,12 +180,12 @@ def _bounded_duration(shortest: str, longest: str, example: str, *, zero: str = 
     bounds = f"duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')"
     if zero:
         bounds = f"duration(self) == duration('0s') || {bounds}"
-    expression = f"self != '' && {_matches(_DURATION_PATTERN)} && ({bounds})"
+    expression = f"self != '' && {_matches(DURATION_PATTERN)} && ({bounds})"
     schema = {
         "type": "string",
         # As JSON Schema calls a timedelta; `schema` takes the mark off again.
         "format": "duration",
-        "maxLength": _DURATION_LENGTH,
+        "maxLength": DURATION_LENGTH,
         RULES: [rule(expression, sentence)],
     }
     return Annotated[
@@ -305,7 +310,7 @@ def _address(domain: str) -> Text:
     return Text(
         rf"^{_ATOM}(\.{_ATOM})*@{domain}$",
         "must be an email address such as support@example.com: its domain lowercase, no display "
-        f"name, at most {_LOCAL_PART_LIMIT} characters before the @, and no =?",
+        f"name, 1 to {_LOCAL_PART_LIMIT} ASCII characters before the @ (no SMTPUTF8), and no =?",
         longest=254,
         # Atoms may hold what readers of a header take for an encoded-word (RFC 2047).
         also=lambda address: address.index("@") <= _LOCAL_PART_LIMIT and "=?" not in address,

@@ -77,7 +77,7 @@ class Fix(Model):
         "object to apply.",
     )
     remove: Annotated[list[RecordToRemove], Field(max_length=16)] = Field(
-        default=[], description="Records that have to go first."
+        default_factory=list, description="Records that have to go first."
     )
 
 
@@ -100,7 +100,9 @@ class Finding(Model):
     )
     because: Annotated[
         list[Annotated[str, StringConstraints(max_length=64)]], Field(max_length=8)
-    ] = Field(default=[], description="Codes of what else was found about the same record.")
+    ] = Field(
+        default_factory=list, description="Codes of what else was found about the same record."
+    )
     fix: Fix | None = Field(
         default=None, description="The one change that mends it, if there is one."
     )

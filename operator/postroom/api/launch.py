@@ -65,7 +65,9 @@ class Launch(Model):
                 "x-kubernetes-list-map-keys": ["item"],
             },
         ),
-    ] = Field(default=[], description="The items, always all of them and in the same order.")
+    ] = Field(
+        default_factory=list, description="The items, always all of them and in the same order."
+    )
     basis: MessageBasis | None = Field(
         default=None,
         description="What the last message that went out was sent with: TestSinceLastChange is "

@@ -89,8 +89,13 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Enable one of those that the message names on the server.",
     ),
     "AccountDisabled": (
-        "The server says that the account is locked, disabled, expired or not permitted.",
-        "Have the provider unlock or permit it, as the message says.",
+        "The server says that the account is disabled, expired or not permitted.",
+        "Have the provider enable or permit it, as the message says.",
+    ),
+    "AccountLocked": (
+        "The server says that the account is locked. Many locks end by themselves after minutes or "
+        "hours, so that the credentials are sent again every six hours.",
+        "Unlock the account at the provider, or wait; ask for a check when it is unlocked.",
     ),
     "EncryptionRequired": (
         "The server takes credentials only over TLS.",

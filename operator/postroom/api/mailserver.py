@@ -136,7 +136,7 @@ class MailServerSpec(Model):
         description="Whose accounts may name this server, besides those of its own namespace.",
     )
     mailboxes: Annotated[list[ServedMailboxes], Field(max_length=16)] = Field(
-        default=[],
+        default_factory=list,
         description="Whose mailboxes the application's grant of oauth opens: accounts of these "
         "addresses need no credentials of their own and sign in as themselves, over SMTP and IMAP. "
         "Omitted: nobody's.",
@@ -198,10 +198,10 @@ class ServerFacts(Model):
 
     implementation: Text | None = Field(default=None, description="Recognised implementation.")
     capabilities: Annotated[list[Text], Field(max_length=64)] = Field(
-        default=[], description="Capabilities after TLS, sorted."
+        default_factory=list, description="Capabilities after TLS, sorted."
     )
     auth_mechanisms: Annotated[list[Text], Field(max_length=32)] = Field(
-        default=[], description="SASL mechanisms offered, sorted."
+        default_factory=list, description="SASL mechanisms offered, sorted."
     )
     max_message_size: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="SIZE limit in bytes."
@@ -216,7 +216,7 @@ class TLSFacts(Model):
     subject: Text | None = Field(default=None, description="Subject of the certificate.")
     issuer: Text | None = Field(default=None, description="Issuer of the certificate.")
     dns_names: Annotated[list[Text], Field(max_length=32)] = Field(
-        default=[], description="DNS names in the certificate, sorted."
+        default_factory=list, description="DNS names in the certificate, sorted."
     )
     not_after: Timestamp | None = Field(default=None, description="Expiry of the certificate.")
     chain_not_after: Timestamp | None = Field(
@@ -283,5 +283,5 @@ class MailServerStatus(MarkedStatus):
         default=None, description="How many EmailAccounts use this server."
     )
     resolved_refs: Annotated[list[ResolvedReference], Field(max_length=8)] = Field(
-        default=[], description="What the references led to."
+        default_factory=list, description="What the references led to."
     )

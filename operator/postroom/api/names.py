@@ -28,6 +28,8 @@ ALLOW_ANNOTATION = f"{GROUP}/allow"
 ALLOW_DKIM_PUBLIC_KEY = "dkim-public-key"
 #: The use of a Secret whose credentials may be copied into the Secret of a binding.
 ALLOW_BINDING = "binding"
+#: The use of a Secret whose key may sign what is handed to an application.
+ALLOW_SIGNING = "inbound-signing"
 
 #: On a Secret or ConfigMap: a label that asks postroom to notice a change at once.
 WATCH_LABEL = f"{GROUP}/watch"

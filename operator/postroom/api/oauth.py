@@ -260,12 +260,12 @@ class OAuth(fields.Model):
         default=None,
         description="Microsoft's cloud: Public (default), USGovernment or China.",
     )
-    subject: fields.EmailAddress | None = Field(
+    subject: fields.InternationalAddress | None = Field(
         default=None,
         description="Mailbox to sign in to; default: the address of the account or sender.",
     )
     scopes: Annotated[list[Scope], Field(max_length=16)] = Field(
-        default=[], description="Scopes to ask for; default: those that mail needs."
+        default_factory=list, description="Scopes to ask for; default: those that mail needs."
     )
     token_url: TokenURL | None = Field(
         default=None,

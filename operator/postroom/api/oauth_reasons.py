@@ -88,7 +88,7 @@ CATALOGUE: Mapping[str, tuple[str, str]] = {
         "Sign in again and consent.",
     ),
     "OAuthAccountDisabled": (
-        "The account is disabled or locked.",
+        "The account is disabled.",
         "Have an administrator enable it.",
     ),
     "OAuthAccountNotFound": (

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from postroom.api import fields
+from postroom.api import fields, inbound_delivery
+from postroom.api.conditions import Timestamp
 from postroom.api.identities import ProfileName
 
 #: Most rules of ``spec.senderProfiles``.
@@ -173,15 +174,51 @@ class Inbound(fields.Model):
         description="What an AI may do with incoming mail; the application that reads the mailbox "
         "goes by it, not postroom.",
     )
+    deliver: inbound_delivery.Deliver | None = Field(
+        default=None,
+        description="Which application gets incoming mail; `postroom deliver` hands it over, where "
+        "an administrator runs it.",
+    )
 
 
 class InboundStatus(fields.Model):
-    """What the application that reads the mailbox is to go by."""
+    """What the application that reads the mailbox is to go by, and how far mail was handed to it;
+    what is said of that is written by `postroom deliver` alone."""
 
     ai: InboundAISettings | None = Field(
         default=None,
         description="What an AI may do with incoming mail; absent: nothing was decided, and while "
         "the spec cannot be understood.",
+    )
+    cursors: Annotated[
+        list[inbound_delivery.DeliveryCursor] | None,
+        Field(max_length=inbound_delivery.CURSORS_LIMIT),
+    ] = Field(
+        default=None,
+        description="How far each mailbox was handed over.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["mailbox"],
+        },
+    )
+    waiting: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Messages that wait for the application, as last seen."
+    )
+    delivered_at: Timestamp | None = Field(
+        default=None, description="When a message was handed over last."
+    )
+    rejected: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="Messages that were passed by, because the application refused them for 48 "
+        "hours.",
+    )
+    last_rejected: inbound_delivery.RejectedMessage | None = Field(
+        default=None, description="The last of them; it still lies in the mailbox."
+    )
+    worker: Annotated[str, StringConstraints(max_length=320)] | None = Field(
+        default=None,
+        description="Namespace and name of the Lease by which whoever wrote this shows that it is "
+        "at work.",
     )
 
 

@@ -8,7 +8,14 @@ A reason is API: it is never renamed. `CATALOGUE` says what each means and what 
 from enum import StrEnum
 from typing import NamedTuple
 
-from postroom.api import dns_reasons, mail_reasons, message_reasons, oauth_reasons, use_reasons
+from postroom.api import (
+    delivery_reasons,
+    dns_reasons,
+    mail_reasons,
+    message_reasons,
+    oauth_reasons,
+    use_reasons,
+)
 
 
 class Reason(StrEnum):
@@ -66,6 +73,7 @@ class Reason(StrEnum):
     # references
     RESOLVED = "Resolved"
     MAIL_SERVER_NOT_FOUND = "MailServerNotFound"
+    REFERENCE_INVALID = "ReferenceInvalid"
     MAIL_SERVER_NOT_PERMITTED = "MailServerNotPermitted"
     NAMESPACE_NOT_WATCHED = "NamespaceNotWatched"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - the name of a reason, not a secret
@@ -101,6 +109,17 @@ class Reason(StrEnum):
     BINDING_FORBIDDEN = "BindingForbidden"
     BINDING_UNGUARDED = "BindingUnguarded"
     BINDING_REFUSED = "BindingRefused"
+    # inbound delivery
+    DELIVERING = "Delivering"
+    CONSUMER_UNAVAILABLE = "ConsumerUnavailable"
+    CONSUMER_REJECTS = "ConsumerRejects"
+    CONSUMER_GONE = "ConsumerGone"
+    CURSOR_UNREADABLE = "CursorUnreadable"
+    SERVICE_NOT_FOUND = "ServiceNotFound"
+    SERVICE_NOT_USABLE = "ServiceNotUsable"
+    SIGNING_KEY_INVALID = "SigningKeyInvalid"
+    SINK_NOT_CONFIGURED = "SinkNotConfigured"
+    WORKER_ABSENT = "WorkerAbsent"
     # mail
     ALLOWED = "Allowed"
     ADDRESS_DENIED = "AddressDenied"
@@ -129,6 +148,7 @@ class Reason(StrEnum):
     AUTHENTICATION_REJECTED = "AuthenticationRejected"
     MECHANISM_UNSUPPORTED = "MechanismUnsupported"
     ACCOUNT_DISABLED = "AccountDisabled"
+    ACCOUNT_LOCKED = "AccountLocked"
     ENCRYPTION_REQUIRED = "EncryptionRequired"
     SENDER_NOT_AUTHORIZED = "SenderNotAuthorized"
     SENDING_DENIED = "SendingDenied"
@@ -260,6 +280,11 @@ _ENTRIES: dict[Reason, Entry] = {
         "The MailServer of spec.serverRef does not exist in this namespace.",
         "Create it or correct the name.",
     ),
+    Reason.REFERENCE_INVALID: Entry(
+        "What it stands on is there, but its own spec is invalid: a MailServer or EmailAccount "
+        "that the spec names, the default MailServer, or the SendingDomain of the address.",
+        "Correct that object's spec, as its status says.",
+    ),
     Reason.MAIL_SERVER_NOT_PERMITTED: Entry(
         "The MailServer of another namespace that spec.serverRef names does not exist, or does not "
         "let accounts of this namespace use it as this one would.",
@@ -359,7 +384,14 @@ _ENTRIES: dict[Reason, Entry] = {
     ),
     **{
         Reason(name): Entry(*texts)
-        for part in (dns_reasons, mail_reasons, message_reasons, oauth_reasons, use_reasons)
+        for part in (
+            delivery_reasons,
+            dns_reasons,
+            mail_reasons,
+            message_reasons,
+            oauth_reasons,
+            use_reasons,
+        )
         for name, texts in part.CATALOGUE.items()
     },
 }

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,6 +22,7 @@ from postroom.api.suggest import hint
 
 SpecT = TypeVar("SpecT", bound=Model, covariant=True)
 StatusT = TypeVar("StatusT", bound=CommonStatus, covariant=True)
+ModelT = TypeVar("ModelT", bound=Model)
 
 #: Longest token of a request that is told apart, and longest address, in characters.
 _TOKEN_LIMIT, _ADDRESS_LIMIT = 128, 320
@@ -92,6 +94,10 @@ class Metadata:
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Metadata:
         """Read metadata leniently: what is absent or of a wrong type becomes empty."""
+        return _remembered_metadata(raw) if isinstance(raw, Kept) else cls._read(raw)
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> Metadata:
         annotations = raw.get("annotations") or {}
         tokens = [
             f"{annotations[key]}" for key in names.REQUESTED_AT_ANNOTATIONS if annotations.get(key)
@@ -146,12 +152,21 @@ def parse(kind: names.Kind, raw: Mapping[str, Any]) -> AnyResource:
     )
 
 
+class Kept(dict[str, Any]):
+    """Metadata, a spec or a status that is kept as it came and never changed: many ask what it
+    means, so that the answer is remembered while they do."""
+
+    __slots__ = ()
+    # By identity: equal ones mean the same, and are merely understood twice.
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 def parse_spec(kind: names.Kind, raw: object) -> Model:
     """Type a raw spec; raises `InvalidSpec`."""
     if not isinstance(raw, Mapping):
         raise InvalidSpec((Problem(("spec",), "must be a mapping of the fields of this kind"),))
     try:
-        return SPECS[kind].model_validate(raw, by_name=False, by_alias=True)
+        return _typed(SPECS[kind], raw)
     except ValidationError as error:
         raise InvalidSpec(problems_of(error, SPECS[kind])) from None
 
@@ -161,10 +176,31 @@ def parse_status(kind: names.Kind, raw: object) -> CommonStatus:
     model = STATUSES[kind]
     if isinstance(raw, Mapping):
         try:
-            return model.model_validate(raw, by_name=False, by_alias=True)
+            return _typed(model, raw)
         except ValidationError:
             pass
     return model()
+
+
+def _typed(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
+    if isinstance(raw, Kept):
+        return cast("ModelT", _remembered(model, raw))
+    return model.model_validate(raw, by_name=False, by_alias=True)
+
+
+#: Enough for what is being evaluated; what is understood takes several times as much memory as
+#: what came, so that more is not kept.
+_REMEMBERED = 512
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _remembered_metadata(raw: Kept) -> Metadata:
+    return Metadata._read(raw)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _remembered(model: type[Model], raw: Kept) -> Model:
+    return model.model_validate(raw, by_name=False, by_alias=True)
 
 
 def problems_of(error: ValidationError, model: type[Model]) -> tuple[Problem, ...]:

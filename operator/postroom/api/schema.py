@@ -50,10 +50,11 @@ def _node(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
     if _is_map(schema):
         built["additionalProperties"] = _node(schema["additionalProperties"], definitions)
     elif schema.get("type") == "object":
-        properties = schema["properties"]
-        built["properties"] = {
-            name: _node(inner, definitions) for name, inner in properties.items()
-        }
+        # The API server drops an empty map, so that who applies one would seem to change it.
+        if properties := schema["properties"]:
+            built["properties"] = {
+                name: _node(inner, definitions) for name, inner in properties.items()
+            }
         if schema.get("required"):
             built["required"] = list(schema["required"])
     if "items" in schema:

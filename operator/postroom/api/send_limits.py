@@ -211,7 +211,7 @@ class SendPlan(Model):
         default=None, description="When messages go out; absent: at any time."
     )
     hours: Annotated[list[PlannedHour], Field(max_length=HOURS_LIMIT)] = Field(
-        default=[],
+        default_factory=list,
         description="The daily number spread over the window, by its clock: an hour that the clock "
         "shows twice counts once, one that it skips is left out.",
     )

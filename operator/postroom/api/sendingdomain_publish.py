@@ -62,7 +62,7 @@ class Publication(Model):
     records: Annotated[
         list[Annotated[str, StringConstraints(max_length=100)]], Field(max_length=64)
     ] = Field(
-        default=[],
+        default_factory=list,
         description="Ids of the records that it holds.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )

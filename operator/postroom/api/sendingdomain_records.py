@@ -141,13 +141,14 @@ class SPF(fields.Model):
     )
 
     includes: Annotated[list[fields.RecordName], Field(max_length=10)] = Field(
-        default=[], description="Domains whose SPF records must be included, such as mailgun.org."
+        default_factory=list,
+        description="Domains whose SPF records must be included, such as mailgun.org.",
     )
     ip4: Annotated[list[_IPv4Network], Field(max_length=32)] = Field(
-        default=[], description="IPv4 addresses or networks that must be authorised."
+        default_factory=list, description="IPv4 addresses or networks that must be authorised."
     )
     ip6: Annotated[list[_IPv6Network], Field(max_length=32)] = Field(
-        default=[], description="IPv6 addresses or networks that must be authorised."
+        default_factory=list, description="IPv6 addresses or networks that must be authorised."
     )
     all: SPFAll = Field(
         default=SPFAll.SOFT_FAIL,
@@ -249,7 +250,7 @@ class DMARC(fields.Model):
         default=DMARCPolicy.NONE, description="The weakest acceptable policy."
     )
     rua: Annotated[list[_ReportAddress], Field(max_length=5)] = Field(
-        default=[], description="mailto: addresses that must receive aggregate reports."
+        default_factory=list, description="mailto: addresses that must receive aggregate reports."
     )
 
 
@@ -269,7 +270,7 @@ class ReturnPath(fields.Model):
         json_schema_extra=fields.rules(
             fields.rule(
                 "has(self.cname) != ((has(self.mx) && size(self.mx) > 0) || has(self.spf))",
-                "must have either cname, or mx and spf",
+                "must have cname alone, or mx, spf or both of them without cname",
             )
         )
     )
@@ -279,7 +280,7 @@ class ReturnPath(fields.Model):
         default=None, description="Target of the CNAME that the provider asks for."
     )
     mx: Annotated[list[MX], Field(max_length=5)] = Field(
-        default=[],
+        default_factory=list,
         description="Mail exchanges that take the bounces.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["host"]},
     )
@@ -290,7 +291,7 @@ class ReturnPath(fields.Model):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.cname is not None) == bool(self.mx or self.spf):
-            raise ValueError("must have either cname, or mx and spf")
+            raise ValueError("must have cname alone, or mx, spf or both of them without cname")
         return self
 
 

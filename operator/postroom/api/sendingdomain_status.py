@@ -64,7 +64,7 @@ class RecordStatus(Model):
     )
     observed: Annotated[
         list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=10)
-    ] = Field(default=[], description="What the zone's name servers answer now.")
+    ] = Field(default_factory=list, description="What the zone's name servers answer now.")
     retired_at: Timestamp | None = Field(
         default=None, description="Since when the spec calls this selector Retired."
     )
@@ -84,19 +84,19 @@ class SendingDomainStatus(CommonStatus):
     )
     zone: _Name | None = Field(default=None, description="The DNS zone that holds the domain.")
     nameservers: Annotated[list[_Name], Field(max_length=16)] = Field(
-        default=[], description="The zone's authoritative name servers."
+        default_factory=list, description="The zone's authoritative name servers."
     )
     dns_host: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None, description="Who hosts the zone, as far as its name servers tell."
     )
     compromised_keys: Annotated[list[_Fingerprint], Field(max_length=COMPROMISED_LIMIT)] = Field(
-        default=[],
+        default_factory=list,
         description="SHA-256 of the DKIM public keys (SPKI DER, in hexadecimal digits) whose "
         "private half was seen in DNS: they are never valid again.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     records: Annotated[list[RecordStatus], Field(max_length=64)] = Field(
-        default=[],
+        default_factory=list,
         description="Everything that must be published, and what is there.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
     )
@@ -104,7 +104,7 @@ class SendingDomainStatus(CommonStatus):
         default=None, description="What was handed to external-dns; absent: nothing."
     )
     findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
-        default=[],
+        default_factory=list,
         description="Root causes, worst first, each with one fix.",
         json_schema_extra={
             "x-kubernetes-list-type": "map",

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from postroom.api.fields import DomainName, EmailAddress, Model, ObjectReference, Text, rule, rules
+from postroom.api import fields
+from postroom.api.fields import DomainName, Model, ObjectReference, Text, rule, rules
 
 NamespaceName = Annotated[
     str,
@@ -49,7 +50,7 @@ class AllowedNamespaces(Model):
         "namespace; Names: those of the namespaces in names, too.",
     )
     names: Annotated[list[NamespaceName], Field(max_length=NAMES_LIMIT)] = Field(
-        default=[],
+        default_factory=list,
         description="Namespaces, where from is Names.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
@@ -81,14 +82,15 @@ class ServedMailboxes(Model):
         )
     )
 
-    addresses: Annotated[list[EmailAddress], Field(max_length=NAMES_LIMIT)] = Field(
-        default=[], description="Addresses of mailboxes."
+    addresses: Annotated[list[fields.InternationalAddress], Field(max_length=NAMES_LIMIT)] = Field(
+        default_factory=list, description="Addresses of mailboxes."
     )
     domains: Annotated[list[DomainName], Field(max_length=NAMES_LIMIT)] = Field(
-        default=[], description="Domains of which every mailbox is meant, none below them."
+        default_factory=list,
+        description="Domains of which every mailbox is meant, none below them.",
     )
     namespaces: Annotated[list[NamespaceName], Field(max_length=NAMES_LIMIT)] = Field(
-        default=[],
+        default_factory=list,
         description="Namespaces whose accounts are meant; default: the server's own.",
     )
 

@@ -73,7 +73,7 @@ class CommonStatus(Model):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     used_by: Annotated[list[User], Field(max_length=USERS_LIMIT)] = Field(
-        default=[],
+        default_factory=list,
         description=f"Who of its namespace uses the object, sorted: the first {USERS_LIMIT}.",
     )
     used_by_count: Annotated[int, Field(ge=0)] | None = Field(
@@ -89,15 +89,41 @@ class CommonStatus(Model):
         description="A recent check; refreshed with other changes, else at most every 15 minutes.",
     )
     last_ready_time: Timestamp | None = Field(
-        default=None, description="When the object last became Ready."
+        default=None,
+        description="When a check last found the object Ready; as exact as lastCheckTime.",
     )
     last_ready_generation: int | None = Field(
         default=None, ge=0, description="The latest generation that has been Ready."
     )
 
 
+class CredentialUse(StrEnum):
+    """As what a key of a Secret signs in."""
+
+    PASSWORD = "Password"  # noqa: S105
+    REFRESH_TOKEN = "RefreshToken"  # noqa: S105
+
+
+class CredentialAge(Model):
+    """Since when a password or refresh token is the same."""
+
+    use: CredentialUse = Field(description="Password or RefreshToken.")
+    secret: Annotated[str, StringConstraints(max_length=253)] = Field(
+        description="The Secret that holds it."
+    )
+    changed_at: Timestamp = Field(
+        description="When its key was written last, as far as the Secret's managed fields tell; a "
+        "password may be older."
+    )
+    ends_at: Timestamp | None = Field(
+        default=None,
+        description="When a refresh token ends that is not replaced; absent where the provider "
+        "names no such time.",
+    )
+
+
 class MarkedStatus(CommonStatus):
-    """What kinds add of which one object may be the default of its namespace."""
+    """What kinds add that sign in, and of which one object may be the default of its namespace."""
 
     is_default: bool | None = Field(
         default=None, description="Whether it is the default of its namespace."
@@ -106,8 +132,13 @@ class MarkedStatus(CommonStatus):
         default=None,
         description="Since when spec.default marks it; of several the newest is the default.",
     )
+    credentials: Annotated[list[CredentialAge], Field(max_length=4)] = Field(
+        default_factory=list,
+        description="How old passwords and refresh tokens of its own are, sorted; without those of "
+        "which nobody tells.",
+    )
     findings: Annotated[list[Finding], Field(max_length=FINDINGS_LIMIT)] = Field(
-        default=[],
+        default_factory=list,
         description="Causes and warnings, worst first.",
         json_schema_extra={
             "x-kubernetes-list-type": "map",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 def timestamp(moment: datetime) -> str:
     """Write a time as metav1.Time does: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -44,16 +44,19 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "BindingNotEnabled": (
         "spec.binding asks for a Secret, but this operator writes none.",
-        "Install manifests/install/binding, which sets --allow-bindings, or remove spec.binding.",
+        "Install manifests/install/binding, which sets --allow-bindings (Helm: "
+        "settings.allowBindings), or remove spec.binding.",
     ),
     "BindingForbidden": (
         "The operator lacks the permission to write the Secrets of bindings here.",
-        "Install manifests/install/binding for this namespace, and look for a quota on Secrets.",
+        "Install manifests/install/binding (Helm: settings.allowBindings) for this namespace, and "
+        "look for a quota on Secrets.",
     ),
     "BindingUnguarded": (
         "No admission policy is in force that keeps the operator from all other Secrets, so it "
         "writes none.",
-        "Install the policy of manifests/install/binding, with its binding.",
+        "Install the policy of manifests/install/binding (Helm: policies.create), with its "
+        "binding.",
     ),
     "BindingRefused": (
         "The API server does not accept the Secret of a binding.",

@@ -11,12 +11,14 @@ import typer
 from postroom.api.emailaccount import Connection
 from postroom.api.emailaccount_status import BackfillPhase
 from postroom.api.names import Kind
-from postroom.cli import account_details, account_requests, plugin_options
-from postroom.cli.check import console, print_objects
+from postroom.cli import account_details, account_requests, completion, plugin_options, terminal
+from postroom.cli.check import print_objects
 from postroom.cli.cluster import Cluster, PluginError, fresh
 from postroom.cli.options import Output
 
-_Name = Annotated[str, typer.Argument(help="EmailAccount by NAME.")]
+_Name = Annotated[
+    str, typer.Argument(help="EmailAccount by NAME.", autocompletion=completion.accounts)
+]
 
 
 def sync(
@@ -124,4 +126,4 @@ def _print(raw: Mapping[str, Any], lines: Sequence[account_details.Line], output
     if output is not Output.TABLE:
         print_objects([raw], output)
         return
-    account_details.print_lines(console(), lines)
+    account_details.print_lines(terminal.output(), lines)

@@ -15,7 +15,9 @@ from postroom.api.emailaccount_status import EmailAccountStatus, LastBackfill
 from postroom.api.identities import IdentityState, IdentityStatus
 from postroom.api.launch import Launch, LaunchItem, LaunchState
 from postroom.api.names import Kind
+from postroom.api.profile import InboundStatus
 from postroom.api.times import parse_timestamp
+from postroom.log import on_one_line
 from postroom.reconcile.status.schedule import is_busy
 from postroom.reconcile.tenancy.send_plan import allowance
 
@@ -49,7 +51,7 @@ class Line(NamedTuple):
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
     """Print lines whole: what is to be copied must not be wrapped."""
     for line in lines:
-        console.print(Text(line.text, style=line.style), soft_wrap=True)
+        console.print(Text(on_one_line(line.text), style=line.style), soft_wrap=True)
 
 
 def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Iterator[Line]:
@@ -76,6 +78,7 @@ def account_lines(status: EmailAccountStatus, said: Collection[str] = ()) -> Ite
         yield Line(f"  Used by {named}" + (f" and {more} more" if more > 0 else ""))
     yield from _identities(status.identities, said)
     yield from _binding(status.binding)
+    yield from _delivery(status.inbound)
     yield from _messages(status)
 
 
@@ -123,6 +126,19 @@ def _binding(binding: BindingStatus | None) -> Iterator[Line]:
         yield Line(f"  Binding: Secret {' and Secret '.join(names)}")
     if names and binding.keys:
         yield Line(f"    keys: {', '.join(binding.keys)}", "dim")
+
+
+def _delivery(inbound: InboundStatus | None) -> Iterator[Line]:
+    """How far incoming mail was handed to its application."""
+    if inbound is None or inbound.waiting is None:
+        return
+    told = f"{inbound.waiting} waiting"
+    told += f", last one handed over {inbound.delivered_at}" if inbound.delivered_at else ""
+    yield Line(f"  Incoming mail: {told}")
+    if inbound.rejected:
+        last = inbound.last_rejected
+        where = f"; the last: UID {last.uid} of {last.mailbox}, {last.code}" if last else ""
+        yield Line(f"    {inbound.rejected} passed by, refused for two days{where}", _OPEN)
 
 
 def _messages(status: EmailAccountStatus) -> Iterator[Line]:

@@ -19,7 +19,7 @@ from rich.console import Console
 from postroom.api.fields import EmailAddress, ObjectName
 from postroom.api.masked import Masked
 from postroom.api.oauth import ClientID, MicrosoftCloud, OAuthProvider, Scope, Tenant
-from postroom.cli import auth_secret, usage
+from postroom.cli import auth_secret, terminal, usage
 from postroom.cli.options import ExitCode
 from postroom.mail.connect.dial import SystemResolver
 from postroom.mail.connect.guard import DialPolicy
@@ -32,6 +32,7 @@ from postroom.mail.oauth.loopback import LoopbackLogin
 from postroom.mail.oauth.tokens import Exchange
 
 auth = typer.Typer(
+    cls=usage.VerbGroup,
     name="auth",
     help="Sign in to a mailbox with OAuth, and get the Secret for it.",
     no_args_is_help=True,
@@ -258,7 +259,7 @@ async def sign_in_through(
     seconds: float,
 ) -> int:
     """Sign in and hand over what it yields; return the exit code."""
-    told = Console(stderr=True, highlight=False)
+    told = terminal.errors()
     sign_in = _by_device_code if way is Method.DEVICE_CODE else _by_browser
     got = await sign_in(through, request, told, open_browser, seconds)
     if isinstance(got, TokenFailure):

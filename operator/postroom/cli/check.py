@@ -5,21 +5,28 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 import yaml
-from rich.console import Console
 
 from postroom.api.conditions import ConditionStatus, ConditionType, find, is_true
 from postroom.api.fields import parse_duration
 from postroom.api.names import API_VERSION
-from postroom.cli import described, manifests, options, table
+from postroom.cli import check_options, described, manifests, options, table, terminal
+from postroom.cli.check_options import Destination
 from postroom.cli.directory import DirectoryWorld
+from postroom.cli.formats.origins import Origins
+from postroom.cli.formats.remarks import remarks_of
+from postroom.cli.formats.results import CheckResult
+from postroom.cli.formats.writing import Format, text_of
+from postroom.cli.guessing import provider_of
+from postroom.cli.secret_stores import FROM_INPUT, CannotUse, Credentialing, SecretStore
 from postroom.controller.network import reach
 from postroom.dns.asking.retrying import Timing
 from postroom.mail.probes import NetworkProbes, Observe
@@ -33,62 +40,38 @@ AT_ONCE = Policy(regression_confirmation=timedelta(), dependency_patience=timede
 PATIENT = Timing(queue=600.0)
 _AGAIN = 2.0
 #: Seconds between two lines about how far it is, where no terminal shows it.
-_BETWEEN_LINES = 5.0
-
-_IgnoreOption = Annotated[
-    list[str] | None,
-    typer.Option(help="What of a folder is left out, as a line of .gitignore says it."),
-]
-_AllowCIDROption = Annotated[
-    list[str] | None,
-    typer.Option(help="Private network in which mail and name servers may be dialled."),
-]
-_AllowPortOption = Annotated[
-    list[str] | None, typer.Option(help="Further port that may be dialled.")
-]
-_AllowTokenHostOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Host of a token endpoint that is not built in."),
-]
+BETWEEN_LINES = 5.0
 
 
 def check(
-    targets: Annotated[
-        list[str],
-        typer.Argument(help="Files and directories of YAML, - for standard input; or a domain."),
-    ],
+    targets: check_options.Targets,
     provider: described.ProviderOption = None,
     set_: described.SetOption = None,
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="Namespace of objects that name none.")
-    ] = "default",
-    output: Annotated[
-        options.Output, typer.Option("--output", "-o", help="Form of the result.")
-    ] = (options.Output.TABLE),
-    wait: Annotated[
-        str | None,
-        typer.Option(help="Look again until all is Ready, at most this long (such as 5m)."),
-    ] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Look again when a file changes, and every 30 s.")
-    ] = False,
-    ignore: _IgnoreOption = None,
+    namespace: check_options.Namespace = "default",
+    output: check_options.OutputOption = Format.TABLE,
+    write: check_options.Write = None,
+    wait: check_options.Wait = None,
+    watch: check_options.Watch = False,
+    ignore: options.IgnoreOption = None,
+    source_root: check_options.SourceRoot = Path(),
+    offline: check_options.Offline = False,
+    without_credentials: check_options.WithoutCredentials = False,
+    secrets_from: check_options.SecretsFromOption = None,
+    secrets_dir: check_options.SecretsDir = None,
+    kubeconfig: check_options.Kubeconfig = None,
+    context: check_options.Context = None,
     dns_resolver: options.DNSResolverOption = None,
     dns_authoritative_port: options.DNSAuthoritativePortOption = None,
-    allow_cidr: _AllowCIDROption = None,
-    allow_port: _AllowPortOption = None,
-    allow_token_host: _AllowTokenHostOption = None,
+    allow_cidr: options.AllowCIDROption = None,
+    allow_port: options.AllowPortOption = None,
+    allow_token_host: options.AllowTokenHostOption = None,
     ownership_key_file: options.OwnershipKeyFileOption = None,
-    unknown_is_ok: Annotated[
-        bool,
-        typer.Option("--unknown-is-ok", help="Exit 0, not 3, where something cannot be looked at."),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the exit code.")] = False,
+    unknown_is_ok: check_options.UnknownIsOk = False,
+    quiet: check_options.Quiet = False,
 ) -> None:
     """Evaluate resources from files, as the operator would in a cluster.
 
-    Exits 0 when all is Ready, 1 when something is broken, 2 when the input is bad, 3 when nothing
-    is broken but something could not be looked at.
+    Exits 0: all is Ready, 1: something is broken, 2: bad input, 3: something cannot be looked at.
     """
     try:
         settings = load(
@@ -103,12 +86,22 @@ def check(
             os.environ,
         )
         patience = parse_duration(wait) if wait else timedelta()
-        source = CheckInput(targets, namespace, provider, set_ or (), ignore or ())
-        if provider or set_:
-            source.read()  # for what is wrong with the flags
+        provider = provider_of(targets, provider, settings, asks=not offline, says=not quiet)
+        source = CheckInput(targets, namespace, provider, set_ or (), ignore or (), source_root)
+        run = CheckRun(
+            source,
+            settings,
+            output,
+            quiet=quiet,
+            unknown_is_ok=unknown_is_ok,
+            credentials=check_options.credentials_of(
+                without_credentials, secrets_from, secrets_dir, kubeconfig, context
+            ),
+            destinations=[check_options.destination(each) for each in write or ()],
+            offline=offline,
+        )
     except (SettingsError, ValueError) as error:
         raise options.fail("check", str(error)) from None
-    run = CheckRun(source, settings, output, quiet=quiet, unknown_is_ok=unknown_is_ok)
     raise typer.Exit(asyncio.run(run.watch() if watch else run.once(patience)))
 
 
@@ -121,6 +114,7 @@ class CheckInput:
     provider: str | None = None
     parameters: Sequence[str] = ()
     ignore: Sequence[str] = ()
+    source_root: Path = field(default_factory=Path)
 
     def read(self) -> manifests.Manifests:
         """Read it anew; raises `BadFlag`."""
@@ -129,6 +123,11 @@ class CheckInput:
         )
         described.complain_of_parameters(found)
         return found
+
+    def refuse_flags(self) -> None:
+        """Raise `BadFlag` for what is wrong with the flags themselves."""
+        if self.provider or self.parameters:
+            self.read()
 
     def stamp(self) -> list[tuple[str, int]]:
         """All files and when they changed."""
@@ -150,50 +149,75 @@ class CheckRun:
         self,
         source: CheckInput,
         settings: Settings,
-        output: options.Output,
+        output: str,
         *,
         quiet: bool,
         unknown_is_ok: bool = False,
+        credentials: Credentialing = FROM_INPUT,
+        destinations: Sequence[Destination] = (),
+        offline: bool = False,
     ) -> None:
+        source.refuse_flags()
         self._source, self._settings = source, settings
-        self._output, self._quiet, self._unknown_is_ok = output, quiet, unknown_is_ok
-        self._errors = Console(stderr=True, highlight=False)
+        self._output, self._quiet, self._unknown_is_ok = Format(output), quiet, unknown_is_ok
+        self._credentials, self._destinations = credentials, destinations
+        self._offline = offline
+        self._errors = terminal.errors()
         self._sign_ins = SignIns()
 
     async def once(self, patience: timedelta) -> int:
         """Evaluate, again and again while there is patience; print; return the exit code."""
         found = self._source.read()
-        world = world_of(found, self._settings, self._sign_ins.note)
         deadline = time.monotonic() + patience.total_seconds()
         try:
-            while not await self._evaluate(world):
-                if time.monotonic() + _AGAIN > deadline:
-                    break
-                await asyncio.sleep(_AGAIN)
-        finally:
-            await world.outbound.close()
-        self._print(world, found)
-        code = exit_code(found, world)
-        unknown = code == options.ExitCode.COULD_NOT_LOOK
-        return options.ExitCode.READY if unknown and self._unknown_is_ok else code
+            async with self._world(found) as world:
+                while not await self._evaluate(world):
+                    if time.monotonic() + _AGAIN > deadline:
+                        break
+                    await asyncio.sleep(_AGAIN)
+                code = self._exit_code(found, world)
+                return self._print(world, found, code)
+        except CannotUse as error:
+            raise options.fail("check", str(error)) from None
 
     async def watch(self) -> int:
         """Evaluate whenever a file changes, and every half a minute, until interrupted."""
         found = self._source.read()
-        world = world_of(found, self._settings, self._sign_ins.note)
-        try:
+        async with self._world(found) as world:
             while True:
                 stamp = self._source.stamp()
                 await self._evaluate(world)
-                console().clear()
-                if not self._quiet and self._output is options.Output.TABLE:
+                terminal.output().clear()
+                if not self._quiet and self._output is Format.TABLE:
                     typer.echo(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}")
-                self._print(world, found)
+                self._print(world, found, self._exit_code(found, world))
                 if await self._changes(stamp):
                     found = self._source.read()
                     world.replace(found)
-        finally:
-            await world.outbound.close()
+
+    @asynccontextmanager
+    async def _world(self, found: manifests.Manifests) -> AsyncIterator[DirectoryWorld]:
+        """The world of the input, and of the Secrets that are elsewhere; raises `CannotUse`."""
+        credentials = self._credentials
+        async with credentials.opened(found) as store:
+            world = world_of(
+                found,
+                self._settings,
+                self._sign_ins.note,
+                store=store,
+                signs_in=not credentials.withheld,
+            )
+            try:
+                yield world
+            finally:
+                await world.outbound.close()
+
+    def _exit_code(self, found: manifests.Manifests, world: DirectoryWorld) -> int:
+        code = exit_code(found, world)
+        unknown = code == options.ExitCode.COULD_NOT_LOOK
+        # Whoever reads files only wants to know of each that was not.
+        is_ok = self._unknown_is_ok or (self._offline and not found.complaints)
+        return options.ExitCode.READY if unknown and is_ok else code
 
     async def _changes(self, stamp: list[tuple[str, int]]) -> bool:
         """Wait for half a minute, or until a file changes; tell whether one did."""
@@ -204,76 +228,81 @@ class CheckRun:
         return False
 
     async def _evaluate(self, world: DirectoryWorld) -> bool:
+        if self._offline:
+            return True
         if self._quiet:
             return await world.check(AT_ONCE)
-        if not self._errors.is_terminal:
-            return await world.check(AT_ONCE, Lines(_BETWEEN_LINES).say)
+        if not self._errors.is_interactive:
+            return await world.check(AT_ONCE, Lines(BETWEEN_LINES).say)
         with self._errors.status("Looking ...") as status:
             return await world.check(
                 AT_ONCE, lambda done, total: status.update(f"Looked at {done} of {total} ...")
             )
 
-    def _print(self, world: DirectoryWorld, found: manifests.Manifests) -> None:
-        for complaint in found.complaints:
+    def _print(self, world: DirectoryWorld, found: manifests.Manifests, code: int) -> int:
+        """Print and write the result; return the exit code, which a file may spoil."""
+        told = self._output is Format.GITHUB and not self._quiet  # in annotations
+        for complaint in () if told else found.complaints:
             typer.echo(str(complaint), err=True)
         if not found.resources and not found.complaints:
             typer.echo(
                 "postroom check: there is no resource of postroom.dev in the input.", err=True
             )
-        if self._quiet:
-            return
         objects = objects_of(world)
-        if self._output is options.Output.TABLE:
-            table.show(console(), objects)
+        origins = Origins(self._source.source_root)
+        remarks = remarks_of(found, world.statuses(), origins)
+        result = CheckResult(objects, remarks, code)
+        for form, file in self._destinations:
+            try:
+                file.write_text(text_of(result, form), encoding="utf-8", newline="\n")
+            except OSError as error:
+                code = options.fail("check", f"--write {file}: {error.strerror}.").exit_code
+        if self._quiet:
+            return code
+        mistyped = found.complaints and described.is_domain(self._source.targets)
+        if self._output is Format.TABLE and not mistyped:
+            table.show(terminal.output(), objects, details=not self._offline)
+            if self._offline:
+                typer.echo(f"\n{table.summary(objects)}")
             step = self._source.next_step()
-            if step and not found.complaints and exit_code(found, world) != options.ExitCode.READY:
+            is_ready = exit_code(found, world) == options.ExitCode.READY
+            if step and not (found.complaints or is_ready or self._offline):
                 typer.echo(f"\nThe records to publish: {step}")
-        else:
-            print_objects(objects, self._output)
+        elif self._output is not Format.TABLE:
+            typer.echo(text_of(result, self._output), nl=False)
         if self._sign_ins != SignIns():
             # Whoever repeats this in CI should know: servers lock mailboxes after some refusals.
             typer.echo(str(self._sign_ins), err=True)
+        return code
 
 
 class Lines:
     """Says now and then on standard error how far a look is, if it takes long."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._said = seconds, time.monotonic()
+    def __init__(self, seconds: float, verb: str = "check") -> None:
+        self._seconds, self._said, self._verb = seconds, time.monotonic(), verb
 
     def say(self, done: int, total: int) -> None:
         """So many of all resources were looked at."""
         if done < total and time.monotonic() - self._said >= self._seconds:
             self._said = time.monotonic()
-            typer.echo(f"postroom check: looked at {done} of {total} ...", err=True)
-
-
-def console() -> Console:
-    """Standard output: coloured on a terminal, plain and wide enough otherwise, or as wide as
-    COLUMNS says."""
-    probe = Console(highlight=False)
-    if probe.is_terminal or os.environ.get("COLUMNS", "").isdecimal():
-        return probe
-    return Console(highlight=False, width=200)
+            typer.echo(f"postroom {self._verb}: looked at {done} of {total} ...", err=True)
 
 
 def exit_code(found: manifests.Manifests, world: DirectoryWorld) -> int:
     """Return the worst of what there is: bad input, broken, not looked at, Ready."""
-    if found.complaints or not (found.resources or found.only_folders):
-        return options.ExitCode.BAD_INPUT
     verdicts = {
         None if ready is None else ready.status
         for _, status in world.statuses()
         if not is_true(status.conditions, ConditionType.SUSPENDED)
         for ready in (find(status.conditions, ConditionType.READY),)
     }
-    if ConditionStatus.FALSE in verdicts:
-        return options.ExitCode.NOT_READY
-    return (
-        options.ExitCode.READY
-        if verdicts <= {ConditionStatus.TRUE}
-        else options.ExitCode.COULD_NOT_LOOK
-    )
+    codes: dict[ConditionStatus | None, int] = {
+        ConditionStatus.TRUE: options.ExitCode.READY,
+        ConditionStatus.FALSE: options.ExitCode.NOT_READY,
+    }
+    looks = [codes.get(verdict, options.ExitCode.COULD_NOT_LOOK) for verdict in verdicts]
+    return options.worst(found.exit_code(empty=not found.resources), *looks)
 
 
 @dataclass
@@ -298,17 +327,25 @@ class SignIns:
 
 
 def world_of(
-    found: manifests.Manifests, settings: Settings, observe: Observe | None = None
+    found: manifests.Manifests,
+    settings: Settings,
+    observe: Observe | None = None,
+    *,
+    store: SecretStore | None = None,
+    signs_in: bool = True,
 ) -> DirectoryWorld:
     """Build the world of manifests, with the network as the settings say.
 
-    `observe` is told of every session with a mail server.
+    `observe` is told of every session with a mail server. `store` has Secrets that are not in the
+    input.
     """
+    reached = reach(settings, api_server="", timing=PATIENT)
     # No status outlives this process, so that it could not keep from sending a message twice.
-    outbound = replace(reach(settings, api_server="", timing=PATIENT), messages=None)
+    outbound = replace(reached, messages=None, signs_in=signs_in)
     if observe is not None and isinstance(outbound.mail, NetworkProbes):
         outbound.mail.observe = observe
-    return DirectoryWorld(found, outbound, replace(settings.ownership, key_elsewhere=True))
+    ownership = replace(settings.ownership, key_elsewhere=True)
+    return DirectoryWorld(found, outbound, ownership, store)
 
 
 def objects_of(world: DirectoryWorld) -> list[dict[str, Any]]:

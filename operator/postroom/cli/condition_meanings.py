@@ -23,7 +23,7 @@ CONDITIONS: Mapping[Type, str] = {
     Type.DANE_VERIFIED: "Whether the TLSA records of the mail exchangers are there and signed.",
     Type.REVERSE_DNS_VERIFIED: "Whether the sending addresses have names that lead back to them.",
     Type.RECORDS_PUBLISHED: "Whether the records could be handed to what publishes them.",
-    Type.REFERENCES_RESOLVED: "Whether every Secret and ConfigMap that the spec names is there.",
+    Type.REFERENCES_RESOLVED: "Whether all that the spec names is there and can be used.",
     Type.DEPENDENCIES_READY: "Whether the objects that this one needs are Ready.",
     Type.TARGET_ALLOWED: "Whether the operator may dial the host and port.",
     Type.SMTP_AVAILABLE: "Whether the SMTP server answers.",
@@ -35,5 +35,6 @@ CONDITIONS: Mapping[Type, str] = {
     Type.ROUND_TRIP_HEALTHY: "Whether the last test message arrived where it should.",
     Type.FORWARDING_VERIFIED: "Whether mail to the address arrives by way of the forwarding.",
     Type.BINDING_READY: "Whether applications have the Secret to send with.",
+    Type.INBOUND_DELIVERING: "Whether incoming mail is handed to the application.",
     Type.DEFAULT: "Whether this is the default that others use when they name none.",
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``postroom demo``: the story on the lab, without a cluster or on a real control plane.
 
-YAML becomes verified truth; one record breaks; the finding says which; its fix mends it.
+YAML becomes verified truth; one record breaks; the finding says which; its fix mends it. A mail
+then arrives, and becomes a ticket of an application.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import typer
 
 from postroom.api.conditions import ConditionType, is_true
 from postroom.api.names import Key
-from postroom.cli import demo_story, manifests, table
+from postroom.cli import demo_inbound, demo_story, manifests, table
 from postroom.cli.check import AT_ONCE, objects_of, world_of
 from postroom.lab.lab import Lab, LabUnavailable
 from postroom.settings import KEY_FILE, Settings, load
@@ -32,7 +33,7 @@ def demo(
         typer.Option(help="Loopback address for the lab.", show_default="127.0.0.1, or .2"),
     ] = None,
 ) -> None:
-    """Tell the story: verify, break a record, read the fix, apply it, verified again."""
+    """Tell the story: verify, break a record, read the fix, apply it; a mail becomes a ticket."""
     if not demo_story.SAMPLES.is_dir():
         typer.echo("postroom demo: manifests/samples is missing: run it from a checkout.", err=True)
         raise typer.Exit(2)
@@ -57,7 +58,8 @@ async def _tell(narrator: demo_story.Narrator, address: str) -> None:
             for name, place in lab.listeners:
                 narrator.line(f"  {name:24} {place}")
             (state / "lab-ca.yaml").write_text(lab.ca_manifest(("mail",)))
-            found = manifests.load([demo_story.SAMPLES, state / "lab-ca.yaml"], "default")
+            given = [demo_story.SAMPLES, state / "lab-ca.yaml", demo_inbound.signing_key(state)]
+            found = manifests.load(given, "default")
             if found.complaints:
                 raise demo_story.DemoFailed(str(found.complaints[0]))
             world = world_of(found, settings_for(lab))
@@ -89,7 +91,8 @@ async def _tell(narrator: demo_story.Narrator, address: str) -> None:
                 dict(world.statuses())[demo_story.SENDING_DOMAIN].conditions, ConditionType.READY
             ):
                 raise demo_story.DemoFailed("the domain is not verified again.")
-            narrator.chapter("Verified again. The lab stops; nothing is left behind.")
+            await demo_inbound.tell(narrator, lab, world, state)
+            narrator.chapter("That is all. The lab stops; nothing is left behind.")
             narrator.line(
                 "To type along, run `postroom lab` (from a checkout: .venv/bin/postroom lab):\n"
                 "it keeps the lab running and prints the command that checks the samples."

@@ -2,13 +2,16 @@
 """The story of ``postroom demo`` with the operator on a real control plane, through kubectl."""
 
 import asyncio
+import ipaddress
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from postroom.api.names import Kind
 from postroom.api.resource import parse_status
-from postroom.cli import demo_story
+from postroom.cli import demo_inbound, demo_story
 from postroom.lab import operator_process
 from postroom.lab.controlplane import ControlPlane, ControlPlaneUnavailable, external, obtain
 from postroom.lab.lab import Lab
@@ -29,14 +32,26 @@ async def tell_on_cluster(
     try:
         plane = external(kubeconfig) if kubeconfig else obtain(narrator.line)
         with plane:
-            await _Story(narrator, plane).tell(address)
+            await _Story(narrator, plane, is_ours=kubeconfig is None).tell(address)
     except (ControlPlaneUnavailable, operator_process.OperatorFailed, AssertionError) as error:
         raise demo_story.DemoFailed(str(error)) from None
 
 
+#: Where Services may be on a control plane of ours, whose network is this machine's loopback.
+_SERVICES = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "ServiceCIDR",
+    "metadata": {"name": "loopback"},
+    "spec": {"cidrs": ["127.0.0.0/24"]},
+}
+_WORKER = "postroom-deliver"
+
+
 class _Story:
-    def __init__(self, narrator: demo_story.Narrator, plane: ControlPlane) -> None:
-        self._narrator, self._plane = narrator, plane
+    def __init__(
+        self, narrator: demo_story.Narrator, plane: ControlPlane, *, is_ours: bool
+    ) -> None:
+        self._narrator, self._plane, self._is_ours = narrator, plane, is_ours
 
     async def _kubectl(self, *args: str, quiet: bool = False, check: bool = True) -> str:
         """Run kubectl as a user would, and show command and answer."""
@@ -67,12 +82,13 @@ class _Story:
                 await asyncio.to_thread(operator.start)
                 try:
                     await self._tell_turns(lab, directory)
+                    await self._tell_inbound(lab, directory)
                 finally:
                     await asyncio.to_thread(operator.stop)
                     await self._kubectl(
                         "delete", "-k", str(demo_story.SAMPLES), "--wait=false", quiet=True
                     )
-        self._narrator.chapter("Verified again. Operator, lab and control plane stop.")
+        self._narrator.chapter("That is all. Operator, lab and control plane stop.")
 
     async def _tell_turns(self, lab: Lab, directory: Path) -> None:
         """From YAML to verified truth, a record that breaks, and the fix that mends it."""
@@ -101,6 +117,61 @@ class _Story:
         )
         await demo_story.until(self._is_ready, True, "the fix works")
         await self._kubectl("get", *_RESOURCE)
+        self._narrator.chapter("Verified again.")
+
+    async def _tell_inbound(self, lab: Lab, directory: Path) -> None:
+        """A mail becomes a ticket of an application, and the answer lands in the same one."""
+        host = lab.reach.address
+        if self._is_ours:
+            await self._apply(_SERVICES)
+        if not await self._may_have(host):
+            self._narrator.line(
+                "  What follows needs a Service that leads to this machine, which there is not on "
+                "this cluster:\n  `postroom demo` shows how a mail becomes a ticket."
+            )
+            return
+        install = operator_process.ROOT / "manifests" / "install" / "deliver"
+        for part in ("base/serviceaccount", "base/leases", "cluster/rbac"):
+            await self._kubectl("apply", "-f", str(install / f"{part}.yaml"), quiet=True)
+        await self._kubectl("apply", "-f", str(demo_inbound.signing_key(directory)), quiet=True)
+        async with demo_inbound.running_receiver(directory, host) as application:
+            self._narrator.chapter("Now an application is to get what arrives:")
+            where = {"name": demo_inbound.SERVICE, "namespace": demo_inbound.ACCOUNT.namespace}
+            leads = {"clusterIP": host, "ports": [{"port": application.port}]}
+            await self._apply(
+                {"apiVersion": "v1", "kind": "Service", "metadata": where, "spec": leads}
+            )
+            deliver = demo_inbound.asked_of(self._narrator, application)
+            account = ("emailaccount", demo_inbound.ACCOUNT.name, "-n", where["namespace"])
+            change = json.dumps({"spec": {"inbound": {"deliver": deliver}}})
+            await self._kubectl("patch", *account, "--type=merge", "-p", change, quiet=True)
+            (directory / "deliver").mkdir()
+            kubeconfig = operator_process.service_account_kubeconfig(
+                self._plane, directory / "deliver", _WORKER
+            )
+            leader = f"--leader-election-namespace={operator_process.NAMESPACE}"
+            flags = (*lab.reach.network_flags, "--leader-election", leader, "--log-format=text")
+            worker = operator_process.OperatorProcess(kubeconfig, directory, flags, "deliver")
+            self._narrator.chapter("postroom deliver, with a ServiceAccount and RBAC of its own.")
+            await asyncio.to_thread(worker.start)
+            try:
+                waits = ("wait", "--for=condition=InboundDelivering", *account, "--timeout=60s")
+                await self._kubectl(*waits)
+                await demo_inbound.two_mails_arrive(self._narrator, lab, application)
+            finally:
+                await asyncio.to_thread(worker.stop)
+            await self._kubectl("get", *account, "-o", "jsonpath={.status.inbound}")
+
+    async def _apply(self, resource: Mapping[str, Any]) -> None:
+        text = json.dumps(resource)
+        await asyncio.to_thread(self._plane.kubectl, "apply", "-f", "-", input=text)
+
+    async def _may_have(self, address: str) -> bool:
+        """Whether a Service may have an address of this machine's."""
+        shown = ("servicecidrs", "-o", "jsonpath={.items[*].spec.cidrs[*]}")
+        found = await self._kubectl("get", *shown, quiet=True, check=False)
+        wanted = ipaddress.ip_address(address)
+        return any(wanted in ipaddress.ip_network(each) for each in found.split())
 
     async def _is_ready(self) -> bool:
         """Request a check now, as ``kubectl postroom verify`` does, and read the verdict."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from postroom.api.names import Key, Kind
 from postroom.api.sendingdomain import SendingDomainStatus
-from postroom.cli.check import console
+from postroom.cli import terminal
 from postroom.dns import spf
 from postroom.dns.texts.quoting import quoted
 from postroom.lab.lab import NAMESERVER, Lab
@@ -32,7 +32,7 @@ class Narrator:
     """Prints the chapters of the story with the time that they took."""
 
     def __init__(self) -> None:
-        self.console: Console = console()
+        self.console: Console = terminal.output()
         self._began = time.monotonic()
 
     def chapter(self, text: str) -> None:
@@ -63,9 +63,9 @@ async def break_record(narrator: Narrator, lab: Lab) -> None:
 
 
 def asked_of_lab(objects: Sequence[Mapping[str, Any]], lab: Lab) -> list[dict[str, Any]]:
-    """Objects whose questions to DNS can be typed while the lab runs: by its address and port, as
+    """Objects whose questions to DNS can be typed while the lab runs: by its address, as
     only the lab knows the name of its server."""
-    there = f"@{lab.reach.address} -p {lab.reach.dns_port}"
+    there = f"@{lab.reach.address}"
     shown = []
     for resource in objects:
         status = dict(resource["status"])

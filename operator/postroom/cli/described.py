@@ -10,16 +10,21 @@ import typer
 
 from postroom.api.names import API_VERSION, Key, Kind
 from postroom.api.resource import InvalidSpec, parse_spec
-from postroom.cli import manifests
+from postroom.cli import completion, manifests
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_plans import FLAGS, complaint
 from postroom.cli.yaml_documents import Manifest
 from postroom.dns.names import canonical
 
+#: What is said for no provider at all, where one would be guessed.
+NO_PROVIDER = "none"
 _FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 ProviderOption = Annotated[
-    str | None, typer.Option(help="Email provider whose records DOMAIN needs.")
+    str | None,
+    typer.Option(
+        help="Email provider whose records DOMAIN needs.", autocompletion=completion.providers
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -62,7 +67,7 @@ def read(
         return manifests.load([Path(target) for target in targets], namespace, ignore)
     kind, domain = Kind.SENDING_DOMAIN, canonical(targets[0])
     spec: dict[str, object] = {"domain": domain}
-    if provider is not None:
+    if provider is not None and provider.lower() != NO_PROVIDER:
         spec["provider"] = provider
     pairs: dict[str, str] = {}
     for parameter in parameters:

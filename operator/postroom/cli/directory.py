@@ -8,17 +8,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from postroom.api import resource
+from postroom.api import findings, resource
 from postroom.api.conditions import ConditionType, is_true
+from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.names import Key, Kind
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.cli.manifests import Manifests
 from postroom.cli.secret_sources import why_elsewhere
+from postroom.cli.secret_stores import SecretStore
+from postroom.cli.yaml_documents import Manifest
+from postroom.delivery import routes
 from postroom.dns.ownership import OwnershipRules
 from postroom.reconcile import world
+from postroom.reconcile.account.messages.correspondents import Obstacle
 from postroom.reconcile.engine import Policy, reconcile
-from postroom.reconcile.indexes import indexes_of
+from postroom.reconcile.indexes import indexes_in, indexes_of
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.wanted import ChildState, SecretBody, Wanted
 from postroom.reconcile.tenancy.addresses import AddressBook
@@ -40,10 +45,12 @@ class DirectoryWorld:
         manifests: Manifests,
         outbound: world.Outbound,
         ownership: OwnershipRules,
+        secrets: SecretStore | None = None,
     ) -> None:
         self._outbound = outbound
         self._manifests = manifests
         self._ownership = ownership
+        self._secrets = secrets
         self._raw: dict[Key, dict[str, Any]] = {}
         self._memories: dict[Key, Memory] = {}
         self._claims = ClaimBook(ownership.keys)
@@ -117,6 +124,8 @@ class DirectoryWorld:
         for key in sorted(self._raw):
             if self._memories[key].children:
                 await self._evaluated(key, policy)
+        for key in sorted(self._raw):
+            await self._look_at_delivery(key)
         return all(is_true(status.conditions, ConditionType.READY) for _, status in self.statuses())
 
     async def _evaluated(self, key: Key, policy: Policy) -> bool:
@@ -131,6 +140,30 @@ class DirectoryWorld:
             each.child: self._would_be(key.namespace, each) for each in outcome.children or ()
         }
         return memory.children != before
+
+    async def _look_at_delivery(self, key: Key) -> None:
+        """Tell what is wrong with what incoming mail is to be signed with: nothing is handed over
+        from here, so that there is no verdict on that."""
+        typed = self._typed(key)
+        spec = typed.spec if typed is not None else None
+        inbound = spec.inbound if isinstance(spec, EmailAccountSpec) else None
+        deliver = inbound.deliver if inbound is not None else None
+        reference = deliver.signing_key_ref if deliver is not None else None
+        if reference is None or "status" not in self._raw[key]:
+            return
+        try:
+            found = await routes.signing_keys(self, key.namespace, reference.name)
+        except world.LookupUnavailable:
+            return
+        if isinstance(found, Obstacle):
+            told = findings.Finding(
+                code=found.reason.name,
+                severity=findings.Severity.WARNING,
+                subject="inbound.deliver",
+                message=found.message,
+            )
+            listed = self._raw[key]["status"].setdefault("findings", [])
+            listed.append(told.model_dump(mode="json", by_alias=True, exclude_none=True))
 
     def _would_be(self, namespace: str, wanted: Wanted) -> ChildState:
         """Return what an operator that may write would make of a child."""
@@ -173,6 +206,13 @@ class DirectoryWorld:
     async def get(self, kind: Kind, namespace: str, name: str) -> resource.AnyResource | None:
         return self._typed(Key(kind, namespace, name))
 
+    def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        return Key(kind, namespace, name) in self._raw
+
+    def names_under(self, kind: Kind, namespace: str, index: str) -> Sequence[str]:
+        keys = sorted(key for key in self._raw if key[:2] == (kind, namespace))
+        return [key.name for key in keys if index in indexes_in(kind, self._raw[key].get("spec"))]
+
     async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[resource.AnyResource]:
         keys = sorted(key for key in self._raw if key[:2] == (kind, namespace))
         found = [typed for key in keys if (typed := self._typed(key)) is not None]
@@ -196,21 +236,26 @@ class DirectoryWorld:
     async def secret(self, namespace: str, name: str) -> world.SecretContent | None:
         manifest = self._manifests.secrets.get((namespace, name))
         maker = self._manifests.made_secrets.get((namespace, name))
-        if manifest is None and maker is None:
-            # Where the input brings Secrets of the namespace along, one of them may be missed.
-            named = (*self._manifests.secrets, *self._manifests.made_secrets)
-            if any(place == namespace for place, _ in named):
-                return None
-            raise world.LookupUnavailable(
-                f"Secret {name} is not in the input, and neither is any other of namespace "
-                f"{namespace}: its credentials come from elsewhere and are not tried."
-            )
-        if manifest is None:
-            raise _elsewhere(name, f"is made by {maker}")
-        if (reason := why_elsewhere(manifest.raw)) is not None:
-            raise _elsewhere(name, reason)
-        content = world.secret_content(manifest.raw)
-        return replace(content, name=name, uid=f"{namespace}/{name}", resource_version="")
+        why = f"is made by {maker}" if maker is not None else None
+        if manifest is not None:
+            why = why_elsewhere(manifest.raw)
+            if why is None:
+                content = world.secret_content(manifest.raw)
+                return replace(content, name=name, uid=f"{namespace}/{name}", resource_version="")
+        if self._secrets is not None:
+            stored = await self._secrets.secret(namespace, name)
+            if stored is not None or why is None:
+                return _as_its_owner_allows(stored, manifest)
+        if why is not None:
+            raise _elsewhere(name, why)
+        # Where the input brings Secrets of the namespace along, one of them may be missed.
+        named = (*self._manifests.secrets, *self._manifests.made_secrets)
+        if any(place == namespace for place, _ in named):
+            return None
+        raise world.LookupUnavailable(
+            f"Secret {name} is not in the input, and neither is any other of namespace "
+            f"{namespace}: its credentials come from elsewhere and are not tried."
+        )
 
     async def config_map(self, namespace: str, name: str) -> world.ConfigMapContent | None:
         manifest = self._manifests.config_maps.get((namespace, name))
@@ -220,6 +265,17 @@ class DirectoryWorld:
         data = entries if isinstance(entries, dict) else {}
         texts = {key: str(value) for key, value in data.items()}
         return world.ConfigMapContent(name, f"{namespace}/{name}", "", texts)
+
+
+def _as_its_owner_allows(
+    stored: world.SecretContent | None, manifest: Manifest | None
+) -> world.SecretContent | None:
+    """Content that came without annotations, with those of the manifest that stands for it."""
+    if stored is None or manifest is None or stored.allowed_hosts is not None:
+        return stored
+    said = world.secret_content(manifest.raw)
+    uses = stored.allowed_uses | said.allowed_uses
+    return replace(stored, allowed_hosts=said.allowed_hosts, allowed_uses=uses)
 
 
 def _elsewhere(name: str, reason: str) -> world.LookupUnavailable:

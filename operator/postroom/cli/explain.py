@@ -10,6 +10,7 @@ import typer
 
 from postroom.api.conditions import ConditionType
 from postroom.api.reasons import CATALOGUE as REASONS
+from postroom.cli import completion
 from postroom.cli.condition_meanings import CONDITIONS
 from postroom.cli.options import fail
 from postroom.cli.pasted_replies import explained, paragraphs
@@ -52,11 +53,18 @@ def entries() -> dict[str, Entry]:
     return known
 
 
+def _offered(incomplete: str) -> list[str]:
+    """What of all that goes on from what is typed."""
+    known = {*entries(), *(condition.value for condition in ConditionType)}
+    return sorted(completion.beginning(known, incomplete))
+
+
 def explain(
     asked: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[WHAT]...",
+            autocompletion=_offered,
             help="A reason (RecordNotFound), finding (SPF_MULTIPLE), condition (DKIMVerified), "
             "code (5.7.139) or a whole reply of a mail server; - reads it from standard input.",
         ),
@@ -69,9 +77,13 @@ def explain(
     if not pasted:
         _list_all()
         return
-    found = list(_named(pasted)) or list(paragraphs(explained(pasted)))
+    # Several names are explained one by one; a sentence is a reply.
+    named = [list(_named(word)) for word in pasted.split()]
+    whole = [paragraph for entry in named for paragraph in entry]
+    found = whole if all(named) else list(paragraphs(explained(pasted)))
     if not found:
-        raise fail("explain", _nothing_called(pasted))
+        unknown = next(word for word, told in zip(pasted.split(), named, strict=True) if not told)
+        raise fail("explain", _nothing_called(unknown if whole else pasted))
     typer.echo("\n\n".join(found))
 
 

@@ -9,24 +9,28 @@ from typing import Any
 
 import typer
 import typer.main
-from typer.core import TyperGroup
 
 from postroom.cli import usage
 
-#: verb -> what it does. Every module has a function of the verb's name, or a program with verbs.
+#: verb -> what it does. Every module has a function of the verb's name, or a program with verbs;
+#: a dash is an underscore there.
 VERBS = {
     "check": "Evaluate resources from files, without a cluster.",
     "run": "Run the operator.",
+    "deliver": "Hand incoming mail to the applications that consume it.",
     "records": "Print the DNS records to publish, as a table or for DNS tools.",
+    "report": "Write a page for people without kubectl: what is broken, whose turn it is.",
     "crds": "Print the CustomResourceDefinitions.",
+    "schemas": "Write JSON schemas for editors, kubeconform and readers of reports.",
     "explain": "Explain a reason, finding, condition, or the reply of a mail server.",
     "auth": "Sign in to a mailbox with OAuth, and get the Secret for it.",
+    "support-bundle": "Collect what is needed to find out why something does not work.",
     "lab": "Run the local mail lab.",
     "demo": "See the story: verify, break, read the fix, mend.",
 }
 
 
-class _Verbs(TyperGroup):
+class _Verbs(usage.VerbGroup):
     """Loads only the verb that is called: `check` need not pay for kopf, nor for the lab."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -34,25 +38,24 @@ class _Verbs(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
-            ctx.fail(usage.no_such_verb(cmd_name, list(VERBS)))
+            return None
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         try:
-            module = import_module(f"postroom.cli.{cmd_name}")
+            module = import_module(f"postroom.cli.{cmd_name.replace('-', '_')}")
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("postroom"):
                 raise
             raise typer.BadParameter(
                 f"{error.name} is not installed: pip install 'postroom[lab]'"
             ) from None
-        verb = getattr(module, cmd_name)
+        verb = getattr(module, cmd_name.replace("-", "_"))
         if isinstance(verb, typer.Typer):
             return typer.main.get_command(verb)
         app.command(name=cmd_name, epilog=usage.examples("postroom", cmd_name))(verb)
         return typer.main.get_command(app)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+    def sentence(self, ctx: Any, name: str) -> str:
+        return VERBS[name]
 
 
 app = typer.Typer(

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files there are to read: files, pipes, directories, and what kustomizations list."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from postroom.api.names import Kind
 from postroom.cli import ignoring
 
 #: Bytes; no manifest is larger.
@@ -22,8 +24,18 @@ _APPLIED = frozenset({"resources", "namespace"})
 #: How kustomize names repositories without a scheme.
 _REMOTE = ("git@", "github.com/")
 
-#: File, line (0: none) and sentence.
-Problem = tuple[str, int, str]
+
+class Problem(NamedTuple):
+    """What is wrong with a file, or keeps it from being read."""
+
+    file: str
+    #: 0: none.
+    line: int
+    sentence: str
+
+
+class Unread(Problem):
+    """A kustomization in which nothing is wrong, but which does more than to list files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +64,16 @@ def listed(
 
     ``-`` is standard input. Whatever is no directory is read, such as a pipe. A directory with a
     kustomization is what that lists; one that does more than to list is refused, as half of what it
-    says would be a verdict on something else. Of other folders hidden entries are left out, and
-    those that a ``.gitignore`` in them or `ignore` name.
+    says would be a verdict on something else: who names one means it, and is told a `Problem`; of
+    those in other folders it is known (`Unread`) that they were not read. Of other folders hidden
+    entries are left out, and those that a ``.gitignore`` in them or `ignore` name.
     """
     listing = _Listing(ignore)
     for path in paths:
+        before = len(listing.problems)
         _add(path, None, listing)
+        if any((path / name).is_file() for name in _KUSTOMIZATIONS):
+            listing.problems[before:] = [Problem(*each) for each in listing.problems[before:]]
     return listing.files, listing.problems
 
 
@@ -65,6 +81,24 @@ def content_of(file: Path) -> bytes:
     """Read a file up to a byte beyond the limit; raises `OSError`."""
     with file.open("rb") as stream:
         return stream.read(SIZE_LIMIT + 1)
+
+
+def speaks_of_us(file: Path) -> bool:
+    """Whether a file names us or a kind of ours: of others that lie in a repository, such as
+    settings and templates, nothing is wrong that concerns us."""
+    words = [word.lower().encode() for word in ("postroom", *(kind.value for kind in Kind))]
+    before = b""
+    try:
+        with file.open("rb") as stream:
+            while part := stream.read(SIZE_LIMIT):
+                # Without zeros UTF-16 reads like the rest.
+                content = before + part.replace(b"\0", b"").lower()
+                if any(word in content for word in words):
+                    return True
+                before = content[-max(map(len, words)) :]
+    except OSError:
+        return True
+    return False
 
 
 def _add(
@@ -82,63 +116,103 @@ def _add(
         return
     listing.seen.add(place)
     if not path.exists():
-        listing.problems.append((str(path), 0, "there is no such file or directory"))
+        listing.problems.append(Problem(str(path), 0, "there is no such file or directory"))
         return
     if not path.is_dir():
         listing.files.append(ListedFile(path, namespace, left_out is not None))
         return
     for name in _KUSTOMIZATIONS:
         if (path / name).is_file():
+            told = len(listing.problems)
             _add_kustomized(path / name, namespace, listing)
+            if left_out is not None and not _concerns_us(path / name):
+                del listing.problems[told:]
             return
     try:
         entries = sorted(path.iterdir())
     except OSError as error:
-        listing.problems.append((str(path), 0, f"cannot be read: {error.strerror}"))
+        listing.problems.append(Problem(str(path), 0, f"cannot be read: {error.strerror}"))
         return
     around = ignoring.rules(path, listing.ignore) if left_out is None else left_out
     known = [*around, *ignoring.of_folder(path)]
     for entry in entries:
-        wanted = entry.is_dir() or (entry.suffix in SUFFIXES and entry.is_file())
+        is_lost = entry.is_symlink() and not entry.exists()
+        wanted = entry.is_dir() or (entry.suffix in SUFFIXES and (entry.is_file() or is_lost))
         if wanted and not ignoring.is_left_out(entry, known):
             _add(entry, namespace, listing, known)
 
 
+def _concerns_us(kustomization: Path) -> bool:
+    """Whether what a kustomization is made of speaks of us, as far as it is here: its folder, and
+    what it names elsewhere."""
+    folder = kustomization.parent
+    try:
+        content = yaml.safe_load(content_of(kustomization)[:SIZE_LIMIT])
+    except (OSError, yaml.YAMLError, RecursionError, ValueError):
+        content = None
+    said: dict[str, Any] = content if isinstance(content, dict) else {}
+    lists = [said.get(part) for part in ("resources", "bases", "components")]
+    named = [folder / str(entry) for each in lists if isinstance(each, list) for entry in each]
+    return any(
+        speaks_of_us(file)
+        for place in (folder, *named)
+        for file in (place.rglob("*") if place.is_dir() else [place])
+        if file.is_file()
+    )
+
+
 def _add_kustomized(file: Path, namespace: str | None, listing: _Listing) -> None:
     """List what a kustomization does; `namespace` is that of an outer one, which counts."""
-    instead = f"pipe `kubectl kustomize {file.parent}` into `postroom check -`"
+    folder = shlex.quote(str(file.parent))
+    instead = f"pipe `kubectl kustomize {folder}` into `postroom check -`"
     try:
         text = content_of(file)[:SIZE_LIMIT]
         content = yaml.safe_load(text)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except OSError as error:
-        listing.problems.append((str(file), 0, f"cannot be read: {error.strerror}"))
+        listing.problems.append(Problem(str(file), 0, f"cannot be read: {error.strerror}"))
         return
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 0
-        listing.problems.append((str(file), line, f"is not YAML that can be read: {instead}"))
-        return
-    if not isinstance(content, dict) or not isinstance(content.get("resources", []), list):
-        listing.problems.append((str(file), 0, f"is no kustomization that can be read: {instead}"))
+        listing.problems.append(
+            Problem(str(file), line or 1, f"is not YAML that can be read: {instead}")
+        )
         return
     lines: dict[str, list[int]] = {}
-    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+    entries: list[yaml.Node] = []
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         lines.setdefault(str(key.value), []).append(key.start_mark.line + 1)
+        if key.value == "resources" and isinstance(value, yaml.SequenceNode):
+            entries = value.value
+    resources = (content.get("resources") or []) if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(resources, list):
+        line = lines.get("resources", [1])[0]
+        listing.problems.append(
+            Problem(str(file), line, f"is no kustomization that can be read: {instead}")
+        )
+        return
     twice = sorted(name for name, places in lines.items() if len(places) > 1)
     if twice:
         sentence = f"says {twice[0]} twice: say it once"
-        listing.problems.append((str(file), lines[twice[0]][1], sentence))
+        listing.problems.append(Problem(str(file), lines[twice[0]][1], sentence))
         return
     more = list(beyond_listing(content))
     if more:
         line = min((lines[name][0] for name in more if name in lines), default=0)
-        sentence = f"says {', '.join(more)}, which is not applied here: {instead}"
-        listing.problems.append((str(file), line or lines.get("resources", [0])[0], sentence))
+        said = f"says {', '.join(more)}, which is not applied here"
+        sentence = f"{said}, so that nothing of it was read: {instead}"
+        listing.problems.append(Unread(str(file), line or lines.get("resources", [1])[0], sentence))
         return
     own = content.get("namespace") or None
-    for resource in content.get("resources", []):
-        _add(file.parent / str(resource), namespace or own, listing)
+    for index, resource in enumerate(resources):
+        path = file.parent / resource
+        if path.exists():
+            _add(path, namespace or own, listing)
+        else:
+            line = entries[index].start_mark.line + 1 if index < len(entries) else 1
+            sentence = f"names {resource}, but there is no such file or directory"
+            listing.problems.append(Problem(str(file), line, sentence))
 
 
 def beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
@@ -147,7 +221,7 @@ def beyond_listing(content: dict[Any, Any]) -> Iterator[str]:
     yield from sorted(str(name) for name in content if name not in known and content[name])
     if not isinstance(content.get("namespace") or "", str):
         yield "a namespace that is no name"
-    for resource in content.get("resources", []):
+    for resource in content.get("resources") or ():
         if not isinstance(resource, str):
             yield "a resource that is no path"
         elif "://" in resource or "?ref=" in resource or resource.startswith(_REMOTE):

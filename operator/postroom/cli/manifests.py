@@ -8,7 +8,7 @@ objects are filed all the same.
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from postroom.api.resource import InvalidSpec, Problem, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.suggest import hint
 from postroom.cli import manifest_files
+from postroom.cli.options import ExitCode
 from postroom.cli.secret_sources import secrets_made_by, why_elsewhere
 from postroom.cli.yaml_documents import Complaint, Manifest, documents, template_in
 from postroom.dns import planning
@@ -48,6 +49,15 @@ class Manifests:
     #: Whether only folders were named: there may be nothing of ours in a repository.
     only_folders: bool = False
 
+    def exit_code(self, *, empty: bool) -> int:
+        """How reading alone ends a verb, which may find worse: with bad input also where all of it
+        is `empty` of what the verb is about, unless that was only looked for."""
+        if any(not complaint.unread for complaint in self.complaints):
+            return ExitCode.BAD_INPUT
+        if self.complaints:
+            return ExitCode.COULD_NOT_LOOK
+        return ExitCode.BAD_INPUT if empty and not self.only_folders else ExitCode.READY
+
 
 def load(paths: Sequence[Path], namespace: str, ignore: Sequence[str] = ()) -> Manifests:
     """Read files and directories (``-``: standard input).
@@ -56,9 +66,12 @@ def load(paths: Sequence[Path], namespace: str, ignore: Sequence[str] = ()) -> M
     """
     found = Manifests(only_folders=all(path.is_dir() for path in paths))
     files, problems = manifest_files.listed(paths, ignore)
-    found.complaints += [Complaint(*problem) for problem in problems]
+    found.complaints += [
+        Complaint(*problem, unread=isinstance(problem, manifest_files.Unread))
+        for problem in problems
+    ]
     for file in files:
-        quiet = file.walked and not speaks_of_us(file.path)
+        quiet = file.walked and not manifest_files.speaks_of_us(file.path)
         for manifest in documents(file.path, [] if quiet else found.complaints):
             if quiet and not all(isinstance(manifest.raw.get(name), str) for name in _TYPE):
                 found.ignored += 1
@@ -70,18 +83,6 @@ def load(paths: Sequence[Path], namespace: str, ignore: Sequence[str] = ()) -> M
                 manifest = replace(manifest, raw={**manifest.raw, "metadata": moved})
             _file_away(manifest, namespace, found)
     return found
-
-
-def speaks_of_us(file: Path) -> bool:
-    """Whether a file names us or a kind of ours: of others that lie in a repository, such as
-    settings and templates, nothing is wrong that concerns us."""
-    try:
-        content = manifest_files.content_of(file)
-    except OSError:
-        return True
-    words = ("postroom", *(kind.value for kind in Kind))
-    # Without zeros UTF-16 reads like the rest.
-    return any(word.lower().encode() in content.replace(b"\0", b"").lower() for word in words)
 
 
 def _file_away(manifest: Manifest, namespace: str, found: Manifests) -> None:
@@ -192,7 +193,25 @@ def _bad_names(manifest: Manifest, name: str, namespace: str) -> list[Complaint]
             "digits and '-', with a letter or digit at both ends"
         )
         bad.append(manifest.complaint(("metadata", "namespace"), message))
-    return bad
+    return [*bad, *_bad_texts(manifest)]
+
+
+def _bad_texts(manifest: Manifest) -> Iterator[Complaint]:
+    """Complain of numbers and the like in metadata where the API server takes texts alone."""
+    metadata = manifest.raw["metadata"]
+    if not isinstance(metadata.get("namespace") or "", str):
+        message = "metadata.namespace: must be a text: put it in quotes"
+        yield manifest.complaint(("metadata", "namespace"), message)
+    for section in ("labels", "annotations"):
+        entries = metadata.get(section)
+        if entries is not None and not isinstance(entries, dict):
+            message = f"metadata.{section}: must be a mapping of keys to texts"
+            yield manifest.complaint(("metadata", section), message)
+            continue
+        for key, value in (entries or {}).items():
+            if value is not None and not isinstance(value, str):
+                message = f"metadata.{section}.{key}: must be a text: put it in quotes"
+                yield manifest.complaint(("metadata", section, key), message)
 
 
 def _put(shelf: dict[Any, Manifest], key: Any, manifest: Manifest, found: Manifests) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from postroom.log import on_one_line
+
 
 class Output(StrEnum):
     """How results are printed."""
@@ -22,9 +24,21 @@ class ExitCode:
     READY, NOT_READY, BAD_INPUT, COULD_NOT_LOOK = 0, 1, 2, 3
 
 
+#: Of several the one that counts, for all verbs that read manifests.
+_LEAST_FIRST = (
+    ExitCode.READY, ExitCode.COULD_NOT_LOOK, ExitCode.NOT_READY, ExitCode.BAD_INPUT
+)  # fmt: skip
+
+
+def worst(*codes: int) -> int:
+    """The exit code of a run that ended in several ways: bad input, else broken, else not looked
+    at."""
+    return max(codes, key=_LEAST_FIRST.index)
+
+
 def fail(verb: str, sentence: str, code: int = ExitCode.BAD_INPUT) -> typer.Exit:
     """Print what went wrong, as all verbs do, and return what ends the program."""
-    typer.echo(f"postroom {verb}: {sentence}", err=True)
+    typer.echo(on_one_line(f"postroom {verb}: {sentence}"), err=True)
     return typer.Exit(code)
 
 
@@ -36,4 +50,19 @@ DNSAuthoritativePortOption = Annotated[
 ]
 OwnershipKeyFileOption = Annotated[
     Path | None, typer.Option(help="File with the operator's ownership key.")
+]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(help="What of a folder is left out, as a line of .gitignore says it."),
+]
+AllowCIDROption = Annotated[
+    list[str] | None,
+    typer.Option(help="Private network in which mail and name servers may be dialled."),
+]
+AllowPortOption = Annotated[
+    list[str] | None, typer.Option(help="Further port that may be dialled.")
+]
+AllowTokenHostOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Host of a token endpoint that is not built in."),
 ]

@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from postroom.api.names import GROUP, Kind
-from postroom.cli import account_commands, plugin_options, usage
+from postroom.cli import (
+    account_commands,
+    completion,
+    plugin_options,
+    report_output,
+    support_bundle,
+    usage,
+)
 from postroom.cli.cluster import Cluster, PluginError
 from postroom.cli.main import run
 from postroom.cli.options import Output
@@ -15,8 +22,10 @@ from postroom.cli.record_output import Layout, RecordFormat
 from postroom.cli.status_records import show_status_records
 from postroom.dns.publishing.terraform import TerraformProvider
 from postroom.dns.texts.presentation import CannotPublish
+from postroom.report.shape import ReportSource
 
 app = typer.Typer(
+    cls=usage.VerbGroup,
     name="kubectl-postroom",
     help="What postroom knows of the email resources of a cluster.",
     no_args_is_help=True,
@@ -32,8 +41,12 @@ def _examples(verb: str) -> str:
 
 for _verb in (account_commands.sync, account_commands.test, account_commands.backfill):
     app.command(epilog=_examples(_verb.__name__))(_verb)
+app.command("support-bundle", epilog=_examples("support-bundle"))(support_bundle.support_bundle)
 _Names = Annotated[
-    list[str] | None, typer.Argument(help="KIND, KIND/NAME, or KIND NAME; nothing: all.")
+    list[str] | None,
+    typer.Argument(
+        help="KIND, KIND/NAME, or KIND NAME; nothing: all.", autocompletion=plugin_options.targets
+    ),
 ]
 
 
@@ -50,9 +63,7 @@ def _root(
 def status(
     names: _Names = None,
     namespace: plugin_options.NamespaceOption = None,
-    all_namespaces: Annotated[
-        bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")
-    ] = False,
+    all_namespaces: plugin_options.AllNamespacesOption = False,
     output: plugin_options.OutputOption = Output.TABLE,
     kubeconfig: plugin_options.KubeconfigOption = None,
     context: plugin_options.ContextOption = None,
@@ -73,7 +84,10 @@ def status(
 
 @app.command(epilog=_examples("verify"))
 def verify(
-    names: Annotated[list[str], typer.Argument(help="KIND/NAME, or KIND NAME.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="KIND/NAME, or KIND NAME.", autocompletion=plugin_options.targets),
+    ],
     namespace: plugin_options.NamespaceOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 60,
     output: plugin_options.OutputOption = Output.TABLE,
@@ -96,10 +110,41 @@ def verify(
     plugin_options.edge(ask())
 
 
+@app.command(epilog=_examples("report"))
+def report(
+    names: _Names = None,
+    html: report_output.HTMLOption = None,
+    as_json: report_output.JSONOption = False,
+    exit_code: report_output.ExitCodeOption = False,
+    namespace: plugin_options.NamespaceOption = None,
+    all_namespaces: plugin_options.AllNamespacesOption = False,
+    kubeconfig: plugin_options.KubeconfigOption = None,
+    context: plugin_options.ContextOption = None,
+) -> None:
+    """Write a page for people without kubectl: what is broken, whose turn it is, what to paste."""
+
+    async def look() -> None:
+        try:
+            report_output.refuse_places(html, as_json=as_json)
+            async with Cluster.connect(kubeconfig, context) as cluster:
+                place = None if all_namespaces else namespace or cluster.namespace
+                found = await cluster.select(_targets(names or []), place)
+            made = report_output.write(found, ReportSource.CLUSTER, html, as_json=as_json)
+        except report_output.ReportNotWritten as error:
+            raise PluginError(str(error)) from None
+        if exit_code:
+            raise typer.Exit(report_output.exit_code(made))
+
+    plugin_options.edge(look())
+
+
 @app.command(epilog=_examples("records"))
 def records(
     names: Annotated[
-        list[str] | None, typer.Argument(help="SendingDomains by NAME; nothing: all.")
+        list[str] | None,
+        typer.Argument(
+            help="SendingDomains by NAME; nothing: all.", autocompletion=completion.domains
+        ),
     ] = None,
     namespace: plugin_options.NamespaceOption = None,
     output: Annotated[

@@ -11,12 +11,18 @@ import typer
 from postroom.api.conditions import ConditionStatus, ConditionType
 from postroom.api.crd import PRESENTATIONS
 from postroom.api.names import GROUP, Kind
-from postroom.cli import table
-from postroom.cli.check import console, print_objects
+from postroom.cli import completion, table, terminal
+from postroom.cli.check import print_objects
 from postroom.cli.cluster import PluginError
 from postroom.cli.options import ExitCode, Output
 
-NamespaceOption = Annotated[str | None, typer.Option("--namespace", "-n", help="Namespace.")]
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", help="Namespace.", autocompletion=completion.namespaces),
+]
+AllNamespacesOption = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")
+]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
 KubeconfigOption = Annotated[
     Path | None,
@@ -25,13 +31,13 @@ KubeconfigOption = Annotated[
 ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 
 
-def edge(work: Coroutine[Any, Any, None]) -> None:
+def edge(work: Coroutine[Any, Any, None], program: str = "kubectl-postroom") -> None:
     """Do the work; what cannot be done becomes one sentence, and exit code 2, or 3 where nobody
     answered in time."""
     try:
         asyncio.run(work)
     except PluginError as error:
-        typer.echo(f"kubectl-postroom: {error}", err=True)
+        typer.echo(f"{program}: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
 
 
@@ -43,6 +49,18 @@ def kind_of(word: str) -> Kind:
             return kind
     known = ", ".join(kind.plural for kind in Kind)
     raise PluginError(f"{word} is no kind of postroom: use one of {known}.")
+
+
+def targets(ctx: typer.Context, incomplete: str) -> list[str]:
+    """``kind/name``: kinds first, and the names of one once it is typed."""
+    word, slash, begun = incomplete.partition("/")
+    if not slash:
+        return completion.beginning([f"{kind.value.lower()}/" for kind in Kind], incomplete)
+    try:
+        kind = kind_of(word)
+    except PluginError:
+        return []
+    return [f"{word}/{name}" for name in completion.beginning(completion.names(ctx, kind), begun)]
 
 
 def exit_unless_ready(found: Sequence[Mapping[str, Any]]) -> None:
@@ -59,6 +77,6 @@ def exit_unless_ready(found: Sequence[Mapping[str, Any]]) -> None:
 def show(found: Sequence[Mapping[str, Any]], output: Output, *, full: bool = False) -> None:
     """Print objects; `full` also tells details of what is well."""
     if output is Output.TABLE:
-        table.show(console(), found, full=full)
+        table.show(terminal.output(), found, full=full)
     else:
         print_objects(found, output)

@@ -13,6 +13,7 @@ from postroom.cli.directory import DirectoryWorld
 from postroom.cli.manifests import Manifests
 from postroom.cli.record_output import Zones, outermost
 from postroom.dns.answers import Asker, Question, RecordType
+from postroom.dns.finding_codes import Code
 from postroom.dns.publishing import records as publishing
 from postroom.dns.publishing.beside import kept
 from postroom.dns.texts.presentation import CannotPublish
@@ -21,10 +22,12 @@ from postroom.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look at DNS yielded: records with their state, and the zones that hold them."""
+    """What a look at DNS yielded: records with their state, the zones that hold them, and what
+    publishing them ends that stands nowhere as a record."""
 
     records: tuple[publishing.PublishedRecord, ...]
     zones: Zones
+    endings: tuple[str, ...] = ()
 
 
 async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl: int) -> Looked:
@@ -36,12 +39,18 @@ async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl:
     records: list[publishing.PublishedRecord] = []
     zones: list[str] = []
     guesses: list[str] = []
+    endings: dict[str, None] = {}
     for key, status in world.statuses():
         assert isinstance(status, SendingDomainStatus)  # noqa: S101
         if not status.records:
             ready = find(status.conditions, ConditionType.READY)
             message = ready.message if ready is not None else "it was not looked at."
             raise CannotPublish(f"SendingDomain {key.name} has no records: {message}")
+        endings |= dict.fromkeys(
+            f"{told.message} {told.fix.instruction if told.fix else ''}".rstrip()
+            for told in status.findings
+            if told.code == Code.FIX_ENDS_WILDCARD
+        )
         records += publishing.from_status(status.records, status.findings, ttl)
         if status.zone is not None:
             zones.append(status.zone)
@@ -50,6 +59,7 @@ async def look(world: DirectoryWorld, servers: Mapping[str, Sequence[str]], ttl:
     return Looked(
         publishing.delegated(records, servers),
         Zones(tuple(dict.fromkeys(zones)), outermost(guesses)),
+        tuple(endings),
     )
 
 

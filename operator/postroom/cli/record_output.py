@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from postroom.api.sendingdomain import RecordState
-from postroom.cli.check import console
+from postroom.cli import terminal
 from postroom.cli.table import STATE_COLOURS
 from postroom.dns.names import host_label, is_within
 from postroom.dns.publishing.beside import is_merged
@@ -66,7 +66,7 @@ def show(records: Sequence[PublishedRecord], zones: Zones, layout: Layout) -> No
     placed, remarks = zones_of(known, (*zones.known, *zones.guessed))
     if layout.format is RecordFormat.TABLE:
         for zone in placed:
-            show_table(console(), zone, relative=zone.zone in zones.known)
+            show_table(terminal.output(), zone, relative=zone.zone in zones.known)
     elif placed:
         typer.echo(text_for(placed, layout), nl=False)
     remarks += [

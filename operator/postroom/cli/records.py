@@ -81,6 +81,7 @@ def records(
     nameserver: _NameserverOption = None,
     live: _LiveOption = False,
     missing: _MissingOption = False,
+    ignore: options.IgnoreOption = None,
     dns_resolver: options.DNSResolverOption = None,
     dns_authoritative_port: options.DNSAuthoritativePortOption = None,
     allow_cidr: _AllowCIDROption = None,
@@ -88,8 +89,8 @@ def records(
 ) -> None:
     """Print the DNS records that sending domains need, without a cluster.
 
-    Exits 0, or 2 when the input is bad or a record cannot be written in the form asked for; with
-    --missing 1 when something is missing.
+    Exits 0, 2: the input is bad or a record cannot be written in the form asked for, 3: not all of
+    a folder could be read; with --missing 1: something is missing.
     """
     try:
         settings = load(
@@ -101,7 +102,7 @@ def records(
             },
             os.environ,
         )
-        found = read(targets, namespace, provider, set_ or [])
+        found = read(targets, namespace, provider, set_ or [], ignore or [])
         nameservers = tuple(canonical(name) for name in nameserver or ())
         layout = record_output.Layout(output, terraform_provider, nameservers)
         run = RecordsRun(
@@ -110,8 +111,7 @@ def records(
         )  # fmt: skip
         code = asyncio.run(run.run())
     except (SettingsError, CannotPublish, BadFlag) as error:
-        typer.echo(f"postroom records: {error}", err=True)
-        raise typer.Exit(options.ExitCode.BAD_INPUT) from None
+        raise options.fail("records", str(error)) from None
     raise typer.Exit(code)
 
 
@@ -141,8 +141,9 @@ class RecordsRun:
             typer.echo(str(problem), err=True)
         if not planned and not self._found.complaints:
             typer.echo("postroom records: there is no SendingDomain in the input.", err=True)
-        if not planned or self._found.complaints:
-            return options.ExitCode.BAD_INPUT
+        read = self._found.exit_code(empty=not planned)
+        if not planned or read == options.ExitCode.BAD_INPUT:
+            return read
         if not self._settings.ownership_key and any(domain.derives_token for domain in planned):
             typer.echo(
                 "postroom records: the ownership record is left out, because its token is made "
@@ -150,7 +151,7 @@ class RecordsRun:
                 err=True,
             )
         if self._live:
-            return await self._look(planned)
+            return options.worst(read, await self._look(planned))
         made = distinct(
             record for domain in planned for record in from_plan(domain.plan, self._ttl)
         )
@@ -158,7 +159,7 @@ class RecordsRun:
             guessed=record_output.outermost([domain.plan.domain for domain in planned])
         )
         record_output.show(record_output.with_warnings(made), self._zones or guessed, self._layout)
-        return options.ExitCode.READY
+        return read
 
     async def _look(self, planned: Sequence[Planned]) -> int:
         """Look in DNS, print what is wanted, return the exit code; raises `CannotPublish`."""
@@ -166,6 +167,8 @@ class RecordsRun:
         servers = {name: to for domain in planned for name, to in delegations(domain.plan).items()}
         seen = await look(world, servers, self._ttl)
         made = seen.records
+        for ending in seen.endings:
+            typer.echo(f"postroom records: {ending}", err=True)
         if self._missing:
             broken = record_output.say_what_fails_elsewhere(made)
             made = record_output.only_missing(made)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
 
 from postroom import log
 from postroom.settings import Settings, SettingsError, flag, load
@@ -13,26 +14,34 @@ from postroom.settings import Settings, SettingsError, flag, load
 _OPERATOR, _NETWORK, _LIMITS, _PROCESS = "What to serve", "Network", "Limits", "Process"
 
 
-def _option(field: str, panel: str, *short: str) -> Any:
-    """Return the flag for a field of `Settings`, which also reads the environment and defaults."""
+def described_option(field: str, info: FieldInfo, panel: str, *short: str) -> Any:
+    """Return the flag for a field of settings, which also reads the environment and defaults."""
     return typer.Option(
         flag(field),
         *short,
-        help=Settings.model_fields[field].description,
+        help=info.description,
         rich_help_panel=panel,
         show_default=False,
     )
 
 
-def _switch(field: str, panel: str) -> Any:
+def described_switch(field: str, info: FieldInfo, panel: str) -> Any:
     """Return the pair of flags for a boolean field."""
     name = flag(field).removeprefix("--")
     return typer.Option(
         f"--{name}/--no-{name}",
-        help=Settings.model_fields[field].description,
+        help=info.description,
         rich_help_panel=panel,
         show_default=False,
     )
+
+
+def _option(field: str, panel: str, *short: str) -> Any:
+    return described_option(field, Settings.model_fields[field], panel, *short)
+
+
+def _switch(field: str, panel: str) -> Any:
+    return described_switch(field, Settings.model_fields[field], panel)
 
 
 _KEY_FILE = typer.Option(
@@ -44,13 +53,15 @@ _KEY_FILE = typer.Option(
 )
 
 _Text = str | None
+_Path = Path | None
 _Many = list[str] | None
 _Switch = bool | None
 
 
 def run(
     namespaces: Annotated[_Many, _option("namespaces", _OPERATOR, "-n")] = None,
-    kubeconfig: Annotated[Path | None, _option("kubeconfig", _OPERATOR)] = None,
+    shard: Annotated[_Text, _option("shard", _OPERATOR)] = None,
+    kubeconfig: Annotated[_Path, _option("kubeconfig", _OPERATOR)] = None,
     ownership_key_file: Annotated[list[Path] | None, _KEY_FILE] = None,
     require_ownership_token: Annotated[
         _Switch, _switch("require_ownership_token", _OPERATOR)
@@ -82,10 +93,11 @@ def run(
     ] = None,
     health_address: Annotated[_Text, _option("health_address", _PROCESS)] = None,
     metrics_address: Annotated[_Text, _option("metrics_address", _PROCESS)] = None,
-    metrics_tls_directory: Annotated[
-        Path | None, _option("metrics_tls_directory", _PROCESS)
-    ] = None,
+    metrics_tls_directory: Annotated[_Path, _option("metrics_tls_directory", _PROCESS)] = None,
     metrics_auth: Annotated[_Switch, _switch("metrics_auth", _PROCESS)] = None,
+    ui: Annotated[_Switch, _switch("ui", _PROCESS)] = None,
+    ui_namespaces: Annotated[_Many, _option("ui_namespaces", _PROCESS)] = None,
+    ui_auth: Annotated[_Switch, _switch("ui_auth", _PROCESS)] = None,
     stuck_after: Annotated[_Text, _option("stuck_after", _PROCESS)] = None,
     shutdown_grace: Annotated[_Text, _option("shutdown_grace", _PROCESS)] = None,
     log_level: Annotated[_Text, _option("log_level", _PROCESS)] = None,

@@ -8,7 +8,7 @@ a few times locks everybody out.
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -89,7 +89,12 @@ def why_elsewhere(raw: Mapping[str, Any]) -> str | None:
     """
     if "sops" in raw:
         return "is encrypted by SOPS"
-    for key, value in _texts(raw):
+    return what_stands_in(_texts(raw))
+
+
+def what_stands_in(entries: Iterable[tuple[str, str]]) -> str | None:
+    """Why one of some values is no credential but stands in for one, wherever it comes from."""
+    for key, value in entries:
         if value.startswith("ENC[") and value.endswith("]"):
             return f"is encrypted by SOPS (key {key})"
         if _PLACEHOLDERS.fullmatch(value.strip()):

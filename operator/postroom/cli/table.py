@@ -21,6 +21,7 @@ from postroom.api.resource import parse_status
 from postroom.api.sendingdomain_status import RecordState, Verification
 from postroom.cli import account_details
 from postroom.cli.columns import Columns, mark
+from postroom.log import on_one_line
 
 Object = Mapping[str, Any]
 
@@ -86,12 +87,12 @@ def summary(objects: Sequence[Object]) -> str:
             counts[_IN_WORDS.get(ready, "not looked at yet")] += 1
     order = (*_IN_WORDS.values(), "not looked at yet", "suspended")
     parts = ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
-    return f"{len(objects)} object{'s' * (len(objects) != 1)}: {parts}."
+    return f"{len(objects)} object{'s' * (len(objects) != 1)}{': ' * bool(parts)}{parts}."
 
 
 def _condition(raw: Object, wanted: ConditionType) -> Mapping[str, Any]:
     """A condition as it is stored: of a status that is newer than this program, it is readable."""
-    conditions = raw.get("status", {}).get("conditions", [])
+    conditions = (raw.get("status") or {}).get("conditions", [])
     return next((each for each in conditions if each["type"] == wanted), {})
 
 
@@ -119,7 +120,11 @@ def _show_table(console: Console, kind: Kind, objects: Sequence[Object]) -> None
                 *more,
             )
         )
-    cells = dict(zip(names, zip(*rows, strict=True), strict=True))
+    cells = {
+        # What a file says need not be a name, and a line of its own may be a command of CI.
+        name: [Text(on_one_line(cell.plain), style=cell.style) for cell in column]
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
     title = kind.value
     if len(set(spaces)) == 1:
         del cells["NAMESPACE"]
@@ -233,7 +238,20 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
     if not is_ready and rest:
         _line(console, f"  {rest}")
     account_details.print_lines(console, account_details.server_lines(raw))
-    records = status.get("records", [])
+    _show_records(console, raw)
+    if isinstance(known, EmailAccountStatus):
+        plan = account_details.send_plan_lines(known, datetime.now(UTC))
+        more = account_details.account_lines(known, said | {message})
+        account_details.print_lines(console, [*plan, *more])
+        if full:
+            account_details.print_lines(console, account_details.launch_lines(launch))
+        elif launch is not None:
+            _line(console, f"  {account_details.launch_summary(launch).capitalize()}")
+
+
+def _show_records(console: Console, raw: Object) -> None:
+    """The records of a domain where one is not as it must be, and who would publish them."""
+    records = (raw.get("status") or {}).get("records", [])
     if any(record["state"] != RecordState.VALID for record in records):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for column in ("  RECORD", "STATE", "TYPE", "NAME"):
@@ -244,14 +262,16 @@ def _show_details(console: Console, raw: Object, *, full: bool) -> None:
                 Text(f"  {record['id']}"), state, Text(record["type"]), Text(record["name"])
             )
         console.print(table)
-    if isinstance(known, EmailAccountStatus):
-        plan = account_details.send_plan_lines(known, datetime.now(UTC))
-        more = account_details.account_lines(known, said | {message})
-        account_details.print_lines(console, [*plan, *more])
-        if full:
-            account_details.print_lines(console, account_details.launch_lines(launch))
-        elif launch is not None:
-            _line(console, f"  {account_details.launch_summary(launch).capitalize()}")
+    publish = (raw.get("spec") or {}).get("publish")
+    looked_at = bool(records) and not _condition(raw, ConditionType.RECORDS_PUBLISHED)
+    if looked_at and isinstance(publish, Mapping):
+        # Without a cluster; an operator would say what became of it.
+        asked = ", ".join(map(str, publish.get("records") or ()))
+        _line(
+            console,
+            f"  spec.publish: the operator in the cluster hands {asked} to external-dns, if it "
+            "may; nothing is handed over here.",
+        )
 
 
 def before_instruction(finding: Mapping[str, Any]) -> str:
@@ -268,7 +288,7 @@ def before_instruction(finding: Mapping[str, Any]) -> str:
 
 def _line(console: Console, text: str, style: str = "") -> None:
     """Print a line whole: a value that is to be copied must not be wrapped."""
-    console.print(Text(text, style=style), soft_wrap=True)
+    console.print(Text(on_one_line(text), style=style), soft_wrap=True)
 
 
 def _show_finding(console: Console, finding: Mapping[str, Any], said: Set[str]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from typer.core import TyperGroup
+
 import postroom
 from postroom.api.suggest import hint
 
@@ -22,18 +24,30 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "postroom check mail/",
         "postroom check example.com --provider Fastmail",
         "kubectl kustomize overlays/prod | postroom check -",
+        "postroom check mail/ --without-credentials -o github",
         "postroom check mail/ --wait 5m -o json",
     ),
     "postroom run": (
         "postroom run --namespace mail",
         "postroom run --ownership-key-file /etc/postroom/ownership-key",
     ),
+    "postroom deliver": (
+        "postroom deliver --namespace mail",
+        "postroom deliver --spool 256Mi --spool-dir /var/spool/postroom",
+        "postroom deliver --shard 0/3",
+    ),
     "postroom records": (
         "postroom records example.com --provider Fastmail",
         "postroom records example.com --provider Fastmail --missing",
         "postroom records mail/ -o terraform",
     ),
+    "postroom report": (
+        "postroom report mail/ --html report.html",
+        "postroom report -A --html report.html",
+        "kubectl get sendingdomains -A -o json | postroom report - --html report.html",
+    ),
     "postroom crds": ("postroom crds | kubectl apply --server-side -f -",),
+    "postroom schemas": ("postroom schemas schemas/",),
     "postroom explain": (
         "postroom explain SPF_MULTIPLE",
         "postroom explain 5.7.139",
@@ -41,6 +55,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "postroom auth": (
         "postroom auth login --provider Microsoft --client-id ID --address desk@example.com",
+    ),
+    "postroom support-bundle": (
+        "postroom support-bundle",
+        "postroom support-bundle -n mail --file mail.tar.gz",
     ),
     "postroom lab": ("postroom lab",),
     "postroom demo": ("postroom demo",),
@@ -51,6 +69,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "kubectl postroom status -A",
         "kubectl postroom status emailaccount/support -n mail",
     ),
+    "kubectl-postroom report": (
+        "kubectl postroom report -A --html report.html",
+        "kubectl postroom report sendingdomain/example-com -n mail --json",
+    ),
+    "kubectl-postroom support-bundle": ("kubectl postroom support-bundle",),
     "kubectl-postroom verify": ("kubectl postroom verify sendingdomain/example-com -n mail",),
     "kubectl-postroom records": (
         "kubectl postroom records example-com --missing",
@@ -63,6 +86,27 @@ def examples(program: str, verb: str) -> str:
     """The end of a verb's help; its lines stay as they are."""
     lines = "\n".join(f"  {line}" for line in EXAMPLES[f"{program} {verb}"])
     return f"\b\nExamples:\n{lines}"
+
+
+class VerbGroup(TyperGroup):
+    """Verbs that help tells in whole sentences, with a guess at one that is mistyped."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not ctx.resilient_parsing:
+            ctx.fail(no_such_verb(args[0], known))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.sentence(ctx, name)) for name in self.list_commands(ctx)]
+            )
+
+    def sentence(self, ctx: Any, name: str) -> str:
+        """What a verb does: the first paragraph of its help."""
+        command: Any = self.get_command(ctx, name)
+        return " ".join(str(command.help or "").partition("\n\n")[0].split())
 
 
 def no_such_verb(word: str, known: Sequence[str]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the bytes of a file to raw objects, each with the lines on which its parts stand.
+"""From the bytes of a file to raw objects, each with the places at which its parts stand.
 
 Nothing in a file raises: what is wrong becomes a `Complaint` with file and line, and the other
 documents are read all the same.
@@ -8,13 +8,15 @@ documents are read all the same.
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from postroom.cli.manifest_files import SIZE_LIMIT, content_of
+from postroom.cli.text_places import Region, SourceText
+from postroom.log import on_one_line
 
 _DEPTH_LIMIT = 50
 _NODES_LIMIT = 200_000
@@ -27,7 +29,7 @@ _TEMPLATE = re.compile(r"\{\{.*|\{%.*|<%.*|\$\{.*|<path:.*")
 _FORBIDDEN = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
 )
-_START = re.compile(r"---(\s|$)")
+_START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 #: Of a text in UTF-16 that was read as bytes, nearly every second one is zero.
 _TWO_BYTES = 4
 #: Broken documents of a file, behind which the rest is not read: each costs a look at the whole.
@@ -35,6 +37,10 @@ _BROKEN_LIMIT = 20
 _UTF_16 = "is UTF-16, as some editors and shells of Windows write: save the file as UTF-8"
 
 Path_ = tuple[str | int, ...]
+#: By path: from which character to which, in the whole text.
+Spans = Mapping[Path_, tuple[int, int]]
+Place = TypeVar("Place")
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +50,30 @@ class Complaint:
     file: str
     line: int
     message: str
+    region: Region | None = field(default=None, compare=False)
+    #: The object that it is about, where the input could be read as far, and the path of its field.
+    manifest: "Manifest | None" = field(default=None, compare=False, repr=False)
+    path: Path_ = field(default=(), compare=False)
+    #: Whether nothing is wrong, but it was not read: others read it.
+    unread: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}:{self.line}: {self.message}"
-            if self.line
-            else (f"{self.file}: {self.message}")
-        )
+        """One line: names of files and fields are of others, and CI takes lines for commands."""
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return on_one_line(f"{place}: {self.message}")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A raw object and the lines of its parts."""
+    """A raw object and where its parts stand."""
 
     file: str
     #: May be a Secret.
     raw: Mapping[str, Any] = field(repr=False)
     lines: Mapping[Path_, int]
+    spans: Spans = field(default_factory=dict, repr=False)
+    #: May hold Secrets.
+    text: SourceText | None = field(default=None, repr=False)
 
     def line_of(self, path: Path_) -> int:
         """Return the line of a part, or of the nearest part around it."""
@@ -68,8 +81,17 @@ class Manifest:
             path = path[:-1]
         return self.lines.get(path, 0)
 
+    def region_of(self, path: Path_) -> Region | None:
+        """Return where a part stands, or the nearest part around it: from its key on, and with its
+        value where that is on the same line. None of what was read from no text."""
+        while path and path not in self.spans:
+            path = path[:-1]
+        if self.text is None or path not in self.spans:
+            return None
+        return self.text.region(*self.spans[path])
+
     def complaint(self, path: Path_, message: str) -> Complaint:
-        return Complaint(self.file, self.line_of(path), message)
+        return Complaint(self.file, self.line_of(path), message, self.region_of(path), self, path)
 
 
 def documents(file: Path, complaints: list[Complaint]) -> Iterator[Manifest]:
@@ -93,56 +115,63 @@ def documents(file: Path, complaints: list[Complaint]) -> Iterator[Manifest]:
         complaints.append(Complaint(name, line, message))
         return
     if forbidden := _FORBIDDEN.search(text):
-        line = text.count("\n", 0, forbidden.start()) + 1
+        region = SourceText(text.removeprefix("\ufeff")).region(
+            forbidden.start() - text.startswith("\ufeff"), forbidden.end()
+        )
         message = f"holds U+{ord(forbidden[0]):04X}, which YAML does not allow: remove it"
         if text.count("\0") > len(text) // _TWO_BYTES:
             message = _UTF_16
-        complaints.append(Complaint(name, line, message))
+        complaints.append(Complaint(name, region.start.line, message, region))
         return
     yield from _read(name, text, complaints)
 
 
-def _read(name: str, text: str, complaints: list[Complaint]) -> Iterator[Manifest]:
+def _read(name: str, content: str, complaints: list[Complaint]) -> Iterator[Manifest]:
     """Read all documents of a text; behind one that is broken it goes on with the next."""
-    lines, begin, broken = text.splitlines(keepends=True), 0, 0
-    while begin < len(lines):
-        # Empty lines in the place of what was read keep the numbers right.
-        rest = "\n" * begin + "".join(lines[begin:]) if begin else text
+    # A byte order mark is no part of the text, nor of its first line.
+    text, begin, broken = SourceText(content.removeprefix("\ufeff")), 0, 0
+    while begin < len(text.content):
         try:
-            for node in yaml.compose_all(rest, Loader=yaml.CSafeLoader):
-                if node is not None:
-                    yield from _manifests(name, node, complaints)
+            for node in yaml.compose_all(text.content[begin:], Loader=yaml.CSafeLoader):
+                # Renderers leave documents that are empty, or hold comments alone.
+                if node is not None and node.tag != "tag:yaml.org,2002:null":
+                    yield from _manifests(name, node, text, begin, complaints)
             return
         except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 0
-            behind = range(max(begin + 1, line - 1), len(lines))
+            mark = error.problem_mark or error.context_mark
+            met = begin + mark.index if mark is not None else begin
             # What begins a document: YAML 1.2.2 section 9.1.2.
-            begin = next((number for number in behind if _START.match(lines[number])), len(lines))
-            complaint = Complaint(name, *_no_yaml("".join(lines[:begin]), line, error))
-            complaints.append(complaint)
-            broken += 1
+            start = _START.search(text.content, max(begin + 1, text.start_of_line(met)))
+            behind = start.start() if start is not None else len(text.content)
+            span, message = _no_yaml(text, met, behind, error)
+            region = text.region(*span)
+            complaints.append(Complaint(name, region.start.line, message, region))
+            begin, broken = behind, broken + 1
             if broken == _BROKEN_LIMIT:
                 message = "has too many documents that are not YAML: the rest is not read"
-                complaints.append(Complaint(name, begin, message))
+                complaints.append(Complaint(name, text.line(begin), message))
                 return
         except (yaml.YAMLError, RecursionError):
-            complaints.append(
-                Complaint(name, 0, template_in(text) or "is not YAML that can be read")
-            )
+            message = template_in(text.content) or "is not YAML that can be read"
+            complaints.append(Complaint(name, 0, message))
             return
 
 
-def _no_yaml(text: str, line: int, error: yaml.MarkedYAMLError) -> tuple[int, str]:
-    """The line and the reason why a document is no YAML: what people do is likelier than what
-    the parser met, which is often a line further."""
-    lines = text.splitlines()
-    around = lines[line - 1] if 0 < line <= len(lines) else ""
-    if "\t" in around[: len(around) - len(around.lstrip())]:
-        return line, "has a tab where YAML wants spaces: indent with spaces"
-    template = _TEMPLATE.search(text)
+def _no_yaml(
+    text: SourceText, met: int, end: int, error: yaml.MarkedYAMLError
+) -> tuple[tuple[int, int], str]:
+    """Where and why a document is no YAML: what people do is likelier than what the parser met,
+    which is often a line further."""
+    start = text.start_of_line(met)
+    indent = re.compile(r"[ \t]*").match(text.content, start)
+    tab = indent[0].find("\t") if indent is not None else -1
+    if tab >= 0:
+        span = (start + tab, start + tab + 1)
+        return span, "has a tab where YAML wants spaces: indent with spaces"
+    template = _TEMPLATE.search(text.content, 0, end)
     if template is not None:
-        return text.count("\n", 0, template.start()) + 1, _rendered_first(template[0])
-    return line, f"is not YAML: {error.problem}"
+        return template.span(), _rendered_first(template[0])
+    return (met, met), f"is not YAML: {error.problem}"
 
 
 def template_in(text: str) -> str | None:
@@ -158,23 +187,27 @@ def _rendered_first(start: str) -> str:
     )
 
 
-def _manifests(file: str, node: yaml.Node, complaints: list[Complaint]) -> Iterator[Manifest]:
-    builder = _Builder(file)
+def _manifests(
+    file: str, node: yaml.Node, text: SourceText, offset: int, complaints: list[Complaint]
+) -> Iterator[Manifest]:
+    builder = _Builder(file, text, offset)
     value = builder.build(node, ())
     if builder.complaint is not None:
         complaints.append(builder.complaint)
         return
     if not isinstance(value, dict):
-        line = node.start_mark.line + 1
-        complaints.append(Complaint(file, line, "is no Kubernetes object: it must be a mapping"))
+        message = "is no Kubernetes object: it must be a mapping"
+        complaints.append(builder.complaint_at(node, message))
         return
-    yield from _flattened(Manifest(file, value, builder.lines), complaints)
+    yield from _flattened(Manifest(file, value, builder.lines, builder.spans, text), complaints)
 
 
 def _flattened(manifest: Manifest, complaints: list[Complaint]) -> Iterator[Manifest]:
     """Yield the objects of a list, as the API server answers and kubectl writes them."""
     raw = manifest.raw
-    if not str(raw.get("kind")).endswith("List") or "spec" in raw:
+    # Others have kinds whose names end like that; none of v1 has a spec.
+    other = "spec" in raw and raw.get("apiVersion") != "v1"
+    if not str(raw.get("kind")).endswith("List") or other:
         yield manifest
         return
     items = raw.get("items")
@@ -182,37 +215,45 @@ def _flattened(manifest: Manifest, complaints: list[Complaint]) -> Iterator[Mani
         message = "items: must be a list of objects"
         complaints.append(manifest.complaint(("items",), message))
         return
+    lines, spans = _by_item(manifest.lines), _by_item(manifest.spans)
     for index, item in enumerate(items):
-        place = ("items", index)
         if not isinstance(item, dict):
             message = f"items[{index}]: is no Kubernetes object: it must be a mapping"
-            complaints.append(manifest.complaint(place, message))
+            complaints.append(manifest.complaint(("items", index), message))
             continue
-        lines = {path[2:]: line for path, line in manifest.lines.items() if path[:2] == place}
-        yield from _flattened(Manifest(manifest.file, item, lines), complaints)
+        inner = replace(manifest, raw=item, lines=lines.get(index, {}), spans=spans.get(index, {}))
+        yield from _flattened(inner, complaints)
+
+
+def _by_item(places: Mapping[Path_, Place]) -> dict[str | int, dict[Path_, Place]]:
+    """The places within each item of a list, by their paths from there."""
+    found: dict[str | int, dict[Path_, Place]] = {}
+    for path, place in places.items():
+        if path[:1] == ("items",) and len(path) > 1:
+            found.setdefault(path[1], {})[path[2:]] = place
+    return found
 
 
 class _Builder:
-    """Turns nodes into values, noting lines; bounded in depth and, against aliases, in size."""
+    """Turns nodes into values, noting places; bounded in depth and, against aliases, in size."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: SourceText, offset: int) -> None:
         self.lines: dict[Path_, int] = {}
+        self.spans: dict[Path_, tuple[int, int]] = {}
         self.complaint: Complaint | None = None
-        self._file = file
+        self._file, self._text, self._offset = file, text, offset
         self._nodes = 0
         self._scalars = yaml.CSafeLoader("")
 
     def build(self, node: yaml.Node, path: Path_) -> Any:
         """Return the value of a node; after a complaint the value is worthless."""
-        self._nodes += 1
-        line = node.start_mark.line + 1
-        self.lines[path] = line
-        if self._nodes > _NODES_LIMIT or len(path) > _DEPTH_LIMIT:
-            self._complain(line, "is nested too deeply, or repeats itself by aliases")
+        self._note(path, node)
+        if self._is_too_much(len(path)):
+            self._complain(node, "is nested too deeply, or repeats itself by aliases")
         if self.complaint is not None:
             return None
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
+            return self._filled({}, node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and _SIXTIES.fullmatch(node.value):
@@ -222,27 +263,69 @@ class _Builder:
             # YAML knows dates; JSON, and so Kubernetes, does not.
             return value if isinstance(value, str | int | float | bool | None) else str(value)
         except (yaml.YAMLError, ValueError):
-            self._complain(line, "holds a value that cannot be read")
+            self._complain(node, "holds a value that cannot be read")
             return None
 
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        built: dict[str, Any] = {}
+    def _filled(
+        self, built: dict[str, Any], node: yaml.MappingNode, path: Path_, merges: int = 0
+    ) -> dict[str, Any]:
+        """Add what a mapping has to what there is, which wins over what is merged in (``<<``)."""
+        merged: list[yaml.MappingNode] = []
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
                 # ``{{ x }}`` without quotation marks is a mapping whose key is a mapping.
                 braces = isinstance(key_node, yaml.MappingNode) and key_node.flow_style
                 message = _rendered_first("{{") if braces else "has a key that is no text"
-                self._complain(key_node.start_mark.line + 1, message)
+                self._complain(key_node, message)
                 return built
+            if key_node.tag == _MERGE:
+                sources = value_node.value if value_node.id == "sequence" else [value_node]
+                if not all(isinstance(source, yaml.MappingNode) for source in sources):
+                    self._complain(key_node, "<<: must name mappings, such as *base")
+                    return built
+                merged += sources
+                continue
+            if key in built and merges:
+                continue
             if key in built:
                 place = ".".join(map(str, (*path, key)))
-                self._complain(key_node.start_mark.line + 1, f"{place} is given twice")
+                self._complain(key_node, f"{place} is given twice")
                 return built
             built[key] = self.build(value_node, (*path, key))
-            self.lines[(*path, key)] = key_node.start_mark.line + 1
+            self._note((*path, key), key_node, value_node)
+        for source in merged:
+            if self._is_too_much(len(path) + merges):
+                self._complain(source, "is nested too deeply, or repeats itself by aliases")
+            if self.complaint is None:
+                self._filled(built, source, path, merges + 1)
         return built
 
-    def _complain(self, line: int, message: str) -> None:
+    def _is_too_much(self, depth: int) -> bool:
+        self._nodes += 1
+        return self._nodes > _NODES_LIMIT or depth > _DEPTH_LIMIT
+
+    def _note(self, path: Path_, node: yaml.Node, value: yaml.Node | None = None) -> None:
+        """Note where a part stands: its node, or its key with what is on the same line of its
+        value, unless that is an alias."""
+        begin, end = self._span(node)
+        if value is not None and isinstance(value, yaml.ScalarNode):
+            first, last = self._span(value)
+            if last > first >= end and self._text.line(begin) == self._text.line(last):
+                end = last
+        self.lines[path], self.spans[path] = self._text.line(begin), (begin, end)
+
+    def _span(self, node: yaml.Node) -> tuple[int, int]:
+        """From where to where a node stands; of what has lines below, only where it begins."""
+        begin, end = (self._offset + mark.index for mark in (node.start_mark, node.end_mark))
+        block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+        return begin, begin if block or self._text.line(begin) != self._text.line(end) else end
+
+    def complaint_at(self, node: yaml.Node, message: str) -> Complaint:
+        """A complaint about a node."""
+        region = self._text.region(*self._span(node))
+        return Complaint(self._file, region.start.line, message, region)
+
+    def _complain(self, node: yaml.Node, message: str) -> None:
         if self.complaint is None:
-            self.complaint = Complaint(self._file, line, message)
+            self.complaint = self.complaint_at(node, message)

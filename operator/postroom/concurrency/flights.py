@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
-from postroom.concurrency.holding import Work
+from postroom.concurrency.patience import Work
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -15,12 +15,13 @@ class Flights(Generic[KeyT, ValueT]):
     """Work by key: whoever comes while it is under way waits for it, and gets what it yields.
 
     That may be a failure. A waiter that gives up takes the work from nobody: it goes on, with or
-    without waiters. Work that was cancelled itself is begun again by who comes next. What it
-    yielded serves whoever comes within `linger` seconds of its end.
+    without waiters; `for_waiters`: until the last of them gave up. Work that was cancelled itself
+    is begun again by who comes next. What it yielded serves whoever comes within `linger` seconds
+    of its end.
     """
 
-    def __init__(self, linger: float = 0.0) -> None:
-        self._linger = linger
+    def __init__(self, linger: float = 0.0, *, for_waiters: bool = False) -> None:
+        self._linger, self._for_waiters = linger, for_waiters
         self._flights: dict[KeyT, tuple[asyncio.Task[ValueT], Work]] = {}
 
     def __contains__(self, key: KeyT) -> bool:
@@ -44,7 +45,13 @@ class Flights(Generic[KeyT, ValueT]):
             flight.add_done_callback(lambda done: self._landed(key, done))
         # Shielded: one waiter that gives up must not take the result from the others.
         with work.awaited():
-            return await asyncio.shield(flight)
+            try:
+                return await asyncio.shield(flight)
+            except asyncio.CancelledError:
+                if self._for_waiters and work.waiters == 1 and not flight.done():
+                    self._drop(key, flight)  # at once: whoever comes now must not join it
+                    flight.cancel()
+                raise
 
     def forget(self, key: KeyT) -> None:
         """Have the next one begin anew; who waits already gets what is under way."""

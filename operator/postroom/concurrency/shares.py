@@ -19,12 +19,15 @@ _SPARED = 8
 
 
 class Shares:
-    """`total` slots, of which one party holds at most `each`, and less while others hold some."""
+    """`total` slots, of which one party holds at most `each`, and less while others hold some.
 
-    def __init__(self, total: int, each: int) -> None:
+    Where slots are `revocable` it is not less: whoever takes them back keeps the shares even.
+    """
+
+    def __init__(self, total: int, each: int, *, revocable: bool = False) -> None:
         if total < 1 or each < 1:
             raise ValueError("shares need at least one slot in all and for each")
-        self._total, self._each = total, each
+        self._total, self._each, self._revocable = total, each, revocable
         self._held: dict[str, int] = {}
         self._taken = 0
         self._lines: list[Line[Hashable]] = []
@@ -40,6 +43,8 @@ class Shares:
 
     def limit(self, party: str) -> int:
         """How many slots a party may hold now: an even share, one being kept for who comes."""
+        if self._revocable:
+            return self._each
         parties = len(self._held) + (party not in self._held)
         return min(self._each, max(1, self._total // (parties + 1)))
 
@@ -94,6 +99,10 @@ class Line(Generic[ItemT]):
 
     def __bool__(self) -> bool:
         return bool(self._items)
+
+    def waiting(self) -> dict[str, int]:
+        """How many items wait, by parties."""
+        return {party: len(items) for party, items in self._items.items()}
 
     def ahead_of(self, party: str) -> int:
         """How many items are served before a new one of a party, at most."""

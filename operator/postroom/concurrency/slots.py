@@ -16,6 +16,7 @@ class Slots:
     """`total` slots, at most `each` for one party; who waits is served as `Line` says."""
 
     def __init__(self, total: int, each: int) -> None:
+        self._total = total
         self._shares = Shares(total, each)
         self._line: Line[asyncio.Future[None]] = Line(self._shares)
 
@@ -23,6 +24,16 @@ class Slots:
     def taken(self) -> int:
         """How many slots are taken."""
         return self._shares.taken
+
+    @property
+    def full(self) -> bool:
+        """Whether no slot is left."""
+        return self._shares.taken >= self._total
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot."""
+        return len(self._line)
 
     @property
     def idle(self) -> bool:

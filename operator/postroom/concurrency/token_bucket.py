@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from postroom.concurrency.shares import Line, Shares
 
+#: Seconds: a shorter wait may be none for the clock, so that it would be waited again and again.
+_LEAST = 1e-6
+
 
 class TokenBucket:
     """Allows `rate` things per second on average and `burst` of them at once.
@@ -67,7 +70,7 @@ class TokenBucket:
             else:
                 waiter.set_result(None)
         if self._line and self._timer is None:
-            delay = max(0.0, (1 - self._tokens) / self._rate)
+            delay = max(_LEAST, (1 - self._tokens) / self._rate)
             self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
 
     def _ring(self) -> None:

@@ -18,6 +18,7 @@ from postroom.api.names import (
     Key,
 )
 from postroom.concurrency.bounded import BoundedMap
+from postroom.controller import shared_status
 from postroom.controller.cache import REQUESTED_BY, SPEC_BY, Raw, metadata_of, status_of
 from postroom.log import AUDIT, about
 from postroom.mail.oauth.grant import Grant
@@ -60,8 +61,10 @@ class Audit:
         self._pairs: BoundedMap[tuple[str, str, str], None] = BoundedMap(_PAIRS_REMEMBERED)
 
     def status_written(self, key: Key, before: Raw, status: Mapping[str, Any]) -> None:
-        """A status took the place of the one of the object as it was before."""
-        for entry in _differences(status_of(before), status, metadata_of(before)):
+        """A status took the place of the one of the object as it was before; what stands there of
+        `postroom deliver` stays."""
+        stood = shared_status.without_delivery(status_of(before))
+        for entry in _differences(stood, status, metadata_of(before)):
             _tell(entry, about(key))
 
     def signed_in(self, endpoint: Endpoint, login: Login) -> None:
@@ -110,11 +113,12 @@ def _differences(
     stored: Mapping[str, Any], status: Mapping[str, Any], metadata: Mapping[str, Any]
 ) -> Iterator[_Entry]:
     """What a status says anew of verdicts, requests and messages."""
-    asked_by = metadata.get(REQUESTED_BY) or {}
+    asked_by, requests = metadata.get(REQUESTED_BY) or {}, metadata.get("annotations") or {}
     known = _conditions(stored)
     moved = stored.get("observedGeneration") != status.get("observedGeneration")
-    for type_, condition in _conditions(status).items():
-        before = known.get(type_, {})
+    verdicts = _conditions(status)
+    for type_ in (*verdicts, *(gone for gone in known if gone not in verdicts)):
+        before, condition = known.get(type_, {}), verdicts.get(type_, {})
         if _verdict(before) == _verdict(condition):
             continue
         entry = {
@@ -132,7 +136,10 @@ def _differences(
         token = _at(status, path)
         if token is not None and token != _at(stored, path):
             entry = {"action": Action.REQUEST_HANDLED, "request": request, "token": token}
-            managers = sorted({asked_by[name] for name in names if name in asked_by})
+            # Somebody may have asked anew since, or long before: this was not their request.
+            new = {str(token), *str(token).split(",")} - set(str(_at(stored, path)).split(","))
+            asked = [name for name in names if requests.get(name) in new]
+            managers = sorted({asked_by[name] for name in asked if name in asked_by})
             yield {**entry, "requestedBy": ", ".join(managers)} if managers else entry
     earlier, now = _bound(stored), _bound(status)
     for action, bound in (

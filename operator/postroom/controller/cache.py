@@ -6,13 +6,15 @@ than a dict: an older picture never replaces a newer one, and the echo of our ow
 told from a change that somebody else made.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
+from types import MappingProxyType
 from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
-from postroom.api.resource import InvalidSpec, Metadata, parse_spec
+from postroom.api.resource import Kept, Metadata
+from postroom.controller.shared_status import moved
 from postroom.reconcile import defaults
 from postroom.reconcile import indexes as marks
 from postroom.reconcile.tenancy.addresses import AddressBook
@@ -86,6 +88,8 @@ class Cache:
     def __init__(self, claims: ClaimBook | None = None) -> None:
         self.claims = claims or ClaimBook()
         self.addresses = AddressBook()
+        #: Told of each object that appeared, was replaced, or is gone, when it is so.
+        self.observer: Callable[[Key], None] = lambda key: None
         self._entries: dict[Key, _Entry] = {}
         self._by_index: dict[tuple[Kind, str, str], set[str]] = {}
         #: Who stands under an index that names a namespace, wherever they are.
@@ -131,9 +135,9 @@ class Cache:
         entry = self._entries.get(key)
         if entry is not None and not force and not _is_newer(raw, entry.raw):
             return NO_CHANGE
-        slim = slimmed(raw)
+        slim = slimmed(raw, entry.raw if entry is not None else {})
         if entry is None:
-            indexes = _indexes(kind, slim)
+            indexes = marks.indexes_in(kind, slim.get("spec"))
             self._entries[key] = _Entry(slim, indexes)
             self._reindex(key, frozenset(), indexes)
             self._claim(key, slim, indexes)
@@ -149,6 +153,7 @@ class Cache:
         self._reindex(key, entry.indexes, frozenset())
         self.claims.forget(key)
         self.addresses.forget(key)
+        self.observer(key)
         return Change(Difference.VANISHED, before=entry.indexes)
 
     def begin_write(self, key: Key) -> None:
@@ -168,14 +173,14 @@ class Cache:
         entry.writing, suspect, entry.suspect = False, entry.suspect, False
         if written is None:
             return Change(Difference.STATUS) if suspect else NO_CHANGE
-        slim = slimmed(written)
+        slim = slimmed(written, entry.raw)
         if _uid(slim) != _uid(entry.raw):
             return NO_CHANGE
         if _is_newer(slim, entry.raw):
             change = self._replace(key, entry, slim)
             # What changed in status is our own doing.
             return Change(change.difference & ~Difference.STATUS, change.before, change.after)
-        overwritten = suspect and slim.get("status") != entry.raw.get("status")
+        overwritten = suspect and moved(status_of(slim), status_of(entry.raw))
         return Change(Difference.STATUS) if overwritten else NO_CHANGE
 
     def _replace(self, key: Key, entry: _Entry, slim: Raw) -> Change:
@@ -186,7 +191,7 @@ class Cache:
             entry.suspect = True
             difference &= ~Difference.STATUS
         if Difference.SPEC in difference or Difference.APPEARED in difference:
-            after = _indexes(key.kind, slim)
+            after = marks.indexes_in(key.kind, slim.get("spec"))
             self._reindex(key, entry.indexes, after)
         change = Change(difference, before=entry.indexes, after=after)
         entry.indexes = after
@@ -195,6 +200,7 @@ class Cache:
 
     def _claim(self, key: Key, slim: Raw, indexes: frozenset[str]) -> None:
         """Keep the books of claims and addresses; a spec that cannot be understood is in none."""
+        self.observer(key)
         if key.kind is Kind.EMAIL_ACCOUNT:
             address = marks.address_among(indexes)
             if address is None:
@@ -250,12 +256,13 @@ def key_of(kind: Kind, raw: Raw) -> Key:
     return Key(kind, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
 
 
-def slimmed(raw: Raw) -> Raw:
+def slimmed(raw: Raw, earlier: Raw = MappingProxyType({})) -> Raw:
     """Return the part of an object that is kept: no labels or foreign annotations,
     and of managedFields who wrote the spec and our annotations.
 
     Equal texts are kept once: decoded JSON holds every field name and enum value anew per object,
-    which is half of its size.
+    which is half of its size. So is a spec that is the same as `earlier`, with what was understood
+    of it.
     """
     metadata = metadata_of(raw)
     kept = {name: metadata[name] for name in _KEPT_METADATA if name in metadata}
@@ -269,10 +276,14 @@ def slimmed(raw: Raw) -> Raw:
         if ours:
             kept["annotations"] = ours
     kept.update(_managers(metadata, kept.get("annotations", {})))
+    spec, status = raw.get("spec"), _pooled(raw.get("status") or {})
+    if not isinstance(known := earlier.get("spec"), Kept) or known != spec:
+        spec = _pooled(spec)
+        known = Kept(spec) if isinstance(spec, dict) else spec
     return {
-        "metadata": kept,
-        "spec": _pooled(raw.get("spec")),
-        "status": _pooled(raw.get("status") or {}),
+        "metadata": Kept(kept),
+        "spec": known,
+        "status": Kept(status) if isinstance(status, dict) else status,
     }
 
 
@@ -351,7 +362,7 @@ def _difference(before: Raw, after: Raw) -> Difference:
         found |= Difference.SPEC
     if old.requests != new.requests:
         found |= Difference.REQUEST
-    if before.get("status") != after.get("status"):
+    if moved(status_of(before), status_of(after)):
         found |= Difference.STATUS
         was, now = readiness(before), readiness(after)
         if was != now:
@@ -384,17 +395,6 @@ def readiness(raw: Raw) -> tuple[object, ...]:
 
 def conditions_of(raw: Raw) -> list[Mapping[str, Any]]:
     """Return the stored conditions that have the shape of conditions."""
-    status = raw.get("status")
-    found = status.get("conditions") if isinstance(status, Mapping) else None
-    return (
-        [condition for condition in found if isinstance(condition, Mapping)]
-        if isinstance(found, list)
-        else []
-    )
-
-
-def _indexes(kind: Kind, raw: Raw) -> frozenset[str]:
-    try:
-        return marks.indexes_of(parse_spec(kind, raw.get("spec")))
-    except InvalidSpec:
-        return frozenset()
+    found = status_of(raw).get("conditions")
+    entries = found if isinstance(found, list) else []
+    return [condition for condition in entries if isinstance(condition, Mapping)]

@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from kubernetes.aio import config as kube_config
 
 from postroom import __version__
 from postroom.api.masked import Masked
 from postroom.api.names import API_VERSION, GROUP, VERSION, Key, Kind
+from postroom.controller import api_paths, watching
+from postroom.controller.client_library import config as kube_config
 from postroom.controller.kubeconfig import Connection, ConnectionSettingsError, connection
 
 __all__ = ["ConnectionSettingsError"]
@@ -26,9 +27,8 @@ __all__ = ["ConnectionSettingsError"]
 USER_AGENT = f"postroom/{__version__}"
 
 _JSON = "application/json"
-_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MERGE_PATCH = "application/merge-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _PAGE = 500
 _MESSAGE_LIMIT = 300
@@ -106,7 +106,8 @@ class Cluster:
         An ApiError with status 410 means that the list took too long to be consistent.
         """
         found: dict[Key, Listed] = {}
-        async for item in self._listed(_collection(kind, namespace), _METADATA_LIST):
+        path = api_paths.collection(kind, namespace)
+        async for item in self._listed(path, watching.METADATA_LIST):
             metadata = item.get("metadata") or {}
             key = Key(kind, str(metadata.get("namespace")), str(metadata.get("name")))
             found[key] = Listed(str(metadata.get("uid")), str(metadata.get("resourceVersion")))
@@ -118,7 +119,8 @@ class Cluster:
         What a list leaves out of its items, kind and apiVersion, they have.
         """
         named = {"apiVersion": API_VERSION, "kind": kind.value}
-        return [{**item, **named} async for item in self._listed(_collection(kind, namespace))]
+        path = api_paths.collection(kind, namespace)
+        return [{**item, **named} async for item in self._listed(path)]
 
     async def _listed(self, path: str, accept: str = _JSON) -> AsyncIterator[Mapping[str, Any]]:
         """The items of a list, page after page."""
@@ -135,32 +137,49 @@ class Cluster:
 
     async def get(self, key: Key) -> Mapping[str, Any] | None:
         """Return one object, None if there is none."""
-        return await self._get_or_none(_path(key))
+        return await self._get_or_none(api_paths.of_object(key))
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """Return one Secret, None if there is none."""
-        return await self._get_or_none(_core(namespace, "secrets", name))
+        return await self._get_or_none(api_paths.core(namespace, "secrets", name))
 
     async def config_map(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """Return one ConfigMap, None if there is none."""
-        return await self._get_or_none(_core(namespace, "configmaps", name))
+        return await self._get_or_none(api_paths.core(namespace, "configmaps", name))
+
+    async def service(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """Return one Service, None if there is none."""
+        return await self._get_or_none(api_paths.core(namespace, "services", name))
 
     async def lease(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         """Return one Lease, None if there is none."""
-        return await self._get_or_none(_lease(namespace, name))
+        return await self._get_or_none(api_paths.lease(namespace, name))
 
     # -- writing ------------------------------------------------------------------------------
 
     async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
         """Merge a patch into an object's status and return the object."""
         return await self.request(
-            "PATCH", f"{_path(key)}/status", body=patch, content_type=_MERGE_PATCH
+            "PATCH", f"{api_paths.of_object(key)}/status", body=patch, content_type=_MERGE_PATCH
+        )
+
+    async def apply_status(
+        self, key: Key, body: Mapping[str, Any], manager: str
+    ) -> Mapping[str, Any]:
+        """Make a part of an object's status a field manager's own (server-side apply)."""
+        query = [("fieldManager", manager), ("force", "true")]
+        return await self.request(
+            "PATCH",
+            f"{api_paths.of_object(key)}/status",
+            query=query,
+            body=body,
+            content_type=_APPLY_PATCH,
         )
 
     async def annotate(self, key: Key, annotations: Mapping[str, str | None]) -> None:
         """Set annotations of an object; those that are None go."""
         body = {"metadata": {"annotations": dict(annotations)}}
-        await self.request("PATCH", _path(key), body=body, content_type=_MERGE_PATCH)
+        await self.request("PATCH", api_paths.of_object(key), body=body, content_type=_MERGE_PATCH)
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Create an Event (core/v1)."""
@@ -180,23 +199,23 @@ class Cluster:
 
     async def patch_secret(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Merge a patch into a Secret; an ApiError with status 409 means that it has changed."""
-        path = _core(namespace, "secrets", name)
+        path = api_paths.core(namespace, "secrets", name)
         await self.request("PATCH", path, body=patch, content_type=_MERGE_PATCH)
 
     async def delete_secret(self, namespace: str, name: str, version: Mapping[str, str]) -> None:
         """Delete a Secret of this uid and resourceVersion; 409 means that it has changed."""
         body = {"preconditions": dict(version)}
-        await self.request("DELETE", _core(namespace, "secrets", name), body=body)
+        await self.request("DELETE", api_paths.core(namespace, "secrets", name), body=body)
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> Mapping[str, Any]:
         """Create a Lease; an ApiError with status 409 means that somebody was faster."""
-        return await self.request("POST", _lease(namespace, ""), body=lease)
+        return await self.request("POST", api_paths.lease(namespace, ""), body=lease)
 
     async def replace_lease(
         self, namespace: str, name: str, lease: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Replace a Lease; an ApiError with status 409 means that somebody was faster."""
-        return await self.request("PUT", _lease(namespace, name), body=lease)
+        return await self.request("PUT", api_paths.lease(namespace, name), body=lease)
 
     # -- asking about others ------------------------------------------------------------------
 
@@ -237,30 +256,11 @@ class Cluster:
     # -- transport ----------------------------------------------------------------------------
 
     def watch_session(self) -> aiohttp.ClientSession:
-        """Return a session with our credentials for the watch feed; the caller closes it.
-
-        Secrets and ConfigMaps come through it as metadata only, so that watching them brings no
-        secret into the process.
-        """
-
-        async def check_open(
-            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-        ) -> aiohttp.ClientResponse:
-            # kopf closes a session on 401, and knows what to do about this error; aiohttp would
-            # repeat a request that was cut off, and fail an assertion.
-            if session.closed:
-                raise RuntimeError("Session is closed")
-            return await handler(request)
-
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=32, ssl=self._api.rest_client.ssl_context),
-            headers={"User-Agent": USER_AGENT},
-            trust_env=True,
-            read_bufsize=2**21,
-            middlewares=(self._authorize, _reduce, check_open),
-            response_class=_WatchResponse,
+        """Return a session with our credentials for the watch feed; the caller closes it."""
+        connector = aiohttp.TCPConnector(limit=32, ssl=self._api.rest_client.ssl_context)
+        return watching.session(
+            connector, self._configuration.proxy, self._api.user_agent, self._authorize
         )
-        return session
 
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -293,6 +293,21 @@ class Cluster:
         accept: str = _JSON,
     ) -> Mapping[str, Any]:
         """Send one request and return the decoded answer; raises `ApiError`."""
+        return _decoded(await self._send(method, path, query, body, content_type, accept))
+
+    async def text(self, path: str, query: Sequence[tuple[str, str]] = ()) -> str:
+        """Return an answer that is no JSON, such as a log; raises `ApiError`."""
+        return (await self._send("GET", path, query)).decode("utf-8", "replace")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+    ) -> bytes:
         what = f"{method} {path}"
         headers = {"Accept": accept, "Content-Type": content_type}
         try:
@@ -320,32 +335,7 @@ class Cluster:
             pause = response.headers.get("Retry-After", "")
             retry_after = float(pause) if pause.isdecimal() else None
             raise ApiError(what, response.status, text, retry_after)
-        return _decoded(data)
-
-
-class _WatchResponse(aiohttp.ClientResponse):
-    """An answer in which an empty list is a list.
-
-    The API server writes ``"items": null`` for an empty list of metadata, which kopf takes for
-    something to iterate over.
-    """
-
-    async def json(self, **options: Any) -> Any:
-        """Return the decoded body."""
-        answer = await super().json(**options)
-        if isinstance(answer, dict) and "items" in answer and answer["items"] is None:
-            answer["items"] = []
-        return answer
-
-
-async def _reduce(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Take metadata only where an answer would hold the content of Secrets or ConfigMaps."""
-    if request.url.path.endswith(("/secrets", "/configmaps")):
-        watching = request.url.query.get("watch") == "true"
-        request.headers["Accept"] = _METADATA if watching else _METADATA_LIST
-    return await handler(request)
+        return bytes(data)
 
 
 async def connect(kubeconfig: Path | None, connections: int) -> Cluster:
@@ -380,21 +370,3 @@ def _decoded(data: bytes) -> Mapping[str, Any]:
 def _items(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     items = answer.get(name)
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _collection(kind: Kind, namespace: str | None) -> str:
-    scope = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return f"/apis/{API_VERSION}{scope}/{kind.plural}"
-
-
-def _path(key: Key) -> str:
-    return f"{_collection(key.kind, key.namespace)}/{quote(key.name, safe='')}"
-
-
-def _core(namespace: str, plural: str, name: str) -> str:
-    return f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
-
-
-def _lease(namespace: str, name: str) -> str:
-    base = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
-    return f"{base}/{quote(name, safe='')}" if name else base

@@ -11,7 +11,8 @@ from aiohttp import web
 from postroom.controller import health as health_server
 from postroom.controller.scraping import Reviewer, ScrapePermission
 from postroom.controller.server_tls import CertificateUnusable, ServerTLS
-from postroom.metrics import Metrics
+from postroom.controller.status_page import PAGE_PATH, StatusPage, add_status_page
+from postroom.metrics import Registry
 from postroom.settings import Address, Settings, flag
 
 logger = logging.getLogger(__name__)
@@ -22,21 +23,23 @@ class StartError(Exception):
 
 
 class Endpoints:
-    """The servers of /healthz, /readyz and /metrics.
+    """The servers of /healthz, /readyz, /metrics and /ui.
 
-    `reviewer` answers for the tokens of scrapers; `spawn` keeps following a certificate alive.
+    `reviewer` answers for the tokens of scrapers and readers; `spawn` keeps following a certificate
+    alive; `status_page` is what /ui shows, if there is one.
     """
 
     def __init__(
         self,
         settings: Settings,
         health: health_server.Health,
-        metrics: Metrics,
+        metrics: Registry,
         reviewer: Reviewer,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        status_page: StatusPage | None,
     ) -> None:
         self._settings, self._health, self._metrics = settings, health, metrics
-        self._reviewer, self._spawn = reviewer, spawn
+        self._reviewer, self._spawn, self._page = reviewer, spawn, status_page
         self._runners: list[web.AppRunner] = []
 
     async def serve(self) -> None:
@@ -46,22 +49,36 @@ class Endpoints:
             raise StartError(
                 "--metrics-tls-directory needs --metrics-address: the kubelet's probes speak no TLS"
             )
+        if settings.ui and settings.health_address is None and settings.metrics_address is None:
+            raise StartError("--ui needs --health-address or --metrics-address")
         app = health_server.application(self._health)
         permission = None
         if settings.metrics_auth:
             permission = ScrapePermission(self._reviewer, health_server.METRICS_PATH)
         if settings.metrics_address is None:
             health_server.add_metrics(app, self._metrics, permission)
+            self._add_page(app)
         if settings.health_address is not None:
             await self._listen(app, settings.health_address, "health_address")
         if settings.metrics_address is not None:
             metrics = web.Application()
             health_server.add_metrics(metrics, self._metrics, permission)
+            self._add_page(metrics)
             await self._listen(metrics, settings.metrics_address, "metrics_address", self._tls())
-        if settings.metrics_auth and settings.metrics_tls_directory is None:
-            logger.warning(
-                "--metrics-auth without --metrics-tls-directory: tokens of scrapers come in clear"
-            )
+        for field, whose in (("metrics_auth", "scrapers"), ("ui_auth", "readers")):
+            if getattr(settings, field) and settings.metrics_tls_directory is None:
+                logger.warning(
+                    "%s without --metrics-tls-directory: tokens of %s come in clear",
+                    flag(field),
+                    whose,
+                )
+
+    def _add_page(self, app: web.Application) -> None:
+        """Serve /ui beside /metrics, where it is asked for."""
+        if self._settings.ui and self._page is not None:
+            asked = self._settings.ui_auth
+            permission = ScrapePermission(self._reviewer, PAGE_PATH) if asked else None
+            add_status_page(app, self._page, permission)
 
     def _tls(self) -> ssl.SSLContext | None:
         directory = self._settings.metrics_tls_directory
@@ -89,3 +106,5 @@ class Endpoints:
         """Stop listening."""
         while self._runners:
             await self._runners.pop().cleanup()
+        if self._page is not None:
+            await self._page.close()

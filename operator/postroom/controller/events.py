@@ -21,7 +21,7 @@ from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
 from postroom.controller.intake import utc_now
 from postroom.log import about
-from postroom.metrics import Metrics
+from postroom.metrics import EventResult, Metrics
 from postroom.reconcile.status.outcome import Notice
 
 logger = logging.getLogger(__name__)
@@ -115,10 +115,10 @@ class EventPoster:
                 uid, lambda: TokenBucket(_OBJECT_RATE, _OBJECT_BURST)
             )
             if not bucket.try_take():
-                self._count("suppressed")
+                self._count(EventResult.SUPPRESSED)
                 continue
             if not self._backlog.put((key, self._event(key, uid, notice))):
-                self._count("dropped")
+                self._count(EventResult.DROPPED)
             self._moved.set()
 
     async def run(self) -> None:
@@ -138,15 +138,15 @@ class EventPoster:
             try:
                 await self._bucket.take(key.namespace)
                 await self._post(key.namespace, event)
-                self._count("posted")
+                self._count(EventResult.POSTED)
             except ApiError as error:
-                self._count("failed")
+                self._count(EventResult.FAILED)
                 logger.debug("event not posted: %s", error, extra=about(key))
             finally:
                 self._backlog.done(key.namespace)
                 self._moved.set()
 
-    def _count(self, result: str) -> None:
+    def _count(self, result: EventResult) -> None:
         self._metrics.events.labels(result=result).inc()
 
     def _event(self, key: Key, uid: str, notice: Notice) -> dict[str, Any]:

@@ -10,17 +10,12 @@ from aiohttp import web
 
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.scraping import Permission, ScrapePermission
-from postroom.metrics import Metrics
+from postroom.metrics import Registry
 
 #: Seconds: how often the heart beats, and how late a beat may come before the loop counts as stuck.
-_BEAT, _LATE = 1.0, 30.0
+_BEAT, _LATE = 0.5, 30.0
 
 METRICS_PATH = "/metrics"
-_REFUSALS = {
-    Permission.UNAUTHENTICATED: "a bearer token is needed that this cluster's API server knows",
-    Permission.FORBIDDEN: f"the token's user may not get the non-resource URL {METRICS_PATH}",
-    Permission.UNKNOWN: "the API server does not say whose token this is; try again",
-}
 
 
 class Health:
@@ -36,14 +31,19 @@ class Health:
         self.feed_ended = False
         #: Why the operator is not ready yet; None once it is.
         self.waiting_for: str | None = "the start"
+        #: Whether another works in our stead; that is no cause not to be ready.
+        self.standing_by = False
         #: The same of a standby, as it is at the moment of the question.
         self.obstacle: Callable[[], str | None] = lambda: None
+        #: Told with every beat by how many seconds it came too late: how long the loop was held.
+        self.late: Callable[[float], None] = lambda seconds: None
 
     async def beat(self) -> None:
         """Note again and again that the event loop runs, until cancelled."""
         while True:
             self._beat = self._clock()
             await asyncio.sleep(_BEAT)
+            self.late(max(0.0, self._clock() - self._beat - _BEAT))
 
     def problems(self) -> list[str]:
         """Return why a restart is needed; empty when it is not."""
@@ -69,7 +69,8 @@ def application(health: Health) -> web.Application:
 
     async def ready(_: web.Request) -> web.Response:
         waiting = health.waiting_for or health.obstacle()
-        text = f"waiting for {waiting}" if waiting else "ok"
+        at_rest = "ok: another works, this one stands by" if health.standing_by else "ok"
+        text = f"waiting for {waiting}" if waiting else at_rest
         return web.Response(status=503 if waiting else 200, text=text)
 
     app = web.Application()
@@ -78,7 +79,7 @@ def application(health: Health) -> web.Application:
 
 
 def add_metrics(
-    app: web.Application, metrics: Metrics, permission: ScrapePermission | None = None
+    app: web.Application, metrics: Registry, permission: ScrapePermission | None = None
 ) -> None:
     """Serve /metrics as well; with a `permission`, only to whom it is granted."""
 
@@ -86,8 +87,8 @@ def add_metrics(
         if permission is not None:
             granted = await permission.of(request.headers.get("Authorization"))
             if granted is not Permission.GRANTED:
-                return web.Response(status=granted.value, text=_REFUSALS[granted])
-        return web.Response(body=await metrics.render(), content_type="text/plain", charset="utf-8")
+                return web.Response(status=granted.value, text=granted.refusal(METRICS_PATH))
+        return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")
 
     app.add_routes([web.get(METRICS_PATH, render)])
 

@@ -6,8 +6,8 @@ answers to our own writes, and from the sweep.
 """
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Key, Kind
@@ -16,7 +16,7 @@ from postroom.controller.cache import Cache, Change, Difference, Raw, key_of, me
 from postroom.controller.dependants import Dependants, declared
 from postroom.controller.queue import KeyedQueue, Urgency
 from postroom.controller.request_limit import RequestLimiter
-from postroom.reconcile.indexes import DEFAULT, address_among, domain_among, known_by, tells_use
+from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.status.schedule import due_in
@@ -44,13 +44,18 @@ class Intake:
     """Turns news into entries of the cache, the reverse maps and the queue.
 
     Until `release` it only collects: a run before every kind is known would take what has not
-    arrived yet for missing.
+    arrived yet for missing. `due` tells in how long an object that appears must be looked at.
     """
 
     def __init__(
-        self, cache: Cache, queue: KeyedQueue, now: Callable[[], datetime] = utc_now
+        self,
+        cache: Cache,
+        queue: KeyedQueue,
+        now: Callable[[], datetime] = utc_now,
+        due: Callable[[Kind, Raw, datetime], timedelta] = due_in,
     ) -> None:
         self.cache = cache
+        self._due = due
         self.queue = queue
         self.dependants = Dependants()
         self._now = now
@@ -134,7 +139,7 @@ class Intake:
         """Have those looked at that stand on an object, and those that only tell who uses what
         a little later, once for all that comes meanwhile."""
         affected = _affected(key, change)
-        told = [each for each in affected if tells_use(each.partition("/")[2])]
+        told = [each for each in affected if indexes.tells_use(each.partition("/")[2])]
         firm = set(self.dependants.of(key.namespace, set(affected).difference(told)))
         for dependant in sorted(firm - {key}):
             self.queue.add(dependant, Urgency.CONSEQUENCE)
@@ -161,17 +166,27 @@ class Intake:
     def _settle(self, key: Key, change: Change) -> None:
         """Have the objects of other namespaces looked at whose claims this decides anew."""
         if key.kind is Kind.EMAIL_ACCOUNT and change.before != change.after:
-            for address in {address_among(change.before), address_among(change.after)} - {None}:
-                for rival in self.cache.addresses.elsewhere(key.namespace, str(address)):
-                    self.queue.add(rival, Urgency.CONSEQUENCE)
+            addresses = map(indexes.address_among, (change.before, change.after))
+            for address in set(addresses) - {None}:
+                self._contend(self.cache.addresses.elsewhere(key.namespace, str(address)))
         if key.kind is not Kind.SENDING_DOMAIN:
             return
-        domain = domain_among(change.after | change.before)
+        domain = indexes.domain_among(change.after | change.before)
         moved = Difference.READY | Difference.APPEARED | Difference.VANISHED
         if domain is not None and (change.difference & moved or change.before != change.after):
             rivals = self.cache.claims.unsettled_by(key.namespace, domain)
-            for rival in (*rivals, *self.cache.addresses.contended_in(domain)):
+            for rival in rivals:
                 self.queue.add(rival, Urgency.CONSEQUENCE)
+            self._contend(self.cache.addresses.contended_in(domain))
+
+    def _contend(self, accounts: Iterable[Key]) -> None:
+        """Have accounts looked at of which it is decided anew whether they keep their addresses,
+        and those of their namespaces that are to send as these, too."""
+        for account in accounts:
+            self.queue.add(account, Urgency.CONSEQUENCE)
+            index = indexes.by_address(self.cache.addresses.address_of(account))
+            for other in self.dependants.of(account.namespace, [reference_to(account.kind, index)]):
+                self.queue.add(other, Urgency.CONSEQUENCE)
 
     def _enrol(self, key: Key, urgency: Urgency) -> None:
         """Put an object that is new to us into the maps and the queue."""
@@ -179,7 +194,7 @@ class Intake:
         if raw is None or metadata_of(raw).get("deletionTimestamp"):
             return
         self.dependants.update(key, declared(key.kind, raw))
-        delay = due_in(key.kind, raw, self._now()).total_seconds()
+        delay = self._due(key.kind, raw, self._now()).total_seconds()
         if delay <= 0 or self.cache.claims.is_unsettled(key):
             if urgency is Urgency.CHANGE:
                 self._request(key)  # it may have been deleted and created again in a loop
@@ -190,6 +205,8 @@ class Intake:
 
     def _request(self, key: Key, urgency: Urgency = Urgency.CHANGE) -> None:
         """Have an object looked at because somebody wants it, at once unless that is often."""
+        if not self.queue.admits(key):
+            return
         wait = self._limiter.wait(key)
         if wait > 0:
             self.queue.add_after(key, wait)
@@ -210,12 +227,12 @@ def _affected(key: Key, change: Change) -> list[str]:
     judged = change.difference & (Difference.READY | Difference.BEGUN) is Difference.READY
     judged = judged and key.kind is not Kind.EMAIL_ACCOUNT
     if came_or_went or judged:
-        indexes = change.before | change.after
-        return [reference_to(key.kind, name) for name in (key.name, *sorted(indexes))]
+        known = change.before | change.after
+        return [reference_to(key.kind, name) for name in (key.name, *sorted(known))]
     moved = change.before ^ change.after
     if moved and key.kind is Kind.EMAIL_ACCOUNT:
         # Others know an account by its name or its addresses.
-        moved |= known_by(change.after) | {key.name}
+        moved |= indexes.known_by(change.after) | {key.name}
     if Difference.MARK in change.difference:
-        moved |= {DEFAULT}
+        moved |= {indexes.DEFAULT}
     return [reference_to(key.kind, name) for name in sorted(moved)]

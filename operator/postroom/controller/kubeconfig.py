@@ -8,19 +8,27 @@ more, to name the place that is wrong.
 
 import base64
 import binascii
+import logging
 import os
+import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib import request
+from urllib.parse import urlsplit
 
 import yaml
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import ApiClient, Configuration
+
+from postroom.controller.client_library import ApiClient, Configuration
+from postroom.controller.client_library import config as kube_config
+from postroom.controller.token_file import TokenFile
 
 _SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
-_SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_SERVICE_ACCOUNT_NAMESPACE = _SERVICE_ACCOUNT / "namespace"
 _DEFAULT = "~/.kube/config"
 #: The loader indexes into whatever the YAML holds, hence the last five.
 _UNUSABLE = (
@@ -38,6 +46,11 @@ _PEM_FIELDS = {
     "clusters": ("certificate-authority",),
     "users": ("client-certificate", "client-key"),
 }
+
+
+#: Where the library says why a program gave no credentials; it goes on without any.
+_LIBRARY = logging.getLogger("kubernetes.aio.config.kube_config")
+_EXIT_CODE = re.compile(r"exec: process returned (-?\d+)")
 
 
 class ConnectionSettingsError(Exception):
@@ -75,14 +88,26 @@ async def connection(
     try:
         if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
             loaders.load_incluster_config(client_configuration=configuration)
+            TokenFile(_SERVICE_ACCOUNT / "token").serve(configuration)
+            _settle_proxy(configuration)
             return Connection(configuration, ApiClient(configuration), "default")
         paths = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG") or _DEFAULT
-        await loaders.load_kube_config(
-            config_file=paths,
-            context=context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+        if not any(file.exists() for file in _files(paths)):
+            # The library would tell it, too, in words of its own.
+            raise ConnectionSettingsError(_nowhere(paths))
+        with _complaints() as complaints:
+            await loaders.load_kube_config(
+                config_file=paths,
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+        if complaints:
+            raise ConnectionSettingsError(_no_credentials(paths, context, complaints[0]))
+        token_file = _token_file(paths, context)
+        if token_file is not None:
+            TokenFile(token_file).serve(configuration)
+        _settle_proxy(configuration)
         return Connection(configuration, ApiClient(configuration), _namespace(paths, context))
     except _UNUSABLE as error:
         if kubeconfig is None and in_cluster and os.environ.get(_SERVICE_HOST):
@@ -93,26 +118,98 @@ async def connection(
         raise ConnectionSettingsError(_sentence(paths, context, error)) from None
 
 
+def _settle_proxy(configuration: Any) -> None:
+    """Take the proxy from the kubeconfig, else from HTTPS_PROXY and NO_PROXY, once and for all.
+
+    The library's HTTP client would look at the environment for every request, in two threads, and
+    into ~/.netrc, whose password it then would not know how to send beside a token.
+    """
+    configuration.client_session_kwargs = {"trust_env": False}
+    server = urlsplit(configuration.host)
+    if configuration.proxy is None and not request.proxy_bypass(server.hostname or ""):
+        configuration.proxy = request.getproxies().get(server.scheme)
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """Collect what the library would log, of which some is what a program printed."""
+    said: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            said.append(record.getMessage())
+        return False
+
+    _LIBRARY.addFilter(keep)
+    try:
+        yield said
+    finally:
+        _LIBRARY.removeFilter(keep)
+
+
+def _no_credentials(paths: str, context: str | None, complaint: str) -> str:
+    """That the program of a user gave none, with which nobody would be asked but as a stranger; of
+    what it printed, which may hold a token, nothing is repeated."""
+    contents = [content for file in _files(paths) if (content := _read(file)) is not None]
+    inner = (_entry(contents, "contexts", context or _current(contents)) or {}).get("context") or {}
+    name = inner.get("user")
+    plugin = ((_entry(contents, "users", name) or {}).get("user") or {}).get("exec")
+    told = plugin if isinstance(plugin, Mapping) else {}
+    kubeconfig = "kubeconfig " + ", ".join(str(file) for file in _files(paths))
+    if not all(isinstance(told.get(field), str) for field in ("apiVersion", "command")):
+        return f"{kubeconfig}: exec of user {name} must have an apiVersion and a command"
+    ended = _EXIT_CODE.match(complaint)
+    if ended is not None:
+        reason = f"it ended with {ended[1]}"
+    elif complaint.startswith("[Errno"):
+        reason = "it cannot be run"
+    else:
+        reason = "what it printed is no ExecCredential with a token, or with a certificate and key"
+    return (
+        f"{kubeconfig}: {told['command']}, which user {name} signs in with, gave no credentials "
+        f"({reason}): run it yourself to see why"
+    )
+
+
+def _files(paths: str) -> list[Path]:
+    return [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
+
+
+def _nowhere(paths: str) -> str:
+    named = " or ".join(str(file) for file in _files(paths)) or f"in KUBECONFIG={paths}"
+    return f"there is no kubeconfig {named}: give --kubeconfig, or set KUBECONFIG"
+
+
 def _sentence(paths: str, context: str | None, error: Exception) -> str:
     """What is wrong with the files; never repeats a value of theirs but names."""
-    files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
-    if not any(file.exists() for file in files):
-        named = " or ".join(str(file) for file in files)
-        return f"there is no kubeconfig {named}: give --kubeconfig, or set KUBECONFIG"
+    files = _files(paths)
     named = ", ".join(str(file) for file in files)
     problem = next(_problems(files, context), None) or f"it cannot be used ({type(error).__name__})"
     return f"kubeconfig {named}: {problem}"
 
 
 def _namespace(paths: str, context: str | None) -> str:
-    contents = [
-        content
-        for path in paths.split(os.pathsep)
-        if path and (content := _read(Path(path).expanduser())) is not None
-    ]
+    contents = [content for file in _files(paths) if (content := _read(file)) is not None]
     entry = _entry(contents, "contexts", context or _current(contents))
     inner = entry.get("context") if entry is not None else None
     return str((inner if isinstance(inner, Mapping) else {}).get("namespace") or "default")
+
+
+def _token_file(paths: str, context: str | None) -> Path | None:
+    """The file that the user of a context signs in with, where that is how; of several kubeconfigs,
+    relative to the one that names the user."""
+    files = [file for file in _files(paths) if file.exists()]
+    contents = [_read(file) or {} for file in files]
+    chosen = (_entry(contents, "contexts", context or _current(contents)) or {}).get(
+        "context"
+    ) or {}
+    for file, content in zip(files, contents, strict=True):
+        user = (_entry([content], "users", chosen.get("user")) or {}).get("user") or {}
+        if not user:
+            continue
+        named = user.get("tokenFile")
+        return file.parent / named if isinstance(named, str) and not user.get("token") else None
+    return None
 
 
 class _Unreadable(ValueError):

@@ -21,6 +21,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from postroom.concurrency.shards import WHOLE, Shard
 from postroom.controller.client import ApiError
 
 logger = logging.getLogger(__name__)
@@ -28,15 +29,19 @@ logger = logging.getLogger(__name__)
 _LEASE_NAME = "postroom"
 
 
-def lease_name(namespaces: Collection[str]) -> str:
+def lease_name(
+    namespaces: Collection[str], program: str = _LEASE_NAME, shard: Shard = WHOLE
+) -> str:
     """Name the Lease of those who serve the same namespaces; none stands for all of them.
 
-    Operators of one namespace that serve others than each other must not wait for each other.
+    Processes of one namespace that serve others than each other must not wait for each other, be it
+    by the namespaces that they are given or by their shard of these.
     """
-    if not namespaces:
-        return _LEASE_NAME
-    scope = "/".join(sorted(set(namespaces)))
-    return f"{_LEASE_NAME}-{hashlib.sha256(scope.encode()).hexdigest()[:16]}"
+    name = program
+    if namespaces:
+        scope = "/".join(sorted(set(namespaces)))
+        name = f"{program}-{hashlib.sha256(scope.encode()).hexdigest()[:16]}"
+    return name if shard == WHOLE else f"{name}-{shard.index}-of-{shard.of}"
 
 
 #: Seconds, as in client-go: a record that stands still for so long has lost its holder; a holder
@@ -76,6 +81,38 @@ def own_identity() -> str:
     return f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{secrets.token_hex(4)}"
 
 
+class Observed:
+    """What we have seen of one Lease, and since when on our own clock."""
+
+    def __init__(self, clock: Callable[[], float] = steady) -> None:
+        self._clock = clock
+        self._record: tuple[object, ...] | None = None
+        self._since = 0.0
+
+    @property
+    def holder(self) -> str:
+        """Who held it when we last saw it; empty: nobody, or we never did."""
+        return str(self._record[0] or "") if self._record is not None else ""
+
+    def is_free(self, lease: Mapping[str, Any] | None, asked_at: float) -> bool:
+        """Whether nobody holds it, as it was when it was asked for: it was given back, or stood
+        still for long by then.
+
+        What was answered before we were stopped for a while tells nothing of that while.
+        """
+        if lease is None:
+            return True
+        spec = _spec(lease)
+        record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
+        if record != self._record:
+            self._record, self._since = record, self._clock()
+        if not self.holder:
+            return True
+        duration = spec.get("leaseDurationSeconds")
+        patience = float(duration) if isinstance(duration, int) else LEASE_DURATION
+        return asked_at - self._since >= patience
+
+
 class LeaderElection:
     """Acquires, renews and releases one Lease."""
 
@@ -89,13 +126,12 @@ class LeaderElection:
         name: str = _LEASE_NAME,
     ) -> None:
         self._client = client
-        self._namespace = namespace
+        self.namespace = namespace
         self._name = name
         self._identity = identity
         self._clock = clock
         self._retry_period = retry_period
-        self._seen: tuple[object, ...] | None = None
-        self._seen_at = 0.0
+        self._observed = Observed(clock)
         #: When we asked for what was granted last: the API server counts from later on.
         self._renewed_at = 0.0
         self.leading = False
@@ -116,7 +152,7 @@ class LeaderElection:
                 break
             await asyncio.sleep(self._retry_period)
         self.leading = True
-        logger.info("holding lease %s/%s as %s", self._namespace, self._name, self._identity)
+        logger.info("holding lease %s/%s as %s", self.namespace, self._name, self._identity)
 
     async def hold(self) -> None:
         """Renew until cancelled; raises `LeaseLost`."""
@@ -127,10 +163,10 @@ class LeaderElection:
                 async with asyncio.timeout(max(0.0, self._left())):
                     # Too late is too late, though nobody has taken it yet: we do not know.
                     held = self._left() > 0.0 and await self._attempt()
-            taken = self._seen is not None and self._seen[0] not in (None, "", self._identity)
+            taken = self._observed.holder not in ("", self._identity)
             if not held and (taken or self._left() <= 0.0):
                 self.leading = False
-                raise LeaseLost(f"lost lease {self._namespace}/{self._name}")
+                raise LeaseLost(f"lost lease {self.namespace}/{self._name}")
 
     async def release(self) -> None:
         """Give the lease back, so that the next one need not wait for it to expire."""
@@ -138,11 +174,11 @@ class LeaderElection:
             return
         self.leading = False
         try:
-            lease = await self._client.lease(self._namespace, self._name)
+            lease = await self._client.lease(self.namespace, self._name)
             if lease is not None and _holder(lease) == self._identity:
                 spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._client.replace_lease(
-                    self._namespace, self._name, {**lease, "spec": spec}
+                    self.namespace, self._name, {**lease, "spec": spec}
                 )
         except ApiError as error:
             logger.warning("lease not released, it expires by itself: %s", error)
@@ -151,70 +187,36 @@ class LeaderElection:
         """Try once to get or renew the lease; False if another holds it or nobody answers."""
         asked_at = self._clock()
         try:
-            lease = await self._client.lease(self._namespace, self._name)
+            lease = await self._client.lease(self.namespace, self._name)
             if lease is None:
-                await self._client.create_lease(self._namespace, self._fresh())
-            elif self._may_take(lease):
-                await self._client.replace_lease(self._namespace, self._name, self._ours(lease))
+                await self._client.create_lease(self.namespace, self._fresh())
+            elif self._observed.is_free(lease, asked_at) or _holder(lease) == self._identity:
+                await self._client.replace_lease(self.namespace, self._name, self._ours(lease))
             else:
                 # Whether we may also write it is seen when there is cause to.
                 self.obstacle = None
                 return False
         except ApiError as error:
-            self._note(error)
+            self.obstacle = obstacle(error, self.namespace, self._name) or self.obstacle
             return False
         self.obstacle, self._renewed_at = None, asked_at
         return True
 
-    def _note(self, error: ApiError) -> None:
-        """What a failure means: who may not use the lease is no standby, however long."""
-        place = f"{self._namespace}/{self._name}"
-        if error.status == 403:
-            self.obstacle = (
-                f"the right to use the lease {place}: grant get, create and update on leases of "
-                f"coordination.k8s.io in namespace {self._namespace}"
-            )
-            logger.warning("waiting for %s (%s)", self.obstacle, error)
-        elif error.status == 404:
-            self.obstacle = (
-                f"the lease {place}: namespace {self._namespace} does not exist, or the API server "
-                "serves no leases"
-            )
-            logger.warning("waiting for %s (%s)", self.obstacle, error)
-        elif error.status != 409:
-            logger.warning("lease not renewed: %s", error)
-
-    def _may_take(self, lease: Mapping[str, Any]) -> bool:
-        spec = _spec(lease)
-        record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
-        if record != self._seen:
-            self._seen, self._seen_at = record, self._clock()
-        holder = _holder(lease)
-        if holder in ("", self._identity):
-            return True
-        duration = spec.get("leaseDurationSeconds")
-        patience = float(duration) if isinstance(duration, int) else LEASE_DURATION
-        return self._clock() - self._seen_at >= patience
-
     def _fresh(self) -> dict[str, Any]:
-        now = _micro_time()
-        return {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace},
-            "spec": {
-                "holderIdentity": self._identity,
-                "leaseDurationSeconds": int(LEASE_DURATION),
-                "acquireTime": now,
-                "renewTime": now,
-                "leaseTransitions": 0,
-            },
+        now = micro_time()
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(LEASE_DURATION),
+            "acquireTime": now,
+            "renewTime": now,
+            "leaseTransitions": 0,
         }
+        return new_lease(self.namespace, self._name, spec)
 
     def _ours(self, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Return the lease with us as holder; its resourceVersion makes the replacement safe."""
         spec = dict(_spec(lease))
-        now = _micro_time()
+        now = micro_time()
         if _holder(lease) != self._identity:
             transitions = spec.get("leaseTransitions")
             spec["leaseTransitions"] = (transitions if isinstance(transitions, int) else 0) + 1
@@ -227,6 +229,40 @@ class LeaderElection:
         return {**lease, "spec": spec}
 
 
+def obstacle(error: ApiError, namespace: str, name: str) -> str | None:
+    """What a failure means: who may not use a lease is no standby, however long.
+
+    None where it may pass.
+    """
+    place = f"{namespace}/{name}"
+    if error.status == 403:
+        found = (
+            f"the right to use the lease {place}: grant get, create and update on leases of "
+            f"coordination.k8s.io in namespace {namespace}"
+        )
+    elif error.status == 404:
+        found = (
+            f"the lease {place}: namespace {namespace} does not exist, or the API server "
+            "serves no leases"
+        )
+    else:
+        if error.status != 409:
+            logger.warning("lease not renewed: %s", error)
+        return None
+    logger.warning("waiting for %s (%s)", found, error)
+    return found
+
+
+def new_lease(namespace: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a Lease to create."""
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": dict(spec),
+    }
+
+
 def _spec(lease: Mapping[str, Any]) -> Mapping[str, Any]:
     spec = lease.get("spec")
     return spec if isinstance(spec, Mapping) else {}
@@ -236,6 +272,6 @@ def _holder(lease: Mapping[str, Any]) -> str:
     return str(_spec(lease).get("holderIdentity") or "")
 
 
-def _micro_time() -> str:
+def micro_time() -> str:
     """Return the current time as metav1.MicroTime."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

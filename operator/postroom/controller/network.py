@@ -2,10 +2,12 @@
 """What the operator asks outside of the cluster: DNS, and, behind the dial guard, mail servers, the
 hosts of MTA-STS policies, and token endpoints."""
 
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from postroom.controller.policy_fetch import HttpsPolicyFetcher
+from postroom.dns.asking.limiter import NAMESERVER_LIMITS, RESOLVER_LIMITS, QueryLimiters
 from postroom.dns.asking.resolver import DnsAsker
 from postroom.dns.asking.retrying import Timing
 from postroom.dns.asking.transport import ServerAddress
@@ -19,6 +21,9 @@ from postroom.mail.probes import NetworkProbes
 from postroom.reconcile.world import MessagePolicy, Outbound
 from postroom.settings import Network, Settings
 
+#: Gives what leads out of the cluster, from the settings and the URL of the API server.
+Reach = Callable[[Settings, str], Outbound]
+
 
 def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> Outbound:
     """Return what leads outside; `api_server` is a URL that is never dialled, or empty.
@@ -26,28 +31,44 @@ def reach(settings: Settings, api_server: str, timing: Timing | None = None) -> 
     `timing` is that of DNS, where its default does not fit.
     """
     resolvers = [ServerAddress(address, port) for address, port in settings.dns_resolvers]
-    policy = DialPolicy(
-        allowed_networks=settings.allow_cidrs,
-        allowed_ports=frozenset(settings.allow_ports),
-        denied_networks=networks_of(api_server),
-    )
+    policy = dial_policy(settings, api_server)
+    # What others' servers bear, they bear of all shards together.
+    shard = settings.shard
+    limiters = QueryLimiters(NAMESERVER_LIMITS.of_shard(shard), RESOLVER_LIMITS.of_shard(shard))
     dns = DnsAsker(
         resolvers or None,
         authoritative_port=settings.dns_authoritative_port,
         timing=timing,
+        limiters=limiters,
         may_ask=lambda address: may_dial(address, policy),
     )
     # One for all: a context costs 100 ms of CPU and some hundred KB.
     trust = TrustStore()
-    mail = NetworkProbes(policy, dns.resolve_host, per_host=settings.probes_per_target, trust=trust)
-    policies = HttpsPolicyFetcher(policy, dns.resolve_host, trust=trust)
+    mail = NetworkProbes(
+        policy, dns.resolve_host, per_host=settings.probes_per_target, trust=trust, shard=shard
+    )
+    policies = HttpsPolicyFetcher(policy, dns.resolve_host, trust=trust, shard=shard)
     exchange = HttpsExchange(
-        policy, dns.resolve_host, generic_hosts=settings.allow_token_hosts, trust=trust
+        policy,
+        dns.resolve_host,
+        generic_hosts=settings.allow_token_hosts,
+        trust=trust,
+        shard=shard,
     )
     tokens = TokenSource(exchange)
     messages = MessagePolicy(settings.allow_test_recipients)
-    identities = NetworkIdentities(BearerExchange(policy, dns.resolve_host, trust=trust), tokens)
+    bearer = BearerExchange(policy, dns.resolve_host, trust=trust, shard=shard)
+    identities = NetworkIdentities(bearer, tokens)
     return Outbound(dns, mail, policies, tokens, identities, messages)
+
+
+def dial_policy(settings: Settings, api_server: str) -> DialPolicy:
+    """What may be dialled by these settings; `api_server` as in `reach`."""
+    return DialPolicy(
+        allowed_networks=settings.allow_cidrs,
+        allowed_ports=frozenset(settings.allow_ports),
+        denied_networks=networks_of(api_server),
+    )
 
 
 def networks_of(url: str) -> tuple[Network, ...]:

@@ -1,29 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the stored objects tell Prometheus: the series that alerts are made of.
 
-They are made from the cache when Prometheus asks, so that nothing is kept twice and the series of a
-deleted object end with it; object by object, with a pause after each slice in which everything else
-goes on.
+They are made when Prometheus asks, of those objects alone that changed since it asked before, with
+a pause after each few in which everything else goes on; the series of a deleted object end with it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from postroom.api.names import Key
 from postroom.controller.cache import Raw, conditions_of, metadata_of, status_of
+from postroom.controller.kept_lines import KeptLines
 
 #: The value of ``postroom_condition`` per status; a status that is none of these has no series.
 _CONDITION_VALUES = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
 CONDITION, FINDING = "postroom_condition", "postroom_finding"
 _CERTIFICATE_END = "postroom_certificate_not_after_timestamp_seconds"
+_CREDENTIAL_CHANGED = "postroom_credential_changed_timestamp_seconds"
+_REFRESH_TOKEN_END = "postroom_refresh_token_not_after_timestamp_seconds"  # noqa: S105
 
 #: Series of one metric that one namespace has at most; conditions are few per object and never
 #: left out, as whether something is Ready is told for all.
 MOST_OF_A_NAMESPACE = 5_000
-#: Objects between two pauses: a few milliseconds.
-_SLICE = 50
+#: Objects between two pauses: a millisecond or two.
+_SLICE = 8
 
 
 class Sample(NamedTuple):
@@ -42,17 +44,33 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "A recent check; refreshed with other changes, else every 15 minutes or every interval.",
         (),
     ),
-    "postroom_last_ready_timestamp_seconds": ("When the object last became Ready.", ()),
+    "postroom_last_ready_timestamp_seconds": (
+        "A recent check that found the object Ready; refreshed with that of the last check.",
+        (),
+    ),
     "postroom_verification": ("1 for the verdict on a domain.", ("verification",)),
     _CERTIFICATE_END: (
         "When the first certificate of the chain that the server showed ends.",
         ("protocol",),
     ),
+    _CREDENTIAL_CHANGED: (
+        "When the password or refresh token that changed longest ago did, as far as Secrets tell.",
+        ("credential",),
+    ),
+    _REFRESH_TOKEN_END: ("When the first refresh token ends unless it is replaced.", ()),
     "postroom_last_sync_timestamp_seconds": (
         "A recent look at the mailbox; refreshed with other changes.",
         (),
     ),
     "postroom_mailbox_unseen": ("Messages of the mailbox that are not seen.", ()),
+    "postroom_inbound_declared": (
+        "1 where the spec hands incoming mail to an application.",
+        (),
+    ),
+    "postroom_inbound_rejected": (
+        "Messages that were passed by because the application refused them, as status has it.",
+        (),
+    ),
     "postroom_round_trip": (
         "1 for the outcome of the last message that the account sent as itself.",
         ("outcome",),
@@ -70,7 +88,7 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     FINDING: ("1 for each code that is found.", ("code", "severity")),
 }
 _LEFT_OUT = "postroom_series_left_out"
-_HELP = {metric: text for metric, (text, _) in METRICS.items()} | {
+HELP = {metric: text for metric, (text, _) in METRICS.items()} | {
     _LEFT_OUT: "Series of a metric that a namespace has beyond its bound."
 }
 
@@ -96,13 +114,27 @@ def samples_of(key: Key, raw: Raw) -> Iterator[Sample]:
         ends = [_seconds(facts.get(name)) for name in ("notAfter", "chainNotAfter")]
         if known := [end for end in ends if end is not None]:
             yield Sample(_CERTIFICATE_END, (protocol,), min(known))
+    yield from _credentials(status.get("credentials"))
     unseen = _mapping(status.get("mailbox")).get("unseen")
     if isinstance(unseen, int):
         yield Sample("postroom_mailbox_unseen", (), unseen)
+    yield from _inbound(raw)
     yield from _round_trip(status)
     yield from _sending(key, raw)
     for code, severity in sorted(_found(status.get("findings"))):
         yield Sample(FINDING, (code, severity), 1.0)
+
+
+def _credentials(ages: object) -> Iterator[Sample]:
+    """How old what an object signs in with is: of each kind the oldest, and the first end."""
+    known = [age for age in ages if isinstance(age, Mapping)] if isinstance(ages, list) else []
+    for use in sorted({str(age.get("use") or "") for age in known}):
+        changed = [_seconds(age.get("changedAt")) for age in known if str(age.get("use")) == use]
+        if moments := [moment for moment in changed if moment is not None]:
+            yield Sample(_CREDENTIAL_CHANGED, (use,), min(moments))
+    ends = [_seconds(age.get("endsAt")) for age in known]
+    if moments := [moment for moment in ends if moment is not None]:
+        yield Sample(_REFRESH_TOKEN_END, (), min(moments))
 
 
 def _conditions(raw: Raw) -> Iterator[Sample]:
@@ -113,6 +145,16 @@ def _conditions(raw: Raw) -> Iterator[Sample]:
             # Of the others the type tells the reason; each further one would be a series more.
             reason = str(condition.get("reason") or "") if kind == "Ready" else ""
             yield Sample(CONDITION, (kind, reason), value)
+
+
+def _inbound(raw: Raw) -> Iterator[Sample]:
+    """Whether incoming mail is to be handed over; how far it is, its worker tells."""
+    if isinstance(_mapping(_mapping(raw.get("spec")).get("inbound")).get("deliver"), Mapping):
+        yield Sample("postroom_inbound_declared", (), 1.0)
+        rejected = _mapping(status_of(raw).get("inbound")).get("rejected")
+        yield Sample(
+            "postroom_inbound_rejected", (), rejected if isinstance(rejected, int) else 0.0
+        )
 
 
 def _round_trip(status: Mapping[str, Any]) -> Iterator[Sample]:
@@ -172,52 +214,56 @@ class ObjectMetrics:
     all share; how many were left out is a series, too.
     """
 
-    def __init__(
-        self,
-        objects: Callable[[], Iterable[tuple[Key, Raw]]],
-        most: int = MOST_OF_A_NAMESPACE,
-    ) -> None:
-        self._objects, self._most = objects, most
+    def __init__(self, get: Callable[[Key], Raw | None], most: int = MOST_OF_A_NAMESPACE) -> None:
+        self._get, self._most = get, most
+        self._lines = KeptLines(len(METRICS))
+        #: Those that are others than what is kept of them.
+        self._stale: set[Key] = set()
 
-    async def text(self) -> str:
-        """Return all series; other tasks run meanwhile, and may change the cache."""
-        texts: dict[str, list[str]] = {metric: [] for metric in METRICS}
-        counts: dict[tuple[str, str], int] = {}
-        objects = list(self._objects())
-        for start in range(0, len(objects), _SLICE):
-            await asyncio.sleep(0)
-            # Joined at once: a million small texts would keep the garbage collector busy.
-            for metric, lines in self._lines(objects[start : start + _SLICE], counts).items():
-                texts[metric].append("".join(lines))
-        texts[_LEFT_OUT] = [
-            f"{_LEFT_OUT}{{{_labels(('metric', 'namespace'), told)}}} {count - self._most}.0\n"
-            for told, count in sorted(counts.items())
-            if told[0] != CONDITION and count > self._most
-        ]
-        for metric, found in texts.items():
-            found.insert(0, f"# HELP {metric} {_HELP[metric]}\n# TYPE {metric} gauge\n")
-        return "".join(text for found in texts.values() for text in found)
+    def changed(self, key: Key) -> None:
+        """Note that an object is there, is another than before, or is gone."""
+        if self._get(key) is None:
+            self._stale.discard(key)
+            self._lines.drop(key)
+        else:
+            self._stale.add(key)
 
-    def _lines(
-        self, objects: Iterable[tuple[Key, Raw]], counts: dict[tuple[str, str], int]
-    ) -> dict[str, list[str]]:
-        """The lines of some objects by metric; `counts` those of each metric and namespace."""
-        lines: dict[str, list[str]] = {}
-        for key, raw in objects:
-            place = _labels(("kind", "namespace", "name"), key)
-            for metric, labels, value in samples_of(key, raw):
-                told = (metric, key.namespace)
-                counts[told] = counts.get(told, 0) + 1
-                if metric == CONDITION or counts[told] <= self._most:
-                    more = f",{_labels(METRICS[metric][1], labels)}" if labels else ""
-                    line = f"{metric}{{{place}{more}}} {float(value)!r}\n"
-                    lines.setdefault(metric, []).append(line)
-        return lines
+    async def pieces(self) -> list[bytes]:
+        """Return all series, in pieces; other tasks run meanwhile, and may change objects."""
+        for number, key in enumerate(tuple(self._stale)):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+            # What was stale is gone meanwhile, or another scrape was faster.
+            if key in self._stale and (raw := self._get(key)) is not None:
+                self._stale.discard(key)
+                self._lines.put(key, _parts(key, raw))
+        told, left_out = [], _head(_LEFT_OUT)
+        for metric, name in enumerate(METRICS):
+            most = None if name == CONDITION else self._most
+            texts, beyond = self._lines.of_metric(metric, most)
+            told += [_head(name), *texts]
+            for namespace, count in beyond:
+                labels = _labels(("metric", "namespace"), (name, namespace))
+                left_out += f"{_LEFT_OUT}{{{labels}}} {float(count)}\n".encode(errors="replace")
+        return [*told, left_out]
+
+
+def _head(metric: str) -> bytes:
+    return f"# HELP {metric} {HELP[metric]}\n# TYPE {metric} gauge\n".encode()
+
+
+def _parts(key: Key, raw: Raw) -> list[bytes]:
+    """The lines of an object by metric."""
+    place, lines = _labels(("kind", "namespace", "name"), key), dict.fromkeys(METRICS, "")
+    for metric, labels, value in samples_of(key, raw):
+        more = f",{_labels(METRICS[metric][1], labels)}" if labels else ""
+        lines[metric] += f"{metric}{{{place}{more}}} {float(value)!r}\n"
+    return [text.encode(errors="replace") for text in lines.values()]
 
 
 def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
     return ",".join(
-        f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)
+        [f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)]
     )
 
 

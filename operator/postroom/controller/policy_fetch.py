@@ -16,6 +16,7 @@ import aiohttp
 from postroom.api.reasons import Reason
 from postroom.concurrency.acting import party
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.slots import KeyedSlots
 from postroom.controller.policy_memory import PolicyMemory
 from postroom.dns.tls import mta_sts_host
@@ -64,13 +65,14 @@ class HttpsPolicyFetcher:
         limit: float = FETCH_LIMIT,
         memory: PolicyMemory | None = None,
         trust: TrustStore | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         self._guard, self._resolve = guard, resolve
         self._port, self._ca_bundle, self._limit = port, ca_bundle, limit
         self._memory = memory or PolicyMemory()
         self._trust = trust or TrustStore()
         self._flights: Flights[tuple[str, str], mta_sts_host.FetchedPolicy] = Flights()
-        self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
+        self._turns: KeyedSlots[str] = KeyedSlots(shard.share(_PER_ADDRESS), _PER_NAMESPACE)
 
     async def fetch(self, domain: str) -> mta_sts_host.FetchedPolicy:
         """See `postroom.dns.tls.mta_sts_host.PolicyFetcher`."""

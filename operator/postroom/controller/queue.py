@@ -42,6 +42,8 @@ class QueueClosed(Exception):
 class KeyedQueue:
     """Keys to work on, with deduplication, schedule and backoff. For one event loop.
 
+    Keys that `admits` does not let in are nobody's here: they never wait.
+
     A key is in at most one of these states besides its schedule: waiting, or running. One that is
     added while it runs waits again as soon as its run ends.
     """
@@ -51,8 +53,10 @@ class KeyedQueue:
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
         shares: Shares | None = None,
+        admits: Callable[[Key], bool] = lambda key: True,
     ) -> None:
         self._backoff = backoff or Backoff()
+        self.admits = admits
         self._clock = clock
         self._shares = shares or Shares(RUNS, RUNS_OF_ONE)
         # What someone changed finds a run free even while a thousand consequences wait for a host.
@@ -82,6 +86,8 @@ class KeyedQueue:
 
     def add(self, key: Key, urgency: Urgency = Urgency.CHANGE) -> None:
         """Have a key worked on as soon as possible."""
+        if not self.admits(key):
+            return
         if key in self._running:
             self._again[key] = min(urgency, self._again.get(key, urgency))
             return
@@ -98,6 +104,8 @@ class KeyedQueue:
 
     def add_after(self, key: Key, delay: float) -> None:
         """Have a key worked on after `delay` seconds, or at its earlier scheduled time."""
+        if not self.admits(key):
+            return
         if delay <= 0:
             self.add(key, Urgency.ROUTINE)
             return

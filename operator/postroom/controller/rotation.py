@@ -222,6 +222,16 @@ class OwnedSecrets:
         return _Known(Keeping(kept_at=there.kept_at), there.token)
 
 
+class OthersSecrets(OwnedSecrets):
+    """The same for a process beside the operator: it uses what that has kept, and keeps nothing.
+
+    What it is handed anew it uses as long as it lives; the operator is handed its own.
+    """
+
+    async def keep(self, grant: Grant, token: Masked, *, refused: bool) -> None:
+        """Let it go."""
+
+
 def _wanted(grant: Grant) -> KeptFor:
     assert grant.kept_for is not None  # noqa: S101 - `TokenSource` asks for no other
     return grant.kept_for

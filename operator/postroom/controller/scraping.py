@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may read /metrics: asked of the API server, as kube-rbac-proxy and controller-runtime do.
+"""Who may read /metrics and /ui: asked of the API server, as kube-rbac-proxy does.
 
 A TokenReview tells who a bearer token is, a SubjectAccessReview whether that user may ``get`` the
 path as a non-resource URL. Without the opt-in everybody who reaches the port may.
@@ -22,7 +22,7 @@ _TOKEN_LIMIT = 16_384
 
 
 class Permission(Enum):
-    """What a request for the metrics is answered with."""
+    """What a request for metrics, or for the page, is answered with."""
 
     GRANTED = 200
     #: No token, or one that the API server does not know.
@@ -30,6 +30,16 @@ class Permission(Enum):
     FORBIDDEN = 403
     #: The API server did not say.
     UNKNOWN = 503
+
+    def refusal(self, url: str) -> str:
+        """Why nothing is shown to whoever asks for a non-resource URL that is not granted."""
+        match self:
+            case Permission.UNAUTHENTICATED:
+                return "a bearer token is needed that this cluster's API server knows"
+            case Permission.FORBIDDEN:
+                return f"the token's user may not get the non-resource URL {url}"
+            case _:
+                return "the API server does not say whose token this is; try again"
 
 
 class Reviewer(Protocol):
@@ -47,26 +57,28 @@ class ScrapePermission:
         self, reviewer: Reviewer, path: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._reviewer, self._path = reviewer, path
-        #: By the token's hash, so that no token outlives its request.
+        #: By the hash of token and path, so that no token outlives its request.
         self._known: ExpiringMap[bytes, Permission] = ExpiringMap(_REMEMBERED, clock)
 
-    async def of(self, authorization: str | None) -> Permission:
-        """Return what the bearer of a header's token may; an API server that fails grants none."""
+    async def of(self, authorization: str | None, below: str = "") -> Permission:
+        """Return what the bearer of a header's token may, at the path or at one `below` it; an API
+        server that fails grants none."""
         scheme, _, value = (authorization or "").partition(" ")
         token = value.strip()
         if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_LIMIT:
             return Permission.UNAUTHENTICATED
-        digest = hashlib.sha256(token.encode()).digest()
-        known = self._known.get(digest)
+        # No header holds a line break, so that one token's path is no part of another's.
+        asked = hashlib.sha256(f"{token}\n{below}".encode()).digest()
+        known = self._known.get(asked)
         if known is not None:
             return known
         try:
             permission = Permission.UNAUTHENTICATED
             user = await self._reviewer.review_token(Masked(token))
             if user is not None:
-                granted = await self._reviewer.may_get(user, self._path)
+                granted = await self._reviewer.may_get(user, self._path + below)
                 permission = Permission.GRANTED if granted else Permission.FORBIDDEN
         except ApiError:
             return Permission.UNKNOWN
-        self._known.put(digest, permission, _HOLDS)
+        self._known.put(asked, permission, _HOLDS)
         return permission

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What messages of ours an earlier process sent, as far as statuses tell."""
+"""What messages of ours an earlier process sent, or that of another shard, as far as statuses
+tell."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from postroom.api.names import Kind
+from postroom.api.names import Key, Kind
 from postroom.api.resource import EmailAccount, InvalidSpec, parse
-from postroom.controller.cache import Cache
+from postroom.controller.cache import Cache, Raw, status_of
 from postroom.reconcile.account.messages import spending
 from postroom.reconcile.tenancy.budgets import Budgets
 
@@ -26,10 +27,16 @@ def recall(budgets: Budgets, cache: Cache, now: datetime) -> None:
         if not isinstance(status, Mapping) or not status.get("lastCheckTime"):
             continue
         inherited.add(key.namespace)
-        if key.kind is Kind.EMAIL_ACCOUNT and any(name in status for name in _TELL_OF_MESSAGES):
-            try:
-                account = cast("EmailAccount", parse(key.kind, raw))
-            except InvalidSpec:
-                continue
-            spending.learn(budgets, account, None, now)
+        learn(budgets, key, raw, now)
     budgets.open(now, inherited)
+
+
+def learn(budgets: Budgets, key: Key, raw: Raw, now: datetime) -> None:
+    """Learn from the status of an object, if it is an account and tells of messages."""
+    status = status_of(raw)
+    if key.kind is Kind.EMAIL_ACCOUNT and any(name in status for name in _TELL_OF_MESSAGES):
+        try:
+            account = cast("EmailAccount", parse(key.kind, raw))
+        except InvalidSpec:
+            return
+        spending.learn(budgets, account, None, now)

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from prometheus_client import Counter
+
 from postroom.api.names import Key, Kind
 from postroom.concurrency.backoff import Backoff
 from postroom.controller.cache import metadata_of
 from postroom.controller.client import ApiError, Listed
 from postroom.controller.intake import START_ORDER, Intake
-from postroom.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,13 @@ class ListingClient(Protocol):
     async def get(self, key: Key) -> Mapping[str, Any] | None: ...
 
 
+class Missed(Protocol):
+    """The part of a process' metrics that the sweep moves."""
+
+    @property
+    def watch_missed(self) -> Counter: ...
+
+
 class Sweep:
     """Lists of everything we serve, held against the cache."""
 
@@ -43,7 +51,7 @@ class Sweep:
         client: ListingClient,
         intake: Intake,
         namespaces: Sequence[str],
-        metrics: Metrics,
+        metrics: Missed,
         clock: Callable[[], float] = time.monotonic,
         watch_lag: float = _WATCH_LAG,
     ) -> None:
@@ -121,13 +129,23 @@ class Sweep:
             if vanished or behind:
                 await asyncio.sleep(self._watch_lag)
             for key in vanished:
-                seen = known[key]
-                if seen is not None and self._seen(key) == seen:
-                    self._metrics.watch_missed.inc()
-                    self._intake.gone(key, seen.uid)
+                await self._drop(key, known[key])
             for key in behind:
                 await self._catch_up(key, listed[key])
         self._last_end = self._clock()
+
+    async def _drop(self, key: Key, seen: Listed | None) -> None:
+        """Drop an object that the list does not show if there is none of its name, either: a list
+        may be one of some time ago, and whatever stands on the object would fall with it."""
+        if seen is None or self._seen(key) != seen:
+            return
+        raw = await self._client.get(key)
+        if self._seen(key) != seen or (raw is not None and _identity(raw).uid == seen.uid):
+            return
+        self._metrics.watch_missed.inc()
+        self._intake.gone(key, seen.uid)
+        if raw is not None:
+            self._intake.seen(key.kind, raw, force=True)
 
     async def _catch_up(self, key: Key, listed: Listed) -> None:
         """Read an object by name if the watch still has not brought what the list showed.

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from postroom.api.conditions import ConditionType, find
 from postroom.api.names import Key, Kind
+from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.status import CommonStatus
 from postroom.concurrency.acting import acting_for
@@ -18,9 +20,9 @@ from postroom.controller.dependants import declared
 from postroom.controller.events import EventPoster
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import QueueClosed, Urgency
-from postroom.controller.writer import Evaluated, Writer, WriteResult, marks_of
+from postroom.controller.writer import Evaluated, Writer, marks_of
 from postroom.log import about
-from postroom.metrics import Metrics
+from postroom.metrics import Metrics, WriteResult
 from postroom.reconcile.status import schedule
 from postroom.reconcile.status.outcome import Memory, Outcome
 
@@ -30,10 +32,23 @@ logger = logging.getLogger(__name__)
 _SLOW_RUN = 5.0
 #: Seconds after which a run is given up: every stage has its own, shorter bound.
 _LONGEST_RUN = 300.0
-#: Seconds until a status that the API server forbids or rejects is tried again.
+#: Seconds until a status that the API server rejects is tried again.
 _REFUSED_RETRY = 120.0
 #: Children follow a status that stands: it names them before they come, and until they are gone.
 _TOLD = (WriteResult.WRITTEN, WriteResult.UNCHANGED)
+
+
+def _tells_of_a_bug(status: CommonStatus) -> bool:
+    """Whether an evaluation ended in one: the engine makes it a verdict, so nothing is raised.
+
+    An object at rest keeps the verdict that it had; it was not evaluated.
+    """
+    ready = find(status.conditions, ConditionType.READY)
+    return (
+        ready is not None
+        and ready.reason == Reason.INTERNAL_ERROR.value
+        and find(status.conditions, ConditionType.SUSPENDED) is None
+    )
 
 
 def _nothing_to_tell(kind: Kind, raw: Raw, memory: Memory, now: datetime) -> None:
@@ -118,9 +133,13 @@ class Worker:
         started = time.monotonic()
         async with asyncio.timeout(_LONGEST_RUN):
             outcome = await self._reconcile(key, raw, evaluated)
+        if outcome is None:
+            return
         self._metrics.reconcile_seconds.labels(kind=key.kind.value).observe(
             time.monotonic() - started
         )
+        if outcome.status is not None and _tells_of_a_bug(outcome.status):
+            self._metrics.reconcile_errors.labels(kind=key.kind.value).inc()
         # Before the write, so that what changes from here on brings the object back.
         self._intake.dependants.update(key, outcome.references or declared(key.kind, raw))
         result = WriteResult.UNCHANGED
@@ -143,9 +162,9 @@ class Worker:
             memory.children = states
             self._queue.add(key, Urgency.CHANGE)
 
-    async def _reconcile(self, key: Key, raw: Raw, evaluated: Evaluated) -> Outcome:
+    async def _reconcile(self, key: Key, raw: Raw, evaluated: Evaluated) -> Outcome | None:
         """Evaluate; a slow run on a new generation says so in status, once, and a slow look at a
-        mailbox for as long as it lasts."""
+        mailbox for as long as it lasts. None: the domain is gone."""
         memory = self._intake.memory(key)
         run = asyncio.ensure_future(self._evaluator.reconcile(key.kind, raw, memory))
         try:
@@ -156,7 +175,13 @@ class Worker:
                 await self._writer.write(evaluated, status)
             told = False
             while not run.done():
-                current = self._intake.cache.get(key) or raw
+                current = self._intake.cache.get(key)
+                if key.kind is Kind.SENDING_DOMAIN and evaluated.uid != metadata_of(
+                    current or {}
+                ).get("uid"):
+                    # What waits in the line before a name server need not be asked any more.
+                    return None
+                current = current or raw
                 at_work = self._evaluator.syncing(key.kind, current, memory, self._now())
                 if at_work is not None:
                     told = await self._writer.write(evaluated, at_work) in _TOLD or told
@@ -175,10 +200,11 @@ class Worker:
             case WriteResult.STALE:
                 self._queue.add(key, Urgency.CHANGE)
                 return
-            case WriteResult.UNAVAILABLE:
+            case WriteResult.UNAVAILABLE | WriteResult.FORBIDDEN:
+                # An API server that has just begun knows no rights yet, and forbids what it allows.
                 self._queue.failed(key)
                 return
-            case WriteResult.FORBIDDEN | WriteResult.INVALID:
+            case WriteResult.INVALID:
                 self._queue.add_after(key, _REFUSED_RETRY)
                 return
         self._queue.succeeded(key)

@@ -109,6 +109,14 @@ class ClusterWorld:
         except InvalidSpec:
             return None
 
+    def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Whether there is an object of a name, be its spec invalid."""
+        return Key(kind, namespace, name) in self._cache
+
+    def names_under(self, kind: Kind, namespace: str, index: str) -> Sequence[str]:
+        """Return the names of the objects that stand under an index, be their specs invalid."""
+        return self._cache.names_under(kind, namespace, index)
+
     async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
         """Return the objects of a namespace that stand under an index, sorted by name."""
         names = self._cache.names_under(kind, namespace, index)
@@ -129,7 +137,7 @@ class ClusterWorld:
         try:
             raw = await self._secrets.get(namespace, name)
         except ApiError as error:
-            raise _unavailable(error, "Secret", namespace, name) from None
+            raise unavailable(error, "Secret", namespace, name) from None
         content = None if raw is None else world.secret_content(raw)
         if content is not None and self._require_consent:
             # An owner who names no host has agreed to none, and so it is with uses.
@@ -142,7 +150,7 @@ class ClusterWorld:
         try:
             raw = await self._config_maps.get(namespace, name)
         except ApiError as error:
-            raise _unavailable(error, "ConfigMap", namespace, name) from None
+            raise unavailable(error, "ConfigMap", namespace, name) from None
         return None if raw is None else config_map_content(raw)
 
     def forget_sources(self, namespace: str, name: str | None = None) -> None:
@@ -165,11 +173,11 @@ def config_map_content(raw: Mapping[str, Any]) -> world.ConfigMapContent:
     )
 
 
-def _unavailable(error: ApiError, kind: str, namespace: str, name: str) -> world.LookupUnavailable:
+def unavailable(error: ApiError, kind: str, namespace: str, name: str) -> world.LookupUnavailable:
     """Why something could not be looked up: the same sentence every time."""
     if error.status == 403:
         return world.LookupUnavailable(
-            f"{kind} {name} could not be read: the operator lacks the permission to get "
+            f"{kind} {name} could not be read: postroom lacks the permission to get "
             f"{kind.lower()}s in namespace {namespace}; bind its role there."
         )
     return world.LookupUnavailable(

@@ -10,6 +10,7 @@ works, which `postroom.controller.lease` keeps.
 A status is a merge patch with ``metadata.resourceVersion`` as precondition. Server-side apply would
 say the same, but costs the API server 1.3 to 1.4 times as much; and as postroom is the only owner
 of ``status``, the precondition already keeps an older write from winning over a newer one.
+What `postroom deliver` writes beside it is left as it stands (`shared_status`).
 A patch that changes nothing costs as much as one that does, so it is not sent.
 """
 
@@ -18,44 +19,30 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Protocol
 
 from postroom.api.names import Key
 from postroom.api.resource import Metadata
 from postroom.api.status import CommonStatus
-from postroom.api.times import parse_timestamp
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.audit import Audit
 from postroom.controller.cache import Raw, metadata_of, status_of
 from postroom.controller.client import ApiError
 from postroom.controller.intake import Intake, utc_now
+from postroom.controller.shared_status import with_delivery
 from postroom.log import about
-from postroom.metrics import Metrics
+from postroom.metrics import Metrics, WriteResult
+from postroom.reconcile.status import schedule
 
 logger = logging.getLogger(__name__)
 
 _LAST_CHECK_TIME = "lastCheckTime"
+#: What moves with every look, and is no news by itself.
+_TIMES_OF_LOOKS = frozenset({_LAST_CHECK_TIME, "lastReadyTime"})
 _ATTEMPTS = 5
 #: A server may ask for any pause; a worker does not sleep longer than this over one write.
 _LONGEST_PAUSE = 30.0
-
-
-class WriteResult(StrEnum):
-    """How a write ended; also the label of the metric."""
-
-    WRITTEN = "written"
-    #: The stored status says the same.
-    UNCHANGED = "unchanged"
-    #: The object has moved on: the status is about a spec that is no more.
-    STALE = "stale"
-    GONE = "gone"
-    #: The API server rejects the status: a bug, or CRDs of another version.
-    INVALID = "invalid"
-    FORBIDDEN = "forbidden"
-    #: The API server could not be reached or is overloaded.
-    UNAVAILABLE = "unavailable"
 
 
 class WritingClient(Protocol):
@@ -173,6 +160,7 @@ class Writer:
         if current.uid != evaluated.uid or current.generation != evaluated.generation:
             return WriteResult.STALE
         stored = status_of(raw)
+        desired = with_delivery(desired, stored, raw.get("spec"))
         if evaluated.marks not in (None, marks_of(stored)) and marks_of(stored) != marks_of(
             desired
         ):
@@ -235,7 +223,8 @@ class Writer:
         if fresh is None or fresh == old:
             return False
         try:
-            return self._now() - parse_timestamp(str(old)) >= evaluated.heartbeat
+            now = self._now()
+            return now - schedule.past(str(old), now) >= evaluated.heartbeat
         except ValueError:
             return True
 
@@ -290,8 +279,8 @@ class SecretWriter:
 
 
 def differs(stored: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    """Whether two statuses differ in anything but the time of the last check."""
-    names = (stored.keys() | desired.keys()) - {_LAST_CHECK_TIME}
+    """Whether two statuses differ in anything but the times of the last looks."""
+    names = (stored.keys() | desired.keys()) - _TIMES_OF_LOOKS
     return any(stored.get(name) != desired.get(name) for name in names)
 
 

@@ -85,12 +85,20 @@ class Answer:
         return self.outcome in CONCLUSIVE
 
 
+#: Where name servers listen, unless somebody says otherwise.
+PORT = 53
+
+
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """The zone that holds a name: its apex and the names of its authoritative servers, sorted."""
+    """The zone that holds a name: its apex and the names of its authoritative servers, sorted.
+
+    `port` is where these were asked, which tells no zone from another.
+    """
 
     apex: str
     nameservers: tuple[str, ...]
+    port: int = field(default=PORT, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints
 from postroom.api.data_files import read
 from postroom.api.fields import Model
 from postroom.api.findings import Finding, Fix, Severity
-from postroom.dns.answers import RecordType, Zone
+from postroom.dns.answers import PORT, RecordType, Zone
 from postroom.dns.finding_codes import Code
 from postroom.dns.names import is_within
 
@@ -87,14 +87,16 @@ def finding(code: Code, subject: str, message: str, fix: Fix | None = None) -> F
 def question(name: str, type: RecordType, zone: Zone | None = None, *, cached: bool = False) -> str:
     """Write the question to DNS that shows a finding, as ``dig`` takes it.
 
-    To the first name server of the zone by its name, so that it is always the same; to whatever
-    resolver is configured for names outside of the zone, and for what only caches show.
+    To the first name server of the zone by its name, so that it is always the same, and where it
+    listens; to whatever resolver is configured for names outside of the zone, and for what only
+    caches show.
     """
     # What a shell would read otherwise cannot stand in a name that was asked for.
     if not _ASKABLE_QUOTED.fullmatch(name):
         return ""
     servers = sorted(zone.nameservers) if zone is not None and is_within(name, zone.apex) else []
+    port = f" -p {zone.port}" if zone is not None and zone.port != PORT else ""
     typed = name if _ASKABLE.fullmatch(name) else f"'{name}'"
     if cached or not servers or not _ASKABLE.fullmatch(servers[0]):
         return f"dig {type.value} {typed}"
-    return f"dig +norecurse {type.value} {typed} @{servers[0]}"
+    return f"dig +norecurse {type.value} {typed} @{servers[0]}{port}"

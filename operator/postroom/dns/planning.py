@@ -279,6 +279,3 @@ def _reverse(spec: SendingDomainSpec) -> Iterator[_Made]:
         id, kind = f"reverse-{address}", RecordType.PTR
         path = ("sendingIPs", index)
         yield _expected(spec, id, Purpose.REVERSE_DNS, name, kind, "", wanted), path
-
-
-_ALL = {SPFAll.FAIL: "-all", SPFAll.SOFT_FAIL: "~all", SPFAll.NEUTRAL: "?all"}

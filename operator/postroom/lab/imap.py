@@ -6,16 +6,23 @@ import base64
 import binascii
 import re
 import ssl
+from datetime import UTC, datetime
 
-from postroom.lab.mailboxes import QUOTA, SPECIAL_USES, Account, Accounts, Mailbox, Message
+from postroom.lab.imap_selected import COMMANDS, Selected
+from postroom.lab.mailboxes import QUOTA, SPECIAL_USES, Account, Accounts, Mailbox
 
 _LINE_LIMIT = 64 * 1024
+#: How APPEND says when a message arrived (section 9, date-time).
+_DATE_TIME = "%d-%b-%Y %H:%M:%S %z"
 _CAPABILITIES = (
-    "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ ID UIDPLUS MOVE NAMESPACE SPECIAL-USE QUOTA STATUS=SIZE"
+    "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ IDLE ID UIDPLUS MOVE UNSELECT NAMESPACE SPECIAL-USE "
+    "QUOTA STATUS=SIZE"
 )
 #: What is carried out after a sign-in, and what with a selected mailbox.
-_ON_MAILBOXES = ("LIST", "NAMESPACE", "STATUS", "GETQUOTAROOT", "SELECT", "EXAMINE")
-_ON_MESSAGES = ("FETCH", "SEARCH", "STORE", "EXPUNGE", "MOVE", "CLOSE")
+_ON_MAILBOXES = ("LIST", "NAMESPACE", "STATUS", "GETQUOTAROOT", "SELECT", "EXAMINE", "APPEND")
+#: What changes mailboxes themselves; the last is the lab's own: the mailbox is numbered anew, under
+#: another UIDVALIDITY, as after a server lost its index.
+_ALTERING = ("CREATE", "DELETE", "RENAME", "XRENUMBER")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\([^()]*\))|([^\s"()]+)')
 
 
@@ -28,6 +35,7 @@ class LabImap:
         self._accounts, self._context = accounts, context
         self._address, self._port = address, port
         self._server: asyncio.Server | None = None
+        self._talking: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
         """Listen."""
@@ -36,16 +44,26 @@ class LabImap:
         )
 
     async def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, and hang up: sessions may last."""
         if self._server is not None:
             self._server.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End all sessions without a word, as a server does that is ended itself."""
+        for writer in tuple(self._talking):
+            writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = _Session(self._accounts, reader, writer)
+        self._talking.add(writer)
         try:
-            await _Session(self._accounts, reader, writer).run()
+            await session.run()
         except (ConnectionError, asyncio.IncompleteReadError, ValueError, ssl.SSLError):
             pass
         finally:
+            session.deselect()
+            self._talking.discard(writer)
             writer.close()
 
 
@@ -57,9 +75,12 @@ class _Session:
     ) -> None:
         self._accounts, self._reader, self._writer = accounts, reader, writer
         self._account: Account | None = None
-        self._mailbox: Mailbox | None = None
-        self._read_only = True
+        self._selected: Selected | None = None
+        self._watched: Mailbox | None = None
+        self._changed = asyncio.Event()
         self._open = True
+        #: The literal at the end of the last command, octet for octet.
+        self._literal = b""
 
     async def run(self) -> None:
         self._send(f"* OK [CAPABILITY {_CAPABILITIES}] postroom lab ready")
@@ -80,40 +101,59 @@ class _Session:
             ]
             if name == "AUTHENTICATE":
                 await self._authenticate(tag, words)
+            elif name == "IDLE" and self._account is not None:
+                await self._idle(tag)
+            elif self._says_goodbye():
+                pass
             else:
                 self._send(f"{tag} {self._execute(name, words, by_uid)}")
             await self._writer.drain()
 
+    def _says_goodbye(self) -> bool:
+        """End the session where its mailbox is no longer what it was, as Dovecot does."""
+        gone = self._selected is not None and self._selected.is_gone
+        if gone and self._open:
+            self._open = False
+            self._send("* BYE the mailbox was deleted or made anew")
+        return gone
+
     async def _read_command(self) -> str:
-        """Read a line; literals become quoted strings."""
+        """Read a line; literals become quoted strings, but for the content of APPEND."""
         text = ""
         while True:
             raw = await self._reader.readline()
             if not raw.endswith(b"\n"):
                 return ""
             line = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-            literal = re.search(r"\{(\d{1,6})(\+?)\}$", line)
+            literal = re.search(r"\{(\d{1,8})(\+?)\}$", line)
             if literal is None:
                 return text + line
             if not literal[2]:
                 self._send("+ go on")
                 await self._writer.drain()
-            content = (await self._reader.readexactly(int(literal[1]))).decode("utf-8", "replace")
+            self._literal = await self._reader.readexactly(int(literal[1]))
+            content = "" if " APPEND " in line.upper() else self._literal.decode("utf-8", "replace")
             escaped = content.replace("\\", "\\\\").replace('"', '\\"')
             text += f'{line[: literal.start()]}"{escaped}"'
 
     def _execute(self, name: str, words: list[str], by_uid: bool) -> str:
         """Carry out a command, as far as the state allows it; return the tagged answer."""
         try:
-            if self._mailbox is not None and name in _ON_MESSAGES:
-                return self._on_messages(self._mailbox, name, words, by_uid)
+            if self._selected is not None and name in COMMANDS:
+                if name in ("CLOSE", "UNSELECT"):
+                    self.deselect()
+                    return "OK done"
+                return self._selected.execute(name, words, by_uid)
             if self._account is not None and name in _ON_MAILBOXES:
                 return self._on_mailboxes(self._account, name, words)
+            if self._account is not None and name in _ALTERING:
+                return self._alter(self._account, name, words)
         except (ValueError, IndexError):
             return "BAD arguments"
         match name:
             case "NOOP":
-                pass
+                if self._selected is not None:
+                    self._selected.sync()
             case "CAPABILITY":
                 self._send(f"* CAPABILITY {_CAPABILITIES}")
             case "ID":
@@ -127,21 +167,33 @@ class _Session:
                 return "BAD unknown command"
         return "OK done"
 
-    def _send(self, line: str) -> None:
-        self._writer.write(line.encode() + b"\r\n")
+    def _send(self, line: str | bytes) -> None:
+        self._writer.write(line if isinstance(line, bytes) else line.encode() + b"\r\n")
 
-    def _capability(self, _: list[str]) -> str:
-        self._send(f"* CAPABILITY {_CAPABILITIES}")
-        return "OK done"
+    async def _idle(self, tag: str) -> None:
+        """Tell of changes as they come, until the client is done (RFC 2177)."""
+        self._send("+ idling")
+        line = asyncio.ensure_future(self._reader.readline())
+        try:
+            while not line.done() and not self._says_goodbye():
+                self._changed.clear()
+                if self._selected is not None:
+                    self._selected.sync()
+                await self._writer.drain()
+                changed = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait({line, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+            if self._open:
+                is_done = (await line).strip().upper() == b"DONE"
+                self._send(f"{tag} {'OK done' if is_done else 'BAD expected DONE'}")
+        finally:
+            line.cancel()
 
-    def _id(self, _: list[str]) -> str:
-        self._send('* ID ("name" "postroom lab")')
-        return "OK done"
-
-    def _logout(self, _: list[str]) -> str:
-        self._open = False
-        self._send("* BYE see you")
-        return "OK done"
+    def deselect(self) -> None:
+        """Leave the mailbox that is selected."""
+        if self._watched is not None:
+            self._watched.watchers.discard(self._changed.set)
+        self._selected = self._watched = None
 
     def _login(self, words: list[str]) -> str:
         if len(words) != 2:
@@ -176,7 +228,7 @@ class _Session:
             return "OK done"
         mailbox = account.mailbox(words[0] if words else "")
         if name in ("SELECT", "EXAMINE"):
-            self._mailbox = mailbox
+            self.deselect()
         if mailbox is None:
             return "NO [NONEXISTENT] no such mailbox"
         match name:
@@ -191,70 +243,36 @@ class _Session:
                 self._send(f'* QUOTAROOT "{words[0]}" "user"')
                 self._send(f'* QUOTA "user" (STORAGE {used} {QUOTA // 1024})')
                 return "OK done"
+            case "APPEND":
+                return self._append(mailbox, words[1:-1])
             case _:
-                self._read_only = name == "EXAMINE"
-                self._send("* FLAGS (\\Seen \\Deleted \\Answered \\Flagged \\Draft)")
-                self._send(f"* {len(mailbox.messages)} EXISTS")
-                self._send("* 0 RECENT")
-                self._send(f"* OK [UIDVALIDITY {mailbox.uid_validity}] valid")
-                self._send(f"* OK [UIDNEXT {mailbox.uid_next}] next")
-                return f"OK [{'READ-ONLY' if self._read_only else 'READ-WRITE'}] done"
+                examined = name == "EXAMINE"
+                self._selected = Selected(account, mailbox, self._send, read_only=examined)
+                self._watched = mailbox
+                mailbox.watchers.add(self._changed.set)
+                return self._selected.introduce()
 
-    def _on_messages(self, mailbox: Mailbox, name: str, words: list[str], by_uid: bool) -> str:
-        """Carry out a command of the selected mailbox (section 6.4; RFC 4315 and 6851)."""
+    def _append(self, mailbox: Mailbox, words: list[str]) -> str:
+        """APPEND with flags and a time, or without (section 6.3.11, RFC 4315)."""
+        flags = words.pop(0).strip("()").split() if words and words[0].startswith("(") else []
+        received = (
+            datetime.strptime(words[0].strip(), _DATE_TIME).astimezone(UTC) if words else None
+        )
+        made = mailbox.deliver(self._literal, received, flags)
+        return f"OK [APPENDUID {mailbox.uid_validity} {made.uid}] done"
+
+    def _alter(self, account: Account, name: str, words: list[str]) -> str:
+        """Make, remove, rename or renumber a mailbox (section 6.3)."""
+        mailbox = account.mailbox(words[0])
         match name:
-            case "CLOSE":
-                self._mailbox = None
-            case "SEARCH":
-                numbered = mailbox.found(words)
-                found = [message.uid if by_uid else index for index, message in numbered]
-                self._send(f"* SEARCH {' '.join(map(str, found))}".rstrip())
-            case "FETCH":
-                self._fetch(mailbox.chosen(words[0], by_uid=by_uid), " ".join(words[1:]).upper())
-            case "STORE" | "EXPUNGE" if self._read_only:
-                return "NO [READ-ONLY] the mailbox was examined"
-            case "STORE":
-                self._store(mailbox.chosen(words[0], by_uid=by_uid), words)
-            case "EXPUNGE":
-                chosen = mailbox.chosen(words[0] if by_uid and words else "1:*", by_uid=by_uid)
-                deleted = [found for found in chosen if "\\Deleted" in found[1].flags]
-                self._expunge(mailbox, deleted)
+            case "CREATE" if mailbox is None:
+                account.create(words[0])
+            case "DELETE" if words[0] in account.mailboxes.keys() - {"INBOX"}:
+                account.delete(words[0])
+            case "RENAME" if words[0] in account.mailboxes and account.mailbox(words[1]) is None:
+                account.rename(words[0], words[1])
+            case "XRENUMBER" if mailbox is not None:
+                mailbox.make_anew()
             case _:
-                target = self._account.mailbox(words[1]) if self._account and words[1:] else None
-                if self._read_only or target is None:
-                    return "NO [TRYCREATE] no such mailbox, or the mailbox was examined"
-                moved = mailbox.chosen(words[0], by_uid=by_uid)
-                for _, message in reversed(moved):
-                    target.deliver(message.content)
-                self._expunge(mailbox, moved)
+                return "NO [CANNOT] that mailbox exists, or does not"
         return "OK done"
-
-    def _expunge(self, mailbox: Mailbox, messages: list[tuple[int, Message]]) -> None:
-        for index, message in reversed(messages):
-            mailbox.messages.remove(message)
-            self._send(f"* {index} EXPUNGE")
-
-    def _fetch(self, messages: list[tuple[int, Message]], items: str) -> None:
-        for index, message in messages:
-            facts = [f"UID {message.uid}"]
-            if "FLAGS" in items:
-                facts.append(f"FLAGS ({' '.join(sorted(message.flags))})")
-            if "INTERNALDATE" in items:
-                facts.append(f'INTERNALDATE "{message.received:%d-%b-%Y %H:%M:%S +0000}"')
-            if "RFC822.SIZE" in items:
-                facts.append(f"RFC822.SIZE {len(message.content)}")
-            self._writer.write(f"* {index} FETCH ({' '.join(facts)}".encode())
-            if "BODY" in items:
-                part, content = message.section(items)
-                self._writer.write(f" BODY[{part} {{{len(content)}}}\r\n".encode() + content)
-            self._writer.write(b")\r\n")
-
-    def _store(self, messages: list[tuple[int, Message]], words: list[str]) -> None:
-        flags = set(" ".join(words[2:]).strip("()").split())
-        for index, message in messages:
-            if words[1].startswith("-"):
-                message.flags -= flags
-            else:
-                message.flags |= flags
-            if "SILENT" not in words[1].upper():
-                self._send(f"* {index} FETCH (FLAGS ({' '.join(sorted(message.flags))}))")

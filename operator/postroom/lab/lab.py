@@ -46,6 +46,11 @@ class Reach:
     @property
     def flags(self) -> tuple[str, ...]:
         """As flags of ``postroom check`` and ``postroom run``."""
+        return (*self.network_flags, f"--ownership-key-file={OWNERSHIP_KEY_FILE}")
+
+    @property
+    def network_flags(self) -> tuple[str, ...]:
+        """Those of them that ``postroom deliver`` has, too."""
         return (
             f"--dns-resolver={self.address}:{self.dns_port}",
             f"--dns-authoritative-port={self.dns_port}",
@@ -53,7 +58,6 @@ class Reach:
             f"--allow-port={SUBMISSION_PORT}",
             f"--allow-port={SUBMISSIONS_PORT}",
             f"--allow-port={IMAPS_PORT}",
-            f"--ownership-key-file={OWNERSHIP_KEY_FILE}",
         )
 
 
@@ -71,13 +75,11 @@ class Lab:
         context = certificates.server_context(ca)
         self.accounts = Accounts(PASSWORDS)
         self.zones = load_zones(address)
+        self.dns = LabDns(self.zones, address, dns_port)
+        self.smtp = LabSmtp(self.accounts, context, address, SUBMISSION_PORT, implicit=False)
         self._servers: list[tuple[str, int, LabDns | LabSmtp | LabImap]] = [
-            ("DNS", dns_port, LabDns(self.zones, address, dns_port)),
-            (
-                "SMTP with STARTTLS",
-                SUBMISSION_PORT,
-                LabSmtp(self.accounts, context, address, SUBMISSION_PORT, implicit=False),
-            ),
+            ("DNS", dns_port, self.dns),
+            ("SMTP with STARTTLS", SUBMISSION_PORT, self.smtp),
             (
                 "SMTP with implicit TLS",
                 SUBMISSIONS_PORT,

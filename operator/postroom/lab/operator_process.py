@@ -65,16 +65,19 @@ def free_port() -> int:
 
 
 class OperatorProcess:
-    """One operator process; its log lands in a file that failures show the end of."""
+    """One process of the operator, or of another verb that runs on a cluster; its log lands in a
+    file that failures show the end of."""
 
-    def __init__(self, kubeconfig: Path, directory: Path, flags: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kubeconfig: Path, directory: Path, flags: tuple[str, ...] = (), verb: str = "run"
+    ) -> None:
         self.port = free_port()
-        self.log = directory / f"operator-{self.port}.log"
+        self.log = directory / f"{verb}-{self.port}.log"
         self._command = [
             sys.executable,
             "-m",
             "postroom",
-            "run",
+            verb,
             f"--kubeconfig={kubeconfig}",
             f"--health-address=127.0.0.1:{self.port}",
             *flags,

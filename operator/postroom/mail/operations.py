@@ -217,6 +217,15 @@ class CountDays(Operation[HistoryReport]):
         return HistoryReport(session, complete=False)
 
 
+#: What a session may be for, by its name in metrics: a look over one of the two protocols, or one
+#: of the operations.
+SESSIONS = (
+    "smtp",
+    "imap",
+    *(each.kind for each in (AskSenders, SendMessage, ScanMailbox, RemoveMessages, CountDays)),
+)
+
+
 def _unasked(session: ProbeReport) -> Answer:
     return Answer(
         Acceptance.UNKNOWN, session.reason, session.message, session.code, session.enhanced_code

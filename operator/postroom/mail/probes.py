@@ -3,22 +3,28 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
+from postroom.concurrency.shards import WHOLE, Shard
+from postroom.concurrency.slots import KeyedSlots
 from postroom.mail import operations
-from postroom.mail.connect.dial import Deadlines, Dialler, Resolve, SystemResolver
+from postroom.mail.connect.dial import Deadlines, Dialler, Failure, Resolve, SystemResolver
 from postroom.mail.connect.guard import DialPolicy
 from postroom.mail.connect.tls import TrustStore
+from postroom.mail.imap import auth as imap_auth
 from postroom.mail.imap import probe as imap
 from postroom.mail.imap.history import count_days
+from postroom.mail.imap.reading import MailboxReader
 from postroom.mail.imap.removal import remove
 from postroom.mail.imap.scan import scan
-from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Hosts, RefusalBudget
+from postroom.mail.imap.session import ImapSession
+from postroom.mail.limits.hosts import HOST_LIMIT, QUIET, Host, Hosts, RefusalBudget
 from postroom.mail.limits.limiter import ProbeLimiter
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.mail.session.echo_filter import without_withheld
@@ -27,8 +33,17 @@ from postroom.mail.smtp import auth as smtp
 from postroom.mail.smtp.envelope import ask_senders
 from postroom.mail.smtp.sending import send
 
+ResultT = TypeVar("ResultT")
+
 #: Seconds.
 _LEAST_PAUSE = 60
+#: Lasting sessions of one login at one host: servers take four, ten or fifteen of a login, and
+#: people and probes sign in beside them.
+_SESSIONS = 2
+#: Seconds for which a session waits for the one before it to end.
+_HANDOVER = 5.0
+#: Until a refused login is sent again to read by: a look at the mailbox finds out before.
+_AFTER_REFUSAL = timedelta(minutes=15)
 
 #: (what was done, seconds that it took with all waiting, how far the session came)
 Observe = Callable[[str, float, ProbeReport], None]
@@ -51,7 +66,8 @@ class NetworkProbes:
 
     `resolve` finds the addresses of hosts; None asks the system. `quiet` is for how many seconds
     nobody signs in where somebody was refused; `limiter` bounds what is under way over all hosts,
-    and `per_host` what one namespace has under way at one.
+    and `per_host` what one namespace has under way at one; what a host bears of all together is
+    divided among the shards.
     """
 
     def __init__(
@@ -63,6 +79,7 @@ class NetworkProbes:
         limiter: ProbeLimiter | None = None,
         per_host: int = HOST_LIMIT,
         trust: TrustStore | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         dialler = Dialler(policy, resolve or SystemResolver(), deadlines or Deadlines())
         self._connector = Connector(dialler, trust or TrustStore())
@@ -71,7 +88,9 @@ class NetworkProbes:
         #: Told of every login that was sent.
         self.signed_in: SignedIn = lambda endpoint, login: None
         self._limiter = limiter or ProbeLimiter()
-        self._hosts = Hosts(time.monotonic, quiet, per_host)
+        self._hosts = Hosts(time.monotonic, quiet, per_host, shard)
+        # By one party each, to whom half of the slots is given.
+        self._lasting: KeyedSlots[tuple[str, str, str]] = KeyedSlots(2 * _SESSIONS, _SESSIONS)
 
     async def probe(
         self, endpoint: Endpoint, login: Login | None, mailbox: str | None = None
@@ -94,9 +113,11 @@ class NetworkProbes:
         host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
         async with host.signing_in(namespace, login) as attempt:
             if attempt.allowed:
-                async with host.slot(namespace), self._limiter.slot(host.speed, namespace):
-                    perform = cast("_Perform[operations.Report]", _OPERATIONS[type(operation)])
-                    done = await perform(endpoint, login, operation, self._connector)
+                perform = cast("_Perform[operations.Report]", _OPERATIONS[type(operation)])
+                async with host.slot(namespace):
+                    done = await self._limited(
+                        host, namespace, lambda out: perform(endpoint, login, operation, out)
+                    )
                     attempt.report = done.session
                     self._note_login(endpoint, login, done.session)
             else:
@@ -105,23 +126,62 @@ class NetworkProbes:
         self.observe(operation.kind, time.monotonic() - begun, done.session)
         return done
 
+    @asynccontextmanager
+    async def reading(self, endpoint: Endpoint, login: Login) -> AsyncIterator[MailboxReader]:
+        """A session over IMAP that lasts as long as it is used; raises `Failure`.
+
+        Signing in counts as it does for a look at the mailbox; afterwards the session takes no slot
+        of its host. Providers bound the sessions of a login, so that one has few of those.
+        """
+        namespace, name = endpoint.namespace, endpoint.host
+        whose = (namespace, name, login.username)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._lasting.slot(whose, namespace, _HANDOVER))
+            except TimeoutError:
+                message = (
+                    f"The username already reads over {_SESSIONS} sessions at {name}, which bounds "
+                    "them: give each account a login of its own."
+                )
+                raise Failure(
+                    ProbeStage.RESOLVE, Reason.SERVER_THROTTLED, message, conclusive=False
+                ) from None
+            host = self._hosts.of(name)
+            async with host.signing_in(namespace, login) as attempt:
+                if not attempt.allowed:
+                    raise _failure_of(_cooling_down(None, endpoint, host.budget(namespace)))
+                begun = time.monotonic()
+                async with host.slot(namespace):
+                    session, report = await self._limited(
+                        host, namespace, lambda out: _begun(endpoint, login, out, stack)
+                    )
+                attempt.report = report
+                self._note_login(endpoint, login, report)
+                self.observe("reading", time.monotonic() - begun, report)
+            if session is None:
+                raise _failure_of(report)
+            session.protocol.keep_alive()
+            reader = MailboxReader(session)
+            await reader.introduce()
+            yield reader
+
     async def _probe(
         self, endpoint: Endpoint, login: Login | None, mailbox: str | None
     ) -> ProbeReport:
         """Probe within the limits, without the login where the host has refused too many."""
         host, namespace = self._hosts.of(endpoint.host), endpoint.namespace
         if login is None:
-            async with host.slot(namespace), self._limiter.slot(host.speed, namespace):
-                return await self._check(endpoint, None, mailbox)
+            async with host.slot(namespace):
+                return await self._check(host, endpoint, None, mailbox)
         # A slot is taken by who may go: waiting for others, or for quiet, is no use of a host. The
         # global limiter comes last: who waits for a slow host must not keep others out.
         async with host.signing_in(namespace, login) as attempt:
-            async with host.slot(namespace), self._limiter.slot(host.speed, namespace):
+            async with host.slot(namespace):
                 if attempt.allowed:
-                    attempt.report = await self._check(endpoint, login, mailbox)
+                    attempt.report = await self._check(host, endpoint, login, mailbox)
                     self._note_login(endpoint, login, attempt.report)
                     return attempt.report
-                report = await self._check(endpoint, None, mailbox)
+                report = await self._check(host, endpoint, None, mailbox)
             shown = without_withheld(report, endpoint, login)
             return _cooling_down(shown, endpoint, host.budget(namespace))
 
@@ -130,11 +190,35 @@ class NetworkProbes:
             self.signed_in(endpoint, login)
 
     async def _check(
-        self, endpoint: Endpoint, login: Login | None, mailbox: str | None
+        self, host: Host, endpoint: Endpoint, login: Login | None, mailbox: str | None
     ) -> ProbeReport:
-        if mailbox is None:
-            return await smtp.check(endpoint, login, self._connector)
-        return await imap.check(endpoint, login, mailbox, self._connector)
+        def look(out: Connector) -> Awaitable[ProbeReport]:
+            if mailbox is None:
+                return smtp.check(endpoint, login, out)
+            return imap.check(endpoint, login, mailbox, out)
+
+        return await self._limited(host, endpoint.namespace, look)
+
+    async def _limited(
+        self, host: Host, namespace: str, probe: Callable[[Connector], Awaitable[ResultT]]
+    ) -> ResultT:
+        """Run a probe as the limiter lets it, which may begin it anew before it sends a login."""
+        return await self._limiter.run(
+            host.speed,
+            namespace,
+            lambda before_login: probe(replace(self._connector, before_login=before_login)),
+        )
+
+
+async def _begun(
+    endpoint: Endpoint, login: Login, connector: Connector, stack: AsyncExitStack
+) -> tuple[ImapSession | None, ProbeReport]:
+    """Begin a session that ends with the stack, None where it does not come to that."""
+    state = imap_auth.state_of(endpoint, login, connector)
+    session = None
+    async with state.reported():
+        session = await stack.enter_async_context(imap_auth.signed_in(state))
+    return session, state.report()
 
 
 def _cooling_down(
@@ -157,3 +241,21 @@ def _cooling_down(
     if report is None:
         return pause
     return replace(pause, server=report.server, tls=report.tls)
+
+
+def _failure_of(report: ProbeReport) -> Failure:
+    """The end of a session that did not begin.
+
+    What was refused is not tried again soon: servers lock accounts for that.
+    """
+    pause = report.retry_after
+    if report.authenticated is False:
+        pause = max(pause or _AFTER_REFUSAL, _AFTER_REFUSAL)
+    return Failure(
+        report.stage,
+        report.reason,
+        report.message,
+        conclusive=report.conclusive,
+        retry_after=pause,
+        cause=report.cause,
+    )

@@ -26,6 +26,7 @@ from postroom.api.resource import (
 from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
+from postroom.concurrency.backoff import doubled
 from postroom.reconcile import defaults, mailserver
 from postroom.reconcile.account import binding, disconnection, emailaccount, launch, sync
 from postroom.reconcile.account.reviews import USUAL, Thresholds
@@ -43,8 +44,9 @@ from postroom.reconcile.world import LookupUnavailable, World
 
 logger = logging.getLogger(__name__)
 
-#: How soon a failure of postroom itself, or of its way to the API, is tried again.
-_RETRY = timedelta(seconds=30)
+#: How soon a failure of postroom's way to the API is tried again: what lasted for a moment holds
+#: nothing up for long, and an API server in trouble is asked ever less often.
+_FIRST_RETRY, _RETRY = timedelta(seconds=3), timedelta(seconds=30)
 _AGAIN_SOON = timedelta(seconds=2)
 _BUG_RETRY = timedelta(minutes=5)
 
@@ -69,14 +71,16 @@ async def reconcile(
 ) -> Outcome:
     """Evaluate one stored object.
 
-    Never raises but for cancellation: an invalid spec stalls the object, an unavailable lookup is
-    retried, and a bug of ours is logged with its traceback and shown as Unknown, all without
-    effect on any other object.
+    Never raises but for cancellation and `MemoryError`, which tells nothing of the object: an
+    invalid spec stalls the object, an unavailable lookup is retried, and a bug of ours is logged
+    with its traceback and shown as Unknown, all without effect on any other object.
     """
     try:
         outcome = await _evaluated(kind, raw, world, memory, policy)
         outcome = binding.at_rest(outcome, raw.get("spec"), memory, world.now())
         outcome = explained(await defaults.told(kind, raw, outcome, world))
+    except MemoryError:
+        raise
     except Exception:
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.
         logger.exception("evaluating %s failed", _untyped(kind, raw).key)
@@ -95,6 +99,7 @@ async def _evaluated(
             return await with_users(resource, _at_rest(resource, memory, world, rest), world)
         memory.evaluated = resource.spec
         assessment = await _assess(resource, world, memory, policy)
+        memory.unasked = 0
         if _is_premature(resource, assessment, memory, policy, world.now()):
             outcome = Outcome(None, _AGAIN_SOON, references=assessment.references)
         else:
@@ -103,7 +108,9 @@ async def _evaluated(
     except InvalidSpec as error:
         return _invalid(_untyped(kind, raw), error, world.now())
     except LookupUnavailable as error:
-        return _unavailable(resource, error.sentence, world.now())
+        memory.unasked += 1
+        wait = doubled(_FIRST_RETRY, _RETRY, memory.unasked)
+        return _unavailable(resource, error.sentence, world.now(), wait)
 
 
 def _is_premature(
@@ -229,8 +236,10 @@ async def _rest_of(
     account = cast("EmailAccount", resource)
     if spec.disconnected:
         rest = await disconnection.rest_of(account, world, memory)
+    if rest is None:
+        return None
     checklist = launch.at_rest(account, policy.reviews.backfill_days, world.now())
-    return rest and replace(rest, fields={**rest.fields, "launch": checklist})
+    return replace(rest, fields={**rest.fields, "launch": checklist})
 
 
 def _at_rest(resource: AnyResource, memory: Memory, world: World, rest: Rest) -> Outcome:
@@ -271,7 +280,7 @@ def _without_rest(spec: Model) -> Model:
     return spec.model_copy(update=changes)
 
 
-def _unavailable(resource: AnyResource, sentence: str, now: datetime) -> Outcome:
+def _unavailable(resource: AnyResource, sentence: str, now: datetime, wait: timedelta) -> Outcome:
     """The API could not be asked for something this object needs: the last verdict stands, until
     it is too old to count."""
     before = resource.status
@@ -289,19 +298,19 @@ def _unavailable(resource: AnyResource, sentence: str, now: datetime) -> Outcome
             passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),
             *_kept(resource),
         )
-        return _outcome(resource, verdicts, now, _RETRY, Reason.OBSERVATION_STALE)
+        return _outcome(resource, verdicts, now, wait, Reason.OBSERVATION_STALE)
     if (
         ready is not None
         and ready.status is not ConditionStatus.UNKNOWN
         and (before.observed_generation == generation)
     ):
-        return Outcome(status=None, next_check=_RETRY)
+        return Outcome(status=None, next_check=wait)
     verdicts = (
         unknown(ConditionType.READY, Reason.PROGRESSING, sentence),
         passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),
         *_kept(resource),
     )
-    return _outcome(resource, verdicts, now, _RETRY)
+    return _outcome(resource, verdicts, now, wait)
 
 
 def _bug(resource: AnyResource, now: datetime) -> Outcome:

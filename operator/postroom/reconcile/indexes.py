@@ -5,13 +5,17 @@ One text per index (``default=true``), so that a world can keep them in a plain 
 dependant can name them in `Outcome.references`: nothing ever scans a namespace.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from postroom.api.emailaccount import EmailAccountSpec
-from postroom.api.fields import Model
+from postroom.api.fields import DomainName, Model
 from postroom.api.mailserver import MailServerSpec
+from postroom.api.names import Kind
 from postroom.api.profile import Purpose
-from postroom.api.resource import AnyResource
+from postroom.api.resource import AnyResource, InvalidSpec, parse_spec
 from postroom.api.sendingdomain import SendingDomainSpec
 
 #: Servers and accounts that claim to be the default of their namespace.
@@ -23,6 +27,7 @@ BULK_DAILY = 5000
 _DOMAIN, _ADDRESS, _IDENTITY = "domain=", "address=", "identity="
 _SERVER, _RECEIVER, _FALLBACK, _SENDS = "server=", "receiver=", "fallback=", "sends="
 _FORWARDING = "forwarding="
+_DOMAIN_NAME: TypeAdapter[str] = TypeAdapter(DomainName)
 
 
 def by_address(address: str) -> str:
@@ -43,6 +48,11 @@ def by_consumer(name: str) -> str:
 def by_domain(domain: str) -> str:
     """Sending domains for a domain."""
     return f"{_DOMAIN}{domain}"
+
+
+def unusable(index: str) -> str:
+    """Objects that say what an index is about, in a spec that is invalid."""
+    return f"unusable:{index}"
 
 
 def domain_among(indexes: Iterable[str]) -> str | None:
@@ -145,6 +155,27 @@ def indexes_of(spec: Model) -> frozenset[str]:
             return frozenset(found | {mark for mark, is_set in marks.items() if is_set})
         case _:
             return frozenset()
+
+
+def indexes_in(kind: Kind, spec: Any) -> frozenset[str]:
+    """Return every index of an object that may have an invalid spec, as the API server has it."""
+    try:
+        return indexes_of(parse_spec(kind, spec))
+    except InvalidSpec:
+        return frozenset(map(unusable, _said(kind, spec if isinstance(spec, Mapping) else {})))
+
+
+def _said(kind: Kind, spec: Mapping[str, Any]) -> Iterator[str]:
+    """What an invalid spec says of that for which others look, as far as that is valid itself."""
+    if kind is Kind.MAIL_SERVER and spec.get("default") is True:
+        yield DEFAULT
+    if kind is Kind.SENDING_DOMAIN:
+        # How it is written may be all that is wrong.
+        name = str(spec.get("domain")).lower().removesuffix(".")
+        try:
+            yield by_domain(_DOMAIN_NAME.validate_python(name))
+        except ValidationError:
+            return
 
 
 def age(resource: AnyResource) -> tuple[str, str]:

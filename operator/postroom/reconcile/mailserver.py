@@ -7,9 +7,13 @@ from postroom.api.names import Kind
 from postroom.api.resource import MailServer
 from postroom.reconcile import defaults
 from postroom.reconcile.indexes import DEFAULT
-from postroom.reconcile.signing_in import refresh_tokens
+from postroom.reconcile.signing_in import credential_ages, refresh_tokens
 from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
-from postroom.reconcile.signing_in.protocol_check import prepare_server, server_references
+from postroom.reconcile.signing_in.protocol_check import (
+    LEFT_OUT,
+    prepare_server,
+    server_references,
+)
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.signing_in.targets import smtp_target
 from postroom.reconcile.status.assessment import EVERY_REFERENCE_FOUND, Assessment, worst_first
@@ -44,12 +48,15 @@ async def assess(
         fields["last_probe"] = check.facts(status.last_probe if same else None)
     marks = {reference_to(Kind.MAIL_SERVER, DEFAULT)} if spec.default else set[str]()
     findings = check.findings(world.now()) + check.precheck_findings
-    findings += refresh_tokens.findings_of(world.outbound.tokens, check.credentials, world.now())
+    tokens = world.outbound.tokens
+    findings += refresh_tokens.findings_of(tokens, check.credentials, world.now())
+    fields["credentials"] = credential_ages.ages_of(tokens, [check.credentials], status.credentials)
     findings += tuple(overcommitment.findings_of(spec, accounts, namespace))
     return Assessment(
         verdicts=verdicts,
         ready_message=f"{target.host}:{target.port} answers"
-        + (" and accepts the credentials." if spec.signs_in else "."),
+        + (" and accepts the credentials." if check.credentials else ".")
+        + (LEFT_OUT if spec.signs_in and not world.outbound.signs_in else ""),
         confirm_after=min(confirm_after, CONFIRM_AFTER),
         interval=spec.interval,
         deadline=spec.progress_deadline,

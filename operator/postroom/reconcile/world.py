@@ -224,7 +224,8 @@ class Outbound:
     MTA-STS policies, token endpoints and the APIs of mail providers.
 
     `messages` is the policy on messages of our own; None: none is sent, as no status keeps track.
-    `endpoints` tells what was handed to external-dns; None: nothing ever is.
+    `endpoints` tells what was handed to external-dns; None: nothing ever is. Without `signs_in`
+    servers are looked at, and no credentials are sent.
     """
 
     dns: Asker
@@ -234,6 +235,7 @@ class Outbound:
     identities: IdentitySource = field(default_factory=NoIdentities)
     messages: MessagePolicy | None = None
     endpoints: EndpointReader | None = None
+    signs_in: bool = True
 
     async def close(self) -> None:
         """Give up connections that are kept for the next question."""
@@ -271,6 +273,15 @@ class World(Protocol):
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         """Return one object, None if there is none (or its spec is invalid)."""
+        ...
+
+    def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Whether there is an object of a name, be its spec invalid."""
+        ...
+
+    def names_under(self, kind: Kind, namespace: str, index: str) -> Sequence[str]:
+        """Return the names of the objects of a namespace that stand under an index, sorted; also
+        of those with an invalid spec (`postroom.reconcile.indexes.unusable`)."""
         ...
 
     async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:

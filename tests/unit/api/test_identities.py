@@ -1,14 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`spec.identities`: each address once, and what may be said of the account's own."""
+"""`spec.identities`: what one is, each address once, so many, and what may be said of the account's
+own."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from postroom.api.identities import Identities, Identity, IdentityType, own_fault
+from postroom.api.identities import (
+    DECLARED_LIMIT,
+    Identities,
+    Identity,
+    IdentityType,
+    IdentityVerification,
+    own_fault,
+)
 
 OWN, OTHER = "support@example.com", "sales@example.com"
+
+
+def identities(*entries: dict[str, Any]) -> list[Identity]:
+    return TypeAdapter[list[Identity]](Identities).validate_python(entries)
+
+
+def test_an_identity_as_the_design_writes_it() -> None:
+    (read,) = identities(
+        {
+            "address": "billing@send.example.com",
+            "type": "SendAs",
+            "displayName": "Billing",
+            "senderProfile": "billing",
+        }
+    )
+    assert (read.type.value, read.display_name, read.sender_profile) == (
+        "SendAs",
+        "Billing",
+        "billing",
+    )
+    assert identities({"address": "b@example.com"})[0].type.value == "SendAs"
+    assert IdentityVerification().method.value == "Provider"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"address": "b@Example.com"},
+        {"address": "b"},
+        {"address": "b@example.com", "type": "Other"},
+        {"address": "b@example.com", "displayName": ""},
+        {"address": "b@example.com", "displayName": "B\r\nBcc: x@example.com"},
+        {"address": "b@example.com", "displayName": "b" * 129},
+        {"address": "b@example.com", "senderProfile": "Billing Team"},
+        {"address": "b@example.com", "replyTo": "c@example.com"},
+    ],
+)
+def test_what_is_no_identity(entry: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        identities(entry)
+
+
+def test_so_many_and_no_more() -> None:
+    entries = [{"address": f"a{number}@example.com"} for number in range(DECLARED_LIMIT + 1)]
+    assert len(identities(*entries[1:])) == DECLARED_LIMIT
+    with pytest.raises(ValidationError):
+        identities(*entries)
 
 
 def test_each_address_is_listed_once() -> None:

@@ -21,10 +21,11 @@ from postroom.api import crd
 from postroom.api.names import GROUP, Kind
 from postroom.controller.health import METRICS_PATH
 from postroom.controller.rotation import SECRET_TYPE
+from postroom.controller.status_page import PAGE_PATH
 from postroom.lab.operator_process import USER
 from postroom.mail.connect.guard import DEFAULT_PORTS
 from postroom.reconcile.account.binding_content import SECRET_TYPE as BINDING_TYPE
-from postroom.settings import flag
+from postroom.settings import Settings, flag
 
 ROOT = Path(__file__).resolve().parents[3]
 INSTALL = ROOT / "manifests" / "install"
@@ -144,6 +145,84 @@ def test_bindings_are_an_addition_of_their_own() -> None:
     assert set(rule["operations"]) == {"CREATE", "UPDATE", "DELETE"}
 
 
+def test_the_worker_may_do_what_it_needs_and_no_more() -> None:
+    needed: Rights = {
+        *((GROUP, plural, verb) for plural in PLURALS for verb in READING),
+        (GROUP, f"{Kind.EMAIL_ACCOUNT.plural}/status", "patch"),
+        *(("", resource, "get") for resource in ("secrets", "configmaps", "services")),
+    }
+    (everywhere,) = objects("deliver/cluster/rbac.yaml", "ClusterRole")
+    (there,) = objects("deliver/namespaced/rbac.yaml", "Role")
+    assert (rights(everywhere), rights(there)) == (needed | SCANNING, needed)
+    assert objects("deliver/namespaced/rbac.yaml", "ClusterRole") == []
+    (leases,) = objects("deliver/base/leases.yaml", "Role")
+    (of_operator,) = objects("base/leases.yaml", "Role")
+    assert leases["rules"] == of_operator["rules"]
+
+
+def worker() -> dict[str, Any]:
+    (deployment,) = objects("deliver/base/deployment.yaml", "Deployment")
+    return deployment
+
+
+def test_the_worker_stands_beside_the_operator_as_restricted_and_under_a_name_of_its_own() -> None:
+    (operator,) = objects("base/deployment.yaml", "Deployment")
+    theirs, ours = (each["spec"]["template"]["spec"] for each in (operator, worker()))
+    (first,), (second,) = theirs["containers"], ours["containers"]
+    for same in ("image", "ports", "startupProbe", "readinessProbe", "livenessProbe"):
+        assert first[same] == second[same]
+    assert first["securityContext"] == second["securityContext"]
+    assert theirs["securityContext"] == ours["securityContext"]
+    assert worker()["spec"]["strategy"] == operator["spec"]["strategy"]
+    for kind, path in (
+        ("NetworkPolicy", "networkpolicy.yaml"),
+        ("PodDisruptionBudget", "poddisruptionbudget.yaml"),
+    ):
+        (guard,) = objects(f"deliver/base/{path}", kind)
+        chosen = guard["spec"].get("podSelector") or guard["spec"]["selector"]
+        assert chosen == worker()["spec"]["selector"] != operator["spec"]["selector"]
+
+
+def test_the_spool_is_memory_that_the_worker_has() -> None:
+    spec = worker()["spec"]["template"]["spec"]
+    (container,), (volume,) = spec["containers"], spec["volumes"]
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "128Mi"}
+    assert container["args"] == [
+        *("deliver", "--spool=128Mi", "--spool-dir=/spool"),
+        *("--sessions=256", "--sessions-per-namespace=64"),
+    ]
+    (mount,) = container["volumeMounts"]
+    assert mount == {"name": volume["name"], "mountPath": "/spool"}
+    assert container["resources"]["limits"]["memory"] == "384Mi"
+    assert spec["terminationGracePeriodSeconds"] > Settings().shutdown_grace.total_seconds()
+
+
+def test_the_worker_reaches_mailboxes_and_applications_of_the_cluster() -> None:
+    (policy,) = objects("deliver/base/networkpolicy.yaml", "NetworkPolicy")
+    *dialled, applications = policy["spec"]["egress"]
+    assert applications == {"to": [{"namespaceSelector": {}}]}
+    ports = {(port["protocol"], port["port"]) for rule in dialled for port in rule["ports"]}
+    tcp = {("TCP", port) for port in (53, 443, 6443, 143, 993)}
+    assert ports == tcp | {("UDP", 53)}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("cluster/rbac.yaml", "ClusterRoleBinding"),
+        ("namespaced/rbac.yaml", "RoleBinding"),
+        ("base/leases.yaml", "RoleBinding"),
+    ],
+)
+def test_rights_of_the_worker_are_bound_to_its_own_account(path: str, kind: str) -> None:
+    (binding,) = objects(f"deliver/{path}", kind)
+    (account,) = objects("deliver/base/serviceaccount.yaml", "ServiceAccount")
+    (subject,) = binding["subjects"]
+    name = account["metadata"]["name"]
+    assert subject["name"] == name == worker()["spec"]["template"]["spec"]["serviceAccountName"]
+    assert subject["namespace"] == account["metadata"]["namespace"]
+
+
 def test_publishing_is_an_addition_that_is_told_guarded_and_bound_to_nobody_by_name() -> None:
     base = yaml.safe_load((INSTALL / "publishing/base/kustomization.yaml").read_text())
     (operation,) = yaml.safe_load(base["patches"][0]["patch"])
@@ -223,6 +302,18 @@ def test_the_metrics_component_sets_flags_that_exist() -> None:
     ]
 
 
+def test_whoever_reads_the_page_with_a_token_needs_one_right() -> None:
+    asking, reading = objects("ui/rbac.yaml", "ClusterRole")
+    scraping, _ = objects("metrics-auth/rbac.yaml", "ClusterRole")
+    assert rights(asking) == rights(scraping)
+    assert reading["rules"] == [
+        {"nonResourceURLs": [PAGE_PATH, f"{PAGE_PATH}/*"], "verbs": ["get"]}
+    ]
+    component = yaml.safe_load((INSTALL / "ui/kustomization.yaml").read_text())
+    operations = yaml.safe_load(component["patches"][0]["patch"])
+    assert [each["value"] for each in operations] == [flag("ui"), flag("ui_auth")]
+
+
 def test_the_base_image_is_named_by_its_digest() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     (pinned,) = [line for line in lines if line.startswith("ARG PYTHON=")]
@@ -248,6 +339,7 @@ def test_leases_are_those_of_its_own_namespace() -> None:
         ("namespaced/rbac.yaml", "RoleBinding"),
         ("base/leases.yaml", "RoleBinding"),
         ("metrics-auth/rbac.yaml", "ClusterRoleBinding"),
+        ("ui/rbac.yaml", "ClusterRoleBinding"),
     ],
 )
 def test_rights_are_bound_to_the_account_of_the_pod(path: str, kind: str) -> None:

@@ -16,13 +16,16 @@ import yaml
 
 from postroom.api.account_messages import MessageOutcome
 from postroom.api.conditions import ConditionType
+from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain_status import Verification
 from postroom.cli.explain import entries
 from postroom.controller import run as operator
+from postroom.controller.inbound import figures
+from postroom.controller.inbound.figures import Figures
 from postroom.controller.object_metrics import METRICS
-from postroom.controller.writer import WriteResult
-from postroom.metrics import Metrics
+from postroom.controller.shard_objects import OTHERS, OWN
+from postroom.metrics import Metrics, WriteResult
 
 ROOT = Path(__file__).resolve().parents[3]
 PROMETHEUS = ROOT / "manifests" / "integrations" / "prometheus"
@@ -34,19 +37,27 @@ RULES: dict[str, dict[str, Any]] = {
 }
 #: What a label may say.
 VALUES = {
+    "kind": {*Kind},
     "type": {*ConditionType},
     "reason": {*Reason},
     "verification": {*Verification},
     "outcome": {*MessageOutcome},
     "code": {*entries()},
     "result": {*WriteResult},
+    "part": {OWN, OTHERS},
 }
 
 
 def exported() -> set[str]:
     """The names of all metrics; the gauges of the running operator from where they are declared."""
     own = {sample.name for family in Metrics().registry.collect() for sample in family.samples}
+    # Those with labels have no sample before there is somebody to tell of.
+    own |= {family.name for family in Metrics().registry.collect() if family.type == "gauge"}
     counted = {f"{family.name}_total" for family in Metrics().registry.collect()}
+    told = Figures()
+    own |= {sample.name for family in told.registry.collect() for sample in family.samples}
+    own |= {*figures.GAUGES, *figures.ACCOUNTS}
+    counted |= {f"{family.name}_total" for family in told.registry.collect()}
     gauges = set(re.findall(r'"(postroom_\w+)"', Path(operator.__file__).read_text()))
     return own | counted | gauges | {*METRICS, "postroom_series_left_out"}
 

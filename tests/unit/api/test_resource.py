@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.api.mailserver import MailServerSpec
+from postroom.api.mailserver import MailServerSpec, MailServerStatus
 from postroom.api.masked import Masked
 from postroom.api.names import Kind
 from postroom.api.resource import (
+    STATUSES,
     InvalidSpec,
+    Kept,
     Metadata,
     Problem,
     fields_at,
@@ -129,3 +131,34 @@ def test_fields_that_are_legal_at_a_place() -> None:
 )
 def test_a_problem_ends_in_one_mark(message: str, sentence: str) -> None:
     assert Problem(("spec", "domain"), message).sentence == sentence
+
+
+def test_what_is_kept_is_understood_once_and_what_is_not_kept_each_time() -> None:
+    kept = Kept({"host": "smtp.example.com", "port": 587})
+    assert parse_spec(Kind.MAIL_SERVER, kept) is parse_spec(Kind.MAIL_SERVER, kept)
+    plain = dict(kept)
+    understood = parse_spec(Kind.MAIL_SERVER, plain)
+    plain["port"] = 465
+    assert parse_spec(Kind.MAIL_SERVER, plain) != understood
+
+
+def test_metadata_that_is_kept_is_understood_once() -> None:
+    raw = {"name": "server", "generation": 3, "annotations": {"postroom.dev/send-test": "n1"}}
+    kept = Kept(raw)
+    assert Metadata.of(kept) is Metadata.of(kept)
+    assert Metadata.of(kept) == Metadata.of(raw)
+
+
+def test_equal_ones_that_are_kept_mean_the_same_under_each_kind() -> None:
+    status = Kept({"observedGeneration": 3})
+    found = {kind: parse_status(kind, status) for kind in Kind}
+    assert {kind: type(each) for kind, each in found.items()} == STATUSES
+    assert parse_status(Kind.MAIL_SERVER, Kept(status)) == found[Kind.MAIL_SERVER]
+
+
+def test_what_is_kept_and_cannot_be_understood_is_refused_each_time() -> None:
+    kept = Kept({"host": 7})
+    for _ in range(2):
+        with pytest.raises(InvalidSpec):
+            parse_spec(Kind.MAIL_SERVER, kept)
+    assert parse_status(Kind.MAIL_SERVER, kept) == MailServerStatus()

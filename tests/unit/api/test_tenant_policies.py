@@ -30,6 +30,8 @@ JUDGED: dict[tuple[str, str], str] = {
     ("SendingDomain", "domain"): DOMAINS,
     ("MailServer", "host"): HOSTS,
     ("MailServer", "oauth.subject"): DOMAINS,
+    ("MailServer", "mailboxes.addresses"): DOMAINS,
+    ("MailServer", "mailboxes.domains"): DOMAINS,
     ("MailServer", "oauth.tokenURL"): HOSTS,
     ("EmailAccount", "address"): DOMAINS,
     ("EmailAccount", "fallbackSender"): DOMAINS,
@@ -39,7 +41,6 @@ JUDGED: dict[tuple[str, str], str] = {
     ("EmailAccount", "oauth.tokenURL"): HOSTS,
 }
 _COMPARED = "it is what a record of the domain must say, and compared: nothing is dialled for it"
-_NARROWS = "it narrows what a grant opens: whose address an account has is judged where that is"
 _NAME_ALONE = "it is the name in the certificate of the host, which is dialled under its own"
 FREE: dict[tuple[str, str], str] = {
     ("SendingDomain", "ownership.name"): "the definition keeps it at or below the domain",
@@ -57,8 +58,6 @@ FREE: dict[tuple[str, str], str] = {
     ("SendingDomain", "bimi.logo"): _COMPARED,
     ("SendingDomain", "bimi.certificate"): _COMPARED,
     ("MailServer", "tls.serverName"): _NAME_ALONE,
-    ("MailServer", "mailboxes.addresses"): _NARROWS,
-    ("MailServer", "mailboxes.domains"): _NARROWS,
     ("EmailAccount", "imap.tls.serverName"): _NAME_ALONE,
     (
         "EmailAccount",

@@ -156,3 +156,16 @@ def test_the_launch_in_one_line_names_what_is_open_before_what_is_not_known(
     ]
     launch = Launch.model_validate({"summary": "1/2", "items": entries})
     assert account_details.launch_summary(launch) == f"launch 1/2{rest}"
+
+
+def test_incoming_mail_tells_what_waits_and_what_was_passed_by() -> None:
+    when = "2026-11-29T12:00:04Z"
+    last = {"mailbox": "INBOX", "uid": 4502, "code": 422}
+    assert told(inbound={"waiting": 0}) == ["  Incoming mail: 0 waiting"]
+    assert told(
+        inbound={"waiting": 3, "deliveredAt": when, "rejected": 1, "lastRejected": last}
+    ) == [
+        f"  Incoming mail: 3 waiting, last one handed over {when}",
+        "    1 passed by, refused for two days; the last: UID 4502 of INBOX, 422",
+    ]
+    assert told(inbound={"ai": {"enabled": False, "behavior": "Disabled"}}) == []

@@ -96,3 +96,11 @@ def test_an_output_without_an_ellipsis_gets_what_it_can_show() -> None:
     columns.Columns(cells).print(Console(file=file, width=40))
     file.flush()
     assert stream.getvalue().decode("ascii").splitlines()[1].endswith("hhh~")
+
+
+def test_no_cell_begins_a_line() -> None:
+    out = io.StringIO()
+    kind, metadata = "SendingDomain", {"namespace": "mail", "name": "a"}
+    spec = {"domain": "a\n::error::x"}
+    table.show(Console(file=out, width=200), [{"kind": kind, "metadata": metadata, "spec": spec}])
+    assert not any(line.startswith("::") for line in out.getvalue().splitlines())

@@ -205,3 +205,33 @@ stringData: {{username: tickets@example.com, password: p}}
         key.name: find(status.conditions, ConditionType.READY) for key, status in world.statuses()
     }
     assert ready["tickets"] is not None and ready["tickets"].reason == reason
+
+
+KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (None, "SECRET_NOT_FOUND"),
+        ({"previous": KEY}, "SECRET_KEY_MISSING"),
+        ({"current": "short"}, "SIGNING_KEY_INVALID"),
+        ({"current": KEY}, None),
+    ],
+)
+async def test_a_check_looks_at_what_incoming_mail_is_to_be_signed_with(
+    tmp_path: Path, data: dict[str, str] | None, code: str | None
+) -> None:
+    deliver = {"service": {"name": "tickets", "port": 80}, "signingKeyRef": {"name": "hook"}}
+    spec = {"imap": {"host": "imap.example.com"}, "inbound": {"deliver": deliver}}
+    objects = mail_objects(("support",), **spec)
+    if data is not None:
+        objects.append({**objects[0], "metadata": {**objects[0]["metadata"], "name": "hook"}})
+        objects[-1]["stringData"] = data
+    status = (await checked(tmp_path, objects))["support"]
+    # It gates nothing, as in a cluster, and nothing is handed over from here.
+    assert is_true(status.conditions, ConditionType.READY)
+    assert find(status.conditions, ConditionType.INBOUND_DELIVERING) is None
+    told = [each.code for each in status.findings if each.subject == "inbound.deliver"]
+    assert told == ([code] if code else [])
+    assert KEY not in str(status)

@@ -39,6 +39,17 @@ def test_explain(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert "What to do:" in out
 
 
+def test_several_names_are_explained_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "explain", "SPF_MULTIPLE", "Ready", "AppPasswordRequired")
+    assert code == 0
+    places = [out.index(line) for line in ("SPF_MULTIPLE (", "Ready (condition)", "AppPasswordReq")]
+    assert places == sorted(places)
+    assert call(capsys, "explain", "SPF_MULTIPLE Ready")[1] in out
+    code, out, err = call(capsys, "explain", "SPF_MULTIPLE", "SPF_MISING")
+    assert (code, out) == (2, "")
+    assert "nothing is called SPF_MISING. Did you mean SPF_MISSING" in err
+
+
 def test_a_cause_names_the_reason_of_conditions(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = call(capsys, "explain", "APP_PASSWORD_REQUIRED")
     assert "Conditions say: AuthenticationRejected" in out

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from postroom.cli.manifest_files import SIZE_LIMIT, ListedFile, beyond_listing, content_of, listed
+from postroom.cli.manifest_files import (
+    SIZE_LIMIT,
+    ListedFile,
+    Unread,
+    beyond_listing,
+    content_of,
+    listed,
+    speaks_of_us,
+)
 
 
 def put(folder: Path, *names: str) -> None:
@@ -65,10 +73,13 @@ def test_a_kustomization_stands_for_its_folder_and_the_outer_namespace_counts(
     ("text", "line", "says"),
     [
         ("resources: [a.yaml\n", 2, "is not YAML that can be read"),
-        ("- a.yaml\n", 0, "is no kustomization that can be read"),
-        ("resources: a.yaml\n", 0, "is no kustomization that can be read"),
+        ("- a.yaml\n", 1, "is no kustomization that can be read"),
+        ("kind: x\nresources: a.yaml\n", 2, "is no kustomization that can be read"),
         ("resources: []\nnamespace: a\nresources: [a.yaml]\n", 3, "says resources twice"),
         ("resources: [a.yaml]\npatches: [x]\n", 2, "says patches, which is not applied here"),
+        ("resources:\nconfigMapGenerator: [x]\n", 2, "says configMapGenerator"),
+        ("kind: x\nresources:\n- gone.yaml\n", 3, "names gone.yaml, but there is no such file"),
+        ("x: &x {resources: [gone.yaml]}\n<<: *x\n", 1, "says x, which is not applied"),
         ("kind: x\nresources: ['https://x.example']\n", 2, "the remote resource https://x.example"),
     ],
 )
@@ -113,3 +124,85 @@ def test_what_a_kustomization_does_beyond_listing(
     content: dict[Any, Any], beyond: list[str]
 ) -> None:
     assert list(beyond_listing(content)) == beyond
+
+
+@pytest.mark.parametrize(
+    "patched", ["patches: [{path: p.yaml}]\n", "resources: a.yaml\n", "a: [\n"]
+)
+def test_of_a_repository_a_kustomization_that_has_nothing_of_ours_is_passed_over(
+    patched: str, tmp_path: Path
+) -> None:
+    for name in ("others", "ours", "overlay", "base"):
+        (tmp_path / name).mkdir()
+    others = tmp_path / "others"
+    (others / "kustomization.yaml").write_text(patched)
+    (others / "p.yaml").write_text("kind: Deployment\n")
+    assert listed([tmp_path])[1] == []
+    # Who names it means it.
+    assert len(listed([others])[1]) == 1
+    (tmp_path / "ours" / "kustomization.yaml").write_text(patched)
+    (tmp_path / "ours" / "p.yaml").write_text("kind: SendingDomain\n")
+    (problem,) = listed([tmp_path])[1]
+    assert problem[0] == str(tmp_path / "ours" / "kustomization.yaml")
+
+
+def test_what_a_kustomization_names_elsewhere_may_be_ours(tmp_path: Path) -> None:
+    (tmp_path / "overlay").mkdir()
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "a.yaml").write_text("apiVersion: postroom.dev/v1alpha1\n")
+    (tmp_path / "overlay" / "kustomization.yaml").write_text(
+        "resources: [../base]\npatches: [{path: p.yaml}]\n"
+    )
+    (problem,) = listed([tmp_path])[1]
+    assert "which is not applied here" in problem[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("resources: [../base]\npatches: [{path: p.yaml}]\n", True),
+        ("resources: [../base]\ncomponents: [../c]\n", True),
+        ("resources: ['https://x.example/postroom']\n", True),
+        ("resources: [../patched]\n", True),
+        ("resources: [../gone]\n", False),
+        ("resources: [\n", False),
+    ],
+)
+def test_only_what_is_well_and_not_named_is_merely_unread(
+    text: str, unread: bool, tmp_path: Path
+) -> None:
+    put(tmp_path, "base/a.yaml", "my overlay/p.yaml")
+    (tmp_path / "patched").mkdir()
+    (tmp_path / "base" / "kustomization.yaml").write_text("resources: [a.yaml]\n")
+    (tmp_path / "patched" / "kustomization.yaml").write_text("namePrefix: postroom-\n")
+    overlay = tmp_path / "my overlay"
+    (overlay / "p.yaml").write_text("kind: SendingDomain\n")
+    (overlay / "kustomization.yaml").write_text(text)
+    files, problems = listed([tmp_path], ["/patched"])
+    assert [file.path.name for file in files] == ["a.yaml"]
+    assert [isinstance(problem, Unread) for problem in problems] == [unread]
+    _, problems = listed([overlay])
+    assert [isinstance(problem, Unread) for problem in problems] == [False]
+
+
+def test_the_command_that_reads_it_can_be_copied(tmp_path: Path) -> None:
+    put(tmp_path, "my overlay/p.yaml")
+    (tmp_path / "my overlay" / "kustomization.yaml").write_text("patches: [{path: p.yaml}]\n")
+    ((_, _, sentence),) = listed([tmp_path / "my overlay"])[1]
+    assert f"`kubectl kustomize '{tmp_path}/my overlay'` into `postroom check -`" in sentence
+
+
+def test_a_file_may_speak_of_us_where_nothing_is_read_any_more(tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    for before in (SIZE_LIMIT + 10, SIZE_LIMIT - 3):
+        file.write_bytes(b"#" * before + b"\nkind: SendingDomain\n")
+        assert speaks_of_us(file)
+    file.write_bytes(b"#" * (2 * SIZE_LIMIT))
+    assert not speaks_of_us(file)
+
+
+def test_a_link_that_leads_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("gone.yaml")
+    (tmp_path / "notes").symlink_to("gone")
+    gone = str(tmp_path / "a.yaml")
+    assert listed([tmp_path]) == ([], [(gone, 0, "there is no such file or directory")])

@@ -568,3 +568,32 @@ def test_a_slip_in_the_version_is_told_from_others_kinds(
     version: object, kind: object, meant: bool
 ) -> None:
     assert is_meant_for_us(version, kind) is meant
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ("namespace: 12", "metadata.namespace: must be a text"),
+        ("labels: {a: 1}", "metadata.labels.a: must be a text"),
+        ("annotations: {a: true}", "metadata.annotations.a: must be a text"),
+        ("labels: [a]", "metadata.labels: must be a mapping"),
+    ],
+)
+def test_of_metadata_what_the_api_server_refuses_is_refused(
+    tmp_path: Path, metadata: str, says: str
+) -> None:
+    (complaint,) = complaints(tmp_path, GOOD.replace("name: good", f"name: good\n  {metadata}"))
+    assert complaint.startswith(f"5: {says}")
+    for fine in ("labels:", "labels: {a: }", "annotations: {a: '1'}"):
+        assert complaints(tmp_path, GOOD.replace("name: good", f"name: good\n  {fine}")) == []
+
+
+def test_no_name_that_others_chose_begins_a_line(tmp_path: Path) -> None:
+    folder = tmp_path / "a\n::stop-commands::x"
+    folder.mkdir()
+    hostile = GOOD + '  "b\\n::error::x": 1\n'
+    (folder / "a.yaml").write_text(hostile)
+    (folder / "b.yaml").write_text(hostile)
+    found = load([folder], "default").complaints
+    assert len(found) == 3
+    assert all(str(complaint).isprintable() for complaint in found)

@@ -7,7 +7,11 @@ from typing import cast
 
 import pytest
 
-from postroom.cli.record_looks import with_others
+from postroom.api.findings import Finding, Fix, FixAction, Severity
+from postroom.api.names import Key, Kind
+from postroom.api.sendingdomain import RecordStatus, SendingDomainStatus
+from postroom.cli.directory import DirectoryWorld
+from postroom.cli.record_looks import look, with_others
 from postroom.dns.answers import Answer, Asker, Outcome, Question, RecordType
 from postroom.dns.publishing.records import PublishedRecord
 from postroom.dns.texts.presentation import CannotPublish
@@ -56,3 +60,35 @@ async def test_kinds_of_which_a_name_has_one_are_not_asked_for() -> None:
 async def test_what_cannot_be_seen_would_be_lost() -> None:
     with pytest.raises(CannotPublish, match=r"what else is in TXT at example\.com"):
         await beside(Zone(Outcome.TIMEOUT), SPF)
+
+
+async def test_what_publishing_ends_besides_is_told_once() -> None:
+    told = [
+        Finding(
+            code=code,
+            severity=Severity.WARNING,
+            subject=subject,
+            message=f"{code} of a wildcard.",
+            fix=Fix(action=FixAction.EXTERNAL, instruction="Publish it."),
+        )
+        for code, subject in (("FIX_ENDS_WILDCARD", "dmarc"), ("DMARC_WEAK", "spf"))
+    ]
+    record = {"id": "dmarc", "purpose": "DMARC", "name": NAME, "hostLabel": "@", "type": "TXT"}
+    status = SendingDomainStatus(
+        zone=NAME,
+        records=[
+            RecordStatus.model_validate(
+                {**record, "value": "x", "state": "Missing", "required": True}
+            )
+        ],
+        findings=told,
+    )
+
+    class World:
+        async def check(self, policy: object) -> None: ...
+
+        def statuses(self) -> list[tuple[Key, SendingDomainStatus]]:
+            return [(Key(Kind.SENDING_DOMAIN, "mail", name), status) for name in ("one", "two")]
+
+    seen = await look(cast("DirectoryWorld", World()), {}, 3600)
+    assert seen.endings == ("FIX_ENDS_WILDCARD of a wildcard. Publish it.",)

@@ -268,6 +268,15 @@ def test_a_provider_is_enough(capsys: pytest.CaptureFixture[str], write: Any) ->
     assert "--set" in fails(capsys, DOMAIN, "--provider=AmazonSES", "--set=region=eu-west-1")
 
 
+@pytest.mark.parametrize(("verb", "more"), [("check", ["--offline"]), ("records", [])])
+def test_no_provider_is_said_alike_to_each_verb(
+    verb: str, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "domain.invalid", "--provider", "None", *more])
+    assert "must be one of" not in capsys.readouterr().err
+
+
 def test_what_only_others_know_is_said(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(sending_domain(dkim=None, require=None, sendingIPs=["192.0.2.7"]))
     code, out, err = run(capsys, file, "-o", "bind")

@@ -202,6 +202,19 @@ def test_the_question_that_shows_a_finding_can_be_copied() -> None:
     assert sum(line.startswith("To see it") for line in lines) == 1
 
 
+def test_what_an_operator_would_publish_is_named_where_none_is() -> None:
+    record = {"id": "dmarc", "state": "Missing", "type": "TXT", "name": "_dmarc.example.com"}
+    spec = {"domain": "example.com", "publish": {"via": "ExternalDNS", "records": ["DKIM", "SPF"]}}
+    words = "spec.publish: the operator in the cluster hands DKIM, SPF to external-dns, if it may"
+    shown = said("SendingDomain", BROKEN, spec=spec, records=[record])
+    assert words in shown
+    published = {**WELL, "type": "RecordsPublished", "status": "False"}
+    assert words not in said("SendingDomain", [*BROKEN, published], spec=spec, records=[record])
+    assert words not in said("SendingDomain", BROKEN, spec=spec)
+    without = {"domain": "example.com"}
+    assert "spec.publish" not in said("SendingDomain", BROKEN, spec=without, records=[record])
+
+
 def _domains(*spaces: str) -> list[dict[str, Any]]:
     ready = {"type": "Ready", "status": "False", "reason": "RequiredMechanismMissing"}
     owned = {"type": "OwnershipVerified", "status": "Unknown"}

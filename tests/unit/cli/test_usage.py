@@ -60,11 +60,15 @@ def test_an_example_can_be_typed(verb: str, line: str) -> None:
         ("postroom", ("chek", "x"), "postroom: there is no verb chek: did you mean check?"),
         ("postroom", ("expalin",), "postroom: there is no verb expalin: did you mean explain?"),
         ("postroom", ("zzzz",), "postroom: there is no verb zzzz: use one of check, run, "),
-        ("kubectl-postroom", ("stauts",), "kubectl-postroom: no such command 'stauts'. Did you"),
+        (
+            "kubectl-postroom",
+            ("stauts",),
+            "kubectl-postroom: there is no verb stauts: did you mean status?",
+        ),
         ("postroom", ("check", "x", "--outptu"), "postroom check: no such option: --outptu"),
         ("postroom", ("check", "x", "-o", "xml"), "postroom check: invalid value for '--output'"),
         ("postroom", ("check",), "postroom check: "),
-        ("postroom", ("auth", "logn"), "postroom auth: no such command 'logn'."),
+        ("postroom", ("auth", "logn"), "postroom auth: there is no verb logn: did you mean login?"),
     ],
 )
 def test_what_is_typed_wrong_ends_in_one_form(
@@ -76,6 +80,14 @@ def test_what_is_typed_wrong_ends_in_one_form(
     assert first.startswith(said)
     assert second.startswith("Try '")
     assert "Value error" not in err
+
+
+def test_help_tells_each_verb_in_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for program, arguments in (("kubectl-postroom", ()), ("postroom", ()), ("postroom", ("auth",))):
+        _, out, err = call(capsys, program, *arguments, "-h")
+        told = " ".join((out + err).split("Commands:")[1].split())
+        assert "..." not in told
+        assert told.count(". ") >= 3 or program == "postroom"
 
 
 def test_a_program_without_a_verb_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from postroom.cli.yaml_documents import Complaint, Manifest, documents, template_in
 
@@ -141,3 +143,146 @@ def test_a_secret_is_not_in_the_repr(tmp_path: Path) -> None:
     raw: Any = found.raw
     assert raw["stringData"] == {"password": "canary"}
     assert "canary" not in repr(found)
+
+
+#: A line break, what stands before the first line, and what stands before a key.
+BREAKS = ("\n", "\r\n")
+VALUES = ("1", "é", "'😀'", '"a: b"', "[1, {x: 😀}]", "{a: é}", "|\n        text")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    bom=st.booleans(),
+    newline=st.sampled_from(BREAKS),
+    indent=st.integers(1, 4),
+    entries=st.lists(
+        st.tuples(
+            st.text(alphabet="abcé😀", min_size=1, max_size=5),
+            st.sampled_from(VALUES),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda entry: entry[0],
+    ),
+)
+def test_a_region_begins_with_the_key_in_the_text_as_it_is_read(
+    bom: bool,
+    newline: str,
+    indent: int,
+    entries: list[tuple[str, str, bool]],
+    tmp_path: Path,
+) -> None:
+    """Whatever the line ends, the byte order mark, and the characters before it on its line."""
+    lines = ["# 😀", "---", "first: {}", "---", "top:"]
+    for key, value, quoted in entries:
+        lines += [" " * indent + (f'"{key}"' if quoted else key) + f": {value}"]
+    text = newline.join("\n".join(lines).split("\n")) + newline
+    (_, found), complaints = read(tmp_path, ("\ufeff" if bom else "") + text)
+    assert complaints == []
+    shown = text.split("\n")
+    for key, value, quoted in entries:
+        region = found.region_of(("top", key))
+        assert region is not None and region.end is not None
+        line = shown[region.start.line - 1]
+        wanted = f'"{key}"' if quoted else key
+        if "\n" not in value:
+            wanted += f": {value}" if value[0] not in "[{" else ""
+        assert line[region.start.column - 1 : region.end.column - 1] == wanted
+        units = line.encode("utf-16-le")
+        assert (
+            units[2 * region.start.utf16 - 2 : 2 * region.end.utf16 - 2].decode("utf-16-le")
+            == wanted
+        )
+        assert found.line_of(("top", key)) == region.start.line
+
+
+def test_what_is_merged_in_stands_where_it_was_written(tmp_path: Path) -> None:
+    text = """\
+base: &base
+  a: 1
+  b: {c: 2}
+other: &other {a: 3, d: 4}
+one:
+  <<: *base
+  a: 5
+both:
+  <<: [*other, *base]
+quoted:
+  "<<": 6
+alias: *base
+"""
+    (found,), complaints = read(tmp_path, text)
+    assert complaints == []
+    assert found.raw["one"] == {"a": 5, "b": {"c": 2}}
+    assert found.raw["both"] == {"a": 3, "d": 4, "b": {"c": 2}}
+    assert found.raw["quoted"] == {"<<": 6}
+    places = {
+        ("one", "a"): (7, 3),
+        ("one", "b", "c"): (3, 7),
+        ("both", "a"): (4, 16),
+        ("alias",): (12, 1),
+        ("alias", "a"): (2, 3),
+    }
+    for path, place in places.items():
+        region = found.region_of(path)
+        assert region is not None
+        assert (region.start.line, region.start.column) == place, path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: &a\n  <<: *a\n", "1: is nested too deeply, or repeats itself by aliases"),
+        ("a: &a {b: *a}\n", "1: is nested too deeply, or repeats itself by aliases"),
+        ("a:\n  <<: 1\n", "2: <<: must name mappings, such as *base"),
+        ("a:\n  <<: [{b: 1}, 2]\n", "2: <<: must name mappings, such as *base"),
+    ],
+)
+def test_what_cannot_be_merged_is_said(text: str, says: str, tmp_path: Path) -> None:
+    _, (complaint,) = read(tmp_path, text)
+    assert complaint.startswith(says)
+
+
+def test_complaints_have_columns(tmp_path: Path) -> None:
+    cases = {
+        "a:\n  é😀: 1\n  é😀: 2\n": (3, 3),
+        "a:\n \tb: 1\n": (2, 2),
+        "b: {{ x\n": (1, 4),
+        "a: 1\n---\nb: [1\nc: 2\n": (4, 2),
+        "a: 1\nb: \x07\n": (2, 4),
+    }
+    for text, place in cases.items():
+        file = tmp_path / "x.yaml"
+        file.write_bytes(text.encode())
+        complaints: list[Complaint] = []
+        list(documents(file, complaints))
+        (complaint,) = complaints
+        assert complaint.region is not None, text
+        assert complaint.line == complaint.region.start.line
+        assert (complaint.region.start.line, complaint.region.start.column) == place, text
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(alphabet=st.sampled_from("a:- \n\r\t{}[]&*<|>'\"#!?%,é😀\u2028\x85\ufeff")))
+def test_no_yaml_gives_a_traceback(text: str, tmp_path: Path) -> None:
+    found, _ = read(tmp_path, text)
+    for manifest in found:
+        for path in manifest.spans:
+            region = manifest.region_of(path)
+            assert region is not None and region.start.column >= 1
+
+
+def test_a_list_of_v1_is_one_whatever_else_it_has(tmp_path: Path) -> None:
+    items = "spec: {}\nitems:\n- {kind: X}\n"
+    (found,), _ = read(tmp_path, f"apiVersion: v1\nkind: List\n{items}")
+    assert found.raw == {"kind": "X"}
+    (found,), _ = read(tmp_path, f"apiVersion: a.example/v1\nkind: AllowList\n{items}")
+    assert found.raw["kind"] == "AllowList"
+
+
+def test_documents_without_content_are_passed_over(tmp_path: Path) -> None:
+    file, complaints = tmp_path / "a.yaml", list[Complaint]()
+    file.write_text("---\n---\n# Source: a.yaml\n---\nkind: A\n---\nnull\n---\n...\n---\n")
+    assert [manifest.raw for manifest in documents(file, complaints)] == [{"kind": "A"}]
+    assert complaints == []

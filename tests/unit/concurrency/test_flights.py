@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnsworld.clock import run
 from postroom.concurrency.flights import Flights
-from postroom.concurrency.holding import held_back, limited
+from postroom.concurrency.patience import limited
 
 
 class Work:
@@ -144,19 +145,37 @@ async def test_closing_ends_what_is_under_way() -> None:
     assert list(flights) == []
 
 
-async def test_who_shares_it_is_held_back_with_it() -> None:
-    flights = Flights[str, str]()
+def test_who_shares_it_is_held_back_with_it() -> None:
+    async def scene() -> None:
+        flights = Flights[str, str]()
 
-    async def work() -> str:
-        with held_back():
-            await asyncio.sleep(0.2)
-        return "done"
+        async def work() -> str:
+            await asyncio.sleep(50)
+            return "done"
 
-    async def look() -> str:
-        async with limited(0.05, 5.0):
-            return await flights.join("a", work)
+        async def look() -> str:
+            async with limited(1.0, 100.0):
+                return await flights.join("a", work)
 
-    assert await asyncio.gather(look(), look()) == ["done", "done"]
+        assert await asyncio.gather(look(), look()) == ["done", "done"]
+
+    run(scene())
+
+
+async def test_work_for_its_waiters_ends_with_the_last_of_them() -> None:
+    flights, work = Flights[str, int](for_waiters=True), Work()
+    first, second = (asyncio.create_task(flights.join("a", work)) for _ in range(2))
+    await settle()
+    first.cancel()
+    await settle()
+    assert "a" in flights, "one still waits"
+    second.cancel()
+    # Who comes in this very moment must not get the end of what was given up.
+    third = asyncio.create_task(flights.join("a", work))
+    await settle()
+    assert (work.gates[0].cancelled(), work.begun) == (True, 2)
+    work.gates[1].set_result(None)
+    assert await third == 2
 
 
 @given(

@@ -103,6 +103,12 @@ class FakeAPI:
         return await self._store(place, "MODIFIED", {**before, "metadata": metadata, "spec": spec})
 
     @_there
+    async def put(self, plural: str, name: str, content: Object, namespace: str = "mail") -> None:
+        """Store an object of Kubernetes itself, such as a Secret."""
+        metadata = {"name": name, "namespace": namespace, "uid": f"uid-{self.version + 1}"}
+        await self._store((plural, namespace, name), "ADDED", {"metadata": metadata, **content})
+
+    @_there
     async def annotate(self, kind: Kind, name: str, key: str, value: str) -> Object:
         """Set an annotation."""
         place = (kind.plural, "mail", name)
@@ -275,6 +281,11 @@ class FakeAPI:
         if expected not in (None, found["metadata"]["resourceVersion"]):
             return _status(409)
         status = merge(found["status"], patch["status"])
+        if request.content_type == "application/apply-patch+yaml":
+            # Of a list with keys, a field manager has the entries that it names.
+            stood = {each["type"]: each for each in found["status"].get("conditions", ())}
+            told = {each["type"]: each for each in patch["status"].get("conditions", ())}
+            status["conditions"] = [*{**stood, **told}.values()]
         return web.json_response(await self._store(place, "MODIFIED", {**found, "status": status}))
 
     async def post_event(self, request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.api.names import Kind
+from postroom.api.resource import parse_spec
 from postroom.controller.cache import NO_CHANGE, Cache, Change, Difference, slimmed
 from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
 
@@ -207,6 +208,21 @@ def test_equal_texts_of_different_objects_are_kept_once() -> None:
     assert kept["conditions"][0]["reason"] is again["conditions"][0]["reason"]
 
 
+def test_a_spec_that_stays_is_kept_once_and_one_that_moves_is_not() -> None:
+    cache = Cache()
+    cache.put(SERVER.kind, stored(SERVER, version=10))
+    first = cache.get(SERVER)
+    cache.put(SERVER.kind, json.loads(json.dumps(stored(SERVER, version=11, status=ready()))))
+    second = cache.get(SERVER)
+    assert first is not None and second is not None
+    assert second["spec"] is first["spec"] and second["metadata"] != first["metadata"]
+    moved = stored(SERVER, version=12)
+    moved["spec"] = {**moved["spec"], "host": "elsewhere.example.com"}
+    cache.put(SERVER.kind, moved)
+    third = cache.get(SERVER)
+    assert third is not None and third["spec"] == moved["spec"] != first["spec"]
+
+
 def test_an_absurdly_deep_object_is_survived() -> None:
     raw: Object = {"metadata": {}, "spec": None}
     for _ in range(5000):
@@ -217,3 +233,12 @@ def test_an_absurdly_deep_object_is_survived() -> None:
 @given(json_values)
 def test_what_is_kept_equals_what_came(value: object) -> None:
     assert slimmed({"metadata": {}, "spec": value})["spec"] == value
+
+
+def test_what_the_cache_holds_is_understood_once_and_still_written_as_json() -> None:
+    cache = Cache()
+    cache.put(ACCOUNT.kind, stored(ACCOUNT))
+    raw = cache.get(ACCOUNT)
+    assert raw is not None
+    assert parse_spec(ACCOUNT.kind, raw["spec"]) is parse_spec(ACCOUNT.kind, raw["spec"])
+    assert json.loads(json.dumps(raw["spec"])) == stored(ACCOUNT)["spec"]

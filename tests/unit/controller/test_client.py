@@ -134,29 +134,6 @@ async def test_a_server_that_is_away_is_an_error_without_details(tmp_path: Path)
     assert str(tmp_path) not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("path", "accept"),
-    [
-        ("/api/v1/secrets", "as=PartialObjectMetadataList"),
-        ("/api/v1/secrets?watch=true", "as=PartialObjectMetadata;"),
-        ("/api/v1/namespaces/mail/configmaps", "as=PartialObjectMetadataList"),
-    ],
-)
-async def test_the_watch_session_never_asks_for_the_content_of_secrets(
-    path: str, accept: str, tmp_path: Path
-) -> None:
-    seen: list[web.BaseRequest] = []
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        seen.append(request)
-        return web.json_response({})
-
-    async with cluster_at(handler, tmp_path) as cluster, cluster.watch_session() as session:
-        await session.get(f"{cluster.server}{path}")
-    assert accept in seen[0].headers["Accept"]
-    assert seen[0].headers["Authorization"].lower() == "bearer a-token"
-
-
 async def test_who_no_longer_leads_writes_nothing_but_its_lease(tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -215,3 +192,41 @@ async def test_annotations_are_set_and_taken_away(tmp_path: Path) -> None:
     path = "/apis/postroom.dev/v1alpha1/namespaces/mail/mailservers/smtp"
     body = {"metadata": {"annotations": {"a": "1", "b": None}}}
     assert seen == [(path, "application/merge-patch+json", body)]
+
+
+async def test_a_proxy_of_the_environment_is_used_by_requests_and_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def proxy(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["Host"])
+        return web.json_response({})
+
+    (tmp_path / ".netrc").write_text("default login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    runner = web.ServerRunner(web.Server(proxy), shutdown_timeout=0.1)  # type: ignore[arg-type]
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    try:
+        for unproxied in ("", "api.invalid"):
+            monkeypatch.setenv("no_proxy", unproxied)
+            cluster = await connect(
+                write_kubeconfig("http://api.invalid:6443", tmp_path), connections=4
+            )
+            try:
+                if unproxied:
+                    with pytest.raises(ApiError):
+                        await cluster.get(SERVER)
+                else:
+                    await cluster.get(SERVER)
+                    async with cluster.watch_session() as session:
+                        await (await session.get("http://api.invalid:6443/version")).read()
+            finally:
+                await cluster.close()
+    finally:
+        await runner.cleanup()
+    assert seen == ["api.invalid:6443"] * 2

@@ -79,6 +79,7 @@ def test_an_account_stands_on_all_that_it_names() -> None:
     assert declared(Kind.EMAIL_ACCOUNT, stored(ACCOUNT, spec=spec)) == {
         "MailServer/smtp",
         "SendingDomain/domain=example.com",
+        "SendingDomain/unusable:domain=example.com",
         "EmailAccount/address=support@example.com",
         "Secret/login",
         "Secret/imap-login",

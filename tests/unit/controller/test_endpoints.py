@@ -18,6 +18,7 @@ from postroom.controller.endpoints import Endpoints, StartError
 from postroom.controller.health import Health
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.scraping import Reviewer
+from postroom.controller.status_page import StatusPage
 from postroom.metrics import Metrics
 from postroom.settings import Settings
 
@@ -36,7 +37,8 @@ def endpoints(**settings: Any) -> Endpoints:
     values = {"health_address": None, "metrics_address": None, **settings}
     asked = Settings().model_copy(update=values)
     health = Health(KeyedQueue(), 60.0)
-    return Endpoints(asked, health, Metrics(), cast("Reviewer", None), spawn)
+    page = StatusPage(list, (), lambda: True)
+    return Endpoints(asked, health, Metrics(), cast("Reviewer", None), spawn, page)
 
 
 @asynccontextmanager
@@ -53,7 +55,7 @@ async def answers(address: tuple[str, int]) -> dict[str, int]:
     """The status of each path; 0 where nobody listens."""
     found = {}
     async with aiohttp.ClientSession() as session:
-        for path in ("healthz", "metrics"):
+        for path in ("healthz", "metrics", "ui"):
             try:
                 async with session.get(f"http://{address[0]}:{address[1]}/{path}") as answer:
                     found[path] = answer.status
@@ -65,15 +67,15 @@ async def answers(address: tuple[str, int]) -> dict[str, int]:
 async def test_with_one_address_all_is_asked_there_until_it_closes() -> None:
     address = free()
     async with served(health_address=address):
-        assert await answers(address) == {"healthz": 200, "metrics": 200}
-    assert await answers(address) == {"healthz": 0, "metrics": 0}
+        assert await answers(address) == {"healthz": 200, "metrics": 200, "ui": 404}
+    assert await answers(address) == {"healthz": 0, "metrics": 0, "ui": 0}
 
 
 async def test_with_two_addresses_each_serves_its_own() -> None:
     health, metrics = free(), free()
     async with served(health_address=health, metrics_address=metrics):
-        assert await answers(health) == {"healthz": 200, "metrics": 404}
-        assert await answers(metrics) == {"healthz": 404, "metrics": 200}
+        assert await answers(health) == {"healthz": 200, "metrics": 404, "ui": 404}
+        assert await answers(metrics) == {"healthz": 404, "metrics": 200, "ui": 404}
 
 
 async def test_with_authorization_nobody_reads_metrics_without_a_token(
@@ -82,8 +84,29 @@ async def test_with_authorization_nobody_reads_metrics_without_a_token(
     address = free()
     with caplog.at_level(logging.WARNING):
         async with served(health_address=address, metrics_auth=True):
-            assert await answers(address) == {"healthz": 200, "metrics": 401}
+            assert await answers(address) == {"healthz": 200, "metrics": 401, "ui": 404}
     assert "tokens of scrapers come in clear" in caplog.text
+
+
+async def test_the_page_stands_beside_the_metrics_where_it_is_asked_for() -> None:
+    health, metrics = free(), free()
+    async with served(health_address=health, ui=True):
+        assert await answers(health) == {"healthz": 200, "metrics": 200, "ui": 200}
+    async with served(health_address=health, metrics_address=metrics, ui=True):
+        assert await answers(health) == {"healthz": 200, "metrics": 404, "ui": 404}
+        assert await answers(metrics) == {"healthz": 404, "metrics": 200, "ui": 200}
+    with pytest.raises(StartError, match="--ui needs --health-address or --metrics-address"):
+        await endpoints(ui=True).serve()
+
+
+async def test_with_authorization_nobody_reads_the_page_without_a_token(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    address = free()
+    with caplog.at_level(logging.WARNING):
+        async with served(health_address=address, ui=True, ui_auth=True):
+            assert await answers(address) == {"healthz": 200, "metrics": 200, "ui": 401}
+    assert "tokens of readers come in clear" in caplog.text
 
 
 async def test_nothing_listens_where_both_are_off() -> None:

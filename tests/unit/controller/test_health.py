@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -50,6 +52,12 @@ async def test_an_operator_that_waits_for_nothing_is_ready() -> None:
     one = Bench()
     one.health.waiting_for = None
     assert await one.get("/readyz") == (200, "ok")
+
+
+async def test_a_standby_is_ready_and_says_that_it_stands_by() -> None:
+    one = Bench()
+    one.health.waiting_for, one.health.standing_by = None, True
+    assert await one.get("/readyz") == (200, "ok: another works, this one stands by")
 
 
 async def test_a_standby_that_could_never_take_over_is_not_ready() -> None:
@@ -110,12 +118,12 @@ async def test_a_run_that_never_ends_is_noticed() -> None:
 
 
 async def test_what_objects_tell_is_made_when_asked_and_follows_the_rest() -> None:
-    one, told = Bench(), ["postroom_condition{} 1.0\n"]
+    one, told = Bench(), [b"postroom_condition{} 1.0\n"]
 
-    async def text() -> str:
-        return "".join(told)
+    async def pieces() -> list[bytes]:
+        return told
 
-    one.metrics.observe_objects(text)
+    one.metrics.observe_objects(pieces)
     assert (await one.get("/metrics"))[1].endswith("\npostroom_condition{} 1.0\n")
     told.clear()
     assert "postroom_condition" not in (await one.get("/metrics"))[1]
@@ -123,7 +131,7 @@ async def test_what_objects_tell_is_made_when_asked_and_follows_the_rest() -> No
 
 async def test_gauges_are_read_when_asked() -> None:
     one = Bench()
-    one.metrics.observe_gauge("postroom_queue_depth", "Keys waiting.", lambda: one.queue.waiting)
+    one.metrics.observe_gauge("postroom_queue_depth", lambda: one.queue.waiting)
     one.queue.add(SERVER)
     assert "postroom_queue_depth 1.0" in (await one.get("/metrics"))[1]
 
@@ -135,3 +143,17 @@ async def test_an_address_in_use_is_an_error() -> None:
     with pytest.raises(OSError, match="in use"):
         await serve(application(one.health), "127.0.0.1", port)
     await runner.cleanup()
+
+
+async def test_a_loop_that_is_held_tells_for_how_long() -> None:
+    one = Bench()
+    told: asyncio.Queue[float] = asyncio.Queue()
+    one.health.late = told.put_nowait
+    beat = asyncio.create_task(one.health.beat())
+    found = []
+    for held in (0.0, 3.0):
+        await asyncio.sleep(0)
+        one.clock.now += 0.5 + held
+        found.append(await told.get())
+    beat.cancel()
+    assert found == [0.0, 3.0]

@@ -242,6 +242,17 @@ async def test_two_accounts_of_an_address_notice_each_other(intake: Intake) -> N
     assert waiting(intake) == {rival, ACCOUNT}
 
 
+async def test_whoever_sends_as_an_address_looks_again_when_others_contend_for_it(
+    intake: Intake,
+) -> None:
+    other = ACCOUNT._replace(name="other")
+    known(intake, ACCOUNT, other)
+    intake.dependants.update(other, frozenset({"EmailAccount/address=support@example.com"}))
+    rival = ACCOUNT._replace(namespace="elsewhere")
+    intake.seen(rival.kind, stored(rival, version=11, uid="uid-2"))
+    assert waiting(intake) == {rival, ACCOUNT, other}
+
+
 @pytest.mark.parametrize("known_by", ["support", "address=support@example.com"])
 async def test_an_account_that_is_disconnected_brings_back_who_relies_on_it(
     intake: Intake, known_by: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from postroom.api.masked import Masked
 from postroom.cli import plugin
 from postroom.cli.auth_secret import CannotApply, apply, secret_of
 from postroom.controller.kubeconfig import ConnectionSettingsError, connection
-from postroom.controller.run import EXIT_FAILED, run
+from postroom.controller.lifecycle import EXIT_FAILED
+from postroom.controller.run import run
 from postroom.settings import load
 
 SERVER = "https://127.0.0.1:9"
@@ -114,6 +116,38 @@ BROKEN: dict[str, tuple[Any, str]] = {
 }
 
 
+V1 = "client.authentication.k8s.io/v1"
+
+
+def plugin_of(command: str, *arguments: str) -> dict[str, Any]:
+    return config(user={"exec": {"apiVersion": V1, "command": command, "args": list(arguments)}})
+
+
+def credential(**status: str) -> dict[str, Any]:
+    told = {"apiVersion": V1, "kind": "ExecCredential", "status": status}
+    return plugin_of("echo", json.dumps(told))
+
+
+GAVE_NONE = "which user me signs in with, gave no credentials"
+BROKEN |= {
+    "a plugin that fails": (
+        plugin_of("sh", "-c", "echo canary-token >&2; exit 3"),
+        f"sh, {GAVE_NONE} (it ended with 3)",
+    ),
+    "a plugin that is not there": (plugin_of("no-such-aws"), f"{GAVE_NONE} (it cannot be run)"),
+    "a plugin that prints no JSON": (plugin_of("echo", "canary-token"), "is no ExecCredential"),
+    "a plugin without a credential": (credential(other="canary-token"), "is no ExecCredential"),
+    "a certificate without its key": (
+        credential(clientCertificateData="canary-token"),
+        "is no ExecCredential",
+    ),
+    "a plugin without a command": (
+        config(user={"exec": {"apiVersion": V1}}),
+        "exec of user me must have an apiVersion and a command",
+    ),
+}
+
+
 def written(content: Any, directory: Path, name: str = "kubeconfig") -> Path:
     path = directory / name
     path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
@@ -127,10 +161,13 @@ async def sentence(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_what_is_broken_is_named(name: str, tmp_path: Path) -> None:
+async def test_what_is_broken_is_named(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     content, words = BROKEN[name]
     told = await sentence(written(content, tmp_path))
     assert words in told
+    assert caplog.text == ""
     assert "\n" not in told
     for secret in ("canary-token", KEY, OTHER_KEY):
         assert secret not in told
@@ -147,9 +184,26 @@ async def test_a_good_one_is_taken(tmp_path: Path) -> None:
     assert (found.configuration.host, found.namespace) == (SERVER, "mail")
 
 
-async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_plugin_that_gives_a_token_is_taken(tmp_path: Path) -> None:
+    found = await connection(written(credential(token="canary-token"), tmp_path))
+    await found.api.close()
+    assert found.configuration.api_key == {"BearerToken": "Bearer canary-token"}
+
+
+async def test_a_file_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     told = await sentence(tmp_path / "absent")
     assert told.startswith(f"there is no kubeconfig {tmp_path}/absent")
+    for value, named in (
+        (f"{tmp_path}/a:{tmp_path}/b", f"{tmp_path}/a or {tmp_path}/b"),
+        (":", ""),
+    ):
+        monkeypatch.setenv("KUBECONFIG", value)
+        with pytest.raises(ConnectionSettingsError, match=f"there is no kubeconfig {named}"):
+            await connection(None)
+    # Nobody else says so, in other words.
+    assert caplog.records == []
 
 
 async def test_a_directory_in_its_place(tmp_path: Path) -> None:

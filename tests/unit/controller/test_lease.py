@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from postroom.concurrency.shards import Shard
 from postroom.controller.client import ApiError
 from postroom.controller.lease import LeaderElection, LeaseLost, lease_name, steady
 
@@ -258,3 +259,16 @@ async def test_operators_of_other_namespaces_do_not_wait_for_each_other() -> Non
         assert not await is_held_up(one)
         assert held.stored is not None
         assert held.stored["metadata"]["name"] == name
+
+
+def test_programs_and_shards_do_not_wait_for_each_other() -> None:
+    parts = [Shard(index, of) for of in (1, 2, 3) for index in range(of)]
+    names = [
+        lease_name(namespaces, program, part)
+        for namespaces in ((), ("mail",), ("mail", "shop"))
+        for program in ("postroom", "postroom-deliver")
+        for part in parts
+    ]
+    assert len(set(names)) == len(names)
+    assert {"postroom", "postroom-deliver", "postroom-deliver-1-of-3"} <= set(names)
+    assert all(len(name) <= 63 for name in names)

@@ -201,3 +201,14 @@ async def test_after_the_end_nothing_comes() -> None:
     assert queue._timer is None
     with pytest.raises(QueueClosed):
         await queue.take()
+
+
+async def test_keys_of_others_never_come_in() -> None:
+    queue = KeyedQueue(admits=lambda key: key.name == "ours")
+    ours, theirs = (Key(Kind.EMAIL_ACCOUNT, "mail", name) for name in ("ours", "theirs"))
+    for key in (theirs, ours):
+        queue.add(key)
+        queue.add_after(key, 5)
+        queue.failed(key)
+    assert (queue.waiting, queue.scheduled) == (1, 1)
+    assert await queue.take() == ours

@@ -18,6 +18,7 @@ from lab.oauth_lab import microsoft_user
 from postroom.api.masked import Masked
 from postroom.concurrency.token_bucket import TokenBucket
 from postroom.controller.client import ApiError
+from postroom.controller.rotation import OthersSecrets
 from postroom.controller.writer import SecretWriter
 from postroom.mail.oauth.refresh_token_store import Keeping, KeepingProblem
 
@@ -65,6 +66,16 @@ async def test_the_token_counts_where_the_source_fits() -> None:
     assert (await newest(secret))[0] is None
     secret["metadata"]["annotations"] = {"postroom.dev/seeded-from": "uid/1"}
     assert (await newest(secret))[0] == Masked("kept")
+
+
+async def test_whoever_stands_beside_the_operator_uses_what_is_kept_and_writes_nothing() -> None:
+    secret = ours(data={"refreshToken": "a2VwdA=="})
+    secret["metadata"]["annotations"] = {"postroom.dev/seeded-from": "uid/1"}
+    secrets, grant = Secrets({KEPT_NAME: secret}), kept(microsoft_user())
+    beside = OthersSecrets(secrets, SecretWriter(secrets, TokenBucket(1e6, 1)))
+    assert await beside.newest(grant) == Masked("kept")
+    await beside.keep(grant, Masked("newer"), refused=True)
+    assert (secrets.writes, secrets.tries) == ([], [])
 
 
 async def test_writes_keep_to_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +22,10 @@ import pytest
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
+from postroom.concurrency.shards import Shard, shard_of
+from postroom.controller import lifecycle
 from postroom.controller.run import run
+from postroom.lab.operator_process import free_port
 from postroom.mail.report import Endpoint, Login, ProbeReport
 from postroom.reconcile.world import Outbound
 from postroom.settings import Settings, load
@@ -243,3 +248,33 @@ async def test_a_labelled_secret_is_watched_without_its_content(
         await until(lambda: any(path.endswith("/secrets") for _, path in api.requests))
     lists = [accept for path, accept in api.accepted if path.endswith(("/secrets", "/configmaps"))]
     assert lists and all("as=PartialObjectMetadata" in accept for accept in lists)
+
+
+async def test_a_shard_knows_all_and_works_on_its_own(
+    api: FakeAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle.Lifecycle, "_election", lambda life: None)
+    api.apply(Kind.MAIL_SERVER, "smtp", SPEC)
+    owner = shard_of("mail", 3)
+    for index in ((owner + 1) % 3, owner):
+        place = ("127.0.0.1", free_port())
+        part = "own" if index == owner else "others"
+        known = re.compile(rf'postroom_shard_objects{{part="{part}",scope="[^"]+"}} 1\.0')
+        chosen = {"shard": Shard(index, 3), "health_address": place}
+        async with operating(settings.model_copy(update=chosen)):
+            metrics, url = "", f"http://{place[0]}:{place[1]}/metrics"
+            while not known.search(metrics):
+                metrics = await asyncio.to_thread(told_at, url)
+            if index == owner:
+                await until(lambda: all_ready(api))
+            tells = 'postroom_condition{kind="MailServer"' in await asyncio.to_thread(told_at, url)
+        assert (len(api.writes()), tells) == (index == owner, index == owner)
+
+
+def told_at(url: str) -> str:
+    """What is served there; nothing as long as nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return str(answer.read().decode())
+    except OSError:
+        return ""

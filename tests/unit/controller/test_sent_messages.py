@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from postroom.api.names import Kind
+from postroom.api.names import Key, Kind
+from postroom.concurrency.shards import Shard
 from postroom.controller.cache import Cache
-from postroom.controller.sent_messages import recall
+from postroom.controller.sent_messages import learn, recall
 from postroom.reconcile.tenancy.budgets import SPACING, Budgets, Spender
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -127,3 +128,17 @@ def test_a_spec_that_is_none_stops_nobody() -> None:
     kind, raw = account("a", status_after("Accepted", 58))
     raw["spec"] = {"address": "none"}
     assert opened((kind, raw)).wait(of("ns", "b"), OLD, NOW) == timedelta()
+
+
+def test_what_another_shard_is_seen_to_send_counts_once_for_login_and_recipient() -> None:
+    shard = Shard(0, 2)
+    theirs = next(name for name in map("ns-{}".format, range(99)) if not shard.has(name))
+    budgets = Budgets(shard=shard)
+    for minute, name in enumerate("abcdef", start=52):
+        kind, raw = stored(Kind.EMAIL_ACCOUNT, theirs, name, status_after("Accepted", minute))
+        for _ in range(2):
+            learn(budgets, Key(kind, theirs, name), raw, NOW)
+    ours = next(name for name in map("ns-{}".format, range(99)) if shard.has(name))
+    # Six of all namespaces to this recipient, of which the first ends to count in two minutes.
+    assert budgets.wait(of(ours, "z"), OLD, NOW, VICTIM) == timedelta(minutes=2)
+    assert budgets.wait(of(ours, "z"), OLD, NOW, "other@example.net") == timedelta()

@@ -133,6 +133,34 @@ async def test_what_vanished_unseen_is_dropped() -> None:
     assert one.missed == 1
 
 
+async def test_what_a_list_of_some_time_ago_does_not_show_is_kept() -> None:
+    """Else whatever stands on the object would fall with it."""
+    cluster = Cluster(server())
+    one = Bench(cluster).released(server())
+
+    async def stale(kind: Kind, namespace: str | None) -> dict[Key, Listed]:
+        return {}
+
+    cluster.list_metadata = stale  # type: ignore[method-assign]
+    await one.sweep.once()
+    assert SERVER in one.intake.cache
+    assert one.missed == 0
+
+
+async def test_what_another_of_the_same_name_replaced_is_known_by_its_own_uid() -> None:
+    cluster = Cluster((SERVER, stored(SERVER, uid="new", version=30)))
+    one = Bench(cluster).released(server())
+
+    async def stale(kind: Kind, namespace: str | None) -> dict[Key, Listed]:
+        return {}
+
+    cluster.list_metadata = stale  # type: ignore[method-assign]
+    await one.sweep.once()
+    found = one.intake.cache.get(SERVER)
+    assert found is not None and found["metadata"]["uid"] == "new"
+    assert one.missed == 1
+
+
 async def test_what_appears_during_the_list_is_kept() -> None:
     cluster = Cluster()
     one = Bench(cluster).released()
@@ -208,7 +236,10 @@ async def test_a_failed_sweep_is_tried_again(caplog: pytest.LogCaptureFixture) -
     cluster.failures = [503]
     one = Bench(cluster).released()
     task = asyncio.ensure_future(one.sweep.run(0.01))
-    await asyncio.sleep(0.05)
+    for _ in range(1000):
+        await asyncio.sleep(0.01)
+        if one.sweep.age() >= 0:
+            break
     task.cancel()
     assert "sweep failed" in caplog.text
     assert one.sweep.age() >= 0

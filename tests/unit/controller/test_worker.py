@@ -30,6 +30,8 @@ from postroom.reconcile.status.outcome import Memory, Notice, NoticeType, Outcom
 from postroom.reconcile.status.wanted import Child, ChildState, Wanted
 from unit.controller.fakeapi import merge
 from unit.controller.samples import ACCOUNT, SERVER, Object, ready, stored
+from unit.reconcile.mail_worlds import AT_ONCE
+from unit.reconcile.test_engine import BUG, UNAVAILABLE, Failing
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 Reconcile = Callable[[Kind, Raw, Memory], Awaitable[Outcome]]
@@ -143,6 +145,61 @@ async def test_a_bug_stays_with_its_object(caplog: pytest.LogCaptureFixture) -> 
     assert record.__dict__["object"]["name"] == "support"
 
 
+def errors(bench: Bench, kind: str = "MailServer") -> float | None:
+    """Evaluations that ended in an unexpected error, as the alert counts them."""
+    told = bench.metrics.registry.get_sample_value
+    return told("postroom_reconcile_errors_total", {"kind": kind})
+
+
+def at_the_engine(world: Failing) -> Bench:
+    """A worker with the real engine, which makes a verdict of each error of its world."""
+    world.add(SERVER, **LOGIN)
+    return Bench(lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, AT_ONCE))
+
+
+LOGIN = {"host": "smtp.example.com", "credentialsRef": {"name": "login"}}
+
+
+async def test_a_bug_that_the_engine_makes_a_verdict_of_is_counted_each_time() -> None:
+    bench, server = at_the_engine(Failing(BUG)), stored(SERVER, spec=LOGIN)
+    assert errors(bench) == 0
+    bench.queue.add(SERVER)
+    await bench.run((SERVER, server))
+    (told,) = bench.patches
+    assert ("Ready", "InternalError") in [
+        (condition["type"], condition["reason"]) for condition in told["conditions"]
+    ]
+    assert errors(bench) == 1
+    # The same again: nothing is written, and it is an error all the same.
+    again = at_the_engine(Failing(BUG))
+    await again.run((SERVER, stored(SERVER, spec=LOGIN, status=dict(told))))
+    assert (errors(again), errors(again, "EmailAccount")) == (1, 0)
+
+
+async def test_a_bug_that_no_status_tells_of_is_counted() -> None:
+    async def buggy(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        raise BUG
+
+    assert errors(await Bench(buggy).run()) == 1
+
+
+@pytest.mark.parametrize("error", [None, UNAVAILABLE])
+async def test_what_is_no_bug_is_not_counted(error: Exception | None) -> None:
+    bench = await at_the_engine(Failing(error)).run((SERVER, stored(SERVER, spec=LOGIN)))
+    assert (len(bench.patches), errors(bench)) == (1, 0)
+
+
+async def test_what_an_object_at_rest_keeps_is_no_further_bug() -> None:
+    status = ready("Unknown")
+    status["conditions"][0]["reason"] = "InternalError"
+    bench = at_the_engine(Failing(BUG))
+    bench.queue.add(SERVER)
+    await bench.run((SERVER, stored(SERVER, spec={**LOGIN, "suspend": True}, status=status)))
+    (told,) = bench.patches
+    assert [each["reason"] for each in told["conditions"]] == ["InternalError", "SuspendedBySpec"]
+    assert errors(bench) == 0
+
+
 async def test_memory_lasts_from_run_to_run() -> None:
     async def remembering(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
         memory.failures += 1
@@ -162,6 +219,24 @@ async def test_a_slow_run_on_a_new_spec_says_that_it_is_at_work_once() -> None:
     assert len(one.patches) == 2
     assert one.patches[0]["observedGeneration"] == 1
     assert one.patches[1] == {"accounts": 1}
+
+
+async def test_the_look_at_a_domain_ends_when_the_domain_is_gone() -> None:
+    ended = asyncio.Event()
+
+    async def hangs(kind: Kind, raw: Raw, memory: Memory) -> Outcome:
+        bench.intake.gone(key)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return await settle(kind, raw, memory)
+
+    bench, key = Bench(hangs), Key(Kind.SENDING_DOMAIN, "mail", "example-com")
+    await bench.run((key, stored(key)))
+    assert ended.is_set()
+    assert (bench.patches, bench.announced) == ([], [])
+    assert bench.metrics.reconcile_errors.labels(kind=key.kind.value)._value.get() == 0
 
 
 @pytest.mark.parametrize("verdict", ["True", "False", "Unknown"])
@@ -239,13 +314,16 @@ async def test_an_object_that_vanishes_during_the_run_leaves_nothing_behind() ->
     assert one.intake.dependants.of("mail", ["Secret/login"]) == []
 
 
-@pytest.mark.parametrize("status", [403, 422])
-async def test_a_refused_status_is_tried_again_much_later(status: int) -> None:
+@pytest.mark.parametrize(("status", "least", "most"), [(403, 0, 10), (422, 100, 130)])
+async def test_a_rejected_status_is_tried_again_much_later_and_a_forbidden_one_soon(
+    status: int, least: float, most: float
+) -> None:
+    """Forbidden is everything for a moment where the API server has just begun."""
     one = await Bench(refuse=status).run()
     assert len(one.patches) == 1
     assert one.announced == []
     assert one.queue.scheduled == 1
-    assert next(iter(one.queue._due.values())) - one.queue._clock() > 100
+    assert least < next(iter(one.queue._due.values())) - one.queue._clock() < most
 
 
 async def test_durations_are_measured_by_kind() -> None:

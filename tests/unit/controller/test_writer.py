@@ -24,12 +24,11 @@ from postroom.controller.queue import KeyedQueue
 from postroom.controller.writer import (
     Evaluated,
     Writer,
-    WriteResult,
     differs,
     marks_of,
     merge_patch,
 )
-from postroom.metrics import Metrics
+from postroom.metrics import Metrics, WriteResult
 from unit.controller.fakeapi import merge
 from unit.controller.samples import SERVER, Object, stored
 
@@ -134,6 +133,28 @@ async def test_a_time_that_is_older_than_the_heartbeat_is_refreshed() -> None:
     one = bench(status=raw_status(checked="2026-06-01T11:45:00Z"))
     assert await one.write(status_of()) is WriteResult.WRITTEN
     assert one.server.patches[0]["status"] == {"lastCheckTime": "2026-06-01T12:00:00Z"}
+
+
+async def test_a_time_that_lies_far_ahead_is_mended() -> None:
+    """The clock was set back since it was written; it would stand until it is reached again."""
+    one = bench(status=raw_status(checked="2026-06-03T12:00:00Z"))
+    assert await one.write(status_of()) is WriteResult.WRITTEN
+    assert one.server.patches[0]["status"] == {"lastCheckTime": "2026-06-01T12:00:00Z"}
+    one = bench(status=raw_status(checked="2026-06-01T12:02:00Z"))
+    assert await one.write(status_of()) is WriteResult.UNCHANGED
+
+
+async def test_that_all_is_still_well_is_told_with_the_last_check_and_not_by_itself() -> None:
+    times = {"lastCheckTime": "2026-06-01T11:50:00Z", "lastReadyTime": "2026-06-01T11:50:00Z"}
+    one = bench(status={**raw_status(), **times})
+    still = status_of().model_copy(update={"last_ready_time": "2026-06-01T12:00:00Z"})
+    assert await one.write(still) is WriteResult.UNCHANGED
+    one = bench(status={**raw_status(), **times, "lastCheckTime": "2026-06-01T11:45:00Z"})
+    assert await one.write(still) is WriteResult.WRITTEN
+    assert one.server.patches[0]["status"] == {
+        "lastCheckTime": "2026-06-01T12:00:00Z",
+        "lastReadyTime": "2026-06-01T12:00:00Z",
+    }
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2026-06-01"])

@@ -16,6 +16,7 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import FindingEntry, catalogue, families, question
 from unit.dns.zone_looks import ZONE
 
+ELSEWHERE = Zone("example.com", ("ns.lab.net",), 2053)
 POSTROOM = Path(__file__).resolve().parents[3] / "operator" / "postroom"
 #: Where codes stand: the code, and the data that it reads, without the catalogue itself.
 SOURCES = [
@@ -73,6 +74,15 @@ def test_the_catalogue_is_whole_sentences() -> None:
         # What it would, but in quotes does not.
         ("b\\195.example.com", "TXT", ZONE, False, "dig +norecurse TXT 'b\\195.example.com' @"),
         ("*.example.com", "MX", ZONE, False, "dig +norecurse MX '*.example.com' @"),
+        (
+            "example.com",
+            "MX",
+            ELSEWHERE,
+            False,
+            "dig +norecurse MX example.com @ns.lab.net -p 2053",
+        ),
+        ("example.com", "MX", ELSEWHERE, True, "dig MX example.com"),
+        ("k1.provider.net", "MX", ELSEWHERE, False, "dig MX k1.provider.net"),
     ],
 )
 def test_the_question_that_shows_a_finding(

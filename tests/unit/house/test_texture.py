@@ -109,6 +109,19 @@ def test_functions_that_nobody_mentions(house: Files) -> None:
     assert names(texture.unused_functions()) == ["unused", "value", "other"]
 
 
+def test_names_that_are_bound_twice(house: Files) -> None:
+    house(
+        dns__a="A = 1\nB, C = 2, 3\nx: int\nx = 1\nA: int = 4\n"
+        "class D:\n  A = 1\n  C = 2\n  C = 3\n"
+        "def f():\n  y = 1\n  y = 2\nC += (1,)\nA.b = 1\nE = [B for B in C]\n(B, F) = 5, 6\n",
+    )
+    assert sorted(names(texture.names_bound_twice())) == ["A", "B", "C"]
+
+
+def test_no_name_of_the_program_is_bound_twice() -> None:
+    assert texture.names_bound_twice() == []
+
+
 def test_what_is_kept_is_there_and_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = texture.KEPT
     monkeypatch.setattr(texture, "KEPT", {})
@@ -133,8 +146,17 @@ def test_a_test_carries_the_name_of_its_module(
     tests = ["unit/dns/test_a", "unit/dns/test_b_hostile", "lab/test_smtp_e", "unit/test_f"]
     files = [texture.ROOT / "tests" / f"{name}.py" for name in tests]
     monkeypatch.setattr(texture, "_test_files", lambda: files)
-    work = "def work(): ..."
-    house(dns__a=work, dns__b=work, mail__smtp__e=work, dns__f=work, mail__a=work, dns__g="X = 1")
+    work = "def work(): return 1"
+    promise = "class P(Protocol):\n  def work(self):\n    'What it does.'\n    ..."
+    house(
+        dns__a=work,
+        dns__b=work,
+        mail__smtp__e=work,
+        dns__f=work,
+        mail__a=work,
+        dns__g="X = 1",
+        mail__p=promise,
+    )
     found = [
         place.removeprefix("operator/postroom/") for place in texture.modules_without_their_test()
     ]

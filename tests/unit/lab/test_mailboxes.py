@@ -101,6 +101,37 @@ def test_searching() -> None:
         found("SINCE", "yesterday")
 
 
+def test_mailboxes_come_and_go_each_with_a_number_of_its_own() -> None:
+    account = Account("a@example.com", "x")
+    first = account.create("Entw&APw-rfe")
+    account.rename("Entw&APw-rfe", "Old")
+    second = account.create("Entw&APw-rfe")
+    assert account.mailbox("Old") is first
+    assert first.uid_validity != second.uid_validity
+    for name in ("inbox", "Old", ""):
+        with pytest.raises(ValueError, match="of this name"):
+            account.create(name)
+    with pytest.raises(ValueError, match="of this name"):
+        account.rename("Old", "Junk")
+    account.delete("Old")
+    assert (account.mailbox("Old"), first.uid_validity) == (None, 0)
+
+
+def test_a_mailbox_that_is_made_anew() -> None:
+    mailbox = Mailbox()
+    for content in (b"a", b"b", b"c"):
+        mailbox.deliver(content)
+    gone = mailbox.messages[0]
+    mailbox.expunge([gone])
+    assert not mailbox.holds(gone)
+    mailbox.make_anew()
+    assert [(message.uid, message.content) for message in mailbox.messages] == [
+        (1, b"b"),
+        (2, b"c"),
+    ]
+    assert (mailbox.uid_validity, mailbox.uid_next) == (2, 3)
+
+
 def test_accounts_are_welcomed_and_found_in_any_case() -> None:
     accounts = Accounts({"A@example.com": "right"})
     account = accounts.authenticate("a@EXAMPLE.com", "right")

@@ -13,7 +13,7 @@ from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.masked import Masked
 from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
-from postroom.api.resource import AnyResource, parse
+from postroom.api.resource import AnyResource, InvalidSpec, parse
 from postroom.api.status import CommonStatus
 from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
@@ -25,7 +25,7 @@ from postroom.mail.operations import Operation, OperationReport, Report
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
 from postroom.reconcile import world
 from postroom.reconcile.engine import Policy, reconcile
-from postroom.reconcile.indexes import indexes_of, is_at_rest
+from postroom.reconcile.indexes import indexes_in, indexes_of, is_at_rest
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook
@@ -212,7 +212,10 @@ class MailWorld:
         for key, raw in self.objects.items():
             if key.kind is Kind.EMAIL_ACCOUNT:
                 created = str(raw["metadata"].get("creationTimestamp", ""))
-                marks = indexes_of(parse(key.kind, raw).spec)
+                account = parsed(key.kind, raw)
+                if account is None:
+                    continue
+                marks = indexes_of(account.spec)
                 address = str(raw["spec"].get("address"))
                 book.note(key, address, created, at_rest=is_at_rest(marks))
         return book
@@ -223,12 +226,21 @@ class MailWorld:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> AnyResource | None:
         raw = self.objects.get(Key(kind, namespace, name))
-        return parse(kind, raw) if raw else None
+        return parsed(kind, raw) if raw else None
+
+    def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        return Key(kind, namespace, name) in self.objects
+
+    def names_under(self, kind: Kind, namespace: str, index: str) -> Sequence[str]:
+        keys = sorted(key for key in self.objects if key[:2] == (kind, namespace))
+        return [
+            key.name for key in keys if index in indexes_in(kind, self.objects[key].get("spec"))
+        ]
 
     async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
         place = (kind, namespace)
-        found = [parse(kind, raw) for key, raw in sorted(self.objects.items()) if key[:2] == place]
-        return [one for one in found if index in indexes_of(one.spec)]
+        found = [await self.get(*key) for key in sorted(self.objects) if key[:2] == place]
+        return [each for each in found if each is not None and index in indexes_of(each.spec)]
 
     async def find_everywhere(self, kind: Kind, index: str) -> Sequence[AnyResource]:
         spaces = sorted({key.namespace for key in self.objects})
@@ -242,6 +254,13 @@ class MailWorld:
         return self.secrets.get(name)
 
     async def config_map(self, namespace: str, name: str) -> ConfigMapContent | None:
+        return None
+
+
+def parsed(kind: Kind, raw: dict[str, Any]) -> AnyResource | None:
+    try:
+        return parse(kind, raw)
+    except InvalidSpec:
         return None
 
 

@@ -22,7 +22,7 @@ from postroom.dns.answers import Asker
 from postroom.dns.ownership import OwnershipRules
 from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.reconcile.engine import Policy, reconcile
-from postroom.reconcile.indexes import indexes_of
+from postroom.reconcile.indexes import indexes_in, indexes_of
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.tenancy.addresses import AddressBook
 from postroom.reconcile.tenancy.claims import ClaimBook, claim_of
@@ -163,6 +163,15 @@ class Tenants:
             return parse(key.kind, raw) if raw else None
         except InvalidSpec:
             return None
+
+    def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        return Key(kind, namespace, name) in self.objects
+
+    def names_under(self, kind: Kind, namespace: str, index: str) -> Sequence[str]:
+        keys = sorted(key for key in self.objects if key[:2] == (kind, namespace))
+        return [
+            key.name for key in keys if index in indexes_in(kind, self.objects[key].get("spec"))
+        ]
 
     async def find(self, kind: Kind, namespace: str, index: str) -> Sequence[AnyResource]:
         keys = sorted(key for key in self.objects if key[:2] == (kind, namespace))

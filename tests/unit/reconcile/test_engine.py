@@ -97,6 +97,16 @@ async def test_verdicts_on_this_spec_are_kept_through_a_bug() -> None:
 
 
 @pytest.mark.parametrize("key", [SERVER, ACCOUNT])
+async def test_want_of_memory_is_no_verdict(key: Key) -> None:
+    world = Failing()
+    world.add(SERVER, host="smtp.example.com", default=True, credentialsRef={"name": "login"})
+    world.add(ACCOUNT, address="a@x.example", credentialsRef={"name": "login"})
+    world.error = MemoryError()
+    with pytest.raises(MemoryError):
+        await reconcile(key.kind, world.objects[key], world, Memory(), AT_ONCE)
+
+
+@pytest.mark.parametrize("key", [SERVER, ACCOUNT])
 async def test_a_verdict_that_nothing_was_read_for_counts_until_it_is_too_old(key: Key) -> None:
     world = Failing()
     world.add(SERVER, host="smtp.example.com", default=True, credentialsRef={"name": "login"})
@@ -116,3 +126,22 @@ async def test_a_verdict_that_nothing_was_read_for_counts_until_it_is_too_old(ke
         assert status.effective_sender.address is None
     world.error = None
     assert verdict(await world.look(key), ConditionType.READY) == ("True", "Succeeded")
+
+
+async def test_what_cannot_be_asked_is_asked_again_soon_and_ever_less_often() -> None:
+    """A moment without the API server is over within seconds, for whoever was looked at in it."""
+    world, memory = Failing(), Memory()
+    world.add(SERVER, host="smtp.example.com", credentialsRef={"name": "login"})
+    await world.look(SERVER)
+
+    async def wait() -> timedelta | None:
+        seen = await reconcile(SERVER.kind, world.objects[SERVER], world, memory, AT_ONCE)
+        return seen.next_check
+
+    world.error = UNAVAILABLE
+    waits = [await wait() for _ in range(6)]
+    assert waits == [timedelta(seconds=each) for each in (3, 6, 12, 24, 30, 30)]
+    world.error = None
+    await wait()
+    world.error = UNAVAILABLE
+    assert await wait() == timedelta(seconds=3)

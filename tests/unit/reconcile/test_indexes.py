@@ -137,3 +137,25 @@ def test_the_older_is_less_and_of_the_same_age_the_name_decides() -> None:
     oldest, older, younger = made("z", early), made("a", late), made("b", late)
     found = sorted([younger, older, oldest], key=indexes.age)
     assert found == [oldest, older, younger]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "found"),
+    [
+        (Kind.MAIL_SERVER, {"host": "smtp.example.com", "default": True}, {"default=true"}),
+        (Kind.MAIL_SERVER, {"host": "no host", "default": True}, {"unusable:default=true"}),
+        (Kind.MAIL_SERVER, {"host": "no host", "default": "yes"}, set()),
+        (Kind.MAIL_SERVER, {"host": "no host"}, set()),
+        (Kind.SENDING_DOMAIN, {"domain": "Example.com", "x": 1}, {"unusable:domain=example.com"}),
+        (Kind.SENDING_DOMAIN, {"domain": "no domain"}, set()),
+        (Kind.SENDING_DOMAIN, {"domain": ["example.com"]}, set()),
+        (Kind.SENDING_DOMAIN, {}, set()),
+        (Kind.SENDING_DOMAIN, None, set()),
+        (Kind.EMAIL_ACCOUNT, {"address": "nobody"}, set()),
+    ],
+)
+def test_an_invalid_spec_stands_where_it_says_what_others_look_for(
+    kind: Kind, spec: Any, found: set[str]
+) -> None:
+    assert indexes.indexes_in(kind, spec) == found
+    assert indexes.domain_among(found) is None

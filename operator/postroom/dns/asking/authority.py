@@ -161,18 +161,25 @@ class AuthorityView:
             return Answer(question, Outcome.TIMEOUT)
 
         async def look() -> tuple[Answer | Servers, float]:
-            found = await self._ask(servers, addresses, question)
+            found = await self._ask(servers, addresses, question, alone=True)
             return found.answer(question) if isinstance(found, Silence) else found, 0
 
         # A look at the zone and one at its delegation ask the same servers for the same SOA.
         return await self._hosts.get((servers.zone.apex, tuple(addresses), question), look)
 
     async def _ask(
-        self, servers: Servers, addresses: Sequence[ServerAddress], question: Question
+        self,
+        servers: Servers,
+        addresses: Sequence[ServerAddress],
+        question: Question,
+        *,
+        alone: bool = False,
     ) -> Answer | Servers | Silence:
         """The first answer with authority, or referral deeper, of some servers of a zone."""
         started = asyncio.get_running_loop().time()
-        found = await self._client.ask(addresses, question, View.NAMESERVER, has_authority)
+        found = await self._client.ask(
+            addresses, question, View.NAMESERVER, has_authority, alone=alone
+        )
         if any(self._client.health.heard_since(address, started) for address in addresses):
             self.reach.heard()
         if found.usable is not None:

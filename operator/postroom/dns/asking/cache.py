@@ -28,15 +28,16 @@ class SingleFlightCache(Generic[KeyT, ValueT]):
     """Maps keys to values that a coroutine fetches, with the seconds that each may be kept.
 
     Concurrent requests of one party for one key share one fetch: another's may have to wait for
-    what else that party asks. A fetch that was cancelled is made again by
-    the next waiter. Holds at most `capacity` values, the least recently used go first. `clock` is
-    that of the running loop by default.
+    what else that party asks. One that nobody waits for any more ends, so that nothing is asked
+    for what is gone; one that was cancelled is made again by the next waiter. Holds at most
+    `capacity` values, the least recently used go first. `clock` is that of the running loop by
+    default.
     """
 
     def __init__(self, capacity: int = 4096, clock: Clock | None = None) -> None:
         clock = clock or (lambda: asyncio.get_running_loop().time())
         self._values: ExpiringMap[KeyT, ValueT] = ExpiringMap(capacity, clock)
-        self._flights: Flights[tuple[str, KeyT], ValueT] = Flights()
+        self._flights: Flights[tuple[str, KeyT], ValueT] = Flights(for_waiters=True)
 
     async def get(self, key: KeyT, fetch: Callable[[], Awaitable[tuple[ValueT, float]]]) -> ValueT:
         """Return the value of a key; `fetch` yields it with the seconds to keep it (0: not)."""

@@ -70,12 +70,16 @@ class Health(Generic[ServerT]):
         if round_trip is not None:
             return max(2 * round_trip, self._least)
         # Nobody should wait long, look after look, for a server that never answered.
-        return self._least if self.is_dead(server) else self._unknown
+        return self._least if self.is_doubtful(server) else self._unknown
 
     def is_dead(self, server: ServerT) -> bool:
         """Whether a server has been silent again and again, and lately."""
         record = self._record(server)
         return record.silences >= _DEAD and record.avoid_until > _now()
+
+    def is_doubtful(self, server: ServerT) -> bool:
+        """Whether nothing came from a server since it counted as dead, however long ago."""
+        return self._record(server).silences >= _DEAD
 
     def heard_since(self, server: ServerT, moment: float) -> bool:
         """Whether anything came from a server since then."""

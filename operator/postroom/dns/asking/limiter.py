@@ -13,6 +13,7 @@ from functools import partial
 
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
+from postroom.concurrency.shards import Shard
 from postroom.concurrency.shares import Line, Shares
 
 #: Limiters that are remembered; one whose burst is full again can be forgotten.
@@ -31,6 +32,11 @@ class QueryLimits:
     burst: int
     in_flight: int
 
+    def of_shard(self, shard: Shard) -> "QueryLimits":
+        """What one of several processes has of it, which the same servers bear together."""
+        burst, in_flight = shard.share(self.burst), shard.share(self.in_flight)
+        return QueryLimits(self.rate / shard.of, burst, in_flight)
+
 
 #: Anybody's server: many domains stand behind the same few addresses of a large DNS host.
 NAMESERVER_LIMITS = QueryLimits(rate=50.0, burst=50, in_flight=16)
@@ -44,11 +50,20 @@ class Overloaded(Exception):
     """A server has more queries waiting than it may be sent in the time that is left."""
 
 
+#: Seconds by which passes that came late, because this process was busy, may be made up for.
+_MADE_UP = 0.1
+
+
 class QueryLimiter:
-    """Lets queries pass as its limits allow, those of one party in the order of their coming."""
+    """Lets queries pass as its limits allow, those of one party in the order of their coming.
+
+    A burst is for who comes after a rest. From the line they pass one by one: a party with many
+    would take all of each burst, and have another wait for the next one at every question.
+    """
 
     def __init__(self, limits: QueryLimits) -> None:
         self._limits = limits
+        self._next = float("-inf")  # when the line may move on
         self._passes: deque[float] = deque(maxlen=limits.burst)
         self._in_flight = Shares(2 * limits.in_flight, limits.in_flight)
         self._line: Line[asyncio.Future[None]] = Line(self._in_flight)
@@ -56,8 +71,12 @@ class QueryLimiter:
 
     @property
     def busy(self) -> bool:
-        """Whether a query that comes now would have to wait."""
-        return not self._in_flight.may_take(party()) or self._wait() > 0
+        """Whether a query that comes now would have to wait: nobody overtakes who waits already."""
+        return (
+            not self._in_flight.may_take(party())
+            or self._wait() > 0
+            or self._line.next_party() is not None
+        )
 
     @property
     def idle(self) -> bool:
@@ -121,10 +140,13 @@ class QueryLimiter:
     def _pump(self) -> None:
         """Let pass whom the limits allow, and come again when more may."""
         while self._line.next_party() is not None:
-            wait = self._wait()
+            now = asyncio.get_running_loop().time()
+            wait = max(self._wait(), self._next - now)
             if wait > 0:
                 if self._timer is None:
-                    self._timer = asyncio.get_running_loop().call_later(wait, self._ring)
+                    # A shorter wait may be none for the clock, and be waited again and again.
+                    delay = max(wait, 1e-6)
+                    self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
                 return
             popped = self._line.pop()
             if popped is None:
@@ -133,7 +155,8 @@ class QueryLimiter:
             if waiter.done():  # it has been given up, and did not get to say so yet
                 self._in_flight.give_back(whose)
                 continue
-            self._passes.append(asyncio.get_running_loop().time())
+            self._passes.append(now)
+            self._next = max(self._next, now - _MADE_UP) + 1 / self._limits.rate
             waiter.set_result(None)
 
     def _ring(self) -> None:

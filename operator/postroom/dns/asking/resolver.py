@@ -13,7 +13,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from postroom.api.hosts import AliasedAddresses
-from postroom.concurrency.holding import limited
+from postroom.concurrency.patience import limited
 from postroom.dns.answers import (
     Answer,
     Delegation,

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import cycle, islice
 from typing import Any
 
-from postroom.concurrency.holding import held_back
+from postroom.concurrency.patience import awaiting_answer
 from postroom.dns.answers import EDNS_NOT_UNDERSTOOD, TCP_FAILED, Answer, Outcome, Question
+from postroom.dns.asking.attempts import Attempt, plan
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
 from postroom.dns.asking.https import HttpsServer
 from postroom.dns.asking.limiter import Overloaded, QueryLimiters
 from postroom.dns.asking.wire import Reply, View, answer_of
 
-#: Attempts for one question over all servers: at least three, twice each, within the most.
-ATTEMPTS_LEAST, ATTEMPTS_MOST = 3, 6
 #: From a datagram in the socket to the end of the task that waits for it.
 _TURNS_OF_THE_LOOP = 6
 
@@ -31,8 +29,9 @@ class Timing:
     `least` is the shortest wait before a query is sent again (else twice the smoothed round
     trip), `resolver` the same for resolvers, which may have to ask others first, `unknown` the
     wait at a server that has not answered yet. `question` bounds asking the servers of one zone,
-    or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers. Neither
-    counts the time that a question waits in the queue of our own limits; `queue` bounds that.
+    or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers. Both
+    count only while an answer is awaited: `queue` bounds the time that a question waits in the line
+    before our own limits, and that this process takes itself. In it a name server is sent 12,000.
     """
 
     least: float = 0.1
@@ -40,7 +39,7 @@ class Timing:
     unknown: float = 0.25
     question: float = 5.0
     look: float = 10.0
-    queue: float = 30.0
+    queue: float = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,34 +92,6 @@ class Found:
         return Answer(question, Outcome.TIMEOUT, errors=(TCP_FAILED,) if cut_off else ())
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One query of a plan: to whom, how often that server was asked before, how."""
-
-    server: Server
-    repetition: int
-    edns: bool
-
-
-def plan(servers: Sequence[Server], knows_edns: Callable[[Server], bool]) -> Iterable[Attempt]:
-    """Plan the attempts: each server in turn, then again.
-
-    The last attempt, and the third at one server, is without EDNS: some drop queries that have it
-    silently. A resolver over HTTPS is asked once, because its connection repeats what is lost.
-    """
-    total = min(max(ATTEMPTS_LEAST, 2 * len(servers)), ATTEMPTS_MOST)
-    asked: dict[Server, int] = {}
-    for number, server in enumerate(islice(cycle(servers), total), start=1):
-        repetition = asked.get(server, 0)
-        asked[server] = repetition + 1
-        if isinstance(server, HttpsServer):
-            if not repetition:
-                yield Attempt(server, 0, edns=True)
-            continue
-        last = number == total and repetition > 0
-        yield Attempt(server, repetition, edns=knows_edns(server) and not last and repetition < 2)
-
-
 class RetryingClient:
     """Asks servers in turn, as the limiters allow; learns how healthy they are."""
 
@@ -129,6 +100,8 @@ class RetryingClient:
     ) -> None:
         self._exchange, self._limiters, self._timing = exchange, limiters, timing
         self.health = health
+        #: Queries that nobody waits for, at servers of which only an answer is news.
+        self._probes: dict[Server, asyncio.Task[Heard | None]] = {}
 
     def order(self, servers: Sequence[Server], view: View) -> list[Server]:
         """Return the servers in the order in which to ask them: the busy and the silent last."""
@@ -145,16 +118,34 @@ class RetryingClient:
         question: Question,
         view: View,
         usable: Callable[[Heard], bool],
+        *,
+        alone: bool = False,
     ) -> Found:
         """The first usable reply within `Timing.question`, and those before it.
 
         The next server is asked at once where one gives an unusable reply, and after twice its
         round trip where it is silent, while the earlier query stays open; in a second round the
-        waits are doubled. Servers known to be dead get one attempt.
+        waits are doubled. Servers known to be dead get one attempt, after all others: that it is
+        long ago is no reason for each look to wait for the same silence. `alone`: there are others
+        of the zone, whom these are not asked in place of.
         """
         ordered = self.order(servers, view)
-        attempts = deque(plan(ordered, self.health.knows_edns))
+        doubtful = [] if view.recursive else list(filter(self.health.is_doubtful, ordered))
+        if len(doubtful) == len(ordered) and not alone:
+            doubtful = []
+        hopeful = [server for server in ordered if server not in doubtful]
+        attempts = deque(plan(hopeful, self.health.knows_edns, doubtful))
         return await _Round(self, ordered, attempts, question, view, usable).run()
+
+    def leave_open(self, attempt: Attempt, task: asyncio.Task[Heard | None]) -> bool:
+        """Leave a query open that comes too late for its question, to learn of a dead server's
+        return; False: that is to be ended."""
+        server = attempt.server
+        if not self.health.is_doubtful(server) or server in self._probes:
+            return False
+        self._probes[server] = task
+        task.add_done_callback(lambda _: self._probes.pop(server, None))
+        return True
 
     async def attempt(self, attempt: Attempt, question: Question, view: View) -> Heard | None:
         """Carry out one attempt, which the limiters let pass; None: silence."""
@@ -240,11 +231,7 @@ class _Round:
                     heard = self._sift(await self._just_come())
                     return self._nothing() if heard is None else self._found(heard)
                 final = not self.waiting and self._is_worth_waiting()
-                done, _ = await asyncio.wait(
-                    self.running,
-                    timeout=left if final else min(patience, left),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+                done = await self._listen(left if final else min(patience, left))
                 heard = self._sift(done or await self._just_come())
                 if heard is not None:
                     return self._found(heard)
@@ -252,6 +239,17 @@ class _Round:
                     return self._nothing()
         finally:
             await self._end()
+
+    async def _listen(self, seconds: float) -> set[asyncio.Task[Heard | None]]:
+        """Wait for what is open; time for which this process was late itself does not count."""
+        clock = asyncio.get_running_loop().time
+        since = clock()
+        with awaiting_answer():
+            done, _ = await asyncio.wait(
+                self.running, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        self.deadline += max(0.0, clock() - since - seconds)
+        return done
 
     def _spare_the_dead(self) -> None:
         """Where all servers are known to be dead, one attempt at each is enough."""
@@ -305,9 +303,8 @@ class _Round:
             return False
         since = clock()
         try:
-            with held_back():
-                entering = self.client.acquire(attempt.server, self.view, patience)
-                return await (self._beside_open(attempt, entering) if self.running else entering)
+            entering = self.client.acquire(attempt.server, self.view, patience)
+            return await (self._beside_open(attempt, entering) if self.running else entering)
         finally:
             waited = clock() - since
             self.held += waited
@@ -381,9 +378,14 @@ class _Round:
             late = now - sent >= self.client.wait(attempt, self.view) / 2**attempt.repetition
             if late and not self.client.health.heard_since(attempt.server, since):
                 self.client.health.silent(attempt.server)
-        for task in self.running:
+        ended = [
+            task
+            for task, (attempt, _) in self.running.items()
+            if not self.client.leave_open(attempt, task)
+        ]
+        for task in ended:
             task.cancel()
-        await asyncio.gather(*self.running, return_exceptions=True)
+        await asyncio.gather(*ended, return_exceptions=True)
 
 
 def address_of(server: Server) -> str:

@@ -44,8 +44,7 @@ class SocketTransport:
                 if len(self._ports) >= _PORTS_LIMIT:
                     earlier.close_if_idle()
             port = self._ports[server] = _Port(server, self._ports)
-        async with asyncio.timeout(timeout):
-            return await port.ask(query)
+        return await port.ask(query, timeout)
 
     async def tcp(self, server: ServerAddress, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
         async with asyncio.timeout(timeout):
@@ -105,8 +104,8 @@ class _Port:
         now = asyncio.get_running_loop().time()
         return self._queries >= _PORT_QUERIES or now >= self._expires or self._socket.fileno() < 0
 
-    async def ask(self, query: bytes) -> bytes:
-        """Send a query and wait for its reply."""
+    async def ask(self, query: bytes, timeout: float) -> bytes:  # noqa: ASYNC109
+        """Send a query and wait for its reply; one that came in time is not too late for us."""
         self._queries += 1
         number = int.from_bytes(query[:2])
         while number in self._waiting:
@@ -116,8 +115,13 @@ class _Port:
         self._waiting[number] = (sent, reply)
         try:
             self._socket.send(sent)
+            # Not asyncio.timeout: where this process was busy, what was read in the same turn of
+            # the loop would be thrown away.
+            done, _ = await asyncio.wait({reply}, timeout=timeout)
+            if not done:
+                raise TimeoutError
             # The asker knows its query by the id that it chose.
-            return query[:2] + (await reply)[2:]
+            return query[:2] + reply.result()[2:]
         finally:
             del self._waiting[number]
             if self.used_up:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import dns.message
 import dns.rcode
 
-from postroom.concurrency.holding import limited
+from postroom.concurrency.patience import limited
 from postroom.dns.answers import Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.cache import Clock, SingleFlightCache, kept_for
 from postroom.dns.asking.recursion import ResolverView
@@ -91,7 +91,7 @@ class ZoneFinder:
     async def of_hosts(self, apex: str, names: Sequence[str]) -> Servers:
         """Return a zone with these servers, whoever named them, and where they listen."""
         wanted = considered(names)
-        return self._servers_at(Zone(apex, wanted), await self._hosts(wanted))
+        return self._servers_at(Zone(apex, wanted, self._port), await self._hosts(wanted))
 
     async def near(self, name: str) -> Servers | Answer:
         """Return the zone that holds `name`, or one above it that is known already.
@@ -143,7 +143,7 @@ class ZoneFinder:
             if not is_within(name, owner):
                 continue
             names = considered(canonical(str(rdata)) for rdata in rrset)
-            zone, ttl = Zone(owner, names), float(rrset.ttl)
+            zone, ttl = Zone(owner, names, self._port), float(rrset.ttl)
             found = self._servers_at(
                 zone, [(nameserver, glue(reply, nameserver)) for nameserver in names], ttl
             )
@@ -199,7 +199,7 @@ class ZoneFinder:
                 return replace(ns, outcome=outcome), 0
             names = considered(ns.values)
             ttl = float(ns.ttl or 0)
-            servers = self._servers_at(Zone(apex, names), await self._hosts(names), ttl)
+            servers = self._servers_at(Zone(apex, names, self._port), await self._hosts(names), ttl)
             if not servers.addresses and not servers.denied:
                 return Answer(ns.question, Outcome.SERVER_FAILURE), 0
             return servers, kept_for(ttl)

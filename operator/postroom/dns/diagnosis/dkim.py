@@ -38,7 +38,8 @@ def causes(case: Case) -> Iterable[Cause]:
     for slip in dkim.slips(answer.values, answer.strings, wanted.key, case.planned.value):
         if slip.code.startswith("VALUE_") or slip.code in _APART:
             continue
-        evidence = Evidence.PROVEN if slip.code in _PROVEN else Evidence.SHOWN
+        proven = slip.proves and slip.code in _PROVEN
+        evidence = Evidence.PROVEN if proven else Evidence.SHOWN
         yield Cause(slip.code, f"The {where(case.planned)} {slip.detail}.", fix, evidence)
     texts = [value for value in answer.values if dkim.looks_like_key(value)]
     found = dkim.parse(texts[0]).key if len(texts) == 1 else None

@@ -44,7 +44,7 @@ def findings(
             f"{them} out of the name servers at the registrar and in the zone."
         )
         made = finding(Code.LAME, "domain", message, external())
-        only = answers.Zone(zone.apex, (lame[0],))
+        only = answers.Zone(zone.apex, (lame[0],), zone.port)
         yield made.model_copy(update={"ask": question(zone.apex, answers.RecordType.SOA, only)})
     if heard:
         silent = _names(listed, lambda server: server.answer.outcome is answers.Outcome.TIMEOUT)

@@ -22,8 +22,6 @@ _KINDS = (
     requirements.TLSRPTWanted,
     requirements.BIMIWanted,
 )
-#: What only resembles the wanted key, so that what else is there may be meant.
-_SHOWN = frozenset({Code.VALUE_PLACEHOLDER, Code.VALUE_NEAR})
 
 
 def _concerned(case: Case) -> bool:
@@ -79,7 +77,7 @@ def _of_key(case: Case, wanted: requirements.DKIMKeyWanted) -> Iterator[Cause]:
     for slip in sorted(slips, key=lambda candidate: candidate.code != Code.VALUE_INCLUDES_NAME):
         if not slip.code.startswith("VALUE_"):
             continue
-        evidence = Evidence.SHOWN if slip.code in _SHOWN else Evidence.PROVEN
+        evidence = Evidence.PROVEN if slip.proves else Evidence.SHOWN
         message = f"The {where(case.planned)} {slip.detail}."
         if slip.code == Code.VALUE_DUPLICATE_RECORD:
             # The right one is there: only what stands beside it has to go.

@@ -6,7 +6,7 @@ Each slip is proven by the key where that is possible: undoing the damage yields
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 from postroom.dns.dkim.key import Algorithm, PublicKey, published_forms
@@ -36,12 +36,14 @@ _TAGS_ONLY = re.compile(r"=*[\"']?;?(?:[a-z]{1,20}=[^;]{0,512};?)*")
 class Slip:
     """A known mistake: the code of its finding, and the end of a sentence about the record.
 
-    `value` is the published text that it is about, "" where it is about all of them.
+    `value` is the published text that it is about, "" where it is about all of them. `proves`
+    tells that undoing it yields the wanted key, or a part of it, so that no other can be meant.
     """
 
     code: Code
     detail: str
     value: str = ""
+    proves: bool = True
 
 
 def slips(
@@ -92,7 +94,8 @@ def _slips(
         yield Slip(Code.DKIM_MULTIPLE, f"is one of {len(others)} key records, which leaves it open")
     for text in texts:
         if not proven[text]:
-            yield from _likely(text, parsed[text], wanted)
+            for slip in _likely(text, parsed[text], wanted):
+                yield replace(slip, proves=False)
 
 
 def mends_to(text: str, wanted: PublicKey) -> bool:

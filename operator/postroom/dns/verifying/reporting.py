@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from postroom.api.findings import Finding, Fix, Severity
+from postroom.api.findings import Finding, Fix, FixAction, Severity
 from postroom.api.sendingdomain import RecordState
 from postroom.dns.answers import Answer, Question, RecordType, Zone
 from postroom.dns.diagnosis import answering, receivers
@@ -21,17 +21,20 @@ from postroom.dns.judging.judgement import Cause, Context, Judgement, blind, nam
 from postroom.dns.judging.seen import Seen
 from postroom.dns.names import host_label, is_within
 from postroom.dns.requirements import PlannedRecord
+from postroom.dns.texts.quoting import quoted
 from postroom.dns.verifying.consequences import bound, what_follows
 from postroom.dns.verifying.quorum import coherent, propagating
 from postroom.dns.verifying.report import DomainReport, RecordReport
 
 _SEVERITIES = list(Severity)
 #: What only a resolver shows.
-_OF_CACHES = frozenset({Code.STALE_NEGATIVE, Code.STALE_POSITIVE})
+OF_CACHES = frozenset({Code.STALE_NEGATIVE, Code.STALE_POSITIVE})
 _OF_RESOLVERS = frozenset({Code.DNSSEC_BOGUS, Code.SERVFAIL_OTHER, Code.SPLIT_HORIZON})
 _BOUNDS = ((3600, "at most an hour"), (86_400, "at most a day"))
 #: Extended errors that say that an answer outlived its TTL (RFC 8914 sections 4.4 and 4.20).
 _STALE = frozenset({3, 19})
+#: Most answers of a wildcard that a sentence names.
+_ANSWERS_SHOWN = 3
 
 
 def is_stale(answer: Answer) -> bool:
@@ -112,6 +115,41 @@ def with_advice(
             judgement = replace(judgement, advice=(*judgement.advice, made))
         advised.append(replace(record, judgement=judgement))
     return advised
+
+
+def creates(record: RecordReport) -> bool:
+    """Whether what is to be done makes a record at a name."""
+    cause = record.judgement.cause
+    made = (FixAction.CREATE, FixAction.REPLACE, FixAction.MOVE)
+    return cause is not None and cause.fix is not None and cause.fix.action in made
+
+
+def endings(
+    judged: Sequence[RecordReport], ended: Mapping[str, Sequence[str]]
+) -> dict[str, Finding]:
+    """Warn of what a wildcard answers no more once a record stands: once for each name where that
+    is, at the first of the records that end it."""
+    told = dict[str, Finding]()
+    for owner, answers in ended.items():
+        record = next(
+            each for each in judged if creates(each) and is_within(each.planned.name, owner)
+        )
+        # Of a text nothing is told: it may be a secret that stands there by mistake.
+        texts = ["TXT" if answer.startswith("TXT ") else quoted(answer) for answer in answers]
+        shown = ", ".join(dict.fromkeys(texts[:_ANSWERS_SHOWN]))
+        message = (
+            f"A wildcard answers {shown} at {owner}, and no more once {where(record.planned)} "
+            "stands: a name that exists has no answers of a wildcard."
+        )
+        todo = (
+            f"If anybody uses it, publish at {owner}, before or with the record, all that the "
+            "wildcard answers there."
+        )
+        fix = Fix(action=FixAction.EXTERNAL, instruction=todo)
+        told.setdefault(
+            record.planned.id, finding(Code.FIX_ENDS_WILDCARD, record.planned.id, message, fix)
+        )
+    return told
 
 
 def report(
@@ -238,7 +276,7 @@ def _sentence(cause: Cause, fix: Fix | None, follows: str = "") -> str:
 def _question(record: RecordReport, zone: Zone | None) -> str:
     """What to ask DNS to see what is told of a record: where the fault stands, if elsewhere."""
     cause, planned = record.judgement.cause, record.planned
-    if cause is not None and cause.code in _OF_CACHES:
+    if cause is not None and cause.code in OF_CACHES:
         return question(planned.name, planned.type, cached=True)
     if cause is not None and cause.shown_by is not None:
         return question(cause.shown_by.name, cause.shown_by.type, zone)

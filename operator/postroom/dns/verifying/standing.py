@@ -57,34 +57,48 @@ async def _at(asker: Asker, name: str, types: Iterable[RecordType]) -> Standing 
             targets[kind] = frozenset(as_target(kind, value, name) for value in answer.values)
             if kind is RecordType.CNAME:
                 break
-    wild = await _wild(asker, name, zone.apex)
-    return None if wild is None else Standing(zone.apex, targets, wild)
+    wild: list[str] = []
+    for owner in _owners(name, zone.apex):
+        found = await _answered_by_wildcard(asker, owner)
+        if found is None:
+            return None
+        wild += [f"{text} at {owner}" for text in found]
+    return Standing(zone.apex, targets, tuple(sorted(wild)))
 
 
-async def _wild(asker: Asker, name: str, apex: str) -> tuple[str, ...] | None:
-    """What a wildcard answers at a name or above it, where somebody may use it; None: unseen.
+async def wildcards_ended_by(
+    asker: Asker, names: Iterable[str], apex: str
+) -> Mapping[str, tuple[str, ...]]:
+    """What wildcards answer at names and above them that answer there no more once records stand at
+    the names: by where that is, as ``TYPE value``. What could not be seen is left out.
 
     Nothing is synthesized at a name that exists, and one exists below which another does (RFC 4592
     section 2.2.2): a record at ``_dmarc.send`` takes the website at ``send`` away.
     """
+    owners = sorted({owner for name in names for owner in _owners(name, apex)})
+    found = await asyncio.gather(*(_answered_by_wildcard(asker, owner) for owner in owners))
+    return {owner: answers for owner, answers in zip(owners, found, strict=True) if answers}
+
+
+async def _answered_by_wildcard(asker: Asker, owner: str) -> tuple[str, ...] | None:
+    """What a wildcard answers at a name, where somebody may use it; None: unseen."""
+    below = await asker.authoritative(Question(invented_name(owner), RecordType.A))
+    if below.outcome is Outcome.NX_DOMAIN and not below.aliases:
+        # Below what a wildcard makes, it makes every name.
+        return ()
     found: list[str] = []
-    for owner in _owners(name, apex):
-        below = await asker.authoritative(Question(invented_name(owner), RecordType.A))
-        if below.outcome is Outcome.NX_DOMAIN and not below.aliases:
-            # Below what a wildcard makes, it makes every name.
-            continue
-        for kind in _ANSWERED:
-            answer = await asker.authoritative(Question(owner, kind))
-            if not answer.conclusive or not answer.authoritative:
-                return None
-            synthesized = await _is_synthesized(asker, answer) if answer.values else False
-            if synthesized is None:
-                return None
-            if synthesized:
-                found += [f"{kind.value} {value} at {owner}" for value in answer.values]
-                if kind is RecordType.CNAME:
-                    break
-    return tuple(sorted(found))
+    for kind in _ANSWERED:
+        answer = await asker.authoritative(Question(owner, kind))
+        if not answer.conclusive or not answer.authoritative:
+            return None
+        synthesized = await _is_synthesized(asker, answer) if answer.values else False
+        if synthesized is None:
+            return None
+        if synthesized:
+            found += [f"{kind.value} {value}" for value in sorted(answer.values)]
+            if kind is RecordType.CNAME:
+                break
+    return tuple(found)
 
 
 def _owners(name: str, apex: str) -> Iterator[str]:

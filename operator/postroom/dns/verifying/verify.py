@@ -21,8 +21,9 @@ from postroom.dns.tls.mta_sts_host import PolicyFetcher
 from postroom.dns.verifying.compromised import exposed, without_compromised
 from postroom.dns.verifying.observation import Observation
 from postroom.dns.verifying.quorum import elected
-from postroom.dns.verifying.report import DomainReport
-from postroom.dns.verifying.reporting import report, with_advice
+from postroom.dns.verifying.report import DomainReport, RecordReport
+from postroom.dns.verifying.reporting import creates, endings, report, with_advice
+from postroom.dns.verifying.standing import wildcards_ended_by
 from postroom.dns.verifying.zone_observation import look_at_zone
 
 
@@ -104,9 +105,8 @@ async def verify(
             for record in context.plan.records
         ]
     judged = {record.planned.id: record.judgement for record in records}
-    records = with_advice(
-        records, advice(context, judged, seen.authoritative, scope.retired_at, scope.now)
-    )
+    advised = advice(context, judged, seen.authoritative, scope.retired_at, scope.now)
+    records = await _with_endings(with_advice(records, advised), asker, context)
     states = {record.judgement.state for record in records}
     if not thorough and states - {RecordState.VALID}:
         view, thorough = await look_at_zone(view, asker), True
@@ -114,6 +114,17 @@ async def verify(
         await seen.ask_above_keys()
     made = report(context, view, records, seen.authoritative, seen.single_answers)
     return replace(made, thorough=thorough, compromised=tuple(sorted(context.plan.compromised)))
+
+
+async def _with_endings(
+    records: list[RecordReport], asker: Asker, context: Context
+) -> list[RecordReport]:
+    """Add what wildcards answer no more once the records are published that are missing."""
+    if context.zone is None:
+        return records
+    names = [record.planned.name for record in records if creates(record)]
+    ended = await wildcards_ended_by(asker, names, context.zone.apex)
+    return with_advice(records, endings(records, ended))
 
 
 async def _as_it_is(view: ZoneView) -> ZoneView:

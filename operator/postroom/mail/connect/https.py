@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS to addresses that the dial guard has judged: no other is ever connected to."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+
+#: Octets of all that a server says: the longest body that is read, and more than is received at
+#: once, so that a body that is too long is seen to be that before.
+OCTETS_LIMIT = 2 * 1024 * 1024
 
 
 def pinned_session(
@@ -15,17 +23,39 @@ def pinned_session(
     """Return a session that connects to these addresses, whatever host a URL names.
 
     It takes no cookies, no proxy from the environment, and keeps no connection; compressed bodies
-    stay as they are. `connect_limit` is in seconds; the whole request is the caller's to bound.
+    stay as they are. `connect_limit` is in seconds; the whole request is the caller's to bound. A
+    server that says more than `OCTETS_LIMIT` is not listened to any longer.
     """
+    connector = aiohttp.TCPConnector(
+        resolver=_Pinned(addresses), use_dns_cache=False, ssl=context, force_close=True
+    )
+    connector._factory = cast("Any", partial(_Bounded, asyncio.get_running_loop()))
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=_Pinned(addresses), use_dns_cache=False, ssl=context, force_close=True
-        ),
+        connector=connector,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_limit),
         trust_env=False,
     )
+
+
+class _Bounded(ResponseHandler):
+    """Hears no more of a connection than `OCTETS_LIMIT`.
+
+    aiohttp bounds lines and heads, but takes interim answers (RFC 9110 section 15.2) and chunks
+    without end: each costs CPU, for as long as the request may last.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._left = OCTETS_LIMIT
+
+    def data_received(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left >= 0:
+            super().data_received(data)
+        elif self.transport is not None:
+            self.transport.abort()
 
 
 class _Pinned(AbstractResolver):

@@ -4,13 +4,14 @@
 Verification is always on. Building a context costs 70 to 95 ms of CPU, hence the sharing.
 """
 
-import asyncio
 import hashlib
 import ssl
 
 from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.reasons import Reason
+from postroom.concurrency import threads
 from postroom.concurrency.bounded import BoundedMap
+from postroom.concurrency.flights import Flights
 from postroom.mail.connect.certificate_faults import (
     certificate_reason,
     certificate_sentence,
@@ -44,7 +45,7 @@ class TrustStore:
 
     def __init__(self, limit: int = _CONTEXTS_LIMIT) -> None:
         self._contexts: BoundedMap[str, ssl.SSLContext] = BoundedMap(limit)
-        self._building = asyncio.Lock()
+        self._building: Flights[str, ssl.SSLContext] = Flights()
 
     async def context(self, ca_bundle: str | None, *, common_name: bool = True) -> ssl.SSLContext:
         """The context that trusts a bundle, or the public authorities; not to be changed.
@@ -58,15 +59,14 @@ class TrustStore:
         if ca_bundle is not None:
             key = hashlib.sha256(ca_bundle.encode("utf-8", "surrogatepass")).hexdigest()
         key += "" if common_name else " subjectAltName"
-        context = self._contexts.use(key)
-        if context is None:
-            async with self._building:
-                context = self._contexts.use(key)
-                if context is None:
-                    context = await asyncio.to_thread(build_context, ca_bundle)
-                    context.hostname_checks_common_name = common_name
-                    self._contexts.put(key, context)
-        return context
+
+        async def build() -> ssl.SSLContext:
+            context = await threads.in_thread(build_context, ca_bundle)
+            context.hostname_checks_common_name = common_name
+            self._contexts.put(key, context)
+            return context
+
+        return self._contexts.use(key) or await self._building.join(key, build)
 
 
 def build_context(ca_bundle: str | None) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from yarl import URL
 
 from postroom.api.masked import Masked
 from postroom.concurrency.acting import party
+from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.slots import Slots
 from postroom.mail.connect.dial import Failure, Resolve
 from postroom.mail.connect.guard import DEFAULT_PORTS, DialPolicy
@@ -72,12 +73,13 @@ class BearerExchange:
         ca_bundle: str | None = None,
         limit: float = REQUEST_LIMIT,
         trust: TrustStore | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         self._guard, self._resolve = guard, resolve
         self._ca_bundle, self._limit = ca_bundle, limit
         self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
         self._trust = trust or TrustStore()
-        self._turns = Slots(_AT_A_TIME, _PER_NAMESPACE)
+        self._turns = Slots(shard.share(_AT_A_TIME), _PER_NAMESPACE)
 
     async def get(self, url: str, token: Masked) -> ApiReply | NoAnswer:
         """The answer to a GET; the token is shown to nobody but the host of the URL."""

@@ -84,7 +84,7 @@ async def _connect(state: SessionState, implicit: ssl.SSLContext | None) -> Guar
 async def _authenticate(session: ImapSession, login: Login) -> None:
     """Sign in once with one mechanism, and add the capabilities that are told on success."""
     state, protocol = session.state, session.protocol
-    state.stage = ProbeStage.AUTH
+    state.begin_signing_in()
     command = _command(session, login)
     try:
         async with session.at(ProbeStage.AUTH, state.deadlines.auth):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages as FETCH and SEARCH tell of them (RFC 9051 sections 7.3.4, 7.5.2), and sets of UIDs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from postroom.mail.imap.values import Value, number, pairs, responses
 
 #: The largest UID (RFC 9051 section 9, nz-number).
 _LARGEST_UID = 2**32 - 1
+_SECTION = re.compile(rb"BODY\[(?P<name>[^\]]*)\](?:<(?P<origin>\d{1,10})>)?")
 #: Ranges of one sequence set, so that a command line stays below 8192 octets (RFC 7162 section 4).
 _RANGES_LIMIT = 300
 
@@ -21,23 +23,53 @@ class Fetched:
     uid: int
     received_at: datetime | None = None
     header: bytes | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Octets of a message, and where they begin; None: the server gives all that there is."""
+
+    octets: bytes
+    origin: int | None
 
 
 def fetched(lines: Sequence[bytes]) -> Iterator[Fetched]:
     """Read FETCH responses that have a UID, in their order; others are news of no interest."""
+    for uid, found in _items(lines):
+        date = found.get(b"INTERNALDATE")
+        received_at = internal_date(date) if isinstance(date, bytes) else None
+        headers = (
+            value
+            for name, value in found.items()
+            if name.startswith(b"BODY[HEADER") and isinstance(value, bytes)
+        )
+        yield Fetched(uid, received_at, next(headers, None), number(found.get(b"RFC822.SIZE")))
+
+
+def piece_of(lines: Sequence[bytes], uid: int, section: bytes) -> Piece | None:
+    """The octets of a section of a message (``HEADER``; empty: of all of it), NIL as none at all.
+
+    None where the server does not tell of it: what else it tells of the message, or of others, is
+    news that came in between (RFC 9051 section 7.5.2).
+    """
+    for told_of, found in _items(lines):
+        for name, value in found.items() if told_of == uid else ():
+            match = _SECTION.fullmatch(name)
+            if match and match["name"] == section and not isinstance(value, list):
+                return Piece(value or b"", int(match["origin"]) if match["origin"] else None)
+    return None
+
+
+def _items(lines: Sequence[bytes]) -> Iterator[tuple[int, Mapping[bytes, Value]]]:
+    """What FETCH responses tell by its name, with the UID of the message."""
     for words in responses(lines, b"FETCH"):
         match words:
             case [bytes(_), bytes(kind), list(items), *_] if kind.upper() == b"FETCH":
                 found = dict(pairs(items))
-                uid, date = _uid(found.get(b"UID")), found.get(b"INTERNALDATE")
-                headers = (
-                    value
-                    for name, value in found.items()
-                    if name.startswith(b"BODY[HEADER") and isinstance(value, bytes)
-                )
-                received_at = internal_date(date) if isinstance(date, bytes) else None
+                uid = _uid(found.get(b"UID"))
                 if uid is not None:
-                    yield Fetched(uid, received_at, next(headers, None))
+                    yield uid, found
 
 
 def searched(lines: Sequence[bytes]) -> list[int]:

@@ -19,21 +19,27 @@ from typing import Any
 
 from aioimaplib import aioimaplib
 
+from postroom.concurrency import threads
+from postroom.mail.imap.idling import Idle
+
 #: No secret may reach a log at any level: aioimaplib logs lines, commands and exceptions.
 logging.getLogger(aioimaplib.__name__).setLevel(logging.CRITICAL)
 
 LINE_LIMIT = 64 * 1024
-#: Of what is answered to one command, or to several that are sent at once: that much is kept.
-TOTAL_LIMIT = 1024 * 1024
-#: The same in lines; each line costs CPU, however short it is.
-LINES_LIMIT = 20_000
-#: Octets of a whole conversation, of which little is kept.
+#: Of what is answered to one command, or to several that are sent at once, that much is kept: in
+#: octets, and in lines, each of which costs CPU, however short it is.
+TOTAL_LIMIT, LINES_LIMIT = 1024 * 1024, 20_000
+#: Octets of a line with its literal while a server has nothing to answer, which may be for long.
+AT_REST_LIMIT = 8 * 1024
+#: Octets of a whole conversation, of which little is kept; one that reads messages has no limit.
 CONVERSATION_LIMIT = 16 * 1024 * 1024
 
 _BYE = re.compile(rb"\* BYE(?=\s)", re.IGNORECASE)
 #: The tag is ours, in capitals.
 _RESULT = re.compile(rb"\A[A-Z0-9]+ (?:OK|NO|BAD)(?= |\Z)", re.IGNORECASE)
 _LITERAL = re.compile(rb"\{(\d{1,10})\}\Z")
+#: What there may be to read after, among what a server tells unasked (RFC 9051 section 7.3.1).
+_NEWS = re.compile(rb"\* \d{1,10} EXISTS(?=\s|\Z)", re.IGNORECASE)
 #: The longest end of a line that may announce a literal.
 _LITERAL_TAIL = 16
 
@@ -86,6 +92,11 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._ended: ConnectionEnded | None = None
         self._continuations: list[Continuation] = []
         self._tls_follows = False
+        #: Octets of the whole conversation that are taken; None: no bound.
+        self.conversation_limit: int | None = CONVERSATION_LIMIT
+        #: How often the server told of new messages, unasked or when it opened a mailbox.
+        self.arrivals = 0
+        self._idle: Idle | None = None
         #: What the server asked or said last while a command went on; None if nothing.
         self.challenge: bytes | None = None
         #: Whether it asked what nothing can be made of, so that we cancelled.
@@ -123,6 +134,24 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._tls_follows = False
         self._line_limit = LINE_LIMIT
         return await self._execute(commands)
+
+    async def idle(self, arrivals: int, seconds: float, patience: float) -> bool:
+        """Wait until there are more `arrivals`, and no longer than some seconds (RFC 2177). Of what
+        the server tells meanwhile nothing is kept.
+
+        Whether the server did as it was asked, and neither refused nor ended it. Raises as `run`
+        does, and `TimeoutError` where it lets us wait for its answers longer than `patience`.
+        """
+        self._continuations, self._tls_follows, self._line_limit = [], False, LINE_LIMIT
+        self._idle = idle = Idle(arrivals)
+        answer = asyncio.ensure_future(self._execute([("IDLE",)]))
+        try:
+            ended = await idle.ended_by(answer, lambda: self.send("DONE"), seconds, patience)
+            result, _ = (await answer)[0]
+            return result == "OK" and (ended or self.arrivals > arrivals)
+        finally:
+            self._idle = None
+            answer.cancel()
 
     async def _execute(self, commands: Sequence[Sequence[str]]) -> list[CommandAnswer]:
         if self._ended is not None:
@@ -190,9 +219,9 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._end(Ending.INJECTED)
             return
         self._received += len(data)
-        if (
-            self._received > TOTAL_LIMIT
-            or self._received_before + self._received > CONVERSATION_LIMIT
+        limit = self.conversation_limit
+        if self._received > TOTAL_LIMIT or (
+            limit is not None and self._received_before + self._received > limit
         ):
             self._end(Ending.MALFORMED)
             return
@@ -200,6 +229,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         try:
             while self._ended is None and (chunk := self._take()) is not None:
                 self._feed(chunk)
+                if self._idle is not None and self.pending_sync_command is not None:
+                    self.pending_sync_command.response.lines.clear()
                 if self._at_the_switch() and self._read < len(self._buffer):
                     self._end(Ending.INJECTED)
         except (aioimaplib.AioImapException, ValueError, AttributeError, LookupError):
@@ -214,12 +245,18 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         command = self.pending_sync_command
         return self._tls_follows and (command is None or command._event.is_set())
 
+    @property
+    def _total_limit(self) -> int:
+        """Octets of a line with its literal."""
+        at_rest = self._idle is not None or (self.greeting.done() and not self._in_flight)
+        return AT_REST_LIMIT if at_rest else TOTAL_LIMIT
+
     def _take(self) -> bytes | None:
         """Return the next line with the literal that it announces, None if it is not complete."""
         # Clients take a bare line feed for the end of a line, wherever it comes.
         end = self._buffer.find(b"\n", max(self._searched, self._read))
         line_so_far = (end if end >= 0 else len(self._buffer)) - self._read
-        if line_so_far > self._line_limit or self._lines > LINES_LIMIT:
+        if line_so_far > min(self._line_limit, self._total_limit) or self._lines > LINES_LIMIT:
             self._end(Ending.MALFORMED)
             return None
         if end < 0:
@@ -234,7 +271,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._announced = literal is not None
         if literal is not None:
             stop += int(literal[1])
-            if stop - self._read > TOTAL_LIMIT:
+            if stop - self._read > self._total_limit:
                 self._end(Ending.MALFORMED)
                 return None
             if len(self._buffer) < stop:
@@ -268,6 +305,10 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         return super()._handle_line(line, current_cmd)
 
     def _untagged_response(self, line: bytes) -> Any:
+        if _NEWS.match(line):
+            self.arrivals += 1
+            if self._idle is not None:
+                self._idle.hears_of(self.arrivals)
         # The parent would take the mark out of the middle of the line, too.
         if self.pending_sync_command is not None:
             self.pending_sync_command.append_to_resp(line.removeprefix(b"* "))
@@ -281,13 +322,15 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         command.close(text, result=result.decode())
 
     def _continuation(self, line: bytes) -> None:
+        if self._idle is not None:
+            self._idle.begun.set()
+            return
         self.challenge = line[1:].strip()
         following = self._continuations.pop(0) if self._continuations else None
         if following is None or isinstance(following, bytes):
             self._go_on_with(following)
             return
-        # Whoever makes it may compute for a while.
-        self._answering = self.loop.run_in_executor(None, following, self.challenge)
+        self._answering = self.loop.create_task(threads.in_thread(following, self.challenge))
         self._answering.add_done_callback(self._answer_made)
 
     def _answer_made(self, made: asyncio.Future[bytes]) -> None:
@@ -318,6 +361,15 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             command.close(b"", "KO")
         if self.transport is not None:
             self.transport.abort()
+
+    def keep_alive(self) -> None:
+        """Notice within two minutes that the other side is gone, and keep what is in between from
+        forgetting the connection: a session that waits says nothing for half an hour."""
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+            if hasattr(socket, option):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
     def abort(self) -> None:
         """Drop the connection at once."""

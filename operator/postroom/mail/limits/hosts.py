@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from postroom.concurrency.bounded import BoundedMap
+from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.slots import Slots
 from postroom.mail.limits.limiter import HostSpeed
 from postroom.mail.presets import identify
@@ -255,15 +256,15 @@ class Floor:
 
 
 class Host:
-    """The limits of one host."""
+    """The limits of one host: so many `slots`, and `limit` of them for one namespace."""
 
     def __init__(
-        self, name: str, clock: Clock, quiet: float, known: Known, limit: int = HOST_LIMIT
+        self, name: str, clock: Clock, quiet: float, known: Known, limit: int, slots: int
     ) -> None:
         self.name = name
         self.speed = HostSpeed()
         self._clock, self._quiet, self._known, self._limit = clock, quiet, known, limit
-        self._slots = Slots(HOST_TOGETHER * limit, limit)
+        self._slots = Slots(slots, limit)
         self._floor = Floor(clock, quiet)
         self._budgets: dict[str, RefusalBudget] = {}
         self._visitors = 0
@@ -345,10 +346,16 @@ class SigningIn:
 
 
 class Hosts:
-    """The hosts that were probed lately, by name."""
+    """The hosts that were probed lately, by name.
 
-    def __init__(self, clock: Clock, quiet: float = QUIET, limit: int = HOST_LIMIT) -> None:
+    What one host bears of all namespaces together is divided among the shards.
+    """
+
+    def __init__(
+        self, clock: Clock, quiet: float = QUIET, limit: int = HOST_LIMIT, shard: Shard = WHOLE
+    ) -> None:
         self._clock, self._quiet, self._limit = clock, quiet, limit
+        self._slots = shard.share(HOST_TOGETHER * limit)
         self._known = Known(clock)
         self._hosts: dict[str, Host] = {}
 
@@ -365,7 +372,8 @@ class Hosts:
                     key: earlier for key, earlier in self._hosts.items() if not earlier.forgettable
                 }
             quiet = self._quiet if holds_refusals_against_all(name) else 0.0
-            host = self._hosts[name] = Host(name, self._clock, quiet, self._known, self._limit)
+            host = Host(name, self._clock, quiet, self._known, self._limit, self._slots)
+            self._hosts[name] = host
         return host
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 
 from postroom.concurrency.acting import party
+from postroom.concurrency.shards import WHOLE, Shard
 from postroom.concurrency.slots import KeyedSlots
 from postroom.mail.connect.dial import Failure, Resolve
 from postroom.mail.connect.guard import DEFAULT_PORTS, DialPolicy
@@ -85,12 +86,13 @@ class HttpsExchange:
         generic_hosts: Sequence[str] = (),
         limit: float = REQUEST_LIMIT,
         trust: TrustStore | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         self._guard, self._resolve, self._limit = guard, resolve, limit
         self._generic_hosts = tuple(generic_hosts)
         self._ports = (guard.allowed_ports - DEFAULT_PORTS) | {HTTPS_PORT}
         self._trust = trust or TrustStore()
-        self._turns: KeyedSlots[str] = KeyedSlots(_PER_ADDRESS, _PER_NAMESPACE)
+        self._turns: KeyedSlots[str] = KeyedSlots(shard.share(_PER_ADDRESS), _PER_NAMESPACE)
 
     async def post(
         self,

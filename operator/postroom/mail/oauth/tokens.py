@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access tokens by grant: asked for once at a time, kept while they last, renewed ahead of time."""
 
-import asyncio
 import logging
 import random
 import time
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from postroom.api.masked import Masked
 from postroom.api.oauth import OAuthProvider
+from postroom.concurrency import threads
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
 from postroom.mail.connect.https_answers import NoAnswer
@@ -192,7 +192,7 @@ class TokenSource:
     async def _ask(self, grant: Grant, rotated: Masked | None) -> AccessToken | TokenFailure:
         try:
             # Reading a key and signing would hold up the loop for milliseconds.
-            form = await asyncio.to_thread(grant.form, self._wall(), rotated)
+            form = await threads.in_thread(grant.form, self._wall(), rotated)
         except UnusableKey as problem:
             return TokenFailure(
                 OAuthReason.CREDENTIALS_INVALID,

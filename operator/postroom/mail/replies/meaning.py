@@ -18,7 +18,9 @@ from postroom.mail.replies.families import family_of, passes, spoken, without_su
 _TEXT_LIMIT = 4096
 _LONGEST_WAIT = timedelta(days=1)
 #: Reasons that are a verdict on the credentials, which must not be tried again as they are.
-_REFUSALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED})
+_REFUSALS = frozenset(
+    {Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED, Reason.ACCOUNT_LOCKED}
+)
 
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _RESPONSE = re.compile(r"\s*\[([A-Za-z-]{1,32})")

@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from postroom.mail.round_trip import authentication_results
+from postroom.mail.round_trip import authentication_results, receiving_side
 from postroom.mail.round_trip.header import Header, host_name
-from postroom.mail.round_trip.receiving_side import same_side
 from postroom.mail.round_trip.trace import hops
 
 _FIELD = "authentication-results"
@@ -54,7 +53,72 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
     afterwards. With it count the fields below it of the same stop on the way and the same side,
     since some servers write one for each method.
     """
-    # The fields, each with the number of Received fields above it.
+    stamps = _stamps(header)
+    if not stamps:
+        return None
+    known = tuple(receiver.lower().rstrip(".") for receiver in receivers)
+    stop, first = stamps[0]
+    servers = _servers(header)
+    if not _is_receiving_side(first.server, known, servers, stop):
+        return None
+    results: list[authentication_results.MethodResult] = []
+    for place, stamp in stamps:
+        together = stamp.server == first.server or (
+            stamp.server and first.server and receiving_side.same_side(stamp.server, first.server)
+        )
+        if place == stop and together:
+            results += stamp.results
+    return _summary(first.server, results)
+
+
+def of_strangers(header: Header, receivers: Iterable[str] = ()) -> Authentication | None:
+    """Return what the receiver says of a message that anybody may have written; None where that
+    cannot be told from what the sender wrote.
+
+    A sender writes whatever stands below the receiver's own Received fields, and names there
+    whatever serves. So the topmost field counts, and only where its name is of the domain or the
+    provider of one of `receivers`, such as the IMAP server: whoever has that name removes it from
+    what comes in (RFC 8601 section 5), or writes its own above. Under another name it counts where
+    nothing but servers of that name's own side took the message after it was written. Nothing
+    that stands below adds to a method that was told.
+    """
+    stamps, servers = _stamps(header), _servers(header)
+    known = [receiver.lower().rstrip(".") for receiver in receivers]
+    if not stamps:
+        return None
+    stop, first = stamps[0]
+    # The topmost server is the receiver's, whether it wrote the field before or after its own.
+    took_it = servers[:stop] or servers[:1]
+    if not _is_of(first.server, known) and not _has_passed(first.server, known, took_it):
+        return None
+    apart = any(map(receiving_side.judges_apart, known))
+    if any(map(receiving_side.judges_once, known)):
+        stamps = stamps[:1]
+    results: list[authentication_results.MethodResult] = []
+    for place, stamp in stamps:
+        told = {result.method for result in results}
+        if place == stop and (
+            stamp.server == first.server or (apart and _is_of(stamp.server, known))
+        ):
+            results += [result for result in stamp.results if result.method not in told]
+    return _summary(first.server, results)
+
+
+def _is_of(server: str | None, hosts: Iterable[str]) -> bool:
+    return server is not None and any(
+        receiving_side.of_one_owner(server.lower().rstrip("."), host) for host in hosts
+    )
+
+
+def _has_passed(server: str | None, known: Sequence[str], took_it: Sequence[str | None]) -> bool:
+    """Whether all who took a message after it was judged are of the side of who judged it, which
+    may leave out its name only where its provider does."""
+    owners = [server] if server else [*filter(receiving_side.leaves_name_out, known)]
+    return bool(took_it) and all(_is_of(each, owners) for each in took_it)
+
+
+def _stamps(header: Header) -> list[tuple[int, authentication_results.AuthenticationResults]]:
+    """The fields, each with the number of Received fields above it."""
     stamps: list[tuple[int, authentication_results.AuthenticationResults]] = []
     above = 0
     for field in header.fields:
@@ -62,22 +126,13 @@ def authentication(header: Header, receivers: Iterable[str] = ()) -> Authenticat
             above += 1
         elif field.name == _FIELD and len(stamps) < _FIELDS_LIMIT:
             stamps.append((above, authentication_results.parse(field.value)))
-    if not stamps:
-        return None
-    known = tuple(receiver.lower().rstrip(".") for receiver in receivers)
-    stop, first = stamps[0]
+    return stamps
+
+
+def _servers(header: Header) -> list[str | None]:
+    """The servers of the Received fields, topmost first, where their names are public."""
     named = (hop.server for hop in hops(header.all("Received")))
-    servers = [server if server and _PUBLIC.search(server) else None for server in named]
-    if not _is_receiving_side(first.server, known, servers, stop):
-        return None
-    results: list[authentication_results.MethodResult] = []
-    for place, stamp in stamps:
-        together = stamp.server == first.server or (
-            stamp.server and first.server and same_side(stamp.server, first.server)
-        )
-        if place == stop and together:
-            results += stamp.results
-    return _summary(first.server, results)
+    return [server if server and _PUBLIC.search(server) else None for server in named]
 
 
 def _is_receiving_side(
@@ -91,12 +146,12 @@ def _is_receiving_side(
     below = [host for host in servers[stop : stop + 1] if host is not None]
     if server is None:
         # Microsoft also stamps what it sends out.
-        return all(same_side(host, each) for host in above for each in below)
-    if any(same_side(server, host) for host in known):
+        return all(receiving_side.same_side(host, each) for host in above for each in below)
+    if any(receiving_side.same_side(server, host) for host in known):
         return True
     nearest = above or below
     # Delivered locally, a message may have passed no server at all.
-    return not any(servers) or any(same_side(server, host) for host in nearest)
+    return not any(servers) or any(receiving_side.same_side(server, host) for host in nearest)
 
 
 def _summary(

@@ -113,12 +113,11 @@ def recognise(
     for message, _ in zip(messages, range(_MESSAGES_LIMIT), strict=False):
         header = read_header(message.header)
         is_report = header.first("Content-Type").lower().startswith("multipart/report")
-        if values := header.all(PROBE_FIELD):
-            field = _PROBE.fullmatch(values[0]) if len(values) == 1 else None
+        if header.all(PROBE_FIELD):
+            field = _field(header)
             if field is None:
-                # Doubled or misshapen: not as we write it.
                 continue
-            uid, token, proof = field.groups()
+            uid, token, proof = field
             meant = (uid, token) == (expected.account_uid, expected.token)
             proofs = [proof_of(key, uid, token) for key in known]
             proven = any(hmac.compare_digest(proof, ours) for ours in proofs)
@@ -133,6 +132,20 @@ def recognise(
         elif sign := _sign(header, expected.token):
             found.append(Found(message, header, sign, None))
     return Sighting(tuple(found), tuple(strays), tuple(replies), tuple(bounces))
+
+
+def claimed(header: Header) -> tuple[str, str] | None:
+    """The UID of the account and the token of a message that says that it is ours, without proof;
+    None where it does not, or not as we write it."""
+    field = _field(header)
+    return field[:2] if field is not None else None
+
+
+def _field(header: Header) -> tuple[str, str, str] | None:
+    """UID, token and proof; None for what is doubled or misshapen: not as we write it."""
+    values = header.all(PROBE_FIELD)
+    found = _PROBE.fullmatch(values[0]) if len(values) == 1 else None
+    return (found[1], found[2], found[3]) if found is not None else None
 
 
 def _removal(message: ScannedMessage, proof: str | None) -> Removal | None:

@@ -80,7 +80,8 @@ def judge(sent: Sent, sighting: Sighting, now: datetime) -> Arrival:
     copy = best_copy(sent, sighting.found)
     if copy is not None:
         return _arrived(sent, copy, now, loop)
-    waited = now - sent.accepted_at
+    # Ahead of us it is where the clock was set back: until then nobody waits.
+    waited = abs(now - sent.accepted_at)
     bounced = bool(sighting.bounces)
     if bounced or waited >= DEADLINE:
         finding = conclusions.undelivered(sent.recipient, bounced=bounced)

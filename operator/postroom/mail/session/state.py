@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
@@ -21,14 +21,19 @@ from postroom.mail.session.echo_filter import EchoFilter
 
 #: Brings a connection to the point where TLS begins; False where it does not get there.
 Prelude = Callable[[socket.socket], Awaitable[bool]]
+BeforeLogin = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """What a session reaches servers by: whom it may dial, and whom it trusts."""
+    """What a session reaches servers by: whom it may dial, and whom it trusts.
+
+    `before_login` is called before a login is sent, and may end the session by what it raises.
+    """
 
     dialler: Dialler
     trust: tls.TrustStore
+    before_login: BeforeLogin = field(default=lambda: None)
 
 
 class SessionState:
@@ -105,6 +110,11 @@ class SessionState:
         if self.login is not None and self.endpoint.tls is TLSMode.NONE:
             message = "Credentials are only sent over TLS: set tls.mode to StartTLS or Implicit."
             raise Failure(ProbeStage.AUTH, Reason.ENCRYPTION_REQUIRED, message)
+
+    def begin_signing_in(self) -> None:
+        """Enter the stage in which the login is sent."""
+        self.stage = ProbeStage.AUTH
+        self.connector.before_login()
 
     def failure(self, reason: Reason, message: str) -> Failure:
         """A verdict at the present stage."""

@@ -58,7 +58,7 @@ async def signed_in(state: SessionState) -> AsyncIterator[SmtpSession]:
             session = SmtpSession(state, client)
             await session.introduce(context)
             if state.login is not None:
-                state.stage = ProbeStage.AUTH
+                state.begin_signing_in()
                 present = _present_token if state.login.token else _present_password
                 await present(session, state.login, session.mechanisms())
                 state.authenticated = True

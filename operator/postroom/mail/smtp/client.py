@@ -10,13 +10,14 @@ import base64
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import aiosmtplib
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.typing import Default
 
+from postroom.concurrency import threads
 from postroom.mail.report import Endpoint, Login
 from postroom.mail.session.sasl import TokenExchange, cram_md5
 from postroom.mail.session.scram import ScramExchange
@@ -111,11 +112,20 @@ class SmtpClient(aiosmtplib.SMTP):
     ) -> aiosmtplib.SMTPResponse:
         """Send a command, and return the reply, or the 421 that the server said unasked."""
         try:
-            return await super().execute_command(*args, timeout=timeout)
+            return await self._replied(super().execute_command(*args, timeout=timeout))
         except aiosmtplib.SMTPServerDisconnected:
             if (closing := self._closing()) is not None:
                 return closing
             raise
+
+    async def _replied(self, reply: Awaitable[aiosmtplib.SMTPResponse]) -> aiosmtplib.SMTPResponse:
+        """A reply, or what stands for none where its lines have different codes."""
+        listener = self._closing_reply
+        if listener is None:
+            return await reply
+        listener.expect_reply()
+        found = await reply
+        return aiosmtplib.SMTPResponse(_NO_REPLY, "") if listener.mixes_codes else found
 
     async def secure(self, context: ssl.SSLContext, server_name: str) -> None:
         """Go on over TLS, where the server offers STARTTLS.
@@ -151,7 +161,7 @@ class SmtpClient(aiosmtplib.SMTP):
         if self._protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("Server not connected")
         try:
-            return await self._protocol.read_response()
+            return await self._replied(self._protocol.read_response())
         except aiosmtplib.SMTPServerDisconnected:
             if (closing := self._closing()) is not None:
                 return closing
@@ -201,7 +211,7 @@ class SmtpClient(aiosmtplib.SMTP):
             return reply
         try:
             asked = base64.b64decode(reply.message)
-            proof = await asyncio.to_thread(exchange.proof, asked)
+            proof = await threads.in_thread(exchange.proof, asked)
         except ValueError:
             return aiosmtplib.SMTPResponse(_NO_REPLY, "")
         reply = await self.execute_command(base64.b64encode(proof))

@@ -5,8 +5,12 @@ import asyncio
 import re
 
 _TAIL_LIMIT = 4096
+#: aiosmtplib takes no longer one.
+_REPLY_LIMIT = 64 * 1024
 #: A whole reply of one line or several, and what follows it.
 _REPLY = re.compile(rb"(?:\d{3}-[^\n]*\n)*\d{3}(?:[ \r][^\n]*)?\n(.*)", re.DOTALL)
+#: Lines of one reply with different codes, which is none (RFC 5321 section 4.2.1).
+_MIXED = re.compile(rb"(?:\A|\n)(\d{3})-[^\n]*\n(?!\1)\d{3}")
 _CLOSING = re.compile(rb"(?:\A|\n)((?:421-[^\n]*\n)*421 [^\n]*)\n?\Z")
 
 
@@ -25,6 +29,7 @@ class ClosingReply(asyncio.Protocol):
     ) -> None:
         self._hearer, self._transport = hearer, transport
         self._tail = heard
+        self._reply = b""
         self._before_tls: bytes | None = None
         #: Whether more came in the clear than the answer to STARTTLS (RFC 3207 section 4.2).
         self.injected = False
@@ -43,6 +48,15 @@ class ClosingReply(asyncio.Protocol):
         """The end of what came last, where that is not the end of a line."""
         return self._tail.rpartition(b"\n")[2]
 
+    @property
+    def mixes_codes(self) -> bool:
+        """Whether lines of the last reply have different codes: it says both, and so nothing."""
+        return _MIXED.search(self._reply) is not None
+
+    def expect_reply(self) -> None:
+        """From now on comes the reply to a command."""
+        self._reply = b""
+
     def expect_tls(self) -> None:
         """From now on nothing may come but one reply; whoever sends more is not listened to."""
         self._before_tls = b""
@@ -55,6 +69,7 @@ class ClosingReply(asyncio.Protocol):
                 self.injected = True
                 if self._transport is not None:
                     self._transport.abort()
+        self._reply = (self._reply + data)[:_REPLY_LIMIT]
         self._tail = (self._tail + data[-_TAIL_LIMIT:])[-_TAIL_LIMIT:]
         self._hearer.data_received(data)
 

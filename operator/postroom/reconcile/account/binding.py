@@ -58,7 +58,7 @@ from postroom.reconcile.world import World
 
 _CONDITION = ConditionType.BINDING_READY
 #: Where to get the rights.
-COMPONENT = "manifests/install/binding"
+COMPONENT = "manifests/install/binding (Helm: settings.allowBindings)"
 _RETRY = timedelta(seconds=30)
 #: What a server fails of that waiting does not mend.
 _SURE = (

@@ -4,11 +4,16 @@ whether a Secret has it already.
 
 Credentials are copied within one namespace, from the Secret that the account itself names. Those of
 its MailServer go into a binding only where that Secret's owner says so. A refresh token, a client
-secret or a private key never does.
+secret or a private key never does. Of a CA bundle nothing but certificates does, which are public,
+whatever else the object holds that the spec names.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EffectiveSender
@@ -17,6 +22,7 @@ from postroom.api.masked import Masked
 from postroom.api.names import ALLOW_BINDING
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.api.send_limits import SendPlan
+from postroom.mail.connect.tls import certificates_in
 from postroom.mail.report import Endpoint
 from postroom.reconcile.account.sender import forbids
 from postroom.reconcile.account.steps import AccountView
@@ -36,7 +42,9 @@ _SECURITY = {
 #: What a Secret must have for an application to send by it alone.
 _NEEDED = ("type", "host", "port", "username", "password")
 #: What it may have besides, as long as it says the same.
-_CONTRADICTABLE = ("security", "from")
+_CONTRADICTABLE = ("security", "from", "server-name")
+#: The authorities to trust; the key `certificates` of the spec is for the client's own chain.
+_AUTHORITIES = "ca.crt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,10 @@ def content_of(
         "host": access.endpoint.host,
         "port": access.endpoint.port,
         "security": _SECURITY[access.endpoint.tls],
+        _AUTHORITIES: _authorities(access.endpoint.ca_bundle),
+        "server-name": access.endpoint.server_name
+        if access.endpoint.server_name != access.endpoint.host
+        else None,
         "from": sender.address,
         "display-name": spec.display_name,
         # Replies to what a fallback sender sends are for the account.
@@ -149,6 +161,17 @@ def content_of(
         **_signing_in(access.credentials),
     }
     return {key: _masked(value) for key, value in facts.items() if value not in (None, "")}
+
+
+@lru_cache(maxsize=16)
+def _authorities(bundle: str | None) -> str | None:
+    """The certificates of a bundle as PEM, each written anew, so that nothing else comes along;
+    None where none can be read."""
+    try:
+        found = x509.load_pem_x509_certificates(certificates_in(bundle or "").encode())
+    except ValueError:
+        return None
+    return "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
 
 
 def _signing_in(credentials: AnyCredentials | None) -> Mapping[str, object]:
@@ -177,11 +200,16 @@ def fits(
     """Whether the account's own Secret has all that an application needs, and nothing else.
 
     It has the type and says where and as whom one signs in, all of it as it was proven; where the
-    address of another stands in for the account's, it must say that, too.
+    address of another stands in for the account's, it must say that, too. So it must name other
+    authorities than the public ones, where a binding that would is asked for.
     """
-    there = access.secret.data if access.secret is not None else {}
+    there = dict(access.secret.data) if access.secret is not None else {}
+    if _AUTHORITIES in there:
+        there[_AUTHORITIES] = Masked(_authorities(there[_AUTHORITIES].reveal()) or "")
     needed = _NEEDED if sender.address == spec.address else (*_NEEDED, "from")
-    named = [key for key in _CONTRADICTABLE if key in there]
+    if spec.binding is not None and access.endpoint.ca_bundle is not None:
+        needed = (*needed, _AUTHORITIES)
+    named = [key for key in (*_CONTRADICTABLE, _AUTHORITIES) if key in there]
     return all(key in there and there[key] == wanted.get(key) for key in (*needed, *named))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One application for each address: which addresses of an account belong to another's."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from postroom.api.conditions import ConditionType, Verdict
@@ -13,6 +13,7 @@ from postroom.mail.identities.judging import Judgement
 from postroom.reconcile import indexes
 from postroom.reconcile.signing_in.references import reference_to
 from postroom.reconcile.status.assessment import failed
+from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
 
 
@@ -32,7 +33,8 @@ async def taken(
     application; by folded address.
 
     The account that is for an address goes before those that have it as an identity, and among
-    those the older one. An account that is disconnected keeps nothing.
+    those the older one. An account that is disconnected keeps nothing, nor does one that is refused
+    its own address, and so sends as nobody.
     """
     refused: dict[str, Judgement] = {}
     own, mine = resource.metadata, resource.spec.consumer
@@ -79,11 +81,21 @@ async def fallback_refusal(resource: EmailAccount, fallback: str, world: World) 
     )
 
 
+async def _is_refused(account: EmailAccount, world: World) -> bool:
+    """Whether another account, of this namespace or another, keeps the address of this one."""
+    index = indexes.by_address(account.spec.address)
+    rivals = await world.find(Kind.EMAIL_ACCOUNT, account.metadata.namespace, index)
+    if any(indexes.age(rival) < indexes.age(account) for rival in rivals):
+        return True
+    return world.addresses.contention(account.key, world.claims) is Contention.LOST
+
+
 async def _in_order(address: str, namespace: str, world: World) -> list[EmailAccount]:
     """The accounts that send as an address, whoever goes before first."""
     ordered: dict[str, EmailAccount] = {}
     for index in (indexes.by_address(address), indexes.by_identity(address)):
         found = await world.find(Kind.EMAIL_ACCOUNT, namespace, index)
-        for account in sorted(found, key=indexes.age):
-            ordered.setdefault(account.metadata.name, cast("EmailAccount", account))
+        for account in sorted(cast("Sequence[EmailAccount]", found), key=indexes.age):
+            if not await _is_refused(account, world):
+                ordered.setdefault(account.metadata.name, account)
     return list(ordered.values())

@@ -35,29 +35,44 @@ from postroom.reconcile.world import World
 class Coverage:
     """The longest match among the SendingDomains at an address's domain and above.
 
-    `covering` is for the very domain; where there is none, `above` is the nearest one above it.
+    `covering` is for the very domain; where there is none, `above` is the nearest one above it, and
+    `invalid` the name of one for the very domain whose spec is invalid.
     """
 
     covering: resource.SendingDomain | None = None
     above: resource.SendingDomain | None = None
+    invalid: str | None = None
+
+    @property
+    def reason(self) -> reasons.Reason:
+        """Why nothing covers the address."""
+        is_there = self.invalid is not None
+        return (
+            reasons.Reason.REFERENCE_INVALID
+            if is_there
+            else reasons.Reason.SENDING_DOMAIN_NOT_FOUND
+        )
 
 
 async def coverage_of(domain: str, namespace: str, world: World) -> Coverage:
     """Find what covers a domain; of several SendingDomains for one domain the oldest counts."""
+    ruined = world.names_under(
+        names.Kind.SENDING_DOMAIN, namespace, indexes.unusable(indexes.by_domain(domain))
+    )
+    invalid = next(iter(ruined), None)
     for name in _declarable(domain):
         found = await world.find(names.Kind.SENDING_DOMAIN, namespace, indexes.by_domain(name))
         if found:
             oldest = cast("resource.SendingDomain", min(found, key=indexes.age))
-            return Coverage(oldest) if name == domain else Coverage(above=oldest)
-    return Coverage()
+            return Coverage(oldest) if name == domain else Coverage(None, oldest, invalid)
+    return Coverage(invalid=invalid)
 
 
 def references_to(domain: str) -> frozenset[str]:
     """Return what decides what covers a domain."""
-    return frozenset(
-        reference_to(names.Kind.SENDING_DOMAIN, indexes.by_domain(name))
-        for name in _declarable(domain)
-    )
+    marks = [*map(indexes.by_domain, _declarable(domain))]
+    marks.append(indexes.unusable(indexes.by_domain(domain)))
+    return frozenset(reference_to(names.Kind.SENDING_DOMAIN, mark) for mark in marks)
 
 
 def _declarable(domain: str) -> list[str]:
@@ -72,6 +87,8 @@ def missing(
 
     `lost` is the SendingDomain that the account stood on before.
     """
+    if coverage.invalid is not None and (lost is not None or spec.needs_domain):
+        return is_invalid(coverage.invalid, spec.domain)
     if lost is not None:
         without = (
             "If the address is to be used without, delete this EmailAccount and create it again, "
@@ -87,8 +104,18 @@ def missing(
     return _uncovered(why, spec.domain, coverage)
 
 
+def is_invalid(name: str, domain: str) -> str:
+    """The sentence on a SendingDomain that cannot be understood."""
+    return (
+        f"The spec of SendingDomain {name} is invalid, so that nothing shows that {domain} may "
+        "send: its status tells what to correct there."
+    )
+
+
 def _uncovered(why: str, domain: str, coverage: Coverage) -> str:
     """The sentence on a domain that must be covered and is not."""
+    if coverage.invalid is not None:
+        return is_invalid(coverage.invalid, domain)
     return (
         f"{why}, but no SendingDomain of this namespace is for {domain}: create one."
         f"{_not_inherited(coverage.above)}"
@@ -127,7 +154,7 @@ def _why_held(
     """Why nobody is to send under a domain that must be verified, and whether that passes."""
     if (covering := found.covering) is None:
         sentence = _uncovered("spec.domainPolicy is Required", domain, found)
-        return reasons.Reason.SENDING_DOMAIN_NOT_FOUND, sentence, False
+        return found.reason, sentence, False
     name = f"SendingDomain {covering.metadata.name}"
     state = assessment.readiness(covering)
     if world.claims.refuses(covering.key) or (
@@ -164,10 +191,10 @@ def not_covered(domain: str, namespace: str, above: resource.SendingDomain) -> f
     )
 
 
-def not_found(message: str, fix: findings.Fix) -> findings.Finding:
-    """That a SendingDomain is missed, with the object that mends it."""
+def not_found(message: str, reason: reasons.Reason, fix: findings.Fix | None) -> findings.Finding:
+    """That a SendingDomain is missed, with the object that mends it, or cannot be understood."""
     return findings.Finding(
-        code=reasons.Reason.SENDING_DOMAIN_NOT_FOUND.name,
+        code=reason.name,
         severity=findings.Severity.ERROR,
         subject="domain",
         message=message,

@@ -2,7 +2,7 @@
 """What an email account depends on: its server, its sending domain, and its rivals."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from postroom.api import names, status
@@ -15,7 +15,7 @@ from postroom.reconcile import indexes
 from postroom.reconcile.account import consumers, coverage
 from postroom.reconcile.account.server import ServerFound, called, find_server
 from postroom.reconcile.signing_in.probing import code_of
-from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.signing_in.references import reference_to, unusable
 from postroom.reconcile.status.assessment import failed, is_out_of_sight, readiness
 from postroom.reconcile.tenancy.addresses import Contention
 from postroom.reconcile.world import World
@@ -46,6 +46,9 @@ class Dependencies:
     lost_domain: str | None = None
     #: What is wrong where a SendingDomain must cover the address and none does.
     missed_domain: str | None = None
+    missed_reason: Reason = Reason.SENDING_DOMAIN_NOT_FOUND
+    #: The SendingDomain for the domain of `spec.fallbackSender`, where its spec is invalid.
+    fallback_invalid: str | None = None
 
     @property
     def has_address(self) -> bool:
@@ -123,17 +126,20 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         kind = names.Kind.SENDING_DOMAIN.value
         earlier = resource.status.resolved_refs
         lost = next((reference.name for reference in earlier if reference.kind == kind), None)
+        if lost is not None and await _is_invalid(lost, namespace, world):
+            covered = replace(covered, invalid=covered.invalid or lost)
     missed = coverage.missing(spec, covered, lost) if domain is None else None
     findings = found.findings + tuple(_uncovered(resource, covered, lost, missed))
     problem = found.problem
     if problem is None and missed is not None:
-        reason = Reason.SENDING_DOMAIN_NOT_FOUND
-        problem = failed(ConditionType.REFERENCES_RESOLVED, reason, missed)
+        problem = failed(ConditionType.REFERENCES_RESOLVED, covered.reason, missed)
     fallback: SendingDomain | None = None
+    fallback_invalid: str | None = None
     refusal: Verdict | None = None
     if spec.fallback_sender is not None:
         named = domain_of(spec.fallback_sender)
-        fallback = (await coverage.coverage_of(named, namespace, world)).covering
+        stands_in = await coverage.coverage_of(named, namespace, world)
+        fallback, fallback_invalid = stands_in.covering, stands_in.invalid
         refusal = await consumers.fallback_refusal(resource, spec.fallback_sender, world)
     problem = problem or await _receiver_problem(spec, namespace, world)
     same_address = indexes.by_address(spec.address)
@@ -145,7 +151,16 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         found.server,
         domain,
         duplicate or problem,
-        (*findings, *_warnings(resource, fallback, contention=contention, refusal=refusal)),
+        (
+            *findings,
+            *_warnings(
+                resource,
+                fallback,
+                contention=contention,
+                refusal=refusal,
+                invalid=fallback_invalid,
+            ),
+        ),
         found.references | references_of(spec),
         namespace,
         domain_claimed=domain is not None and world.claims.refuses(domain.key),
@@ -154,7 +169,14 @@ async def find_dependencies(resource: EmailAccount, world: World) -> Dependencie
         fallback_refusal=refusal,
         lost_domain=lost,
         missed_domain=missed,
+        missed_reason=covered.reason,
+        fallback_invalid=fallback_invalid,
     )
+
+
+async def _is_invalid(name: str, namespace: str, world: World) -> bool:
+    kind = names.Kind.SENDING_DOMAIN
+    return world.exists(kind, namespace, name) and await world.get(kind, namespace, name) is None
 
 
 def references_of(spec: EmailAccountSpec) -> frozenset[str]:
@@ -187,16 +209,18 @@ def _uncovered(
     """What is told of an address that no SendingDomain covers; `missed`: one must be there."""
     domain, namespace = resource.spec.domain, resource.metadata.namespace
     if missed is not None:
-        fix = coverage.declaring(domain, namespace, lost)
-        yield coverage.not_found(missed, fix)
+        mends = covered.invalid is None
+        fix = coverage.declaring(domain, namespace, lost) if mends else None
+        yield coverage.not_found(missed, covered.reason, fix)
     elif covered.above is not None:
         yield coverage.not_covered(domain, namespace, covered.above)
 
 
 async def _receiver_problem(spec: EmailAccountSpec, namespace: str, world: World) -> Verdict | None:
     for place, name in _receivers(spec):
-        if await world.get(names.Kind.EMAIL_ACCOUNT, namespace, name) is None:
-            return failed(
+        kind = names.Kind.EMAIL_ACCOUNT
+        if await world.get(kind, namespace, name) is None:
+            return unusable(world, kind, namespace, name, place) or failed(
                 ConditionType.REFERENCES_RESOLVED,
                 Reason.EMAIL_ACCOUNT_NOT_FOUND,
                 f"EmailAccount {name} ({place}) does not exist in this namespace: create it or "
@@ -219,6 +243,7 @@ def _warnings(
     *,
     contention: Contention,
     refusal: Verdict | None,
+    invalid: str | None,
 ) -> Iterator[Finding]:
     """What is not as the spec means it, though nothing fails of it yet."""
     spec = resource.spec
@@ -226,8 +251,9 @@ def _warnings(
     if refusal is not None:
         yield _warning(refusal.reason, "fallbackSender", refusal.message)
     elif spec.fallback_sender is not None and fallback is None:
-        message = no_fallback_domain(spec.fallback_sender)
-        fix = coverage.declaring(domain_of(spec.fallback_sender), resource.metadata.namespace)
+        message, fix = no_fallback_domain(spec.fallback_sender, invalid), None
+        if invalid is None:
+            fix = coverage.declaring(domain_of(spec.fallback_sender), resource.metadata.namespace)
         unverified = Reason.FALLBACK_SENDER_NOT_VERIFIED
         yield _warning(unverified, "fallbackSender", message).model_copy(update={"fix": fix})
     if contention is Contention.KEPT:
@@ -245,8 +271,12 @@ def _warning(reason: Reason, subject: str, message: str) -> Finding:
     )
 
 
-def no_fallback_domain(fallback: str) -> str:
-    """The sentence on a fallback sender that nothing speaks for."""
+def no_fallback_domain(fallback: str, invalid: str | None) -> str:
+    """The sentence on a fallback sender that nothing speaks for; `invalid` is the SendingDomain
+    that would if its spec were not invalid."""
+    if invalid is not None:
+        why = coverage.is_invalid(invalid, domain_of(fallback))
+        return f"spec.fallbackSender is not used. {why}"
     return (
         f"spec.fallbackSender is not used: no SendingDomain of this namespace is for "
         f"{domain_of(fallback)}, so that nothing shows that it may send. Create one, or name an "

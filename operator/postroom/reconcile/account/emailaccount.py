@@ -33,7 +33,11 @@ from postroom.reconcile.account.messages import (
 from postroom.reconcile.account.steps import AccountView, Contribution, refresh_token_step
 from postroom.reconcile.signing_in.prechecks import NOTHING
 from postroom.reconcile.signing_in.probing import CONFIRM_AFTER
-from postroom.reconcile.signing_in.protocol_check import ProtocolCheck, server_references
+from postroom.reconcile.signing_in.protocol_check import (
+    LEFT_OUT,
+    ProtocolCheck,
+    server_references,
+)
 from postroom.reconcile.status import assessment
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import LookupUnavailable, World
@@ -91,7 +95,8 @@ async def assess(
     waits = [bindings.look_again, *(each.look_again for each in added)]
     return assessment.Assessment(
         verdicts=both_protocols.ranked(verdicts),
-        ready_message=sender.ready_message(spec, dependencies),
+        ready_message=sender.ready_message(spec, dependencies)
+        + ("" if world.outbound.signs_in else LEFT_OUT),
         confirm_after=min(confirm_after, CONFIRM_AFTER),
         interval=spec.sync.interval,
         deadline=spec.progress_deadline,

@@ -30,6 +30,7 @@ HELD = frozenset(
     reason.value
     for reason in (
         Reason.SENDING_DOMAIN_NOT_FOUND,
+        Reason.REFERENCE_INVALID,
         Reason.SENDING_DOMAIN_NOT_READY,
         Reason.DEPENDENCY_UNKNOWN,
     )

@@ -128,6 +128,7 @@ def _placed(
     now: datetime,
 ) -> launch.Launch:
     earlier = {entry.item: entry for entry in before.items} if before is not None else {}
+    moment = timestamp(now)
     entries: list[launch.LaunchEntry] = []
     for item in LaunchItem:
         judged, known = found[item], earlier.get(item)
@@ -135,7 +136,7 @@ def _placed(
             entries.append(known)
             continue
         stays = known is not None and known.state is judged.state
-        since = known.since if known is not None and stays else timestamp(now)
+        since = known.since if known is not None and stays else moment
         entries.append(
             launch.LaunchEntry(
                 item=item, state=judged.state, since=since, message=shorten(judged.message)

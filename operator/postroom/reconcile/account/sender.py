@@ -91,7 +91,8 @@ def _fallback_refusal(spec: EmailAccountSpec, dependencies: Dependencies) -> Ver
     if dependencies.fallback_refusal is not None:
         return dependencies.fallback_refusal
     if dependencies.fallback_domain is None:
-        return failed(_CONDITION, Reason.FALLBACK_SENDER_NOT_VERIFIED, no_fallback_domain(fallback))
+        message = no_fallback_domain(fallback, dependencies.fallback_invalid)
+        return failed(_CONDITION, Reason.FALLBACK_SENDER_NOT_VERIFIED, message)
     name = f"SendingDomain {dependencies.fallback_domain.metadata.name}"
     if state is ConditionStatus.FALSE:
         return failed(
@@ -111,7 +112,7 @@ def effective_sender(spec: EmailAccountSpec, dependencies: Dependencies) -> Effe
     """Decide as whom to send as far as domains tell; without an address there is nobody."""
     if dependencies.domain is None:
         if dependencies.missed_domain is not None:
-            return EffectiveSender(reason=Reason.SENDING_DOMAIN_NOT_FOUND.value)
+            return EffectiveSender(reason=dependencies.missed_reason.value)
         return EffectiveSender(address=spec.address, reason="NoDomain")
     state = dependencies.domain_state
     if state is ConditionStatus.TRUE:

@@ -17,7 +17,7 @@ from postroom.api.resource import AnyResource, EmailAccount, MailServer
 from postroom.api.server_reference import ServerReference
 from postroom.reconcile import defaults, indexes
 from postroom.reconcile.signing_in.probing import code_of
-from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.signing_in.references import reference_to, unusable
 from postroom.reconcile.status.assessment import failed, readiness
 from postroom.reconcile.world import World
 
@@ -42,12 +42,15 @@ async def find_server(resource: EmailAccount, world: World) -> ServerFound:
         named = await world.get(Kind.MAIL_SERVER, namespace, reference.name)
         if named is not None:
             return ServerFound(cast("MailServer", named), references=refs)
+        there = unusable(world, Kind.MAIL_SERVER, namespace, reference.name, "spec.serverRef")
         message = (
             f"MailServer {reference.name} (spec.serverRef) does not exist in this namespace: "
             "create it or correct the name."
         )
-        return ServerFound(problem=_missing(Reason.MAIL_SERVER_NOT_FOUND, message), references=refs)
-    refs = frozenset({reference_to(Kind.MAIL_SERVER, indexes.DEFAULT)})
+        absent = _missing(Reason.MAIL_SERVER_NOT_FOUND, message)
+        return ServerFound(problem=there or absent, references=refs)
+    ruined = indexes.unusable(indexes.DEFAULT)
+    refs = frozenset(reference_to(Kind.MAIL_SERVER, each) for each in (indexes.DEFAULT, ruined))
     marked = await world.find(Kind.MAIL_SERVER, namespace, indexes.DEFAULT)
     default = cast("MailServer | None", defaults.newest(marked))
     if default is None:
@@ -55,7 +58,11 @@ async def find_server(resource: EmailAccount, world: World) -> ServerFound:
             "spec.serverRef is not set and no MailServer of this namespace has spec.default true: "
             "set one of them."
         )
-        return ServerFound(problem=_missing(Reason.NO_DEFAULT, message), references=refs)
+        absent = _missing(Reason.NO_DEFAULT, message)
+        for name in world.names_under(Kind.MAIL_SERVER, namespace, ruined):
+            what = "the default of this namespace"
+            absent = unusable(world, Kind.MAIL_SERVER, namespace, name, what) or absent
+        return ServerFound(problem=absent, references=refs)
     used = _used_meanwhile(resource, default, marked)
     if used is None:
         return ServerFound(default, references=refs)

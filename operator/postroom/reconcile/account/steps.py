@@ -11,7 +11,7 @@ from postroom.api.findings import Finding
 from postroom.api.resource import EmailAccount
 from postroom.api.status import ResolvedReference
 from postroom.reconcile.account.dependencies import Dependencies
-from postroom.reconcile.signing_in import refresh_tokens
+from postroom.reconcile.signing_in import credential_ages, refresh_tokens
 from postroom.reconcile.signing_in.protocol_check import ProtocolCheck
 from postroom.reconcile.status.outcome import Memory
 from postroom.reconcile.world import World
@@ -84,11 +84,15 @@ class Contribution:
 
 
 async def refresh_token_step(view: AccountView) -> Contribution:
-    """What keeps new refresh tokens from being kept, told once for both protocols."""
+    """What keeps new refresh tokens from being kept, told once for both protocols; how old they
+    and passwords are."""
     found: list[Finding] = []
     for check in (view.smtp, view.imap):
         kept = refresh_tokens.findings_of(
             view.world.outbound.tokens, check.credentials, view.world.now()
         )
         found += [finding for finding in kept if finding not in found]
-    return Contribution(findings=tuple(found))
+    signing_in = [view.smtp.credentials, view.imap.credentials]
+    tokens, before = view.world.outbound.tokens, view.resource.status.credentials
+    ages = credential_ages.ages_of(tokens, signing_in, before)
+    return Contribution(fields={"credentials": ages}, findings=tuple(found))

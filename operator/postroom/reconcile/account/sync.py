@@ -13,7 +13,7 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.names import Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import parse_status
-from postroom.api.times import parse_timestamp, timestamp
+from postroom.api.times import timestamp
 from postroom.mail.operations import Answer, CountDays, HistoryReport
 from postroom.mail.report import Mailbox, Quota
 from postroom.reconcile.account.messages import correspondents
@@ -43,7 +43,11 @@ async def step(view: AccountView) -> Contribution:
         # The time moves with what else changes: alone it is not worth a write.
         now = view.world.now()
         changed = view.asked or facts != before.mailbox
-        if changed or last_sync is None or now - parse_timestamp(last_sync) >= schedule.HEARTBEAT:
+        if (
+            changed
+            or last_sync is None
+            or now - schedule.past(last_sync, now) >= schedule.HEARTBEAT
+        ):
             last_sync = timestamp(now)
         findings = quota_findings(facts)
     return Contribution(

@@ -22,6 +22,11 @@ _NO_KEY = (
 _KEY_ELSEWHERE = (
     "The ownership token was not looked at: it needs the operator's key (--ownership-key-file)."
 )
+_NOTHING_ELSE = (
+    "Nothing of the domain was looked at: the ownership token needs the operator's key "
+    "(--ownership-key-file), and nothing else is asked for. Name its provider, or declare what it "
+    "must have, such as spf, dkim and dmarc."
+)
 
 
 def requiring(
@@ -37,17 +42,20 @@ def requiring(
     return spec.model_copy(update={"require": [sendingdomain.Purpose.OWNERSHIP, *spec.require]})
 
 
-def without_key(rules: OwnershipRules) -> Verdict:
-    """The verdict where a derived token would have to be looked at and there is no key."""
-    message = _KEY_ELSEWHERE if rules.key_elsewhere else _NO_KEY
+def without_key(rules: OwnershipRules, *, required: bool) -> Verdict:
+    """The verdict where a derived token would have to be looked at and there is no key; `required`:
+    the domain is not Ready without it."""
+    message = _NO_KEY
+    if rules.key_elsewhere:
+        message = _NOTHING_ELSE if required else _KEY_ELSEWHERE
     return unknown(ConditionType.OWNERSHIP_VERIFIED, Reason.OWNERSHIP_KEY_MISSING, message)
 
 
 def finding_without_key(rules: OwnershipRules, *, required: bool) -> Finding:
-    """The same as a finding; it keeps nobody from anything where the key is elsewhere."""
-    made = finding(Code.OWNERSHIP_KEY_MISSING, "ownership", without_key(rules).message)
-    severity = Severity.ERROR if required and not rules.key_elsewhere else Severity.INFO
-    return made.model_copy(update={"severity": severity})
+    """The same as a finding; it keeps nobody from anything where it is not required."""
+    told = without_key(rules, required=required).message
+    made = finding(Code.OWNERSHIP_KEY_MISSING, "ownership", told)
+    return made.model_copy(update={"severity": Severity.ERROR if required else Severity.INFO})
 
 
 def token_of(report: DomainReport, rules: OwnershipRules) -> RecordReport | None:

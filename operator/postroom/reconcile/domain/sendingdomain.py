@@ -81,9 +81,10 @@ class Case:
 
     @property
     def required(self) -> frozenset[ConditionType]:
-        """The conditions that gate Ready; what only another's key could show does not."""
+        """The conditions that gate Ready; what only another's key could show does not, unless it is
+        all that there is: a domain of which nothing was looked at is not Ready."""
         required = {CONDITIONS[purpose] for purpose in self.spec.required}
-        if self.keyless and self.rules.key_elsewhere:
+        if self.keyless and self.rules.key_elsewhere and len(required) > 1:
             required.discard(ConditionType.OWNERSHIP_VERIFIED)
         return frozenset(required)
 
@@ -172,8 +173,8 @@ def judge(
     verdicts = tuple(verdict_on(purpose, records) for purpose in case.spec.declared)
     owned: Verdict | None = None
     if case.keyless:
-        owned = ownership.without_key(case.rules)
         required = ConditionType.OWNERSHIP_VERIFIED in case.required
+        owned = ownership.without_key(case.rules, required=required)
         told = ownership.finding_without_key(case.rules, required=required)
         report = replace(report, findings=(*report.findings, told))
     if lost:

@@ -16,6 +16,7 @@ from postroom.api.emailaccount_status import ProtocolProbes, SyncPhase
 from postroom.api.findings import Finding
 from postroom.api.mailserver import MailServerSpec, ProbeFacts, TLSMode
 from postroom.api.oauth import OAuth
+from postroom.api.reasons import Reason
 from postroom.api.resource import EmailAccount, MailServer
 from postroom.api.status import ResolvedReference
 from postroom.mail.report import Login, ProbeReport
@@ -31,7 +32,10 @@ from postroom.reconcile.signing_in.probing import SMTP, AnyCredentials, Attempt,
 from postroom.reconcile.signing_in.targets import Target, smtp_target
 from postroom.reconcile.status.assessment import Evidence
 from postroom.reconcile.status.outcome import Memory, Rejection
-from postroom.reconcile.world import World
+from postroom.reconcile.world import LookupUnavailable, World
+
+#: What is added to what is well where nobody signed in.
+LEFT_OUT = " Signing in was left out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +156,7 @@ async def prepare(
             return ProtocolCheck(problem=problem)
         bundle = found.value
         resolved += () if target.namespace else (found.resolved,)
-    credentials: AnyCredentials | Verdict | None = None
-    if identity.credentials_ref is not None:
-        credentials = await references.credentials(
-            world,
-            namespace,
-            identity.credentials_ref,
-            identity.field,
-            target.host,
-            target.username,
-            expressly=target.namespace is not None,
-        )
-    elif identity.oauth is not None:
-        credentials = await _token_credentials(identity, identity.oauth, target, resource, world)
+    credentials = await _credentials(identity, target, resource, world)
     if isinstance(credentials, Verdict):
         return ProtocolCheck(problem=credentials)
     attempt = Attempt(
@@ -183,6 +175,38 @@ async def prepare(
         attempt = replace(attempt, stored=stored)
     resolved += credentials.resolved if credentials is not None else ()
     return ProtocolCheck(attempt, None, resolved, prechecks.check(attempt))
+
+
+async def _credentials(
+    identity: Identity, target: Target, resource: EmailAccount | MailServer, world: World
+) -> AnyCredentials | Verdict | None:
+    """What to sign in with, or why there is nothing; None where nobody signs in.
+
+    Where none are sent, what a Secret that is there lacks is told all the same.
+    """
+    try:
+        if identity.credentials_ref is not None:
+            found: AnyCredentials | Verdict = await references.credentials(
+                world,
+                resource.metadata.namespace,
+                identity.credentials_ref,
+                identity.field,
+                target.host,
+                target.username,
+                expressly=target.namespace is not None,
+            )
+        elif identity.oauth is not None:
+            found = await _token_credentials(identity, identity.oauth, target, resource, world)
+        else:
+            return None
+    except LookupUnavailable:
+        if world.outbound.signs_in:
+            raise
+        return None
+    if world.outbound.signs_in:
+        return found
+    is_there = isinstance(found, Verdict) and found.reason is not Reason.SECRET_NOT_FOUND
+    return found if is_there else None
 
 
 def _is_new(resource: EmailAccount | MailServer, credentials: AnyCredentials | None) -> bool:

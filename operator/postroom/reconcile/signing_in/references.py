@@ -13,7 +13,7 @@ from datetime import datetime
 from postroom.api.ca_bundle import CABundleReference
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.credentials_reference import CredentialsReference
-from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY
+from postroom.api.names import ALLOW_DKIM_PUBLIC_KEY, Kind
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain_records import PublicKeyReference
 from postroom.api.status import ResolvedReference
@@ -61,6 +61,18 @@ def reference_to(kind: str, name: str, namespace: str | None = None) -> str:
 def unresolved(reason: Reason, message: str) -> Verdict:
     """The verdict on a reference that leads nowhere."""
     return failed(ConditionType.REFERENCES_RESOLVED, reason, message)
+
+
+def unusable(world: World, kind: Kind, namespace: str, name: str, field: str) -> Verdict | None:
+    """The verdict where an object of the own namespace that a field names is there, but its spec
+    cannot be understood; None: it is not there."""
+    if not world.exists(kind, namespace, name):
+        return None
+    return unresolved(
+        Reason.REFERENCE_INVALID,
+        f"The spec of {kind.value} {name} ({field}) is invalid, so that it cannot be used: its "
+        "status tells what to correct there.",
+    )
 
 
 @contextmanager

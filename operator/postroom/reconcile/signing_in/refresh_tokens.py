@@ -23,12 +23,12 @@ from postroom.reconcile.world import Tokens
 
 _AT_MOST_EVERY = {OAuthProvider.MICROSOFT: timedelta(days=1)}
 #: How long Microsoft's refresh tokens live in days, and when to worry that none was kept since.
-_MICROSOFT_LIFE, WORRY = 90, timedelta(days=60)
+MICROSOFT_LIFE, WORRY = 90, timedelta(days=60)
 
 NOT_KEPT_CODE, AGING_CODE = "REFRESH_TOKEN_NOT_KEPT", "REFRESH_TOKEN_AGING"
 SUBJECT = "oauth"
 #: Where the rights are; see docs/oauth.md.
-COMPONENT = "manifests/install/token-rotation"
+COMPONENT = "manifests/install/token-rotation (Helm: settings.allowTokenRotation)"
 
 
 @runtime_checkable
@@ -52,6 +52,11 @@ def due(provider: OAuthProvider, kept_at: datetime, now: datetime) -> bool:
     return not timedelta() <= now - kept_at < _AT_MOST_EVERY.get(provider, timedelta())
 
 
+def keeping_of(tokens: Tokens, grant: Grant) -> Keeping:
+    """What is known of how a grant's refresh tokens are kept."""
+    return tokens.keeping(grant) if isinstance(tokens, KeepsRefreshTokens) else NOT_KEPT
+
+
 def findings_of(
     tokens: Tokens, credentials: AnyCredentials | None, now: datetime
 ) -> tuple[Finding, ...]:
@@ -59,7 +64,7 @@ def findings_of(
     if not isinstance(credentials, TokenCredentials) or credentials.grant.kept_for is None:
         return ()
     grant, kept_for = credentials.grant, credentials.grant.kept_for
-    keeping = tokens.keeping(grant) if isinstance(tokens, KeepsRefreshTokens) else NOT_KEPT
+    keeping = keeping_of(tokens, grant)
     found = []
     if keeping.problem is not None:
         here = keeping.problem is KeepingProblem.NOT_AVAILABLE
@@ -80,7 +85,7 @@ def findings_of(
                 severity=Severity.WARNING,
                 subject=SUBJECT,
                 message=f"The refresh token in Secret {secret_name(kept_for)} has not been "
-                f"replaced for {WORRY.days} days, and Microsoft's end after {_MICROSOFT_LIFE}: "
+                f"replaced for {WORRY.days} days, and Microsoft's end after {MICROSOFT_LIFE}: "
                 "mend what else is reported here, see that spec.oauth.scopes has offline_access, "
                 "or sign in again: postroom auth login.",
                 fix=Fix(action=FixAction.EXTERNAL),
@@ -107,7 +112,7 @@ def aging(secret: str) -> Finding:
         severity=Severity.WARNING,
         subject=SUBJECT,
         message=f"The refresh token in Secret {secret} has not been replaced for {WORRY.days} "
-        f"days, and Microsoft's end after {_MICROSOFT_LIFE}: sign in again (postroom auth login), "
+        f"days, and Microsoft's end after {MICROSOFT_LIFE}: sign in again (postroom auth login), "
         "or have new ones kept by spec.oauth.rotation: WriteBack.",
         fix=Fix(action=FixAction.EXTERNAL),
     )

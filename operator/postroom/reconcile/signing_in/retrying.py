@@ -3,7 +3,8 @@
 
 What passes by itself is looked at again soon, ever less often. A server that asks to be left alone
 is. Credentials that were refused are sent once more half an hour later, because a server whose
-backend fails may refuse good ones, and then only when they change or somebody asks.
+backend fails may refuse good ones, and then only when they change or somebody asks; those of a
+locked account now and then, because locks end.
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,16 @@ from postroom.reconcile.signing_in.token_probe import TOKEN_REFUSALS
 from postroom.reconcile.status.outcome import Pause, Rejection
 
 #: What a refusal of credentials looks like that nothing but other credentials could change.
-REFUSALS = frozenset({Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED}) | TOKEN_REFUSALS
+REFUSALS = TOKEN_REFUSALS | {
+    Reason.AUTHENTICATION_REJECTED,
+    Reason.ACCOUNT_DISABLED,
+    Reason.ACCOUNT_LOCKED,
+}
 #: How often one version of refused credentials is sent on schedule, and how far apart at least.
 ATTEMPTS = 2
 ATTEMPTS_APART = timedelta(minutes=30)
+#: How far apart those of a locked account are sent after that: attempts may prolong a lock.
+LOCKED_APART = timedelta(hours=6)
 #: How far apart at least refused credentials are sent because somebody asked.
 REQUESTS_APART = timedelta(minutes=5)
 SUSPENDED = "They are not sent again until they change or somebody asks for a check."
@@ -137,7 +144,8 @@ def may_send(rejection: Rejection, request: str | None, now: datetime) -> bool:
     """Whether refused credentials may be sent now."""
     if _asks(request, rejection.token):
         return rejection.asked_at is None or now - rejection.asked_at >= REQUESTS_APART
-    return rejection.attempts < ATTEMPTS and now - rejection.at >= ATTEMPTS_APART
+    due = next_attempt(rejection)
+    return due is not None and now >= due
 
 
 def withheld(rejection: Rejection, request: str | None) -> Rejection:
@@ -161,7 +169,10 @@ def refused(
 
 def next_attempt(rejection: Rejection) -> datetime | None:
     """Return when refused credentials are sent again; None: only when something changes."""
-    return rejection.at + ATTEMPTS_APART if rejection.attempts < ATTEMPTS else None
+    if rejection.attempts < ATTEMPTS:
+        return rejection.at + ATTEMPTS_APART
+    locked = rejection.report.reason is Reason.ACCOUNT_LOCKED
+    return rejection.at + LOCKED_APART if locked else None
 
 
 def worded(rejection: Rejection) -> ProbeReport:
@@ -172,7 +183,7 @@ def worded(rejection: Rejection) -> ProbeReport:
     message = rejection.report.message
     if rejection.declined:
         message = _with(message, DECLINED)
-    if rejection.attempts >= ATTEMPTS:
+    if next_attempt(rejection) is None:
         message = _with(message, SUSPENDED)
     return replace(rejection.report, message=message)
 

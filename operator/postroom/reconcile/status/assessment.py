@@ -51,7 +51,7 @@ STALLING = frozenset(
 #: Refusals of a sign-in that pass by themselves never, and with nothing that is only on its way: a
 #: person corrects the spec or the Secret, consents, or opens the account. A delegation that was
 #: granted takes hours to arrive, an assertion fails while a clock is wrong, and a server that comes
-#: up offers no AUTH at first: those are not among them.
+#: up offers no AUTH at first, and locks end: those are not among them.
 FINAL_REFUSALS = frozenset(
     {
         Reason.AUTHENTICATION_REJECTED,

@@ -13,6 +13,7 @@ from postroom.api.findings import INSTRUCTION_LIMIT, Finding, Fix, FixAction, Se
 from postroom.api.reasons import CATALOGUE, Reason
 from postroom.api.sendingdomain_status import SendingDomainStatus
 from postroom.api.status import CommonStatus, MarkedStatus
+from postroom.dns.verifying.reporting import OF_CACHES
 from postroom.mail import finding_meanings
 from postroom.mail.replies.catalogue import causes
 from postroom.mail.replies.causes import Cause
@@ -99,6 +100,9 @@ def _tells(finding: Finding, deciding: Condition, in_other_words: bool) -> bool:
         return finding.severity is Severity.ERROR or deciding.status is ConditionStatus.UNKNOWN
     reason = Reason(deciding.reason)
     if finding.code == reason.name:
+        return True
+    if reason is Reason.RESOLVERS_DISAGREE and finding.code in OF_CACHES:
+        # Told as news: it passes by itself.
         return True
     if reason in _TOLD_OF_PROBES and deciding.type in _PROBED:
         # The finding names the failure; the condition only that because of it nothing is known.

@@ -146,6 +146,8 @@ class Memory:
         #: How often in a row a look ended without success; spaces the next one where status does
         #: not tell since when.
         self.failures: int = 0
+        #: How often in a row the API could not be asked for something that the object needs.
+        self.unasked: int = 0
         #: The generation that `failures` counts for.
         self.generation: int = -1
         #: What became of the children that the last run wanted; without an entry nobody tried yet.

@@ -49,6 +49,8 @@ _SPREAD = 0.25
 FAR_AWAY = timedelta(days=365)
 #: Looks in a row without success that still widen the wait.
 _COUNTED_FAILURES = 20
+#: So far apart may the clocks of two machines be that both count as right.
+_SKEW = timedelta(minutes=10)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 
@@ -104,6 +106,19 @@ def own_progress(conditions: Sequence[Condition], generation: int) -> tuple[Cond
     )
 
 
+def past(text: str, now: datetime) -> datetime:
+    """Read when something was; raises `ValueError`.
+
+    What lies a little ahead, by the clock of another machine, has just been. What lies far ahead
+    was told by a clock that was wrong and has been set since: nobody knows when it was, and nothing
+    may wait until that time comes. It counts as long ago.
+    """
+    moment = parse_timestamp(text)
+    if moment <= now:
+        return moment
+    return now if moment - now <= _SKEW else _EPOCH
+
+
 def interval_of(spec: Model) -> timedelta:
     """Return how often an object with this spec is checked."""
     match spec:
@@ -143,7 +158,7 @@ def is_stale(last_look: str | None, spacing: timedelta, now: datetime) -> bool:
         return True
     # The stored time may lag behind the real one by a heartbeat.
     bound = max(_STALE_INTERVALS * spacing, _STALE_LEAST) + heartbeat(spacing)
-    return now - parse_timestamp(last_look) > bound
+    return now - past(last_look, now) > bound
 
 
 def pending_wait(age: timedelta) -> timedelta:
@@ -236,7 +251,8 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
 
     Due now is what has a generation or a request that its status does not answer, what was never
     checked, and what is not Ready for another reason than DNS: what it waits for may have come
-    while nobody watched.
+    while nobody watched. What may have been looked at since its stored time is spread over an
+    interval, a quarter of an hour at most.
     """
     metadata = Metadata.of(raw.get("metadata") or {})
     status = parse_status(kind, raw.get("status"))
@@ -253,11 +269,18 @@ def due_in(kind: Kind, raw: Mapping[str, Any], now: datetime) -> timedelta:
         return jittered(interval_of(spec), metadata.uid)
     if status.last_check_time is None:
         return timedelta()
-    checked = parse_timestamp(status.last_check_time)
-    wait = jittered(interval_of(spec), metadata.uid)
+    checked = past(status.last_check_time, now)
     if not is_true(status.conditions, ConditionType.READY):
         wait = _unready_wait(spec, status, metadata, checked)
-    return max(checked + wait - now, timedelta())
+        return max(checked + wait - now, timedelta())
+    interval = interval_of(spec)
+    wait = jittered(interval, metadata.uid)
+    left = checked + wait - now
+    if timedelta() >= left > -heartbeat(interval):
+        # The real look may be younger than the stored time, so that after a restart most would be
+        # due in one moment, and again together an interval later.
+        return min(wait, HEARTBEAT) * share(f"restart {metadata.uid}")
+    return max(left, timedelta())
 
 
 def _awaits(status: CommonStatus, metadata: Metadata) -> bool:

@@ -88,6 +88,9 @@ def summarize(
         found = cast("Sequence[Finding]", (assessment.fields or {}).get("findings", ()))
         fields["findings"] = worst_first((*found, *followed.findings))
     status = build_status(resource, conditions, assessment, moment, fields)
+    # What is held back to be confirmed is no success, though Ready stands.
+    if assessment.conclusive and ready.passed and confirmed.look_again is None:
+        status = status.model_copy(update={"last_ready_time": moment.text})
     # Checks in a row without success; a new generation starts afresh.
     succeeded = assessment.conclusive and ready.passed
     if succeeded or memory.generation != generation:

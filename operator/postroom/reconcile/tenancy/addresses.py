@@ -90,6 +90,11 @@ class AddressBook:
         keeper = min(oldest, key=lambda namespace: not claims.vouches(namespace, mine.domain))
         return Contention.KEPT if keeper == key.namespace else Contention.LOST
 
+    def address_of(self, key: Key) -> str:
+        """Return the address of an account, folded; "" where it is for none."""
+        holding = self._holdings.get(key)
+        return holding.address if holding is not None else ""
+
     def elsewhere(self, namespace: str, address: str) -> list[Key]:
         """Return the accounts of other namespaces for an address, sorted."""
         accounts = self._accounts.get(address.lower(), ())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postroom.api.times import parse_timestamp
+from postroom.concurrency.shards import WHOLE, Shard
 
 #: Between two messages of ours through one account.
 SPACING = timedelta(minutes=5)
@@ -24,6 +25,9 @@ _REMEMBERED = 100_000
 _FULL = timedelta(minutes=1)
 #: For how long a process may be busy sending a message that it announced.
 _IN_HAND = timedelta(minutes=3)
+#: Evaluations go by the time at which they began, and last no longer than this: time that goes back
+#: further was set.
+_CLOCK_SET = timedelta(minutes=6)
 #: How soon to ask again while it is still being found out what was sent before.
 _NOT_OPEN = timedelta(seconds=1)
 
@@ -48,6 +52,7 @@ RECIPIENT = Rate(2, 1)
 #: Over all namespaces: three times as much, also after a start, lest one namespace wait for others.
 LOGIN_OF_ALL = Rate(15, 15)
 RECIPIENT_OF_ALL = Rate(6, 6)
+_OF_ALL = (LOGIN_OF_ALL, RECIPIENT_OF_ALL)
 
 #: Domains of one service, which ignores dots (https://support.google.com/mail/answer/7436150).
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
@@ -98,10 +103,15 @@ class Spender:
 class Budgets:
     """What is spent, in one process.
 
-    Where `is_open` is False nothing may be sent yet; `open` ends that.
+    Where `is_open` is False nothing may be sent yet; `open` ends that. A process that sends for its
+    `shard` of the namespaces has its share of what all namespaces together may send; what others
+    send counts too, as far as it is learned.
     """
 
-    def __init__(self, *, is_open: bool = True, limit: int = _REMEMBERED) -> None:
+    def __init__(
+        self, *, is_open: bool = True, limit: int = _REMEMBERED, shard: Shard = WHOLE
+    ) -> None:
+        self._shard = shard
         self._is_open = is_open
         self._limit = limit
         #: The messages that count, and when each was sent.
@@ -110,6 +120,7 @@ class Budgets:
         self._known: dict[str, datetime] = {}
         self._opened_at: datetime | None = None
         self._inherited: frozenset[str] = frozenset()
+        self._latest: datetime | None = None
 
     def open(self, now: datetime, inherited: Iterable[str] = ()) -> None:
         """Begin, once all that statuses tell is learned.
@@ -124,7 +135,7 @@ class Budgets:
         """Count a message of which a status tells, unless it is counted already."""
         if message not in self._known and now - moment < HORIZON:
             self.know(message, now)
-            self._spend(spender.rates(recipient), message, min(moment, now))
+            self._spend(self._rates(spender, recipient), message, min(moment, now))
 
     def know(self, message: str, now: datetime) -> None:
         """Have a message that is counted not be learned again."""
@@ -141,7 +152,8 @@ class Budgets:
         """
         if not self._is_open:
             return _NOT_OPEN
-        rates = spender.rates(recipient or spender.address)
+        self._notice(now)
+        rates = self._rates(spender, recipient or spender.address)
         if recipient is None:
             rates = {key: rate for key, rate in rates.items() if rate is ACCOUNT}
         waits = [timedelta(), *(self._wait_for(key, rate, now) for key, rate in rates.items())]
@@ -162,7 +174,7 @@ class Budgets:
         wait = self.wait(spender, created, now, recipient)
         if wait > timedelta():
             return wait
-        rates = spender.rates(recipient)
+        rates = self._rates(spender, recipient)
         if len(self._spent) + len(rates) > self._limit:
             fresh = {key: _counting(messages, now) for key, messages in self._spent.items()}
             self._spent = {key: messages for key, messages in fresh.items() if messages}
@@ -184,6 +196,32 @@ class Budgets:
         """Forget a message that no server took over."""
         for key in [key for key, messages in self._spent.items() if message in messages]:
             del self._spent[key][message]
+
+    def _notice(self, now: datetime) -> None:
+        """Have what was sent count from now on where the clock was set back: it would count until
+        the clock is again where it was, and nothing would be sent until then."""
+        if self._latest is not None and self._latest - now > _CLOCK_SET:
+            self._spent = {
+                key: {message: min(at, now) for message, at in messages.items()}
+                for key, messages in self._spent.items()
+            }
+            if self._opened_at is not None:
+                self._opened_at = min(self._opened_at, now)
+            self._latest = now
+        self._latest = now if self._latest is None else max(self._latest, now)
+
+    def _rates(self, spender: Spender, recipient: str) -> Mapping[Key, Rate]:
+        """Everything that a message counts for, and where this is one of several shards that sends
+        it, its share of what they have in common."""
+        rates, shard = spender.rates(recipient), self._shard
+        if shard.of == 1 or not shard.has(spender.namespace):
+            return rates
+        shares = {
+            ("shard", *key): Rate(shard.share(rate.count), shard.share(rate.resumed), rate.span)
+            for key, rate in rates.items()
+            if rate in _OF_ALL
+        }
+        return {**rates, **shares}
 
     def _wait_for(self, key: Key, rate: Rate, now: datetime) -> timedelta:
         wait = self._left(key, rate.count, rate.span, now)

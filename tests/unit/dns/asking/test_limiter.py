@@ -9,7 +9,15 @@ import gc
 import pytest
 
 from dnsworld.clock import run
-from postroom.dns.asking.limiter import Overloaded, QueryLimiter, QueryLimiters, QueryLimits
+from postroom.concurrency.shards import Shard
+from postroom.dns.asking.limiter import (
+    NAMESERVER_LIMITS,
+    RESOLVER_LIMITS,
+    Overloaded,
+    QueryLimiter,
+    QueryLimiters,
+    QueryLimits,
+)
 
 FEW = QueryLimits(rate=100.0, burst=3, in_flight=2)
 WIDE = QueryLimits(rate=1000.0, burst=1000, in_flight=1000)
@@ -134,3 +142,13 @@ async def test_limiters_of_many_addresses_do_not_pile_up() -> None:
         limiters.busy(f"address {number}", resolver=False)
     assert [limiters.try_acquire("192.0.2.1", resolver=False) for _ in range(2)] == [True, False]
     assert sum(isinstance(thing, QueryLimiter) for thing in gc.get_objects()) - before < 5000
+
+
+@pytest.mark.parametrize("limits", [NAMESERVER_LIMITS, RESOLVER_LIMITS])
+@pytest.mark.parametrize("number", [1, 2, 3, 7, 64])
+def test_shards_ask_a_server_no_more_than_one_process_did(limits: QueryLimits, number: int) -> None:
+    parts = [limits.of_shard(Shard(index, number)) for index in range(number)]
+    assert sum(part.rate for part in parts) == pytest.approx(limits.rate)
+    assert sum(part.burst for part in parts) == max(limits.burst, number)
+    assert sum(part.in_flight for part in parts) == max(limits.in_flight, number)
+    assert min(part.burst for part in parts) >= 1 and min(part.in_flight for part in parts) >= 1

@@ -19,16 +19,13 @@ from dnsworld.clock import run
 from postroom.dns.answers import Outcome, Question, RecordType
 from postroom.dns.asking.exchange import Exchange, Server
 from postroom.dns.asking.health import Health
-from postroom.dns.asking.https import HttpsClient, HttpsServer
+from postroom.dns.asking.https import HttpsClient
 from postroom.dns.asking.limiter import QueryLimiters, QueryLimits
-from postroom.dns.asking.retrying import ATTEMPTS_MOST, Found, RetryingClient, Timing, plan
+from postroom.dns.asking.retrying import Found, RetryingClient, Timing
 from postroom.dns.asking.transport import ServerAddress
 from postroom.dns.asking.wire import View
 
 A, B, C = (ServerAddress(f"192.0.2.{n}") for n in (1, 2, 3))
-
-
-URL = HttpsServer("https://resolver.example/dns-query")
 
 
 ASKED = Question("x.example", RecordType.TXT)
@@ -185,19 +182,3 @@ async def test_the_busy_are_asked_last() -> None:
     assert limiters.try_acquire(A.address, resolver=False)
     for _ in range(4):
         assert client.retrying.order([A, B], View.NAMESERVER) == [B, A]
-
-
-def test_plans_are_bounded() -> None:
-    for count in range(1, 12):
-        servers = [ServerAddress(f"192.0.2.{n}") for n in range(count)]
-        attempts = list(plan(servers, lambda _: True))
-        assert 3 <= len(attempts) <= ATTEMPTS_MOST
-        assert attempts[0].edns
-    assert [one.edns for one in plan([A], lambda _: True)] == [True, True, False]
-    assert not any(one.edns for one in plan([A], lambda _: False))
-
-
-def test_over_https_nothing_is_repeated() -> None:
-    assert [one.server for one in plan([URL], lambda _: True)] == [URL]
-    attempts = [one.server for one in plan([URL, A], lambda _: True)]
-    assert attempts.count(URL) == 1

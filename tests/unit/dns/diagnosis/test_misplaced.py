@@ -8,7 +8,7 @@ import pytest
 from postroom.dns.answers import Answer, Outcome, Question
 from postroom.dns.diagnosis.misplaced import Misplaced, found_at
 from unit.dns.diagnosis_looks import KEY, OTHER_KEY, TOKEN, case_of
-from unit.dns.dkim_keys import ed25519_private_base64
+from unit.dns.dkim_keys import ed25519_base64, ed25519_private_base64
 
 MORE = {
     "tlsRPT": {"rua": ["mailto:tls@example.com"]},
@@ -80,6 +80,33 @@ def test_another_one_of_its_kind_is_not_the_record(id: str, value: str) -> None:
     found = at(id, "something", value, **MORE)
     assert found is not None
     assert (found.texts, found.held) == ((value,), False)
+
+
+@pytest.mark.parametrize("key", [OTHER_KEY, ed25519_base64()])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        '"{}"',
+        "“{}”",
+        '\\"{}\\"',
+        "`{}`",
+        's1._domainkey IN TXT "{}"',
+        "s1._domainkey.example.com. 3600 IN TXT {}",
+        "{}\\",
+        "<p>{}</p>",
+        "&quot;{}&quot;",
+        "TXT {}",
+    ],
+)
+def test_damage_to_another_key_makes_it_no_more_the_wanted_one(damaged: str, key: str) -> None:
+    kind = "rsa" if key == OTHER_KEY else "ed25519"
+    for text in (f"v=DKIM1; k={kind}; p={key}", f"v=DKIM1\\; k={kind}\\; p={key}"):
+        value = damaged.format(text)
+        found = at("dkim-s1", value)
+        assert found is None or not found.held, value
+    ours = at("dkim-s1", damaged.format(f"v=DKIM1; p={KEY}"))
+    assert ours is not None
+    assert ours.held
 
 
 @pytest.mark.parametrize(

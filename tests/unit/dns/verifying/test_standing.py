@@ -13,8 +13,10 @@ from postroom.dns.answers import Answer, Outcome, Question, RecordType
 from postroom.dns.diagnosis.synthesis import invented_name
 from postroom.dns.publishing.publication import Standing
 from postroom.dns.publishing.records import PublishedRecord, RecordSet
-from postroom.dns.verifying.standing import look
+from postroom.dns.verifying.standing import look, wildcards_ended_by
+from postroom.dns.verifying.verify import verify
 from unit.dns.fake_zone import FakeZone
+from unit.dns.judging_looks import plan_of
 
 KEY, HOST = "k1._domainkey.example.com", "bounce.example.com"
 
@@ -142,3 +144,63 @@ def test_what_cannot_be_seen_above_or_beside_makes_the_name_unseen(failing: str)
     zone = Synthesizing(SITE)
     zone.failing = {failing: Outcome.TIMEOUT, invented_name("send.example.com"): Outcome.TIMEOUT}
     assert at(zone, "_dmarc.send.example.com", RecordType.TXT) is None
+
+
+WEB, TEXT = ("*.example.com", "A"), ("*.example.com", "TXT")
+
+
+@pytest.mark.parametrize(
+    ("records", "names", "ended"),
+    [
+        ({WEB: ["192.0.2.1"]}, [KEY], {}),
+        ({WEB: ["192.0.2.1"]}, ["_dmarc.example.com"], {}),
+        ({WEB: ["192.0.2.1"]}, ["_dmarc.send.example.com"], {"send.example.com": ("A 192.0.2.1",)}),
+        (
+            {WEB: ["192.0.2.1"], TEXT: ["x"]},
+            ["k1._domainkey.send.example.com", "_dmarc.send.example.com", "b.a.example.com"],
+            dict.fromkeys(
+                ("send.example.com", "a.example.com", "b.a.example.com"), ("A 192.0.2.1", "TXT x")
+            ),
+        ),
+        # What exists has no answers of the wildcard beside it, nor have names below it.
+        ({WEB: ["192.0.2.1"], ("send.example.com", "TXT"): ["x"]}, ["_dmarc.send.example.com"], {}),
+        (
+            {("*.send.example.com", "CNAME"): ["web.example.net"]},
+            ["_dmarc.send.example.com", "click.send.example.com"],
+            {"click.send.example.com": ("CNAME web.example.net",)},
+        ),
+        ({("www.example.com", "A"): ["192.0.2.1"]}, ["_dmarc.send.example.com"], {}),
+    ],
+)
+def test_what_a_record_at_a_name_ends(
+    records: dict[tuple[str, str], list[str]], names: list[str], ended: dict[str, tuple[str, ...]]
+) -> None:
+    zone = Synthesizing(records)
+    assert dict(asyncio.run(wildcards_ended_by(zone, names, "example.com"))) == ended
+    # And so it is once one stands there.
+    for name in names:
+        zone.records[name, "TXT"] = ["anything"]
+    assert asyncio.run(wildcards_ended_by(zone, names, "example.com")) == {}
+
+
+def test_what_cannot_be_seen_of_a_wildcard_is_not_told() -> None:
+    zone = Synthesizing({WEB: ["192.0.2.1"]})
+    zone.failing["send.example.com"] = Outcome.TIMEOUT
+    found = asyncio.run(wildcards_ended_by(zone, ["_dmarc.send.example.com"], "example.com"))
+    assert found == {}
+
+
+def test_a_fix_that_ends_what_a_wildcard_answers_says_so() -> None:
+    spec = {"domain": "send.example.com", "dmarc": {}, "dkim": [{"selector": "k", "cname": HOST}]}
+    zone = Synthesizing({WEB: ["192.0.2.1"], TEXT: ["-----BEGIN PRIVATE KEY-----"]})
+    plan = plan_of(**spec)
+    report = asyncio.run(verify(plan, zone))
+    (told,) = [each for each in report.findings if each.code == "FIX_ENDS_WILDCARD"]
+    assert "answers A 192.0.2.1, TXT at send.example.com" in told.message
+    assert told.fix is not None
+    assert "publish at send.example.com" in told.fix.instruction
+    assert "PRIVATE" not in told.model_dump_json()
+    # Whoever does so loses nothing, and is warned no more.
+    zone.records["send.example.com", "A"] = ["192.0.2.1"]
+    report = asyncio.run(verify(plan, zone))
+    assert "FIX_ENDS_WILDCARD" not in {each.code for each in report.findings}

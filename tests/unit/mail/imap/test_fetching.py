@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.mail.imap.fetching import Fetched, fetched, searched, uid_sets
+from postroom.mail.imap.fetching import Fetched, Piece, fetched, piece_of, searched, uid_sets
 
 
 def test_messages() -> None:
@@ -23,6 +24,28 @@ def test_messages() -> None:
     ]
     moment = datetime(2026, 7, 7, tzinfo=UTC)
     assert list(fetched(lines)) == [Fetched(3, moment, b"To:x"), Fetched(5)]
+
+
+@pytest.mark.parametrize(
+    ("line", "section", "found"),
+    [
+        ("(UID 7 BODY[]<0> {4}", b"", Piece(b"a\n)b", 0)),
+        ("(BODY[]<12> {4}", b"", Piece(b"a\n)b", 12)),
+        ("(UID 7 BODY[] {4}", b"", Piece(b"a\n)b", None)),
+        ("(UID 7 body[header]<0> {4}", b"HEADER", Piece(b"a\n)b", 0)),
+        ("(UID 7 BODY[HEADER]<0> {4}", b"", None),
+        ("(UID 8 BODY[]<0> {4}", b"", None),
+        ("(UID 7 BODY[]<0> NIL)", b"", Piece(b"", 0)),
+        ('(UID 7 BODY[]<0> "")', b"", Piece(b"", 0)),
+        ("(UID 7 BODY[]<0> (x))", b"", None),
+        ("(UID 7 FLAGS (\\Seen))", b"", None),
+    ],
+)
+def test_pieces(line: str, section: bytes, found: Piece | None) -> None:
+    lines = [b"2 FETCH (UID 7 FLAGS (\\Seen))", f"1 FETCH {line}".encode()]
+    if line.endswith("}"):
+        lines += [b"a\n)b", b")" if "UID" in line else b" UID 7)"]
+    assert piece_of([*lines, b"3 FETCH (UID 9 BODY[]<0> {1}", b"x", b")"], 7, section) == found
 
 
 def test_searches() -> None:

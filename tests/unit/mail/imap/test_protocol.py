@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.mail.imap.protocol import (
+    AT_REST_LIMIT,
     CONVERSATION_LIMIT,
     LINE_LIMIT,
     LINES_LIMIT,
@@ -330,3 +331,36 @@ async def test_a_command_may_have_a_longer_line() -> None:
     protocol.data_received(b"* " + line + b"\r\n" + bytes(wire.written).split()[0] + b" OK x\r\n")
     assert await running == ("OK", [line, b"x"])
     protocol.abort()
+
+
+async def test_of_what_is_told_while_it_idles_nothing_is_kept() -> None:
+    protocol, _ = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    idling = asyncio.create_task(protocol.idle(2, 60, 60))
+    await asyncio.sleep(0.001)
+    command = protocol.pending_sync_command
+    protocol.data_received(b"+ idling\r\n")
+    for line in (b"* OK still here\r\n", b"* 1 FETCH (X {3}\r\nabc)\r\n", b"* 1 EXISTS\r\n"):
+        protocol.data_received(1000 * line)
+        assert not command.response.lines
+        if b"EXISTS" not in line:
+            assert protocol.arrivals == 0 and not idling.done()
+    assert protocol.arrivals == 1000
+    protocol.data_received(f"{command.tag} OK done\r\n".encode())
+    assert await idling
+
+
+@pytest.mark.parametrize("idles", [False, True])
+@pytest.mark.parametrize("more", [b"." * AT_REST_LIMIT, b"{%d}\r\nabc" % AT_REST_LIMIT])
+async def test_little_is_kept_of_who_has_nothing_to_answer(idles: bool, more: bytes) -> None:
+    protocol, wire = connected()
+    protocol.data_received(b"* OK ready\r\n")
+    idling = asyncio.create_task(protocol.idle(9, 60, 60)) if idles else None
+    await asyncio.sleep(0.001)
+    protocol.data_received(b"* 1 FETCH (X ")
+    assert not wire.aborted
+    protocol.data_received(more)
+    assert wire.aborted
+    if idling is not None:
+        with pytest.raises(ConnectionEnded):
+            await idling

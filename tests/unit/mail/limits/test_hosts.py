@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from postroom.api.mailserver import ProbeStage
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
+from postroom.concurrency.shards import Shard
 from postroom.mail.limits.hosts import (
     HOST_LIMIT,
     QUIET,
@@ -297,3 +298,21 @@ async def test_after_a_refusal_the_budget_holds_whatever_the_limit(limit: int) -
     counting.tried = 0
     await asyncio.gather(*(counting.sign_in(number, REJECTED) for number in range(60)))
     assert counting.tried == REFUSALS - 1
+
+
+@pytest.mark.parametrize(("shard", "most"), [(Shard(0, 1), 12), (Shard(1, 5), 2), (Shard(4, 5), 3)])
+async def test_shards_divide_what_a_host_bears_of_all_namespaces(shard: Shard, most: int) -> None:
+    host, together = Hosts(Clock(), shard=shard).of("mail.example.com"), 0
+    release = asyncio.Event()
+
+    async def visit(namespace: str) -> None:
+        nonlocal together
+        async with host.slot(namespace):
+            together += 1
+            await release.wait()
+
+    visits = [asyncio.ensure_future(visit(f"ns{number}")) for number in range(20)]
+    await asyncio.sleep(0)
+    assert together == most
+    release.set()
+    await asyncio.gather(*visits)

@@ -226,6 +226,10 @@ UNKNOWN: list[tuple[OAuthProvider, dict[str, Any], str]] = [
     (M, microsoft_error("invalid_grant", 50999, "AADSTS50999: You must use multi-factor "
      "authentication to access x."), "OAuthInteractionRequired"),
     (M, microsoft_error("invalid_grant", 50998, "AADSTS50998: The user account is locked."),
+     "OAuthThrottled"),
+    (M, microsoft_error("invalid_grant", 50053, "AADSTS50053: The account is locked, you've tried "
+     "to sign in too many times with an incorrect user ID or password."), "OAuthThrottled"),
+    (M, microsoft_error("invalid_grant", 50996, "AADSTS50996: The user account is blocked."),
      "OAuthAccountDisabled"),
     (M, microsoft_error("invalid_grant", 50997, "AADSTS50997: The user account does not exist "
      "in the directory."), "OAuthAccountNotFound"),

@@ -126,7 +126,7 @@ def test_a_table_of_the_reference_is_complete() -> None:
 
 def test_refusals_of_credentials_are_never_tried_again_soon() -> None:
     for entry in causes().values():
-        if entry.reason.value in ("AuthenticationRejected", "AccountDisabled"):
+        if entry.reason.value in ("AuthenticationRejected", "AccountDisabled", "AccountLocked"):
             assert entry.failure_class.hard, entry.cause
 
 

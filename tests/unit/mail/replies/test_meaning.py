@@ -40,7 +40,7 @@ SMTP: list[tuple[int, str, Reason, str]] = [
     (535, "5.7.139 basic authentication is disabled", Reason.MECHANISM_UNSUPPORTED, "OAuth"),
     (550, "5.7.30 Basic authentication is not supported", Reason.MECHANISM_UNSUPPORTED, "OAuth"),
     (535, "5.7.0 (#AUTH005) Too many bad auth attempts", Reason.AUTHENTICATION_REJECTED, "app"),
-    (535, "5.7.8 Account locked", Reason.ACCOUNT_DISABLED, "Unlock"),
+    (535, "5.7.8 Account locked", Reason.ACCOUNT_LOCKED, "Unlock"),
     (432, "4.7.12 password transition", Reason.ACCOUNT_DISABLED, "changed"),
     (432, "4.3.2 Concurrent connections limit exceeded", Reason.TEMPORARY_FAILURE, "Wait"),
     (530, "5.7.0 Must issue STARTTLS", Reason.ENCRYPTION_REQUIRED, "tls.mode"),

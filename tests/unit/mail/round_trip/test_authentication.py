@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.mail.round_trip.authentication import Authentication, Signature, authentication
+from postroom.mail.round_trip.authentication import (
+    Authentication,
+    Signature,
+    authentication,
+    of_strangers,
+)
 from postroom.mail.round_trip.authentication_results import Outcome, parse
 from postroom.mail.round_trip.header import read_header
 
@@ -296,3 +301,94 @@ def test_what_is_written_is_read(spf: Outcome, dkim: Outcome, named: bool) -> No
     assert found is not None
     assert (found.spf, found.spf_domain) == (spf, "x.example")
     assert (found.dkim, found.dkim_domain) == (dkim, "y.example")
+
+
+BORDER = (
+    "Received: from {} by mx.example.org (Postfix) with ESMTPS; Wed, 4 Mar 2026 05:06:08 +0000\n"
+)
+FORGED = "spf=pass smtp.mailfrom=bank.example; dkim=pass header.d=bank.example; dmarc=pass"
+
+
+def shown(header: str, host: str = "imap.example.org") -> tuple[Outcome | None, ...] | None:
+    found = of_strangers(read_header(header.encode()), (host,))
+    return (found.spf, found.dkim, found.dmarc) if found is not None else None
+
+
+@pytest.mark.parametrize(
+    ("header", "host", "found"),
+    [
+        (GOOGLE, "imap.gmail.com", (PASS, PASS, PASS)),
+        (MICROSOFT, "outlook.office365.com", (PASS, PASS, NONE)),
+        (YAHOO, "imap.mail.yahoo.com", (Outcome.SOFT_FAIL, Outcome.UNKNOWN, Outcome.UNKNOWN)),
+        (FASTMAIL, "imap.fastmail.com", (PASS, PASS, PASS)),
+        (ICLOUD, "imap.mail.me.com", (PASS, PASS, PASS)),
+        (POSTFIX, "imap.example.org", (FAIL, Outcome.PERMANENT_ERROR, FAIL)),
+        (RSPAMD, "imap.example.org", (Outcome.SOFT_FAIL, PASS, PASS)),
+        # The mailbox is at a server whose name tells nothing of who took the message.
+        (RSPAMD, "dovecot.mail.svc", (Outcome.SOFT_FAIL, PASS, PASS)),
+    ],
+    ids=["google", "microsoft", "yahoo", "fastmail", "icloud", "postfix", "rspamd", "inside"],
+)
+def test_of_a_stranger_what_the_receiver_says_is_told(
+    header: str, host: str, found: tuple[Outcome, ...]
+) -> None:
+    assert shown(header, host) == found
+
+
+@pytest.mark.parametrize("host", ["imap.example.org", "dovecot.mail.svc", "outlook.office365.com"])
+@pytest.mark.parametrize(
+    "taken",
+    [
+        # The receiver's own fields; its server may have a name that is known inside alone.
+        BORDER.format("sender.example"),
+        BORDER.format("mx.bank.example"),
+        RECEIVED.format("mail"),
+        RECEIVED.format("10.0.0.1"),
+        RECEIVED.format("store.internal") + RECEIVED.format("mx.internal"),
+    ],
+    ids=["public", "lied-to", "private", "address", "inside"],
+)
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"Authentication-Results: {FORGED}\n",
+        f"Authentication-Results: {FORGED}\n{RECEIVED.format('a.prod.outlook.com')}",
+        f"Authentication-Results: mx.bank.example; {FORGED}\n",
+        f"Authentication-Results: mx.bank.example; {FORGED}\n" * 3,
+        f"{RECEIVED.format('mx.bank.example')}Authentication-Results: mx.bank.example; {FORGED}\n",
+        f"{RECEIVED.format('mail')}Authentication-Results: mail; {FORGED}\n",
+        # Names of which those of everybody are made.
+        f"Authentication-Results: org; {FORGED}\n",
+        f"Authentication-Results: com; {FORGED}\n",
+        f"Authentication-Results: svc; {FORGED}\n",
+        f"Authentication-Results: example.org.evil.example; {FORGED}\n",
+        f"Authentication-Results: (mx.example.org) evil.example; {FORGED}\n",
+    ],
+)
+def test_what_a_stranger_wrote_is_not_the_receivers(host: str, taken: str, written: str) -> None:
+    assert shown(taken + written, host) is None
+
+
+@pytest.mark.parametrize("stands", ["above", "below"])
+@pytest.mark.parametrize(
+    "more", ["x.example.org", "example.org", "org", "mx.bank.example", "mx.example.org"]
+)
+def test_a_stranger_adds_nothing_to_what_the_receiver_told(stands: str, more: str) -> None:
+    told = "Authentication-Results: mx.example.org; spf=fail; dkim=fail; dmarc=fail\n"
+    border, forged = BORDER.format("sender.example"), f"Authentication-Results: {more}; {FORGED}\n"
+    header = told + border + forged if stands == "above" else border + told + forged
+    assert shown(header) == (FAIL, FAIL, FAIL)
+
+
+@pytest.mark.parametrize("name", ["", "mx.bank.example; ", "org; ", "mail; "])
+def test_what_no_server_says_that_it_took_is_of_nobody(name: str) -> None:
+    assert shown(f"Authentication-Results: {name}{FORGED}\n") is None
+    assert shown(f"Authentication-Results: mx.example.org; {FORGED}\n") == (PASS, PASS, PASS)
+
+
+@pytest.mark.parametrize("name", ["x.google.com", "mx.google.com", "google.com"])
+def test_a_stranger_answers_no_method_of_which_a_provider_is_silent(name: str) -> None:
+    own = "Authentication-Results: mx.google.com; spf=fail\n"
+    forged = f"Authentication-Results: {name}; {FORGED}\n"
+    border = RECEIVED.format("mx.google.com")
+    assert shown(border + own + forged, "imap.gmail.com") == (FAIL, None, None)

@@ -128,6 +128,8 @@ def test_a_proven_copy_counts_before_others() -> None:
         (LATE_AFTER, None, Reason.AWAITING_MESSAGE, ["DELIVERY_DELAYED"]),
         (DEADLINE - SECOND, None, Reason.AWAITING_MESSAGE, ["DELIVERY_DELAYED"]),
         (DEADLINE, MessageOutcome.NOT_DELIVERED, Reason.NOT_DELIVERED, ["NOT_DELIVERED"]),
+        # The clock was set back meanwhile.
+        (-200 * DEADLINE, MessageOutcome.NOT_DELIVERED, Reason.NOT_DELIVERED, ["NOT_DELIVERED"]),
     ],
 )
 def test_it_does_not_arrive(

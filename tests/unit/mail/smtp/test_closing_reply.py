@@ -35,3 +35,21 @@ def test_a_farewell_is_heard_in_any_chunks(before: bytes, cuts: list[int]) -> No
     assert hearer.heard == said
     ear.data_received(b"250 ok\r\n")
     assert ear.text is None
+
+
+@given(
+    codes=st.lists(st.sampled_from(["235", "535", "250"]), min_size=1, max_size=4),
+    cuts=st.lists(st.integers(0, 60), max_size=4),
+)
+def test_a_reply_whose_lines_have_different_codes_is_seen_in_any_chunks(
+    codes: list[str], cuts: list[int]
+) -> None:
+    lines = [f"{code}-x\r\n" for code in codes[:-1]] + [f"{codes[-1]} 535-y\r\n"]
+    said = "".join(lines).encode()
+    ear = ClosingReply(Hearer(), b"334 go on\r\n")
+    ear.data_received(b"999-of another reply\r\n")
+    ear.expect_reply()
+    edges = sorted({0, len(said), *(cut for cut in cuts if cut < len(said))})
+    for start, end in pairwise(edges):
+        ear.data_received(said[start:end])
+    assert ear.mixes_codes is (len(set(codes)) > 1)

@@ -97,7 +97,7 @@ async def test_nothing_is_written_twice_and_no_status_churns() -> None:
     world.restart()
     again = await world.evaluate(ACCOUNT)
     assert world.kube.writes == [("create", NAME)]
-    same = {"last_check_time": None}
+    same = {"last_check_time": None, "last_ready_time": None}
     assert again.model_copy(update=same) == first.model_copy(update=same)
 
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import trustme
 
 from postroom.api.conditions import ConditionType
 from postroom.api.names import Key, Kind
@@ -202,3 +204,74 @@ async def test_consent_that_is_taken_back_withdraws() -> None:
     status = await world.evaluate(ACCOUNT)
     assert world.kube.there == {}
     assert verdict(status, BINDING) == ("False", "ReferenceNotPermitted")
+
+
+AUTHORITY = trustme.CA()
+PEM = AUTHORITY.cert_pem.bytes().decode()
+TRUST = {"caBundleRef": {"kind": "Secret", "name": "authorities"}}
+
+
+def trusting(*, bundle: str = PEM, asked: bool = True, **tls: Any) -> BindingWorld:
+    world = BindingWorld(**ASKED if asked else {})
+    world.add(SERVER, host="smtp.example.com", tls={**TRUST, **tls})
+    world.ready(SERVER)
+    world.add_secret("authorities", ca_crt=bundle)
+    return world
+
+
+@pytest.mark.parametrize(("more", "fits"), [({}, True), ({"ca_crt": "none"}, False)])
+async def test_whoever_asks_for_none_keeps_the_secret_that_there_is(
+    more: dict[str, str], fits: bool
+) -> None:
+    world = trusting(asked=False)
+    world.add_secret("mailbox", **FITS, **more)
+    status = await world.evaluate(ACCOUNT)
+    assert (status.binding.name if status.binding else None) == ("mailbox" if fits else None)
+
+
+async def test_an_application_is_told_whom_to_trust_and_nothing_else_of_the_object() -> None:
+    key = AUTHORITY.private_key_pem.bytes().decode()
+    world = trusting(bundle=f"password=hush\n{PEM}# größer\n{key}\n{PEM}", serverName="mx.example")
+    await world.evaluate(ACCOUNT)
+    found = written(world)
+    assert found["ca.crt"].split() == (PEM + PEM).split()
+    assert found["server-name"] == "mx.example"
+    assert ssl.create_default_context(cadata=found["ca.crt"]).cert_store_stats()["x509_ca"] == 1
+    assert not {"hush", "PRIVATE"} & set(found["ca.crt"].replace("-", " ").split())
+
+
+async def test_what_stands_within_a_certificate_by_mistake_is_not_copied() -> None:
+    begin, end = "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n"
+    world = trusting(bundle=f"{begin}password=hush\n{end}")
+    await world.evaluate(ACCOUNT)
+    assert "ca.crt" not in written(world)
+    assert "hush" not in str(written(world))
+
+
+async def test_the_public_authorities_have_no_key() -> None:
+    world = BindingWorld(**ASKED)
+    world.add(SERVER, host="smtp.example.com", tls={"serverName": "smtp.example.com"})
+    world.ready(SERVER)
+    await world.evaluate(ACCOUNT)
+    assert not {"ca.crt", "server-name", "certificates"} & written(world).keys()
+
+
+@pytest.mark.parametrize(
+    ("more", "fits"),
+    [
+        ({}, False),
+        ({"ca_crt": PEM}, True),
+        ({"ca_crt": f"# ours\n{PEM}\n\n"}, True),
+        ({"ca_crt": trustme.CA().cert_pem.bytes().decode()}, False),
+        ({"ca_crt": "none"}, False),
+        ({"ca_crt": PEM, "server-name": "other.example"}, False),
+    ],
+)
+async def test_a_secret_is_a_binding_only_with_the_authorities(
+    more: dict[str, str], fits: bool
+) -> None:
+    world = trusting()
+    world.add_secret("mailbox", **FITS, **more)
+    status = await world.evaluate(ACCOUNT)
+    assert status.binding is not None
+    assert status.binding.name == ("mailbox" if fits else NAME)

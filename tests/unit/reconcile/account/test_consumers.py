@@ -62,6 +62,38 @@ async def test_who_is_for_no_application_in_particular_takes_none_of_ones_own() 
     assert ready(status)[0] == "True"
 
 
+async def test_an_account_that_is_refused_its_own_address_keeps_no_application_out() -> None:
+    world = Post().at_a_server(BILLING, consumer=BOT)
+    world.add(HOLDER, address=BILLING, consumer=OTHER_BOT)
+    assert states(await world.seen())[BILLING] == REJECTED
+    # An older account of another namespace keeps the address (AddressConflict).
+    keeper = Key(Kind.EMAIL_ACCOUNT, "elsewhere", "billing")
+    world.add(keeper, address=BILLING)
+    world.objects[HOLDER]["metadata"]["creationTimestamp"] = "2026-12-01T00:00:00Z"
+    world.objects[keeper]["metadata"]["creationTimestamp"] = "2026-11-01T00:00:00Z"
+    assert states(await world.seen())[BILLING] == ("Unverifiable", None)
+    del world.objects[keeper]
+    assert states(await world.seen())[BILLING] == REJECTED
+    # An older account of the same namespace keeps it, for nobody in particular.
+    older = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "older")
+    world.add(older, address=BILLING)
+    world.objects[older]["metadata"]["creationTimestamp"] = "2026-11-01T00:00:00Z"
+    assert states(await world.seen())[BILLING] == ("Unverifiable", None)
+
+
+async def test_a_refused_account_keeps_none_of_its_identities_either() -> None:
+    shared = "shared@example.com"
+    world = Post().at_a_server(shared, consumer=BOT)
+    world.add(HOLDER, address=BILLING, identities=[{"address": shared}], consumer=OTHER_BOT)
+    for key, day in ((HOLDER, 2), (ACCOUNT, 3)):
+        world.objects[key]["metadata"]["creationTimestamp"] = f"2026-01-0{day}T00:00:00Z"
+    assert states(await world.seen())[shared] == REJECTED
+    keeper = Key(Kind.EMAIL_ACCOUNT, "elsewhere", "billing")
+    world.add(keeper, address=BILLING)
+    world.objects[keeper]["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    assert states(await world.seen())[shared] == ("Unverifiable", None)
+
+
 async def test_nobody_loses_the_address_of_the_account_to_an_identity() -> None:
     world = Post().at_a_server()
     world.add(HOLDER, address=BILLING, identities=[{"address": OWN}], consumer=OTHER_BOT)

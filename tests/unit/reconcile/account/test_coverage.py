@@ -174,6 +174,7 @@ def test_the_longest_names_fit_into_a_fix() -> None:
 def test_nobody_waits_for_a_top_level_domain() -> None:
     assert references_to("x.example.com") == {
         "SendingDomain/domain=x.example.com",
+        "SendingDomain/unusable:domain=x.example.com",
         "SendingDomain/domain=example.com",
     }
 
@@ -302,6 +303,27 @@ async def test_an_identity_needs_its_domain_verified_where_the_policy_asks_for_i
         made = printed(status)
         assert made["spec"] == {"domain": "x.send.example.com"}
         assert "SendingDomain mail-send-example-com is for send.example.com alone" in entry.message
+    mail.declare("x.send.example.com", "Verified")
+    assert (await mail.account()).identities[1].state.value == "Unverifiable"
+
+
+async def test_an_identity_whose_domain_cannot_be_understood_is_told_so_and_not_to_create_it() -> (
+    None
+):
+    other = "sales@x.send.example.com"
+    mail = Covered(identities=[{"address": other}], **REQUIRED)
+    mail.declare("send.example.com", "Verified")
+    there = mail.key("x.send.example.com")
+    mail.add(there, domain="x.send.example.com", dkim="none")
+    status = await mail.account()
+    entry = status.identities[1]
+    assert (entry.state.value, entry.reason) == ("Pending", "ReferenceInvalid")
+    assert f"The spec of SendingDomain {there.name} is invalid" in entry.message
+    (told,) = [finding for finding in status.findings if finding.subject == other]
+    assert told.code == "REFERENCE_INVALID"
+    # One for the domain is there: another one is not what it takes.
+    assert "apiVersion:" not in str(told.fix)
+    assert (ready(status), sender(status)[0]) == (("True", "Succeeded"), ADDRESS)
     mail.declare("x.send.example.com", "Verified")
     assert (await mail.account()).identities[1].state.value == "Unverifiable"
 

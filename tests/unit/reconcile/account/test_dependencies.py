@@ -20,6 +20,7 @@ from postroom.reconcile.world import World
 from unit.reconcile.account.test_relations import ADDRESS, DOMAIN, FALLBACK, RELAY_ADDRESS, Mail
 from unit.reconcile.mail_worlds import ACCOUNT, NAMESPACE, SERVER
 
+OTHER = Key(Kind.EMAIL_ACCOUNT, NAMESPACE, "other")
 TRUE, FALSE, UNKNOWN = ConditionStatus
 
 
@@ -63,6 +64,85 @@ async def test_the_first_reference_that_leads_nowhere_is_the_problem(
     spec: dict[str, Any], problem: str | None
 ) -> None:
     assert await problem_of(Mail(**spec)) == problem
+
+
+@pytest.mark.parametrize(
+    ("field", "there", "spec"),
+    [
+        ("spec.serverRef", SERVER, {"serverRef": {"name": SERVER.name}}),
+        ("spec.roundTrip.receiverRef", OTHER, {"roundTrip": {"receiverRef": {"name": "other"}}}),
+        ("spec.forwarding.receiverRef", OTHER, {"forwarding": {"receiverRef": {"name": "other"}}}),
+    ],
+)
+async def test_what_is_there_and_cannot_be_understood_is_not_called_missing(
+    field: str, there: Key, spec: dict[str, Any]
+) -> None:
+    mail = Mail(**spec)
+    mail.add(there, host="not a host", address="nobody")
+    problem = (await found(mail)).problem
+    assert problem is not None
+    assert problem.reason.value == "ReferenceInvalid"
+    assert f"The spec of {there.kind.value} {there.name} ({field}) is invalid" in problem.message
+    del mail.objects[there]
+    assert "does not exist" in str((await found(mail)).problem)
+
+
+async def test_a_default_that_cannot_be_understood_is_not_called_missing() -> None:
+    mail = Mail()
+    del mail.objects[ACCOUNT]["spec"]["serverRef"]
+    mail.add(SERVER, host="not a host", default=True)
+    dependencies = await found(mail)
+    assert dependencies.problem is not None
+    assert dependencies.problem.reason.value == "ReferenceInvalid"
+    assert f"MailServer {SERVER.name} (the default of this" in dependencies.problem.message
+    assert "MailServer/unusable:default=true" in dependencies.references
+    mail.add(SERVER, host="not a host")
+    assert await problem_of(mail) == "NoDefault"
+    # Another one that can be used is.
+    mail.add(SERVER, host="not a host", default=True)
+    mail.add(Key(Kind.MAIL_SERVER, NAMESPACE, "good"), host="smtp.example.com", default=True)
+    assert await problem_of(mail) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "stood_on_it", "problem"),
+    [
+        ({"domainPolicy": "Required"}, False, "ReferenceInvalid"),
+        ({"fallbackSender": RELAY_ADDRESS}, False, "ReferenceInvalid"),
+        ({}, True, "ReferenceInvalid"),
+        ({}, False, None),
+    ],
+)
+async def test_a_domain_that_cannot_be_understood_is_not_called_missing(
+    spec: dict[str, Any], stood_on_it: bool, problem: str | None
+) -> None:
+    mail = Mail(**spec)
+    mail.add(DOMAIN, domain=f"{domain_of(ADDRESS).upper()}.", dkim="none")
+    if stood_on_it:
+        kept = [{"kind": "SendingDomain", "name": DOMAIN.name}]
+        mail.objects[ACCOUNT]["status"] = {"resolvedRefs": kept}
+    dependencies = await found(mail)
+    assert await problem_of(mail) == problem
+    if problem is None:
+        return
+    assert f"The spec of SendingDomain {DOMAIN.name} is invalid" in str(dependencies.missed_domain)
+    (missed,) = [each for each in dependencies.findings if each.subject == "domain"]
+    # Nothing is to be created in its place.
+    assert (missed.code, missed.fix) == ("REFERENCE_INVALID", None)
+    mark = f"SendingDomain/unusable:domain={domain_of(ADDRESS)}"
+    assert mark in references_of(account(mail).spec)
+    mail.add(DOMAIN, domain="other.example", dkim="none")
+    expected = "ReferenceInvalid" if stood_on_it else "SendingDomainNotFound"
+    assert await problem_of(mail) == expected
+
+
+async def test_a_fallback_whose_domain_cannot_be_understood_is_told_so() -> None:
+    mail = Mail(fallbackSender=RELAY_ADDRESS)
+    mail.domain()
+    mail.add(FALLBACK, domain=domain_of(RELAY_ADDRESS), dkim="none")
+    (told,) = [each for each in (await found(mail)).findings if each.subject == "fallbackSender"]
+    assert f"The spec of SendingDomain {FALLBACK.name} is invalid" in told.message
+    assert told.fix is None
 
 
 @pytest.mark.parametrize(

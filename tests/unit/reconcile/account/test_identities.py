@@ -1,147 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identities through the engine: what status and conditions say, who is asked, and how often.
+"""Identities through the engine: what status and conditions say.
 
-Covers: merging what is declared, discovered and signed in as, what gates Ready, what stands while
-nobody can be asked, the pace of both methods, consent of Secrets, and accounts that send with their
-MailServer's credentials.
+Covers: merging what is declared, discovered and signed in as, what gates Ready, and accounts that
+send with their MailServer's credentials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from postroom.api.conditions import ConditionType
-from postroom.api.emailaccount_status import EmailAccountStatus
-from postroom.api.identities import IdentityState, IdentityStatus, IdentityType
-from postroom.api.oauth import MicrosoftCloud, OAuthProvider
-from postroom.api.reasons import Reason
-from postroom.mail.identities.values import Discovered, DiscoveryFailure, ListedIdentity
-from postroom.mail.oauth.answers import TokenFailure
-from postroom.mail.oauth.grant import Grant
-from postroom.mail.oauth.reasons import OAuthReason
-from postroom.mail.operations import (
-    Acceptance,
-    Answer,
-    AskSenders,
-    EnvelopeReport,
-    Operation,
-    OperationReport,
+from postroom.api.identities import IdentityState, IdentityType
+from unit.reconcile.identity_worlds import (
+    BILLING,
+    ENVELOPE,
+    IDENTITIES,
+    NO,
+    OWN,
+    SALES,
+    VERIFIED,
+    Post,
+    gmail,
+    one,
+    states,
 )
-from postroom.mail.replies.model import FailureClass
-from postroom.mail.report import Login
 from unit.reconcile.mail_worlds import (
     ACCOUNT,
-    REFUSED,
     SERVER,
-    WELL,
-    MailWorld,
-    Probes,
     message,
     verdict,
 )
-
-OWN, BILLING, SALES = "support@example.com", "billing@example.com", "sales@example.com"
-IDENTITIES = ConditionType.IDENTITIES_VERIFIED
-REFERENCE = {"name": "oauth", "key": "value"}
-OAUTH = {"provider": "Google", "clientID": "gid", "refreshTokenRef": REFERENCE}
-ENVELOPE = {"method": "Envelope"}
-VERIFIED = ("True", "IdentitiesVerified")
-ALL = frozenset(IdentityType)
-
-
-def gmail(*others: str, state: IdentityState = IdentityState.VERIFIED) -> Discovered:
-    listed = [ListedIdentity(OWN, IdentityType.PRIMARY, IdentityState.VERIFIED, "Support")]
-    listed += [ListedIdentity(other, IdentityType.ALIAS, state, "From Gmail") for other in others]
-    return Discovered(OAuthProvider.GOOGLE, OWN, tuple(listed), ALL)
-
-
-@dataclass
-class Source:
-    """Lists what is scripted, one after the other, the last one for ever."""
-
-    script: list[Discovered | DiscoveryFailure]
-    asked: list[tuple[Grant, MicrosoftCloud | None]] = field(default_factory=list)
-
-    async def identities(
-        self, grant: Grant, cloud: MicrosoftCloud | None
-    ) -> Discovered | DiscoveryFailure:
-        self.asked.append((grant, cloud))
-        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
-
-
-YES = Answer(Acceptance.ACCEPTED, Reason.PROBE_SUCCEEDED, "Accepted.", 250)
-NO = Answer(Acceptance.REFUSED, Reason.SENDER_NOT_AUTHORIZED, "Refused.", 553, "5.7.1")
-LATER = Answer(Acceptance.DEFERRED, Reason.TEMPORARY_FAILURE, "Later.", 450)
-UNASKED = Answer(Acceptance.UNKNOWN, Reason.PROBE_INCONCLUSIVE, "Broken off.")
-
-
-@dataclass
-class EnvelopeProbes(Probes):
-    """Says yes to every sender, or what `says` has for it."""
-
-    says: Mapping[str, Answer] = field(default_factory=dict)
-    envelopes: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
-
-    async def do(self, login: Login, operation: Operation[Any]) -> OperationReport:
-        if not isinstance(operation, AskSenders):
-            return await super().do(login, operation)
-        senders = tuple(operation.senders)
-        self.envelopes.append((login.password.reveal(), senders, operation.recipient))
-        return EnvelopeReport(WELL, {sender: self.says.get(sender, YES) for sender in senders})
-
-
-class Post(MailWorld):
-    """A world with one account, at Gmail with a token, or at a server of its own."""
-
-    def __init__(self, *script: Discovered | DiscoveryFailure) -> None:
-        super().__init__()
-        self.lister = Source(list(script) or [gmail()])
-        self.identity_source = self.lister
-        self.asker = EnvelopeProbes()
-        self.probes = self.asker
-        self.spec: dict[str, Any] = {"address": OWN}
-        self.add_secret("oauth", value="refresh")
-
-    def at_gmail(self, *declared: Any, **spec: Any) -> Post:
-        self.spec |= {"provider": "Gmail", "oauth": OAUTH}
-        return self.declaring(*declared, **spec)
-
-    def at_a_server(self, *declared: Any, username: str = OWN, **spec: Any) -> Post:
-        self.add_secret("login", username=username, password="password")
-        self.add(SERVER, host="smtp.example.com")
-        self.spec |= {"serverRef": {"name": "smtp"}, "credentialsRef": {"name": "login"}}
-        return self.declaring(*declared, **spec)
-
-    def declaring(self, *declared: Any, **spec: Any) -> Post:
-        entries = [one if isinstance(one, dict) else {"address": one} for one in declared]
-        self.spec |= {"identities": entries, **spec}
-        self.add(ACCOUNT, **self.spec)
-        return self
-
-    async def seen(self, wait: timedelta = timedelta(minutes=5)) -> EmailAccountStatus:
-        if SERVER in self.objects:
-            await self.look(SERVER, timedelta())
-        status = await self.look(ACCOUNT, wait)
-        assert isinstance(status, EmailAccountStatus)
-        return status
-
-
-def states(status: EmailAccountStatus) -> dict[str, tuple[str, str | None]]:
-    """By address: its state and the method."""
-    return {
-        identity.address: (identity.state.value, identity.method.value if identity.method else None)
-        for identity in status.identities
-    }
-
-
-def one(status: EmailAccountStatus, address: str) -> IdentityStatus:
-    (found,) = [entry for entry in status.identities if entry.address == address]
-    return found
 
 
 async def test_who_signs_in_as_its_address_has_it_verified() -> None:
@@ -274,109 +163,6 @@ async def test_status_lists_so_many_and_no_more() -> None:
     assert [entry.address for entry in status.identities[:2]] == [OWN, BILLING]
 
 
-async def test_the_token_for_mail_is_what_is_asked_with() -> None:
-    world = Post().at_gmail()
-    await world.seen()
-    ((grant, cloud),) = world.lister.asked
-    assert (grant.subject, grant.provider.value, cloud) == (OWN, "Google", None)
-
-
-async def test_nobody_is_asked_before_signing_in_worked() -> None:
-    world = Post().at_gmail(BILLING)
-    world.asker.refuses = {"token-1": REFUSED}
-    status = await world.seen()
-    assert world.lister.asked == []
-    assert states(status) == {OWN: ("Unverifiable", None), BILLING: ("Unverifiable", None)}
-    assert one(status, BILLING).reason == "NotAttempted"
-    assert verdict(status, IDENTITIES) == ("Unknown", "IdentityUnverifiable")
-
-
-async def test_method_none_asks_nobody() -> None:
-    world = Post().at_gmail(BILLING, identityVerification={"method": "None"})
-    status = await world.seen()
-    assert (world.lister.asked, world.asker.envelopes) == ([], [])
-    assert states(status) == {OWN: ("Verified", "SignIn"), BILLING: ("Unverifiable", None)}
-
-
-HOURLY = DiscoveryFailure(Reason.OAUTH_SCOPE_MISSING, "Enable it.")
-PASSING = DiscoveryFailure(Reason.PROBE_INCONCLUSIVE, "Wait.", passing=True)
-
-
-@pytest.mark.parametrize(
-    ("found", "minutes"),
-    [
-        (gmail(BILLING), 60),
-        (gmail(BILLING, state=IdentityState.PENDING), 5),
-        (gmail(), 5),
-        (HOURLY, 60),
-        (PASSING, 5),
-        (replace(PASSING, retry_after=1800.0), 30),
-    ],
-    ids=["well", "pending", "rejected", "refused", "outage", "throttled"],
-)
-async def test_how_often_a_provider_is_asked(
-    found: Discovered | DiscoveryFailure, minutes: int
-) -> None:
-    world = Post(found).at_gmail(BILLING)
-    await world.seen()
-    for _ in range(minutes - 1):
-        await world.seen(timedelta(minutes=1))
-    assert len(world.lister.asked) == 1
-    await world.seen(timedelta(minutes=1))
-    assert len(world.lister.asked) == 2
-
-
-async def test_an_edit_a_new_secret_and_a_request_ask_at_once() -> None:
-    world = Post().at_gmail()
-    await world.seen()
-    world.declaring(BILLING)
-    await world.seen(timedelta(minutes=1))
-    world.add_secret("oauth", version="2", value="refresh")
-    await world.seen(timedelta(minutes=1))
-    annotations = {"postroom.dev/requested-at": "now"}
-    world.objects[ACCOUNT]["metadata"]["annotations"] = annotations
-    await world.seen(timedelta(minutes=1))
-    assert len(world.lister.asked) == 4
-    await world.seen(timedelta(minutes=1))
-    assert len(world.lister.asked) == 4
-
-
-async def test_an_outage_leaves_what_was_found() -> None:
-    world = Post(gmail(BILLING, SALES), PASSING).at_gmail(BILLING)
-    before = await world.seen()
-    after = await world.seen(timedelta(hours=2))
-    assert len(world.lister.asked) == 2
-    assert after.identities == before.identities
-
-
-@pytest.mark.parametrize("memory", ["kept", "lost"])
-async def test_a_server_that_is_away_leaves_what_was_found(memory: str) -> None:
-    world = Post(gmail(BILLING, SALES)).at_gmail(BILLING)
-    before = await world.seen()
-    outage = FailureClass.TRANSIENT
-    world.scripted.script = [TokenFailure(OAuthReason.ENDPOINT_UNAVAILABLE, outage, "Away.")]
-    if memory == "lost":
-        world._memories.clear()
-    after = await world.seen(timedelta(hours=2))
-    assert after.identities == before.identities
-    assert verdict(after, IDENTITIES) == VERIFIED
-
-
-async def test_the_name_that_the_provider_gave_stays_while_it_is_away() -> None:
-    world = Post(gmail(), PASSING).at_gmail()
-    await world.seen()
-    world._memories.clear()
-    assert one(await world.seen(timedelta(hours=2)), OWN).display_name == "Support"
-
-
-async def test_what_can_no_longer_be_asked_does_not_stand() -> None:
-    world = Post(gmail(BILLING, SALES), HOURLY).at_gmail(BILLING)
-    await world.seen()
-    status = await world.seen(timedelta(hours=2))
-    assert states(status) == {OWN: ("Verified", "SignIn"), BILLING: ("Unverifiable", None)}
-    assert one(status, BILLING).message == "Enable it."
-
-
 async def test_a_round_trip_proves_what_nobody_tells() -> None:
     world = Post().at_a_server(BILLING)
     await world.seen()
@@ -405,30 +191,6 @@ async def test_an_identity_that_is_no_longer_declared_is_gone() -> None:
     assert [entry.address for entry in status.identities] == [OWN, SALES]
 
 
-async def test_a_secret_that_names_its_hosts_must_name_the_api() -> None:
-    hosts = ("oauth2.googleapis.com", "smtp.gmail.com")
-    world = Post().at_gmail(BILLING)
-    world.add_secret("oauth", hosts, value="refresh")
-    status = await world.seen()
-    assert world.lister.asked == []
-    assert one(status, BILLING).reason == "ReferenceNotPermitted"
-    assert "gmail.googleapis.com" in one(status, BILLING).message
-    world.add_secret("oauth", (*hosts, "gmail.googleapis.com"), version="2", value="refresh")
-    await world.seen()
-    assert len(world.lister.asked) == 1
-
-
-async def test_the_envelope_is_asked_only_on_request() -> None:
-    world = Post().at_a_server(BILLING)
-    await world.seen()
-    assert world.asker.envelopes == []
-    world.declaring(BILLING, identityVerification=ENVELOPE)
-    status = await world.seen()
-    assert world.asker.envelopes == [("password", (OWN, BILLING), OWN)]
-    assert states(status)[BILLING] == ("Verified", "Envelope")
-    assert verdict(status, IDENTITIES) == VERIFIED
-
-
 async def test_a_refused_envelope_is_a_rejection() -> None:
     world = Post().at_a_server(BILLING, identityVerification=ENVELOPE)
     world.asker.says = {BILLING: NO}
@@ -436,65 +198,6 @@ async def test_a_refused_envelope_is_a_rejection() -> None:
     assert states(status)[BILLING] == ("Rejected", "Envelope")
     assert verdict(status, ConditionType.READY) == ("False", "IdentityRejected")
     assert message(status).startswith(f"{BILLING}: The server does not let {OWN} send as")
-
-
-@pytest.mark.parametrize(("answer", "hours"), [(YES, 24), (NO, 24), (LATER, 24), (UNASKED, 1)])
-async def test_how_often_a_server_is_asked(answer: Answer, hours: int) -> None:
-    world = Post().at_a_server(BILLING, identityVerification=ENVELOPE)
-    world.asker.says = {OWN: UNASKED, BILLING: answer}
-    await world.seen()
-    await world.seen(timedelta(hours=hours) - timedelta(minutes=1))
-    assert len(world.asker.envelopes) == 1
-    await world.seen(timedelta(minutes=1))
-    assert len(world.asker.envelopes) == 2
-
-
-@pytest.mark.parametrize("answer", [LATER, UNASKED])
-async def test_a_server_that_does_not_answer_leaves_what_was_found(answer: Answer) -> None:
-    world = Post().at_a_server(BILLING, identityVerification=ENVELOPE)
-    before = await world.seen()
-    world.asker.says = {OWN: answer, BILLING: answer}
-    after = await world.seen(timedelta(hours=25))
-    assert len(world.asker.envelopes) == 2
-    assert after.identities == before.identities
-
-
-async def test_what_was_found_by_a_method_ends_with_it() -> None:
-    world = Post().at_a_server(BILLING, identityVerification=ENVELOPE)
-    await world.seen()
-    status = await world.declaring(BILLING, identityVerification={}).seen()
-    assert states(status)[BILLING] == ("Unverifiable", None)
-
-
-async def test_it_does_not_outlive_its_method_while_the_server_is_away() -> None:
-    world = Post().at_a_server(BILLING, identityVerification=ENVELOPE)
-    await world.seen()
-    world.asker.refuses = {"password": REFUSED}
-    world.add_secret("login", version="2", username=OWN, password="password")
-    assert states(await world.seen())[BILLING] == ("Verified", "Envelope")
-    status = await world.declaring(BILLING, identityVerification={}).seen()
-    assert states(status)[BILLING] == ("Unverifiable", None)
-
-
-async def test_the_envelope_proves_nothing_at_gmail() -> None:
-    world = Post().at_gmail(BILLING, identityVerification=ENVELOPE)
-    status = await world.seen()
-    assert (world.asker.envelopes, world.lister.asked) == ([], [])
-    assert states(status)[BILLING] == ("Unverifiable", None)
-    assert one(status, BILLING).message.startswith("Gmail judges senders only after")
-
-
-async def test_the_own_address_is_asked_about_where_another_name_signs_in() -> None:
-    world = Post().at_a_server(username="apikey", identityVerification=ENVELOPE)
-    status = await world.seen()
-    assert world.asker.envelopes == [("password", (OWN,), OWN)]
-    assert states(status) == {OWN: ("Verified", "Envelope")}
-
-
-async def test_nothing_is_asked_where_nothing_is_open() -> None:
-    world = Post().at_a_server(identityVerification=ENVELOPE)
-    await world.seen()
-    assert world.asker.envelopes == []
 
 
 async def test_an_account_without_credentials_is_judged_by_those_of_its_server() -> None:

@@ -21,7 +21,13 @@ OFF = {"ai": {"enabled": False}}
 
 
 def told(inbound: InboundStatus | None) -> Mapping[str, Any] | None:
-    return inbound.model_dump(mode="json", by_alias=True) if inbound is not None else None
+    """What the operator writes of incoming mail; the worker that hands it over writes the rest."""
+    written = {"ai"}
+    return (
+        inbound.model_dump(mode="json", by_alias=True, include=written)
+        if inbound is not None
+        else None
+    )
 
 
 @pytest.mark.parametrize("rest", [{}, {"suspend": True}, {"connection": "Disconnected"}])

@@ -114,6 +114,20 @@ async def test_an_account_that_never_had_a_domain_misses_none() -> None:
     assert (ready(status)[0], sender(status)) == ("True", (ADDRESS, "NoDomain"))
 
 
+@pytest.mark.parametrize("required", [False, True])
+async def test_nobody_sends_under_a_domain_that_cannot_be_understood(required: bool) -> None:
+    mail = Mail(**{"domainPolicy": "Required"} if required else {})
+    mail.domain()
+    assert sender(await mail.account()) == (ADDRESS, "DomainVerified")
+    mail.add(DOMAIN, domain="send.example.com", dkim="none")
+    status = await mail.account()
+    assert ready(status) == ("False", "ReferenceInvalid")
+    assert sender(status) == (None, "ReferenceInvalid")
+    assert "create" not in message(status)
+    mail.domain()
+    assert sender(await mail.account()) == (ADDRESS, "DomainVerified")
+
+
 async def test_a_receiver_that_is_not_there_is_a_reference_that_leads_nowhere() -> None:
     mail = Mail(roundTrip={"receiverRef": {"name": "peer"}})
     status = await mail.account()

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from postroom.api.conditions import ConditionType
 from postroom.dns import ownership
 from postroom.dns.ownership import OwnershipRules
@@ -57,6 +61,18 @@ def test_where_the_key_is_elsewhere_the_token_is_not_held_against_the_domain() -
     ]
     assert "--ownership-key-file" in status.findings[0].message
     assert {record.id for record in status.records} == {"spf"}
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"require": ["Ownership"], "spf": SPF}], ids=["nothing declared", "one required"]
+)
+def test_a_domain_of_which_nothing_can_be_looked_at_is_not_ready(spec: dict[str, Any]) -> None:
+    tenants = Tenants(OwnershipRules(key_elsewhere=True), TXT)
+    status = tenants.look(tenants.add("a", domain=DOMAIN, **spec))
+    assert verdict(status, READY)[0] == "Unknown"
+    assert status.verification != "Verified"
+    told = {finding.code: finding for finding in status.findings}["OWNERSHIP_KEY_MISSING"]
+    assert told.severity == "Error" and "Name its provider" in told.message
 
 
 def test_where_the_key_is_elsewhere_and_given_the_token_is_looked_for() -> None:

@@ -21,7 +21,6 @@ from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.verifying.report import RecordReport
 from postroom.reconcile.domain.records import CONDITIONS, status_fields, verdict_on
-from postroom.reconcile.domain.sendingdomain import scope_of
 from unit.reconcile.domain_worlds import BLIND, GOOD, SPEC, Domain, but, report, verified
 
 MISSING = RecordState.MISSING
@@ -121,51 +120,6 @@ def test_the_date_goes_with_the_role() -> None:
     domain.edit(**roles())
     domain.look(GOOD)
     assert retired_at(domain) is None
-
-
-def test_the_dates_are_handed_to_the_look() -> None:
-    domain = Domain(spec={**SPEC, **roles(k1="Retired")})
-    domain.look(GOOD)
-    noted = domain.now
-    domain.wait(timedelta(days=2))
-    assert scope_of(domain.resource, domain.memory, domain.now).retired_at == {"dkim-k1": noted}
-
-
-def test_what_was_valid_is_known_to_the_next_look_at_the_same_spec() -> None:
-    domain = verified()
-    domain.look(but(dkim_k1=MISSING))
-    known = scope_of(domain.resource, domain.memory, domain.now).known_valid
-    assert known == {"ownership", "dkim-k2", "spf"}
-    domain.edit(interval="2h")
-    assert scope_of(domain.resource, domain.memory, domain.now).known_valid == frozenset()
-
-
-def test_unlikely_places_are_searched_at_the_first_look_and_then_daily_or_on_demand() -> None:
-    domain = Domain()
-
-    def searches() -> bool:
-        return scope_of(domain.resource, domain.memory, domain.now).search
-
-    assert searches()
-    domain.look(but(dkim_k1=MISSING))
-    for seconds in (5, 10, 20):
-        domain.wait(timedelta(seconds=seconds))
-        assert not searches()
-        domain.look(but(dkim_k1=MISSING))
-    domain.wait(timedelta(days=1))
-    assert searches()
-    domain.look(but(dkim_k1=MISSING))
-    assert not searches()
-    domain.edit(interval="2h")
-    assert searches()
-
-
-def test_a_thorough_look_is_made_once_a_day() -> None:
-    domain, looks = verified(), 0
-    for _ in range(48):
-        domain.wait(timedelta(hours=1))
-        looks += scope_of(domain.resource, domain.memory, domain.now).full
-    assert looks == 2
 
 
 def test_what_could_not_be_looked_at_stays_known() -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.findings import Finding, Severity
 from postroom.api.names import Kind
 from postroom.api.oauth import OAuth, OAuthProvider
@@ -146,10 +148,11 @@ async def test_both_protocols_are_told_of_once() -> None:
     world: Any = MailWorld()
     world.time, world.source = NOW, Keeps(Keeping(KeepingProblem.FORBIDDEN))
     nothing = cast("Any", None)
+    account: Any = SimpleNamespace(status=EmailAccountStatus())
     check = ProtocolCheck(Attempt(SMTP, nothing, await credentials(), None))
-    view = AccountView(nothing, nothing, check, check, world, nothing)
+    view = AccountView(account, nothing, check, check, world, nothing)
     assert len((await refresh_token_step(view)).findings) == 1
-    nobody = AccountView(nothing, nothing, ProtocolCheck(), ProtocolCheck(), world, nothing)
+    nobody = AccountView(account, nothing, ProtocolCheck(), ProtocolCheck(), world, nothing)
     assert (await refresh_token_step(nobody)).findings == ()
 
 

@@ -163,6 +163,24 @@ def test_the_life_of_refused_credentials() -> None:
     )
 
 
+LOCKED = replace(REFUSED, reason=Reason.ACCOUNT_LOCKED)
+
+
+def test_a_lock_that_ends_is_noticed_without_prolonging_it() -> None:
+    rejection, sent = retrying.refused(None, None, LOCKED, NOW), [NOW]
+    for minutes in range(0, 48 * 60, 5):
+        now = NOW + minutes * MINUTE
+        if retrying.may_send(rejection, None, now):
+            assert now >= (retrying.next_attempt(rejection) or NOW)
+            rejection, sent = retrying.refused(rejection, None, LOCKED, now), [*sent, now]
+    apart = [later - before for before, later in pairwise(sent)]
+    assert apart[0] == 30 * MINUTE
+    assert set(apart[1:]) == {6 * HOUR}
+    assert "not sent again" not in retrying.worded(rejection).message
+    # Another answer since, and they stay where they are.
+    assert retrying.next_attempt(retrying.refused(rejection, None, REFUSED, now)) is None
+
+
 def test_somebody_may_ask_but_not_too_often() -> None:
     rejection = retrying.refused(None, None, REFUSED, NOW)
     assert retrying.may_send(rejection, "a", NOW + MINUTE)

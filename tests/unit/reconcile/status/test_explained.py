@@ -163,6 +163,30 @@ def test_what_a_finding_tells_is_not_told_twice(
     assert codes == {(finding.code, subject)} | own
 
 
+@pytest.mark.parametrize(
+    ("reason", "code", "is_told"),
+    [
+        # That a record is published, and a resolver does not show it yet, is news and no fault.
+        ("ResolversDisagree", "STALE_NEGATIVE", True),
+        ("ResolversDisagree", "STALE_POSITIVE", True),
+        ("ResolversDisagree", "RESOLVER_ONLY", False),
+        ("LookupFailed", "STALE_NEGATIVE", False),
+    ],
+)
+def test_what_caches_still_say_is_told_once(reason: str, code: str, is_told: bool) -> None:
+    unknown = ConditionStatus.UNKNOWN
+    verdicts = [
+        Verdict(type=kind, status=unknown, reason=Reason(reason), message="It is late.")
+        for kind in (READY, ConditionType.DKIM_VERIFIED)
+    ]
+    late = Finding(code=code, severity=Severity.INFO, subject="dkim-s1", message="It is late.")
+    status = STATUSES[Kind.SENDING_DOMAIN](conditions=place(verdicts, (), 1, TIME))
+    status = status.model_copy(update={"findings": [late]})
+    told = explained(Outcome(status, None, deciding=ConditionType.DKIM_VERIFIED)).status
+    codes = {each.code for each in cast("SendingDomainStatus", told).findings}
+    assert codes == ({code} if is_told else {code, Reason(reason).name})
+
+
 def test_there_is_room_for_what_decides() -> None:
     verdict = Verdict(
         type=READY, status=ConditionStatus.FALSE, reason=Reason.NO_DEFAULT, message="None."

@@ -8,9 +8,11 @@ thorough look of a day, and durations.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -100,6 +102,38 @@ def test_without_a_look_all_is_stale() -> None:
     assert schedule.is_stale(None, HOUR, NOW)
 
 
+@pytest.mark.parametrize(
+    ("ahead", "was"),
+    [
+        (timedelta(seconds=-1), NOW - timedelta(seconds=1)),
+        (timedelta(), NOW),
+        (timedelta(seconds=1), NOW),
+        (timedelta(minutes=10), NOW),
+        (timedelta(minutes=10, seconds=1), datetime(1970, 1, 1, tzinfo=UTC)),
+        (timedelta(days=4000), datetime(1970, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_what_lies_ahead_has_just_been_and_far_ahead_long_ago(
+    ahead: timedelta, was: datetime
+) -> None:
+    assert schedule.past(timestamp(NOW + ahead), NOW) == was
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=3), timedelta(days=4000)])
+def test_nothing_waits_until_a_clock_is_where_it_stood_before_it_was_set_back(
+    ahead: timedelta,
+) -> None:
+    assert due(stored(), -ahead) == timedelta()
+    assert schedule.is_stale(timestamp(NOW + ahead), HOUR, NOW)
+
+
+def test_the_clock_of_another_machine_may_be_a_little_ahead() -> None:
+    regular = due(stored())
+    assert regular > timedelta()
+    assert due(stored(), -timedelta(minutes=5)) == regular
+    assert not schedule.is_stale(timestamp(NOW + timedelta(minutes=5)), HOUR, NOW)
+
+
 def test_an_untouched_object_is_due_now() -> None:
     raw = stored()
     del raw["status"]
@@ -157,6 +191,36 @@ def test_a_pending_domain_stays_on_schedule_over_a_restart() -> None:
     assert schedule.due_in(Kind.SENDING_DOMAIN, domain.raw, domain.now) == timedelta()
     domain.look(MISSING)
     assert domain.next_check == schedule.jittered(timedelta(minutes=15), "u")
+
+
+QUARTER = timedelta(minutes=15)
+
+
+@given(st.timedeltas(timedelta(), timedelta(hours=3)), st.sampled_from(["5m", "1h"]), st.uuids())
+def test_after_a_restart_what_may_have_been_looked_at_waits_a_quarter_of_an_hour_at_most(
+    age: timedelta, interval: str, uid: UUID
+) -> None:
+    raw = stored(uid=str(uid))
+    raw["spec"]["interval"] = interval
+    every = timedelta(minutes=5) if interval == "5m" else HOUR
+    left = schedule.jittered(every, str(uid)) - age
+    wait = due(raw, age)
+    if left > timedelta():
+        assert wait == left
+    elif -left < max(every, QUARTER):
+        assert timedelta() <= wait <= min(schedule.jittered(every, str(uid)), QUARTER)
+    else:
+        assert wait == timedelta(), "nobody looked for long"
+
+
+def test_a_restart_brings_no_burst() -> None:
+    count, each_minute, raw = 2000, Counter[int](), stored()
+    raw["spec"]["interval"] = "5m"
+    for number in range(count):
+        raw["metadata"]["uid"] = f"u{number}"
+        # The stored times of objects at rest are spread over the time in which none is refreshed.
+        each_minute[due(raw, QUARTER * number / count) // timedelta(minutes=1)] += 1
+    assert max(each_minute.values()) <= 2 * count / 5
 
 
 def test_looks_follow_closely_after_an_edit_or_a_request() -> None:

@@ -76,6 +76,20 @@ def test_regressed_after_confirmation() -> None:
     assert seen(fallen) == ("False", "RecordNotFound", "InProgress", "Degraded")
 
 
+def test_the_time_of_the_last_success_stands_still_from_the_first_failure_on() -> None:
+    memory, good = Memory(), run(GOOD)
+    assert good.last_ready_time == timestamp(NOW)
+    later = run(GOOD, before=good, memory=memory, after=timedelta(hours=1))
+    last = timestamp(NOW + timedelta(hours=1))
+    assert (later.last_ready_time, later.last_check_time) == (last, last)
+    for minutes, verdict in ((61, BLIND), (62, BAD), (69, BAD), (80, BAD)):
+        later = run(verdict, before=later, memory=memory, after=timedelta(minutes=minutes))
+        assert later.last_ready_time == last, minutes
+    assert seen(later)[0] == "False"
+    back = run(GOOD, before=later, memory=memory, after=timedelta(minutes=90))
+    assert back.last_ready_time == timestamp(NOW + timedelta(minutes=90))
+
+
 def test_a_regression_that_passes_is_forgotten() -> None:
     memory, good = Memory(), run(GOOD)
     run(BAD, before=good, memory=memory)
@@ -164,7 +178,8 @@ def test_transition_time_moves_with_the_status_only() -> None:
 def test_same_findings_give_the_same_status_but_for_the_check_time() -> None:
     good = run(GOOD)
     again = run(GOOD, before=good, after=timedelta(hours=1))
-    assert again.model_copy(update={"last_check_time": good.last_check_time}) == good
+    times = {name: getattr(good, name) for name in ("last_check_time", "last_ready_time")}
+    assert again.model_copy(update=times) == good
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ can do with objects, and no restart, makes it more."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,9 +17,11 @@ from postroom.api.account_messages import MessageOutcome
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.names import Key, Kind
 from postroom.api.times import timestamp
+from postroom.concurrency.shards import Shard
 from postroom.reconcile.tenancy.budgets import (
     HORIZON,
     LOGIN,
+    LOGIN_OF_ALL,
     NAMESPACE,
     RECIPIENT,
     RECIPIENT_OF_ALL,
@@ -55,6 +59,17 @@ def taken(
         wait = budgets.reserve(f"{each}{at}{number}", one, recipient, OLD, at)
         granted += wait == timedelta()
     return granted
+
+
+@pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=3), timedelta(days=4000)])
+def test_a_clock_that_is_set_back_holds_nothing_up_and_gives_nothing_away(back: timedelta) -> None:
+    budgets, own = Budgets(), spender()
+    assert budgets.reserve("one", own, VICTIM, OLD, NOW) == timedelta()
+    later = NOW - back
+    assert budgets.reserve("two", own, VICTIM, OLD, later) == SPACING
+    assert budgets.reserve("three", own, VICTIM, OLD, later + SPACING) == timedelta()
+    # An evaluation that began a little earlier sets no clock.
+    assert budgets.reserve("four", own, VICTIM, OLD, later) > SPACING
 
 
 @pytest.mark.parametrize(
@@ -445,3 +460,49 @@ async def test_another_replica_that_sends_now_is_let_alone() -> None:
     assert status.last_test is not None and status.last_test.in_flight is not None
     status = await world.run(seconds=60, times=4)
     assert (outcome(status)[0], world.office.sent) == (MessageOutcome.UNKNOWN, [])
+
+
+def shards_of(number: int) -> list[tuple[Budgets, Spender]]:
+    """The budgets of each shard, and one who sends there."""
+    found = []
+    for index in range(number):
+        shard = Shard(index, number)
+        place = next(name for name in map("ns-{}".format, itertools.count()) if shard.has(name))
+        found.append((Budgets(shard=shard), spender(namespace=place, username="shared")))
+    return found
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6])
+def test_shards_together_send_no_more_to_one_address_and_over_one_login(number: int) -> None:
+    """None knows of the others' messages; each of their namespaces has more than one share."""
+    sent = over = 0
+    for budgets, sender in shards_of(number):
+        places = filter(budgets._shard.has, map("team-{}".format, range(2000)))
+        senders = [replace(sender, namespace=place) for place in itertools.islice(places, 15)]
+        sent += sum(taken(budgets, 2, one, VICTIM, each=one.namespace) for one in senders)
+    for budgets, sender in shards_of(number):
+        places = filter(budgets._shard.has, map("team-{}".format, range(2000)))
+        senders = [replace(sender, namespace=place) for place in itertools.islice(places, 15)]
+        over += sum(
+            taken(budgets, 1, one, f"{one.namespace}@example.net", each=one.namespace)
+            for one in senders
+        )
+    assert (sent, over) == (RECIPIENT_OF_ALL.count, LOGIN_OF_ALL.count)
+
+
+def test_more_shards_than_messages_have_one_each_until_they_hear_of_others() -> None:
+    shards, sent, whole = shards_of(9), 0, RECIPIENT_OF_ALL.count
+    for budgets, sender in shards:
+        granted = taken(budgets, 2, sender, VICTIM)
+        sent += granted
+        for others, _ in shards:
+            if others is not budgets and granted:
+                others.learn(sender, VICTIM, f"{sender.namespace}-{NOW}", NOW, NOW)
+    assert sent == whole
+
+
+def test_what_others_send_takes_nothing_of_a_shards_own_share() -> None:
+    (ours, sender), (_, other), _ = shards_of(3)
+    for number in range(4):
+        ours.learn(other, VICTIM, f"theirs{number}", NOW, NOW)
+    assert taken(ours, 3, sender, VICTIM) == 2

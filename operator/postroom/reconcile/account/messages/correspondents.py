@@ -100,7 +100,7 @@ async def unverified_domain(address: str, view: AccountView) -> Obstacle | None:
     """
     missed = view.dependencies.missed_domain
     if missed is not None and domain_of(address) == view.resource.spec.domain:
-        return Obstacle(Reason.SENDING_DOMAIN_NOT_FOUND, missed, passing=True)
+        return Obstacle(view.dependencies.missed_reason, missed, passing=True)
     namespace, index = view.resource.metadata.namespace, indexes.by_domain(domain_of(address))
     for found in await view.world.find(Kind.SENDING_DOMAIN, namespace, index):
         declared = cast("SendingDomain", found)
@@ -139,6 +139,9 @@ async def receiver_named(name: str, view: AccountView) -> Receiver | Obstacle | 
         return own_receiver(view)
     found = await view.world.get(Kind.EMAIL_ACCOUNT, metadata.namespace, name)
     if found is None:
+        if view.world.exists(Kind.EMAIL_ACCOUNT, metadata.namespace, name):
+            message = f"The spec of EmailAccount {name} is invalid: read its status."
+            return Obstacle(Reason.REFERENCE_INVALID, message)
         message = f"EmailAccount {name} does not exist in this namespace: create it."
         return Obstacle(Reason.RECEIVER_NOT_READY, message)
     return await _mailbox_of(cast("EmailAccount", found), view.world)
@@ -182,16 +185,23 @@ async def _mailbox_of(other: EmailAccount, world: World) -> Receiver | Obstacle:
     if other.spec.suspend or not (current and works):
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
-    behind = ServerFound() if other.spec.at_provider else await find_server(other, world)
     try:
-        check = await imap_check(other, behind.server if behind.problem is None else None, world)
+        attempt = await attempt_at(other, world)
     except LookupUnavailable as error:
         # That is no reason not to judge the account whose messages it receives.
         return Obstacle(Reason.RECEIVER_NOT_READY, error.sentence, passing=True)
-    if check.attempt is None or check.is_blocked:
+    if attempt is None:
         message = f"The mailbox of EmailAccount {name} cannot be read: read its status."
         return Obstacle(Reason.RECEIVER_NOT_READY, message, passing=True)
-    return Receiver(other.spec.address, check.attempt)
+    return Receiver(other.spec.address, attempt)
+
+
+async def attempt_at(account: EmailAccount, world: World) -> Attempt | None:
+    """How an account's mailbox is read, None where something forbids it; raises
+    `LookupUnavailable`."""
+    behind = ServerFound() if account.spec.at_provider else await find_server(account, world)
+    check = await imap_check(account, behind.server if behind.problem is None else None, world)
+    return None if check.is_blocked else check.attempt
 
 
 def references_to_receiver(name: str | None = None, address: str | None = None) -> frozenset[str]:

@@ -271,7 +271,8 @@ async def _look(
     receiver: correspondents.Receiver | correspondents.Obstacle | None,
     view: AccountView,
 ) -> Progress:
-    waited = view.world.now() - parse_timestamp(flight.time)
+    now = view.world.now()
+    waited = now - schedule.past(flight.time, now)
     next_look = next((each - waited for each in _LOOKS if waited < each), _LATER)
     again = Progress(in_flight=flight, look_again=next_look)
     if not isinstance(receiver, correspondents.Receiver):
@@ -339,17 +340,27 @@ def not_before(view: AccountView) -> timedelta:
     """
     if view.message_announced or _under_way(view.resource.status):
         return _BUSY
+    _withdraw_what_was_not_stored(view)
     metadata, now = view.resource.metadata, view.world.now()
     early = too_early(view.resource.status.last_message_time, now) or timedelta()
     spender = spender_of(view.resource, view.dependencies.server)
     return max(early, _budgets(view).wait(spender, metadata.creation_timestamp, now))
 
 
+def _withdraw_what_was_not_stored(view: AccountView) -> None:
+    """Have announcements that the API server did not take count for nothing. Where one was stored
+    all the same, and is only not known yet, it is not sent."""
+    unsent = [token for token, answer in view.memory.sends.items() if answer is None]
+    for token in unsent:
+        del view.memory.sends[token]
+        _budgets(view).give_back(token)
+
+
 def too_early(last: str | None, now: datetime) -> timedelta | None:
     """Return what is left of the five minutes after a message; None: nothing."""
     if last is None:
         return None
-    left = parse_timestamp(last) + SPACING - now
+    left = schedule.past(last, now) + SPACING - now
     return left if left > timedelta() else None
 
 

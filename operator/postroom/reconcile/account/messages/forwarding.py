@@ -12,7 +12,6 @@ from postroom.api.account_messages import (
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.findings import Severity
 from postroom.api.reasons import Reason
-from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
 from postroom.mail.round_trip.forwarding import judge_forwarding, names_recipient
 from postroom.mail.round_trip.forwarding_steps import steps_for
@@ -130,7 +129,7 @@ def _wait(state: ForwardingState, view: AccountView) -> timedelta:
     if results.is_looping(state.result):
         return schedule.FAR_AWAY
     pause = _RETRIES[min(state.failures, len(_RETRIES)) - 1] if state.failures else _AGAIN
-    due = parse_timestamp(state.result.time) + schedule.jittered(pause, metadata.uid)
+    due = schedule.past(state.result.time, now) + schedule.jittered(pause, metadata.uid)
     return max(due - now, spacing, timedelta())
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from postroom.api.account_messages import MessageOutcome, RoundTripState, SenderTrip
 from postroom.api.conditions import ConditionType, Verdict
 from postroom.api.reasons import Reason
-from postroom.api.times import parse_timestamp
 from postroom.mail.round_trip.compose import Purpose
 from postroom.reconcile.account.messages import correspondents, results
 from postroom.reconcile.account.messages import flight as flights
@@ -111,12 +110,12 @@ def _wait(state: RoundTripState, turn: str | None, view: AccountView) -> timedel
     if not tried or asked_again:
         return spacing
     if last is not None and last.outcome is MessageOutcome.DEFERRED:
-        due = parse_timestamp(last.time) + _DEFERRED
+        due = schedule.past(last.time, now) + _DEFERRED
         return max(due - now, spacing)
     interval: timedelta = view.resource.spec.round_trip.interval
     times = [sender.time for sender in state.senders] + ([last.time] if last is not None else [])
     pause = schedule.jittered(interval, view.resource.metadata.uid)
-    due = parse_timestamp(max(times)) + pause
+    due = max(schedule.past(time, now) for time in times) + pause
     return max(due - now, spacing, timedelta())
 
 

@@ -25,7 +25,7 @@ from postroom.reconcile import indexes
 from postroom.reconcile.account.messages import correspondents
 from postroom.reconcile.account.messages.correspondents import Obstacle, Receiver
 from postroom.reconcile.account.steps import AccountView, Contribution
-from postroom.reconcile.signing_in.references import reference_to
+from postroom.reconcile.signing_in.references import reference_to, unusable
 
 #: What most servers take between the local part and what follows.
 _USUAL = "+"
@@ -74,11 +74,15 @@ async def technical_of(view: AccountView) -> Technical:
     last_known = before.technical_address if before is not None else None
     found = await view.world.get(Kind.EMAIL_ACCOUNT, metadata.namespace, name)
     if found is None:
+        field = "spec.forwarding.receiverRef"
+        there = unusable(view.world, Kind.EMAIL_ACCOUNT, metadata.namespace, name, field)
         message = (
             f"EmailAccount {name}, to whose mailbox mail is to be sent on, does not exist in this "
             "namespace: create it or correct spec.forwarding.receiverRef."
         )
         missing = Obstacle(Reason.EMAIL_ACCOUNT_NOT_FOUND, message)
+        if there is not None:
+            missing = Obstacle(there.reason, there.message)
         return Technical(last_known, missing, referred, missing)
     if name == metadata.name:
         itself = _itself("receiverRef names the account itself")

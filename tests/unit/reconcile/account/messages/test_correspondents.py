@@ -157,6 +157,26 @@ async def test_a_domain_that_must_be_declared_holds_messages_back() -> None:
     assert reason(found) == ("SendingDomainNotFound", True)
 
 
+@pytest.mark.parametrize("address", [ADDRESS, "sales@x.send.example.com"])
+async def test_a_domain_that_cannot_be_understood_holds_messages_back_and_is_named(
+    address: str,
+) -> None:
+    mail = Mail(domainPolicy="Required", identities=[{"address": "sales@x.send.example.com"}])
+    there = Key(Kind.SENDING_DOMAIN, NAMESPACE, "there")
+    mail.add(there, domain=address.partition("@")[2], dkim="none")
+    found = await correspondents.unverified_domain(address, await view(mail))
+    assert reason(found) == ("ReferenceInvalid", True)
+    assert "The spec of SendingDomain there is invalid" in str(found)
+
+
+async def test_a_receiver_that_cannot_be_understood_is_not_called_missing() -> None:
+    mail = Mail()
+    mail.add(READER, address="nobody")
+    found = await correspondents.receiver_named("reader", await view(mail))
+    assert reason(found) == ("ReferenceInvalid", False)
+    assert "The spec of EmailAccount reader is invalid" in str(found)
+
+
 async def test_what_to_sign_in_with_is_the_password_or_a_token() -> None:
     mail = Mail()
     world = cast("World", mail)

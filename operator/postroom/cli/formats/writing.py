@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a result to the text of a format."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import yaml
+
+from postroom.cli.formats import as_json, github, gitlab, junit, sarif
+from postroom.cli.formats.results import CheckResult
+from postroom.log import without_commands
+
+
+class Format(StrEnum):
+    """The forms of a result."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+
+
+class _QuotingDumper(yaml.SafeDumper):
+    """Writes in quotes, where it can be escaped, what may be a command to the runner of CI."""
+
+    def choose_scalar_style(self) -> Any:
+        text = getattr(self.event, "value", "")
+        return '"' if "##" in text or "::" in text else super().choose_scalar_style()
+
+
+def _indented(value: object) -> str:
+    return without_commands(json.dumps(value, indent=2)) + "\n"
+
+
+_WRITERS: Mapping[Format, Callable[[CheckResult], str]] = {
+    Format.JSON: lambda result: _indented(as_json.report(result)),
+    # Nothing is folded, as that could begin a line.
+    Format.YAML: lambda result: without_commands(
+        yaml.dump(as_json.report(result), Dumper=_QuotingDumper, sort_keys=False, width=sys.maxsize)
+    ),
+    Format.SARIF: lambda result: _indented(sarif.sarif(result)),
+    Format.JUNIT: junit.junit,
+    Format.GITHUB: github.commands,
+    Format.GITLAB: lambda result: _indented(gitlab.code_quality(result)),
+}
+
+
+def text_of(result: CheckResult, output: str) -> str:
+    """The text of a format that has one: a table is drawn for a terminal."""
+    return _WRITERS[Format(output)](result)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits that count only the time for which others keep us waiting.
+
+A question that is not sent yet says nothing about the server, and neither does an answer that lies
+in its socket while this process has other things to do. So time in the line before our own limits,
+or without the processor, counts for no limit of a look; it has one of its own. Work may be shared:
+whoever waits for it is at its servers as long as it is.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+
+#: Seconds after which a wait is looked at, so that it counts no more where we wake up late.
+_TICK = 0.25
+#: Less than this is no time: what differences leave of a limit.
+_LEAST = 1e-6
+
+
+class Work:
+    """Something that runs for others: while it awaits an answer, so does who waits for it."""
+
+    def __init__(self) -> None:
+        self._waiters: list[Work] = []
+        self._open = 0
+
+    @property
+    def waiters(self) -> int:
+        """How many wait for it."""
+        return len(self._waiters)
+
+    def asked(self) -> None:
+        """Something is to be heard from a server."""
+        self._open += 1
+        if self._open == 1:
+            for waiter in self._waiters:
+                waiter.asked()
+
+    def answered(self) -> None:
+        """It came, or is awaited no more."""
+        self._open -= 1
+        if self._open == 0:
+            for waiter in self._waiters:
+                waiter.answered()
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """The running work waits for this one while the block runs."""
+        waiter = _RUNNING.get()
+        self._waiters.append(waiter)
+        if self._open:
+            waiter.asked()
+        try:
+            yield
+        finally:
+            self._waiters.remove(waiter)
+            if self._open:
+                waiter.answered()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """What the block does is this work."""
+        token = _RUNNING.set(self)
+        try:
+            yield
+        finally:
+            _RUNNING.reset(token)
+
+
+class _Limited(Work):
+    """Work that `end` is called for after `seconds` at servers, or `patience` of our own time."""
+
+    def __init__(self, seconds: float, patience: float, end: Callable[[], None]) -> None:
+        super().__init__()
+        self._left, self._patience, self._end = seconds, patience, end
+        self._clock = asyncio.get_running_loop().time
+        self._since, self._due, self._closed = self._clock(), patience, False
+        self._timer = asyncio.get_running_loop().call_later(patience, self._look)
+
+    def asked(self) -> None:
+        if not self._open:
+            self._account()
+        super().asked()
+        if self._open == 1:
+            self._arm()
+
+    def answered(self) -> None:
+        if self._open == 1:
+            self._account()
+        super().answered()
+        if not self._open:
+            self._arm()
+
+    def close(self) -> None:
+        """Nothing is to be ended any more, or it is ending."""
+        self._closed = True
+        self._timer.cancel()
+
+    def _account(self) -> None:
+        """Charge the time since the last look to servers, or to us: what came late, too."""
+        now = self._clock()
+        elapsed, self._since = now - self._since, now
+        at_servers = min(elapsed, self._due) if self._open else 0.0
+        self._left -= at_servers
+        self._patience -= elapsed - at_servers
+
+    def _arm(self) -> None:
+        if self._closed:
+            return
+        self._timer.cancel()
+        self._due = max(0.0, min(self._left, _TICK) if self._open else self._patience)
+        self._timer = asyncio.get_running_loop().call_later(self._due, self._look)
+
+    def _look(self) -> None:
+        self._account()
+        if min(self._left, self._patience) < _LEAST:
+            self.close()
+            self._end()
+        else:
+            self._arm()
+
+
+#: What the running task works at. Outside of all limits nobody is to be told.
+_RUNNING: ContextVar[Work] = ContextVar("work", default=Work())  # noqa: B039
+
+
+@asynccontextmanager
+async def limited(seconds: float, patience: float) -> AsyncIterator[None]:
+    """Raise TimeoutError where answers are awaited for longer than `seconds` in all.
+
+    All other time of the block together may be `patience` seconds.
+    """
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(None) as timeout:
+        work = _Limited(seconds, patience, lambda: timeout.reschedule(now()))
+        try:
+            with work.awaited(), work.running():
+                yield
+        finally:
+            work.close()
+
+
+@contextmanager
+def awaiting_answer() -> Iterator[None]:
+    """The running work waits for a server while the block runs."""
+    work = _RUNNING.get()
+    work.asked()
+    try:
+        yield
+    finally:
+        work.answered()

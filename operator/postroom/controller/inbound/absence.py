@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps a verdict on delivery from standing when nobody is there to take it back.
+
+`postroom deliver` writes its part of a status, and names the Lease by which it shows that it is at
+work. Where that Lease stands still the operator writes in its stead: with the same field manager,
+everything as it stood but the condition, and only onto the version that it has seen. So there is
+one writer at any time, and one that comes back goes on from its cursors and says what it finds.
+
+Where there is no such Lease, or it may not be read, a good verdict would stand for ever. So it is
+none: the operator says that it cannot know, and whoever is at work leaves it so.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from postroom.api.conditions import ConditionStatus
+from postroom.api.names import Key, Kind
+from postroom.api.reasons import Reason
+from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller import lease
+from postroom.controller.cache import Raw, metadata_of, status_of
+from postroom.controller.client import ApiError
+from postroom.controller.inbound.progress import MANAGER, applied
+from postroom.controller.intake import Intake
+from postroom.controller.shared_status import delivers
+from postroom.delivery import status
+from postroom.log import about
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks; for which a Lease may stand still; and for which an account may be
+#: without any verdict.
+_PERIOD, _STILL, _UNTOLD = 20.0, 60.0, 120.0
+_STAYS = "mail stays in the mailbox and is handed over once one is"
+_GONE = f"`postroom deliver` is not at work: its Lease {{}} is not renewed; {_STAYS}."
+_HIDDEN = (
+    f"{status.UNKNOWABLE}: the operator cannot read its Lease {{}}. Grant it get on leases there."
+)
+_LEASELESS = (
+    f"{status.UNKNOWABLE}: it holds no Lease. Run it with --leader-election, as is the default in "
+    "a Pod."
+)
+_READABLE = (
+    "`postroom deliver` has said nothing since its Lease {} can be read; if it is at work it does "
+    "within minutes."
+)
+_NEVER = f"No `postroom deliver` has looked at this account: it may not be installed; {_STAYS}."
+
+
+class AbsenceClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that this needs."""
+
+    async def lease(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
+
+    async def apply_status(
+        self, key: Key, body: Mapping[str, Any], manager: str
+    ) -> Mapping[str, Any]: ...
+
+
+class Absence:
+    """Says of accounts that nobody works on that it is so.
+
+    Whether a Lease is renewed is judged on our own clock, as in leader election, and so is for how
+    long one could not be read.
+    """
+
+    def __init__(
+        self,
+        client: AbsenceClient,
+        intake: Intake,
+        bucket: TokenBucket,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = lease.steady,
+    ) -> None:
+        self._client, self._intake, self._bucket = client, intake, bucket
+        self._now, self._clock = now, clock
+        #: What each Lease has, the code of the answer where it cannot be read, and since when.
+        self._leases: dict[str, tuple[object, float]] = {}
+        #: Since when an account is without a verdict, by its UID.
+        self._untold: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(_PERIOD)
+            try:
+                await self.look()
+            except Exception:
+                logger.exception("whether mail is handed over could not be looked at")
+
+    async def look(self) -> None:
+        """Look at each Lease that a status names, and say of whom nobody is at work."""
+        accounts = list(self._accounts())
+        told = set(filter(None, (_worker_of(raw) for _, raw in accounts)))
+        for name in told:
+            await self._look_at(name)
+        self._leases = {name: seen for name, seen in self._leases.items() if name in told}
+        untold: dict[str, float] = {}
+        for key, raw in accounts:
+            stands = status.condition_in(status_of(raw))
+            if stands is not None:
+                message = self._to_be_said(stands, _worker_of(raw))
+                if message is not None:
+                    await self._tell(key, raw, message)
+                continue
+            uid = str(metadata_of(raw).get("uid"))
+            untold[uid] = self._untold.get(uid, self._clock())
+            if self._clock() - untold[uid] >= _UNTOLD:
+                await self._tell(key, raw, _NEVER)
+        self._untold = untold
+
+    def _accounts(self) -> Iterator[tuple[Key, Raw]]:
+        for key, raw in self._intake.cache.objects():
+            is_ours = key.kind is Kind.EMAIL_ACCOUNT and self._intake.queue.admits(key)
+            if is_ours and delivers(raw.get("spec")):
+                yield key, raw
+
+    async def _look_at(self, name: str) -> None:
+        record: object
+        try:
+            found = await self._client.lease(*name.split("/", 1))
+            spec = (found or {}).get("spec") or {}
+            record = (spec.get("holderIdentity"), spec.get("renewTime")) if found else None
+        except ApiError as error:
+            logger.warning("lease %s not read: %s", name, error)
+            record = error.status
+        seen, since = self._leases.get(name, (record, self._clock()))
+        self._leases[name] = (record, since if seen == record else self._clock())
+
+    def _to_be_said(self, stands: Mapping[str, Any], worker: str | None) -> str | None:
+        """What to say in the stead of a worker; None where what stands may stand."""
+        is_good = stands.get("status") == ConditionStatus.TRUE.value
+        if worker is None:
+            return _LEASELESS if is_good else None
+        record, since = self._leases[worker]
+        stays = self._clock() - since >= _STILL
+        if isinstance(record, int):
+            return _HIDDEN.format(worker) if stays and is_good else None
+        unknowable = status.is_unknowable(stands)
+        if not stays:
+            return _READABLE.format(worker) if unknowable else None
+        said = stands.get("reason") == Reason.WORKER_ABSENT.value and not unknowable
+        return None if said else _GONE.format(worker)
+
+    async def _tell(self, key: Key, raw: Raw, message: str) -> None:
+        """Write in the stead of whoever is not there, onto what was seen; it may have come back."""
+        generation = int(metadata_of(raw).get("generation") or 0)
+        before = status.condition_in(status_of(raw))
+        state, reason = ConditionStatus.UNKNOWN, Reason.WORKER_ABSENT
+        condition = status.condition(state, reason, message, generation, before, self._now())
+        part = {**status.part_of(status_of(raw)), "conditions": [condition]}
+        body = applied(raw, key, part)
+        await self._bucket.take(key.namespace)
+        try:
+            self._intake.seen(key.kind, await self._client.apply_status(key, body, MANAGER))
+        except ApiError as error:
+            if error.status not in (404, 409):
+                logger.warning("absence not written: %s", error, extra=about(key))
+
+
+def _worker_of(raw: Raw) -> str | None:
+    inbound = status_of(raw).get("inbound")
+    worker = inbound.get("worker") if isinstance(inbound, Mapping) else None
+    return worker if isinstance(worker, str) and "/" in worker else None

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which messages are postroom's own, by what the operator announces in status before it sends one.
+
+This process has not the key that proves such messages. Their token is a random number that stands
+in the status of the account that sends one while it is under way, and nobody writes it into a
+message of theirs who has not read that status or the message. Who reads the statuses of one
+namespace shall have nothing passed over in another: only a namespace's own accounts announce there.
+What merely claims to be ours is handed over, and told of as such.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from postroom.api.names import Kind
+from postroom.controller.cache import Cache, Raw, metadata_of, status_of
+from postroom.mail.round_trip.header import read_header
+from postroom.mail.round_trip.recognise import claimed
+
+#: How many messages are remembered that are no longer under way.
+_REMEMBERED = 4096
+
+
+class Announced:
+    """Messages of ours that are, or lately were, under way: the namespace and the UID of the
+    account that sends one, and its token."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._seen: dict[tuple[str, str, str], None] = {}
+
+    def note(self, raw: Raw) -> None:
+        """Remember what is under way by an object's status."""
+        metadata, status = metadata_of(raw), status_of(raw)
+        sender = str(metadata.get("namespace")), str(metadata.get("uid"))
+        for name in ("lastTest", "roundTrip", "forwarding"):
+            token = _mapping(_mapping(status.get(name)).get("inFlight")).get("token")
+            if isinstance(token, str):
+                self._seen.pop((*sender, token), None)
+                self._seen[*sender, token] = None
+        while len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+    def is_ours(self, namespace: str, header: bytes) -> bool:
+        """Whether a message with this header, in a mailbox of a namespace, was announced there."""
+        message = claimed(read_header(header))
+        if message is None:
+            return False
+        announced = (namespace, *message)
+        if announced not in self._seen:
+            for key, raw in self._cache.objects():
+                if key.kind is Kind.EMAIL_ACCOUNT and metadata_of(raw).get("uid") == message[0]:
+                    self.note(raw)
+        return announced in self._seen
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes how far incoming mail is handed over: a part of status with a field manager of its own.
+
+Each account once a minute at most: three verdicts that change may go ahead of that, and are made up
+for later. At the end of the process everything is written. What is lost with a process that is
+killed is a minute of cursors, whose messages are handed over again under the same keys.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from postroom.api.names import API_VERSION, Key
+from postroom.api.reasons import Reason
+from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller.cache import metadata_of, status_of
+from postroom.controller.client import ApiError
+from postroom.controller.intake import Intake
+from postroom.delivery import status
+from postroom.delivery.contract import Progress
+from postroom.log import about
+from postroom.metrics import WriteResult
+
+logger = logging.getLogger(__name__)
+
+MANAGER = "postroom-deliver"
+#: Seconds between two writes of one account, and how many changed verdicts may go ahead of them.
+_PAUSE, _AHEAD = 60.0, 2
+#: Seconds until a write that failed is repeated, and until one that no repetition mends.
+_RETRY, _REFUSED = 10.0, 300.0
+#: Seconds in which a mailbox that is about to be read mostly was: that is nothing to tell before.
+_SOON = 5.0
+#: Writes in a row of what others change meanwhile.
+_ATTEMPTS = 4
+#: What an answer of the API server means.
+_RESULTS = {
+    403: WriteResult.FORBIDDEN,
+    404: WriteResult.GONE,
+    409: WriteResult.STALE,
+    422: WriteResult.INVALID,
+}
+#: How many are written at a time when the process ends.
+_AT_THE_END = 8
+
+
+class StatusClient(Protocol):
+    """The part of `postroom.controller.client.Cluster` that this needs."""
+
+    async def apply_status(
+        self, key: Key, body: Mapping[str, Any], manager: str
+    ) -> Mapping[str, Any]: ...
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None: ...
+
+
+@dataclass(slots=True)
+class _Told:
+    """What is to be told of one account; `progress` None: nothing any more.
+
+    `generation` is that of the spec which it was found by, whatever the spec says by now.
+    """
+
+    uid: str
+    application: str
+    progress: Progress | None
+    generation: int
+    due: float
+
+
+def applied(raw: Mapping[str, Any], key: Key, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to apply to an object as it was seen: `part` of its status, and nothing else.
+
+    Its version is the precondition, not its UID: of statuses API servers do not hold that against
+    the object, so that another one of the same name would get the progress of one that is gone.
+    """
+    metadata = {"name": key.name, "namespace": key.namespace}
+    if version := metadata_of(raw).get("resourceVersion"):
+        metadata["resourceVersion"] = str(version)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": key.kind.value,
+        "metadata": metadata,
+        "status": dict(part),
+    }
+
+
+class InboundStatus:
+    """Gathers what couriers tell, and writes it. For one event loop.
+
+    `worker` names the Lease of this process, by which the operator tells that it is at work; None
+    where it holds none.
+    """
+
+    def __init__(
+        self,
+        client: StatusClient,
+        intake: Intake,
+        bucket: TokenBucket,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+        worker: str | None = None,
+    ) -> None:
+        self._client, self._intake, self._bucket = client, intake, bucket
+        self._now, self._clock, self.worker = now, clock, worker
+        self._told: dict[Key, _Told] = {}
+        #: When all that was written of an account is made up for, at one write a minute.
+        self._paid: dict[Key, float] = {}
+        self._news = asyncio.Event()
+        #: Told how each write ended.
+        self.wrote: Callable[[WriteResult], None] = lambda result: None
+
+    def tell(
+        self,
+        key: Key,
+        uid: str,
+        application: str,
+        progress: Progress | None,
+        generation: int = 0,
+    ) -> None:
+        """Have an account's progress written, sooner where its verdict is another one."""
+        now = self._clock()
+        paid = self._paid.get(key, now)
+        if progress is not None and progress.reason is Reason.PROGRESSING:
+            paid = max(now, paid) + _SOON
+        elif progress is None or self._is_another_verdict(key, progress):
+            paid -= _AHEAD * _PAUSE
+        due = max(now, paid)
+        waiting = self._told.get(key)
+        if waiting is not None and waiting.uid == uid:
+            due = min(due, waiting.due)
+        self._told[key] = _Told(uid, application, progress, generation, due)
+        self._news.set()
+
+    def pending(self, key: Key, uid: str) -> Progress | None:
+        """What was told of an object and is not written yet."""
+        told = self._told.get(key)
+        return told.progress if told is not None and told.uid == uid else None
+
+    async def stored(self, key: Key, uid: str, mailbox: str) -> bool:
+        """Whether status has where a mailbox begins; what is told of an account is written for it.
+
+        Each mailbox has that once, so that it delays nothing else.
+        """
+        if not self._has_cursor(key, uid, mailbox):
+            await self._bucket.take(key.namespace)
+            paid = self._paid.get(key)
+            await self._write(key)
+            if paid is not None:
+                self._paid[key] = paid
+            else:
+                self._paid.pop(key, None)
+        return self._has_cursor(key, uid, mailbox)
+
+    def _has_cursor(self, key: Key, uid: str, mailbox: str) -> bool:
+        raw = self._intake.cache.get(key)
+        is_it = raw is not None and str(metadata_of(raw).get("uid")) == uid
+        return raw is not None and is_it and mailbox in status.read(status_of(raw)).cursors
+
+    def forget(self, key: Key) -> None:
+        """An object is no more."""
+        self._told.pop(key, None)
+        self._paid.pop(key, None)
+
+    def _is_another_verdict(self, key: Key, progress: Progress) -> bool:
+        raw = self._intake.cache.get(key)
+        stands = status.condition_in(status_of(raw)) if raw is not None else None
+        wanted = status.written(progress, "", 0, stands, self._now())["conditions"][0]
+        return stands is None or any(
+            stands.get(name) != wanted[name] for name in ("status", "reason")
+        )
+
+    async def run(self) -> None:
+        """Write what is due, until cancelled; who has much to write keeps no other waiting."""
+        at_work: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                self._news.clear()
+                at_work = {name: task for name, task in at_work.items() if not task.done()}
+                for namespace in {key.namespace for key in self._due()} - at_work.keys():
+                    at_work[namespace] = asyncio.create_task(self._write_due(namespace))
+                others = (
+                    told.due for key, told in self._told.items() if key.namespace not in at_work
+                )
+                next_due = min(others, default=None)
+                wait = None if next_due is None else max(next_due - self._clock(), 0.0)
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for task in at_work.values():
+                task.cancel()
+            await asyncio.gather(*at_work.values(), return_exceptions=True)
+
+    async def flush(self) -> None:
+        """Write everything now: the process ends."""
+        places = asyncio.Semaphore(_AT_THE_END)
+
+        async def write(key: Key) -> None:
+            async with places:
+                await self._write(key)
+
+        await asyncio.gather(*map(write, list(self._told)))
+
+    def _due(self) -> list[Key]:
+        now = self._clock()
+        return [key for key, told in self._told.items() if told.due <= now]
+
+    async def _write_due(self, namespace: str) -> None:
+        try:
+            for key in self._due():
+                if key.namespace == namespace:
+                    await self._bucket.take(namespace)
+                    await self._write(key)
+        finally:
+            self._news.set()
+
+    async def _write(self, key: Key) -> None:
+        """Write what was told of an account; it is kept where that does not succeed."""
+        told = self._told.pop(key, None)
+        if told is None:
+            return
+        try:
+            await self._apply(key, told)
+            return
+        except ApiError as error:
+            logger.warning("progress not written: %s", error, extra=about(key))
+            self.wrote(_RESULTS.get(error.status, WriteResult.UNAVAILABLE))
+            pause = max(_RETRY if error.transient else _REFUSED, error.retry_after or 0.0)
+            if error.status == 409:
+                pause = _RETRY
+        except Exception:
+            logger.exception("progress not written", extra=about(key))
+            pause = _REFUSED
+        except asyncio.CancelledError:
+            self._told.setdefault(key, told)
+            raise
+        newer = self._told.setdefault(key, told)
+        newer.due = self._clock() + pause
+
+    async def _apply(self, key: Key, told: _Told) -> None:
+        """Write onto the version that was seen, and look anew where there is another; raises
+        `ApiError`."""
+        for left in reversed(range(_ATTEMPTS)):
+            raw = self._intake.cache.get(key)
+            if raw is None or str(metadata_of(raw).get("uid")) != told.uid:
+                return  # gone, or another object of the same name
+            part = self._part(told, raw)
+            if part == status.part_of(status_of(raw)):
+                return
+            try:
+                answer = await self._client.apply_status(key, applied(raw, key, part), MANAGER)
+            except ApiError as error:
+                if error.status not in (404, 409) or not left:
+                    raise
+                await self._refresh(key)
+                continue
+            self._paid[key] = max(self._paid.get(key, 0.0), self._clock()) + _PAUSE
+            self.wrote(WriteResult.WRITTEN)
+            self._intake.seen(key.kind, answer)
+            return
+
+    async def _refresh(self, key: Key) -> None:
+        fresh = await self._client.get(key)
+        if fresh is None:
+            self._intake.gone(key)
+        else:
+            self._intake.seen(key.kind, fresh)
+
+    def _part(self, told: _Told, raw: Mapping[str, Any]) -> dict[str, Any]:
+        if told.progress is None:
+            return {}
+        before = status.condition_in(status_of(raw))
+        return status.written(
+            told.progress, told.application, told.generation, before, self._now(), self.worker
+        )

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which part of a status is whose: `postroom deliver` writes how far incoming mail is, the operator
+all the rest, and neither what is the other's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from postroom.api.conditions import ConditionType
+from postroom.api.inbound_delivery import PROGRESS_FIELDS as FIELDS
+
+_CONDITION = ConditionType.INBOUND_DELIVERING.value
+
+
+def without_delivery(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The operator's part of a status."""
+    conditions, inbound = status.get("conditions"), status.get("inbound")
+    changed: dict[str, Any] = {}
+    if isinstance(conditions, list) and any(map(_is_ours, conditions)):
+        changed["conditions"] = [each for each in conditions if not _is_ours(each)]
+    # What was taken away from may stay as an empty object.
+    if isinstance(inbound, Mapping) and (not inbound or any(name in inbound for name in FIELDS)):
+        changed["inbound"] = {name: value for name, value in inbound.items() if name not in FIELDS}
+    if not changed:
+        return status
+    left = {**status, **changed}
+    if not left.get("inbound", True):
+        del left["inbound"]
+    return left
+
+
+def moved(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the operator's part of a status differs: mail handed over is no news to it."""
+    return was != now and without_delivery(was) != without_delivery(now)
+
+
+def with_delivery(
+    desired: Mapping[str, Any], stored: Mapping[str, Any], spec: object
+) -> dict[str, Any]:
+    """What the operator wants of a status, with what stands there of the other's.
+
+    Of a spec that hands no mail over any more nothing is left standing: nobody may be there to take
+    it away. Where the API server has put the other's condition it stays, so that its place alone is
+    nothing to write.
+    """
+    found = dict(without_delivery(desired))
+    if not delivers(spec):
+        return found
+    conditions, inbound = stored.get("conditions"), stored.get("inbound")
+    if isinstance(conditions, list):
+        merged = list(found.get("conditions", ()))
+        for place, condition in enumerate(conditions):
+            if _is_ours(condition):
+                merged.insert(place, condition)
+        if len(merged) > len(found.get("conditions", ())):
+            found["conditions"] = merged
+    if isinstance(inbound, Mapping):
+        kept = {name: inbound[name] for name in FIELDS if name in inbound}
+        if kept:
+            found["inbound"] = {**found.get("inbound", {}), **kept}
+    return found
+
+
+def delivers(spec: object) -> bool:
+    """Whether a spec, as it was written, hands mail over."""
+    inbound = spec.get("inbound") if isinstance(spec, Mapping) else None
+    return isinstance(inbound, Mapping) and isinstance(inbound.get("deliver"), Mapping)
+
+
+def _is_ours(condition: object) -> bool:
+    return (
+        isinstance(condition, Mapping)
+        and condition.get("type") == ConditionType.INBOUND_DELIVERING.value
+    )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a stream of NATS did not take a message: one clause each, with what mends it. Pure.
+
+None of them has a word of the server's.
+"""
+
+import ssl
+from collections.abc import Iterable, Sequence
+
+PLAIN = "NATS does not begin with TLS, which --nats-url asks for: enable it on the server"
+_UNREACHABLE = "NATS cannot be reached: see that its server runs, and that --nats-url names it"
+_FORBIDDEN = (
+    "NATS does not let postroom sign in: have --nats-creds-file name credentials that it accepts"
+)
+_UNREADABLE = "The file of --nats-creds-file or --nats-ca-file cannot be read: see that it is there"
+_UNTRUSTED = (
+    "The certificate of NATS is not trusted, or not for the host of --nats-url: have "
+    "--nats-ca-file name the authority that issued it"
+)
+_WANTS_CERTIFICATE = (
+    "NATS asks for a client certificate, and postroom has none to show: have it accept clients "
+    "without one"
+)
+_CUT = "NATS ends the connection: see that its server runs"
+_NO_STREAM = (
+    "No stream of NATS takes {subject}: have the stream of --nats-stream take postroom.mail.>"
+)
+_OTHER_STREAM = "Another stream of NATS takes {subject} than --nats-stream names: correct one"
+_FULL = (
+    "The stream of NATS is full and takes nothing new: raise its limits, or have it discard the old"
+)
+_TOO_LARGE = (
+    "The stream of NATS takes no message so large: raise its maximum, or have --nats-object-store "
+    "name a bucket for those"
+)
+_RESOURCES = "JetStream has no room left (the account's or the server's limit): raise that limit"
+_OFF = "JetStream is not available on this server of NATS, or not to this account: enable it there"
+_NO_BUCKET = "NATS has no Object Store of the name in --nats-object-store: create it"
+_SILENT = "NATS does not acknowledge the message in time"
+_SUBJECT = "NATS lets postroom not publish {subject}: allow postroom.mail.> to its credentials"
+_OBJECTS = (
+    "NATS lets postroom not write into the Object Store: allow $O.<bucket>.> and "
+    "$JS.API.> to its credentials"
+)
+_NOT_OURS = "Something answers on {subject} that is no stream: take the subject from it"
+_REFUSED = "NATS refuses the message (JetStream error {code}): see the log of its server"
+
+#: Codes of JetStream's errors (nats-server server/errors.json).
+_BY_CODE = {
+    10054: _TOO_LARGE,
+    10060: _OTHER_STREAM,
+    10077: _FULL,
+    10002: _RESOURCES,
+    10023: _RESOURCES,
+    10028: _RESOURCES,
+    10047: _RESOURCES,
+    10039: _OFF,
+    10076: _OFF,
+    10059: _NO_STREAM,
+}
+
+
+class NotTaken(Exception):
+    """A message was not taken, or NATS is not there; the text is a clause."""
+
+
+def of_connecting(errors: Sequence[Exception]) -> NotTaken:
+    """Return what errors of one attempt to connect mean; the last of them is the outcome."""
+    # Imported where it is used: nats-py is an extra.
+    import nats.errors
+
+    for error in errors:
+        if isinstance(error, NotTaken):
+            return error
+    texts = [str(error).upper() for error in errors]
+    if _tell(texts, "AUTHORIZATION", "AUTHENTICATION", "USER CREDENTIALS", "NKEY"):
+        return NotTaken(_FORBIDDEN)
+    for error in errors:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return NotTaken(_UNTRUSTED)
+        files = FileNotFoundError | PermissionError | IsADirectoryError
+        # What neither the network nor the server does, comes from what the files hold.
+        if isinstance(error, files) or not isinstance(error, OSError | nats.errors.Error):
+            return NotTaken(_UNREADABLE)
+    if _tell(texts, "CERTIFICATE_REQUIRED", "CERTIFICATE REQUIRED", "BAD_CERTIFICATE"):
+        return NotTaken(_WANTS_CERTIFICATE)
+    return NotTaken(_UNREACHABLE)
+
+
+def of_publishing(error: Exception, subject: str, complaints: Iterable[str]) -> NotTaken:
+    """Return what an error of publishing means; `complaints` came from the server beside it."""
+    # Imported where it is used: nats-py is an extra.
+    import nats.errors
+    import nats.js.errors
+
+    heard = [text.upper() for text in complaints if "PERMISSIONS VIOLATION" in text.upper()]
+    clause = _REFUSED
+    match error:
+        case NotTaken():
+            return error
+        case nats.js.errors.NoStreamResponseError() | nats.errors.NoRespondersError():
+            clause = _NO_STREAM
+        case nats.js.errors.BucketNotFoundError():
+            clause = _NO_BUCKET
+        case nats.js.errors.APIError():
+            code = error.err_code or error.code or 0
+            clause = _BY_CODE.get(code, _OFF if error.code == 503 else _REFUSED)
+            return NotTaken(clause.format(subject=subject, code=code))
+        case nats.errors.MaxPayloadError():
+            clause = _TOO_LARGE
+        case TimeoutError() if _tell(heard, subject.upper()):
+            clause = _SUBJECT
+        case TimeoutError() if _tell(heard, '"$O.', '"$JS.'):
+            clause = _OBJECTS
+        case TimeoutError():
+            clause = _SILENT
+        case nats.errors.Error() | OSError():
+            clause = _CUT
+        case ValueError() | LookupError() | TypeError():
+            clause = _NOT_OURS
+    return NotTaken(clause.format(subject=subject, code=0))
+
+
+def _tell(texts: Iterable[str], *words: str) -> bool:
+    return any(word in text for text in texts for word in words)

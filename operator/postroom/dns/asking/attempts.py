@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which servers a question is put to, in which order, how often. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+from postroom.dns.asking.exchange import Server
+from postroom.dns.asking.https import HttpsServer
+
+#: Attempts for one question over all servers: at least three, twice each, within the most.
+ATTEMPTS_LEAST, ATTEMPTS_MOST = 3, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One query of a plan: to whom, how often that server was asked before, how."""
+
+    server: Server
+    repetition: int
+    edns: bool
+
+
+def plan(
+    servers: Sequence[Server],
+    knows_edns: Callable[[Server], bool],
+    doubtful: Sequence[Server] = (),
+) -> Iterable[Attempt]:
+    """Plan the attempts: each server in turn, then again; after them the doubtful, once each.
+
+    The last attempt, and the third at one server, is without EDNS: some drop queries that have it
+    silently. A resolver over HTTPS is asked once, because its connection repeats what is lost.
+    """
+    total = min(max(ATTEMPTS_LEAST, 2 * len(servers)), ATTEMPTS_MOST)
+    asked: dict[Server, int] = {}
+    for number, server in enumerate(islice(cycle(servers), total), start=1):
+        repetition = asked.get(server, 0)
+        asked[server] = repetition + 1
+        if isinstance(server, HttpsServer):
+            if not repetition:
+                yield Attempt(server, 0, edns=True)
+            continue
+        last = number == total and repetition > 0
+        yield Attempt(server, repetition, edns=knows_edns(server) and not last and repetition < 2)
+    for server in doubtful:
+        yield Attempt(server, 0, knows_edns(server))

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From stored objects to a report: each on its own, then what stands in the way of what."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import postroom
+from postroom.api.conditions import ConditionType
+from postroom.api.names import Kind
+from postroom.api.reasons import Reason
+from postroom.api.times import timestamp
+from postroom.report import problems, shape, turns, untrusted, waiting
+
+_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
+_ORDER = list(shape.Turn)
+_KINDS = list(Kind)
+#: Reason of a condition, which is the code of a finding in upper case, and what then is waited for.
+_AWAITED = {
+    each: kind
+    for reason, kind in (
+        (Reason.MAIL_SERVER_NOT_READY, Kind.MAIL_SERVER),
+        (Reason.SENDING_DOMAIN_NOT_READY, Kind.SENDING_DOMAIN),
+        (Reason.RECEIVER_NOT_READY, Kind.EMAIL_ACCOUNT),
+    )
+    for each in (reason.value, reason.name)
+}
+Place = tuple[str, str, str]
+
+
+def report_of(
+    objects: Iterable[Mapping[str, Any]], source: shape.ReportSource, now: datetime
+) -> shape.EmailReport:
+    """Make a report of objects as the API server holds them; what is not of our kinds is not seen.
+
+    Of an object that is there twice the last one counts.
+    """
+    found: dict[Place, Mapping[str, Any]] = {}
+    for raw in objects:
+        place = _place(raw)
+        if place is not None:
+            found[place] = raw
+    names = _named(found)
+    reported = {place: _object(names[place], raw, source) for place, raw in found.items()}
+    behind = {place: _awaited(place, found[place], each, names) for place, each in reported.items()}
+    waiting_for: dict[Place, list[shape.ReportedName]] = defaultdict(list)
+    for place, awaited in behind.items():
+        for each in awaited:
+            waiting_for[each.kind, each.namespace, each.name].append(names[place])
+    linked = [
+        each.model_copy(
+            update={
+                "behind": behind[place],
+                "holds_up": sorted(waiting_for.get(place, ()), key=_by_name),
+            }
+        )
+        for place, each in reported.items()
+    ]
+    linked.sort(key=_rank)
+    counted = Counter(each.turn for each in linked)
+    return shape.EmailReport(
+        made=timestamp(now),
+        made_by=f"postroom {postroom.__version__}",
+        source=source,
+        namespaces=sorted({each.namespace for each in linked}),
+        counts=shape.ReportCounts(
+            total=len(linked), turns={turn: counted[turn] for turn in _ORDER if counted[turn]}
+        ),
+        objects=linked,
+    )
+
+
+def is_ours(raw: object) -> bool:
+    """Whether a report has a place for it: an object of one of our kinds that has a name."""
+    return _place(untrusted.mapping(raw)) is not None
+
+
+def _place(raw: Mapping[str, Any]) -> Place | None:
+    """Kind, namespace and name; None where it is no object of ours."""
+    metadata = untrusted.mapping(raw.get("metadata"))
+    kind, name = untrusted.text(raw.get("kind")), untrusted.text(metadata.get("name"))
+    if kind not in _KINDS or not name:
+        return None
+    return kind, untrusted.text(metadata.get("namespace"), untrusted.NAME), name
+
+
+def _by_name(each: shape.ReportedName) -> tuple[str, str]:
+    return each.namespace, each.name
+
+
+def _rank(each: shape.ReportedObject) -> tuple[int, str, int, str]:
+    return _ORDER.index(each.turn), each.namespace, _KINDS.index(Kind(each.kind)), each.name
+
+
+def _named(places: Iterable[Place]) -> dict[Place, shape.ReportedName]:
+    """Names with a fragment each: it reads like the name, and no two are the same."""
+    names, taken = dict[Place, shape.ReportedName](), set[str]()
+    for kind, namespace, name in places:
+        parts = (kind.lower(), namespace, name)
+        anchor = wanted = "/".join(_PLAIN.sub(_spelled, part) for part in parts)
+        again = 1
+        while anchor in taken:
+            again += 1
+            anchor = f"{wanted}~{again}"
+        taken.add(anchor)
+        names[kind, namespace, name] = shape.ReportedName(
+            kind=kind, namespace=namespace, name=name, anchor=anchor
+        )
+    return names
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return f"~{ord(match[0]):x}"
+
+
+def _object(
+    named: shape.ReportedName, raw: Mapping[str, Any], source: shape.ReportSource
+) -> shape.ReportedObject:
+    kind, spec = Kind(named.kind), untrusted.mapping(raw.get("spec"))
+    reader = problems.Reader(kind, raw, source)
+    status, outlook = reader.status, reader.outlook
+    told = reader.problems()
+    turn = turns.of_object(outlook, told)
+    # Of files nobody waits for anything: they are looked at once.
+    kept = source is not shape.ReportSource.FILES
+    deadline = None
+    if kept and turn in (shape.Turn.YOURS, shape.Turn.SPREADING, shape.Turn.RETRIED):
+        deadline = waiting.deadline_of(kind, spec, status)
+    ready = turns.conditions(status).get(ConditionType.READY, {})
+    inbound = untrusted.mapping(status.get("inbound"))
+    return shape.ReportedObject(
+        **named.model_dump(),
+        title=_title(kind, spec, status) or named.name,
+        turn=turn,
+        ready=outlook.ready,
+        reason=outlook.reason,
+        message=_message(outlook, told),
+        problems=told,
+        records=reader.records(),
+        behind=[],
+        holds_up=[],
+        dns_host=untrusted.text(status.get("dnsHost"), untrusted.NAME),
+        zone=untrusted.text(status.get("zone"), untrusted.NAME),
+        checked=_stamp(untrusted.moment(status.get("lastCheckTime"))),
+        since=_stamp(untrusted.moment(ready.get("lastTransitionTime"))) if kept else None,
+        deadline=_stamp(deadline),
+        takes=waiting.of_object(turn, reader.interval, source),
+        waiting=untrusted.count(inbound.get("waiting")),
+        handed_over=_stamp(untrusted.moment(inbound.get("deliveredAt"))),
+        passed_by=untrusted.count(inbound.get("rejected")) or 0,
+    )
+
+
+def _message(outlook: turns.Outlook, told: Iterable[shape.ReportedProblem]) -> str:
+    """What is left to say beside the problems."""
+    if outlook.outdated:
+        return "It was changed after postroom last looked at it."
+    said = any(outlook.message.startswith(each.message.rstrip(".")) for each in told)
+    return "" if said or outlook.works else outlook.message
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return timestamp(moment) if moment is not None else None
+
+
+def _title(kind: Kind, spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """What people call it."""
+    match kind:
+        case Kind.SENDING_DOMAIN:
+            return untrusted.text(spec.get("domain"), untrusted.NAME)
+        case Kind.EMAIL_ACCOUNT:
+            return untrusted.text(spec.get("address") or status.get("address"), untrusted.NAME)
+        case Kind.MAIL_SERVER:
+            named = status.get("endpoint") or spec.get("host") or spec.get("provider")
+            return untrusted.text(named, untrusted.NAME)
+
+
+def _awaited(
+    place: Place,
+    raw: Mapping[str, Any],
+    reported: shape.ReportedObject,
+    names: Mapping[Place, shape.ReportedName],
+) -> list[shape.ReportedName]:
+    """What an object waits for, where a problem says that it does."""
+    kinds = {_AWAITED[each.code] for each in reported.problems if each.code in _AWAITED}
+    found = []
+    for kind in sorted(kinds):
+        for namespace, name in _stands_on(kind, place, raw):
+            known = names.get((kind, namespace, name))
+            missing = shape.ReportedName(kind=kind, namespace=namespace, name=name, anchor="")
+            found.append(known or missing)
+    return found
+
+
+def _stands_on(kind: Kind, place: Place, raw: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """Namespace and name of what an account uses of a kind."""
+    spec, status = untrusted.mapping(raw.get("spec")), untrusted.mapping(raw.get("status"))
+    used = [
+        (
+            untrusted.text(each.get("namespace"), untrusted.NAME) or place[1],
+            untrusted.text(each.get("name"), untrusted.NAME),
+        )
+        for each in untrusted.mappings(status.get("resolvedRefs"), 16)
+        if each.get("kind") == kind and each.get("name")
+    ]
+    if kind is Kind.MAIL_SERVER and not used:
+        reference = untrusted.mapping(spec.get("serverRef"))
+        name = untrusted.text(status.get("serverName") or reference.get("name"), untrusted.NAME)
+        apart = status.get("serverNamespace") or reference.get("namespace")
+        return [(untrusted.text(apart, untrusted.NAME) or place[1], name)] if name else ()
+    return used

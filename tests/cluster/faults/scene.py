@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes on while a fault lasts, and what must be so when it is over.
+
+In a namespace of each fault's own stand a domain, a server and an account that are Ready. While the
+fault lasts somebody edits a server, adds one, deletes one, and asks for a message. In the end:
+nothing is lost (every object is judged as it is, and the operator knows no other), nothing flipped
+(what stood has stood all the time), no message was sent twice, and writes are counted.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from cluster.api_client import create_namespace, delete, delete_namespace, merge, post, read
+from cluster.conftest import writes_of
+from cluster.objects import is_judged, is_ready, objects, path_of
+from cluster.post_office import PostOffice
+from kstatus import conditions_of
+from postroom.api.names import API_VERSION, Kind
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.lab import SUBMISSION_PORT
+from postroom.lab.operator_process import OperatorProcess
+
+Raw = dict[str, Any]
+DOMAIN, SERVER, ACCOUNT = Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT
+_SEND_TEST, _REQUEST = "postroom.dev/send-test", "postroom.dev/requested-at"
+#: The spec of a server of the lab, at which nobody signs in.
+SMTP = {
+    "host": "smtp.mail.example.org",
+    "port": SUBMISSION_PORT,
+    "tls": {"caBundleRef": {"name": "lab-ca"}},
+}
+#: Statuses that are written of what is changed, at most, where nothing goes wrong: a message is
+#: announced, sent, and told of.
+_USUALLY = {"edited": 1, "late": 1, "desk": 4}
+
+
+@dataclass
+class Keeper:
+    """Starts the operator again when it has ended, as Kubernetes does; `ends` counts that."""
+
+    operator: OperatorProcess
+    ends: int = 0
+
+    def look(self) -> None:
+        """Start it where it has ended."""
+        if self.operator.exit_code() is not None:
+            self.ends += 1
+            self.operator.start()
+
+
+@dataclass
+class Place:
+    """One namespace, and what stood there before the fault."""
+
+    plane: ControlPlane
+    office: PostOffice
+    name: str = field(default_factory=lambda: f"fault-{uuid.uuid4().hex[:8]}")
+    #: Since when what is Ready is so, by kind and name.
+    stood: dict[tuple[str, str], str] = field(default_factory=dict)
+    #: How often somebody asked for a look.
+    asked: int = 0
+    #: The process that was there before.
+    pid: int = 0
+    #: Audited writes before.
+    written: int = 0
+    #: Octets of its log before.
+    logged: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"{self.name}@send.example.com"
+
+    def furnish(self) -> None:
+        """Create everything; the operator may be at it already."""
+        self.office.lab.accounts.open(self.address, self.name)
+        proof = f"provider-verify={self.name}"
+        self.office.lab.zones.add(f"{self.name}.fault.example.com", "TXT", proof)
+        create_namespace(self.plane, self.name)
+        core = f"/api/v1/namespaces/{self.name}"
+        authority = {"data": {"ca.crt": self.office.lab.ca_pem}}
+        post(self.plane, f"{core}/configmaps", {"metadata": {"name": "lab-ca"}, **authority})
+        login = {"username": self.address, "password": self.name}
+        post(self.plane, f"{core}/secrets", {"metadata": {"name": "login"}, "stringData": login})
+        self.create(SERVER, "smtp", **SMTP, default=True, credentialsRef={"name": "login"})
+        desk = {"address": self.address, "credentialsRef": {"name": "login"}}
+        self.create(ACCOUNT, "desk", **desk)
+        domain = f"{self.name}.fault.example.com"
+        self.create(DOMAIN, "standing", domain=domain, ownership={"value": proof})
+        for name in ("edited", "doomed"):
+            self.create(SERVER, name, **SMTP)
+
+    def create(self, kind: Kind, name: str, **spec: Any) -> None:
+        made = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        post(self.plane, path_of(self.name, kind), made)
+
+    def get(self, kind: Kind, name: str) -> Raw:
+        return read(self.plane, f"{path_of(self.name, kind)}/{name}")
+
+    def objects(self) -> list[Raw]:
+        """All of them, in whatever state."""
+        return [
+            each for kind in Kind for each in read(self.plane, path_of(self.name, kind))["items"]
+        ]
+
+    def change(self, kind: Kind, name: str, changed: Raw) -> None:
+        merge(self.plane, f"{path_of(self.name, kind)}/{name}", changed)
+
+    def all_judged(self) -> bool:
+        """Whether every object is evaluated as it is now."""
+        return all(map(is_judged, self.objects()))
+
+    def stands(self) -> bool:
+        """Whether all is as it should be before a fault; noted then."""
+        there = self.objects()
+        ready = {_identity(each): _since(each) for each in there if is_ready(each)}
+        wanted = {(DOMAIN, "standing"), (SERVER, "smtp"), (ACCOUNT, "desk")}
+        if not ready.keys() >= wanted or not all(map(is_judged, there)):
+            return False
+        self.stood = {identity: ready[identity] for identity in wanted}
+        return True
+
+    def begin(self, operator: OperatorProcess) -> None:
+        """From now on writes count."""
+        self.pid, self.logged = operator.pid, operator.log.stat().st_size
+        self.written = len(writes_of(self.plane))
+
+    def revision(self) -> int:
+        """Which version the store is at."""
+        return int(read(self.plane, path_of(self.name, SERVER))["metadata"]["resourceVersion"])
+
+    def ask(self, kind: Kind, name: str) -> None:
+        """Have an object looked at now."""
+        self.asked += 1
+        self.change(
+            kind, name, {"metadata": {"annotations": {_REQUEST: f"{self.name}-{self.asked}"}}}
+        )
+
+    def answered(self, kind: Kind, name: str) -> bool:
+        """Whether it was, since it was last asked for."""
+        found = self.get(kind, name)
+        wanted = found["metadata"]["annotations"][_REQUEST]
+        return bool(found["status"].get("lastHandledReconcileAt") == wanted)
+
+    # -- while the fault lasts ----------------------------------------------------------------
+
+    def busy(self) -> None:
+        """What people do meanwhile."""
+        self.change(SERVER, "edited", {"spec": {"interval": "2h"}})
+        self.create(SERVER, "late", **SMTP)
+        delete(self.plane, f"{path_of(self.name, SERVER)}/doomed")
+        self.change(ACCOUNT, "desk", {"metadata": {"annotations": {_SEND_TEST: "one"}}})
+
+    # -- afterwards ---------------------------------------------------------------------------
+
+    def is_answered(self) -> bool:
+        """Whether it is told what became of the message."""
+        test = self.get(ACCOUNT, "desk")["status"].get("lastTest") or {}
+        return "result" in test and test["nonce"] == "one"
+
+    def assert_nothing_flipped(self) -> None:
+        """What stood before stands, and has done so all the time; every status is sound."""
+        now = {_identity(each): _since(each) for each in objects(self.plane, self.name)}
+        assert {identity: now[identity] for identity in self.stood} == self.stood, self.told()
+
+    def stands_again(self) -> bool:
+        """Whether what stood before stands now, and every status is sound."""
+        now = {_identity(each): _since(each) for each in objects(self.plane, self.name)}
+        return all(now[identity].startswith("True ") for identity in self.stood)
+
+    def writes(self) -> Counter[str]:
+        """Statuses that were written since the fault began, by the name of the object."""
+        return Counter(
+            each["objectRef"]["name"]
+            for each in writes_of(self.plane)[self.written :]
+            if each["objectRef"].get("namespace") == self.name
+            and each["objectRef"].get("subresource") == "status"
+            and each["responseStatus"]["code"] == 200
+        )
+
+    def told(self) -> str:
+        """Every condition that there is, for whoever reads a failure."""
+        return "\n".join(
+            f"{each['kind']} {each['metadata']['name']}: {condition}"
+            for each in self.objects()
+            for condition in each.get("status", {}).get("conditions", [])
+        )
+
+
+def is_served(plane: ControlPlane) -> bool:
+    """Whether the API server has done with a definition that was replaced: until then it is 429."""
+    return plane.kubectl("get", Kind.SENDING_DOMAIN.plural, "-A", check=False).returncode == 0
+
+
+def known(operator: OperatorProcess) -> int:
+    """How many objects the operator knows."""
+    for line in operator.metrics().splitlines():
+        if line.startswith("postroom_objects "):
+            return int(float(line.rpartition(" ")[2]))
+    raise AssertionError("the operator tells no postroom_objects")
+
+
+def there_are(plane: ControlPlane) -> int:
+    """How many there are."""
+    paths = (f"/apis/{API_VERSION}/{kind.plural}" for kind in Kind)
+    return sum(len(read(plane, path)["items"]) for path in paths)
+
+
+@contextmanager
+def standing(plane: ControlPlane, office: PostOffice, operator: OperatorProcess) -> Iterator[Place]:
+    """A place in which everything stands before a fault begins."""
+    place = Place(plane, office)
+    place.furnish()
+    wait_for(place.stands, lambda: f"{place.told()}\n{operator.tail()}")
+    place.begin(operator)
+    yield place
+    delete_namespace(plane, place.name)
+
+
+def wait_for(check: Callable[[], bool], tell: Callable[[], str], seconds: float = 60) -> None:
+    """Poll until `check` holds; else fail with what `tell` says then."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            pytest.fail(tell())
+        time.sleep(0.1)
+
+
+def assert_all_is_well(
+    place: Place,
+    keeper: Keeper,
+    *,
+    more_writes: int = 0,
+    bystanders: Mapping[str, int] = MappingProxyType({}),
+    tracebacks: bool = False,
+    silent: bool = False,
+    within: float = 60,
+) -> None:
+    """Wait until the fault is overcome; then hold what happened against what may happen.
+
+    So many writes more than usual are there of each object that is changed; `bystanders` tells how
+    often others may be written, `tracebacks` whether the log may have some, and verdicts have been
+    Unknown, `silent` whether the mail server was, so that it may not have got the message.
+    """
+
+    def recovered() -> bool:
+        keeper.look()
+        answered = place.is_answered() or begun_anew()
+        return answered and place.all_judged() and known(keeper.operator) == there_are(place.plane)
+
+    def begun_anew() -> bool:
+        # Of a young account nobody knows then what it sent: its message waits for five minutes.
+        return keeper.operator.pid != place.pid
+
+    def told() -> str:
+        numbers = f"{known(keeper.operator)} known of {there_are(place.plane)}"
+        desk = json.dumps(place.get(ACCOUNT, "desk"), indent=1)
+        return f"{numbers}\n{desk}\n{place.told()}\n{keeper.operator.tail()}"
+
+    wait_for(recovered, told, within)
+    if tracebacks:
+        wait_for(place.stands_again, told)
+    else:
+        place.assert_nothing_flipped()
+    sent = place.office.delivered.count(place.address)
+    assert sent in ((0, 1) if silent or begun_anew() else (1,)), keeper.operator.tail()
+    written = place.writes()
+    allowed = {name: count + more_writes for name, count in _USUALLY.items()} | dict(bystanders)
+    beyond = {name: count for name, count in written.items() if count > allowed.get(name, 0)}
+    assert beyond == {}, keeper.operator.tail()
+    log = keeper.operator.log.read_bytes()[place.logged :].decode(errors="replace")
+    assert tracebacks or "Traceback" not in log, log
+
+
+def _identity(raw: Raw) -> tuple[str, str]:
+    return raw["kind"], raw["metadata"]["name"]
+
+
+def _since(raw: Raw) -> str:
+    """Ready's status and since when, which moves with it."""
+    ready = conditions_of(raw).get("Ready", {})
+    return f"{ready.get('status')} since {ready.get('lastTransitionTime')}"

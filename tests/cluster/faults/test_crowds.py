@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many objects: a namespace that goes while they are worked on, absurd ones, and an operator that
+is killed again and again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from typing import Any
+
+from cluster.api_client import read
+from cluster.conftest import new_namespace
+from cluster.faults.scene import (
+    SMTP,
+    Keeper,
+    Place,
+    assert_all_is_well,
+    is_served,
+    known,
+    there_are,
+    wait_for,
+)
+from cluster.objects import path_of
+from cluster.test_resilience import lax
+from postroom.api.crd import definition
+from postroom.api.names import API_VERSION, Kind
+from postroom.lab.controlplane import ControlPlane
+
+#: How often the operator is killed. Two hundred take half an hour.
+KILLS = int(os.environ.get("POSTROOM_FAULT_KILLS", "6"))
+CROWD = int(os.environ.get("POSTROOM_FAULT_CROWD", "2000"))
+#: No spec of a domain that is one, by number.
+ABSURD: tuple[Any, ...] = (
+    {"domain": 7},
+    {"domain": "x.example.com", "interval": "5 minutes"},
+    {"domain": "y.example.com", "dkim": {"selector": None}},
+    {"domain": "z.example.com", "surprise": ["a", {"b": 1}], "require": ["Everything"]},
+    {},
+    {"domain": "a" * 5000},
+    {"domain": ".", "dkim": [[[[]]]], "spf": 0},
+    {"domain": "\u202eexample.com\u0000", "suspend": "yes"},
+)
+
+
+def test_a_namespace_is_deleted_in_the_midst(
+    place: Place, installed: ControlPlane, keeper: Keeper
+) -> None:
+    ended = keeper.ends
+    with new_namespace(installed) as doomed:
+        items = [
+            {
+                "apiVersion": API_VERSION,
+                "kind": Kind.MAIL_SERVER,
+                "metadata": {"name": f"s{number}"},
+                "spec": SMTP,
+            }
+            for number in range(50)
+        ]
+        made = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        installed.kubectl("create", "-n", doomed, "-f", "-", input=made)
+        servers = path_of(doomed, Kind.MAIL_SERVER)
+        wait_for(
+            lambda: any("status" in each for each in read(installed, servers)["items"]),
+            keeper.operator.tail,
+        )
+        place.busy()
+    assert_all_is_well(place, keeper)
+    assert keeper.ends == ended, keeper.operator.tail()
+
+
+def test_a_crowd_with_absurd_ones_among_it(
+    place: Place, installed: ControlPlane, keeper: Keeper
+) -> None:
+    """Whoever has no server says so, and costs no look at the network; each is judged once."""
+    ended = keeper.ends
+    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    with new_namespace(installed) as crowded:
+        installed.kubectl(*apply, input=json.dumps(lax()))
+        time.sleep(1)
+        accounts = [
+            {
+                "apiVersion": API_VERSION,
+                "kind": Kind.EMAIL_ACCOUNT,
+                "metadata": {"name": f"a{number}"},
+                "spec": {"address": f"a{number}@crowd.example.com"},
+            }
+            for number in range(CROWD - 64)
+        ]
+        absurd = [
+            {
+                "apiVersion": API_VERSION,
+                "kind": Kind.SENDING_DOMAIN,
+                "metadata": {"name": f"absurd-{number}"},
+                "spec": ABSURD[number % len(ABSURD)],
+                "status": {"records": number},
+            }
+            for number in range(64)
+        ]
+        made = json.dumps({"apiVersion": "v1", "kind": "List", "items": absurd + accounts})
+        installed.kubectl("create", "-n", crowded, "-f", "-", input=made)
+        installed.kubectl(*apply, input=json.dumps(definition(Kind.SENDING_DOMAIN)))
+        time.sleep(1)
+        wait_for(lambda: is_served(installed), keeper.operator.tail)
+        place.busy()
+
+        def judged() -> bool:
+            items = read(installed, path_of(crowded, Kind.EMAIL_ACCOUNT))["items"]
+            done = sum("conditions" in each.get("status", {}) for each in items)
+            return done == CROWD - 64 and known(keeper.operator) == there_are(installed)
+
+        wait_for(judged, keeper.operator.tail, 180)
+        assert_all_is_well(place, keeper)
+        assert keeper.operator.answers("/healthz")
+    assert keeper.ends == ended, keeper.operator.tail()
+
+
+def test_the_operator_is_killed_again_and_again(place: Place, keeper: Keeper) -> None:
+    seed = time.time_ns()
+    print(f"seed {seed}")
+    chance = random.Random(seed)  # noqa: S311 - no secrets
+    place.busy()
+    for number in range(KILLS):
+        place.change(Kind.MAIL_SERVER, "edited", {"spec": {"interval": f"{number + 3}h"}})
+        time.sleep(chance.random())
+        keeper.operator.kill()
+        keeper.operator.start()
+    assert_all_is_well(place, keeper, more_writes=KILLS)

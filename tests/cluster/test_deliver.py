@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`postroom deliver` on a real API server, with exactly the rights that users install.
+
+Covers: a message of the lab's IMAP server reaches an application behind a Service; nothing but the
+worker's own part of the status of accounts is written; whoever is told to stop lets the message on
+its way get its answer, and the standby goes on with the next one; either of operator and worker is
+killed, and the other goes on and overwrites nothing; a stream of NATS has each message once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import services
+from cluster.conftest import forbidden, requests_of
+from cluster.mail_worker import ACCOUNT, Tickets, worker_rights
+from cluster.objects import eventually, one
+from cluster.post_office import SUPPORT, PostOffice, account
+from kstatus import conditions_of
+from lab.nats_server import STREAM, administrator, nats_server
+from loopback import own_address
+from postroom.api.names import API_VERSION, Kind
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import (
+    NAMESPACE,
+    OperatorProcess,
+    service_account_kubeconfig,
+)
+
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+
+
+@pytest.fixture(scope="module")
+def rights(
+    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    """The API server with the component of the worker."""
+    with worker_rights(installed, tmp_path_factory.mktemp("kustomize")):
+        yield installed
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostOffice]:
+    with PostOffice(own_address(21), tmp_path_factory.mktemp("office")) as running:
+        yield running
+
+
+@pytest.fixture
+def tickets() -> Iterator[Tickets]:
+    with Tickets.at_work(own_address(22)) as server:
+        yield server
+
+
+@contextmanager
+def worker_processes(
+    rights: ControlPlane, office: PostOffice, namespace: str, tmp_path: Path, *more: str
+) -> Iterator[list[OperatorProcess]]:
+    """Two workers, not started yet; no request of theirs may have been forbidden."""
+    place = tmp_path / "worker"
+    place.mkdir()  # the operator's kubeconfig is beside it
+    kubeconfig = service_account_kubeconfig(rights, place, ACCOUNT)
+    flags = (
+        *office.lab.reach.network_flags,
+        f"--namespace={namespace}",
+        f"--spool-dir={place}",
+        "--log-format=text",
+        *more,
+    )
+    made = [OperatorProcess(kubeconfig, place, flags, "deliver") for _ in range(2)]
+    yield made
+    for process in made:
+        process.stop()
+    assert forbidden(requests_of(rights, USER)) == []
+
+
+@pytest.fixture
+def workers(
+    rights: ControlPlane,
+    office: PostOffice,
+    tickets: Tickets,
+    started: OperatorProcess,
+    namespace: str,
+    tmp_path: Path,
+) -> Iterator[list[OperatorProcess]]:
+    """Two workers, not started yet, beside an operator; an account that hands its mail over."""
+    host, port = str(tickets.server_address[0]), int(tickets.server_address[1])
+    services.expose(rights, namespace, "tickets", host, port)
+    key = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+    hook = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tickets-hook"}}
+    apply = ("apply", "-n", namespace, "-f", "-")
+    rights.kubectl(*apply, input=json.dumps({**hook, "stringData": {"current": key}}))
+    deliver = {
+        "service": {"name": "tickets", "port": port, "path": "/mail"},
+        "signingKeyRef": {"name": "tickets-hook"},
+    }
+    spec = account(SUPPORT, inbound={"deliver": deliver})
+    rights.kubectl(*apply, input=office.manifests(support=spec))
+    leads = ("--leader-election", f"--leader-election-namespace={NAMESPACE}")
+    network = f"--allow-cidr={host}/32"
+    with worker_processes(rights, office, namespace, tmp_path, network, *leads) as made:
+        yield made
+
+
+def arrive(office: PostOffice, subject: str) -> None:
+    """Have a message come."""
+    text = f"From: a@example.net\r\nTo: {SUPPORT}\r\nSubject: {subject}\r\n\r\nHello.\r\n"
+    office.arrive(SUPPORT, text.encode())
+
+
+def delivering(plane: ControlPlane, namespace: str) -> str:
+    """Status and reason of the condition."""
+    found = conditions_of(one(plane, namespace, Kind.EMAIL_ACCOUNT, "support"))
+    told = found.get("InboundDelivering", {})
+    return f"{told.get('status')} {told.get('reason')}"
+
+
+def test_a_message_reaches_the_application_and_the_next_worker_goes_on(
+    workers: list[OperatorProcess],
+    rights: ControlPlane,
+    office: PostOffice,
+    tickets: Tickets,
+    namespace: str,
+) -> None:
+    first, second = workers
+    first.start()
+    eventually(
+        lambda: delivering(rights, namespace) == "True Delivering", f"it delivers: {first.tail()}"
+    )
+    second.start()  # stands by, and is ready
+    arrive(office, "first")
+    eventually(lambda: len(tickets.taken) == 1, f"the first arrives: {first.tail()}")
+    headers, body = tickets.taken[0]
+    assert body.endswith(b"Hello.\r\n") and headers["ce-type"] == "dev.postroom.mail.received.v1"
+
+    tickets.answering.clear()
+    arrive(office, "second")
+    arrive(office, "third")
+    eventually(lambda: len(tickets.taken) == 2, "the second is on its way")
+    threading.Timer(1.0, tickets.answering.set).start()
+    assert first.stop() == 0, first.tail()
+    eventually(lambda: len(tickets.taken) == 3, f"the third arrives: {second.tail()}")
+    assert tickets.subjects() == [b"Subject: first", b"Subject: second", b"Subject: third"]
+    assert len({headers["ce-id"] for headers, _ in tickets.taken}) == 3
+    assert second.stop() == 0, second.tail()
+    stored = one(rights, namespace, Kind.EMAIL_ACCOUNT, "support")["status"]["inbound"]
+    assert (stored["waiting"], stored["cursors"][0]["mailbox"]) == (0, "INBOX")
+    written = {
+        (each["objectRef"]["resource"], each["objectRef"].get("subresource"))
+        for each in requests_of(rights, USER)
+        if each["verb"] not in {"get", "list", "watch"}
+    }
+    assert written == {("emailaccounts", "status"), ("leases", None)}
+
+
+@pytest.mark.slow
+def test_of_operator_and_worker_either_is_killed_and_the_other_goes_on(
+    workers: list[OperatorProcess],
+    started: OperatorProcess,
+    rights: ControlPlane,
+    office: PostOffice,
+    tickets: Tickets,
+    namespace: str,
+) -> None:
+    operator, worker = started, workers[0]
+
+    def stored() -> dict[str, Any]:
+        return dict(one(rights, namespace, Kind.EMAIL_ACCOUNT, "support")["status"])
+
+    def parts() -> tuple[list[str], dict[str, Any]]:
+        """What the operator's conditions are, and how far the worker says it is."""
+        status = stored()
+        told = [f"{each['type']} {each['status']}" for each in status["conditions"]]
+        return sorted(each for each in told if "InboundDelivering" not in each), status["inbound"]
+
+    def verified(token: str) -> bool:
+        """The operator has looked, and written, once more."""
+        request = f"postroom.dev/requested-at={token}"
+        where = ("emailaccount/support", "-n", namespace)
+        rights.kubectl("annotate", "--overwrite", *where, request)
+        eventually(lambda: stored().get("lastHandledReconcileAt") == token, operator.tail())
+        return True
+
+    worker.start()
+    eventually(lambda: delivering(rights, namespace) == "True Delivering", worker.tail())
+    verified("one")
+    judged, told = parts()
+    assert "Ready True" in judged and told["cursors"]
+
+    # Without the operator mail goes on, and what it has said stays.
+    operator.kill()
+    arrive(office, "first")
+    eventually(lambda: len(tickets.taken) == 1, worker.tail())
+    assert parts()[0] == judged
+    operator.start()
+    assert verified("two") and delivering(rights, namespace) == "True Delivering"
+    assert parts()[0] == judged and parts()[1]["cursors"][0]["owner"] == told["cursors"][0]["owner"]
+
+    # Without the worker the operator goes on, and keeps what that has said of its cursors.
+    worker.kill()
+    _, told = parts()
+    arrive(office, "second")
+    assert verified("three") and parts() == (judged, told)
+    eventually(
+        lambda: delivering(rights, namespace) == "Unknown WorkerAbsent", operator.tail(), 150
+    )
+    assert verified("four") and parts() == (judged, told)
+    worker.start()
+    eventually(lambda: b"Subject: second" in tickets.subjects(), worker.tail())
+    eventually(lambda: delivering(rights, namespace) == "True Delivering", worker.tail())
+    arrive(office, "third")
+    eventually(lambda: b"Subject: third" in tickets.subjects(), worker.tail())
+    assert parts()[0] == judged
+    # What came twice, because how far it was had not been written, came under the same id.
+    came = {
+        (headers["ce-id"], subject)
+        for (headers, _), subject in zip(tickets.taken, tickets.subjects(), strict=True)
+    }
+    assert sorted(subject[9:] for _, subject in came) == [b"first", b"second", b"third"]
+    assert len({event for event, _ in came}) == 3
+
+
+def test_a_message_reaches_the_stream_once(
+    rights: ControlPlane,
+    office: PostOffice,
+    started: OperatorProcess,
+    namespace: str,
+    tmp_path: Path,
+) -> None:
+    """Also where the worker is killed before it has written how far it is."""
+    spec = account(SUPPORT, inbound={"deliver": {"jetStream": {}}})
+    rights.kubectl("apply", "-n", namespace, "-f", "-", input=office.manifests(support=spec))
+
+    async def in_stream(url: str, *, made: bool = False) -> list[Any]:
+        """What is there; `made`: the stream is made first."""
+        async with administrator(url) as (_, context):
+            if made:
+                await context.add_stream(name=STREAM, subjects=["postroom.mail.>"])
+            count = (await context.stream_info(STREAM)).state.messages
+            return [await context.get_msg(STREAM, seq) for seq in range(1, count + 1)]
+
+    with ExitStack() as stack:
+        (tmp_path / "nats").mkdir()
+        url = f"nats://127.0.0.1:{stack.enter_context(nats_server(tmp_path / 'nats'))}"
+        assert asyncio.run(in_stream(url, made=True)) == []
+        flags = (f"--nats-url={url}", f"--nats-stream={STREAM}", "--no-leader-election")
+        made = worker_processes(rights, office, namespace, tmp_path, *flags)
+        first, second = stack.enter_context(made)
+        first.start()
+        eventually(
+            lambda: delivering(rights, namespace) == "Unknown WorkerAbsent",
+            f"it reads: {first.tail()}",
+        )
+        for subject in ("first", "second"):
+            arrive(office, subject)
+        eventually(lambda: len(asyncio.run(in_stream(url))) == 2, f"they come: {first.tail()}")
+        first.kill()
+        second.start()
+        arrive(office, "third")
+        eventually(lambda: len(asyncio.run(in_stream(url))) >= 3, f"it goes on: {second.tail()}")
+        assert second.stop() == 0, second.tail()
+        found = asyncio.run(in_stream(url))
+    source = f"/apis/{API_VERSION}/namespaces/{namespace}/emailaccounts/support"
+    assert [each.data.split(b"Subject: ")[1].split()[0] for each in found] == [
+        *(b"first", b"second", b"third")
+    ]
+    assert {each.subject for each in found} == {f"postroom.mail.{namespace}.support"}
+    assert len({each.headers["Nats-Msg-Id"] for each in found}) == 3
+    for each in found:
+        headers = each.headers
+        assert headers["ce-id"] == headers["Nats-Msg-Id"]
+        assert headers["ce-type"] == "dev.postroom.mail.received.v1"
+        assert (headers["ce-specversion"], headers["ce-source"]) == ("1.0", source)
+        assert headers["ce-account"] == f"{namespace}/support"
+        assert headers["ce-datacontenttype"] == "message/rfc822"
+        assert "webhook-signature" not in headers

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upgrading the definitions under objects that earlier ones stored, on the real API server.
+
+Each set of earlier definitions gets a group of its own, so that those of the other tests stay as
+they are: what is stored with them is then served, changed and made anew with those of today.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.objects import eventually
+from postroom.lab.controlplane import ControlPlane
+from postroom.lab.operator_process import ROOT
+from stored import VERSIONS, definitions, holds, objects
+
+TODAY = [
+    yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+    for path in sorted((ROOT / "crds").glob("*s.yaml"))
+]
+
+
+def listed(found: list[dict[str, Any]]) -> str:
+    """Objects as kubectl takes them; written as YAML the definitions take seconds."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": found})
+
+
+def moved(definition: dict[str, Any], group: str) -> dict[str, Any]:
+    """A definition in another group."""
+    plural = definition["spec"]["names"]["plural"]
+    named = {**definition["metadata"], "name": f"{plural}.{group}"}
+    return {**definition, "metadata": named, "spec": {**definition["spec"], "group": group}}
+
+
+def define(plane: ControlPlane, group: str, found: list[dict[str, Any]]) -> None:
+    text = listed([moved(each, group) for each in found])
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=text)
+    names = [f"crd/{each['spec']['names']['plural']}.{group}" for each in found]
+    plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=60s")
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def group(plane: ControlPlane, version: str) -> Iterator[str]:
+    """A group with the earlier definitions."""
+    name = f"v{VERSIONS.index(version)}.stored.example"
+    define(plane, name, list(definitions(version)))
+    yield name
+    names = [f"{each['spec']['names']['plural']}.{name}" for each in definitions(version)]
+    plane.kubectl("delete", "crd", *names, "--wait=false")
+
+
+def test_what_was_stored_is_served_changed_and_made_anew(
+    plane: ControlPlane, namespace: str, version: str, group: str
+) -> None:
+    mine = [{**raw, "apiVersion": f"{group}/v1alpha1"} for raw in objects(version)]
+    kinds = ",".join(f"{each['spec']['names']['plural']}.{group}" for each in TODAY)
+
+    def said(*words: str, given: list[dict[str, Any]] | None = None, check: bool = True) -> str:
+        text = None if given is None else listed(given)
+        done = plane.kubectl(*words, "-n", namespace, input=text, check=check)
+        return done.stdout if done.returncode == 0 else ""
+
+    def stands(change: dict[str, Any]) -> None:
+        found = json.loads(said("get", kinds, "-o", "json"))["items"]
+        kept = {(raw["kind"], raw["metadata"]["name"]): raw for raw in found}
+        for raw in mine:
+            now = kept[raw["kind"], raw["metadata"]["name"]]
+            assert holds(now["spec"], {**raw["spec"], **change})
+            assert holds(now["status"], raw["status"])
+
+    def specs() -> list[dict[str, Any]]:
+        found = json.loads(said("get", kinds, "-o", "json"))["items"]
+        return [raw["spec"] for raw in found]
+
+    # Discovery of new kinds takes a moment.
+    eventually(lambda: bool(said("apply", "-f", "-", given=mine, check=False)), "they are stored")
+    apply = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    said(*apply, "--subresource=status", given=mine)
+    stands({})
+    before = specs()
+    define(plane, group, TODAY)
+    stands({})
+    # What the definitions of now add to a spec, the operator of before would not know.
+    if version == VERSIONS[-1]:
+        assert specs() == before
+    # As people and the operator do: a label, an edit, a status of now.
+    said("label", kinds, "--all", "upgraded=yes")
+    rested = [{**raw, "spec": {**raw["spec"], "suspend": True}} for raw in mine]
+    said(*apply, given=[{**raw, "status": None} for raw in rested])
+    said(*apply, "--subresource=status", given=mine)
+    stands({"suspend": True})
+    anew = [{**raw, "metadata": {"generateName": "new-"}, "status": None} for raw in mine]
+    said("create", "--validate=strict", "--dry-run=server", "-f", "-", given=anew)

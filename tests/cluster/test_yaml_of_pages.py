@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real API server takes every resource of ours that a page shows, those of the reference too."""
+
+from typing import Any
+
+import yaml
+
+from postroom.api.names import API_VERSION
+from postroom.lab.controlplane import ControlPlane
+from unit.docs.reading import PAGES, blocks, name_of
+
+
+def shown() -> list[dict[str, Any]]:
+    """Every resource of ours in any page, under a name of its own that tells where it stands."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page.read_text("utf-8")):
+            for document in yaml.safe_load_all(block.text) if block.language == "yaml" else ():
+                if isinstance(document, dict) and document.get("apiVersion") == API_VERSION:
+                    place = name_of(page).removesuffix(".md").replace("/", "-").lower()
+                    name = f"{place}-{block.line}-{len(found)}"
+                    found.append({**document, "metadata": {"name": name, "namespace": "default"}})
+    return found
+
+
+def test_the_api_server_takes_every_resource_that_a_page_shows(installed: ControlPlane) -> None:
+    resources = shown()
+    assert len(resources) > 40
+    done = installed.kubectl(
+        *("create", "--dry-run=server", "--validate=strict", "-f", "-"),
+        input=yaml.safe_dump_all(resources),
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.count("created (server dry run)") == len(resources)

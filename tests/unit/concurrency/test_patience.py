@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits that count only while answers are awaited, also where several wait for the same work.
+
+In virtual time.
+"""
+
+import asyncio
+import time
+
+import pytest
+
+from dnsworld.clock import run
+from postroom.concurrency.patience import awaiting_answer, limited
+from postroom.dns.asking.cache import SingleFlightCache
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def waits(seconds: float) -> None:
+    """Wait for a server that takes so long."""
+    with awaiting_answer():
+        await asyncio.sleep(seconds)
+
+
+async def ends_after(seconds: float, patience: float, *steps: tuple[str, float]) -> float | None:
+    """Return when work with these limits was ended; None: it came to its own end."""
+    started = now()
+    try:
+        async with limited(seconds, patience):
+            for step, length in steps:
+                await (waits(length) if step == "server" else asyncio.sleep(length))
+    except TimeoutError:
+        return now() - started
+    return None
+
+
+@pytest.mark.parametrize(
+    ("steps", "ends"),
+    [
+        ([("server", 9.0)], None),
+        ([("server", 11.0)], 10.0),
+        ([("server", 6.0), ("own", 50.0), ("server", 6.0)], 60.0),
+        ([("own", 99.0)], None),
+        ([("own", 101.0)], 100.0),
+        ([("own", 60.0), ("server", 5.0), ("own", 60.0)], 105.0),
+        ([("own", 30.0), ("server", 3.0)] * 3, None),
+    ],
+)
+def test_servers_and_we_have_a_limit_each(
+    steps: list[tuple[str, float]], ends: float | None
+) -> None:
+    assert run(ends_after(10.0, 100.0, *steps)) == (None if ends is None else pytest.approx(ends))
+
+
+def test_many_questions_at_a_time_are_one_wait() -> None:
+    async def scene() -> None:
+        async with limited(10.0, 100.0):
+            await asyncio.gather(*(waits(9.0) for _ in range(50)))
+            await waits(0.9)
+
+    run(scene())
+
+
+def test_an_inner_wait_counts_for_the_outer_limit() -> None:
+    async def scene() -> float:
+        started = now()
+        with pytest.raises(TimeoutError):
+            async with limited(5.0, 100.0), limited(50.0, 100.0):
+                await waits(60.0)
+        return now() - started
+
+    assert run(scene()) == pytest.approx(5.0)
+
+
+def test_who_shares_a_look_waits_for_servers_as_long_as_it_does() -> None:
+    async def scene() -> None:
+        cache: SingleFlightCache[str, str] = SingleFlightCache()
+
+        async def fetch() -> tuple[str, float]:
+            await asyncio.sleep(50)  # in the line before our own limits
+            await waits(4.0)
+            return "found", 0
+
+        async def look(after: float) -> str:
+            await asyncio.sleep(after)
+            async with limited(5.0, 100.0):
+                return await cache.get("name", fetch)
+
+        assert await asyncio.gather(look(0), look(0), look(52)) == ["found"] * 3
+
+    run(scene())
+
+
+def test_who_gives_up_is_told_nothing_more() -> None:
+    async def scene() -> None:
+        cache: SingleFlightCache[str, str] = SingleFlightCache()
+
+        async def fetch() -> tuple[str, float]:
+            await waits(3.0)
+            return "found", 0
+
+        async def gives_up() -> None:
+            with pytest.raises(TimeoutError):
+                async with limited(1.0, 100.0):
+                    await cache.get("name", fetch)
+
+        async def stays() -> str:
+            return await cache.get("name", fetch)
+
+        assert (await asyncio.gather(gives_up(), stays()))[1] == "found"
+
+    run(scene())
+
+
+async def test_what_a_busy_process_notices_late_does_not_count() -> None:
+    async def busy() -> None:
+        for _ in range(4):
+            time.sleep(0.3)  # noqa: ASYNC251 - the loop is to stand still
+            await asyncio.sleep(0)
+
+    async with limited(1.1, 60.0):
+        with awaiting_answer():
+            await busy()

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No verdict stands when nobody is at work, and none is taken from whoever is."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from postroom.api.reasons import Reason
+from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller.cache import Cache, status_of
+from postroom.controller.client import ApiError
+from postroom.controller.inbound.absence import Absence
+from postroom.controller.intake import Intake
+from postroom.controller.queue import KeyedQueue
+from postroom.delivery import status
+from postroom.delivery.contract import Progress
+from unit.controller.inbound.statuses import (
+    CURSOR,
+    DELIVERING,
+    StatusServer,
+    account,
+    condition_of,
+)
+from unit.controller.samples import ACCOUNT
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+WORKER = "postroom-deliver"
+
+
+class Leases(StatusServer):
+    """An API server with Leases, of which one may be renewed."""
+
+    renewed: int = 0
+    there: bool = True
+    forbidden: bool = False
+
+    async def lease(self, namespace: str, name: str) -> dict[str, Any] | None:
+        assert (namespace, name) == ("postroom-system", WORKER)
+        if self.forbidden:
+            raise ApiError("GET lease", 403, "forbidden")
+        held = {"holderIdentity": "one", "renewTime": f"2026-11-29T12:00:{self.renewed:02}.0Z"}
+        return {"spec": held} if self.there else None
+
+
+class World:
+    """An operator that looks each twenty seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.intake = Intake(Cache(), KeyedQueue())
+        self.server = Leases(self.intake)
+        bucket = TokenBucket(1000, 1000)
+        self.absence = Absence(self.server, self.intake, bucket, lambda: NOW, lambda: self.seconds)
+
+    async def pass_by(self, looks: int, *, renewing: bool = False) -> None:
+        for _ in range(looks):
+            await self.absence.look()
+            self.seconds += 20
+            self.server.renewed += renewing
+
+    @property
+    def condition(self) -> dict[str, Any] | None:
+        return condition_of(self.intake)
+
+
+async def test_a_verdict_falls_when_the_lease_stands_still_and_all_else_stays() -> None:
+    world = World()
+    world.server.put(account(DELIVERING))
+    before = status_of(world.intake.cache.get(ACCOUNT) or {})
+    await world.pass_by(10, renewing=True)
+    assert world.server.applied == []
+    await world.pass_by(3)
+    assert world.server.applied == []
+    await world.pass_by(5)
+    found = world.condition
+    assert found is not None and (found["status"], found["reason"]) == ("Unknown", "WorkerAbsent")
+    assert WORKER in found["message"]
+    assert status_of(world.intake.cache.get(ACCOUNT) or {})["inbound"] == before["inbound"]
+    # Once, onto the very version that was seen.
+    (body,) = world.server.applied
+    assert body["metadata"]["resourceVersion"] == "1"
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+async def test_whoever_is_merely_late_is_left_alone(looks: int) -> None:
+    world = World()
+    world.server.put(account(DELIVERING))
+    for _ in range(5):
+        await world.pass_by(looks)
+        world.server.renewed += 1
+    assert world.server.applied == []
+
+
+async def test_a_lease_that_is_gone_is_not_renewed() -> None:
+    world = World()
+    world.server.there = False
+    world.server.put(account(DELIVERING))
+    await world.pass_by(10)
+    assert len(world.server.applied) == 1
+    assert world.condition is not None
+    assert world.condition["message"].startswith("`postroom deliver` is not at work")
+
+
+LEASELESS = [{}, {"worker": "postroom-deliver"}]
+
+
+@pytest.mark.parametrize("names", LEASELESS)
+async def test_who_names_no_lease_is_not_known_to_work(names: dict[str, str]) -> None:
+    world = World()
+    world.server.put(account({**DELIVERING, "inbound": {"cursors": [CURSOR], **names}}))
+    await world.pass_by(10, renewing=True)
+    assert world.condition is not None and status.is_unknowable(world.condition)
+    assert (world.condition["status"], len(world.server.applied)) == ("Unknown", 1)
+
+
+async def test_a_lease_that_cannot_be_read_is_not_known_to_be_held_until_it_can() -> None:
+    world = World()
+    world.server.put(account(DELIVERING))
+    world.server.forbidden = True
+    await world.pass_by(3)
+    assert world.server.applied == []
+    await world.pass_by(7)
+    assert world.condition is not None and status.is_unknowable(world.condition)
+    assert len(world.server.applied) == 1
+    # Whoever is at work leaves it so, and says what is wrong all the same.
+    written = status.written(Progress(), "Service tickets", 1, world.condition, NOW)
+    assert written["conditions"] == [world.condition]
+    away = Progress(reason=Reason.CONSUMER_UNAVAILABLE, message="m")
+    written = status.written(away, "Service tickets", 1, world.condition, NOW)
+    assert written["conditions"][0]["reason"] == "ConsumerUnavailable"
+    world.server.forbidden = False
+    await world.pass_by(5, renewing=True)
+    found = world.condition
+    assert (found["status"], found["reason"]) == ("Unknown", "WorkerAbsent")
+    assert not status.is_unknowable(found) and len(world.server.applied) == 2
+    written = status.written(Progress(), "Service tickets", 1, found, NOW)
+    assert written["conditions"][0]["status"] == "True"
+
+
+async def test_what_is_wrong_stands_where_nobody_can_know_who_is_at_work() -> None:
+    world = World()
+    world.server.forbidden = True
+    wrong = {**DELIVERING["conditions"][0], "status": "False", "reason": "ConsumerRejects"}
+    world.server.put(account({**DELIVERING, "conditions": [wrong]}))
+    await world.pass_by(10)
+    assert world.server.applied == []
+
+
+async def test_an_account_that_nobody_looks_at_says_so_in_two_minutes() -> None:
+    world = World()
+    world.server.put(account({}))
+    await world.pass_by(6)
+    assert world.condition is None
+    await world.pass_by(5)
+    assert world.condition is not None and world.condition["reason"] == "WorkerAbsent"
+    assert len(world.server.applied) == 1
+
+
+async def test_whoever_comes_back_meanwhile_wins() -> None:
+    world = World()
+    world.server.put(account(DELIVERING))
+    await world.pass_by(3)
+    # Written behind our back: what was seen is not what stands.
+    world.server.change(seen=False)
+    await world.pass_by(3)
+    assert world.condition is not None and world.condition["reason"] == "Delivering"
+
+
+async def test_accounts_that_hand_nothing_over_are_none_of_ours() -> None:
+    world = World()
+    raw = account(DELIVERING)
+    del raw["spec"]["inbound"]
+    world.server.put(raw)
+    await world.pass_by(10)
+    assert world.server.applied == []
+
+
+async def test_a_shard_speaks_for_its_own_accounts_alone() -> None:
+    """Two that both did would each count the other's write as news."""
+    world = World()
+    world.intake.queue.admits = lambda key: False
+    world.server.put(account(DELIVERING))
+    await world.pass_by(10)
+    assert world.server.applied == []
+    world.intake.queue.admits = lambda key: True
+    await world.pass_by(10)
+    assert len(world.server.applied) == 1

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a stream did not take a message: one clause for each error, without a word of the server."""
+
+from __future__ import annotations
+
+import ssl
+
+import nats.errors
+import nats.js.errors
+import pytest
+
+from postroom.delivery.sinks.nats_troubles import PLAIN, NotTaken, of_connecting, of_publishing
+
+SUBJECT = "postroom.mail.mail.support"
+CANARY = "canary-7f3a"
+
+
+def api(code: int, err_code: int | None) -> nats.js.errors.APIError:
+    return nats.js.errors.APIError(code=code, err_code=err_code, description=CANARY)
+
+
+@pytest.mark.parametrize(
+    ("error", "complaints", "words"),
+    [
+        (nats.js.errors.NoStreamResponseError(CANARY), (), f"No stream of NATS takes {SUBJECT}"),
+        (api(503, 10077), (), "is full"),
+        (api(400, 10054), (), "takes no message so large"),
+        (nats.errors.MaxPayloadError(), (), "takes no message so large"),
+        (api(400, 10060), (), f"Another stream of NATS takes {SUBJECT}"),
+        (api(503, 10023), (), "no room left"),
+        (api(500, 10047), (), "no room left"),
+        (api(503, 10039), (), "JetStream is not available"),
+        (api(503, 10008), (), "JetStream is not available"),
+        (api(500, 10999), (), "(JetStream error 10999)"),
+        (api(500, None), (), "(JetStream error 500)"),
+        (nats.js.errors.BucketNotFoundError(), (), "no Object Store"),
+        (nats.errors.TimeoutError(), (), "does not acknowledge"),
+        (
+            nats.errors.TimeoutError(),
+            (f'nats: Permissions Violation for Publish to "{SUBJECT}"',),
+            f"lets postroom not publish {SUBJECT}",
+        ),
+        (
+            nats.errors.TimeoutError(),
+            ('nats: Permissions Violation for Publish to "postroom.mail.other.account"',),
+            "does not acknowledge",
+        ),
+        (
+            nats.errors.TimeoutError(),
+            ('nats: Permissions Violation for Publish to "$O.mail.C.x"',),
+            "not write into the Object Store",
+        ),
+        (nats.errors.ConnectionClosedError(), (), "ends the connection"),
+        (BrokenPipeError(CANARY), (), "ends the connection"),
+        (KeyError(CANARY), (), "that is no stream"),
+        (ValueError(CANARY), (), "that is no stream"),
+        (NotTaken("A clause"), (), "A clause"),
+        (RuntimeError(CANARY), (), "NATS refuses the message"),
+    ],
+)
+def test_each_error_has_its_clause(
+    error: Exception, complaints: tuple[str, ...], words: str
+) -> None:
+    clause = str(of_publishing(error, SUBJECT, complaints))
+    assert words in clause
+    assert CANARY not in clause and clause[-1] not in ".;"
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        ([ConnectionRefusedError(), nats.errors.NoServersError()], "cannot be reached"),
+        ([TimeoutError()], "cannot be reached"),
+        ([nats.errors.Error("nats: 'Authorization Violation'")], "does not let postroom sign in"),
+        ([nats.errors.AuthorizationError()], "does not let postroom sign in"),
+        ([ssl.SSLCertVerificationError(CANARY), nats.errors.NoServersError()], "is not trusted"),
+        ([ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED")], "asks for a client certificate"),
+        ([FileNotFoundError(CANARY)], "cannot be read"),
+        ([ValueError(CANARY)], "cannot be read"),
+        ([NotTaken(PLAIN), nats.errors.NoServersError()], "does not begin with TLS"),
+    ],
+)
+def test_each_attempt_to_connect_has_its_clause(errors: list[Exception], words: str) -> None:
+    clause = str(of_connecting(errors))
+    assert words in clause
+    assert CANARY not in clause and clause[-1] not in ".;"

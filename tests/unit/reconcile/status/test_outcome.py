@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine remembers between two runs: nothing at first, and no errand that has ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from postroom.api.emailaccount_status import SyncPhase
+from postroom.reconcile.status.outcome import Memory
+from unit.reconcile.assessments import NOW
+
+
+def test_a_mailbox_is_busy_for_as_long_as_something_is_done_there() -> None:
+    memory = Memory()
+    with memory.busy_at_mailbox(SyncPhase.SYNCING, NOW):
+        assert memory.at_mailbox == (SyncPhase.SYNCING, NOW)
+    assert memory.at_mailbox is None
+
+
+def test_it_is_no_longer_where_that_fails() -> None:
+    memory = Memory()
+    with pytest.raises(OSError, match="gone"), memory.busy_at_mailbox(SyncPhase.SYNCING, NOW):
+        raise OSError("gone")
+    assert memory.at_mailbox is None
+
+
+def test_two_objects_share_no_memory() -> None:
+    one, other = Memory(), Memory()
+    one.sends["token"] = None
+    one.wrong["spf"] = (NOW, ("v=spf1 -all",))
+    one.failed_probes["SMTP"] = 1
+    assert vars(other) == vars(Memory())

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes how far incoming mail is handed over: a part of status with a field manager of its own.
 
-Each account once a minute at most: three verdicts that change may go ahead of that, and are made up
-for later. At the end of the process everything is written. What is lost with a process that is
-killed is a minute of cursors, whose messages are handed over again under the same keys.
+Each account once a minute at most. What a new spec leads to goes ahead of that, and so may three
+verdicts that change by themselves; all of it is made up for later. At the end of the process everything
+is written. What is lost with a process that is killed is a minute of cursors, three at most, whose
+messages are handed over again under the same keys.
 """
 
 import asyncio
@@ -121,12 +122,15 @@ class InboundStatus:
         progress: Progress | None,
         generation: int = 0,
     ) -> None:
-        """Have an account's progress written, sooner where its verdict is another one."""
+        """Have an account's progress written, sooner where its verdict is another one, and now where
+        that is the first of a spec: whoever changed it waits for that, and no spec has it twice."""
         now = self._clock()
         paid = self._paid.get(key, now)
         if progress is not None and progress.reason is Reason.PROGRESSING:
             paid = max(now, paid) + _SOON
-        elif progress is None or self._is_another_verdict(key, progress):
+        elif progress is None or self._is_first_of(key, generation):
+            paid = now
+        elif self._is_another_verdict(key, progress):
             paid -= _AHEAD * _PAUSE
         due = max(now, paid)
         waiting = self._told.get(key)
@@ -165,9 +169,20 @@ class InboundStatus:
         self._told.pop(key, None)
         self._paid.pop(key, None)
 
-    def _is_another_verdict(self, key: Key, progress: Progress) -> bool:
+    def _stands(self, key: Key) -> Mapping[str, Any] | None:
         raw = self._intake.cache.get(key)
-        stands = status.condition_in(status_of(raw)) if raw is not None else None
+        return status.condition_in(status_of(raw)) if raw is not None else None
+
+    def _is_first_of(self, key: Key, generation: int) -> bool:
+        """Whether nothing was said yet of this spec but that something is about to be known."""
+        stands = self._stands(key) or {}
+        observed = stands.get("observedGeneration")
+        if not isinstance(observed, int) or observed < generation:
+            return True
+        return stands.get("reason") == Reason.PROGRESSING.value
+
+    def _is_another_verdict(self, key: Key, progress: Progress) -> bool:
+        stands = self._stands(key)
         wanted = status.written(progress, "", 0, stands, self._now())["conditions"][0]
         return stands is None or any(
             stands.get(name) != wanted[name] for name in ("status", "reason")
@@ -260,7 +275,9 @@ class InboundStatus:
                     raise
                 await self._refresh(key)
                 continue
-            self._paid[key] = max(self._paid.get(key, 0.0), self._clock()) + _PAUSE
+            now = self._clock()
+            paid = max(self._paid.get(key, now), now) + _PAUSE
+            self._paid[key] = min(paid, now + (_AHEAD + 1) * _PAUSE)
             self.wrote(WriteResult.WRITTEN)
             self._intake.seen(key.kind, answer)
             return

@@ -39,11 +39,17 @@ class World:
             self.server, self.intake, bucket, lambda: NOW, lambda: self.seconds, WORKER
         )
         self.server.put(account(of))
-        self.progress = status.read(of)
+        self.progress, self.generation = status.read(of), 1
 
     def tell(self, **changed: Any) -> None:
         self.progress = replace(self.progress, **changed)
-        self.told.tell(ACCOUNT, "uid-1", APPLICATION, self.progress, 1)
+        self.told.tell(ACCOUNT, "uid-1", APPLICATION, self.progress, self.generation)
+
+    def patch(self) -> None:
+        """Somebody writes another spec."""
+        self.generation += 1
+        raw = self.server.objects[ACCOUNT]
+        self.server.change(metadata={**raw["metadata"], "generation": self.generation})
 
     def deliver(self, uid: int) -> None:
         cursor = self.progress.cursors["INBOX"].past(uid, NOW)
@@ -117,21 +123,59 @@ async def test_a_verdict_that_changes_goes_ahead_and_is_made_up_for() -> None:
     assert world.reason == "Delivering"
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 90)), max_size=60))
+@pytest.mark.parametrize("is_good", [True, False])
+async def test_the_first_verdict_of_a_spec_waits_for_nothing(is_good: bool) -> None:
+    world = World()
+    for second in range(600):
+        world.tell(**(AWAY if second % 2 else GOOD), waiting=second)
+        await world.seconds_later(1)
+    for _ in range(8):
+        world.patch()
+        world.tell(**(GOOD if is_good else AWAY))
+        await world.let_write()
+        found = condition_of(world.intake)
+        assert found is not None
+        assert (found["observedGeneration"], found["status"]) == (world.generation, str(is_good))
+    # However many there were, cursors are written within minutes again.
+    world.deliver(99)
+    await world.seconds_later(180)
+    assert world.uid == 99
+
+
+async def test_what_is_about_to_be_known_holds_up_no_verdict_that_follows() -> None:
+    world = World()
+    world.patch()
+    world.tell(reason=Reason.PROGRESSING, message="m", sure=False)
+    await world.let_write()
+    assert world.writes == 0
+    await world.seconds_later(5)
+    assert (world.writes, world.reason) == (1, "Progressing")
+    world.tell(**AWAY)
+    await world.let_write()
+    assert (world.writes, world.reason) == (2, "ConsumerUnavailable")
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.booleans(), st.booleans(), st.integers(0, 90)), max_size=60
+    )
+)
 def test_whatever_happens_the_bound_holds_and_the_last_word_is_kept(
-    told: list[tuple[bool, bool, int]],
+    told: list[tuple[bool, bool, bool, int]],
 ) -> None:
     async def happen() -> None:
         world = World()
         begun = world.seconds
-        for uid, (is_good, fails, pause) in enumerate(told, 6):
+        for uid, (is_patched, is_good, fails, pause) in enumerate(told, 6):
             world.server.faults = [503] if fails else []
+            if is_patched:
+                world.patch()
             if is_good:
                 world.deliver(uid)
             else:
                 world.tell(**AWAY)
             await world.seconds_later(pause)
-            assert world.writes <= 3 + (world.seconds - begun) / 60
+            assert world.writes <= 3 + world.generation - 1 + (world.seconds - begun) / 60
         world.server.faults = []
         await world.told.flush()
         assert world.uid == world.progress.cursors["INBOX"].uid

@@ -2,9 +2,9 @@
 """Writes how far incoming mail is handed over: a part of status with a field manager of its own.
 
 Each account once a minute at most. What a new spec leads to goes ahead of that, and so may three
-verdicts that change by themselves; all of it is made up for later. At the end of the process everything
-is written. What is lost with a process that is killed is a minute of cursors, three at most, whose
-messages are handed over again under the same keys.
+verdicts that change by themselves; all of it is made up for later. At the end of the process
+everything is written. What is lost with a process that is killed is a minute of cursors, three at
+most, whose messages are handed over again under the same keys.
 """
 
 import asyncio
@@ -122,8 +122,10 @@ class InboundStatus:
         progress: Progress | None,
         generation: int = 0,
     ) -> None:
-        """Have an account's progress written, sooner where its verdict is another one, and now where
-        that is the first of a spec: whoever changed it waits for that, and no spec has it twice."""
+        """Have an account's progress written, sooner where its verdict is another one.
+
+        The first one of a spec is due now: whoever changed that waits for it.
+        """
         now = self._clock()
         paid = self._paid.get(key, now)
         if progress is not None and progress.reason is Reason.PROGRESSING:

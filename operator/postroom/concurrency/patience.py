@@ -106,11 +106,13 @@ class _Limited(Work):
         self._patience -= elapsed - at_servers
 
     def _arm(self) -> None:
+        """Be called when it is due, after `_account`; a look that comes earlier is enough."""
         if self._closed:
             return
-        self._timer.cancel()
         self._due = max(0.0, min(self._left, _TICK) if self._open else self._patience)
-        self._timer = asyncio.get_running_loop().call_later(self._due, self._look)
+        if not self._since < self._timer.when() <= self._since + self._due:
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(self._since + self._due, self._look)
 
     def _look(self) -> None:
         self._account()

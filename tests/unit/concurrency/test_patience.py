@@ -6,6 +6,8 @@ In virtual time.
 
 import asyncio
 import time
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -123,3 +125,22 @@ async def test_what_a_busy_process_notices_late_does_not_count() -> None:
     async with limited(1.1, 60.0):
         with awaiting_answer():
             await busy()
+
+
+def test_questions_one_after_the_other_share_a_timer() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        call_at, armed = loop.call_at, []
+
+        def count(when: float, *rest: Any, **named: Any) -> asyncio.TimerHandle:
+            armed.append(when)
+            return call_at(when, *rest, **named)
+
+        async with limited(10.0, 100.0):
+            with mock.patch.object(loop, "call_at", count):
+                for _ in range(500):
+                    await waits(0.001)
+        # One for each sleep, and two for each tick of a quarter of a second.
+        assert 500 <= len(armed) <= 500 + 6
+
+    run(scene())

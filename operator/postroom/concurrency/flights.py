@@ -53,6 +53,10 @@ class Flights(Generic[KeyT, ValueT]):
                     flight.cancel()
                 raise
 
+    def waiters(self, key: KeyT) -> int:
+        """How many wait for the work of a key."""
+        return self._flights[key][1].waiters if key in self._flights else 0
+
     def forget(self, key: KeyT) -> None:
         """Have the next one begin anew; who waits already gets what is under way."""
         self._flights.pop(key, None)

@@ -9,6 +9,7 @@ or of a Secret.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 from postroom.api.names import (
@@ -58,7 +59,9 @@ class Audit:
     """Writes the lines. Whoever has no use for them drops the logger ``audit``."""
 
     def __init__(self) -> None:
-        self._pairs: BoundedMap[tuple[str, str, str], None] = BoundedMap(_PAIRS_REMEMBERED)
+        self._pairs: BoundedMap[tuple[str, str, str], None] = BoundedMap(
+            _PAIRS_REMEMBERED, party_of=itemgetter(0)
+        )
 
     def status_written(self, key: Key, before: Raw, status: Mapping[str, Any]) -> None:
         """A status took the place of the one of the object as it was before; what stands there of

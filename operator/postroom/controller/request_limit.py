@@ -25,6 +25,7 @@ class RequestLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._room = _REMEMBERED
         #: When the burst of an object is whole again.
         self._whole_at: dict[Key, float] = {}
         #: When an object is looked at because of news that had to wait.
@@ -39,8 +40,10 @@ class RequestLimiter:
         self._promised.pop(key, None)
         whole_at = max(self._whole_at.get(key, now), now)
         moment = max(now, whole_at - (BURST - 1) * EVERY)
-        if key not in self._whole_at and len(self._whole_at) >= _REMEMBERED:
+        if key not in self._whole_at and len(self._whole_at) >= self._room:
             self._whole_at = {key: at for key, at in self._whole_at.items() if at > now}
+            # Whoever makes objects by the thousand has not each of them look at all others.
+            self._room = max(_REMEMBERED, 2 * len(self._whole_at))
         self._whole_at[key] = whole_at + EVERY
         if moment > now:
             self._promised[key] = moment

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.concurrency.acting import acting_for
 from postroom.concurrency.bounded import BoundedMap, ExpiringMap
 
 #: (what is done, with which key, with which value)
@@ -141,3 +142,114 @@ def test_many_in_use_are_not_all_looked_at() -> None:
         held.put(number, number)
     assert len(held) == 100
     assert len(looks) <= 8 * 99
+
+
+#: (who does it, what, with which key, with which weight)
+Turn = tuple[str, str, int, int]
+
+turns = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.sampled_from(["put", "put", "use", "pop"]),
+        st.integers(0, 11),
+        st.integers(0, 4),
+    ),
+    max_size=80,
+)
+
+
+@given(turns, st.integers(3, 12), st.none() | st.integers(12, 40))
+def test_who_has_no_more_than_an_even_share_loses_nothing(
+    done: list[Turn], limit: int, heaviest: int | None
+) -> None:
+    entries: BoundedMap[tuple[str, int], int] = (
+        BoundedMap(limit)
+        if heaviest is None
+        else BoundedMap(limit, weigh=lambda value: value, heaviest=heaviest)
+    )
+    #: What each has put and not taken out again, as long as it never was more than its share.
+    own: dict[str, dict[int, int]] = {name: {} for name in "abc"}
+    modest = set("abc")
+    for name, what, key, weight in done:
+        with acting_for(name):
+            match what:
+                case "put":
+                    entries.put((name, key), weight)
+                    own[name][key] = weight
+                case "use":
+                    entries.use((name, key))
+                case _:
+                    entries.pop((name, key))
+                    own[name].pop(key, None)
+        too_heavy = heaviest is not None and sum(own[name].values()) > heaviest // 3
+        if len(own[name]) > limit // 3 or too_heavy:
+            modest.discard(name)
+        assert len(entries) <= limit
+        for quiet in modest:
+            held = {key: entries.get((quiet, key)) for key in own[quiet]}
+            assert held == own[quiet]
+
+
+@given(turns, st.integers(3, 9))
+def test_a_map_knows_what_it_holds_whoever_shares_what(done: list[Turn], limit: int) -> None:
+    entries: BoundedMap[int, int] = BoundedMap(limit)
+    for name, what, key, value in done:
+        with acting_for(name):
+            before, there = entries.get(key), key in entries
+            match what:
+                case "put":
+                    entries.put(key, value)
+                    assert entries.get(key) == value
+                case "use":
+                    assert entries.use(key) == before
+                    assert (key in entries) == there
+                case _:
+                    assert entries.pop(key) == before
+                    assert key not in entries
+        assert sorted(entries) == sorted(set(entries))
+        assert len(list(entries)) == len(entries) <= limit
+
+
+@pytest.mark.parametrize("first", ["flood", "quiet"])
+def test_what_is_shared_with_a_flood_stays_for_who_has_less(first: str) -> None:
+    entries: BoundedMap[str, str] = BoundedMap(20)
+    with acting_for("flood"):
+        for number in range(10):
+            entries.put(f"f{number}", "")
+    with acting_for(first):
+        entries.put("shared", "")
+    with acting_for("quiet"):
+        assert entries.use("shared") == ""
+    for number in range(10, 100):
+        with acting_for("flood"):
+            entries.use("shared")
+            entries.put(f"f{number}", "")
+    assert "shared" in entries
+
+
+def test_of_parties_that_have_as_much_who_rested_longest_gives_first() -> None:
+    entries: BoundedMap[str, str] = BoundedMap(3)
+    for name in "abc":
+        with acting_for(name):
+            entries.put(name, "")
+    with acting_for("a"):
+        entries.use("a")
+    with acting_for("d"):
+        entries.put("d", "")
+    assert sorted(entries) == ["a", "c", "d"]
+
+
+def test_whose_an_entry_is_may_stand_in_its_key() -> None:
+    entries: BoundedMap[str, str] = BoundedMap(4, party_of=lambda key: key[0])
+    entries.put("quiet", "")
+    for number in range(20):
+        entries.put(f"f{number}", "")
+    assert sorted(entries) == ["f17", "f18", "f19", "quiet"]
+
+
+def test_using_again_and_again_takes_no_more_room() -> None:
+    entries: BoundedMap[str, str] = BoundedMap(2)
+    entries.put("a", "")
+    for _ in range(10_000):
+        entries.use("a")
+    assert len(entries._ranking._notes) < 100

@@ -9,9 +9,11 @@ What merely claims to be ours is handed over, and told of as such.
 """
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from postroom.api.names import Kind
+from postroom.concurrency.bounded import BoundedMap
 from postroom.controller.cache import Cache, Raw, metadata_of, status_of
 from postroom.mail.round_trip.header import read_header
 from postroom.mail.round_trip.recognise import claimed
@@ -26,7 +28,9 @@ class Announced:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._seen: dict[tuple[str, str, str], None] = {}
+        self._seen: BoundedMap[tuple[str, str, str], None] = BoundedMap(
+            _REMEMBERED, party_of=itemgetter(0)
+        )
 
     def note(self, raw: Raw) -> None:
         """Remember what is under way by an object's status."""
@@ -35,10 +39,7 @@ class Announced:
         for name in ("lastTest", "roundTrip", "forwarding"):
             token = _mapping(_mapping(status.get(name)).get("inFlight")).get("token")
             if isinstance(token, str):
-                self._seen.pop((*sender, token), None)
-                self._seen[*sender, token] = None
-        while len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+                self._seen.put((*sender, token), None)
 
     def is_ours(self, namespace: str, header: bytes) -> bool:
         """Whether a message with this header, in a mailbox of a namespace, was announced there."""

@@ -6,8 +6,6 @@ import asyncio
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 
-#: Zones of which all servers were silent, and nobody else answered, before the way is blocked.
-_ZONES = 2
 #: Seconds for which that is believed, and for which one look may try the way again.
 _BLOCKED, _TRIAL = 300.0, 15.0
 #: Silent zones that are remembered.
@@ -50,8 +48,9 @@ class OpenWay:
         self._blocked_until.clear()
 
     def silent(self, apex: str) -> None:
-        """All servers of a zone were silent."""
+        """All servers of a zone were silent; with another one's, and no answer of any, it is the
+        way that is blocked."""
         if (party(), apex) not in self._silent:
             self._silent.put((party(), apex), None)
-        if len({zone for _, zone in self._silent}) >= _ZONES:
+        if any(zone != apex for _, zone in self._silent):
             self._blocked_until[party()] = asyncio.get_running_loop().time() + _BLOCKED

@@ -7,7 +7,6 @@ Whoever could read one signs with it for ever, so that its public half is never 
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from itertools import islice
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_key,
 )
 
+from postroom.concurrency.bounded import remembered
 from postroom.dns.dkim import key
 from postroom.dns.dkim.mending import without_pem
 from postroom.dns.dkim.record import published_base64
@@ -73,7 +73,7 @@ def holds_private(text: str, wanted: key.PublicKey | None = None) -> bool:
     )
 
 
-@lru_cache(maxsize=64)
+@remembered(64)
 def public_halves(
     text: str, wanted: key.PublicKey | None = None
 ) -> tuple[key.PublicKey | None, ...]:

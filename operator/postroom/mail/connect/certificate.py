@@ -8,7 +8,6 @@ import re
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,6 +16,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from pydantic import Field
 
 from postroom.api.mailserver import TEXT_LIMIT, TLSFacts
+from postroom.concurrency.bounded import remembered
 
 _CHAIN_LIMIT = 10
 _NAMES_LIMIT = 32
@@ -127,7 +127,7 @@ def certificate_facts(chain: Sequence[bytes]) -> TLSFacts:
     return _facts(tuple(chain[:_CHAIN_LIMIT]))
 
 
-@lru_cache(maxsize=64)
+@remembered(64)
 def _facts(chain: tuple[bytes, ...]) -> TLSFacts:
     """Servers show the same chain at every check, and reading it costs."""
     read = [_read(der) for der in chain]

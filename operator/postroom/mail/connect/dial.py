@@ -14,13 +14,17 @@ from itertools import zip_longest
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
+from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
+from postroom.concurrency.flights import Flights
+from postroom.concurrency.slots import Slots
 from postroom.mail.connect.guard import DialPolicy, judge_addresses, judge_port
 from postroom.mail.presets.identify import by_whole_name, identify
 from postroom.mail.report import Endpoint
 
 #: host -> its addresses; empty: it has none; None: that could not be looked up now.
 Resolve = Callable[[str], Awaitable[tuple[str, ...] | None]]
+_Addresses = tuple[str, ...] | None
 
 _STAGGER = 0.25
 #: Answers of the system that say that there is nothing; all others say that it could not look.
@@ -191,68 +195,51 @@ def interleaved(addresses: Sequence[str]) -> list[str]:
     return [address for pair in pairs for address in pair if address is not None]
 
 
-class _Look:
-    """One question to the system that several callers may wait for."""
+class _Lane:
+    """Threads for looks: so many for one party, and twice as many for all together."""
 
-    def __init__(self, threads: ThreadPoolExecutor, host: str) -> None:
-        self._waiting = 0
-        self._begun_at: float | None = None
-        self._answer = threads.submit(self._look_up, host)
+    def __init__(self, threads: int, name: str) -> None:
+        self._turns = Slots(2 * threads, threads)
+        self._threads = ThreadPoolExecutor(2 * threads, thread_name_prefix=name)
 
-    def _look_up(self, host: str) -> tuple[str, ...] | None:
-        self._begun_at = time.monotonic()
-        return _look_up(host)
-
-    @property
-    def done(self) -> bool:
-        return self._answer.done()
-
-    @property
-    def slow(self) -> bool | None:
-        """Whether the system takes long; None: it was not asked yet, since all threads are busy."""
-        return None if self._begun_at is None else time.monotonic() - self._begun_at >= _SLOW
-
-    async def answer(self) -> tuple[str, ...] | None:
-        """Wait for the answer; a question that nobody waits for any more is not begun."""
-        self._waiting += 1
-        try:
-            # Who gives up must not take the answer from the others.
-            return await asyncio.shield(asyncio.wrap_future(self._answer))
-        finally:
-            self._waiting -= 1
-            if self._waiting == 0:
-                self._answer.cancel()
+    async def look(self, host: str, awaited: Callable[[], bool]) -> tuple[bool, _Addresses]:
+        """Whether the system took long, and what it said; not begun where nobody waits for it."""
+        async with self._turns.slot(party()):
+            if not awaited():
+                raise asyncio.CancelledError
+            begun = time.monotonic()
+            # Nothing ends a thread: its place is given back when it has ended by itself.
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._threads, _look_up, host)
+            return time.monotonic() - begun >= _SLOW, found
 
 
 class SystemResolver:
     """getaddrinfo in threads of its own: dead names must not block other work of the process.
 
-    A name is looked up once at a time. One that was slow before waits for one of `slow_threads`,
-    so that the others remain for names that answer.
+    A party looks a name up once at a time, and has a part of the `threads` of all. A name that was
+    slow before waits for one of `slow_threads`, so that the others remain for names that answer.
     """
 
-    def __init__(self, threads: int = 24, slow_threads: int = 8) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
-        self._slow_threads = ThreadPoolExecutor(slow_threads, thread_name_prefix="resolve-slow")
-        self._looks: dict[str, _Look] = {}
-        self._slow: BoundedMap[str, None] = BoundedMap(_SLOW_NAMES)
+    def __init__(self, threads: int = 16, slow_threads: int = 8) -> None:
+        self._fast = _Lane(threads, "resolve")
+        self._slow = _Lane(slow_threads, "resolve-slow")
+        self._slow_names: BoundedMap[str, None] = BoundedMap(_SLOW_NAMES)
+        self._looks: Flights[tuple[str, str], _Addresses] = Flights()
 
     async def __call__(self, host: str) -> tuple[str, ...] | None:
         """Return the addresses of a host, empty: it has none, None: it cannot be looked up now."""
-        name = host.lower()
-        look = self._looks.get(name)
-        if look is None or look.done:
-            self._looks = {key: earlier for key, earlier in self._looks.items() if not earlier.done}
-            threads = self._slow_threads if name in self._slow else self._threads
-            look = self._looks[name] = _Look(threads, name)
-        try:
-            return await look.answer()
-        finally:
-            slow = look.slow
-            if slow:
-                self._slow.put(name, None)
-            elif slow is not None:
-                self._slow.pop(name)
+        key = party(), host.lower()
+        return await self._looks.join(key, lambda: self._look(*key))
+
+    async def _look(self, whose: str, name: str) -> _Addresses:
+        lane = self._slow if name in self._slow_names else self._fast
+        slow, found = await lane.look(name, lambda: self._looks.waiters((whose, name)) > 0)
+        if slow:
+            self._slow_names.put(name, None)
+        else:
+            self._slow_names.pop(name)
+        return found
 
 
 def _look_up(host: str) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ import ssl
 from postroom.api.mailserver import ProbeStage, TLSFacts
 from postroom.api.reasons import Reason
 from postroom.concurrency import threads
+from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
 from postroom.mail.connect.certificate_faults import (
@@ -41,11 +42,11 @@ _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 class TrustStore:
-    """Shared contexts by trust set, built in a thread; the least recently used go first."""
+    """Shared contexts by trust set, built in a thread."""
 
     def __init__(self, limit: int = _CONTEXTS_LIMIT) -> None:
         self._contexts: BoundedMap[str, ssl.SSLContext] = BoundedMap(limit)
-        self._building: Flights[str, ssl.SSLContext] = Flights()
+        self._building: Flights[tuple[str, str], ssl.SSLContext] = Flights()
 
     async def context(self, ca_bundle: str | None, *, common_name: bool = True) -> ssl.SSLContext:
         """The context that trusts a bundle, or the public authorities; not to be changed.
@@ -66,7 +67,8 @@ class TrustStore:
             self._contexts.put(key, context)
             return context
 
-        return self._contexts.use(key) or await self._building.join(key, build)
+        # Of the own party: that of another may have to wait for whatever else that one builds.
+        return self._contexts.use(key) or await self._building.join((party(), key), build)
 
 
 def build_context(ca_bundle: str | None) -> ssl.SSLContext:

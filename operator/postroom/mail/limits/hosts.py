@@ -37,7 +37,7 @@ QUIET = 16.0
 #: Seconds for which a login may wait for what other namespaces are refused at its host; with the
 #: wait for a slot there, that makes no more than 30.
 LONGEST_WAIT = 25.0
-#: Hosts to remember; those that are idle and have refused nothing lately are forgotten first.
+#: Hosts to remember, besides those that are not idle or have refused somebody lately.
 _HOSTS_LIMIT = 1024
 #: Hosts that may have refused a namespace within the window before it signs in nowhere for the
 #: first time: what is remembered of it must stay bounded, and must not be forgotten either.
@@ -357,7 +357,10 @@ class Hosts:
         self._clock, self._quiet, self._limit = clock, quiet, limit
         self._slots = shard.share(HOST_TOGETHER * limit)
         self._known = Known(clock)
-        self._hosts: dict[str, Host] = {}
+        # Forgetting one that is used, or was refused lately, would undo what it keeps.
+        self._hosts: BoundedMap[str, Host] = BoundedMap(
+            _HOSTS_LIMIT, in_use=lambda host: not host.forgettable
+        )
 
     def __len__(self) -> int:
         return len(self._hosts)
@@ -365,16 +368,11 @@ class Hosts:
     def of(self, name: str) -> Host:
         """Return the limits of a host; call `slot` of it before the next await."""
         name = name.lower().rstrip(".")
-        host = self._hosts.get(name)
-        if host is None:
-            if len(self._hosts) >= _HOSTS_LIMIT:
-                self._hosts = {
-                    key: earlier for key, earlier in self._hosts.items() if not earlier.forgettable
-                }
-            quiet = self._quiet if holds_refusals_against_all(name) else 0.0
-            host = Host(name, self._clock, quiet, self._known, self._limit, self._slots)
-            self._hosts[name] = host
-        return host
+        return self._hosts.use_or_make(name, lambda: self._made(name))
+
+    def _made(self, name: str) -> Host:
+        quiet = self._quiet if holds_refusals_against_all(name) else 0.0
+        return Host(name, self._clock, quiet, self._known, self._limit, self._slots)
 
 
 def holds_refusals_against_all(host: str) -> bool:

@@ -10,7 +10,6 @@ whatever else the object holds that the spec names.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -22,6 +21,7 @@ from postroom.api.masked import Masked
 from postroom.api.names import ALLOW_BINDING
 from postroom.api.resource import EmailAccount, InvalidSpec, MailServer
 from postroom.api.send_limits import SendPlan
+from postroom.concurrency.bounded import remembered
 from postroom.mail.connect.tls import certificates_in
 from postroom.mail.report import Endpoint
 from postroom.reconcile.account.sender import forbids
@@ -163,7 +163,7 @@ def content_of(
     return {key: _masked(value) for key, value in facts.items() if value not in (None, "")}
 
 
-@lru_cache(maxsize=16)
+@remembered(16)
 def _authorities(bundle: str | None) -> str | None:
     """The certificates of a bundle as PEM, each written anew, so that nothing else comes along;
     None where none can be read."""

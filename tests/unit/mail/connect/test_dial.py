@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from postroom.api.hosts import AliasedAddresses
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
+from postroom.concurrency.acting import acting_for
 from postroom.mail.connect import dial
 from postroom.mail.connect.dial import (
     Deadlines,
@@ -382,8 +383,38 @@ async def test_slow_names_are_forgotten_in_time(
     resolver = SystemResolver(2, 1)
     for number in range(30):
         await resolver(f"mail{number}.example.com")
-    assert len(resolver._slow) == 10
-    assert len(resolver._looks) <= 1
+    await asyncio.sleep(0)
+    assert len(resolver._slow_names) == 10
+    assert list(resolver._looks) == []
+
+
+async def test_dead_names_of_one_party_leave_threads_to_another(system: System) -> None:
+    resolver = SystemResolver(2)
+    with acting_for("a"):
+        dead = [asyncio.create_task(resolver(f"dead{number}.example.com")) for number in range(50)]
+    await asyncio.sleep(0.05)
+    with acting_for("b"):
+        async with asyncio.timeout(5):
+            assert await resolver("mail.example.com") == ("192.0.2.1",)
+    assert len(system.asked) == 3
+    for look in dead:
+        look.cancel()
+    system.answer()
+    await asyncio.gather(*dead, return_exceptions=True)
+
+
+async def test_a_name_that_another_party_waits_for_is_looked_up_at_once(system: System) -> None:
+    resolver = SystemResolver(1)
+    with acting_for("a"):
+        busy = [
+            asyncio.create_task(resolver(name)) for name in ("dead.example.com", "mail.example.com")
+        ]
+    await asyncio.sleep(0.05)
+    with acting_for("b"):
+        async with asyncio.timeout(5):
+            assert await resolver("mail.example.com") == ("192.0.2.1",)
+    system.answer()
+    await asyncio.gather(*busy)
 
 
 async def test_a_system_without_descriptors_could_not_look(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -198,13 +200,26 @@ def test_what_the_schema_takes_the_api_server_takes(
     assert done.stdout.count("deployment.apps/") == 2
 
 
+def of_a_version_before(directory: Path) -> Path:
+    """The chart, packed, as it was when it had one value less."""
+    older = Path(shutil.copytree(helm.CHART, directory / "older"))
+    values = (older / "values.yaml").read_text()
+    fewer = re.sub(r"^inUseWarning:\n(?: .*\n)+", "", values, flags=re.M)
+    assert fewer != values
+    (older / "values.yaml").write_text(fewer)
+    (older / "values.schema.json").unlink()
+    (older / "templates" / "in-use.yaml").unlink()
+    helm.helm("package", older, "--version", "0.0.1", "--destination", directory)
+    return directory / "postroom-0.0.1.tgz"
+
+
 def test_the_key_is_made_once_and_kept_for_ever(release: Release, tmp_path: Path) -> None:
     key, here = f"{release.name}-ownership-key", f"settings.namespaces={{{release.namespace}}}"
-    # Of the version before.
-    helm.helm("package", helm.CHART, "--version", "0.0.1", "--destination", tmp_path)
     before = ("--set", f"{here},crds.enabled=false,settings.workers=7", "--wait=hookOnly")
-    release.helm("install", tmp_path / "postroom-0.0.1.tgz", *before)
+    release.helm("install", of_a_version_before(tmp_path), *before)
     made = release.key(key)
+    # What docs/helm.md says of it: a value that is new would have no default.
+    assert "missing property 'inUseWarning'" in release.upgrade("--reuse-values", check=False)
     assert len(made) == 64
     release.upgrade()
     assert release.key(key) == made
@@ -213,7 +228,7 @@ def test_the_key_is_made_once_and_kept_for_ever(release: Release, tmp_path: Path
         *("patch", "secret", key, "-n", release.namespace, "--type=merge", "-p"),
         '{"stringData": {"earlier": "one of sixteen characters"}}',
     )
-    release.upgrade("--reuse-values", "--set", "settings.workers=8")
+    release.upgrade("--reset-then-reuse-values", "--set", "settings.workers=8")
     assert "--workers=8" in release.arguments()
     assert release.key(key) == made
     assert "earlier" in release.get("secret", key)["data"]

@@ -181,6 +181,10 @@ def given(field: str, annotation: str) -> Any:
     return True if "bool" in annotation else ("2h" if "timedelta" in annotation else 1000)
 
 
+#: Seconds that are more than any setting's, so that a Pod has time to end.
+LONGER = 10_000
+
+
 def value_name(field: str) -> str:
     """The key of a setting in values.yaml."""
     first, *rest = field.split("_")
@@ -198,7 +202,9 @@ def test_every_setting_arrives_at_the_operator(tmp_path: Path) -> None:
     }
     settings = {value_name(field): value for field, value in chosen.items()}
     values = tmp_path / "values.yaml"
-    values.write_text(json.dumps({"settings": {**settings, "ownershipKeyFiles": [str(key_file)]}}))
+    settings["ownershipKeyFiles"] = [str(key_file)]
+    longer = {"terminationGracePeriodSeconds": LONGER}
+    values.write_text(json.dumps({"settings": settings, **longer}))
     group: Any = typer.main.get_command(app)
     command = group.get_command(group.make_context("postroom", ["run"]), "run")
     arguments = settings_flags(rendered("--values", values))
@@ -228,9 +234,9 @@ def test_every_setting_that_concerns_it_arrives_at_the_worker(tmp_path: Path) ->
     values = tmp_path / "values.yaml"
     named = {value_name(field): value for field, value in chosen.items()}
     own = {"spool": "64Mi", "sessions": 7, "sessionsPerNamespace": 5}
-    values.write_text(
-        json.dumps({"settings": named, "deliver": {"enabled": True, "shards": 3, **own}})
-    )
+    deliver = {"enabled": True, "shards": 3, **own}
+    longer = {"terminationGracePeriodSeconds": LONGER}
+    values.write_text(json.dumps({"settings": named, "deliver": deliver, **longer}))
     group: Any = typer.main.get_command(app)
     command = group.get_command(group.make_context("postroom", ["deliver"]), "deliver")
     verb, *arguments = worker(rendered("--values", values))["args"]
@@ -353,6 +359,9 @@ OTHER: dict[str, Any] = {
 #: What must be set besides for a value to show.
 BESIDES: dict[str, dict[str, Any]] = {
     "policies": {"settings": {"allowBindings": True}},
+    "deliver.extraVolumeMounts": {
+        "deliver": {"enabled": True, "extraVolumes": [{"name": "more", "emptyDir": {}}]}
+    },
     "deliver": {"deliver": {"enabled": True}},
     "tenants.strict": {"tenants": {"enabled": True}},
     "caBundle": {"caBundle": {"name": "company-ca"}},
@@ -663,9 +672,16 @@ def test_a_bundle_is_trusted_besides_the_public_authorities(tmp_path: Path) -> N
     assert ran.stdout.split() == ["1", str(ssl.get_default_verify_paths().capath)]
 
 
-def test_the_notes_say_where_the_key_is() -> None:
-    said = helm("install", "postroom", CHART, "--dry-run=client", "-n", "mail-ops").stdout
+def test_the_notes_say_where_the_key_is_and_what_is_rolled_out() -> None:
+    install = ("install", "postroom", CHART, "--dry-run=client", "-n", "mail-ops")
+    said = helm(*install).stdout
     assert "Secret mail-ops/postroom-ownership-key" in said
+    assert re.findall("rollout status (.*)", said) == ["deployment/postroom -n mail-ops"]
+    values = "shards=2,deliver.enabled=true,deliver.shards=2"
+    assert re.findall("rollout status (.*)", helm(*install, "--set", values).stdout) == [
+        "statefulset/postroom -n mail-ops",
+        "deployment -l app.kubernetes.io/name=postroom-deliver -n mail-ops",
+    ]
 
 
 def test_names_that_look_like_numbers_stay_texts_and_a_namespace_named_twice_is_one() -> None:

@@ -123,7 +123,9 @@ def test_of_networks_the_templates_take_what_the_operator_takes() -> None:
         ({"settings": {"ui": True, "healthAddress": "off"}}, "settings.ui needs"),
         ({"settings": {"metricsTlsDirectory": "/tls"}}, "needs settings.metricsAddress"),
         ({"settings": {"metricsAddress": "[::]:8080"}}, "must have ports of their own"),
+        ({"settings": {"shutdownGrace": "30s"}}, "terminationGracePeriodSeconds is 30: Kubernetes"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "/a"}]}, "there is no volume a"),
+        ({"extraVolumeMounts": [{"name": "ca-bundle", "mountPath": "/a"}]}, "no volume ca-bundle"),
         ({"extraVolumes": [{"name": "a", "emptyDir": {}}] * 2}, "there is a volume a already"),
         (
             {
@@ -131,6 +133,30 @@ def test_of_networks_the_templates_take_what_the_operator_takes() -> None:
                 "extraVolumeMounts": [{"name": "a", "mountPath": "/a"}] * 2,
             },
             "something is mounted at /a already",
+        ),
+        (
+            {"deliver": {"enabled": True, "extraVolumes": [{"name": "spool", "emptyDir": {}}]}},
+            "deliver.extraVolumes: there is a volume spool already",
+        ),
+        (
+            {
+                "caBundle": {"name": "ca"},
+                "deliver": {
+                    "enabled": True,
+                    "extraVolumeMounts": [{"name": "ca-bundle", "mountPath": "/etc/postroom/ca"}],
+                },
+            },
+            "deliver.extraVolumeMounts: something is mounted at /etc/postroom/ca already",
+        ),
+        (
+            {
+                "extraVolumes": [{"name": "a", "emptyDir": {}}],
+                "deliver": {
+                    "enabled": True,
+                    "extraVolumeMounts": [{"name": "a", "mountPath": "/a"}],
+                },
+            },
+            "deliver.extraVolumeMounts: there is no volume a in deliver.extraVolumes",
         ),
     ],
 )

@@ -79,6 +79,11 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with $settings.shutdownGrace }}
+{{- if ge (include "postroom.seconds" . | int64) (int64 $.Values.terminationGracePeriodSeconds) }}
+{{- fail (printf "settings.shutdownGrace is %s and terminationGracePeriodSeconds is %d: Kubernetes would kill what is still ending; make the latter more" . (int64 $.Values.terminationGracePeriodSeconds)) }}
+{{- end }}
+{{- end }}
 {{- range $settings.allowCidrs }}
 {{- if include "postroom.hostBits" . }}
 {{- fail (printf "settings.allowCidrs: %s is no network, as it has bits beyond its length: write 10.0.0.0/8, not 10.0.0.1/8" .) }}
@@ -102,26 +107,36 @@
 {{- if and (or .Values.metrics.service.enabled .Values.metrics.serviceMonitor.enabled) (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name)) }}
 {{- fail (printf "a Service cannot be called %s-metrics: set fullnameOverride to a name that begins with a letter and has no dot" $name) }}
 {{- end }}
-{{- $volumes := list "ca-bundle" "metrics-tls" }}
-{{- range .Values.extraVolumes }}
+{{- include "postroom.refuseMounts" (dict "root" . "of" .Values "at" "" "volumes" list "mounted" list) }}
+{{- if .Values.deliver.enabled }}
+{{- include "postroom.refuseMounts" (dict "root" . "of" .Values.deliver "at" "deliver." "volumes" (list "spool") "mounted" (list "/spool")) }}
+{{- end }}
+{{- end }}
+
+{{/* Refuses volumes and mounts that a Pod cannot have together. Takes {root, of, at, volumes, mounted}: the
+values that have them, where these stand, and what the Pod has besides those that every Pod has. */}}
+{{- define "postroom.refuseMounts" -}}
+{{- $at := .at }}
+{{- $volumes := .volumes }}
+{{- range include "postroom.volumes" .root | fromYamlArray }}
+{{- $volumes = append $volumes .name }}
+{{- end }}
+{{- range .of.extraVolumes }}
 {{- if has .name $volumes }}
-{{- fail (printf "extraVolumes: there is a volume %s already" .name) }}
+{{- fail (printf "%sextraVolumes: there is a volume %s already" $at .name) }}
 {{- end }}
 {{- $volumes = append $volumes .name }}
 {{- end }}
-{{- $mounted := list }}
-{{- if .Values.caBundle.name }}
-{{- $mounted = append $mounted "/etc/postroom/ca" }}
+{{- $mounted := .mounted }}
+{{- range include "postroom.mounts" .root | fromYamlArray }}
+{{- $mounted = append $mounted .mountPath }}
 {{- end }}
-{{- if include "postroom.metricsSecret" . }}
-{{- $mounted = append $mounted "/etc/postroom/metrics-tls" }}
-{{- end }}
-{{- range .Values.extraVolumeMounts }}
+{{- range .of.extraVolumeMounts }}
 {{- if not (has .name $volumes) }}
-{{- fail (printf "extraVolumeMounts: there is no volume %s in extraVolumes" .name) }}
+{{- fail (printf "%sextraVolumeMounts: there is no volume %s in %sextraVolumes" $at .name $at) }}
 {{- end }}
 {{- if has .mountPath $mounted }}
-{{- fail (printf "extraVolumeMounts: something is mounted at %s already" .mountPath) }}
+{{- fail (printf "%sextraVolumeMounts: something is mounted at %s already" $at .mountPath) }}
 {{- end }}
 {{- $mounted = append $mounted .mountPath }}
 {{- end }}

@@ -21,7 +21,8 @@ from unit.docs.reading import PAGES, ROOT, name_of, spans
 OF_OTHERS = {
     *("--force-conflicts", "--keep", "--registry", "--require-hashes", "--take-ownership"),
     *("--custom-resource-state-config-file", "--managed-record-types", "--field-selector"),
-    *("--status-include-resources", "--reuse-values", "--server-side", "--help"),
+    *("--status-include-resources", "--reset-then-reuse-values", "--reuse-values"),
+    *("--server-side", "--help"),
 }
 #: What stands in capital letters, and is no code: of systems, or to be filled in.
 NO_CODES = {

@@ -9,6 +9,7 @@ either key, and takes nothing that is signed by another.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -135,18 +136,66 @@ async def test_a_receiver_of_the_page_keeps_what_is_signed_once_and_nothing_else
 async def test_the_script_of_the_page_posts_as_postroom_does(
     receiver: Callable[[Path], list[str]], written_as: tuple[str, ...], place: Path
 ) -> None:
+    async with running(receiver(place), place) as port:
+        for _ in range(2):
+            await post_by_script(place, port, MESSAGE, *written_as, ID="1")
+    assert kept(place) == {"1.eml": MESSAGE}
+
+
+async def post_by_script(
+    place: Path, port: int, message: bytes, *written_as: str, **variables: str
+) -> None:
+    """Post a message by the script of the page."""
     missing = [name for name in ("curl", "openssl", "od", "base64") if not shutil.which(name)]
     if missing:
         pytest.skip(f"{missing[0]} is not here")
     (place / "post.sh").write_text(block_of("# post.sh"))
-    (place / "message.eml").write_bytes(MESSAGE)
-    async with running(receiver(place), place) as port:
-        process = await asyncio.create_subprocess_exec(
-            *("sh", "post.sh", "message.eml", f"http://127.0.0.1:{port}/mail", *written_as),
-            cwd=place,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+    (place / "message.eml").write_bytes(message)
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "post.sh", "message.eml", f"http://127.0.0.1:{port}/mail", *written_as),
+        cwd=place,
+        env={**os.environ, **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert (await process.communicate())[0] == b"204\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("written_as", Format)
+@pytest.mark.parametrize("oversized", [False, True], ids=["whole", "oversized"])
+async def test_the_script_tells_what_postroom_tells(
+    written_as: Format, oversized: bool, place: Path
+) -> None:
+    message = b"From: ann@example.net\r\n\r\nHello.\r\n"
+    application = sink_world.Application()
+    async with sink_world.serving(application) as port:
+        async with sink_world.sink(port, written_as=written_as) as sink:
+            what = sink_world.told(message, oversized=oversized)
+            assert (await sink_world.send(sink, None if oversized else message, what)).status == 204
+        form = ("CloudEvent",) if written_as is Format.CLOUD_EVENT else ()
+        kind = {"EVENT": "oversized"} if oversized else {}
+        await post_by_script(place, port, message, *form, **kind)
+    ours, the_scripts = application.hits
+    assert sorted(the_scripts.names) == sorted([*ours.names, "accept"])
+    its_own = {"ce-id", "ce-source", "ce-time", "id", "source", "time"}
+    compared = [
+        {name: value for name, value in told.items() if name not in its_own}
+        for hit in (ours, the_scripts)
+        for told in (
+            {n: v for n, v in hit.headers.items() if n[:3] in ("ce-", "con")},
+            told_in(hit),
         )
-        assert (await process.communicate())[0] == b"204\n"
-        assert process.returncode == 0
-    assert list(kept(place).values()) == [MESSAGE]
+    ]
+    if written_as is Format.CLOUD_EVENT:
+        for headers in compared[::2]:
+            del headers["content-length"]
+    assert compared[:2] == compared[2:]
+
+
+def told_in(hit: sink_world.Hit) -> dict[str, object]:
+    """The document of a request, or its body."""
+    try:
+        return dict(json.loads(hit.body))
+    except ValueError:
+        return {"body": hit.body}

@@ -14,7 +14,7 @@ import typer
 
 from postroom.api.conditions import ConditionType, is_true
 from postroom.api.names import Key
-from postroom.cli import demo_inbound, demo_story, manifests, table
+from postroom.cli import demo_inbound, demo_story, manifests, table, usage
 from postroom.cli.check import AT_ONCE, objects_of, world_of
 from postroom.lab.lab import Lab, LabUnavailable
 from postroom.settings import KEY_FILE, Settings, load
@@ -94,7 +94,7 @@ async def _tell(narrator: demo_story.Narrator, address: str) -> None:
             await demo_inbound.tell(narrator, lab, world, state)
             narrator.chapter("That is all. The lab stops; nothing is left behind.")
             narrator.line(
-                "To type along, run `postroom lab` (from a checkout: .venv/bin/postroom lab):\n"
+                f"To type along, run `{usage.called()} lab`:\n"
                 "it keeps the lab running and prints the command that checks the samples."
             )
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from postroom.cli import demo_story, usage
 from postroom.lab.lab import DNS_PORT, Lab, LabUnavailable
 
 
@@ -16,6 +17,12 @@ def default_state() -> Path:
     """Where the lab's authority is kept."""
     root = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(root).expanduser() / "postroom" / "lab"
+
+
+def _samples() -> str:
+    """What there is to check: the samples, which only a checkout has."""
+    samples = demo_story.SAMPLES
+    return os.path.relpath(samples) if samples.is_dir() else "YOURS.yaml"
 
 
 def lab(
@@ -44,7 +51,9 @@ async def _serve(address: str, dns_port: int, state: Path) -> None:
         for name, place in running.listeners:
             typer.echo(f"  {name:24} {place}")
         flags = " ".join(running.reach.flags)
-        typer.echo(f"\nIn another terminal:\n  postroom check manifests/samples {manifest} {flags}")
+        typer.echo(
+            f"\nIn another terminal:\n  {usage.called()} check {_samples()} {manifest} {flags}"
+        )
         typer.echo(
             f"  nsupdate: server {address} {dns_port}   (edits the zones while they are served)"
         )

@@ -4,7 +4,9 @@
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,15 @@ class VerbGroup(TyperGroup):
 def no_such_verb(word: str, known: Sequence[str]) -> str:
     """The sentence about a mistyped verb."""
     return f"there is no verb {word[:40]}{hint(word, known) or ': use one of ' + ', '.join(known)}"
+
+
+def called() -> str:
+    """How `postroom` is called from here: by its path where the shell does not find its name, as in
+    a virtual environment that is not activated."""
+    beside = Path(sys.executable).with_name("postroom")
+    if shutil.which("postroom") or not beside.exists():
+        return "postroom"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
 def version(program: str) -> str:

@@ -2,6 +2,8 @@
 """The command line as people know it: -h, examples to type, guesses, one form of errors."""
 
 import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +126,20 @@ def test_a_verb_is_completed(
     monkeypatch.setenv("COMP_WORDS", "postroom exp")
     monkeypatch.setenv("COMP_CWORD", "1")
     assert call(capsys, "postroom")[1].split() == ["explain"]
+
+
+def test_it_is_called_by_its_name_only_where_the_shell_finds_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / ".venv" / "bin"
+    binary.mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(binary / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert usage.called() == "postroom"  # nowhere: the name is all that there is to say
+    program = binary / "postroom"
+    program.touch(mode=0o755)
+    assert usage.called() == str(program)
+    monkeypatch.chdir(tmp_path)
+    assert usage.called() == ".venv/bin/postroom"
+    monkeypatch.setenv("PATH", str(binary))
+    assert usage.called() == "postroom"

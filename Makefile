@@ -102,9 +102,10 @@ soak: $(READY) ## 5,000 messages through faults of every kind, none of them lost
 .PHONY: fuzz
 TIMES ?= 50
 
-fuzz: $(READY) ## conversations with mail servers and token endpoints that do anything; TIMES= as many as in CI
+fuzz: $(READY) ## mail servers and token endpoints that do anything, mail handed over from them; TIMES= as many as in CI
 	POSTROOM_FUZZ=$(TIMES) $(BIN)/python -m pytest --numprocesses=auto \
-		tests/lab/test_mail_sessions_fuzzed.py tests/lab/test_https_fuzzed.py
+		tests/lab/test_mail_sessions_fuzzed.py tests/lab/test_https_fuzzed.py \
+		tests/lab/test_courier_fuzzed.py
 
 .PHONY: image-test
 BASE_ROOTFS ?=

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import sys
 import time
 import traceback
@@ -26,6 +27,8 @@ from postroom.log import JSONFormatter, TextFormatter
 
 #: The log of aiosmtpd, a server: it may show what it is told.
 _SERVERS = ("mail", "mail.log")
+#: What differs between lines of asyncio that say the same.
+_TIMES = re.compile(r"(?<=took )[\d.]+|(?<=when=)[\d.]+|(?<=name='Task-)\d+|(?<=0x)[0-9a-f]+")
 #: Seconds that connections of servers of tests may take to end.
 _PATIENCE = 3.0
 
@@ -104,6 +107,10 @@ class _Recorder(logging.Handler):
         if record.name in _SERVERS:
             return
         where = f"log of {record.name}"
+        if record.name == "asyncio" and not record.exc_info:
+            # One for each callback in its debug mode, which differ in their times alone.
+            self._watch.see(where, _TIMES.sub("", record.getMessage()))
+            return
         self._watch.see(where, record.getMessage(), repr(record.args), repr(vars(record)))
         self._watch.see(where, *(form.format(record) for form in self._forms))
         if record.exc_info and record.exc_info[1]:
@@ -131,8 +138,12 @@ def logs_at_debug(watch: Watch) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def watching() -> AsyncIterator[Watch]:
-    """Watch a block; fail where a secret showed, or where something is left behind."""
+async def watching(*, debug: bool = False) -> AsyncIterator[Watch]:
+    """Watch a block; fail where a secret showed, or where something is left behind.
+
+    With `debug` asyncio is in its debug mode, and holds every callback to be slow: it prints
+    each, with its arguments or with what its task yielded.
+    """
     watch, complaints = Watch(), list[str]()
     loop, tasks, sockets = asyncio.get_running_loop(), asyncio.all_tasks(), open_sockets()
 
@@ -145,13 +156,19 @@ async def watching() -> AsyncIterator[Watch]:
         complaints.append(f"unraisable: {context.exc_value!r} in {context.object!r}")
 
     before = loop.get_exception_handler(), sys.unraisablehook
+    debugged = loop.get_debug(), loop.slow_callback_duration
     gc.collect()
     loop.set_exception_handler(complain)
     sys.unraisablehook = unraisable
     try:
         with warnings.catch_warnings(), logs_at_debug(watch):
             warnings.simplefilter("error")
+            if debug:
+                loop.set_debug(True)
+                loop.slow_callback_duration = 0.0
             yield watch
+            loop.set_debug(debugged[0])
+            loop.slow_callback_duration = debugged[1]
             await _settled(tasks, sockets)
             gc.collect()
     finally:

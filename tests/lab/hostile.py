@@ -120,9 +120,10 @@ class Hostile:
             case "close":
                 raise ConnectionAbortedError
             case "reset":
-                raw: socket.socket = writer.get_extra_info("socket")
-                linger = struct.pack("ii", 1, 0)
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                raw: socket.socket | None = writer.get_extra_info("socket")
+                if raw is not None:  # whom the client has not left
+                    linger = struct.pack("ii", 1, 0)
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 raise ConnectionAbortedError
             case _:
                 raise AssertionError(f"unknown step {step}")
@@ -158,7 +159,8 @@ def answer(result: bytes, *untagged: bytes) -> Step:
 
     def made(command: bytes) -> bytes:
         lines = [b"* " + one for one in untagged]
-        return b"".join(line + b"\r\n" for line in [*lines, command.split()[0] + b" " + result])
+        tag = (command.split() or [b"*"])[0]  # whoever is gone has said nothing
+        return b"".join(line + b"\r\n" for line in [*lines, tag + b" " + result])
 
     return made
 

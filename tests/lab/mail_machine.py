@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import os
 import re
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -24,7 +23,6 @@ import trustme
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from dnsworld.clock import VirtualLoop
 from lab.mail_probing import AUTHORITY, context
 from postroom.api.masked import Masked
 from postroom.mail.connect.dial import Deadlines
@@ -52,6 +50,9 @@ fuzzed = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+#: A literal of IMAP, as a line announces it.
+_ANNOUNCED = re.compile(rb"\{(\d+)\}(?=\r\n)")
+
 _GOOD = context()
 _SERVERS: dict[str, ssl.SSLContext] = {
     "good": _GOOD,
@@ -68,54 +69,8 @@ def needles() -> list[bytes]:
     return [base64.b64encode(text.encode()) for text in packed] + [part.encode() for part in parts]
 
 
-class _Loop(VirtualLoop):
-    """What others leave to threads is done at once: no thread takes virtual time."""
-
-    def run_in_executor(  # type: ignore[override]  # theirs is generic in what differs by version
-        self, executor: Any, function: Callable[..., T], *arguments: Any
-    ) -> asyncio.Future[T]:
-        made: asyncio.Future[T] = self.create_future()
-        try:
-            made.set_result(function(*arguments))
-        except Exception as error:
-            made.set_exception(error)
-        return made
-
-
-@dataclass
-class Shown:
-    """What logs and the event loop said while something ran."""
-
-    lines: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-class _Recorder(logging.Handler):
-    def __init__(self, shown: Shown) -> None:
-        super().__init__(logging.DEBUG)
-        self._shown = shown
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._shown.lines.append(f"{record.getMessage()} {record.args!r} {record.exc_info!r}")
-
-
-def played(scene: Coroutine[Any, Any, T]) -> tuple[T, Shown]:
-    """Run a scene to its end on a virtual clock; what it left unfinished is an error."""
-    shown = Shown()
-    recorder, level = _Recorder(shown), logging.root.level
-    logging.root.addHandler(recorder)
-    logging.root.setLevel(logging.DEBUG)
-    # Its own word on each event loop says nothing, and would fill what failures show.
-    logging.getLogger("asyncio").setLevel(logging.INFO)
-    try:
-        with asyncio.Runner(loop_factory=_Loop) as runner:
-            runner.get_loop().set_exception_handler(
-                lambda _, context: shown.complaints.append(repr(context))
-            )
-            return runner.run(scene), shown
-    finally:
-        logging.root.removeHandler(recorder)
-        logging.root.setLevel(level)
+def _announced(found: re.Match[bytes], lie: int) -> bytes:
+    return b"{%d}" % max(int(found[1]) + lie, 0)
 
 
 class Broken(Exception):
@@ -278,6 +233,10 @@ class Talk:
             raise Broken
         plain = machine.turns > _TURNS or not machine.tricks
         trick = "well" if plain else self.choose(("well",) * 12 + tuple(machine.tricks))
+        await self.play(trick, reply)
+
+    async def play(self, trick: str, reply: bytes) -> None:
+        """Answer by a trick."""
         match trick:
             case "well":
                 await self.utter(reply)
@@ -325,6 +284,17 @@ class Talk:
             case "goodbye":
                 await self.utter(self.goodbye())
                 await self._hang_or_stall()
+            case "line less":
+                lines = reply.splitlines(keepends=True)
+                lines.pop(self.choose(range(len(lines))))
+                await self.utter(b"".join(lines))
+            case "shuffled":
+                lines = reply.splitlines(keepends=True)
+                lines.insert(self.choose(range(len(lines))), lines.pop())
+                await self.utter(b"".join(lines))
+            case "other literal":
+                lie = self.choose((1, -1, 7, -7, 10**6, 2**32))
+                await self.utter(_ANNOUNCED.sub(lambda found: _announced(found, lie), reply))
             case _:
                 raise AssertionError(f"unknown trick {trick}")
 

@@ -7,16 +7,21 @@ import asyncio
 import base64
 import re
 from contextlib import suppress
+from typing import Any, cast
 
 from lab.mail_machine import (
     CLEAR_ONLY,
     CLEAR_ONLY_IMAP,
     TLS_ONLY,
     TLS_ONLY_IMAP,
+    TRUSTING,
     Broken,
     Machine,
     Talk,
 )
+from postroom.mail.connect.dial import Dialler
+from postroom.mail.connect.tls import TrustStore
+from postroom.mail.session.state import Connector
 
 #: What is offered for signing in; the server knows no password, so that SCRAM never comes to a yes.
 OFFERS = (
@@ -264,3 +269,14 @@ class SmtpMachine(Machine):
 class ImapMachine(Machine):
     def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ImapTalk:
         return ImapTalk(self, reader, writer)
+
+
+class _Trusting(TrustStore):
+    """Trusts the authority of the tests, without building a context for each example."""
+
+    async def context(self, ca_bundle: str | None, *, common_name: bool = True) -> Any:
+        return TRUSTING
+
+
+def connector(machine: Machine) -> Connector:
+    return Connector(cast("Dialler", machine), _Trusting())

@@ -17,8 +17,9 @@ from typing import Any
 from hypothesis import given
 
 from lab.http_machine import HttpMachine, objects_of
-from lab.mail_machine import Drawing, drawings, fuzzed, played
+from lab.mail_machine import Drawing, drawings, fuzzed
 from lab.mail_probing import AUTHORITY, context
+from lab.mail_scene import played
 from lab.oauth_lab import LOOPBACK, google_user, resolving
 from lab.test_identities_network import HOST as API_HOST
 from lab.token_server import HOST

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,20 +23,17 @@ from lab.mail_machine import (
     CLEAR_ONLY_IMAP,
     PASSWORD_LOGIN,
     TOKEN_LOGIN,
-    TRUSTING,
     Drawing,
     Machine,
-    Shown,
     drawings,
     fuzzed,
     needles,
-    played,
 )
-from lab.mail_machine_talks import ImapMachine, SmtpMachine, SmtpTalk
+from lab.mail_machine_talks import ImapMachine, SmtpMachine, SmtpTalk, connector
 from lab.mail_probing import HOST
+from lab.mail_scene import Shown, played
 from postroom.api.mailserver import ProbeStage, TLSMode
-from postroom.mail.connect.dial import Deadlines, Dialler
-from postroom.mail.connect.tls import TrustStore
+from postroom.mail.connect.dial import Deadlines
 from postroom.mail.imap import auth as imap_auth
 from postroom.mail.imap import probe as imap
 from postroom.mail.imap.reading import MailboxReader, MessageGone
@@ -49,7 +46,6 @@ from postroom.mail.operations import (
     SendMessage,
 )
 from postroom.mail.report import Endpoint, Login, ProbeReport
-from postroom.mail.session.state import Connector
 from postroom.mail.smtp import auth as smtp
 from postroom.mail.smtp.envelope import ask_senders
 from postroom.mail.smtp.sending import send
@@ -67,21 +63,11 @@ TRICKS = (
         "NUL",
     ),
     *("noise", "long line", "many lines", "endless", "bare ends", "slow", "echo", "goodbye"),
+    *("line less", "shuffled", "other literal"),
 )
 MESSAGE = OutgoingMessage("alice@example.com", "bob@example.com", b"Subject: x\r\n\r\n.\r\n")
 #: Octets that a client may have read at most: the bound of a conversation, and what sockets hold.
 MOST = 24 * 1024 * 1024
-
-
-class _Trusting(TrustStore):
-    """Trusts the authority of the tests, without building a context for each example."""
-
-    async def context(self, ca_bundle: str | None, *, common_name: bool = True) -> Any:
-        return TRUSTING
-
-
-def connector(machine: Machine) -> Connector:
-    return Connector(cast("Dialler", machine), _Trusting())
 
 
 def endpoint(mode: TLSMode) -> Endpoint:

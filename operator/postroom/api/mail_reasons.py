@@ -16,6 +16,12 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "ProbeSucceeded": ("The server answered as a mail server should.", _NONE),
     "ProbeInconclusive": ("The probe ended for a passing reason before it could tell.", _WAIT),
+    "ResourcesExhausted": (
+        "postroom itself lacks memory, threads or descriptors to look with; it says nothing of "
+        "the server, and the last verdict stands.",
+        "Where it stays so, give the operator more: its memory limit, its limits of open files and "
+        "processes.",
+    ),
     "HostNotFound": (
         "The host has no address in DNS.",
         "Correct the host's name; where it is right, look at the resolver that postroom uses.",

@@ -126,6 +126,7 @@ class Reason(StrEnum):
     PORT_DENIED = "PortDenied"
     PROBE_SUCCEEDED = "ProbeSucceeded"
     PROBE_INCONCLUSIVE = "ProbeInconclusive"
+    RESOURCES_EXHAUSTED = "ResourcesExhausted"
     HOST_NOT_FOUND = "HostNotFound"
     CONNECTION_REFUSED = "ConnectionRefused"
     CONNECTION_TIMEOUT = "ConnectionTimeout"

@@ -17,6 +17,7 @@ from postroom.api.reasons import Reason
 from postroom.concurrency.acting import party
 from postroom.concurrency.flights import Flights
 from postroom.concurrency.shards import WHOLE, Shard
+from postroom.concurrency.shortage import shortage_in
 from postroom.concurrency.slots import KeyedSlots
 from postroom.controller.policy_memory import PolicyMemory
 from postroom.dns.tls import mta_sts_host
@@ -124,6 +125,8 @@ class HttpsPolicyFetcher:
                 async with session.get(url, headers=_HEADERS, allow_redirects=False) as response:
                     return await _read(response)
         except (aiohttp.ClientError, OSError) as error:
+            if (lack := shortage_in(error)) is not None:
+                raise lack from None
             found = _fault(error)
             logger.debug("fetching the policy of %s: %s", host, type(error).__name__)
             return found

@@ -14,8 +14,10 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from postroom.api.reasons import Reason
 from postroom.concurrency.backoff import Backoff
 from postroom.concurrency.places import GaveWay, Place, Places
+from postroom.concurrency.shortage import Shortage
 from postroom.delivery import answers, cursors, events, holds, numbering
 from postroom.delivery.answers import LONGEST_PAUSE, Meaning
 from postroom.delivery.contract import Mailboxes, Progress, Reader, Route
@@ -112,6 +114,9 @@ class Courier:
                     self._holds.release(SESSION)
                 told = Trouble(failure.reason, failure.message, failure.conclusive)
                 self._hold(self._at, told, failure.retry_after)
+            except Shortage as lack:
+                told = Trouble(Reason.RESOURCES_EXHAUSTED, lack.sentence, sure=False)
+                self._hold(self._at, told, None)
             except Finished:
                 return
 

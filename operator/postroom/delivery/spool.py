@@ -20,6 +20,7 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.concurrency import threads
 from postroom.concurrency.places import told_of
+from postroom.concurrency.shortage import shortage_in
 from postroom.mail.connect.dial import Failure
 
 #: Octets that are read of a file at once.
@@ -57,7 +58,7 @@ class SpooledMessage:
 
     async def add(self, piece: bytes) -> None:
         """Append a piece; raises `SpoolFull` beyond the room that was asked for, and `Failure`
-        where the disk takes nothing."""
+        where the disk takes nothing; and `Shortage`."""
         self.size += len(piece)
         if self.size > self._room:
             raise SpoolFull
@@ -66,8 +67,8 @@ class SpooledMessage:
             return
         try:
             await threads.to_its_end(self._write, piece)
-        except OSError:
-            raise replace(_UNWRITABLE) from None
+        except OSError as error:
+            raise shortage_in(error) or replace(_UNWRITABLE) from None
 
     def _write(self, piece: bytes) -> None:
         if self._file is None:

@@ -27,6 +27,7 @@ from postroom.api.sendingdomain import SendingDomainStatus
 from postroom.api.status import CommonStatus
 from postroom.api.times import timestamp
 from postroom.concurrency.backoff import doubled
+from postroom.concurrency.shortage import shortage_in
 from postroom.reconcile import defaults, mailserver
 from postroom.reconcile.account import binding, disconnection, emailaccount, launch, sync
 from postroom.reconcile.account.reviews import USUAL, Thresholds
@@ -71,17 +72,18 @@ async def reconcile(
 ) -> Outcome:
     """Evaluate one stored object.
 
-    Never raises but for cancellation and `MemoryError`, which tells nothing of the object: an
-    invalid spec stalls the object, an unavailable lookup is retried, and a bug of ours is logged
-    with its traceback and shown as Unknown, all without effect on any other object.
+    Never raises but for cancellation and where this process is too short of something to tell
+    anything of the object: an invalid spec stalls the object, an unavailable lookup is retried, as
+    is what we lacked the means for, and a bug of ours is logged with its traceback and shown as
+    Unknown, all without effect on any other object.
     """
     try:
         outcome = await _evaluated(kind, raw, world, memory, policy)
         outcome = binding.at_rest(outcome, raw.get("spec"), memory, world.now())
         outcome = explained(await defaults.told(kind, raw, outcome, world))
-    except MemoryError:
-        raise
-    except Exception:
+    except Exception as error:
+        if shortage_in(error) is not None:
+            raise
         # The one boundary where a bug of ours must stop; the traceback goes to the log only.
         logger.exception("evaluating %s failed", _untyped(kind, raw).key)
         outcome = explained(_bug(_untyped(kind, raw), world.now()))
@@ -108,9 +110,15 @@ async def _evaluated(
     except InvalidSpec as error:
         return _invalid(_untyped(kind, raw), error, world.now())
     except LookupUnavailable as error:
-        memory.unasked += 1
-        wait = doubled(_FIRST_RETRY, _RETRY, memory.unasked)
-        return _unavailable(resource, error.sentence, world.now(), wait)
+        return _unasked(resource, error.sentence, memory, world.now())
+    except MemoryError:
+        raise
+    except Exception as error:
+        if (lack := shortage_in(error)) is None:
+            raise
+        logger.warning("evaluating %s: %s", resource.key, lack.sentence)
+        exhausted = Reason.RESOURCES_EXHAUSTED
+        return _unasked(resource, lack.sentence, memory, world.now(), exhausted)
 
 
 def _is_premature(
@@ -280,9 +288,17 @@ def _without_rest(spec: Model) -> Model:
     return spec.model_copy(update=changes)
 
 
-def _unavailable(resource: AnyResource, sentence: str, now: datetime, wait: timedelta) -> Outcome:
-    """The API could not be asked for something this object needs: the last verdict stands, until
-    it is too old to count."""
+def _unasked(
+    resource: AnyResource,
+    sentence: str,
+    memory: Memory,
+    now: datetime,
+    reason: Reason = Reason.PROGRESSING,
+) -> Outcome:
+    """What this object needs could not be had, from the API or of our own: it is tried again, and
+    the last verdict stands until it is too old to count."""
+    memory.unasked += 1
+    wait = doubled(_FIRST_RETRY, _RETRY, memory.unasked)
     before = resource.status
     ready = find(before.conditions, ConditionType.READY)
     generation = resource.metadata.generation
@@ -292,7 +308,7 @@ def _unavailable(resource: AnyResource, sentence: str, now: datetime, wait: time
     counted = once_ready or resource.kind is Kind.EMAIL_ACCOUNT
     spacing = schedule.interval_of(resource.spec)
     if counted and last_look and schedule.is_stale(last_look, spacing, now):
-        reason = Reason.OBSERVATION_STALE if once_ready else Reason.PROGRESSING
+        reason = Reason.OBSERVATION_STALE if once_ready else reason
         verdicts = (
             unknown(ConditionType.READY, reason, sentence),
             passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),
@@ -306,7 +322,7 @@ def _unavailable(resource: AnyResource, sentence: str, now: datetime, wait: time
     ):
         return Outcome(status=None, next_check=wait)
     verdicts = (
-        unknown(ConditionType.READY, Reason.PROGRESSING, sentence),
+        unknown(ConditionType.READY, reason, sentence),
         passed(ConditionType.RECONCILING, Reason.PROGRESSING_WITH_RETRY, sentence),
         *_kept(resource),
     )

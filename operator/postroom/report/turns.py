@@ -20,6 +20,7 @@ _PASSING = frozenset(
         Reason.LOOKUP_FAILED,
         Reason.DEPENDENCY_UNKNOWN,
         Reason.PROBE_INCONCLUSIVE,
+        Reason.RESOURCES_EXHAUSTED,
         Reason.NOT_ATTEMPTED,
         Reason.TEMPORARY_FAILURE,
         Reason.SERVICE_UNAVAILABLE,

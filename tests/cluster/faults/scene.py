@@ -173,11 +173,6 @@ class Place:
         now = {_identity(each): _since(each) for each in objects(self.plane, self.name)}
         assert {identity: now[identity] for identity in self.stood} == self.stood, self.told()
 
-    def stands_again(self) -> bool:
-        """Whether what stood before stands now, and every status is sound."""
-        now = {_identity(each): _since(each) for each in objects(self.plane, self.name)}
-        return all(now[identity].startswith("True ") for identity in self.stood)
-
     def writes(self) -> Counter[str]:
         """Statuses that were written since the fault began, by the name of the object."""
         return Counter(
@@ -249,8 +244,8 @@ def assert_all_is_well(
     """Wait until the fault is overcome; then hold what happened against what may happen.
 
     So many writes more than usual are there of each object that is changed; `bystanders` tells how
-    often others may be written, `tracebacks` whether the log may have some, and verdicts have been
-    Unknown, `silent` whether the mail server was, so that it may not have got the message.
+    often others may be written, `tracebacks` whether the log may have some, `silent` whether the
+    mail server was silent, so that it may not have got the message.
     """
 
     def recovered() -> bool:
@@ -268,10 +263,7 @@ def assert_all_is_well(
         return f"{numbers}\n{desk}\n{place.told()}\n{keeper.operator.tail()}"
 
     wait_for(recovered, told, within)
-    if tracebacks:
-        wait_for(place.stands_again, told)
-    else:
-        place.assert_nothing_flipped()
+    place.assert_nothing_flipped()
     sent = place.office.delivered.count(place.address)
     assert sent in ((0, 1) if silent or begun_anew() else (1,)), keeper.operator.tail()
     written = place.writes()

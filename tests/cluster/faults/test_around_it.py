@@ -166,10 +166,17 @@ def _mapped(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
 
+def _highest(pid: int) -> int:
+    """The highest descriptor that a process has."""
+    return max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
+
+
 LIMITS = {
     # No file can be written, not even the log: as on a disk that is full, or read-only.
     "disk full or read-only": Limit(resource.RLIMIT_FSIZE, lambda pid: 0),
     "memory nearly used up": Limit(resource.RLIMIT_AS, lambda pid: _mapped(pid) + 2**20),
+    # What is open stays so: the connections to the API server.
+    "descriptors used up": Limit(resource.RLIMIT_NOFILE, lambda pid: _highest(pid) + 1),
 }
 
 
@@ -187,7 +194,7 @@ def test_there_is_no_more(limit: Limit, place: Place, keeper: Keeper) -> None:
         if keeper.operator.exit_code() is None:
             resource.prlimit(pid, limit.kind, before)
     more = {f"more-{number}": 3 for number in range(30)}
-    starved = limit.kind == resource.RLIMIT_AS
+    starved = limit.kind != resource.RLIMIT_FSIZE
     assert_all_is_well(place, keeper, more_writes=2, bystanders=more, tracebacks=starved)
     assert keeper.ends - ended <= starved, keeper.operator.tail()
 

@@ -15,6 +15,7 @@ import pytest
 from dnsworld.clock import run
 from postroom.api.reasons import Reason
 from postroom.concurrency.places import Places
+from postroom.concurrency.shortage import Shortage
 from postroom.delivery.answers import Answer
 from postroom.delivery.contract import Progress
 from postroom.delivery.cursors import Start
@@ -446,6 +447,27 @@ def test_what_was_in_the_way_before_is_over_once_a_mailbox_was_read_be_it_empty(
         worker = Worker(world, stored=before)
         await worker.works(1)
         assert (worker.progress.reason, worker.progress.message) == (None, "")
+
+    run(perform())
+
+
+def test_what_this_process_lacks_is_no_fault_of_the_application_and_passes() -> None:
+    async def perform() -> None:
+        world = World()
+        world.arrive()
+
+        def lacks(*_: object) -> Answer:
+            raise Shortage("descriptors")
+
+        world.answer = lacks
+        worker = Worker(world)
+        await worker.works(HOUR)
+        assert worker.progress.reason is Reason.RESOURCES_EXHAUSTED
+        assert not worker.progress.sure and world.taken == []
+        world.answer = lambda *_: Answer(200)
+        await worker.works(HOUR)
+        assert world.received() == [content for _, content in world.came]
+        assert worker.progress.reason is None
 
     run(perform())
 

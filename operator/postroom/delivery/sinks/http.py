@@ -20,6 +20,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from postroom.api.masked import Masked
+from postroom.api.reasons import Reason
+from postroom.concurrency import threads
+from postroom.concurrency.shortage import shortage_in
 from postroom.delivery import events, signing
 from postroom.delivery.answers import Answer, retry_after
 from postroom.delivery.sinks import troubles
@@ -109,13 +112,14 @@ class HttpSink:
         self._trusts, self._limits = trusts or TrustStore(), limits or Limits()
 
     async def send(self, told: Mapping[str, str], message: SpooledMessage | None) -> Answer:
-        """POST an event, with its message if there is one; never raises for what others do."""
+        """POST an event, with its message if there is one; never raises for what others do, but
+        for what we lack."""
         headers, body = self._written(told, message)
         stamp = int(self._now().timestamp())
         if message is None or message.in_memory:
             letter = _read(body, self._keys, told["id"], stamp)
         else:
-            letter = await asyncio.to_thread(_read, body, self._keys, told["id"], stamp)
+            letter = await threads.to_its_end(_read, body, self._keys, told["id"], stamp)
         headers |= {
             "Host": self._destination.host,
             "Content-Length": str(letter.size),
@@ -161,8 +165,12 @@ class HttpSink:
                 wait = retry_after(answer.headers.get("Retry-After"), self._now())
                 return Answer(answer.status, wait)
         except Failure as failure:
+            if failure.reason is Reason.RESOURCES_EXHAUSTED:
+                raise
             return Answer(None, trouble=troubles.of_bundle(failure.message))
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if (lack := shortage_in(error)) is not None:
+                raise lack from None
             taken = not sending.left
             return Answer(None, trouble=troubles.of_http(error, self._destination.name, taken))
 
@@ -230,7 +238,7 @@ class _Sending:
         limits, size = self._limits, self._letter.size
         body = self._letter.body()
         while self.left:
-            piece = next(body) if size <= _AT_ONCE else await asyncio.to_thread(next, body)
+            piece = next(body) if size <= _AT_ONCE else await threads.to_its_end(next, body)
             # Whoever answers after this may have read it.
             self.left -= len(piece)
             yield piece

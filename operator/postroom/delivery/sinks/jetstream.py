@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from postroom.concurrency import threads
+from postroom.concurrency.shortage import shortage_in
 from postroom.delivery import events
 from postroom.delivery.answers import Answer
 from postroom.delivery.sinks import nats_credentials, nats_troubles
@@ -134,7 +136,7 @@ class Connection:
             if server.is_secure:
                 options["tls"] = await self._trust()
             if server.credentials is not None:
-                user = await asyncio.to_thread(nats_credentials.read, server.credentials)
+                user = await threads.to_its_end(nats_credentials.read, server.credentials)
                 options |= {"user_jwt_cb": user.jwt, "signature_cb": user.sign}
             async with asyncio.timeout(self.limits.connect):
                 await client.connect(
@@ -151,14 +153,15 @@ class Connection:
             await _close(client)
             if not isinstance(error, Exception):
                 raise
-            raise nats_troubles.of_connecting([*met, error]) from None
+            lack = next(filter(None, map(shortage_in, [*met, error])), None)
+            raise lack or nats_troubles.of_connecting([*met, error]) from None
         return client
 
     async def _trust(self) -> ssl.SSLContext:
         if self._tls is None:
             path = self.server.ca_file
-            bundle = await asyncio.to_thread(path.read_text) if path is not None else None
-            self._tls = await asyncio.to_thread(build_context, bundle)
+            bundle = await threads.to_its_end(path.read_text) if path is not None else None
+            self._tls = await threads.to_its_end(build_context, bundle)
         return self._tls
 
 
@@ -174,7 +177,8 @@ class JetStreamSink:
         self._connection, self._subject, self._format = connection, subject, written_as
 
     async def send(self, told: Mapping[str, str], message: SpooledMessage | None) -> Answer:
-        """Publish an event and wait until the stream has it; never raises for what NATS does."""
+        """Publish an event and wait until the stream has it; never raises for what NATS does, but
+        for what we lack."""
         connection = self._connection
         try:
             async with connection.places:
@@ -184,7 +188,10 @@ class JetStreamSink:
                     await self._publish(client, told, message)
                 except Exception as error:
                     heard = connection.complaints[said:]
-                    raise nats_troubles.of_publishing(error, self._subject.name, heard) from None
+                    lack = shortage_in(error)
+                    raise (
+                        lack or nats_troubles.of_publishing(error, self._subject.name, heard)
+                    ) from None
         except NotTaken as trouble:
             return Answer(None, trouble=str(trouble))
         return _TAKEN
@@ -201,7 +208,7 @@ class JetStreamSink:
             )
             if stored and self._format is events.Format.RAW:
                 written.header["ce-datacontenttype"] = events.RAW
-        body = await asyncio.to_thread(written.whole)
+        body = await threads.to_its_end(written.whole)
         context = client.jetstream(timeout=self._connection.limits.acknowledge)
         acknowledged = await context.publish(
             self._subject.name,

@@ -3,6 +3,7 @@
 
 import asyncio
 
+from postroom.concurrency.shortage import shortage_in
 from postroom.dns.answers import Outcome, Question
 from postroom.dns.asking import wire
 from postroom.dns.asking.health import Health
@@ -61,7 +62,9 @@ class Exchange:
             self.over_tcp.add((server, question))
             try:
                 message = await self._transport.tcp(server, query, limit * _TCP_SHARE)
-            except OSError:
+            except OSError as error:
+                if shortage_in(error) is not None:
+                    raise
                 return Outcome.TIMEOUT
             finally:
                 self.over_tcp.discard((server, question))

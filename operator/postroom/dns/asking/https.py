@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import aiohttp
 
+from postroom.concurrency.shortage import shortage_in
+
 MEDIA_TYPE = "application/dns-message"
 _MESSAGE_LIMIT = 65535
 #: Seconds after which connections that nobody uses are closed.
@@ -51,6 +53,8 @@ class HttpsClient:
                 except (aiohttp.ServerDisconnectedError, ConnectionResetError):
                     reply = await self._post(server.url, body)  # it had closed a kept connection
         except aiohttp.ClientError as error:
+            if (lack := shortage_in(error)) is not None:
+                raise lack from None
             raise ConnectionError(type(error).__name__) from None
         return query[:2] + reply[2:]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from postroom.concurrency.patience import awaiting_answer
+from postroom.concurrency.shortage import shortage_in
 from postroom.dns.answers import EDNS_NOT_UNDERSTOOD, TCP_FAILED, Answer, Outcome, Question
 from postroom.dns.asking.attempts import Attempt, plan
 from postroom.dns.asking.exchange import Exchange, Server
@@ -145,10 +146,11 @@ class RetryingClient:
             return False
         self._probes[server] = task
         task.add_done_callback(lambda _: self._probes.pop(server, None))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody waits
         return True
 
     async def attempt(self, attempt: Attempt, question: Question, view: View) -> Heard | None:
-        """Carry out one attempt, which the limiters let pass; None: silence."""
+        """Carry out one attempt, which the limiters let pass; None: silence. Raises `Shortage`."""
         server, cut_off = attempt.server, False
         try:
             reply = await self._exchange.ask(
@@ -157,7 +159,9 @@ class RetryingClient:
             cut_off = reply is Outcome.TIMEOUT
         except TimeoutError:
             return None
-        except OSError:
+        except OSError as error:
+            if (lack := shortage_in(error)) is not None:
+                raise lack from None
             self.health.silent(server)
             reply = Outcome.TIMEOUT
         answer = answer_of(reply, question, server)
@@ -336,8 +340,8 @@ class _Round:
     def _sift(self, done: set[asyncio.Task[Heard | None]]) -> Heard | None:
         """Return a usable reply; keep the failures."""
         for task in done:
-            heard = task.result()
             attempt, _ = self.running.pop(task)
+            heard = task.result()
             if heard is None:
                 self.client.health.silent(attempt.server)
                 self.silent.add(attempt)

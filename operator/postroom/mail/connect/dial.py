@@ -6,7 +6,6 @@ import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import zip_longest
@@ -17,12 +16,15 @@ from postroom.api.reasons import Reason
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.concurrency.slots import Slots
+from postroom.concurrency.threads import Threads
 from postroom.mail.connect.guard import DialPolicy, judge_addresses, judge_port
 from postroom.mail.presets.identify import by_whole_name, identify
 from postroom.mail.report import Endpoint
 
-#: host -> its addresses; empty: it has none; None: that could not be looked up now.
+#: host -> its addresses; empty: it has none; None: that could not be looked up now. Raises
+#: `Shortage`.
 Resolve = Callable[[str], Awaitable[tuple[str, ...] | None]]
 _Addresses = tuple[str, ...] | None
 
@@ -90,6 +92,8 @@ class Dialler:
                 found = await self._resolve(host)
         except TimeoutError:
             found = None
+        except Shortage as lack:
+            raise starved(ProbeStage.RESOLVE, lack) from None
         if found:
             return found
         if found is None:
@@ -143,7 +147,12 @@ class Dialler:
 
 
 def unreachable(errors: Sequence[BaseException], place: str) -> Failure:
-    """The end of a probe none of whose attempts to connect came through, by what they met."""
+    """The end of a probe none of whose attempts to connect came through, by what they met.
+
+    Where one of them met a want of ours, its address might have answered.
+    """
+    for lack in filter(None, map(shortage_in, errors)):
+        return starved(ProbeStage.CONNECT, lack)
     numbers = {error.errno if isinstance(error, OSError) else None for error in errors}
     if numbers & {errno.ECONNRESET, errno.ECONNABORTED}:
         message = (
@@ -166,6 +175,11 @@ def unreachable(errors: Sequence[BaseException], place: str) -> Failure:
         "block ports 25 and 465, try 587."
     )
     return Failure(ProbeStage.CONNECT, Reason.CONNECTION_TIMEOUT, message)
+
+
+def starved(stage: ProbeStage, lack: Shortage) -> Failure:
+    """The end of a probe that we had not the means for: no verdict."""
+    return Failure(stage, Reason.RESOURCES_EXHAUSTED, lack.sentence, conclusive=False)
 
 
 async def _open(address: str, port: int) -> socket.socket:
@@ -200,7 +214,7 @@ class _Lane:
 
     def __init__(self, threads: int, name: str) -> None:
         self._turns = Slots(2 * threads, threads)
-        self._threads = ThreadPoolExecutor(2 * threads, thread_name_prefix=name)
+        self._threads = Threads(2 * threads, thread_name_prefix=name)
 
     async def look(self, host: str, awaited: Callable[[], bool]) -> tuple[bool, _Addresses]:
         """Whether the system took long, and what it said; not begun where nobody waits for it."""
@@ -247,11 +261,15 @@ def _look_up(host: str) -> tuple[str, ...] | None:
         asked = socket.AI_CANONNAME
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=asked)
     except socket.gaierror as error:
+        if (lack := shortage_in(error)) is not None:
+            raise lack from None
         return () if error.errno in _NOT_FOUND else None
     except UnicodeError:
         return ()  # no such name can exist
-    except OSError:
-        return None  # the system lacks what it needs to look, such as descriptors
+    except OSError as error:
+        if (lack := shortage_in(error)) is not None:
+            raise lack from None
+        return None
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     names = {str(entry[3]).lower().rstrip(".") for entry in found} - {""}
     # A search list completes the name of a Service; anything else is another name.

@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from postroom.concurrency.shortage import shortage_in
 from postroom.mail.connect.certificate import ShownFacts, shown_facts
 from postroom.mail.report import Endpoint
 
@@ -43,7 +44,8 @@ class Sight:
 
 
 async def look(connection: socket.socket, endpoint: Endpoint) -> Sight:
-    """Shake hands with whatever the server has; closes the socket. Never raises `OSError`."""
+    """Shake hands with whatever the server has; closes the socket. Never raises `OSError`, but
+    `Shortage`."""
     requested: list[bool] = []
     context = _accepting_anything(requested)
     transport: asyncio.Transport | None = None
@@ -56,7 +58,9 @@ async def look(connection: socket.socket, endpoint: Endpoint) -> Sight:
         return Sight(
             shown_facts(secured), bool(requested), secured.version(), cipher[0] if cipher else None
         )
-    except OSError:
+    except OSError as error:
+        if (lack := shortage_in(error)) is not None:
+            raise lack from None
         return Sight(wants_certificate=bool(requested))
     finally:
         await let_go(transport, connection)

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.mail.connect.dial import Resolve, interleaved
 from postroom.mail.connect.guard import DialPolicy, judge_addresses
 
@@ -42,6 +43,8 @@ async def judged_addresses(
             found = await resolve(host)
     except TimeoutError:
         found = None
+    except Shortage as lack:
+        return NoAnswer(lack.sentence)
     if found is None:
         return NoAnswer(f"The addresses of {host} could not be looked up now.")
     if not found:
@@ -95,6 +98,8 @@ def silent(host: str) -> NoAnswer:
 
 def fault_of(error: aiohttp.ClientError | OSError, host: str) -> NoAnswer:
     """What an error on the way means; none of them says anything about what was asked."""
+    if (lack := shortage_in(error)) is not None:
+        return NoAnswer(lack.sentence)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return NoAnswer(
             f"The certificate that is shown for {host} is not trusted: a proxy may be in the way."

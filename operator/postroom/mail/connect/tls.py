@@ -13,12 +13,13 @@ from postroom.concurrency import threads
 from postroom.concurrency.acting import party
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.mail.connect.certificate_faults import (
     certificate_reason,
     certificate_sentence,
     shown_names,
 )
-from postroom.mail.connect.dial import Failure
+from postroom.mail.connect.dial import Failure, starved
 from postroom.mail.connect.handshake import Sight, let_go
 from postroom.mail.report import Endpoint
 
@@ -52,7 +53,7 @@ class TrustStore:
         """The context that trusts a bundle, or the public authorities; not to be changed.
 
         Without `common_name`, only subjectAltName names a host. Raises `Failure` for a bundle that
-        cannot be read.
+        cannot be read, and where we have not the means to read it.
         """
         if ca_bundle is not None and len(ca_bundle) > BUNDLE_LIMIT:
             raise _unreadable_bundle()
@@ -67,20 +68,26 @@ class TrustStore:
             self._contexts.put(key, context)
             return context
 
-        # Of the own party: that of another may have to wait for whatever else that one builds.
-        return self._contexts.use(key) or await self._building.join((party(), key), build)
+        try:
+            # Of the own party: that of another may have to wait for whatever else that one builds.
+            known = self._contexts.use(key)
+            return known or await self._building.join((party(), key), build)
+        except Shortage as lack:
+            raise starved(ProbeStage.TLS, lack) from lack
 
 
 def build_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Return a new context that trusts a bundle, or the public authorities; costs CPU.
 
-    Raises `Failure` for a bundle that cannot be read.
+    Raises `Failure` for a bundle that cannot be read, and `Shortage`.
     """
     try:
         cadata = None if ca_bundle is None else certificates_in(ca_bundle)
         context = ssl.create_default_context(cadata=cadata)
-    except (ssl.SSLError, ValueError):
-        raise _unreadable_bundle() from None
+    except (OSError, ValueError) as error:
+        raise shortage_in(error) or _unreadable_bundle() from None
+    if cadata is None:
+        _trust_the_public(context)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # As Python 3.13 has it: what the user names may be trusted, be it an intermediate or a leaf.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -88,6 +95,18 @@ def build_context(ca_bundle: str | None) -> ssl.SSLContext:
     # a verdict must not depend on the interpreter.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
+
+
+def _trust_the_public(context: ssl.SSLContext) -> None:
+    """Read the authorities that OpenSSL has passed over: of a file that it cannot open it tells
+    nobody, and a context that trusts none would be kept."""
+    known = ssl.get_default_verify_paths().cafile
+    if known and not context.cert_store_stats()["x509_ca"]:
+        try:
+            context.load_verify_locations(known)
+        except OSError as error:
+            if (lack := shortage_in(error)) is not None:
+                raise lack from None
 
 
 def certificates_in(bundle: str) -> str:

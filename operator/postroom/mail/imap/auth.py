@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
+from postroom.concurrency.shortage import shortage_in
 from postroom.mail.connect import tls
 from postroom.mail.connect.certificate import facts_of
-from postroom.mail.connect.dial import Failure
+from postroom.mail.connect.dial import Failure, starved
 from postroom.mail.imap import text
 from postroom.mail.imap.protocol import AUTH, GuardedProtocol
 from postroom.mail.imap.session import ImapSession, text_of
@@ -99,7 +100,9 @@ async def _authenticate(session: ImapSession, login: Login) -> None:
         if meaning is None:
             raise
         raise _rejected(session, "a refusal", meaning, protocol.challenge) from None
-    if protocol.unanswerable:
+    if (lack := shortage_in(protocol.unanswerable)) is not None:
+        raise starved(state.stage, lack)
+    if protocol.unanswerable is not None:
         # Whatever follows is about our cancelling, and not about the password.
         message = f"{state.place} asks what no client can answer: its log may tell why."
         raise state.passing(Reason.PROBE_INCONCLUSIVE, message)

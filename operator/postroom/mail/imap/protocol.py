@@ -100,7 +100,8 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         #: What the server asked or said last while a command went on; None if nothing.
         self.challenge: bytes | None = None
         #: Whether it asked what nothing can be made of, so that we cancelled.
-        self.unanswerable = False
+        #: Why there is no answer to what the server asked for.
+        self.unanswerable: BaseException | None = None
         #: What the server said with BYE; None if it did not.
         self.farewell: bytes | None = None
         #: What ended the connection; None where the server closed it.
@@ -156,7 +157,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     async def _execute(self, commands: Sequence[Sequence[str]]) -> list[CommandAnswer]:
         if self._ended is not None:
             raise self._ended
-        self.challenge, self.unanswerable = None, False
+        self.challenge, self.unanswerable = None, None
         self._received_before += self._received
         self._received = self._lines = 0
         made = [
@@ -335,7 +336,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def _answer_made(self, made: asyncio.Future[bytes]) -> None:
         if self._ended is None and not made.cancelled():
-            self.unanswerable = made.exception() is not None
+            self.unanswerable = made.exception()
             self._go_on_with(None if self.unanswerable else made.result())
 
     def _go_on_with(self, made: bytes | None) -> None:

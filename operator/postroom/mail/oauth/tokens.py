@@ -13,8 +13,9 @@ from postroom.api.oauth import OAuthProvider
 from postroom.concurrency import threads
 from postroom.concurrency.bounded import BoundedMap
 from postroom.concurrency.flights import Flights
+from postroom.concurrency.shortage import Shortage
 from postroom.mail.connect.https_answers import NoAnswer
-from postroom.mail.oauth.answers import AccessToken, TokenFailure, token_from
+from postroom.mail.oauth.answers import AccessToken, TokenFailure, no_answer_failure, token_from
 from postroom.mail.oauth.exchange import TokenAnswer
 from postroom.mail.oauth.grant import Form, Grant
 from postroom.mail.oauth.jwt import UnusableKey
@@ -199,6 +200,8 @@ class TokenSource:
                 FailureClass.CONFIGURATION,
                 f"The private key {problem}: put a PEM key of RSA into the Secret.",
             )
+        except Shortage as lack:
+            return no_answer_failure(NoAnswer(lack.sentence))
         self.asked(grant)
         answer = await self._exchange.post(
             grant.token_url,

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from postroom.api.mailserver import ProbeStage, ServerFacts, TLSFacts, TLSMode
 from postroom.api.masked import Masked
 from postroom.api.reasons import Reason
+from postroom.concurrency.shortage import Shortage, shortage_in
 from postroom.mail.connect import tls
-from postroom.mail.connect.dial import Deadlines, Dialler, Failure
+from postroom.mail.connect.dial import Deadlines, Dialler, Failure, starved
 from postroom.mail.connect.handshake import Sight, look
 from postroom.mail.replies import normalised
 from postroom.mail.report import Endpoint, Login, Mailbox, ProbeReport
@@ -77,6 +78,8 @@ class SessionState:
             self._end = Failure(ProbeStage.DONE, Reason.PROBE_SUCCEEDED, f"{self.place} works.")
         except Failure as failure:
             self._end = failure
+        except Shortage as lack:
+            self._end = starved(self.stage, lack)
         except TimeoutError:
             message = f"{self.place} answers too slowly to be checked: look at its load."
             self._end = self.passing(Reason.CONNECTION_TIMEOUT, message)
@@ -207,6 +210,8 @@ class SessionState:
         In TLS 1.3 a client is refused for its certificate only after its handshake is over: what
         it reads first is the refusal (RFC 8446 section 4.4.2.4).
         """
+        if (lack := shortage_in(error)) is not None:
+            return starved(self.stage, lack)
         early = self.stage in (ProbeStage.GREETING, ProbeStage.CAPABILITIES)
         if self.tls is None or self.tls.version != "TLSv1.3" or not early:
             return self.broken_off()
@@ -218,6 +223,8 @@ class SessionState:
 
     async def tls_failure(self, error: BaseException, prelude: Prelude | None = None) -> Failure:
         """Why a handshake failed, seen by shaking hands once more."""
+        if (lack := shortage_in(error)) is not None:
+            return starved(ProbeStage.TLS, lack)
         sight = await self._sight(prelude)
         if isinstance(error, ssl.SSLCertVerificationError):
             self.tls = sight.facts
@@ -233,8 +240,12 @@ class SessionState:
                         return await look(connection, self.endpoint)
                 finally:
                     connection.close()
-        except (Failure, TimeoutError, OSError):
-            pass
+        except Failure as failure:
+            if failure.reason is Reason.RESOURCES_EXHAUSTED:
+                raise
+        except (TimeoutError, OSError) as error:
+            if (lack := shortage_in(error)) is not None:
+                raise lack from None
         return Sight()
 
 

@@ -231,7 +231,7 @@ def verdicts_of(
     if report.stage is ProbeStage.GUARD:
         guard = failed(allowed, report.reason, report.message)
     elif report.stage is ProbeStage.RESOLVE:
-        guard = unknown(allowed, Reason.LOOKUP_FAILED, report.message)
+        guard = unknown(allowed, _unseen(report, Reason.LOOKUP_FAILED), report.message)
     else:
         guard = passed(allowed, Reason.ALLOWED, "The host and port may be dialled.")
     verdicts = [guard, _availability(report, protocol)]
@@ -276,8 +276,13 @@ def _availability(report: ProbeReport, protocol: Protocol) -> Verdict:
     if report.stage is ProbeStage.GUARD or report.reason in TLS_REASONS:
         return unknown(condition, Reason.NOT_ATTEMPTED, report.message)
     if not report.conclusive:
-        return unknown(condition, Reason.PROBE_INCONCLUSIVE, report.message)
+        return unknown(condition, _unseen(report, Reason.PROBE_INCONCLUSIVE), report.message)
     return failed(condition, report.reason, report.message)
+
+
+def _unseen(report: ProbeReport, usual: Reason) -> Reason:
+    """Why a probe that ended early tells nothing: we had not the means, or what usually is."""
+    return report.reason if report.reason is Reason.RESOURCES_EXHAUSTED else usual
 
 
 def _auth_verdict(report: ProbeReport, protocol: Protocol) -> Verdict:

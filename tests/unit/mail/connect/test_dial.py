@@ -20,6 +20,7 @@ from postroom.api.hosts import AliasedAddresses
 from postroom.api.mailserver import ProbeStage, TLSMode
 from postroom.api.reasons import Reason
 from postroom.concurrency.acting import acting_for
+from postroom.concurrency.shortage import Shortage
 from postroom.mail.connect import dial
 from postroom.mail.connect.dial import (
     Deadlines,
@@ -422,4 +423,5 @@ async def test_a_system_without_descriptors_could_not_look(monkeypatch: pytest.M
         raise OSError(errno.EMFILE, "x")
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    assert await SystemResolver(1)("mail.example.com") is None
+    with pytest.raises(Shortage, match="short of descriptors"):
+        await SystemResolver(1)("mail.example.com")

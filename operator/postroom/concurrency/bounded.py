@@ -32,26 +32,40 @@ class _Ranking:
         #: (how much, when that was noted), by party; and the same, with all that is outdated.
         self._of: dict[str, tuple[int, int]] = {}
         self._notes: list[tuple[int, int, str]] = []
-        self._moments = itertools.count()
+        #: When each party did something last. What that changes is noted once somebody asks.
+        self._active: dict[str, int] = {}
+        self._moment = 0
+
+    def active(self, name: str) -> None:
+        """A party did something; what it has is the same."""
+        self._moment += 1
+        self._active[name] = self._moment
 
     def note(self, name: str, amount: int) -> None:
         """A party has so much from now on, and did something."""
         if not amount:
             self._of.pop(name, None)
+            self._active.pop(name, None)
             return
-        moment = next(self._moments)
-        self._of[name] = amount, moment
-        heapq.heappush(self._notes, (-amount, moment, name))
+        self.active(name)
+        self._put(name, amount)
         if len(self._notes) > 2 * len(self._of) + _OUTDATED:
             self._notes = [(-held, at, of) for of, (held, at) in self._of.items()]
             heapq.heapify(self._notes)
+
+    def _put(self, name: str, amount: int) -> None:
+        moment = self._active[name]
+        self._of[name] = amount, moment
+        heapq.heappush(self._notes, (-amount, moment, name))
 
     def first(self) -> str:
         """Who has most; there must be somebody."""
         while True:
             amount, moment, name = self._notes[0]
             if self._of.get(name) == (-amount, moment):
-                return name
+                if self._active[name] == moment:
+                    return name
+                self._put(name, -amount)
             heapq.heappop(self._notes)
 
 
@@ -102,14 +116,16 @@ class BoundedMap(Generic[KeyT, ValueT]):
         owner = self._owners.get(key)
         if owner is None:
             return None
-        user = self._owner_for(key)
-        if user != owner:
-            value = self._take(key)
-            self._hold(user, key, value)
-            return value
-        self._entries[owner].move_to_end(key)
-        self._note(owner)
-        return self._entries[owner][key]
+        entries = self._entries[owner]
+        if self._party_of is None and party() != owner:
+            user = self._owner_for(key)
+            if user != owner:
+                value = self._take(key)
+                self._hold(user, key, value)
+                return value
+        entries.move_to_end(key)
+        self._ranking.active(owner)
+        return entries[key]
 
     def use_or_make(self, key: KeyT, make: Callable[[], ValueT]) -> ValueT:
         """The value of a key, made where there is none; it becomes the last to go."""

@@ -28,14 +28,15 @@ demo-cluster: $(READY) ## the same story with the operator on a real control pla
 	@$(BIN)/postroom demo --cluster
 
 # All is spread over the processors, one process for each, so that no deadline is missed for want of
-# one; what asks how long something takes runs alone. tests/conftest.py says which tests at real servers
-# one process runs. The cluster comes first, because its groups are the longest.
+# one; what asks how long something takes runs alone. Of tests at real servers one process runs a file,
+# which may share servers and operators, and has a control plane for all its files; the longest come
+# first (tests/conftest.py).
 PURE := tests/unit tests/closed_loop tests/differential
 REAL := tests/cluster tests/lab
 
 test: $(READY) ## all tests: unit, lab (real servers on loopback), cluster (real kube-apiserver)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(PURE)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup -m "not clock" $(REAL)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m "not clock" $(REAL)
 	$(BIN)/python -m pytest -m clock $(REAL)
 
 test-unit: $(READY) ## the fast ones

@@ -36,32 +36,30 @@ _BY_THE_CLOCK = {
     "test_policy_fetch",
     "test_resilience",
 }
-#: Files of cluster tests that need the API server alone; the others run operators. Each of the
-#: groups, of which faults are the third, has a control plane of its own.
-_WITHOUT_OPERATOR = {
-    "test_check_cluster",
-    "test_in_use",
-    "test_integrations",
-    "test_schema",
-    "test_tenants",
-    "test_tenants_examples",
-    "test_tenants_moved",
-}
+#: What takes minutes, the longest first: whoever begins it last ends long after all others.
+_LONG = (
+    "cluster/faults/test_api_server.py",
+    "cluster/test_deliver.py",
+    "cluster/test_guides.py",
+    "cluster/faults/test_around_it.py",
+    "cluster/test_chart.py",
+    "cluster/test_binding.py",
+    "cluster/test_messages.py",
+    "cluster/test_operator.py",
+    "cluster/test_token_rotation.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests must run alone, and which must share a process: those of one control plane,
-    and those of a file of the lab, which may share a server."""
+    """Say which tests must run alone, and put the longest files first."""
     for item in items:
-        name, room = item.path.stem, item.path.relative_to(HERE).parts[0]
-        if name in _BY_THE_CLOCK and room in ("lab", "cluster"):
+        room = item.path.relative_to(HERE).parts[0]
+        if item.path.stem in _BY_THE_CLOCK and room in ("lab", "cluster"):
             item.add_marker(pytest.mark.clock)
-        if room == "lab":
-            item.add_marker(pytest.mark.xdist_group(name))
-        elif room == "cluster":
-            group = "API server" if name in _WITHOUT_OPERATOR else "operators"
-            if item.path.parent.name == "faults":
-                # What they do to an API server befalls nobody else's operators.
-                group = "faults"
-            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn_of)
+
+
+def _turn_of(item: pytest.Item) -> int:
+    file = item.path.relative_to(HERE).as_posix()
+    return _LONG.index(file) if file in _LONG else len(_LONG)

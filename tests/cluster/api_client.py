@@ -12,6 +12,7 @@ import ssl
 import tempfile
 import time
 from base64 import b64decode
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -27,6 +28,8 @@ from postroom.lab.controlplane import ControlPlane
 _SECONDS = 60
 #: How often whoever is told to come later (429) does, as kubectl.
 _PATIENCE = 30
+#: Fields that the API server does not know are an error, as kubectl has it.
+_STRICTLY = "?fieldValidation=Strict"
 
 
 class Client:
@@ -49,27 +52,35 @@ class Client:
         written_as: str = "application/json",
     ) -> dict[str, Any]:
         """The answer, which must be a good one."""
+        status, found = self.answer(method, path, body, {"Content-Type": written_as})
+        if missing_ok and status == HTTPStatus.NOT_FOUND:
+            return {}
+        assert status < 400, f"{method} {path}: {status} {found}"
+        return found
+
+    def answer(
+        self, method: str, path: str, body: object, headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and document of the answer, whatever it is."""
         sent = None if body is None else json.dumps(body)
         try:
-            answer = self._send(method, path, sent, written_as)
+            status, text = self._send(method, path, sent, headers)
         except (http.client.HTTPException, ConnectionError, ssl.SSLError):
             # An idle connection that the server has closed, or one to a server before its restart.
             self._connection.close()
-            answer = self._send(method, path, sent, written_as)
-        status, text = answer
+            status, text = self._send(method, path, sent, headers)
         for _ in range(_PATIENCE):
             if status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
             time.sleep(1)  # a server that has just begun, or a definition that was just replaced
-            status, text = self._send(method, path, sent, written_as)
-        if missing_ok and status == HTTPStatus.NOT_FOUND:
-            return {}
-        assert status < 400, f"{method} {path}: {status} {text.decode(errors='replace')}"
+            status, text = self._send(method, path, sent, headers)
         found: dict[str, Any] = json.loads(text)
-        return found
+        return status, found
 
-    def _send(self, method: str, path: str, body: str | None, written_as: str) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, {"Content-Type": written_as})
+    def _send(
+        self, method: str, path: str, body: str | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        self._connection.request(method, path, body, dict(headers))
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
@@ -116,6 +127,29 @@ def post(plane: ControlPlane, path: str, made: dict[str, Any]) -> None:
     client = _client(plane.kubeconfig, get_ident())
     assert client is not None, "the administrator of the control plane has no certificate"
     client.request("POST", path, made)
+
+
+def refusal(
+    plane: ControlPlane,
+    method: str,
+    path: str,
+    body: object,
+    *,
+    dry: bool = False,
+    user: str = "",
+    group: str = "",
+) -> str:
+    """What the API server says against a request, as kubectl sends and shows it; nothing if it
+    takes it. `user` and `group` are who asks in the administrator's place."""
+    client = _client(plane.kubeconfig, get_ident())
+    assert client is not None, "the administrator of the control plane has no certificate"
+    written_as = "merge-patch+json" if method == "PATCH" else "json"
+    headers = {"Content-Type": f"application/{written_as}"}
+    headers |= {"Impersonate-User": user} if user else {}
+    headers |= {"Impersonate-Group": group} if group else {}
+    query = f"{_STRICTLY}&dryRun=All" if dry else _STRICTLY
+    status, found = client.answer(method, f"{path}{query}", body, headers)
+    return str(found["message"]) if status >= 400 else ""
 
 
 def delete(plane: ControlPlane, path: str) -> None:

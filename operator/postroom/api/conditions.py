@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from postroom.api.fields import Model
 from postroom.api.reasons import Reason
+from postroom.api.times import is_far_ahead
 
 #: Longest condition message that postroom writes, in characters (metav1 would allow 32768).
 MESSAGE_LIMIT = 512
@@ -138,6 +139,7 @@ def place(
 ) -> tuple[Condition, ...]:
     """Turn verdicts into conditions, keeping `last_transition_time` where the status stands.
 
+    One that lies ahead of us was told by a clock that has been set since: it counts as now.
     The result follows the order of `ConditionType`, so that equal findings give equal lists.
     """
     order = list(ConditionType)
@@ -145,12 +147,15 @@ def place(
     for verdict in sorted(verdicts, key=lambda verdict: order.index(verdict.type)):
         before = find(previous, verdict.type)
         unmoved = before is not None and before.status is verdict.status
+        since = before.last_transition_time if before and unmoved else now
+        if since > now and is_far_ahead(since, now):
+            since = now
         placed.append(
             Condition(
                 type=verdict.type,
                 status=verdict.status,
                 observed_generation=generation,
-                last_transition_time=before.last_transition_time if before and unmoved else now,
+                last_transition_time=since,
                 reason=verdict.reason.value,
                 message=shorten(verdict.message),
             )

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """metav1.Time: how Kubernetes writes a time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+#: So far apart may the clocks of two machines be that both count as right.
+SKEW = timedelta(minutes=10)
 
 
 def timestamp(moment: datetime) -> str:
@@ -12,3 +15,9 @@ def timestamp(moment: datetime) -> str:
 def parse_timestamp(text: str) -> datetime:
     """Read a metav1.Time; raises `ValueError`."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def is_far_ahead(text: str, now: str) -> bool:
+    """Whether a time lies further ahead of another than clocks may differ: it was told by one that
+    was wrong."""
+    return parse_timestamp(text) - parse_timestamp(now) > SKEW

@@ -27,6 +27,7 @@ from postroom.controller.inbound.absence import Absence
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.object_metrics import ObjectMetrics
 from postroom.controller.queue import KeyedQueue
+from postroom.controller.set_clock import SetClock
 from postroom.controller.shard_objects import ShardObjects
 from postroom.controller.status_page import StatusPage
 from postroom.controller.sweep import Sweep
@@ -125,7 +126,7 @@ class _Operator(lifecycle.Lifecycle):
         metrics.observe_gauge("postroom_sweep_age_seconds", self._sweep.age)
 
     async def _start(self) -> None:
-        settings = self._settings
+        settings, clock = self._settings, SetClock()
         outbound = self._outbound = self._reach(settings, self._cluster.server)
         if isinstance(outbound.mail, NetworkProbes):
             outbound.mail.observe = self._metrics.observe_session
@@ -141,7 +142,7 @@ class _Operator(lifecycle.Lifecycle):
             outbound.tokens.asked = self._audit.token_asked
         if outbound.messages is not None:
             # Closed until it is known what was sent before.
-            counted = Budgets(is_open=False, shard=settings.shard)
+            counted = Budgets(is_open=False, shard=settings.shard, clock=clock.even)
             may_send = self._writer.may_write
             messages = replace(outbound.messages, budgets=counted, may_send=may_send)
             outbound = self._outbound = replace(outbound, messages=messages)
@@ -155,7 +156,9 @@ class _Operator(lifecycle.Lifecycle):
         )
         policy = policy_of(settings)
         evaluator = Evaluator(
-            lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
+            lambda kind, raw, memory: engine.reconcile(
+                kind, raw, world, clock.settled(memory), policy
+            ),
             engine.progressing,
             engine.syncing,
         )

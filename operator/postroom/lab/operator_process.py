@@ -71,6 +71,8 @@ class OperatorProcess:
     def __init__(
         self, kubeconfig: Path, directory: Path, flags: tuple[str, ...] = (), verb: str = "run"
     ) -> None:
+        #: Variables of its environment beside our own.
+        self.environment: dict[str, str] = {}
         self.port = free_port()
         self.log = directory / f"{verb}-{self.port}.log"
         self._command = [
@@ -91,7 +93,7 @@ class OperatorProcess:
                 self._command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+                env={**os.environ, "PYTHONPATH": str(ROOT / "operator"), **self.environment},
             )
         deadline = time.monotonic() + ready_within
         while not self.answers("/readyz"):

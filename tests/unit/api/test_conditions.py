@@ -57,6 +57,16 @@ def test_the_time_moves_when_the_status_flips_and_only_then(
     assert (condition.message, condition.observed_generation) == ("It is so.", 7)
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"), [("2026-11-21T12:10:00Z", True), ("2026-11-21T12:10:01Z", False)]
+)
+def test_a_time_that_a_wrong_clock_told_does_not_stay(told: str, kept: bool) -> None:
+    """Clocks of two machines differ; what lies further ahead was never true."""
+    previous = place([verdict(READY, TRUE)], (), 6, told)
+    (condition,) = placed(verdict(READY, TRUE), previous=previous)
+    assert condition.last_transition_time == (told if kept else NOW)
+
+
 @given(st.permutations([verdict(kind, TRUE) for kind in (READY, DKIM, SPF)]))
 def test_equal_findings_give_equal_lists(verdicts: list[Verdict]) -> None:
     assert [condition.type for condition in placed(*verdicts)] == [READY, DKIM, SPF]

@@ -15,13 +15,14 @@ verified waits as Pending, whatever the one before it was. What confirms a failu
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from postroom.api.conditions import Condition, ConditionStatus, ConditionType, Verdict, find
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import Verification
+from postroom.api.times import SKEW
 from postroom.reconcile.status.schedule import Waiting
 
 #: Why nothing could be seen; anything else that is Unknown is there and only hidden by a cache.
@@ -99,6 +100,12 @@ def sum_up(
 def advance(previous: PreviousState, look: Observation, bounds: Bounds, now: datetime) -> State:
     """Return the state that follows from a look at `now`."""
     now = now.replace(microsecond=0)
+    verified_at, degraded_at = (
+        # Told by a clock that was wrong, and has been set since.
+        now if moment is not None and moment - now > SKEW else moment
+        for moment in (previous.verified_at, previous.degraded_at)
+    )
+    previous = replace(previous, verified_at=verified_at, degraded_at=degraded_at)
     if look is Observation.PASSED:
         return State(Verification.VERIFIED, previous.verified_at or now)
     failing = look in (Observation.FAILED, Observation.HELD)

@@ -131,6 +131,8 @@ class Memory:
         #: Messages of ours by token: None where status says Sending and nothing was sent yet, else
         #: what became of sending it, so that an old view of status never sends it again.
         self.sends: dict[str, Answer | None] = {}
+        #: When those of them were sent that were.
+        self.sent_at: dict[str, datetime] = {}
         #: The servers that want to be left alone, by host.
         self.pauses: dict[str, Pause] = {}
         #: How often in a row each protocol failed.
@@ -152,6 +154,8 @@ class Memory:
         self.generation: int = -1
         #: What became of the children that the last run wanted; without an entry nobody tried yet.
         self.children: ChildStates = {}
+        #: How far the wall clock was set, as far as the times above go; None: nobody has looked.
+        self.clock_set_by: timedelta | None = None
 
     @contextmanager
     def busy_at_mailbox(self, phase: SyncPhase, now: datetime) -> Iterator[None]:

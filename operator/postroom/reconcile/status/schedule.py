@@ -19,7 +19,7 @@ from postroom.api.reasons import Reason
 from postroom.api.resource import InvalidSpec, Metadata, parse_spec, parse_status
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import CommonStatus
-from postroom.api.times import parse_timestamp
+from postroom.api.times import SKEW, parse_timestamp
 
 #: (age of the wait from which on it holds, wait until the next look): close together while the
 #: user is likely to be at work on it, then ever wider.
@@ -49,8 +49,6 @@ _SPREAD = 0.25
 FAR_AWAY = timedelta(days=365)
 #: Looks in a row without success that still widen the wait.
 _COUNTED_FAILURES = 20
-#: So far apart may the clocks of two machines be that both count as right.
-_SKEW = timedelta(minutes=10)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 
@@ -116,7 +114,7 @@ def past(text: str, now: datetime) -> datetime:
     moment = parse_timestamp(text)
     if moment <= now:
         return moment
-    return now if moment - now <= _SKEW else _EPOCH
+    return now if moment - now <= SKEW else _EPOCH
 
 
 def interval_of(spec: Model) -> timedelta:

@@ -9,7 +9,7 @@ wait until none of those can count for them any more, and as long as any of them
 everything but an account's own pace is nearly spent (`Rate.resumed`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,9 +25,6 @@ _REMEMBERED = 100_000
 _FULL = timedelta(minutes=1)
 #: For how long a process may be busy sending a message that it announced.
 _IN_HAND = timedelta(minutes=3)
-#: Evaluations go by the time at which they began, and last no longer than this: time that goes back
-#: further was set.
-_CLOCK_SET = timedelta(minutes=6)
 #: How soon to ask again while it is still being found out what was sent before.
 _NOT_OPEN = timedelta(seconds=1)
 
@@ -105,12 +102,19 @@ class Budgets:
 
     Where `is_open` is False nothing may be sent yet; `open` ends that. A process that sends for its
     `shard` of the namespaces has its share of what all namespaces together may send; what others
-    send counts too, as far as it is learned.
+    send counts too, as far as it is learned. `clock` tells a time that nobody sets, by which what
+    was sent counts for as long as it should; None: the times that are given are such.
     """
 
     def __init__(
-        self, *, is_open: bool = True, limit: int = _REMEMBERED, shard: Shard = WHOLE
+        self,
+        *,
+        is_open: bool = True,
+        limit: int = _REMEMBERED,
+        shard: Shard = WHOLE,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
+        self._clock = clock
         self._shard = shard
         self._is_open = is_open
         self._limit = limit
@@ -118,16 +122,18 @@ class Budgets:
         self._spent: dict[Key, dict[str, datetime]] = {}
         #: Messages that are counted already, and until when that must be known.
         self._known: dict[str, datetime] = {}
+        #: When it was opened, by our clock and by the wall clock.
         self._opened_at: datetime | None = None
+        self._opened: datetime | None = None
         self._inherited: frozenset[str] = frozenset()
-        self._latest: datetime | None = None
 
     def open(self, now: datetime, inherited: Iterable[str] = ()) -> None:
         """Begin, once all that statuses tell is learned.
 
         `inherited` are the namespaces in which an earlier process worked.
         """
-        self._is_open, self._opened_at, self._inherited = True, now, frozenset(inherited)
+        self._is_open, self._inherited = True, frozenset(inherited)
+        self._opened_at, self._opened = self._even(now), now
 
     def learn(
         self, spender: Spender, recipient: str, message: str, moment: datetime, now: datetime
@@ -135,10 +141,12 @@ class Budgets:
         """Count a message of which a status tells, unless it is counted already."""
         if message not in self._known and now - moment < HORIZON:
             self.know(message, now)
-            self._spend(self._rates(spender, recipient), message, min(moment, now))
+            age = max(now - moment, timedelta())
+            self._spend(self._rates(spender, recipient), message, self._even(now) - age)
 
     def know(self, message: str, now: datetime) -> None:
         """Have a message that is counted not be learned again."""
+        now = self._even(now)
         if message not in self._known and len(self._known) >= self._limit:
             self._known = {known: until for known, until in self._known.items() if until > now}
         self._known[message] = now + 2 * HORIZON
@@ -152,7 +160,7 @@ class Budgets:
         """
         if not self._is_open:
             return _NOT_OPEN
-        self._notice(now)
+        now = self._even(now)
         rates = self._rates(spender, recipient or spender.address)
         if recipient is None:
             rates = {key: rate for key, rate in rates.items() if rate is ACCOUNT}
@@ -160,7 +168,7 @@ class Budgets:
         if self._opened_at is not None and spender.namespace in self._inherited:
             # An account that was deleted before may have sent, and stood where a young one stands.
             try:
-                is_old = parse_timestamp(created) <= self._opened_at - SPACING
+                is_old = parse_timestamp(created) <= (self._opened or now) - SPACING
             except ValueError:
                 is_old = False
             if not is_old:
@@ -174,6 +182,7 @@ class Budgets:
         wait = self.wait(spender, created, now, recipient)
         if wait > timedelta():
             return wait
+        now = self._even(now)
         rates = self._rates(spender, recipient)
         if len(self._spent) + len(rates) > self._limit:
             fresh = {key: _counting(messages, now) for key, messages in self._spent.items()}
@@ -188,27 +197,18 @@ class Budgets:
 
         What was announced before we began is of one that has ended.
         """
-        if token in self._known or self._opened_at is None:
+        if token in self._known or self._opened is None:
             return False
-        return announced > self._opened_at and now - announced < _IN_HAND
+        return announced > self._opened and now - announced < _IN_HAND
 
     def give_back(self, message: str) -> None:
         """Forget a message that no server took over."""
         for key in [key for key, messages in self._spent.items() if message in messages]:
             del self._spent[key][message]
 
-    def _notice(self, now: datetime) -> None:
-        """Have what was sent count from now on where the clock was set back: it would count until
-        the clock is again where it was, and nothing would be sent until then."""
-        if self._latest is not None and self._latest - now > _CLOCK_SET:
-            self._spent = {
-                key: {message: min(at, now) for message, at in messages.items()}
-                for key, messages in self._spent.items()
-            }
-            if self._opened_at is not None:
-                self._opened_at = min(self._opened_at, now)
-            self._latest = now
-        self._latest = now if self._latest is None else max(self._latest, now)
+    def _even(self, now: datetime) -> datetime:
+        """Now, by our own clock where there is one."""
+        return now if self._clock is None else self._clock()
 
     def _rates(self, spender: Spender, recipient: str) -> Mapping[Key, Rate]:
         """Everything that a message counts for, and where this is one of several shards that sends

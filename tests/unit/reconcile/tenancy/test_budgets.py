@@ -61,15 +61,26 @@ def taken(
     return granted
 
 
-@pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=3), timedelta(days=4000)])
-def test_a_clock_that_is_set_back_holds_nothing_up_and_gives_nothing_away(back: timedelta) -> None:
-    budgets, own = Budgets(), spender()
-    assert budgets.reserve("one", own, VICTIM, OLD, NOW) == timedelta()
-    later = NOW - back
-    assert budgets.reserve("two", own, VICTIM, OLD, later) == SPACING
-    assert budgets.reserve("three", own, VICTIM, OLD, later + SPACING) == timedelta()
-    # An evaluation that began a little earlier sets no clock.
-    assert budgets.reserve("four", own, VICTIM, OLD, later) > SPACING
+@pytest.mark.parametrize("hours", [1, 72, 100_000, -1, -72, -100_000])
+def test_a_clock_that_is_set_holds_nothing_up_and_gives_nothing_away(hours: int) -> None:
+    even = NOW
+    budgets, own, wall = Budgets(clock=lambda: even), spender(), NOW
+    assert budgets.reserve("one", own, VICTIM, OLD, wall) == timedelta()
+    wall = NOW + timedelta(hours=hours)
+    assert budgets.reserve("two", own, VICTIM, OLD, wall) == SPACING
+    even += timedelta(minutes=4)
+    # An evaluation that began before goes by the time from before.
+    for each in (wall, NOW):
+        assert budgets.reserve("two", own, VICTIM, OLD, each) == timedelta(minutes=1)
+    even += timedelta(minutes=1)
+    assert budgets.reserve("two", own, VICTIM, OLD, wall) == timedelta()
+
+
+def test_what_a_status_tells_counts_for_as_long_as_it_is_old() -> None:
+    even = NOW
+    budgets, wall = Budgets(clock=lambda: even), NOW + timedelta(hours=2)
+    budgets.learn(spender(), VICTIM, "one", wall - timedelta(minutes=2), wall)
+    assert budgets.wait(spender(), OLD, wall) == timedelta(minutes=3)
 
 
 @pytest.mark.parametrize(

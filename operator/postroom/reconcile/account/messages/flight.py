@@ -223,6 +223,8 @@ async def _send(
     flight = flight.model_copy(update={"time": timestamp(view.world.now())})
     if sent:
         budgets.know(message_id(view.resource.metadata.uid, flight.time), now)
+        kept = {token: at for token, at in memory.sent_at.items() if token in memory.sends}
+        memory.sent_at = {**kept, flight.token: view.world.now()}
     else:
         budgets.give_back(flight.token)
     return replace(_after(flight, answer), sent=sent)
@@ -272,7 +274,8 @@ async def _look(
     view: AccountView,
 ) -> Progress:
     now = view.world.now()
-    waited = now - schedule.past(flight.time, now)
+    # The wall clock may have been set since; what this process sent itself it has counted.
+    waited = now - (view.memory.sent_at.get(flight.token) or schedule.past(flight.time, now))
     next_look = next((each - waited for each in _LOOKS if waited < each), _LATER)
     again = Progress(in_flight=flight, look_again=next_look)
     if not isinstance(receiver, correspondents.Receiver):

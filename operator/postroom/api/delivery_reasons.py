@@ -49,10 +49,16 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "until status.inbound has no cursors, and put it back: the mailbox then begins by start.",
     ),
     "WorkerAbsent": (
-        "No `postroom deliver` is known to be at work on this account: its Lease is not there, is "
-        "not renewed, or cannot be read. What is not handed over stays in the mailbox.",
-        "Have an administrator install `postroom deliver` for this namespace, with leader election "
-        "in a namespace where the operator may read Leases, or look at why its Pods do not run; "
-        "everything goes on from where it was.",
+        "No `postroom deliver` is at work on this account: none has ever looked at it, or its "
+        "Lease is not there or not renewed. Mail stays in the mailbox.",
+        "Have an administrator install `postroom deliver` for this namespace, or look at why its "
+        "Pods do not run; everything goes on from where it was.",
+    ),
+    "WorkerUnknown": (
+        "Whether `postroom deliver` is at work cannot be known, so that no good verdict would fall "
+        "with it: it holds no Lease, or the operator cannot read it. Mail is handed over all the "
+        "same as long as it is.",
+        "Have an administrator run `postroom deliver` with --leader-election, and grant the "
+        "operator get on leases in the namespace of that Lease.",
     ),
 }

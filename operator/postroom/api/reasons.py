@@ -120,6 +120,7 @@ class Reason(StrEnum):
     SIGNING_KEY_INVALID = "SigningKeyInvalid"
     SINK_NOT_CONFIGURED = "SinkNotConfigured"
     WORKER_ABSENT = "WorkerAbsent"
+    WORKER_UNKNOWN = "WorkerUnknown"
     # mail
     ALLOWED = "Allowed"
     ADDRESS_DENIED = "AddressDenied"

@@ -25,9 +25,12 @@ Kept = TypeVar("Kept", bound=BaseModel)
 CONDITION = ConditionType.INBOUND_DELIVERING
 _WORKING = "Incoming mail is handed to {}."
 _BEGINNING = "The mailbox is about to be read."
-#: How the operator begins where it cannot know whether anybody is at work: no verdict that is good
-#: is written over it, since none would fall with whoever wrote it.
-UNKNOWABLE = "Whether `postroom deliver` is at work cannot be known"
+#: What a process that holds no Lease says in the place of a good verdict, which would not fall with
+#: it.
+LEASELESS = (
+    "Whether `postroom deliver` is at work cannot be known: it holds no Lease. Run it with "
+    "--leader-election, as is the default in a Pod."
+)
 #: No message came before or after that; what is reckoned with times needs room on both sides.
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 #: What is counted on from, so that what is written fits (int64), whatever somebody wrote there.
@@ -66,25 +69,31 @@ def written(
         inbound["lastRejected"] = {"mailbox": mailbox, "uid": uid, "code": code}
     if worker is not None:
         inbound["worker"] = worker
+    state, reason = verdict(progress, before, worker)
     message = progress.message or _WORKING.format(application)
-    if progress.reason is not None:
-        state = ConditionStatus.FALSE if progress.sure else ConditionStatus.UNKNOWN
-        reason = progress.reason
-    elif before is not None and is_unknowable(before):
-        state, reason = ConditionStatus.UNKNOWN, Reason.WORKER_ABSENT
-        message = str(before["message"])
-    else:
-        state, reason = ConditionStatus.TRUE, Reason.DELIVERING
+    if reason is Reason.WORKER_UNKNOWN:
+        message = LEASELESS if worker is None else str((before or {}).get("message"))
     return {
         "conditions": [condition(state, reason, message, generation, before, now)],
         "inbound": inbound,
     }
 
 
-def is_unknowable(condition: Mapping[str, Any]) -> bool:
-    """Whether our condition, as it stands, tells that nobody can know who is at work."""
-    message = str(condition.get("message"))
-    return condition.get("reason") == Reason.WORKER_ABSENT.value and message.startswith(UNKNOWABLE)
+def verdict(
+    progress: Progress, before: Mapping[str, Any] | None, worker: str | None
+) -> tuple[ConditionStatus, Reason]:
+    """Return status and reason of our condition.
+
+    Without a Lease nothing that is good is said, since nobody would take it back. Where the
+    operator has said that it cannot read ours, it is left to say so as long as nothing else is in
+    the way.
+    """
+    if progress.reason is not None:
+        state = ConditionStatus.FALSE if progress.sure else ConditionStatus.UNKNOWN
+        return state, progress.reason
+    if worker is None or (before or {}).get("reason") == Reason.WORKER_UNKNOWN.value:
+        return ConditionStatus.UNKNOWN, Reason.WORKER_UNKNOWN
+    return ConditionStatus.TRUE, Reason.DELIVERING
 
 
 def condition(

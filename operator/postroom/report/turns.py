@@ -37,6 +37,8 @@ _PASSING = frozenset(
 _BEHIND = frozenset(
     {Reason.MAIL_SERVER_NOT_READY, Reason.SENDING_DOMAIN_NOT_READY, Reason.RECEIVER_NOT_READY}
 )
+#: What is not known of incoming mail until somebody does something about who hands it over.
+_OF_WORKERS = frozenset({Reason.WORKER_ABSENT, Reason.WORKER_UNKNOWN})
 _BY_REASON: Mapping[str, shape.Turn] = {
     **dict.fromkeys(_PASSING, shape.Turn.RETRIED),
     **dict.fromkeys(_BEHIND, shape.Turn.BEHIND),
@@ -110,7 +112,7 @@ def of_reason(reason: str) -> shape.Turn:
 
 def of_delivery(state: str, reason: str, message: str = "") -> shape.Turn:
     """Whose turn it is where incoming mail does not reach its application."""
-    passing = state == ConditionStatus.UNKNOWN and reason != Reason.WORKER_ABSENT
+    passing = state == ConditionStatus.UNKNOWN and reason not in _OF_WORKERS
     return shape.Turn.RETRIED if passing else of_reason(reason)
 
 

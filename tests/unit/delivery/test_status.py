@@ -195,6 +195,7 @@ def stands(state: str, reason: str) -> dict[str, Any]:
         ({}, Reason.PROGRESSING, False),
         (stands("True", "Delivering"), None, True),
         (stands("Unknown", "WorkerAbsent"), Reason.PROGRESSING, False),
+        (stands("Unknown", "WorkerUnknown"), Reason.PROGRESSING, False),
         (stands("False", "SecretNotFound"), Reason.PROGRESSING, False),
         (stands("False", "ConsumerGone"), Reason.PROGRESSING, False),
         (stands("False", "ConsumerUnavailable"), Reason.CONSUMER_UNAVAILABLE, True),
@@ -219,6 +220,6 @@ def test_only_what_an_application_said_holds_at_a_new_start(
 )
 def test_the_time_moves_only_with_the_status(progress: Progress, state: str, moves: bool) -> None:
     before = status.condition_in(stands("True", "Delivering"))
-    made = status.written(progress, "Service a", 4, before, NOW)["conditions"][0]
+    made = status.written(progress, "Service a", 4, before, NOW, "a/b")["conditions"][0]
     assert made["status"] == state and made["observedGeneration"] == 4
     assert (made["lastTransitionTime"] == "2026-11-29T12:00:00Z") == moves

@@ -142,6 +142,7 @@ def test_a_verdict_on_an_earlier_spec_is_none_on_this_one(
         ("False", "SecretNotFound", Turn.YOURS, "Error"),
         ("False", "ReasonOfALaterVersion", Turn.YOURS, "Error"),
         ("Unknown", "WorkerAbsent", Turn.YOURS, "Warning"),
+        ("Unknown", "WorkerUnknown", Turn.YOURS, "Warning"),
         ("Unknown", "AwaitingDependency", Turn.RETRIED, "Warning"),
     ],
 )

@@ -7,7 +7,7 @@ everything as it stood but the condition, and only onto the version that it has 
 one writer at any time, and one that comes back goes on from its cursors and says what it finds.
 
 Where there is no such Lease, or it may not be read, a good verdict would stand for ever. So it is
-none: the operator says that it cannot know, and whoever is at work leaves it so.
+none: the operator says that it cannot know (WorkerUnknown), and whoever is at work leaves it so.
 """
 
 import asyncio
@@ -37,16 +37,16 @@ _PERIOD, _STILL, _UNTOLD = 20.0, 60.0, 120.0
 _STAYS = "mail stays in the mailbox and is handed over once one is"
 _GONE = f"`postroom deliver` is not at work: its Lease {{}} is not renewed; {_STAYS}."
 _HIDDEN = (
-    f"{status.UNKNOWABLE}: the operator cannot read its Lease {{}}. Grant it get on leases there."
-)
-_LEASELESS = (
-    f"{status.UNKNOWABLE}: it holds no Lease. Run it with --leader-election, as is the default in "
-    "a Pod."
+    "Whether `postroom deliver` is at work cannot be known: the operator cannot read its Lease {}. "
+    "Grant it get on leases there."
 )
 _READABLE = (
     "`postroom deliver` has said nothing since its Lease {} can be read; if it is at work it does "
     "within minutes."
 )
+_SAID = ("reason", "message")
+#: What stands in the place of a good verdict.
+_OF_WORKERS = frozenset({Reason.WORKER_ABSENT.value, Reason.WORKER_UNKNOWN.value})
 _NEVER = f"No `postroom deliver` has looked at this account: it may not be installed; {_STAYS}."
 
 
@@ -102,14 +102,14 @@ class Absence:
         for key, raw in accounts:
             stands = status.condition_in(status_of(raw))
             if stands is not None:
-                message = self._to_be_said(stands, _worker_of(raw))
-                if message is not None:
-                    await self._tell(key, raw, message)
+                said = self._to_be_said(raw, stands)
+                if said is not None:
+                    await self._tell(key, raw, *said)
                 continue
             uid = str(metadata_of(raw).get("uid"))
             untold[uid] = self._untold.get(uid, self._clock())
             if self._clock() - untold[uid] >= _UNTOLD:
-                await self._tell(key, raw, _NEVER)
+                await self._tell(key, raw, Reason.WORKER_ABSENT, _NEVER)
         self._untold = untold
 
     def _accounts(self) -> Iterator[tuple[Key, Raw]]:
@@ -130,27 +130,35 @@ class Absence:
         seen, since = self._leases.get(name, (record, self._clock()))
         self._leases[name] = (record, since if seen == record else self._clock())
 
-    def _to_be_said(self, stands: Mapping[str, Any], worker: str | None) -> str | None:
-        """What to say in the stead of a worker; None where what stands may stand."""
+    def _to_be_said(self, raw: Raw, stands: Mapping[str, Any]) -> tuple[Reason, str] | None:
+        """What to say in the stead of a worker; None where what stands may stand.
+
+        What is wrong stands even where nobody can know who is at work: it would only get better.
+        """
+        worker, reason = _worker_of(raw), stands.get("reason")
         is_good = stands.get("status") == ConditionStatus.TRUE.value
         if worker is None:
-            return _LEASELESS if is_good else None
+            # Where there is progress, somebody without a Lease wrote it; else nobody ever did.
+            somebody = reason in _OF_WORKERS and "inbound" in status.part_of(status_of(raw))
+            return (Reason.WORKER_UNKNOWN, status.LEASELESS) if is_good or somebody else None
         record, since = self._leases[worker]
         stays = self._clock() - since >= _STILL
         if isinstance(record, int):
-            return _HIDDEN.format(worker) if stays and is_good else None
-        unknowable = status.is_unknowable(stands)
-        if not stays:
-            return _READABLE.format(worker) if unknowable else None
-        said = stands.get("reason") == Reason.WORKER_ABSENT.value and not unknowable
-        return None if said else _GONE.format(worker)
+            hidden = stays and (is_good or reason in _OF_WORKERS)
+            return (Reason.WORKER_UNKNOWN, _HIDDEN.format(worker)) if hidden else None
+        if stays:
+            return Reason.WORKER_ABSENT, _GONE.format(worker)
+        unknown = reason == Reason.WORKER_UNKNOWN.value
+        return (Reason.WORKER_ABSENT, _READABLE.format(worker)) if unknown else None
 
-    async def _tell(self, key: Key, raw: Raw, message: str) -> None:
+    async def _tell(self, key: Key, raw: Raw, reason: Reason, message: str) -> None:
         """Write in the stead of whoever is not there, onto what was seen; it may have come back."""
         generation = int(metadata_of(raw).get("generation") or 0)
         before = status.condition_in(status_of(raw))
-        state, reason = ConditionStatus.UNKNOWN, Reason.WORKER_ABSENT
+        state = ConditionStatus.UNKNOWN
         condition = status.condition(state, reason, message, generation, before, self._now())
+        if before is not None and all(before.get(name) == condition[name] for name in _SAID):
+            return
         part = {**status.part_of(status_of(raw)), "conditions": [condition]}
         body = applied(raw, key, part)
         await self._bucket.take(key.namespace)

@@ -111,6 +111,8 @@ class InboundStatus:
         #: When all that was written of an account is made up for, at one write a minute.
         self._paid: dict[Key, float] = {}
         self._news = asyncio.Event()
+        #: When it is looked anew who is due, whatever is told until then.
+        self._wakes_at = float("inf")
         #: Told how each write ended.
         self.wrote: Callable[[WriteResult], None] = lambda result: None
 
@@ -139,7 +141,9 @@ class InboundStatus:
         if waiting is not None and waiting.uid == uid:
             due = min(due, waiting.due)
         self._told[key] = _Told(uid, application, progress, generation, due)
-        self._news.set()
+        if due < self._wakes_at:
+            # Not for each message: to look whose turn it is costs as much as there are accounts.
+            self._news.set()
 
     def pending(self, key: Key, uid: str) -> Progress | None:
         """What was told of an object and is not written yet."""
@@ -185,10 +189,8 @@ class InboundStatus:
 
     def _is_another_verdict(self, key: Key, progress: Progress) -> bool:
         stands = self._stands(key)
-        wanted = status.written(progress, "", 0, stands, self._now())["conditions"][0]
-        return stands is None or any(
-            stands.get(name) != wanted[name] for name in ("status", "reason")
-        )
+        wanted = status.verdict(progress, stands, self.worker)
+        return stands is None or (stands.get("status"), stands.get("reason")) != wanted
 
     async def run(self) -> None:
         """Write what is due, until cancelled; who has much to write keeps no other waiting."""
@@ -202,10 +204,10 @@ class InboundStatus:
                 others = (
                     told.due for key, told in self._told.items() if key.namespace not in at_work
                 )
-                next_due = min(others, default=None)
-                wait = None if next_due is None else max(next_due - self._clock(), 0.0)
+                self._wakes_at = min(others, default=float("inf"))
+                wait = max(self._wakes_at - self._clock(), 0.0)
                 try:
-                    async with asyncio.timeout(wait):
+                    async with asyncio.timeout(wait if wait < float("inf") else None):
                         await self._news.wait()
                 except TimeoutError:
                     continue

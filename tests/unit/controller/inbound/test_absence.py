@@ -63,6 +63,22 @@ class World:
     def condition(self) -> dict[str, Any] | None:
         return condition_of(self.intake)
 
+    @property
+    def verdict(self) -> str:
+        found = self.condition or {}
+        return f"{found.get('status')} {found.get('reason')}"
+
+    @property
+    def message(self) -> str:
+        return str((self.condition or {}).get("message"))
+
+    def written_by_worker(self, progress: Progress) -> dict[str, Any]:
+        """What a process with a Lease makes of the condition that stands."""
+        lease = f"postroom-system/{WORKER}"
+        part = status.written(progress, "Service tickets", 1, self.condition, NOW, lease)
+        found: dict[str, Any] = part["conditions"][0]
+        return found
+
 
 async def test_a_verdict_falls_when_the_lease_stands_still_and_all_else_stays() -> None:
     world = World()
@@ -73,9 +89,7 @@ async def test_a_verdict_falls_when_the_lease_stands_still_and_all_else_stays() 
     await world.pass_by(3)
     assert world.server.applied == []
     await world.pass_by(5)
-    found = world.condition
-    assert found is not None and (found["status"], found["reason"]) == ("Unknown", "WorkerAbsent")
-    assert WORKER in found["message"]
+    assert world.verdict == "Unknown WorkerAbsent" and WORKER in world.message
     assert status_of(world.intake.cache.get(ACCOUNT) or {})["inbound"] == before["inbound"]
     # Once, onto the very version that was seen.
     (body,) = world.server.applied
@@ -98,8 +112,7 @@ async def test_a_lease_that_is_gone_is_not_renewed() -> None:
     world.server.put(account(DELIVERING))
     await world.pass_by(10)
     assert len(world.server.applied) == 1
-    assert world.condition is not None
-    assert world.condition["message"].startswith("`postroom deliver` is not at work")
+    assert world.message.startswith("`postroom deliver` is not at work")
 
 
 LEASELESS = [{}, {"worker": "postroom-deliver"}]
@@ -110,8 +123,11 @@ async def test_who_names_no_lease_is_not_known_to_work(names: dict[str, str]) ->
     world = World()
     world.server.put(account({**DELIVERING, "inbound": {"cursors": [CURSOR], **names}}))
     await world.pass_by(10, renewing=True)
-    assert world.condition is not None and status.is_unknowable(world.condition)
-    assert (world.condition["status"], len(world.server.applied)) == ("Unknown", 1)
+    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerUnknown", 1)
+    # The process itself says the very same.
+    before = world.condition
+    assert status.written(Progress(), "a", 1, before, NOW)["conditions"] == [before]
+    assert status.written(Progress(), "a", 1, None, NOW)["conditions"][0]["status"] == "Unknown"
 
 
 async def test_a_lease_that_cannot_be_read_is_not_known_to_be_held_until_it_can() -> None:
@@ -121,21 +137,48 @@ async def test_a_lease_that_cannot_be_read_is_not_known_to_be_held_until_it_can(
     await world.pass_by(3)
     assert world.server.applied == []
     await world.pass_by(7)
-    assert world.condition is not None and status.is_unknowable(world.condition)
-    assert len(world.server.applied) == 1
+    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerUnknown", 1)
     # Whoever is at work leaves it so, and says what is wrong all the same.
-    written = status.written(Progress(), "Service tickets", 1, world.condition, NOW)
-    assert written["conditions"] == [world.condition]
+    assert world.written_by_worker(Progress()) == world.condition
     away = Progress(reason=Reason.CONSUMER_UNAVAILABLE, message="m")
-    written = status.written(away, "Service tickets", 1, world.condition, NOW)
-    assert written["conditions"][0]["reason"] == "ConsumerUnavailable"
+    assert world.written_by_worker(away)["reason"] == "ConsumerUnavailable"
     world.server.forbidden = False
     await world.pass_by(5, renewing=True)
-    found = world.condition
-    assert (found["status"], found["reason"]) == ("Unknown", "WorkerAbsent")
-    assert not status.is_unknowable(found) and len(world.server.applied) == 2
-    written = status.written(Progress(), "Service tickets", 1, found, NOW)
-    assert written["conditions"][0]["status"] == "True"
+    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerAbsent", 2)
+    assert world.written_by_worker(Progress())["status"] == "True"
+
+
+async def test_what_is_told_is_what_is_so_now_and_no_text_that_stands_is_read() -> None:
+    world = World()
+    world.server.put(account(DELIVERING))
+    world.server.forbidden = True
+    await world.pass_by(5)
+    assert world.verdict == "Unknown WorkerUnknown"
+    # It can be read, and is not renewed: first that nothing was said yet, then that nobody is.
+    world.server.forbidden = False
+    await world.pass_by(2)
+    assert world.verdict == "Unknown WorkerAbsent" and "can be read" in world.message
+    await world.pass_by(4)
+    assert world.verdict == "Unknown WorkerAbsent" and "is not renewed" in world.message
+    world.server.forbidden = True
+    await world.pass_by(6)
+    assert world.verdict == "Unknown WorkerUnknown"
+    assert len(world.server.applied) == 4
+
+
+@pytest.mark.parametrize("worker", [None, "postroom-system/postroom-deliver"])
+async def test_what_an_earlier_operator_said_of_what_it_could_not_know_is_said_anew(
+    worker: str | None,
+) -> None:
+    """It said `WorkerAbsent` of that, too."""
+    earlier = {**DELIVERING["conditions"][0], "status": "Unknown", "reason": "WorkerAbsent"}
+    earlier["message"] = "Whether `postroom deliver` is at work cannot be known: m."
+    world = World()
+    world.server.forbidden = True
+    progress = {"cursors": [CURSOR], **({"worker": worker} if worker else {})}
+    world.server.put(account({"conditions": [earlier], "inbound": progress}))
+    await world.pass_by(1 if worker is None else 5)
+    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerUnknown", 1)
 
 
 async def test_what_is_wrong_stands_where_nobody_can_know_who_is_at_work() -> None:
@@ -153,8 +196,9 @@ async def test_an_account_that_nobody_looks_at_says_so_in_two_minutes() -> None:
     await world.pass_by(6)
     assert world.condition is None
     await world.pass_by(5)
-    assert world.condition is not None and world.condition["reason"] == "WorkerAbsent"
-    assert len(world.server.applied) == 1
+    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerAbsent", 1)
+    await world.pass_by(5)
+    assert (world.verdict, len(world.server.applied)) == ("Unknown WorkerAbsent", 1)
 
 
 async def test_whoever_comes_back_meanwhile_wins() -> None:

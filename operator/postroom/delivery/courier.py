@@ -25,7 +25,7 @@ from postroom.delivery.cursors import Cursor
 from postroom.delivery.holds import NO_ROOM, NO_SESSION, SESSION, Holds, Trouble
 from postroom.delivery.spool import Spool, SpooledMessage, SpoolFull
 from postroom.mail.connect.dial import Failure
-from postroom.mail.imap.reading import MessageGone, Waiting
+from postroom.mail.imap.reading import Following, MessageGone, Waiting
 from postroom.mail.round_trip.header import HEADER_LIMIT, read_header
 
 #: IDLE is begun anew before servers end it (RFC 2177: 30 minutes).
@@ -36,6 +36,8 @@ _AT_HAND = 15.0
 _LASTING = 60.0
 #: Octets a second at which a message is fetched again and again: mailboxes have quotas of traffic.
 _AGAIN_RATE = 8 * 1024
+#: Nothing is in the way.
+_NOTHING = Progress()
 #: What a message may be larger than the server says, in octets, before it is fetched again.
 _SLACK = 64 * 1024
 
@@ -158,21 +160,19 @@ class Courier:
         if cursor.uid + 1 >= uid_next:
             self._empty = mailbox
             self._left.pop(mailbox, None)
-            self._note_left()
             self._release(mailbox)
             return False
         following = await reader.following(cursor.uid, uid_next)
-        for before, message in enumerate(following.messages):
-            arrived_at = message.arrived_at or self._now()
-            self._left[mailbox] = following.count - before, arrived_at
-            self._note_left()
+        self._note_left(mailbox, following, 0)
+        self._tell()
+        for number, message in enumerate(following.messages, 1):
             moved = await self._hand_over(reader, cursor, message)
             if moved is None:
                 return False
             cursor = moved
-            self._move(cursor)
-            self._release(mailbox)
-            self._release(SESSION)
+            # All of it before anything is waited for: whoever ends us finds what is so.
+            self._note_left(mailbox, following, number)
+            self._release(mailbox, SESSION, moved=cursor)
             self._go_on()
         self._move(cursor.past(following.looked_to))
         return True
@@ -308,10 +308,11 @@ class Courier:
         self._tell()
         return pause
 
-    def _release(self, what: str) -> None:
-        self._before = Progress()
-        self._holds.release(what)
-        self._tell()
+    def _release(self, *what: str, moved: Cursor | None = None) -> None:
+        self._before = _NOTHING
+        for each in what:
+            self._holds.release(each)
+        self._tell(moved)
 
     def _wait(self, waits: bool, trouble: Trouble = NO_ROOM) -> None:
         """Something waits for long, a message for room if nothing else; or no longer."""
@@ -324,20 +325,34 @@ class Courier:
             raise Finished
         self._place.pause()
 
-    def _note_left(self) -> None:
-        counts, times = zip(*self._left.values(), strict=True) if self._left else ((), ())
-        self._tell(waiting=sum(counts), waiting_since=min(times, default=None))
+    def _note_left(self, mailbox: str, following: Following, done: int) -> None:
+        """Keep how many messages wait when so many of these are done."""
+        self._left.pop(mailbox, None)
+        if (count := following.count - done) > 0 and (messages := following.messages):
+            # Of those that were not looked at yet it is not known when they came: after these.
+            arrived_at = messages[min(done, len(messages) - 1)].arrived_at
+            self._left[mailbox] = count, arrived_at or self._now()
 
     def _move(self, cursor: Cursor) -> None:
         if self.progress.cursors.get(cursor.mailbox) != cursor:
-            self._tell(cursors={**self.progress.cursors, cursor.mailbox: cursor})
+            self._tell(cursor)
 
-    def _tell(self, **changed: object) -> None:
-        """Tell the progress where it is another one."""
-        told = self._holds.trouble or self._before
-        changed |= {"reason": told.reason, "message": told.message, "sure": told.sure}
-        progress = replace(self.progress, **changed)  # type: ignore[arg-type]
-        if progress != self.progress:
+    def _tell(self, moved: Cursor | None = None) -> None:
+        """Tell the progress where it is another one; `moved` is a cursor of it."""
+        before, told = self.progress, self._holds.trouble or self._before
+        kept = before.cursors
+        if moved is not None:
+            kept = {**kept, moved.mailbox: moved}
+        progress = replace(
+            before,
+            cursors=kept,
+            waiting=sum(count for count, _ in self._left.values()),
+            waiting_since=min((since for _, since in self._left.values()), default=None),
+            reason=told.reason,
+            message=told.message,
+            sure=told.sure,
+        )
+        if progress != before:
             self.progress = progress
             self._told(progress)
 

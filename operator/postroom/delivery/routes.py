@@ -155,6 +155,8 @@ def references_of(resource: EmailAccount) -> frozenset[str]:
     deliver, found = inbound.deliver, set[str]()
     if deliver.signing_key_ref is not None:
         found.add(reference_to("Secret", deliver.signing_key_ref.name))
+    if deliver.service is not None:
+        found.add(reference_to("Service", deliver.service.name))
     bundle = deliver.service.ca_bundle_ref if deliver.service is not None else None
     if bundle is not None:
         found.add(reference_to(bundle.kind, bundle.name))

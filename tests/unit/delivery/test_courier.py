@@ -56,6 +56,23 @@ def test_what_comes_is_handed_over_in_order_and_the_cursor_goes_behind_it() -> N
     play(scene)
 
 
+@pytest.mark.parametrize("moment", range(1, 60))
+def test_whoever_ends_it_at_any_moment_finds_how_many_wait(moment: int) -> None:
+    async def scene(world: World, worker: Worker) -> None:
+        def end() -> None:
+            raise RuntimeError("ended")
+
+        came = [world.arrive() for _ in range(5)]
+        world.at[world.steps + moment] = end
+        await worker.works(10)
+        found = worker.progress
+        left = len(came) - found.cursors["INBOX"].uid
+        assert found.waiting in (left, 0) and (found.waiting or not left or not found.delivered)
+        assert (found.waiting_since is None) == (found.waiting == 0)
+
+    play(scene)
+
+
 def test_what_was_there_before_is_left_unless_it_is_asked_for() -> None:
     async def perform(start: Start) -> list[bytes]:
         world = World()

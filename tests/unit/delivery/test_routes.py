@@ -152,7 +152,7 @@ def test_what_brings_an_account_back() -> None:
     service["caBundleRef"] = {"kind": "ConfigMap", "name": "ca"}
     raw["spec"]["inbound"]["deliver"]["service"] = service
     found = routes.references_of(cast("EmailAccount", parse(Kind.EMAIL_ACCOUNT, raw)))
-    assert {each.rpartition("/")[2] for each in found} == {"tickets-hook", "ca"}
+    assert {each.rpartition("/")[2] for each in found} == {"tickets-hook", "tickets", "ca"}
     del raw["spec"]["inbound"]
     assert not routes.references_of(cast("EmailAccount", parse(Kind.EMAIL_ACCOUNT, raw)))
 

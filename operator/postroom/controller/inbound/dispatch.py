@@ -34,11 +34,21 @@ from postroom.reconcile.world import World
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which an account is looked at anew: a Service or an unwatched Secret may have
-#: changed.
+#: Seconds after which an account is looked at anew: an unwatched Secret may have changed.
 _LOOK_AGAIN = 300.0
-#: Seconds after which one that something passing is in the way of is looked at anew.
+#: Seconds after which one that something passing is in the way of is looked at anew, or something
+#: that somebody is likely at work on, of which nothing tells.
 _PASSING = 30.0
+_BEING_MENDED = frozenset(
+    {
+        Reason.SECRET_NOT_FOUND,
+        Reason.SECRET_KEY_MISSING,
+        Reason.SIGNING_KEY_INVALID,
+        Reason.REFERENCE_NOT_PERMITTED,
+        Reason.CONFIG_MAP_NOT_FOUND,
+        Reason.CONFIG_MAP_KEY_MISSING,
+    }
+)
 
 _NOT_UNDERSTOOD = (
     "This `postroom deliver` does not understand the spec, so no mail is handed over: correct what "
@@ -202,8 +212,8 @@ class Dispatcher:
             await self._carry(key, resource, found)
         else:
             await self._hold(key, resource, found)
-        passing = isinstance(found, Obstacle) and found.passing
-        self._queue.add_after(key, _PASSING if passing else _LOOK_AGAIN)
+        soon = isinstance(found, Obstacle) and (found.passing or found.reason in _BEING_MENDED)
+        self._queue.add_after(key, _PASSING if soon else _LOOK_AGAIN)
 
     async def _hold(self, key: Key, resource: EmailAccount, obstacle: Obstacle) -> None:
         """Carry nothing; a courier is left at work where there may be no obstacle at all."""

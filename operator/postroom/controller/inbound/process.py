@@ -19,6 +19,7 @@ from postroom.controller.cache import Cache
 from postroom.controller.inbound.dispatch import Dispatcher
 from postroom.controller.inbound.figures import Figures
 from postroom.controller.inbound.progress import InboundStatus
+from postroom.controller.inbound.services import SeenServices
 from postroom.controller.intake import Intake, utc_now
 from postroom.controller.queue import KeyedQueue
 from postroom.controller.sweep import Sweep
@@ -124,10 +125,11 @@ class _Delivering(lifecycle.Lifecycle):
         self._intake.on_stale_sources = world.forget_sources
         policy = network.dial_policy(common, self._cluster.server)
         self._sinks = Sinks(utc_now, nats=self._own.nats, policy=policy)
+        services = SeenServices(_Services(self._cluster), self._intake.dependants, self._queue)
         self._dispatcher = Dispatcher(
             self._intake,
             world,
-            _Services(self._cluster),
+            services,
             cast("Mailboxes", outbound.mail),
             self._told,
             self._spool,
@@ -142,6 +144,7 @@ class _Delivering(lifecycle.Lifecycle):
         self._observe(self._dispatcher)
         self._workers = [asyncio.create_task(self._dispatcher.run()) for _ in range(_LOOKS)]
         self._spawn(self._told.run(), "progress")
+        self._spawn(services.run(), "services")
         where = lifecycle.served(common)
         logger.info("postroom %s hands over the mail of %s", __version__, where)
 

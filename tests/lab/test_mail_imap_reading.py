@@ -12,6 +12,7 @@ import hashlib
 import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from lab.mail_probing import nothing_leaks  # noqa: F401 - a fixture
 from postroom.lab.mailboxes import Account, Mailbox
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap import reading
+from postroom.mail.imap.protocol import CommandAnswer
 from postroom.mail.imap.reading import PIECE, MailboxReader, MessageGone
 
 Lab = tuple[MailboxReader, Account]
@@ -195,6 +197,59 @@ async def test_what_came_before_idle_is_news(lab: Lab) -> None:
     inbox(account).deliver(RAW)
     await reader.following(0, uid_next)
     await asyncio.wait_for(reader.news(60), 5)
+
+
+async def test_small_messages_come_several_at_a_time_byte_for_byte(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, account = lab
+    _, first = await reader.open("INBOX")
+    sizes = [*range(300, 340), PIECE + 1, 0, 90_000, *[64_000] * 9, *[64 * 1024] * 3, 1]
+    contents = [octets(size) for size in sizes]
+    for content in contents:
+        inbox(account).deliver(content)
+    asked: list[str] = []
+    ask = reader._session.ask
+
+    async def counted(name: str, *arguments: str, **more: Any) -> CommandAnswer:
+        asked.append(name)
+        return await ask(name, *arguments, **more)
+
+    _, uid_next = await reader.open("INBOX")
+    messages = (await reader.following(first - 1, uid_next)).messages
+    monkeypatch.setattr(reader._session, "ask", counted)
+    monkeypatch.setattr(reading, "_FRESH", 60.0)
+    found = []
+    for message in messages:
+        found.append(await whole(reader, message.uid, message.size))
+        assert sum(map(len, reader._brought.values())) <= 256 * 1024
+    assert found == contents
+    assert len(asked) < 25, asked
+
+
+async def test_what_came_a_while_ago_is_asked_for_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, account = lab
+    _, first = await reader.open("INBOX")
+    box = inbox(account)
+    kept = [box.deliver(octets(100 + number)) for number in range(8)]
+    monkeypatch.setattr(reading, "_FRESH", 60.0)
+    _, uid_next = await reader.open("INBOX")
+    messages = (await reader.following(first - 1, uid_next)).messages
+    for message in messages[:5]:
+        await whole(reader, message.uid, message.size)
+    assert messages[5].uid in reader._brought
+    box.expunge([kept[5]])
+    monkeypatch.setattr(reading, "_FRESH", 0.0)
+    with pytest.raises(MessageGone):
+        await whole(reader, messages[5].uid, messages[5].size)
+    monkeypatch.setattr(reading, "_FRESH", 60.0)
+    assert len(await whole(reader, messages[6].uid, messages[6].size)) == messages[6].size
+    assert reader._brought
+    # And another mailbox has none of it.
+    await reader.open("Junk")
+    assert not reader._brought
 
 
 async def test_a_message_that_goes_is_gone(lab: Lab) -> None:

@@ -14,6 +14,7 @@ from postroom.delivery.cursors import Cursor, Start
 from postroom.delivery.spool import SpooledMessage
 from postroom.mail.imap.reading import Following
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.round_trip.header import Header
 
 
 class Reader(Protocol):
@@ -65,7 +66,7 @@ class Route:
     endpoint: Endpoint
     login: Callable[[], Awaitable[Login]]
     sink: Sink
-    is_ours: Callable[[bytes], bool] = lambda header: False
+    is_ours: Callable[[Header], bool] = lambda header: False
 
 
 @dataclass(frozen=True, slots=True)

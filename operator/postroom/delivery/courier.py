@@ -26,7 +26,7 @@ from postroom.delivery.holds import NO_ROOM, NO_SESSION, SESSION, Holds, Trouble
 from postroom.delivery.spool import Spool, SpooledMessage, SpoolFull
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.reading import Following, MessageGone, Waiting
-from postroom.mail.round_trip.header import HEADER_LIMIT, read_header
+from postroom.mail.round_trip.header import HEADER_LIMIT, Header, read_header
 
 #: IDLE is begun anew before servers end it (RFC 2177: 30 minutes).
 IDLE_LIMIT = timedelta(minutes=29)
@@ -199,7 +199,7 @@ class Courier:
                     except SpoolFull:
                         continue
             # Without its body: the application hears of it, and can fetch it itself.
-            header = await reader.header(message.uid)
+            header = read_header(await reader.header(message.uid))
             if self._route.is_ours(header):
                 return cursor.past(message.uid)
             told = self._described(cursor, message, arrived_at, header, oversized=True)
@@ -212,13 +212,13 @@ class Courier:
     ) -> Cursor | None:
         """Fetch a message and offer it; raises `SpoolFull` where it is larger than the room."""
         async with self._spool.message(self._route.namespace, room, self._wait) as spooled:
-            header = b""
+            begun = b""
             async with aclosing(reader.pieces(message.uid, message.size)) as pieces:  # type: ignore[type-var]
                 async for piece in pieces:
-                    if len(header) < HEADER_LIMIT:
-                        header += piece
+                    if len(begun) < HEADER_LIMIT:
+                        begun += piece
                     await spooled.add(piece)
-            header = header.partition(b"\r\n\r\n")[0]
+            header = read_header(begun.partition(b"\r\n\r\n")[0])
             if self._route.is_ours(header):
                 return cursor.past(message.uid)
             whole = replace(message, size=spooled.size)
@@ -230,7 +230,7 @@ class Courier:
         cursor: Cursor,
         message: Waiting,
         arrived_at: datetime,
-        header: bytes,
+        header: Header,
         *,
         oversized: bool = False,
     ) -> Mapping[str, str]:
@@ -239,7 +239,7 @@ class Courier:
         place = events.Place(route.account_uid, route.namespace, route.account, *where)
         return events.attributes(
             place,
-            read_header(header),
+            header,
             arrived_at,
             message.size,
             receivers=(route.endpoint.host,),

@@ -40,6 +40,7 @@ _KEYWORD = re.compile(r"[a-z][a-z0-9-]{0,31}")
 #: What must be written as %XX in a header: all but printable ASCII, and space, quote and percent
 #: (CloudEvents HTTP protocol binding 1.0.2 section 3.1.3.2).
 _PLAIN = "".join(chr(octet) for octet in range(0x21, 0x7F) if octet not in b'"%')
+_ALL_PLAIN = re.compile(f"[{re.escape(_PLAIN)}]*")
 _INTEGERS, _BOOLEANS = frozenset({"size"}), frozenset({"mayberepeated", "claimstobeprobe"})
 
 
@@ -158,6 +159,8 @@ def as_headers(found: Mapping[str, str]) -> dict[str, str]:
 
 def encoded(value: str) -> str:
     """Write one attribute's value for a header."""
+    if _ALL_PLAIN.fullmatch(value):
+        return value  # as most are
     return quote(value, _PLAIN, errors="replace")
 
 
@@ -188,7 +191,8 @@ def _typed(name: str, value: str) -> str | int | bool:
 
 def _first_id(body: str) -> str | None:
     for found in _MESSAGE_ID.finditer(body):
-        whole = all(ord(character) & 0xFFFE != 0xFFFE for character in found[1])
-        if whole and len(encoded(found[1])) <= _ID_LIMIT:
-            return found[1]
+        text = found[1]
+        whole = text.isascii() or all(ord(character) & 0xFFFE != 0xFFFE for character in text)
+        if whole and len(encoded(text)) <= _ID_LIMIT:
+            return text
     return None

@@ -33,14 +33,21 @@ def parse_key(text: str) -> Masked:
     return Masked(written.removeprefix(PREFIX))
 
 
-def signatures(keys: Sequence[Masked], event_id: str, timestamp: int, body: Iterable[bytes]) -> str:
+def signatures(
+    keys: Sequence[Masked], event_id: str, timestamp: int, body: bytes | Iterable[bytes]
+) -> str:
     """Return the value of ``webhook-signature``: one signature by each key, separated by spaces.
 
-    `timestamp` is in seconds since 1970; `body` is read once, piece by piece.
+    `timestamp` is in seconds since 1970; `body` is read once, as a whole or piece by piece.
     """
     begun = f"{event_id}.{timestamp}.".encode()
-    made = [hmac.new(base64.b64decode(key.reveal()), begun, "sha256") for key in keys]
-    for piece in body:
-        for each in made:
-            each.update(piece)
-    return " ".join(f"v1,{base64.b64encode(each.digest()).decode()}" for each in made)
+    octets = [base64.b64decode(key.reveal()) for key in keys]
+    if isinstance(body, bytes):
+        made = [hmac.digest(key, begun + body, "sha256") for key in octets]
+    else:
+        signers = [hmac.new(key, begun, "sha256") for key in octets]
+        for piece in body:
+            for signer in signers:
+                signer.update(piece)
+        made = [signer.digest() for signer in signers]
+    return " ".join(f"v1,{base64.b64encode(each).decode()}" for each in made)

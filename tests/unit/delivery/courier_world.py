@@ -27,6 +27,7 @@ from postroom.delivery.spool import Spool, SpooledMessage
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.reading import Following, MessageGone, Waiting
 from postroom.mail.report import Endpoint, Login
+from postroom.mail.round_trip.header import Header
 
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MAX_SIZE = 1000
@@ -271,7 +272,7 @@ class Worker:
         stored: Progress | None = None,
         *,
         start: cursors.Start = cursors.Start.NOW,
-        is_ours: Callable[[bytes], bool] = lambda header: False,
+        is_ours: Callable[[Header], bool] = lambda header: False,
         namespace: str = "mail",
         interval: timedelta = timedelta(minutes=5),
         places: Places | None = None,

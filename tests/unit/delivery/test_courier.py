@@ -330,7 +330,7 @@ def test_a_spool_that_is_full_has_messages_wait_and_loses_none() -> None:
 def test_our_own_messages_and_those_that_are_gone_are_passed_over() -> None:
     async def perform() -> None:
         world = World()
-        worker = Worker(world, is_ours=lambda header: header.startswith(b"Message-ID: <0@"))
+        worker = Worker(world, is_ours=lambda header: header.first("Message-ID").startswith("<0@"))
         await worker.works(1)
         world.arrive(), world.arrive()
         kept = world.arrive()

@@ -15,7 +15,7 @@ from typing import Any
 from postroom.api.names import Kind
 from postroom.concurrency.bounded import BoundedMap
 from postroom.controller.cache import Cache, Raw, metadata_of, status_of
-from postroom.mail.round_trip.header import read_header
+from postroom.mail.round_trip.header import Header
 from postroom.mail.round_trip.recognise import claimed
 
 #: How many messages are remembered that are no longer under way.
@@ -41,9 +41,9 @@ class Announced:
             if isinstance(token, str):
                 self._seen.put((*sender, token), None)
 
-    def is_ours(self, namespace: str, header: bytes) -> bool:
+    def is_ours(self, namespace: str, header: Header) -> bool:
         """Whether a message with this header, in a mailbox of a namespace, was announced there."""
-        message = claimed(read_header(header))
+        message = claimed(header)
         if message is None:
             return False
         announced = (namespace, *message)

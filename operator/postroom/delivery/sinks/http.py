@@ -9,9 +9,10 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from types import SimpleNamespace
+from itertools import chain
 from typing import Any
 from weakref import WeakSet
 
@@ -30,8 +31,9 @@ from postroom.delivery.spool import SpooledMessage
 from postroom.mail.connect.dial import Failure
 from postroom.mail.connect.tls import TrustStore
 
-#: Up to so many octets a body is read once, and sent in one piece.
-_AT_ONCE = 256 * 1024
+#: Up to so many octets a body is read once, and sent in one piece; and with its head, which fits
+#: into the buffers of a connection together, so that nobody need wait for it to be taken.
+_AT_ONCE, _WITH_HEAD = 256 * 1024, 64 * 1024
 #: How often a message is posted at once on another connection, where the application had ended the
 #: one that was kept: each time one less is kept.
 _KEPT_ENDED = 4
@@ -81,15 +83,12 @@ def open_session() -> aiohttp.ClientSession:
     """A session for all sinks: it takes no cookies, no proxy from the environment, resolves no
     name, leaves compressed bodies as they are, and has no bound on connections, since each account
     has one at most and none shall wait for those of others."""
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(_note_kept)
     return aiohttp.ClientSession(
         connector=_Connector(resolver=_NoNames(), use_dns_cache=False, limit=0),
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
         headers={"User-Agent": "postroom"},
-        trace_configs=[tracing],
         trust_env=False,
     )
 
@@ -108,6 +107,7 @@ class HttpSink:
         limits: Limits | None = None,
     ) -> None:
         self._session, self._destination = session, destination
+        self._url, self._host = destination.url, destination.host
         self._keys, self._now, self._format = keys, now, written_as
         self._trusts, self._limits = trusts or TrustStore(), limits or Limits()
 
@@ -121,7 +121,7 @@ class HttpSink:
         else:
             letter = await threads.to_its_end(_read, body, self._keys, told["id"], stamp)
         headers |= {
-            "Host": self._destination.host,
+            "Host": self._host,
             "Content-Length": str(letter.size),
             "webhook-id": told["id"],
             "webhook-timestamp": str(stamp),
@@ -129,41 +129,26 @@ class HttpSink:
         }
         answer = Answer(None, trouble=troubles.ENDS)
         for _ in range(_KEPT_ENDED):
-            kept = SimpleNamespace(connection=False)
-            answer = await self._post(headers, letter, kept)
+            kept = _Kept()
+            _asked_by.set(kept)
+            answer = await self._post(headers, letter)
             if answer.trouble != troubles.ENDS or not kept.connection:
                 break
         return answer
 
-    async def _post(
-        self, headers: Mapping[str, str], letter: "_Letter", kept: SimpleNamespace
-    ) -> Answer:
+    async def _post(self, headers: Mapping[str, str], letter: "_Letter") -> Answer:
         limits = self._limits
-        whole = aiohttp.ClientTimeout(
-            total=limits.total + letter.size / limits.slowest, sock_connect=limits.connect
-        )
         sending = _Sending(letter, limits)
         try:
-            trust = await self._trust()
-            async with (
-                asyncio.timeout(limits.connect + limits.silence) as silence,
-                self._session.post(
-                    self._destination.url,
-                    headers=headers,
-                    data=sending.pieces(silence),
-                    allow_redirects=False,
-                    timeout=whole,
-                    ssl=trust,
-                    # Over HTTP, too: connections are kept by it. One that is kept leads to whom
-                    # the address had been given when it was opened.
-                    server_hostname=self._destination.name,
-                    trace_request_ctx=kept,
-                ) as answer,
-            ):
-                if sending.left and 200 <= answer.status < 300:
-                    return Answer(None, trouble=troubles.TOO_EARLY)
-                wait = retry_after(answer.headers.get("Retry-After"), self._now())
-                return Answer(answer.status, wait)
+            if letter.whole is not None and letter.size <= _WITH_HEAD:
+                # It is on its way as soon as there is a connection: one time bounds all of it.
+                sending.left = 0
+                return await self._asked(
+                    headers, letter.whole or None, sending, limits.connect + limits.silence
+                )
+            async with asyncio.timeout(limits.connect + limits.silence) as silence:
+                total = limits.total + letter.size / limits.slowest
+                return await self._asked(headers, sending.pieces(silence), sending, total)
         except Failure as failure:
             if failure.reason is Reason.RESOURCES_EXHAUSTED:
                 raise
@@ -174,9 +159,31 @@ class HttpSink:
             taken = not sending.left
             return Answer(None, trouble=troubles.of_http(error, self._destination.name, taken))
 
-    async def _trust(self) -> ssl.SSLContext | bool:
-        if not self._destination.secure:
-            return True
+    async def _asked(
+        self,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterator[bytes] | None,
+        sending: "_Sending",
+        total: float,
+    ) -> Answer:
+        trust = await self._trust() if self._destination.secure else True
+        async with self._session.post(
+            self._url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=total, sock_connect=self._limits.connect),
+            ssl=trust,
+            # Over HTTP, too: connections are kept by it. One that is kept leads to whom the address
+            # had been given when it was opened.
+            server_hostname=self._destination.name,
+        ) as answer:
+            if sending.left and 200 <= answer.status < 300:
+                return Answer(None, trouble=troubles.TOO_EARLY)
+            asked = answer.headers.get("Retry-After")
+            return Answer(answer.status, retry_after(asked, self._now()) if asked else None)
+
+    async def _trust(self) -> ssl.SSLContext:
         return await self._trusts.context(self._destination.ca_bundle, common_name=False)
 
     def _written(
@@ -198,26 +205,28 @@ class _Letter:
     size: int
     signatures: str
     body: Callable[[], Iterator[bytes]]
+    whole: bytes | None = None
 
 
 def _read(
     body: Callable[[], Iterator[bytes]], keys: Sequence[Masked], event_id: str, stamp: int
 ) -> _Letter:
-    size, kept = 0, list[bytes]()
+    pieces, begun = body(), b""
+    while len(begun) <= _AT_ONCE and (piece := next(pieces, None)) is not None:
+        begun = begun + piece if begun else piece
+    if len(begun) <= _AT_ONCE:
+        signatures = signing.signatures(keys, event_id, stamp, begun)
+        return _Letter(len(begun), signatures, lambda: iter((begun,) if begun else ()), begun)
+    size = 0
 
     def counted() -> Iterator[bytes]:
         nonlocal size
-        for piece in body():
+        for piece in chain((begun,), pieces):
             size += len(piece)
-            if size <= _AT_ONCE:
-                kept.append(piece)
             yield piece
 
     signatures = signing.signatures(keys, event_id, stamp, counted())
-    if size > _AT_ONCE:
-        return _Letter(size, signatures, body)
-    whole = b"".join(kept)
-    return _Letter(size, signatures, lambda: iter((whole,) if whole else ()))
+    return _Letter(size, signatures, body)
 
 
 class _Sending:
@@ -250,6 +259,16 @@ class _Sending:
             silence.reschedule(asyncio.get_running_loop().time() + wait)
 
 
+class _Kept:
+    """Whether a connection was kept from before."""
+
+    connection = False
+
+
+#: Who asks for a connection. aiohttp's own way to learn it, a trace, costs as much as a request.
+_asked_by: ContextVar[_Kept | None] = ContextVar("asked_by", default=None)
+
+
 class _Connector(aiohttp.TCPConnector):
     """Keeps connections, but none on which something was said unasked: it would be taken for the
     answer to what is sent next. Some servers say so that they are about to end it (408)."""
@@ -263,19 +282,14 @@ class _Connector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(*arguments, **options)
             protocol = connection.protocol
-            if protocol in self._known and protocol is not None and protocol.should_close:
+            is_kept = protocol in self._known
+            if is_kept and protocol is not None and protocol.should_close:
                 connection.close()
                 continue
+            if (asked_by := _asked_by.get()) is not None:
+                asked_by.connection = is_kept
             self._known.add(protocol)
             return connection
-
-
-async def _note_kept(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    parameters: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    context.trace_request_ctx.connection = True
 
 
 class _NoNames(AbstractResolver):

@@ -47,18 +47,20 @@ def fetched(lines: Sequence[bytes]) -> Iterator[Fetched]:
         yield Fetched(uid, received_at, next(headers, None), number(found.get(b"RFC822.SIZE")))
 
 
-def piece_of(lines: Sequence[bytes], uid: int, section: bytes) -> Piece | None:
-    """The octets of a section of a message (``HEADER``; empty: of all of it), NIL as none at all.
+def pieces_of(lines: Sequence[bytes], section: bytes) -> Mapping[int, Piece]:
+    """The octets of a section of messages (``HEADER``; empty: of all of it), NIL as none at all, by
+    their UIDs; what is told first counts.
 
-    None where the server does not tell of it: what else it tells of the message, or of others, is
-    news that came in between (RFC 9051 section 7.5.2).
+    What else the server tells of messages is news that came in between (RFC 9051 section 7.5.2).
     """
-    for told_of, found in _items(lines):
-        for name, value in found.items() if told_of == uid else ():
+    pieces: dict[int, Piece] = {}
+    for uid, found in _items(lines):
+        for name, value in found.items():
             match = _SECTION.fullmatch(name)
             if match and match["name"] == section and not isinstance(value, list):
-                return Piece(value or b"", int(match["origin"]) if match["origin"] else None)
-    return None
+                origin = int(match["origin"]) if match["origin"] else None
+                pieces.setdefault(uid, Piece(value or b"", origin))
+    return pieces
 
 
 def _items(lines: Sequence[bytes]) -> Iterator[tuple[int, Mapping[bytes, Value]]]:

@@ -8,7 +8,7 @@ server does not show is only passed over once SEARCH says that it is gone.
 import asyncio
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.examine import Opened, examine, no_positions
-from postroom.mail.imap.fetching import Piece, fetched, piece_of, searched, uid_sets
+from postroom.mail.imap.fetching import Piece, fetched, pieces_of, searched, uid_sets
 from postroom.mail.imap.operation import IDENTITY, unless_refused
 from postroom.mail.imap.protocol import LINE_LIMIT, TOTAL_LIMIT, CommandAnswer
 from postroom.mail.imap.session import ImapSession
@@ -25,6 +25,10 @@ from postroom.mail.round_trip.header import HEADER_LIMIT
 
 #: Octets of one FETCH: what is kept of a message in memory.
 PIECE = 256 * 1024
+#: Small messages come several at a time, since to ask for each costs more than it does: octets of
+#: one, octets and number of all at most, and seconds for which they are kept. What is removed
+#: within these may still be handed over.
+_SMALL, _TOGETHER, _AT_ONCE, _FRESH = 64 * 1024, 256 * 1024, 16, 1.0
 #: Seconds in which a message comes, besides what its octets allow at the slowest rate, in octets a
 #: second: it has its room on the way for as long.
 _IN_TIME, _SLOWEST = 120.0, 64 * 1024
@@ -95,6 +99,11 @@ class MailboxReader:
         #: By mailboxes, which may be opened in turn.
         self._ahead: dict[str, _Ahead] = {}
         self._span = _SPAN
+        #: The messages that are read next; of these what came already, and when; and how many come
+        #: at a time: more while they are taken in time.
+        self._batch: Sequence[Waiting] = ()
+        self._brought: dict[int, bytes] = {}
+        self._brought_at, self._at_once = 0.0, 1
         #: How often in a row the server told of news, and there was nothing new.
         self._false_alarms = 0
         self._alarmed = False
@@ -107,7 +116,8 @@ class MailboxReader:
     async def open(self, mailbox: str) -> tuple[int, int]:
         """Open a mailbox read-only; returns its UIDVALIDITY and UIDNEXT."""
         before, arrivals = (self._mailbox, self._opened), self._protocol.arrivals
-        self._mailbox = ""
+        self._mailbox, self._batch = "", ()
+        self._brought.clear()
         found = await examine(self._session, mailbox)
         if found.uid_validity is None:
             raise no_positions(self._session)
@@ -149,6 +159,7 @@ class MailboxReader:
             looked_to = hidden - 1
             if not messages:
                 raise self._hides(hidden)
+        self._batch = messages
         return Following(messages, looked_to, len(uids))
 
     async def _look_ahead(self, uid: int, end: int) -> _Ahead:
@@ -192,6 +203,9 @@ class MailboxReader:
         `size` is what the server said. Where that is not what it gives, or where it gives less at a
         time than it is asked for, it is asked on until there is nothing more, within bounds.
         """
+        if (whole := await self._whole(uid)) is not None:
+            yield whole
+            return
         offset = asked = 0
         time = asyncio.get_running_loop().time
         begun = time()
@@ -213,6 +227,40 @@ class MailboxReader:
                 return
             if piece.origin is None and offset > PIECE:
                 return  # the server does not know parts, and has given all
+
+    async def _whole(self, uid: int) -> bytes | None:
+        """All of a small message, which may have come with one before it; None: it did not."""
+        now = asyncio.get_running_loop().time()
+        if now - self._brought_at > _FRESH:
+            self._brought.clear()
+            self._at_once = max(self._at_once // 4, 1)
+        elif not self._brought:
+            self._at_once = min(2 * self._at_once, _AT_ONCE)
+        if uid not in self._brought:
+            self._brought.clear()
+            self._brought_at = now
+            await self._bring(uid)
+        return self._brought.pop(uid, None)
+
+    async def _bring(self, first: int) -> None:
+        """Fetch some messages at a time, those that are small; keep each that comes whole."""
+        sizes, largest = dict[int, int](), 0
+        begin = bisect_left(self._batch, first, key=lambda message: message.uid)
+        for message in self._batch[begin:]:
+            largest = max(largest, message.size)
+            # What a server gives beyond what it said is cut off, and bounded by that.
+            fits = (len(sizes) + 1) * largest <= _TOGETHER and len(sizes) < self._at_once
+            if not (fits and 0 < message.size <= _SMALL):
+                break
+            sizes[message.uid] = message.size
+        if len(sizes) < 2 or first not in sizes:
+            return
+        numbers, most = next(uid_sets(sizes, _AT_ONCE))[0], max(sizes.values()) + 1
+        # NO as well: those that do not come are looked for one by one.
+        _, lines = await self._ask("UID FETCH", numbers, f"(UID BODY.PEEK[]<0.{most}>)")
+        for uid, piece in pieces_of(lines[:-1], b"").items():
+            if len(piece.octets) == sizes.get(uid) and not piece.origin:
+                self._brought[uid] = piece.octets
 
     async def news(self, seconds: float) -> None:
         """Wait until a message may have come since the mailbox was opened, or for some seconds."""
@@ -240,7 +288,7 @@ class MailboxReader:
         """Octets of a section, none beyond its end; raises `MessageGone`."""
         asked = f"(UID BODY.PEEK[{section}]<{offset}.{most}>)"
         result, lines = await self._ask("UID FETCH", str(uid), asked)
-        piece = piece_of(lines[:-1], uid, section.encode())
+        piece = pieces_of(lines[:-1], section.encode()).get(uid)
         # A server may say NO because the message is gone (RFC 9051 section 6.4.5).
         if piece is None and uid not in await self._search(uid, uid):
             raise MessageGone

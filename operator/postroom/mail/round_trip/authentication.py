@@ -82,10 +82,11 @@ def of_strangers(header: Header, receivers: Iterable[str] = ()) -> Authenticatio
     nothing but servers of that name's own side took the message after it was written. Nothing
     that stands below adds to a method that was told.
     """
-    stamps, servers = _stamps(header), _servers(header)
-    known = [receiver.lower().rstrip(".") for receiver in receivers]
+    stamps = _stamps(header)
     if not stamps:
         return None
+    servers = _servers(header)
+    known = [receiver.lower().rstrip(".") for receiver in receivers]
     stop, first = stamps[0]
     # The topmost server is the receiver's, whether it wrote the field before or after its own.
     took_it = servers[:stop] or servers[:1]

@@ -32,6 +32,7 @@ FIELD_NAMES = (
     "Envelope-To",
 )
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FIELD = re.compile(r"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9.-]{1,253})")
@@ -53,9 +54,8 @@ class Header:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return the bodies of the fields of a name, topmost first."""
-        return tuple(
-            header_field.value for header_field in self.fields if header_field.name == name.lower()
-        )
+        wanted = name.lower()
+        return tuple(each.value for each in self.fields if each.name == wanted)
 
     def first(self, name: str) -> str:
         """Return the body of the topmost field of a name; empty where there is none."""
@@ -80,7 +80,10 @@ def read_header(octets: bytes) -> Header:
         if len(fields) == _FIELDS_LIMIT:
             break
         if found := _FIELD.fullmatch("".join(lines)):
-            value = re.sub(r"[\x00-\x1f\x7f]", " ", found[2]).strip()
+            value = found[2]
+            if not value.isprintable():  # as most are
+                value = _CONTROL.sub(" ", value)
+            value = value.strip()
             fields.append(HeaderField(found[1].lower(), value[:_VALUE_LIMIT]))
     return Header(tuple(fields))
 

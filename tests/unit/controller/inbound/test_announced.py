@@ -8,15 +8,16 @@ import pytest
 from postroom.controller.cache import Cache
 from postroom.controller.inbound.announced import Announced
 from postroom.mail.round_trip.compose import probe_value
+from postroom.mail.round_trip.header import Header, read_header
 from unit.controller.inbound.statuses import account
 from unit.controller.samples import ACCOUNT
 
 TOKEN, OTHER = "0123456789abcdef" * 2, "f" * 32
 
 
-def header(token: str = TOKEN, uid: str = "uid-1", key: str = "k", copies: int = 1) -> bytes:
+def header(token: str = TOKEN, uid: str = "uid-1", key: str = "k", copies: int = 1) -> Header:
     field = f"X-Postroom-Probe: {probe_value(key.encode() * 32, uid, token)}\r\n"
-    return f"Subject: a\r\n{field * copies}\r\n".encode()
+    return read_header(f"Subject: a\r\n{field * copies}\r\n".encode())
 
 
 def sending(name: str = "roundTrip", token: str = TOKEN) -> dict[str, Any]:
@@ -34,16 +35,18 @@ def test_what_is_under_way_is_ours_whatever_its_proof(name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"Subject: a\r\n\r\n",
-        b"X-Postroom-Probe: yes\r\n\r\n",
+        read_header(b"Subject: a\r\n\r\n"),
+        read_header(b"X-Postroom-Probe: yes\r\n\r\n"),
         header(OTHER),
         header(uid="uid-2"),
         header(copies=2),
-        f"Message-ID: <postroom.{TOKEN}@example.com>\r\nSubject: {TOKEN}\r\n\r\n".encode(),
-        b"",
+        read_header(
+            f"Message-ID: <postroom.{TOKEN}@example.com>\r\nSubject: {TOKEN}\r\n\r\n".encode()
+        ),
+        read_header(b""),
     ],
 )
-def test_what_merely_says_so_is_somebodys_mail(text: bytes) -> None:
+def test_what_merely_says_so_is_somebodys_mail(text: Header) -> None:
     cache = Cache()
     cache.put(ACCOUNT.kind, sending())
     assert not Announced(cache).is_ours("mail", text)

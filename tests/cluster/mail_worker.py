@@ -4,13 +4,14 @@ application that it hands mail to."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,10 +19,24 @@ from typing import Any, Self
 
 import yaml
 
+from cluster import services
+from cluster.conftest import forbidden, requests_of
+from cluster.objects import one
+from cluster.post_office import SUPPORT, PostOffice, account
+from kstatus import conditions_of
+from postroom.api.names import Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import ROOT
+from postroom.lab.operator_process import (
+    NAMESPACE,
+    ROOT,
+    OperatorProcess,
+    service_account_kubeconfig,
+)
 
 ACCOUNT = "postroom-deliver"
+#: How processes tell among them whose turn it is.
+ELECTED = ("--leader-election", f"--leader-election-namespace={NAMESPACE}")
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 _INSTALL = ROOT / "manifests" / "install"
 
 
@@ -116,6 +131,18 @@ class Tickets(ThreadingHTTPServer):
                 server.shutdown()
                 thread.join(10)
 
+    @property
+    def address(self) -> str:
+        return str(self.server_address[0])
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """What lets a worker go there."""
+        return (f"--allow-cidr={self.address}/32",)
+
+    def has_taken(self, count: int) -> bool:
+        return len(self.taken) >= count
+
     def subjects(self) -> list[bytes]:
         return [line for _, body in self.taken for line in body.splitlines() if b"Subject" in line]
 
@@ -131,3 +158,69 @@ class _Taker(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def worker_processes(
+    rights: ControlPlane, office: PostOffice, namespaces: Sequence[str], tmp_path: Path, *more: str
+) -> Iterator[list[OperatorProcess]]:
+    """Two workers, not started yet; no request of theirs may have been forbidden."""
+    place = tmp_path / "worker"
+    place.mkdir()  # the operator's kubeconfig is beside it
+    kubeconfig = service_account_kubeconfig(rights, place, ACCOUNT)
+    flags = (
+        *office.lab.reach.network_flags,
+        *(f"--namespace={namespace}" for namespace in namespaces),
+        f"--spool-dir={place}",
+        "--log-format=text",
+        *more,
+    )
+    made = [OperatorProcess(kubeconfig, place, flags, "deliver") for _ in range(2)]
+    yield made
+    for process in made:
+        process.stop()
+    assert forbidden(requests_of(rights, USER)) == []
+
+
+def hand_over(
+    rights: ControlPlane,
+    office: PostOffice,
+    tickets: Tickets,
+    namespace: str,
+    address: str = SUPPORT,
+) -> None:
+    """Make an account of a namespace that hands its mail to an application, and what it names."""
+    services.expose(rights, namespace, "tickets", tickets.address, tickets.server_port)
+    make_key(rights, namespace, current=new_key())
+    asked = {
+        "service": {"name": "tickets", "port": tickets.server_port, "path": "/mail"},
+        "signingKeyRef": {"name": "tickets-hook"},
+    }
+    spec = account(address, inbound={"deliver": asked})
+    manifests = office.manifests(support=spec)
+    rights.kubectl("apply", "-n", namespace, "-f", "-", input=manifests)
+
+
+def make_key(plane: ControlPlane, namespace: str, **data: str) -> None:
+    """Make the Secret that signs, or another one in its place."""
+    hook = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tickets-hook"}}
+    text = json.dumps({**hook, "stringData": data})
+    plane.kubectl("apply", "-n", namespace, "-f", "-", input=text)
+
+
+def new_key() -> str:
+    """A signing key as Secrets have it."""
+    return "whsec_" + base64.b64encode(os.urandom(32)).decode()
+
+
+def arrive(office: PostOffice, subject: str, address: str = SUPPORT) -> None:
+    """Have a message come."""
+    text = f"From: a@example.net\r\nTo: {address}\r\nSubject: {subject}\r\n\r\nHello.\r\n"
+    office.arrive(address, text.encode())
+
+
+def delivering(plane: ControlPlane, namespace: str) -> str:
+    """Status and reason of the condition."""
+    found = conditions_of(one(plane, namespace, Kind.EMAIL_ACCOUNT, "support"))
+    told = found.get("InboundDelivering", {})
+    return f"{told.get('status')} {told.get('reason')}"

@@ -10,34 +10,32 @@ killed, and the other goes on and overwrites nothing; a stream of NATS has each 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster import services
-from cluster.conftest import forbidden, requests_of
-from cluster.mail_worker import ACCOUNT, Tickets, worker_rights
+from cluster.conftest import requests_of
+from cluster.mail_worker import (
+    ELECTED,
+    USER,
+    Tickets,
+    arrive,
+    delivering,
+    hand_over,
+    worker_processes,
+    worker_rights,
+)
 from cluster.objects import eventually, one
 from cluster.post_office import SUPPORT, PostOffice, account
-from kstatus import conditions_of
 from lab.nats_server import STREAM, administrator, nats_server
 from loopback import own_address
 from postroom.api.names import API_VERSION, Kind
 from postroom.lab.controlplane import ControlPlane
-from postroom.lab.operator_process import (
-    NAMESPACE,
-    OperatorProcess,
-    service_account_kubeconfig,
-)
-
-USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+from postroom.lab.operator_process import OperatorProcess
 
 
 @pytest.fixture(scope="module")
@@ -61,28 +59,6 @@ def tickets() -> Iterator[Tickets]:
         yield server
 
 
-@contextmanager
-def worker_processes(
-    rights: ControlPlane, office: PostOffice, namespace: str, tmp_path: Path, *more: str
-) -> Iterator[list[OperatorProcess]]:
-    """Two workers, not started yet; no request of theirs may have been forbidden."""
-    place = tmp_path / "worker"
-    place.mkdir()  # the operator's kubeconfig is beside it
-    kubeconfig = service_account_kubeconfig(rights, place, ACCOUNT)
-    flags = (
-        *office.lab.reach.network_flags,
-        f"--namespace={namespace}",
-        f"--spool-dir={place}",
-        "--log-format=text",
-        *more,
-    )
-    made = [OperatorProcess(kubeconfig, place, flags, "deliver") for _ in range(2)]
-    yield made
-    for process in made:
-        process.stop()
-    assert forbidden(requests_of(rights, USER)) == []
-
-
 @pytest.fixture
 def workers(
     rights: ControlPlane,
@@ -93,35 +69,11 @@ def workers(
     tmp_path: Path,
 ) -> Iterator[list[OperatorProcess]]:
     """Two workers, not started yet, beside an operator; an account that hands its mail over."""
-    host, port = str(tickets.server_address[0]), int(tickets.server_address[1])
-    services.expose(rights, namespace, "tickets", host, port)
-    key = "whsec_" + base64.b64encode(os.urandom(32)).decode()
-    hook = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tickets-hook"}}
-    apply = ("apply", "-n", namespace, "-f", "-")
-    rights.kubectl(*apply, input=json.dumps({**hook, "stringData": {"current": key}}))
-    deliver = {
-        "service": {"name": "tickets", "port": port, "path": "/mail"},
-        "signingKeyRef": {"name": "tickets-hook"},
-    }
-    spec = account(SUPPORT, inbound={"deliver": deliver})
-    rights.kubectl(*apply, input=office.manifests(support=spec))
-    leads = ("--leader-election", f"--leader-election-namespace={NAMESPACE}")
-    network = f"--allow-cidr={host}/32"
-    with worker_processes(rights, office, namespace, tmp_path, network, *leads) as made:
+    hand_over(rights, office, tickets, namespace)
+    with worker_processes(
+        rights, office, (namespace,), tmp_path, *tickets.allowed, *ELECTED
+    ) as made:
         yield made
-
-
-def arrive(office: PostOffice, subject: str) -> None:
-    """Have a message come."""
-    text = f"From: a@example.net\r\nTo: {SUPPORT}\r\nSubject: {subject}\r\n\r\nHello.\r\n"
-    office.arrive(SUPPORT, text.encode())
-
-
-def delivering(plane: ControlPlane, namespace: str) -> str:
-    """Status and reason of the condition."""
-    found = conditions_of(one(plane, namespace, Kind.EMAIL_ACCOUNT, "support"))
-    told = found.get("InboundDelivering", {})
-    return f"{told.get('status')} {told.get('reason')}"
 
 
 def test_a_message_reaches_the_application_and_the_next_worker_goes_on(
@@ -253,11 +205,11 @@ def test_a_message_reaches_the_stream_once(
         url = f"nats://127.0.0.1:{stack.enter_context(nats_server(tmp_path / 'nats'))}"
         assert asyncio.run(in_stream(url, made=True)) == []
         flags = (f"--nats-url={url}", f"--nats-stream={STREAM}", "--no-leader-election")
-        made = worker_processes(rights, office, namespace, tmp_path, *flags)
+        made = worker_processes(rights, office, (namespace,), tmp_path, *flags)
         first, second = stack.enter_context(made)
         first.start()
         eventually(
-            lambda: delivering(rights, namespace) == "Unknown WorkerAbsent",
+            lambda: delivering(rights, namespace) == "Unknown WorkerUnknown",
             f"it reads: {first.tail()}",
         )
         for subject in ("first", "second"):

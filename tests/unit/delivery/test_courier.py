@@ -471,13 +471,14 @@ def test_what_was_in_the_way_before_is_over_once_a_mailbox_was_read_be_it_empty(
 def test_what_this_process_lacks_is_no_fault_of_the_application_and_passes() -> None:
     async def perform() -> None:
         world = World()
+        worker = Worker(world)
+        await worker.works(1)
         world.arrive()
 
         def lacks(*_: object) -> Answer:
             raise Shortage("descriptors")
 
         world.answer = lacks
-        worker = Worker(world)
         await worker.works(HOUR)
         assert worker.progress.reason is Reason.RESOURCES_EXHAUSTED
         assert not worker.progress.sure and world.taken == []

@@ -134,4 +134,13 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Nobody tells whether the account may send as the address; this is no refusal.",
         "Do what the message says, or send a test message as it.",
     ),
+    "PortBlocked": (
+        "IMAP works, but the port for SMTP does not answer: many networks and clouds block 25 "
+        "and 465.",
+        "Use port 587 or 2525 with tls.mode StartTLS, or have the port opened.",
+    ),
+    "ServerThrottled": (
+        "The server asks to be left alone for a while.",
+        "Wait, and raise the interval.",
+    ),
 }

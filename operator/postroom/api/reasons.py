@@ -376,14 +376,6 @@ _ENTRIES: dict[Reason, Entry] = {
         "does not lock out the other accounts behind it.",
         "Correct the accounts whose credentials are refused; all others are checked again then.",
     ),
-    Reason.PORT_BLOCKED: Entry(
-        "IMAP works, but the port for SMTP does not answer: many networks and clouds block 25 "
-        "and 465.",
-        "Use port 587 or 2525 with tls.mode StartTLS, or have the port opened.",
-    ),
-    Reason.SERVER_THROTTLED: Entry(
-        "The server asks to be left alone for a while.", "Wait, and raise the interval."
-    ),
     **{
         Reason(name): Entry(*texts)
         for part in (

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """metav1.Time: how Kubernetes writes a time."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 #: So far apart may the clocks of two machines be that both count as right.
 SKEW = timedelta(minutes=10)
+#: As this writes it, and any API server.
+_WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 
 
 def timestamp(moment: datetime) -> str:
@@ -14,6 +17,9 @@ def timestamp(moment: datetime) -> str:
 
 def parse_timestamp(text: str) -> datetime:
     """Read a metav1.Time; raises `ValueError`."""
+    if _WRITTEN.fullmatch(text):
+        # A tenth of what `strptime` takes, which reads what was written less exactly, too.
+        return datetime.fromisoformat(text)
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from postroom.api.names import GROUP, REQUESTED_AT_ANNOTATIONS, Key, Kind
 from postroom.api.resource import Kept, Metadata
+from postroom.api.status import DEFAULT_STATUS
 from postroom.controller.shared_status import moved
+from postroom.controller.text_pool import LONGEST, pooled
 from postroom.reconcile import defaults
 from postroom.reconcile import indexes as marks
 from postroom.reconcile.tenancy.addresses import AddressBook
@@ -206,7 +208,7 @@ class Cache:
             if address is None:
                 self.addresses.forget(key)
             else:
-                created = Metadata.of(metadata_of(slim)).creation_timestamp
+                created = str(metadata_of(slim).get("creationTimestamp") or "")
                 self.addresses.note(key, address, created, at_rest=marks.is_at_rest(indexes))
         if key.kind is not Kind.SENDING_DOMAIN:
             return
@@ -276,15 +278,22 @@ def slimmed(raw: Raw, earlier: Raw = MappingProxyType({})) -> Raw:
         if ours:
             kept["annotations"] = ours
     kept.update(_managers(metadata, kept.get("annotations", {})))
-    spec, status = raw.get("spec"), _pooled(raw.get("status") or {})
+    spec, status = raw.get("spec"), raw.get("status") or {}
     if not isinstance(known := earlier.get("spec"), Kept) or known != spec:
-        spec = _pooled(spec)
+        spec = pooled(spec)
         known = Kept(spec) if isinstance(spec, dict) else spec
-    return {
-        "metadata": Kept(kept),
-        "spec": known,
-        "status": Kept(status) if isinstance(status, dict) else status,
-    }
+    return {"metadata": Kept(kept), "spec": known, "status": _kept_status(status)}
+
+
+#: What stands in every object that nobody has looked at yet: kept, and understood, once.
+_PENDING = Kept(DEFAULT_STATUS)
+
+
+def _kept_status(status: object) -> object:
+    if status == _PENDING:
+        return _PENDING
+    kept = pooled(status)
+    return Kept(kept) if isinstance(kept, dict) else kept
 
 
 def _managers(
@@ -298,7 +307,7 @@ def _managers(
     )
     for entry in sorted(entries, key=lambda entry: str(entry.get("time") or "")):
         fields = entry.get("fieldsV1")
-        manager = _pooled(str(entry.get("manager") or "")[:_POOLED_LENGTH])
+        manager = pooled(str(entry.get("manager") or "")[:LONGEST])
         if not isinstance(fields, Mapping) or entry.get("subresource") or not manager:
             continue
         if "f:spec" in fields:
@@ -311,28 +320,6 @@ def _managers(
         yield SPEC_BY, spec
     if asked:
         yield REQUESTED_BY, asked
-
-
-#: Texts that were met before. Not `sys.intern`, which keeps texts for ever on some Pythons.
-_pool: dict[str, str] = {}
-_POOL_LIMIT, _POOLED_LENGTH, _POOLED_DEPTH = 20_000, 128, 32
-
-
-def _pooled(value: Any, depth: int = 0) -> Any:
-    """Copy decoded JSON so that equal texts are the same object."""
-    if isinstance(value, str):
-        if len(value) > _POOLED_LENGTH:
-            return value
-        if len(_pool) >= _POOL_LIMIT:
-            _pool.clear()
-        return _pool.setdefault(value, value)
-    if depth > _POOLED_DEPTH:
-        return value
-    if isinstance(value, dict):
-        return {_pooled(name): _pooled(inner, depth + 1) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_pooled(item, depth + 1) for item in value]
-    return value
 
 
 def _uid(raw: Raw) -> object:

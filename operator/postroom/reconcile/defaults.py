@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from postroom.api.conditions import ConditionType, Verdict, place
 from postroom.api.findings import Finding, Severity
-from postroom.api.names import Kind
+from postroom.api.names import Key, Kind
 from postroom.api.reasons import Reason
 from postroom.api.resource import AnyResource, EmailAccount, InvalidSpec, MailServer, parse
 from postroom.api.status import MarkedStatus
@@ -73,22 +73,29 @@ async def standing_of(resource: Marked, world: World) -> Standing | None:
     return Standing(since, winner.metadata.name if winner is not None else name)
 
 
-async def accounts_behind(server: MailServer, world: World) -> list[EmailAccount]:
-    """Return the accounts that send through a server, whether they name it or not, of other
-    namespaces too."""
+async def keys_behind(server: MailServer, world: World) -> list[Key]:
+    """Return which accounts send through a server, whether they name it or not, of other
+    namespaces too: without typing those of its own, which may be thousands."""
     name, namespace = server.metadata.name, server.metadata.namespace
-    found = list(await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(name)))
-    standing = await standing_of(server, world)
+    kind, standing = Kind.EMAIL_ACCOUNT, await standing_of(server, world)
+    names = list(world.names_under(kind, namespace, by_server(name)))
     if standing is not None and standing.winner == name:
-        found += await world.find(Kind.EMAIL_ACCOUNT, namespace, by_server(None))
+        names += world.names_under(kind, namespace, by_server(None))
+    found = [Key(kind, namespace, each) for each in names]
     for account in await world.find_everywhere(Kind.EMAIL_ACCOUNT, by_server(name, namespace)):
         place, spec = account.metadata.namespace, cast("EmailAccount", account).spec
         admitted = server.spec.allowed_namespaces.admit(place)
         signs_in = spec.signs_in or not server.spec.signs_in
         lent = server.spec.grant_for(spec.address, place, namespace)
         if place == namespace or (admitted and (signs_in or lent is not None)):
-            found.append(account)
-    return [cast("EmailAccount", account) for account in found]
+            found.append(account.key)
+    return found
+
+
+async def accounts_behind(server: MailServer, world: World) -> list[EmailAccount]:
+    """Return the accounts that send through a server."""
+    found = [await world.get(*key) for key in await keys_behind(server, world)]
+    return [cast("EmailAccount", account) for account in found if account is not None]
 
 
 async def told(kind: Kind, raw: Mapping[str, Any], outcome: Outcome, world: World) -> Outcome:

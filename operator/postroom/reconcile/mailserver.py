@@ -29,7 +29,9 @@ async def assess(
     spec, status, namespace = resource.spec, resource.status, resource.metadata.namespace
     target = smtp_target(spec)
     check = await (await prepare_server(resource, world)).probed(world, memory)
-    accounts = await defaults.accounts_behind(resource, world)
+    limited = overcommitment.is_limited(spec)
+    # Of a thousand accounts nobody reads the specs for nothing.
+    accounts = await defaults.accounts_behind(resource, world) if limited else []
     fields: dict[str, object] = {
         "server": status.server,
         "tls": status.tls,

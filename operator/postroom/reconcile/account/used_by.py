@@ -13,7 +13,7 @@ from postroom.api.emailaccount import EmailAccountSpec
 from postroom.api.emailaccount_status import EmailAccountStatus
 from postroom.api.fields import Model
 from postroom.api.mailserver import MailServerSpec, MailServerStatus
-from postroom.api.names import Kind
+from postroom.api.names import Key, Kind
 from postroom.api.resource import AnyResource, EmailAccount, MailServer, Metadata
 from postroom.api.sendingdomain import SendingDomainSpec
 from postroom.api.status import USERS_LIMIT, Use, User
@@ -34,15 +34,15 @@ async def told(resource: AnyResource, outcome: Outcome, world: World) -> Outcome
     if status is None:
         return replace(outcome, references=references)
     users = [
-        (account.metadata.namespace, account.metadata.name, use)
+        (account.namespace, account.name, use)
         for use, accounts in (await _accounts(resource, world)).items()
         for account in accounts
-        if account.key != resource.key
+        if account != resource.key
     ]
+    own = sorted(user for user in users if user[0] == namespace)
     named = [
         User(kind=Kind.EMAIL_ACCOUNT.value, name=name, use=use)
-        for place, name, use in sorted(users)
-        if place == namespace
+        for _, name, use in own[:USERS_LIMIT]
     ]
     count = len(users)
     if isinstance(status, EmailAccountStatus) and status.consumer is not None:
@@ -69,38 +69,33 @@ def references_of(spec: Model, metadata: Metadata) -> frozenset[str]:
     return frozenset(reference_to(Kind.EMAIL_ACCOUNT, index) for index in found)
 
 
-async def _accounts(resource: AnyResource, world: World) -> Mapping[Use, Sequence[AnyResource]]:
+async def _accounts(resource: AnyResource, world: World) -> Mapping[Use, Sequence[Key]]:
     """The accounts that use an object, by what they use it for."""
-    spec, metadata = resource.spec, resource.metadata
+    spec, kind = resource.spec, Kind.EMAIL_ACCOUNT
+    name, namespace = resource.metadata.name, resource.metadata.namespace
 
-    async def find(index: str) -> Sequence[AnyResource]:
-        return await world.find(Kind.EMAIL_ACCOUNT, metadata.namespace, index)
+    def under(index: str) -> Sequence[Key]:
+        return [Key(kind, namespace, each) for each in world.names_under(kind, namespace, index)]
 
     match spec:
         case MailServerSpec():
-            behind = await defaults.accounts_behind(cast("MailServer", resource), world)
-            return {Use.SERVER: [cast("AnyResource", account) for account in behind]}
+            return {Use.SERVER: await defaults.keys_behind(cast("MailServer", resource), world)}
         case SendingDomainSpec():
             same = indexes.by_domain(spec.domain)
-            rivals = await world.find(Kind.SENDING_DOMAIN, metadata.namespace, same)
+            rivals = await world.find(Kind.SENDING_DOMAIN, namespace, same)
             if any(indexes.age(rival) < indexes.age(resource) for rival in rivals):
                 # The oldest one is for the domain.
                 return {}
-            found = [
-                cast("EmailAccount", each) for each in await find(indexes.by_sender(spec.domain))
-            ]
-            own = [account for account in found if account.spec.domain == spec.domain]
-            return {
-                Use.DOMAIN: [cast("AnyResource", account) for account in own],
-                Use.FALLBACK_SENDER: [
-                    cast("AnyResource", account) for account in found if account not in own
-                ],
-            }
+            found = await world.find(kind, namespace, indexes.by_sender(spec.domain))
+            accounts = [cast("EmailAccount", each) for each in found]
+            own = [account.key for account in accounts if account.spec.domain == spec.domain]
+            others = [account.key for account in accounts if account.spec.domain != spec.domain]
+            return {Use.DOMAIN: own, Use.FALLBACK_SENDER: others}
         case EmailAccountSpec():
             return {
-                Use.RECEIVER: await find(indexes.by_receiver(metadata.name)),
-                Use.FORWARDING: await find(indexes.by_forwarding(metadata.name)),
-                Use.FALLBACK_SENDER: await find(indexes.by_fallback(spec.address)),
+                Use.RECEIVER: under(indexes.by_receiver(name)),
+                Use.FORWARDING: under(indexes.by_forwarding(name)),
+                Use.FALLBACK_SENDER: under(indexes.by_fallback(spec.address)),
             }
         case _:
             return {}

@@ -7,13 +7,26 @@ from postroom.api.findings import Finding, Severity
 from postroom.api.mailserver import MailServerSpec
 from postroom.api.resource import EmailAccount
 from postroom.api.send_limits import SendLimits, SendPlan, ServerLimits, Weekday
-from postroom.reconcile.tenancy.ceilings import documented, limits_behind, limits_of
+from postroom.reconcile.tenancy.ceilings import Limits, documented, limits_behind, limits_of
 from postroom.reconcile.tenancy.send_plan import plan
 
 #: So many accounts are named, those that may send most first.
 _NAMED = 5
 #: Each with the name that it may be called by, which one of another namespace has not.
 _Plans = Sequence[tuple[str | None, SendPlan]]
+
+
+def is_limited(spec: MailServerSpec) -> bool:
+    """Whether there is anything that the accounts behind a server could exceed."""
+    limits = _limits_of(spec)
+    return any(
+        each.server is not None or each.firm is not None for each in (limits.daily, limits.hourly)
+    )
+
+
+def _limits_of(spec: MailServerSpec) -> Limits:
+    """What the server itself and its provider limit."""
+    return limits_of(SendLimits(), spec.limits or ServerLimits(), documented(spec))
 
 
 def findings_of(
@@ -27,7 +40,7 @@ def findings_of(
     # Whoever signs in as themselves has what the provider documents for themselves.
     sharing = [each for each in accounts if not _as_themselves(each, spec, namespace)]
     alone = spec.signs_in and len(sharing) == len(accounts)
-    limits = limits_of(SendLimits(), spec.limits or ServerLimits(), documented(spec))
+    limits = _limits_of(spec)
     for limited in (limits.daily, limits.hourly):
         server, firm = limited.server, limited.firm
         field = f"limits.{limited.kind}"

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What convergence costs per object, in counts that no machine changes: how often each spec and
+status is understood where many more objects are there than what is remembered of them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from postroom.api import resource
+from postroom.api.fields import Model
+from postroom.api.names import Key, Kind
+from postroom.api.status import DEFAULT_STATUS
+from postroom.concurrency.token_bucket import TokenBucket
+from postroom.controller.cache import Cache, metadata_of, status_of
+from postroom.controller.events import EventPoster
+from postroom.controller.intake import Intake
+from postroom.controller.queue import KeyedQueue
+from postroom.controller.worker import Evaluator, Worker
+from postroom.controller.world import ClusterWorld
+from postroom.controller.writer import Writer
+from postroom.dns.ownership import OwnershipRules
+from postroom.metrics import Metrics
+from postroom.reconcile import engine
+from postroom.reconcile.world import Outbound
+from unit.controller.fakeapi import merge
+from unit.controller.samples import stored
+from unit.controller.test_run import Probes
+
+ACCOUNTS, REMEMBERED = 40, 16
+
+
+class Office:
+    """An operator whose API server takes every write; everything else of it is real."""
+
+    def __init__(self) -> None:
+        self.intake, metrics = Intake(Cache(), KeyedQueue()), Metrics()
+        writer = Writer(self, self.intake, TokenBucket(1e6, 1e6), metrics)
+        nobody, policy = cast("Any", None), engine.Policy()
+        world = ClusterWorld(
+            self.intake.cache,
+            cast("Any", self),
+            Outbound(nobody, Probes(), nobody),
+            OwnershipRules((b"a-key",)),
+        )
+        evaluator = Evaluator(
+            lambda kind, raw, memory: engine.reconcile(kind, raw, world, memory, policy),
+            engine.progressing,
+        )
+        events = EventPoster(self.create_event, "pod", metrics)
+        self.worker = Worker(self.intake, evaluator, writer, events, metrics)
+        self.written: Counter[Kind] = Counter()
+        self.moved = asyncio.Event()
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        raise AssertionError("no object names one")
+
+    config_map = secret
+
+    async def get(self, key: Key) -> Mapping[str, Any] | None:
+        return self.intake.cache.get(key)
+
+    async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
+        """Nobody reads them here."""
+
+    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.written[key.kind] += 1
+        self.moved.set()
+        raw = self.intake.cache.get(key) or {}
+        version = str(int(metadata_of(raw)["resourceVersion"]) + 1)
+        metadata = {**metadata_of(raw), "resourceVersion": version}
+        return {**raw, "metadata": metadata, "status": merge(status_of(raw), patch["status"])}
+
+
+async def test_a_spec_is_understood_thrice_and_a_status_that_says_nothing_once_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    understood: Counter[str] = Counter()
+
+    @functools.lru_cache(maxsize=REMEMBERED)
+    def remembered(model: type[Model], raw: resource.Kept) -> Model:
+        understood[model.__name__] += 1
+        return model.model_validate(raw, by_name=False, by_alias=True)
+
+    monkeypatch.setattr(resource, "_remembered", remembered)
+    office = Office()
+    keys = [Key(Kind.MAIL_SERVER, "mail", "smtp")]
+    keys += [Key(Kind.EMAIL_ACCOUNT, "mail", f"a{number:02}") for number in range(ACCOUNTS)]
+    for key in keys:
+        spec = {"host": "smtp.example.com", "interval": "24h"}
+        if key.kind is Kind.EMAIL_ACCOUNT:
+            spec = {"address": f"{key.name}@example.com", "serverRef": {"name": "smtp"}}
+        pending = {**DEFAULT_STATUS, "conditions": [*DEFAULT_STATUS["conditions"]]}  # type: ignore[misc]
+        raw = stored(key, uid=f"uid-{key.name}", spec=spec, status=pending)
+        office.intake.seen(key.kind, raw)
+    office.intake.release()
+    running = asyncio.ensure_future(office.worker.run())
+    while office.written.total() < len(keys):
+        office.moved.clear()
+        await asyncio.wait_for(office.moved.wait(), 30)
+    office.intake.queue.close()
+    await running
+    assert office.written == {Kind.MAIL_SERVER: 1, Kind.EMAIL_ACCOUNT: ACCOUNTS}
+    # To index it, to know what it stands on, and to judge it: never to judge its server.
+    assert understood["EmailAccountSpec"] <= 3 * ACCOUNTS
+    assert understood["EmailAccountStatus"] <= 2

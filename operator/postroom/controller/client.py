@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -255,12 +256,14 @@ class Cluster:
 
     # -- transport ----------------------------------------------------------------------------
 
-    def watch_session(self) -> aiohttp.ClientSession:
-        """Return a session with our credentials for the watch feed; the caller closes it."""
+    def watch_session(
+        self, takers: Mapping[str, watching.Take] = MappingProxyType({})
+    ) -> aiohttp.ClientSession:
+        """Return a session with our credentials for the watch feed, and with who takes in what it
+        brings; the caller closes it."""
         connector = aiohttp.TCPConnector(limit=32, ssl=self._api.rest_client.ssl_context)
-        return watching.session(
-            connector, self._configuration.proxy, self._api.user_agent, self._authorize
-        )
+        proxy, agent = self._configuration.proxy, self._api.user_agent
+        return watching.session(connector, proxy, agent, self._authorize, takers)
 
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch feed: kopf lists and watches, and tells the intake what it sees. Nothing else.
+"""The watch feed: kopf lists and watches, and what comes is told to the intake. Nothing else.
 
 Handlers of other kinds than ``on.event``, returned values, patches, indices, timers and peering
 are not used: each of them writes to user objects (docs/decisions).
@@ -8,16 +8,19 @@ are not used: each of them writes to user objects (docs/decisions).
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import kopf
 
 from postroom.api.names import GROUP, PART_OF_LABEL, VERSION, WATCH_LABEL, Kind
 from postroom.concurrency.backoff import doubled
+from postroom.controller import api_paths
 from postroom.controller.cache import key_of, metadata_of
 from postroom.controller.client import Cluster
 from postroom.controller.intake import Intake
+from postroom.controller.watching import Take
 from postroom.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -58,6 +61,7 @@ class Feed:
         self._cluster = cluster
         self._intake = intake
         self._settings = settings
+        self._sources = _SOURCES if settings.watch_secrets else {}
         self._logins = 0
         self._last_login = -_CALM_AFTER
 
@@ -90,34 +94,31 @@ class Feed:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry, id="login")(self._login)
         for kind in Kind:
-            self._watch_kind(registry, kind)
-        if self._settings.watch_secrets:
-            for kind_name, plural in _SOURCES.items():
-                self._watch_source(registry, kind_name, plural)
+            kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=kind.plural)(_shown)
+        for plural in self._sources.values():
+            kopf.on.event("", "v1", plural, registry=registry, id=plural)(_shown)
         return registry
 
-    def _watch_kind(self, registry: kopf.OperatorRegistry, kind: Kind) -> None:
-        async def on_event(event: Any, **_: Any) -> None:
-            raw = event["object"]
-            if event["type"] == "DELETED":
-                self._intake.gone(key_of(kind, raw), str(metadata_of(raw).get("uid") or ""))
-            else:
-                self._intake.seen(kind, raw)
+    def _takers(self) -> dict[str, Take]:
+        """Who takes in what is in which collection."""
+        takers: dict[str, Take] = {
+            api_paths.collection(kind, None): partial(self._take, kind) for kind in Kind
+        }
+        for kind, plural in self._sources.items():
+            takers[f"/api/v1/{plural}"] = partial(self._take_source, kind)
+        return takers
 
-        kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=kind.plural)(on_event)
+    def _take(self, kind: Kind, raw: Mapping[str, Any], gone: bool) -> None:
+        if gone:
+            self._intake.gone(key_of(kind, raw), str(metadata_of(raw).get("uid") or ""))
+        else:
+            self._intake.seen(kind, raw)
 
-    def _watch_source(self, registry: kopf.OperatorRegistry, kind: str, plural: str) -> None:
-        async def on_event(event: Any, **_: Any) -> None:
-            metadata = metadata_of(event["object"])
-            deleted = event["type"] == "DELETED"
-            self._intake.source_seen(
-                kind,
-                str(metadata.get("namespace") or ""),
-                str(metadata.get("name") or ""),
-                None if deleted else str(metadata.get("resourceVersion") or ""),
-            )
-
-        kopf.on.event("", "v1", plural, registry=registry, id=plural)(on_event)
+    def _take_source(self, kind: str, raw: Mapping[str, Any], gone: bool) -> None:
+        metadata = metadata_of(raw)
+        namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+        version = None if gone else str(metadata.get("resourceVersion") or "")
+        self._intake.source_seen(kind, namespace, name, version)
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Give kopf a session of our own; it asks again whenever the server answers 401."""
@@ -129,8 +130,13 @@ class Feed:
             logger.warning("the API server rejects our credentials; next attempt in %.0f s", pause)
             await asyncio.sleep(pause)
         return kopf.AiohttpSession(
-            server=self._cluster.server, aiohttp_session=self._cluster.watch_session()
+            server=self._cluster.server,
+            aiohttp_session=self._cluster.watch_session(self._takers()),
         )
+
+
+async def _shown(**_: Any) -> None:
+    """kopf watches what there is a handler for; the session shows it no object of these."""
 
 
 async def _dispose(roots: Collection[asyncio.Task[Any]]) -> None:
@@ -166,8 +172,8 @@ def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
     s.persistence.finalizer = f"{GROUP}/never-used"
     s.persistence.diffbase_storage = _NoMemory()
     s.execution.max_workers = 4
-    # A first list makes a task per object; bounded, it costs half the memory. A worker keeps its
-    # place for the idle time, so these two allow 2000 objects a second.
+    # A first list of namespaces and CRDs makes a task for each; bounded, it costs half the memory.
+    # A worker keeps its place for the idle time, so these two allow 2000 objects a second.
     s.queueing.worker_limit = 100
     s.queueing.idle_timeout = 0.05
     # The process ends when `run` says so.

@@ -13,6 +13,7 @@ import kopf
 import pytest
 
 from postroom.api.names import Key, Kind
+from postroom.controller import feed
 from postroom.controller.client import connected
 from postroom.controller.feed import Feed, FeedEnded, kopf_settings
 from postroom.controller.intake import Intake
@@ -57,8 +58,8 @@ async def feeding(
     told, stop, ready = Told(), asyncio.Event(), asyncio.Event()
     kubeconfig = write_kubeconfig(api.url, directory)
     async with connected(kubeconfig, None, "test") as cluster:
-        feed = Feed(cluster, cast("Intake", told), of_namespace())
-        running = asyncio.ensure_future(feed.run(stop, ready))
+        ours = Feed(cluster, cast("Intake", told), of_namespace())
+        running = asyncio.ensure_future(ours.run(stop, ready))
         await asyncio.wait_for(ready.wait(), 10)
         try:
             yield told, running, stop.set
@@ -83,6 +84,26 @@ async def test_what_is_there_what_changes_and_what_goes_is_told(
         await asyncio.wait_for(running, 10)
     assert not any("elsewhere" in line for line in told.lines)
     assert api.writes() == []
+
+
+async def test_kopf_is_shown_none_of_our_objects(
+    api: FakeAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each that it is shown it makes a task, and remembers it for ever."""
+    shown: list[object] = []
+
+    async def handler(event: object, **_: Any) -> None:
+        shown.append(event)
+
+    monkeypatch.setattr(feed, "_shown", handler)
+    for number in range(20):
+        api.apply(SERVER, f"s{number}", SPEC)
+    async with feeding(api, tmp_path) as (told, _, _stop):
+        await told.until("seen", "MailServer", "s19", "smtp.example.com")
+        api.apply(SERVER, "s0", {"host": "other.example.com"})
+        await told.until("seen", "MailServer", "s0", "other.example.com")
+    assert len(told.lines) == 21
+    assert shown == []
 
 
 async def test_a_watch_that_fails_ends_the_feed(api: FakeAPI, tmp_path: Path) -> None:

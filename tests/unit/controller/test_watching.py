@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The session of the watch: metadata of Secrets only, lists that are lists, nothing once closed."""
+"""The session of the watch: metadata of Secrets only, lists that are lists, nothing once closed;
+what is taken in goes no further, and whoever watches still learns how far that led."""
 
 from __future__ import annotations
 
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -52,3 +59,97 @@ async def test_a_session_that_was_closed_says_so_as_its_user_expects(tmp_path: P
         await session.close()
         with pytest.raises(RuntimeError, match="Session is closed"):
             await session.get(f"{cluster.server}/version")
+
+
+Object = dict[str, Any]
+ALL, OURS = "/apis/a/v1/things", "/apis/a/v1/namespaces/mail/things"
+
+
+def thing(name: str, version: int) -> Object:
+    return {"metadata": {"name": name, "resourceVersion": str(version)}, "spec": {"big": "x" * 99}}
+
+
+def event(change: str, name: str, version: int) -> Object:
+    return {"type": change, "object": thing(name, version)}
+
+
+@asynccontextmanager
+async def taking(
+    body: str, directory: Path, status: int = 200
+) -> AsyncIterator[tuple[aiohttp.ClientSession, str, list[tuple[str, bool]]]]:
+    """A session that takes in things, at a server that answers everything with this."""
+    taken: list[tuple[str, bool]] = []
+
+    def take(raw: Any, gone: bool) -> None:
+        if raw["metadata"]["name"] == "poison":
+            raise KeyError("poison")
+        taken.append((raw["metadata"]["name"], gone))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=body, status=status, content_type="application/json")
+
+    async with (
+        cluster_at(handler, directory) as cluster,
+        cluster.watch_session({ALL: take}) as session,
+    ):
+        yield session, cluster.server, taken
+
+
+async def watched(session: aiohttp.ClientSession, url: str) -> list[Object]:
+    answer = await session.get(url)
+    pieces = [piece async for piece in answer.content.iter_chunked(2**20)]
+    return [json.loads(line) for line in b"".join(pieces).splitlines() if line]
+
+
+@pytest.mark.parametrize("path", [ALL, OURS])
+async def test_what_a_list_has_is_taken_in_and_not_shown(path: str, tmp_path: Path) -> None:
+    items = [thing(f"t{number}", number) for number in range(20)]
+    listed = {"kind": "List", "metadata": {"resourceVersion": "40"}, "items": items}
+    async with taking(json.dumps(listed), tmp_path) as (session, server, taken):
+        shown = await (await session.get(f"{server}{path}")).json()
+        assert shown == {**listed, "items": []}
+        assert taken == [(item["metadata"]["name"], False) for item in items]
+        others = await (await session.get(f"{server}/apis/a/v1/others")).json()
+        assert others == listed and len(taken) == 20
+
+
+async def test_events_are_taken_in_and_bookmarks_shown_in_their_place(tmp_path: Path) -> None:
+    expired = {"type": "ERROR", "object": {"code": 410}}
+    mark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
+    events = [event("ADDED", "a", 5), event("MODIFIED", "a", 7), mark]
+    events += [event("DELETED", "a", 11), expired]
+    body = "".join(json.dumps(each) + "\n" for each in events) + "no JSON"
+    async with taking(body, tmp_path) as (session, server, taken):
+        answer = await session.get(f"{server}{OURS}?watch=true")
+        text = b"".join([piece async for piece in answer.content.iter_chunked(2**20)]).decode()
+    assert taken == [("a", False), ("a", False), ("a", True)]
+    *lines, cut = text.split("\n")
+    assert cut == "no JSON"
+    shown = [json.loads(line) for line in lines]
+    versions = [each["object"]["metadata"]["resourceVersion"] for each in shown[:3]]
+    assert versions == ["7", "9", "11"]
+    assert [each["type"] for each in shown] == ["BOOKMARK"] * 3 + ["ERROR"]
+
+
+async def test_an_event_that_cannot_be_taken_in_keeps_none_of_those_after_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[Any] = [event("ADDED", "poison", 1), {"type": "ADDED", "object": 5}]
+    events += [event("ADDED", f"t{number}", number) for number in range(2, 30)]
+    body = "".join(json.dumps(each) + "\n" for each in events)
+    with caplog.at_level(logging.ERROR):
+        async with taking(body, tmp_path) as (session, server, taken):
+            shown = await watched(session, f"{server}{ALL}?watch=true")
+    assert [name for name, _ in taken] == [f"t{number}" for number in range(2, 30)]
+    # Of those that came together the last one tells how far it is: fewer lines than events.
+    assert shown[-1]["object"]["metadata"]["resourceVersion"] == "29"
+    assert len(shown) == 4
+    assert len(caplog.records) == 1
+
+
+async def test_of_a_refusal_nothing_is_taken_in(tmp_path: Path) -> None:
+    body = json.dumps({"kind": "Status", "code": 403, "items": [thing("a", 1)]})
+    async with taking(body, tmp_path, status=403) as (session, server, taken):
+        assert await (await session.get(f"{server}{ALL}")).json() == json.loads(body)
+        assert await watched(session, f"{server}{ALL}?watch=true") == [json.loads(body)]
+    assert taken == []

@@ -67,8 +67,9 @@ def _lacks(error: BaseException) -> str | None:
             return _MEMORY
         case RuntimeError() if "start new thread" in str(error):
             return _THREADS
-        case ssl.SSLCertVerificationError():
-            return _unopened() if error.verify_code in _NO_ISSUER else None
+        case ssl.SSLCertVerificationError():  # that of aiohttp has the code behind it alone
+            code = getattr(error, "verify_code", None)
+            return _unopened() if code in _NO_ISSUER else None
         case ssl.SSLError():  # its numbers are OpenSSL's
             return _MEMORY if "MALLOC" in str(error).upper() else None
         case socket.gaierror():

@@ -98,10 +98,15 @@ def test_an_issuer_that_could_not_be_opened_is_not_unknown(
 ) -> None:
     untrusted = ssl.SSLCertVerificationError("no")
     untrusted.verify_code = code
+    key = SimpleNamespace(host="h", port=443, ssl=True, is_ssl=True)
+    wrapped = aiohttp.ClientConnectorCertificateError(key, untrusted)  # type: ignore[arg-type]
+    wrapped.__cause__ = untrusted
     assert shortage_in(untrusted) is None
+    assert shortage_in(wrapped) is None
 
     def none_left(*_: object) -> int:
         raise OSError(errno.EMFILE, "no")
 
     monkeypatch.setattr("os.open", none_left)
     assert (shortage_in(untrusted) is not None) is doubtful
+    assert (shortage_in(wrapped) is not None) is doubtful

@@ -85,6 +85,7 @@ bench: $(READY) $(VENV)-bench/.ready ## speed, queries and memory, against a flo
 	@status=0; \
 	python=$(VENV)-bench/bin/python; test -e $(VENV)-bench/.ready || python=$(BIN)/python; \
 	$$python tests/bench/dns_bench.py || status=1; \
+	$(BIN)/python tests/bench/dns_losses.py || status=1; \
 	$(BIN)/python tests/bench/mail_bench.py || status=1; \
 	$(BIN)/python tests/bench/inbound_bench.py || status=1; \
 	$(BIN)/python tests/bench/fairness.py || status=1; \

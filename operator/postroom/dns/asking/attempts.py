@@ -10,6 +10,9 @@ from postroom.dns.asking.https import HttpsServer
 
 #: Attempts for one question over all servers: at least three, twice each, within the most.
 ATTEMPTS_LEAST, ATTEMPTS_MOST = 3, 6
+#: At least, where resolvers are asked: one that answers fast is soon asked again, and a loss of
+#: some moments must not have a question wait for all the time that there is.
+AT_RESOLVERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,16 @@ def plan(
     servers: Sequence[Server],
     knows_edns: Callable[[Server], bool],
     doubtful: Sequence[Server] = (),
+    *,
+    resolvers: bool = False,
 ) -> Iterable[Attempt]:
     """Plan the attempts: each server in turn, then again; after them the doubtful, once each.
 
     The last attempt, and the third at one server, is without EDNS: some drop queries that have it
     silently. A resolver over HTTPS is asked once, because its connection repeats what is lost.
     """
-    total = min(max(ATTEMPTS_LEAST, 2 * len(servers)), ATTEMPTS_MOST)
+    least = AT_RESOLVERS if resolvers else ATTEMPTS_LEAST
+    total = min(max(least, 2 * len(servers)), ATTEMPTS_MOST)
     asked: dict[Server, int] = {}
     for number, server in enumerate(islice(cycle(servers), total), start=1):
         repetition = asked.get(server, 0)

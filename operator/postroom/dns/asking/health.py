@@ -14,8 +14,9 @@ from postroom.concurrency.bounded import BoundedMap
 ServerT = TypeVar("ServerT", bound=Hashable)
 
 _SERVERS_LIMIT = 8192
-#: Weight of the newest round trip in the smoothed one (RFC 6298 section 2).
-_NEWEST = 1 / 8
+#: Weight of the newest round trip in the smoothed one, and in how much they vary, of which so many
+#: times are waited for (RFC 6298 section 2).
+_NEWEST, _NEWEST_DEVIATION, _DEVIATIONS = 1 / 8, 1 / 4, 4
 #: Unanswered queries in a row after which a server counts as dead.
 _DEAD = 2
 #: Seconds for which a silent server is asked last: doubled with every silence, up to the most.
@@ -31,6 +32,7 @@ _SLOW_FACTOR, _SLOW_SECONDS = 2.0, 0.05
 @dataclass(slots=True)
 class _ServerRecord:
     round_trip: float | None = None
+    deviation: float = 0.0
     silences: int = 0
     avoid_until: float = 0.0
     plain_until: float = 0.0
@@ -53,8 +55,10 @@ class Health(Generic[ServerT]):
         """A server answered after so many seconds."""
         record = self._record(server)
         if record.round_trip is None:
-            record.round_trip = seconds
+            record.round_trip, record.deviation = seconds, seconds / 2
         else:
+            apart = abs(seconds - record.round_trip)
+            record.deviation += (apart - record.deviation) * _NEWEST_DEVIATION
             record.round_trip += (seconds - record.round_trip) * _NEWEST
         record.silences, record.avoid_until, record.heard = 0, 0.0, _now()
 
@@ -66,11 +70,17 @@ class Health(Generic[ServerT]):
 
     def wait(self, server: ServerT) -> float:
         """How long an answer may take before it is worth asking elsewhere, or again."""
-        round_trip = self._record(server).round_trip
-        if round_trip is not None:
-            return max(2 * round_trip, self._least)
+        record = self._record(server)
+        if record.round_trip is not None:
+            # Of a resolver, which answers what it knows at once, and for the rest asks others.
+            varied = record.round_trip + _DEVIATIONS * record.deviation
+            return max(2 * record.round_trip, varied, self._least)
         # Nobody should wait long, look after look, for a server that never answered.
         return self._least if self.is_doubtful(server) else self._unknown
+
+    def is_known(self, server: ServerT) -> bool:
+        """Whether a server has answered before."""
+        return self._record(server).round_trip is not None
 
     def is_dead(self, server: ServerT) -> bool:
         """Whether a server has been silent again and again, and lately."""

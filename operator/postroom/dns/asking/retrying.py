@@ -28,11 +28,12 @@ class Timing:
     """Seconds.
 
     `least` is the shortest wait before a query is sent again (else twice the smoothed round
-    trip), `resolver` the same for resolvers, which may have to ask others first, `unknown` the
-    wait at a server that has not answered yet. `question` bounds asking the servers of one zone,
-    or the resolvers; `look` bounds a whole look with its aliases, referrals and resolvers. Both
-    count only while an answer is awaited: `queue` bounds the time that a question waits in the line
-    before our own limits, and that this process takes itself. In it a name server is sent 12,000.
+    trip, or more where these vary), `unknown` the wait at a server that has not answered yet,
+    `resolver` the same at a resolver, which may have to ask others first. `question` bounds asking
+    the servers of one zone, or the resolvers; `look` bounds a whole look with its aliases,
+    referrals and resolvers. Both count only while an answer is awaited: `queue` bounds the time
+    that a question waits in the line before our own limits, and that this process takes itself. In
+    it a name server is sent 12,000.
     """
 
     least: float = 0.1
@@ -135,8 +136,8 @@ class RetryingClient:
         if len(doubtful) == len(ordered) and not alone:
             doubtful = []
         hopeful = [server for server in ordered if server not in doubtful]
-        attempts = deque(plan(hopeful, self.health.knows_edns, doubtful))
-        return await _Round(self, ordered, attempts, question, view, usable).run()
+        planned = plan(hopeful, self.health.knows_edns, doubtful, resolvers=view.recursive)
+        return await _Round(self, ordered, deque(planned), question, view, usable).run()
 
     def leave_open(self, attempt: Attempt, task: asyncio.Task[Heard | None]) -> bool:
         """Leave a query open that comes too late for its question, to learn of a dead server's
@@ -195,7 +196,8 @@ class RetryingClient:
 
     def wait(self, attempt: Attempt, view: View) -> float:
         """How long an attempt may be open before the next one."""
-        least = self._timing.resolver if view.recursive else 0.0
+        known = not view.recursive or self.health.is_known(attempt.server)
+        least = 0.0 if known else self._timing.resolver
         return float(max(self.health.wait(attempt.server), least) * 2**attempt.repetition)
 
     @property

@@ -2,7 +2,7 @@
 """Whose a host is: the provider behind the name, and the known name that a misspelled one means."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from postroom.api.hosts import is_one_slip_from
 from postroom.api.presets import placeholders
@@ -10,10 +10,13 @@ from postroom.mail.presets.load import preset, providers
 from postroom.mail.presets.model import expression
 
 _HOST_LIMIT = 253
+#: Hosts that are remembered: each is compared with all that are known, and that at every look.
+_REMEMBERED = 4096
 #: Shorter labels are too often right as they are.
 _SHORTEST_LABEL = 4
 
 
+@lru_cache(_REMEMBERED)
 def identify(host: str) -> str | None:
     """Name the provider that serves a host; None if unknown.
 
@@ -31,6 +34,7 @@ def by_whole_name(host: str) -> str | None:
     return _exact().get(_canonical(host))
 
 
+@lru_cache(_REMEMBERED)
 def nearly(host: str) -> str | None:
     """Return the known host that differs from this one by a single slip of the keyboard.
 

@@ -19,6 +19,11 @@ def test_plans_are_bounded() -> None:
     assert not any(one.edns for one in plan([A], lambda _: False))
 
 
+def test_a_resolver_is_asked_more_often() -> None:
+    assert len(list(plan([A], lambda _: True, resolvers=True))) == 5
+    assert len(list(plan([A, B, C], lambda _: True, resolvers=True))) == 6
+
+
 def test_over_https_nothing_is_repeated() -> None:
     assert [one.server for one in plan([URL], lambda _: True)] == [URL]
     attempts = [one.server for one in plan([URL, A], lambda _: True)]

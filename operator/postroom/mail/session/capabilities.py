@@ -45,20 +45,33 @@ def _offers() -> _Capabilities:
     return read("postroom.mail.session", "capabilities.yaml", _Capabilities)
 
 
+@cache
+def _keywords() -> frozenset[str]:
+    return frozenset((*_offers().smtp.names, *_offers().smtp_of_vendors.names))
+
+
+@cache
+def _mechanisms() -> frozenset[str]:
+    return frozenset(_offers().sasl.names)
+
+
+@cache
+def _of_imap() -> frozenset[str]:
+    offers, signing_in = _offers(), (f"AUTH={name}" for name in _mechanisms())
+    return frozenset((*offers.imap.names, *offers.imap_of_vendors.names, *signing_in))
+
+
 def known_keywords(words: Iterable[str]) -> list[str]:
     """Return the known EHLO keywords (RFC 5321 section 4.1.1.1) among words, in capitals."""
-    known = {*_offers().smtp.names, *_offers().smtp_of_vendors.names}
-    return sorted(known.intersection(words))
+    return sorted(_keywords().intersection(words))
 
 
 def known_mechanisms(words: Iterable[str]) -> list[str]:
     """Return the known SASL mechanisms (RFC 4422) among words, in capitals."""
-    return sorted(set(_offers().sasl.names).intersection(words))
+    return sorted(_mechanisms().intersection(words))
 
 
 def known_capabilities(words: Iterable[str]) -> list[str]:
     """Return the known IMAP capabilities (RFC 9051 section 7.2.2) among words, in capitals."""
-    offers = _offers()
-    signing_in = (f"AUTH={name}" for name in offers.sasl.names)
-    known = {*offers.imap.names, *offers.imap_of_vendors.names, *signing_in}
+    known = _of_imap()
     return sorted({word for word in words if word in known or _WITH_PARAMETER.fullmatch(word)})

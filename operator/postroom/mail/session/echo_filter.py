@@ -8,6 +8,7 @@ so would confirm the guess.
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -23,6 +24,9 @@ _TOLD = ("subject", "issuer", "dns_names")
 _SHORTEST = 6
 #: Characters in a row that are a good part of a longer secret.
 _PART = 12
+#: What base64 and base32 are written with, once it is folded.
+_RUN = re.compile(r"[a-z0-9+/=_-]+")
+_FOR_URLS = str.maketrans("+/", "-_")
 
 
 class EchoFilter:
@@ -35,8 +39,8 @@ class EchoFilter:
         self._width = min(len(_folded(secret.reveal())), _PART)
 
     @cached_property
-    def _spelt(self) -> str:
-        """The secret as it is, and in the encodings of which a protocol's words can consist.
+    def _plain(self) -> str:
+        """The secret as it is, and in encodings that leave most of it so.
 
         Made when it is needed: most servers tell nothing that is long enough to be looked for.
         """
@@ -44,9 +48,18 @@ class EchoFilter:
         octets = secret.encode("utf-8", "surrogatepass")
         spellings = [secret, octets.decode("latin-1"), json.dumps(secret), quote(octets)]
         spellings += [secret.encode("utf-7", "replace").decode(), octets.hex()]
+        return "\n".join(map(_folded, spellings))
+
+    @cached_property
+    def _packed(self) -> str:
+        """The secret in the other encodings of which a protocol's words can consist, all of `_RUN`.
+
+        Making them is a good part of what a look costs.
+        """
+        octets, spellings = self._secret.reveal().encode("utf-8", "surrogatepass"), list[str]()
         for shift in range(3):
             standard = base64.b64encode(b"\0" * shift + octets).decode()
-            spellings += [standard, standard.translate(str.maketrans("+/", "-_"))]
+            spellings += [standard, standard.translate(_FOR_URLS)]
         for shift in range(5):
             spellings.append(base64.b32encode(b"\0" * shift + octets).decode())
         return "\n".join(map(_folded, spellings))
@@ -56,11 +69,13 @@ class EchoFilter:
 
     def echoes(self, text: str) -> bool:
         """Whether a part of a text is one of the secret, regardless of case and white space."""
-        said = _folded(text)
-        if self._width < _SHORTEST or len(said) < self._width or text in self._known:
+        said, width = _folded(text), self._width
+        if width < _SHORTEST or len(said) < width or text in self._known:
             return False
-        ends = range(self._width, len(said) + 1)
-        return any(said[end - self._width : end] in self._spelt for end in ends)
+        if _shares(said, self._plain, width):
+            return True
+        may_be_packed = any(len(run) >= width for run in _RUN.findall(said))
+        return may_be_packed and _shares(said, self._packed, width)
 
     def certificate(self, facts: TLSFacts | None) -> TLSFacts | None:
         """The facts of a certificate without the texts that hold it."""
@@ -97,6 +112,17 @@ def without_withheld(report: ProbeReport, endpoint: Endpoint, login: Login | Non
         return report
     names = (endpoint.host, endpoint.server_name)
     return replace(report, tls=EchoFilter(login.password, names).certificate(report.tls))
+
+
+def _shares(said: str, spelt: str, width: int) -> bool:
+    """Whether so many characters in a row of one text are in the other."""
+    # They hold one of the pieces of half that length into which the text falls: mostly none of
+    # these is there.
+    piece = (width + 1) // 2
+    begins = range(0, len(said) - piece + 1, piece)
+    if not any(said[begin : begin + piece] in spelt for begin in begins):
+        return False
+    return any(said[end - width : end] in spelt for end in range(width, len(said) + 1))
 
 
 def _folded(text: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -94,3 +95,40 @@ def test_a_session_without_the_login_tells_nothing_of_an_earlier_one() -> None:
     assert shown.server_text is None
     # Where nobody signs in there is nothing to repeat.
     assert without_withheld(report, where, None).tls == facts
+
+
+def plainly_echoes(secret: str, text: str) -> bool:
+    """The same in the plainest way: every part of the text, in every spelling."""
+    said, width = "".join(text.split()).casefold(), len("".join(secret.split()).casefold())
+    width, octets = min(width, 12), secret.encode("utf-8", "surrogatepass")
+    spellings = [secret, octets.decode("latin-1"), json.dumps(secret), quote(octets)]
+    spellings += [secret.encode("utf-7", "replace").decode(), octets.hex()]
+    for encode, shifts in ((base64.b64encode, 3), (base64.urlsafe_b64encode, 3)):
+        spellings += [encode(b"\0" * shift + octets).decode() for shift in range(shifts)]
+    spellings += [base64.b32encode(b"\0" * shift + octets).decode() for shift in range(5)]
+    folded = ["".join(spelling.split()).casefold() for spelling in spellings]
+    parts = [said[end - width : end] for end in range(width, len(said) + 1)]
+    return width >= 6 and any(part in spelling for part in parts for spelling in folded)
+
+
+@given(
+    st.text(max_size=30),
+    st.integers(0, 40),
+    st.integers(0, 40),
+    st.sampled_from(["", "mail.", "a b"]),
+    st.sampled_from(range(6)),
+)
+def test_what_is_looked_for_is_every_part_in_every_spelling(
+    secret: str, begin: int, length: int, before: str, way: int
+) -> None:
+    octets = secret.encode("utf-8", "surrogatepass")
+    spelt = [
+        secret,
+        base64.b64encode(b"\0" + octets).decode(),
+        base64.b32encode(b"\0\0" + octets).decode(),
+        octets.hex().upper(),
+        quote(octets),
+        "mx1.example.com",
+    ][way]
+    text = before + spelt[begin : begin + length] + before
+    assert EchoFilter(Masked(secret)).echoes(text) == plainly_echoes(secret, text)

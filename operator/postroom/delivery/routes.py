@@ -131,8 +131,9 @@ def _unproven(resource: EmailAccount) -> Obstacle | None:
     """What keeps an account's mailbox from being read, by what the operator found out of it."""
     status = resource.status
     if status.observed_generation != resource.metadata.generation:
+        # No verdict: whoever changed the spec waits for the one that follows within a moment.
         message = "The operator has not looked at this spec yet."
-        return Obstacle(Reason.AWAITING_DEPENDENCY, message, passing=True)
+        return Obstacle(Reason.PROGRESSING, message, passing=True)
     for needed in _NEEDED:
         condition = find_condition(status.conditions, needed)
         if condition is None or condition.status is ConditionStatus.UNKNOWN:

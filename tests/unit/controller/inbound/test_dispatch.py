@@ -397,7 +397,25 @@ async def test_what_could_not_be_looked_at_stops_nobody_at_work(office: Office) 
     # Where another mailbox is named nobody goes on with the old one.
     office.edit(looked_at=False, imap={"host": "other.example.com"})
     await office.look()
-    assert office.dispatcher.accounts == 0 and office.reason() == "Unknown AwaitingDependency"
+    await office.told.flush()
+    assert office.dispatcher.accounts == 0 and office.reason() == "Unknown Progressing"
+
+
+async def test_a_new_spec_is_told_its_verdict_before_that_the_operator_is_still_to_look(
+    office: Office,
+) -> None:
+    office.furnish("mail", MAIL)
+    await office.look()
+    office.edit(looked_at=False, imap={"host": "other.example.com"})
+    await office.look()
+    assert office.reason() == "True Delivering"  # of the spec before
+    # The operator looks, and no time passes.
+    office.edit()
+    office.intake.queue.add(ACCOUNT)
+    await settled()
+    found = condition_of(office.intake)
+    assert found is not None
+    assert (found["observedGeneration"], found["reason"]) == (3, "Delivering")
 
 
 async def test_what_the_operator_refuses_ends_the_courier(office: Office) -> None:

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from postroom import __version__
 from postroom.api import crd, fields
-from postroom.setting_values import FORMS, Form
+from postroom.setting_values import FORMS, Form, shown
 from postroom.settings import KEY_FILE, Settings
 
 HERE = Path(__file__).parent
@@ -135,17 +135,7 @@ def _described_default(info: FieldInfo) -> str:
     default = info.default
     if default in (None, (), False) or "default:" in text:
         return text
-    if isinstance(default, timedelta):
-        shown = fields.format_duration(default)
-    elif isinstance(default, tuple):
-        shown = ":".join(str(part) for part in default)
-    else:
-        shown = (
-            f"{default:g}"
-            if isinstance(default, float)
-            else str(getattr(default, "value", default))
-        )
-    return f"{text} Default: {shown}."
+    return f"{text} Default: {shown(default)}."
 
 
 def _typed(info: FieldInfo) -> tuple[object, dict[str, Any]]:

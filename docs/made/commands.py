@@ -105,6 +105,8 @@ def _meaning(option: Any, hints: dict[str, Any]) -> str:
 def _default(option: Any) -> str:
     if option.required:
         return "must be given"
+    if isinstance(option.show_default, str):
+        return f"`{option.show_default}`"
     if option.default in (None, (), [], False):
         return "-"
     default = option.default

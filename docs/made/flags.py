@@ -2,15 +2,14 @@
 """Every flag of the operator and of the worker, from `postroom.settings` and beside it."""
 
 import typing
-from datetime import timedelta
 from enum import Enum
 
 from pydantic.fields import FieldInfo
 
 from made.page import codes, notes, page, prose
-from postroom.api.fields import format_duration
 from postroom.concurrency.shards import Shard
 from postroom.deliver_settings import OWN, SHARED, DeliverSettings
+from postroom.setting_values import shown
 from postroom.settings import KEY_FILE, PREFIX, Settings, flag
 
 _LEAD = """Every flag of `postroom run`, and the environment variable of the same meaning; the flag
@@ -18,7 +17,6 @@ counts. Lists are separated by commas in the environment and given flag by flag 
 switches take `true` and `false` there, and have a `--no-` form as flags."""
 _WORKER = """`postroom deliver` has these flags of the operator, with the same variables and
 defaults: {shared}. Its own:"""
-_MEBI = 1024 * 1024
 _KEY_FILE_LINES = [
     f"## `{flag(KEY_FILE)}`",
     "",
@@ -75,16 +73,7 @@ def _meaning(name: str, field: FieldInfo) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None or value == ():
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
     if isinstance(value, Shard):
         return f"`{value}`, which is all of them"
-    if isinstance(value, int) and value % _MEBI == 0 and value:
-        return f"`{value // _MEBI}Mi`"
-    if isinstance(value, timedelta):
-        return f"`{format_duration(value)}`"
-    if isinstance(value, tuple):
-        return "`" + ":".join(str(part) for part in value) + "`"
-    return f"`{value.value if isinstance(value, Enum) else value}`"
+    text = shown(value) or "none"
+    return text if isinstance(value, bool) or text == "none" else f"`{text}`"

@@ -8,11 +8,16 @@ settings on, such as the schema of the chart, refuses by the same pattern what w
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from postroom.api.fields import format_duration
 
 Network = IPv4Network | IPv6Network
 Address = tuple[str, int]
 
+_MEBI = 1024 * 1024
 _BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_BYTE}(\.{_BYTE}){{3}}"
 _GROUP = "[0-9A-Fa-f]{1,4}"
@@ -157,3 +162,20 @@ def parse_token_host(value: object) -> str:
 def parse_test_recipient(value: object) -> str:
     """Parse an address, or ``@domain`` for all of a domain; raises `ValueError`."""
     return TEST_RECIPIENT.read(value).strip(" \t").lower()
+
+
+def shown(value: object) -> str:
+    """Write a value as it is given; empty where there is none."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int) and value and value % _MEBI == 0:
+        return f"{value // _MEBI}Mi"
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, tuple):
+        return ":".join(str(part) for part in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value.value if isinstance(value, Enum) else value)

@@ -5,6 +5,7 @@ pattern refuses no less and no more."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -112,3 +113,22 @@ def test_every_form_belongs_to_a_setting() -> None:
     used = {rule for info in Settings.model_fields.values() for rule in info.metadata}
     # Single ones are those of a list, too.
     assert {form for form in values.FORMS if form is not values.ADDRESS} <= used
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        ((), ""),
+        (False, "off"),
+        (0, "0"),
+        (1024 * 1024, "1Mi"),
+        (300.0, "300"),
+        (0.5, "0.5"),
+        (timedelta(minutes=90), "1h30m"),
+        (("0.0.0.0", 8080), "0.0.0.0:8080"),
+        ("a", "a"),
+    ],
+)
+def test_a_value_is_shown_as_it_is_given(value: object, text: str) -> None:
+    assert values.shown(value) == text

@@ -63,7 +63,7 @@ def explain(
     asked: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WHAT]...",
+            metavar="WHAT",
             autocompletion=_offered,
             help="A reason (RecordNotFound), finding (SPF_MULTIPLE), condition (DKIMVerified), "
             "code (5.7.139) or a whole reply of a mail server; - reads it from standard input.",

@@ -50,9 +50,9 @@ class _Verbs(usage.VerbGroup):
             ) from None
         verb = getattr(module, cmd_name.replace("-", "_"))
         if isinstance(verb, typer.Typer):
-            return typer.main.get_command(verb)
+            return usage.named(typer.main.get_command(verb))
         app.command(name=cmd_name, epilog=usage.examples("postroom", cmd_name))(verb)
-        return typer.main.get_command(app)
+        return usage.named(typer.main.get_command(app))
 
     def sentence(self, ctx: Any, name: str) -> str:
         return VERBS[name]

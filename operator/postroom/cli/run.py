@@ -9,6 +9,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from postroom import log
+from postroom.setting_values import shown
 from postroom.settings import Settings, SettingsError, flag, load
 
 _OPERATOR, _NETWORK, _LIMITS, _PROCESS = "What to serve", "Network", "Limits", "Process"
@@ -16,12 +17,13 @@ _OPERATOR, _NETWORK, _LIMITS, _PROCESS = "What to serve", "Network", "Limits", "
 
 def described_option(field: str, info: FieldInfo, panel: str, *short: str) -> Any:
     """Return the flag for a field of settings, which also reads the environment and defaults."""
+    default = "" if "default:" in str(info.description) else shown(info.default)
     return typer.Option(
         flag(field),
         *short,
         help=info.description,
         rich_help_panel=panel,
-        show_default=False,
+        show_default=default or False,
     )
 
 

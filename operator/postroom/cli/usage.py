@@ -2,11 +2,13 @@
 """What both programs share of the command line itself: help, examples, guesses, version, errors."""
 
 import importlib.metadata
+import inspect
 import json
 import os
 import shutil
 import subprocess
 import sys
+import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,10 @@ def examples(program: str, verb: str) -> str:
 class VerbGroup(TyperGroup):
     """Verbs that help tells in whole sentences, with a guess at one that is mistyped."""
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        return named(command) if command is not None else None
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         known = self.list_commands(ctx)
         if args and args[0] not in known and not ctx.resilient_parsing:
@@ -109,6 +115,30 @@ class VerbGroup(TyperGroup):
         """What a verb does: the first paragraph of its help."""
         command: Any = self.get_command(ctx, name)
         return " ".join(str(command.help or "").partition("\n\n")[0].split())
+
+
+#: What help calls a value; Python's names of types are for those who program.
+_VALUES: Mapping[type, str] = {str: "TEXT", int: "NUMBER", float: "NUMBER", Path: "PATH"}
+
+
+def named(command: Any) -> Any:
+    """A command whose help names values as people do: TEXT, not list[str]."""
+    callback = command.callback
+    hints = typing.get_type_hints(inspect.unwrap(callback)) if callback is not None else {}
+    for each in command.params:
+        if each.param_type_name == "argument":
+            each.metavar = each.metavar or each.name.upper()
+            each.display_type = lambda ctx: ""
+        elif each.metavar is None and not each.is_flag:
+            each.metavar = _VALUES.get(_value_type(hints.get(each.name)))
+    return command
+
+
+def _value_type(hint: Any) -> Any:
+    """The type of one value: str of list[str] | None."""
+    while parts := [part for part in typing.get_args(hint) if part is not type(None)]:
+        hint = parts[0]
+    return hint
 
 
 def no_such_verb(word: str, known: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as people know it: -h, examples to type, guesses, one form of errors."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def test_every_verb_has_help_with_examples(
     code, out, _ = call(capsys, program, verb, "-h")
     assert code == 0
     assert out == call(capsys, program, verb, "--help")[1]
+    assert re.findall(r"<(?:str|int|float|path|file|dir|list)\b", out) == []
     for line in usage.EXAMPLES[f"{program} {verb}"]:
         assert f"\n    {line}\n" in f"{out}\n"
 
@@ -143,3 +145,13 @@ def test_it_is_called_by_its_name_only_where_the_shell_finds_that(
     assert usage.called() == ".venv/bin/postroom"
     monkeypatch.setenv("PATH", str(binary))
     assert usage.called() == "postroom"
+
+
+def test_help_names_values_and_defaults_as_people_do(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, "postroom", "deliver", "-h")
+    said = " ".join(out.split())
+    assert "--dns-resolver TEXT " in said and "--spool-dir PATH " in said
+    for default in ("(128Mi)", "(256)", "(15m)", "(0.0.0.0:8080)", "(info)", "(300)"):
+        assert f"[default: {default}]" in said
+    _, out, _ = call(capsys, "kubectl-postroom", "status", "-h")
+    assert "[OPTIONS] [NAMES]...\n" in out

@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from properties import bound_examples
+
 # How fast examples are made and run tells about the machine and what else it does, not about us.
 settings.register_profile("postroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("postroom")
+#: What `make test-unit` tries properties on: few examples, also of those that ask for more.
+QUICK = "quick"
+settings.register_profile(QUICK, settings.get_profile("postroom"), max_examples=10)
 
 HERE = Path(__file__).parent
 #: Files that ask how long something takes, or whose servers answer by the clock: beside others they
@@ -50,16 +58,35 @@ _LONG = (
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while tests are collected, nor among them later.
+
+    They are millions of objects that stay: the search was a sixth of collecting, and a quarter of a
+    second for each test that asks whether something is lost.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests must run alone, and put the longest files first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say which tests must run alone, put the longest files first, and bound examples if asked."""
+    quick = config.getoption("--hypothesis-profile") == QUICK
     for item in items:
+        if quick:
+            bound_examples(item, settings.get_profile(QUICK).max_examples)
         room = item.path.relative_to(HERE).parts[0]
         if item.path.stem in _BY_THE_CLOCK and room in ("lab", "cluster"):
             item.add_marker(pytest.mark.clock)
-    items.sort(key=_turn_of)
+    items.sort(key=lambda item: _turn_of(item.path))
 
 
-def _turn_of(item: pytest.Item) -> int:
-    file = item.path.relative_to(HERE).as_posix()
+@cache
+def _turn_of(path: Path) -> int:
+    file = path.relative_to(HERE).as_posix()
     return _LONG.index(file) if file in _LONG else len(_LONG)

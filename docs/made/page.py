@@ -2,6 +2,7 @@
 """What all made pages share: their head, tables and lists that GitHub and the site render alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -27,8 +28,13 @@ def codes(names: Iterable[object]) -> str:
 
 def notes(about: str) -> Mapping[str, str]:
     """Return what there is to say beyond the sentences of the code, by name."""
-    found: dict[str, dict[str, str]] = yaml.safe_load(_NOTES.read_text("utf-8"))
-    return found[about]
+    return _all_notes()[about]
+
+
+@cache
+def _all_notes() -> Mapping[str, Mapping[str, str]]:
+    found: dict[str, dict[str, str]] = yaml.load(_NOTES.read_text("utf-8"), Loader=yaml.CSafeLoader)
+    return found
 
 
 def prose(text: str) -> str:

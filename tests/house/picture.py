@@ -14,6 +14,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from importlib import import_module
 from pathlib import Path
@@ -59,9 +60,14 @@ class _Place:
         return _LINE * len(self.lines) + 13 if self.lines else 0
 
 
+@cache
 def pictures() -> dict[str, str]:
     """Return the pictures by file name."""
-    return {f"{package.rpartition('.')[2]}.svg": picture(package) for package in DRAWN}
+    return {file_name(package): picture(package) for package in DRAWN}
+
+
+def file_name(package: str) -> str:
+    return f"{package.rpartition('.')[2]}.svg"
 
 
 def picture(package: str) -> str:

@@ -89,17 +89,26 @@ def missing_names(docstring: str) -> list[str]:
     ]
 
 
-def docstrings(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node)
-            if text:
-                yield text
+@cache
+def docstrings(path: Path) -> tuple[str, ...]:
+    return tuple(_docstrings(ast.parse(path.read_text("utf-8"))))
 
 
-def defined_in(path: Path) -> set[str]:
+def _docstrings(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        text = ast.get_docstring(node)
+        if text:
+            yield text
+    for child in ast.iter_child_nodes(node):
+        # Expressions, which most nodes are, hold none.
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _docstrings(child)
+
+
+@cache
+def defined_in(path: Path) -> frozenset[str]:
     """Return the names that a file gives to something: to modules, classes, functions, values."""
-    return set(_names_of(ast.parse(path.read_text("utf-8"))))
+    return frozenset(_names_of(ast.parse(path.read_text("utf-8"))))
 
 
 def found(path: str, place: Path) -> Path | None:
@@ -141,7 +150,7 @@ def _known_names() -> frozenset[str]:
         names.add(source.path.parent.name)
         names.update(_names_of(source.tree))
     for path in ROOT.glob("crds/*.yaml"):
-        names.update(_keys(yaml.safe_load(path.read_text("utf-8"))))
+        names.update(_keys(yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)))
     return frozenset(names)
 
 

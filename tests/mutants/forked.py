@@ -29,8 +29,10 @@ from types import CodeType, FunctionType, ModuleType
 
 import pytest
 from coverage import Coverage
-from hypothesis import Phase, settings
+from hypothesis import Phase
 from mutant import Mutant, mutants
+
+from properties import bound_examples
 
 #: Processes at a time.
 _PROCESSES = os.cpu_count() or 1
@@ -40,7 +42,6 @@ _CPU, _CLOCK, _TIMES = 3.0, 20.0, 10.0
 _MEMORY = 4 << 30
 #: Of how many examples a property is tried on a mutant.
 _EXAMPLES = 30
-_EXAMPLES_OF = "_hypothesis_internal_use_settings"
 
 
 @dataclass
@@ -174,18 +175,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run the tests, then those of each mutant."""
     for item in session.items:
-        function = getattr(item, "obj", None)
-        of_item = getattr(function, _EXAMPLES_OF, None)
-        if of_item is not None:
-            quick = settings(
-                of_item,
-                max_examples=min(of_item.max_examples, _EXAMPLES),
-                database=None,
-                phases=[Phase.explicit, Phase.generate],
-            )
-            setattr(getattr(function, "__func__", function), _EXAMPLES_OF, quick)
+        bound_examples(item, _EXAMPLES, database=None, phases=[Phase.explicit, Phase.generate])
     if _RUN.is_mutant:
         return None
+    # What tests/conftest.py froze is not among all objects.
+    gc.unfreeze()
     caches = [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
     ours = [each for each in caches if each.__module__ in {_RUN.module, *_tests(session)}]
     reached = _passed(session, ours)

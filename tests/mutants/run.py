@@ -58,7 +58,7 @@ def _mutated(module: str) -> list[dict[str, Any]]:
         subprocess.run(
             [sys.executable, "-m", "pytest", *options, *tests],
             cwd=ROOT,
-            env={**os.environ, **told, "PYTHONPATH": str(HERE)},
+            env={**os.environ, **told, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"},
             check=True,
         )
         under_way.rename(known)

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from rows import over
+
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "operator" / "postroom"
 TEXTS = sorted(
@@ -46,10 +48,15 @@ _REFERENCE = re.compile(r"(?<![\w.@/-])([a-z][A-Za-z]*Ref)(?![\w(-])")
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+    return found
+
+
 def schemas() -> dict[str, Any]:
     found = {}
     for path in ROOT.glob("crds/*.yaml"):
-        crd = yaml.safe_load(path.read_text("utf-8"))
+        crd = read(path)
         if crd["kind"] == "CustomResourceDefinition":
             version = crd["spec"]["versions"][0]
             found[crd["spec"]["names"]["kind"]] = version["schema"]["openAPIV3Schema"]
@@ -93,7 +100,7 @@ TOPS = {
 NAMES = {name for schema in SCHEMAS.values() for name in names(schema)} | {
     one["name"]
     for path in DATA.glob("*/presets/providers/*.yaml")
-    for one in yaml.safe_load(path.read_text("utf-8")).get("parameters", ())
+    for one in read(path).get("parameters", ())
 }
 
 
@@ -130,7 +137,7 @@ def text_of(path: Path) -> str:
     return "\n".join(string for string in strings if isinstance(string, str) and " " in string)
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+@over(TEXTS)
 def test_every_field_that_a_text_names_exists(path: Path) -> None:
     assert unknown_fields(text_of(path)) == []
 

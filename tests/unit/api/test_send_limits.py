@@ -13,6 +13,7 @@ from postroom.api.mailserver import MailServerSpec
 from postroom.api.names import Kind
 from postroom.api.resource import InvalidSpec, parse_spec
 from postroom.api.send_limits import Weekday, time_zones
+from rows import over
 
 NO_ZONE = "must be a time zone of the IANA database such as Europe/Berlin or UTC"
 NO_START = 'must be a time of day from "00:00" to "23:59", such as "09:00"'
@@ -94,7 +95,7 @@ def test_without_a_zone_nobody_knows_when_a_window_opens() -> None:
         parse_spec(Kind.EMAIL_ACCOUNT, spec)
 
 
-@pytest.mark.parametrize("zone", sorted(time_zones()))
+@over(sorted(time_zones()))
 def test_every_zone_that_is_taken_can_be_used(zone: str) -> None:
     assert ZoneInfo(zone).key == zone
     assert problems(timeZone=zone) == []

@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from house.picture import DRAWN, PICTURES, draw, pictures
+from house.picture import DRAWN, PICTURES, draw, file_name, pictures
 from house.rooms import draw as plan_of
 from house.rooms import floor_plan, needed
 
-NAMES = sorted(pictures())
+NAMES = sorted(map(file_name, DRAWN))
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[int, int, int, int]
 
@@ -56,7 +56,7 @@ def test_no_picture_is_left_over_and_the_page_shows_all() -> None:
 @pytest.mark.parametrize("package", DRAWN)
 def test_every_room_has_a_box_and_every_needed_arrow_a_line(package: str) -> None:
     plan = floor_plan(package)
-    picture = read(pictures()[f"{package.rpartition('.')[2]}.svg"])
+    picture = read(pictures()[file_name(package)])
     words = [text.text for text in picture.iter(f"{SVG}text") if text.get("class") == "name"]
     assert sorted(words, key=str) == sorted(plan.rooms)
     assert len(lines(picture, "way")) == len(needed(plan))

@@ -10,6 +10,7 @@ import pytest
 from postroom.api.reasons import CATALOGUE, Reason
 from postroom.report import turns
 from postroom.report.shape import Turn
+from rows import over
 from unit.report.samples import FINDING, broken, condition, report_of, stored
 
 NOT_READY = condition("Ready", "False", "X", "It does not work.")
@@ -47,7 +48,7 @@ def test_the_cause_tells_whose_turn_it_is(code: str, expected: Turn) -> None:
     assert turn_of(with_finding(code)) is expected
 
 
-@pytest.mark.parametrize("reason", list(Reason))
+@over(Reason)
 def test_no_reason_that_asks_to_wait_is_anybodys_turn(reason: Reason) -> None:
     told = CATALOGUE[reason].remedy
     if told.startswith("Wait:"):

@@ -15,6 +15,7 @@ from postroom.cli.formats.finding_fields import field_of, written
 from postroom.dns.finding_codes import Code
 from postroom.mail import finding_meanings
 from postroom.mail.replies.causes import Cause
+from rows import over
 
 DOMAIN, SERVER, ACCOUNT = Kind.SENDING_DOMAIN, Kind.MAIL_SERVER, Kind.EMAIL_ACCOUNT
 REFERENCE = {"name": "x"}
@@ -158,12 +159,12 @@ _OF_THE_DOMAIN = {
 }
 
 
-@pytest.mark.parametrize("code", [code.value for code in Code])
+@over([code.value for code in Code])
 def test_every_code_of_dns_has_a_field_of_its_own(code: str) -> None:
     assert (at(DOMAIN, code) == "spec.domain") == (code in _OF_THE_DOMAIN)
 
 
-@pytest.mark.parametrize("code", [*(cause.name for cause in Cause), *finding_meanings.catalogue()])
+@over([*(cause.name for cause in Cause), *finding_meanings.catalogue()])
 def test_every_code_of_mail_has_a_field_that_is_there(code: str) -> None:
     for kind, subject in ((SERVER, "SMTP"), (ACCOUNT, "SMTP"), (ACCOUNT, "IMAP")):
         assert at(kind, code, subject).startswith("spec.")

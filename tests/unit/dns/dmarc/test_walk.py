@@ -14,6 +14,7 @@ from postroom.api.sendingdomain import DMARCPolicy
 from postroom.dns import dmarc
 from postroom.dns.answers import CONCLUSIVE, Answer, Outcome, Question, RecordType
 from postroom.dns.dmarc import AppliesTo, PolicySource, discover, walk_names
+from rows import over
 
 DOMAIN = "a.mail.example.com"
 LEVELS = ("a.mail.example.com", "mail.example.com", "example.com", "com")
@@ -46,7 +47,7 @@ def test_the_example_of_the_standard() -> None:
     )
 
 
-@pytest.mark.parametrize("count", range(1, 131))
+@over(range(1, 131))
 def test_the_queries_for_any_number_of_labels(count: int) -> None:
     labels = [f"l{index}" for index in range(count)]
     rest = labels[1:] if count < 8 else labels[-7:]
@@ -75,7 +76,7 @@ def organisation_by_the_text(tree: str) -> str:
     return LEVELS[max(found)] if found else DOMAIN
 
 
-@pytest.mark.parametrize("tree", TREES)
+@over(TREES)
 def test_the_organisational_domain_of_every_tree(tree: str) -> None:
     records = {
         level: f"v=DMARC1; p=none{PSD[one] or ''}"
@@ -99,7 +100,9 @@ def policy_domain_by_the_text(tree: str) -> str | None:
 
 
 P = ["none", "quarantine", "reject"]
-POLICIES = list(product(P, [None, *P], [None, *P], [None, "n", "y"]))
+#: `p`, `sp`, `np` and `t` of a record.
+Policy = tuple[str, str | None, str | None, str | None]
+POLICIES: list[Policy] = list(product(P, [None, *P], [None, *P], [None, "n", "y"]))
 
 
 def record_of(p: str, sp: str | None, np: str | None, t: str | None) -> str:
@@ -107,8 +110,9 @@ def record_of(p: str, sp: str | None, np: str | None, t: str | None) -> str:
     return "; ".join(["v=DMARC1", *(f"{key}={value}" for key, value in tags.items() if value)])
 
 
-@pytest.mark.parametrize(("p", "sp", "np", "t"), POLICIES)
-def test_the_policy_of_every_record(p: str, sp: str | None, np: str | None, t: str | None) -> None:
+@over(POLICIES)
+def test_the_policy_of_every_record(policy: Policy) -> None:
+    p, sp, np, t = policy
     text = record_of(p, sp, np, t)
     for place, exists, written, reach in [
         (DOMAIN, True, p, "p"),

@@ -30,6 +30,7 @@ from postroom.mail.oauth.errors import (
 )
 from postroom.mail.oauth.reasons import CATALOGUE, OAuthReason
 from postroom.mail.replies.model import FailureClass
+from rows import over
 
 G, M = OAuthProvider.GOOGLE, OAuthProvider.MICROSOFT
 
@@ -51,7 +52,7 @@ def name_of(row: ErrorRow) -> str:
     return f"{row.provider or 'all'}-{row.code or row.error}-{row.text}{row.suberror}"
 
 
-@pytest.mark.parametrize("row", table().rows, ids=name_of)
+@over(table().rows, name_of)
 def test_every_row_decides_about_its_own_document(row: ErrorRow) -> None:
     provider = row.provider or OAuthProvider.GENERIC
     fault = error_document(document_of(row))
@@ -60,7 +61,7 @@ def test_every_row_decides_about_its_own_document(row: ErrorRow) -> None:
     assert (meant.reason, meant.failure_class, meant.hint) == (row.reason, row.failure_class, hint)
 
 
-@pytest.mark.parametrize("row", table().rows, ids=name_of)
+@over(table().rows, name_of)
 def test_only_what_passes_is_inconclusive(row: ErrorRow) -> None:
     assert row.failure_class.hard == (row.reason not in OUTAGES)
 
@@ -271,7 +272,7 @@ def read_samples() -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-@pytest.mark.parametrize("sample", read_samples(), ids=lambda one: one["description"] or "-")
+@over(read_samples())
 def test_errors_of_other_wordings_are_understood(sample: dict[str, str]) -> None:
     code, said = sample["code"], sample["description"]
     if code:

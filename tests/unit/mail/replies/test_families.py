@@ -59,6 +59,7 @@ from postroom.mail.replies import (
 )
 from postroom.mail.replies.families import families
 from postroom.mail.replies.model import FamilyEntry
+from rows import over
 
 HARD_REFUSALS = {Reason.AUTHENTICATION_REJECTED, Reason.ACCOUNT_DISABLED}
 
@@ -329,7 +330,7 @@ BLAMED = {
 }
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.reply[:60])
+@over(SAMPLES)
 def test_nobody_is_blamed_whom_the_words_do_not_name(sample: Sample) -> None:
     """Neither spam nor the recipient nor MX, unless the server speaks of them."""
     found = judged(sample.protocol, sample.stage, sample.reply)

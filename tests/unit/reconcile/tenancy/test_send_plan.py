@@ -8,6 +8,8 @@ of the clock in all time zones.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +27,7 @@ from postroom.api.send_limits import (
 )
 from postroom.reconcile.tenancy.ceilings import Limits, limits_of
 from postroom.reconcile.tenancy.send_plan import Allowance, allowance, plan
+from rows import over
 from unit.reconcile.send_plans import (
     LIMITS,
     OFFICE,
@@ -220,14 +223,13 @@ def test_a_ramp_up_never_goes_down(
         assert allowance(open_always, MONDAY, MONDAY + days).daily == made.daily
 
 
+@cache
 def changes_of(zone: ZoneInfo, year: int) -> list[date]:
     """The days of a year on which the clock of a zone is changed."""
     days = [date(year, 1, 1) + timedelta(days=day) for day in range(365)]
-    noons = [datetime(day.year, day.month, day.day, 12, tzinfo=zone) for day in days]
+    at_noon = [datetime(year, day.month, day.day, 12, tzinfo=zone).utcoffset() for day in days]
     return [
-        day
-        for day, noon, before in zip(days[1:], noons[1:], noons, strict=False)
-        if noon.utcoffset() != before.utcoffset()
+        day for day, (before, now) in zip(days[1:], pairwise(at_noon), strict=True) if before != now
     ]
 
 
@@ -277,7 +279,7 @@ def test_changes_of_the_clock_exceed_nothing(
         assert all(made.hourly is not None and number <= made.hourly for number in sent.values())
 
 
-@pytest.mark.parametrize("zone", CHANGING)
+@over(CHANGING)
 def test_around_the_clock_the_day_is_sent_whole_but_for_what_the_clock_skips(zone: str) -> None:
     made = planned({"daily": 2400, "window": {"timeZone": zone}})
     for day in changes_of(ZoneInfo(zone), 2026):

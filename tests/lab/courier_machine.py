@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.mail_machine import Machine, Talk
 from lab.mail_machine_talks import ImapTalk, connector
@@ -23,6 +23,8 @@ from postroom.delivery.spool import SpooledMessage
 from postroom.mail.imap.reading import MailboxReader
 from postroom.mail.probes import _begun, _failure_of
 from postroom.mail.report import Endpoint, Login
+
+T = TypeVar("T")
 
 MAILBOX, VALIDITY = "INBOX", 7
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -118,10 +120,10 @@ class MailboxTalk(ImapTalk):
 
     async def _idle(self) -> None:
         await self.say(b"+ idling\r\n" + self._news())
-        line = asyncio.ensure_future(self.line())
+        line = self.machine.begin(self.line())
         try:
             while not line.done():
-                changed = asyncio.ensure_future(self.machine.box.changed.wait())
+                changed = self.machine.begin(self.machine.box.changed.wait())
                 try:
                     await asyncio.wait({line, changed}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -208,9 +210,16 @@ class MailboxMachine(Machine):
             await reader.introduce()
             yield reader
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin something that is the server's own, and ends with its conversations."""
+        task: asyncio.Task[Any] = asyncio.create_task(work)
+        self._talks.add(task)
+        task.add_done_callback(self._talks.discard)
+        return task
+
     def hang_up(self) -> None:
         """End all conversations."""
-        for talk in self._talks:
+        for talk in list(self._talks):
             talk.cancel()
 
 

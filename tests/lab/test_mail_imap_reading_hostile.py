@@ -19,7 +19,7 @@ from lab.mail_probing import (
 )
 from lab.test_mail_imap_cancelling import sockets_to
 from postroom.mail.connect.dial import Failure
-from postroom.mail.imap.reading import PIECE, MailboxReader
+from postroom.mail.imap.reading import PIECE, MailboxReader, MessageGone
 
 CANARY = f"Subject: {ECHO}\r\n\r\n".encode()
 OPENED = answer(b"OK done", b"3 EXISTS", b"OK [UIDVALIDITY 5] x", b"OK [UIDNEXT 9] x")
@@ -116,6 +116,46 @@ async def test_uidnext_that_is_missing_or_behind(uid_next: bytes) -> None:
         _, following = await reader.open("INBOX")
         assert following == (3 if uid_next else 9)
         assert (await reader.following(8, following)).messages == ()
+
+
+async def test_a_last_message_without_a_uid_is_no_empty_mailbox() -> None:
+    answers = {b"EXAMINE": answer(b"OK", b"3 EXISTS", b"OK [UIDVALIDITY 5] x"), b"FETCH": OK}
+    async with scripted(answers) as server, server.reading(SOON) as reader:
+        with pytest.raises(Failure, match="which UID the last one has"):
+            await reader.open("INBOX")
+
+
+@pytest.mark.parametrize(
+    ("found", "uids"),
+    [
+        (answer(b"OK done"), [8]),  # without the response that there must be
+        (answer(b"OK done", b"SEARCH 6 8\0"), [6, 8]),
+        (answer(b"OK done", b"SEARCH 6 \xff"), [6, 8]),
+    ],
+)
+async def test_an_answer_in_part_passes_nothing_over(found: Step, uids: list[int]) -> None:
+    def told(command: bytes) -> bytes:
+        facts = b" RFC822.SIZE 9" if b"SIZE" in command else b""
+        lines = [b"%d FETCH (UID %d%s)" % (uid - 5, uid, facts) for uid in uids]
+        made = answer(b"OK done", *lines)
+        assert callable(made)
+        return made(command)
+
+    answers = {b"EXAMINE": OPENED, b"SEARCH": found, b"FETCH": told}
+    async with scripted(answers) as server, server.reading(SOON) as reader:
+        _, uid_next = await reader.open("INBOX")
+        following = await reader.following(0, uid_next)
+    assert [message.uid for message in following.messages] == uids
+
+
+async def test_who_says_nothing_where_nothing_is_found_is_asked_in_another_way() -> None:
+    answers = {b"EXAMINE": OPENED, b"SEARCH": OK, b"FETCH": OK}
+    async with scripted(answers) as server, server.reading(SOON) as reader:
+        _, uid_next = await reader.open("INBOX")
+        assert (await reader.following(0, uid_next)).messages == ()
+        with pytest.raises(MessageGone):
+            await whole(reader)
+        assert b"UID FETCH 1:8 (UID)" in server.said
 
 
 async def test_who_numbers_nothing_cannot_be_read() -> None:

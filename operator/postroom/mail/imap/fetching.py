@@ -84,6 +84,14 @@ def searched(lines: Sequence[bytes]) -> list[int]:
     return sorted(found)
 
 
+def is_search_whole(lines: Sequence[bytes]) -> bool:
+    """Whether SEARCH was answered, as it must be (RFC 9051 section 6.4.4), and nothing in it is
+    left unread. What stands in parentheses is no UID (RFC 7162 section 3.1.5)."""
+    answers = [line for line in lines if line[:6].upper() == b"SEARCH"]
+    words = (word for line in answers for word in line[6:].partition(b"(")[0].split())
+    return bool(answers) and all(map(bytes.isdigit, words))
+
+
 def uid_sets(uids: Iterable[int], most: int) -> Iterator[tuple[str, frozenset[int]]]:
     """Write sorted UIDs as sequence sets (``1:3,7``) of at most `most` UIDs and bounded length.
 

@@ -17,7 +17,14 @@ from postroom.api.mailserver import ProbeStage
 from postroom.api.reasons import Reason
 from postroom.mail.connect.dial import Failure
 from postroom.mail.imap.examine import Opened, examine, no_positions
-from postroom.mail.imap.fetching import Piece, fetched, pieces_of, searched, uid_sets
+from postroom.mail.imap.fetching import (
+    Piece,
+    fetched,
+    is_search_whole,
+    pieces_of,
+    searched,
+    uid_sets,
+)
 from postroom.mail.imap.operation import IDENTITY, unless_refused
 from postroom.mail.imap.protocol import LINE_LIMIT, TOTAL_LIMIT, CommandAnswer
 from postroom.mail.imap.session import ImapSession
@@ -128,8 +135,11 @@ class MailboxReader:
         self.promises = uid_next is not None and uid_next > found.messages
         if uid_next is None or not self.promises:
             # Then it is the UID after the last message's.
-            last = fetched(await self._told("FETCH", "*", "(UID)")) if found.messages else ()
-            uid_next = max((message.uid for message in last), default=0) + 1
+            last = await self._told("FETCH", "*", "(UID)") if found.messages else ()
+            uid_next = max((message.uid for message in fetched(last)), default=0) + 1
+            if found.messages and uid_next == 1:
+                # Whatever lies there would be taken for new.
+                raise self._tells_no_last()
         self._opened = found = replace(found, uid_next=uid_next)
         in_vain = self._alarmed and before == (mailbox, found)
         self._false_alarms = self._false_alarms + 1 if in_vain else 0
@@ -281,8 +291,17 @@ class MailboxReader:
         self._alarmed = self._protocol.arrivals > self._arrivals
 
     async def _search(self, first: int, last: int) -> list[int]:
-        """The UIDs of the messages from one to another."""
-        return searched(await self._told("UID SEARCH", "UID", f"{first}:{last}"))
+        """The UIDs of the messages from one to another.
+
+        An answer in part is not taken for one that finds nothing: what it leaves out would be
+        passed over. Nor is none, as some servers give where they find nothing.
+        """
+        numbers = f"{first}:{last}"
+        lines = await self._told("UID SEARCH", "UID", numbers)
+        if is_search_whole(lines):
+            return searched(lines)
+        told = fetched(await self._told("UID FETCH", numbers, "(UID)"))
+        return sorted({*searched(lines), *(message.uid for message in told)})
 
     async def _section(self, uid: int, section: str, offset: int, most: int) -> Piece:
         """Octets of a section, none beyond its end; raises `MessageGone`."""
@@ -318,6 +337,13 @@ class MailboxReader:
             "message elsewhere."
         )
         return self._session.state.passing(Reason.CONNECTION_TIMEOUT, message)
+
+    def _tells_no_last(self) -> Failure:
+        message = (
+            f"{self._session.state.place} says that there are messages, but not which UID the last "
+            "one has; it is asked again: read its log."
+        )
+        return self._session.state.passing(Reason.PROBE_INCONCLUSIVE, message)
 
     def _hides(self, uid: int) -> Failure:
         message = (

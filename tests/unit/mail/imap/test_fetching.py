@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.mail.imap.fetching import Fetched, Piece, fetched, pieces_of, searched, uid_sets
+from postroom.mail.imap.fetching import (
+    Fetched,
+    Piece,
+    fetched,
+    is_search_whole,
+    pieces_of,
+    searched,
+    uid_sets,
+)
 
 
 def test_messages() -> None:
@@ -50,6 +58,23 @@ def test_pieces(line: str, section: bytes, found: Piece | None) -> None:
 
 def test_searches() -> None:
     assert searched([b"SEARCH 7 3 3", b"SEARCH", b"search 5 x", b"9 EXISTS"]) == [3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole"),
+    [
+        ([b"SEARCH"], True),
+        ([b"search 7 3", b"9 EXISTS", b"SEARCH 4294967296 0"], True),
+        ([b"SEARCH 7 8 (MODSEQ 917162500)"], True),
+        ([], False),
+        ([b"9 EXISTS", b"X-SEARCH 7"], False),
+        ([b"SEARCH 7 8\0"], False),
+        ([b"SEARCH 7", b"SEARCH \xff"], False),
+        ([b"SEARCH7 8x"], False),
+    ],
+)
+def test_an_answer_in_part_is_not_taken_for_all(lines: list[bytes], whole: bool) -> None:
+    assert is_search_whole(lines) is whole
 
 
 @given(st.sets(st.integers(1, 2**32 - 1), max_size=400), st.integers(1, 60))

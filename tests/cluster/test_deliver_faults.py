@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from cluster import services
-from cluster.api_client import delete, merge, read
-from cluster.conftest import new_namespace, requests_of
+from cluster.api_client import create_namespace, delete, merge, read
+from cluster.conftest import requests_of
 from cluster.mail_worker import (
     ELECTED,
     USER,
@@ -268,7 +268,9 @@ def test_a_namespace_that_is_deleted_in_the_midst_is_in_nobodys_way(
     namespace: str,
     tmp_path: Path,
 ) -> None:
-    with Tickets.at_work(own_address(25)) as others, new_namespace(rights) as doomed:
+    doomed = f"{namespace}-doomed"
+    create_namespace(rights, doomed)
+    with Tickets.at_work(own_address(25)) as others:
         hand_over(rights, office, tickets, namespace)
         hand_over(rights, office, others, doomed, BILLING)
         flags = (*tickets.allowed, *others.allowed, *ELECTED)

@@ -27,18 +27,27 @@ class Dependants:
 
     def __init__(self) -> None:
         self._references: dict[Key, frozenset[str]] = {}
-        self._dependants: dict[tuple[str, str], set[Key]] = {}
+        #: One key where there is one: most things have one dependant, and a set takes as much room
+        #: as four of them.
+        self._dependants: dict[tuple[str, str], Key | set[Key]] = {}
 
     def update(self, key: Key, references: frozenset[str]) -> None:
         """Note what an object stands on now; replaces what was noted before."""
         before = self._references.get(key, frozenset())
         for gone in before - references:
             place = _place(key.namespace, gone)
-            self._dependants[place].discard(key)
-            if not self._dependants[place]:
+            there = self._dependants.get(place)
+            if isinstance(there, set):
+                there.discard(key)
+            if there in (key, set()):
                 del self._dependants[place]
         for new in references - before:
-            self._dependants.setdefault(_place(key.namespace, new), set()).add(key)
+            place = _place(key.namespace, new)
+            there = self._dependants.setdefault(place, key)
+            if isinstance(there, set):
+                there.add(key)
+            elif there != key:
+                self._dependants[place] = {there, key}
         if references:
             self._references[key] = references
         else:
@@ -59,7 +68,8 @@ class Dependants:
             # An index may name the namespace where somebody waits for it.
             elsewhere = indexes.namespace_in(reference.partition("/")[2])
             for place in {namespace, elsewhere or namespace}:
-                found |= self._dependants.get((place, reference), set())
+                there = self._dependants.get((place, reference), set())
+                found |= there if isinstance(there, set) else {there}
         return sorted(found)
 
 
@@ -67,7 +77,8 @@ def _place(namespace: str, reference: str) -> tuple[str, str]:
     """Where a reference of an object leads: to its own namespace, unless it names another."""
     kind, slash, name = reference.partition("/")
     elsewhere, colon, kind = kind.rpartition(":")
-    return (elsewhere if colon else namespace), f"{kind}{slash}{name}"
+    # The same text where it can be: there are a dozen for each object.
+    return (elsewhere, f"{kind}{slash}{name}") if colon else (namespace, reference)
 
 
 def declared(kind: Kind, raw: Mapping[str, Any]) -> frozenset[str]:

@@ -68,7 +68,10 @@ class Intake:
 
     def memory(self, key: Key) -> Memory:
         """Return what the engine remembers of an object in this process."""
-        return self._memories.setdefault(key, Memory())
+        memory = self._memories.get(key)
+        if memory is None:
+            memory = self._memories[key] = Memory()
+        return memory
 
     # -- news ---------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ async def _evaluated(
         resource = _typed(kind, raw, parse_spec(kind, raw.get("spec")))
         if (rest := await _rest_of(resource, memory, world, policy)) is not None:
             return await with_users(resource, _at_rest(resource, memory, world, rest), world)
-        memory.evaluated = resource.spec
+        memory.evaluated = raw.get("spec")
         assessment = await _assess(resource, world, memory, policy)
         memory.unasked = 0
         if _is_premature(resource, assessment, memory, policy, world.now()):
@@ -265,7 +265,7 @@ def _at_rest(resource: AnyResource, memory: Memory, world: World, rest: Rest) ->
         lost = cast("AnyResource", replace(domain, status=given_up))
         return _outcome(lost, (ready_no_more, claimed, rest.suspended), now, None)
     only_that_changed = memory.evaluated is not None and (
-        _without_rest(memory.evaluated) == _without_rest(resource.spec)
+        _without_rest(parse_spec(resource.kind, memory.evaluated)) == _without_rest(resource.spec)
     )
     known = before.observed_generation == generation or only_that_changed
     if ready is None or not known or ready.reason == Reason.PENDING.value:

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from postroom.api.conditions import ConditionType
 from postroom.api.emailaccount_status import SyncPhase
-from postroom.api.fields import Model
 from postroom.api.status import CommonStatus
 from postroom.mail.identities.values import Discovered, DiscoveryFailure
 from postroom.mail.operations import Answer
@@ -143,8 +143,9 @@ class Memory:
         self.identities: IdentityLook | None = None
         #: Since when a new spec waits for the first verdict on its dependencies.
         self.deferred_since: datetime | None = None
-        #: The spec that was evaluated last; tells an edit of ``suspend`` alone from others.
-        self.evaluated: Model | None = None
+        #: The spec that was evaluated last, as it came, which takes no room beside the stored one;
+        #: tells an edit of ``suspend`` alone from others.
+        self.evaluated: Mapping[str, Any] | None = None
         #: How often in a row a look ended without success; spaces the next one where status does
         #: not tell since when.
         self.failures: int = 0

@@ -50,8 +50,11 @@ class AddressBook:
 
     def note(self, key: Key, address: str, created: str = "", *, at_rest: bool = False) -> None:
         """An account is for an address, since `created`."""
+        holding = _Holding(key, address.lower(), created, at_rest)
+        if self._holdings.get(key) == holding:
+            return  # as each picture of an account says anew
         self.forget(key)
-        holding = self._holdings[key] = _Holding(key, address.lower(), created, at_rest)
+        self._holdings[key] = holding
         self._accounts.setdefault(holding.address, set()).add(key)
         self._count(holding.address)
 

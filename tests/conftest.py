@@ -30,18 +30,14 @@ _BY_THE_CLOCK = {
     "test_asking_sockets",
     "test_asking_views",
     "test_canary_engine",
-    "test_canary_probes",
     "test_check_pace",
     "test_dns_resolver",
     "test_dovecot_penalty",
     "test_fencing",
-    "test_identities_network",
     "test_mail_bench",
     "test_mail_imap_auth",
     "test_mail_imap_session",
     "test_mail_limits",
-    "test_oauth_hostile",
-    "test_policy_fetch",
     "test_resilience",
 }
 #: What takes minutes, the longest first: whoever begins it last ends long after all others.

@@ -173,7 +173,7 @@ def exchange(
     port: int,
     resolve: Resolve | None = None,
     *,
-    limit: float = 3.0,
+    limit: float = 30.0,
     generic_hosts: tuple[str, ...] = (HOST,),
 ) -> HttpsExchange:
     """An exchange that may dial this port of loopback."""
@@ -193,5 +193,5 @@ class Clock:
         return self.now
 
 
-def source(port: int, clock: Clock | None = None, limit: float = 3.0) -> TokenSource:
+def source(port: int, clock: Clock | None = None, limit: float = 30.0) -> TokenSource:
     return TokenSource(exchange(port, limit=limit), clock=clock or Clock(), spread=lambda: 0.0)

@@ -64,7 +64,7 @@ def fetcher(
     resolve: Resolve | None = None,
     guard: DialPolicy = LOOPBACK,
     *,
-    limit: float = 3.0,
+    limit: float = 30.0,
     memory: PolicyMemory | None = None,
 ) -> HttpsPolicyFetcher:
     bundle = AUTHORITY.cert_pem.bytes().decode()
@@ -74,7 +74,7 @@ def fetcher(
     )
 
 
-async def fetched(server: Hostile, limit: float = 3.0) -> FetchedPolicy:
+async def fetched(server: Hostile, limit: float = 30.0) -> FetchedPolicy:
     async with server:
         return await fetcher(server.port, limit=limit).fetch(DOMAIN)
 
@@ -210,7 +210,7 @@ async def test_silence_ends_at_the_deadline() -> None:
     for server in (Hostile("stall"), serving("stall"), serving(response()[:-9], "stall")):
         began = time.monotonic()
         assert (await fetched(server, 0.3)).outcome is PolicyFetchOutcome.UNREACHABLE
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
 
 
 async def test_a_refused_connection_is_no_verdict() -> None:
@@ -302,7 +302,10 @@ async def test_a_provider_of_many_domains_is_not_stormed() -> None:
     async with serving("stall", made=context(*(f"mta-sts.{one}" for one in domains))) as server:
         one = fetcher(server.port, resolve)
         under_way = [asyncio.create_task(one.fetch(domain)) for domain in domains]
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(20):
+            while server.connections < 4:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
         assert server.connections == 4
         for each in under_way:
             each.cancel()

@@ -22,6 +22,7 @@ _QUOTED_LIMIT = 1024
 #: The list of counts in a STATUS response (RFC 3501 section 7.2.4).
 _COUNTS = re.compile(rb"\(([^()]*\bMESSAGES \d+[^()]*)\)", re.IGNORECASE)
 
+_MECHANISM = re.compile(r"AUTH=([A-Z0-9_-]{1,20})")
 #: An untagged response, or a response code in the text of a greeting or result.
 _CAPABILITIES = re.compile(
     rb"\ACAPABILITY ([^\r\n]*)|\A(?:\* OK )?\[CAPABILITY ([^\]\r\n]*)\]", re.IGNORECASE
@@ -131,7 +132,7 @@ def capabilities_in(lines: Iterable[bytes]) -> set[str]:
 
 def mechanisms_among(capabilities: Iterable[str]) -> list[str]:
     """The SASL mechanisms among capabilities (RFC 4422 section 3.1), in their order."""
-    found = (re.fullmatch(r"AUTH=([A-Z0-9_-]{1,20})", capability) for capability in capabilities)
+    found = map(_MECHANISM.fullmatch, capabilities)
     return [match[1] for match in found if match]
 
 

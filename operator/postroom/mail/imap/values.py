@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     rb'|(?P<atom>[^ ()"\[]*+\[[^\]]{0,1000}+\][^ ()"]*|[^ ()"]+)',
     re.DOTALL,
 )
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def responses(lines: Sequence[bytes], about: bytes = b"") -> Iterator[list[Value]]:
@@ -76,16 +77,21 @@ def _values(parts: Sequence[bytes]) -> list[Value] | None:
             if token is None:
                 return None
             at = token.end()
-            if token["open"]:
-                deeper: list[Value] = []
-                open_lists[-1].append(deeper)
-                open_lists.append(deeper)
-            elif token["close"]:
-                open_lists.pop()
-            elif token["quoted"] is not None:
-                open_lists[-1].append(re.sub(rb"\\(.)", rb"\1", token["quoted"], flags=re.DOTALL))
-            elif token["atom"]:
-                open_lists[-1].append(None if token["atom"].upper() == b"NIL" else token["atom"])
+            match token.lastgroup:
+                case "atom":
+                    atom = token["atom"]
+                    open_lists[-1].append(None if atom.upper() == b"NIL" else atom)
+                case "quoted":
+                    quoted = token["quoted"]
+                    open_lists[-1].append(
+                        _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
+                    )
+                case "open":
+                    deeper: list[Value] = []
+                    open_lists[-1].append(deeper)
+                    open_lists.append(deeper)
+                case "close":
+                    open_lists.pop()
             if not 0 < len(open_lists) <= _DEPTH_LIMIT:
                 return None
     return found if len(open_lists) == 1 else None

@@ -76,6 +76,8 @@ class Outcome:
     mischief: Counter[str] = field(default_factory=Counter)
     memory: int = 0
     memory_at_first: int = 0
+    #: Of each worker, at ten times or so from the beginning to the end.
+    memory_at_times: list[list[int]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -88,6 +90,7 @@ class Outcome:
                 f"  repeated: {self.repeated} under the same id, {self.repeated_marked} marked",
                 f"  without body: {self.oversized}",
                 f"  memory of a process: {first} MiB when it was ready, at most {most}",
+                *(f"    as time went by: {_mebi(each)}" for each in self.memory_at_times),
                 f"  faults: {dict(self.faults)}",
                 f"  answers: {dict(self.mischief)}",
                 f"  wrong: {self.wrong or 'nothing'}",
@@ -305,6 +308,10 @@ class Soak:
             found.wrong.append(f"flags changed of {len(flags)}")
         found.memory = 1024 * max(worker.peak for worker in self._workers)
         found.memory_at_first = 1024 * max(worker.at_first for worker in self._workers)
+        found.memory_at_times = [
+            [1024 * each for each in worker.at_times[:: max(1, len(worker.at_times) // 10)]]
+            for worker in self._workers
+        ]
         # What tests need is installed beside it here, and some of that is loaded with it.
         if found.memory > max(_MEMORY, found.memory_at_first) + _SPOOL:
             found.wrong.append(f"{found.memory} octets of memory")
@@ -350,6 +357,10 @@ class Soak:
                     found.wrong.append(f"{each.message_id} came after one that followed it")
                 last[place] = max(last[place], sent.number)
             known.add(each.event)
+
+
+def _mebi(sizes: list[int]) -> str:
+    return ", ".join(str(size // 2**20) for size in sizes)
 
 
 def _made(

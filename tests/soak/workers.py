@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ _PATIENCE = 90.0
 
 class Worker:
     """One process after the other; all write one log. `peak` is the most memory that one had, in
-    KiB, as far as it could be asked before its end, and `at_first` when the first was ready."""
+    KiB, as far as it could be asked before its end, `at_first` when the first was ready, and
+    `at_times` what the one at work had whenever it was asked."""
 
     def __init__(self, directory: Path, number: int, flags: Sequence[str]) -> None:
         self.log = directory / f"deliver-{number}.log"
@@ -33,6 +35,7 @@ class Worker:
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self.peak = self.at_first = 0
+        self.at_times: list[int] = []
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -64,8 +67,11 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(OSError):
                 status = Path(f"/proc/{self._process.pid}/status").read_text()
-                told = status.partition("VmHWM:")[2].split()
-                self.peak = max(self.peak, int(told[0]) if told else 0)
+                for name, value in re.findall(r"^(VmHWM|VmRSS):\s+(\d+)", status, re.MULTILINE):
+                    if name == "VmRSS":
+                        self.at_times.append(int(value))
+                    else:
+                        self.peak = max(self.peak, int(value))
 
     def end(self, how: signal.Signals) -> int:
         """End it, and return its exit code."""

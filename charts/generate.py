@@ -281,7 +281,6 @@ def _chart() -> str:
 
 def _annotations() -> str:
     """Return what Artifact Hub shows: the definitions with an example each, and the image."""
-    kinds = [yaml.safe_load(text) for text in crd.render().values()]
     shown = [
         {
             "kind": kind["spec"]["names"]["kind"],
@@ -290,7 +289,7 @@ def _annotations() -> str:
             "displayName": kind["spec"]["names"]["kind"],
             "description": version["schema"]["openAPIV3Schema"]["description"],
         }
-        for kind in kinds
+        for kind in crd.definitions()
         for version in kind["spec"]["versions"]
     ]
     samples = [

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +14,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from properties import bound_examples
+
+# Images for containers often set it, as the Makefile says: each process of pytest would compile all
+# tests, which is two fifths of collecting, and each that a test starts all of us.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How fast examples are made and run tells about the machine and what else it does, not about us.
 settings.register_profile("postroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -15,7 +15,7 @@ from postroom.cli.crds import crds
 
 def test_all_definitions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     crds()
-    printed = tuple(yaml.safe_load_all(capsys.readouterr().out))
+    printed = tuple(yaml.load_all(capsys.readouterr().out, Loader=yaml.CSafeLoader))
     assert printed == crd.definitions()
 
 

@@ -20,7 +20,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 def test_crds_are_printed_as_one_stream(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = call(capsys, "crds")
-    assert [one["spec"]["names"]["kind"] for one in yaml.safe_load_all(out)] == [
+    documents = yaml.load_all(out, Loader=yaml.CSafeLoader)
+    assert [one["spec"]["names"]["kind"] for one in documents] == [
         "SendingDomain",
         "MailServer",
         "EmailAccount",

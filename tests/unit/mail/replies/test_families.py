@@ -35,6 +35,7 @@ import csv
 import zlib
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,6 +97,7 @@ def read_samples() -> list[Sample]:
 SAMPLES = read_samples()
 
 
+@cache
 def judged(protocol: Protocol, stage: Stage, reply: str, **known: object) -> Meaning:
     about = Circumstances(stage, **known)  # type: ignore[arg-type]
     if protocol is Protocol.IMAP:

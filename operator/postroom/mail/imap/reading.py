@@ -35,7 +35,7 @@ PIECE = 256 * 1024
 #: Small messages come several at a time, since to ask for each costs more than it does: octets of
 #: one, octets and number of all at most, and seconds for which they are kept. What is removed
 #: within these may still be handed over.
-_SMALL, _TOGETHER, _AT_ONCE, _FRESH = 64 * 1024, 256 * 1024, 16, 1.0
+_SMALL, _TOGETHER, _AT_ONCE, _FRESH = 16 * 1024, 64 * 1024, 16, 1.0
 #: Seconds in which a message comes, besides what its octets allow at the slowest rate, in octets a
 #: second: it has its room on the way for as long.
 _IN_TIME, _SLOWEST = 120.0, 64 * 1024

@@ -145,7 +145,10 @@ def _read(name: str, content: str, complaints: list[Complaint]) -> Iterator[Mani
             behind = start.start() if start is not None else len(text.content)
             span, message = _no_yaml(text, met, behind, error)
             region = text.region(*span)
-            complaints.append(Complaint(name, region.start.line, message, region))
+            complaint = Complaint(name, region.start.line, message, region)
+            # What is a template is one for all of its documents.
+            if complaint not in complaints:
+                complaints.append(complaint)
             begin, broken = behind, broken + 1
             if broken == _BROKEN_LIMIT:
                 message = "has too many documents that are not YAML: the rest is not read"

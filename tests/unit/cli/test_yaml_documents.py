@@ -124,6 +124,13 @@ def test_standard_input_and_what_is_gone(tmp_path: Path, monkeypatch: pytest.Mon
     ]
 
 
+def test_that_a_file_is_a_template_is_said_once(tmp_path: Path) -> None:
+    text = "{{- if .Values.x }}\na: b\n---\n{{- if .Values.y }}\nc: d\n---\n{{ end }}e: f\n"
+    _, complaints = read(tmp_path, text)
+    assert len(complaints) == 1
+    assert complaints[0].startswith("1: looks like a template ({{- if")
+
+
 @pytest.mark.parametrize(
     ("text", "is_template"),
     [

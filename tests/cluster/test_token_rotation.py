@@ -84,11 +84,14 @@ def login(lab: LabProcess) -> Iterator[Login]:
     made.stop()
 
 
-@pytest.fixture
-def allowed(installed: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
+@pytest.fixture(scope="module")
+def allowed(
+    installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
     """The rights of the component, taken back in the end."""
-    here = os.path.relpath(INSTALL, tmp_path)
-    (tmp_path / "kustomization.yaml").write_text(
+    scratch = tmp_path_factory.mktemp("kustomize")
+    here = os.path.relpath(INSTALL, scratch)
+    (scratch / "kustomization.yaml").write_text(
         json.dumps(
             {
                 "resources": [f"{here}/cluster"],
@@ -97,7 +100,7 @@ def allowed(installed: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
         )
     )
     rendered = installed.kubectl(
-        "kustomize", str(tmp_path), "--load-restrictor=LoadRestrictionsNone"
+        "kustomize", str(scratch), "--load-restrictor=LoadRestrictionsNone"
     )
     assert "- --allow-token-rotation\n" in rendered.stdout
     installed.kubectl("apply", "--server-side", "-f", "-", input=rendered.stdout)

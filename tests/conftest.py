@@ -57,7 +57,8 @@ _LONG = (
     "cluster/test_binding.py",
     "cluster/test_messages.py",
     "cluster/test_operator.py",
-    "cluster/test_token_rotation.py",
+    "lab/test_mail_real_clients.py",
+    "lab/test_chart.py",
 )
 
 

@@ -30,7 +30,8 @@ from loopback import own_address
 from postroom.api.masked import Masked
 from postroom.cli import report_output
 from postroom.cli.check import CheckInput, CheckRun
-from postroom.cli.options import ExitCode, Output
+from postroom.cli.formats.writing import Format
+from postroom.cli.options import ExitCode
 from postroom.cli.report import of_files
 from postroom.lab.dns import LabDns
 from postroom.lab.zone_data import ZoneData
@@ -101,7 +102,7 @@ async def test_each_output(name: str, tmp_path: Path, capsys: pytest.CaptureFixt
         file = written(tmp_path, objects(ports, login, spec))
         known = settings(address, ports, key)
         watch.see("settings", known)
-        for output in Output:
+        for output in Format:
             run = CheckRun(CheckInput([str(file)], "default"), known, output, quiet=False)
             codes.add(await run.once(timedelta()))
             show(watch, capsys, output.value)
@@ -145,7 +146,7 @@ async def test_broken_input(name: str, tmp_path: Path, capsys: pytest.CaptureFix
     async with watching() as watch:
         watch.hide("password", secret)
         known = settings(own_address(32), Ports(1, 2), made.core(32))
-        for output in Output:
+        for output in Format:
             run = CheckRun(CheckInput([str(file)], "default"), known, output, quiet=False)
             with contextlib.suppress(ValueError):
                 assert await run.once(timedelta()) == ExitCode.BAD_INPUT

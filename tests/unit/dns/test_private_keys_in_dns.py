@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from postroom.api.findings import FixAction
 from postroom.dns import dkim
+from postroom.dns.judging import judgement
 from unit.dns.domains import APEX_TXT, HEALTHY, OWNED, RSA, SPF, look
 from unit.dns.domains import S1 as HEALTHY_S1
 from unit.dns.fake_zone import FakeZone
@@ -110,3 +111,12 @@ def test_what_else_stands_at_the_selector_is_said() -> None:
     seen = Names({S1: [FORMS["PKCS#8"], "token=abc"]})
     judged = seen.judged(plan_of(dkim=[{"selector": "s1", "publicKey": PUBLIC}]), "dkim-s1")
     assert "The other TXT records at the name go with it." in judged.message
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", ["{}", "v=spf1 {} -all", "v=DKIM1; k=rsa; p={}"])
+def test_no_private_key_is_shown_of_whatever_record(form: str, shape: str) -> None:
+    beside = "v=spf1 include:spf.provider.example.net -all"
+    shown = judgement._shown([shape.format(FORMS[form]), beside, PUBLIC])
+    assert set(shown) == {judgement.MASK, beside, *judgement._shown([PUBLIC])}
+    assert judgement._shown([PUBLIC]) != (judgement.MASK,)

@@ -17,9 +17,6 @@ from postroom.dns.judging.judgement import chain_advice
 from postroom.dns.judging.seen import Needs, Seen, own
 from postroom.dns.requirements import DKIMKeyWanted, PlannedRecord
 
-#: What is shown in the place of a private key, however public it is by now.
-MASK = "(a private key)"
-
 
 def needs(
     planned: PlannedRecord, wanted: DKIMKeyWanted, seen: Seen, context: judgement.Context
@@ -200,6 +197,6 @@ def masked(values: Sequence[str], key: dkim.PublicKey | None = None) -> tuple[st
     if not any(dkim.holds_private(value, key) for value in values):
         return tuple(values)
     return tuple(
-        MASK if dkim.holds_private(value, key) or dkim.parse(value).key is None else value
+        judgement.MASK if dkim.holds_private(value, key) or dkim.parse(value).key is None else value
         for value in values
     )

@@ -8,13 +8,18 @@ from enum import IntEnum
 from postroom.api.findings import Finding, Fix
 from postroom.api.reasons import Reason
 from postroom.api.sendingdomain import RecordState
-from postroom.dns import requirements
+from postroom.dns import dkim, requirements
 from postroom.dns.answers import Question, Zone
 from postroom.dns.finding_codes import Code
 from postroom.dns.findings import finding
 from postroom.dns.judging.fixes import create
 from postroom.dns.spf import Requirement
 from postroom.dns.texts.quoting import shown
+
+#: What is shown in the place of a private key, however public it is by now.
+MASK = "(a private key)"
+#: Characters of the shortest private key in base64, of Ed25519.
+_SHORTEST = 40
 
 #: From how many CNAMEs on some resolvers give up; RFC 1034 section 3.6.2 sets no limit.
 _LONG_CHAIN = 8
@@ -81,7 +86,7 @@ def valid(
     """The record is as it must be; `value` is how it is published, where that may vary."""
     kept = value if value is not None and len(value) <= requirements.VALUE_LIMIT else None
     return Judgement(
-        RecordState.VALID, reason, message, value=kept, observed=shown(observed), advice=advice
+        RecordState.VALID, reason, message, value=kept, observed=_shown(observed), advice=advice
     )
 
 
@@ -96,7 +101,7 @@ def faulty(
 ) -> Judgement:
     """The record is not as it must be."""
     return Judgement(
-        state, reason, cause.message, cause, value, observed=shown(observed), certain=certain
+        state, reason, cause.message, cause, value, observed=_shown(observed), certain=certain
     )
 
 
@@ -152,7 +157,7 @@ def blind(
         message,
         Cause(Code.LOOKUP_FAILED, message),
         value=observed[0] if keep else None,
-        observed=shown(observed),
+        observed=_shown(observed),
     )
 
 
@@ -175,3 +180,13 @@ def chain_advice(planned: requirements.PlannedRecord, length: int) -> tuple[Find
         "resolvers give up: point it nearer to the last name."
     )
     return (finding(Code.CNAME_CHAIN_LONG, planned.id, message),)
+
+
+def _shown(observed: Sequence[str]) -> tuple[str, ...]:
+    """What stands at a name, as it is told: whatever it was looked at for, no private key."""
+    return shown(
+        [
+            MASK if len(value) >= _SHORTEST and dkim.holds_private(value) else value
+            for value in observed
+        ]
+    )

@@ -33,6 +33,7 @@ from cluster.lab_process import LabProcess
 from cluster.mail_worker import TicketsProcess, worker_rights
 from cluster.objects import eventually
 from loopback import own_address
+from postroom.lab import operator_process
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.lab import OWNERSHIP_KEY_FILE, PASSWORDS, SUBMISSION_PORT
 from postroom.lab.operator_process import ROOT, OperatorProcess, service_account_kubeconfig
@@ -80,6 +81,8 @@ def worker(
             f"--allow-cidr={tickets.address}/32",
             f"--namespace={NAMESPACE}",
             f"--spool-dir={scratch}",
+            # As in a Pod: without a Lease nobody can know that it is at work.
+            *("--leader-election", f"--leader-election-namespace={operator_process.NAMESPACE}"),
         )
         with OperatorProcess(kubeconfig, scratch, flags, "deliver") as process:
             yield process

@@ -11,6 +11,16 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
 
+class _Yielded(Generic[ValueT]):
+    """What work yielded, which nobody prints: in its debug mode asyncio prints results of tasks,
+    and this one may be a Secret."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: ValueT) -> None:
+        self.value = value
+
+
 class Flights(Generic[KeyT, ValueT]):
     """Work by key: whoever comes while it is under way waits for it, and gets what it yields.
 
@@ -22,7 +32,7 @@ class Flights(Generic[KeyT, ValueT]):
 
     def __init__(self, linger: float = 0.0, *, for_waiters: bool = False) -> None:
         self._linger, self._for_waiters = linger, for_waiters
-        self._flights: dict[KeyT, tuple[asyncio.Task[ValueT], Work]] = {}
+        self._flights: dict[KeyT, tuple[asyncio.Task[_Yielded[ValueT]], Work]] = {}
 
     def __contains__(self, key: KeyT) -> bool:
         """Whether work of this key is under way, or lingers."""
@@ -35,9 +45,9 @@ class Flights(Generic[KeyT, ValueT]):
         """Return what the work yields, which is begun if none is under way."""
         flight, work = self._flights.get(key, (None, Work()))
 
-        async def fly() -> ValueT:
+        async def fly() -> _Yielded[ValueT]:
             with work.running():
-                return await begin()
+                return _Yielded(await begin())
 
         if flight is None or flight.cancelled():
             flight = asyncio.create_task(fly())
@@ -46,7 +56,7 @@ class Flights(Generic[KeyT, ValueT]):
         # Shielded: one waiter that gives up must not take the result from the others.
         with work.awaited():
             try:
-                return await asyncio.shield(flight)
+                return (await asyncio.shield(flight)).value
             except asyncio.CancelledError:
                 if self._for_waiters and work.waiters == 1 and not flight.done():
                     self._drop(key, flight)  # at once: whoever comes now must not join it
@@ -68,7 +78,7 @@ class Flights(Generic[KeyT, ValueT]):
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _landed(self, key: KeyT, flight: asyncio.Task[ValueT]) -> None:
+    def _landed(self, key: KeyT, flight: asyncio.Task[_Yielded[ValueT]]) -> None:
         if flight.cancelled() or not self._linger:
             self._drop(key, flight)
         else:
@@ -76,7 +86,7 @@ class Flights(Generic[KeyT, ValueT]):
         if not flight.cancelled():
             flight.exception()  # it was raised to the waiters; that there were none is no error
 
-    def _drop(self, key: KeyT, flight: asyncio.Task[ValueT]) -> None:
+    def _drop(self, key: KeyT, flight: asyncio.Task[_Yielded[ValueT]]) -> None:
         there, _ = self._flights.get(key, (None, None))
         if there is flight:  # and not one that was begun after `forget`
             del self._flights[key]

@@ -216,3 +216,14 @@ def test_at_any_time_one_is_under_way_for_each_key(events: list[tuple[str, str]]
         await asyncio.gather(*waiting["a"], *waiting["b"], return_exceptions=True)
 
     asyncio.run(story())
+
+
+async def test_what_work_yields_is_in_no_print_of_its_task() -> None:
+    flights: Flights[str, dict[str, str]] = Flights(linger=60.0)
+
+    async def secret() -> dict[str, str]:
+        return {"password": "a2xSWk11"}
+
+    assert await flights.join("a", secret) == {"password": "a2xSWk11"}
+    ((flight, _),) = flights._flights.values()
+    assert flight.done() and "a2xSWk11" not in repr(flight)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tarfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ import pytest
 
 from cluster.lab_process import LabProcess
 from cluster.objects import KINDS, eventually, is_judged, objects
+from cluster.test_plugin import plugin
 from lab.canary import Secret, leaks
 from lab.canary_secrets import Secrets
 from lab.canary_servers import IMAP, IMAP_ERRANDS, SMTP, SMTP_ERRANDS, Row
@@ -31,6 +33,7 @@ from lab.hostile import Hostile, Step
 from lab.mail_probing import context
 from lab.token_server import GOOGLE_PATH, HOST, Scripted, TokenServer
 from loopback import own_address
+from postroom.cli.options import Output
 from postroom.lab.controlplane import ControlPlane
 from postroom.lab.operator_process import OperatorProcess, service_account_kubeconfig
 
@@ -45,13 +48,19 @@ ROWS: dict[str, tuple[Row, Row]] = {
 }
 
 
-#: Runs the operator with every logger at DEBUG, whatever it and its libraries set.
+#: Runs the operator with every logger at DEBUG, whatever it and its libraries set, and with every
+#: callback held to be slow: the debug mode of asyncio prints those, and what their tasks yielded.
 _LOUD = """
-import logging, runpy
+import asyncio, logging, runpy
 def loud(self, level):
     self.level = logging.DEBUG
     self.manager._clear_cache()
 logging.Logger.setLevel = loud
+begin = asyncio.BaseEventLoop.__init__
+def impatient(self):
+    begin(self)
+    self.slow_callback_duration = 0.0
+asyncio.BaseEventLoop.__init__ = impatient
 runpy.run_module("postroom", run_name="__main__", alter_sys=True)
 """
 #: What there must have been for a hunt to prove something: lines of the log, loggers that they are
@@ -187,6 +196,35 @@ def servers(lab: LabProcess) -> Iterator[Servers]:
     made.stop()
 
 
+def run_loudly(process: OperatorProcess) -> None:
+    """Have a process that is not started yet say all that it can."""
+    process._command[1:3] = ["-X", "dev", "-c", _LOUD]
+
+
+def told_by_kubectl(
+    plane: ControlPlane, namespace: str, directory: Path, account: str
+) -> Iterator[tuple[str, str]]:
+    """What each command of the plugin tells, and what it writes."""
+    page, bundle = directory / "report.html", directory / "support.tgz"
+    for arguments in (
+        *(("status", f"--output={output}") for output in Output),
+        ("status", account),
+        *(("verify", account, f"--output={output}") for output in Output),
+        ("report",),
+        ("report", "--json"),
+        ("report", f"--html={page}"),
+        ("support-bundle", f"--file={bundle}"),
+    ):
+        done = plugin(plane, *arguments, "-n", namespace)
+        assert done.stdout or done.stderr
+        yield f"kubectl postroom {' '.join(arguments)}", done.stdout + done.stderr
+    yield "the page of a report", page.read_text()
+    with tarfile.open(bundle) as archive:
+        for name in archive.getnames():
+            if (found := archive.extractfile(name)) is not None:
+                yield f"{name} of a bundle", found.read().decode()
+
+
 def answer_of(running: OperatorProcess, path: str) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{path}", timeout=5) as said:
         return str(said.read().decode())
@@ -210,18 +248,21 @@ def test_no_secret_shows(
     kubeconfig = service_account_kubeconfig(installed, tmp_path)
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": servers.manifests()})
     running = OperatorProcess(kubeconfig, tmp_path, flags)
-    running._command[1:3] = ["-c", _LOUD]
+    run_loudly(running)
     with running:
         installed.kubectl("apply", "-n", namespace, "-f", "-", input=_in(namespace, text))
         eventually(lambda: all(map(is_judged, objects(installed, namespace))), "all are judged", 60)
         eventually(lambda: servers.echoes() >= _ECHOES, "servers repeat what they were told", 60)
         metrics, page = answer_of(running, "/metrics"), answer_of(running, "/ui")
+        told = dict(told_by_kubectl(installed, namespace, tmp_path, "eacc/talked-of"))
     shown = installed.kubectl("get", f"{KINDS},events", "-n", namespace, "-o", "json").stdout
     assert "AuthenticationRejected" in shown
     assert '"kind": "Event"' in shown
     assert "postroom_condition" in metrics
     assert "AUTHENTICATION_REJECTED" in page
+    assert "AuthenticationRejected" in told["kubectl postroom status --output=json"]
     for place, seen in {
+        **told,
         "status and Events": shown,
         "log": running.log.read_text(),
         "metrics": metrics,

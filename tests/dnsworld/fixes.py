@@ -26,7 +26,7 @@ from dnsworld.world import World
 from dnsworld.zone import Zone
 from postroom.api.findings import Fix, FixAction, RecordToRemove
 from postroom.dns.dkim import holds_private
-from postroom.dns.judging.dkim import MASK
+from postroom.dns.judging.judgement import MASK
 from postroom.dns.texts.quoting import quoted
 
 _TEXTS = ("TXT", "SPF")

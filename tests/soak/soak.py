@@ -326,8 +326,9 @@ class Soak:
         found.wrong += [
             f"an address in {what}" for what in ("metrics", "logs") if "@send" in texts[what]
         ]
-        if "Traceback" in texts["logs"]:
-            found.wrong.append("a traceback in the logs")
+        if (begins := texts["logs"].find("Traceback")) >= 0:
+            line = texts["logs"].rfind("\n", 0, begins) + 1
+            found.wrong.append(f"a traceback in the logs: {texts['logs'][line : line + 6000]}")
 
     def _judge_messages(self, taken: list[Taken]) -> None:
         found = self.outcome

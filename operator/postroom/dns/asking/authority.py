@@ -115,8 +115,11 @@ class AuthorityView:
 
     async def ask_servers(self, servers: Servers, question: Question) -> Answer | Servers | Silence:
         """The first answer with authority, or referral deeper, of the servers of one zone."""
-        if not servers.addresses and servers.denied:
-            return Answer(question, Outcome.DENIED)
+        if not servers.addresses:
+            # Nobody was silent: where they listen could not be learnt, or none may be asked. The
+            # resolver's word, which may be an old one, does not stand in for theirs.
+            failure = Outcome.DENIED if servers.denied else Outcome.SERVER_FAILURE
+            return Answer(question, failure)
         return await self._ask(servers, servers.addresses, question)
 
     async def _ask_zone(self, question: Question) -> Answer:

@@ -8,10 +8,11 @@ import pytest
 from dnsworld.clock import run
 from dnsworld.server import Lame
 from dnsworld.world import Egress, World
-from postroom.dns.answers import TCP_FAILED, Answer, Outcome, Question, RecordType
+from postroom.dns.answers import TCP_FAILED, Answer, Outcome, Question, RecordType, Zone
 from postroom.dns.asking.authority import Silence, has_authority
 from postroom.dns.asking.retrying import Heard
 from postroom.dns.asking.transport import ServerAddress
+from postroom.dns.asking.zones import Servers
 from unit.dns.asking.views import Views
 
 TXT, APEX = RecordType.TXT, "example.com"
@@ -110,6 +111,19 @@ def test_no_server_answers_for_what_is_no_zone() -> None:
 def test_servers_without_an_address_fail() -> None:
     named = run(Views(world()).authorities.named(APEX, ["none.dnshost.example"]))
     assert [look.answer.outcome for look in named] == [Outcome.SERVER_FAILURE]
+
+
+def test_where_addresses_could_not_be_learnt_nobody_was_silent_and_no_resolver_stands_in() -> None:
+    async def story() -> tuple[object, bool]:
+        views = Views(world())
+        for apex in (APEX, "provider.net"):
+            nowhere = Servers(Zone(apex, ("ns1.lost.example",), 53), (("ns1.lost.example", ()),))
+            found = await views.authorities.ask_servers(nowhere, Question(apex, TXT))
+        return found, views.authorities.reach.blocked
+
+    found, blocked = run(story())
+    assert isinstance(found, Answer) and found.outcome is Outcome.SERVER_FAILURE
+    assert not blocked
 
 
 def test_silence_is_a_timeout_that_tells_of_tcp() -> None:

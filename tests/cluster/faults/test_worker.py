@@ -163,7 +163,7 @@ def at_work(
         rights.kubectl(*apply, input=office.manifests(support=spec))
         leads = ("--leader-election", f"--leader-election-namespace={NAMESPACE}")
         flags = (f"--allow-cidr={host}/32", *leads, *more)
-        with worker_processes(rights, office, namespace, tmp_path, *flags) as made:
+        with worker_processes(rights, office, (namespace,), tmp_path, *flags) as made:
             scene = Office(rights, office, tickets, made, keeper.operator, namespace)
             scene.begin()
             try:

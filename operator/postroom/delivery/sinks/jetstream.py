@@ -154,8 +154,11 @@ class Connection:
             if not isinstance(error, Exception):
                 raise
             lack = next(filter(None, map(shortage_in, [*met, error])), None)
-            raise lack or nats_troubles.of_connecting([*met, error]) from None
-        return client
+            raise lack or nats_troubles.of_connecting(
+                [*met, error], wants_certificate=client.wants_certificate
+            ) from None
+        connected: Client = client
+        return connected
 
     async def _trust(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -287,10 +290,11 @@ async def _close(client: "Client") -> None:
             await client.close()
 
 
-def _new_client(server: Server) -> "Client":
+def _new_client(server: Server) -> Any:
     """A client that tells nobody anything who does not begin with TLS where it is asked for.
 
-    nats-py leaves that to the server, which says so in the clear.
+    nats-py leaves that to the server, which says so in the clear. `wants_certificate` of it tells
+    whether the server said before TLS that it takes no client without one.
     """
     from nats.aio.client import Client
 
@@ -299,6 +303,7 @@ def _new_client(server: Server) -> "Client":
     async def process_info(self: Any, info: dict[str, Any], *rest: Any, **more: Any) -> None:
         nonlocal greeted
         greeted = True
+        self.wants_certificate = bool(info.get("tls_verify"))
         if server.is_secure and not info.get("tls_required"):
             raise NotTaken(nats_troubles.PLAIN)
         await Client._process_info(self, info, *rest, **more)
@@ -308,6 +313,9 @@ def _new_client(server: Server) -> "Client":
             raise NotTaken(nats_troubles.PLAIN)
         return Client._connect_command(self)
 
-    own = {"_process_info": process_info, "_connect_command": connect_command}
-    made: Client = type("Proving", (Client,), own)()
-    return made
+    own = {
+        "_process_info": process_info,
+        "_connect_command": connect_command,
+        "wants_certificate": False,
+    }
+    return type("Proving", (Client,), own)()

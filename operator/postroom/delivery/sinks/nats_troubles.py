@@ -64,8 +64,12 @@ class NotTaken(Exception):
     """A message was not taken, or NATS is not there; the text is a clause."""
 
 
-def of_connecting(errors: Sequence[Exception]) -> NotTaken:
-    """Return what errors of one attempt to connect mean; the last of them is the outcome."""
+def of_connecting(errors: Sequence[Exception], *, wants_certificate: bool = False) -> NotTaken:
+    """Return what errors of one attempt to connect mean; the last of them is the outcome.
+
+    `wants_certificate`: the server said that it takes no client without one. What it says then as
+    it ends the connection is lost where it has not read all of ours (RFC 1122 section 4.2.2.13).
+    """
     # Imported where it is used: nats-py is an extra.
     import nats.errors
 
@@ -82,7 +86,9 @@ def of_connecting(errors: Sequence[Exception]) -> NotTaken:
         # What neither the network nor the server does, comes from what the files hold.
         if isinstance(error, files) or not isinstance(error, OSError | nats.errors.Error):
             return NotTaken(_UNREADABLE)
-    if _tell(texts, "CERTIFICATE_REQUIRED", "CERTIFICATE REQUIRED", "BAD_CERTIFICATE"):
+    if wants_certificate or _tell(
+        texts, "CERTIFICATE_REQUIRED", "CERTIFICATE REQUIRED", "BAD_CERTIFICATE"
+    ):
         return NotTaken(_WANTS_CERTIFICATE)
     return NotTaken(_UNREACHABLE)
 

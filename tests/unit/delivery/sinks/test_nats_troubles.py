@@ -84,3 +84,10 @@ def test_each_attempt_to_connect_has_its_clause(errors: list[Exception], words: 
     clause = str(of_connecting(errors))
     assert words in clause
     assert CANARY not in clause and clause[-1] not in ".;"
+
+
+def test_a_server_that_wants_a_certificate_may_just_end_the_connection() -> None:
+    ended = [ConnectionResetError(CANARY), nats.errors.NoServersError()]
+    assert "asks for a client certificate" in str(of_connecting(ended, wants_certificate=True))
+    untrusted = [ssl.SSLCertVerificationError(CANARY)]
+    assert "is not trusted" in str(of_connecting(untrusted, wants_certificate=True))

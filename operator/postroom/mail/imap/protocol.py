@@ -99,13 +99,13 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._idle: Idle | None = None
         #: What the server asked or said last while a command went on; None if nothing.
         self.challenge: bytes | None = None
-        #: Whether it asked what nothing can be made of, so that we cancelled.
         #: Why there is no answer to what the server asked for.
         self.unanswerable: BaseException | None = None
         #: What the server said with BYE; None if it did not.
         self.farewell: bytes | None = None
         #: What ended the connection; None where the server closed it.
         self.lost_by: Exception | None = None
+        self._secured: ssl.SSLObject | None = None
 
     async def run(
         self,
@@ -131,9 +131,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         None may depend on the outcome of another (RFC 9051 section 5.5). A server may answer in
         another order: untagged lines are then found with another command. Raises as `run` does.
         """
-        self._continuations = []
-        self._tls_follows = False
-        self._line_limit = LINE_LIMIT
+        self._continuations, self._tls_follows, self._line_limit = [], False, LINE_LIMIT
         return await self._execute(commands)
 
     async def idle(self, arrivals: int, seconds: float, patience: float) -> bool:
@@ -204,7 +202,7 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     @property
     def secured(self) -> ssl.SSLObject | None:
         """The TLS of the connection; None in the clear."""
-        found = self.transport.get_extra_info("ssl_object") if self.transport else None
+        found = self.transport.get_extra_info("ssl_object") if self.transport else self._secured
         return found if isinstance(found, ssl.SSLObject) else None
 
     @property
@@ -349,23 +347,25 @@ class GuardedProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def _lost(self, error: Exception | None) -> None:
         self.lost_by = error
         self._end(Ending.CLOSED)
+        # With it go 256 KiB, which otherwise wait for the garbage collector's oldest generation.
+        self._secured, self.transport = self.secured, None
 
     def _end(self, ending: Ending) -> None:
         """Fail whatever waits, and drop the connection."""
-        if self._ended is None:
-            self._ended = ConnectionEnded(ending)
+        self._ended = self._ended or ConnectionEnded(ending)
         if not self.greeting.done():
             self.greeting.set_exception(self._ended)
             self.greeting.exception()  # seen, should nobody wait for it
         for command in self._in_flight.values():
             command._exception = self._ended
             command.close(b"", "KO")
-        if self.transport is not None:
-            self.transport.abort()
+        self.abort()
 
     def keep_alive(self) -> None:
         """Notice within two minutes that the other side is gone, and keep what is in between from
         forgetting the connection: a session that waits says nothing for half an hour."""
+        if self.transport is None:
+            return
         connection = self.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):

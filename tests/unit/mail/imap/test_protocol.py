@@ -9,6 +9,7 @@ import logging
 import re
 import ssl
 import time
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -364,3 +365,25 @@ async def test_little_is_kept_of_who_has_nothing_to_answer(idles: bool, more: by
     if idling is not None:
         with pytest.raises(ConnectionEnded):
             await idling
+
+
+async def test_a_lost_connection_is_let_go_of_and_its_certificate_is_not() -> None:
+    """asyncio keeps 256 KiB for each TLS connection, which nothing frees while we hold it."""
+    protocol = GuardedProtocol()
+    wire = Wire(protocol)
+    secured = ssl.create_default_context().wrap_bio(
+        ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="imap.example.org"
+    )
+    wire._extra = {"ssl_object": secured}
+    protocol.connection_made(wire)
+    gone = weakref.ref(wire)
+    protocol.data_received(b"* OK hi\r\n")
+    protocol.connection_lost(None)
+    del wire
+    assert gone() is None
+    assert protocol.secured is secured
+    protocol.keep_alive()
+    protocol.abort()
+    protocol.send("NOOP")
+    with pytest.raises(ConnectionEnded):
+        await protocol.run("NOOP")

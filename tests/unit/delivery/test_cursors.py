@@ -224,7 +224,11 @@ class MailboxMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(1, 6))
     def restored(self, back: int) -> None:
-        """From a snapshot, while a worker looks: what came since is gone, its UIDs come again."""
+        """From a snapshot, while a worker looks: what came since is gone, its UIDs come again.
+
+        One that has crashed has to have looked again before that: no other could know of it.
+        """
+        self.cursor = self._resumed()
         self.written()
         self.now += timedelta(minutes=1)
         self.uid_next = max(self.uid_next - back, 1)
